@@ -1,0 +1,23 @@
+"""How much of one substance is there per unit of another?"""
+
+from typing import Self
+
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Ratios(TransformerMixin, BaseEstimator):
+    """Adds one column per pair of columns: the first divided by the second."""
+
+    def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
+        self.pairs = pairs
+
+    def fit(self, wines: pd.DataFrame, _cultivars: object = None) -> Self:
+        """Remember the columns; a ratio has nothing else to learn."""
+        self.columns_ = list(wines.columns)
+        return self
+
+    def transform(self, wines: pd.DataFrame) -> pd.DataFrame:
+        """The measurements followed by their ratios, in the order in which the pairs were given."""
+        ratios = {f"{above}/{below}": wines[above] / wines[below] for above, below in self.pairs}
+        return wines.assign(**ratios)

@@ -1,0 +1,1 @@
+"""The hook surface: from changed file names to projects to steps."""

@@ -1,0 +1,125 @@
+"""Which projects do the changed files belong to, and what does the step say of each?"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlflow_uv.errors import BadInput, BadProject, StepError
+from mlflow_uv.report import Report
+from mlflow_uv.step import Step, fields_of, settle
+from mlflow_uv.steps import check_lock, export
+from mlflow_uv.surfaces.terminal import Terminal, terminal
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools import Tools, toolbox
+from mlflow_uv.tools.files import Project, members, read_project
+
+HOOKS: Mapping[str, Step[Any, Any, Any]] = {step.name: step for step in (check_lock.STEP, export.STEP)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A hook's command line: the step, the flags from the user's `args`, and the changed files."""
+
+    step: Step[Any, Any, Any]
+    flags: Mapping[str, object]
+    files: tuple[Path, ...]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
+    voice = terminal()
+    try:
+        call = _parse(sys.argv[1:] if argv is None else argv)
+        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        tools = toolbox(surroundings, voice=voice)
+        return max((_run(call, folder, tools, voice) for folder in _folders(call)), default=0)
+    except StepError as error:
+        voice.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(call: Call, folder: Path, tools: Tools, voice: Terminal) -> int:
+    try:
+        inputs = _inputs(call, folder)
+        report: Report[Any] = call.step.run(inputs, tools)
+    except StepError as error:
+        voice.error(error)
+        return error.exit_code
+    for finding in report.findings:
+        voice.finding(finding)
+    if call.step is export.STEP and report.outputs.changed and not inputs.check:
+        voice.say(f"{report.outputs.requirements_file} was written. Fix: stage it and commit again")
+        return 1
+    return 0 if report.ok else 1
+
+
+def _inputs(call: Call, folder: Path) -> Any:
+    inputs = settle(
+        call.step.inputs,
+        (("--{}", {"project": str(folder), **call.flags}), ("`{}` in [tool.mlflow-uv]", _settings(folder))),
+    )
+    if isinstance(inputs, export.Inputs) and inputs.requirements_file is None:
+        return replace(inputs, requirements_file=Path("requirements.txt"))
+    return inputs
+
+
+def _settings(folder: Path) -> Mapping[str, object]:
+    try:
+        return read_project(folder).settings
+    except BadProject:
+        return {}  # the step says so, with the line
+
+
+def _folders(call: Call) -> Iterable[Path]:
+    """The projects to ask, each once: for the lock its root, for an export every project of it that is served."""
+    roots: dict[Path, None] = {}
+    for file in call.files:
+        folder = file.parent
+        while not (folder / "pyproject.toml").is_file() and folder != folder.parent:
+            folder = folder.parent
+        if not (folder / "pyproject.toml").is_file():
+            continue  # a file that belongs to no project
+        try:
+            roots[read_project(folder).root] = None
+        except BadProject:
+            roots[folder] = None
+    return roots if call.step is check_lock.STEP else [found for root in roots for found in _served(root)]
+
+
+def _served(root: Path) -> list[Path]:
+    """Projects under this lock that carry `[tool.mlflow-uv]`, else the root itself if it is a project."""
+    try:
+        project = read_project(root)
+        everyone: tuple[Project, ...] = (project, *members(project))
+    except BadProject:
+        return [root]
+    configured = [one.folder for one in everyone if one.settings]
+    return configured or ([root] if project.named else [])
+
+
+def _parse(arguments: list[str]) -> Call:
+    """Flags as pre-commit hands on `args`, then file names; a file may be called anything after `--`."""
+    step = HOOKS.get(arguments[0] if arguments else "")
+    if step is None:
+        raise BadInput(what="no such hook", why=f"known are {', '.join(HOOKS)}")
+    known = {f"--{field.kebab}": field for field in fields_of(step.inputs)}
+    flags: dict[str, object] = {}
+    files: list[Path] = []
+    rest = iter(arguments[1:])
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            files += map(Path, rest)
+        elif name in known:
+            field = known[name]
+            flags[field.kebab] = value if equals else True if isinstance(field.default, bool) else next(rest, "")
+        elif word.startswith("--") and not Path(word).exists():
+            raise BadInput(what=f"`{name}` is not a flag of {step.name}", why=f"known are {', '.join(sorted(known))}")
+        else:
+            files.append(Path(word))
+    return Call(step=step, flags=flags, files=tuple(file.absolute() for file in files))

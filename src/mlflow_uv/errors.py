@@ -1,0 +1,128 @@
+"""Why is there no answer? One class, and so one exit code, for each reason."""
+
+from typing import ClassVar
+
+
+class StepError(Exception):
+    """
+    A step that cannot give an answer: what is so, why, and the command that mends it.
+
+    Findings end with exit code 1 and are not errors; every class below has its own code.
+    """
+
+    exit_code: ClassVar[int] = 3
+    meaning: ClassVar[str] = "something else went wrong"
+
+    def __init__(self, *, what: str, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.why}" if self.why else self.what
+        return f"{text}. Fix: {self.fix}" if self.fix else text
+
+
+class BadInput(StepError):
+    """An input, a flag or a key of `[tool.mlflow-uv]` that cannot be understood."""
+
+    exit_code = 2
+    meaning = "an input, flag or setting is wrong"
+
+
+class BadProject(StepError):
+    """The project folder has no readable `pyproject.toml`, or none that fits the question."""
+
+    exit_code = 4
+    meaning = "the project cannot be read"
+
+
+class ToolMissing(StepError):
+    """A program this step needs is not installed or too old."""
+
+    exit_code = 5
+    meaning = "a program that is needed is missing"
+
+
+class ToolFailed(StepError):
+    """A program ended in a way that none of the other classes describes."""
+
+    exit_code = 6
+    meaning = "a program failed"
+
+
+class NotCommitted(StepError):
+    """The project is not in a git repository with a commit, so nothing can name its state."""
+
+    exit_code = 7
+    meaning = "there is no commit to name"
+
+
+class StoreUnreachable(StepError):
+    """The tracking server or registry does not answer, refuses us, or was not named."""
+
+    exit_code = 8
+    meaning = "the tracking server cannot be used"
+
+
+class TrainingFailed(StepError):
+    """The project's own training command did not end well."""
+
+    exit_code = 9
+    meaning = "training failed"
+
+
+class ModelNotFound(StepError):
+    """Training logged no model, or several and none was chosen."""
+
+    exit_code = 10
+    meaning = "there is no model, or no single one"
+
+
+class ChainBroken(StepError):
+    """A link of the release does not hold when it is computed again from its source."""
+
+    exit_code = 11
+    meaning = "a link of the chain is broken"
+
+
+class BaseImageMissing(StepError):
+    """The base image is neither here nor can it be pulled."""
+
+    exit_code = 12
+    meaning = "the base image is missing"
+
+
+class NoEngine(StepError):
+    """A container engine was asked for and none answers."""
+
+    exit_code = 13
+    meaning = "no container engine answers"
+
+
+class ModelUnusable(StepError):
+    """The model does not load, or cannot predict its own input example."""
+
+    exit_code = 14
+    meaning = "the model cannot answer its own input example"
+
+
+class NotServing(StepError):
+    """The server died, or was not healthy in time."""
+
+    exit_code = 15
+    meaning = "the model server never became healthy"
+
+
+class LockNotFresh(StepError):
+    """The lock is stale, missing or unusable, so nothing can be made from it; check-lock says more."""
+
+    exit_code = 16
+    meaning = "the lock is not fresh"
+
+
+class Cancelled(BaseException):
+    """SIGTERM: the caller wants us gone, and all that we started. A BaseException, as KeyboardInterrupt is."""
+
+    exit_code = 143

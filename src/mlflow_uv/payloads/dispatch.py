@@ -1,0 +1,77 @@
+"""Which verb answers which question, and how does the answer get out?"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .problems import Kind, Problem, describe
+
+# The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
+# where there is none.
+VERBS = {
+    "describe-environment": ("environment", "describe"),
+    "create-run": ("runs", "create"),
+    "end-run": ("runs", "end"),
+    "describe-run": ("runs", "describe"),
+    "log-record": ("runs", "log_record"),
+    "download-record": ("runs", "download_record"),
+    "find-models": ("models", "find"),
+    "find-released": ("models", "find_released"),
+    "describe-model": ("models", "describe"),
+    "log-folder": ("folders", "log"),
+    "download-model": ("folders", "download"),
+    "overwrite-model": ("folders", "overwrite"),
+    "answer": ("answers", "answer"),
+    "describe-cases": ("cases", "describe"),
+    "find-or-create-version": ("registration", "find_or_create"),
+    "describe-version": ("versions", "describe"),
+    "find-versions": ("versions", "find"),
+    "describe-name": ("versions", "describe_name"),
+    "move-alias": ("versions", "move_alias"),
+    "tag": ("tags", "tag"),
+}
+SEVERAL = "several"
+
+
+class Request(dict[str, Any]):
+    """What was asked; a question that lacks a word says which."""
+
+    def __missing__(self, key: str) -> Any:
+        """Name the missing word instead of raising a bare KeyError from somewhere inside MLflow."""
+        raise Problem(Kind.INVALID, f"the request lacks `{key}`")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer one question; 0 with a value, 1 with an error, 2 if the call itself makes no sense."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: PYTHON -I payloads VERB RESPONSE_FILE < request.json\n")
+        return 2
+    verb, response_file = arguments
+    try:
+        response: dict[str, Any] = {"value": _ask(verb, Request(json.load(sys.stdin)))}
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the island's surface: everything becomes a response
+        response = {"error": describe(error)}
+    Path(response_file).write_text(json.dumps(response, indent=1), encoding="utf-8")
+    return 1 if "error" in response else 0
+
+
+def _ask(verb: str, request: Request) -> dict[str, Any]:
+    """
+    Answer one question, or several in turn, because importing mlflow takes longer than most answers.
+
+    several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of all.
+    """
+    if verb == SEVERAL:
+        return {"answers": [_ask(one, Request(words)) for one, words in request["questions"]]}
+    if verb not in VERBS:
+        raise Problem(Kind.INVALID, f"no verb is called `{verb}`")
+    noun, function = VERBS[verb]
+    try:
+        module = importlib.import_module(f"{__package__}.{noun}")
+    except Exception as error:  # a package that does not fit the others may raise anything while it is imported
+        raise Problem(Kind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
+    answer: dict[str, Any] = getattr(module, function)(request)
+    return answer

@@ -1,0 +1,110 @@
+"""How do the files of a model get into the store, out of it, and changed there?"""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+from .models import logged_model
+from .problems import Kind, Problem, mask
+
+MLMODEL = "MLmodel"
+# Written into every download of a model by MLflow itself, so it is not a file of the model.
+ADDED_ON_DOWNLOAD = "registered_model_meta"
+
+
+def log(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Log a folder that `save_model` wrote as a model of a run, as `log_model` would have.
+
+    {folder, name, run_id, tags?} -> {model_id}
+    """
+    folder = Path(request["folder"])
+    if not (folder / MLMODEL).is_file():
+        raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
+    client = MlflowClient()
+    run = client.get_run(request["run_id"])
+    model = client.create_logged_model(
+        run.info.experiment_id,
+        name=request["name"],
+        source_run_id=run.info.run_id,
+        tags=request.get("tags"),
+        params=dict(run.data.params),
+    )
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(shutil.copytree(folder, Path(scratch, "model"), ignore=shutil.ignore_patterns("__pycache__")))
+            _rename(copy / MLMODEL, model_id=model.model_id, run_id=run.info.run_id, location=model.artifact_location)
+            client.log_model_artifacts(model.model_id, str(copy))
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    except BaseException:
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        raise
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return {"model_id": model.model_id}
+
+
+def download(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Bring a model's files from the store into a folder that is empty or absent.
+
+    {model_id, destination} or {uri, destination} -> {}
+    """
+    uri = f"models:/{request['model_id']}" if "model_id" in request else request["uri"]
+    destination = Path(request["destination"])
+    if destination.exists() and any(destination.iterdir()):
+        raise Problem(Kind.INVALID, f"`{destination.name}` is not empty")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    # A model may land in a subfolder named after its place in the store: look where MLflow put it, then move it.
+    with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
+        found = Path(download_artifacts(artifact_uri=uri, dst_path=scratch))
+        if not (found / MLMODEL).is_file():
+            raise Problem(Kind.NOT_FOUND, f"`{mask(uri)}` holds no {MLMODEL}")
+        (found / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
+        shutil.copytree(found, destination, dirs_exist_ok=True)
+    return {}
+
+
+def overwrite(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Put files over a model's files in the store, then take others away, and look whether they are gone.
+
+    {model_id, folder, delete: [posix paths]} -> {}
+    """
+    client = MlflowClient()
+    model = logged_model(client, request["model_id"])
+    client.log_model_artifacts(model.model_id, request["folder"])
+    repository = ModelsArtifactRepository(f"models:/{model.model_id}").repo
+    for path in request["delete"]:
+        if path in _listed(client, model.model_id, path):
+            _delete(repository, path)
+    left = [path for path in request["delete"] if path in _listed(client, model.model_id, path)]
+    if left:
+        raise Problem(Kind.UNEXPECTED, f"the artifact store kept what was deleted from {model.model_id}: {left}")
+    return {}
+
+
+def _delete(repository: Any, path: str) -> None:
+    try:
+        repository.delete_artifacts(path)
+    except NotImplementedError as error:
+        raise Problem(Kind.INVALID, f"{type(repository).__name__} cannot delete `{path}` from a model") from error
+
+
+def _listed(client: MlflowClient, model_id: str, path: str) -> set[str]:
+    parent = PurePosixPath(path).parent
+    folder = None if parent == PurePosixPath() else parent.as_posix()
+    return {str(entry.path) for entry in client.list_logged_model_artifacts(model_id, folder)}
+
+
+def _rename(mlmodel: Path, *, model_id: str, run_id: str, location: str) -> None:
+    """Let the model say who it is now; everything else in MLmodel stays."""
+    said = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
+    said.update(artifact_path=location, model_id=model_id, model_uuid=model_id, run_id=run_id)
+    mlmodel.write_text(yaml.safe_dump(said, default_flow_style=False, allow_unicode=True), encoding="utf-8")

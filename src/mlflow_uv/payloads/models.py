@@ -1,0 +1,119 @@
+"""Which models did a training make?"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run
+
+from . import runs, versions
+from .problems import Kind, Problem, mask
+from .stores import equals, experiment_groups, pages, tag_equals
+
+RELEASE_KEY = "mlflow-uv.release-key"
+MODEL_DIGEST = "mlflow-uv.model-sha256"
+
+
+def find(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Find every run that carries the tag, every model those runs made or that carries it, and every version of those.
+
+    Runs that do not carry the tag but made a model that does come last.
+
+    {tag: [key, value]} or {run_id} -> {runs, models, versions}, each oldest first
+    """
+    client = MlflowClient()
+    tagged_runs = tuple(_runs(client, request))
+    found_models = _models(client, request, tagged_runs)
+    # A run made with `MlflowClient.create_run`, or by `mlflow run` without a run id, does not take up tags from the
+    # environment, but its models do.
+    known = {run.info.run_id for run in tagged_runs}
+    others = sorted({str(model.source_run_id) for model in found_models if model.source_run_id} - known)
+    found_runs = (*tagged_runs, *map(client.get_run, others))
+    found_versions = versions.made_from(client, found_runs, found_models)
+    return {
+        "runs": [runs.summary(run) for run in found_runs],
+        "models": [summary(model) for model in found_models],
+        "versions": [versions.summary(version) for version in found_versions],
+    }
+
+
+def find_released(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Find the finished models of earlier releases with the same key: ready, and with a digest that we put there.
+
+    {release_key} -> {models}, oldest first
+    """
+    client = MlflowClient()
+    tagged = _search(client, experiment_groups(client), tag_equals(RELEASE_KEY, request["release_key"]))
+    finished = [model for model in tagged if str(model.status) == "READY" and MODEL_DIGEST in model.tags]
+    return {"models": [summary(model) for model in sorted(finished, key=_age)]}
+
+
+def describe(request: dict[str, Any]) -> dict[str, Any]:
+    """{model_id} -> {model_id, name, run_id, experiment_id, status, message, created, artifact_location, tags}"""
+    return summary(logged_model(MlflowClient(), request["model_id"]))
+
+
+def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
+    """The logged model, or the reason why this MLflow cannot have one."""
+    if not hasattr(client, "get_logged_model"):
+        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, this is an older one")
+    return client.get_logged_model(model_id)
+
+
+def summary(model: LoggedModel) -> dict[str, Any]:
+    """What every verb says about a model."""
+    return {
+        "model_id": model.model_id,
+        "name": model.name,
+        "run_id": model.source_run_id or None,
+        "experiment_id": model.experiment_id,
+        "status": str(model.status),
+        "message": model.status_message or None,
+        "created": model.creation_timestamp,
+        "artifact_location": mask(model.artifact_location),
+        "tags": dict(model.tags),
+    }
+
+
+def _runs(client: MlflowClient, request: dict[str, Any]) -> Iterator[Run]:
+    if "run_id" in request:
+        yield client.get_run(request["run_id"])
+        return
+    clause = tag_equals(*request["tag"])
+    for group in experiment_groups(client):
+        yield from pages(
+            lambda token, group=group: client.search_runs(  # type: ignore[misc]  # bound per group
+                list(group), clause, order_by=["attributes.start_time ASC"], page_token=token
+            )
+        )
+
+
+def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:
+    """By the tag, by the run a model says it is from, and by what a run says it has put out."""
+    found: dict[str, LoggedModel] = {}
+    if "tag" in request:
+        found.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
+    for run in found_runs:
+        own = ((str(run.info.experiment_id),),)
+        found.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
+        for output in getattr(run.outputs, "model_outputs", None) or ():
+            if output.model_id not in found:
+                found[output.model_id] = logged_model(client, output.model_id)
+    return tuple(sorted(found.values(), key=_age))
+
+
+def _search(client: MlflowClient, groups: Iterable[tuple[str, ...]], clause: str) -> Iterator[LoggedModel]:
+    if not hasattr(client, "search_logged_models"):
+        return
+    for group in groups:
+        yield from pages(
+            lambda token, group=group: client.search_logged_models(  # type: ignore[misc]  # bound per group
+                list(group), filter_string=clause, page_token=token
+            )
+        )
+
+
+def _age(model: LoggedModel) -> tuple[int, str]:
+    return int(model.creation_timestamp), str(model.model_id)

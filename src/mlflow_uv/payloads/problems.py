@@ -1,0 +1,150 @@
+"""Which of the few things that can go wrong went wrong, in words that hold no secret?"""
+
+import enum
+import http
+import os
+import re
+import traceback
+from collections.abc import Iterator
+
+
+class Kind(str, enum.Enum):
+    """What the caller can tell apart. The values are the wire format."""
+
+    UNREACHABLE = "unreachable"  # no answer, a timeout, a 5xx, or something that is no MLflow server
+    DENIED = "denied"  # 401, 403
+    NOT_FOUND = "not-found"
+    INVALID = "invalid"  # a name, a tag, a folder or a request that MLflow refuses
+    CANNOT_LOAD = "cannot-load"
+    CANNOT_PREDICT = "cannot-predict"
+    TIMEOUT = "timeout"  # a version that stays pending
+    CONFLICT = "conflict"  # somebody else did something else at the same time
+    MLFLOW_MISSING = "mlflow-missing"
+    UNEXPECTED = "unexpected"
+
+
+class Problem(Exception):
+    """A question without an answer, already told apart."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+_KINDS_OF_CODES = {
+    "RESOURCE_DOES_NOT_EXIST": Kind.NOT_FOUND,
+    "NOT_FOUND": Kind.NOT_FOUND,
+    "ENDPOINT_NOT_FOUND": Kind.UNREACHABLE,
+    "INVALID_PARAMETER_VALUE": Kind.INVALID,
+    "BAD_REQUEST": Kind.INVALID,
+    "INVALID_STATE": Kind.INVALID,
+    "NOT_IMPLEMENTED": Kind.INVALID,
+    "PERMISSION_DENIED": Kind.DENIED,
+    "CUSTOMER_UNAUTHORIZED": Kind.DENIED,
+    "UNAUTHENTICATED": Kind.DENIED,
+    "ALREADY_EXISTS": Kind.CONFLICT,
+    "RESOURCE_ALREADY_EXISTS": Kind.CONFLICT,
+    "RESOURCE_CONFLICT": Kind.CONFLICT,
+    "ABORTED": Kind.CONFLICT,
+    "TEMPORARILY_UNAVAILABLE": Kind.UNREACHABLE,
+    "DEADLINE_EXCEEDED": Kind.UNREACHABLE,
+    "REQUEST_LIMIT_EXCEEDED": Kind.UNREACHABLE,
+    "RESOURCE_EXHAUSTED": Kind.UNREACHABLE,
+}
+# By name and module, because neither requests nor SQLAlchemy is there in every environment that has an mlflow.
+_UNREACHABLE = {
+    ("requests", "ConnectionError"),
+    ("requests", "Timeout"),
+    ("requests", "RetryError"),
+    ("requests", "InvalidURL"),
+    ("requests", "MissingSchema"),
+    ("sqlalchemy", "OperationalError"),
+    ("sqlalchemy", "InterfaceError"),
+}
+_STATUS = re.compile(r"failed with error code (\d{3})\b|too many (\d{3}) error responses")
+_CODE = re.compile(r"\A[A-Z]+(?:_[A-Z]+)*: ")  # what MLflow's HTTP client puts before the server's own words
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+
+
+def mask(text: str) -> str:
+    """The text without credentials in URLs and without the values of variables that are named like secrets."""
+    masked = _CREDENTIALS.sub("***@", text)
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):
+            masked = masked.replace(value, "***")
+    return masked
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The kind of any error: its own, by MLflow's error code, by HTTP status, or by what lies underneath it."""
+    chain = tuple(_chain(error))
+    for link in chain:
+        if isinstance(link, Problem):
+            return link.kind
+    by_status = next((kind for kind in map(_kind_by_status, chain) if kind is not None), None)
+    if by_status is not None:
+        return by_status
+    if any(_is_unreachable(link) for link in chain):
+        return Kind.UNREACHABLE
+    codes = (_KINDS_OF_CODES.get(str(getattr(link, "error_code", ""))) for link in chain)
+    by_code = next((kind for kind in codes if kind is not None), None)
+    if by_code is not None:
+        return by_code
+    if any(type(link).__name__ == "RestException" for link in chain):
+        return Kind.UNREACHABLE  # a server that answers "internal error" has no answer for us
+    return Kind.NOT_FOUND if isinstance(error, FileNotFoundError) else Kind.UNEXPECTED
+
+
+def describe(error: BaseException) -> dict[str, str | None]:
+    """The error as it goes over the wire; a problem that was told apart needs no traceback of its own."""
+    problem = isinstance(error, Problem)
+    told = error.__cause__ if problem else error
+    detail = None if told is None else "".join(traceback.format_exception(type(told), told, told.__traceback__))
+    return {
+        "kind": kind_of(error).value,
+        "message": mask(_message(error)),
+        "detail": None if detail is None else mask(detail),
+    }
+
+
+def last_line(error: BaseException) -> str:
+    """The line that says why: of the traceback that MLflow carries along if it wraps one, else of the error."""
+    carried = str(getattr(error, "json_kwargs", {}).get("stack_trace") or "").strip()
+    if carried:
+        return carried.splitlines()[-1]
+    told = str(getattr(error, "message", "") or error).strip()
+    return told if hasattr(error, "message") else f"{type(error).__name__}: {told}"
+
+
+def _message(error: BaseException) -> str:
+    told = str(getattr(error, "message", "") or error).strip()
+    return _CODE.sub("", told) or type(error).__name__
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _kind_by_status(error: BaseException) -> Kind | None:
+    """By the HTTP status an error speaks of. Files answer 404 plainly; MLflow's API only where it is not spoken."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == http.HTTPStatus.NOT_FOUND:
+        return Kind.NOT_FOUND
+    if not isinstance(status, int):
+        found = _STATUS.search(str(error))
+        status = 0 if found is None else int(found.group(1) or found.group(2))
+    if status in {401, 403}:
+        return Kind.DENIED
+    return Kind.UNREACHABLE if status in {404, 408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    lineage = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
+    return bool(lineage & _UNREACHABLE) or isinstance(error, (ConnectionError, TimeoutError))

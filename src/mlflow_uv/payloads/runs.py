@@ -1,0 +1,90 @@
+"""What does the tracking store know about a run, and how do we add to it?"""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from .problems import Kind, Problem, kind_of, mask
+
+
+def create(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Make a run in the experiment of that name, which is made if there is none.
+
+    {experiment, tags, run_name?} -> {run_id, experiment_id}
+    """
+    client = MlflowClient()
+    experiment_id = _experiment_id(client, request["experiment"])
+    run = client.create_run(experiment_id, tags=request["tags"], run_name=request.get("run_name"))
+    return {"run_id": run.info.run_id, "experiment_id": experiment_id}
+
+
+def end(request: dict[str, Any]) -> dict[str, Any]:
+    """{run_id, status: FINISHED|FAILED|KILLED} -> {}"""
+    MlflowClient().set_terminated(request["run_id"], status=request["status"])
+    return {}
+
+
+def describe(request: dict[str, Any]) -> dict[str, Any]:
+    """{run_id} -> {run_id, experiment_id, name, status, started, ended, artifact_location, tags, params, metrics}"""
+    run = MlflowClient().get_run(request["run_id"])
+    return {**summary(run), "params": dict(run.data.params), "metrics": dict(run.data.metrics)}
+
+
+def log_record(request: dict[str, Any]) -> dict[str, Any]:
+    """{run_id, file, path: posix path below the run's artifacts, file name included} -> {}"""
+    target = PurePosixPath(request["path"])
+    folder = None if target.parent == PurePosixPath() else target.parent.as_posix()
+    with tempfile.TemporaryDirectory() as scratch:
+        named = shutil.copyfile(request["file"], Path(scratch, target.name))
+        MlflowClient().log_artifact(request["run_id"], str(named), artifact_path=folder)
+    return {}
+
+
+def download_record(request: dict[str, Any]) -> dict[str, Any]:
+    """{run_id, path, destination: the file to write} -> {}"""
+    destination = Path(request["destination"])
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            found = download_artifacts(run_id=request["run_id"], artifact_path=request["path"], dst_path=scratch)
+        except OSError as error:
+            if kind_of(error) is not Kind.UNEXPECTED:
+                raise
+            raise Problem(Kind.NOT_FOUND, f"run {request['run_id']} has no artifact `{request['path']}`") from error
+        shutil.copyfile(found, destination)
+    return {}
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What every verb says about a run."""
+    return {
+        "run_id": run.info.run_id,
+        "experiment_id": run.info.experiment_id,
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "started": run.info.start_time,
+        "ended": run.info.end_time,
+        "artifact_location": mask(run.info.artifact_uri or ""),
+        "tags": dict(run.data.tags),
+    }
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    """Two jobs may make the same experiment at once: the one that comes second finds the other's."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise Problem(kind_of(error), f"experiment `{name}` cannot be made: {error.message}") from error
+    if found.lifecycle_stage != "active":
+        raise Problem(Kind.INVALID, f"experiment `{name}` is deleted; restore it or choose another name")
+    return str(found.experiment_id)

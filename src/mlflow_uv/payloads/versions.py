@@ -1,0 +1,151 @@
+"""Which versions does the registry hold, what are they made from, and which of them has a name?"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from .problems import Kind, Problem, kind_of, mask
+from .stores import equals, pages
+
+# MLflow keeps the versions of a model in this tag of the logged model, and shows them from there.
+VERSIONS_OF_MODEL = "mlflow.modelVersions"
+# `models:/m-<id>`, or an artifact location below `…/models/m-<id>/artifacts`. SQL stores leave `model_id` empty, so the
+# source is the only witness.
+_MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
+
+
+def describe(request: dict[str, Any]) -> dict[str, Any]:
+    """{name, version} -> {name, version, status, message, source, model_id, run_id, description, tags, aliases}"""
+    return summary(MlflowClient().get_model_version(request["name"], str(request["version"])))
+
+
+def find(request: dict[str, Any]) -> dict[str, Any]:
+    """{name, model_id?} -> {versions}: those of a registered model, or of one of its sources, lowest number first"""
+    found = of_name(MlflowClient(), request["name"])
+    wanted = request.get("model_id")
+    return {"versions": [summary(one) for one in found if wanted is None or source_model(one) == wanted]}
+
+
+def describe_name(request: dict[str, Any]) -> dict[str, Any]:
+    """{name} -> {exists, aliases: {alias: version}, tags, description}"""
+    try:
+        found = MlflowClient().get_registered_model(request["name"])
+    except MlflowException as error:
+        if kind_of(error) is not Kind.NOT_FOUND:
+            raise
+        return {"exists": False, "aliases": {}, "tags": {}, "description": None}
+    return {
+        "exists": True,
+        "aliases": {alias: str(version) for alias, version in found.aliases.items()},
+        "tags": dict(found.tags),
+        "description": found.description or None,
+    }
+
+
+def move_alias(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Let an alias name a version, or, if the version is null, nothing; look before and look again.
+
+    {name, alias, version: str|null, expected?: str|null} -> {before, after}. `expected` is what the caller believes the
+    alias names now. This narrows the window in which somebody else may move it, and does not close it: the registry
+    has no compare-and-set, and the last writer wins.
+    """
+    client = MlflowClient()
+    name, alias, version = request["name"], request["alias"], request["version"]
+    wanted = None if version is None else str(version)
+    before = _named_by(client, name, alias)
+    if "expected" in request and request["expected"] != before:
+        raise Problem(
+            Kind.CONFLICT, f"alias `{alias}` of `{name}` names {_say(before)} and not {_say(request['expected'])}"
+        )
+    if wanted is not None and wanted != before:
+        client.set_registered_model_alias(name, alias, wanted)
+    elif wanted is None and before is not None:
+        client.delete_registered_model_alias(name, alias)
+    after = _named_by(client, name, alias)
+    if after != wanted:
+        raise Problem(
+            Kind.CONFLICT, f"alias `{alias}` of `{name}` was moved to {_say(wanted)} and names {_say(after)} now"
+        )
+    return {"before": before, "after": after}
+
+
+def of_name(client: MlflowClient, name: str) -> tuple[ModelVersion, ...]:
+    """Every version of a registered model, lowest number first; none if there is no such model."""
+    clause = equals("name", name)
+    return tuple(sorted(pages(lambda token: client.search_model_versions(clause, page_token=token)), key=_number))
+
+
+def made_from(client: MlflowClient, runs: Iterable[Run], models: Iterable[LoggedModel]) -> tuple[ModelVersion, ...]:
+    """Every version whose source is one of the models, whatever it is called."""
+    known = {str(model.model_id): model for model in models}
+    found: dict[tuple[str, int], ModelVersion] = {}
+    for version in (*_of_runs(client, runs), *_noted_on(client, known.values())):
+        if source_model(version) in known:
+            found[str(version.name), _number(version)] = version
+    return tuple(found[key] for key in sorted(found))
+
+
+def source_model(version: ModelVersion) -> str | None:
+    """The id of the logged model that a version is made from."""
+    said = getattr(version, "model_id", None)
+    if said:
+        return str(said)
+    found = _MODEL_ID.findall(version.source or "")
+    return str(found[-1]) if found else None
+
+
+def summary(version: ModelVersion) -> dict[str, Any]:
+    """What every verb says about a version."""
+    return {
+        "name": version.name,
+        "version": str(version.version),
+        "status": str(version.status),
+        "message": version.status_message or None,
+        "source": mask(version.source or ""),
+        "model_id": source_model(version),
+        "run_id": version.run_id or None,
+        "description": version.description or None,
+        "tags": dict(version.tags),
+        "aliases": list(version.aliases),
+    }
+
+
+def _of_runs(client: MlflowClient, runs: Iterable[Run]) -> Iterator[ModelVersion]:
+    for run in runs:
+        clause = equals("run_id", run.info.run_id)
+        try:
+            yield from pages(lambda token, clause=clause: client.search_model_versions(clause, page_token=token))  # type: ignore[misc]
+        except MlflowException as error:
+            # Unity Catalog searches by name alone; the note on the model is what remains there.
+            if kind_of(error) is not Kind.INVALID:
+                raise
+
+
+def _noted_on(client: MlflowClient, models: Iterable[LoggedModel]) -> Iterator[ModelVersion]:
+    for model in models:
+        for noted in json.loads(model.tags.get(VERSIONS_OF_MODEL, "[]")):
+            try:
+                yield client.get_model_version(noted["name"], str(noted["version"]))
+            except MlflowException as error:
+                if kind_of(error) is not Kind.NOT_FOUND:  # deleted since
+                    raise
+
+
+def _named_by(client: MlflowClient, name: str, alias: str) -> str | None:
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _number(version: ModelVersion) -> int:
+    return int(version.version)
+
+
+def _say(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"

@@ -1,0 +1,153 @@
+"""Which steps make a release, in which order, and where did it stop?"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
+from typing import Annotated, Any, get_type_hints
+
+from .core.record import LINKS, Record
+from .errors import BadInput, BadProject, StepError
+from .registry import STEPS
+from .report import Finding, Report, Timing
+from .step import Doc, Step, fields_of
+from .tools import Tools
+from .tools.files import read_project
+
+DEFAULT = ("check-lock", "export", "log-model", "register", "build-image", "smoke-test")
+BY_NAME = {step.name: step for step in STEPS}
+
+
+def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
+    """One record of all the fields that the steps of a release have; a word means the same in each of them."""
+    known: dict[str, tuple[str, Any, Any]] = {}
+    for step in (BY_NAME[step] for step in DEFAULT):
+        record = getattr(step, part)
+        hints = get_type_hints(record, include_extras=True)
+        for one in fields(record):
+            default = None if optional or one.default is MISSING else one.default
+            known.setdefault(one.name, (one.name, _or_none(hints[one.name]) if optional else hints[one.name], field(default=default)))
+    return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
+
+
+def _or_none(hint: Any) -> Any:
+    notes = hint.__metadata__
+    return Annotated.__class_getitem__((hint.__origin__ | None, *notes))
+
+
+_Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
+
+Inputs = _union("Inputs", "inputs", (("steps", _Steps, field(default=DEFAULT)),), optional=False)
+Outputs = _union("Outputs", "outputs", (), optional=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a release came: what its steps put out, what they found, how long they took."""
+
+    outputs: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
+    timings: tuple[Timing, ...] = ()
+
+
+def run(inputs: Any, tools: Tools) -> Report[Any]:
+    """
+    Run the steps in a row, each on the record of those before; stop at the first that fails.
+
+    Raises what the step that stopped it raises, after the state of the chain was told.
+    """
+    progress = Progress(outputs={})
+    for step in _chosen(inputs.steps):
+        started = tools.clock.now_s()
+        tools.voice.say(f"▸ {step.name}")
+        try:
+            report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
+        except StepError:
+            _tell_chain(inputs, tools, stopped_at=step.name)
+            raise
+        taken = Timing(step=step.name, seconds=round(tools.clock.now_s() - started, 2), summary=report.summary)
+        progress = replace(
+            progress,
+            outputs={**progress.outputs, **{f.name: getattr(report.outputs, f.name) for f in fields(report.outputs)}},
+            findings=(*progress.findings, *report.findings),
+            timings=(*progress.timings, taken),
+        )
+        if not report.ok:
+            _tell_chain(inputs, tools, stopped_at=step.name)
+            return _report(progress, f"the release stopped at {step.name}: {report.summary}", ())
+    path = progress.outputs.get("record")
+    record = tools.records.load(path) if path else None
+    if record is not None:
+        record = replace(record, timings=tuple((timing.step, timing.seconds) for timing in progress.timings))
+        tools.records.save(path, record)
+    return _report(progress, _made(record), tuple(_where(inputs, record, tools)) if record else ())
+
+
+def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
+    for name in names:
+        if name not in DEFAULT:
+            raise BadInput(what=f"`{name}` is not a step of a release", why=f"steps are {', '.join(DEFAULT)}")
+    return tuple(BY_NAME[name] for name in names)
+
+
+def _inputs_of(step: Step[Any, Any, Any], inputs: Any) -> Any:
+    return step.inputs(**{one.name: getattr(inputs, one.name) for one in fields_of(step.inputs)})
+
+
+def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Any]:
+    return Report(
+        outputs=Outputs(**progress.outputs),
+        summary=summary,
+        findings=progress.findings,
+        timings=progress.timings,
+        advice=advice,
+    )
+
+
+def _made(record: Record | None) -> str:
+    if record is None or record.model is None:
+        return "done"
+    made = [f"model {record.model.model_id}"]
+    if record.version is not None:
+        made.append(f"version {record.version.version} of {record.version.name}")
+    if record.image is not None and record.image.kind == "image":
+        made.append(f"image {record.image.tag}")
+    return f"released {', '.join(made)}"
+
+
+def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
+    """Where to look, and what to do next."""
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
+    try:
+        project = read_project(inputs.project)
+        python = tools.environments.project(project, record.selection)
+        yield f"look at it:  {tools.mlflow.ui_command(python, store)}"
+    except BadProject:
+        yield f"look at it:  {store.shown}"
+    if record.image is not None and record.image.kind == "image":
+        yield f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', record.image.tag))}"
+    elif record.image is not None:
+        yield f"served in a process, no image: {record.image.reason}"
+    if record.alias is not None and record.version is not None:
+        yield f"load it:     mlflow.pyfunc.load_model(\"models:/{record.version.name}@{record.alias.name}\")"
+
+
+def _tell_chain(inputs: Any, tools: Tools, *, stopped_at: str) -> None:
+    """Which links were made before a release stopped."""
+    path = tools.records.path(inputs.record, inputs.project)
+    try:
+        record = tools.records.load(path)
+    except StepError:
+        tools.voice.say(f"stopped at {stopped_at}; no link of the chain was made")
+        return
+    made = [name for name in LINKS if getattr(record, name) is not None]
+    tools.voice.say(f"stopped at {stopped_at}; links made so far: {', '.join(made)} (record: {path})")
+
+
+RELEASE: Step[Any, Any, Any] = Step(
+    name="release",
+    summary="From uv.lock to a tested model: check, export, train, log, register, build and smoke-test in a row.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)
+ALL: tuple[Step[Any, Any, Any], ...] = (RELEASE, *STEPS)

@@ -1,0 +1,225 @@
+"""How is a step declared, and how do text and TOML become its inputs?"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum
+from pathlib import Path, PurePath
+from types import UnionType
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import BadInput
+from .report import Report
+
+I = TypeVar("I")  # noqa: E741  # Inputs of a step
+O = TypeVar("O")  # noqa: E741  # Outputs of a step
+T = TypeVar("T")  # its tools
+
+
+class Doc(NamedTuple):
+    """The one sentence that `--help`, `action.yml` and the reference show for a field."""
+
+    text: str
+
+
+class Matching(NamedTuple):
+    """What a text must match as a whole, and how a person would say it."""
+
+    pattern: str
+    meaning: str
+
+
+class Words(NamedTuple):
+    """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
+
+
+class Kind(Enum):
+    """How a field is written down."""
+
+    TEXT = "text"
+    PATH = "path"
+    SWITCH = "true or false"
+    NUMBER = "number"
+    CHOICE = "one of"
+    LIST = "names, separated by commas or spaces"
+    WORDS = "command line"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One input or output, as every surface reads it."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: Any = None
+    required: bool = False
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+    choice: type[Enum] | None = None
+    matching: Matching | None = None
+
+    @property
+    def kebab(self) -> str:
+        """The name outside Python: the only translator."""
+        return self.name.replace("_", "-")
+
+    @property
+    def default_text(self) -> str:
+        """The default as a person would write it, empty where there is none."""
+        match self.default:
+            case None | ():
+                return ""
+            case bool() as switch:
+                return str(switch).lower()
+            case Enum() as choice:
+                return str(choice.value)
+            case tuple() as names:
+                return shlex.join(names) if self.kind is Kind.WORDS else ", ".join(map(str, names))
+            case other:
+                return str(other)
+
+    def parse(self, raw: object, *, source: str) -> Any:
+        """
+        Turn text (flags, action inputs) or a TOML value into the field's value.
+
+        Raises BadInput that names `source` when it does not fit.
+        """
+        value = self._parsed(raw, source)
+        if self.matching is not None and isinstance(value, str):
+            import re  # noqa: PLC0415  # compiled only where a name has to be checked
+
+            if not re.fullmatch(self.matching.pattern, value):
+                raise BadInput(what=f"{source} is not {self.matching.meaning}", why=f"it is {value!r}")
+        return value
+
+    def _parsed(self, raw: object, source: str) -> Any:
+        refuse = BadInput(what=f"{source} must be {self.expectation}", why=f"it is {raw!r}")
+        match self.kind, raw:
+            case Kind.TEXT, str():
+                return raw
+            case Kind.PATH, str() if "\0" not in raw:
+                return Path(raw).expanduser()
+            case Kind.SWITCH, bool():
+                return raw
+            case Kind.SWITCH, str() if raw.lower() in ("true", "false"):
+                return raw.lower() == "true"
+            case Kind.NUMBER, bool():
+                raise refuse
+            case Kind.NUMBER, int() | float() | str():
+                try:
+                    number = int(raw) if self.whole else float(raw)
+                except ValueError:
+                    raise refuse from None
+                if number != number or number < 0:  # noqa: PLR0124  # NaN
+                    raise refuse
+                return number
+            case Kind.CHOICE, str() if self.choice is not None and raw in self.choices:
+                return self.choice(raw)
+            case Kind.LIST, str():
+                return tuple(raw.replace(",", " ").split())
+            case Kind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
+                return tuple(raw)
+            case Kind.WORDS, str():
+                try:
+                    return tuple(shlex.split(raw))
+                except ValueError as error:
+                    raise BadInput(what=f"{source} is not a command line", why=f"{error}: {raw!r}") from None
+            case Kind.WORDS, list() | tuple() if all(isinstance(item, str) for item in raw):
+                return tuple(raw)
+        raise refuse
+
+    @property
+    def expectation(self) -> str:
+        """What `parse` accepts, for messages and help."""
+        return f"one of {', '.join(self.choices)}" if self.choices else self.kind.value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hook:
+    """How a step appears in pre-commit: which files wake it, and what it is called there."""
+
+    files: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step(Generic[I, O, T]):
+    """A command, an action and perhaps a hook, declared once."""
+
+    name: str
+    summary: str
+    inputs: type[I]
+    outputs: type[O]
+    run: Callable[[I, T], Report[O]]
+    hook: Hook | None = None
+    needs_project: bool = True
+
+
+def fields_of(record: type) -> tuple[Field, ...]:
+    """Read the fields of an `Inputs` or `Outputs` class: the one reader that every surface uses."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(_field(f.name, hints[f.name], f.default) for f in fields(record))
+
+
+def _field(name: str, hint: Any, default: object) -> Field:
+    notes = hint.__metadata__ if get_origin(hint) is Annotated else ()
+    kind, choice, whole = _kind(hint.__origin__ if notes else hint, notes)
+    return Field(
+        name=name,
+        kind=kind,
+        doc=next((note.text for note in notes if isinstance(note, Doc)), ""),
+        default=None if default is MISSING else default,
+        required=default is MISSING,
+        whole=whole,
+        choices=tuple(str(member.value) for member in choice) if choice else (),
+        choice=choice,
+        matching=next((note for note in notes if isinstance(note, Matching)), None),
+    )
+
+
+def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[Kind, type[Enum] | None, bool]:
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is tuple:
+        return (Kind.WORDS if any(isinstance(note, Words) for note in notes) else Kind.LIST), None, False
+    if issubclass(hint, Enum):
+        return Kind.CHOICE, hint, False
+    if issubclass(hint, PurePath):
+        return Kind.PATH, None, False
+    if issubclass(hint, bool):
+        return Kind.SWITCH, None, False
+    if issubclass(hint, (int, float)):
+        return Kind.NUMBER, None, issubclass(hint, int)
+    return Kind.TEXT, None, False
+
+
+def settle(record: type[I], layers: tuple[tuple[str, Mapping[str, object]], ...]) -> I:
+    """
+    Make inputs from layers of kebab-case values, the strongest first; each layer has a name for messages.
+
+    A relative path from any layer is left as it is. Raises BadInput for a value that does not fit or is missing.
+    """
+    values: dict[str, object] = {}
+    for field in fields_of(record):
+        for source, layer in layers:
+            raw = layer.get(field.kebab)
+            if raw is None or raw == "":
+                continue
+            values[field.name] = field.parse(raw, source=source.format(field.kebab))
+            break
+        else:
+            if field.required:
+                raise BadInput(what=f"`{field.kebab}` is not given", fix=f"--{field.kebab} VALUE")
+    return record(**values)
+
+
+def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source: str) -> None:
+    """Raise BadInput for a key nobody declared, naming the nearest one that somebody did."""
+    for key in keys:
+        if key not in known:
+            import difflib  # noqa: PLC0415  # only on the way to an error
+
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+            raise BadInput(what=f"{source} does not know `{key}`", why=hint)

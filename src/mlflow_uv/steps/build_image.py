@@ -1,0 +1,275 @@
+"""Which image serves the model, and is what is installed in it what the model requires?"""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from ..core import modelfiles
+from ..core.digests import canonical, sha256
+from ..core.dockerfile import SERVING, TRUST, VENV, Recipe, render_dockerfile
+from ..core.record import Image, Record
+from ..core.requirements import Requirements, installed_difference, parse_requirements
+from ..errors import BadProject, ChainBroken, NoEngine, ToolFailed
+from ..recompute import Found, Question, anchor, holding
+from ..report import Finding, Report, Severity
+from ..step import Doc, Matching, Step
+from ..tools import Tools
+from ..tools.docker import Build
+from ..tools.files import digests_in
+from ..tools.server import SERVING as SERVER
+from ..tools.uv import locked_uv
+from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
+from .register import version_tags
+
+_NETWORK = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
+    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "no_proxy",
+)  # fmt: skip
+_TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+_REFERENCE = r"[A-Za-z0-9][A-Za-z0-9._\-/:@]{0,254}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What to build."""
+
+    project: ProjectPath = Path()
+    record: RecordPath = None
+    base_image: Annotated[
+        str | None,
+        Doc("Image to build on; without it the official slim image of the model's Python minor version."),
+        Matching(_REFERENCE, "an image reference"),
+    ] = None
+    image: Annotated[
+        str | None,
+        Doc("Name and tag of the image; without it the model's name and version."),
+        Matching(_REFERENCE, "an image reference"),
+    ] = None
+    serving: Annotated[
+        Serving, Doc("Build an image with a container engine, serve in a process, or what is possible here.")
+    ] = Serving.AUTO
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What serves the model."""
+
+    record: RecordFile
+    image: Annotated[str, Doc("Name and tag of the image, empty where the model is served in a process.")]
+    image_id: Annotated[str, Doc("Id of the image, or digest of what is installed in the process's environment.")]
+    served_by: Annotated[str, Doc("Either image or process.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Build, then compare what is installed with what the model requires.
+
+    Raises NoEngine where an engine was asked for, BaseImageMissing, ToolFailed, ChainBroken.
+    """
+    question = Question(
+        project=inputs.project, record=inputs.record, tracking_uri=inputs.tracking_uri, embedded=inputs.embedded
+    )
+    with holding(question, tools) as found:
+        reason = _why_not_an_engine(inputs, tools)
+        image = _built(inputs, found, tools) if reason is None else _process(found, reason, tools)
+        record = replace(found.record, image=image)
+        if record.version is not None:
+            target = [record.version.name, record.version.version]
+            tools.mlflow.ask(found.python, found.store, "tag", version=target, tags=version_tags(record))
+        anchor(record, found.store, found.python, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    tools.records.save(path, record)
+    name = image.tag if image.kind == "image" else ""
+    return Report(
+        outputs=Outputs(record=path, image=name, image_id=image.id, served_by=image.kind),
+        summary=f"image {name}" if name else f"no image: {reason}",
+        findings=() if reason is None else (_loud(reason),),
+    )
+
+
+def _why_not_an_engine(inputs: Inputs, tools: Tools) -> str | None:
+    if inputs.serving is Serving.PROCESS:
+        return "a process was asked for"
+    try:
+        tools.docker.engine()
+    except NoEngine as error:
+        if inputs.serving is Serving.ENGINE:
+            raise
+        return error.why or error.what
+    return None
+
+
+def _loud(reason: str) -> Finding:
+    return Finding(
+        rule="no-image",
+        severity=Severity.WARNING,
+        what="no image was built: the model is served in a process of an isolated environment",
+        why=reason,
+        fix="start Docker, or say serving: process",
+    )
+
+
+def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
+    record = found.record
+    assert record.model is not None  # noqa: S101  # `holding` asked
+    base = inputs.base_image or f"python:{'.'.join(record.model.python.split('.')[:2])}-slim"
+    tag = inputs.image or _default_tag(record)
+    digest = tools.docker.fetch(base).digest
+    with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch, tools.voice.group(f"build {tag}"):
+        context = Path(scratch) / "context"
+        resolved = _fill(context, found, base, tools)
+        secrets = _network(Path(scratch), tools)
+        image = tools.docker.build(Build(context=context, tag=tag, labels=_labels(record, digest), secrets=secrets))
+    inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py")
+    if resolved is not None:
+        _require_exact(record, resolved, inventory)
+    return Image(kind="image", id=image.id, tag=tag, base=base, base_digest=digest)
+
+
+def _process(found: Found, reason: str, tools: Tools) -> Image:
+    record = found.record
+    assert record.model is not None  # noqa: S101  # `holding` asked
+    folder = tools.environments.serving(record.model.sha256)
+    resolved, requirements = _requirements(found)
+    with tools.voice.group("environment that serves the model"):
+        python = tools.uv.install(
+            requirements,
+            folder,
+            python=str(found.python) if found.project else ".".join(record.model.python.split(".")[:2]),
+            hashed=resolved is not None and resolved.hashed,
+            resolved=resolved is not None,
+            hear=tools.voice.foreign,
+        )
+    inventory = tools.servers.inventory(python)
+    if resolved is not None:
+        _require_exact(record, resolved, inventory)
+    return Image(
+        kind="process", id=inventory_digest(inventory), tag=str(folder), base="", base_digest="", reason=reason
+    )
+
+
+def inventory_digest(inventory: str) -> str:
+    """Digest of what an environment holds; the order in which it was listed does not matter."""
+    said = _inventory(inventory)
+    return sha256(canonical([said["python"], sorted(said["installed"])]))
+
+
+def _requirements(found: Found) -> tuple[Requirements | None, Path]:
+    """The list to install from, relative to the model's folder; None where MLflow inferred it and it is not whole."""
+    hashed = found.model / modelfiles.HASHED
+    source = hashed if hashed.is_file() else found.model / modelfiles.REQUIREMENTS
+    flat = found.model / "mlflow-uv-install.txt"
+    flat.write_bytes(source.read_bytes())
+    if not hashed.is_file():
+        return None, flat
+    said, _ = modelfiles.own_lines(hashed.read_text(encoding="utf-8").replace(" \\\n", " "))
+    requirements = parse_requirements(said)
+    assert found.record.requirements is not None  # noqa: S101  # `holding` compared it
+    if requirements.digest != found.record.requirements.sha256:
+        raise ChainBroken(
+            what="the chain is broken at `requirements`", why="the list with hashes is not the list of the record"
+        )
+    return requirements, flat
+
+
+def _fill(context: Path, found: Found, base: str, tools: Tools) -> Requirements | None:
+    resolved, flat = _requirements(found)
+    context.mkdir()
+    shutil.move(flat, context / "requirements.txt")
+    wheels = found.model / modelfiles.WHEELS
+    if wheels.is_dir():
+        shutil.copytree(wheels, context / modelfiles.WHEELS)
+    shutil.copytree(found.model, context / "model")
+    shutil.copytree(SERVER, context / "serving", ignore=shutil.ignore_patterns("__pycache__", "__init__.py"))
+    (context / "uv.txt").write_text(locked_uv(tools.surroundings.ours))
+    recipe = Recipe(
+        base=base,
+        hashed=resolved is not None and resolved.hashed,
+        resolved=resolved is not None,
+        wheels=wheels.is_dir(),
+    )
+    (context / "Dockerfile").write_text(render_dockerfile(recipe))
+    for path in (context, *context.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return resolved
+
+
+def _network(scratch: Path, tools: Tools) -> Mapping[str, Path]:
+    """How the build reaches packages from here: indexes, proxies and trust, as secrets that no layer keeps."""
+    variables = tools.surroundings.variables
+    lines = [f"export {name}={shlex.quote(variables[name])}" for name in _NETWORK if variables.get(name)]
+    bundle = next((Path(variables[name]) for name in _TRUST if variables.get(name)), None)
+    secrets = {"network": scratch / "network"}
+    if bundle is not None and bundle.is_file():
+        # It lies over the image's own bundle while the packages are installed, and in no layer.
+        secrets["ca"] = bundle
+        lines += [f"export {name}={TRUST}" for name in _TRUST]
+    secrets["network"].touch(mode=0o600)
+    secrets["network"].write_text("".join(f"{line}\n" for line in (*lines, ":")))
+    return secrets
+
+
+def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
+    assert record.model is not None  # noqa: S101  # `holding` asked
+    assert record.requirements is not None  # noqa: S101  # log-model made it
+    labels = {
+        "org.opencontainers.image.revision": record.commit.sha,
+        "org.opencontainers.image.title": record.model.name,
+        "org.opencontainers.image.base.digest": base_digest,
+        "mlflow-uv.lock-sha256": record.lock.sha256,
+        "mlflow-uv.requirements-sha256": record.requirements.sha256,
+        "mlflow-uv.model-sha256": record.model.sha256,
+        "mlflow-uv.model-id": record.model.model_id,
+    }
+    if record.version is not None:
+        labels["org.opencontainers.image.version"] = record.version.version
+    return labels
+
+
+def _default_tag(record: Record) -> str:
+    assert record.model is not None  # noqa: S101  # `holding` asked
+    name = record.version.name if record.version else record.model.name
+    version = record.version.version if record.version else record.model.sha256[:12]
+    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
+    return f"{safe}:{version}"
+
+
+def _require_exact(record: Record, requirements: Requirements, inventory: str) -> None:
+    said = _inventory(inventory)
+    assert record.requirements is not None  # noqa: S101  # log-model made it
+    lines = installed_difference(
+        requirements,
+        environment=said["marker_environment"],
+        installed=tuple((name, version) for name, version in said["installed"]),
+        local=tuple((wheel.name, wheel.version) for wheel in record.requirements.wheels),
+    )
+    if lines:
+        raise ChainBroken(what="the chain is broken at `image`", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+
+
+def _inventory(text: str) -> dict[str, object]:
+    try:
+        said: dict[str, object] = json.loads(text)
+    except ValueError as error:
+        raise ToolFailed(what="the serving environment cannot say what it holds", why=str(error)) from error
+    return said
+
+
+STEP = Step(
+    name="build-image",
+    summary="Build a serving image whose packages are the lock, and compare what is installed with it.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

@@ -1,0 +1,78 @@
+"""What do we see here? One block to paste into a bug report."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from .. import __version__
+from ..core.environment import mask, secrets_in
+from ..errors import StepError
+from ..report import Report
+from ..step import Doc, Step
+from ..tools import Tools
+from ..tools.files import read_project
+from ..vocabulary import Embedded, ProjectPath, TrackingUri, UvProgram
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Where to look."""
+
+    project: ProjectPath = Path()
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What was seen."""
+
+    seen: Annotated[str, Doc("The block, one fact a line.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """Look at everything, and fail at nothing: what cannot be seen is said."""
+    lines = [f"{name + ':':<22} {_said(seen)}" for name, seen in _facts(inputs, tools)]
+    text = mask("\n".join(lines), secrets_in(tools.surroundings.variables)) + "\n"
+    return Report(outputs=Outputs(seen=text), summary="paste the block above into a bug report", result=text)
+
+
+def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
+    around = tools.surroundings
+    yield "mlflow-uv", __version__
+    yield "python", f"{platform.python_version()} ({around.python})"
+    yield "platform", platform.platform()
+    yield "git", lambda: tools.git.version() or "not found"
+    yield "private folders", f"{around.cache}, {around.state}"
+    yield "project", lambda: read_project(inputs.project).name
+    yield "lock", lambda: tools.uv.lock_state(read_project(inputs.project), respect_env=False).state.value
+    yield "uv", lambda: _uv(inputs, tools)
+    yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
+    yield "engine", tools.docker.engine
+    yield "tracking store", lambda: tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded).shown
+    yield "forge", "GitHub Actions" if around.forge else "none"
+
+
+def _uv(inputs: Inputs, tools: Tools) -> str:
+    program = tools.uv.program(read_project(inputs.project))
+    return f"{tools.uv.version(program)} ({program})"
+
+
+def _said(seen: object) -> str:
+    try:
+        return str(seen() if callable(seen) else seen)
+    except StepError as error:
+        return f"not available: {error}"
+
+
+STEP = Step(
+    name="doctor",
+    summary="Say what is seen here, in one block to paste into a bug report.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

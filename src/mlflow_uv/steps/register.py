@@ -1,0 +1,134 @@
+"""Which version of the registered model is this model?"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from ..core.record import Record, Version
+from ..errors import ChainBroken
+from ..recompute import Question, anchor, holding
+from ..report import Report
+from ..step import Doc, Step
+from ..tools import Tools
+from ..vocabulary import (
+    Embedded,
+    ModelName,
+    ProjectPath,
+    RecordFile,
+    RecordPath,
+    TrackingUri,
+    UvProgram,
+    VersionNumber,
+)
+
+READY_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What to register, under which name."""
+
+    project: ProjectPath = Path()
+    record: RecordPath = None
+    model_name: ModelName = None
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """The version."""
+
+    record: RecordFile
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    version_uri: Annotated[str, Doc("URI of the version.")]
+    created: Annotated[bool, Doc("Whether the version is new; a re-run finds the one it made before.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Find the version of the recorded model, or make it; wait until it is ready; tag it. No alias moves.
+
+    Raises ChainBroken, StoreUnreachable, BadInput.
+    """
+    question = Question(
+        project=inputs.project, record=inputs.record, tracking_uri=inputs.tracking_uri, embedded=inputs.embedded
+    )
+    with holding(question, tools) as found:
+        record = found.record
+        assert record.model is not None  # noqa: S101  # `holding` asked
+        name = inputs.model_name or (found.project.name if found.project else record.model.name)
+        made = tools.mlflow.ask(
+            found.python,
+            found.store,
+            "find-or-create-version",
+            name=name,
+            model_id=record.model.model_id,
+            model_sha256=record.model.sha256,
+            tags=version_tags(record),
+            description=_description(record),
+            timeout_s=READY_S,
+        )
+        version = Version(name=name, version=str(made["version"]), model_id=str(made["model_id"]))
+        if version.model_id != record.model.model_id:
+            raise ChainBroken(
+                what="the chain is broken at `version`",
+                why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
+                fix="mlflow-uv release, which finds that model again",
+            )
+        # A version that training registered by itself has none of our tags yet; a tested one keeps its state.
+        state = {} if "mlflow-uv.state" in made["tags"] else {"mlflow-uv.state": "registered"}
+        record = replace(record, version=version)
+        tools.mlflow.ask(
+            found.python, found.store, "tag", version=[name, version.version], tags={**version_tags(record), **state}
+        )
+        anchor(record, found.store, found.python, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    tools.records.save(path, record)
+    also = f" (also registered as {', '.join(made['also'])})" if made["also"] else ""
+    return Report(
+        outputs=Outputs(
+            record=path,
+            model_name=name,
+            version=version.version,
+            version_uri=f"models:/{name}/{version.version}",
+            created=bool(made["created"]),
+        ),
+        summary=f"{name} version {version.version} {'made' if made['created'] else 'found again'}{also}",
+    )
+
+
+def version_tags(record: Record) -> dict[str, str]:
+    """The lineage that a version carries: RECORD's list of tags, as far as it is known."""
+    tags = {
+        "mlflow-uv.release-key": record.release_key,
+        "mlflow-uv.lock-sha256": record.lock.sha256,
+        "mlflow-uv.commit": record.commit.sha,
+    }
+    if record.requirements is not None:
+        tags["mlflow-uv.requirements-sha256"] = record.requirements.sha256
+    if record.model is not None:
+        tags["mlflow-uv.model-sha256"] = record.model.sha256
+    if record.image is not None:
+        tags["mlflow-uv.image"] = record.image.id
+    return tags
+
+
+def _description(record: Record) -> str:
+    dirty = " with uncommitted changes" if record.commit.dirty else ""
+    return (
+        f"Trained from commit {record.commit.sha}{dirty} (project `{record.commit.project}`) under uv.lock"
+        f" {record.lock.sha256[:12]}."
+    )
+
+
+STEP = Step(
+    name="register",
+    summary="Make the model a registered version, or find the version it already is.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

@@ -1,0 +1,131 @@
+"""`mlflow-uv STEP`: every step as a command."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .. import __version__
+from ..errors import BadProject, Cancelled, StepError
+from ..release import ALL
+from ..report import Report
+from ..step import Field, Kind, Step, fields_of, refuse_unknown, settle
+from ..surroundings import Surroundings
+from ..tools import toolbox
+from ..tools.files import read_project
+from .terminal import Terminal, as_json, terminal
+
+# What `[tool.mlflow-uv]` cannot set, because it says where that table is, or belongs to one run.
+NOT_SETTINGS = frozenset({"project", "record", "uv", "check", "retrain"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, print; return the exit code. Never raises for a user's mistake."""
+    return cancellable(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+
+
+def cancellable(work: Callable[[], int]) -> int:
+    """Do the work of a surface; Ctrl-C and SIGTERM unwind it, so that everything it started is removed."""
+    signal.signal(signal.SIGTERM, _cancel)
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        return 130
+    except Cancelled:
+        print("cancelled", file=sys.stderr)
+        return Cancelled.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _cancel(_number: int, _frame: FrameType | None) -> None:
+    raise Cancelled
+
+
+def _command(arguments: list[str]) -> int:
+    namespace = _parser().parse_args(arguments)
+    step: Step[Any, Any, Any] = namespace.step
+    voice = terminal()
+    given = {
+        field.kebab: value
+        for field in fields_of(step.inputs)
+        if (value := getattr(namespace, field.name)) is not None
+    }
+    as_text = namespace.format == "text"
+    try:
+        answer: Report[Any] = _answer(step, given, voice)
+    except StepError as error:
+        voice.error(error)
+        if not as_text:
+            print(as_json(step.name, error))
+        return error.exit_code
+    if as_text and answer.result is not None:
+        sys.stdout.write(answer.result)
+    if not as_text:
+        print(as_json(step.name, answer))
+    voice.report(answer)
+    return 0 if answer.ok else 1
+
+
+def _answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Terminal) -> Report[Any]:
+    inputs = gather(step, given, source="--{}")
+    surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+    return step.run(inputs, toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)))
+
+
+def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: str) -> Any:
+    """
+    The inputs of a step: what was given, then `[tool.mlflow-uv]` of the project, then the defaults.
+
+    `source` is how a message names something that was given, e.g. `--{}`. Raises BadInput.
+    """
+    settings: Mapping[str, object] = {}
+    if any(field.name == "project" for field in fields_of(step.inputs)):
+        folder = Path(str(given.get("project") or "."))
+        try:
+            settings = read_project(folder).settings
+        except BadProject:
+            if step.needs_project:
+                raise
+    known = frozenset(f.kebab for other in ALL for f in fields_of(other.inputs)) - NOT_SETTINGS
+    refuse_unknown(settings, known, source="[tool.mlflow-uv] in pyproject.toml")
+    return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", settings)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mlflow-uv",
+        description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone too.",
+        epilog="Exit codes: 0 all is well, 1 findings, 2 wrong input; the reference lists the others.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"mlflow-uv {__version__}")
+    commands = parser.add_subparsers(metavar="STEP", required=True)
+    for step in ALL:
+        command = commands.add_parser(
+            step.name, help=step.summary, description=step.summary, allow_abbrev=False
+        )
+        command.set_defaults(step=step)
+        command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")
+        for field in fields_of(step.inputs):
+            _flag(command, field)
+    return parser
+
+
+def _flag(command: argparse.ArgumentParser, field: Field) -> None:
+    default = f" (default: {field.default_text})" if field.default_text else ""
+    text = f"{field.doc}{default}".replace("%", "%%")
+    flag = f"--{field.kebab}"
+    match field.kind:
+        case Kind.SWITCH:
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        case Kind.CHOICE:
+            command.add_argument(flag, choices=field.choices, help=text)
+        case kind:
+            command.add_argument(flag, metavar=kind.name, help=text)

@@ -1,0 +1,191 @@
+"""A step as a GitHub action: inputs from one variable, findings as annotations, outputs and a summary."""
+
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any
+
+from actions_toolkit.command import Command
+from actions_toolkit.file_command import prepare_key_value_message
+
+from ..errors import BadInput, StepError
+from ..release import ALL
+from ..report import Finding, Report, Severity
+from ..step import Step, fields_of
+from ..surroundings import Surroundings
+from ..tools import toolbox
+from .cli import cancellable, gather
+from .terminal import plain
+
+SUMMARY_LIMIT = 1_000_000  # GitHub drops a summary over 1 MiB whole
+ANNOTATIONS = 10  # a level and step; more are not shown
+
+
+class Runner:
+    """A Voice for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
+
+    def __init__(self) -> None:
+        self._fence: str | None = None
+
+    def say(self, text: str) -> None:
+        """See Voice."""
+        self._unfence()
+        # A line of ours may quote a foreign one.
+        self._write(re.sub(r"^(\s*)::", r"\1: :", text, flags=re.MULTILINE))
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """See Voice."""
+        self.issue("group", title)
+        try:
+            yield
+        finally:
+            self.issue("endgroup", "")
+
+    def foreign(self, line: str) -> None:
+        """See Voice."""
+        if self._fence is None:
+            self._fence = secrets.token_hex(16)
+            self._write(f"::stop-commands::{self._fence}")
+        self._write(line.replace(self._fence, "").replace("\r", " "))
+
+    def issue(self, command: str, message: str, **properties: object) -> None:
+        """One workflow command; properties that are None are left out."""
+        self._unfence()
+        kept = {name: str(value) for name, value in properties.items() if value is not None}
+        self._write(str(Command(command, kept, message)))
+
+    def _unfence(self) -> None:
+        if self._fence is not None:
+            self._write(f"::{self._fence}::")
+            self._fence = None
+
+    def _write(self, text: str) -> None:
+        print(text, flush=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the step that an action.yml names; return the exit code."""
+    (name,) = argv
+    return cancellable(lambda: _act(name))
+
+
+def _act(name: str) -> int:
+    runner = Runner()
+    step = next(step for step in ALL if step.name == name)
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
+    given: Mapping[str, object] = {}
+    try:
+        given = _inputs()
+        inputs = gather(step, given, source="input `{}`")
+        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        report: Report[Any] = step.run(inputs, toolbox(surroundings, voice=runner, uv=getattr(inputs, "uv", None)))
+    except StepError as error:
+        runner.issue("error", str(error), title=f"mlflow-uv {name}")
+        _summarise(_heading(name, ok=False) + f"{_escape(str(error))}\n\n{_reproduce(name, given)}")
+        return error.exit_code
+    _annotate(runner, report.findings, root)
+    _write_outputs(step, report)
+    _summarise(summary(name, report, root) + ("" if report.ok else _reproduce(name, given)))
+    runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
+    return 0 if report.ok else 1
+
+
+def _inputs() -> Mapping[str, object]:
+    """Composite actions get no INPUT_* variables; their action.yml hands all inputs over as JSON instead."""
+    raw = os.environ.get("MLFLOW_UV_INPUTS", "{}")
+    try:
+        inputs = json.loads(raw)
+    except ValueError as error:
+        raise BadInput(what="MLFLOW_UV_INPUTS is not JSON", why=str(error)) from error
+    return {str(key): value for key, value in inputs.items() if value not in (None, "")}
+
+
+def _annotate(runner: Runner, findings: Sequence[Finding], root: Path) -> None:
+    for severity in Severity:
+        for finding in [finding for finding in findings if finding.severity is severity][:ANNOTATIONS]:
+            at = None if finding.path is None else _relative(finding.path, root)
+            line = None if at is None else finding.line
+            runner.issue(severity.value, finding.text, title=f"mlflow-uv {finding.rule}", file=at, line=line)
+
+
+def _write_outputs(step: Step[Any, Any, Any], report: Report[Any]) -> None:
+    path = os.environ.get("GITHUB_OUTPUT")
+    if not path:
+        return
+    with Path(path).open("a", encoding="utf-8", newline="") as file:
+        for field in fields_of(step.outputs):
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", field.kebab):
+                raise AssertionError(field.kebab)
+            file.write(prepare_key_value_message(field.kebab, _text(getattr(report.outputs, field.name))) + "\n")
+
+
+def _text(value: object) -> str:
+    match plain(value):
+        case None:
+            return ""
+        case str() as text:
+            return text
+        case other:
+            return json.dumps(other, ensure_ascii=False)
+
+
+def summary(name: str, report: Report[Any], root: Path) -> str:
+    """The job summary of one step, as Markdown."""
+    parts = [_heading(name, ok=report.ok), _escape(report.summary) + "\n\n"]
+    if report.findings:
+        parts.append("| | where | what | mend |\n|---|---|---|---|\n")
+        for finding in sorted(report.findings, key=lambda finding: list(Severity).index(finding.severity)):
+            where = f"{_relative(finding.path, root)}:{finding.line}" if finding.path is not None else ""
+            what = f"{finding.what}: {finding.why}" if finding.why else finding.what
+            parts.append(
+                f"| {finding.severity.value} | {_cell(where)} | {_cell(what)} | {_cell(finding.fix)} |\n"
+            )
+        parts.append("\n")
+    if report.timings:
+        parts.append("| step | | seconds |\n|---|---|---:|\n")
+        parts.extend(f"| {t.step} | {_cell(t.summary)} | {t.seconds:.1f} |\n" for t in report.timings)
+        parts.append("\n")
+    if report.advice:
+        parts.extend(f"- {_escape(line)}\n" for line in report.advice)
+    return "".join(parts)
+
+
+def _heading(name: str, *, ok: bool) -> str:
+    return f"### {'✓' if ok else '✗'} mlflow-uv {name}\n\n"
+
+
+def _reproduce(name: str, given: Mapping[str, object]) -> str:
+    flags = "".join(f" --{key} '{value}'" for key, value in given.items() if value not in ("false", "true"))
+    return f"On a laptop:\n\n```\nmlflow-uv {name}{_escape(flags)}\n```\n"
+
+
+def _summarise(text: str) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text if len(text.encode()) < SUMMARY_LIMIT else text[: SUMMARY_LIMIT // 4] + "\n\n(cut)\n")
+
+
+def _relative(path: PurePath, root: Path) -> str:
+    try:
+        return PurePath(os.path.relpath(path, root) if path.is_absolute() else path).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("`" * 3, "'''")
+
+
+def _cell(text: str) -> str:
+    return _escape(text).replace("|", "\\|").replace("\n", "<br>")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""What do action.yml, the hooks and the reference say? Rendered from the steps, so that they cannot say anything else."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import errors
+from ..release import ALL, RELEASE
+from ..step import Field, Kind, Step, fields_of
+
+NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
+
+
+def rendered() -> dict[str, str]:
+    """Every rendered file by its path in the repository."""
+    files = {"action.yml": _action(RELEASE, up="")}
+    for step in ALL:
+        if step is not RELEASE:
+            files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
+    files[".pre-commit-hooks.yaml"] = _hooks()
+    files["docs/reference.md"] = _reference()
+    return files
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write every rendered file below the folder that is named, or the current one."""
+    root = Path(argv[0]) if argv else Path()
+    for name, text in rendered().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _action(step: Step[Any, Any, Any], *, up: str) -> str:
+    title = "mlflow-uv" if step is RELEASE else f"mlflow-uv {step.name}"
+    lines = [f"# {NOTE}", f"name: {title}", f"description: {_quoted(step.summary)}", "author: mlflow-uv-action"]
+    lines += ["branding:", "  icon: package", "  color: blue", "", "inputs:"]
+    for field in fields_of(step.inputs):
+        lines += [f"  {field.kebab}:", f"    description: {_quoted(_described(field))}", "    required: false"]
+        lines.append(f"    default: {_quoted('.' if field.name == 'project' else '')}")
+    lines += ["", "outputs:"]
+    for field in fields_of(step.outputs):
+        value = f"${{{{ steps.run.outputs.{field.kebab} }}}}"
+        lines += [f"  {field.kebab}:", f"    description: {_quoted(field.doc)}", f"    value: {value}"]
+    lines += [
+        "",
+        "runs:",
+        "  using: composite",
+        "  steps:",
+        "    - id: run",
+        "      shell: bash",
+        f"      run: '\"$GITHUB_ACTION_PATH{up}/bin/mlflow-uv\" github {step.name}'",
+        "      env:",
+        "        MLFLOW_UV_INPUTS: ${{ toJSON(inputs) }}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _described(field: Field) -> str:
+    default = field.default_text
+    return f"{field.doc} Default: {default}." if default and field.name != "project" else field.doc
+
+
+def _hooks() -> str:
+    lines = [f"# {NOTE}"]
+    for step in ALL:
+        if step.hook is None:
+            continue
+        lines += [
+            f"- id: {step.name}",
+            f"  name: {_quoted(step.hook.name)}",
+            f"  description: {_quoted(step.summary)}",
+            f"  entry: python -I -m mlflow_uv_hooks {step.name}",
+            "  language: python",
+            f"  files: {_single(step.hook.files)}",
+            "  require_serial: true",
+            "  minimum_pre_commit_version: 3.2.0",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _reference() -> str:
+    parts = [f"<!-- {NOTE} -->\n", "# Reference\n"]
+    parts.append(
+        "Every step is a command (`mlflow-uv STEP --input VALUE`), an action (`uses: …/actions/STEP`, the whole release"
+        " at the root) and, where marked, a pre-commit hook. A value given there goes before the same key of"
+        " `[tool.mlflow-uv]` in pyproject.toml, and that before the default.\n"
+    )
+    for step in ALL:
+        parts.append(f"## {step.name}\n")
+        parts.append(step.summary + (" Also a pre-commit hook." if step.hook else "") + "\n")
+        parts.append("".join(_table("input", fields_of(step.inputs))))
+        parts.append("".join(_table("output", fields_of(step.outputs))))
+    parts.append("## Exit codes\n")
+    parts.append("".join(_codes()))
+    return "\n".join(parts)
+
+
+def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
+    if not fields:
+        return
+    default = " default |" if kind == "input" else ""
+    yield f"| {kind} | meaning |{default}\n|---|---|{'---|' if default else ''}\n"
+    for field in fields:
+        choices = f" One of {', '.join(f'`{choice}`' for choice in field.choices)}." if field.choices else ""
+        names = " Names, separated by commas or spaces." if field.kind is Kind.LIST and kind == "input" else ""
+        value = f" {f'`{field.default_text}`' if field.default_text else ''} |" if kind == "input" else ""
+        yield f"| `{field.kebab}` | {field.doc}{choices}{names} |{value}\n"
+
+
+def _codes() -> Iterator[str]:
+    yield "| code | kind | meaning |\n|---:|---|---|\n"
+    yield "| 0 | | all is well |\n| 1 | | there are findings; each says what mends it |\n"
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StepError)]
+    for kind in sorted(kinds, key=lambda kind: kind.exit_code):
+        if kind is not errors.StepError:
+            yield f"| {kind.exit_code} | `{kind.__name__}` | {kind.meaning} |\n"
+    yield "| 130, 143 | | cancelled by Ctrl-C, by SIGTERM |\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _single(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""Where do we run? Read once, at the door, by a surface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """
+    What a surface found around us.
+
+    `cache` may be deleted at any time, `state` holds the embedded store and the records; `ours` is the folder with our
+    own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge.
+    """
+
+    variables: Mapping[str, str]
+    folder: Path
+    cache: Path
+    state: Path
+    ours: Path
+    python: Path
+    forge: bool
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Surroundings":
+        """Read them from the variables of the process; MLFLOW_UV_HOME moves every private folder."""
+        home = Path(variables.get("HOME") or Path.home())
+        forge = variables.get("GITHUB_ACTIONS") == "true"
+        if own := variables.get("MLFLOW_UV_HOME"):
+            cache, state = Path(own).absolute() / "cache", Path(own).absolute() / "state"
+        else:
+            cache = Path(variables.get("XDG_CACHE_HOME") or home / ".cache").absolute() / "mlflow-uv"
+            runner = variables.get("RUNNER_TEMP") if forge else None
+            state = (Path(runner) if runner else Path(variables.get("XDG_STATE_HOME") or home / ".local/state")).absolute() / "mlflow-uv"
+        package = Path(__file__).parent
+        installed = package / "ours"
+        return cls(
+            variables=dict(variables),
+            folder=folder,
+            cache=cache,
+            state=state,
+            ours=installed if installed.is_dir() else package.parents[1],
+            python=python,
+            forge=forge,
+        )

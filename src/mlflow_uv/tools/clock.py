@@ -1,0 +1,26 @@
+"""What time is it? Injected, so that a test can say."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds that only go forward, and waiting."""
+
+    def now_s(self) -> float:
+        """Seconds of a monotonic clock."""
+
+    def wait(self, seconds: float) -> None:
+        """Let that many seconds pass."""
+
+
+class SystemClock:
+    """The machine's."""
+
+    def now_s(self) -> float:
+        """See Clock."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """See Clock."""
+        time.sleep(seconds)

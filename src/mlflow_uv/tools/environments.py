@@ -1,0 +1,56 @@
+"""Whose interpreter runs what? Private environments, each made from one lock."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.digests import lock_digest, sha256
+from ..core.record import Selection
+from ..errors import BadProject
+from ..surroundings import Surroundings
+from .files import Project
+from .mlflow import Store, StoreKind
+from .uv import Uv
+
+
+class Environments:
+    """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
+
+    def __init__(self, uv: Uv, *, surroundings: Surroundings, hear: Callable[[str], None]) -> None:
+        self._uv = uv
+        self._surroundings = surroundings
+        self._hear = hear
+
+    def project(self, project: Project, selection: Selection) -> Path:
+        """
+        The interpreter of the project's environment, exactly as its lock says (`uv sync --locked`).
+
+        It holds the project's default groups too: training may need what serving does not. Raises ToolFailed.
+        """
+        key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
+        folder = self._surroundings.cache / "environments" / f"{project.name}-{key}"
+        return self._uv.sync(project, selection, folder, hear=self._hear)
+
+    def talking_to(self, store: Store, project: Project | None, selection: Selection) -> Path:
+        """
+        The interpreter that may talk to a store: ours to a server, the project's own to its database.
+
+        Raises BadProject for a database without a project, ToolFailed.
+        """
+        if store.kind is StoreKind.SERVER:
+            return self._ours()
+        if project is None:
+            raise BadProject(
+                what="a database store needs the project's own MLflow",
+                why="only that one knows the schema",
+                fix="check the project out, and name its folder with --project",
+            )
+        return self.project(project, selection)
+
+    def serving(self, key: str) -> Path:
+        """Folder of the environment that serves a model in a process."""
+        return self._surroundings.cache / "serving" / key[:16]
+
+    def _ours(self) -> Path:
+        lock = (self._surroundings.ours / "uv.lock").read_bytes()
+        folder = self._surroundings.cache / f"registry-{lock_digest(lock)[:16]}"
+        return self._uv.sync_ours(self._surroundings.ours, folder)

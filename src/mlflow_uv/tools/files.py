@@ -1,0 +1,172 @@
+"""What lies on disk? Projects as uv sees them, and writing that is whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli
+
+from ..errors import BadProject, ToolFailed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """A folder with a pyproject.toml, and the folder whose uv.lock covers it (its own, or its workspace's root)."""
+
+    folder: Path
+    root: Path
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def lock(self) -> Path:
+        """Where uv.lock is, or would be."""
+        return self.root / "uv.lock"
+
+    @property
+    def name(self) -> str:
+        """The project's name; a virtual workspace root goes by its folder's."""
+        return str(self.manifest.get("project", {}).get("name") or self.folder.name)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has a `[project]` table: a virtual workspace root has none."""
+        return "project" in self.manifest
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """`[tool.mlflow-uv]`."""
+        return dict(self.manifest.get("tool", {}).get("mlflow-uv", {}))
+
+
+class Unreadable(BadProject):
+    """A manifest that is not TOML: the file, and the 1-based line where it stops being that."""
+
+    def __init__(self, *, path: Path, line: int, why: str) -> None:
+        super().__init__(what=f"`{path}` is not TOML", why=why, fix=f"correct line {line} of {path.name}")
+        self.path = path
+        self.line = line
+
+
+def read_manifest(path: Path) -> Mapping[str, Any]:
+    """Parse a pyproject.toml. Raises Unreadable, or BadProject where there is nothing to read."""
+    try:
+        return tomli.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise BadProject(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(path=path, line=1, why="it is not UTF-8") from error
+    except tomli.TOMLDecodeError as error:
+        raise Unreadable(path=path, line=error.lineno, why=str(error)) from error
+
+
+def read_project(folder: Path) -> Project:
+    """Find the project in a folder and the lock that covers it. Raises BadProject."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    manifest = folder / "pyproject.toml"
+    if not manifest.is_file():
+        raise BadProject(
+            what=f"`{folder}` is not a project", why="it has no pyproject.toml", fix="--project FOLDER, or `uv init`"
+        )
+    data = read_manifest(manifest)
+    return Project(folder=folder, root=_lock_root(folder, data), manifest=data)
+
+
+def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
+    """The rule of uv: the folder's own workspace, else the nearest ancestor whose workspace lists it as a member."""
+    if _workspace(data) is not None:
+        return folder
+    for ancestor in folder.parents:
+        manifest = ancestor / "pyproject.toml"
+        if not manifest.is_file():
+            continue
+        workspace = _workspace(read_manifest(manifest))
+        if workspace is None:
+            continue
+        relative = PurePosixPath(folder.relative_to(ancestor).as_posix())
+        listed = any(_matches(relative, pattern) for pattern in workspace.get("members", ()))
+        barred = any(_matches(relative, pattern) for pattern in workspace.get("exclude", ()))
+        return ancestor if listed and not barred else folder
+    return folder
+
+
+def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    table = data.get("tool", {}).get("uv", {}).get("workspace")
+    return table if isinstance(table, dict) else None
+
+
+def _matches(relative: PurePosixPath, pattern: str) -> bool:
+    parts = PurePosixPath(pattern).parts
+    if "**" in parts:
+        head = parts[: parts.index("**")]
+        return relative.parts[: len(head)] == head
+    return len(parts) == len(relative.parts) and relative.match(pattern)
+
+
+def members(project: Project) -> tuple[Project, ...]:
+    """The members of the workspace whose root this project is, in path order; vendored environments are not entered."""
+    workspace = _workspace(project.manifest) or {}
+    found = {
+        path.parent
+        for pattern in workspace.get("members", ())
+        for path in project.root.glob(f"{pattern}/pyproject.toml")
+        if not {".venv", "node_modules", ".git"} & set(path.parts)
+    }
+    candidates = (read_project(folder) for folder in sorted(found) if folder != project.root)
+    return tuple(member for member in candidates if member.root == project.root)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write so that a reader, or a crash, sees the old file or the new one, never a part. Raises ToolFailed."""
+    target = Path(os.path.realpath(path))  # a link keeps being a link
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as temporary:
+            try:
+                temporary.write(data)
+                temporary.flush()
+                os.fchmod(temporary.fileno(), mode)
+                os.replace(temporary.name, target)  # noqa: PTH105
+            except BaseException:
+                Path(temporary.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise ToolFailed(what=f"`{path}` cannot be written", why=error.strerror or str(error)) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
+    """(posix path, sha256) of every file below a folder. A link inside is read as what it points to."""
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(base, name)
+            yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def line_of(path: Path, *needles: str) -> int:
+    """The 1-based line that first contains one of the needles, in their order; 1 where none does."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return 1
+    for needle in needles:
+        for number, line in enumerate(lines, start=1):
+            if needle in line:
+                return number
+    return 1
+

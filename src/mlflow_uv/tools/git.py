@@ -1,0 +1,64 @@
+"""Which commit is this, and what differs from it?"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..core.environment import for_git
+from ..core.record import Commit
+from ..errors import NotCommitted, ToolMissing
+from .process import Command, Completed, Runner
+
+
+class Git:
+    """Read-only questions: nothing here changes a repository, its index included."""
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
+        self._runner = runner
+        self._variables = for_git(variables).variables
+
+    def commit(self, folder: Path) -> Commit:
+        """
+        HEAD, the folder's path in the repository, and a digest of what differs anywhere in it.
+
+        Raises NotCommitted outside a repository or before its first commit, ToolMissing without git.
+        """
+        try:
+            head = self._ask(folder, "rev-parse", "--verify", "HEAD")
+        except ToolMissing as error:
+            raise ToolMissing(what="git is not installed", why=error.why, fix="apt-get install git") from error
+        if head.code != 0:
+            fix = "git init && git add -A && git commit"
+            raise NotCommitted(what=f"`{folder}` has no commit", why=head.last_line, fix=fix)
+        prefix = self._ask(folder, "rev-parse", "--show-prefix").stdout.rstrip("\n").rstrip("/")
+        return Commit(sha=head.stdout.strip(), project=prefix or ".", dirty=self._dirty(folder))
+
+    def blob(self, folder: Path, commit: str, name: str) -> bytes | None:
+        """The bytes of a file of this folder at a commit, None where git has no such thing."""
+        done = self._ask(folder, "show", f"{commit}:./{name}")
+        return done.stdout.encode() if done.code == 0 else None
+
+    def version(self) -> str | None:
+        """What git calls itself, None without git."""
+        try:
+            return self._ask(Path("/"), "version").stdout.strip().removeprefix("git version ")
+        except ToolMissing:
+            return None
+
+    def _dirty(self, folder: Path) -> str | None:
+        top = Path(self._ask(folder, "rev-parse", "--show-toplevel").stdout.rstrip("\n"))
+        changed = self._ask(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-color", "--no-textconv").stdout
+        new = self._ask(top, "ls-files", "--others", "--exclude-standard", "-z").stdout
+        if not changed and not new:
+            return None
+        digest = hashlib.sha256(changed.encode(errors="surrogateescape"))
+        for name in sorted(filter(None, new.split("\0"))):
+            path = top / name
+            digest.update(b"\0" + name.encode(errors="surrogateescape") + b"\0")
+            if path.is_file():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _ask(self, folder: Path, *argv: str) -> Completed:
+        command = Command(argv=("git", "-c", "core.quotePath=off", *argv), folder=folder, variables=self._variables)
+        return self._runner.run(command)

@@ -1,0 +1,162 @@
+"""What does MLflow know, and what does it do for us? Every question goes to a payload that the right interpreter runs."""
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..core.environment import for_payload
+from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing
+from ..surroundings import Surroundings
+from .process import Command, Runner
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+# A dead server is told within seconds; MLflow's own patience is minutes. The caller's wishes go first.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+# The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+
+
+class StoreKind(Enum):
+    """Who may talk to it: anybody over HTTP, only the project's own MLflow to its database."""
+
+    EMBEDDED = "embedded"
+    SERVER = "server"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """A tracking store and registry, and the variables that lead to it."""
+
+    uri: str = field(repr=False)
+    kind: StoreKind
+    variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials."""
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+
+
+_ERRORS: Mapping[str, tuple[type[StepError], str]] = {
+    "unreachable": (StoreUnreachable, "the tracking server does not answer"),
+    "denied": (StoreUnreachable, "the tracking server refuses us"),
+    "not-found": (ToolFailed, "the tracking server does not know it"),
+    "invalid": (BadInput, "MLflow does not accept it"),
+    "cannot-load": (ModelUnusable, "the model does not load"),
+    "cannot-predict": (ModelUnusable, "the model cannot answer its own input example"),
+    "timeout": (StoreUnreachable, "the version did not become ready in time"),
+    "conflict": (ToolFailed, "somebody else changed the registry at the same time"),
+    "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
+}
+_FIXES: Mapping[str, str] = {
+    "unreachable": "start it, or name another with --tracking-uri",
+    "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "cannot-load": "put what its code imports into the served selection or into a packaged project",
+    "cannot-predict": "log an input_example that the model's predict accepts",
+    "timeout": "run it again; the version is found, not made twice",
+    "conflict": "run it again, one release at a time",
+    "mlflow-missing": "uv add mlflow",
+}
+
+
+class Mlflow:
+    """The payloads, asked over JSON."""
+
+    def __init__(self, runner: Runner, *, surroundings: Surroundings, hear: Callable[[str], None]) -> None:
+        self._runner = runner
+        self._surroundings = surroundings
+        self._hear = hear
+
+    def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
+        """
+        The store a release uses: the one named, MLFLOW_TRACKING_URI, or on a laptop an embedded one.
+
+        Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
+        """
+        caller = self._surroundings.variables
+        if tracking_uri and "@" in urlsplit(tracking_uri).netloc:
+            raise BadInput(
+                what="`tracking-uri` carries credentials",
+                why="inputs are shown in logs",
+                fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
+            )
+        uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
+        if not uri:
+            return self._embedded(allowed=embedded or not self._surroundings.forge)
+        registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI",) if caller.get(name)}
+        server = uri.startswith(("http://", "https://", "databricks", "uc:"))
+        if not server and "://" not in uri:
+            raise BadInput(what=f"`{uri}` is not a tracking URI", why="it has no scheme", fix="sqlite:///PATH or http://HOST")
+        kind = StoreKind.SERVER if server else StoreKind.DATABASE
+        return Store(uri=uri, kind=kind, variables={"MLFLOW_TRACKING_URI": uri, **registry})
+
+    def _embedded(self, *, allowed: bool) -> Store:
+        if not allowed:
+            raise StoreUnreachable(
+                what="no tracking server was named",
+                why="an embedded store would vanish with this runner",
+                fix="set tracking-uri, or `embedded: true` for a demonstration",
+            )
+        folder = self._surroundings.state / "store"
+        folder.mkdir(parents=True, exist_ok=True)
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: str(folder / "artifacts")}
+        return Store(uri=uri, kind=StoreKind.EMBEDDED, variables=variables)
+
+    def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
+        """Ask one payload. Raises the StepError that fits the kind of its error."""
+        return self._ask(python, verb, request, store.variables)
+
+    def describe_environment(self, python: Path) -> dict[str, Any]:
+        """Python and MLflow of an environment, MLflow None where there is none."""
+        return self._ask(python, "describe-environment", {}, {})
+
+    def ui_command(self, python: Path, store: Store) -> str:
+        """The exact command that opens MLflow's pages on a store, or its address."""
+        if store.kind is StoreKind.SERVER:
+            return store.shown
+        return shlex.join((str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
+
+    def _ask(
+        self, python: Path, verb: str, request: Mapping[str, object], variables: Mapping[str, str]
+    ) -> dict[str, Any]:
+        environment = {**_PATIENCE, **for_payload(self._surroundings.variables).variables, **variables}
+        with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+            answer = Path(scratch) / "answer.json"
+            done = self._runner.run(
+                Command(
+                    argv=(str(python), "-I", str(PAYLOADS), verb, str(answer)),
+                    folder=Path(scratch),
+                    variables=environment,
+                    stdin=json.dumps(request),
+                )
+            )
+            if not answer.is_file():
+                for line in done.stderr.splitlines()[-20:]:
+                    self._hear(line)
+                raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=done.last_line)
+            response = json.loads(answer.read_text(encoding="utf-8"))
+        if "error" in response:
+            raise self._error(verb, response["error"])
+        value: dict[str, Any] = response["value"]
+        return value
+
+    def _error(self, verb: str, error: Mapping[str, Any]) -> StepError:
+        kind = str(error["kind"])
+        error_class, what = _ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
+        if kind in ("cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
+            for line in str(error["detail"]).splitlines()[-30:]:
+                self._hear(line)
+        return error_class(what=what, why=str(error["message"]), fix=_FIXES.get(kind, ""))

@@ -1,0 +1,41 @@
+"""Where do records lie? Files that are written whole, one a release."""
+
+import json
+from pathlib import Path
+
+from ..core.digests import sha256
+from ..core.record import Record, from_json
+from ..errors import BadInput
+from ..surroundings import Surroundings
+from .files import write_whole
+
+
+class Records:
+    """Reads and writes release records."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    def path(self, given: Path | None, project: Path) -> Path:
+        """The record's file: the one named, relative to the current folder, else the project's own in our state folder."""
+        if given is not None:
+            return self._surroundings.folder / given
+        key = sha256(bytes(project.absolute()))[:12]
+        return self._surroundings.state / "records" / f"{project.absolute().name}-{key}.json"
+
+    def load(self, path: Path) -> Record:
+        """Read a record. Raises BadInput that says what is wrong with it."""
+        try:
+            return from_json(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise BadInput(
+                what=f"there is no release record at `{path}`",
+                why="log-model makes it",
+                fix="mlflow-uv log-model, or --record FILE",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise BadInput(what=f"`{path}` is not a release record", why=str(error), fix="mlflow-uv release") from error
+
+    def save(self, path: Path, record: Record) -> None:
+        """Write it whole."""
+        write_whole(path, (json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())

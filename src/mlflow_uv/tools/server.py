@@ -1,0 +1,57 @@
+"""How is a model served without an engine? By the same server, in a process of its own environment."""
+
+import socket
+from pathlib import Path
+
+from ..core.environment import for_server
+from ..surroundings import Surroundings
+from .process import Command, Runner, Running
+
+SERVING = Path(__file__).parents[1] / "serving"
+
+
+class Local:
+    """A model server in a process; see docker.Served."""
+
+    def __init__(self, running: Running, port: int) -> None:
+        self._running = running
+        self.url = f"http://127.0.0.1:{port}"
+
+    def code(self) -> int | None:
+        """See Served."""
+        return self._running.code()
+
+    def log(self) -> str:
+        """See Served."""
+        return self._running.log()
+
+    def stop(self) -> None:
+        """See Served."""
+        self._running.stop()
+
+
+class Servers:
+    """Starts model servers as processes."""
+
+    def __init__(self, runner: Runner, *, surroundings: Surroundings) -> None:
+        self._runner = runner
+        self._variables = for_server(surroundings.variables).variables
+
+    def serve(self, python: Path, model: Path) -> Local:
+        """Start the server on a free port of loopback. Raises ToolMissing."""
+        port = _free_port()
+        variables = {**self._variables, "MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port)}
+        argv = (str(python), "-I", str(SERVING / "server.py"))
+        return Local(self._runner.start(Command(argv=argv, folder=model.parent, variables=variables)), port)
+
+    def inventory(self, python: Path) -> str:
+        """What is installed in an environment, as serving/inventory.py prints it."""
+        argv = (str(python), "-I", str(SERVING / "inventory.py"))
+        return self._runner.run(Command(argv=argv, folder=python.parent, variables=self._variables)).stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,310 @@
+"""What does uv say about the lock, and what does it make from it?"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+
+import tomli
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ..core.environment import Partition, for_uv
+from ..core.record import Selection
+from ..core.requirements import Requirements, parse_requirements
+from ..errors import BadInput, BadProject, ToolFailed, ToolMissing
+from .files import Project, read_manifest
+from .process import Command, Completed, Runner
+
+
+class LockState(Enum):
+    """What can be said of a lock."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MISSING = "missing"
+    UNSOLVABLE = "unsolvable"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockVerdict:
+    """State of a lock, the reason in uv's words, and the line (1-based) it points to, if any."""
+
+    state: LockState
+    reason: str = ""
+    line: int = 1
+    file: str = "uv.lock"
+
+
+# uv answers 1 and 2 for many things; only its words tell them apart (a contract test holds each of these).
+_SAYS = (
+    ("Unable to find lockfile", LockState.MISSING),
+    ("needs to be updated", LockState.STALE),
+    ("No solution found", LockState.UNSOLVABLE),
+    ("Failed to parse", LockState.UNREADABLE),
+)
+EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
+
+
+class Uv:
+    """
+    One uv program, asked on behalf of one caller.
+
+    `asked` is the program the caller named; else the one on PATH if the project accepts it, else `own`.
+    """
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
+        self._runner = runner
+        self._variables = variables
+        self._asked = asked
+        self._own = own
+        self._versions: dict[str, str | None] = {}
+
+    # which uv
+
+    def program(self, project: Project) -> str:
+        """
+        The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`.
+
+        The rule is RECORD's "Which uv".
+        """
+        wanted = required_version(project)
+        if self._asked is not None:
+            return self._checked(str(self._asked), wanted)
+        for candidate in self._candidates:
+            if wanted is None and candidate:
+                return candidate
+            version = self.version(candidate)
+            if version is not None and wanted is not None and wanted.contains(version, prereleases=True):
+                return candidate
+        if not self._candidates:
+            raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
+        raise ToolMissing(
+            what=f"no uv here satisfies `required-version = \"{wanted}\"`",
+            why=", ".join(f"{name} is {self.version(name)}" for name in self._candidates),
+            fix=f"--uv PATH of a uv {wanted}",
+        )
+
+    @cached_property
+    def _candidates(self) -> tuple[str, ...]:
+        import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
+
+        found = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
+        return tuple(name for name in found if name)
+
+    def _checked(self, program: str, wanted: SpecifierSet | None) -> str:
+        version = self.version(program)
+        if version is None:
+            raise ToolMissing(what=f"`{program}` is not uv", why="it does not tell its version")
+        if wanted is not None and not wanted.contains(version, prereleases=True):
+            raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {wanted}")
+        return program
+
+    def version(self, program: str) -> str | None:
+        """The version a uv program tells, None when it tells none."""
+        if program not in self._versions:
+            try:
+                done = self._runner.run(self._command((program, "--version"), Path("/"), self._for_lock(False).variables))
+                found = re.match(r"uv (\S+)", done.stdout)
+                self._versions[program] = found[1] if done.code == 0 and found else None
+            except (ToolMissing, ToolFailed):
+                self._versions[program] = None
+        return self._versions[program]
+
+    # questions about the lock
+
+    def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
+        """Names of the caller's variables that do not get to steer the answer."""
+        return self._for_lock(respect_env).set_aside
+
+    def lock_state(self, project: Project, *, respect_env: bool) -> LockVerdict:
+        """Whether uv.lock is still true to pyproject.toml. Raises ToolFailed when uv gives none of the known answers."""
+        done = self._ask(project, ("lock", "--check"), respect_env=respect_env)
+        if done.code == 0:
+            return LockVerdict(state=LockState.FRESH)
+        for words, state in _SAYS:
+            if words in done.stderr:
+                return _verdict(state, done.stderr)
+        raise _failed("uv lock --check", done)
+
+    def lock_changes(self, project: Project, *, respect_env: bool) -> tuple[str, ...]:
+        """What `uv lock` would add, update and remove, one change a line; empty where it cannot say."""
+        done = self._ask(project, ("lock", "--dry-run"), respect_env=respect_env)
+        return tuple(
+            line for line in done.stderr.splitlines() if re.match(r"(Add|Update|Remove)(ed)? ", line)
+        )
+
+    def export(self, project: Project, selection: Selection, *, respect_env: bool = False) -> Requirements:
+        """
+        The selected part of the lock as requirements with hashes, local packages apart.
+
+        Raises BadInput for an extra, group or package that the lock does not have, ToolFailed otherwise.
+        """
+        done = self._ask(project, (*EXPORT, *_selected(project, selection)), respect_env=respect_env)
+        if done.code != 0:
+            if re.search(r"(Group|Extra|Package) `[^`]+` (is not|not found)", done.stderr) or "not found in" in done.stderr:
+                raise BadInput(what="the selection is not in the lock", why=_error(done))
+            raise _failed("uv export", done)
+        try:
+            return parse_requirements(done.stdout)
+        except ValueError as error:
+            raise ToolFailed(what="`uv export` wrote a line that is not exact", why=str(error)) from error
+
+    # environments
+
+    def sync(self, project: Project, selection: Selection, environment: Path, *, hear: Callable[[str], None]) -> Path:
+        """
+        Make the project's environment from its lock in a private folder; return its interpreter.
+
+        The lock is checked on the way (`--locked`). Raises ToolFailed.
+        """
+        argv = ("sync", "--locked", "--no-progress", *_selected(project, selection))
+        done = self._ask(
+            project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
+        )
+        if done.code != 0:
+            raise _failed("uv sync --locked", done)
+        return environment / "bin" / "python"
+
+    def build_wheel(self, project: Project, source: Path, out: Path) -> None:
+        """Build one local package into a wheel. Raises ToolFailed."""
+        done = self._ask(project, ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source)), respect_env=False)
+        if done.code != 0:
+            raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=_error(done))
+
+    def sync_ours(self, ours: Path, environment: Path) -> Path:
+        """Make the environment that talks to registries, from our own lock; return its interpreter. Raises ToolFailed."""
+        project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
+        argv = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
+        done = self._ask(project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)})
+        if done.code != 0:
+            raise _failed("uv sync", done)
+        return environment / "bin" / "python"
+
+    def install(
+        self,
+        requirements: Path,
+        environment: Path,
+        *,
+        python: str,
+        hashed: bool,
+        resolved: bool,
+        hear: Callable[[str], None],
+    ) -> Path:
+        """
+        Make a fresh environment that holds these requirements; return its interpreter.
+
+        `resolved` says that they are the whole closure, so that nothing else may come along. Raises ToolFailed.
+        """
+        program = self._asked or (self._candidates[0] if self._candidates else None)
+        if program is None:
+            raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
+        interpreter = environment / "bin" / "python"
+        flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
+        install = ("pip", "install", "--no-progress", *flags)
+        for argv in (
+            ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
+            (*install, "--python", str(interpreter), "-r", str(requirements)),
+        ):
+            done = self._runner.run(
+                self._command((str(program), *argv), requirements.parent, self._for_lock(False).variables, hear=hear)
+            )
+            if done.code != 0:
+                raise _failed(f"uv {' '.join(argv[:2])}", done)
+        return interpreter
+
+    # how
+
+    def _for_lock(self, respect_env: bool) -> Partition:  # noqa: FBT001  # private
+        return for_uv(self._variables, respect=respect_env)
+
+    def _ask(
+        self,
+        project: Project,
+        argv: tuple[str, ...],
+        *,
+        respect_env: bool,
+        extra: Mapping[str, str] | None = None,
+        hear: Callable[[str], None] | None = None,
+    ) -> Completed:
+        variables = {**self._for_lock(respect_env).variables, **(extra or {})}
+        return self._runner.run(
+            self._command((self.program(project), *argv), project.folder, variables, hear=hear)
+        )
+
+    def _command(
+        self,
+        argv: tuple[str, ...],
+        folder: Path,
+        variables: Mapping[str, str],
+        *,
+        hear: Callable[[str], None] | None = None,
+    ) -> Command:
+        return Command(argv=argv, folder=folder, variables=variables, hear=hear)
+
+
+def locked_uv(ours: Path) -> str:
+    """The uv of our own lock as a line for pip, with the hashes of all its wheels."""
+    lock = tomli.loads((ours / "uv.lock").read_text(encoding="utf-8"))
+    (uv,) = (package for package in lock["package"] if package["name"] == "uv")
+    return " ".join((f"uv=={uv['version']}", *(f"--hash={wheel['hash']}" for wheel in uv["wheels"]))) + "\n"
+
+
+def required_version(project: Project) -> SpecifierSet | None:
+    """`required-version` as uv reads it: uv.toml goes before `[tool.uv]`, at the root of the workspace."""
+    table = project.root / "uv.toml"
+    if table.is_file():
+        raw = read_manifest(table).get("required-version")
+    else:
+        manifest = project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
+        raw = manifest.get("tool", {}).get("uv", {}).get("required-version")
+    if raw is None:
+        return None
+    try:
+        return SpecifierSet(raw if not str(raw)[:1].isdigit() else f"=={raw}")
+    except InvalidSpecifier as error:
+        raise BadProject(what="`required-version` is not a version range", why=str(error)) from error
+
+
+def _selected(project: Project, selection: Selection) -> tuple[str, ...]:
+    package = selection.package or (project.name if project.named else None)
+    flags: list[str] = ["--package", package] if package else []
+    for extra in selection.extras:
+        flags += ["--extra", extra]
+    for group in selection.groups:
+        flags += ["--group", group]
+    return tuple(flags)
+
+
+def _verdict(state: LockState, stderr: str) -> LockVerdict:
+    line = re.search(r"TOML parse error at line (\d+)", stderr)
+    lock = "`uv.lock`" in stderr or "uv.lock" in stderr.split("Failed to parse")[-1].split("\n")[0]
+    in_lock = state in (LockState.STALE, LockState.MISSING) or (state is LockState.UNREADABLE and lock)
+    return LockVerdict(
+        state=state,
+        reason=_reason(stderr),
+        line=int(line[1]) if line else 1,
+        file="uv.lock" if in_lock else "pyproject.toml",
+    )
+
+
+def _reason(stderr: str) -> str:
+    """Why uv would resolve again, else the causes below its error."""
+    if found := re.search(r"^(?:Resolving despite|Ignoring) existing lockfile due to (.+)$", stderr, re.MULTILINE):
+        return found[1]
+    causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, re.MULTILINE)
+    return causes[0].strip() if causes else ""
+
+
+def _error(done: Completed) -> str:
+    found = re.search(r"^error: (.+)$", done.stderr, re.MULTILINE)
+    parts = [found[1].rstrip(".")] if found else [done.last_line]
+    if reason := _reason(done.stderr):
+        parts.append(reason)
+    return ": ".join(parts)
+
+
+def _failed(what: str, done: Completed) -> ToolFailed:
+    return ToolFailed(what=f"`{what}` failed", why=_error(done))

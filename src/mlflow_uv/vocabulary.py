@@ -1,0 +1,52 @@
+"""What do the inputs and outputs that several steps share mean? Each word is defined here once."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+from .step import Doc, Matching
+
+NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
+
+ProjectPath = Annotated[Path, Doc("Folder of the project: the one that holds its pyproject.toml.")]
+PackageName = Annotated[
+    str | None,
+    Doc("Workspace member to serve, where the project folder is not that member itself."),
+    Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package name"),
+]
+Extras = Annotated[tuple[str, ...], Doc("Extras of the project that the served model needs.")]
+Groups = Annotated[tuple[str, ...], Doc("Dependency groups of the project that the served model needs.")]
+RespectEnv = Annotated[
+    bool, Doc("Let the caller's UV_* variables steer questions about the lock instead of setting them aside.")
+]
+UvProgram = Annotated[
+    Path | None, Doc("The uv to use, instead of the one on PATH that the project accepts or the one that came with us.")
+]
+RecordPath = Annotated[
+    Path | None, Doc("Release record that the steps of a release share, made where it does not exist.")
+]
+TrackingUri = Annotated[
+    str | None, Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store.")
+]
+Embedded = Annotated[
+    bool, Doc("Accept an embedded store that vanishes with the runner, for demonstrations and pull-request checks.")
+]
+ModelName = Annotated[
+    str | None,
+    Doc("Name of the registered model; without it the name of the project."),
+    Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
+]
+
+RecordFile = Annotated[Path, Doc("The release record, to be handed to the next step or job.")]
+LockDigest = Annotated[str, Doc("sha256 of uv.lock with line ends normalised to LF.")]
+RequirementsDigest = Annotated[str, Doc("sha256 of the normalised requirements.")]
+ModelDigest = Annotated[str, Doc("sha256 over every file of the model as the store returns it.")]
+VersionNumber = Annotated[str, Doc("Number of the registered model version.")]
+
+
+class Serving(Enum):
+    """Where the model is served for the smoke test."""
+
+    AUTO = "auto"
+    ENGINE = "engine"
+    PROCESS = "process"

@@ -1,0 +1,119 @@
+"""What every test stands on: a clean environment, programs from our own lock, and the flags of the run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# How long one example takes depends on who else uses the machine.
+settings.register_profile("house", deadline=None, max_examples=60)
+settings.load_profile("house")
+
+ROOT = Path(__file__).resolve().parents[1]
+# Where the programs of our own lock are: uv, act, prek, ruff and the others.
+PROGRAMS = Path(sys.executable).parent
+# Variables of the machine that a test may see; everything else could steer what is under test.
+MACHINE = (
+    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_REQUIRE_ENGINE",
+    "NO_PROXY", "PATH", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_INDEX_URL", "REQUESTS_CA_BUNDLE", "SHELL",
+    "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER", "UV_CACHE_DIR", "UV_DEFAULT_INDEX", "UV_INDEX_URL",
+    "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--extended"):
+        return
+    for item in items:
+        if item.get_closest_marker("extended"):
+            item.add_marker(pytest.mark.skip(reason="takes long: --extended runs it"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """
+    A private home for what we make, git without anybody's settings, no variable that steers uv, pip, Python or MLflow.
+
+    uv's cache stays the machine's: it is addressed by content, and a test that fills it anew would take minutes.
+    """
+    home = tmp_path_factory.mktemp("home")
+    before = dict(os.environ)
+    for name in before.keys() - {*MACHINE, *map(str.lower, MACHINE)}:
+        if not name.startswith(("LC_", "DOCKER_", "PYTEST_")):
+            del os.environ[name]
+    os.environ["UV_CACHE_DIR"] = before.get("UV_CACHE_DIR") or _uv_cache()
+    os.environ |= {
+        "MLFLOW_UV_HOME": str(home / "mlflow-uv"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "PATH": f"{_shelf(home / 'bin')}{os.pathsep}{before['PATH']}",
+    }
+    yield home
+    os.environ.clear()
+    os.environ |= before
+
+
+def _uv_cache() -> str:
+    done = subprocess.run([PROGRAMS / "uv", "cache", "dir"], capture_output=True, text=True, check=True, cwd="/")
+    return done.stdout.strip()
+
+
+def _shelf(folder: Path) -> Path:
+    """The programs of our lock without its Python: `python3` stays the machine's, as on anybody's machine."""
+    folder.mkdir(parents=True)
+    for program in PROGRAMS.iterdir():
+        if not program.name.startswith(("python", "activate", "deactivate")):
+            (folder / program.name).symlink_to(program)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_variables() -> Iterator[None]:
+    """No test changes the variables of the next."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ |= before
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def engine_complaint() -> str:
+    """Why no container engine can be used, empty where one answers."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return "docker is not installed"
+    done = subprocess.run([docker, "info"], capture_output=True, text=True, check=False, timeout=60)
+    return "" if done.returncode == 0 else f"`docker info` says: {(done.stderr or done.stdout).strip()[-300:]}"
+
+
+@pytest.fixture
+def requires_engine(engine_complaint: str) -> None:
+    """Skip where no container engine answers, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that one should."""
+    if not engine_complaint:
+        return
+    if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":
+        pytest.fail(engine_complaint)
+    pytest.skip(engine_complaint)
+
+
+@pytest.fixture(autouse=True)
+def _engine_marker(request: pytest.FixtureRequest) -> None:
+    """The marker `engine` asks for the same as the fixture `requires_engine`."""
+    if request.node.get_closest_marker("engine"):
+        request.getfixturevalue("requires_engine")

@@ -1,0 +1,108 @@
+"""Which answers of a server are the training environment's?"""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_uv.core.answers import answers_digest, differences
+
+ANSWERS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def compare(expected: object, observed: object, tolerance: float = 1e-6) -> list[str]:
+    return list(differences(expected, observed, tolerance=tolerance))
+
+
+@given(ANSWERS)
+def test_an_answer_is_what_it_is(answer: object) -> None:
+    """
+    Any JSON value agrees with itself, NaN and infinity included, at any tolerance.
+    """
+    found = compare(answer, answer, tolerance=0)
+
+    assert [] == found
+
+
+@given(ANSWERS, ANSWERS)
+def test_agreement_does_not_depend_on_the_side(one: object, other: object) -> None:
+    """
+    If one agrees with the other, so does the other with the one.
+    """
+    there, back = compare(one, other), compare(other, one)
+
+    assert bool(there) == bool(back)
+
+
+@pytest.mark.parametrize(
+    ("expected", "observed"),
+    [
+        (0.1, 0.1 + 1e-8),
+        (1e12, 1e12 + 1),
+        (0.0, 1e-9),
+        (1.0, 1),
+        (math.nan, math.nan),
+        (math.inf, math.inf),
+        ({"predictions": [0.5, [1, 2]]}, {"predictions": [0.5 + 1e-9, [1, 2]]}),
+    ],
+)
+def test_the_last_bits_of_a_float_depend_on_the_processor(expected: object, observed: object) -> None:
+    """
+    Floats may differ by the tolerance, relative to the larger one and absolutely below 1; `1.0` and `1` are one number.
+    """
+    found = compare(expected, observed)
+
+    assert [] == found
+
+
+@pytest.mark.parametrize(
+    ("expected", "observed", "said"),
+    [
+        (0.1, 0.2, "$ is 0.2, expected is 0.1"),
+        (1, 2, "$ is 2, expected is 1"),
+        (10**17, 10**17 + 1, "$ is 100000000000000001, expected is 100000000000000000"),
+        (1, True, "$ is True, expected is 1"),
+        (1.0, True, "$ is True, expected is 1.0"),
+        ("1", 1, "$ is 1, expected is '1'"),
+        (None, 0, "$ is 0, expected is None"),
+        (math.nan, 1.0, "$ is 1.0, expected is nan"),
+        (1.0, math.nan, "$ is nan, expected is 1.0"),
+        (math.inf, -math.inf, "$ is -inf, expected is inf"),
+        (1.0, 10**400, f"$ is {10**400}, expected is 1.0"),
+        ([1], [1, 2], "$ has 2 items, expected are 1"),
+        ([], {}, "$ is {}, expected is []"),
+        ({"a": 1}, {}, "$.a is missing"),
+        ({}, {"a": 1}, "$.a was not expected"),
+        ({"a": [{"b": 1.0}]}, {"a": [{"b": 2.0}]}, "$.a[0].b is 2.0, expected is 1.0"),
+    ],
+)
+def test_every_other_difference_is_named_with_its_place(expected: object, observed: object, said: str) -> None:
+    """
+    Types, lengths, keys, whole numbers and floats beyond the tolerance: one sentence, with the path in the answer.
+    """
+    found = compare(expected, observed)
+
+    assert [said] == found
+
+
+def test_every_difference_is_named() -> None:
+    """
+    One wrong column does not hide the next.
+    """
+    found = compare({"a": 1, "b": 2, "c": 3}, {"a": 2, "b": 2, "c": 4})
+
+    assert ["$.a is 2, expected is 1", "$.c is 4, expected is 3"] == found
+
+
+def test_the_digest_of_answers_ignores_the_order_of_keys() -> None:
+    """
+    The digest is over canonical JSON.
+    """
+    found = answers_digest({"b": [1.5], "a": None})
+
+    assert answers_digest({"a": None, "b": [1.5]}) == found

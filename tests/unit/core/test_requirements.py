@@ -1,0 +1,191 @@
+"""Does every way of writing the same pins come out the same?"""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_uv.core.requirements import difference, installed_difference, parse_requirements
+
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,6}([-_.]{1,2}[A-Za-z0-9]{1,4})?", fullmatch=True)
+VERSIONS = st.from_regex(r"[0-9]{1,2}(\.[0-9]{1,2}){0,2}((a|b|rc)[0-9]|\.post[0-9]|\+cpu)?", fullmatch=True)
+MARKERS = st.sampled_from(
+    [
+        "",
+        "python_version < '3.12'",
+        'sys_platform == "linux"',
+        "python_version>='3.11' and sys_platform == 'win32'",
+        "(platform_machine == 'aarch64' and sys_platform == 'linux') or sys_platform=='darwin'",
+    ]
+)
+HASHES = st.lists(st.from_regex(r"sha256:[0-9a-f]{8}", fullmatch=True), max_size=3, unique=True)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """One pin, as some tool may write it: with or without marker, hashes, extras, on one line or on several."""
+    name, version, marker, hashes = draw(NAMES), draw(VERSIONS), draw(MARKERS), draw(HASHES)
+    extras = draw(st.sampled_from(["", "[b,a]", "[A, B]"]))
+    exact = draw(st.sampled_from([f"{name}{extras}=={version}", f"{name}{extras} @ https://x.test/{name}.whl#a"]))
+    tail = draw(st.sampled_from([" \\\n    ", " "]))
+    comment = draw(st.sampled_from(["", "  # via x", "\n    # via\n    #   y"]))
+    return tail.join([f"{exact} ; {marker}" if marker else exact, *(f"--hash={one}" for one in hashes)]) + comment
+
+
+FILES = st.lists(lines(), max_size=8)
+
+
+@given(FILES)
+def test_the_normal_form_of_a_normal_form_is_itself(file: list[str]) -> None:
+    """
+    Normalising twice changes nothing, so a file we wrote is never rewritten.
+    """
+    text = parse_requirements("\n".join(file)).text
+
+    again = parse_requirements(text).text
+
+    assert text == again
+
+
+@given(FILES, st.randoms(use_true_random=False))
+def test_the_order_of_lines_is_not_identity(file: list[str], chance: random.Random) -> None:
+    """
+    The same pins in any order are the same requirements.
+    """
+    shuffled = chance.sample(file, len(file))
+
+    found = parse_requirements("\n".join(shuffled))
+
+    assert parse_requirements("\n".join(file)).digest == found.digest
+
+
+@given(FILES)
+def test_hashes_comments_options_and_line_ends_are_not_identity(file: list[str]) -> None:
+    """
+    What an installer needs besides the pins does not change which packages are meant.
+    """
+    dressed = ["-i https://x.test/simple", "# made by a tool", *(f"{line}\n" for line in file), "--pre"]
+
+    found = parse_requirements("\r\n".join(dressed).replace("\n", "\r\n").replace("\r\r", "\r"))
+
+    assert parse_requirements("\n".join(file)).text == found.text
+
+
+@given(FILES)
+def test_the_list_with_hashes_says_the_same(file: list[str]) -> None:
+    """
+    What goes to an installer that insists on hashes is, without them, the normal form.
+    """
+    parsed = parse_requirements("\n".join(file))
+
+    found = parse_requirements(parsed.hashed_text)
+
+    assert (parsed.text, parsed.pins) == (found.text, found.pins)
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("Flask_SQLAlchemy==3.1", "flask-sqlalchemy==3.1\n"),
+        ("a==1 ; python_version<'3.12'", 'a==1 ; python_version < "3.12"\n'),
+        ("Uvicorn[standard,ASGI] == 0.30", "uvicorn[asgi,standard]==0.30\n"),
+        ("A.B[Z_x, a] @ git+https://x.test/a@v1#subdirectory=b", "a-b[a,z-x] @ git+https://x.test/a@v1#subdirectory=b\n"),
+        ("b==2\na==1\na==1", "a==1\nb==2\n"),
+        ("a==1 --hash=sha256:aa\na==1 --hash=sha256:bb", "a==1\n"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_one_normal_form(written: str, normal: str) -> None:
+    """
+    Names as in PEP 503, markers as `packaging` writes them, extras sorted, every pin once.
+    """
+    found = parse_requirements(written).text
+
+    assert normal == found
+
+
+def test_hashes_of_one_pin_written_twice_belong_together() -> None:
+    """
+    A pin that is listed twice accepts the files of both lines.
+    """
+    found = parse_requirements("a==1 --hash=sha256:bb\na==1 --hash=sha256:aa").pins
+
+    assert [("sha256:aa", "sha256:bb")] == [pin.hashes for pin in found]
+
+
+@pytest.mark.parametrize("line", ["a", "a>=1", "a==1.*", "a==1,!=2", "a~=1.0", "<<<<<<< HEAD"])
+def test_a_line_that_is_not_exact_is_refused(line: str) -> None:
+    """
+    Anything that could install two different things is an error that quotes the line.
+    """
+    with pytest.raises(ValueError, match="not a") as caught:
+        parse_requirements(f"b==1\n{line}\n")
+
+    assert repr(line) in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["-e ./packages/core", "./packages/core", "../model", "--editable=.", "file:///a b", "."])
+def test_a_path_of_the_checkout_is_set_apart(line: str) -> None:
+    """
+    A folder of the checkout is not a pin: it means nothing elsewhere.
+    """
+    found = parse_requirements(f"{line}\na==1\n")
+
+    assert ("a==1\n", 1) == (found.text, len(found.local))
+
+
+def test_a_local_package_keeps_its_marker() -> None:
+    """
+    A local package that is only needed somewhere says so.
+    """
+    found = parse_requirements("./x ; sys_platform == 'linux'").local
+
+    assert [("./x", 'sys_platform == "linux"')] == [(local.path, local.marker) for local in found]
+
+
+LINUX = {"sys_platform": "linux", "python_version": "3.11"}
+
+
+@pytest.mark.parametrize(
+    ("installed", "said"),
+    [
+        ((("A", "1.0.0"), ("b", "2")), ()),
+        ((("a", "1"),), ("b is not installed",)),
+        ((("a", "1"), ("b", "2"), ("c", "3")), ("c 3 is installed but not required",)),
+        ((("a", "1.1"), ("b", "2")), ("a is 1.1, required is 1",)),
+    ],
+)
+def test_what_is_installed_is_compared_by_name_and_version(
+    installed: tuple[tuple[str, str], ...], said: tuple[str, ...]
+) -> None:
+    """
+    Each package that is missing, left over or another version is one sentence; `1` and `1.0.0` are one version.
+    """
+    requirements = parse_requirements("a==1\nb==2 ; sys_platform == 'linux'\nd==4 ; sys_platform == 'win32'")
+
+    found = installed_difference(requirements, environment=LINUX, installed=installed)
+
+    assert said == found
+
+
+def test_a_wheel_that_travels_with_the_model_is_required() -> None:
+    """
+    A local package counts as required in the version of its wheel.
+    """
+    requirements = parse_requirements("a==1")
+
+    found = installed_difference(
+        requirements, environment=LINUX, installed=(("a", "1"),), local=(("My_Package", "0.1"),)
+    )
+
+    assert ("my-package is not installed",) == found
+
+
+def test_a_difference_shows_only_what_differs() -> None:
+    """
+    People get the two names and the lines that differ, nothing else.
+    """
+    found = difference("a==1\nb==1\n", "a==1\nb==2\n", names=("requirements.txt", "uv.lock"))
+
+    assert "--- requirements.txt\n+++ uv.lock\n-b==1\n+b==2" == found
