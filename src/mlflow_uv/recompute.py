@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from .core import modelfiles
 from .core.answers import answers_digest
@@ -13,7 +14,7 @@ from .core.chain import LinkCheck, LinkState, compared, require
 from .core.digests import lock_digest, tree_digest
 from .core.record import Record, Selection, Version
 from .core.requirements import parse_requirements
-from .errors import BadInput, BadProject
+from .errors import BadProject
 from .tools import Tools
 from .tools.files import Project, digests_in, read_project
 from .tools.mlflow import Store
@@ -49,11 +50,9 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     Recompute every link of a record so far, from its source.
 
     The model is fresh from the store and lies in a private folder while the block runs. Raises ChainBroken that names
-    each broken link, BadInput where there is no record or no model in it.
+    each broken link, BadInput where there is no record.
     """
     record = tools.records.load(tools.records.path(question.record, question.project))
-    if record.model is None:
-        raise BadInput(what="the release record has no model yet", why="log-model adds it", fix="mlflow-uv log-model")
     project = _project(question.project)
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     python = tools.environments.talking_to(store, project, record.selection)
@@ -67,7 +66,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
 
 def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:
     """Tag what the record is about with its digest, so that an edited record is found out."""
-    target: dict[str, object] = {"model_id": record.model.model_id} if record.model else {}
+    target: dict[str, object] = {"model_id": record.model.model_id}
     if record.version is not None:
         target["version"] = [record.version.name, record.version.version]
     tools.mlflow.ask(python, store, "tag", tags={RECORD_TAG: record.sha256}, **target)
@@ -98,20 +97,18 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
 
 
 def _from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
-    assert record.model is not None  # noqa: S101  # `holding` asked
     source = "the model in the store"
     lock = model / modelfiles.LOCK
     found = lock_digest(lock.read_bytes()) if lock.is_file() else None
     yield compared("lock", recorded=record.lock.sha256, found=found or "nothing", source=source)
     yield compared("selection", recorded=record.selection.sha256, found=_selection(model), source=source)
-    if record.requirements is not None:
-        said, wheels = modelfiles.own_lines((model / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
-        yield compared("requirements", recorded=record.requirements.sha256, found=_requirements(said), source=source)
-        travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
-        lying = {path.name: digest for path, digest in digests_in(model / modelfiles.WHEELS)}
-        if set(wheels) != travelling.keys() or lying != travelling:
-            reason = f"the wheels of {source} are not those of the record"
-            yield LinkCheck(link="requirements", state=LinkState.BROKEN, reason=reason)
+    said, wheels = modelfiles.own_lines((model / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
+    yield compared("requirements", recorded=record.requirements.sha256, found=_requirements(said), source=source)
+    travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
+    lying = {path.name: digest for path, digest in digests_in(model / modelfiles.WHEELS)}
+    if set(wheels) != travelling.keys() or lying != travelling:
+        reason = f"the wheels of {source} are not those of the record"
+        yield LinkCheck(link="requirements", state=LinkState.BROKEN, reason=reason)
     if record.answers is not None:
         cases = _json_digest(model / modelfiles.CASES)
         expected = _json_digest(model / modelfiles.ANSWERS)
@@ -145,7 +142,6 @@ def _json_digest(path: Path) -> str:
 
 
 def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Iterator[LinkCheck]:
-    assert record.model is not None  # noqa: S101  # `holding` asked
     if record.version is None:
         tags = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)["tags"]
     else:
@@ -160,7 +156,7 @@ def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Itera
     yield compared("record", recorded=record.sha256, found=tags.get(RECORD_TAG, "nothing"), source="the registry's tag")
 
 
-def _version(version: Version, store: Store, python: Path, tools: Tools) -> dict[str, object]:
+def _version(version: Version, store: Store, python: Path, tools: Tools) -> dict[str, Any]:
     return tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
 
 

@@ -25,13 +25,8 @@ def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, opt
         hints = get_type_hints(record, include_extras=True)
         for one in fields(record):
             default = None if optional or one.default is MISSING else one.default
-            known.setdefault(one.name, (one.name, _or_none(hints[one.name]) if optional else hints[one.name], field(default=default)))
+            known.setdefault(one.name, (one.name, hints[one.name], field(default=default)))
     return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
-
-
-def _or_none(hint: Any) -> Any:
-    notes = hint.__metadata__
-    return Annotated.__class_getitem__((hint.__origin__ | None, *notes))
 
 
 _Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
@@ -75,11 +70,12 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
             _tell_chain(inputs, tools, stopped_at=step.name)
             return _report(progress, f"the release stopped at {step.name}: {report.summary}", ())
     path = progress.outputs.get("record")
-    record = tools.records.load(path) if path else None
-    if record is not None:
-        record = replace(record, timings=tuple((timing.step, timing.seconds) for timing in progress.timings))
-        tools.records.save(path, record)
-    return _report(progress, _made(record), tuple(_where(inputs, record, tools)) if record else ())
+    if path is None:
+        return _report(progress, f"{len(progress.timings)} steps done", ())
+    timings = tuple((timing.step, timing.seconds) for timing in progress.timings)
+    record = replace(tools.records.load(path), timings=timings)
+    tools.records.save(path, record)
+    return _report(progress, _made(record), tuple(_where(inputs, record, tools)))
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
@@ -103,9 +99,7 @@ def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report
     )
 
 
-def _made(record: Record | None) -> str:
-    if record is None or record.model is None:
-        return "done"
+def _made(record: Record) -> str:
     made = [f"model {record.model.model_id}"]
     if record.version is not None:
         made.append(f"version {record.version.version} of {record.version.name}")

@@ -73,8 +73,8 @@ class Voice(Protocol):
     def say(self, text: str) -> None:
         """Say one line of ours."""
 
-    def group(self, title: str) -> AbstractContextManager[None]:
-        """Fold what is said inside under a title."""
+    def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[None]:
+        """Put what is said inside under a title; what is folded is only read when it fails."""
 
     def foreign(self, line: str) -> None:
         """Pass on one line that another program printed, so that nothing reads it as ours."""

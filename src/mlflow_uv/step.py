@@ -1,5 +1,6 @@
 """How is a step declared, and how do text and TOML become its inputs?"""
 
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -99,21 +100,23 @@ class Field:
             case Kind.TEXT, str():
                 return raw
             case Kind.PATH, str() if "\0" not in raw:
-                return Path(raw).expanduser()
+                try:
+                    return Path(raw).expanduser()
+                except RuntimeError as error:
+                    raise BadInput(what=f"{source} is not a path", why=f"{error}: {raw!r}") from None
             case Kind.SWITCH, bool():
                 return raw
             case Kind.SWITCH, str() if raw.lower() in ("true", "false"):
                 return raw.lower() == "true"
-            case Kind.NUMBER, bool():
-                raise refuse
-            case Kind.NUMBER, int() | float() | str():
+            case Kind.NUMBER, int() | float() | str() if not isinstance(raw, bool):
                 try:
-                    number = int(raw) if self.whole else float(raw)
-                except ValueError:
+                    number = float(raw)
+                    exact = int(raw) if self.whole else number
+                except (ValueError, OverflowError):
                     raise refuse from None
-                if number != number or number < 0:  # noqa: PLR0124  # NaN
+                if not 0 <= number < math.inf or number != exact:
                     raise refuse
-                return number
+                return exact
             case Kind.CHOICE, str() if self.choice is not None and raw in self.choices:
                 return self.choice(raw)
             case Kind.LIST, str():

@@ -1,7 +1,9 @@
 """How does a project make its model? By its training command, an MLproject entry point, or a folder that is there."""
 
 import json
+import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,18 +129,20 @@ def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
 def _run(job: Job, tags: Mapping[str, str], run_id: str | None, tools: Tools) -> None:
     caller = for_training(tools.surroundings.variables, respect=job.respect_env).variables
     binaries = job.python.parent
+    uv = tools.uv.alone(job.project, tools.surroundings.cache)
     variables = {
         **caller,
         **job.store.variables,
-        "PATH": f"{binaries}:{caller.get('PATH', '')}",
+        # uv comes last: without one MLflow guesses requirements by importing the model, for seconds.
+        "PATH": os.pathsep.join((str(binaries), caller.get("PATH", ""), str(uv))),
         "VIRTUAL_ENV": str(binaries.parent),
         "UV_PROJECT_ENVIRONMENT": str(binaries.parent),
         "UV_LOCKED": "1",
         "MLFLOW_EXPERIMENT_NAME": job.experiment,
         "MLFLOW_RUN_CONTEXT": json.dumps(tags),
         "MLFLOW_LOG_UV_FILES": "false",
-        # Byte code of the project goes elsewhere: nothing is written into the checkout that was not asked for.
-        "PYTHONPYCACHEPREFIX": str(tools.surroundings.cache / "bytecode"),
+        # Nothing is written into the checkout that was not asked for.
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
     argv = job.way.train
@@ -163,8 +167,6 @@ def _run(job: Job, tags: Mapping[str, str], run_id: str | None, tools: Tools) ->
 
 def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]:
     """Look the program up on the PATH the training gets, not on ours."""
-    import shutil  # noqa: PLC0415  # only where something is trained
-
     found = shutil.which(argv[0], path=path)
     if found is None and (folder / argv[0]).is_file():
         found = str(folder / argv[0])

@@ -102,7 +102,9 @@ def secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
     found = {value for name, value in variables.items() if any(word in name.upper() for word in _SECRET_WORDS)}
     for value in variables.values():
         found.update(re.findall(r"://[^/\s:@]*:([^/\s@]+)@", value))
-    return tuple(sorted((value for value in found if len(value) >= 4), key=len, reverse=True))  # noqa: PLR2004
+    # Output is masked line by line, and a key has many.
+    lines = {line.strip() for value in found for line in value.splitlines()}
+    return tuple(sorted((line for line in lines if len(line) >= 4), key=len, reverse=True))  # noqa: PLR2004
 
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:

@@ -115,14 +115,14 @@ class Alias:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One object per link of the chain; a link that is None was not made yet."""
+    """One object per link of the chain, begun by log-model; a link that is None was not made yet."""
 
     release_key: str
     commit: Commit
     lock: Lock
     selection: Selection
-    requirements: RequirementsLink | None = None
-    model: Model | None = None
+    requirements: RequirementsLink
+    model: Model
     version: Version | None = None
     image: Image | None = None
     answers: Answers | None = None
@@ -157,7 +157,7 @@ def from_json(data: object) -> Record:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ValueError(f"it is not a release record of schema {SCHEMA}")
     links = {name: _link(name, kind, data.get(name)) for name, kind in LINKS.items()}
-    missing = [name for name in ("commit", "lock", "selection") if links[name] is None]
+    missing = [name for name in ("commit", "lock", "selection", "requirements", "model") if links[name] is None]
     if missing or not isinstance(data.get("release_key"), str):
         raise ValueError(f"it lacks {', '.join(missing) or 'release_key'}")
     if surprises := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings"}:

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import mlflow
@@ -42,7 +43,7 @@ def _answer(model: Any, number: int, payload: Any) -> Any:
         )
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise Problem(Kind.CANNOT_PREDICT, f"the model cannot answer request {number}: {last_line(error)}") from error
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise Problem(Kind.CANNOT_PREDICT, f"the model cannot answer request {number}: {response.response}")
     return json.loads(response.response)
 

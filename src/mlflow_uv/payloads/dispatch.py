@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,17 +46,46 @@ class Request(dict[str, Any]):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer one question; 0 with a value, 1 with an error, 2 if the call itself makes no sense."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: PYTHON -I payloads VERB RESPONSE_FILE < request.json\n")
-        return 2
-    verb, response_file = arguments
+    """Answer one question; 0 with a value, 1 with an error, 2 if the call itself makes no sense. None asked: converse."""
+    if not arguments:
+        return converse()
     try:
-        response: dict[str, Any] = {"value": _ask(verb, Request(json.load(sys.stdin)))}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the island's surface: everything becomes a response
-        response = {"error": describe(error)}
+        verb, response_file = arguments
+    except ValueError:
+        sys.stderr.write("usage: PYTHON -I payloads [VERB RESPONSE_FILE < request.json]\n")
+        return 2
+    response = respond(verb, json.load(sys.stdin))
     Path(response_file).write_text(json.dumps(response, indent=1), encoding="utf-8")
     return 1 if "error" in response else 0
+
+
+def converse() -> int:
+    """
+    Answer requests until standard input ends, because importing mlflow takes longer than most answers.
+
+    A request is a line `{"verb", "request", "response": file}`. When its file is whole, it is confirmed by an empty JSON
+    object on a line of standard output. Nothing else can write there: what MLflow, or a model's code, prints goes to
+    standard error.
+    """
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as asked:
+        os.dup2(2, 1)
+        with open(os.devnull, encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        for line in asked:
+            question = json.loads(line)
+            response = respond(question["verb"], question["request"])
+            Path(question["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
+            confirmations.write("{}\n")
+            confirmations.flush()
+    return 0
+
+
+def respond(verb: str, request: dict[str, Any]) -> dict[str, Any]:
+    """`{"value"}` or `{"error"}`: the island's surface, so everything becomes a response."""
+    try:
+        return {"value": _ask(verb, Request(request))}
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return {"error": describe(error)}
 
 
 def _ask(verb: str, request: Request) -> dict[str, Any]:

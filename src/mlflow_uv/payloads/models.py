@@ -51,7 +51,11 @@ def find_released(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """{model_id} -> {model_id, name, run_id, experiment_id, status, message, created, artifact_location, tags}"""
+    """
+    Say what the store knows of a model.
+
+    {model_id} -> {model_id, name, run_id, experiment_id, status, message, created, artifact_location, tags}
+    """
     return summary(logged_model(MlflowClient(), request["model_id"]))
 
 

@@ -26,19 +26,23 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def end(request: dict[str, Any]) -> dict[str, Any]:
-    """{run_id, status: FINISHED|FAILED|KILLED} -> {}"""
+    """End a run: {run_id, status: FINISHED|FAILED|KILLED} -> {}."""
     MlflowClient().set_terminated(request["run_id"], status=request["status"])
     return {}
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """{run_id} -> {run_id, experiment_id, name, status, started, ended, artifact_location, tags, params, metrics}"""
+    """
+    Say what the store knows of a run.
+
+    {run_id} -> {run_id, experiment_id, name, status, started, ended, artifact_location, tags, params, metrics}
+    """
     run = MlflowClient().get_run(request["run_id"])
     return {**summary(run), "params": dict(run.data.params), "metrics": dict(run.data.metrics)}
 
 
 def log_record(request: dict[str, Any]) -> dict[str, Any]:
-    """{run_id, file, path: posix path below the run's artifacts, file name included} -> {}"""
+    """Keep a file with a run: {run_id, file, path: below the run's artifacts, file name included} -> {}."""
     target = PurePosixPath(request["path"])
     folder = None if target.parent == PurePosixPath() else target.parent.as_posix()
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,7 +52,7 @@ def log_record(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def download_record(request: dict[str, Any]) -> dict[str, Any]:
-    """{run_id, path, destination: the file to write} -> {}"""
+    """Fetch a file that was kept with a run: {run_id, path, destination: the file to write} -> {}."""
     destination = Path(request["destination"])
     with tempfile.TemporaryDirectory() as scratch:
         try:

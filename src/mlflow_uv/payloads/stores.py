@@ -9,6 +9,7 @@ from .problems import Kind, Problem
 
 _EXPERIMENTS_PER_SEARCH = 100
 
+
 def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
     """Every item of a search that takes a page token and answers with MLflow's PagedList."""
     token: str | None = None

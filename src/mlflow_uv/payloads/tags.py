@@ -6,7 +6,11 @@ from mlflow import MlflowClient
 
 
 def tag(request: dict[str, Any]) -> dict[str, Any]:
-    """{run_id?, model_id?, version?: [name, version], name?: registered model, tags} -> {}"""
+    """
+    Set tags on each thing that is named.
+
+    {run_id?, model_id?, version?: [name, version], name?: of a registered model, tags} -> {}
+    """
     client = MlflowClient()
     tags: dict[str, str] = request["tags"]
     if "run_id" in request:

@@ -21,19 +21,27 @@ _MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """{name, version} -> {name, version, status, message, source, model_id, run_id, description, tags, aliases}"""
+    """
+    Say what the registry knows of a version.
+
+    {name, version} -> {name, version, status, message, source, model_id, run_id, description, tags, aliases}
+    """
     return summary(MlflowClient().get_model_version(request["name"], str(request["version"])))
 
 
 def find(request: dict[str, Any]) -> dict[str, Any]:
-    """{name, model_id?} -> {versions}: those of a registered model, or of one of its sources, lowest number first"""
+    """
+    Find the versions of a registered model, or of one of its sources.
+
+    {name, model_id?} -> {versions}, lowest number first
+    """
     found = of_name(MlflowClient(), request["name"])
     wanted = request.get("model_id")
     return {"versions": [summary(one) for one in found if wanted is None or source_model(one) == wanted]}
 
 
 def describe_name(request: dict[str, Any]) -> dict[str, Any]:
-    """{name} -> {exists, aliases: {alias: version}, tags, description}"""
+    """Say what the registry knows of a name: {name} -> {exists, aliases: {alias: version}, tags, description}."""
     try:
         found = MlflowClient().get_registered_model(request["name"])
     except MlflowException as error:

@@ -1,4 +1,8 @@
-"""Which packages does this interpreter hold, and what would a marker be evaluated with here? `python -I inventory.py`"""
+"""
+Which packages does this interpreter hold, and what would a marker be evaluated with here?
+
+`python -I inventory.py` prints {python, marker_environment, installed: [[name, version]]} as JSON.
+"""
 
 import json
 import os
@@ -29,7 +33,7 @@ def marker_environment() -> "dict[str, str]":
 
 
 def installed() -> "list[tuple[str, str]]":
-    """Name (normalised as PEP 503 says) and version of every distribution; one that lies there twice is listed twice."""
+    """Name, normalised as PEP 503 says, and version of every distribution; what lies there twice is listed twice."""
     folders = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     found = metadata.distributions(path=folders)
     return sorted((re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(), one.version) for one in found)

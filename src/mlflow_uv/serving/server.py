@@ -21,7 +21,7 @@ from typing import Any
 
 # Before mlflow is imported: an image has no home that can be written to, and nobody to report to.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-if not os.access(os.path.expanduser("~"), os.W_OK):
+if not os.access(os.environ.get("HOME", "/"), os.W_OK):
     os.environ["HOME"] = "/tmp"  # noqa: S108 - the one folder that a read-only container can write to
 
 MODEL = os.environ.get("MLFLOW_UV_MODEL", "/opt/model")
@@ -32,15 +32,17 @@ WORKERS = int(os.environ.get("WORKERS", "1"))
 CANNOT_LOAD = 3
 BODYLESS = ("/ping", "/health", "/version")
 # Functions of MLflow's scoring server that read the request. What goes wrong below one of them is wrong with the input.
-READING = frozenset({
-    "_decode_json_input",
-    "_parse_json_data",
-    "_split_data_and_params",
-    "_split_data_and_params_for_llm_input",
-    "infer_and_parse_data",
-    "parse_csv_input",
-    "parse_parquet_input",
-})
+READING = frozenset(
+    {
+        "_decode_json_input",
+        "_parse_json_data",
+        "_split_data_and_params",
+        "_split_data_and_params_for_llm_input",
+        "infer_and_parse_data",
+        "parse_csv_input",
+        "parse_parquet_input",
+    }
+)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -90,9 +92,9 @@ def load_app(folder: str) -> Any:
         from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - a failure to import it is reported like the rest
 
         app = scoring_server.init(scoring_server.load_model_with_mlflow_config(folder))
-    except Exception as error:  # noqa: BLE001 - a model's code may raise anything
+    except Exception as error:  # a model's code may raise anything
         traceback.print_exc()
-        sys.stderr.write(f"The model in {folder} cannot be loaded: {type(error).__name__}: {error}\n")
+        sys.stderr.write(f"The model in {folder} cannot be served: {type(error).__name__}: {error}\n")
         sys.stderr.flush()
         raise SystemExit(CANNOT_LOAD) from error
     return app

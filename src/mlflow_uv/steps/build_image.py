@@ -8,20 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..core import modelfiles
 from ..core.digests import canonical, sha256
 from ..core.dockerfile import SERVING, TRUST, VENV, Recipe, render_dockerfile
 from ..core.record import Image, Record
 from ..core.requirements import Requirements, installed_difference, parse_requirements
-from ..errors import BadProject, ChainBroken, NoEngine, ToolFailed
+from ..errors import ChainBroken, NoEngine, ToolFailed
 from ..recompute import Found, Question, anchor, holding
 from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
 from ..tools import Tools
 from ..tools.docker import Build
-from ..tools.files import digests_in
 from ..tools.server import SERVING as SERVER
 from ..tools.uv import locked_uv
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
@@ -121,7 +120,6 @@ def _loud(reason: str) -> Finding:
 
 def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
     record = found.record
-    assert record.model is not None  # noqa: S101  # `holding` asked
     base = inputs.base_image or f"python:{'.'.join(record.model.python.split('.')[:2])}-slim"
     tag = inputs.image or _default_tag(record)
     digest = tools.docker.fetch(base).digest
@@ -138,7 +136,6 @@ def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
 
 def _process(found: Found, reason: str, tools: Tools) -> Image:
     record = found.record
-    assert record.model is not None  # noqa: S101  # `holding` asked
     folder = tools.environments.serving(record.model.sha256)
     resolved, requirements = _requirements(found)
     with tools.voice.group("environment that serves the model"):
@@ -174,7 +171,6 @@ def _requirements(found: Found) -> tuple[Requirements | None, Path]:
         return None, flat
     said, _ = modelfiles.own_lines(hashed.read_text(encoding="utf-8").replace(" \\\n", " "))
     requirements = parse_requirements(said)
-    assert found.record.requirements is not None  # noqa: S101  # `holding` compared it
     if requirements.digest != found.record.requirements.sha256:
         raise ChainBroken(
             what="the chain is broken at `requirements`", why="the list with hashes is not the list of the record"
@@ -220,8 +216,6 @@ def _network(scratch: Path, tools: Tools) -> Mapping[str, Path]:
 
 
 def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
-    assert record.model is not None  # noqa: S101  # `holding` asked
-    assert record.requirements is not None  # noqa: S101  # log-model made it
     labels = {
         "org.opencontainers.image.revision": record.commit.sha,
         "org.opencontainers.image.title": record.model.name,
@@ -237,7 +231,6 @@ def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
 
 
 def _default_tag(record: Record) -> str:
-    assert record.model is not None  # noqa: S101  # `holding` asked
     name = record.version.name if record.version else record.model.name
     version = record.version.version if record.version else record.model.sha256[:12]
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
@@ -246,7 +239,6 @@ def _default_tag(record: Record) -> str:
 
 def _require_exact(record: Record, requirements: Requirements, inventory: str) -> None:
     said = _inventory(inventory)
-    assert record.requirements is not None  # noqa: S101  # log-model made it
     lines = installed_difference(
         requirements,
         environment=said["marker_environment"],
@@ -257,9 +249,9 @@ def _require_exact(record: Record, requirements: Requirements, inventory: str) -
         raise ChainBroken(what="the chain is broken at `image`", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
 
 
-def _inventory(text: str) -> dict[str, object]:
+def _inventory(text: str) -> dict[str, Any]:
     try:
-        said: dict[str, object] = json.loads(text)
+        said: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise ToolFailed(what="the serving environment cannot say what it holds", why=str(error)) from error
     return said

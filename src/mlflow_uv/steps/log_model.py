@@ -1,25 +1,21 @@
 """Is what training logged exactly what the lock says, and what does it answer?"""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..core import modelfiles
-from ..core.answers import answers_digest
-from ..core.digests import lock_digest, tree_digest
-from ..core.record import Answers, Lock, Model, Record, RequirementsLink, Selection, Wheel, release_key
-from ..core.requirements import Requirements, difference, parse_requirements
-from ..errors import BadProject, ChainBroken, LockNotFresh, ToolFailed, ToolMissing
+from ..core.digests import lock_digest
+from ..core.record import Lock, Record, Selection, Wheel, release_key
+from ..core.requirements import Requirements
+from ..errors import BadProject, LockNotFresh, ToolMissing
+from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
-from ..report import Finding, Report, Severity
+from ..report import Finding, Report
 from ..step import Doc, Step, Words
 from ..tools import Tools
-from ..tools.files import Project, digests_in, line_of, read_project
-from ..tools.mlflow import Store
+from ..tools.files import Project, digests_in, read_project
 from ..tools.uv import LockState
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (
@@ -40,14 +36,6 @@ from ..vocabulary import (
 from .check_lock import lock_finding
 
 OLDEST_MLFLOW = 3
-
-
-class Policy(Enum):
-    """Whose list of requirements the model carries."""
-
-    LOCK = "lock"
-    VERIFY = "verify"
-    INFER = "infer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,19 +79,6 @@ class Outputs:
     reused: Annotated[bool, Doc("Whether a verified model of the same release was found and nothing was trained.")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """Everything that is known before training."""
-
-    job: Job
-    selection: Selection
-    served: modelfiles.Served
-    wheels: Path
-    mlflow: str
-    key: str
-    policy: Policy
-
-
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Train, or find what the same release trained; write the lock into the model; read it back and prove it.
@@ -111,21 +86,22 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises NotCommitted, LockNotFresh, TrainingFailed, ModelNotFound, ModelUnusable, ChainBroken, StoreUnreachable.
     """
     project = read_project(inputs.project)
+    findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
         if missing := _serverless(plan):
             raise missing
-        released = None if inputs.retrain else _released(plan, Path(scratch), tools)
-        if released is not None:
-            record, findings = released, ()
+        again = None if inputs.retrain else released(plan, Path(scratch), tools)
+        if again is not None:
+            record = again
         else:
-            with tools.voice.group(f"train {project.name}"):
+            with tools.voice.group(f"train {project.name}", folded=False):
                 found = train(plan.job, tools)
-            record, findings = _prove(plan, choose(found, inputs.logged_model), Path(scratch), tools)
+            record, findings = prove(plan, choose(found, inputs.logged_model), Path(scratch), tools)
         path = tools.records.path(inputs.record, inputs.project)
         tools.records.save(path, record)
         anchor(record, plan.job.store, plan.job.python, tools)
-    return _report(path, record, findings, reused=released is not None)
+    return _report(path, record, findings, reused=again is not None)
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
@@ -198,207 +174,7 @@ def _serverless(plan: Plan) -> BadProject | None:
     )
 
 
-def _released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
-    """The verified model that an earlier run of the same release made, None where there is none that holds."""
-    found = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
-    for number, model in enumerate(found):
-        copy = scratch / f"released-{number}"
-        _download(plan, model["model_id"], copy, tools)
-        if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
-            tools.voice.say(f"model {model['model_id']} of the same release was changed since: it is not used")
-            continue
-        record = _record(plan, model, copy)
-        if record.answers is not None:
-            return record
-    return None
-
-
-def _prove(
-    plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools
-) -> tuple[Record, tuple[Finding, ...]]:
-    """Put the lock and the answers into the model, read it back from the store, and compare."""
-    logged = scratch / "logged"
-    _download(plan, model["model_id"], logged, tools)
-    findings = list(_requirement_findings(plan, logged))
-    about = _ask(plan, tools, "describe-cases", model=str(logged))
-    findings += _example_findings(plan.job.project, about)
-    overlay = scratch / "overlay"
-    _write(overlay, _overlay(plan, logged))
-    if about["requests"]:
-        # Asked as it will be served: with the files it will have, in the environment that trained it.
-        answered = _ask(plan, tools, "answer", model=str(logged), requests=about["requests"])
-        cases = json.dumps(about["requests"], indent=1, ensure_ascii=False)
-        answers = json.dumps(answered["answers"], indent=1, ensure_ascii=False)
-        _write(overlay, {modelfiles.CASES: cases.encode(), modelfiles.ANSWERS: answers.encode()})
-    delete = [name for name in modelfiles.UV_FILES if (logged / name).exists()]
-    _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
-    proof = scratch / "proof"
-    _download(plan, model["model_id"], proof, tools)
-    record = _record(plan, model, proof)
-    _require_written(plan, overlay, proof)
-    if not any(finding.severity is Severity.ERROR for finding in findings):
-        _tag(plan, record, tools)
-    return record, tuple(findings)
-
-
-def _requirement_findings(plan: Plan, logged: Path) -> list[Finding]:
-    """In `verify`, what MLflow wrote must already be the lock: a guess is a failure, not a warning."""
-    if plan.policy is not Policy.VERIFY:
-        return []
-    said = (logged / modelfiles.REQUIREMENTS).read_text(encoding="utf-8")
-    try:
-        actual = parse_requirements(said).text
-    except ValueError as error:
-        actual = str(error)
-    expected = plan.served.requirements.text
-    if actual == expected:
-        return []
-    return [
-        Finding(
-            rule="requirements-guessed",
-            what="the model's requirements are not the lock",
-            why=difference(expected, actual, names=("uv.lock", "model")),
-            fix="requirements: lock",
-            path=plan.job.project.lock,
-        )
-    ]
-
-
-def _example_findings(project: Project, about: Mapping[str, Any]) -> list[Finding]:
-    manifest = project.folder / "pyproject.toml"
-    line = line_of(manifest, "train =", "[tool.mlflow-uv]")
-    findings = []
-    if not about["requests"]:
-        findings.append(
-            Finding(
-                rule="no-input-example",
-                what="the model has no input example",
-                why="nothing can be asked of the server that training already answered",
-                fix="log_model(..., input_example=X.head()), or autolog(log_input_examples=True)",
-                path=manifest,
-                line=line,
-            )
-        )
-    if not about["has_signature"]:
-        findings.append(
-            Finding(
-                rule="no-signature",
-                severity=Severity.WARNING,
-                what="the model has no signature",
-                why="the server cannot refuse input of the wrong shape",
-                fix="log_model(..., signature=infer_signature(X, y))",
-                path=manifest,
-                line=line,
-            )
-        )
-    return findings
-
-
-def _overlay(plan: Plan, logged: Path) -> dict[str, bytes]:
-    project = plan.job.project
-    lock = project.lock.read_text(encoding="utf-8")
-    if modelfiles.without_credentials(lock) != lock:
-        raise BadProject(
-            what="uv.lock carries credentials",
-            why="it travels with the model",
-            fix="take them out of the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
-        )
-    manifest = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    files = {
-        modelfiles.LOCK: project.lock.read_bytes(),
-        modelfiles.MANIFEST: modelfiles.without_credentials(manifest).encode(),
-        modelfiles.SELECTION: modelfiles.selection_file(plan.selection).encode(),
-    }
-    if plan.policy is Policy.INFER:
-        return files
-    files |= {name: text.encode() for name, text in modelfiles.environment_files(plan.served).items()}
-    files |= {f"{modelfiles.WHEELS}/{wheel.file}": (plan.wheels / wheel.file).read_bytes() for wheel in plan.served.wheels}
-    return files
-
-
-def _require_written(plan: Plan, overlay: Path, proof: Path) -> None:
-    """What the store returns is what was put there; a store that keeps something else breaks the chain at once."""
-    kept = dict(digests_in(proof))
-    lost = [str(path) for path, digest in digests_in(overlay) if kept.get(path) != digest]
-    if lost:
-        raise ChainBroken(what="the chain is broken at `model`", why=f"the store did not keep {', '.join(lost)}")
-    if plan.policy is Policy.INFER:
-        return
-    said, _ = modelfiles.own_lines((proof / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
-    if parse_requirements(said).digest != plan.served.requirements.digest:
-        raise ChainBroken(
-            what="the chain is broken at `requirements`", why="the model in the store does not say what the lock says"
-        )
-
-
-def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
-    """The record of a model, from its files as the store returned them."""
-    said, names = modelfiles.own_lines((copy / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
-    try:
-        requirements = parse_requirements(said).digest
-    except ValueError as error:
-        raise ToolFailed(what="the model's requirements cannot be read", why=str(error), fix="requirements: lock") from error
-    lying = {path.name: digest for path, digest in digests_in(copy / modelfiles.WHEELS)}
-    cases, answers = copy / modelfiles.CASES, copy / modelfiles.ANSWERS
-    return Record(
-        release_key=plan.key,
-        commit=plan.job.commit,
-        lock=plan.job.lock,
-        selection=plan.selection,
-        requirements=RequirementsLink(
-            sha256=requirements,
-            source=plan.policy.value,
-            wheels=tuple(modelfiles.wheel_of(name, lying[name]) for name in names),
-        ),
-        model=Model(
-            model_id=str(model["model_id"]),
-            run_id=str(model["run_id"]),
-            name=str(model["name"]),
-            sha256=tree_digest(digests_in(copy)),
-            store=plan.job.store.shown,
-            python=plan.served.python,
-            mlflow=plan.mlflow,
-        ),
-        answers=Answers(cases=_digest(cases), expected=_digest(answers)) if answers.is_file() else None,
-    )
-
-
-def _tag(plan: Plan, record: Record, tools: Tools) -> None:
-    """The tags by which a re-run finds this model; put last, so that half a proof is never found."""
-    assert record.model is not None  # noqa: S101  # _record made it
-    assert record.requirements is not None  # noqa: S101  # _record made it
-    tags = {
-        **plan.job.lineage,
-        "mlflow-uv.release-key": record.release_key,
-        "mlflow-uv.requirements-sha256": record.requirements.sha256,
-        "mlflow-uv.model-sha256": record.model.sha256,
-    }
-    target: dict[str, object] = {"run_id": record.model.run_id} if record.model.run_id != "None" else {}
-    _ask(plan, tools, "tag", model_id=record.model.model_id, tags=tags, **target)
-
-
-def _digest(path: Path) -> str:
-    return answers_digest(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
-def _download(plan: Plan, model_id: str, destination: Path, tools: Tools) -> None:
-    _ask(plan, tools, "download-model", model_id=model_id, destination=str(destination))
-
-
-def _ask(plan: Plan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
-    return tools.mlflow.ask(plan.job.python, plan.job.store, verb, **request)
-
-
 def _report(path: Path, record: Record, findings: tuple[Finding, ...], *, reused: bool) -> Report[Outputs]:
-    assert record.model is not None  # noqa: S101  # _record made it
-    assert record.requirements is not None  # noqa: S101  # _record made it
     how = "found again, nothing trained" if reused else "trained and proved"
     return Report(
         outputs=Outputs(

@@ -58,7 +58,6 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
     with holding(question, tools) as found:
         record = found.record
-        assert record.model is not None  # noqa: S101  # `holding` asked
         name = inputs.model_name or (found.project.name if found.project else record.model.name)
         made = tools.mlflow.ask(
             found.python,
@@ -105,12 +104,10 @@ def version_tags(record: Record) -> dict[str, str]:
     tags = {
         "mlflow-uv.release-key": record.release_key,
         "mlflow-uv.lock-sha256": record.lock.sha256,
+        "mlflow-uv.requirements-sha256": record.requirements.sha256,
+        "mlflow-uv.model-sha256": record.model.sha256,
         "mlflow-uv.commit": record.commit.sha,
     }
-    if record.requirements is not None:
-        tags["mlflow-uv.requirements-sha256"] = record.requirements.sha256
-    if record.model is not None:
-        tags["mlflow-uv.model-sha256"] = record.model.sha256
     if record.image is not None:
         tags["mlflow-uv.image"] = record.image.id
     return tags

@@ -138,7 +138,6 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
 
 def _require_labels(image: Image, record: Record, tools: Tools) -> None:
     """An image says what it was made from; one that says something else is not this release's."""
-    assert record.model is not None  # noqa: S101  # `holding` asked
     found = tools.docker.image(image.id)
     if found is None:
         raise ChainBroken(
@@ -211,7 +210,7 @@ def _wait_until_healthy(inputs: Inputs, server: Served, tools: Tools) -> float:
 
 
 def _show_log(server: Served, tools: Tools) -> None:
-    with tools.voice.group("log of the server"):
+    with tools.voice.group("log of the server", folded=False):
         for line in server.log().splitlines()[-200:]:
             tools.voice.foreign(line)
 
@@ -251,7 +250,6 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
 
 
 def _log_record(found: Found, path: Path, tools: Tools) -> None:
-    assert found.record.model is not None  # noqa: S101  # `holding` asked
     run_id = found.record.model.run_id
     if run_id:
         tools.mlflow.ask(

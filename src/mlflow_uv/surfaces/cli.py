@@ -76,7 +76,8 @@ def _command(arguments: list[str]) -> int:
 def _answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Terminal) -> Report[Any]:
     inputs = gather(step, given, source="--{}")
     surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-    return step.run(inputs, toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)))
+    with toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
+        return step.run(inputs, tools)
 
 
 def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: str) -> Any:

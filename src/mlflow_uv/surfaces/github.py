@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,11 +36,10 @@ class Runner:
     def say(self, text: str) -> None:
         """See Voice."""
         self._unfence()
-        # A line of ours may quote a foreign one.
-        self._write(re.sub(r"^(\s*)::", r"\1: :", text, flags=re.MULTILINE))
+        self._write(defused(text))
 
     @contextmanager
-    def group(self, title: str) -> Iterator[None]:
+    def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # noqa: ARG002  # the log folds all of them
         """See Voice."""
         self.issue("group", title)
         try:
@@ -69,6 +69,16 @@ class Runner:
         print(text, flush=True)
 
 
+def defused(text: str) -> str:
+    """
+    A text of ours, which may quote a foreign one, so that no line of it is a command.
+
+    The runner ends lines at CR too, trims them before it looks for `::`, and finds `##[` anywhere (its ActionCommand.cs).
+    """
+    lines = re.split(r"\r\n|\r|\n", text)
+    return "\n".join(re.sub(r"^(\s*)::", r"\1: :", line) for line in lines).replace("##[", "# #[")
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the step that an action.yml names; return the exit code."""
     (name,) = argv
@@ -84,7 +94,8 @@ def _act(name: str) -> int:
         given = _inputs()
         inputs = gather(step, given, source="input `{}`")
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        report: Report[Any] = step.run(inputs, toolbox(surroundings, voice=runner, uv=getattr(inputs, "uv", None)))
+        with toolbox(surroundings, voice=runner, uv=getattr(inputs, "uv", None)) as tools:
+            report: Report[Any] = step.run(inputs, tools)
     except StepError as error:
         runner.issue("error", str(error), title=f"mlflow-uv {name}")
         _summarise(_heading(name, ok=False) + f"{_escape(str(error))}\n\n{_reproduce(name, given)}")
@@ -161,8 +172,13 @@ def _heading(name: str, *, ok: bool) -> str:
 
 
 def _reproduce(name: str, given: Mapping[str, object]) -> str:
-    flags = "".join(f" --{key} '{value}'" for key, value in given.items() if value not in ("false", "true"))
-    return f"On a laptop:\n\n```\nmlflow-uv {name}{_escape(flags)}\n```\n"
+    switches = {"true": "", "false": "no-"}
+    words = ["mlflow-uv", name]
+    for key, value in given.items():
+        prefix = switches.get(str(value))
+        words += [f"--{key}", str(value)] if prefix is None else [f"--{prefix}{key}"]
+    line = shlex.join(words).replace("`" * 3, "'''")
+    return f"On a laptop:\n\n```\n{line}\n```\n"
 
 
 def _summarise(text: str) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -15,6 +17,8 @@ from ..report import Finding, Report, Severity
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
+KEPT = 60  # lines of folded output that are shown when it fails
+
 
 class Terminal:
     """A Voice for people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
@@ -22,21 +26,43 @@ class Terminal:
     def __init__(self, stream: TextIO, *, colours: bool) -> None:
         self._stream = stream
         self._colours = colours
+        self._kept: deque[str] | None = None
 
     def say(self, text: str) -> None:
         """See Voice."""
         self._line(text)
 
     @contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        """See Voice."""
-        self._line(self.paint(title, "bold"))
-        yield
+    def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
+        """See Voice. What is folded shows its newest line while it goes on, and its last lines when it fails."""
+        self._line(self.paint(f"  {title}", "dim"))
+        before, self._kept = self._kept, deque(maxlen=KEPT) if folded else None
+        try:
+            yield
+        except BaseException:
+            self._overwrite("")
+            for line in self._kept or ():
+                self._line(self.paint(f"  │ {line}", "dim"))
+            raise
+        finally:
+            self._overwrite("")
+            self._kept = before
 
     def foreign(self, line: str) -> None:
         """See Voice. Control characters cannot move the cursor or ring the bell."""
         clean = "".join(c if c.isprintable() or c == "\t" else "" for c in line.rsplit("\r", 1)[-1])
-        self._line(self.paint(f"  │ {clean}", "dim"))
+        if self._kept is None:
+            self._line(self.paint(f"  │ {clean}", "dim"))
+        else:
+            self._kept.append(clean)
+            self._overwrite(f"  │ {clean}")
+
+    def _overwrite(self, text: str) -> None:
+        """Write over the current line where a person is looking; a log file gets nothing."""
+        if self._colours and self._stream.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K\x1b[2m{text[:width]}\x1b[0m" if text else "\r\x1b[K")
+            self._stream.flush()
 
     def paint(self, text: str, colour: "str | Severity") -> str:
         """Colour a text, or not."""

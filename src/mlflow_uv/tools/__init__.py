@@ -1,5 +1,7 @@
 """The outside, one module per program."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +37,15 @@ class Tools:
     records: Records
 
 
+@contextmanager
 def toolbox(
     surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
-) -> Tools:
-    """The real tools, over the real processes unless a test brings its own runner."""
+) -> Iterator[Tools]:
+    """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
     runner = runner or SystemRunner()
     own = surroundings.python.parent / "uv"
     program = Uv(runner, variables=surroundings.variables, asked=uv, own=own if own.is_file() else None)
-    return Tools(
+    tools = Tools(
         voice=voice,
         surroundings=surroundings,
         runner=runner,
@@ -56,3 +59,7 @@ def toolbox(
         http=Http(),
         records=Records(surroundings),
     )
+    try:
+        yield tools
+    finally:
+        tools.mlflow.close()

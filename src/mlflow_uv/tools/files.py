@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,16 +77,14 @@ def read_project(folder: Path) -> Project:
 
 
 def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
-    """The rule of uv: the folder's own workspace, else the nearest ancestor whose workspace lists it as a member."""
+    """The rule of uv: the folder's own workspace, else that of the nearest project above, if it lists it as a member."""
     if _workspace(data) is not None:
         return folder
     for ancestor in folder.parents:
         manifest = ancestor / "pyproject.toml"
         if not manifest.is_file():
             continue
-        workspace = _workspace(read_manifest(manifest))
-        if workspace is None:
-            continue
+        workspace = _workspace(read_manifest(manifest)) or {}
         relative = PurePosixPath(folder.relative_to(ancestor).as_posix())
         listed = any(_matches(relative, pattern) for pattern in workspace.get("members", ()))
         barred = any(_matches(relative, pattern) for pattern in workspace.get("exclude", ()))
@@ -99,11 +98,21 @@ def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _matches(relative: PurePosixPath, pattern: str) -> bool:
-    parts = PurePosixPath(pattern).parts
-    if "**" in parts:
-        head = parts[: parts.index("**")]
-        return relative.parts[: len(head)] == head
-    return len(parts) == len(relative.parts) and relative.match(pattern)
+    return _parts_match(relative.parts, PurePosixPath(pattern).parts)
+
+
+def _parts_match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
+    """Part by part; `**` stands for any number of folders, at the end for one at least."""
+    match globs:
+        case ():
+            return not parts
+        case ("**",):
+            return bool(parts)
+        case ("**", *rest):
+            return any(_parts_match(parts[start:], tuple(rest)) for start in range(len(parts) + 1))
+        case (glob, *rest):
+            return bool(parts) and fnmatchcase(parts[0], glob) and _parts_match(parts[1:], tuple(rest))
+    return False
 
 
 def members(project: Project) -> tuple[Project, ...]:

@@ -1,6 +1,7 @@
 """Which commit is this, and what differs from it?"""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,13 @@ from ..core.environment import for_git
 from ..core.record import Commit
 from ..errors import NotCommitted, ToolMissing
 from .process import Command, Completed, Runner
+
+# Every setting of a user that would change the words is set, so that the same difference has the same headers.
+_DIFF = (
+    "diff", "HEAD", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
+    "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none", "--unified=0",
+)  # fmt: skip
+_HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
 
 
 class Git:
@@ -27,6 +35,9 @@ class Git:
             head = self._ask(folder, "rev-parse", "--verify", "HEAD")
         except ToolMissing as error:
             raise ToolMissing(what="git is not installed", why=error.why, fix="apt-get install git") from error
+        if "dubious ownership" in head.stderr:
+            fix = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+            raise NotCommitted(what=f"git does not trust `{folder}`", why="somebody else owns it", fix=fix)
         if head.code != 0:
             fix = "git init && git add -A && git commit"
             raise NotCommitted(what=f"`{folder}` has no commit", why=head.last_line, fix=fix)
@@ -47,18 +58,35 @@ class Git:
 
     def _dirty(self, folder: Path) -> str | None:
         top = Path(self._ask(folder, "rev-parse", "--show-toplevel").stdout.rstrip("\n"))
-        changed = self._ask(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-color", "--no-textconv").stdout
+        changed = _headers(self._ask(top, *_DIFF).stdout)
         new = self._ask(top, "ls-files", "--others", "--exclude-standard", "-z").stdout
         if not changed and not new:
             return None
-        digest = hashlib.sha256(changed.encode(errors="surrogateescape"))
+        digest = hashlib.sha256("\n".join(changed).encode())
         for name in sorted(filter(None, new.split("\0"))):
             path = top / name
-            digest.update(b"\0" + name.encode(errors="surrogateescape") + b"\0")
+            digest.update(b"\0" + name.encode() + b"\0")
             if path.is_file():
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
     def _ask(self, folder: Path, *argv: str) -> Completed:
-        command = Command(argv=("git", "-c", "core.quotePath=off", *argv), folder=folder, variables=self._variables)
+        # Without a refresh `diff` does not write the index, which a running hook may hold.
+        settings = ("-c", "core.quotePath=off", "-c", "diff.autoRefreshIndex=false")
+        command = Command(argv=("git", *settings, *argv), folder=folder, variables=self._variables)
         return self._runner.run(command)
+
+
+def _headers(patch: str) -> tuple[str, ...]:
+    """
+    What a patch says of each file above its hunks: the blob ids are the contents, whatever bytes those hold.
+
+    A file of which only the time changed has one line and no more: it does not differ.
+    """
+    lines = [line for line in patch.split("\n") if line.startswith(_HEADERS)]
+    following = (*lines[1:], "diff --git ")
+    return tuple(
+        line
+        for line, after in zip(lines, following, strict=False)
+        if not (line.startswith("diff --git ") and after.startswith("diff --git "))
+    )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..core.environment import for_payload
 from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing
 from ..surroundings import Surroundings
-from .process import Command, Runner
+from .process import Command, Conversation, Runner
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 # A dead server is told within seconds; MLflow's own patience is minutes. The caller's wishes go first.
@@ -78,6 +78,7 @@ class Mlflow:
         self._runner = runner
         self._surroundings = surroundings
         self._hear = hear
+        self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
 
     def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
         """
@@ -132,26 +133,43 @@ class Mlflow:
     def _ask(
         self, python: Path, verb: str, request: Mapping[str, object], variables: Mapping[str, str]
     ) -> dict[str, Any]:
-        environment = {**_PATIENCE, **for_payload(self._surroundings.variables).variables, **variables}
+        worker = self._worker(python, variables)
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
-            done = self._runner.run(
-                Command(
-                    argv=(str(python), "-I", str(PAYLOADS), verb, str(answer)),
-                    folder=Path(scratch),
-                    variables=environment,
-                    stdin=json.dumps(request),
-                )
-            )
-            if not answer.is_file():
-                for line in done.stderr.splitlines()[-20:]:
+            confirmed = worker.ask(json.dumps({"verb": verb, "request": request, "response": str(answer)}))
+            if confirmed is None or not answer.is_file():
+                lines = worker.log().splitlines()
+                self.close()
+                for line in lines[-20:]:
                     self._hear(line)
-                raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=done.last_line)
+                why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+                raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=why)
             response = json.loads(answer.read_text(encoding="utf-8"))
         if "error" in response:
             raise self._error(verb, response["error"])
         value: dict[str, Any] = response["value"]
         return value
+
+    def _worker(self, python: Path, variables: Mapping[str, str]) -> Conversation:
+        """One interpreter for all questions about a store: importing MLflow takes seconds."""
+        key = (python, tuple(sorted(variables.items())))
+        if key not in self._workers:
+            environment = {**_PATIENCE, **for_payload(self._surroundings.variables).variables, **variables}
+            argv = (str(python), "-I", str(PAYLOADS))
+            # Away from the checkout: nothing in it may be found by a relative path.
+            command = Command(argv=argv, folder=self._folder(), variables=environment)
+            self._workers[key] = self._runner.converse(command)
+        return self._workers[key]
+
+    def _folder(self) -> Path:
+        self._surroundings.state.mkdir(parents=True, exist_ok=True)
+        return self._surroundings.state
+
+    def close(self) -> None:
+        """End every interpreter that was started to answer."""
+        for worker in self._workers.values():
+            worker.stop()
+        self._workers.clear()
 
     def _error(self, verb: str, error: Mapping[str, Any]) -> StepError:
         kind = str(error["kind"])

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,19 @@ class Running(Protocol):
         """End it and everything it started; safe to call twice."""
 
 
+class Conversation(Protocol):
+    """A program that answers one line for each line it is sent."""
+
+    def ask(self, line: str) -> str | None:
+        """Send a line and wait for the line that answers it; None where the program ended instead."""
+
+    def log(self) -> str:
+        """What it printed on standard error so far, masked."""
+
+    def stop(self) -> None:
+        """End it; safe to call twice."""
+
+
 class Runner(Protocol):
     """The seam for tests: nothing above it knows how processes are made."""
 
@@ -75,6 +89,9 @@ class Runner(Protocol):
 
     def start(self, command: Command) -> Running:
         """Start and leave running. Raises ToolMissing."""
+
+    def converse(self, command: Command) -> Conversation:
+        """Start a program that is asked line by line. Raises ToolMissing."""
 
 
 class SystemRunner:
@@ -85,24 +102,27 @@ class SystemRunner:
         secrets = secrets_in(command.variables)
         process = _popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         kept: tuple[list[str], list[str]] = ([], [])
+        hear = _in_turn(command.hear)
         readers = [
-            threading.Thread(target=_drain, args=(stream, lines, command.hear, secrets), daemon=True)
+            threading.Thread(target=_drain, args=(stream, lines, hear, secrets), daemon=True)
             for stream, lines in zip((process.stdout, process.stderr), kept, strict=True)
         ]
+        # A thread too: a child that never reads would hold us past its time.
+        feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
         try:
-            for reader in readers:
-                reader.start()
-            _feed(process, command.stdin)
+            for thread in (*readers, feeder):
+                thread.start()
             process.wait(timeout=command.timeout_s)
-            for reader in readers:
-                # A grandchild that was left in the background may hold the pipe open for ever.
-                reader.join(timeout=GRACE_S)
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(
                 what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
             ) from error
         finally:
             end_group(process)
+        until = time.monotonic() + GRACE_S
+        for reader in readers:
+            # What left our group may hold a pipe open for ever.
+            reader.join(timeout=max(0, until - time.monotonic()))
         stdout, stderr = ("".join(lines) for lines in kept)
         return Completed(code=process.returncode, stdout=stdout, stderr=stderr)
 
@@ -116,6 +136,17 @@ class SystemRunner:
             log.close()
             raise
         return _Started(process, log, secrets_in(command.variables))
+
+
+    def converse(self, command: Command) -> Conversation:
+        """See Runner."""
+        log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        try:
+            process = _popen(command, stdout=subprocess.PIPE, stderr=log)
+        except BaseException:
+            log.close()
+            raise
+        return _Conversing(process, log, secrets_in(command.variables))
 
 
 class _Started:
@@ -139,12 +170,33 @@ class _Started:
         return mask(os.pread(self._log.fileno(), size, 0).decode(errors="replace"), self._secrets)
 
     def stop(self) -> None:
+        if self._log.closed:
+            return
         end_group(self._process)
         self._final = self.log()
         self._log.close()
 
 
-def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int) -> "subprocess.Popen[bytes]":
+class _Conversing(_Started):
+    def ask(self, line: str) -> str | None:
+        assert self._process.stdin is not None  # noqa: S101  # always a pipe
+        assert self._process.stdout is not None  # noqa: S101  # `converse` made it one
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        answer = self._process.stdout.readline()
+        return answer.decode(errors="replace") if answer else None
+
+    def stop(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        super().stop()
+
+
+def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(  # noqa: S603  # argv only, no shell
             command.argv,
@@ -170,14 +222,32 @@ def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
         pass
 
 
+def _in_turn(hear: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    """Both streams are heard one line at a time: whoever listens need not be safe for threads."""
+    if hear is None:
+        return None
+    turn = threading.Lock()
+
+    def heard(line: str) -> None:
+        with turn:
+            hear(line)
+
+    return heard
+
+
 def _drain(
     stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: tuple[str, ...]
 ) -> None:
-    for raw in stream:
-        line = mask(raw.decode(errors="replace"), secrets)
-        lines.append(line)
-        if hear is not None:
-            hear(line.rstrip("\r\n"))
+    with stream:
+        for raw in stream:
+            line = mask(raw.decode(errors="replace"), secrets)
+            lines.append(line)
+            if hear is None:
+                continue
+            try:
+                hear(line.rstrip("\r\n"))
+            except OSError:
+                hear = None  # nobody listens any more; a pipe that is not drained would stop the child
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import tomli
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from ..core.digests import sha256
 from ..core.environment import Partition, for_uv
 from ..core.record import Selection
 from ..core.requirements import Requirements, parse_requirements
@@ -58,7 +59,8 @@ class Uv:
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
         self._runner = runner
         self._variables = variables
-        self._asked = asked
+        # A bare name is looked up on PATH; a path is the caller's, and uv runs in the project's folder.
+        self._asked = asked if asked is None or len(asked.parts) == 1 else asked.absolute()
         self._own = own
         self._versions: dict[str, str | None] = {}
 
@@ -112,6 +114,17 @@ class Uv:
             except (ToolMissing, ToolFailed):
                 self._versions[program] = None
         return self._versions[program]
+
+    def alone(self, project: Project, cache: Path) -> Path:
+        """A folder that holds this project's uv and nothing else, for the PATH of somebody who has none."""
+        program = self.program(project)
+        folder = cache / "uv" / sha256(program.encode())[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            (folder / "uv").symlink_to(program)
+        except FileExistsError:
+            pass  # made before, by us or by a neighbour
+        return folder
 
     # questions about the lock
 

@@ -1,0 +1,145 @@
+"""Which of the caller's variables reach which child?"""
+
+import pytest
+
+from mlflow_uv.core.environment import (
+    Partition,
+    for_engine,
+    for_git,
+    for_payload,
+    for_server,
+    for_training,
+    for_uv,
+    mask,
+    secrets_in,
+)
+
+CALLER = {
+    "PATH": "/usr/bin",
+    "HOME": "/home/me",
+    "LC_ALL": "de_DE.UTF-8",
+    "https_proxy": "http://proxy.test:3128",
+    "SSL_CERT_FILE": "/ca.pem",
+    "UV_INDEX_URL": "https://index.test/simple",
+    "UV_INDEX_COMPANY_PASSWORD": "hunter22",
+    "UV_CACHE_DIR": "/cache",
+    "UV_EXCLUDE_NEWER": "2020-01-01",
+    "UV_FROZEN": "1",
+    "UV_PYTHON": "3.9",
+    "UV_PROJECT_ENVIRONMENT": "/theirs",
+    "UV_SOMETHING_NEW": "1",
+    "VIRTUAL_ENV": "/theirs",
+    "PYTHONPATH": "/traps",
+    "PYTHONHOME": "/nowhere",
+    "PIP_TARGET": "/elsewhere",
+    "GIT_DIR": "/other/.git",
+    "GITHUB_TOKEN": "ghs_secret",
+    "DOCKER_HOST": "unix:///engine.sock",
+    "MLFLOW_TRACKING_TOKEN": "tracking-secret",
+    "MLFLOW_TRACKING_URI": "http://elsewhere.test",
+    "MLFLOW_RUN_ID": "someone-else's",
+    "MLFLOW_UV_INPUTS": "{}",
+    "AWS_SECRET_ACCESS_KEY": "aws-secret",
+    "DATABRICKS_TOKEN": "dapi-secret",
+    "DATA_FOLDER": "/data",
+}
+MACHINE = {"PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE"}
+INDEX = {"UV_INDEX_URL", "UV_INDEX_COMPANY_PASSWORD", "UV_CACHE_DIR"}
+STEERING = {"UV_EXCLUDE_NEWER", "UV_FROZEN", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SOMETHING_NEW"}
+STORE = {"MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "DATABRICKS_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("partition", "kept"),
+    [
+        (for_uv(CALLER, respect=False), MACHINE | INDEX),
+        (for_uv(CALLER, respect=True), MACHINE | INDEX | STEERING),
+        (for_payload(CALLER), MACHINE | STORE),
+        (for_engine(CALLER), MACHINE | {"DOCKER_HOST"}),
+        (for_git(CALLER), MACHINE),
+        (for_server(CALLER), {"PATH"}),
+        (
+            for_training(CALLER, respect=False),
+            CALLER.keys() - STEERING - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS"},
+        ),
+        (
+            for_training(CALLER, respect=True),
+            CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS"},
+        ),
+    ],
+    ids=["uv", "uv respecting", "payload", "engine", "git", "server", "training", "training respecting"],
+)
+def test_every_child_gets_its_row_of_the_table(partition: Partition, kept: set[str]) -> None:
+    """
+    Which of the caller's variables a child sees is the table "Whose environment" of the record.
+    """
+    found = partition.variables.keys() & CALLER.keys()
+
+    assert kept == found
+
+
+def test_what_was_set_aside_is_named() -> None:
+    """
+    A variable that could have changed the answer is named, in order, also one that this version does not know.
+    """
+    found = for_uv(CALLER, respect=False).set_aside
+
+    assert tuple(sorted(STEERING)) == found
+
+
+def test_what_is_respected_is_not_set_aside() -> None:
+    """
+    `respect-env` lets all of them steer, so there is nothing to name.
+    """
+    found = for_uv(CALLER, respect=True).set_aside
+
+    assert () == found
+
+
+def test_git_speaks_english_and_leaves_the_index_alone() -> None:
+    """
+    A question to git takes no lock in the repository, and its messages are the ones we know.
+    """
+    variables = for_git(CALLER).variables
+
+    assert ("0", "C") == (variables["GIT_OPTIONAL_LOCKS"], variables["LC_ALL"])
+
+
+def test_values_that_must_not_be_shown_are_found_by_name_and_shape() -> None:
+    """
+    Tokens, passwords, keys, and the password in any URL; the longest first, so that one inside another is masked whole.
+    """
+    found = secrets_in(CALLER | {"UV_INDEX": "https://me:pa55word@index.test/simple", "SHORT_TOKEN": "abc"})
+
+    assert ["tracking-secret", "dapi-secret"] == list(found[:2])
+    assert {"aws-secret", "ghs_secret", "hunter22", "pa55word"} == set(found[2:])
+
+
+def test_every_line_of_a_key_is_a_secret() -> None:
+    """
+    Output is masked line by line, so a secret of several lines is masked by each of them.
+    """
+    secrets = secrets_in({"DEPLOY_PRIVATE_KEY": "-----BEGIN\nMIIEvQ\n}\n"})
+
+    found = mask("read MIIEvQ from the key", secrets)
+
+    assert "read *** from the key" == found
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("token is ghs_secret.", "token is ***."),
+        ("ghs_secret ghs_secret", "*** ***"),
+        ("https://me:whatever@index.test/simple", "https://me:***@index.test/simple"),
+        ("https://index.test/simple?a=b:c@d", "https://index.test/simple?a=b:c@d"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_a_secret_is_masked_wherever_it_stands(text: str, shown: str) -> None:
+    """
+    Known secrets, and the password of any URL even if nobody said that it is one.
+    """
+    found = mask(text, secrets_in(CALLER))
+
+    assert shown == found

@@ -1,0 +1,57 @@
+"""The one fake Runner: it answers as the programs under it would, and remembers what it was asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.errors import ToolMissing
+from mlflow_uv.tools.files import Project
+from mlflow_uv.tools.process import Command, Completed, Conversation, Running
+
+
+@dataclass
+class FakeRunner:
+    """
+    Answers a command by the longest run of its words that `answers` knows; one it does not know succeeds silently.
+
+    An answer that is None is a program that cannot be started.
+    """
+
+    answers: Mapping[str, Completed | None] = field(default_factory=dict)
+    asked: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> Completed:
+        """See Runner."""
+        self.asked.append(command)
+        line = " ".join(command.argv)
+        known = max((words for words in self.answers if words in line), key=len, default=None)
+        answer = said() if known is None else self.answers[known]
+        if answer is None:
+            raise ToolMissing(what=f"`{command.argv[0]}` cannot be started")
+        return answer
+
+    def start(self, command: Command) -> Running:
+        """See Runner."""
+        raise NotImplementedError(command)
+
+    def converse(self, command: Command) -> Conversation:
+        """See Runner."""
+        raise NotImplementedError(command)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What was asked last."""
+        return self.asked[-1].argv
+
+
+def said(stdout: str = "", stderr: str = "", code: int = 0) -> Completed:
+    """An answer."""
+    return Completed(code=code, stdout=stdout, stderr=stderr)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project of the name `wine` that never was on disk."""
+    return Project(folder=tmp_path, root=tmp_path, manifest={"project": {"name": "wine"}})

@@ -1,0 +1,315 @@
+"""What do we ask uv, and how do we read what it says?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.tools.conftest import FakeRunner, said
+
+from mlflow_uv.core.record import Selection
+from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
+from mlflow_uv.tools.files import Project
+from mlflow_uv.tools.process import Completed
+from mlflow_uv.tools.uv import LockState, Uv
+
+EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
+
+
+def uv(runner: FakeRunner, *, asked: str = "/their/uv", own: str | None = None, **variables: str) -> Uv:
+    """A uv on behalf of a caller with these variables."""
+    return Uv(
+        runner,
+        variables={"PATH": "/nowhere", **variables},
+        asked=Path(asked) if asked else None,
+        own=Path(own) if own else None,
+    )
+
+
+def answers(**versions: str) -> dict[str, Completed | None]:
+    """uvs by their program, each of a version."""
+    return {f"/{name}/uv --version": said(f"uv {version} (abc 2026-01-01)\n") for name, version in versions.items()} | {
+        "/their/uv --version": said("uv 0.9.9\n")
+    }
+
+
+STALE = (
+    "Resolving despite existing lockfile due to mismatched requirements for: `wine==0.1.0`\n"
+    "  Requested: {Requirement}\n"
+    "Resolved 2 packages in 1ms\n"
+    "error: The lockfile at `uv.lock` needs to be updated, but `--check` was provided.\n"
+)
+MISSING = "error: Unable to find lockfile at `uv.lock`, but `--check` was provided.\n"
+UNSOLVABLE = "  × No solution found when resolving dependencies:\n  ╰─▶ Because there are no versions of x\n"
+BROKEN_LOCK = "error: Failed to parse `uv.lock`\n  Caused by: TOML parse error at line 7, column 1\n"
+BROKEN_TABLE = "error: Failed to parse: `pyproject.toml`\n  Caused by: TOML parse error at line 3, column 2\n"
+
+
+@pytest.mark.parametrize(
+    ("done", "state", "file", "line"),
+    [
+        (said(), LockState.FRESH, "uv.lock", 1),
+        (said(stderr=STALE, code=1), LockState.STALE, "uv.lock", 1),
+        (said(stderr=MISSING, code=1), LockState.MISSING, "uv.lock", 1),
+        (said(stderr=UNSOLVABLE, code=1), LockState.UNSOLVABLE, "pyproject.toml", 1),
+        (said(stderr=BROKEN_LOCK, code=2), LockState.UNREADABLE, "uv.lock", 7),
+        (said(stderr=BROKEN_TABLE, code=2), LockState.UNREADABLE, "pyproject.toml", 3),
+    ],
+    ids=lambda value: value.value if isinstance(value, LockState) else "",
+)
+def test_the_words_of_uv_become_a_verdict(
+    project: Project, done: Completed, state: LockState, file: str, line: int
+) -> None:
+    """
+    uv ends with 1 or 2 for many reasons; its words say which, in which file, on which line.
+    """
+    runner = FakeRunner(answers() | {"lock --check": done})
+
+    verdict = uv(runner).lock_state(project, respect_env=False)
+
+    assert (state, file, line) == (verdict.state, verdict.file, verdict.line)
+    assert ("/their/uv", "lock", "--check") == runner.argv
+
+
+def test_the_reason_of_a_stale_lock_is_the_one_uv_gives(project: Project) -> None:
+    """
+    What changed is worth more than that something did.
+    """
+    runner = FakeRunner(answers() | {"lock --check": said(stderr=STALE, code=1)})
+
+    verdict = uv(runner).lock_state(project, respect_env=False)
+
+    assert "mismatched requirements for: `wine==0.1.0`" == verdict.reason
+
+
+def test_anything_else_is_no_answer(project: Project) -> None:
+    """
+    A network that is down says nothing of the lock.
+    """
+    stderr = "error: Failed to fetch: `https://index.test`\n  Caused by: dns error\n"
+    runner = FakeRunner(answers() | {"lock --check": said(stderr=stderr, code=2)})
+
+    with pytest.raises(ToolFailed) as caught:
+        uv(runner).lock_state(project, respect_env=False)
+
+    assert "`uv lock --check` failed: Failed to fetch: `https://index.test`: dns error" == str(caught.value)
+
+
+def test_changes_are_uv_s_own_lines(project: Project) -> None:
+    """
+    What `uv lock` would do is said line by line.
+    """
+    stderr = "Resolved 3 packages in 2ms\nAdd x v1\nUpdate y v1 -> v2\nRemove z v3\n"
+    runner = FakeRunner(answers() | {"lock --dry-run": said(stderr=stderr)})
+
+    found = uv(runner).lock_changes(project, respect_env=False)
+
+    assert ("Add x v1", "Update y v1 -> v2", "Remove z v3") == found
+
+
+@pytest.mark.parametrize("respect", [True, False])
+def test_the_callers_variables_steer_only_if_they_may(project: Project, respect: bool) -> None:
+    """
+    What changes an answer reaches uv with `respect-env` alone, and is named otherwise.
+    """
+    runner = FakeRunner(answers())
+    program = uv(runner, UV_EXCLUDE_NEWER="2020-01-01", UV_INDEX_URL="https://index.test")
+
+    program.lock_state(project, respect_env=respect)
+
+    seen = runner.asked[-1].variables
+    assert (respect, "https://index.test") == ("UV_EXCLUDE_NEWER" in seen, seen["UV_INDEX_URL"])
+    assert (() if respect else ("UV_EXCLUDE_NEWER",)) == program.set_aside(respect_env=respect)
+
+
+@pytest.mark.parametrize(
+    ("selection", "flags"),
+    [
+        (Selection(), ("--package", "wine")),
+        (Selection(package="core"), ("--package", "core")),
+        (Selection(extras=("a", "b"), groups=("c",)), ("--package", "wine", "--extra", "a", "--extra", "b", "--group", "c")),
+    ],
+)  # fmt: skip
+def test_a_selection_is_exported_and_nothing_more(
+    project: Project, selection: Selection, flags: tuple[str, ...]
+) -> None:
+    """
+    Default groups are for developers: what is served is the project, and what was selected by name.
+    """
+    runner = FakeRunner(answers() | {"export": said("b==2\n./core\na==1\n")})
+
+    found = uv(runner).export(project, selection)
+
+    assert ("/their/uv", *EXPORT, *flags) == runner.argv
+    assert ("a==1\nb==2\n", 1) == (found.text, len(found.local))
+
+
+def test_a_virtual_root_exports_the_whole_workspace(project: Project) -> None:
+    """
+    A root without `[project]` has no package of its own to name.
+    """
+    runner = FakeRunner(answers())
+
+    uv(runner).export(replace(project, manifest={"tool": {"uv": {"workspace": {"members": ["a"]}}}}), Selection())
+
+    assert ("/their/uv", *EXPORT) == runner.argv
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: Extra `x` is not defined in the project's `optional-dependencies` table\n",
+        "error: Group `x` is not defined in the project's `dependency-groups` table\n",
+        "error: Package `x` not found in workspace\n",
+    ],
+)
+def test_a_selection_that_the_lock_does_not_have_is_the_users_mistake(project: Project, stderr: str) -> None:
+    """
+    An extra that is not there is no failure of uv.
+    """
+    runner = FakeRunner(answers() | {"export": said(stderr=stderr, code=2)})
+
+    with pytest.raises(BadInput, match="the selection is not in the lock"):
+        uv(runner).export(project, Selection(extras=("x",)))
+
+
+def test_an_export_that_is_not_exact_is_refused(project: Project) -> None:
+    """
+    If uv ever writes a line that could install two different things, we say so.
+    """
+    runner = FakeRunner(answers() | {"export": said("a>=1\n")})
+
+    with pytest.raises(ToolFailed, match="not exact"):
+        uv(runner).export(project, Selection())
+
+
+def test_an_environment_is_synced_into_its_own_folder(project: Project) -> None:
+    """
+    The checkout's `.venv` is neither made nor changed: uv is pointed to a folder of ours, and checks the lock.
+    """
+    runner = FakeRunner(answers())
+
+    found = uv(runner, UV_PROJECT_ENVIRONMENT="/theirs").sync(
+        project, Selection(), Path("/private"), hear=lambda _line: None
+    )
+
+    command = runner.asked[-1]
+    assert ("/their/uv", "sync", "--locked") == command.argv[:3]
+    assert ("/private", Path("/private/bin/python")) == (command.variables["UV_PROJECT_ENVIRONMENT"], found)
+
+
+# which uv
+
+
+def requiring(project: Project, versions: str) -> Project:
+    """The project, with `required-version`."""
+    return replace(project, manifest={**project.manifest, "tool": {"uv": {"required-version": versions}}})
+
+
+@pytest.mark.parametrize(
+    ("required", "path", "own", "chosen"),
+    [
+        (None, "0.1.0", "0.9.1", "path"),
+        (">=0.9", "0.9.1", "0.9.2", "path"),
+        (">=0.9", "0.8.1", "0.9.2", "own"),
+        ("0.9.2", "0.9.1", "0.9.2", "own"),
+        ("==0.9.*", "0.9.7", None, "path"),
+        (">=0.9", "0.10.0rc1", None, "path"),
+        (None, None, "0.9.1", "own"),
+    ],
+)
+def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
+    project: Project, tmp_path: Path, required: str | None, path: str | None, own: str | None, chosen: str
+) -> None:
+    """
+    The caller's own choice of uv comes first, unless `required-version` rules it out.
+    """
+    programs = {"path": tmp_path / "bin" / "uv", "own": tmp_path / "own" / "uv"}
+    for program in programs.values():
+        program.parent.mkdir()
+    if path:
+        programs["path"].touch(mode=0o755)
+    runner = FakeRunner(
+        {f"{programs['path']} --version": said(f"uv {path}\n"), f"{programs['own']} --version": said(f"uv {own}\n")}
+    )
+    variables = {"PATH": str(programs["path"].parent)}
+    program = Uv(runner, variables=variables, asked=None, own=programs["own"] if own else None)
+
+    found = program.program(requiring(project, required) if required else project)
+
+    assert str(programs[chosen]) == found
+
+
+def test_no_uv_that_the_project_accepts_names_all_of_them(project: Project) -> None:
+    """
+    Who must install another uv wants to know which ones were considered.
+    """
+    runner = FakeRunner(answers(own="0.8.0"))
+
+    with pytest.raises(ToolMissing) as caught:
+        uv(runner, asked="", own="/own/uv").program(requiring(project, ">=0.9"))
+
+    assert ('no uv here satisfies `required-version = ">=0.9"`', "/own/uv is 0.8.0") == (
+        caught.value.what,
+        caught.value.why,
+    )
+
+
+def test_no_uv_at_all_is_said(project: Project) -> None:
+    """
+    Without any uv there is a command that installs one.
+    """
+    with pytest.raises(ToolMissing) as caught:
+        uv(FakeRunner(), asked="").program(project)
+
+    assert "uv is not installed: it is not on PATH. Fix: pip install uv" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (said("uv 0.8.0\n"), "`/their/uv` is uv 0.8.0"),
+        (said("Python 3.11\n"), "`/their/uv` is not uv"),
+        (said("uv 0.9.9\n", code=1), "`/their/uv` is not uv"),
+        (None, "`/their/uv` is not uv"),
+    ],
+)
+def test_a_uv_that_was_asked_for_is_used_or_refused(project: Project, answer: Completed | None, what: str) -> None:
+    """
+    A uv that somebody named is never silently replaced by another.
+    """
+    runner = FakeRunner({"/their/uv --version": answer})
+
+    with pytest.raises(ToolMissing) as caught:
+        uv(runner, own="/own/uv").program(requiring(project, ">=0.9"))
+
+    assert what == caught.value.what
+
+
+def test_a_uv_named_by_a_relative_path_is_found_from_where_it_was_named(project: Project) -> None:
+    """
+    `--uv tools/uv` is relative to the caller's folder, although uv runs in the project's.
+    """
+    runner = FakeRunner({"tools/uv --version": said("uv 0.9.9\n")})
+
+    found = uv(runner, asked="tools/uv").program(project)
+
+    assert str(Path.cwd() / "tools" / "uv") == found
+
+
+def test_uv_toml_goes_before_the_table_in_pyproject(project: Project) -> None:
+    """
+    uv ignores `[tool.uv]` where there is a uv.toml, and so do we.
+    """
+    (project.root / "uv.toml").write_text('required-version = ">=0.8"\n')
+
+    found = uv(FakeRunner(answers())).program(requiring(project, ">=99"))
+
+    assert "/their/uv" == found
+
+
+def test_a_range_that_is_none_is_the_projects_mistake(project: Project) -> None:
+    """
+    `required-version = "newest"` cannot be satisfied by installing anything.
+    """
+    with pytest.raises(BadProject, match="not a version range"):
+        uv(FakeRunner(answers())).program(requiring(project, "newest"))
