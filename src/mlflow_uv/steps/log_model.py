@@ -116,9 +116,8 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
-    with tools.voice.group(f"environment of {project.name}"):
-        python = tools.environments.project(project, selection)
-        wheels = _build_wheels(project, requirements, scratch / "wheels", tools)
+    python = tools.environments.project(project, selection)
+    wheels = _build_wheels(project, requirements, scratch / "wheels", tools)
     about = tools.mlflow.describe_environment(python)
     if about["mlflow"] is None or int(str(about["mlflow"]).split(".")[0]) < OLDEST_MLFLOW:
         raise ToolMissing(

@@ -51,7 +51,7 @@ def toolbox(
         runner=runner,
         clock=SystemClock(),
         uv=program,
-        environments=Environments(program, surroundings=surroundings, hear=voice.foreign),
+        environments=Environments(program, surroundings=surroundings, voice=voice),
         git=Git(runner, variables=surroundings.variables),
         mlflow=Mlflow(runner, surroundings=surroundings, hear=voice.foreign),
         docker=Docker(runner, variables=surroundings.variables, hear=voice.foreign),

@@ -1,11 +1,11 @@
 """Whose interpreter runs what? Private environments, each made from one lock."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ..core.digests import lock_digest, sha256
 from ..core.record import Selection
 from ..errors import BadProject
+from ..report import Voice
 from ..surroundings import Surroundings
 from .files import Project
 from .mlflow import Store, StoreKind
@@ -15,10 +15,11 @@ from .uv import Uv
 class Environments:
     """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
 
-    def __init__(self, uv: Uv, *, surroundings: Surroundings, hear: Callable[[str], None]) -> None:
+    def __init__(self, uv: Uv, *, surroundings: Surroundings, voice: Voice) -> None:
         self._uv = uv
         self._surroundings = surroundings
-        self._hear = hear
+        self._voice = voice
+        self._made: dict[Path, Path] = {}
 
     def project(self, project: Project, selection: Selection) -> Path:
         """
@@ -28,7 +29,10 @@ class Environments:
         """
         key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
         folder = self._surroundings.cache / "environments" / f"{project.name}-{key}"
-        return self._uv.sync(project, selection, folder, hear=self._hear)
+        if folder not in self._made:
+            with self._voice.group(f"environment of {project.name}"):
+                self._made[folder] = self._uv.sync(project, selection, folder, hear=self._voice.foreign)
+        return self._made[folder]
 
     def talking_to(self, store: Store, project: Project | None, selection: Selection) -> Path:
         """
@@ -53,4 +57,7 @@ class Environments:
     def _ours(self) -> Path:
         lock = (self._surroundings.ours / "uv.lock").read_bytes()
         folder = self._surroundings.cache / f"registry-{lock_digest(lock)[:16]}"
-        return self._uv.sync_ours(self._surroundings.ours, folder)
+        if folder not in self._made:
+            with self._voice.group("environment that talks to tracking servers"):
+                self._made[folder] = self._uv.sync_ours(self._surroundings.ours, folder)
+        return self._made[folder]
