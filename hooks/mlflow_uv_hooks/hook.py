@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with toolbox(surroundings, voice=voice) as tools:
+        uv = call.flags.get("uv")
+        with toolbox(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
             return max((_run(call, folder, tools, voice) for folder in _folders(call)), default=0)
     except StepError as error:
         voice.error(error)

@@ -54,9 +54,11 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     """
     record = tools.records.load(tools.records.path(question.record, question.project))
     project = _project(question.project)
+    # The lock first: the environment that asks the store may be made from it.
+    before = require(_from_git(record, project, tools))
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     python = tools.environments.talking_to(store, project, record.selection)
-    before = require((*_from_git(record, project, tools), *_anchored(record, store, python, tools)))
+    before += require(_anchored(record, store, python, tools))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))

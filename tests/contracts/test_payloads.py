@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.contracts.islands import Mlflow, free_port, response_file
+
 # The variables under which a dead server is noticed in a second instead of in four minutes.
 FAIL_FAST = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -33,7 +35,7 @@ def name() -> str:
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory) -> Path:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smallest folder that MLflow takes for a model."""
     folder = tmp_path_factory.mktemp("saved") / "model"
     (folder / "data").mkdir(parents=True)
@@ -44,14 +46,14 @@ def saved(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_id(remote_store) -> str:
+def run_id(remote_store: Mlflow) -> str:
     """A run of ours."""
     made = remote_store.ask("create-run", experiment="payloads", tags={"mlflow-uv.release-key": "k"}, run_name="ours")
     return str(made["run_id"])
 
 
 @pytest.fixture(scope="session")
-def model_id(remote_store, saved, run_id) -> str:
+def model_id(remote_store: Mlflow, saved: Path, run_id: str) -> str:
     """A model of that run."""
     made = remote_store.ask("log-folder", folder=str(saved), name="tiny", run_id=run_id)
     return str(made["model_id"])
@@ -78,11 +80,11 @@ def version_request(name: str, model_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_an_environment_without_mlflow_is_described(mlflow):
+def test_an_environment_without_mlflow_is_described(mlflow: Mlflow) -> None:
     """
     describe-environment answers where there is no mlflow, and every other verb says that it is missing.
     """
-    without = type(mlflow)(python=Path(sys.executable), payloads=mlflow.payloads)
+    without = Mlflow(python=Path(sys.executable), payloads=mlflow.payloads)
 
     described = without.ask("describe-environment")
     refused = without.refuse("describe-run", run_id="1")
@@ -91,7 +93,9 @@ def test_an_environment_without_mlflow_is_described(mlflow):
     assert "mlflow-missing" == refused["kind"]
 
 
-def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(remote_store, saved, run_id, model_id, tmp_path):
+def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
+    remote_store: Mlflow, saved: Path, run_id: str, model_id: str, tmp_path: Path
+) -> None:
     """
     A logged folder is a ready model of its run; what is downloaded differs in MLmodel alone, which says who it is now.
     """
@@ -113,7 +117,9 @@ def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(remote_store, sa
     assert f"model_id: {model_id}" in (destination / "MLmodel").read_text()
 
 
-def test_files_of_a_model_are_replaced_and_deleted_in_the_store(remote_store, saved, run_id, tmp_path):
+def test_files_of_a_model_are_replaced_and_deleted_in_the_store(
+    remote_store: Mlflow, saved: Path, run_id: str, tmp_path: Path
+) -> None:
     """
     overwrite-model puts files over those in the store and takes others away, a lock at the root for one.
     """
@@ -135,7 +141,7 @@ def test_files_of_a_model_are_replaced_and_deleted_in_the_store(remote_store, sa
     assert {"MLmodel", "data/weights", "requirements.txt", "mlflow-uv/uv.lock"} == set(digests(destination))
 
 
-def test_a_record_is_kept_with_its_run(remote_store, run_id, tmp_path):
+def test_a_record_is_kept_with_its_run(remote_store: Mlflow, run_id: str, tmp_path: Path) -> None:
     """
     A file logged under a path is fetched again by it; a path that nobody logged is not found.
     """
@@ -149,7 +155,9 @@ def test_a_record_is_kept_with_its_run(remote_store, run_id, tmp_path):
     assert ('{"schema": 1}', "not-found") == (back.read_text(), missing["kind"])
 
 
-def test_a_version_is_found_again_by_its_source_and_by_its_digest(remote_store, saved, run_id, model_id, name):
+def test_a_version_is_found_again_by_its_source_and_by_its_digest(
+    remote_store: Mlflow, saved: Path, run_id: str, model_id: str, name: str
+) -> None:
     """
     The same model is registered once; another model with the same bytes is the same version; no tag is overwritten.
     """
@@ -172,25 +180,28 @@ def test_a_version_is_found_again_by_its_source_and_by_its_digest(remote_store, 
     assert ("registered", "1") == (again["tags"]["mlflow-uv.state"], again["tags"]["added"])
 
 
-def test_two_registrations_at_once_agree_on_one_version(remote_store, model_id, name):
+def test_two_registrations_at_once_agree_on_one_version(remote_store: Mlflow, model_id: str, name: str) -> None:
     """
     Whatever two jobs create at the same moment, both end with the lowest version of the model.
     """
     request = version_request(name, model_id)
 
-    processes = [remote_store.start("find-or-create-version", request) for _ in range(2)]
+    processes = [remote_store.start("find-or-create-version") for _ in range(2)]
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write(json.dumps(request))
         process.stdin.close()
     codes = [process.wait(60) for process in processes]
-    answers = [json.loads(Path(process.args[-1]).read_text())["value"] for process in processes]
+    answers = [json.loads(response_file(process).read_text())["value"] for process in processes]
 
     assert [0, 0] == codes
     assert ["1", "1"] == [answer["version"] for answer in answers]
     assert 1 == sum(answer["created"] for answer in answers)
 
 
-def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(remote_store, model_id, name):
+def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(
+    remote_store: Mlflow, model_id: str, name: str
+) -> None:
     """
     When MLflow refuses the version, the registered model that was made for it is gone again.
     """
@@ -200,7 +211,7 @@ def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(remote_store
     assert ("invalid", False) == (refused["kind"], after["exists"])
 
 
-def test_an_alias_moves_and_says_what_it_named_before(remote_store, model_id, name):
+def test_an_alias_moves_and_says_what_it_named_before(remote_store: Mlflow, model_id: str, name: str) -> None:
     """
     move-alias reports before and after, moves back to nothing, and refuses when the caller believed something else.
     """
@@ -223,7 +234,9 @@ def test_an_alias_moves_and_says_what_it_named_before(remote_store, model_id, na
     assert "conflict" == believed["kind"]
 
 
-def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(remote_store, saved, run_id):
+def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
+    remote_store: Mlflow, saved: Path, run_id: str
+) -> None:
     """
     find-released returns ready models with the key and a digest of ours, oldest first.
     """
@@ -254,7 +267,9 @@ def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(remote_store,
         ("no-such-verb", {}, "invalid"),
     ],
 )
-def test_what_is_not_there_and_what_is_wrong_are_told_apart(remote_store, verb, request_, kind):
+def test_what_is_not_there_and_what_is_wrong_are_told_apart(
+    remote_store: Mlflow, verb: str, request_: dict[str, Any], kind: str
+) -> None:
     """
     Each refusal has one kind out of few.
     """
@@ -263,12 +278,12 @@ def test_what_is_not_there_and_what_is_wrong_are_told_apart(remote_store, verb, 
     assert kind == refused["kind"]
 
 
-def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny, find_port):
+def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny: Mlflow) -> None:
     """
     With the fail-fast variables an address nobody listens on is unreachable within seconds, credentials masked.
     """
-    variables = {**FAIL_FAST, "MLFLOW_TRACKING_URI": f"http://somebody:hunter2222@127.0.0.1:{find_port()}"}
-    dead = type(skinny)(python=skinny.python, payloads=skinny.payloads, variables=variables)
+    variables = {**FAIL_FAST, "MLFLOW_TRACKING_URI": f"http://somebody:hunter2222@127.0.0.1:{free_port()}"}
+    dead = skinny.on(**variables)
 
     started = time.monotonic()
     refused = dead.refuse("describe-name", name="anything")
@@ -282,12 +297,13 @@ class Gate(BaseHTTPRequestHandler):
     """What stands in front of many tracking servers."""
 
     def do_GET(self) -> None:
+        """Refuse, or be broken."""
         status = 403 if "denied" in self.path else 502
         self.send_response(status)
         self.end_headers()
         self.wfile.write(b"<html>no</html>")
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - the name is the protocol's
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -304,12 +320,12 @@ def gate() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("path", "kind"), [("denied", "denied"), ("broken", "unreachable")])
-def test_a_gate_that_refuses_is_told_from_one_that_is_broken(skinny, gate, path, kind):
+def test_a_gate_that_refuses_is_told_from_one_that_is_broken(skinny: Mlflow, gate: str, path: str, kind: str) -> None:
     """
     401 and 403 are `denied`, 5xx is `unreachable`, also where the answer is no JSON.
     """
     variables = {**FAIL_FAST, "MLFLOW_TRACKING_URI": f"{gate}/{path}"}
-    behind = type(skinny)(python=skinny.python, payloads=skinny.payloads, variables=variables)
+    behind = skinny.on(**variables)
 
     refused = behind.refuse("describe-name", name="anything")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.islands import Mlflow
+
 LOADER = textwrap.dedent("""
     class Model:
         def predict(self, frame):
@@ -18,7 +20,7 @@ LOADER = textwrap.dedent("""
 
 
 @pytest.fixture
-def model(tmp_path) -> Path:
+def model(tmp_path: Path) -> Path:
     """A model whose code is a module called `models`, as one of our own is."""
     folder = tmp_path / "model"
     (folder / "code").mkdir(parents=True)
@@ -27,7 +29,7 @@ def model(tmp_path) -> Path:
     return folder
 
 
-def test_the_models_own_example_is_answered(mlflow, wine_model):
+def test_the_models_own_example_is_answered(mlflow: Mlflow, wine_model: Path) -> None:
     """
     The example that came with a model is its first case, and is answered in the shape of /invocations.
     """
@@ -54,7 +56,7 @@ def test_the_models_own_example_is_answered(mlflow, wine_model):
     assert 5 == len(answered["answers"][0]["predictions"])
 
 
-def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow, model):
+def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow: Mlflow, model: Path) -> None:
     """
     A model whose code is called like one of the payloads' modules finds its own; what it prints spoils nothing.
     """
@@ -65,7 +67,7 @@ def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow, model):
     assert [{"predictions": [8]}, {"predictions": [2]}] == answered["answers"]
 
 
-def test_a_model_without_an_example_has_no_cases(mlflow, model):
+def test_a_model_without_an_example_has_no_cases(mlflow: Mlflow, model: Path) -> None:
     """
     No example and no signature are an answer, not an error.
     """
@@ -74,7 +76,7 @@ def test_a_model_without_an_example_has_no_cases(mlflow, model):
     assert {"has_signature": False, "has_example": False, "requests": []} == cases
 
 
-def test_a_model_that_cannot_be_loaded_says_why(mlflow, model):
+def test_a_model_that_cannot_be_loaded_says_why(mlflow: Mlflow, model: Path) -> None:
     """
     What the model's code raises while it is loaded is in the message, and the traceback is in the detail.
     """
@@ -87,7 +89,7 @@ def test_a_model_that_cannot_be_loaded_says_why(mlflow, model):
     assert "Traceback" in refused["detail"]
 
 
-def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow, model):
+def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: Mlflow, model: Path) -> None:
     """
     The first request without an answer is named by its number, with the line that the model died of.
     """

@@ -1,15 +1,18 @@
-"""Contract: what MLflow does with the variables that a training runs under, and where its traces are found afterwards."""
+"""Contract: what MLflow does with the variables a training runs under, and where its traces are found afterwards."""
 
 import json
 import sqlite3
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.contracts.islands import Mlflow
+
 KEY = "ways-of-training"
-# Every way in which training code makes a model, in one process to import mlflow once. What differs is where the run and
-# the experiment come from.
+# Every way in which training code makes a model, in one process to import mlflow once. What differs is where the run
+# and the experiment come from.
 WAYS = textwrap.dedent("""
     import mlflow
     from mlflow.pyfunc import PythonModel
@@ -40,7 +43,7 @@ WAYS = textwrap.dedent("""
 
 
 @pytest.fixture(scope="session")
-def ways(local_store, wine_project) -> dict:
+def ways(local_store: Mlflow, wine_project: Path) -> dict[str, Any]:
     """What is found after all of them ran next to a pyproject.toml and a uv.lock."""
     before = {path.name for path in wine_project.iterdir()}
     (wine_project / "ways.py").write_text(WAYS)
@@ -56,7 +59,7 @@ def ways(local_store, wine_project) -> dict:
     return {**found, "written": {path.name for path in wine_project.iterdir()} - before}
 
 
-def test_every_way_of_logging_carries_the_tags_of_the_run_context(ways):
+def test_every_way_of_logging_carries_the_tags_of_the_run_context(ways: dict[str, Any]) -> None:
     """
     MLFLOW_RUN_CONTEXT tags every model, with and without a run, also after set_experiment and under autolog.
     """
@@ -65,7 +68,7 @@ def test_every_way_of_logging_carries_the_tags_of_the_run_context(ways):
     assert {"default-experiment", "own-experiment", "no-run", "registers-itself", "by-client", "model"} == tagged
 
 
-def test_a_run_made_by_the_client_is_found_through_its_model(ways):
+def test_a_run_made_by_the_client_is_found_through_its_model(ways: dict[str, Any]) -> None:
     """
     Fluent runs are tagged; a run made with MlflowClient.create_run is not, and is found as its model's source.
     """
@@ -82,7 +85,7 @@ def test_a_run_made_by_the_client_is_found_through_its_model(ways):
     } == of_models
 
 
-def test_what_registered_itself_is_found_with_its_source(ways):
+def test_what_registered_itself_is_found_with_its_source(ways: dict[str, Any]) -> None:
     """
     A version made by registered_model_name= is found, and its model is known although the store does not say it.
     """
@@ -93,7 +96,9 @@ def test_what_registered_itself_is_found_with_its_source(ways):
     ]
 
 
-def test_artifacts_lie_where_the_variable_says_and_nothing_in_the_checkout(local_store, ways):
+def test_artifacts_lie_where_the_variable_says_and_nothing_in_the_checkout(
+    local_store: Mlflow, ways: dict[str, Any]
+) -> None:
     """
     _MLFLOW_SERVER_ARTIFACT_ROOT is obeyed by a SQLite store too, also for experiments that the code makes itself.
     """
@@ -103,7 +108,7 @@ def test_artifacts_lie_where_the_variable_says_and_nothing_in_the_checkout(local
     assert all(Path(model["artifact_location"]).is_relative_to(wanted) for model in ways["models"])
 
 
-def test_no_lock_lies_at_the_root_of_a_model(ways):
+def test_no_lock_lies_at_the_root_of_a_model(ways: dict[str, Any]) -> None:
     """
     With MLFLOW_LOG_UV_FILES=false a pyfunc model trained next to a uv.lock holds neither it nor pyproject.toml.
     """
@@ -115,7 +120,7 @@ def test_no_lock_lies_at_the_root_of_a_model(ways):
     assert set() == files & {"uv.lock", "pyproject.toml", ".python-version"}
 
 
-def test_mlflow_run_uses_the_run_we_made(local_store, tmp_path):
+def test_mlflow_run_uses_the_run_we_made(local_store: Mlflow, tmp_path: Path) -> None:
     """
     `mlflow run --run-id` fills our run, although the code starts its own.
     """
@@ -134,7 +139,7 @@ def test_mlflow_run_uses_the_run_we_made(local_store, tmp_path):
     assert ("FINISHED", {"m": 4.0}) == (run["status"], run["metrics"])
 
 
-def test_a_version_that_stays_pending_is_a_timeout(local_store, ways):
+def test_a_version_that_stays_pending_is_a_timeout(local_store: Mlflow, ways: dict[str, Any]) -> None:
     """
     A version that does not become ready in time is an error of its own, and is not made a second time.
     """

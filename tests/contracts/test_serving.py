@@ -1,4 +1,4 @@
-"""Contract: what the server, the health check and the inventory do, run by the packages that the model is served with."""
+"""Contract: what the server, the health check and the inventory do, run by the packages the model is served with."""
 
 import http.client
 import json
@@ -9,12 +9,16 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.contracts.islands import Mlflow, free_port, wait_for
+
 SECONDS = 90
+Answer = tuple[int, str, bytes]
+Start = Callable[..., AbstractContextManager[tuple[subprocess.Popen[bytes], int, Path]]]
 JSON = {"Content-Type": "application/json"}
 SLOW = textwrap.dedent("""
     import pathlib, time
@@ -32,18 +36,18 @@ SLOW = textwrap.dedent("""
 
 
 @pytest.fixture(scope="session")
-def serving(root) -> Path:
+def serving(root: Path) -> Path:
     return root / "src" / "mlflow_uv" / "serving"
 
 
 @pytest.fixture(scope="session")
-def start(mlflow, serving, find_port, tmp_path_factory) -> Callable:
+def start(mlflow: Mlflow, serving: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Start the server for a model in an empty folder; the value knows its port and where its words go."""
 
     @contextmanager
     def started(model: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
         folder = tmp_path_factory.mktemp("serving")
-        port = find_port()
+        port = free_port()
         with (folder.parent / f"{folder.name}.log").open("w") as log:
             process = subprocess.Popen(
                 [mlflow.python, "-I", serving / "server.py"],
@@ -62,7 +66,7 @@ def start(mlflow, serving, find_port, tmp_path_factory) -> Callable:
 
 
 @pytest.fixture(scope="session")
-def wine(start, wine_model, wait_for) -> Iterator[int]:
+def wine(start: Start, wine_model: Path) -> Iterator[int]:
     """The port of a server for the wine model."""
     with start(wine_model) as (process, port, _):
         wait_for(f"http://127.0.0.1:{port}/ping", process)
@@ -70,11 +74,11 @@ def wine(start, wine_model, wait_for) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def example(wine_model) -> bytes:
+def example(wine_model: Path) -> bytes:
     return (wine_model / "serving_input_example.json").read_bytes()
 
 
-def ask(port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None):
+def ask(port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """Status, media type and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
@@ -89,7 +93,7 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, headers: d
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/version"])
-def test_get_and_head_tell_that_it_is_there(wine, path):
+def test_get_and_head_tell_that_it_is_there(wine: int, path: str) -> None:
     """
     What GET answers, HEAD answers without a body; MLflow alone would say 405.
     """
@@ -98,7 +102,9 @@ def test_get_and_head_tell_that_it_is_there(wine, path):
     assert (200, 200, b"") == (get[0], head[0], head[2])
 
 
-def test_it_answers_what_the_training_environment_answered(wine, example, mlflow, wine_model):
+def test_it_answers_what_the_training_environment_answered(
+    wine: int, example: bytes, mlflow: Mlflow, wine_model: Path
+) -> None:
     """
     The server and the payload `answer` say the same to the same request.
     """
@@ -109,7 +115,7 @@ def test_it_answers_what_the_training_environment_answered(wine, example, mlflow
     assert (200, "application/json", expected) == (status, media_type, json.loads(body))
 
 
-def test_a_request_that_does_not_say_what_it_is_is_json(wine, example):
+def test_a_request_that_does_not_say_what_it_is_is_json(wine: int, example: bytes) -> None:
     """
     Without Content-Type the answer is the same as with it; MLflow alone would fail with a 500.
     """
@@ -136,7 +142,7 @@ def test_a_request_that_does_not_say_what_it_is_is_json(wine, example):
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_malformed_input_is_the_clients_mistake(wine, body):
+def test_malformed_input_is_the_clients_mistake(wine: int, body: bytes) -> None:
     """
     A 4xx with a JSON error, whatever is wrong with the input.
     """
@@ -146,7 +152,7 @@ def test_malformed_input_is_the_clients_mistake(wine, body):
     assert json.loads(said)["error_code"]
 
 
-def test_other_content_types_are_answered_as_mlflow_does(wine, wine_model):
+def test_other_content_types_are_answered_as_mlflow_does(wine: int, wine_model: Path) -> None:
     """
     CSV works, nonsense that claims to be Parquet is a 400, and what MLflow does not know is a 415.
     """
@@ -160,19 +166,19 @@ def test_other_content_types_are_answered_as_mlflow_does(wine, wine_model):
     assert [200, 400, 415] == statuses
 
 
-def test_the_health_check_tells_a_server_from_none(wine, mlflow, serving, find_port):
+def test_the_health_check_tells_a_server_from_none(wine: int, mlflow: Mlflow, serving: Path) -> None:
     """
     Exit status 0 where a server answers, 1 where none does, without any package.
     """
 
     def check(port: int) -> int:
-        words = [mlflow.python, "-I", serving / "healthcheck.py"]
+        words = (mlflow.python, "-I", serving / "healthcheck.py")
         return subprocess.run(words, env={"PORT": str(port)}, check=False, timeout=SECONDS).returncode
 
-    assert [0, 1] == [check(wine), check(find_port())]
+    assert [0, 1] == [check(wine), check(free_port())]
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_server_at_once(start, tmp_path):
+def test_a_model_that_cannot_be_loaded_ends_the_server_at_once(start: Start, tmp_path: Path) -> None:
     """
     No server stays up without a model: it ends with a status of its own and the reason in its last line.
     """
@@ -186,7 +192,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_at_once(start, tmp_path):
     assert f"The model in {tmp_path} cannot be served: ModuleNotFoundError: No module named 'nobody_has_this'" == last
 
 
-def test_being_told_to_stop_lets_requests_in_flight_finish(start, tmp_path, wait_for):
+def test_being_told_to_stop_lets_requests_in_flight_finish(start: Start, tmp_path: Path) -> None:
     """
     After SIGTERM a request that is being answered still gets its answer, new ones are refused, and the status is 0.
     """
@@ -196,7 +202,7 @@ def test_being_told_to_stop_lets_requests_in_flight_finish(start, tmp_path, wait
     (model / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: slow_loader\n    code: code\n")
     entered, leave = tmp_path / "entered", tmp_path / "leave"
     request = json.dumps({"dataframe_records": [{"entered": str(entered), "leave": str(leave)}]}).encode()
-    answers = []
+    answers: list[Answer] = []
 
     with start(model) as (process, port, log):
         wait_for(f"http://127.0.0.1:{port}/ping", process)
@@ -213,7 +219,7 @@ def test_being_told_to_stop_lets_requests_in_flight_finish(start, tmp_path, wait
     assert 0 == code
 
 
-def test_several_workers_stand_and_fall_together(start, wine_model, example, wait_for):
+def test_several_workers_stand_and_fall_together(start: Start, wine_model: Path, example: bytes) -> None:
     """
     WORKERS=2 answers on one port, and when one worker dies the whole server ends, so that somebody restarts it.
     """
@@ -228,13 +234,16 @@ def test_several_workers_stand_and_fall_together(start, wine_model, example, wai
     assert (200, True) == (status, code != 0)
 
 
-def test_the_inventory_is_what_pip_and_packaging_would_say(mlflow, serving, wine_project):
+def test_the_inventory_is_what_pip_and_packaging_would_say(mlflow: Mlflow, serving: Path, wine_project: Path) -> None:
     """
     Names and versions as uv lists them, markers as `packaging` evaluates them.
     """
     listed = subprocess.run(
         ["uv", "pip", "list", "--format", "json", "--python", mlflow.python],
-        **{"capture_output": True, "text": True, "check": True, "timeout": SECONDS},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=SECONDS,
     )
     program = "import json; from packaging.markers import default_environment; print(json.dumps(default_environment()))"
     markers = mlflow.run("-I", "-c", program, cwd=wine_project)

@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
-from mlflow import MlflowClient
+from mlflow import MlflowClient, entities
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
-from .models import logged_model
+from .models import logged_model, require_logged_models
 from .problems import Kind, Problem, mask
 
 MLMODEL = "MLmodel"
@@ -29,6 +28,7 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
     if not (folder / MLMODEL).is_file():
         raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
     client = MlflowClient()
+    require_logged_models(client)
     run = client.get_run(request["run_id"])
     model = client.create_logged_model(
         run.info.experiment_id,
@@ -42,11 +42,11 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
             copy = Path(shutil.copytree(folder, Path(scratch, "model"), ignore=shutil.ignore_patterns("__pycache__")))
             _rename(copy / MLMODEL, model_id=model.model_id, run_id=run.info.run_id, location=model.artifact_location)
             client.log_model_artifacts(model.model_id, str(copy))
-        client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
+        client.log_outputs(run.info.run_id, [entities.LoggedModelOutput(model.model_id, step=0)])
     except BaseException:
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.FAILED)
         raise
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
     return {"model_id": model.model_id}
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import Run
 
 from . import runs, versions
 from .problems import Kind, Problem, mask
-from .stores import equals, experiment_groups, pages, tag_equals
+from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
 
 RELEASE_KEY = "mlflow-uv.release-key"
 MODEL_DIGEST = "mlflow-uv.model-sha256"
@@ -61,9 +61,14 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
     """The logged model, or the reason why this MLflow cannot have one."""
-    if not hasattr(client, "get_logged_model"):
-        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, this is an older one")
+    require_logged_models(client)
     return client.get_logged_model(model_id)
+
+
+def require_logged_models(client: MlflowClient) -> None:
+    """Say so where MLflow is too old to keep models apart from runs."""
+    if not hasattr(client, "get_logged_model"):
+        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
 
 
 def summary(model: LoggedModel) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[
     for run in found_runs:
         own = ((str(run.info.experiment_id),),)
         found.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
-        for output in getattr(run.outputs, "model_outputs", None) or ():
+        for output in getattr(getattr(run, "outputs", None), "model_outputs", None) or ():
             if output.model_id not in found:
                 found[output.model_id] = logged_model(client, output.model_id)
     return tuple(sorted(found.values(), key=_age))

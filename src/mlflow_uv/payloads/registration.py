@@ -2,10 +2,10 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -18,6 +18,21 @@ _PENDING = "PENDING_REGISTRATION"
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """What a version is made from. An MLflow 2 has no model ids, only places."""
+
+    source: str
+    model_id: str | None
+    run_id: str | None
+    digest: str
+
+    def is_source_of(self, version: ModelVersion) -> bool:
+        if self.model_id is not None:
+            return source_model(version) == self.model_id
+        return bool(version.source == self.source)
+
+
 def find_or_create(request: dict[str, Any]) -> dict[str, Any]:
     """
     Look up by source, then by digest, else create; look again, and let the lowest ready number of a source win.
@@ -25,75 +40,87 @@ def find_or_create(request: dict[str, Any]) -> dict[str, Any]:
     {name, model_id, model_sha256, tags, description, timeout_s} -> a version's summary, with
     {created: whether the winner was made here, also: [numbers of other ready versions of the same source]}.
     A version that was there already gets the tags that it lacks; none that it has is overwritten.
+    {source, run_id?} in place of model_id serve an MLflow that has no logged models.
     """
     client = MlflowClient()
-    name, digest = request["name"], request["model_sha256"]
+    name = request["name"]
     deadline = time.monotonic() + float(request["timeout_s"])
-    model = logged_model(client, request["model_id"])
-    if str(model.status) != _READY:
-        raise Problem(Kind.INVALID, f"model {model.model_id} is {model.status}, so it cannot become a version")
+    origin = _origin(client, request)
 
     made = None
-    if not _candidates(of_name(client, name), model, digest):
-        made = _create(client, model, request)
-    winner, also = _settle(client, name, model, digest, deadline)
-    if made is None or str(made.version) != str(winner.version):
+    if not _candidates(of_name(client, name), origin):
+        made = _create(client, origin, request)
+    winner, also = _settle(client, name, origin, deadline)
+    is_ours = made is not None and str(made.version) == str(winner.version)
+    if not is_ours:
         _complete(client, winner, request["tags"])
     return {
         **summary(client.get_model_version(name, str(winner.version))),
-        "created": made is not None and str(made.version) == str(winner.version),
+        "created": is_ours,
         "also": [str(other.version) for other in also],
     }
 
 
-def _candidates(versions: tuple[ModelVersion, ...], model: LoggedModel, digest: str) -> tuple[ModelVersion, ...]:
+def _origin(client: MlflowClient, request: dict[str, Any]) -> _Origin:
+    digest = request["model_sha256"]
+    if "source" in request:
+        return _Origin(source=request["source"], model_id=None, run_id=request.get("run_id"), digest=digest)
+    model = logged_model(client, request["model_id"])
+    if str(model.status) != _READY:
+        raise Problem(Kind.INVALID, f"model {model.model_id} is {model.status}, so it cannot become a version")
+    return _Origin(
+        source=f"models:/{model.model_id}", model_id=model.model_id, run_id=model.source_run_id or None, digest=digest
+    )
+
+
+def _candidates(versions: tuple[ModelVersion, ...], origin: _Origin) -> tuple[ModelVersion, ...]:
     """The versions of this source, or, if there is none, those that carry its digest. Failed ones never count."""
     alive = tuple(version for version in versions if version.status in {_READY, _PENDING})
-    same_source = tuple(version for version in alive if source_model(version) == model.model_id)
-    return same_source or tuple(version for version in alive if version.tags.get(MODEL_DIGEST) == digest)
+    same_source = tuple(version for version in alive if origin.is_source_of(version))
+    return same_source or tuple(version for version in alive if version.tags.get(MODEL_DIGEST) == origin.digest)
 
 
 def _settle(
-    client: MlflowClient, name: str, model: LoggedModel, digest: str, deadline: float
+    client: MlflowClient, name: str, origin: _Origin, deadline: float
 ) -> tuple[ModelVersion, tuple[ModelVersion, ...]]:
     """Wait until no candidate is pending any more, or take the ready ones when the time is over."""
     while True:
         every = of_name(client, name)
-        found = _candidates(every, model, digest)
+        found = _candidates(every, origin)
         ready = tuple(version for version in found if version.status == _READY)
         pending = tuple(version for version in found if version.status == _PENDING)
-        if ready and not pending:
+        is_late = time.monotonic() >= deadline
+        if ready and (is_late or not pending):
             return ready[0], ready[1:]
         if not found:
-            failed = [version for version in every if source_model(version) == model.model_id]
+            failed = [version for version in every if origin.is_source_of(version)]
             said = "; ".join(str(version.status_message or version.status) for version in failed)
-            raise Problem(Kind.UNEXPECTED, f"the version made from {model.model_id} did not last: {said or 'deleted'}")
-        if time.monotonic() >= deadline:
-            if ready:
-                return ready[0], ready[1:]
+            raise Problem(Kind.UNEXPECTED, f"the version made from {origin.source} did not last: {said or 'deleted'}")
+        if is_late:
             raise Problem(Kind.TIMEOUT, f"version {pending[0].version} of `{name}` is still pending")
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _create(client: MlflowClient, model: LoggedModel, request: dict[str, Any]) -> ModelVersion:
+def _create(client: MlflowClient, origin: _Origin, request: dict[str, Any]) -> ModelVersion:
     """Create the version, and the registered model if need be; take an empty one away again if that fails."""
     name = request["name"]
-    new_name = _create_name(client, name)
+    is_new_name = _create_name(client, name)
     try:
         made = client.create_model_version(
             name,
-            source=f"models:/{model.model_id}",
-            run_id=model.source_run_id or None,
+            source=origin.source,
+            run_id=origin.run_id,
             tags=request["tags"],
             description=request["description"],
             await_creation_for=0,
-            model_id=model.model_id,
+            **({} if origin.model_id is None else {"model_id": origin.model_id}),
         )
     except BaseException:
-        if new_name and not of_name(client, name):
+        if is_new_name and not of_name(client, name):
             client.delete_registered_model(name)
         raise
-    _note_on(client, model, made)
+    if origin.model_id is not None:
+        _note_on(client, origin.model_id, made)
     return made
 
 
@@ -108,11 +135,11 @@ def _create_name(client: MlflowClient, name: str) -> bool:
     return True
 
 
-def _note_on(client: MlflowClient, model: LoggedModel, made: ModelVersion) -> None:
+def _note_on(client: MlflowClient, model_id: str, made: ModelVersion) -> None:
     """Keep MLflow's own note of a model's versions, as its `register_model` does: its pages link by it."""
-    noted = json.loads(logged_model(client, model.model_id).tags.get(VERSIONS_OF_MODEL, "[]"))
+    noted = json.loads(logged_model(client, model_id).tags.get(VERSIONS_OF_MODEL, "[]"))
     noted.append({"name": made.name, "version": made.version})
-    client.set_logged_model_tags(model.model_id, {VERSIONS_OF_MODEL: json.dumps(noted)})
+    client.set_logged_model_tags(model_id, {VERSIONS_OF_MODEL: json.dumps(noted)})
 
 
 def _complete(client: MlflowClient, version: ModelVersion, tags: dict[str, str]) -> None:

@@ -17,10 +17,10 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
     """
     Make a run in the experiment of that name, which is made if there is none.
 
-    {experiment, tags, run_name?} -> {run_id, experiment_id}
+    {experiment, tags, run_name?, artifact_location?: of the experiment if it is made} -> {run_id, experiment_id}
     """
     client = MlflowClient()
-    experiment_id = _experiment_id(client, request["experiment"])
+    experiment_id = _experiment_id(client, request["experiment"], request.get("artifact_location"))
     run = client.create_run(experiment_id, tags=request["tags"], run_name=request.get("run_name"))
     return {"run_id": run.info.run_id, "experiment_id": experiment_id}
 
@@ -79,12 +79,12 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
+def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
     """Two jobs may make the same experiment at once: the one that comes second finds the other's."""
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name))
+            return str(client.create_experiment(name, artifact_location=artifact_location))
         except MlflowException as error:
             found = client.get_experiment_by_name(name)
             if found is None:

@@ -7,6 +7,9 @@ from mlflow import MlflowClient
 
 from .problems import Kind, Problem
 
+# mlflow.entities.LoggedModel, which an MLflow 2 does not have.
+LoggedModel = Any
+
 _EXPERIMENTS_PER_SEARCH = 100
 
 

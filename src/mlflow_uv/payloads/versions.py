@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from .problems import Kind, Problem, kind_of, mask
-from .stores import equals, pages
+from .stores import LoggedModel, equals, pages
 
 # MLflow keeps the versions of a model in this tag of the logged model, and shows them from there.
 VERSIONS_OF_MODEL = "mlflow.modelVersions"

@@ -73,7 +73,7 @@ def defused(text: str) -> str:
     """
     A text of ours, which may quote a foreign one, so that no line of it is a command.
 
-    The runner ends lines at CR too, trims them before it looks for `::`, and finds `##[` anywhere (its ActionCommand.cs).
+    The runner ends lines at CR too, trims them before it looks for `::`, and finds `##[` anywhere: ActionCommand.cs.
     """
     lines = re.split(r"\r\n|\r|\n", text)
     return "\n".join(re.sub(r"^(\s*)::", r"\1: :", line) for line in lines).replace("##[", "# #[")

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
@@ -22,7 +23,8 @@ class Command:
     """
     One program with its arguments; no shell ever sees them.
 
-    `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs.
+    `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
+    at a time.
     """
 
     argv: tuple[str, ...]
@@ -192,7 +194,8 @@ class _Conversing(_Started):
     def stop(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # it ended with a question half asked
+                    pipe.close()
         super().stop()
 
 

@@ -19,9 +19,7 @@ UNVERIFIED = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="no engi
         (None, None, LinkState.UNVERIFIED),
     ],
 )
-def test_a_link_holds_only_if_it_was_computed_again(
-    recorded: str | None, found: str | None, state: LinkState
-) -> None:
+def test_a_link_holds_only_if_it_was_computed_again(recorded: str | None, found: str | None, state: LinkState) -> None:
     """
     What cannot be computed here is unverified, and that is not `holds`.
     """

@@ -26,9 +26,11 @@ from mlflow_uv.core.record import (
 COMMIT = Commit(sha="c" * 40, project="models/wine")
 LOCK = Lock(sha256="1" * 64, uv="0.9.1")
 SELECTION = Selection(package="wine", extras=("serve",), groups=("gpu",))
-BARE = Record(release_key="k" * 64, commit=COMMIT, lock=LOCK, selection=SELECTION)
-WHOLE = replace(
-    BARE,
+BARE = Record(
+    release_key="k" * 64,
+    commit=COMMIT,
+    lock=LOCK,
+    selection=SELECTION,
     requirements=RequirementsLink(
         sha256="2" * 64,
         source="lock",
@@ -37,6 +39,9 @@ WHOLE = replace(
     model=Model(
         model_id="m-1", run_id="r", name="model", sha256="4" * 64, store="sqlite", python="3.11.7", mlflow="3.4.0"
     ),
+)
+WHOLE = replace(
+    BARE,
     version=Version(name="wine", version="7", model_id="m-1"),
     image=Image(kind="engine", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6"),
     answers=Answers(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
@@ -134,10 +139,10 @@ def test_a_link_that_lost_a_part_is_refused(link: str) -> None:
         from_json(file)
 
 
-@pytest.mark.parametrize("link", ["commit", "lock", "selection", "release_key"])
+@pytest.mark.parametrize("link", ["commit", "lock", "selection", "requirements", "model", "release_key"])
 def test_what_every_release_has_cannot_be_missing(link: str) -> None:
     """
-    Commit, lock, selection and key are there from the first step on.
+    What log-model begins a record with is in every record.
     """
     file = as_file(WHOLE)
     del file[link]

@@ -125,7 +125,9 @@ def test_a_line_that_is_not_exact_is_refused(line: str) -> None:
     assert repr(line) in str(caught.value)
 
 
-@pytest.mark.parametrize("line", ["-e ./packages/core", "./packages/core", "../model", "--editable=.", "file:///a b", "."])
+@pytest.mark.parametrize(
+    "line", ["-e ./packages/core", "./packages/core", "../model", "--editable=.", "file:///a b", "."]
+)
 def test_a_path_of_the_checkout_is_set_apart(line: str) -> None:
     """
     A folder of the checkout is not a pin: it means nothing elsewhere.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.tools.conftest import FakeRunner, said
 
 from mlflow_uv.errors import NotCommitted, ToolMissing
 from mlflow_uv.tools.git import Git
 from mlflow_uv.tools.process import SystemRunner
+from tests.unit.tools.conftest import FakeRunner, said
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_every_line_is_heard_while_it_runs() -> None:
     assert ["one", "two"] == heard
 
 
+def test_a_listener_hears_one_line_at_a_time() -> None:
+    """
+    Two streams are read at once, but a listener is never called while it still listens to another line.
+    """
+    busy = threading.Lock()
+    crossed: list[str] = []
+
+    def hear(line: str) -> None:
+        if not busy.acquire(blocking=False):
+            crossed.append(line)
+            return
+        threading.Event().wait(0.0001)  # lets the other thread in
+        busy.release()
+
+    code = "import sys\nfor n in range(300):\n    print(n)\n    print(n, file=sys.stderr)"
+    SystemRunner().run(python(code, hear=hear))
+
+    assert [] == crossed
+
+
 def test_a_listener_that_went_away_does_not_stop_the_program() -> None:
     """
     Nobody reads our log any more (`| head`): the program runs on, and its output is still kept.
@@ -182,10 +203,7 @@ def test_nobody_is_left_behind_when_a_program_ends() -> None:
     """
     A grandchild in the background that holds the pipes open neither delays the answer nor survives it.
     """
-    code = (
-        "import subprocess, sys\n"
-        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
-    )
+    code = "import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
     started = time.monotonic()
 
     done = SystemRunner().run(python(code))

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.tools.conftest import FakeRunner, said
 
 from mlflow_uv.core.record import Selection
 from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.process import Completed
 from mlflow_uv.tools.uv import LockState, Uv
+from tests.unit.tools.conftest import FakeRunner, said
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
 
@@ -27,9 +27,8 @@ def uv(runner: FakeRunner, *, asked: str = "/their/uv", own: str | None = None, 
 
 def answers(**versions: str) -> dict[str, Completed | None]:
     """uvs by their program, each of a version."""
-    return {f"/{name}/uv --version": said(f"uv {version} (abc 2026-01-01)\n") for name, version in versions.items()} | {
-        "/their/uv --version": said("uv 0.9.9\n")
-    }
+    known = {"their": "0.9.9", **versions}
+    return {f"/{name}/uv --version": said(f"uv {version} (abc 2026-01-01)\n") for name, version in known.items()}
 
 
 STALE = (
@@ -232,9 +231,9 @@ def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
         {f"{programs['path']} --version": said(f"uv {path}\n"), f"{programs['own']} --version": said(f"uv {own}\n")}
     )
     variables = {"PATH": str(programs["path"].parent)}
-    program = Uv(runner, variables=variables, asked=None, own=programs["own"] if own else None)
+    uv = Uv(runner, variables=variables, asked=None, own=programs["own"] if own else None)
 
-    found = program.program(requiring(project, required) if required else project)
+    found = uv.program(requiring(project, required) if required else project)
 
     assert str(programs[chosen]) == found
 

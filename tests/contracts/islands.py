@@ -1,0 +1,112 @@
+"""An interpreter that has MLflow, and a server to wait for: what the contract tests of payloads and serving share."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SECONDS = 90
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mlflow:
+    """An interpreter that has MLflow, and the variables that say which stores it talks to."""
+
+    python: Path
+    payloads: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        """The value that a payload answers with."""
+        response = self.respond(verb, request)
+        assert "value" in response, response
+        return dict(response["value"])
+
+    def refuse(self, verb: str, **request: Any) -> dict[str, Any]:
+        """The error that a payload answers with."""
+        response = self.respond(verb, request)
+        assert "error" in response, response
+        return dict(response["error"])
+
+    def respond(self, verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What a payload wrote, whichever it is."""
+        with self.start(verb) as process:
+            process.communicate(json.dumps(request), timeout=SECONDS)
+        return dict(json.loads(response_file(process).read_text(encoding="utf-8")))
+
+    def start(self, verb: str) -> subprocess.Popen[str]:
+        """A payload on its way; its request is still to be written to its standard input."""
+        name = f"{verb}-{uuid.uuid4().hex}.json"
+        scratch = Path(os.environ["MLFLOW_UV_HOME"], "responses")
+        scratch.mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            [self.python, "-I", self.payloads, verb, scratch / name],
+            cwd=scratch,
+            env={**os.environ, **QUIET, **self.variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def on(self, **variables: str) -> "Mlflow":
+        """The same interpreter with other stores."""
+        return Mlflow(python=self.python, payloads=self.payloads, variables=variables)
+
+    def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the interpreter on something else than a payload."""
+        return subprocess.run(
+            [self.python, *arguments],
+            cwd=cwd,
+            env={**os.environ, **QUIET, **self.variables, **variables},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+
+def response_file(process: subprocess.Popen[str]) -> Path:
+    """Where a payload writes its answer: the last word of its command line."""
+    assert isinstance(process.args, list)
+    return Path(process.args[-1])
+
+
+def synced(project: Path, environment: Path, *options: str) -> Path:
+    """The Python of an environment made from a project's lock."""
+    subprocess.run(
+        ["uv", "sync", "--frozen", "--quiet", "--project", project, *options],
+        cwd=environment.parent,
+        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment)},
+        check=True,
+        timeout=SECONDS,
+    )
+    return environment / "bin" / "python"
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[Any]) -> None:
+    """Return when the URL answers; complain when the process ends or a minute has passed."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"ended with {process.returncode} before {url} answered"
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own loopback
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")

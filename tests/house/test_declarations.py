@@ -1,0 +1,134 @@
+"""Is everything that is said about the steps said once?"""
+
+import re
+
+import pytest
+
+from mlflow_uv import errors
+from mlflow_uv.release import ALL
+from mlflow_uv.step import Field, Kind, fields_of
+from mlflow_uv.surfaces.manifest import rendered
+from tests.house.files import ROOT, ours, shown
+
+FIELDS = [
+    (step.name, part, field)
+    for step in ALL
+    for part in ("inputs", "outputs")
+    for field in fields_of(getattr(step, part))
+]
+LONGEST_DESCRIPTION = 125  # what GitHub's marketplace shows of an action
+
+
+def test_rendered_files_are_what_the_steps_say() -> None:
+    """
+    action.yml, the hooks and the reference are written by `bin/mlflow-uv render`, and committed with the step.
+    """
+    stale = [
+        name for name, text in rendered().items() if not (ROOT / name).is_file() or (ROOT / name).read_text() != text
+    ]
+
+    assert [] == stale, "bin/mlflow-uv render"
+
+
+def test_there_is_no_action_that_no_step_renders() -> None:
+    """
+    An action whose step is gone would still be found by its users.
+    """
+    found = {shown(path) for path in ours(r"(.*/)?action\.ya?ml")}
+
+    assert {name for name in rendered() if name.endswith("action.yml")} == found
+
+
+@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+def test_a_step_is_said_in_one_sentence(step) -> None:
+    """
+    The summary is one sentence that fits where GitHub shows it.
+    """
+    assert re.fullmatch(r"[A-Z][^.!?]*(\.[a-z][^.!?]*)*[.?]", step.summary)
+    assert len(step.summary) <= LONGEST_DESCRIPTION
+
+
+@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+def test_names_of_steps_are_kebab_case_and_used_once(step) -> None:
+    """
+    A step's name is a command, a folder and an id.
+    """
+    names = [other.name for other in ALL]
+
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", step.name)
+    assert names.count(step.name) == 1
+
+
+@pytest.mark.parametrize(("step", "part", "field"), FIELDS, ids=lambda value: getattr(value, "name", value))
+def test_every_field_is_documented_in_one_sentence(step: str, part: str, field: Field) -> None:
+    """
+    `Doc` is shown in `--help`, action.yml and the reference: one sentence with a full stop.
+    """
+    assert re.fullmatch(r"[^.]+([.][\w/*][^.]*)*\.", field.doc), f"{step} {part}: {field.doc!r}"
+
+
+def test_a_word_means_the_same_in_every_step() -> None:
+    """
+    Fields of the same name have the same type, sentence and check; an output may be empty where a step was left out.
+    """
+    meanings: dict[tuple[str, str], set[object]] = {}
+    for _, part, field in FIELDS:
+        meanings.setdefault((part, field.name), set()).add((field.kind, field.doc, field.choices, field.matching))
+
+    several = {name: found for name, found in meanings.items() if len(found) > 1}
+
+    assert {} == several
+
+
+def test_an_input_has_the_same_default_in_every_step() -> None:
+    """
+    Nobody has to remember where a word defaults to what.
+    """
+    defaults: dict[str, set[object]] = {}
+    for _, part, field in FIELDS:
+        if part == "inputs":
+            defaults.setdefault(field.name, set()).add((field.default, field.required))
+
+    several = {name: found for name, found in defaults.items() if len(found) > 1}
+
+    assert {} == several
+
+
+def test_no_input_carries_a_secret() -> None:
+    """
+    Secrets come from the environment: an input is printed by GitHub and kept in logs.
+    """
+    words = re.compile(r"password|token|secret|credential|api.?key")
+
+    guilty = [(step, field.name) for step, part, field in FIELDS if part == "inputs" and words.search(field.name)]
+
+    assert [] == guilty
+
+
+def test_switches_are_off_unless_said() -> None:
+    """
+    An action's input that nobody set is off, as a flag is.
+    """
+    on = [(step, field.name) for step, part, field in FIELDS if field.kind is Kind.SWITCH and field.default]
+
+    assert [] == on
+
+
+def test_every_kind_of_error_has_its_own_exit_code() -> None:
+    """
+    A script can tell why there is no answer, and no code is one that shells or findings use.
+    """
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StepError)]
+    codes = [kind.exit_code for kind in kinds]
+
+    assert len(codes) == len(set(codes))
+    assert not {0, 1, *range(64, 79), *range(126, 256)} & set(codes)
+
+
+def test_every_hook_runs_the_step_of_its_name() -> None:
+    """
+    What pre-commit starts is known to the hook surface.
+    """
+    from mlflow_uv_hooks.hook import HOOKS  # noqa: PLC0415  # the only test here that looks at hooks
+
+    assert {step.name for step in ALL if step.hook} == HOOKS.keys()

@@ -1,0 +1,54 @@
+"""Do our documents point to something?"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from tests.house.files import ours, shown
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
+IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+
+
+def prose(path: Path) -> str:
+    """A document without its code."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^(```|~~~).*?^\1", "", path.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors GitHub gives to a document's headings."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found: set[str] = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", text))
+    for heading in re.findall(r"^#{1,6}\s+(.+?)\s*#*$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading.replace("`", ""))
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        number, unique = 0, slug
+        while unique in found:
+            number += 1
+            unique = f"{slug}-{number}"
+        found.add(unique)
+    return found
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    """Every link and image of every document of ours that is not a web address."""
+    for path in ours(r".*\.md"):
+        text = prose(path)
+        for target in [*(one or other for one, other in LINK.findall(text)), *IMAGE.findall(text)]:
+            if not re.match(r"[a-z][a-z0-9+.-]*:", target):
+                yield path, unquote(target)
+
+
+def test_links_resolve() -> None:
+    """
+    A relative link leads to a file of ours, and an anchor to a heading in it.
+    """
+    broken = []
+    for path, target in links():
+        name, _, anchor = target.partition("#")
+        goal = (path.parent / name).resolve() if name else path
+        if not goal.exists() or (anchor and goal.suffix == ".md" and anchor not in anchors(goal)):
+            broken.append((shown(path), target))
+
+    assert [] == broken

@@ -1,0 +1,129 @@
+"""Are our actions and workflows safe to run?"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.house.files import ROOT, ours, shown
+
+ACTIONS = r"(.*/)?action\.ya?ml"
+WORKFLOWS = r"\.github/workflows/.*\.ya?ml"
+MOST_LINES = 3
+
+
+def documents(pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Our YAML files, read."""
+    for path in ours(pattern):
+        yield shown(path), yaml.safe_load(path.read_text())
+
+
+def steps(value: object) -> Iterator[dict[str, Any]]:
+    """Every step, or job that uses a workflow, anywhere in a document."""
+    if isinstance(value, dict):
+        if "run" in value or "uses" in value:
+            yield value
+        for inner in value.values():
+            yield from steps(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from steps(inner)
+
+
+def everywhere() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every step of every action and workflow."""
+    for name, document in documents(f"{ACTIONS}|{WORKFLOWS}"):
+        for step in steps(document):
+            yield name, step
+
+
+def test_no_expression_is_pasted_into_a_script() -> None:
+    """
+    What stands in `${{ }}` inside `run` becomes part of the script, whatever it holds.
+    """
+    guilty = [(name, step["run"]) for name, step in everywhere() if "${{" in str(step.get("run", ""))]
+
+    assert [] == guilty
+
+
+def test_scripts_are_short() -> None:
+    """
+    At most three lines of shell; longer than that is Python.
+    """
+    long = [
+        (name, step["run"]) for name, step in everywhere() if len(str(step.get("run", "")).splitlines()) > MOST_LINES
+    ]
+
+    assert [] == long
+
+
+def test_what_we_use_is_pinned() -> None:
+    """
+    Somebody else's code is named by its commit, with the version as a comment; ours by its path.
+    """
+    guilty = []
+    for path in ours(f"{ACTIONS}|{WORKFLOWS}"):
+        for found in re.finditer(r"^\s*(?:-\s+)?uses:\s*(\S+)(.*)$", path.read_text(), re.MULTILINE):
+            name, rest = found[1].strip("'\""), found[2]
+            if name.startswith(("./", "$/")):
+                continue
+            if not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name) or not re.match(r"\s+# v?\d", rest):
+                guilty.append((shown(path), found[0].strip()))
+
+    assert [] == guilty
+
+
+def test_workflows_start_without_permissions() -> None:
+    """
+    `permissions: {}` first, then each job what it needs.
+    """
+    guilty = [name for name, document in documents(WORKFLOWS) if document.get("permissions") != {}]
+
+    assert [] == guilty
+
+
+def test_checkouts_do_not_leave_a_token_behind() -> None:
+    """
+    A token in `.git/config` is read by whatever runs later.
+    """
+    guilty = [
+        name
+        for name, step in everywhere()
+        if str(step.get("uses", "")).startswith("actions/checkout@")
+        and step.get("with", {}).get("persist-credentials") is not False
+    ]
+
+    assert [] == guilty
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"), [("vendor.github-actions", ACTIONS), ("vendor.github-workflows", WORKFLOWS)]
+)
+def test_files_keep_to_their_schema(schema: str, pattern: str) -> None:
+    """
+    The published schemas of actions and workflows.
+    """
+    files = [str(path) for path in ours(pattern)]
+
+    complaint = checked("check-jsonschema", "--builtin-schema", schema, *files) if files else ""
+
+    assert "" == complaint
+
+
+def test_a_security_audit_has_nothing_to_say() -> None:
+    """
+    zizmor in its strictest persona.
+    """
+    complaint = checked("zizmor", "--offline", "--quiet", "--no-progress", "--persona", "pedantic", ".")
+
+    assert "" == complaint
+
+
+def checked(*argv: str, folder: Path = ROOT) -> str:
+    """What a checker complains of, empty where it does not."""
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}"

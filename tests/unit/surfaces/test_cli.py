@@ -1,0 +1,147 @@
+"""How does the command line take words, and how does it end?"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.errors import BadInput, Cancelled
+from mlflow_uv.release import ALL
+from mlflow_uv.step import fields_of
+from mlflow_uv.steps import check_lock, export
+from mlflow_uv.surfaces.cli import cancellable, gather, main
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with settings, and the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "wine"\n[tool.mlflow-uv]\nextras = ["serve"]\nrespect-env = true\n'
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+def test_help_explains_every_flag(step, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    `--help` shows each input with its sentence.
+    """
+    with pytest.raises(SystemExit) as caught:
+        main([step.name, "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    missing = [f.kebab for f in fields_of(step.inputs) if f"--{f.kebab}" not in shown or f.doc not in shown]
+    assert (0, []) == (caught.value.code, missing)
+
+
+@pytest.mark.parametrize("words", [["no-such-step"], [], ["export", "--no-such-flag"], ["export", "--req", "x"]])
+def test_words_that_nobody_knows_end_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A wrong step or flag, abbreviations included, is wrong input.
+    """
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+
+    assert (2, "") == (caught.value.code, capsys.readouterr().out)
+
+
+def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    No traceback for a user's mistake.
+    """
+    code = main(["export", "--package", "not a name", "--project", str(project)])
+
+    assert (2, "error: --package is not a package name: it is 'not a name'\n") == (code, capsys.readouterr().err)
+
+
+def test_json_goes_to_stdout_also_for_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A program that asked for JSON gets JSON, whatever happened.
+    """
+    code = main(["export", "--format", "json", "--project", str(tmp_path)])
+
+    assert (4, True) == (code, '"kind": "BadProject"' in capsys.readouterr().out)
+
+
+def test_what_was_given_goes_before_the_settings_and_those_before_the_defaults(project: Path) -> None:
+    """
+    The same layers for every surface.
+    """
+    found = gather(export.STEP, {"project": str(project), "extras": "gpu"}, source="--{}")
+
+    assert (("gpu",), True, False) == (found.extras, found.respect_env, found.check)
+
+
+def test_a_setting_that_nobody_knows_is_refused(project: Path) -> None:
+    """
+    A typing error in pyproject.toml is found by any step, whichever it was meant for.
+    """
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('requirement-file = "x"\n')
+
+    with pytest.raises(BadInput) as caught:
+        gather(check_lock.STEP, {}, source="--{}")
+
+    assert "did you mean `requirements-file`?" == caught.value.why
+
+
+@pytest.mark.parametrize("key", ["project", "uv", "check"])
+def test_what_belongs_to_one_run_is_no_setting(project: Path, key: str) -> None:
+    """
+    A project cannot set where it is, which program runs, or that nothing is written.
+    """
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(f'{key} = "x"\n')
+
+    with pytest.raises(BadInput, match=f"does not know `{key}`"):
+        gather(check_lock.STEP, {}, source="--{}")
+
+
+@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt, 130), (Cancelled, 143), (BrokenPipeError, 0)])
+def test_being_stopped_is_no_traceback(
+    ending: type[BaseException], code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Ctrl-C, SIGTERM and a reader that went away each have their code.
+    """
+
+    def work() -> int:
+        raise ending
+
+    stdout = os.dup(1)
+    try:
+        found = cancellable(work)
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+    assert (code, "") == (found, capfd.readouterr().out)
+
+
+def test_sigterm_unwinds_the_work() -> None:
+    """
+    A runner that cancels a job sends SIGTERM: everything on the way out is still done.
+    """
+    done: list[str] = []
+
+    def work() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            done.append("tidied")
+        return 0
+
+    code = cancellable(work)
+
+    assert (143, ["tidied"]) == (code, done)

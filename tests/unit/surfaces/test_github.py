@@ -1,0 +1,249 @@
+"""What does GitHub read of a step, and what can nothing make it read?"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlflow_uv.report import Finding, Report, Severity, Timing
+from mlflow_uv.step import Doc, Step
+from mlflow_uv.surfaces.github import (
+    ANNOTATIONS,
+    SUMMARY_LIMIT,
+    Runner,
+    _annotate,
+    _reproduce,
+    _summarise,
+    _write_outputs,
+    summary,
+)
+from tests.unit.surfaces.runner import Obeyed, obeyed
+
+# Lines that would act if they reached the runner bare.
+ATTACKS = (
+    "::set-output name=x::1",
+    "  \t::error file=a::b",
+    "::add-mask::a",
+    "::stop-commands::x",
+    "::x::",
+    "text ##[add-path]/evil",
+    "##[set-env name=A]b",
+    "fine\r::set-env name=A::b",
+    "\N{NO-BREAK SPACE}::error::a",
+    "::endgroup::",
+)
+NASTY = st.sampled_from(ATTACKS) | st.text(alphabet=":#[]\r a%", max_size=8)
+
+
+def test_the_model_of_the_runner_obeys_what_reaches_it_bare() -> None:
+    """
+    The tests below mean something: each of the attacks would act.
+    """
+    harmless = [attack for attack in ATTACKS if attack != "::x::" and not _obeys(attack)]
+
+    assert [] == harmless
+
+
+def _obeys(line: str) -> bool:
+    try:
+        return bool(obeyed(line))
+    except AssertionError:
+        return True  # it stopped the commands
+
+
+@given(st.lists(st.tuples(st.sampled_from(["foreign", "say", "issue"]), NASTY), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_foreign_is_ever_a_command(capsys: pytest.CaptureFixture[str], events: list[tuple[str, str]]) -> None:
+    """
+    Whatever other programs print and our lines quote, in any order: the runner obeys our own commands and no other.
+    """
+    runner = Runner()
+    for kind, text in events:
+        if kind == "issue":
+            runner.issue("error", text, title=text)
+        else:
+            {"foreign": runner.foreign, "say": runner.say}[kind](text)
+    runner.say("done")
+
+    found = obeyed(capsys.readouterr().out)
+
+    assert [text for kind, text in events if kind == "issue"] == [command.data for command in found]
+    assert {"error"} >= {command.name for command in found}
+
+
+def test_an_annotation_is_one_line_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Line ends, colons and commas survive the way to GitHub; the path is relative to the workspace.
+    """
+    finding = Finding(rule="r", what="a: b, c\nd%0A", fix="x", path=Path("/w/m, n/uv.lock"), line=7)
+
+    _annotate(Runner(), [finding], Path("/w"))
+
+    expected = {"title": "mlflow-uv r", "file": "m, n/uv.lock", "line": "7"}
+    assert [Obeyed("error", "a: b, c\nd%0A. Fix: x", expected)] == obeyed(capsys.readouterr().out)
+
+
+def test_a_finding_without_a_place_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Empty properties are not printed: GitHub would put the annotation on a file without a name.
+    """
+    _annotate(Runner(), [Finding(rule="r", what="w", severity=Severity.NOTICE)], Path("/w"))
+
+    assert "::notice title=mlflow-uv r::w\n" == capsys.readouterr().out
+
+
+def test_errors_go_before_what_github_would_not_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    GitHub shows ten of a level: of many findings the errors come first, and none is cut for a notice.
+    """
+    findings = [
+        Finding(rule="r", what=f"{severity.value} {number}", severity=severity)
+        for number in range(ANNOTATIONS + 5)
+        for severity in (Severity.NOTICE, Severity.ERROR)
+    ]
+
+    _annotate(Runner(), findings, Path("/w"))
+
+    names = [command.name for command in obeyed(capsys.readouterr().out)]
+    assert ["error"] * ANNOTATIONS + ["notice"] * ANNOTATIONS == names
+
+
+def test_a_group_is_closed_also_when_its_work_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What comes after a failure is not folded away with it.
+    """
+    runner = Runner()
+
+    with pytest.raises(ZeroDivisionError), runner.group("title"):
+        runner.foreign(f"::endgroup::{1 / 0}")
+
+    assert ["group", "endgroup"] == [command.name for command in obeyed(capsys.readouterr().out)]
+
+
+class Verdict(Enum):
+    """A verdict."""
+
+    GOOD = "good"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """One of every kind."""
+
+    the_verdict: Annotated[Verdict, Doc("V.")]
+    path: Annotated[Path | None, Doc("P.")]
+    names: Annotated[tuple[str, ...], Doc("N.")]
+    changed: Annotated[bool, Doc("C.")]
+    count: Annotated[int, Doc("K.")]
+    text: Annotated[str, Doc("T.")]
+
+
+STEP: Step[Outputs, Outputs, None] = Step(
+    name="it", summary="It.", inputs=Outputs, outputs=Outputs, run=lambda inputs, _tools: report(inputs)
+)
+
+
+def report(outputs: Outputs, *findings: Finding) -> Report[Outputs]:
+    """A report."""
+    return Report(outputs=outputs, summary="one | line", findings=findings)
+
+
+GOOD = Outputs(the_verdict=Verdict.GOOD, path=None, names=("a", "ü"), changed=False, count=3, text="x")
+
+
+def read_outputs(path: Path) -> dict[str, str]:
+    """GITHUB_OUTPUT as the runner reads it."""
+    found, lines = {}, iter(path.read_text().split("\n"))
+    for line in lines:
+        if "<<" not in line:
+            assert line == "", f"not an output: {line}"
+            continue
+        name, _, delimiter = line.partition("<<")
+        value = []
+        for inner in lines:
+            if inner == delimiter:
+                break
+            value.append(inner)
+        found[name] = "\n".join(value)
+    return found
+
+
+@pytest.mark.parametrize("text", ["x", "", "a\nb", "x<<EOF\nEVIL=1\nEOF", "evil=2\nother=3"])
+def test_outputs_are_kebab_case_and_what_they_hold_stays_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """
+    Keys are as documented, values are text or JSON, and no value can become a second output.
+    """
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
+    outputs = Outputs(the_verdict=Verdict.GOOD, path=None, names=("a", "ü"), changed=False, count=3, text=text)
+
+    _write_outputs(STEP, report(outputs))
+
+    expected = {"the-verdict": "good", "path": "", "names": '["a", "ü"]', "changed": "false", "count": "3"}
+    assert expected | {"text": text} == read_outputs(tmp_path / "out")
+
+
+def test_the_summary_says_everything_that_annotations_cannot() -> None:
+    """
+    Every finding with its place, cells that hold no markup of a stranger, timings and advice.
+    """
+    finding = Finding(rule="r", what="<b> | `x`", why="a\nb", fix="uv lock", path=Path("/w/uv.lock"), line=2)
+    step = Report(
+        outputs=GOOD,
+        summary="s",
+        findings=(finding,),
+        timings=(Timing(step="t", seconds=1.26, summary="u"),),
+        advice=("look <here>",),
+    )
+
+    found = summary("check-lock", step, Path("/w"))
+
+    assert "### ✗ mlflow-uv check-lock\n" in found
+    assert "| error | uv.lock:2 | &lt;b> \\| `x`: a<br>b | uv lock |\n" in found
+    assert "| t | u | 1.3 |\n" in found
+    assert "- look &lt;here>\n" in found
+
+
+def test_a_summary_that_is_too_long_is_cut_below_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    GitHub drops a summary over 1 MiB whole: better a part than nothing.
+    """
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+
+    _summarise("\N{SNOWMAN}" * SUMMARY_LIMIT)
+
+    size = (tmp_path / "summary").stat().st_size
+    assert 100_000 < size < 2**20
+
+
+@pytest.mark.parametrize(
+    ("inputs", "line"),
+    [
+        ({"project": "mein Modell"}, "mlflow-uv export --project 'mein Modell'"),
+        ({"check": "true"}, "mlflow-uv export --check"),
+        ({"check": "false"}, "mlflow-uv export --no-check"),
+        ({"package": "it's; rm -rf /"}, "mlflow-uv export --package 'it'\"'\"'s; rm -rf /'"),
+        ({}, "mlflow-uv export"),
+    ],
+)
+def test_the_command_for_a_laptop_can_be_pasted(inputs: dict[str, object], line: str) -> None:
+    """
+    What failed on a runner can be repeated at home, with the same inputs, in any shell.
+    """
+    found = _reproduce("export", inputs)
+
+    assert f"```\n{line}\n```\n" in found
+
+
+def test_the_command_for_a_laptop_does_not_leave_its_block() -> None:
+    """
+    An input cannot end the code block it is shown in.
+    """
+    found = _reproduce("export", {"package": "```\n# heading"})
+
+    assert found.count("```") == 2
