@@ -18,7 +18,7 @@ def wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = ())
     files = {
         f"{name}.py": "",
         f"{name}-{version}.dist-info/METADATA": metadata + "".join(f"Requires-Dist: {one}\n" for one in requires),
-        f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     rows = [f"{file},sha256={_digest(text)},{len(text.encode())}" for file, text in files.items()]
     files[f"{name}-{version}.dist-info/RECORD"] = "\n".join([*rows, f"{name}-{version}.dist-info/RECORD,,", ""])
@@ -37,9 +37,8 @@ def project(folder: Path, *dependencies: str, name: str = "wine", more: str = ""
     folder.mkdir(parents=True, exist_ok=True)
     index = INDEX.format(wheels=os.path.relpath(wheels, folder)) if wheels else ""
     listed = ", ".join(f'"{one}"' for one in dependencies)
-    (folder / "pyproject.toml").write_text(
-        f'[project]\nname = "{name}"\nversion = "0.1.0"\nrequires-python = ">=3.9"\ndependencies = [{listed}]\n\n{index}{more}'
-    )
+    table = f'[project]\nname = "{name}"\nversion = "0.1.0"\nrequires-python = ">=3.9"\ndependencies = [{listed}]\n'
+    (folder / "pyproject.toml").write_text(f"{table}\n{index}{more}")
     return folder
 
 

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Modules that our code, or Python at its start, would import if it looked where it is told to.
-MODULES = ("sitecustomize", "usercustomize", "json", "argparse", "tomllib", "tomli", "packaging", "mlflow_uv", "mlflow_uv_hooks")  # fmt: skip
+MODULES = (
+    "sitecustomize", "usercustomize", "json", "argparse", "tomllib", "tomli", "packaging", "mlflow_uv",
+    "mlflow_uv_hooks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

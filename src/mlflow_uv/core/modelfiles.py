@@ -33,7 +33,7 @@ class Served:
 
 def wheel_line(wheel: Wheel) -> str:
     """How requirements name a wheel that lies in the model: relative to the model's folder."""
-    return f"./{WHEELS}/{wheel.file}"
+    return f"{WHEELS}/{wheel.file}"
 
 
 def requirement_lines(served: Served) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def own_lines(text: str) -> tuple[str, tuple[str, ...]]:
     wheels = []
     rest = []
     for line in text.splitlines():
-        if line.startswith(f"./{WHEELS}/"):
+        if line.startswith(f"{WHEELS}/"):
             wheels.append(PurePosixPath(line.split()[0]).name)
         else:
             rest.append(line)

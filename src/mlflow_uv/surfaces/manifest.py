@@ -17,8 +17,7 @@ def rendered() -> dict[str, str]:
     """Every rendered file by its path in the repository."""
     files = {"action.yml": _action(RELEASE, up="")}
     for step in ALL:
-        if step is not RELEASE:
-            files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
+        files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
     files[".pre-commit-hooks.yaml"] = _hooks()
     files["docs/reference.md"] = _reference()
     return files

@@ -16,8 +16,10 @@ from ..surroundings import Surroundings
 from .process import Command, Conversation, Runner
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-# A dead server is told within seconds; MLflow's own patience is minutes. The caller's wishes go first.
-_PATIENCE = {
+# Nothing is told to anybody else, and a dead server is told within seconds; MLflow's own patience is minutes. The caller's wishes go first.
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
@@ -154,7 +156,7 @@ class Mlflow:
         """One interpreter for all questions about a store: importing MLflow takes seconds."""
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
-            environment = {**_PATIENCE, **for_payload(self._surroundings.variables).variables, **variables}
+            environment = {**_DEFAULTS, **for_payload(self._surroundings.variables).variables, **variables}
             argv = (str(python), "-I", str(PAYLOADS))
             # Away from the checkout: nothing in it may be found by a relative path.
             command = Command(argv=argv, folder=self._folder(), variables=environment)
