@@ -1,0 +1,215 @@
+"""A GitHub runner on this machine: runs a workflow of a consumer with this checkout as the action it uses."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests import checkout
+
+PROGRAMS = Path(sys.executable).parent
+OWNER = "someone"
+ACTION = f"{OWNER}/mlflow-uv-action"
+REF = "v1"
+KEEP = "keep-the-workspace"
+LEVELS = ("error", "warning", "notice")
+# What a step sees of this machine: how to reach a network, and nothing else.
+ALLOWED = (
+    "ALL_PROXY", "CURL_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "NO_PROXY", "PIP_CERT", "PIP_DEFAULT_TIMEOUT",
+    "PIP_INDEX_URL", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "UV_CACHE_DIR",
+    "UV_DEFAULT_INDEX", "UV_INDEX_URL",
+)  # fmt: skip
+# act gives composite actions INPUT_* variables, which real runners do not: a test that leaned on them would lie.
+BASH = """#!/usr/bin/env -S python3 -I
+import os, sys
+kept = {name: value for name, value in os.environ.items() if not name.startswith("INPUT_")}
+os.execve("/bin/bash", ["bash", *sys.argv[1:]], kept)
+"""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What GitHub shows beside a line of a file."""
+
+    level: str
+    message: str
+    title: str = ""
+    file: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a workflow went."""
+
+    ok: bool
+    workspaces: Mapping[str, Path]
+    log: str
+    annotations: tuple[Annotation, ...]
+    outputs: Mapping[str, Mapping[str, str]]
+    results: Mapping[str, str]
+    summary: str
+
+    @property
+    def workspace(self) -> Path:
+        """The folder of the only job, as its steps left it."""
+        (folder,) = self.workspaces.values()
+        return folder
+
+    def of(self, level: str) -> list[Annotation]:
+        """The annotations of a level."""
+        return [annotation for annotation in self.annotations if annotation.level == level]
+
+
+@dataclass
+class Consumer:
+    """
+    A user's repository, and the runner that works for it.
+
+    `programs` are what its PATH has besides the machine's own: `uv`, as after a step that sets uv up.
+    """
+
+    folder: Path
+    action: Path
+    home: Path
+    programs: tuple[Path, ...] = ()
+    timeout_s: float = 900
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file into the repository."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def run(
+        self,
+        workflow: str,
+        *,
+        files: Mapping[str, str | bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        event: str = "push",
+        options: tuple[str, ...] = (),
+    ) -> Run:
+        """
+        Commit the files, then run a workflow on that commit.
+
+        `workflow` says `uses: ACTION/actions/STEP@v1` and has `actions/checkout` as everybody has it; `env` is set for
+        the whole job. What each job leaves in its folder is kept, including its `.git`.
+        """
+        for name, content in (files or {}).items():
+            self.write(name, content)
+        kept = self.folder.parent / "kept"
+        jobs = _keeping(yaml.safe_load(re.sub(r"\bACTION(?=[/@])", ACTION, workflow)), kept)
+        path = self.write(".github/workflows/test.yml", yaml.safe_dump(jobs, sort_keys=False))
+        checkout.repository(self.folder)
+        argv = [
+            str(PROGRAMS / "act"),
+            event,
+            "--workflows",
+            str(path),
+            "--platform",
+            "ubuntu-latest=-self-hosted",
+            "--bind",
+            "--json",
+        ]
+        argv += ["--local-repository", f"{ACTION}@{REF}={self.action}", "--no-cache-server", *options]
+        for flag, pairs in (("--env", env), ("--secret", secrets)):
+            for name, value in (pairs or {}).items():
+                argv += [flag, f"{name}={value}"]
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self._variables(), capture_output=True, text=True, check=False,
+            timeout=self.timeout_s,
+        )  # fmt: skip
+        workspaces = {folder.name: folder for folder in kept.iterdir()} if kept.is_dir() else {}
+        return read(done.stdout, ok=done.returncode == 0, workspaces=workspaces, complaint=done.stderr)
+
+    def _variables(self) -> dict[str, str]:
+        # The first folder of our own PATH holds the programs of our lock: a user has none of them.
+        _, *machine = os.environ["PATH"].split(os.pathsep)
+        kept = {name: os.environ[name] for name in ALLOWED if name in os.environ}
+        return {**kept, "HOME": str(self.home), "PATH": os.pathsep.join([str(self._shelf()), *machine])}
+
+    def _shelf(self) -> Path:
+        shelf = self.home / "-".join(["bin", *(program.name for program in self.programs)])
+        if not shelf.exists():
+            shelf.mkdir(parents=True)
+            (shelf / "bash").write_text(BASH)
+            (shelf / "bash").chmod(0o755)
+            for program in self.programs:
+                (shelf / program.name).symlink_to(program)
+        return shelf
+
+
+def _keeping(workflow: dict[Any, Any], kept: Path) -> dict[Any, Any]:
+    """The workflow with a last step in each job that keeps its folder: act removes it."""
+    jobs = dict(workflow["jobs"])
+    for name, job in jobs.items():
+        if "steps" in job:
+            run = f'mkdir -p "{kept}" && cp -a "$GITHUB_WORKSPACE" "{kept / name}"'
+            jobs[name] = {**job, "steps": [*job["steps"], {"id": KEEP, "if": "always()", "shell": "bash", "run": run}]}
+    # YAML 1.1 reads the key `on` as true.
+    return {"on" if key is True else key: value for key, value in {**workflow, "jobs": jobs}.items()}
+
+
+def read(lines: str, *, ok: bool, workspaces: Mapping[str, Path], complaint: str = "") -> Run:
+    """Read what act wrote, one JSON object a line."""
+    events = [event for event in _events(lines) if event.get("stepID") != [KEEP]]
+    outer = [event for event in events if len(event.get("stepID", ())) == 1]
+    outputs: dict[str, dict[str, str]] = {}
+    for event in outer:
+        if event.get("command") == "set-output":
+            outputs.setdefault(event["stepID"][0], {})[event["name"]] = event["arg"]
+    results = {
+        event["stepID"][0]: event["stepResult"]
+        for event in outer
+        if "stepResult" in event and event.get("stage") == "Main"
+    }
+    return Run(
+        ok=ok,
+        workspaces=workspaces,
+        log="".join(event["msg"] for event in events if event.get("raw_output")) + complaint,
+        annotations=tuple(_annotation(event) for event in events if event.get("command") in LEVELS),
+        outputs=outputs,
+        results=results,
+        summary="".join(event["content"] for event in outer if event.get("command") == "summary"),
+    )
+
+
+def _events(lines: str) -> Iterator[dict[str, Any]]:
+    for line in lines.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _annotation(event: Mapping[str, Any]) -> Annotation:
+    parts = event.get("kvPairs") or {}
+    line = parts.get("line")
+    return Annotation(
+        level=event["command"],
+        message=event["arg"],
+        title=parts.get("title", ""),
+        file=parts.get("file", ""),
+        line=int(line) if line else None,
+    )
+
+
+def published(folder: Path) -> Path:
+    """
+    Copy this checkout as act can use it.
+
+    `uses: $/x` means our own repository at the caller's pin; act does not know it, so the copy names it.
+    """
+    checkout.materialise(folder)
+    for path in (*folder.rglob("action.yml"), *folder.glob(".github/workflows/*.y*ml")):
+        text = path.read_text()
+        path.write_text(re.sub(r"(uses:\s*['\"]?)\$/([^\s'\"]+)", rf"\g<1>{ACTION}/\g<2>@{REF}", text))
+    return folder

@@ -1,0 +1,152 @@
+"""The action `check-lock` in a user's workflow."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import checkout, projects, traps
+from tests.github.act import Annotation, Consumer
+
+WORKFLOW = """
+on: push
+permissions: {}
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - id: lock
+        uses: ACTION/actions/check-lock@v1
+        with: {project: PROJECT}
+"""
+STALE = "uv.lock is out of date: pyproject.toml changed after it was written; Add yeast v2.0. Fix: uv lock"
+
+
+@pytest.fixture
+def wheels(consumer: Consumer) -> Path:
+    """Packages beside the projects."""
+    folder = consumer.folder / "wheels"
+    projects.wheel(folder, "grape", "1.0")
+    projects.wheel(folder, "yeast", "2.0")
+    return folder
+
+
+def test_a_fresh_lock_passes_and_says_so(consumer: Consumer, wheels: Path) -> None:
+    """
+    Green, with the verdict and the digest as outputs, a line in the summary, and no annotation.
+    """
+    projects.lock(projects.project(consumer.folder, "grape", wheels=wheels))
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "."))
+
+    assert run.ok, run.log
+    outputs = run.outputs["lock"]
+    assert ("fresh", "[]", 64) == (outputs["verdict"], outputs["set-aside"], len(outputs["lock-sha256"]))
+    assert outputs["lock"].endswith("/uv.lock")
+    assert "### ✓ mlflow-uv check-lock\n\nuv.lock is fresh\n" in run.summary
+    assert () == run.annotations
+    assert "" == checkout.git(run.workspace, "status", "--porcelain")
+
+
+@pytest.mark.parametrize("folder", [".", "models/wine", "mein modell", "modèles/bière ü"])
+def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, folder: str) -> None:
+    """
+    Red, with one annotation on the lock in the pull request, the reason and the command, in a folder of any name.
+    """
+    project = projects.project(consumer.folder / folder, "grape", wheels=wheels)
+    projects.lock(project)
+    projects.depend_on(project, "grape", "yeast")
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", folder))
+
+    lock = str(Path(folder) / "uv.lock")
+    expected = Annotation("error", STALE, title="mlflow-uv lock-stale", file=lock, line=1)
+    assert not run.ok
+    assert [expected] == list(run.annotations), run.log
+    assert ("stale", "failure") == (run.outputs["lock"]["verdict"], run.results["lock"])
+    assert f"| error | {lock}:1 |" in run.summary
+
+
+def test_the_summary_tells_how_to_do_it_on_a_laptop(consumer: Consumer, wheels: Path) -> None:
+    """
+    What failed on a runner can be repeated where it can be mended.
+    """
+    project = projects.project(consumer.folder / "mein modell", "grape", wheels=wheels)
+    projects.lock(project)
+    projects.depend_on(project, "yeast")
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "mein modell"))
+
+    assert "```\nmlflow-uv check-lock --project 'mein modell'\n```\n" in run.summary
+
+
+def test_a_project_that_is_not_there_is_an_error_of_its_own(consumer: Consumer) -> None:
+    """
+    No answer is not a finding: the message says what is missing, and the step fails.
+    """
+    run = consumer.run(WORKFLOW.replace("PROJECT", "no/such"))
+
+    assert ["mlflow-uv check-lock"] == [annotation.title for annotation in run.annotations]
+    assert "is not a project: it has no pyproject.toml" in run.annotations[0].message
+    assert "" == run.outputs["lock"]["verdict"]
+
+
+def test_a_job_wide_environment_neither_steers_nor_suffers(consumer: Consumer, wheels: Path, tmp_path: Path) -> None:
+    """
+    Traps in every variable that uv and Python read: the answer is the same, they are named, and none is touched.
+    """
+    projects.lock(projects.project(consumer.folder, "grape", wheels=wheels))
+    laid = traps.lay(tmp_path / "traps")
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "."), env=laid.variables)
+
+    aside = '["UV_EXCLUDE_NEWER", "UV_FROZEN", "UV_NO_SYNC", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"]'
+    assert (True, [], "fresh", aside) == (
+        run.ok,
+        laid.sprung(),
+        run.outputs["lock"]["verdict"],
+        run.outputs["lock"]["set-aside"],
+    ), run.log
+    assert ["mlflow-uv env-set-aside"] == [annotation.title for annotation in run.of("notice")]
+    assert "" == checkout.git(run.workspace, "status", "--porcelain")
+
+
+def test_a_checkout_full_of_modules_is_not_imported(consumer: Consumer, wheels: Path, tmp_path: Path) -> None:
+    """
+    A pull request that brings a `json.py` or a `mlflow_uv` of its own does not run in our place.
+    """
+    projects.lock(projects.project(consumer.folder, "grape", wheels=wheels))
+    laid = traps.lay(tmp_path / "traps")
+    files = {path.name: path.read_text() for path in (laid.folder / "modules").iterdir()}
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "."), files=files)
+
+    assert (True, []) == (run.ok, laid.sprung()), run.log
+
+
+def test_what_a_project_says_is_not_obeyed(consumer: Consumer, wheels: Path) -> None:
+    """
+    Names and messages of a pull request that read like commands of a workflow set no output and make no annotation.
+    """
+    project = projects.project(consumer.folder, "grape", wheels=wheels)
+    projects.lock(project)
+    evil = "\\n::set-output name=verdict::fresh\\n::error file=x::y\\n##[add-path]/evil\\n"
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(f'[tool.uv]\nrequired-version = "{evil}"\n')
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "."))
+
+    assert not run.ok
+    assert ["mlflow-uv check-lock"] == [annotation.title for annotation in run.annotations], run.log
+    assert "fresh" != run.outputs["lock"]["verdict"]
+
+
+def test_a_runner_without_uv_gets_one_of_its_own(consumer_without_uv: Consumer) -> None:
+    """
+    Nobody has to set uv up first: ours comes with us.
+    """
+    projects.lock(projects.project(consumer_without_uv.folder))
+
+    run = consumer_without_uv.run(WORKFLOW.replace("PROJECT", "."))
+
+    assert (True, "fresh") == (run.ok, run.outputs["lock"]["verdict"]), run.log
