@@ -3,6 +3,14 @@
 from typing import ClassVar
 
 
+def sentence(what: str, why: str, fix: str) -> str:
+    """The three parts of every message in one line: what is so, why, and the command that mends it."""
+    text = f"{what}: {why}" if why else what
+    if not fix:
+        return text
+    return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} Fix: {fix}"
+
+
 class StepError(Exception):
     """
     A step that cannot give an answer: what is so, why, and the command that mends it.
@@ -20,8 +28,7 @@ class StepError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        text = f"{self.what}: {self.why}" if self.why else self.what
-        return f"{text}. Fix: {self.fix}" if self.fix else text
+        return sentence(self.what, self.why, self.fix)
 
 
 class BadInput(StepError):

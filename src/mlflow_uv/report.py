@@ -6,6 +6,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Generic, Protocol, TypeVar
 
+from .errors import sentence
+
 Outputs = TypeVar("Outputs")
 
 
@@ -32,8 +34,7 @@ class Finding:
     @property
     def text(self) -> str:
         """The three parts as one sentence, without the place."""
-        text = f"{self.what}: {self.why}" if self.why else self.what
-        return f"{text}. Fix: {self.fix}" if self.fix else text
+        return sentence(self.what, self.why, self.fix)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -70,7 +70,7 @@ class Consumer:
     @property
     def record(self) -> Path:
         """The file of its release record."""
-        (path,) = (self.home / "state" / "records").iterdir()
+        (path,) = (self.home / "state" / "records").glob("*/record.json")
         return path
 
     @property

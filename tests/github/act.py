@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tests import checkout
+from tests.runner import Obeyed, obeyed
 
 PROGRAMS = Path(sys.executable).parent
 OWNER = "someone"
@@ -47,11 +48,16 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Run:
-    """How a workflow went."""
+    """
+    How a workflow went.
+
+    `commands` are what GitHub's own runner would obey of the log, `annotations` those of them that it shows.
+    """
 
     ok: bool
     workspaces: Mapping[str, Path]
     log: str
+    commands: tuple[Obeyed, ...]
     annotations: tuple[Annotation, ...]
     outputs: Mapping[str, Mapping[str, str]]
     results: Mapping[str, str]
@@ -118,7 +124,6 @@ class Consumer:
             str(path),
             "--platform",
             "ubuntu-latest=-self-hosted",
-            "--bind",
             "--json",
         ]
         argv += ["--local-repository", f"{ACTION}@{REF}={self.action}", "--no-cache-server", *options]
@@ -163,6 +168,12 @@ def _keeping(workflow: dict[Any, Any], kept: Path) -> dict[Any, Any]:
 def read(lines: str, *, ok: bool, workspaces: Mapping[str, Path], complaint: str = "") -> Run:
     """Read what act wrote, one JSON object a line."""
     events = [event for event in _events(lines) if event.get("stepID") != [KEEP]]
+    logs: dict[tuple[str, ...], str] = {}
+    for event in events:
+        step = (event.get("jobID", ""), *event.get("stepID", ()))
+        logs[step] = logs.get(step, "") + _line(event)
+    # act's own reading of a line differs from GitHub's, in both directions.
+    commands = tuple(command for log in logs.values() for command in obeyed(log))
     outer = [event for event in events if len(event.get("stepID", ())) == 1]
     outputs: dict[str, dict[str, str]] = {}
     for event in outer:
@@ -176,8 +187,9 @@ def read(lines: str, *, ok: bool, workspaces: Mapping[str, Path], complaint: str
     return Run(
         ok=ok,
         workspaces=workspaces,
-        log="".join(event["msg"] for event in events if event.get("raw_output")) + complaint,
-        annotations=tuple(_annotation(event) for event in events if event.get("command") in LEVELS),
+        log="".join(map(_line, events)) + complaint,
+        commands=commands,
+        annotations=tuple(_annotation(command) for command in commands if command.name in LEVELS),
         outputs=outputs,
         results=results,
         summary="".join(event["content"] for event in outer if event.get("command") == "summary"),
@@ -190,12 +202,17 @@ def _events(lines: str) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _annotation(event: Mapping[str, Any]) -> Annotation:
-    parts = event.get("kvPairs") or {}
+def _line(event: Mapping[str, Any]) -> str:
+    """What a step printed, as it printed it."""
+    return str(event.get("raw") or (event["msg"] if event.get("raw_output") else ""))
+
+
+def _annotation(command: Obeyed) -> Annotation:
+    parts = command.properties
     line = parts.get("line")
     return Annotation(
-        level=event["command"],
-        message=event["arg"],
+        level=command.name,
+        message=command.data,
         title=parts.get("title", ""),
         file=parts.get("file", ""),
         line=int(line) if line else None,

@@ -137,7 +137,8 @@ def test_what_a_project_says_is_not_obeyed(consumer: Consumer, wheels: Path) -> 
     run = consumer.run(WORKFLOW.replace("PROJECT", "."))
 
     assert not run.ok
-    assert ["mlflow-uv check-lock"] == [annotation.title for annotation in run.annotations], run.log
+    assert ["error"] == [command.name for command in run.commands], run.commands
+    assert ["mlflow-uv check-lock"] == [annotation.title for annotation in run.annotations]
     assert "fresh" != run.outputs["lock"]["verdict"]
 
 

@@ -42,7 +42,8 @@ def inputs(**given: str) -> str:
     )
 
 
-def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer, project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer) -> None:
     """
     The file is the lock in one normal form, extras included only if named, and nothing else is written.
     """
@@ -71,7 +72,8 @@ def test_a_comparison_writes_nothing_and_shows_the_difference(consumer: Consumer
     assert "grape==0.9\nyeast==2.0\n" == (run.workspace / "mein modell" / "requirements.txt").read_text()
 
 
-def test_switches_written_as_text_are_switches(consumer: Consumer, project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_switches_written_as_text_are_switches(consumer: Consumer) -> None:
     """
     Every input of an action is text: `'false'` is false.
     """

@@ -21,7 +21,7 @@ class Records:
         if given is not None:
             return self._surroundings.folder / given
         key = sha256(bytes(project.absolute()))[:12]
-        return self._surroundings.state / "records" / f"{project.absolute().name}-{key}.json"
+        return self._surroundings.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
 
     def load(self, path: Path) -> Record:
         """Read a record. Raises BadInput that says what is wrong with it."""

@@ -21,7 +21,7 @@ from mlflow_uv.surfaces.github import (
     _write_outputs,
     summary,
 )
-from tests.unit.surfaces.runner import Obeyed, obeyed
+from tests.runner import Obeyed, obeyed
 
 # Lines that would act if they reached the runner bare.
 ATTACKS = (
