@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Consumer, Said
+from .consumer import Consumer, Said
 
 UpTo = Callable[[str], None]
 CHAIN_BROKEN = 11

@@ -1,15 +1,14 @@
 """What the contract tests with a real MLflow stand on: one environment from the lock of examples/wine, one training."""
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import QUIET, SECONDS, Mlflow, free_port, synced, wait_for
+from tests.contracts.islands import Mlflow, synced
+from tests.trackers import tracking_server
 
 WINE_KEY = "wine-release"
 
@@ -67,26 +66,5 @@ def wine_model(local_store: Mlflow, wine_project: Path, tmp_path_factory: pytest
 @pytest.fixture(scope="session")
 def remote_store(mlflow: Mlflow, skinny: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     """mlflow-skinny talking to a real `mlflow server` on loopback that hands artifacts through."""
-    folder = tmp_path_factory.mktemp("server")
-    port = free_port()
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(mlflow.python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-                *("--workers", "1", "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "kept"),
-            ],
-            cwd=folder,
-            env={**os.environ, **QUIET},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process)
-            yield Mlflow(
-                python=skinny.python,
-                payloads=skinny.payloads,
-                variables={"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"},
-            )
-        finally:
-            process.terminate()
-            process.wait(SECONDS)
+    with tracking_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
+        yield Mlflow(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})

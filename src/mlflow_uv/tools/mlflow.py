@@ -115,7 +115,8 @@ class Mlflow:
         folder = self._surroundings.state / "store"
         folder.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{folder / 'mlflow.db'}"
-        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: str(folder / "artifacts")}
+        # A URI, not a path: MLflow writes it into its first statement of SQL as it is, quotes included.
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: (folder / "artifacts").as_uri()}
         return Store(uri=uri, kind=StoreKind.EMBEDDED, variables=variables)
 
     def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:

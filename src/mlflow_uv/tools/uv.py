@@ -46,6 +46,9 @@ _SAYS = (
     ("No solution found", LockState.UNSOLVABLE),
     ("Failed to parse", LockState.UNREADABLE),
 )
+# Offline it also says "No solution found", of a package that it merely could not look at.
+_NO_NETWORK = "network was disabled"
+_NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
 
 
@@ -138,7 +141,7 @@ class Uv:
         if done.code == 0:
             return LockVerdict(state=LockState.FRESH)
         for words, state in _SAYS:
-            if words in done.stderr:
+            if words in done.stderr and _NO_NETWORK not in done.stderr:
                 return _verdict(state, done.stderr)
         raise _failed("uv lock --check", done)
 
@@ -157,7 +160,7 @@ class Uv:
         """
         done = self._ask(project, (*EXPORT, *_selected(project, selection)), respect_env=respect_env)
         if done.code != 0:
-            if re.search(r"(Group|Extra|Package) `[^`]+` (is not|not found)", done.stderr) or "not found in" in done.stderr:
+            if re.search(_NOT_IN_LOCK, done.stderr):
                 raise BadInput(what="the selection is not in the lock", why=_error(done))
             raise _failed("uv export", done)
         try:

@@ -1,0 +1,114 @@
+"""A consumer of ours: a repository that uses us, and what we say to it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The JSON on standard output."""
+        return json.loads(self.stdout)  # type: ignore[no-any-return]
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the step."""
+        return self.answer["outputs"]  # type: ignore[no-any-return]
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules of its findings."""
+        return [finding["rule"] for finding in self.answer["findings"]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consumer:
+    """A repository that uses us, and the private home of what we make for it."""
+
+    folder: Path
+    home: Path
+    serving: str
+
+    def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> Said:
+        """Run one step on it as a person would, asking for JSON."""
+        done = subprocess.run(
+            self.argv(step, *flags),
+            cwd=self.folder,
+            env={**self.variables, **(variables or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        return Said(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def argv(self, step: str, *flags: str) -> tuple[str, ...]:
+        """The command line of a step."""
+        return (sys.executable, "-I", "-m", "mlflow_uv", step, "--format", "json", *flags)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables it is run with."""
+        return {**os.environ, "MLFLOW_UV_HOME": str(self.home)}
+
+    @property
+    def record(self) -> Path:
+        """The file of its release record."""
+        (path,) = (self.home / "state" / "records").glob("*/record.json")
+        return path
+
+    @property
+    def model(self) -> Path:
+        """The files of its model where the store keeps them."""
+        model_id = json.loads(self.record.read_text())["model"]["model_id"]
+        (path,) = (self.home / "state" / "store" / "artifacts").glob(f"*/models/{model_id}/artifacts")
+        return path
+
+    def edit(self, path: Path, old: str, new: str) -> None:
+        """Change one thing in a file that has it."""
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def git(self, *argv: str) -> str:
+        """What git says of it."""
+        done = subprocess.run(
+            ("git", "-c", "user.name=a", "-c", "user.email=a@b", *argv),
+            cwd=self.folder, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def ask_mlflow(self, code: str) -> str:
+        """What a few lines of Python say, run by its own environment's MLflow on its own store."""
+        (python,) = (self.home / "cache" / "environments").glob("wine-*/bin/python")
+        store = self.home / "state" / "store" / "mlflow.db"
+        done = subprocess.run(
+            (python, "-I", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
+            env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+
+def make_consumer(folder: Path, home: Path, example: Path, *, serving: str) -> Consumer:
+    """A repository with one commit that holds an example."""
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", ".venv"))
+    consumer = Consumer(folder=folder, home=home, serving=serving)
+    consumer.git("init", "--quiet", "--initial-branch=main")
+    consumer.git("add", "--all")
+    consumer.git("commit", "--quiet", "--message", "wine")
+    return consumer

@@ -1,0 +1,238 @@
+"""A small consumer to be spoiled on purpose, and a look at everything that a command could leave behind."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .consumer import Consumer, Said
+
+TRAINING = '''\
+import os
+import time
+
+import mlflow
+import pandas as pd
+
+EXAMPLE = pd.DataFrame({{"x": [1.0, 2.5]}})
+IN_SERVING = "MLFLOW_UV_MODEL"
+
+
+class Double(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        {load}
+
+    def predict(self, context, model_input, params=None):
+        {predict}
+
+
+def log(name="double", **options):
+    mlflow.pyfunc.log_model(name=name, python_model=Double(), **{{"input_example": EXAMPLE, **options}})
+
+
+{body}
+'''
+ONCE = "with mlflow.start_run():\n    log()"
+
+
+def training(body: str = ONCE, *, load: str = "pass", predict: str = 'return [2.0 * x for x in model_input["x"]]') -> str:
+    """A training program around one small model, that ends with `body`."""
+    return TRAINING.format(body=body, load=load, predict=predict)
+
+
+def until(happens: Callable[[], Any], *, within_s: float = 60) -> bool:
+    """Whether something happens in time."""
+    deadline = time.monotonic() + within_s
+    while not happens():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(0.05)
+    return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    """MLflow's embedded store, read from its own tables: importing MLflow takes seconds."""
+
+    path: Path
+
+    def rows(self, query: str) -> list[tuple[str, ...]]:
+        """What a query finds, as text; nothing where there is no store."""
+        if not self.path.is_file():
+            return []
+        with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+            return [tuple(map(str, row)) for row in connection.execute(query)]
+
+    @property
+    def runs(self) -> list[str]:
+        """The status of every run, oldest first."""
+        return [status for (status,) in self.rows("SELECT status FROM runs ORDER BY start_time")]
+
+    @property
+    def models(self) -> set[str]:
+        """The ids of all logged models."""
+        return {model for (model,) in self.rows("SELECT model_id FROM logged_models")}
+
+    @property
+    def versions(self) -> list[str]:
+        """The numbers of all versions."""
+        return [number for (number,) in self.rows("SELECT version FROM model_versions ORDER BY version")]
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Which version every alias names."""
+        return dict(self.rows("SELECT alias, version FROM registered_model_aliases"))  # type: ignore[arg-type]
+
+    def tags(self, version: str) -> dict[str, str]:
+        """Our tags of a version, without their prefix."""
+        found = self.rows(f"SELECT key, value FROM model_version_tags WHERE version = {int(version)}")  # noqa: S608
+        return {key.removeprefix("mlflow-uv."): value for key, value in found}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lab:
+    """One consumer whose path is as odd as paths get; `temporary` is the TMPDIR of everything it starts."""
+
+    consumer: Consumer
+    temporary: Path
+    untouched: Path
+
+    @property
+    def folder(self) -> Path:
+        """The project."""
+        return self.consumer.folder
+
+    @property
+    def store(self) -> Database:
+        """The embedded store."""
+        return Database(path=self.consumer.home / "state" / "store" / "mlflow.db")
+
+    def train_with(self, program: str) -> None:
+        """Make this the committed training program."""
+        (self.folder / "train.py").write_text(program)
+        self.commit()
+
+    def commit(self) -> None:
+        """Commit whatever was changed."""
+        self.consumer.git("add", "--all")
+        self.consumer.git("commit", "--quiet", "--message", "x")
+
+    def keep(self) -> None:
+        """Remember everything as it is now: `restore` comes back to it."""
+        for original, copy in self._kept():
+            shutil.copytree(original, copy, symlinks=True)
+
+    def restore(self) -> None:
+        """Let everything be as it was when it was kept."""
+        for original, copy in self._kept():
+            shutil.rmtree(original, ignore_errors=True)
+            shutil.copytree(copy, original, symlinks=True)
+
+    def _kept(self) -> Iterator[tuple[Path, Path]]:
+        yield self.consumer.home / "state", self.untouched / "state"
+        yield self.folder, self.untouched / "folder"
+
+    def run(
+        self, step: str, *flags: str, variables: Mapping[str, str] | None = None, traceback: bool = False
+    ) -> Said:
+        """
+        Run a step to its end.
+
+        Whatever it answers, it is one JSON object without a traceback (but the training's own), and nothing is left.
+        """
+        watched = self._watched()
+        said = self.ended(self.start(step, *flags, variables=variables))
+        assert isinstance(json.loads(said.stdout), dict), said.stderr
+        assert traceback or "Traceback" not in said.stderr, said.stderr
+        self._require_nothing_left(watched, said)
+        return said
+
+    def cancel(
+        self, step: str, *flags: str, when: Callable[[], Any], by: signal.Signals = signal.SIGTERM
+    ) -> Said:
+        """Run a step, send it a signal as soon as something happens, and see that nothing is left."""
+        watched = self._watched()
+        process = self.start(step, *flags)
+        reached = until(lambda: process.poll() is not None or when())
+        early = process.poll()
+        process.send_signal(by)
+        said = self.ended(process)
+        assert (True, None) == (reached, early), said.stderr
+        assert "Traceback" not in said.stderr, said.stderr
+        self._require_nothing_left(watched, said)
+        return said
+
+    def start(
+        self, step: str, *flags: str, variables: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Start a step, as a person would who wants JSON."""
+        return subprocess.Popen(
+            self.consumer.argv(step, *flags),
+            cwd=self.folder,
+            env={**self.consumer.variables, "TMPDIR": str(self.temporary), **(variables or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ended(self, process: "subprocess.Popen[str]") -> Said:
+        """How a step ended."""
+        stdout, stderr = process.communicate(timeout=300)
+        return Said(code=process.returncode, stdout=stdout, stderr=stderr)
+
+    def processes(self) -> list[str]:
+        """The command lines of everything that was started from here and still runs."""
+        mark = f"TMPDIR={self.temporary}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:  # it ended in this moment, or is not ours to look at
+                continue
+        return found
+
+    def containers(self) -> set[str]:
+        """The models of this store that a container of ours serves."""
+        if shutil.which("docker") is None:
+            return set()
+        label = '{{.Label "mlflow-uv.model-id"}}'
+        argv = ("docker", "ps", "--all", "--filter", "label=mlflow-uv.smoke-test", "--format", label)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return set(done.stdout.split()) & self.store.models
+
+    def _watched(self) -> tuple[str, dict[str, str]]:
+        repository = (self.folder / ".git").is_dir()
+        status = self.consumer.git("status", "--porcelain", "--ignored") if repository else ""
+        return status, self.store.aliases
+
+    def _require_nothing_left(self, before: tuple[str, dict[str, str]], said: Said) -> None:
+        status, aliases = self._watched()
+        assert before[0] == status
+        assert said.code == 0 or before[1] == aliases, said.stderr
+        assert until(lambda: not self.processes(), within_s=5), self.processes()
+        assert set() == self.containers()
+        assert [] == [path.name for path in self.temporary.glob("mlflow-uv*")]
+        assert "RUNNING" not in self.store.runs, said.stderr
+
+
+def error(said: Said) -> tuple[int, str, str, str]:
+    """How a command without an answer ended: code, kind, one sentence, and what mends it."""
+    found = said.answer["error"]
+    assert said.code == found["exit-code"], said.stderr
+    return said.code, found["kind"], f"{found['what']}: {found['why']}", found["fix"]
+
+
+def odd(folder: Path) -> Path:
+    """A folder below that nobody quotes right at first."""
+    made = folder / "it's \"odd\" – größer & $HOME"
+    made.mkdir()
+    return made

@@ -1,0 +1,283 @@
+"""What goes wrong before a model is registered ends with the right code, says what mends it, and leaves nothing."""
+
+import shutil
+
+import pytest
+
+from .lab import ONCE, Lab, error, training
+
+FINDINGS, NO_PROJECT, NO_COMMIT, NO_TRAINING, NO_MODEL, NO_ANSWER, NO_LOCK = 1, 4, 7, 9, 10, 14, 16
+CRASH = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    raise ValueError('the data is gone')"
+
+
+def make_stale(lab: Lab) -> None:
+    """Ask for one package more than the lock has."""
+    lab.consumer.edit(lab.folder / "pyproject.toml", '"scikit-learn>=1.7"', '"scikit-learn>=1.7", "six>=1"')
+
+
+def take_lock_away(lab: Lab) -> None:
+    """Lose the lock."""
+    (lab.folder / "uv.lock").unlink()
+
+
+def break_lock(lab: Lab) -> None:
+    """Leave a merge's mark in the lock."""
+    lock = lab.folder / "uv.lock"
+    lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
+
+
+LOCKS = pytest.mark.parametrize(
+    ("harm", "rule"),
+    [(make_stale, "lock-stale"), (take_lock_away, "lock-missing"), (break_lock, "lock-unreadable")],
+    ids=["stale", "missing", "unreadable"],
+)
+
+
+@LOCKS
+def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(lab: Lab, harm, rule: str) -> None:
+    """
+    The finding of check-lock is the answer of the whole release, and nothing is trained.
+    """
+    harm(lab)
+    models = lab.store.models
+
+    said = lab.run("release")
+
+    (finding,) = said.answer["findings"]
+    assert (FINDINGS, rule, models) == (said.code, finding["rule"], lab.store.models)
+    assert "uv lock" in finding["fix"]
+    assert "stopped at check-lock" in said.answer["summary"]
+
+
+@LOCKS
+@pytest.mark.parametrize("step", ["export", "log-model"])
+def test_nothing_is_made_from_a_lock_that_is_not_fresh(lab: Lab, harm, rule: str, step: str) -> None:
+    """
+    A step that needs the lock says why it cannot use it, and never falls back to something else.
+    """
+    harm(lab)
+
+    said = lab.run(step)
+
+    code, kind, _, fix = error(said)
+    assert (NO_LOCK, "LockNotFresh") == (code, kind), rule
+    assert "uv lock" in fix
+
+
+def test_a_manifest_that_is_not_toml_is_named_with_its_line(lab: Lab) -> None:
+    """
+    check-lock finds it, and what needs the settings in it has no answer.
+    """
+    manifest = lab.folder / "pyproject.toml"
+    manifest.write_text("[project]\nname = 'wine\n")
+
+    checked, exported, released = (lab.run(step) for step in ("check-lock", "export", "release"))
+
+    assert (FINDINGS, NO_PROJECT, NO_PROJECT) == (checked.code, exported.code, released.code)
+    assert ["lock-unreadable"] == checked.rules
+    assert {"correct line 2 of pyproject.toml"} == {error(said)[3] for said in (exported, released)}
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("python -c 'raise SystemExit(7)'", "training ended with 7: it printed nothing"),
+        ("python nowhere.py", "training ended with 2: "),
+        ("no-such-program --fast", "`no-such-program` is not there to train with: it is not on PATH"),
+    ],
+    ids=["code", "no file", "no program"],
+)
+def test_training_that_does_not_end_well_is_told(lab: Lab, command: str, what: str) -> None:
+    """
+    The code and the last line of the training are in the message.
+    """
+    said = lab.run("log-model", "--train", command)
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_TRAINING, "TrainingFailed") == (code, kind)
+    assert sentence.startswith(what)
+    assert fix
+
+
+def test_training_that_raises_in_a_run_leaves_a_failed_run(lab: Lab) -> None:
+    """
+    The run is FAILED, not RUNNING, and nothing of it is registered.
+    """
+    lab.train_with(training(CRASH))
+
+    said = lab.run("release", traceback=True)
+
+    assert (NO_TRAINING, "training ended with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
+    assert (["FINISHED", "FAILED"], ["1"]) == (lab.store.runs, lab.store.versions)
+
+
+def test_a_run_that_training_forgot_to_end_is_ended(lab: Lab) -> None:
+    """
+    A training that is killed has no chance to end its run: we do.
+    """
+    lab.train_with(training("mlflow.start_run()\nos.kill(os.getpid(), 9)"))
+
+    said = lab.run("log-model")
+
+    assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (said.code, lab.store.runs)
+
+
+def test_training_without_a_model_is_told_what_to_call(lab: Lab) -> None:
+    """
+    A run without a model is no release.
+    """
+    lab.train_with(training("with mlflow.start_run():\n    mlflow.log_param('a', 1)"))
+
+    said = lab.run("log-model")
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_MODEL, "ModelNotFound") == (code, kind)
+    assert "training logged no model" in sentence
+    assert "log_model" in fix
+
+
+def test_two_models_are_named_and_one_can_be_chosen(lab: Lab) -> None:
+    """
+    Which of several models is released is the user's to say, by its name.
+    """
+    lab.train_with(training("with mlflow.start_run():\n    log('ridge')\n    log('forest')"))
+
+    undecided = lab.run("log-model")
+    chosen = lab.run("log-model", "--logged-model", "forest")
+    unknown = lab.run("log-model", "--logged-model", "oak")
+
+    assert (NO_MODEL, 0, NO_MODEL) == (undecided.code, chosen.code, unknown.code)
+    assert "forest, ridge" in error(undecided)[2]
+    assert "--logged-model" in error(undecided)[3]
+    assert "forest" in error(unknown)[2]
+    names = dict(lab.store.rows("SELECT model_id, name FROM logged_models"))
+    assert "forest" == names[chosen.outputs["model-id"]]
+
+
+def test_a_model_that_cannot_answer_its_own_example_is_not_released(lab: Lab) -> None:
+    """
+    MLflow only warns of it while logging; here it is the end, before anything is registered.
+    """
+    lab.train_with(training(predict='return model_input["y"]'))
+
+    said = lab.run("release", traceback=True)
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_ANSWER, "ModelUnusable") == (code, kind)
+    assert "KeyError" in sentence
+    assert "input_example" in fix
+    assert (["FINISHED", "FINISHED"], ["1"]) == (lab.store.runs, lab.store.versions)
+
+
+def test_a_model_without_an_example_is_a_finding(lab: Lab) -> None:
+    """
+    Autologging keeps no example unless it is asked to: nothing could be compared later.
+    """
+    lab.train_with(autologging(""))
+
+    said = lab.run("release")
+
+    (finding,) = [finding for finding in said.answer["findings"] if finding["severity"] == "error"]
+    assert (FINDINGS, "no-input-example", ["1"]) == (said.code, finding["rule"], lab.store.versions)
+    assert "log_input_examples=True" in finding["fix"]
+
+
+def test_autologging_with_an_example_works(lab: Lab) -> None:
+    """
+    Autologging is a way to log like any other.
+    """
+    lab.train_with(autologging("log_input_examples=True"))
+
+    said = lab.run("log-model")
+
+    assert (0, []) == (said.code, said.rules)
+
+
+def autologging(options: str) -> str:
+    """A training that leaves the logging to MLflow."""
+    return (
+        "import mlflow\nimport pandas as pd\nfrom sklearn.linear_model import LinearRegression\n\n"
+        f"mlflow.sklearn.autolog({options})\n"
+        'LinearRegression().fit(pd.DataFrame({"x": [1.0, 2.0, 3.0]}), [2.0, 4.0, 6.0])\n'
+    )
+
+
+def test_a_model_that_could_not_be_served_is_refused_before_training(lab: Lab) -> None:
+    """
+    With MLflow in a development group alone, the served selection cannot load a model.
+    """
+    lab.consumer.edit(
+        lab.folder / "pyproject.toml",
+        'dependencies = ["mlflow>=3.17,<4", "scikit-learn>=1.7"]\n',
+        'dependencies = ["scikit-learn>=1.7"]\n[dependency-groups]\ndev = ["mlflow>=3.17,<4"]\n',
+    )
+    lock = lab.folder / "uv.lock"
+    lab.consumer.edit(
+        lock, '    { name = "mlflow" },\n    { name = "scikit-learn" },\n]\n\n[package.metadata]', DEVELOPING
+    )
+    lab.consumer.edit(lock, '    { name = "mlflow", specifier = ">=3.17,<4" },\n    { name = "scikit', '    { name = "scikit')
+    runs = lab.store.runs
+
+    said = lab.run("log-model")
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_PROJECT, "BadProject", runs) == (code, kind, lab.store.runs), sentence
+    assert "the served selection has no MLflow" in sentence
+    assert "--groups" in fix
+
+
+DEVELOPING = """\
+    { name = "scikit-learn" },
+]
+
+[package.dev-dependencies]
+dev = [
+    { name = "mlflow" },
+]
+
+[package.metadata.requires-dev]
+dev = [{ name = "mlflow", specifier = ">=3.17,<4" }]
+
+[package.metadata]"""
+
+
+@pytest.mark.parametrize("harm", [".git", ".git/refs/heads/main"], ids=["no repository", "no commit"])
+def test_without_a_commit_nothing_can_name_a_model(lab: Lab, harm: str) -> None:
+    """
+    A model that no commit names is not released; the commands that make one are told.
+    """
+    harmed = lab.folder / harm
+    shutil.rmtree(harmed) if harmed.is_dir() else harmed.unlink()
+
+    said = lab.run("log-model")
+
+    code, kind, _, fix = error(said)
+    assert (NO_COMMIT, "NotCommitted", "git init && git add -A && git commit") == (code, kind, fix)
+
+
+def test_what_training_prints_is_never_ours(lab: Lab) -> None:
+    """
+    Lines that look like workflow commands and megabytes of output reach nobody as a command, and stop nothing.
+    """
+    lab.train_with(training(f"print('::error::gotcha', flush=True)\nprint('x' * 99 + '\\n', end='')\n{LOUD}{ONCE}"))
+
+    said = lab.run("log-model")
+
+    assert (0, 50_000) == (said.code, said.stderr.count("y" * 99))
+    assert "gotcha" in said.stderr
+    assert [] == [line for line in said.stderr.splitlines() if line.lstrip().startswith("::")]
+
+
+LOUD = "for _ in range(50_000):\n    print('y' * 99)\n"
+
+
+def test_a_process_that_training_left_behind_is_ended(lab: Lab) -> None:
+    """
+    A background child of the training does not outlive it, nor does it hold up the release.
+    """
+    left = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n"
+    lab.train_with(training(f"{left}{ONCE}"))
+
+    said = lab.run("log-model")
+
+    assert 0 == said.code

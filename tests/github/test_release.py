@@ -1,0 +1,140 @@
+"""The workflows that we show to others, run as they stand."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import checkout, traps
+from tests.contracts.islands import synced
+from tests.github.act import Consumer
+from tests.trackers import tracking_server
+
+# What the training child may meet on PYTHONPATH without being led astray itself: that path is the caller's own.
+OURS = ("mlflow_uv", "mlflow_uv_hooks")
+UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"
+DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
+STAND_IN = """
+name: {name}
+description: Copies a folder, where the real one goes through a server of GitHub's
+inputs:
+  name: {{required: true, description: which}}
+  path: {{required: true, description: where}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: {run}
+      env:
+        STORE: {store}/${{{{ inputs.name }}}}
+        HERE: ${{{{ inputs.path }}}}
+"""
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server, with the MLflow of the example's lock."""
+    folder = tmp_path_factory.mktemp("tracking")
+    project = shutil.copytree(root / "examples" / "wine", folder / "wine")
+    with tracking_server(synced(project, folder / "environment"), folder) as uri:
+        yield uri
+
+
+@pytest.fixture
+def wine(consumer: Consumer, root: Path) -> Consumer:
+    """A user whose repository is the wine example."""
+    shutil.copytree(root / "examples" / "wine", consumer.folder, dirs_exist_ok=True)
+    return consumer
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> tuple[str, ...]:
+    """Options that let act find stand-ins for GitHub's artifact actions."""
+    options: list[str] = []
+    for name, run in (
+        (UPLOAD, 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"'),
+        (DOWNLOAD, 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"'),
+    ):
+        folder = tmp_path / name.partition("@")[0].replace("/", "-")
+        folder.mkdir()
+        text = STAND_IN.format(name=name, run=json.dumps(run), store=tmp_path / "artifacts")
+        (folder / "action.yml").write_text(text)
+        checkout.repository(folder)
+        options += ["--local-repository", f"{name}={folder}"]
+    return tuple(options)
+
+
+def example(root: Path, name: str) -> str:
+    """A workflow of ours, for the action under test."""
+    return (root / "examples" / "workflows" / name).read_text().replace("org/mlflow-uv-action", "ACTION")
+
+
+def labels(image: str) -> dict[str, str]:
+    """The labels of an image."""
+    argv = ("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", image)
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def containers() -> str:
+    """The containers of smoke tests that are still there."""
+    argv = ("docker", "ps", "--all", "--quiet", "--filter", "label=mlflow-uv.smoke-test")
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def test_one_action_releases_a_project(wine: Consumer, root: Path, server: str) -> None:
+    """
+    The workflow of the README ends with a tested version on the server and a container that answered.
+    """
+    run = wine.run(example(root, "release.yml"), options=("--var", f"MLFLOW_TRACKING_URI={server}"))
+
+    assert run.ok, run.log
+    outputs = run.outputs["release"]
+    assert ("tested", "image", "wine") == (outputs["state"], outputs["served-by"], outputs["model-name"])
+    assert outputs["model-sha256"] == labels(outputs["image"])["mlflow-uv.model-sha256"]
+    assert "| smoke-test | 1 of 1 cases answered as in training" in run.summary
+    assert not run.annotations
+    assert ("", "") == (containers(), checkout.git(run.workspace, "status", "--porcelain"))
+
+
+def test_steps_chain_across_two_jobs(wine: Consumer, root: Path, server: str, artifacts: tuple[str, ...]) -> None:
+    """
+    Side doors hand the record on by outputs and, to another job, as an artifact; the second job checks all of it.
+    """
+    run = wine.run(example(root, "steps.yml"), options=("--var", f"MLFLOW_TRACKING_URI={server}", *artifacts))
+
+    assert run.ok, run.log
+    assert run.outputs["model"]["model-sha256"] == labels(run.outputs["image"]["image"])["mlflow-uv.model-sha256"]
+    assert "" == containers()
+
+
+def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_path: Path) -> None:
+    """
+    Job-wide variables that lead into other environments, Pythons, resolutions and modules are neither touched nor heard.
+    """
+    laid = traps.lay(tmp_path / "traps", OURS)
+    workflow = example(root, "release.yml").replace("tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "embedded: true")
+
+    run = wine.run(workflow, env=laid.variables)
+
+    assert run.ok, run.log
+    assert "tested" == run.outputs["release"]["state"]
+    assert ([], "") == (laid.sprung(), containers())
+    assert any("UV_EXCLUDE_NEWER" in annotation.message for annotation in run.of("notice"))
+
+
+def test_a_vanishing_store_is_an_error_on_a_runner(wine: Consumer, root: Path) -> None:
+    """
+    Without a tracking server nothing is trained: a release that nobody can find again should not look green.
+    """
+    workflow = example(root, "release.yml").replace("tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "retrain: true")
+
+    run = wine.run(workflow)
+
+    assert not run.ok
+    assert ["no tracking server was named"] == [found.message.partition(":")[0] for found in run.of("error")]
