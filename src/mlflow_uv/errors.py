@@ -93,6 +93,10 @@ class ChainBroken(StepError):
     exit_code = 11
     meaning = "a link of the chain is broken"
 
+    def __init__(self, *links: str, why: str, fix: str = "mlflow-uv release") -> None:
+        super().__init__(what=f"the chain is broken at {', '.join(f'`{link}`' for link in links)}", why=why, fix=fix)
+        self.links = links
+
 
 class BaseImageMissing(StepError):
     """The base image is neither here nor can it be pulled."""

@@ -163,14 +163,12 @@ def _require_written(plan: Plan, overlay: Path, proof: Path) -> None:
     kept = dict(digests_in(proof))
     lost = [str(path) for path, digest in digests_in(overlay) if kept.get(path) != digest]
     if lost:
-        raise ChainBroken(what="the chain is broken at `model`", why=f"the store did not keep {', '.join(lost)}")
+        raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
     if plan.policy is Policy.INFER:
         return
     said, _ = modelfiles.own_lines((proof / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
     if parse_requirements(said).digest != plan.served.requirements.digest:
-        raise ChainBroken(
-            what="the chain is broken at `requirements`", why="the model in the store does not say what the lock says"
-        )
+        raise ChainBroken("requirements", why="the model in the store does not say what the lock says")
 
 
 def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:

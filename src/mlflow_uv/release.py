@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
 from typing import Annotated, Any, get_type_hints
 
-from .core.record import LINKS, Record
-from .errors import BadInput, BadProject, StepError
+from .core.chain import picture
+from .core.record import Record
+from .errors import BadInput, BadProject, ChainBroken, StepError
 from .registry import STEPS
 from .report import Finding, Report, Timing
 from .step import Doc, Step, fields_of
@@ -56,8 +57,9 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
         tools.voice.say(f"▸ {step.name}")
         try:
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
-        except StepError:
-            _tell_chain(inputs, tools, stopped_at=step.name)
+        except StepError as error:
+            broken = error.links if isinstance(error, ChainBroken) else ()
+            tools.voice.say(f"stopped at {step.name}: {picture(_begun(inputs, progress, tools), broken=broken)}")
             raise
         taken = Timing(step=step.name, seconds=round(tools.clock.now_s() - started, 2), summary=report.summary)
         progress = replace(
@@ -67,8 +69,8 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
             timings=(*progress.timings, taken),
         )
         if not report.ok:
-            _tell_chain(inputs, tools, stopped_at=step.name)
-            return _report(progress, f"the release stopped at {step.name}: {report.summary}", ())
+            stopped = f"the release stopped at {step.name}: {report.summary}"
+            return _report(progress, stopped, (f"chain:       {picture(_begun(inputs, progress, tools))}",))
     path = progress.outputs.get("record")
     if path is None:
         return _report(progress, f"{len(progress.timings)} steps done", ())
@@ -109,7 +111,8 @@ def _made(record: Record) -> str:
 
 
 def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
-    """Where to look, and what to do next."""
+    """The chain, where to look, and what to do next."""
+    yield f"chain:       {picture(record)}"
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     try:
         project = read_project(inputs.project)
@@ -125,16 +128,14 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
         yield f"load it:     mlflow.pyfunc.load_model(\"models:/{record.version.name}@{record.alias.name}\")"
 
 
-def _tell_chain(inputs: Any, tools: Tools, *, stopped_at: str) -> None:
-    """Which links were made before a release stopped."""
-    path = tools.records.path(inputs.record, inputs.project)
+def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
+    """The record as far as this release came with it, None where it was not begun: an older one tells nothing."""
+    if "log-model" in inputs.steps and "record" not in progress.outputs:
+        return None
     try:
-        record = tools.records.load(path)
+        return tools.records.load(tools.records.path(inputs.record, inputs.project))
     except StepError:
-        tools.voice.say(f"stopped at {stopped_at}; no link of the chain was made")
-        return
-    made = [name for name in LINKS if getattr(record, name) is not None]
-    tools.voice.say(f"stopped at {stopped_at}; links made so far: {', '.join(made)} (record: {path})")
+        return None
 
 
 RELEASE: Step[Any, Any, Any] = Step(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import ChainBroken
+from .record import LINKS, Alias, Commit, Image, Lock, Model, Record, RequirementsLink, Version
 
 
 class LinkState(Enum):
@@ -42,12 +43,37 @@ def require(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     checks = tuple(checks)
     broken = tuple(check for check in checks if check.state is LinkState.BROKEN)
     if broken:
-        raise ChainBroken(
-            what=f"the chain is broken at {', '.join(f'`{check.link}`' for check in broken)}",
-            why="; ".join(check.reason for check in broken),
-            fix="mlflow-uv release",
-        )
+        links = dict.fromkeys(check.link for check in broken)
+        raise ChainBroken(*links, why="; ".join(check.reason for check in broken))
     return checks
+
+
+def picture(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
+    """The chain in one line: ✓ a link that was made, ✗ one that does not hold, · one that is still to come."""
+    links = (f"{_mark(record, link, broken)} {link}{_told(record, link)}" for link in LINKS)
+    return " ── ".join(links)
+
+
+def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
+    if link in broken:
+        return "✗"
+    return "✓" if record is not None and getattr(record, link) is not None else "·"
+
+
+def _told(record: Record | None, link: str) -> str:
+    """What a person recognises a link by."""
+    match getattr(record, link, None):
+        case Commit(sha=sha, dirty=dirty):
+            return f" {sha[:7]}{'+' if dirty else ''}"
+        case Lock(sha256=digest) | RequirementsLink(sha256=digest) | Model(sha256=digest):
+            return f" {digest[:7]}"
+        case Version(version=version):
+            return f" {version}"
+        case Image(kind=kind, tag=tag):
+            return f" {tag}" if kind == "image" else " (process)"
+        case Alias(name=name):
+            return f" {name}"
+    return ""
 
 
 def _short(value: str | None) -> str:

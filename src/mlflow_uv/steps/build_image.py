@@ -92,7 +92,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     return Report(
         outputs=Outputs(record=path, image=name, image_id=image.id, served_by=image.kind),
         summary=f"image {name}" if name else f"no image: {reason}",
-        findings=() if reason is None else (_loud(reason),),
+        findings=() if reason is None else (_loud(reason, asked=inputs.serving is Serving.PROCESS),),
     )
 
 
@@ -108,13 +108,13 @@ def _why_not_an_engine(inputs: Inputs, tools: Tools) -> str | None:
     return None
 
 
-def _loud(reason: str) -> Finding:
+def _loud(reason: str, *, asked: bool) -> Finding:
     return Finding(
         rule="no-image",
-        severity=Severity.WARNING,
+        severity=Severity.NOTICE if asked else Severity.WARNING,
         what="no image was built: the model is served in a process of an isolated environment",
         why=reason,
-        fix="start Docker, or say serving: process",
+        fix="" if asked else "start Docker, or say serving: process",
     )
 
 
@@ -173,7 +173,7 @@ def _requirements(found: Found) -> tuple[Requirements | None, Path]:
     requirements = parse_requirements(said)
     if requirements.digest != found.record.requirements.sha256:
         raise ChainBroken(
-            what="the chain is broken at `requirements`", why="the list with hashes is not the list of the record"
+            "requirements", why="the list with hashes is not the list of the record"
         )
     return requirements, flat
 
@@ -246,7 +246,7 @@ def _require_exact(record: Record, requirements: Requirements, inventory: str) -
         local=tuple((wheel.name, wheel.version) for wheel in record.requirements.wheels),
     )
     if lines:
-        raise ChainBroken(what="the chain is broken at `image`", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+        raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
 
 
 def _inventory(text: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         version = Version(name=name, version=str(made["version"]), model_id=str(made["model_id"]))
         if version.model_id != record.model.model_id:
             raise ChainBroken(
-                what="the chain is broken at `version`",
+                "version",
                 why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
                 fix="mlflow-uv release, which finds that model again",
             )

@@ -125,7 +125,7 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
             held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
             if held != image.id:
                 raise ChainBroken(
-                    what="the chain is broken at `image`",
+                    "image",
                     why=f"the environment in {image.tag} is not the one that was recorded",
                     fix="mlflow-uv build-image",
                 )
@@ -141,11 +141,11 @@ def _require_labels(image: Image, record: Record, tools: Tools) -> None:
     found = tools.docker.image(image.id)
     if found is None:
         raise ChainBroken(
-            what="the chain is broken at `image`", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image"
+            "image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image"
         )
     if found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
         raise ChainBroken(
-            what="the chain is broken at `image`",
+            "image",
             why=f"{image.tag} was made from another model",
             fix="mlflow-uv build-image",
         )

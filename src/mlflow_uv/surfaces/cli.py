@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def cancellable(work: Callable[[], int]) -> int:
     """Do the work of a surface; Ctrl-C and SIGTERM unwind it, so that everything it started is removed."""
-    signal.signal(signal.SIGTERM, _cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _cancel)
     try:
         return work()
     except KeyboardInterrupt:
@@ -44,8 +45,11 @@ def cancellable(work: Callable[[], int]) -> int:
         return 0
 
 
-def _cancel(_number: int, _frame: FrameType | None) -> None:
-    raise Cancelled
+def _cancel(number: int, _frame: FrameType | None) -> None:
+    """Unwind once; what is being removed by then is not interrupted again (it takes seconds, never longer)."""
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else Cancelled
 
 
 def _command(arguments: list[str]) -> int:

@@ -51,7 +51,8 @@ def _action(step: Step[Any, Any, Any], *, up: str) -> str:
         "  steps:",
         "    - id: run",
         "      shell: bash",
-        f"      run: '\"$GITHUB_ACTION_PATH{up}/bin/mlflow-uv\" github {step.name}'",
+        # The runner signals the shell alone: exec makes us that process, so that a cancelled job cleans up.
+        f"      run: 'exec \"$GITHUB_ACTION_PATH{up}/bin/mlflow-uv\" github {step.name}'",
         "      env:",
         "        MLFLOW_UV_INPUTS: ${{ toJSON(inputs) }}",
     ]
