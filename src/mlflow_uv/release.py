@@ -125,7 +125,7 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     elif record.image is not None:
         yield f"served in a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
-        yield f"load it:     mlflow.pyfunc.load_model(\"models:/{record.version.name}@{record.alias.name}\")"
+        yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
 
 
 def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:

@@ -171,7 +171,11 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
     if found is None and (folder / argv[0]).is_file():
         found = str(folder / argv[0])
     if found is None:
-        raise TrainingFailed(what=f"`{argv[0]}` is not there to train with", why="it is not on PATH")
+        raise TrainingFailed(
+            what=f"`{argv[0]}` is not there to train with",
+            why="it is neither in the project's environment nor on PATH",
+            fix="correct `train` in [tool.mlflow-uv], or `uv add` the package that brings it",
+        )
     return (found, *argv[1:])
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.house.files import ROOT, ours, shown
 
 SERVICE = Path(__file__).parent / "language-service"

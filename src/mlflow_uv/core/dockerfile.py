@@ -49,7 +49,7 @@ def render_dockerfile(recipe: Recipe) -> str:
         "    && python3 -m venv /build/uv \\",
         "    && /build/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes"
         " --only-binary :all: -r uv.txt \\",
-        f"    && /build/uv/bin/uv venv --no-config --python \"$(command -v python3)\" {VENV} \\",
+        f'    && /build/uv/bin/uv venv --no-config --python "$(command -v python3)" {VENV} \\',
         f"    && /build/uv/bin/uv pip install --no-config --compile-bytecode {flags} --python {VENV}/bin/python"
         " -r requirements.txt",
         "",

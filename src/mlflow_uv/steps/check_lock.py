@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 from ..core.digests import lock_digest
+from ..errors import LockNotFresh
 from ..report import Finding, Report, Severity
 from ..step import Doc, Hook, Step
 from ..tools import Tools
 from ..tools.files import Project, Unreadable, line_of, read_project
-from ..tools.uv import LockState, LockVerdict
+from ..tools.uvwords import LockState, LockVerdict
 from ..vocabulary import LockDigest, ProjectPath, RespectEnv, UvProgram
 
 
@@ -78,6 +79,14 @@ def lock_finding(project: Project, verdict: LockVerdict, changes: tuple[str, ...
     return Finding(
         rule=f"lock-{verdict.state.value}", what=what, why=reasons, fix=fix, path=folder / verdict.file, line=line
     )
+
+
+def require_fresh(project: Project, tools: Tools, *, respect_env: bool) -> None:
+    """For steps that make something from the lock. Raises LockNotFresh with what check-lock would say."""
+    verdict = tools.uv.lock_state(project, respect_env=respect_env)
+    if verdict.state is not LockState.FRESH:
+        finding = lock_finding(project, verdict)
+        raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
 
 
 def _unreadable(error: Unreadable) -> Report[Outputs]:

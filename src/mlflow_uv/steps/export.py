@@ -6,12 +6,12 @@ from typing import Annotated
 
 from ..core.record import Selection
 from ..core.requirements import Requirements, difference
-from ..errors import BadProject
 from ..report import Finding, Report, Severity
 from ..step import Doc, Hook, Step
 from ..tools import Tools
 from ..tools.files import Project, read_project, write_whole
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
+from .check_lock import require_fresh
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,11 +41,10 @@ class Outputs:
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
-    """Export, then write, compare or print. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
+    """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
-    if not project.lock.is_file():
-        raise BadProject(what="there is nothing to export", why=f"`{project.lock}` is missing", fix="uv lock")
+    require_fresh(project, tools, respect_env=inputs.respect_env)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     target = None if inputs.requirements_file is None else project.folder / inputs.requirements_file
     before = target.read_text(errors="replace") if target is not None and target.is_file() else None

@@ -9,14 +9,13 @@ from ..core import modelfiles
 from ..core.digests import lock_digest
 from ..core.record import Lock, Record, Selection, Wheel, release_key
 from ..core.requirements import Requirements
-from ..errors import BadProject, LockNotFresh, ToolMissing
+from ..errors import BadProject, ToolMissing
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report
 from ..step import Doc, Step, Words
 from ..tools import Tools
 from ..tools.files import Project, digests_in, read_project
-from ..tools.uv import LockState
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (
     Embedded,
@@ -33,7 +32,7 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
-from .check_lock import lock_finding
+from .check_lock import require_fresh
 
 OLDEST_MLFLOW = 3
 
@@ -107,10 +106,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
     way = way_of(inputs.train, inputs.entry_point, inputs.model, project=project)
     commit = tools.git.commit(project.folder)
-    verdict = tools.uv.lock_state(project, respect_env=inputs.respect_env)
-    if verdict.state is not LockState.FRESH:
-        finding = lock_finding(project, verdict)
-        raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
+    require_fresh(project, tools, respect_env=inputs.respect_env)
     program = tools.uv.program(project)
     lock = Lock(sha256=lock_digest(project.lock.read_bytes()), uv=tools.uv.version(program) or "unknown")
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
@@ -17,38 +15,8 @@ from ..core.requirements import Requirements, parse_requirements
 from ..errors import BadInput, BadProject, ToolFailed, ToolMissing
 from .files import Project, read_manifest
 from .process import Command, Completed, Runner
+from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, failed, verdict_in
 
-
-class LockState(Enum):
-    """What can be said of a lock."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    MISSING = "missing"
-    UNSOLVABLE = "unsolvable"
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockVerdict:
-    """State of a lock, the reason in uv's words, and the line (1-based) it points to, if any."""
-
-    state: LockState
-    reason: str = ""
-    line: int = 1
-    file: str = "uv.lock"
-
-
-# uv answers 1 and 2 for many things; only its words tell them apart (a contract test holds each of these).
-_SAYS = (
-    ("Unable to find lockfile", LockState.MISSING),
-    ("needs to be updated", LockState.STALE),
-    ("No solution found", LockState.UNSOLVABLE),
-    ("Failed to parse", LockState.UNREADABLE),
-)
-# Offline it also says "No solution found", of a package that it merely could not look at.
-_NO_NETWORK = "network was disabled"
-_NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
 
 
@@ -87,7 +55,7 @@ class Uv:
         if not self._candidates:
             raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
         raise ToolMissing(
-            what=f"no uv here satisfies `required-version = \"{wanted}\"`",
+            what=f'no uv here satisfies `required-version = "{wanted}"`',
             why=", ".join(f"{name} is {self.version(name)}" for name in self._candidates),
             fix=f"--uv PATH of a uv {wanted}",
         )
@@ -140,10 +108,10 @@ class Uv:
         done = self._ask(project, ("lock", "--check"), respect_env=respect_env)
         if done.code == 0:
             return LockVerdict(state=LockState.FRESH)
-        for words, state in _SAYS:
-            if words in done.stderr and _NO_NETWORK not in done.stderr:
-                return _verdict(state, done.stderr)
-        raise _failed("uv lock --check", done)
+        found = verdict_in(done.stderr)
+        if found is None:
+            raise failed("uv lock --check", done)
+        return found
 
     def lock_changes(self, project: Project, *, respect_env: bool) -> tuple[str, ...]:
         """What `uv lock` would add, update and remove, one change a line; empty where it cannot say."""
@@ -160,9 +128,9 @@ class Uv:
         """
         done = self._ask(project, (*EXPORT, *_selected(project, selection)), respect_env=respect_env)
         if done.code != 0:
-            if re.search(_NOT_IN_LOCK, done.stderr):
-                raise BadInput(what="the selection is not in the lock", why=_error(done))
-            raise _failed("uv export", done)
+            if re.search(NOT_IN_LOCK, done.stderr):
+                raise BadInput(what="the selection is not in the lock", why=complaint(done))
+            raise failed("uv export", done)
         try:
             return parse_requirements(done.stdout)
         except ValueError as error:
@@ -181,14 +149,14 @@ class Uv:
             project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
         )
         if done.code != 0:
-            raise _failed("uv sync --locked", done)
+            raise failed("uv sync --locked", done)
         return environment / "bin" / "python"
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
         """Build one local package into a wheel. Raises ToolFailed."""
         done = self._ask(project, ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source)), respect_env=False)
         if done.code != 0:
-            raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=_error(done))
+            raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
 
     def sync_ours(self, ours: Path, environment: Path) -> Path:
         """Make the environment that talks to registries, from our own lock; return its interpreter. Raises ToolFailed."""
@@ -196,7 +164,7 @@ class Uv:
         argv = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
         done = self._ask(project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)})
         if done.code != 0:
-            raise _failed("uv sync", done)
+            raise failed("uv sync", done)
         return environment / "bin" / "python"
 
     def install(
@@ -228,7 +196,7 @@ class Uv:
                 self._command((str(program), *argv), requirements.parent, self._for_lock(False).variables, hear=hear)
             )
             if done.code != 0:
-                raise _failed(f"uv {' '.join(argv[:2])}", done)
+                raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
 
     # how
@@ -292,35 +260,3 @@ def _selected(project: Project, selection: Selection) -> tuple[str, ...]:
     for group in selection.groups:
         flags += ["--group", group]
     return tuple(flags)
-
-
-def _verdict(state: LockState, stderr: str) -> LockVerdict:
-    line = re.search(r"TOML parse error at line (\d+)", stderr)
-    lock = "`uv.lock`" in stderr or "uv.lock" in stderr.split("Failed to parse")[-1].split("\n")[0]
-    in_lock = state in (LockState.STALE, LockState.MISSING) or (state is LockState.UNREADABLE and lock)
-    return LockVerdict(
-        state=state,
-        reason=_reason(stderr),
-        line=int(line[1]) if line else 1,
-        file="uv.lock" if in_lock else "pyproject.toml",
-    )
-
-
-def _reason(stderr: str) -> str:
-    """Why uv would resolve again, else the causes below its error."""
-    if found := re.search(r"^(?:Resolving despite|Ignoring) existing lockfile due to (.+)$", stderr, re.MULTILINE):
-        return found[1]
-    causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, re.MULTILINE)
-    return causes[0].strip() if causes else ""
-
-
-def _error(done: Completed) -> str:
-    found = re.search(r"^error: (.+)$", done.stderr, re.MULTILINE)
-    parts = [found[1].rstrip(".")] if found else [done.last_line]
-    if reason := _reason(done.stderr):
-        parts.append(reason)
-    return ": ".join(parts)
-
-
-def _failed(what: str, done: Completed) -> ToolFailed:
-    return ToolFailed(what=f"`{what}` failed", why=_error(done))
