@@ -55,9 +55,7 @@ def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
     return None
 
 
-def prove(
-    plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools
-) -> tuple[Record, tuple[Finding, ...]]:
+def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
     """Put the lock and the answers into the model, read it back from the store, and compare."""
     logged = scratch / "logged"
     _download(plan, model["model_id"], logged, tools)
@@ -65,7 +63,7 @@ def prove(
     about = _ask(plan, tools, "describe-cases", model=str(logged))
     findings += _example_findings(plan.job.project, about)
     overlay = scratch / "overlay"
-    _write(overlay, _overlay(plan, logged))
+    _write(overlay, _overlay(plan))
     if about["requests"]:
         # Asked as it will be served: with the files it will have, in the environment that trained it.
         answered = _ask(plan, tools, "answer", model=str(logged), requests=about["requests"])
@@ -136,7 +134,7 @@ def _example_findings(project: Project, about: Mapping[str, Any]) -> list[Findin
     return findings
 
 
-def _overlay(plan: Plan, logged: Path) -> dict[str, bytes]:
+def _overlay(plan: Plan) -> dict[str, bytes]:
     project = plan.job.project
     lock = project.lock.read_text(encoding="utf-8")
     if modelfiles.without_credentials(lock) != lock:
@@ -154,7 +152,9 @@ def _overlay(plan: Plan, logged: Path) -> dict[str, bytes]:
     if plan.policy is Policy.INFER:
         return files
     files |= {name: text.encode() for name, text in modelfiles.environment_files(plan.served).items()}
-    files |= {f"{modelfiles.WHEELS}/{wheel.file}": (plan.wheels / wheel.file).read_bytes() for wheel in plan.served.wheels}
+    files |= {
+        f"{modelfiles.WHEELS}/{wheel.file}": (plan.wheels / wheel.file).read_bytes() for wheel in plan.served.wheels
+    }
     return files
 
 
@@ -177,7 +177,9 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
     try:
         requirements = parse_requirements(said).digest
     except ValueError as error:
-        raise ToolFailed(what="the model's requirements cannot be read", why=str(error), fix="requirements: lock") from error
+        raise ToolFailed(
+            what="the model's requirements cannot be read", why=str(error), fix="requirements: lock"
+        ) from error
     lying = {path.name: digest for path, digest in digests_in(copy / modelfiles.WHEELS)}
     cases, answers = copy / modelfiles.CASES, copy / modelfiles.ANSWERS
     return Record(

@@ -122,9 +122,7 @@ def _from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
 def _selection(model: Path) -> str:
     try:
         said = json.loads((model / modelfiles.SELECTION).read_text(encoding="utf-8"))
-        return Selection(
-            package=said["package"], extras=tuple(said["extras"]), groups=tuple(said["groups"])
-        ).sha256
+        return Selection(package=said["package"], extras=tuple(said["extras"]), groups=tuple(said["groups"])).sha256
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing that can be read"
 

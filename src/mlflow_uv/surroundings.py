@@ -32,7 +32,7 @@ class Surroundings:
         else:
             cache = Path(variables.get("XDG_CACHE_HOME") or home / ".cache").absolute() / "mlflow-uv"
             runner = variables.get("RUNNER_TEMP") if forge else None
-            state = (Path(runner) if runner else Path(variables.get("XDG_STATE_HOME") or home / ".local/state")).absolute() / "mlflow-uv"
+            state = Path(runner or variables.get("XDG_STATE_HOME") or home / ".local/state").absolute() / "mlflow-uv"
         package = Path(__file__).parent
         installed = package / "ours"
         return cls(

@@ -71,7 +71,11 @@ def way_of(train: tuple[str, ...], entry_point: str | None, folder: Path | None,
             fix='add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml',
         )
     if chosen > 1:
-        raise BadInput(what="more than one of train, entry-point and model is given", why="a model is made in one way")
+        raise BadInput(
+            what="more than one of train, entry-point and model is given",
+            why="a model is made in one way, and [tool.mlflow-uv] counts too",
+            fix="keep one of them",
+        )
     return way
 
 
@@ -180,7 +184,7 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
 
 
 def _close(job: Job, attempt: str, status: str, tools: Tools) -> None:
-    """Let no run of this training look as if it went on. What already went wrong is what is told, so errors end here."""
+    """Let no run of this training look as if it went on. What went wrong before is what is told: errors end here."""
     try:
         found = _ask(job, tools, "find-models", **_where(attempt))
         for run in found["runs"]:

@@ -22,12 +22,12 @@ class Said:
     @property
     def answer(self) -> dict[str, Any]:
         """The JSON on standard output."""
-        return json.loads(self.stdout)  # type: ignore[no-any-return]
+        return json.loads(self.stdout)
 
     @property
     def outputs(self) -> dict[str, Any]:
         """The outputs of the step."""
-        return self.answer["outputs"]  # type: ignore[no-any-return]
+        return self.answer["outputs"]
 
     @property
     def rules(self) -> list[str]:

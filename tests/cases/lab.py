@@ -15,7 +15,7 @@ from typing import Any
 
 from .consumer import Consumer, Said
 
-TRAINING = '''\
+TRAINING = """\
 import os
 import time
 
@@ -39,11 +39,13 @@ def log(name="double", **options):
 
 
 {body}
-'''
+"""
 ONCE = "with mlflow.start_run():\n    log()"
 
 
-def training(body: str = ONCE, *, load: str = "pass", predict: str = 'return [2.0 * x for x in model_input["x"]]') -> str:
+def training(
+    body: str = ONCE, *, load: str = "pass", predict: str = 'return [2.0 * x for x in model_input["x"]]'
+) -> str:
     """A training program around one small model, that ends with `body`."""
     return TRAINING.format(body=body, load=load, predict=predict)
 
@@ -140,9 +142,7 @@ class Lab:
         yield self.consumer.home / "state", self.untouched / "state"
         yield self.folder, self.untouched / "folder"
 
-    def run(
-        self, step: str, *flags: str, variables: Mapping[str, str] | None = None, traceback: bool = False
-    ) -> Said:
+    def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None, traceback: bool = False) -> Said:
         """
         Run a step to its end.
 
@@ -155,9 +155,7 @@ class Lab:
         self._require_nothing_left(watched, said)
         return said
 
-    def cancel(
-        self, step: str, *flags: str, when: Callable[[], Any], by: signal.Signals = signal.SIGTERM
-    ) -> Said:
+    def cancel(self, step: str, *flags: str, when: Callable[[], Any], by: signal.Signals = signal.SIGTERM) -> Said:
         """Run a step, send it a signal as soon as something happens, and see that nothing is left."""
         watched = self._watched()
         process = self.start(step, *flags)
@@ -170,9 +168,7 @@ class Lab:
         self._require_nothing_left(watched, said)
         return said
 
-    def start(
-        self, step: str, *flags: str, variables: Mapping[str, str] | None = None
-    ) -> "subprocess.Popen[str]":
+    def start(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Start a step, as a person would who wants JSON."""
         return subprocess.Popen(
             self.consumer.argv(step, *flags),
@@ -233,6 +229,6 @@ def error(said: Said) -> tuple[int, str, str, str]:
 
 def odd(folder: Path) -> Path:
     """A folder below that nobody quotes right at first."""
-    made = folder / "it's \"odd\" – größer & $HOME"
+    made = folder / 'it\'s "odd" – größer & $HOME'
     made.mkdir()
     return made

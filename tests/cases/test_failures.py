@@ -150,7 +150,7 @@ def test_two_models_are_named_and_one_can_be_chosen(lab: Lab) -> None:
     assert "forest, ridge" in error(undecided)[2]
     assert "--logged-model" in error(undecided)[3]
     assert "forest" in error(unknown)[2]
-    names = dict(lab.store.rows("SELECT model_id, name FROM logged_models"))
+    names = {row[0]: row[1] for row in lab.store.rows("SELECT model_id, name FROM logged_models")}
     assert "forest" == names[chosen.outputs["model-id"]]
 
 
@@ -215,7 +215,9 @@ def test_a_model_that_could_not_be_served_is_refused_before_training(lab: Lab) -
     lab.consumer.edit(
         lock, '    { name = "mlflow" },\n    { name = "scikit-learn" },\n]\n\n[package.metadata]', DEVELOPING
     )
-    lab.consumer.edit(lock, '    { name = "mlflow", specifier = ">=3.17,<4" },\n    { name = "scikit', '    { name = "scikit')
+    lab.consumer.edit(
+        lock, '    { name = "mlflow", specifier = ">=3.17,<4" },\n    { name = "scikit', '    { name = "scikit'
+    )
     runs = lab.store.runs
 
     said = lab.run("log-model")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,19 @@ from mlflow_uv.core.record import Selection
 from mlflow_uv.errors import BadInput, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import members, read_project
 from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import LockState, Uv
+from mlflow_uv.tools.uv import Uv
+from mlflow_uv.tools.uvwords import LockState
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"
 
 
-def uv(*, asked: Path | None = PROGRAM, own: Path | None = None, **variables: str) -> Uv:
+def uv(
+    more: Mapping[str, str] | None = None, *, asked: Path | None = PROGRAM, own: Path | None = None, **variables: str
+) -> Uv:
     """Real uv, on behalf of a caller with these variables, without a network."""
-    return Uv(SystemRunner(), variables={**os.environ, "UV_OFFLINE": "1", **variables}, asked=asked, own=own)
+    caller = {**os.environ, "UV_OFFLINE": "1", **variables, **(more or {})}
+    return Uv(SystemRunner(), variables=caller, asked=asked, own=own)
 
 
 @pytest.fixture
@@ -189,7 +194,7 @@ def test_the_caller_s_variables_do_not_make_a_fresh_lock_stale(wine: Path, name:
     """
     What a job sets for its own purposes does not change what the lock is, and is named.
     """
-    program = uv(**{name: value})
+    program = uv({name: value})
 
     verdict = program.lock_state(read_project(wine), respect_env=False)
 
@@ -201,7 +206,7 @@ def test_the_caller_s_variables_would_make_it_stale(wine: Path, name: str) -> No
     """
     The reason why they are set aside: with `respect-env` the same lock is stale, and uv says by what.
     """
-    program = uv(**{name: STEERING[name]})
+    program = uv({name: STEERING[name]})
 
     verdict = program.lock_state(read_project(wine), respect_env=True)
 

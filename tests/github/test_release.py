@@ -78,7 +78,7 @@ def labels(image: str) -> dict[str, str]:
     """The labels of an image."""
     argv = ("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", image)
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(done.stdout)
 
 
 def containers() -> str:
@@ -115,7 +115,7 @@ def test_steps_chain_across_two_jobs(wine: Consumer, root: Path, server: str, ar
 
 def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_path: Path) -> None:
     """
-    Job-wide variables that lead into other environments, Pythons, resolutions and modules are neither touched nor heard.
+    Job-wide variables that lead into other environments, Pythons and modules are neither touched nor heard.
     """
     laid = traps.lay(tmp_path / "traps", OURS)
     workflow = example(root, "release.yml").replace("tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "embedded: true")

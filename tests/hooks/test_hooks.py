@@ -28,6 +28,16 @@ def test_a_hook_can_be_tried_without_configuration(monorepo: Monorepo, runner: s
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
+def test_the_manifest_is_one(monorepo: Monorepo, runner: str) -> None:
+    """
+    Both programs read our .pre-commit-hooks.yaml without a complaint.
+    """
+    done = monorepo.run(runner, "validate-manifest", str(monorepo.ours.folder / ".pre-commit-hooks.yaml"))
+
+    assert (0, False) == (done.code, "warning" in done.text.lower()), done.text
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_fresh_locks_pass_without_a_word(monorepo: Monorepo, runner: str) -> None:
     """
     A hook that has nothing to say says nothing, and changes nothing.

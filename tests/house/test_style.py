@@ -137,19 +137,21 @@ def test_every_test_states_a_behaviour() -> None:
     assert [] == silent
 
 
-def test_no_test_replaces_our_code_or_sleeps() -> None:
+def test_no_test_replaces_our_code_or_waits_for_a_while() -> None:
     """
-    What a test would patch should be a parameter, and waiting is for an event, not for a while.
+    What a test would patch should be a parameter; who waits asks again and again for what it waits for.
     """
     guilty = []
     for path in ours(r"tests/.*\.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        asking = {inner for loop in ast.walk(tree) if isinstance(loop, ast.While) for inner in ast.walk(loop)}
+        for node in ast.walk(tree):
             match node:
                 case ast.ImportFrom(module="unittest.mock" | "mock") | ast.alias(name="unittest.mock" | "mock"):
                     guilty.append(f"{shown(path)}: mock")
                 case ast.Call(func=ast.Attribute(attr="setattr", value=ast.Name(id="monkeypatch"))):
                     guilty.append(f"{shown(path)}:{node.lineno}: setattr")
-                case ast.Call(func=ast.Attribute(attr="sleep", value=ast.Name(id="time"))):
+                case ast.Call(func=ast.Attribute(attr="sleep", value=ast.Name(id="time"))) if node not in asking:
                     guilty.append(f"{shown(path)}:{node.lineno}: sleep")
                 case _:
                     pass

@@ -33,9 +33,7 @@ def render_dockerfile(recipe: Recipe) -> str:
     in the first stage. No `# syntax=` line: it would be pulled.
     """
     flags = " ".join(
-        flag
-        for flag, wanted in (("--no-deps", recipe.resolved), ("--require-hashes", recipe.hashed))
-        if wanted
+        flag for flag, wanted in (("--no-deps", recipe.resolved), ("--require-hashes", recipe.hashed)) if wanted
     )
     wheels = ("COPY mlflow-uv/wheels /build/mlflow-uv/wheels",) if recipe.wheels else ()
     lines = (
@@ -47,11 +45,11 @@ def render_dockerfile(recipe: Recipe) -> str:
         "    --mount=type=cache,target=/root/.cache \\",
         "    . /run/secrets/network && export UV_LINK_MODE=copy UV_NO_PROGRESS=1 \\",
         "    && python3 -m venv /build/uv \\",
-        "    && /build/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes"
-        " --only-binary :all: -r uv.txt \\",
+        "    && /build/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \\",
+        "        --only-binary :all: -r uv.txt \\",
         f'    && /build/uv/bin/uv venv --no-config --python "$(command -v python3)" {VENV} \\',
-        f"    && /build/uv/bin/uv pip install --no-config --compile-bytecode {flags} --python {VENV}/bin/python"
-        " -r requirements.txt",
+        f"    && /build/uv/bin/uv pip install --no-config --compile-bytecode {flags} --python {VENV}/bin/python \\",
+        "        -r requirements.txt",
         "",
         f"FROM {recipe.base}",
         f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \\",
@@ -62,8 +60,8 @@ def render_dockerfile(recipe: Recipe) -> str:
         f"USER {USER}:{USER}",
         "WORKDIR /tmp",
         f"EXPOSE {PORT}",
-        f'HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["{VENV}/bin/python", "-I", "-S",'
-        f' "{SERVING}/healthcheck.py"]',
+        "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\",
+        f'    CMD ["{VENV}/bin/python", "-I", "-S", "{SERVING}/healthcheck.py"]',
         f'ENTRYPOINT ["{VENV}/bin/python", "-I", "{SERVING}/server.py"]',
     )
     return "\n".join(lines) + "\n"

@@ -205,6 +205,4 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def release_key(*, commit: Commit, lock: Lock, selection: Selection, made_by: tuple[str, ...]) -> str:
     """What makes two releases the same one: project path, commit (and dirty digest), lock, selection, and how."""
-    return sha256(
-        canonical([commit.project, commit.sha, commit.dirty, lock.sha256, selection.sha256, list(made_by)])
-    )
+    return sha256(canonical([commit.project, commit.sha, commit.dirty, lock.sha256, selection.sha256, list(made_by)]))

@@ -46,7 +46,7 @@ class Request(dict[str, Any]):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer one question; 0 with a value, 1 with an error, 2 if the call itself makes no sense. None asked: converse."""
+    """Answer one question; 0 with a value, 1 with an error, 2 if the call makes no sense. None asked: converse."""
     if not arguments:
         return converse()
     try:
@@ -63,13 +63,13 @@ def converse() -> int:
     """
     Answer requests until standard input ends, because importing mlflow takes longer than most answers.
 
-    A request is a line `{"verb", "request", "response": file}`. When its file is whole, it is confirmed by an empty JSON
-    object on a line of standard output. Nothing else can write there: what MLflow, or a model's code, prints goes to
-    standard error.
+    A request is a line `{"verb", "request", "response": file}`. When its file is whole, it is confirmed by an empty
+    JSON object on a line of standard output. Nothing else can write there: what MLflow, or a model's code, prints goes
+    to standard error.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as asked:
         os.dup2(2, 1)
-        with open(os.devnull, encoding="utf-8") as nothing:
+        with Path(os.devnull).open(encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), 0)
         for line in asked:
             question = json.loads(line)

@@ -172,9 +172,7 @@ def _requirements(found: Found) -> tuple[Requirements | None, Path]:
     said, _ = modelfiles.own_lines(hashed.read_text(encoding="utf-8").replace(" \\\n", " "))
     requirements = parse_requirements(said)
     if requirements.digest != found.record.requirements.sha256:
-        raise ChainBroken(
-            "requirements", why="the list with hashes is not the list of the record"
-        )
+        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
     return requirements, flat
 
 

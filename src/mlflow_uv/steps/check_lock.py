@@ -50,8 +50,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     verdict = tools.uv.lock_state(project, respect_env=inputs.respect_env)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)
     fresh = verdict.state is LockState.FRESH
-    changes = () if verdict.state is not LockState.STALE else tools.uv.lock_changes(
-        project, respect_env=inputs.respect_env
+    changes = (
+        () if verdict.state is not LockState.STALE else tools.uv.lock_changes(project, respect_env=inputs.respect_env)
     )
     digest = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else ""
     return Report(

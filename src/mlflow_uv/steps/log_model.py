@@ -153,9 +153,7 @@ def _build_wheels(project: Project, requirements: Requirements, out: Path, tools
             (out / source.name).write_bytes(source.read_bytes())
         else:
             tools.uv.build_wheel(project, source, out)
-    return tuple(
-        modelfiles.wheel_of(path.name, digest) for path, digest in digests_in(out) if path.suffix == ".whl"
-    )
+    return tuple(modelfiles.wheel_of(path.name, digest) for path, digest in digests_in(out) if path.suffix == ".whl")
 
 
 def _serverless(plan: Plan) -> BadProject | None:

@@ -140,9 +140,7 @@ def _require_labels(image: Image, record: Record, tools: Tools) -> None:
     """An image says what it was made from; one that says something else is not this release's."""
     found = tools.docker.image(image.id)
     if found is None:
-        raise ChainBroken(
-            "image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image"
-        )
+        raise ChainBroken("image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image")
     if found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
         raise ChainBroken(
             "image",
@@ -184,6 +182,11 @@ def _observe(inputs: Inputs, server: Served, cases: list[Any], expected: list[An
         said = "nothing" if reply is None else f"status {reply.status}"
         complaints.append(
             Finding(rule="malformed-accepted", what="a malformed request was not refused", why=f"it got {said}")
+        )
+    if (code := server.code()) is not None:
+        # Whoever answered, it was not what we started.
+        complaints.append(
+            Finding(rule="server-ended", what=f"the server ended with {code} while it was asked", why=_last_line(server))
         )
     return Observed(healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints))
 

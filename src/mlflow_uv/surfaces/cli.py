@@ -57,9 +57,7 @@ def _command(arguments: list[str]) -> int:
     step: Step[Any, Any, Any] = namespace.step
     voice = terminal()
     given = {
-        field.kebab: value
-        for field in fields_of(step.inputs)
-        if (value := getattr(namespace, field.name)) is not None
+        field.kebab: value for field in fields_of(step.inputs) if (value := getattr(namespace, field.name)) is not None
     }
     as_text = namespace.format == "text"
     try:
@@ -106,16 +104,14 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mlflow-uv",
-        description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone too.",
+        description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone.",
         epilog="Exit codes: 0 all is well, 1 findings, 2 wrong input; the reference lists the others.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"mlflow-uv {__version__}")
     commands = parser.add_subparsers(metavar="STEP", required=True)
     for step in ALL:
-        command = commands.add_parser(
-            step.name, help=step.summary, description=step.summary, allow_abbrev=False
-        )
+        command = commands.add_parser(step.name, help=step.summary, description=step.summary, allow_abbrev=False)
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")
         for field in fields_of(step.inputs):

@@ -14,6 +14,7 @@ from typing import Any
 from actions_toolkit.command import Command
 from actions_toolkit.file_command import prepare_key_value_message
 
+from ..core.environment import mask, secrets_in
 from ..errors import BadInput, StepError
 from ..release import ALL
 from ..report import Finding, Report, Severity
@@ -154,9 +155,7 @@ def summary(name: str, report: Report[Any], root: Path) -> str:
         for finding in sorted(report.findings, key=lambda finding: list(Severity).index(finding.severity)):
             where = f"{_relative(finding.path, root)}:{finding.line}" if finding.path is not None else ""
             what = f"{finding.what}: {finding.why}" if finding.why else finding.what
-            parts.append(
-                f"| {finding.severity.value} | {_cell(where)} | {_cell(what)} | {_cell(finding.fix)} |\n"
-            )
+            parts.append(f"| {finding.severity.value} | {_cell(where)} | {_cell(what)} | {_cell(finding.fix)} |\n")
         parts.append("\n")
     if report.timings:
         parts.append("| step | | seconds |\n|---|---|---:|\n")
@@ -183,6 +182,7 @@ def _reproduce(name: str, given: Mapping[str, object]) -> str:
 
 def _summarise(text: str) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
+    text = mask(text, secrets_in(os.environ))  # the log is masked by the runner, a summary is not
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text if len(text.encode()) < SUMMARY_LIMIT else text[: SUMMARY_LIMIT // 4] + "\n\n(cut)\n")

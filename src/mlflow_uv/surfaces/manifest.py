@@ -1,4 +1,4 @@
-"""What do action.yml, the hooks and the reference say? Rendered from the steps, so that they cannot say anything else."""
+"""What do action.yml, the hooks and the reference say? Rendered from the steps, so that they say nothing else."""
 
 import json
 import sys

@@ -122,13 +122,14 @@ class Docker:
         return done.stdout
 
     def serve(self, image: str) -> "Container":
-        """Start a container of an image on a free port of loopback, with no right it does not need. Raises ToolFailed."""
+        """Start a container of an image on a free port of loopback, with few rights. Raises ToolFailed."""
         name = f"mlflow-uv-{secrets.token_hex(6)}"
         container = Container(self, name)
         try:
             done = self._ask(
                 "run", "--detach", "--name", name, "--label", OURS, "--publish", f"127.0.0.1::{PORT}",
-                "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", image,
+                "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108  # a container's own
+                "--security-opt", "no-new-privileges", image,
             )  # fmt: skip
             if done.code != 0:
                 raise ToolFailed(what="the container cannot be started", why=done.last_line)

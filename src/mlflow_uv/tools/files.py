@@ -77,7 +77,7 @@ def read_project(folder: Path) -> Project:
 
 
 def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
-    """The rule of uv: the folder's own workspace, else that of the nearest project above, if it lists it as a member."""
+    """The rule of uv: the folder's own workspace, else that of the nearest project above, if it lists it."""
     if _workspace(data) is not None:
         return folder
     for ancestor in folder.parents:
@@ -178,4 +178,3 @@ def line_of(path: Path, *needles: str) -> int:
             if needle in line:
                 return number
     return 1
-

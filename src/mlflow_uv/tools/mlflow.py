@@ -1,4 +1,4 @@
-"""What does MLflow know, and what does it do for us? Every question goes to a payload that the right interpreter runs."""
+"""What does MLflow know, and what does it do for us? A payload in the right interpreter answers."""
 
 import json
 import shlex
@@ -16,7 +16,8 @@ from ..surroundings import Surroundings
 from .process import Command, Conversation, Runner
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-# Nothing is told to anybody else, and a dead server is told within seconds; MLflow's own patience is minutes. The caller's wishes go first.
+# Nothing is told to anybody else, and a dead server is told within seconds; MLflow's own patience is minutes. The
+# caller's wishes go first.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
@@ -101,7 +102,9 @@ class Mlflow:
         registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI",) if caller.get(name)}
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
         if not server and "://" not in uri:
-            raise BadInput(what=f"`{uri}` is not a tracking URI", why="it has no scheme", fix="sqlite:///PATH or http://HOST")
+            raise BadInput(
+                what=f"`{uri}` is not a tracking URI", why="it has no scheme", fix="sqlite:///PATH or http://HOST"
+            )
         kind = StoreKind.SERVER if server else StoreKind.DATABASE
         return Store(uri=uri, kind=kind, variables={"MLFLOW_TRACKING_URI": uri, **registry})
 

@@ -139,7 +139,6 @@ class SystemRunner:
             raise
         return _Started(process, log, secrets_in(command.variables))
 
-
     def converse(self, command: Command) -> Conversation:
         """See Runner."""
         log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
@@ -238,9 +237,7 @@ def _in_turn(hear: Callable[[str], None] | None) -> Callable[[str], None] | None
     return heard
 
 
-def _drain(
-    stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: tuple[str, ...]
-) -> None:
+def _drain(stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: tuple[str, ...]) -> None:
     with stream:
         for raw in stream:
             line = mask(raw.decode(errors="replace"), secrets)

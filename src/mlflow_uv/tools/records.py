@@ -17,7 +17,7 @@ class Records:
         self._surroundings = surroundings
 
     def path(self, given: Path | None, project: Path) -> Path:
-        """The record's file: the one named, relative to the current folder, else the project's own in our state folder."""
+        """The record's file: the one named, relative to the current folder, else the project's in our state folder."""
         if given is not None:
             return self._surroundings.folder / given
         key = sha256(bytes(project.absolute()))[:12]

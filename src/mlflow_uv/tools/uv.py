@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -79,7 +80,9 @@ class Uv:
         """The version a uv program tells, None when it tells none."""
         if program not in self._versions:
             try:
-                done = self._runner.run(self._command((program, "--version"), Path("/"), self._for_lock(False).variables))
+                done = self._runner.run(
+                    self._command((program, "--version"), Path("/"), self._for_lock(respect_env=False).variables)
+                )
                 found = re.match(r"uv (\S+)", done.stdout)
                 self._versions[program] = found[1] if done.code == 0 and found else None
             except (ToolMissing, ToolFailed):
@@ -91,20 +94,18 @@ class Uv:
         program = self.program(project)
         folder = cache / "uv" / sha256(program.encode())[:12]
         folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with suppress(FileExistsError):  # made before, by us or by a neighbour
             (folder / "uv").symlink_to(program)
-        except FileExistsError:
-            pass  # made before, by us or by a neighbour
         return folder
 
     # questions about the lock
 
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """Names of the caller's variables that do not get to steer the answer."""
-        return self._for_lock(respect_env).set_aside
+        return self._for_lock(respect_env=respect_env).set_aside
 
     def lock_state(self, project: Project, *, respect_env: bool) -> LockVerdict:
-        """Whether uv.lock is still true to pyproject.toml. Raises ToolFailed when uv gives none of the known answers."""
+        """Whether uv.lock is still true to pyproject.toml. Raises ToolFailed when uv gives no known answer."""
         done = self._ask(project, ("lock", "--check"), respect_env=respect_env)
         if done.code == 0:
             return LockVerdict(state=LockState.FRESH)
@@ -116,9 +117,7 @@ class Uv:
     def lock_changes(self, project: Project, *, respect_env: bool) -> tuple[str, ...]:
         """What `uv lock` would add, update and remove, one change a line; empty where it cannot say."""
         done = self._ask(project, ("lock", "--dry-run"), respect_env=respect_env)
-        return tuple(
-            line for line in done.stderr.splitlines() if re.match(r"(Add|Update|Remove)(ed)? ", line)
-        )
+        return tuple(line for line in done.stderr.splitlines() if re.match(r"(Add|Update|Remove)(ed)? ", line))
 
     def export(self, project: Project, selection: Selection, *, respect_env: bool = False) -> Requirements:
         """
@@ -154,12 +153,14 @@ class Uv:
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
         """Build one local package into a wheel. Raises ToolFailed."""
-        done = self._ask(project, ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source)), respect_env=False)
+        done = self._ask(
+            project, ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source)), respect_env=False
+        )
         if done.code != 0:
             raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
 
     def sync_ours(self, ours: Path, environment: Path) -> Path:
-        """Make the environment that talks to registries, from our own lock; return its interpreter. Raises ToolFailed."""
+        """Make the environment that talks to registries, from our lock; return its interpreter. Raises ToolFailed."""
         project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
         argv = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
         done = self._ask(project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)})
@@ -167,7 +168,7 @@ class Uv:
             raise failed("uv sync", done)
         return environment / "bin" / "python"
 
-    def install(
+    def install(  # noqa: PLR0913  # one word of uv's command each
         self,
         requirements: Path,
         environment: Path,
@@ -193,7 +194,9 @@ class Uv:
             (*install, "--python", str(interpreter), "-r", str(requirements)),
         ):
             done = self._runner.run(
-                self._command((str(program), *argv), requirements.parent, self._for_lock(False).variables, hear=hear)
+                self._command(
+                    (str(program), *argv), requirements.parent, self._for_lock(respect_env=False).variables, hear=hear
+                )
             )
             if done.code != 0:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
@@ -201,7 +204,7 @@ class Uv:
 
     # how
 
-    def _for_lock(self, respect_env: bool) -> Partition:  # noqa: FBT001  # private
+    def _for_lock(self, *, respect_env: bool) -> Partition:
         return for_uv(self._variables, respect=respect_env)
 
     def _ask(
@@ -213,10 +216,8 @@ class Uv:
         extra: Mapping[str, str] | None = None,
         hear: Callable[[str], None] | None = None,
     ) -> Completed:
-        variables = {**self._for_lock(respect_env).variables, **(extra or {})}
-        return self._runner.run(
-            self._command((self.program(project), *argv), project.folder, variables, hear=hear)
-        )
+        variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
+        return self._runner.run(self._command((self.program(project), *argv), project.folder, variables, hear=hear))
 
     def _command(
         self,
@@ -242,7 +243,9 @@ def required_version(project: Project) -> SpecifierSet | None:
     if table.is_file():
         raw = read_manifest(table).get("required-version")
     else:
-        manifest = project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
+        manifest = (
+            project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
+        )
         raw = manifest.get("tool", {}).get("uv", {}).get("required-version")
     if raw is None:
         return None

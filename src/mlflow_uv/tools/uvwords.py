@@ -50,7 +50,10 @@ def verdict_in(stderr: str) -> LockVerdict | None:
 
 def _verdict(state: LockState, stderr: str) -> LockVerdict:
     line = re.search(r"TOML parse error at line (\d+)", stderr)
-    lock = "`uv.lock`" in stderr or "uv.lock" in stderr.rsplit("Failed to parse", maxsplit=1)[-1].split("\n", maxsplit=1)[0]
+    lock = (
+        "`uv.lock`" in stderr
+        or "uv.lock" in stderr.rsplit("Failed to parse", maxsplit=1)[-1].split("\n", maxsplit=1)[0]
+    )
     in_lock = state in (LockState.STALE, LockState.MISSING) or (state is LockState.UNREADABLE and lock)
     return LockVerdict(
         state=state,

@@ -9,7 +9,8 @@ from mlflow_uv.core.record import Selection
 from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.process import Completed
-from mlflow_uv.tools.uv import LockState, Uv
+from mlflow_uv.tools.uv import Uv
+from mlflow_uv.tools.uvwords import LockState
 from tests.unit.tools.conftest import FakeRunner, said
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
@@ -125,7 +126,8 @@ def test_the_callers_variables_steer_only_if_they_may(project: Project, respect:
     [
         (Selection(), ("--package", "wine")),
         (Selection(package="core"), ("--package", "core")),
-        (Selection(extras=("a", "b"), groups=("c",)), ("--package", "wine", "--extra", "a", "--extra", "b", "--group", "c")),
+        (Selection(extras=("a", "b")), ("--package", "wine", "--extra", "a", "--extra", "b")),
+        (Selection(groups=("c",)), ("--package", "wine", "--group", "c")),
     ],
 )  # fmt: skip
 def test_a_selection_is_exported_and_nothing_more(

@@ -1,0 +1,132 @@
+"""A model that is served wrongly, late or not at all is not tested: its version says so, and no alias moves."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from .lab import Lab, error, training
+
+FINDINGS, NO_BASE, NO_ENGINE, NOT_SERVING = 1, 12, 13, 15
+IN_SERVING = "IN_SERVING in os.environ"
+HANGS = training(load=f"time.sleep(3600 if {IN_SERVING} else 0)")
+CANNOT_LOAD = training(load=f"[][1 if {IN_SERVING} else slice(1)]")
+ANSWERS_OTHERWISE = training(
+    predict=f'return [(3.0 if {IN_SERVING} else 2.0) * x for x in model_input["x"]]'
+)
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
+IMAGE = "mlflow-uv-laboratory:1"
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    """The name of an image, which is removed afterwards."""
+    yield IMAGE
+    subprocess.run(("docker", "image", "rm", "--force", IMAGE), capture_output=True, check=False)
+
+
+def release(lab: Lab, program: str, *flags: str) -> tuple[dict[str, str], str]:
+    """Register the model of a program and build what serves it; what was said of it is the caller's to ask for."""
+    lab.train_with(program)
+    said = lab.run("release", "--steps", "log-model register build-image", *flags)
+    assert said.code == 0, said.stderr
+    return lab.store.aliases, said.outputs["version"]
+
+
+def test_a_server_that_never_becomes_healthy_is_stopped_in_time(lab: Lab) -> None:
+    """
+    After the deadline the server is ended, the version is failed with the reason, and the candidate stays.
+    """
+    aliases, version = release(lab, HANGS, "--serving", "process")
+
+    said = lab.run("smoke-test", "--deadline", "6")
+
+    code, kind, sentence, fix = error(said)
+    assert (NOT_SERVING, "NotServing") == (code, kind)
+    assert "not healthy within 6 s" in sentence
+    assert "--deadline" in fix
+    tags = lab.store.tags(version)
+    assert ("failed", True, aliases) == (tags["state"], "not healthy within 6 s" in tags["reason"], lab.store.aliases)
+    assert "tested" == lab.store.tags("1")["state"]
+
+
+def test_a_model_that_does_not_load_is_told_with_the_servers_log(lab: Lab) -> None:
+    """
+    A server that ends is not waited for, and its log, with the line that says why, is shown.
+    """
+    aliases, version = release(lab, CANNOT_LOAD, "--serving", "process")
+
+    said = lab.run("smoke-test", "--deadline", "100", traceback=True)
+
+    code, kind, sentence, _ = error(said)
+    assert (NOT_SERVING, "NotServing") == (code, kind)
+    assert "IndexError" in sentence
+    assert "log of the server" in said.stderr
+    assert ("failed", aliases) == (lab.store.tags(version)["state"], lab.store.aliases)
+
+
+def test_another_answer_than_in_training_is_a_finding(lab: Lab) -> None:
+    """
+    A server that is healthy and answers differently fails the version with the difference as the reason.
+    """
+    aliases, version = release(lab, ANSWERS_OTHERWISE, "--serving", "process")
+
+    said = lab.run("smoke-test")
+
+    (finding,) = said.answer["findings"]
+    assert (FINDINGS, "answers-differ") == (said.code, finding["rule"])
+    assert "is 3.0, expected is 2.0" in finding["why"]
+    tags = lab.store.tags(version)
+    assert ("failed", True, aliases) == (tags["state"], "expected is 2.0" in tags["reason"], lab.store.aliases)
+
+
+@pytest.mark.engine
+def test_an_image_that_answers_otherwise_is_a_finding_too(lab: Lab, image: str) -> None:
+    """
+    In a container as in a process: the version is failed, the container is removed.
+    """
+    aliases, version = release(lab, ANSWERS_OTHERWISE, "--serving", "engine", "--image", image)
+
+    said = lab.run("smoke-test")
+
+    assert (FINDINGS, ["answers-differ"]) == (said.code, said.rules)
+    assert ("failed", aliases) == (lab.store.tags(version)["state"], lab.store.aliases)
+
+
+@pytest.mark.engine
+def test_a_base_image_that_is_nowhere_is_named(lab: Lab) -> None:
+    """
+    A base image that cannot be had ends with its name and two ways out; the version stays registered.
+    """
+    said = lab.run("build-image", "--base-image", "no/such:thing")
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_BASE, "BaseImageMissing") == (code, kind)
+    assert "`no/such:thing`" in sentence
+    assert "docker pull no/such:thing" in fix
+
+
+def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(lab: Lab) -> None:
+    """
+    Who asks for an engine gets one, or the reason why not.
+    """
+    said = lab.run("build-image", "--serving", "engine", variables=NOWHERE)
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_ENGINE, "NoEngine") == (code, kind)
+    assert sentence
+    assert "Docker" in fix
+
+
+def test_without_an_engine_the_model_is_served_in_a_process_and_that_is_loud(lab: Lab) -> None:
+    """
+    Where none was asked for, a process takes its place: a warning says so, and the record.
+    """
+    said = lab.run("build-image", variables=NOWHERE)
+
+    (finding,) = said.answer["findings"]
+    image = json.loads(lab.consumer.record.read_text())["image"]
+    assert (0, "no-image", "warning") == (said.code, finding["rule"], finding["severity"])
+    assert ("process", True) == (image["kind"], bool(image["reason"]))
+    assert finding["why"] == image["reason"]
