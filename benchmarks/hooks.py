@@ -20,7 +20,16 @@ PROJECT = ROOT / "examples" / "wine"
 SIDES = {
     "uv lock --check": (str(BIN / "uv"), "lock", "--check"),
     "hook check-lock": (sys.executable, "-I", "-m", "mlflow_uv_hooks", "check-lock", "uv.lock"),
-    "uv export": (str(BIN / "uv"), "export", "--frozen", "--no-dev", "--no-hashes", "--quiet", "--output-file", os.devnull),
+    "uv export": (
+        str(BIN / "uv"),
+        "export",
+        "--frozen",
+        "--no-dev",
+        "--no-hashes",
+        "--quiet",
+        "--output-file",
+        os.devnull,
+    ),
     "mlflow-uv export": (sys.executable, "-I", "-m", "mlflow_uv", "export"),
 }
 

@@ -149,7 +149,7 @@ class Lab:
         Whatever it answers, it is one JSON object without a traceback (but the training's own), and nothing is left.
         """
         watched = self._watched()
-        said = self.ended(self.start(step, *flags, variables=variables))
+        said = self.ended(self.start(step, *flags, variables=variables, folder=folder))
         assert isinstance(json.loads(said.stdout), dict), said.stderr
         assert traceback or "Traceback" not in said.stderr, said.stderr
         self._require_nothing_left(watched, said)
@@ -172,7 +172,7 @@ class Lab:
         """Start a step, as a person would who wants JSON."""
         return subprocess.Popen(
             self.consumer.argv(step, *flags),
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env={**self.consumer.variables, "TMPDIR": str(self.temporary), **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -38,7 +38,9 @@ def test_local_packages_travel_as_wheels(workspace: Consumer) -> None:
     local = [line for line in requirements if "==" not in line]
 
     assert ["features", "training"] == wheels(workspace)
-    assert ["mlflow-uv/wheels/features-", "mlflow-uv/wheels/training-"] == [line.partition("-0")[0] + "-" for line in local]
+    assert ["mlflow-uv/wheels/features-", "mlflow-uv/wheels/training-"] == [
+        line.partition("-0")[0] + "-" for line in local
+    ]
     assert "" == workspace.git("status", "--porcelain")
 
 
@@ -60,7 +62,11 @@ def test_the_model_answers_where_nobody_saw_the_checkout(workspace: Consumer, tm
     )
 
     done = subprocess.run(
-        (environment / "bin" / "python", "-I", "-c", code, model), cwd=tmp_path, capture_output=True, text=True, check=False
+        (environment / "bin" / "python", "-I", "-c", code, model),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     away.rename(workspace.folder)
@@ -76,7 +82,12 @@ def test_a_swapped_wheel_is_refused(workspace: Consumer) -> None:
     (wheel,) = (workspace.model / "mlflow-uv" / "wheels").glob("features-*.whl")
     before = wheel.read_bytes()
     subprocess.run(
-        (sys.executable, "-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'a').writestr('features/x.py', '')", wheel),
+        (
+            sys.executable,
+            "-c",
+            "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'a').writestr('features/x.py', '')",
+            wheel,
+        ),
         check=True,
     )
 

@@ -186,7 +186,9 @@ def _observe(inputs: Inputs, server: Served, cases: list[Any], expected: list[An
     if (code := server.code()) is not None:
         # Whoever answered, it was not what we started.
         complaints.append(
-            Finding(rule="server-ended", what=f"the server ended with {code} while it was asked", why=_last_line(server))
+            Finding(
+                rule="server-ended", what=f"the server ended with {code} while it was asked", why=_last_line(server)
+            )
         )
     return Observed(healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints))
 

@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import __version__
-from ..errors import BadProject, Cancelled, StepError
+from ..errors import BadInput, BadProject, Cancelled, StepError
 from ..release import ALL
 from ..report import Report
 from ..step import Field, Kind, Step, fields_of, refuse_unknown, settle
@@ -52,10 +53,23 @@ def _cancel(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Cancelled
 
 
+class _Parser(argparse.ArgumentParser):
+    """A wrong word is wrong input like any other, so that who asked for JSON gets it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(what=message, fix=f"{self.prog} --help")
+
+
 def _command(arguments: list[str]) -> int:
-    namespace = _parser().parse_args(arguments)
-    step: Step[Any, Any, Any] = namespace.step
     voice = terminal()
+    try:
+        namespace = _parser().parse_args(arguments)
+    except BadInput as error:
+        voice.error(error)
+        if _wants_json(arguments):
+            print(as_json(next(iter(arguments), ""), error))
+        return error.exit_code
+    step: Step[Any, Any, Any] = namespace.step
     given = {
         field.kebab: value for field in fields_of(step.inputs) if (value := getattr(namespace, field.name)) is not None
     }
@@ -73,6 +87,11 @@ def _command(arguments: list[str]) -> int:
         print(as_json(step.name, answer))
     voice.report(answer)
     return 0 if answer.ok else 1
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """What `--format` says, where the words around it make no sense."""
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def _answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Terminal) -> Report[Any]:
@@ -102,7 +121,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mlflow-uv",
         description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone.",
         epilog="Exit codes: 0 all is well, 1 findings, 2 wrong input; the reference lists the others.",

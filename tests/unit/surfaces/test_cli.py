@@ -1,5 +1,6 @@
 """How does the command line take words, and how does it end?"""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -49,10 +50,21 @@ def test_words_that_nobody_knows_end_with_2(words: list[str], capsys: pytest.Cap
     """
     A wrong step or flag, abbreviations included, is wrong input.
     """
-    with pytest.raises(SystemExit) as caught:
-        main(words)
+    code = main(words)
 
-    assert (2, "") == (caught.value.code, capsys.readouterr().out)
+    assert (2, "") == (code, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [["export", "--format=json", "--no"], ["export", "--no", "--format", "json"]])
+def test_a_wrong_word_is_told_in_json_where_json_was_asked_for(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Also where the words as a whole make no sense.
+    """
+    code = main(words)
+
+    assert (2, "BadInput") == (code, json.loads(capsys.readouterr().out)["error"]["kind"])
 
 
 def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

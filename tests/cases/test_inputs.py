@@ -1,0 +1,106 @@
+"""What a user writes wrongly ends with 2, one sentence, and nothing else."""
+
+import pytest
+
+from .lab import Lab, error
+
+BAD_INPUT = 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("build-image", "--serving", "boat"), "'boat'"),
+        (("smoke-test", "--deadline", "soon"), "--deadline must be number"),
+        (("smoke-test", "--deadline=-1"), "--deadline must be number"),
+        (("smoke-test", "--alias", "team/candidate"), "--alias is not a name MLflow accepts"),
+        (("register", "--model-name", "a/b"), "--model-name is not a name MLflow accepts"),
+        (("build-image", "--base-image", "--privileged"), "--base-image"),
+        (("build-image", "--image", "-v/:/host"), "--image"),
+        (("log-model", "--train", "python 'train.py"), "--train is not a command line"),
+        (("release", "--steps", "foo"), "`foo` is not a step of a release: steps are check-lock, "),
+        (("release", "--no-such-flag"), "--no-such-flag"),
+        (("log-model", "--extras", "nothing"), "the selection is not in the lock"),
+        (("log-model", "--tracking-uri", "mlruns"), "`mlruns` is not a tracking URI"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_word_is_named(lab: Lab, words: tuple[str, ...], says: str) -> None:
+    """
+    The flag and what it cannot be are in the message.
+    """
+    said = lab.run(*words)
+
+    code, kind, sentence, _ = error(said)
+    assert (BAD_INPUT, "BadInput") == (code, kind)
+    assert says in sentence
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('trian = "python train.py"', "did you mean `train`?"),
+        ("extras = 3", "`extras` in [tool.mlflow-uv] must be names"),
+        ('retrain = "yes"', "does not know `retrain`"),
+        ('embedded = "yes"', "`embedded` in [tool.mlflow-uv] must be true or false"),
+        ("deadline = []", "`deadline` in [tool.mlflow-uv] must be number"),
+        ('requirements = "guess"', "must be one of lock, verify, infer"),
+        ('alias = "a/b"', "`alias` in [tool.mlflow-uv] is not a name MLflow accepts"),
+        ('tracking-uri = "http://me:s3cr3t@127.0.0.1"', "`tracking-uri` carries credentials"),
+    ],
+)
+def test_a_wrong_setting_is_named(lab: Lab, line: str, says: str) -> None:
+    """
+    A key that nobody knows, or a value that does not fit, is found before anything happens.
+    """
+    lab.consumer.edit(lab.folder / "pyproject.toml", "[tool.mlflow-uv]\n", f"[tool.mlflow-uv]\n{line}\n")
+
+    said = lab.run("release")
+
+    code, kind, sentence, _ = error(said)
+    assert (BAD_INPUT, "BadInput") == (code, kind)
+    assert says in sentence
+    assert "s3cr3t" not in said.stdout + said.stderr
+
+
+def test_settings_that_are_no_table_are_refused(lab: Lab) -> None:
+    """
+    `mlflow-uv = true` is not a table.
+    """
+    manifest = lab.folder / "pyproject.toml"
+    text = manifest.read_text().split("[tool.mlflow-uv]")[0]
+    manifest.write_text(f"{text}[tool]\nmlflow-uv = true\n")
+
+    said = lab.run("release")
+
+    assert error(said)[0] in (BAD_INPUT, 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["not JSON", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "release_key": "x", "commit": {"sha": 3}}', ""],
+)
+def test_a_file_that_is_no_record_is_refused(lab: Lab, text: str) -> None:
+    """
+    What is not JSON, of another schema or not whole is no release record.
+    """
+    record = lab.temporary / "record.json"
+    record.write_text(text)
+
+    said = lab.run("register", "--record", str(record))
+
+    code, kind, sentence, fix = error(said)
+    assert (BAD_INPUT, "BadInput", "mlflow-uv release") == (code, kind, fix)
+    assert "is not a release record" in sentence
+
+
+def test_a_record_that_is_not_there_is_told_who_makes_it(lab: Lab) -> None:
+    """
+    The first step of a chain names the step before it.
+    """
+    said = lab.run("register", "--record", "nowhere.json")
+
+    code, _, sentence, fix = error(said)
+    assert BAD_INPUT == code
+    assert "there is no release record" in sentence
+    assert "log-model" in fix
