@@ -142,7 +142,14 @@ class Lab:
         yield self.consumer.home / "state", self.untouched / "state"
         yield self.folder, self.untouched / "folder"
 
-    def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None, traceback: bool = False) -> Said:
+    def run(
+        self,
+        step: str,
+        *flags: str,
+        variables: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        traceback: bool = False,
+    ) -> Said:
         """
         Run a step to its end.
 
@@ -168,8 +175,10 @@ class Lab:
         self._require_nothing_left(watched, said)
         return said
 
-    def start(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Start a step, as a person would who wants JSON."""
+    def start(
+        self, step: str, *flags: str, variables: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> "subprocess.Popen[str]":
+        """Start a step in the project's folder, or another, as a person would who wants JSON."""
         return subprocess.Popen(
             self.consumer.argv(step, *flags),
             cwd=folder or self.folder,

@@ -63,22 +63,42 @@ def test_a_wrong_setting_is_named(lab: Lab, line: str, says: str) -> None:
     assert "s3cr3t" not in said.stdout + said.stderr
 
 
-def test_settings_that_are_no_table_are_refused(lab: Lab) -> None:
+@pytest.mark.parametrize("table", ["[tool]\nmlflow-uv = true\n", "[[tool.mlflow-uv]]\n"])
+def test_settings_that_are_no_table_are_refused(lab: Lab, table: str) -> None:
     """
-    `mlflow-uv = true` is not a table.
+    TOML knows more than tables.
     """
     manifest = lab.folder / "pyproject.toml"
-    text = manifest.read_text().split("[tool.mlflow-uv]")[0]
-    manifest.write_text(f"{text}[tool]\nmlflow-uv = true\n")
+    manifest.write_text(manifest.read_text().split("[tool.mlflow-uv]")[0] + table)
 
     said = lab.run("release")
 
-    assert error(said)[0] in (BAD_INPUT, 4)
+    assert (BAD_INPUT, "BadInput", "[tool.mlflow-uv]") == (said.code, error(said)[1], error(said)[3])
+
+
+@pytest.mark.parametrize("text", ["tool = 1\n", "project = 1\n", "[tool]\nuv = 1\n", "[project]\nname = 1\n"])
+@pytest.mark.parametrize("step", ["check-lock", "log-model", "release"])
+def test_a_manifest_of_another_shape_is_no_crash(lab: Lab, text: str, step: str) -> None:
+    """
+    What is TOML and no project has a code of its own, and no traceback.
+    """
+    (lab.folder / "pyproject.toml").write_text(text)
+
+    said = lab.run(step)
+
+    assert said.code > 0
 
 
 @pytest.mark.parametrize(
     "text",
-    ["not JSON", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "release_key": "x", "commit": {"sha": 3}}', ""],
+    [
+        "not JSON",
+        "[]",
+        '{"schema": 99}',
+        '{"schema": 1}',
+        '{"schema": 1, "release_key": "x", "commit": {"sha": 3}}',
+        "",
+    ],
 )
 def test_a_file_that_is_no_record_is_refused(lab: Lab, text: str) -> None:
     """

@@ -1,5 +1,6 @@
 """The action `check-lock` in a user's workflow."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, fo
     run = consumer.run(WORKFLOW.replace("PROJECT", folder))
 
     lock = str(Path(folder) / "uv.lock")
-    expected = Annotation("error", STALE, title="mlflow-uv lock-stale", file=lock, line=1)
+    fix = "" if folder == "." else f" --project {shlex.quote(folder)}"
+    expected = Annotation("error", STALE + fix, title="mlflow-uv lock-stale", file=lock, line=1)
     assert not run.ok
     assert [expected] == list(run.annotations), run.log
     assert ("stale", "failure") == (run.outputs["lock"]["verdict"], run.results["lock"])

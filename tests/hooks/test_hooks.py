@@ -63,7 +63,7 @@ def test_one_stale_project_among_two_is_named(monorepo: Monorepo, runner: str) -
     errors = [line.strip() for line in done.text.splitlines() if ": error: " in line]
     assert 1 == len(errors), done.text
     assert errors[0].startswith("modèles/bière/uv.lock:1: error: uv.lock is out of date: ")
-    assert errors[0].endswith(". Fix: uv lock")
+    assert errors[0].endswith(". Fix: uv lock --project 'modèles/bière'")
     assert (1, "M modèles/bière/pyproject.toml") == (done.code, monorepo.status())
 
 

@@ -1,5 +1,6 @@
 """Is uv.lock still true to pyproject.toml?"""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -58,15 +59,19 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         outputs=Outputs(verdict=verdict.state, lock=project.lock, lock_sha256=digest, set_aside=aside),
         summary=f"uv.lock is {verdict.state.value}",
         findings=(
-            *(() if fresh else (lock_finding(project, verdict, changes),)),
+            *(() if fresh else (lock_finding(project, verdict, changes, where=tools.surroundings.folder),)),
             *((_set_aside(project, aside),) if aside else ()),
         ),
     )
 
 
-def lock_finding(project: Project, verdict: LockVerdict, changes: tuple[str, ...] = ()) -> Finding:
-    """The finding for a lock that is not fresh, on the file and line it is about."""
+def lock_finding(project: Project, verdict: LockVerdict, changes: tuple[str, ...] = (), *, where: Path) -> Finding:
+    """The finding for a lock that is not fresh, on the file and line it is about; its command works in `where`."""
     what, why, fix = _SENTENCES[verdict.state]
+    if project.root != where:
+        root = project.root.relative_to(where) if project.root.is_relative_to(where) else project.root
+        fix = fix.replace("-- uv.lock", f"-- {shlex.quote(str(root / 'uv.lock'))}")
+        fix = fix.replace("uv lock", f"uv lock --project {shlex.quote(str(root))}")
     if verdict.state is LockState.UNREADABLE:
         what = f"{verdict.file} cannot be parsed"
         fix = fix if verdict.file == "uv.lock" else f"correct line {verdict.line} of {verdict.file}"
@@ -85,7 +90,7 @@ def require_fresh(project: Project, tools: Tools, *, respect_env: bool) -> None:
     """For steps that make something from the lock. Raises LockNotFresh with what check-lock would say."""
     verdict = tools.uv.lock_state(project, respect_env=respect_env)
     if verdict.state is not LockState.FRESH:
-        finding = lock_finding(project, verdict)
+        finding = lock_finding(project, verdict, where=tools.surroundings.folder)
         raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli
 
-from ..errors import BadProject, ToolFailed
+from ..errors import BadInput, BadProject, ToolFailed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,8 @@ class Project:
     @property
     def name(self) -> str:
         """The project's name; a virtual workspace root goes by its folder's."""
-        return str(self.manifest.get("project", {}).get("name") or self.folder.name)
+        table = self.manifest.get("project")
+        return str((isinstance(table, dict) and table.get("name")) or self.folder.name)
 
     @property
     def named(self) -> bool:
@@ -39,8 +40,12 @@ class Project:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """`[tool.mlflow-uv]`."""
-        return dict(self.manifest.get("tool", {}).get("mlflow-uv", {}))
+        """`[tool.mlflow-uv]`. Raises BadInput where it is something else than a table."""
+        tools = self.manifest.get("tool")
+        found = tools.get("mlflow-uv", {}) if isinstance(tools, dict) else {}
+        if not isinstance(found, dict):
+            raise BadInput(what="`mlflow-uv` in [tool] is not a table", why=f"it is {found!r}", fix="[tool.mlflow-uv]")
+        return found
 
 
 class Unreadable(BadProject):
@@ -93,7 +98,9 @@ def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
 
 
 def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    table = data.get("tool", {}).get("uv", {}).get("workspace")
+    table: Any = data
+    for name in ("tool", "uv", "workspace"):
+        table = table.get(name) if isinstance(table, dict) else None
     return table if isinstance(table, dict) else None
 
 

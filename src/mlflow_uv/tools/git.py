@@ -46,8 +46,8 @@ class Git:
 
     def blob(self, folder: Path, commit: str, name: str) -> bytes | None:
         """The bytes of a file of this folder at a commit, None where git has no such thing."""
-        done = self._ask(folder, "show", f"{commit}:./{name}")
-        return done.stdout.encode() if done.code == 0 else None
+        done = self._ask(folder, "show", f"{commit}:./{name}", verbatim=True)
+        return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
 
     def version(self) -> str | None:
         """What git calls itself, None without git."""
@@ -70,11 +70,12 @@ class Git:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def _ask(self, folder: Path, *argv: str) -> Completed:
+    def _ask(self, folder: Path, *argv: str, verbatim: bool = False) -> Completed:
         # Without a refresh `diff` does not write the index, which a running hook may hold.
         settings = ("-c", "core.quotePath=off", "-c", "diff.autoRefreshIndex=false")
-        command = Command(argv=("git", *settings, *argv), folder=folder, variables=self._variables)
-        return self._runner.run(command)
+        return self._runner.run(
+            Command(argv=("git", *settings, *argv), folder=folder, variables=self._variables, verbatim=verbatim)
+        )
 
 
 def _headers(patch: str) -> tuple[str, ...]:

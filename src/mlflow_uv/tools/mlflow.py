@@ -1,6 +1,7 @@
 """What does MLflow know, and what does it do for us? A payload in the right interpreter answers."""
 
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ _DEFAULTS = {
 }
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
 
 
 class StoreKind(Enum):
@@ -105,8 +107,18 @@ class Mlflow:
             raise BadInput(
                 what=f"`{uri}` is not a tracking URI", why="it has no scheme", fix="sqlite:///PATH or http://HOST"
             )
-        kind = StoreKind.SERVER if server else StoreKind.DATABASE
-        return Store(uri=uri, kind=kind, variables={"MLFLOW_TRACKING_URI": uri, **registry})
+        if not server:
+            return self._database(uri, registry)
+        return Store(uri=uri, kind=StoreKind.SERVER, variables={"MLFLOW_TRACKING_URI": uri, **registry})
+
+    def _database(self, uri: str, registry: Mapping[str, str]) -> Store:
+        """A database of the caller's. Whoever asks it runs in another folder, so nothing of it may be relative."""
+        artifacts = self._surroundings.state / "store" / "artifacts"
+        if found := _SQLITE.fullmatch(uri):
+            file = self._surroundings.folder / found[2]
+            uri, artifacts = f"{found[1]}{file}{found[3]}", file.parent / "mlruns"
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
+        return Store(uri=uri, kind=StoreKind.DATABASE, variables=variables)
 
     def _embedded(self, *, allowed: bool) -> Store:
         if not allowed:
@@ -142,7 +154,12 @@ class Mlflow:
         worker = self._worker(python, variables)
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
-            confirmed = worker.ask(json.dumps({"verb": verb, "request": request, "response": str(answer)}))
+            try:
+                confirmed = worker.ask(json.dumps({"verb": verb, "request": request, "response": str(answer)}))
+            except BaseException:
+                # Cancelled in the middle: its next word would answer this question, not the one that closes the run.
+                self.close()
+                raise
             if confirmed is None or not answer.is_file():
                 lines = worker.log().splitlines()
                 self.close()

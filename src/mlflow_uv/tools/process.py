@@ -24,7 +24,8 @@ class Command:
     One program with its arguments; no shell ever sees them.
 
     `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
-    at a time.
+    at a time. `verbatim` output is data that nobody is shown: it is not masked, and bytes that are not UTF-8 become
+    surrogates.
     """
 
     argv: tuple[str, ...]
@@ -33,6 +34,7 @@ class Command:
     stdin: str = field(default="", repr=False)
     timeout_s: float | None = None
     hear: Callable[[str], None] | None = field(default=None, repr=False)
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,12 +103,12 @@ class SystemRunner:
 
     def run(self, command: Command) -> Completed:
         """See Runner."""
-        secrets = secrets_in(command.variables)
+        read = _verbatim if command.verbatim else _masked(secrets_in(command.variables))
         process = _popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         kept: tuple[list[str], list[str]] = ([], [])
         hear = _in_turn(command.hear)
         readers = [
-            threading.Thread(target=_drain, args=(stream, lines, hear, secrets), daemon=True)
+            threading.Thread(target=_drain, args=(stream, lines, hear, read), daemon=True)
             for stream, lines in zip((process.stdout, process.stderr), kept, strict=True)
         ]
         # A thread too: a child that never reads would hold us past its time.
@@ -237,10 +239,20 @@ def _in_turn(hear: Callable[[str], None] | None) -> Callable[[str], None] | None
     return heard
 
 
-def _drain(stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: tuple[str, ...]) -> None:
+def _verbatim(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
+
+
+def _masked(secrets: tuple[str, ...]) -> Callable[[bytes], str]:
+    return lambda raw: mask(raw.decode(errors="replace"), secrets)
+
+
+def _drain(
+    stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, read: Callable[[bytes], str]
+) -> None:
     with stream:
         for raw in stream:
-            line = mask(raw.decode(errors="replace"), secrets)
+            line = read(raw)
             lines.append(line)
             if hear is None:
                 continue

@@ -1,12 +1,15 @@
 """Tools that answer what a test says, for steps that decide and write."""
 
+import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from mlflow_uv.core.record import Selection
 from mlflow_uv.core.requirements import Requirements, parse_requirements
+from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools import Tools
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
@@ -43,6 +46,7 @@ class FakeUv:
 class FakeTools:
     """A toolbox with a uv in it."""
 
+    surroundings: Surroundings
     uv: FakeUv = field(default_factory=FakeUv)
 
     def with_lock(self, state: LockState, *, reason: str = "", line: int = 1, file: str = "uv.lock") -> "FakeTools":
@@ -67,6 +71,6 @@ class FakeTools:
 
 
 @pytest.fixture
-def tools() -> FakeTools:
-    """Tools of a project whose lock is fresh."""
-    return FakeTools()
+def tools(tmp_path: Path) -> FakeTools:
+    """Tools of a project whose lock is fresh, called from the folder of the project."""
+    return FakeTools(surroundings=Surroundings.of({}, folder=tmp_path, python=Path(sys.executable)))

@@ -267,3 +267,17 @@ def test_git_tells_its_version() -> None:
 
     assert found is not None
     assert found[0].isdigit()
+
+
+def test_a_blob_is_its_bytes(repository: Repository) -> None:
+    """
+    What is digested is neither masked nor decoded: credentials in a URL and bytes that are not UTF-8 stay as they are.
+    """
+    data = b'url = "https://user:password@host/x"\n\xe9\n'
+    repository.write("uv.lock", data)
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=x")
+
+    found = git().blob(repository.folder, "HEAD", "uv.lock")
+
+    assert data == found

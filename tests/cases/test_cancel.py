@@ -1,0 +1,139 @@
+"""Who cancels gets everything back: no process, no container, no open run, no half-moved alias."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .lab import Lab, training
+
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+ENDLESS = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    time.sleep(3600)"
+STUBBORN = f"import signal, subprocess\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ENDLESS}"
+HANGS_IN_SERVING = training(load='time.sleep(3600 if "MLFLOW_UV_MODEL" in os.environ else 0)')
+BASE, IMAGE, TOO_LONG = "mlflow-uv-laboratory:slow", "mlflow-uv-laboratory:2", "86413"
+
+
+@pytest.fixture
+def slow_base(tmp_path: Path) -> Iterator[str]:
+    """A base image on which a build never ends."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python:3.11-slim\n"
+        f"RUN rm /usr/local/bin/python3 && echo 'exec sleep {TOO_LONG}' > /usr/local/bin/python3"
+        " && chmod +x /usr/local/bin/python3\n"
+    )
+    subprocess.run(("docker", "build", "--quiet", "--tag", BASE, tmp_path), check=True, capture_output=True)
+    yield BASE
+    subprocess.run(("docker", "image", "rm", "--force", BASE), capture_output=True, check=False)
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    """The name of an image, which is removed afterwards."""
+    yield IMAGE
+    subprocess.run(("docker", "image", "rm", "--force", IMAGE), capture_output=True, check=False)
+
+
+def is_running(words: str) -> bool:
+    """Whether a command line anywhere on this machine holds these words."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if words in path.read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@SIGNALS
+def test_training_that_is_cancelled_leaves_a_killed_run(lab: Lab, number: signal.Signals, code: int) -> None:
+    """
+    The run says that it was killed, the training is gone, and nothing was registered.
+    """
+    lab.train_with(training(ENDLESS))
+
+    said = lab.cancel("release", when=lambda: "RUNNING" in lab.store.runs, by=number)
+
+    assert (code, ["FINISHED", "KILLED"], ["1"]) == (said.code, lab.store.runs, lab.store.versions)
+
+
+@pytest.mark.extended
+def test_training_that_will_not_listen_is_ended_too(lab: Lab) -> None:
+    """
+    What ignores SIGTERM is killed after a while.
+    """
+    lab.train_with(training(STUBBORN))
+
+    said = lab.cancel("log-model", when=lambda: "RUNNING" in lab.store.runs)
+
+    assert (143, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+
+
+def test_logging_that_is_cancelled_leaves_a_killed_run(lab: Lab) -> None:
+    """
+    A question to MLflow that nobody waits for any more does not keep its run from being closed.
+    """
+    lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"\n', "")
+    (lab.folder / "saved").mkdir()
+    (lab.folder / "saved" / "MLmodel").write_text("flavors: {}\n")
+    for number in range(20_000):
+        (lab.folder / "saved" / str(number)).touch()
+
+    said = lab.cancel("log-model", "--model", "saved", when=lambda: "RUNNING" in lab.store.runs)
+
+    assert (143, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+
+
+@SIGNALS
+def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(
+    lab: Lab, number: signal.Signals, code: int
+) -> None:
+    """
+    The server is ended; the version is neither tested nor failed, and no alias moved.
+    """
+    version = build(lab, "--serving", "process")
+
+    said = lab.cancel("smoke-test", when=lambda: any("server.py" in line for line in lab.processes()), by=number)
+
+    assert (code, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+
+
+@pytest.mark.engine
+@SIGNALS
+def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(
+    lab: Lab, image: str, number: signal.Signals, code: int
+) -> None:
+    """
+    The container is removed; the version is neither tested nor failed, and no alias moved.
+    """
+    version = build(lab, "--serving", "engine", "--image", image)
+
+    said = lab.cancel("smoke-test", when=lab.containers, by=number)
+
+    assert (code, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+
+
+@pytest.mark.engine
+def test_a_build_that_is_cancelled_is_given_up(lab: Lab, slow_base: str, image: str) -> None:
+    """
+    The engine stops building, and no image of that name is there.
+    """
+    flags = ("--serving", "engine", "--base-image", slow_base, "--image", image)
+
+    said = lab.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
+
+    found = subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False)
+    assert (143, False) == (said.code, found.returncode == 0)
+    assert not is_running(f"sleep {TOO_LONG}")
+
+
+def build(lab: Lab, *flags: str) -> str:
+    """Build what serves a model that hangs where it is served; its version."""
+    lab.train_with(HANGS_IN_SERVING)
+    said = lab.run("release", "--steps", "log-model register build-image", *flags)
+    assert said.code == 0, said.stderr
+    return str(said.outputs["version"])

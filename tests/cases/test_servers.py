@@ -1,0 +1,190 @@
+"""Over a tracking server everything is the same, no secret gets out, and a server that is not there is told at once."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from .consumer import Said
+from .lab import ONCE, Database, Lab, error, training, until
+
+BAD_INPUT, NO_STORE = 2, 8
+PASSWORD = "ma-rk-er-of-a-pass-word"  # noqa: S105  # so that it would be found
+SECRETS = {"MLFLOW_TRACKING_USERNAME": "alice", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+INDISCREET = training(f"print('password:', os.environ['MLFLOW_TRACKING_PASSWORD'])\n{ONCE}")
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310  # loopback
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def server(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A tracking server on loopback with the consumer's own MLflow, and the folder in which it keeps everything."""
+    folder = tmp_path_factory.mktemp("server")
+    (python,) = (laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
+    port = free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            (
+                python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder / "artifacts",
+            ),
+            cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert until(lambda: answers(f"http://127.0.0.1:{port}/health")), (folder / "log").read_text()
+            yield f"http://127.0.0.1:{port}", folder
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def dead() -> str:
+    """The address of a server that is gone."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def holders_of(secret: str, *places: Path) -> list[str]:
+    """The files that hold a text."""
+    return [
+        str(path)
+        for place in places
+        for path in place.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ]
+
+
+def test_a_release_over_a_server_goes_on_where_the_project_is_not(
+    lab: Lab, server: tuple[str, Path], tmp_path: Path
+) -> None:
+    """
+    With the record alone, another job registers, builds and tests; what it cannot verify there, it says.
+
+    The password of the server is in no output, record, store or file, even where training prints it.
+    """
+    uri, kept = server
+    variables = {"MLFLOW_TRACKING_URI": uri, **SECRETS}
+    lab.train_with(INDISCREET)
+
+    begun = lab.run("release", "--steps", "check-lock export log-model", variables=variables)
+    record = tmp_path / "record.json"
+    record.write_bytes(lab.consumer.record.read_bytes())
+    registered, built, tested = (
+        lab.run(step, *flags, "--record", str(record), variables=variables, folder=tmp_path)
+        for step, *flags in (
+            ("register", "--model-name", "wine"),
+            ("build-image", "--serving", "process"),
+            ("smoke-test",),
+        )
+    )
+
+    said = (begun, registered, built, tested)
+    assert [0, 0, 0, 0] == [one.code for one in said], [one.stderr for one in said]
+    assert ("tested", "1") == (tested.outputs["state"], json.loads(record.read_text())["alias"]["after"])
+    assert "`commit` is not verified here: the project is not here" in registered.stderr
+    assert [] == [one for one in said if leaks(one)]
+    assert [] == holders_of(PASSWORD, kept, tmp_path, lab.folder, lab.consumer.home / "state")
+
+
+def test_a_whole_release_over_a_server(lab: Lab, server: tuple[str, Path]) -> None:
+    """
+    A tracking server in place of the embedded store changes nothing; a second release finds the first.
+    """
+    uri, _ = server
+    flags = ("--serving", "process", "--tracking-uri", uri, "--model-name", "whole")
+
+    first = lab.run("release", *flags)
+    again = lab.run("log-model", "--tracking-uri", uri)
+
+    assert (0, True, "tested") == (first.code, first.outputs["created"], first.outputs["state"]), first.stderr
+    assert (0, True) == (again.code, again.outputs["reused"])
+    assert ["1"] == lab.store.versions  # of the embedded store
+
+
+def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Path) -> None:
+    """
+    A database that is named relative to the current folder is used, and what it keeps lies beside it.
+    """
+    flags = ("--project", str(lab.folder), "--serving", "process", "--tracking-uri", "sqlite:///own.db")
+
+    said = lab.run("release", *flags, folder=tmp_path)
+
+    assert 0 == said.code, said.stderr
+    assert ["mlruns", "own.db"] == sorted(path.name for path in tmp_path.iterdir())
+    assert ["1"] == Database(path=tmp_path / "own.db").versions
+
+
+@pytest.mark.parametrize("step", ["log-model", "register"])
+def test_a_server_that_is_gone_is_told_within_seconds(lab: Lab, dead: str, step: str) -> None:
+    """
+    MLflow's own patience is minutes; ours ends in time for a person to see it.
+    """
+    started = time.monotonic()
+
+    said = lab.run(step, variables={"MLFLOW_TRACKING_URI": dead.replace("//", f"//alice:{PASSWORD}@")})
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_STORE, "StoreUnreachable") == (code, kind)
+    assert "does not answer" in sentence
+    assert "--tracking-uri" in fix
+    assert time.monotonic() - started < 30
+    assert not leaks(said)
+
+
+def test_credentials_in_an_address_are_refused_and_not_shown(lab: Lab) -> None:
+    """
+    Inputs are shown in logs, so none of them carries a secret.
+    """
+    said = lab.run("log-model", "--tracking-uri", f"https://alice:{PASSWORD}@mlflow.example.test")
+
+    code, kind, _, fix = error(said)
+    assert (BAD_INPUT, "BadInput") == (code, kind)
+    assert "MLFLOW_TRACKING_PASSWORD" in fix
+    assert not leaks(said)
+
+
+@pytest.mark.parametrize("step", ["log-model", "register", "release"])
+def test_a_runner_without_a_server_is_told_before_anything_is_lost(lab: Lab, step: str) -> None:
+    """
+    On a forge's runner the embedded store would vanish, so it is used only where that was said.
+    """
+    said = lab.run(step, variables={"GITHUB_ACTIONS": "true"})
+
+    code, kind, sentence, fix = error(said)
+    assert (NO_STORE, "StoreUnreachable") == (code, kind)
+    assert "would vanish" in sentence
+    assert "`embedded: true`" in fix
+    assert (["FINISHED"], ["1"]) == (lab.store.runs, lab.store.versions)
+
+
+def test_a_runner_may_accept_an_embedded_store(lab: Lab) -> None:
+    """
+    For demonstrations and pull-request checks, that is said with `embedded`.
+    """
+    said = lab.run("log-model", "--embedded", variables={"GITHUB_ACTIONS": "true"})
+
+    assert (0, True) == (said.code, said.outputs["reused"])
+
+
+def leaks(said: Said) -> bool:
+    """Whether the password was shown."""
+    return PASSWORD in said.stdout + said.stderr
