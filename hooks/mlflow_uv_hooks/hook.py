@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow_uv.errors import BadInput, BadProject, StepError
 from mlflow_uv.report import Report
-from mlflow_uv.step import Step, fields_of, settle
+from mlflow_uv.step import Step, configured, fields_of, settle
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
@@ -62,7 +62,10 @@ def _run(call: Call, folder: Path, tools: Tools, voice: Terminal) -> int:
 def _inputs(call: Call, folder: Path) -> Any:
     inputs = settle(
         call.step.inputs,
-        (("--{}", {"project": str(folder), **call.flags}), ("`{}` in [tool.mlflow-uv]", _settings(folder))),
+        (
+            ("--{}", {"project": str(folder), **call.flags}),
+            ("`{}` in [tool.mlflow-uv]", configured(call.step.inputs, _settings(folder))),
+        ),
     )
     if isinstance(inputs, export.Inputs) and inputs.requirements_file is None:
         return replace(inputs, requirements_file=Path("requirements.txt"))

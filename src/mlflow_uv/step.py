@@ -34,6 +34,10 @@ class Words(NamedTuple):
     """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
 
 
+class OneRun(NamedTuple):
+    """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
+
+
 class Kind(Enum):
     """How a field is written down."""
 
@@ -56,6 +60,7 @@ class Field:
     default: Any = None
     required: bool = False
     whole: bool = False
+    setting: bool = True
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
     matching: Matching | None = None
@@ -175,6 +180,7 @@ def _field(name: str, hint: Any, default: object) -> Field:
         default=None if default is MISSING else default,
         required=default is MISSING,
         whole=whole,
+        setting=not any(isinstance(note, OneRun) for note in notes),
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
@@ -215,6 +221,13 @@ def settle(record: type[I], layers: tuple[tuple[str, Mapping[str, object]], ...]
             if field.required:
                 raise BadInput(what=f"`{field.kebab}` is not given", fix=f"--{field.kebab} VALUE")
     return record(**values)
+
+
+def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """What `[tool.mlflow-uv]` says to a step: only what a setting may."""
+    return {
+        field.kebab: settings[field.kebab] for field in fields_of(record) if field.setting and field.kebab in settings
+    }
 
 
 def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source: str) -> None:

@@ -4,11 +4,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Doc, Matching
+from .step import Doc, Matching, OneRun
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
 
-ProjectPath = Annotated[Path, Doc("Folder of the project: the one that holds its pyproject.toml.")]
+ProjectPath = Annotated[Path, OneRun(), Doc("Folder of the project: the one that holds its pyproject.toml.")]
 PackageName = Annotated[
     str | None,
     Doc("Workspace member to serve, where the project folder is not that member itself."),
@@ -20,10 +20,12 @@ RespectEnv = Annotated[
     bool, Doc("Let the caller's UV_* variables steer questions about the lock instead of setting them aside.")
 ]
 UvProgram = Annotated[
-    Path | None, Doc("The uv to use, instead of the one on PATH that the project accepts or the one that came with us.")
+    Path | None,
+    OneRun(),
+    Doc("The uv to use, instead of the one on PATH that the project accepts or the one that came with us."),
 ]
 RecordPath = Annotated[
-    Path | None, Doc("Release record that the steps of a release share, made where it does not exist.")
+    Path | None, OneRun(), Doc("Release record that the steps of a release share, made where it does not exist.")
 ]
 TrackingUri = Annotated[
     str | None, Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store.")

@@ -7,7 +7,7 @@ from typing import Annotated
 from ..core.record import Selection
 from ..core.requirements import Requirements, difference
 from ..report import Finding, Report, Severity
-from ..step import Doc, Hook, Step
+from ..step import Doc, Hook, OneRun, Step
 from ..tools import Tools
 from ..tools.files import Project, read_project, write_whole
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
@@ -25,7 +25,7 @@ class Inputs:
     requirements_file: Annotated[
         Path | None, Doc("File to write, relative to the project; without it the list goes to standard output.")
     ] = None
-    check: Annotated[bool, Doc("Compare the file with the lock instead of writing it.")] = False
+    check: Annotated[bool, OneRun(), Doc("Compare the file with the lock instead of writing it.")] = False
     uv: UvProgram = None
     respect_env: RespectEnv = False
 

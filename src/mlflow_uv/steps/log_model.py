@@ -13,7 +13,7 @@ from ..errors import BadProject, ToolMissing
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report
-from ..step import Doc, Step, Words
+from ..step import Doc, OneRun, Step, Words
 from ..tools import Tools
 from ..tools.files import Project, digests_in, read_project
 from ..training import Job, choose, train, way_of
@@ -55,7 +55,7 @@ class Inputs:
     requirements: Annotated[
         Policy, Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers.")
     ] = Policy.LOCK
-    retrain: Annotated[bool, Doc("Train again even if a verified model of the same release exists.")] = False
+    retrain: Annotated[bool, OneRun(), Doc("Train again even if a verified model of the same release exists.")] = False
     record: RecordPath = None
     tracking_uri: TrackingUri = None
     embedded: Embedded = False

@@ -14,14 +14,11 @@ from .. import __version__
 from ..errors import BadInput, BadProject, Cancelled, StepError
 from ..release import ALL
 from ..report import Report
-from ..step import Field, Kind, Step, fields_of, refuse_unknown, settle
+from ..step import Field, Kind, Step, configured, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
 from ..tools import toolbox
 from ..tools.files import read_project
 from .terminal import Terminal, as_json, terminal
-
-# What `[tool.mlflow-uv]` cannot set, because it says where that table is, or belongs to one run.
-NOT_SETTINGS = frozenset({"project", "record", "uv", "check", "retrain"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,9 +112,9 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
         except BadProject:
             if step.needs_project:
                 raise
-    known = frozenset(f.kebab for other in ALL for f in fields_of(other.inputs)) - NOT_SETTINGS
+    known = frozenset(f.kebab for other in ALL for f in fields_of(other.inputs) if f.setting)
     refuse_unknown(settings, known, source="[tool.mlflow-uv] in pyproject.toml")
-    return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", settings)))
+    return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", configured(step.inputs, settings))))
 
 
 def _parser() -> argparse.ArgumentParser:
