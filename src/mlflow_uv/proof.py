@@ -9,7 +9,7 @@ from typing import Any
 
 from .core import modelfiles
 from .core.answers import answers_digest
-from .core.digests import tree_digest
+from .core.digests import sha256, tree_digest
 from .core.record import Answers, Model, Record, RequirementsLink, Selection
 from .core.requirements import difference, parse_requirements
 from .errors import BadProject, ChainBroken, ToolFailed
@@ -59,13 +59,14 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     """Put the lock and the answers into the model, read it back from the store, and compare."""
     logged = scratch / "logged"
     _download(plan, model["model_id"], logged, tools)
-    findings = list(_requirement_findings(plan, logged))
+    if guessed := _requirement_findings(plan, logged):
+        return _record(plan, model, logged), guessed
+    findings = []
     about = _ask(plan, tools, "describe-cases", model=str(logged))
     findings += _example_findings(plan.job.project, about)
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if about["requests"]:
-        # Asked as it will be served: with the files it will have, in the environment that trained it.
         answered = _ask(plan, tools, "answer", model=str(logged), requests=about["requests"])
         cases = json.dumps(about["requests"], indent=1, ensure_ascii=False)
         answers = json.dumps(answered["answers"], indent=1, ensure_ascii=False)
@@ -81,10 +82,10 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     return record, tuple(findings)
 
 
-def _requirement_findings(plan: Plan, logged: Path) -> list[Finding]:
+def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
     """In `verify`, what MLflow wrote must already be the lock: a guess is a failure, not a warning."""
     if plan.policy is not Policy.VERIFY:
-        return []
+        return ()
     said = (logged / modelfiles.REQUIREMENTS).read_text(encoding="utf-8")
     try:
         actual = parse_requirements(said).text
@@ -92,16 +93,16 @@ def _requirement_findings(plan: Plan, logged: Path) -> list[Finding]:
         actual = str(error)
     expected = plan.served.requirements.text
     if actual == expected:
-        return []
-    return [
+        return ()
+    return (
         Finding(
             rule="requirements-guessed",
             what="the model's requirements are not the lock",
             why=difference(expected, actual, names=("uv.lock", "model")),
             fix="requirements: lock",
             path=plan.job.project.lock,
-        )
-    ]
+        ),
+    )
 
 
 def _example_findings(project: Project, about: Mapping[str, Any]) -> list[Finding]:
@@ -151,7 +152,11 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
     }
     if plan.policy is Policy.INFER:
         return files
-    files |= {name: text.encode() for name, text in modelfiles.environment_files(plan.served).items()}
+    written = modelfiles.environment_files(plan.served)
+    if plan.policy is Policy.VERIFY:
+        # MLflow's own files say the same already, and stay as they are.
+        written = {modelfiles.HASHED: written[modelfiles.HASHED]}
+    files |= {name: text.encode() for name, text in written.items()}
     files |= {
         f"{modelfiles.WHEELS}/{wheel.file}": (plan.wheels / wheel.file).read_bytes() for wheel in plan.served.wheels
     }
@@ -177,9 +182,10 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
     try:
         requirements = parse_requirements(said).digest
     except ValueError as error:
-        raise ToolFailed(
-            what="the model's requirements cannot be read", why=str(error), fix="requirements: lock"
-        ) from error
+        if plan.policy is Policy.INFER:
+            what = "the model's requirements cannot be read"
+            raise ToolFailed(what=what, why=str(error), fix="requirements: lock") from error
+        requirements = sha256(said.encode())  # a finding says that they are not the lock
     lying = {path.name: digest for path, digest in digests_in(copy / modelfiles.WHEELS)}
     cases, answers = copy / modelfiles.CASES, copy / modelfiles.ANSWERS
     return Record(

@@ -64,7 +64,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
         checks = require((*before, *_from_model(record, model), *_image(record, tools)))
         for check in checks:
-            if check.state is LinkState.UNVERIFIED:
+            if check.state is LinkState.UNVERIFIED and record.commit.dirty is None:
                 tools.voice.say(f"  `{check.link}` is not verified here: {check.reason}")
         yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
 

@@ -162,15 +162,25 @@ class Lab:
         self._require_nothing_left(watched, said)
         return said
 
-    def cancel(self, step: str, *flags: str, when: Callable[[], Any], by: signal.Signals = signal.SIGTERM) -> Said:
-        """Run a step, send it a signal as soon as something happens, and see that nothing is left."""
+    def cancel(
+        self,
+        step: str,
+        *flags: str,
+        when: Callable[[], Any],
+        by: signal.Signals = signal.SIGTERM,
+        again_when: Callable[[], Any] | None = None,
+    ) -> Said:
+        """Run a step, send it a signal as soon as something happens, perhaps SIGTERM too; see that nothing is left."""
         watched = self._watched()
         process = self.start(step, *flags)
         reached = until(lambda: process.poll() is not None or when())
         early = process.poll()
         process.send_signal(by)
+        if again_when is not None:
+            assert until(again_when)
+            process.send_signal(signal.SIGTERM)
         said = self.ended(process)
-        assert (True, None) == (reached, early), said.stderr
+        assert (True, None, "") == (reached, early, said.stdout), said.stderr
         assert "Traceback" not in said.stderr, said.stderr
         self._require_nothing_left(watched, said)
         return said

@@ -61,6 +61,22 @@ def test_training_that_is_cancelled_leaves_a_killed_run(lab: Lab, number: signal
     assert (code, ["FINISHED", "KILLED"], ["1"]) == (said.code, lab.store.runs, lab.store.versions)
 
 
+def test_who_cancels_twice_still_leaves_a_killed_run(lab: Lab) -> None:
+    """
+    A runner sends SIGINT, and SIGTERM while we tidy up: that is not interrupted.
+    """
+    lab.train_with(training(ENDLESS))
+
+    said = lab.cancel(
+        "log-model",
+        when=lambda: "RUNNING" in lab.store.runs,
+        by=signal.SIGINT,
+        again_when=lambda: not any("train.py" in line for line in lab.processes()),
+    )
+
+    assert (130, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+
+
 @pytest.mark.extended
 def test_training_that_will_not_listen_is_ended_too(lab: Lab) -> None:
     """
@@ -88,33 +104,27 @@ def test_logging_that_is_cancelled_leaves_a_killed_run(lab: Lab) -> None:
     assert (143, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
 
 
-@SIGNALS
-def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(
-    lab: Lab, number: signal.Signals, code: int
-) -> None:
+def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(lab: Lab) -> None:
     """
     The server is ended; the version is neither tested nor failed, and no alias moved.
     """
     version = build(lab, "--serving", "process")
 
-    said = lab.cancel("smoke-test", when=lambda: any("server.py" in line for line in lab.processes()), by=number)
+    said = lab.cancel("smoke-test", when=lambda: any("server.py" in line for line in lab.processes()), by=signal.SIGINT)
 
-    assert (code, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+    assert (130, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
 
 
 @pytest.mark.engine
-@SIGNALS
-def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(
-    lab: Lab, image: str, number: signal.Signals, code: int
-) -> None:
+def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(lab: Lab, image: str) -> None:
     """
     The container is removed; the version is neither tested nor failed, and no alias moved.
     """
     version = build(lab, "--serving", "engine", "--image", image)
 
-    said = lab.cancel("smoke-test", when=lab.containers, by=number)
+    said = lab.cancel("smoke-test", when=lab.containers)
 
-    assert (code, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+    assert (143, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
 
 
 @pytest.mark.engine

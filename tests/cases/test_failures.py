@@ -144,14 +144,21 @@ def test_two_models_are_named_and_one_can_be_chosen(lab: Lab) -> None:
 
     undecided = lab.run("log-model")
     chosen = lab.run("log-model", "--logged-model", "forest")
-    unknown = lab.run("log-model", "--logged-model", "oak")
 
-    assert (NO_MODEL, 0, NO_MODEL) == (undecided.code, chosen.code, unknown.code)
+    assert (NO_MODEL, 0) == (undecided.code, chosen.code)
     assert "forest, ridge" in error(undecided)[2]
     assert "--logged-model" in error(undecided)[3]
-    assert "forest" in error(unknown)[2]
     names = {row[0]: row[1] for row in lab.store.rows("SELECT model_id, name FROM logged_models")}
     assert "forest" == names[chosen.outputs["model-id"]]
+
+
+def test_a_name_that_no_model_has_is_told_with_those_there_are(lab: Lab) -> None:
+    """
+    A wrong name is not taken for the only model there is.
+    """
+    said = lab.run("log-model", "--logged-model", "oak")
+
+    assert (NO_MODEL, "training logged no model called `oak`: it logged double") == (error(said)[0], error(said)[2])
 
 
 def test_a_model_that_cannot_answer_its_own_example_is_not_released(lab: Lab) -> None:
@@ -182,6 +189,7 @@ def test_a_model_without_an_example_is_a_finding(lab: Lab) -> None:
     assert "log_input_examples=True" in finding["fix"]
 
 
+@pytest.mark.extended
 def test_autologging_with_an_example_works(lab: Lab) -> None:
     """
     Autologging is a way to log like any other.

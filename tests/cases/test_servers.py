@@ -105,6 +105,7 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
     assert [] == holders_of(PASSWORD, kept, tmp_path, lab.folder, lab.consumer.home / "state")
 
 
+@pytest.mark.extended
 def test_a_whole_release_over_a_server(lab: Lab, server: tuple[str, Path]) -> None:
     """
     A tracking server in place of the embedded store changes nothing; a second release finds the first.
@@ -124,7 +125,7 @@ def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Pat
     """
     A database that is named relative to the current folder is used, and what it keeps lies beside it.
     """
-    flags = ("--project", str(lab.folder), "--serving", "process", "--tracking-uri", "sqlite:///own.db")
+    flags = ("--project", str(lab.folder), "--steps", "log-model register", "--tracking-uri", "sqlite:///own.db")
 
     said = lab.run("release", *flags, folder=tmp_path)
 

@@ -38,14 +38,14 @@ def test_a_server_that_never_becomes_healthy_is_stopped_in_time(lab: Lab) -> Non
     """
     aliases, version = release(lab, HANGS, "--serving", "process")
 
-    said = lab.run("smoke-test", "--deadline", "6")
+    said = lab.run("smoke-test", "--deadline", "3")
 
     code, kind, sentence, fix = error(said)
     assert (NOT_SERVING, "NotServing") == (code, kind)
-    assert "not healthy within 6 s" in sentence
+    assert "not healthy within 3 s" in sentence
     assert "--deadline" in fix
     tags = lab.store.tags(version)
-    assert ("failed", True, aliases) == (tags["state"], "not healthy within 6 s" in tags["reason"], lab.store.aliases)
+    assert ("failed", True, aliases) == (tags["state"], "not healthy within 3 s" in tags["reason"], lab.store.aliases)
     assert "tested" == lab.store.tags("1")["state"]
 
 

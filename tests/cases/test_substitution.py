@@ -246,3 +246,29 @@ def test_a_package_added_to_the_serving_environment_is_found(consumer: Consumer,
     said = consumer.run("smoke-test")
 
     assert broken_links(said) == ["image"]
+
+
+@pytest.mark.engine
+def test_an_image_with_another_model_is_refused(consumer: Consumer, up_to: UpTo) -> None:
+    """
+    An image of ours in which one file of the model differs is found out by what lies in it, not by what it says of it.
+    """
+    up_to("build-image")
+    record = json.loads(consumer.record.read_text())
+    image = record["image"]
+    labels = [f"{name}={value}" for name, value in sorted(_labels(image["id"]).items())]
+    dockerfile = f"FROM {image['tag']}\nUSER 0\nRUN echo >> /opt/model/MLmodel\nUSER 10001:10001\n"
+    flags = [flag for label in labels for flag in ("--label", label)]
+    subprocess.run(
+        ("docker", "build", "--quiet", "--tag", image["tag"], *flags, "-"), input=dockerfile, text=True, check=True
+    )
+
+    said = consumer.run("smoke-test")
+
+    subprocess.run(("docker", "tag", image["id"], image["tag"]), check=True)
+    assert broken_links(said) == ["image"]
+
+
+def _labels(image: str) -> dict[str, str]:
+    argv = ("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", image)
+    return dict(json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout))

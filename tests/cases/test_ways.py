@@ -115,6 +115,7 @@ def test_guessed_requirements_fail_where_they_are_only_verified(lab: Lab) -> Non
     assert "\n-six==1.17.0\n" in finding["why"]
 
 
+@pytest.mark.extended
 def test_what_the_lock_says_passes_where_it_is_only_verified(lab: Lab) -> None:
     """
     With `requirements: verify`, a list that MLflow took from the lock is accepted.
@@ -141,7 +142,7 @@ def test_a_release_that_was_made_is_found_again(lab: Lab) -> None:
     """
     before = json.loads(lab.consumer.record.read_text())
 
-    again = lab.run("release", "--serving", "process")
+    again = lab.run("release", "--steps", "log-model register")
     after = json.loads(lab.consumer.record.read_text())
     trained = lab.run("log-model", "--retrain")
     registered = lab.run("register")

@@ -1,9 +1,11 @@
 """
-Which packages does this interpreter hold, and what would a marker be evaluated with here?
+Which packages does this interpreter hold, what would a marker be evaluated with here, and which model lies here?
 
-`python -I inventory.py` prints {python, marker_environment, installed: [[name, version]]} as JSON.
+`python -I inventory.py [MODEL]` prints {python, marker_environment, installed: [[name, version]], model: [[posix path,
+sha256]]} as JSON; `model` is empty without a folder.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -11,6 +13,7 @@ import re
 import sys
 import sysconfig
 from importlib import metadata
+from pathlib import Path
 
 
 def marker_environment() -> "dict[str, str]":
@@ -39,9 +42,20 @@ def installed() -> "list[tuple[str, str]]":
     return sorted((re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(), one.version) for one in found)
 
 
+def files(folder: str) -> "list[tuple[str, str]]":
+    """Posix path and sha256 of every file below a folder."""
+    found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in found]
+
+
 if __name__ == "__main__":
     json.dump(
-        {"python": platform.python_version(), "marker_environment": marker_environment(), "installed": installed()},
+        {
+            "python": platform.python_version(),
+            "marker_environment": marker_environment(),
+            "installed": installed(),
+            "model": [pair for folder in sys.argv[1:2] for pair in files(folder)],
+        },
         sys.stdout,
         indent=1,
     )

@@ -6,13 +6,13 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from ..core import modelfiles
-from ..core.digests import canonical, sha256
-from ..core.dockerfile import SERVING, TRUST, VENV, Recipe, render_dockerfile
+from ..core.digests import canonical, sha256, tree_digest
+from ..core.dockerfile import MODEL, SERVING, TRUST, VENV, Recipe, render_dockerfile
 from ..core.record import Image, Record
 from ..core.requirements import Requirements, installed_difference, parse_requirements
 from ..errors import ChainBroken, NoEngine, ToolFailed
@@ -128,9 +128,10 @@ def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
         resolved = _fill(context, found, base, tools)
         secrets = _network(Path(scratch), tools)
         image = tools.docker.build(Build(context=context, tag=tag, labels=_labels(record, digest), secrets=secrets))
-    inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py")
+    inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
     if resolved is not None:
         _require_exact(record, resolved, inventory)
+    _require_model(record, inventory)
     return Image(kind="image", id=image.id, tag=tag, base=base, base_digest=digest)
 
 
@@ -245,6 +246,15 @@ def _require_exact(record: Record, requirements: Requirements, inventory: str) -
     )
     if lines:
         raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+
+
+def _require_model(record: Record, inventory: str) -> None:
+    """The model that lies in the image is the recorded one, file by file."""
+    lying = tree_digest((PurePosixPath(path), digest) for path, digest in _inventory(inventory)["model"])
+    if lying != record.model.sha256:
+        raise ChainBroken(
+            "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"
+        )
 
 
 def _inventory(text: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..core.requirements import Requirements
 from ..errors import BadProject, ToolMissing
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
-from ..report import Finding, Report
+from ..report import Finding, Report, Severity
 from ..step import Doc, OneRun, Step, Words
 from ..tools import Tools
 from ..tools.files import Project, digests_in, read_project
@@ -98,8 +98,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 found = train(plan.job, tools)
             record, findings = prove(plan, choose(found, inputs.logged_model), Path(scratch), tools)
         path = tools.records.path(inputs.record, inputs.project)
-        tools.records.save(path, record)
-        anchor(record, plan.job.store, plan.job.python, tools)
+        if not any(finding.severity is Severity.ERROR for finding in findings):
+            # Nobody goes on from a model that was not proved.
+            tools.records.save(path, record)
+            anchor(record, plan.job.store, plan.job.python, tools)
     return _report(path, record, findings, reused=again is not None)
 
 

@@ -30,8 +30,7 @@ class Project:
     @property
     def name(self) -> str:
         """The project's name; a virtual workspace root goes by its folder's."""
-        table = self.manifest.get("project")
-        return str((isinstance(table, dict) and table.get("name")) or self.folder.name)
+        return str(table_of(self.manifest, "project").get("name") or self.folder.name)
 
     @property
     def named(self) -> bool:
@@ -41,8 +40,7 @@ class Project:
     @property
     def settings(self) -> Mapping[str, Any]:
         """`[tool.mlflow-uv]`. Raises BadInput where it is something else than a table."""
-        tools = self.manifest.get("tool")
-        found = tools.get("mlflow-uv", {}) if isinstance(tools, dict) else {}
+        found = table_of(self.manifest, "tool").get("mlflow-uv", {})
         if not isinstance(found, dict):
             raise BadInput(what="`mlflow-uv` in [tool] is not a table", why=f"it is {found!r}", fix="[tool.mlflow-uv]")
         return found
@@ -81,6 +79,14 @@ def read_project(folder: Path) -> Project:
     return Project(folder=folder, root=_lock_root(folder, data), manifest=data)
 
 
+def table_of(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """A table of a manifest, by the names that lead to it; empty where there is none, or something else."""
+    for name in names:
+        found = data.get(name)
+        data = found if isinstance(found, dict) else {}
+    return data
+
+
 def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
     """The rule of uv: the folder's own workspace, else that of the nearest project above, if it lists it."""
     if _workspace(data) is not None:
@@ -98,9 +104,7 @@ def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
 
 
 def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    table: Any = data
-    for name in ("tool", "uv", "workspace"):
-        table = table.get(name) if isinstance(table, dict) else None
+    table = table_of(data, "tool", "uv").get("workspace")
     return table if isinstance(table, dict) else None
 
 

@@ -14,7 +14,7 @@ from ..core.environment import Partition, for_uv
 from ..core.record import Selection
 from ..core.requirements import Requirements, parse_requirements
 from ..errors import BadInput, BadProject, ToolFailed, ToolMissing
-from .files import Project, read_manifest
+from .files import Project, read_manifest, table_of
 from .process import Command, Completed, Runner
 from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, failed, verdict_in
 
@@ -246,7 +246,7 @@ def required_version(project: Project) -> SpecifierSet | None:
         manifest = (
             project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
         )
-        raw = manifest.get("tool", {}).get("uv", {}).get("required-version")
+        raw = table_of(manifest, "tool", "uv").get("required-version")
     if raw is None:
         return None
     try:
