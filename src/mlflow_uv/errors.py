@@ -133,6 +133,13 @@ class LockNotFresh(StepError):
     meaning = "the lock is not fresh"
 
 
+class Unforeseen(StepError):
+    """A mistake of ours: anything that none of the classes above was made for."""
+
+    exit_code = 70
+    meaning = "a mistake of ours"
+
+
 class Cancelled(BaseException):
     """SIGTERM: the caller wants us gone, and all that we started. A BaseException, as KeyboardInterrupt is."""
 

@@ -34,6 +34,12 @@ class Words(NamedTuple):
     """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
 
 
+class OneOf(NamedTuple):
+    """Marks inputs that answer one question in different ways: what is given of them replaces what is configured."""
+
+    question: str
+
+
 class OneRun(NamedTuple):
     """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
 
@@ -61,6 +67,7 @@ class Field:
     required: bool = False
     whole: bool = False
     setting: bool = True
+    question: str | None = None
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
     matching: Matching | None = None
@@ -181,6 +188,7 @@ def _field(name: str, hint: Any, default: object) -> Field:
         required=default is MISSING,
         whole=whole,
         setting=not any(isinstance(note, OneRun) for note in notes),
+        question=next((note.question for note in notes if isinstance(note, OneOf)), None),
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
@@ -210,17 +218,22 @@ def settle(record: type[I], layers: tuple[tuple[str, Mapping[str, object]], ...]
     A relative path from any layer is left as it is. Raises BadInput for a value that does not fit or is missing.
     """
     values: dict[str, object] = {}
-    for field in fields_of(record):
+    every = fields_of(record)
+    for field in every:
         for source, layer in layers:
-            raw = layer.get(field.kebab)
-            if raw is None or raw == "":
-                continue
-            values[field.name] = field.parse(raw, source=source.format(field.kebab))
-            break
+            if _says(layer, field):
+                values[field.name] = field.parse(layer[field.kebab], source=source.format(field.kebab))
+                break
+            if field.question and any(other.question == field.question and _says(layer, other) for other in every):
+                break  # answered in another way, which is stronger
         else:
             if field.required:
                 raise BadInput(what=f"`{field.kebab}` is not given", fix=f"--{field.kebab} VALUE")
     return record(**values)
+
+
+def _says(layer: Mapping[str, object], field: Field) -> bool:
+    return layer.get(field.kebab) not in (None, "")
 
 
 def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:

@@ -73,7 +73,7 @@ def way_of(train: tuple[str, ...], entry_point: str | None, folder: Path | None,
     if chosen > 1:
         raise BadInput(
             what="more than one of train, entry-point and model is given",
-            why="a model is made in one way, and [tool.mlflow-uv] counts too",
+            why="a model is made in one way",
             fix="keep one of them",
         )
     return way

@@ -56,7 +56,7 @@ def test_a_folder_that_is_no_model_is_refused(lab: Lab, name: str) -> None:
     lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"\n', "")
     (lab.folder / name).mkdir()
 
-    said = lab.run("log-model", "--model", "saved")
+    said = lab.run("log-model", "--model", "saved", "--entry-point", "main")
 
     code, kind, sentence, _ = error(said)
     assert (BAD_INPUT, "BadInput", ["FINISHED", "FAILED"]) == (code, kind, lab.store.runs)

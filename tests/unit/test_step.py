@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from mlflow_uv.errors import BadInput
-from mlflow_uv.step import Doc, Kind, Matching, Words, fields_of, refuse_unknown, settle
+from mlflow_uv.step import Doc, Kind, Matching, OneOf, Words, fields_of, refuse_unknown, settle
 
 
 class Speed(Enum):
@@ -146,6 +146,23 @@ def test_the_stronger_layer_wins() -> None:
     found = settle(Inputs, layers({"text": "flag"}, {"text": "setting", "count": 5}))
 
     assert ("flag", 5, 1.5) == (found.text, found.count, found.seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ways:
+    """Two ways to say where to go."""
+
+    left: Annotated[str | None, OneOf("way"), Doc("Left.")] = None
+    right: Annotated[str | None, OneOf("way"), Doc("Right.")] = None
+
+
+def test_what_is_given_replaces_another_way_that_is_configured() -> None:
+    """
+    Inputs that answer one question come from one layer, so that a flag goes before a setting of another name.
+    """
+    found = settle(Ways, (("--{}", {"right": "now"}), ("settings", {"left": "always"})))
+
+    assert Ways(right="now") == found
 
 
 @pytest.mark.parametrize("nothing", ["", None])

@@ -13,7 +13,7 @@ from ..errors import BadProject, ToolMissing
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
-from ..step import Doc, OneRun, Step, Words
+from ..step import Doc, OneOf, OneRun, Step, Words
 from ..tools import Tools
 from ..tools.files import Project, digests_in, read_project
 from ..training import Job, choose, train, way_of
@@ -46,10 +46,17 @@ class Inputs:
     extras: Extras = ()
     groups: Groups = ()
     train: Annotated[
-        tuple[str, ...], Words(), Doc("Training command, run in the project folder under the lock; no shell reads it.")
+        tuple[str, ...],
+        Words(),
+        OneOf("way"),
+        Doc("Training command, run in the project folder under the lock; no shell reads it."),
     ] = ()
-    entry_point: Annotated[str | None, Doc("Entry point of the project's MLproject file, instead of train.")] = None
-    model: Annotated[Path | None, Doc("Folder of an MLflow model that is already saved, instead of train.")] = None
+    entry_point: Annotated[
+        str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
+    ] = None
+    model: Annotated[
+        Path | None, OneOf("way"), Doc("Folder of an MLflow model that is already saved, instead of train.")
+    ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
     experiment: Annotated[str | None, Doc("MLflow experiment; without it the name of the project.")] = None
     requirements: Annotated[

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,14 +12,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..errors import BadInput, BadProject, Cancelled, StepError
+from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
 from ..release import ALL
-from ..report import Report
+from ..report import Report, Voice
 from ..step import Field, Kind, Step, configured, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
 from ..tools import toolbox
 from ..tools.files import read_project
-from .terminal import Terminal, as_json, terminal
+from .terminal import as_json, terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def cancellable(work: Callable[[], int]) -> int:
 def _cancel(number: int, _frame: FrameType | None) -> None:
     """Unwind once; what is being removed by then is not interrupted again (it takes seconds, never longer)."""
     for other in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(other, signal.SIG_IGN)
+        signal.signal(other, lambda *_: None)  # not SIG_IGN, which every child would inherit
     raise KeyboardInterrupt if number == signal.SIGINT else Cancelled
 
 
@@ -72,18 +73,18 @@ def _command(arguments: list[str]) -> int:
     }
     as_text = namespace.format == "text"
     try:
-        answer: Report[Any] = _answer(step, given, voice)
+        report = answer(step, given, voice, source="--{}")
     except StepError as error:
         voice.error(error)
         if not as_text:
             print(as_json(step.name, error))
         return error.exit_code
-    if as_text and answer.result is not None:
-        sys.stdout.write(answer.result)
+    if as_text and report.result is not None:
+        sys.stdout.write(report.result)
     if not as_text:
-        print(as_json(step.name, answer))
-    voice.report(answer)
-    return 0 if answer.ok else 1
+        print(as_json(step.name, report))
+    voice.report(report)
+    return 0 if report.ok else 1
 
 
 def _wants_json(arguments: list[str]) -> bool:
@@ -91,11 +92,21 @@ def _wants_json(arguments: list[str]) -> bool:
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
-def _answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Terminal) -> Report[Any]:
-    inputs = gather(step, given, source="--{}")
-    surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-    with toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
-        return step.run(inputs, tools)
+def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice, *, source: str) -> Report[Any]:
+    """Run a step with the real tools. Raises StepError, a mistake of ours included, whose trace goes to stderr."""
+    try:
+        inputs = gather(step, given, source=source)
+        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        with toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
+            report: Report[Any] = step.run(inputs, tools)
+            return report
+    except (StepError, BrokenPipeError):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        why = f"{type(error).__name__}: {error}"
+        fix = "report it, with the lines above and what `mlflow-uv doctor` says"
+        raise Unforeseen(what=f"{step.name} failed in a way nobody foresaw", why=why, fix=fix) from error
 
 
 def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: str) -> Any:

@@ -19,9 +19,7 @@ from ..errors import BadInput, StepError
 from ..release import ALL
 from ..report import Finding, Report, Severity
 from ..step import Step, fields_of
-from ..surroundings import Surroundings
-from ..tools import toolbox
-from .cli import cancellable, gather
+from .cli import answer, cancellable
 from .terminal import plain
 
 SUMMARY_LIMIT = 1_000_000  # GitHub drops a summary over 1 MiB whole
@@ -93,10 +91,7 @@ def _act(name: str) -> int:
     given: Mapping[str, object] = {}
     try:
         given = _inputs()
-        inputs = gather(step, given, source="input `{}`")
-        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with toolbox(surroundings, voice=runner, uv=getattr(inputs, "uv", None)) as tools:
-            report: Report[Any] = step.run(inputs, tools)
+        report = answer(step, given, runner, source="input `{}`")
     except StepError as error:
         runner.issue("error", str(error), title=f"mlflow-uv {name}")
         _summarise(_heading(name, ok=False) + f"{_escape(str(error))}\n\n{_reproduce(name, given)}")

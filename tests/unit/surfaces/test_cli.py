@@ -4,15 +4,18 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput, Cancelled
+from mlflow_uv.errors import BadInput, Cancelled, Unforeseen
 from mlflow_uv.release import ALL
+from mlflow_uv.report import Report
 from mlflow_uv.step import fields_of
 from mlflow_uv.steps import check_lock, export
-from mlflow_uv.surfaces.cli import cancellable, gather, main
+from mlflow_uv.surfaces.cli import answer, cancellable, gather, main
+from mlflow_uv.surfaces.terminal import terminal
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +160,20 @@ def test_sigterm_unwinds_the_work() -> None:
     code = cancellable(work)
 
     assert (143, ["tidied"]) == (code, done)
+
+
+def test_a_mistake_of_ours_is_told_as_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What nobody foresaw is still one JSON object with a code of its own; the trace is on standard error.
+    """
+
+    def run(_inputs: object, _tools: object) -> Report[None]:
+        raise ZeroDivisionError("ours")
+
+    step = replace(check_lock.STEP, run=run)
+
+    with pytest.raises(Unforeseen, match="ZeroDivisionError: ours") as caught:
+        answer(step, {"project": str(project)}, terminal(), source="--{}")
+
+    assert 70 == caught.value.exit_code
+    assert "Traceback" in capsys.readouterr().err
