@@ -136,7 +136,7 @@ class LockNotFresh(StepError):
 class Unforeseen(StepError):
     """A mistake of ours: anything that none of the classes above was made for."""
 
-    exit_code = 70
+    exit_code = 17
     meaning = "a mistake of ours"
 
 

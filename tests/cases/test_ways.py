@@ -56,7 +56,7 @@ def test_a_folder_that_is_no_model_is_refused(lab: Lab, name: str) -> None:
     lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"\n', "")
     (lab.folder / name).mkdir()
 
-    said = lab.run("log-model", "--model", "saved", "--entry-point", "main")
+    said = lab.run("log-model", "--model", "saved")
 
     code, kind, sentence, _ = error(said)
     assert (BAD_INPUT, "BadInput", ["FINISHED", "FAILED"]) == (code, kind, lab.store.runs)
@@ -82,7 +82,7 @@ def test_two_ways_at_once_are_refused(lab: Lab) -> None:
     """
     A model is made in one way.
     """
-    said = lab.run("log-model", "--model", "saved")
+    said = lab.run("log-model", "--model", "saved", "--entry-point", "main")
 
     code, kind, sentence, fix = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)

@@ -16,6 +16,7 @@ from mlflow_uv.step import fields_of
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.cli import answer, cancellable, gather, main
 from mlflow_uv.surfaces.terminal import terminal
+from mlflow_uv.tools import Tools
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +168,7 @@ def test_a_mistake_of_ours_is_told_as_one(project: Path, capsys: pytest.CaptureF
     What nobody foresaw is still one JSON object with a code of its own; the trace is on standard error.
     """
 
-    def run(_inputs: object, _tools: object) -> Report[None]:
+    def run(_inputs: check_lock.Inputs, _tools: Tools) -> Report[check_lock.Outputs]:
         raise ZeroDivisionError("ours")
 
     step = replace(check_lock.STEP, run=run)
@@ -175,5 +176,5 @@ def test_a_mistake_of_ours_is_told_as_one(project: Path, capsys: pytest.CaptureF
     with pytest.raises(Unforeseen, match="ZeroDivisionError: ours") as caught:
         answer(step, {"project": str(project)}, terminal(), source="--{}")
 
-    assert 70 == caught.value.exit_code
+    assert 17 == caught.value.exit_code
     assert "Traceback" in capsys.readouterr().err
