@@ -1,6 +1,7 @@
 """Is what the store returns exactly what the lock says, and what does it answer?"""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -8,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .core import modelfiles
-from .core.answers import answers_digest
+from .core.answers import TOLERANCE, answers_digest, differences
 from .core.digests import sha256, tree_digest
 from .core.record import Answers, Model, Record, RequirementsLink, Selection
 from .core.requirements import difference, parse_requirements
 from .errors import BadProject, ChainBroken, ToolFailed
 from .report import Finding, Severity
 from .tools import Tools
-from .tools.files import Project, digests_in, line_of
+from .tools.files import Project, digests_in, line_of, read_manifest
+from .tools.network import indexes_of
 from .training import Job
 
 
@@ -41,9 +43,9 @@ class Plan:
 
 
 def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
-    """The verified model that an earlier run of the same release made, None where there is none that holds."""
+    """The newest verified model that an earlier run of the same release made, None where there is none that holds."""
     found = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
-    for number, model in enumerate(found):
+    for number, model in enumerate(reversed(found)):
         copy = scratch / f"released-{number}"
         _download(plan, model["model_id"], copy, tools)
         if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
@@ -67,10 +69,10 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if about["requests"]:
-        answered = _ask(plan, tools, "answer", model=str(logged), requests=about["requests"])
-        cases = json.dumps(about["requests"], indent=1, ensure_ascii=False)
-        answers = json.dumps(answered["answers"], indent=1, ensure_ascii=False)
-        _write(overlay, {modelfiles.CASES: cases.encode(), modelfiles.ANSWERS: answers.encode()})
+        answers, fickle = _answers(plan, logged, about["requests"], tools)
+        findings += fickle
+        cases = json.dumps(about["requests"], indent=1)
+        _write(overlay, {modelfiles.CASES: cases.encode(), modelfiles.ANSWERS: json.dumps(answers, indent=1).encode()})
     delete = [name for name in modelfiles.UV_FILES if (logged / name).exists()]
     _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
     proof = scratch / "proof"
@@ -80,6 +82,23 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     if not any(finding.severity is Severity.ERROR for finding in findings):
         _tag(plan, record, tools)
     return record, tuple(findings)
+
+
+def _answers(plan: Plan, logged: Path, requests: list[Any], tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
+    """What the environment that trained the model answers; asked twice, because a fickle model cannot be tested."""
+    said = _ask(plan, tools, "answer", model=str(logged), requests=requests * 2)["answers"]
+    first, second = said[: len(requests)], said[len(requests) :]
+    differing = list(differences(first, second, tolerance=TOLERANCE))
+    if not differing:
+        return first, ()
+    finding = Finding(
+        rule="answers-fickle",
+        what="the model answers its own input example differently each time",
+        why="; ".join(differing[:5]),
+        fix="seed what is random in its predict",
+        path=plan.job.project.folder / "pyproject.toml",
+    )
+    return first, (finding,)
 
 
 def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
@@ -149,6 +168,7 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
         modelfiles.LOCK: project.lock.read_bytes(),
         modelfiles.MANIFEST: modelfiles.without_credentials(manifest).encode(),
         modelfiles.SELECTION: modelfiles.selection_file(plan.selection).encode(),
+        modelfiles.INDEXES: indexes_of(project.manifest, read_manifest(project.root / "pyproject.toml")).encode(),
     }
     if plan.policy is Policy.INFER:
         return files
@@ -204,11 +224,22 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
             name=str(model["name"]),
             sha256=tree_digest(digests_in(copy)),
             store=plan.job.store.shown,
-            python=plan.served.python,
+            python=_trained_with(copy) or plan.served.python,
             mlflow=plan.mlflow,
         ),
         answers=Answers(cases=_digest(cases), expected=_digest(answers)) if answers.is_file() else None,
     )
+
+
+def _trained_with(model: Path) -> str | None:
+    """The Python that the model itself says it was trained with."""
+    path = model / "python_env.yaml"
+    said = (
+        re.search(r"^python:\s*['\"]?([\d.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if path.is_file()
+        else None
+    )
+    return said[1] if said else None
 
 
 def _tag(plan: Plan, record: Record, tools: Tools) -> None:

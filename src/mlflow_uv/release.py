@@ -70,7 +70,7 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
         )
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
-            return _report(progress, stopped, (f"chain:       {picture(_begun(inputs, progress, tools))}",))
+            return _report(progress, stopped, (f"chain:       {_stopped(step, inputs, progress, tools)}",))
     path = progress.outputs.get("record")
     if path is None:
         return _report(progress, f"{len(progress.timings)} steps done", ())
@@ -126,6 +126,12 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
         yield f"served in a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
         yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
+
+
+def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
+    """The chain where findings stopped it: those of the smoke test are about the answers."""
+    broken = ("answers",) if step.name == "smoke-test" else ()
+    return picture(_begun(inputs, progress, tools), broken=broken)
 
 
 def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from .digests import canonical, sha256
 
+TOLERANCE = 1e-6  # the last bits of a float depend on the processor
+
 
 def answers_digest(answers: object) -> str:
     """Digest of JSON answers or cases, in canonical form."""

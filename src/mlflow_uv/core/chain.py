@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import ChainBroken
-from .record import LINKS, Alias, Commit, Image, Lock, Model, Record, RequirementsLink, Version
+from .record import LINKS, Alias, Answers, Commit, Image, Lock, Model, Record, RequirementsLink, Version
 
 
 class LinkState(Enum):
@@ -57,7 +57,10 @@ def picture(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
 def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
     if link in broken:
         return "✗"
-    return "✓" if record is not None and getattr(record, link) is not None else "·"
+    made = getattr(record, link, None)
+    if isinstance(made, Answers) and made.observed is None:
+        return "·"  # expected, and by nobody given yet
+    return "✓" if made is not None else "·"
 
 
 def _told(record: Record | None, link: str) -> str:

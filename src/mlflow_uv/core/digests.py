@@ -16,7 +16,7 @@ def sha256(data: bytes) -> str:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys and no white space: the same value gives the same bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def lock_digest(data: bytes) -> str:

@@ -96,12 +96,17 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """Digests of the cases and of the answers training gave; `observed` of what a server gave, and which kind."""
+    """
+    Digests of the cases and of the answers training gave; `observed` of what a server gave, and which kind.
+
+    `tolerance` is how far a floating-point answer could be off and still count as the same.
+    """
 
     cases: str
     expected: str
     observed: str | None = None
     served_by: str | None = None
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

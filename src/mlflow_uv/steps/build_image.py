@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 from ..core import modelfiles
 from ..core.digests import canonical, sha256, tree_digest
-from ..core.dockerfile import MODEL, SERVING, TRUST, VENV, Recipe, render_dockerfile
+from ..core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from ..core.record import Image, Record
 from ..core.requirements import Requirements, installed_difference, parse_requirements
 from ..errors import ChainBroken, NoEngine, ToolFailed
@@ -21,17 +20,12 @@ from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
 from ..tools import Tools
 from ..tools.docker import Build
+from ..tools.network import build_secrets, index_variables
 from ..tools.server import SERVING as SERVER
 from ..tools.uv import locked_uv
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
 from .register import version_tags
 
-_NETWORK = (
-    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
-    "https_proxy", "no_proxy",
-)  # fmt: skip
-_TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _REFERENCE = r"[A-Za-z0-9][A-Za-z0-9._\-/:@]{0,254}"
 
 
@@ -120,37 +114,43 @@ def _loud(reason: str, *, asked: bool) -> Finding:
 
 def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
     record = found.record
-    base = inputs.base_image or f"python:{'.'.join(record.model.python.split('.')[:2])}-slim"
+    base = inputs.base_image or f"python:{_minor(record.model.python)}-slim"
     tag = inputs.image or _default_tag(record)
     digest = tools.docker.fetch(base).digest
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch, tools.voice.group(f"build {tag}"):
         context = Path(scratch) / "context"
         resolved = _fill(context, found, base, tools)
-        secrets = _network(Path(scratch), tools)
+        indexes = _indexes(found, tools, hashed=resolved is not None and resolved.hashed)
+        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes)
         image = tools.docker.build(Build(context=context, tag=tag, labels=_labels(record, digest), secrets=secrets))
     inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
-    if resolved is not None:
-        _require_exact(record, resolved, inventory)
+    _require_exact(record, resolved, inventory)
     _require_model(record, inventory)
     return Image(kind="image", id=image.id, tag=tag, base=base, base_digest=digest)
 
 
 def _process(found: Found, reason: str, tools: Tools) -> Image:
     record = found.record
-    folder = tools.environments.serving(record.model.sha256)
     resolved, requirements = _requirements(found)
+    hashed = resolved is not None and resolved.hashed
+    minor = _minor(record.model.python)
+    # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
+    python = minor if found.project is None else str(tools.environments.project(found.project, record.selection))
+    folder = tools.environments.serving(
+        sha256(canonical([record.requirements.sha256, python, len(record.requirements.wheels)]))
+    )
     with tools.voice.group("environment that serves the model"):
-        python = tools.uv.install(
+        interpreter = tools.uv.install(
             requirements,
             folder,
-            python=str(found.python) if found.project else ".".join(record.model.python.split(".")[:2]),
-            hashed=resolved is not None and resolved.hashed,
+            python=python,
+            hashed=hashed,
             resolved=resolved is not None,
+            indexes=_indexes(found, tools, hashed=hashed),
             hear=tools.voice.foreign,
         )
-    inventory = tools.servers.inventory(python)
-    if resolved is not None:
-        _require_exact(record, resolved, inventory)
+    inventory = tools.servers.inventory(interpreter)
+    _require_exact(record, resolved, inventory)
     return Image(
         kind="process", id=inventory_digest(inventory), tag=str(folder), base="", base_digest="", reason=reason
     )
@@ -199,19 +199,10 @@ def _fill(context: Path, found: Found, base: str, tools: Tools) -> Requirements 
     return resolved
 
 
-def _network(scratch: Path, tools: Tools) -> Mapping[str, Path]:
-    """How the build reaches packages from here: indexes, proxies and trust, as secrets that no layer keeps."""
-    variables = tools.surroundings.variables
-    lines = [f"export {name}={shlex.quote(variables[name])}" for name in _NETWORK if variables.get(name)]
-    bundle = next((Path(variables[name]) for name in _TRUST if variables.get(name)), None)
-    secrets = {"network": scratch / "network"}
-    if bundle is not None and bundle.is_file():
-        # It lies over the image's own bundle while the packages are installed, and in no layer.
-        secrets["ca"] = bundle
-        lines += [f"export {name}={TRUST}" for name in _TRUST]
-    secrets["network"].touch(mode=0o600)
-    secrets["network"].write_text("".join(f"{line}\n" for line in (*lines, ":")))
-    return secrets
+def _indexes(found: Found, tools: Tools, *, hashed: bool) -> Mapping[str, str]:
+    said = found.model / modelfiles.INDEXES
+    text = said.read_text(encoding="utf-8") if said.is_file() else "[]"
+    return index_variables(text, tools.surroundings.variables, hashed=hashed)
 
 
 def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
@@ -236,16 +227,25 @@ def _default_tag(record: Record) -> str:
     return f"{safe}:{version}"
 
 
-def _require_exact(record: Record, requirements: Requirements, inventory: str) -> None:
+def _require_exact(record: Record, requirements: Requirements | None, inventory: str) -> None:
+    """What is installed is what the model requires, on the Python that trained it; an inferred list is not whole."""
     said = _inventory(inventory)
-    lines = installed_difference(
-        requirements,
-        environment=said["marker_environment"],
-        installed=tuple((name, version) for name, version in said["installed"]),
-        local=tuple((wheel.name, wheel.version) for wheel in record.requirements.wheels),
-    )
+    lines: tuple[str, ...] = ()
+    if _minor(said["python"]) != _minor(record.model.python):
+        lines += (f"it has Python {said['python']}, the model was trained with {record.model.python}",)
+    if requirements is not None:
+        lines += installed_difference(
+            requirements,
+            environment=said["marker_environment"],
+            installed=tuple((name, version) for name, version in said["installed"]),
+            local=tuple((wheel.name, wheel.version) for wheel in record.requirements.wheels),
+        )
     if lines:
         raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
 
 
 def _require_model(record: Record, inventory: str) -> None:

@@ -15,7 +15,8 @@ from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Step, Words
 from ..tools import Tools
-from ..tools.files import Project, digests_in, read_project
+from ..tools.environments import Local
+from ..tools.files import Project, as_they_were, digests_in, read_project, wheel_content
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (
     Embedded,
@@ -121,8 +122,8 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
-    python = tools.environments.project(project, selection)
-    wheels = _build_wheels(project, requirements, scratch / "wheels", tools)
+    wheels, local = _build_wheels(project, requirements, scratch / "wheels", tools)
+    python = tools.environments.project(project, selection, local=local)
     about = tools.mlflow.describe_environment(python)
     if about["mlflow"] is None or int(str(about["mlflow"]).split(".")[0]) < OLDEST_MLFLOW:
         raise ToolMissing(
@@ -141,7 +142,9 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         respect_env=inputs.respect_env,
     )
     served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
-    made_by = (*way.made_by, inputs.logged_model or "", inputs.requirements.value)
+    # A local package may lie outside the repository, where no commit knows it.
+    packed = (wheel_content(scratch / "wheels" / wheel.file) for wheel in wheels)
+    made_by = (*way.made_by, inputs.logged_model or "", inputs.requirements.value, *packed)
     return Plan(
         job=job,
         selection=selection,
@@ -153,16 +156,27 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     )
 
 
-def _build_wheels(project: Project, requirements: Requirements, out: Path, tools: Tools) -> tuple[Wheel, ...]:
+def _build_wheels(
+    project: Project, requirements: Requirements, out: Path, tools: Tools
+) -> tuple[tuple[Wheel, ...], tuple[Local, ...]]:
     """Local packages become wheels that travel with the model; a path would mean nothing where it is served."""
     out.mkdir()
-    for local in requirements.local:
-        source = project.root / local.path.removeprefix("file://")
+    wheels: dict[str, Wheel] = {}
+    local: list[Local] = []
+    for one in requirements.local:
+        source = project.root / one.path.removeprefix("file://")
         if source.suffix == ".whl":
             (out / source.name).write_bytes(source.read_bytes())
         else:
-            tools.uv.build_wheel(project, source, out)
-    return tuple(modelfiles.wheel_of(path.name, digest) for path, digest in digests_in(out) if path.suffix == ".whl")
+            with tools.voice.group(f"wheel of {one.path}"), as_they_were((source,)):
+                tools.uv.build_wheel(project, source, out)
+        (new,) = (
+            (path.name, digest) for path, digest in digests_in(out) if path.name not in wheels and path.suffix == ".whl"
+        )
+        wheels[new[0]] = modelfiles.wheel_of(*new)
+        if source.is_dir():
+            local.append(Local(name=wheels[new[0]].name, source=source))
+    return tuple(wheels[name] for name in sorted(wheels)), tuple(local)
 
 
 def _serverless(plan: Plan) -> BadProject | None:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from ..core import modelfiles
-from ..core.answers import answers_digest, differences
+from ..core.answers import TOLERANCE, answers_digest, differences
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
 from ..recompute import Found, Question, anchor, holding
@@ -36,7 +36,7 @@ class Inputs:
     deadline: Annotated[float, Doc("Seconds the server has to become healthy.")] = 120.0
     tolerance: Annotated[
         float, Doc("How far a floating-point answer may be off, relative to it and absolutely; all else must be equal.")
-    ] = 1e-6
+    ] = TOLERANCE
     alias: Annotated[
         str, Doc("Alias that moves to the version when it is tested."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"
@@ -94,7 +94,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         tools.records.save(path, record)
         if not observed.complaints:
             _log_record(found, path, tools)
-    return _report(path, record, observed, cases=len(cases))
+    return _report(inputs, path, record, observed, cases=len(cases))
 
 
 def _needs(found: Found) -> tuple[Image, list[Any], list[Any]]:
@@ -239,7 +239,12 @@ def _mark_failed(found: Found, reason: str, tools: Tools) -> None:
 def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed, tools: Tools) -> Record:
     record = found.record
     assert record.answers is not None  # noqa: S101  # _needs asked
-    seen = replace(record.answers, observed=answers_digest(observed.answers), served_by=image.kind)
+    seen = replace(
+        record.answers,
+        observed=answers_digest(observed.answers),
+        served_by=image.kind,
+        tolerance=float(inputs.tolerance),
+    )
     record = replace(record, answers=seen)
     if record.version is not None:
         name, version = record.version.name, record.version.version
@@ -262,10 +267,11 @@ def _log_record(found: Found, path: Path, tools: Tools) -> None:
         )
 
 
-def _report(path: Path, record: Record, observed: Observed, *, cases: int) -> Report[Outputs]:
+def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, cases: int) -> Report[Outputs]:
     alias = record.alias
     tested = not observed.complaints
     loud = "" if record.image is None or record.image.kind == "image" else " (in a process, not in an image)"
+    within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
     moved = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
         outputs=Outputs(
@@ -276,7 +282,7 @@ def _report(path: Path, record: Record, observed: Observed, *, cases: int) -> Re
             alias_before=alias.before if alias else None,
         ),
         summary=(
-            f"{cases} of {cases} cases answered as in training{loud}{moved}"
+            f"{cases} of {cases} cases answered as in training{within}{loud}{moved}"
             if tested
             else f"the server does not answer as training did{loud}"
         ),

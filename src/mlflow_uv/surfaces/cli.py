@@ -117,7 +117,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
     """
     settings: Mapping[str, object] = {}
     if any(field.name == "project" for field in fields_of(step.inputs)):
-        folder = Path(str(given.get("project") or "."))
+        folder = Path(str(given.get("project") or ".")).expanduser()
         try:
             settings = read_project(folder).settings
         except BadProject:

@@ -74,7 +74,7 @@ class Docker:
 
     def image(self, name: str) -> Image | None:
         """An image by tag or id, None where the engine has none."""
-        done = self._ask("image", "inspect", "--", name)
+        done = self._ask("image", "inspect", "--", name, verbatim=True)
         if done.code != 0:
             return None
         (found,) = json.loads(done.stdout)
@@ -101,7 +101,9 @@ class Docker:
 
     def build(self, build: Build) -> Image:
         """Build with BuildKit. Raises ToolFailed with the step that failed."""
-        argv = ["build", "--progress=plain", "--tag", build.tag]
+        # By its id: somebody else may build another image of this name at the same time.
+        written = build.context.parent / "image-id"
+        argv = ["build", "--progress=plain", "--tag", build.tag, "--iidfile", str(written)]
         for name, value in sorted(build.labels.items()):
             argv += ["--label", f"{name}={value}"]
         for name, path in build.secrets.items():
@@ -109,14 +111,16 @@ class Docker:
         done = self._ask(*argv, "--", str(build.context), hear=self._hear)
         if done.code != 0:
             raise ToolFailed(what="the image cannot be built", why=_build_error(done), fix="see the log above")
-        found = self.image(build.tag)
+        found = self.image(written.read_text().strip())
         if found is None:
             raise ToolFailed(what=f"`{build.tag}` was built but is not there", why="the builder did not load it")
         return found
 
     def ask_inside(self, image: str, *argv: str) -> str:
         """Run a program of an image without network and return its standard output. Raises ToolFailed."""
-        done = self._ask("run", "--rm", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image, *argv[1:])
+        done = self._ask(
+            "run", "--rm", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image, *argv[1:], verbatim=True
+        )
         if done.code != 0:
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=done.last_line)
         return done.stdout
@@ -142,9 +146,20 @@ class Docker:
         """For Container: one question about it."""
         return self._ask(*argv)
 
-    def _ask(self, *argv: str, timeout_s: float | None = None, hear: Callable[[str], None] | None = None) -> Completed:
+    def _ask(
+        self,
+        *argv: str,
+        timeout_s: float | None = None,
+        hear: Callable[[str], None] | None = None,
+        verbatim: bool = False,
+    ) -> Completed:
         command = Command(
-            argv=("docker", *argv), folder=Path("/"), variables=self._variables, timeout_s=timeout_s, hear=hear
+            argv=("docker", *argv),
+            folder=Path("/"),
+            variables=self._variables,
+            timeout_s=timeout_s,
+            hear=hear,
+            verbatim=verbatim,
         )
         return self._runner.run(command)
 

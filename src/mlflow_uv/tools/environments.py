@@ -1,5 +1,6 @@
 """Whose interpreter runs what? Private environments, each made from one lock."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.digests import lock_digest, sha256
@@ -7,9 +8,17 @@ from ..core.record import Selection
 from ..errors import BadProject
 from ..report import Voice
 from ..surroundings import Surroundings
-from .files import Project
+from .files import Project, as_they_were
 from .mlflow import Store, StoreKind
 from .uv import Uv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Local:
+    """A package of the checkout, or beside it: its name and the folder of its sources."""
+
+    name: str
+    source: Path
 
 
 class Environments:
@@ -21,17 +30,20 @@ class Environments:
         self._voice = voice
         self._made: dict[Path, Path] = {}
 
-    def project(self, project: Project, selection: Selection) -> Path:
+    def project(self, project: Project, selection: Selection, *, local: tuple[Local, ...] = ()) -> Path:
         """
         The interpreter of the project's environment, exactly as its lock says (`uv sync --locked`).
 
-        It holds the project's default groups too: training may need what serving does not. Raises ToolFailed.
+        It holds the project's default groups too: training may need what serving does not. `local` packages are built
+        again, because uv does not see that their code changed. Raises ToolFailed.
         """
         key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
         folder = self._surroundings.cache / "environments" / f"{project.name}-{key}"
         if folder not in self._made:
             with self._voice.group(f"environment of {project.name}"):
-                self._made[folder] = self._uv.sync(project, selection, folder, hear=self._voice.foreign)
+                again = tuple(flag for one in local for flag in ("--reinstall-package", one.name))
+                with as_they_were(tuple(one.source for one in local)):
+                    self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._voice.foreign)
         return self._made[folder]
 
     def talking_to(self, store: Store, project: Project | None, selection: Selection) -> Path:

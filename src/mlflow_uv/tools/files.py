@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -11,6 +14,7 @@ from typing import Any
 
 import tomli
 
+from ..core.digests import canonical, sha256
 from ..errors import BadInput, BadProject, ToolFailed
 
 
@@ -162,6 +166,28 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
+    """Take away what build backends leave in source folders, if it was not there before."""
+    before = {path for source in sources for path in _leftovers(source)}
+    try:
+        yield
+    finally:
+        for path in {path for source in sources for path in _leftovers(source)} - before:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _leftovers(source: Path) -> Iterator[Path]:
+    for pattern in ("build", "*.egg-info", "src/*.egg-info"):
+        yield from source.glob(pattern)
+
+
+def wheel_content(wheel: Path) -> str:
+    """Digest over what a wheel installs, whenever it was built: names and bytes, not times."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sha256(canonical(sorted((name, sha256(archive.read(name))) for name in archive.namelist())))
 
 
 def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:

@@ -178,7 +178,7 @@ class Mlflow:
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
             environment = {**_DEFAULTS, **for_payload(self._surroundings.variables).variables, **variables}
-            argv = (str(python), "-I", str(PAYLOADS))
+            argv = (str(python), "-I", "-B", str(PAYLOADS))
             # Away from the checkout: nothing in it may be found by a relative path.
             command = Command(argv=argv, folder=self._folder(), variables=environment)
             self._workers[key] = self._runner.converse(command)

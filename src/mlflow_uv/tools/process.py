@@ -24,8 +24,8 @@ class Command:
     One program with its arguments; no shell ever sees them.
 
     `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
-    at a time. `verbatim` output is data that nobody is shown: it is not masked, and bytes that are not UTF-8 become
-    surrogates.
+    at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that are not
+    UTF-8 become surrogates.
     """
 
     argv: tuple[str, ...]
@@ -103,13 +103,14 @@ class SystemRunner:
 
     def run(self, command: Command) -> Completed:
         """See Runner."""
-        read = _verbatim if command.verbatim else _masked(secrets_in(command.variables))
+        masked = _masked(secrets_in(command.variables))
+        reading = (_verbatim if command.verbatim else masked, masked)
         process = _popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         kept: tuple[list[str], list[str]] = ([], [])
         hear = _in_turn(command.hear)
         readers = [
             threading.Thread(target=_drain, args=(stream, lines, hear, read), daemon=True)
-            for stream, lines in zip((process.stdout, process.stderr), kept, strict=True)
+            for stream, lines, read in zip((process.stdout, process.stderr), kept, reading, strict=True)
         ]
         # A thread too: a child that never reads would hold us past its time.
         feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)

@@ -41,13 +41,15 @@ class Servers:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
         variables = {**self._variables, "MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port)}
-        argv = (str(python), "-I", str(SERVING / "server.py"))
+        argv = (str(python), "-I", "-B", str(SERVING / "server.py"))
         return Local(self._runner.start(Command(argv=argv, folder=model.parent, variables=variables)), port)
 
     def inventory(self, python: Path) -> str:
         """What is installed in an environment, as serving/inventory.py prints it."""
-        argv = (str(python), "-I", str(SERVING / "inventory.py"))
-        return self._runner.run(Command(argv=argv, folder=python.parent, variables=self._variables)).stdout
+        argv = (str(python), "-I", "-B", str(SERVING / "inventory.py"))
+        return self._runner.run(
+            Command(argv=argv, folder=python.parent, variables=self._variables, verbatim=True)
+        ).stdout
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -125,7 +126,8 @@ class Uv:
 
         Raises BadInput for an extra, group or package that the lock does not have, ToolFailed otherwise.
         """
-        done = self._ask(project, (*EXPORT, *_selected(project, selection)), respect_env=respect_env)
+        argv = (*EXPORT, *_selected(project, selection))
+        done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
         if done.code != 0:
             if re.search(NOT_IN_LOCK, done.stderr):
                 raise BadInput(what="the selection is not in the lock", why=complaint(done))
@@ -137,13 +139,21 @@ class Uv:
 
     # environments
 
-    def sync(self, project: Project, selection: Selection, environment: Path, *, hear: Callable[[str], None]) -> Path:
+    def sync(
+        self,
+        project: Project,
+        selection: Selection,
+        environment: Path,
+        flags: tuple[str, ...] = (),
+        *,
+        hear: Callable[[str], None],
+    ) -> Path:
         """
         Make the project's environment from its lock in a private folder; return its interpreter.
 
         The lock is checked on the way (`--locked`). Raises ToolFailed.
         """
-        argv = ("sync", "--locked", "--no-progress", *_selected(project, selection))
+        argv = ("sync", "--locked", "--no-progress", *flags, *_selected(project, selection))
         done = self._ask(
             project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
         )
@@ -176,28 +186,27 @@ class Uv:
         python: str,
         hashed: bool,
         resolved: bool,
+        indexes: Mapping[str, str],
         hear: Callable[[str], None],
     ) -> Path:
         """
         Make a fresh environment that holds these requirements; return its interpreter.
 
-        `resolved` says that they are the whole closure, so that nothing else may come along. Raises ToolFailed.
+        `resolved` says that they are the whole closure, so that nothing else may come along; `indexes` are variables
+        that lead to the lock's own. Raises ToolFailed.
         """
         program = self._asked or (self._candidates[0] if self._candidates else None)
         if program is None:
             raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
         interpreter = environment / "bin" / "python"
+        variables = {**self._for_lock(respect_env=False).variables, **indexes}
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
         install = ("pip", "install", "--no-progress", *flags)
         for argv in (
             ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
             (*install, "--python", str(interpreter), "-r", str(requirements)),
         ):
-            done = self._runner.run(
-                self._command(
-                    (str(program), *argv), requirements.parent, self._for_lock(respect_env=False).variables, hear=hear
-                )
-            )
+            done = self._runner.run(self._command((str(program), *argv), requirements.parent, variables, hear=hear))
             if done.code != 0:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
@@ -207,7 +216,7 @@ class Uv:
     def _for_lock(self, *, respect_env: bool) -> Partition:
         return for_uv(self._variables, respect=respect_env)
 
-    def _ask(
+    def _ask(  # noqa: PLR0913  # each has one reader
         self,
         project: Project,
         argv: tuple[str, ...],
@@ -215,9 +224,11 @@ class Uv:
         respect_env: bool,
         extra: Mapping[str, str] | None = None,
         hear: Callable[[str], None] | None = None,
+        verbatim: bool = False,
     ) -> Completed:
         variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
-        return self._runner.run(self._command((self.program(project), *argv), project.folder, variables, hear=hear))
+        command = self._command((self.program(project), *argv), project.folder, variables, hear=hear)
+        return self._runner.run(replace(command, verbatim=verbatim))
 
     def _command(
         self,

@@ -1,0 +1,66 @@
+"""How are packages reached from here? Indexes, proxies and trust, which no layer, label or command line may keep."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.dockerfile import TRUST
+from ..core.modelfiles import without_credentials
+from .files import table_of
+
+_NAMES = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
+    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "no_proxy",
+)  # fmt: skip
+_CREDENTIALS = re.compile(r"UV_INDEX_\w+_(USERNAME|PASSWORD)")
+_TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+
+
+def indexes_of(*manifests: Mapping[str, Any]) -> str:
+    """The `[[tool.uv.index]]` tables of manifests as JSON, without credentials and without folders of this machine."""
+    found = []
+    for manifest in manifests:
+        for index in table_of(manifest, "tool", "uv").get("index", ()):
+            url = without_credentials(str(index.get("url", "")))
+            said = {"name": str(index.get("name", "")), "url": url, "default": bool(index.get("default", False))}
+            if "://" in url and said not in found:
+                found.append(said)
+    return json.dumps(found, indent=1) + "\n"
+
+
+def index_variables(indexes: str, caller: Mapping[str, str], *, hashed: bool) -> dict[str, str]:
+    """
+    The variables by which uv finds the indexes of a lock, where the caller has not said others.
+
+    With hashes it does not matter which index a file comes from, so that every index may be asked for every package; an
+    explicit index cannot be told to `uv pip` otherwise.
+    """
+    found = json.loads(indexes)
+    default = next((index["url"] for index in found if index["default"]), None)
+    others = " ".join(
+        f"{index['name']}={index['url']}" if index["name"] else index["url"] for index in found if not index["default"]
+    )
+    variables = {"UV_DEFAULT_INDEX": default or "", "UV_INDEX": others}
+    if hashed and others:
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return {name: value for name, value in variables.items() if value and not caller.get(name)}
+
+
+def build_secrets(folder: Path, caller: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, Path]:
+    """Write what a build needs to reach packages into files that it is handed as secrets."""
+    variables = {name: caller[name] for name in _NAMES if caller.get(name)}
+    variables |= {name: value for name, value in caller.items() if _CREDENTIALS.fullmatch(name)}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted((variables | dict(more)).items())]
+    bundle = next((Path(caller[name]) for name in _TRUSTED if caller.get(name)), None)
+    secrets = {"network": folder / "network"}
+    if bundle is not None and bundle.is_file():
+        # It lies over the image's own bundle while the packages are installed, and in no layer.
+        secrets["ca"] = bundle
+        lines += [f"export {name}={TRUST}" for name in _TRUSTED]
+    secrets["network"].touch(mode=0o600)
+    secrets["network"].write_text("".join(f"{line}\n" for line in (*lines, ":")))
+    return secrets
