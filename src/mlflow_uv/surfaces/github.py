@@ -20,7 +20,7 @@ from ..release import ALL
 from ..report import Finding, Report, Severity
 from ..step import Step, fields_of
 from .cli import answer, cancellable
-from .terminal import plain
+from .terminal import plain, timed
 
 SUMMARY_LIMIT = 1_000_000  # GitHub drops a summary over 1 MiB whole
 ANNOTATIONS = 10  # a level and step; more are not shown
@@ -99,7 +99,7 @@ def _act(name: str) -> int:
     _annotate(runner, report.findings, root)
     _write_outputs(step, report)
     _summarise(summary(name, report, root) + ("" if report.ok else _reproduce(name, given)))
-    runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
+    _say(runner, report)
     return 0 if report.ok else 1
 
 
@@ -110,7 +110,16 @@ def _inputs() -> Mapping[str, object]:
         inputs = json.loads(raw)
     except ValueError as error:
         raise BadInput(what="MLFLOW_UV_INPUTS is not JSON", why=str(error)) from error
+    if not isinstance(inputs, dict):
+        raise BadInput(what="MLFLOW_UV_INPUTS is not an object of inputs", why=f"it is `{raw}`")
     return {str(key): value for key, value in inputs.items() if value not in (None, "")}
+
+
+def _say(runner: Runner, report: Report[Any]) -> None:
+    """The summary, how long each step took, and where to look: the log says what a terminal shows."""
+    runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
+    for line in (*timed(report.timings), *report.advice):
+        runner.say(f"  {line}")
 
 
 def _annotate(runner: Runner, findings: Sequence[Finding], root: Path) -> None:
@@ -157,7 +166,8 @@ def summary(name: str, report: Report[Any], root: Path) -> str:
         parts.extend(f"| {t.step} | {_cell(t.summary)} | {t.seconds:.1f} |\n" for t in report.timings)
         parts.append("\n")
     if report.advice:
-        parts.extend(f"- {_escape(line)}\n" for line in report.advice)
+        # A terminal shows columns, Markdown does not.
+        parts.extend(f"- {_escape(re.sub(' +', ' ', line))}\n" for line in report.advice)
     return "".join(parts)
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from ..errors import StepError
-from ..report import Finding, Report, Severity
+from ..report import Finding, Report, Severity, Timing
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
@@ -84,15 +84,20 @@ class Terminal:
         mark = self.paint("✓", "good") if report.ok else self.paint("✗", Severity.ERROR)
         if report.timings:
             self._line("")
-            width = max(len(timing.step) for timing in report.timings)
-            for timing in report.timings:
-                self._line(f"  {timing.step:<{width}}  {timing.seconds:6.1f} s  {timing.summary}")
+            for line in timed(report.timings):
+                self._line(f"  {line}")
         self._line(f"{mark} {report.summary}")
         for line in report.advice:
             self._line(f"  {line}")
 
     def _line(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
+
+
+def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
+    """How long each step took and what it said, in columns."""
+    width = max((len(timing.step) for timing in timings), default=0)
+    return tuple(f"{timing.step:<{width}}  {timing.seconds:6.1f} s  {timing.summary}" for timing in timings)
 
 
 def shown(path: PurePath) -> str:

@@ -1,21 +1,41 @@
 """Which commit is this, and what differs from it?"""
 
 import hashlib
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.environment import for_git
+from ..core.environment import for_git, mask
 from ..core.record import Commit
-from ..errors import NotCommitted, ToolMissing
+from ..errors import NotCommitted, ToolFailed, ToolMissing
 from .process import Command, Completed, Runner
 
-# Every setting of a user that would change the words is set, so that the same difference has the same headers.
+# Every setting of a user that would change the words is set, so that the same difference has the same headers. What
+# differs inside a submodule we ask the submodule: git would only say `-dirty`.
 _DIFF = (
-    "diff", "HEAD", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
-    "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none", "--unified=0",
+    "diff", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
+    "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "--unified=0", "-O/dev/null",
 )  # fmt: skip
 _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
+_LIST = ("ls-files", "-z", "-v", "--stage", "--cached", "--others", "--exclude-standard")
+_SUBMODULE = "160000"
+_AT_ONCE = 500  # names in one argv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    """A file as the index has it; `tag` is lower case for --assume-unchanged, S for --skip-worktree."""
+
+    tag: str
+    mode: str
+    blob: str
+    name: str
+
+    @property
+    def hidden(self) -> bool:
+        return self.tag.islower() or self.tag == "S"
 
 
 class Git:
@@ -31,18 +51,12 @@ class Git:
 
         Raises NotCommitted outside a repository or before its first commit, ToolMissing without git.
         """
-        try:
-            head = self._ask(folder, "rev-parse", "--verify", "HEAD")
-        except ToolMissing as error:
-            raise ToolMissing(what="git is not installed", why=error.why, fix="apt-get install git") from error
-        if "dubious ownership" in head.stderr:
-            fix = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
-            raise NotCommitted(what=f"git does not trust `{folder}`", why="somebody else owns it", fix=fix)
+        head = self._head(folder)
         if head.code != 0:
             fix = "git init && git add -A && git commit"
             raise NotCommitted(what=f"`{folder}` has no commit", why=head.last_line, fix=fix)
         prefix = self._ask(folder, "rev-parse", "--show-prefix").stdout.rstrip("\n").rstrip("/")
-        return Commit(sha=head.stdout.strip(), project=prefix or ".", dirty=self._dirty(folder))
+        return Commit(sha=head.stdout.strip(), project=prefix or ".", dirty=self._dirty(folder, "HEAD"))
 
     def blob(self, folder: Path, commit: str, name: str) -> bytes | None:
         """The bytes of a file of this folder at a commit, None where git has no such thing."""
@@ -56,19 +70,88 @@ class Git:
         except ToolMissing:
             return None
 
-    def _dirty(self, folder: Path) -> str | None:
-        top = Path(self._ask(folder, "rev-parse", "--show-toplevel").stdout.rstrip("\n"))
-        changed = _headers(self._ask(top, *_DIFF).stdout)
-        new = self._ask(top, "ls-files", "--others", "--exclude-standard", "-z").stdout
-        if not changed and not new:
+    def _head(self, folder: Path) -> Completed:
+        try:
+            head = self._ask(folder, "rev-parse", "--verify", "HEAD")
+        except ToolMissing as error:
+            raise ToolMissing(what="git is not installed", why=error.why, fix="apt-get install git") from error
+        if "dubious ownership" in head.stderr:
+            fix = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+            raise NotCommitted(what=f"git does not trust `{folder}`", why="somebody else owns it", fix=fix)
+        return head
+
+    def _dirty(self, folder: Path, base: str) -> str | None:
+        """
+        A digest of what differs from `base`: tracked files, new ones, and the same in every repository inside.
+
+        Files that git was told not to look at (--assume-unchanged, --skip-worktree) are compared by their contents;
+        that a sparse checkout leaves files out is no difference. What git ignores is none either.
+        """
+        top = _path(Path(), self._answer(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+        listed = list(filter(None, self._answer(top, *_LIST).split("\0")))
+        new = [line[2:] for line in listed if line.startswith("? ")]
+        known = [_entry(line) for line in listed if not line.startswith("? ")]
+        changed = "\n".join(_headers(self._answer(top, *_DIFF, base, "--")))
+        others = {
+            *(f"{name}\0new {self._content(_path(top, name))}" for name in new),
+            *self._submodules(top, [entry for entry in known if entry.mode == _SUBMODULE]),
+            *self._hidden(top, [entry for entry in known if entry.hidden and entry.mode != _SUBMODULE]),
+        }
+        if not changed and not others:
             return None
-        digest = hashlib.sha256("\n".join(changed).encode())
-        for name in sorted(filter(None, new.split("\0"))):
-            path = top / name
-            digest.update(b"\0" + name.encode() + b"\0")
-            if path.is_file():
-                digest.update(path.read_bytes())
-        return digest.hexdigest()
+        # Neither a header nor a name holds a NUL.
+        return hashlib.sha256(_bytes("\0".join((changed, *sorted(others))))).hexdigest()
+
+    def _content(self, path: Path) -> str:
+        """What stands for something that git does not know: a link has its target too, a repository its state."""
+        link = f"{_text(os.readlink(path))} " if path.is_symlink() else ""
+        if path.is_file():
+            with path.open("rb") as file:
+                return link + hashlib.file_digest(file, "sha256").hexdigest()
+        return link or " ".join(filter(None, self._state(path)))
+
+    def _state(self, folder: Path) -> tuple[str, str | None]:
+        """HEAD of the repository in this folder, empty before its first commit, and what differs from it."""
+        if not (folder / ".git").exists() or self._ask(folder, "rev-parse", "--show-cdup").stdout.strip():
+            return "", None  # git would answer for the repository around it
+        head = self._head(folder)
+        base = "HEAD" if head.code == 0 else self._answer(folder, "hash-object", "-t", "tree", "--stdin").strip()
+        return head.stdout.strip() if head.code == 0 else "", self._dirty(folder, base)
+
+    def _submodules(self, top: Path, entries: list[_Entry]) -> Iterator[str]:
+        """Submodules that differ from their own commit; another commit is in the diff, unless it was hidden."""
+        for entry in entries:
+            head, dirty = self._state(_path(top, entry.name))
+            moved = head if entry.hidden and head != entry.blob else ""
+            if moved or dirty:
+                yield f"{entry.name}\0submodule {moved} {dirty}"
+
+    def _hidden(self, top: Path, entries: list[_Entry]) -> Iterator[str]:
+        """Files whose contents are not those of the index, although git says nothing of them."""
+        files = []
+        for entry in entries:
+            path = _path(top, entry.name)
+            if path.is_symlink():
+                if (found := _link_blob(path, like=entry.blob)) != entry.blob:
+                    yield f"{entry.name}\0hidden {found}"
+            elif path.is_file():
+                files.append(entry)
+            elif entry.tag.upper() != "S":
+                yield f"{entry.name}\0hidden, deleted"
+        for first in range(0, len(files), _AT_ONCE):
+            some = files[first : first + _AT_ONCE]
+            blobs = self._answer(top, "hash-object", "--", *(entry.name for entry in some)).split()
+            for entry, found in zip(some, blobs, strict=True):
+                if found != entry.blob:
+                    yield f"{entry.name}\0hidden {found}"
+
+    def _answer(self, folder: Path, *argv: str) -> str:
+        """What git prints, byte for byte. Raises ToolFailed: no answer must not pass for "nothing differs"."""
+        done = self._ask(folder, *argv, verbatim=True)
+        if done.code != 0:
+            why = mask(done.last_line.encode(errors="replace").decode(), ())
+            raise ToolFailed(what=f"`git {argv[0]}` failed in `{folder}`", why=why)
+        return done.stdout
 
     def _ask(self, folder: Path, *argv: str, verbatim: bool = False) -> Completed:
         # Without a refresh `diff` does not write the index, which a running hook may hold.
@@ -91,3 +174,31 @@ def _headers(patch: str) -> tuple[str, ...]:
         for line, after in zip(lines, following, strict=False)
         if not (line.startswith("diff --git ") and after.startswith("diff --git "))
     )
+
+
+def _entry(line: str) -> _Entry:
+    """A line of `ls-files -v --stage`: tag, mode, blob, stage, and after a tab the name."""
+    words, name = line.split("\t", 1)
+    tag, mode, blob, _ = words.split(" ")
+    return _Entry(tag=tag, mode=mode, blob=blob, name=name)
+
+
+def _link_blob(path: Path, *, like: str) -> str:
+    """The id git gives a link, by the algorithm that made `like`; `git hash-object` would follow it."""
+    target = os.readlink(os.fsencode(path))
+    algorithm = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004  # hexadecimal digits
+    return hashlib.new(algorithm, b"blob %d\0%s" % (len(target), target), usedforsecurity=False).hexdigest()
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / os.fsdecode(_bytes(name))
+
+
+def _bytes(text: str) -> bytes:
+    """A verbatim text of git's as the bytes that it was."""
+    return text.encode(errors="surrogateescape")
+
+
+def _text(name: str) -> str:
+    """A name of the file system as git's verbatim texts have it, whatever the locale."""
+    return os.fsencode(name).decode(errors="surrogateescape")

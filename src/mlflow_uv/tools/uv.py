@@ -43,23 +43,25 @@ class Uv:
         """
         The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`.
 
-        The rule is RECORD's "Which uv".
+        The rule is RECORD's "Which uv". Only what tells a version is a uv: a shim may end well and do nothing.
         """
-        wanted = required_version(project)
+        return self._satisfying(required_version(project))
+
+    def _satisfying(self, wanted: SpecifierSet | None) -> str:
         if self._asked is not None:
             return self._checked(str(self._asked), wanted)
         for candidate in self._candidates:
-            if wanted is None and candidate:
-                return candidate
             version = self.version(candidate)
-            if version is not None and wanted is not None and wanted.contains(version, prereleases=True):
+            if version is not None and (wanted is None or wanted.contains(version, prereleases=True)):
                 return candidate
-        if not self._candidates:
-            raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
+        told = ", ".join(
+            f"{name} is {version}" if (version := self.version(name)) else f"{name} does not tell a version"
+            for name in self._candidates
+        )
+        if wanted is None or not self._candidates:
+            raise ToolMissing(what="uv is not installed", why=told or "it is not on PATH", fix="pip install uv")
         raise ToolMissing(
-            what=f'no uv here satisfies `required-version = "{wanted}"`',
-            why=", ".join(f"{name} is {self.version(name)}" for name in self._candidates),
-            fix=f"--uv PATH of a uv {wanted}",
+            what=f'no uv here satisfies `required-version = "{wanted}"`', why=told, fix=f"--uv PATH of a uv {wanted}"
         )
 
     @cached_property
@@ -84,9 +86,9 @@ class Uv:
                 done = self._runner.run(
                     self._command((program, "--version"), Path("/"), self._for_lock(respect_env=False).variables)
                 )
-                found = re.match(r"uv (\S+)", done.stdout)
+                found = re.match(r"uv (\d+\.\d\S*)", done.stdout)
                 self._versions[program] = found[1] if done.code == 0 and found else None
-            except (ToolMissing, ToolFailed):
+            except (ToolMissing, ToolFailed, OSError):  # OSError: a file that is no program
                 self._versions[program] = None
         return self._versions[program]
 
@@ -195,9 +197,7 @@ class Uv:
         `resolved` says that they are the whole closure, so that nothing else may come along; `indexes` are variables
         that lead to the lock's own. Raises ToolFailed.
         """
-        program = self._asked or (self._candidates[0] if self._candidates else None)
-        if program is None:
-            raise ToolMissing(what="uv is not installed", why="it is not on PATH", fix="pip install uv")
+        program = self._satisfying(None)
         interpreter = environment / "bin" / "python"
         variables = {**self._for_lock(respect_env=False).variables, **indexes}
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
@@ -206,7 +206,7 @@ class Uv:
             ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
             (*install, "--python", str(interpreter), "-r", str(requirements)),
         ):
-            done = self._runner.run(self._command((str(program), *argv), requirements.parent, variables, hear=hear))
+            done = self._runner.run(self._command((program, *argv), requirements.parent, variables, hear=hear))
             if done.code != 0:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter

@@ -15,8 +15,10 @@ from mlflow_uv.surfaces.github import (
     ANNOTATIONS,
     SUMMARY_LIMIT,
     Runner,
+    _act,
     _annotate,
     _reproduce,
+    _say,
     _summarise,
     _write_outputs,
     summary,
@@ -207,6 +209,45 @@ def test_the_summary_says_everything_that_annotations_cannot() -> None:
     assert "| error | uv.lock:2 | &lt;b> \\| `x`: a<br>b | uv lock |\n" in found
     assert "| t | u | 1.3 |\n" in found
     assert "- look &lt;here>\n" in found
+
+
+def test_advice_in_a_summary_has_no_columns() -> None:
+    """
+    Spaces that line words up on a terminal are noise in Markdown.
+    """
+    step = Report(outputs=GOOD, summary="s", advice=("chain:       ✓",))
+
+    found = summary("release", step, Path("/w"))
+
+    assert "- chain: ✓\n" in found
+
+
+def test_the_log_ends_with_what_a_terminal_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The summary, how long each step took, and where to look; none of it is a command.
+    """
+    timings = (Timing(step="export", seconds=1.26, summary="u"), Timing(step="log-model", seconds=12, summary="v"))
+    step = Report(outputs=GOOD, summary="s", timings=timings, advice=("chain:  ✓", "::error::x"))
+
+    _say(Runner(), step)
+
+    lines = ["✓ s", "  export        1.3 s  u", "  log-model    12.0 s  v", "  chain:  ✓", "  : :error::x"]
+    assert lines == capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("raw", ["[]", '"x"', "5", "null", "{", "[[]]", "true"])
+def test_inputs_that_are_not_an_object_are_wrong_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, raw: str
+) -> None:
+    """
+    Whoever calls the surface with junk gets an annotation and exit code 2, not a trace.
+    """
+    monkeypatch.setenv("MLFLOW_UV_INPUTS", raw)
+
+    code = _act("check-lock")
+
+    (error,) = obeyed(capsys.readouterr().out)
+    assert (2, "error", True) == (code, error.name, error.data.startswith("MLFLOW_UV_INPUTS is not "))
 
 
 def test_a_summary_that_is_too_long_is_cut_below_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import NotCommitted, ToolMissing
+from mlflow_uv.errors import NotCommitted, ToolFailed, ToolMissing
 from mlflow_uv.tools.git import Git
 from mlflow_uv.tools.process import SystemRunner
 from tests.unit.tools.conftest import FakeRunner, said
@@ -140,6 +141,190 @@ def test_another_difference_has_another_digest(
     assert first != second
 
 
+def nested(content: bytes, *, commit: bool, name: str = "x") -> Callable[[Repository], None]:
+    """Make a repository inside, with a file."""
+
+    def make(repository: Repository) -> None:
+        inner = Repository(repository.folder / "inner")
+        inner.folder.mkdir()
+        inner("init", "--quiet")
+        inner.write(name, content)
+        if commit:
+            inner("add", "--all")
+            inner("commit", "--quiet", "--message=inner", f"--date={2000 + len(content)}-01-01T00:00:00")
+
+    return make
+
+
+def link(target: str) -> Callable[[Repository], None]:
+    """Make a link that git does not know."""
+    return lambda repository: (repository.folder / "link").symlink_to(target)
+
+
+def foreign(content: bytes, name: bytes = b"n\xe9") -> Callable[[Repository], None]:
+    """Write a new file whose name is not UTF-8."""
+    return lambda repository: repository.write(os.fsdecode(name), content)
+
+
+def hidden(flag: str, content: bytes | None) -> Callable[[Repository], None]:
+    """Change a tracked file, or delete it, and tell git not to look."""
+
+    def hide(repository: Repository) -> None:
+        repository("update-index", flag, "a.txt")
+        if content is None:
+            (repository.folder / "a.txt").unlink()
+        else:
+            repository.write("a.txt", content)
+
+    return hide
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (nested(b"1", commit=False), nested(b"2", commit=False)),
+        (nested(b"1", commit=True), nested(b"22", commit=True)),
+        (nested(b"1", commit=True), nested(b"1", commit=False)),
+        (foreign(b"1"), foreign(b"2")),
+        (foreign(b"1", b"\xe9"), foreign(b"1", b"\xe8")),
+        (link("nowhere"), link("elsewhere")),
+        (link("a.txt"), link("nowhere")),
+        (link("models"), link("models/wine")),
+        (new("a", b"1\0b\0" + b"2"), lambda repository: (new("a", b"1")(repository), new("b", b"2")(repository))),
+        (hidden("--assume-unchanged", b"1"), hidden("--assume-unchanged", b"2")),
+        (hidden("--skip-worktree", b"1"), hidden("--skip-worktree", b"2")),
+        (hidden("--assume-unchanged", None), hidden("--assume-unchanged", b"2")),
+    ],
+    ids=[
+        "repository without a commit", "commit of a repository inside", "with or without a commit",
+        "name that is not UTF-8", "two of them", "dangling link", "link to a file", "link to a folder",
+        "two files or one", "assumed unchanged", "left out", "assumed unchanged, deleted",
+    ],
+)  # fmt: skip
+def test_what_git_says_little_of_is_told_apart_too(
+    tmp_path: Path, one: Callable[[Repository], None], other: Callable[[Repository], None]
+) -> None:
+    """
+    Repositories inside, links, odd names and files that git was told not to look at are read by their contents.
+    """
+    found = []
+    for soil in (one, other):
+        repository = Repository(tmp_path / f"checkout {len(found)}")
+        repository.folder.mkdir()
+        repository("init", "--quiet")
+        repository.write("a.txt")
+        repository.write("models/wine/pyproject.toml")
+        repository("add", "--all")
+        repository("commit", "--quiet", "--message=one")
+        soil(repository)
+        found.append(git().commit(repository.folder).dirty)
+
+    first, second = found
+    assert first != second
+    assert None not in found
+
+
+@pytest.mark.parametrize(
+    "soil",
+    [
+        lambda inner: inner.write("a.txt", b"other\n"),
+        lambda inner: inner.write("new.txt"),
+        lambda inner: (inner.write("b"), inner("add", "b")),
+        lambda inner: (inner.write("a.txt", b"other\n"), inner("commit", "--quiet", "--all", "--message=x")),
+    ],
+    ids=["changed", "untracked", "staged", "another commit"],
+)
+def test_what_differs_in_a_submodule_is_dirt(
+    repository: Repository, tmp_path: Path, soil: Callable[[Repository], None]
+) -> None:
+    """
+    A training imports from submodules as well: clean is clean all the way down, and each content has its own digest.
+    """
+    inner = Repository(repository.folder / "inner")
+    repository("clone", "--quiet", str(repository.folder), str(tmp_path / "other"))
+    repository("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "other"), "inner")
+    repository("config", "--file=.gitmodules", "submodule.inner.ignore", "all")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    clean = git().commit(repository.folder).dirty
+
+    soil(inner)
+    dirty = git().commit(repository.folder).dirty
+    inner.write("new.txt", b"more")
+    dirtier = git().commit(repository.folder).dirty
+
+    assert (None, 3) == (clean, len({clean, dirty, dirtier}))
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_file_that_git_does_not_look_at_and_that_is_the_same_is_clean(repository: Repository, flag: str) -> None:
+    """
+    The flag itself is no difference, whatever line ends or links the file has.
+    """
+    (repository.folder / "dangling").symlink_to("nowhere")
+    repository.write(".gitattributes", b"*.txt text eol=crlf\n")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    repository.write("a.txt", b"x\r\n")
+
+    repository("update-index", flag, "a.txt", "dangling", ".gitattributes")
+
+    assert git().commit(repository.folder).dirty is None
+
+
+def test_a_sparse_checkout_is_clean(repository: Repository) -> None:
+    """
+    Files that were left out on purpose are no difference.
+    """
+    repository("sparse-checkout", "set", "models/wine")
+
+    found = git().commit(repository.folder).dirty
+
+    assert not (repository.folder / "models" / "weiß wein").exists()
+    assert found is None
+
+
+def test_a_file_called_head_does_not_hide_what_differs(repository: Repository) -> None:
+    """
+    A name of git's that is a file's too is the commit.
+    """
+    repository.write("HEAD")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    change()(repository)
+
+    found = git().commit(repository.folder).dirty
+
+    assert found is not None
+
+
+def test_a_question_that_git_does_not_answer_is_not_clean(repository: Repository) -> None:
+    """
+    A broken index says nothing of what differs.
+    """
+    (repository.folder / ".git" / "index").write_bytes(b"junk")
+
+    with pytest.raises(ToolFailed) as caught:
+        git().commit(repository.folder)
+
+    assert "index file" in caught.value.why
+
+
+def test_a_large_new_file_is_not_held_in_memory(repository: Repository) -> None:
+    """
+    A checkpoint of some gigabytes beside the code does not end the machine.
+    """
+    with (repository.folder / "model.bin").open("wb") as file:
+        file.truncate(256 * 2**20)
+    tracemalloc.start()
+
+    git().commit(repository.folder)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
 def test_the_same_difference_has_the_same_digest_from_any_folder(repository: Repository) -> None:
     """
     The digest does not depend on where it is asked, nor on whether the change is staged.
@@ -163,6 +348,7 @@ def test_settings_of_the_user_do_not_change_the_digest(repository: Repository) -
     for key, value in {
         "diff.external": "false", "diff.noprefix": "true", "color.ui": "always", "diff.algorithm": "patience",
         "core.abbrev": "40", "diff.context": "9", "diff.renames": "copies", "core.quotePath": "true",
+        "diff.orderFile": str(repository.folder / "models" / "wine" / "pyproject.toml"), "diff.submodule": "diff",
     }.items():  # fmt: skip
         repository("config", key, value)
 

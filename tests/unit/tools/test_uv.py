@@ -8,7 +8,7 @@ import pytest
 from mlflow_uv.core.record import Selection
 from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import Project
-from mlflow_uv.tools.process import Completed
+from mlflow_uv.tools.process import Completed, SystemRunner
 from mlflow_uv.tools.uv import Uv
 from mlflow_uv.tools.uvwords import LockState
 from tests.unit.tools.conftest import FakeRunner, said
@@ -238,6 +238,45 @@ def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
     found = uv.program(requiring(project, required) if required else project)
 
     assert str(programs[chosen]) == found
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["#!/bin/sh\necho junk\n", "#!/bin/sh\necho uv is disabled here\n", "#!/bin/sh\nexit 1\n", "junk", "#!/no/such\n"],
+    ids=["prints junk", "prints words", "fails", "no program", "no interpreter"],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, project: Project, content: str, own: bool) -> None:
+    """
+    A shim that ends well is not believed: it would call every lock fresh.
+    """
+    shim, real = tmp_path / "shim" / "uv", tmp_path / "own" / "uv"
+    for program, text in ((shim, content), (real, "#!/bin/sh\necho uv 0.9.9\n")):
+        program.parent.mkdir()
+        program.write_text(text)
+        program.chmod(0o755)
+    uv = Uv(SystemRunner(), variables={"PATH": str(shim.parent)}, asked=None, own=real if own else None)
+
+    try:
+        found = uv.program(project)
+    except ToolMissing as error:
+        found = error.why
+
+    assert (str(real) if own else f"{shim} does not tell a version") == found
+
+
+def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
+    """
+    Every question starts with which uv to ask; that costs one process, not one each time.
+    """
+    runner = FakeRunner(answers(own="0.9.9"))
+    program = uv(runner, asked="", own="/own/uv")
+
+    program.lock_state(project, respect_env=False)
+    program.lock_state(project, respect_env=False)
+    program.install(Path("/r.txt"), Path("/e"), python="3.12", hashed=True, resolved=True, indexes={}, hear=print)
+
+    assert 1 == sum("--version" in command.argv for command in runner.asked)
 
 
 def test_no_uv_that_the_project_accepts_names_all_of_them(project: Project) -> None:

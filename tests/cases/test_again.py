@@ -1,0 +1,104 @@
+"""Doing it again: the newest model is found, changed code is another release, and nothing we make is in the way."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import projects
+
+from .lab import Lab, training
+
+PACKAGE = """\
+[project]
+name = "{name}"
+version = "0.1"
+requires-python = ">=3.11"
+dependencies = []
+
+[build-system]
+requires = ["setuptools>=70"]
+build-backend = "setuptools.build_meta"
+"""
+
+
+def package(folder: Path, name: str, answer: str) -> None:
+    """Write a packaged project, built by a backend that leaves folders behind."""
+    (folder / "src" / name).mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(PACKAGE.format(name=name))
+    (folder / "src" / name / "__init__.py").write_text(f"ANSWER = {answer!r}\n")
+
+
+@pytest.fixture
+def beside(lab: Lab) -> Path:
+    """A local package beside the repository, which the project depends on by its path."""
+    folder = lab.folder.parent / "outer"
+    package(folder, "outer", "one")
+    manifest = lab.folder / "pyproject.toml"
+    lab.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["outer", "mlflow')
+    manifest.write_text(manifest.read_text() + '\n[tool.uv.sources]\nouter = { path = "../outer" }\n')
+    projects.lock(lab.folder)
+    lab.train_with("import outer\n" + training(predict='return [outer.ANSWER for _ in model_input["x"]]'))
+    return folder
+
+
+def test_the_newest_model_is_found_again(lab: Lab) -> None:
+    """
+    After a second training, a plain re-run does not take the alias back to the first.
+    """
+    trained = lab.run("release", "--serving", "process", "--retrain")
+    again = lab.run("release", "--serving", "process")
+
+    assert (0, 0, True) == (trained.code, again.code, again.outputs["reused"])
+    assert (trained.outputs["version"], {"candidate": "2"}) == (again.outputs["version"], lab.store.aliases)
+
+
+def test_a_model_that_answers_differently_each_time_is_told_at_once(lab: Lab) -> None:
+    """
+    A fickle model is found while it is logged, not blamed on the server that was built for it.
+    """
+    lab.train_with("import random\n" + training(predict='return [random.random() for _ in model_input["x"]]'))
+
+    said = lab.run("log-model")
+
+    assert (1, ["answers-fickle"]) == (said.code, said.rules)
+
+
+def test_a_tolerance_is_recorded_and_told(lab: Lab) -> None:
+    """
+    Who looks at the release later sees how far its answers could be off.
+    """
+    said = lab.run("smoke-test", "--tolerance", "0.5")
+
+    record = json.loads(lab.consumer.record.read_text())
+    assert (0, 0.5) == (said.code, record["answers"]["tolerance"])
+    assert "within 0.5" in said.answer["summary"]
+
+
+def test_nothing_goes_on_from_a_model_that_was_not_proved(lab: Lab) -> None:
+    """
+    What failed in log-model cannot be registered by the next command: its record is still the one before.
+    """
+    before = lab.consumer.record.read_text()
+    lab.train_with(training("with mlflow.start_run():\n    log(input_example=None)"))
+
+    said = lab.run("log-model")
+
+    assert (1, ["no-input-example", "no-signature"]) == (said.code, said.rules)
+    assert before == lab.consumer.record.read_text()
+
+
+def test_changed_code_beside_the_repository_is_another_release(lab: Lab, beside: Path) -> None:
+    """
+    No commit knows it, so the package itself is part of the key; training and serving get the new code.
+    """
+    first = lab.run("release", "--serving", "process")
+    same = lab.run("log-model")
+    package(beside, "outer", "two")
+    changed = lab.run("release", "--serving", "process")
+
+    answers = json.loads((lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
+    assert (0, 0, 0) == (first.code, same.code, changed.code), changed.stderr
+    assert (True, False) == (same.outputs["reused"], changed.outputs["reused"])
+    assert ["two", "two"] == answers[0]["predictions"]
+    assert [] == [path.name for path in beside.iterdir() if path.name not in ("src", "pyproject.toml")]

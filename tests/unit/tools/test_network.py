@@ -1,0 +1,85 @@
+"""How do indexes, proxies and trust reach a build?"""
+
+import json
+from pathlib import Path
+
+from mlflow_uv.tools.network import build_secrets, index_variables, indexes_of
+
+MANIFEST = {
+    "tool": {
+        "uv": {
+            "index": [
+                {"name": "torch", "url": "https://me:secret@packages.example/cpu", "explicit": True},
+                {"name": "mirror", "url": "https://mirror.example/simple", "default": True},
+                {"name": "here", "url": "./wheels"},
+            ]
+        }
+    }
+}
+
+
+def test_indexes_travel_without_credentials_and_without_folders() -> None:
+    """
+    What the model carries is read by anybody, anywhere.
+    """
+    found = json.loads(indexes_of(MANIFEST, MANIFEST))
+
+    assert [
+        {"name": "torch", "url": "https://packages.example/cpu", "default": False},
+        {"name": "mirror", "url": "https://mirror.example/simple", "default": True},
+    ] == found
+
+
+def test_an_explicit_index_is_found_when_hashes_say_which_file_is_meant() -> None:
+    """
+    Every index may be asked for every package only where a planted one would not have the right hash.
+    """
+    hashed = index_variables(indexes_of(MANIFEST), {}, hashed=True)
+    bare = index_variables(indexes_of(MANIFEST), {}, hashed=False)
+
+    assert {
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "UV_INDEX": "torch=https://packages.example/cpu",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    } == hashed
+    assert "UV_INDEX_STRATEGY" not in bare
+
+
+def test_what_the_caller_says_goes_first() -> None:
+    """
+    A mirror that the caller names is asked instead.
+    """
+    found = index_variables(indexes_of(MANIFEST), {"UV_DEFAULT_INDEX": "https://ours.example"}, hashed=True)
+
+    assert "UV_DEFAULT_INDEX" not in found
+
+
+def test_credentials_reach_a_build_in_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+    """
+    They are exported from a secret, quoted, and nothing else of the caller's variables is.
+    """
+    caller = {"UV_INDEX_TORCH_PASSWORD": "it's secret", "HOME": "/root", "UV_EXCLUDE_NEWER": "2001-01-01"}
+
+    secrets = build_secrets(tmp_path, caller, {"UV_INDEX": "torch=https://packages.example/cpu"})
+
+    network = secrets["network"]
+    assert 0o600 == network.stat().st_mode & 0o777
+    assert [
+        "export UV_INDEX=torch=https://packages.example/cpu",
+        "export UV_INDEX_TORCH_PASSWORD='it'\"'\"'s secret'",
+        ":",
+    ] == network.read_text().splitlines()
+    assert "ca" not in secrets
+
+
+def test_the_callers_trust_is_laid_over_the_images(tmp_path: Path) -> None:
+    """
+    Behind a proxy with a certificate authority of its own, the bundle comes along, and every client is told of it.
+    """
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("x")
+
+    secrets = build_secrets(tmp_path, {"SSL_CERT_FILE": str(bundle)}, {})
+
+    assert bundle == secrets["ca"]
+    assert "export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" in secrets["network"].read_text()
