@@ -104,7 +104,7 @@ class Git:
 
     def _content(self, path: Path) -> str:
         """What stands for something that git does not know: a link has its target too, a repository its state."""
-        link = f"{_text(os.readlink(path))} " if path.is_symlink() else ""
+        link = f"{_target(path).decode(errors='surrogateescape')} " if path.is_symlink() else ""
         if path.is_file():
             with path.open("rb") as file:
                 return link + hashlib.file_digest(file, "sha256").hexdigest()
@@ -185,7 +185,7 @@ def _entry(line: str) -> _Entry:
 
 def _link_blob(path: Path, *, like: str) -> str:
     """The id git gives a link, by the algorithm that made `like`; `git hash-object` would follow it."""
-    target = os.readlink(os.fsencode(path))
+    target = _target(path)
     algorithm = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004  # hexadecimal digits
     return hashlib.new(algorithm, b"blob %d\0%s" % (len(target), target), usedforsecurity=False).hexdigest()
 
@@ -199,6 +199,6 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _text(name: str) -> str:
-    """A name of the file system as git's verbatim texts have it, whatever the locale."""
-    return os.fsencode(name).decode(errors="surrogateescape")
+def _target(link: Path) -> bytes:
+    """What a link holds, byte for byte: a Path would drop a trailing slash."""
+    return os.readlink(os.fsencode(link))  # noqa: PTH115

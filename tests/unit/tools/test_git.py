@@ -207,7 +207,7 @@ def test_what_git_says_little_of_is_told_apart_too(
     """
     Repositories inside, links, odd names and files that git was told not to look at are read by their contents.
     """
-    found = []
+    found: list[str | None] = []
     for soil in (one, other):
         repository = Repository(tmp_path / f"checkout {len(found)}")
         repository.folder.mkdir()
