@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from .core import modelfiles
 from .core.answers import answers_digest
@@ -34,14 +34,24 @@ class Found:
     checks: tuple[LinkCheck, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """Which release a consumer is asked about."""
+class Question(Protocol):
+    """Which release a consumer is asked about: the inputs that every one of them has."""
 
-    project: Path
-    record: Path | None
-    tracking_uri: str | None
-    embedded: bool
+    @property
+    def project(self) -> Path:
+        """Folder of the project, which need not be here."""
+
+    @property
+    def record(self) -> Path | None:
+        """The record's file, if one was named."""
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """The store, if one was named."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether a store that vanishes will do."""
 
 
 @contextmanager

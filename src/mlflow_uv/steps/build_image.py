@@ -15,7 +15,7 @@ from ..core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from ..core.record import Image, Record
 from ..core.requirements import Requirements, installed_difference, parse_requirements
 from ..errors import ChainBroken, NoEngine, ToolFailed
-from ..recompute import Found, Question, anchor, holding
+from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
 from ..tools import Tools
@@ -69,10 +69,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
     Raises NoEngine where an engine was asked for, BaseImageMissing, ToolFailed, ChainBroken.
     """
-    question = Question(
-        project=inputs.project, record=inputs.record, tracking_uri=inputs.tracking_uri, embedded=inputs.embedded
-    )
-    with holding(question, tools) as found:
+    with holding(inputs, tools) as found:
         reason = _why_not_an_engine(inputs, tools)
         image = _built(inputs, found, tools) if reason is None else _process(found, reason, tools)
         record = replace(found.record, image=image)

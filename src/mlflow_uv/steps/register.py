@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ..core.record import Record, Version
 from ..errors import ChainBroken
-from ..recompute import Question, anchor, holding
+from ..recompute import anchor, holding
 from ..report import Report
 from ..step import Doc, Step
 from ..tools import Tools
@@ -53,10 +53,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
     Raises ChainBroken, StoreUnreachable, BadInput.
     """
-    question = Question(
-        project=inputs.project, record=inputs.record, tracking_uri=inputs.tracking_uri, embedded=inputs.embedded
-    )
-    with holding(question, tools) as found:
+    with holding(inputs, tools) as found:
         record = found.record
         name = inputs.model_name or (found.project.name if found.project else record.model.name)
         made = tools.mlflow.ask(

@@ -12,7 +12,7 @@ from ..core import modelfiles
 from ..core.answers import TOLERANCE, answers_digest, differences
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
-from ..recompute import Found, Question, anchor, holding
+from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
 from ..tools import Tools
@@ -72,10 +72,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
     Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
     """
-    question = Question(
-        project=inputs.project, record=inputs.record, tracking_uri=inputs.tracking_uri, embedded=inputs.embedded
-    )
-    with holding(question, tools) as found:
+    with holding(inputs, tools) as found:
         image, cases, expected = _needs(found)
         try:
             with _serving(image, found, tools) as server:
