@@ -51,8 +51,15 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
 
     Raises what the step that stopped it raises, after the state of the chain was told.
     """
+    steps = _chosen(inputs.steps)
+    path = tools.records.path(inputs.record, inputs.project)
+    with tools.records.turn(path, waiting=lambda: tools.voice.say("waiting for another release of this project")):
+        return _run(steps, inputs, tools)
+
+
+def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
     progress = Progress(outputs={})
-    for step in _chosen(inputs.steps):
+    for step in steps:
         started = tools.clock.now_s()
         tools.voice.say(f"▸ {step.name}")
         try:

@@ -102,3 +102,17 @@ def test_changed_code_beside_the_repository_is_another_release(lab: Lab, beside:
     assert (True, False) == (same.outputs["reused"], changed.outputs["reused"])
     assert ["two", "two"] == answers[0]["predictions"]
     assert [] == [path.name for path in beside.iterdir() if path.name not in ("src", "pyproject.toml")]
+
+
+def test_two_releases_at_once_take_turns(lab: Lab) -> None:
+    """
+    The second waits for the first, and finds what that one made: one more model, one more version.
+    """
+    lab.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
+
+    first, second = (lab.start("release", "--serving", "process") for _ in range(2))
+    ended = [lab.ended(one) for one in (first, second)]
+
+    assert [0, 0] == [said.code for said in ended]
+    assert [False, True] == sorted(said.outputs["reused"] for said in ended)
+    assert (["1", "2"], {"candidate": "2"}) == (lab.store.versions, lab.store.aliases)

@@ -1,6 +1,9 @@
 """Where do records lie? Files that are written whole, one a release."""
 
+import fcntl
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.digests import sha256
@@ -22,6 +25,19 @@ class Records:
             return self._surroundings.folder / given
         key = sha256(bytes(project.absolute()))[:12]
         return self._surroundings.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
+
+    @contextmanager
+    def turn(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Let one release at a time work on a record; `waiting` is called where another has to be waited for."""
+        folder = self._surroundings.state / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / sha256(bytes(path.absolute()))[:16]).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def load(self, path: Path) -> Record:
         """Read a record. Raises BadInput that says what is wrong with it."""
