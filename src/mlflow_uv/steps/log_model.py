@@ -191,7 +191,8 @@ def _serverless(plan: Plan) -> BadProject | None:
 
 
 def _report(path: Path, record: Record, findings: tuple[Finding, ...], *, reused: bool) -> Report[Outputs]:
-    how = "found again, nothing trained" if reused else "trained and proved"
+    proved = not any(finding.severity is Severity.ERROR for finding in findings)
+    how = "found again, nothing trained" if reused else "trained and proved" if proved else "trained, but not proved"
     return Report(
         outputs=Outputs(
             record=path,
