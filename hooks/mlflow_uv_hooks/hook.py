@@ -13,8 +13,8 @@ from mlflow_uv.step import Step, configured, fields_of, settle
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools import Tools, toolbox
 from mlflow_uv.tools.files import Project, members, read_project
+from mlflow_uv.tools.locktools import LockTools, locktools
 
 HOOKS: Mapping[str, Step[Any, Any, Any]] = {step.name: step for step in (check_lock.STEP, export.STEP)}
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         call = _parse(sys.argv[1:] if argv is None else argv)
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
-        with toolbox(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
+        with locktools(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
             return max((_run(call, folder, tools, voice) for folder in _folders(call)), default=0)
     except StepError as error:
         voice.error(error)
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _run(call: Call, folder: Path, tools: Tools, voice: Terminal) -> int:
+def _run(call: Call, folder: Path, tools: LockTools, voice: Terminal) -> int:
     try:
         inputs = _inputs(call, folder)
         report: Report[Any] = call.step.run(inputs, tools)

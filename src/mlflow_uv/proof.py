@@ -11,13 +11,14 @@ from typing import Any
 from .core import modelfiles
 from .core.answers import TOLERANCE, answers_digest, differences
 from .core.digests import sha256, tree_digest
-from .core.record import Answers, Model, Record, RequirementsLink, Selection
+from .core.record import Answers, Model, Record, RequirementsLink
 from .core.requirements import difference, parse_requirements
+from .core.selection import Selection
 from .errors import BadProject, ChainBroken, ToolFailed
 from .report import Finding, Severity
-from .tools import Tools
 from .tools.files import Project, digests_in, line_of, read_manifest
 from .tools.network import indexes_of
+from .tools.toolbox import Tools
 from .training import Job
 
 

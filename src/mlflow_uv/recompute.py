@@ -12,12 +12,13 @@ from .core import modelfiles
 from .core.answers import answers_digest
 from .core.chain import LinkCheck, LinkState, compared, require
 from .core.digests import lock_digest, tree_digest
-from .core.record import Record, Selection, Version
+from .core.record import Record, Version
 from .core.requirements import parse_requirements
+from .core.selection import Selection
 from .errors import BadProject
-from .tools import Tools
 from .tools.files import Project, digests_in, read_project
 from .tools.mlflow import Store
+from .tools.toolbox import Tools
 
 RECORD_TAG = "mlflow-uv.record-sha256"
 

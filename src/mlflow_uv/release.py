@@ -9,10 +9,10 @@ from .core.chain import picture
 from .core.record import Record
 from .errors import BadInput, BadProject, ChainBroken, StepError
 from .registry import STEPS
-from .report import Finding, Report, Timing
+from .report import Finding, Report, Table, Timing
 from .step import Doc, Step, fields_of
-from .tools import Tools
 from .tools.files import read_project
+from .tools.toolbox import Tools
 
 DEFAULT = ("check-lock", "export", "log-model", "register", "build-image", "smoke-test")
 BY_NAME = {step.name: step for step in STEPS}
@@ -43,6 +43,7 @@ class Progress:
     outputs: dict[str, Any]
     findings: tuple[Finding, ...] = ()
     timings: tuple[Timing, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def run(inputs: Any, tools: Tools) -> Report[Any]:
@@ -74,6 +75,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
             outputs={**progress.outputs, **{f.name: getattr(report.outputs, f.name) for f in fields(report.outputs)}},
             findings=(*progress.findings, *report.findings),
             timings=(*progress.timings, taken),
+            tables=(*progress.tables, *report.tables),
         )
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
@@ -104,6 +106,7 @@ def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report
         summary=summary,
         findings=progress.findings,
         timings=progress.timings,
+        tables=progress.tables,
         advice=advice,
     )
 

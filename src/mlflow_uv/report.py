@@ -47,6 +47,15 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """What is better read in rows than in sentences; every row has a cell for each column."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report(Generic[Outputs]):
     """
     The answer of one step.
@@ -61,6 +70,7 @@ class Report(Generic[Outputs]):
     result: str | None = None
     advice: tuple[str, ...] = ()
     timings: tuple[Timing, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     @property
     def ok(self) -> bool:

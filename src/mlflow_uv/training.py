@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .core.commit import Commit
 from .core.environment import for_training
-from .core.record import Commit, Lock
+from .core.record import Lock
 from .errors import BadInput, ModelNotFound, StepError, TrainingFailed
-from .tools import Tools
 from .tools.files import Project
 from .tools.mlflow import Store
 from .tools.process import Command
+from .tools.toolbox import Tools
 
 ATTEMPT_TAG = "mlflow-uv.attempt"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.record import Selection
+from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import BadInput, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import members, read_project
 from mlflow_uv.tools.process import SystemRunner

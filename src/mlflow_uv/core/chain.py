@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import ChainBroken
-from .record import LINKS, Alias, Answers, Commit, Image, Lock, Model, Record, RequirementsLink, Version
+from .commit import Commit
+from .record import LINKS, Alias, Answers, Image, Lock, Model, Record, RequirementsLink, Version
 
 
 class LinkState(Enum):

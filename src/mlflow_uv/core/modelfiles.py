@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from .record import Selection, Wheel
+from .record import Wheel
 from .requirements import Requirements
+from .selection import Selection
 
 FOLDER = "mlflow-uv"
 LOCK = f"{FOLDER}/uv.lock"

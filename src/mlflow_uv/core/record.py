@@ -5,18 +5,11 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 from .. import __version__
+from .commit import Commit
 from .digests import canonical, sha256
+from .selection import Selection
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
-    """HEAD, the project's path in the repository, and a digest of what differs from HEAD (None when clean)."""
-
-    sha: str
-    project: str
-    dirty: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,20 +18,6 @@ class Lock:
 
     sha256: str
     uv: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """What of the lock is served."""
-
-    package: str | None = None
-    extras: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the canonical JSON; the order in which extras and groups were named does not matter."""
-        return sha256(canonical([self.package, sorted(set(self.extras)), sorted(set(self.groups))]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,10 +18,10 @@ from ..errors import ChainBroken, NoEngine, ToolFailed
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
-from ..tools import Tools
 from ..tools.docker import Build
 from ..tools.network import build_secrets, index_variables
 from ..tools.server import SERVING as SERVER
+from ..tools.toolbox import Tools
 from ..tools.uv import locked_uv
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
 from .register import version_tags

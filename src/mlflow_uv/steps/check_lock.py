@@ -9,8 +9,8 @@ from ..core.digests import lock_digest
 from ..errors import LockNotFresh
 from ..report import Finding, Report, Severity
 from ..step import Doc, Hook, Step
-from ..tools import Tools
 from ..tools.files import Project, Unreadable, line_of, read_project
+from ..tools.locktools import LockTools
 from ..tools.uvwords import LockState, LockVerdict
 from ..vocabulary import LockDigest, ProjectPath, RespectEnv, UvProgram
 
@@ -42,7 +42,7 @@ _SENTENCES = {
 }
 
 
-def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Ask uv, and say what mends it. Raises BadProject, ToolMissing, ToolFailed."""
     try:
         project = read_project(inputs.project)
@@ -86,7 +86,7 @@ def lock_finding(project: Project, verdict: LockVerdict, changes: tuple[str, ...
     )
 
 
-def require_fresh(project: Project, tools: Tools, *, respect_env: bool) -> None:
+def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> None:
     """For steps that make something from the lock. Raises LockNotFresh with what check-lock would say."""
     verdict = tools.uv.lock_state(project, respect_env=respect_env)
     if verdict.state is not LockState.FRESH:

@@ -11,8 +11,8 @@ from ..core.environment import mask, secrets_in
 from ..errors import StepError
 from ..report import Report
 from ..step import Doc, Step
-from ..tools import Tools
 from ..tools.files import read_project
+from ..tools.toolbox import Tools
 from ..vocabulary import Embedded, ProjectPath, TrackingUri, UvProgram
 
 

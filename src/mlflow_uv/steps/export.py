@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ..core.record import Selection
 from ..core.requirements import Requirements, difference
+from ..core.selection import Selection
 from ..report import Finding, Report, Severity
 from ..step import Doc, Hook, OneRun, Step
-from ..tools import Tools
 from ..tools.files import Project, read_project, write_whole
+from ..tools.locktools import LockTools
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
 from .check_lock import require_fresh
 
@@ -40,7 +40,7 @@ class Outputs:
     changed: Annotated[bool, Doc("Whether the file differed from the lock.")]
 
 
-def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)

@@ -7,16 +7,17 @@ from typing import Annotated
 
 from ..core import modelfiles
 from ..core.digests import lock_digest
-from ..core.record import Lock, Record, Selection, Wheel, release_key
+from ..core.record import Lock, Record, Wheel, release_key
 from ..core.requirements import Requirements
+from ..core.selection import Selection
 from ..errors import BadProject, ToolMissing
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Step, Words
-from ..tools import Tools
 from ..tools.environments import Local
 from ..tools.files import Project, as_they_were, digests_in, read_project, wheel_content
+from ..tools.toolbox import Tools
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (
     Embedded,

@@ -9,7 +9,7 @@ from ..errors import ChainBroken
 from ..recompute import anchor, holding
 from ..report import Report
 from ..step import Doc, Step
-from ..tools import Tools
+from ..tools.toolbox import Tools
 from ..vocabulary import (
     Embedded,
     ModelName,

@@ -15,8 +15,8 @@ from ..errors import BadInput, ChainBroken, NotServing, StepError
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..step import Doc, Matching, Step
-from ..tools import Tools
 from ..tools.docker import Served
+from ..tools.toolbox import Tools
 from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram
 from .build_image import inventory_digest
 from .register import version_tags

@@ -17,8 +17,8 @@ from ..release import ALL
 from ..report import Report, Voice
 from ..step import Field, Kind, Step, configured, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
-from ..tools import toolbox
 from ..tools.files import read_project
+from ..tools.toolbox import toolbox
 from .terminal import as_json, terminal
 
 

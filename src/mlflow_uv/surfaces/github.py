@@ -20,7 +20,7 @@ from ..release import ALL
 from ..report import Finding, Report, Severity
 from ..step import Step, fields_of
 from .cli import answer, cancellable
-from .terminal import plain, timed
+from .terminal import aligned, plain, timed
 
 SUMMARY_LIMIT = 1_000_000  # GitHub drops a summary over 1 MiB whole
 ANNOTATIONS = 10  # a level and step; more are not shown
@@ -118,7 +118,8 @@ def _inputs() -> Mapping[str, object]:
 def _say(runner: Runner, report: Report[Any]) -> None:
     """The summary, how long each step took, and where to look: the log says what a terminal shows."""
     runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
-    for line in (*timed(report.timings), *report.advice):
+    tables = (line for table in report.tables for line in aligned(table))
+    for line in (*tables, *timed(report.timings), *report.advice):
         runner.say(f"  {line}")
 
 
@@ -160,6 +161,11 @@ def summary(name: str, report: Report[Any], root: Path) -> str:
             where = f"{_relative(finding.path, root)}:{finding.line}" if finding.path is not None else ""
             what = f"{finding.what}: {finding.why}" if finding.why else finding.what
             parts.append(f"| {finding.severity.value} | {_cell(where)} | {_cell(what)} | {_cell(finding.fix)} |\n")
+        parts.append("\n")
+    for table in report.tables:
+        parts.append(f"**{_escape(table.title)}**\n\n")
+        parts.extend(f"| {' | '.join(map(_cell, row))} |\n" for row in (table.columns, ("---",) * len(table.columns)))
+        parts.extend(f"| {' | '.join(map(_cell, row))} |\n" for row in table.rows)
         parts.append("\n")
     if report.timings:
         parts.append("| step | | seconds |\n|---|---|---:|\n")

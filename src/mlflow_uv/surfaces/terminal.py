@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from ..errors import StepError
-from ..report import Finding, Report, Severity, Timing
+from ..report import Finding, Report, Severity, Table, Timing
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
@@ -81,6 +81,10 @@ class Terminal:
         """Findings, the summary, how long each step took, and where to look."""
         for finding in report.findings:
             self.finding(finding)
+        for table in report.tables:
+            self._line("")
+            for line in aligned(table):
+                self._line(f"  {line}")
         mark = self.paint("✓", "good") if report.ok else self.paint("✗", Severity.ERROR)
         if report.timings:
             self._line("")
@@ -98,6 +102,13 @@ def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
     """How long each step took and what it said, in columns."""
     width = max((len(timing.step) for timing in timings), default=0)
     return tuple(f"{timing.step:<{width}}  {timing.seconds:6.1f} s  {timing.summary}" for timing in timings)
+
+
+def aligned(table: Table) -> tuple[str, ...]:
+    """A table in columns, under its title."""
+    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    rows = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (table.columns, *table.rows))
+    return (table.title, *rows)
 
 
 def shown(path: PurePath) -> str:

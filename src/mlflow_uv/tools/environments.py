@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.digests import lock_digest, sha256
-from ..core.record import Selection
+from ..core.selection import Selection
 from ..errors import BadProject
 from ..report import Voice
 from ..surroundings import Surroundings

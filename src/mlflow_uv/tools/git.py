@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.commit import Commit
 from ..core.environment import for_git, mask
-from ..core.record import Commit
 from ..errors import NotCommitted, ToolFailed, ToolMissing
 from .process import Command, Completed, Runner
 

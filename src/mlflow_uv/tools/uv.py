@@ -12,8 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..core.digests import sha256
 from ..core.environment import Partition, for_uv
-from ..core.record import Selection
 from ..core.requirements import Requirements, parse_requirements
+from ..core.selection import Selection
 from ..errors import BadInput, BadProject, ToolFailed, ToolMissing
 from .files import Project, read_manifest, table_of
 from .process import Command, Completed, Runner

@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
+from mlflow_uv.core.commit import Commit
 from mlflow_uv.core.record import (
     LINKS,
     Alias,
     Answers,
-    Commit,
     Image,
     Lock,
     Model,
     Record,
     RequirementsLink,
-    Selection,
     Version,
     Wheel,
     from_json,
     release_key,
 )
+from mlflow_uv.core.selection import Selection
 
 COMMIT = Commit(sha="c" * 40, project="models/wine")
 LOCK = Lock(sha256="1" * 64, uv="0.9.1")

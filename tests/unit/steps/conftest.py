@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.core.record import Selection
 from mlflow_uv.core.requirements import Requirements, parse_requirements
+from mlflow_uv.core.selection import Selection
 from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools import Tools
 from mlflow_uv.tools.files import Project
+from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
 
 

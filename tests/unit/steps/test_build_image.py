@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from mlflow_uv.core.record import Commit, Lock, Model, Record, RequirementsLink, Selection
+from mlflow_uv.core.commit import Commit
+from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink
 from mlflow_uv.core.requirements import parse_requirements
+from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import ChainBroken
 from mlflow_uv.steps.build_image import _require_exact, _require_model
 

@@ -16,7 +16,7 @@ from mlflow_uv.step import fields_of
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.cli import answer, cancellable, gather, main
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.tools import Tools
+from mlflow_uv.tools.locktools import LockTools
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_a_mistake_of_ours_is_told_as_one(project: Path, capsys: pytest.CaptureF
     What nobody foresaw is still one JSON object with a code of its own; the trace is on standard error.
     """
 
-    def run(_inputs: check_lock.Inputs, _tools: Tools) -> Report[check_lock.Outputs]:
+    def run(_inputs: check_lock.Inputs, _tools: LockTools) -> Report[check_lock.Outputs]:
         raise ZeroDivisionError("ours")
 
     step = replace(check_lock.STEP, run=run)

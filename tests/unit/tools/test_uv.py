@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.record import Selection
+from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.process import Completed, SystemRunner

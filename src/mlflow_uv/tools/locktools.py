@@ -1,0 +1,39 @@
+"""What do the steps need that ask about a lock and nothing else? Hooks load these alone, and so start fast."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..report import Voice
+from ..surroundings import Surroundings
+from .git import Git
+from .process import Runner, SystemRunner
+from .uv import Uv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockTools:
+    """What a step about the lock may use of the outside."""
+
+    voice: Voice
+    surroundings: Surroundings
+    runner: Runner
+    uv: Uv
+    git: Git
+
+
+@contextmanager
+def locktools(
+    surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
+) -> Iterator[LockTools]:
+    """The real tools, over the real processes unless a test brings its own runner."""
+    runner = runner or SystemRunner()
+    own = surroundings.python.parent / "uv"
+    yield LockTools(
+        voice=voice,
+        surroundings=surroundings,
+        runner=runner,
+        uv=Uv(runner, variables=surroundings.variables, asked=uv, own=own if own.is_file() else None),
+        git=Git(runner, variables=surroundings.variables),
+    )

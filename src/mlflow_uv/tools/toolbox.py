@@ -1,0 +1,57 @@
+"""Everything a step may use of the outside."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..report import Voice
+from ..surroundings import Surroundings
+from .clock import Clock, SystemClock
+from .docker import Docker
+from .environments import Environments
+from .http import Http
+from .locktools import LockTools, locktools
+from .mlflow import Mlflow
+from .process import Runner
+from .records import Records
+from .server import Servers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools(LockTools):
+    """What a step may use of the outside."""
+
+    clock: Clock
+    environments: Environments
+    mlflow: Mlflow
+    docker: Docker
+    servers: Servers
+    http: Http
+    records: Records
+
+
+@contextmanager
+def toolbox(
+    surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
+) -> Iterator[Tools]:
+    """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
+    with locktools(surroundings, voice=voice, uv=uv, runner=runner) as basic:
+        tools = Tools(
+            voice=voice,
+            surroundings=surroundings,
+            runner=basic.runner,
+            uv=basic.uv,
+            git=basic.git,
+            clock=SystemClock(),
+            environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
+            mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign),
+            docker=Docker(basic.runner, variables=surroundings.variables, hear=voice.foreign),
+            servers=Servers(basic.runner, surroundings=surroundings),
+            http=Http(),
+            records=Records(surroundings),
+        )
+        try:
+            yield tools
+        finally:
+            tools.mlflow.close()
