@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import IO, Protocol
 
 from ..core.environment import mask, secrets_in
 from ..errors import ToolFailed, ToolMissing
+from .threads import T, side_by_side
 
 GRACE_S = 10.0
+AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +99,16 @@ class Runner(Protocol):
     def converse(self, command: Command) -> Conversation:
         """Start a program that is asked line by line. Raises ToolMissing."""
 
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """What tasks that run programs answer, done at once; see `threads.side_by_side`."""
+
 
 class SystemRunner:
     """Real processes, each the leader of its own group, so that a cancelled step leaves nobody behind."""
+
+    def __init__(self) -> None:
+        self._live: set[subprocess.Popen[bytes]] = set()
+        self._cancelled = False
 
     def run(self, command: Command) -> Completed:
         """See Runner."""
@@ -114,16 +123,19 @@ class SystemRunner:
         ]
         # A thread too: a child that never reads would hold us past its time.
         feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
+        self._live.add(process)
         try:
             for thread in (*readers, feeder):
                 thread.start()
-            process.wait(timeout=command.timeout_s)
+            if not self._cancelled:
+                process.wait(timeout=command.timeout_s)
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(
                 what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
             ) from error
         finally:
             end_group(process)
+            self._live.discard(process)
         until = time.monotonic() + GRACE_S
         for reader in readers:
             # What left our group may hold a pipe open for ever.
@@ -151,6 +163,15 @@ class SystemRunner:
             log.close()
             raise
         return _Conversing(process, log, secrets_in(command.variables))
+
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """See Runner. Cancelled, it ends every program that is still running."""
+        return side_by_side(tasks, at_once=AT_ONCE, cancel=self._end_all)
+
+    def _end_all(self) -> None:
+        self._cancelled = True
+        for process in tuple(self._live):
+            end_group(process)
 
 
 class _Started:
@@ -220,11 +241,8 @@ def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
 
 def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
     assert process.stdin is not None  # noqa: S101  # always a pipe
-    try:
-        with process.stdin as stdin:
-            stdin.write(text.encode())
-    except BrokenPipeError:
-        pass
+    with suppress(BrokenPipeError), process.stdin as stdin:
+        stdin.write(text.encode())
 
 
 def _in_turn(hear: Callable[[str], None] | None) -> Callable[[str], None] | None:

@@ -1,6 +1,6 @@
 """The one fake Runner: it answers as the programs under it would, and remembers what it was asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from mlflow_uv.errors import ToolMissing
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.process import Command, Completed, Conversation, Running
+from mlflow_uv.tools.threads import T
 
 
 @dataclass
@@ -39,6 +40,10 @@ class FakeRunner:
     def converse(self, command: Command) -> Conversation:
         """See Runner."""
         raise NotImplementedError(command)
+
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """See Runner; one after the other."""
+        return [task() for task in tasks]
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,64 @@ def test_a_program_is_asked_line_by_line() -> None:
     conversation.stop()
 
     assert ["heard one\n", "heard zwölf\n", "heard end\n", None] == answers
+
+
+def test_several_programs_run_at_once_and_answer_in_order() -> None:
+    """
+    Two that wait for each other both end; the answers stand in the order of the tasks.
+    """
+    runner = SystemRunner()
+    met = threading.Barrier(2, timeout=20)
+
+    def task(word: str) -> Callable[[], str]:
+        def answer() -> str:
+            met.wait()
+            return runner.run(python(f"print({word!r})")).stdout
+
+        return answer
+
+    assert ["a\n", "b\n"] == runner.side_by_side([task("a"), task("b")])
+
+
+def test_the_first_error_of_several_is_raised_when_all_have_ended() -> None:
+    """
+    Who comes later in the list ends all the same, and does not hide what came first.
+    """
+    ended = []
+
+    def fail(word: str) -> Callable[[], None]:
+        def answer() -> None:
+            ended.append(word)
+            raise ToolFailed(what=word)
+
+        return answer
+
+    with pytest.raises(ToolFailed, match="first"):
+        SystemRunner().side_by_side([fail("first"), fail("second")])
+
+    assert ["first", "second"] == sorted(ended)
+
+
+def test_a_cancelled_wait_ends_every_program_and_begins_no_other(tmp_path: Path) -> None:
+    """
+    SIGINT while several programs run: none is left, and what had not begun never does.
+    """
+    runner = SystemRunner()
+    code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(60)"
+    pids = [tmp_path / str(number) for number in range(50)]
+
+    def task(at: Path) -> Callable[[], object]:
+        command = python(code, timeout_s=None)
+        return lambda: runner.run(replace(command, argv=(*command.argv, str(at))))
+
+    def interrupt() -> None:
+        while sum(at.exists() and bool(at.read_text()) for at in pids) < 2:
+            os.sched_yield()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        runner.side_by_side([task(at) for at in pids])
+
+    begun = [int(at.read_text()) for at in pids if at.exists() and at.read_text()]
+    assert (True, True) == (2 <= len(begun) < 20, all(map(gone, begun)))

@@ -1,0 +1,46 @@
+"""How do several things go on at once, and end together? The standard executor costs a hook 6 ms to import."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Callable[[], None]) -> list[T]:
+    """
+    What each task answers, in their order.
+
+    Raises what the first of them in that order raised, once all have ended. Whatever interrupts the wait itself is
+    raised after `cancel`, which is to end what the tasks wait for; no further task is begun.
+    """
+    answers: dict[int, T] = {}
+    errors: dict[int, BaseException] = {}
+    rest: Iterator[tuple[int, Callable[[], T] | None]] = iter(enumerate(tasks))
+    turn = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with turn:
+                at, task = next(rest, (-1, None))
+            if task is None:
+                return
+            try:
+                answers[at] = task()
+            except BaseException as error:  # noqa: BLE001  # raised below, by who waits
+                errors[at] = error
+
+    workers = [threading.Thread(target=work) for _ in range(min(len(tasks), at_once))]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    except BaseException:
+        with turn:
+            rest = iter(())
+        cancel()
+        raise
+    if errors:
+        raise errors[min(errors)]
+    return [answers[at] for at in range(len(tasks))]
