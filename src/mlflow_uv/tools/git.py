@@ -19,7 +19,8 @@ _DIFF = (
     "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "--unified=0", "-O/dev/null",
 )  # fmt: skip
 _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
-_LIST = ("ls-files", "-z", "-v", "--stage", "--cached", "--others", "--exclude-standard")
+_NOT_IGNORED = ("--cached", "--others", "--exclude-standard")
+_LIST = ("ls-files", "-z", "-v", "--stage", *_NOT_IGNORED)
 _SUBMODULE = "160000"
 _AT_ONCE = 500  # names in one argv
 
@@ -62,6 +63,14 @@ class Git:
         """The bytes of a file of this folder at a commit, None where git has no such thing."""
         done = self._ask(folder, "show", f"{commit}:./{name}", verbatim=True)
         return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
+
+    def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
+        """Tracked and new files that match a pathspec, without what git ignores; None where git has no answer."""
+        try:
+            done = self._ask(folder, "ls-files", "-z", *_NOT_IGNORED, "--deduplicate", "--", *patterns, verbatim=True)
+        except (ToolMissing, ToolFailed):
+            return None
+        return tuple(_path(folder, name) for name in done.stdout.split("\0") if name) if done.code == 0 else None
 
     def version(self) -> str | None:
         """What git calls itself, None without git."""
