@@ -16,7 +16,8 @@ from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
 from .errors import BadProject, ChainBroken, ToolFailed
 from .report import Finding, Severity
-from .tools.files import Project, digests_in, line_of, read_manifest
+from .tools.content import digests_in
+from .tools.files import Project, line_of, read_manifest
 from .tools.network import indexes_of
 from .tools.toolbox import Tools
 from .training import Job

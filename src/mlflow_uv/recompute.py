@@ -16,7 +16,8 @@ from .core.record import Record, Version
 from .core.requirements import parse_requirements
 from .core.selection import Selection
 from .errors import BadProject
-from .tools.files import Project, digests_in, read_project
+from .tools.content import digests_in
+from .tools.files import Project, read_project
 from .tools.mlflow import Store
 from .tools.toolbox import Tools
 

@@ -1,7 +1,6 @@
 """What is the same? The digests of the release record, each over one normal form."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -16,6 +15,8 @@ def sha256(data: bytes) -> str:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys and no white space: the same value gives the same bytes."""
+    import json  # noqa: PLC0415  # 2 ms that hooks do not pay
+
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 

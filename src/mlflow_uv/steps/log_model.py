@@ -15,8 +15,9 @@ from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Step, Words
+from ..tools.content import digests_in, wheel_content
 from ..tools.environments import Local
-from ..tools.files import Project, as_they_were, digests_in, read_project, wheel_content
+from ..tools.files import Project, as_they_were, read_project
 from ..tools.toolbox import Tools
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (

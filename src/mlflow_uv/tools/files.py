@@ -1,10 +1,6 @@
 """What lies on disk? Projects as uv sees them, and writing that is whole or not at all."""
 
-import hashlib
 import os
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +10,6 @@ from typing import Any
 
 import tomli
 
-from ..core.digests import canonical, sha256
 from ..errors import BadInput, BadProject, ToolFailed
 
 
@@ -145,6 +140,8 @@ def members(project: Project) -> tuple[Project, ...]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write so that a reader, or a crash, sees the old file or the new one, never a part. Raises ToolFailed."""
+    import tempfile  # noqa: PLC0415  # 4 ms that a hook with nothing to write does not pay
+
     target = Path(os.path.realpath(path))  # a link keeps being a link
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +168,8 @@ def _umask() -> int:
 @contextmanager
 def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
     """Take away what build backends leave in source folders, if it was not there before."""
+    import shutil  # noqa: PLC0415  # 4 ms that hooks do not pay
+
     before = {path for source in sources for path in _leftovers(source)}
     try:
         yield
@@ -182,26 +181,6 @@ def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
 def _leftovers(source: Path) -> Iterator[Path]:
     for pattern in ("build", "*.egg-info", "src/*.egg-info"):
         yield from source.glob(pattern)
-
-
-def wheel_content(wheel: Path) -> str:
-    """Digest over what a wheel installs, whenever it was built: names and bytes, not times."""
-    with zipfile.ZipFile(wheel) as archive:
-        return sha256(canonical(sorted((name, sha256(archive.read(name))) for name in archive.namelist())))
-
-
-def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """(posix path, sha256) of every file below a folder. A link inside is read as what it points to."""
-    for base, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(base, name)
-            yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def line_of(path: Path, *needles: str) -> int:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import IO, Protocol
 
 from ..core.environment import mask, secrets_in
 from ..errors import ToolFailed, ToolMissing
-from .threads import T, side_by_side
+from .threads import T, in_turn, side_by_side
 
 GRACE_S = 10.0
 AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
@@ -116,7 +115,7 @@ class SystemRunner:
         reading = (_verbatim if command.verbatim else masked, masked)
         process = _popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         kept: tuple[list[str], list[str]] = ([], [])
-        hear = _in_turn(command.hear)
+        hear = command.hear and in_turn(command.hear)
         readers = [
             threading.Thread(target=_drain, args=(stream, lines, hear, read), daemon=True)
             for stream, lines, read in zip((process.stdout, process.stderr), kept, reading, strict=True)
@@ -145,7 +144,7 @@ class SystemRunner:
 
     def start(self, command: Command) -> Running:
         """See Runner."""
-        log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        log = _log()
         try:
             process = _popen(command, stdout=log, stderr=subprocess.STDOUT)
             _feed(process, command.stdin)
@@ -156,7 +155,7 @@ class SystemRunner:
 
     def converse(self, command: Command) -> Conversation:
         """See Runner."""
-        log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        log = _log()
         try:
             process = _popen(command, stdout=subprocess.PIPE, stderr=log)
         except BaseException:
@@ -239,23 +238,17 @@ def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
         raise ToolMissing(what=f"`{_name(command)}` cannot be started", why=error.strerror or str(error)) from error
 
 
+def _log() -> IO[bytes]:
+    """A file that lives as long as its process."""
+    import tempfile  # noqa: PLC0415  # 4 ms that hooks do not pay: they leave nothing running
+
+    return tempfile.TemporaryFile()
+
+
 def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
     assert process.stdin is not None  # noqa: S101  # always a pipe
     with suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(text.encode())
-
-
-def _in_turn(hear: Callable[[str], None] | None) -> Callable[[str], None] | None:
-    """Both streams are heard one line at a time: whoever listens need not be safe for threads."""
-    if hear is None:
-        return None
-    turn = threading.Lock()
-
-    def heard(line: str) -> None:
-        with turn:
-            hear(line)
-
-    return heard
 
 
 def _verbatim(raw: bytes) -> str:

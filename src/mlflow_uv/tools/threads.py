@@ -44,3 +44,14 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
     if errors:
         raise errors[min(errors)]
     return [answers[at] for at in range(len(tasks))]
+
+
+def in_turn(hear: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, one call at a time: whoever listens need not be safe for threads."""
+    turn = threading.Lock()
+
+    def heard(line: str) -> None:
+        with turn:
+            hear(line)
+
+    return heard

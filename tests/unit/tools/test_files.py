@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.errors import BadProject, ToolFailed
-from mlflow_uv.tools.files import Unreadable, digests_in, line_of, members, read_project, write_whole
+from mlflow_uv.tools.content import digests_in
+from mlflow_uv.tools.files import Unreadable, line_of, members, read_project, write_whole
 
 
 def pyproject(folder: Path, text: str = "") -> Path:

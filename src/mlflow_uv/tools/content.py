@@ -1,0 +1,29 @@
+"""What is in a folder or a wheel? Digests of the bytes, not of times."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ..core.digests import canonical, sha256
+
+
+def wheel_content(wheel: Path) -> str:
+    """Digest over what a wheel installs, whenever it was built: names and bytes, not times."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sha256(canonical(sorted((name, sha256(archive.read(name))) for name in archive.namelist())))
+
+
+def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
+    """(posix path, sha256) of every file below a folder. A link inside is read as what it points to."""
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(base, name)
+            yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
