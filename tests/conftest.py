@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
 # Variables of the machine that a test may see; everything else could steer what is under test.
 MACHINE = (
-    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_REQUIRE_ENGINE",
+    "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_LOCKS",
+    "MLFLOW_UV_REQUIRE_ENGINE",
     "NO_PROXY", "PATH", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_INDEX_URL", "REQUESTS_CA_BUNDLE", "SHELL",
     "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER", "UV_CACHE_DIR", "UV_DEFAULT_INDEX", "UV_INDEX_URL",
     "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",

@@ -2,23 +2,25 @@
 
 import base64
 import hashlib
+import io
 import os
+import re
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
 INDEX = '[[tool.uv.index]]\nname = "beside"\nurl = "{wheels}"\nformat = "flat"\ndefault = true\n'
 
 
-def wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = ()) -> Path:
+def wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = (), *, tag: str = "py3-none-any") -> Path:
     """Write a wheel with one empty module; the same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    path = folder / f"{name}-{version}-{tag}.whl"
     files = {
         f"{name}.py": "",
-        f"{name}-{version}.dist-info/METADATA": metadata + "".join(f"Requires-Dist: {one}\n" for one in requires),
-        f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}-{version}.dist-info/METADATA": _metadata(name, version, requires),
+        f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     rows = [f"{file},sha256={_digest(text)},{len(text.encode())}" for file, text in files.items()]
     files[f"{name}-{version}.dist-info/RECORD"] = "\n".join([*rows, f"{name}-{version}.dist-info/RECORD,,", ""])
@@ -26,6 +28,24 @@ def wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = ())
         for file, text in files.items():
             archive.writestr(zipfile.ZipInfo(file, (2026, 1, 1, 0, 0, 0)), text)
     return path
+
+
+def sdist(folder: Path, name: str, version: str) -> Path:
+    """Write a source distribution that nobody can build, and nobody has to who only locks: its metadata is said."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}.tar.gz"
+    text = _metadata(name, version, ()).encode()
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    return path
+
+
+def _metadata(name: str, version: str, requires: tuple[str, ...]) -> str:
+    extras = sorted({extra for one in requires for extra in re.findall(r"extra == '([^']+)'", one)})
+    rows = (*(f"Provides-Extra: {extra}" for extra in extras), *(f"Requires-Dist: {one}" for one in requires))
+    return "\n".join(("Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}", *rows, ""))
 
 
 def _digest(text: str) -> str:

@@ -2,21 +2,23 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlflow_uv.errors import BadInput, BadProject, StepError
+from mlflow_uv.registry import step_of
 from mlflow_uv.report import Report
 from mlflow_uv.step import Step, configured, fields_of, settle
-from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import Project, members, read_project
 from mlflow_uv.tools.locktools import LockTools, locktools
+from mlflow_uv.tools.tree import projects_of
 
-HOOKS: Mapping[str, Step[Any, Any, Any]] = {step.name: step for step in (check_lock.STEP, export.STEP)}
+HOOKS = ("check-lock", "export")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
         with locktools(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
-            return max((_run(call, folder, tools, voice) for folder in _folders(call)), default=0)
+            tasks = [partial(_run, call, folder, tools) for folder in _folders(call, surroundings.folder)]
+            return max((tell(voice) for tell in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
         voice.error(error)
         return error.exit_code
@@ -44,17 +47,25 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _run(call: Call, folder: Path, tools: LockTools, voice: Terminal) -> int:
+def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int]:
+    """What a project has to say, told when its turn comes; the exit code is what telling returns."""
     try:
         inputs = _inputs(call, folder)
-        report: Report[Any] = call.step.run(inputs, tools)
+        return partial(_report, call, inputs, call.step.run(inputs, tools))
     except StepError as error:
-        voice.error(error)
-        return error.exit_code
+        return partial(_error, error)
+
+
+def _error(error: StepError, voice: Terminal) -> int:
+    voice.error(error)
+    return error.exit_code
+
+
+def _report(call: Call, inputs: Any, report: Report[Any], voice: Terminal) -> int:
     for finding in report.findings:
         voice.finding(finding)
-    if call.step is export.STEP and report.outputs.changed and not inputs.check:
-        voice.say(f"{report.outputs.requirements_file} was written. Fix: stage it and commit again")
+    if call.step.name == "export" and report.outputs.changed and not inputs.check:
+        voice.say(f"{', '.join(report.outputs.written)} was written. Fix: stage it and commit again")
         return 1
     return 0 if report.ok else 1
 
@@ -67,9 +78,10 @@ def _inputs(call: Call, folder: Path) -> Any:
             ("`{}` in [tool.mlflow-uv]", configured(call.step.inputs, _settings(folder))),
         ),
     )
-    if isinstance(inputs, export.Inputs) and inputs.requirements_file is None:
-        return replace(inputs, requirements_file=Path("requirements.txt"))
-    return inputs
+    if call.step.name == "check-lock":
+        return replace(inputs, alone=True)  # the files say which projects
+    named = inputs.requirements_file or inputs.pylock_file or inputs.sbom_file
+    return inputs if named else replace(inputs, requirements_file=Path("requirements.txt"))
 
 
 def _settings(folder: Path) -> Mapping[str, object]:
@@ -79,20 +91,11 @@ def _settings(folder: Path) -> Mapping[str, object]:
         return {}  # the step says so, with the line
 
 
-def _folders(call: Call) -> Iterable[Path]:
+def _folders(call: Call, top: Path) -> list[Path]:
     """The projects to ask, each once: for the lock its root, for an export every project of it that is served."""
-    roots: dict[Path, None] = {}
-    for file in call.files:
-        folder = file.parent
-        while not (folder / "pyproject.toml").is_file() and folder != folder.parent:
-            folder = folder.parent
-        if not (folder / "pyproject.toml").is_file():
-            continue  # a file that belongs to no project
-        try:
-            roots[read_project(folder).root] = None
-        except BadProject:
-            roots[folder] = None
-    return roots if call.step is check_lock.STEP else [found for root in roots for found in _served(root)]
+    found = projects_of(call.files, top)
+    roots = [one.root if isinstance(one, Project) else one.path.parent for one in found]
+    return roots if call.step.name == "check-lock" else [folder for root in roots for folder in _served(root)]
 
 
 def _served(root: Path) -> list[Path]:
@@ -108,9 +111,10 @@ def _served(root: Path) -> list[Path]:
 
 def _parse(arguments: list[str]) -> Call:
     """Flags as pre-commit hands on `args`, then file names; a file may be called anything after `--`."""
-    step = HOOKS.get(arguments[0] if arguments else "")
-    if step is None:
+    if not arguments or arguments[0] not in HOOKS:
         raise BadInput(what="no such hook", why=f"known are {', '.join(HOOKS)}")
+    # One step alone: what the other imports is half of what a hook takes.
+    step = step_of(arguments[0])
     known = {f"--{field.kebab}": field for field in fields_of(step.inputs)}
     flags: dict[str, object] = {}
     files: list[Path] = []

@@ -1,16 +1,30 @@
-"""Every step there is."""
+"""Every step there is, by its name; one is loaded when it is asked for, since the others take time to import."""
 
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from .step import Step
-from .steps import build_image, check_lock, doctor, export, log_model, register, smoke_test
 
-STEPS: tuple[Step[Any, Any, Any], ...] = (
-    check_lock.STEP,
-    export.STEP,
-    log_model.STEP,
-    register.STEP,
-    build_image.STEP,
-    smoke_test.STEP,
-    doctor.STEP,
+NAMES = (
+    "check-lock",
+    "check-targets",
+    "export",
+    "log-model",
+    "register",
+    "build-image",
+    "smoke-test",
+    "doctor",
 )
+
+
+@cache
+def step_of(name: str) -> Step[Any, Any, Any]:
+    """The step of a name in NAMES, which its module declares."""
+    step: Step[Any, Any, Any] = import_module(f".steps.{name.replace('-', '_')}", __package__).STEP
+    return step
+
+
+def steps() -> tuple[Step[Any, Any, Any], ...]:
+    """All of them."""
+    return tuple(map(step_of, NAMES))

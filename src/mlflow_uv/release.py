@@ -1,31 +1,35 @@
 """Which steps make a release, in which order, and where did it stop?"""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
 from typing import Annotated, Any, get_type_hints
 
 from .core.chain import picture
 from .core.record import Record
 from .errors import BadInput, BadProject, ChainBroken, StepError
-from .registry import STEPS
+from .registry import step_of, steps
 from .report import Finding, Report, Table, Timing
 from .step import Doc, Step, fields_of
+from .steps import export
 from .tools.files import read_project
 from .tools.toolbox import Tools
 
-DEFAULT = ("check-lock", "export", "log-model", "register", "build-image", "smoke-test")
-BY_NAME = {step.name: step for step in STEPS}
+DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
+# What a release decides by itself: it is about one project, and has a network.
+DECIDED: Mapping[str, object] = {"alone": True, "exclude": (), "offline": False, "patch": None}
 
 
 def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
     """One record of all the fields that the steps of a release have; a word means the same in each of them."""
     known: dict[str, tuple[str, Any, Any]] = {}
-    for step in (BY_NAME[step] for step in DEFAULT):
+    for step in map(step_of, DEFAULT):
         record = getattr(step, part)
         hints = get_type_hints(record, include_extras=True)
         for one in fields(record):
             default = None if optional or one.default is MISSING else one.default
+            if part == "inputs" and one.name in DECIDED:
+                continue
             known.setdefault(one.name, (one.name, hints[one.name], field(default=default)))
     return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
 
@@ -65,6 +69,8 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
         tools.voice.say(f"▸ {step.name}")
         try:
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
+            if step is export.STEP:
+                report = export.unlisted(report)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
             tools.voice.say(f"stopped at {step.name}: {picture(_begun(inputs, progress, tools), broken=broken)}")
@@ -93,11 +99,12 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     for name in names:
         if name not in DEFAULT:
             raise BadInput(what=f"`{name}` is not a step of a release", why=f"steps are {', '.join(DEFAULT)}")
-    return tuple(BY_NAME[name] for name in names)
+    return tuple(map(step_of, names))
 
 
 def _inputs_of(step: Step[Any, Any, Any], inputs: Any) -> Any:
-    return step.inputs(**{one.name: getattr(inputs, one.name) for one in fields_of(step.inputs)})
+    names = [one.name for one in fields_of(step.inputs)]
+    return step.inputs(**{name: DECIDED.get(name, getattr(inputs, name, None)) for name in names})
 
 
 def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Any]:
@@ -161,4 +168,4 @@ RELEASE: Step[Any, Any, Any] = Step(
     outputs=Outputs,
     run=run,
 )
-ALL: tuple[Step[Any, Any, Any], ...] = (RELEASE, *STEPS)
+ALL: tuple[Step[Any, Any, Any], ...] = (RELEASE, *steps())

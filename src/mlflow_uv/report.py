@@ -11,6 +11,11 @@ from .errors import sentence
 Outputs = TypeVar("Outputs")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 lock`, `2 locks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class Severity(Enum):
     """How much a finding weighs: only an error fails the step."""
 

@@ -1,5 +1,6 @@
 """Where do we run? Read once, at the door, by a surface."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ class Surroundings:
     What a surface found around us.
 
     `cache` may be deleted at any time, `state` holds the embedded store and the records; `ours` is the folder with our
-    own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge.
+    own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge. `machine` is the
+    architecture in the system's own word, e.g. `x86_64` or `arm64`.
     """
 
     variables: Mapping[str, str]
@@ -21,6 +23,7 @@ class Surroundings:
     ours: Path
     python: Path
     forge: bool
+    machine: str
 
     @classmethod
     def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Surroundings":
@@ -43,4 +46,5 @@ class Surroundings:
             ours=installed if installed.is_dir() else package.parents[1],
             python=python,
             forge=forge,
+            machine=os.uname().machine,
         )

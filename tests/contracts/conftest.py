@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import exports
 from tests.contracts.islands import Mlflow, synced
 from tests.trackers import tracking_server
 
@@ -68,3 +71,12 @@ def remote_store(mlflow: Mlflow, skinny: Mlflow, tmp_path_factory: pytest.TempPa
     """mlflow-skinny talking to a real `mlflow server` on loopback that hands artifacts through."""
     with tracking_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
         yield Mlflow(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})
+
+
+@pytest.fixture(scope="session")
+def pip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The command line of a real pip that installs a list into the environment of PYTHON; see `exports.installed`."""
+    environment = tmp_path_factory.mktemp("pip")
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True, env=exports.offline())
+    python = str(environment / "bin" / "python")
+    return (python, "-m", "pip", "--python", "PYTHON", "install", "--quiet", "--no-deps", "--no-build-isolation", "-r")

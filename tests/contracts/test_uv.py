@@ -4,19 +4,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.causes import Cause
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import BadInput, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import members, read_project
 from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import Uv
+from mlflow_uv.tools.uv import LockQuestion, Uv
 from mlflow_uv.tools.uvwords import LockState
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"
+ASKED = LockQuestion(respect_env=False, offline=True)
 
 
 def uv(
@@ -56,7 +59,7 @@ def test_a_fresh_lock_is_fresh(wine: Path) -> None:
     """
     A lock that nobody touched since it was written.
     """
-    verdict = uv().lock_state(read_project(wine), respect_env=False)
+    verdict = uv().lock_state(read_project(wine), ASKED)
 
     assert LockState.FRESH is verdict.state
 
@@ -73,7 +76,7 @@ def test_what_does_not_change_a_resolution_does_not_make_a_lock_stale(wine: Path
     manifest = wine / "pyproject.toml"
     manifest.write_bytes(made_fresh_again(manifest.read_text()).encode())
 
-    verdict = uv().lock_state(read_project(wine), respect_env=False)
+    verdict = uv().lock_state(read_project(wine), ASKED)
 
     assert LockState.FRESH is verdict.state
 
@@ -85,8 +88,8 @@ def test_a_stale_lock_is_stale_and_what_would_change_is_known(wine: Path) -> Non
     projects.depend_on(wine, "grape==1.1", "cork")
     project = read_project(wine)
 
-    verdict = uv().lock_state(project, respect_env=False)
-    changes = uv().lock_changes(project, respect_env=False)
+    verdict = uv().lock_state(project, ASKED)
+    changes = uv().lock_state(project, replace(ASKED, changes=True)).changes
 
     assert (LockState.STALE, "uv.lock") == (verdict.state, verdict.file)
     assert ("Update grape v1.0 -> v1.1",) == changes
@@ -99,8 +102,8 @@ def test_asking_what_would_change_changes_nothing(wine: Path) -> None:
     projects.depend_on(wine, "yeast")
     before = {path: path.read_bytes() for path in wine.rglob("*") if path.is_file()}
 
-    uv().lock_state(read_project(wine), respect_env=False)
-    uv().lock_changes(read_project(wine), respect_env=False)
+    uv().lock_state(read_project(wine), ASKED)
+    uv().lock_state(read_project(wine), replace(ASKED, changes=True))
 
     assert before == {path: path.read_bytes() for path in wine.rglob("*") if path.is_file()}
 
@@ -111,7 +114,7 @@ def test_a_missing_lock_is_missing(tmp_path: Path) -> None:
     """
     project = read_project(projects.project(tmp_path / "wine"))
 
-    verdict = uv().lock_state(project, respect_env=False)
+    verdict = uv().lock_state(project, ASKED)
 
     assert (LockState.MISSING, "uv.lock") == (verdict.state, verdict.file)
 
@@ -122,10 +125,10 @@ def test_requirements_without_a_solution_are_said_to_be_so(wine: Path) -> None:
     """
     projects.depend_on(wine, "grape==1.0", "grape==1.1")
 
-    verdict = uv().lock_state(read_project(wine), respect_env=False)
+    verdict = uv().lock_state(read_project(wine), ASKED)
 
     assert (LockState.UNSOLVABLE, "pyproject.toml") == (verdict.state, verdict.file)
-    assert "grape" in verdict.reason
+    assert "grape" in verdict.complaint
 
 
 @pytest.mark.parametrize(
@@ -145,12 +148,12 @@ def test_what_cannot_be_parsed_says_in_which_file_and_on_which_line(
     """
     (wine / file).write_text(text)
 
-    verdict = uv().lock_state(read_project(wine), respect_env=False)
+    verdict = uv().lock_state(read_project(wine), ASKED)
 
     assert (LockState.UNREADABLE, file, line) == (verdict.state, verdict.file, verdict.line)
 
 
-def test_a_package_that_cannot_be_reached_is_no_answer(tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_reached_makes_a_lock_unverifiable(tmp_path: Path) -> None:
     """
     Without a network nothing is known of a lock that would have to be resolved: neither stale nor unsolvable.
     """
@@ -158,10 +161,61 @@ def test_a_package_that_cannot_be_reached_is_no_answer(tmp_path: Path) -> None:
     projects.lock(folder)
     projects.depend_on(folder, "no-such-package-anywhere-of-this-name")
 
-    with pytest.raises(ToolFailed) as caught:
-        uv(UV_CACHE_DIR=str(tmp_path / "cache")).lock_state(read_project(folder), respect_env=False)
+    verdict = uv(UV_CACHE_DIR=str(tmp_path / "cache")).lock_state(read_project(folder), ASKED)
 
-    assert "`uv lock --check` failed" == caught.value.what
+    assert (LockState.UNVERIFIABLE, Cause.NETWORK) == (verdict.state, verdict.cause)
+
+
+def test_a_lock_that_is_fresh_and_one_that_is_stale_say_so_when_asked_for_changes(wine: Path) -> None:
+    """
+    What a dry run says is a verdict too, also where no version changes.
+    """
+    question = replace(ASKED, changes=True)
+    fresh = uv().lock_state(read_project(wine), question)
+    projects.depend_on(wine, "grape>=1.0,<1.1")
+
+    stale = uv().lock_state(read_project(wine), question)
+
+    assert (LockState.FRESH, LockState.STALE, ()) == (fresh.state, stale.state, stale.changes)
+
+
+def test_a_uv_without_anything_to_lock_is_believed_too(tmp_path: Path) -> None:
+    """
+    It says that it resolved, and no number of packages.
+    """
+    (tmp_path / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = []\n")
+    projects.lock(tmp_path)
+
+    verdict = uv().lock_state(read_project(tmp_path), ASKED)
+
+    assert LockState.FRESH is verdict.state
+
+
+def test_an_interpreter_that_is_not_here_makes_a_lock_unverifiable(wine: Path) -> None:
+    """
+    uv wants one before it looks at a lock; any that the project allows will do.
+    """
+    (wine / ".python-version").write_text("3.99\n")
+
+    without = uv().lock_state(read_project(wine), ASKED)
+    given = uv().lock_state(read_project(wine), replace(ASKED, python=Path(sys.executable)))
+
+    assert (LockState.UNVERIFIABLE, Cause.INTERPRETER) == (without.state, without.cause)
+    assert LockState.FRESH is given.state
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"), [(b"version = 2\n", Cause.FORMAT), (b"\xff", Cause.UNREADABLE)], ids=["newer", "not text"]
+)
+def test_a_lock_that_this_uv_cannot_read_is_unreadable(wine: Path, data: bytes, cause: Cause) -> None:
+    """
+    A format of tomorrow, and what is no text.
+    """
+    (wine / "uv.lock").write_bytes(data)
+
+    verdict = uv().lock_state(read_project(wine), ASKED)
+
+    assert (LockState.UNREADABLE, cause, "uv.lock") == (verdict.state, verdict.cause, Path(verdict.file).name)
 
 
 # whose environment
@@ -196,7 +250,7 @@ def test_the_caller_s_variables_do_not_make_a_fresh_lock_stale(wine: Path, name:
     """
     program = uv({name: value})
 
-    verdict = program.lock_state(read_project(wine), respect_env=False)
+    verdict = program.lock_state(read_project(wine), ASKED)
 
     assert (LockState.FRESH, (name,)) == (verdict.state, program.set_aside(respect_env=False))
 
@@ -208,9 +262,9 @@ def test_the_caller_s_variables_would_make_it_stale(wine: Path, name: str) -> No
     """
     program = uv({name: STEERING[name]})
 
-    verdict = program.lock_state(read_project(wine), respect_env=True)
+    verdict = program.lock_state(read_project(wine), replace(ASKED, respect_env=True))
 
-    assert (LockState.STALE, True) == (verdict.state, bool(verdict.reason)), verdict
+    assert (LockState.STALE, True) == (verdict.state, bool(verdict.again)), verdict
 
 
 def test_a_python_environment_of_the_caller_is_left_alone(wine: Path, tmp_path: Path) -> None:
@@ -221,7 +275,7 @@ def test_a_python_environment_of_the_caller_is_left_alone(wine: Path, tmp_path: 
     (tmp_path / "venv" / "keep").touch()
     program = uv(VIRTUAL_ENV=str(tmp_path / "venv"), UV_PROJECT_ENVIRONMENT=str(tmp_path / "venv"))
 
-    program.lock_state(read_project(wine), respect_env=False)
+    program.lock_state(read_project(wine), ASKED)
     program.export(read_project(wine), Selection())
 
     assert [tmp_path / "venv" / "keep"] == list((tmp_path / "venv").iterdir())
@@ -384,10 +438,10 @@ def test_a_member_is_asked_of_the_lock_of_its_root(tmp_path: Path, wheels: Path)
     projects.project(root, wheels=wheels, more='[tool.uv.workspace]\nmembers = ["packages/*"]\n')
     member = projects.project(root / "packages" / "core", "yeast", name="core")
     projects.lock(root)
-    fresh = uv().lock_state(read_project(member), respect_env=False).state
+    fresh = uv().lock_state(read_project(member), ASKED).state
     projects.depend_on(member, "cork")
 
-    stale = {uv().lock_state(read_project(folder), respect_env=False).state for folder in (root, member)}
+    stale = {uv().lock_state(read_project(folder), ASKED).state for folder in (root, member)}
 
     assert (LockState.FRESH, {LockState.STALE}) == (fresh, stale)
     assert [member] == [one.folder for one in members(read_project(root))]
@@ -439,7 +493,7 @@ def test_the_uv_on_path_is_used_if_the_project_accepts_it(wine: Path, tmp_path: 
         file.write('[tool.uv]\nrequired-version = ">=0.9"\n')
 
     found = caller.program(read_project(wine))
-    verdict = caller.lock_state(read_project(wine), respect_env=False)
+    verdict = caller.lock_state(read_project(wine), ASKED)
 
     assert (str(PROGRAM), LockState.FRESH) == (found, verdict.state)
 

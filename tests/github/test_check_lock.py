@@ -1,5 +1,6 @@
 """The action `check-lock` in a user's workflow."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -20,7 +21,9 @@ jobs:
         uses: ACTION/actions/check-lock@v1
         with: {project: PROJECT}
 """
-STALE = "uv.lock is out of date: pyproject.toml changed after it was written; Add yeast v2.0. Fix: uv lock"
+STALE = (
+    "`yeast` in [project] dependencies is not in uv.lock: the lock was made without it; Add yeast v2.0. Fix: uv lock"
+)
 
 
 @pytest.fixture
@@ -60,13 +63,49 @@ def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, fo
 
     run = consumer.run(WORKFLOW.replace("PROJECT", folder))
 
-    lock = str(Path(folder) / "uv.lock")
+    manifest = str(Path(folder) / "pyproject.toml")
     fix = "" if folder == "." else f" --project {shlex.quote(folder)}"
-    expected = Annotation("error", STALE + fix, title="mlflow-uv lock-stale", file=lock, line=1)
+    expected = Annotation("error", STALE + fix, title="mlflow-uv lock-requirement-added", file=manifest, line=5)
     assert not run.ok
     assert [expected] == list(run.annotations), run.log
     assert ("stale", "failure") == (run.outputs["lock"]["verdict"], run.results["lock"])
-    assert f"| error | {lock}:1 |" in run.summary
+    assert f"| error | {manifest}:5 |" in run.summary
+    assert "| Add | yeast | v2.0 |" in run.summary
+
+
+def test_a_monorepo_is_checked_whole_and_becomes_a_matrix(consumer: Consumer, root: Path) -> None:
+    """
+    The workflow of the examples: every lock in one step, then a job for each of its projects.
+    """
+    for folder in ("models/wine", "mein modell"):
+        projects.lock(projects.project(consumer.folder / folder))
+    workflow = (root / "examples" / "workflows" / "locks.yml").read_text().replace("org/mlflow-uv-action", "ACTION")
+
+    run = consumer.run(workflow.replace("pull_request:", "push:"))
+
+    assert run.ok, run.log
+    assert "all 2 locks are fresh" in run.log
+    assert 2 == run.log.count("✓ 0 packages install on linux-x86_64-py3.11; 0 packages install on linux-aarch64-py3.12")
+
+
+def test_one_stale_lock_of_a_monorepo_fails_at_its_own_line(consumer: Consumer, wheels: Path) -> None:
+    """
+    The others are fresh, and the outputs say so of each.
+    """
+    for folder in ("a", "b", "c"):
+        projects.lock(projects.project(consumer.folder / folder, "grape", wheels=wheels))
+    projects.depend_on(consumer.folder / "b", "grape", "yeast")
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "."))
+
+    found = json.loads(run.outputs["lock"]["projects"])["include"]
+    assert ["b/pyproject.toml"] == [annotation.file for annotation in run.annotations], run.log
+    assert [("a", "fresh"), ("b", "stale"), ("c", "fresh")] == [(one["project"], one["verdict"]) for one in found]
+    assert (False, "stale", '["requirement-added"]') == (
+        run.ok,
+        run.outputs["lock"]["verdict"],
+        run.outputs["lock"]["causes"],
+    )
 
 
 def test_the_summary_tells_how_to_do_it_on_a_laptop(consumer: Consumer, wheels: Path) -> None:
@@ -133,14 +172,13 @@ def test_what_a_project_says_is_not_obeyed(consumer: Consumer, wheels: Path) -> 
     project = projects.project(consumer.folder, "grape", wheels=wheels)
     projects.lock(project)
     evil = "\\n::set-output name=verdict::fresh\\n::error file=x::y\\n##[add-path]/evil\\n"
-    with (project / "pyproject.toml").open("a") as file:
-        file.write(f'[tool.uv]\nrequired-version = "{evil}"\n')
+    projects.depend_on(project, "grape", evil)
 
     run = consumer.run(WORKFLOW.replace("PROJECT", "."))
 
     assert not run.ok
     assert ["error"] == [command.name for command in run.commands], run.commands
-    assert ["mlflow-uv check-lock"] == [annotation.title for annotation in run.annotations]
+    assert ["mlflow-uv lock-unsolvable"] == [annotation.title for annotation in run.annotations]
     assert "fresh" != run.outputs["lock"]["verdict"]
 
 

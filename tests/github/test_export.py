@@ -22,6 +22,9 @@ jobs:
 """
 
 
+BESIDE = "--no-index\n--find-links ../wheels\n"  # the only index of the project is a folder beside it
+
+
 @pytest.fixture
 def project(consumer: Consumer) -> Path:
     """A locked project with an extra, in a folder with a space."""
@@ -50,10 +53,8 @@ def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer) -> None:
     run = consumer.run(inputs(project="mein modell", extras="serve", requirements_file="out/requirements.txt"))
 
     assert run.ok, run.log
-    assert (
-        "cork==3.0\ngrape==1.0\nyeast==2.0\n"
-        == (run.workspace / "mein modell" / "out" / "requirements.txt").read_text()
-    )
+    listed = (run.workspace / "mein modell" / "out" / "requirements.txt").read_text()
+    assert "--no-index\n--find-links ../../wheels\ncork==3.0\ngrape==1.0\nyeast==2.0\n" == listed
     assert ("3", "true") == (run.outputs["export"]["pins"], run.outputs["export"]["changed"])
     assert '?? "mein modell/out/"' == checkout.git(run.workspace, "status", "--porcelain")
 
@@ -62,14 +63,14 @@ def test_a_comparison_writes_nothing_and_shows_the_difference(consumer: Consumer
     """
     `check: true` fails on a file that is not what the lock says, with the lines that differ.
     """
-    (project / "requirements.txt").write_text("grape==0.9\nyeast==2.0\n")
+    (project / "requirements.txt").write_text(f"{BESIDE}grape==0.9\nyeast==2.0\n")
 
     run = consumer.run(inputs(project="mein modell", check="true", requirements_file="requirements.txt"))
 
     assert not run.ok
-    assert [("mein modell/requirements.txt", 1)] == [(one.file, one.line) for one in run.annotations], run.log
-    assert "-grape==0.9\n+grape==1.0" in run.annotations[0].message
-    assert "grape==0.9\nyeast==2.0\n" == (run.workspace / "mein modell" / "requirements.txt").read_text()
+    assert [("mein modell/requirements.txt", 3)] == [(one.file, one.line) for one in run.annotations], run.log
+    assert "grape 0.9 → 1.0" in run.annotations[0].message
+    assert f"{BESIDE}grape==0.9\nyeast==2.0\n" == (run.workspace / "mein modell" / "requirements.txt").read_text()
 
 
 @pytest.mark.usefixtures("project")
@@ -79,7 +80,7 @@ def test_switches_written_as_text_are_switches(consumer: Consumer) -> None:
     """
     run = consumer.run(inputs(project="mein modell", check="'false'", requirements_file="requirements.txt"))
 
-    assert (True, "grape==1.0\nyeast==2.0\n") == (
+    assert (True, f"{BESIDE}grape==1.0\nyeast==2.0\n") == (
         run.ok,
         (run.workspace / "mein modell" / "requirements.txt").read_text(),
     ), run.log
@@ -107,3 +108,42 @@ def test_settings_of_the_project_are_read(consumer: Consumer, project: Path) -> 
 
     assert (True, "3") == (run.ok, run.outputs["export"]["pins"]), run.log
     assert (run.workspace / "mein modell" / "pins.txt").is_file()
+
+
+def local_package(consumer: Consumer, project: Path) -> str:
+    """Let the project need a wheel that lies in the repository; its name."""
+    own = projects.wheel(consumer.folder / "own", "stem", "1.0")
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(f'[tool.uv.sources]\nstem = {{ path = "../own/{own.name}" }}\n')
+    projects.depend_on(project, "grape", "stem")
+    projects.lock(project)
+    return own.name
+
+
+def test_several_files_and_wheels_come_from_one_call(consumer: Consumer, project: Path) -> None:
+    """
+    Requirements, pylock.toml and bill, a local package as a wheel beside them, and its name in the outputs.
+    """
+    name = local_package(consumer, project)
+    files = {"requirements_file": "out/pins.txt", "pylock_file": "out/pylock.toml", "sbom_file": "out/b.cdx.json"}
+
+    run = consumer.run(inputs(project="mein modell", local_packages="wheels", **files))
+
+    made = {path.name for path in (run.workspace / "mein modell" / "out").rglob("*") if path.is_file()}
+    assert run.ok, run.log
+    assert {"pins.txt", "pylock.toml", "b.cdx.json", name} == made
+    assert name in run.outputs["export"]["wheels"]
+
+
+def test_a_local_package_stops_the_job_until_somebody_decides(consumer: Consumer, project: Path) -> None:
+    """
+    The annotation stands on the package in the lock, and says how to choose.
+    """
+    local_package(consumer, project)
+    lock = (project / "uv.lock").read_text().splitlines()
+
+    run = consumer.run(inputs(project="mein modell", requirements_file="requirements.txt"))
+
+    (annotation,) = run.annotations
+    assert (False, "mein modell/uv.lock", 'name = "stem"') == (run.ok, annotation.file, lock[annotation.line or 0])
+    assert "--local-packages wheels, or --local-packages omit" in annotation.message

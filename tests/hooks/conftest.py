@@ -9,6 +9,8 @@ import pytest
 
 from tests import checkout, projects
 
+NO_NETWORK = ("unshare", "--user", "--map-root-user", "--net", "--")
+
 
 @dataclass(frozen=True)
 class Ours:
@@ -33,6 +35,7 @@ class Monorepo:
     folder: Path
     ours: Ours
     variables: dict[str, str] = field(default_factory=dict)
+    without_network: bool = False
 
     @property
     def wine(self) -> Path:
@@ -53,16 +56,22 @@ class Monorepo:
         checkout.commit(self.folder)
 
     def run(self, runner: str, *argv: str) -> "Hooked":
-        """Run pre-commit or prek, which make our environment the first time, without anything that steers it."""
+        """
+        Run pre-commit or prek, which make our environment the first time, without anything that steers it.
+
+        `without_network` leaves them no interface but a loopback that is down, as on a hosted service.
+        """
         homes = {"PRE_COMMIT_HOME": str(self.ours.home / "pre-commit"), "PREK_HOME": str(self.ours.home / "prek")}
-        if self.variables:
+        if self.variables or self.without_network:
             self._start(runner, ("install-hooks",), homes)
-        done = self._start(runner, argv, homes | self.variables)
+        done = self._start(runner, argv, homes | self.variables, NO_NETWORK if self.without_network else ())
         return Hooked(done.returncode, done.stdout)
 
-    def _start(self, runner: str, argv: tuple[str, ...], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def _start(
+        self, runner: str, argv: tuple[str, ...], variables: dict[str, str], under: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [runner, *argv],
+            [*under, runner, *argv],
             cwd=self.folder,
             env={**os.environ, **variables},
             stdout=subprocess.PIPE,

@@ -62,9 +62,26 @@ def test_one_stale_project_among_two_is_named(monorepo: Monorepo, runner: str) -
 
     errors = [line.strip() for line in done.text.splitlines() if ": error: " in line]
     assert 1 == len(errors), done.text
-    assert errors[0].startswith("modèles/bière/uv.lock:1: error: uv.lock is out of date: ")
+    assert errors[0].startswith("modèles/bière/pyproject.toml:5: error: `grape` in [project] dependencies is not in ")
     assert errors[0].endswith(". Fix: uv lock --project 'modèles/bière'")
     assert (1, "M modèles/bière/pyproject.toml") == (done.code, monorepo.status())
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_without_a_network_a_lock_is_fresh_or_its_difference_is_named(monorepo: Monorepo, runner: str) -> None:
+    """
+    A hosted service gives hooks no network at all: the answer and its place are the same as with one.
+    """
+    monorepo.configure("check-lock")
+    monorepo.without_network = True
+
+    fresh = monorepo.run(runner, *EVERYTHING, "--verbose")
+    projects.depend_on(monorepo.beer, "yeast", "grape")
+    stale = monorepo.run(runner, *EVERYTHING)
+
+    errors = [line.strip() for line in stale.text.splitlines() if ": error: " in line]
+    assert (0, 1) == (fresh.code, stale.code), fresh.text + stale.text
+    assert ["modèles/bière/pyproject.toml:5"] == [line.partition(": error: ")[0] for line in errors], stale.text
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -110,7 +127,8 @@ def test_export_writes_what_the_lock_says_and_asks_to_stage_it(monorepo: Monorep
 
     assert (1, 0) == (first.code, second.code), first.text + second.text
     assert ["mein modell/requirements.txt", "modèles/bière/requirements.txt"] == new
-    assert "grape==1.0\nyeast==2.0\n" == (monorepo.wine / "requirements.txt").read_text()
+    written = (monorepo.wine / "requirements.txt").read_text()
+    assert "--no-index\n--find-links ../wheels\ngrape==1.0\nyeast==2.0\n" == written
     assert "stage it and commit again" in first.text
     assert "" == monorepo.status()
 
@@ -141,7 +159,7 @@ def test_a_merge_conflict_is_said_and_is_no_crash(monorepo: Monorepo, runner: st
 
     assert 1 == done.code
     assert "mein modell/pyproject.toml:2: error: " in done.text, done.text
-    assert "modèles/bière/uv.lock:1: error: " in done.text
+    assert "modèles/bière/pyproject.toml:5: error: " in done.text
     assert "Traceback" not in done.text
 
 

@@ -131,4 +131,4 @@ def test_every_hook_runs_the_step_of_its_name() -> None:
     """
     from mlflow_uv_hooks.hook import HOOKS  # noqa: PLC0415  # the only test here that looks at hooks
 
-    assert {step.name for step in ALL if step.hook} == HOOKS.keys()
+    assert {step.name for step in ALL if step.hook} == set(HOOKS)

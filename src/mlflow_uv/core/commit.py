@@ -1,6 +1,7 @@
 """Which state of the repository is this?"""
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -10,3 +11,21 @@ class Commit:
     sha: str
     project: str
     dirty: str | None = None
+
+
+class History(Enum):
+    """What the history of a file tells of its last change."""
+
+    COMMITTED = "committed"
+    CUT_OFF = "cut off"  # the clone is shallow: then or before
+    UNCOMMITTED = "uncommitted"  # later than any commit
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastChange:
+    """When a file last changed, in seconds since 1970 where a commit says so, or why nobody knows."""
+
+    history: History
+    at_s: float = 0.0
+    reason: str = ""

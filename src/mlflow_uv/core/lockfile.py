@@ -1,10 +1,12 @@
 """What does uv.lock say? A reader of the format that uv writes, versions 1, any revision."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import tomli
 
@@ -162,14 +164,9 @@ def read_lockfile(data: bytes) -> Lockfile:
 
 def package_line(data: bytes, position: int) -> int:
     """The 1-based line of the `[[package]]` at that position; 1 where there is none."""
-    at = -1
-    for _ in range(position + 1):
-        at = data.find(b"[[package]]", at + 1)
-        while at > 0 and data[at - 1 : at] != b"\n":  # a text that only looks like it
-            at = data.find(b"[[package]]", at + 1)
-        if at < 0:
-            return 1
-    return data.count(b"\n", 0, at) + 1
+    starts = re.finditer(rb"^\[\[package\]\]", data, re.MULTILINE)
+    found = next(islice(starts, position, None), None)
+    return data.count(b"\n", 0, found.start()) + 1 if found else 1
 
 
 def _conflict_line(data: bytes) -> int | None:
@@ -183,6 +180,9 @@ def _lockfile(table: Mapping[str, Any], data: bytes) -> Lockfile:
             raise NotALock("it has no `version`: uv did not write it")
         if _get(table, "version", int, 0) > VERSION:
             raise _Malformed("version", f"it is of format {table['version']}, and the newest known is {VERSION}")
+        manifest = _get(table, "manifest", dict, {})
+        _list(manifest, "members", str)
+        _validate_edges(_get(manifest, "dependency-groups", dict, {}))
         return Lockfile(
             revision=_get(table, "revision", int, 0),
             requires_python=_get(table, "requires-python", str, ""),
@@ -190,7 +190,7 @@ def _lockfile(table: Mapping[str, Any], data: bytes) -> Lockfile:
             resolution_markers=_list(table, "resolution-markers", str),
             supported_markers=_list(table, "supported-markers", str),
             required_markers=_list(table, "required-markers", str),
-            manifest=_get(table, "manifest", dict, {}),
+            manifest=manifest,
             options=_get(table, "options", dict, {}),
             conflicts=_list(table, "conflicts", list),
         )
@@ -217,22 +217,26 @@ def _package(table: Mapping[str, Any], position: int, data: bytes) -> Package:
 def _validate(table: Mapping[str, Any]) -> None:
     """Whatever the properties of a Package read has the shape they need. Raises _Malformed, ValueError."""
     groups = (_get(table, name, dict, {}) for name in ("optional-dependencies", "dev-dependencies"))
-    for group in ({"dependencies": table.get("dependencies", [])}, *groups):
-        for name in group:
-            for edge in _list(group, name, dict):
-                _text(edge, "name")
-                _get(edge, "version", str, None)
-                _get(edge, "marker", str, "")
-                _list(edge, "extra", str)
-                if "source" in edge:
-                    _source(edge["source"])
+    _validate_edges({"dependencies": table.get("dependencies", [])}, *groups)
     _list(table, "resolution-markers", str)
     _get(table, "metadata", dict, {})
     for file in (*_list(table, "wheels", dict), _get(table, "sdist", dict, {})):
         for key in ("url", "path", "filename", "hash"):
             _get(file, key, str, None)
         _get(file, "size", int, None)
-        _artifact(file)
+
+
+def _validate_edges(*groups: Mapping[str, Any]) -> None:
+    for group in groups:
+        for name in group:
+            for edge in _list(group, name, dict):
+                _text(edge, "name")
+                _get(edge, "version", str, None)
+                _get(edge, "marker", str, "")
+                _list(edge, "extra", str)
+                _list(edge, "extras", str)  # so in the manifest
+                if "source" in edge:
+                    _source(edge["source"])
 
 
 def _source(raw: Any) -> Source:
@@ -241,12 +245,13 @@ def _source(raw: Any) -> Source:
             address = raw.get(kind.value)
             if isinstance(address, str):
                 return Source(kind, address)
-    raise ValueError(f"{raw!r} is not a source")
+    raise _Malformed("source", f"{raw!r} is not a source")
 
 
 def _artifact(raw: Mapping[str, Any]) -> Artifact:
     url = raw.get("url") or raw.get("path") or raw.get("filename") or ""
-    file = raw.get("filename") or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    path = url.partition("#")[0].partition("?")[0]  # urlsplit, for thousands of them, costs as much as the TOML
+    file = raw.get("filename") or unquote(path.rpartition("/")[2])
     return Artifact(url, file, raw.get("hash"), raw.get("size"))
 
 

@@ -1,15 +1,22 @@
 """What does an export of the lock say, in one normal form?"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-
-from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from functools import cache
 
 from .digests import sha256
 
+# The versions that tools write (PEP 440, normalised); `packaging` reads every other.
+_VERSION = r"(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
+_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+_PINNED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:\s*;\s*(.+))?")
+# What uv writes most often, in the form of `packaging` but for the quotes: no aliases, no parentheses.
+_ATOM = (
+    r"(?:os_name|sys_platform|platform_(?:machine|system|python_implementation)|implementation_name|python_full_version)"
+    r" (?:==|!=|<|<=|>|>=) '[A-Za-z0-9._-]+'"
+)
+_FLAT = re.compile(rf"{_ATOM}(?: and {_ATOM})*|{_ATOM}(?: or {_ATOM})+")
 _HASH = re.compile(r"\s--hash[= ](\S+)")
 _LOCAL = re.compile(r"(?:-e\s+|--editable[= ])?((?:file:|\.{1,2}(?:/|$|(?=\s))|/|[^\s;@]+/)[^;]*?)(?:\s*;\s*(.+))?")
 _DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\s+;\s*(.+))?")
@@ -21,6 +28,17 @@ class Local:
 
     path: str
     marker: str
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """As pip reads it."""
+        return f"{self.path} ; {self.marker}" if self.marker else self.path
+
+    @property
+    def hashed_line(self) -> str:
+        """The same with pip's `--hash` options."""
+        return _hashed(self.line, self.hashes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +58,12 @@ class Pin:
     @property
     def hashed_line(self) -> str:
         """The same with pip's `--hash` options."""
-        return " \\\n    ".join((self.line, *(f"--hash={value}" for value in self.hashes)))
+        return _hashed(self.line, self.hashes)
 
     @property
     def version(self) -> str | None:
         """The version, None for a direct URL."""
         return self.exact.partition("==")[2] or None
-
-    def holds_in(self, environment: dict[str, str]) -> bool:
-        """Whether the marker selects this pin there (PEP 508 marker variables)."""
-        return not self.marker or Marker(self.marker).evaluate(environment)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +83,15 @@ class Requirements:
     def hashed_text(self) -> str:
         """The same with the hashes of the lock, for an installer that insists on them."""
         return "".join(f"{pin.hashed_line}\n" for pin in self.pins)
+
+    def resolved_in(self, environment: Mapping[str, str]) -> "Requirements":
+        """What is left of it in one environment (PEP 508 marker variables): nothing there depends on a marker."""
+        pins: dict[str, Pin] = {}
+        for pin in self.pins:
+            if holds(pin.marker, environment):
+                _add(pins, replace(pin, marker=""))
+        local = {one.path: replace(one, marker="") for one in self.local if holds(one.marker, environment)}
+        return replace(self, pins=tuple(pins.values()), local=tuple(local.values()))
 
     @property
     def hashed(self) -> bool:
@@ -100,11 +123,15 @@ def parse_requirements(text: str) -> Requirements:
             exact = f"{canonicalize_name(name)}{_extras((extras or '')[1:-1].split(','))} @ {url}"
             _add(pins, _pin(exact, canonicalize_name(name), marker, hashes))
         elif found := _LOCAL.fullmatch(body):
-            local.append(Local(path=found[1].strip(), marker=_marker(found[2])))
+            local.append(Local(path=found[1].strip(), marker=canonical_marker(found[2] or ""), hashes=hashes))
         else:
             _add(pins, _exact(body, hashes))
     ordered = tuple(sorted(pins.values(), key=lambda pin: (pin.name, pin.exact, pin.marker)))
     return Requirements(pins=ordered, local=tuple(local), options=tuple(options))
+
+
+def _hashed(line: str, hashes: tuple[str, ...]) -> str:
+    return " \\\n    ".join((line, *(f"--hash={value}" for value in hashes)))
 
 
 def _logical_lines(text: str) -> list[str]:
@@ -114,6 +141,12 @@ def _logical_lines(text: str) -> list[str]:
 
 
 def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
+    if found := _PINNED.fullmatch(body):
+        name, extras, version, marker = found.groups()
+        name = canonicalize_name(name)
+        return _pin(f"{name}{_extras((extras or '')[1:-1].split(','))}=={version}", name, marker, hashes)
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 30 ms, for what is unusual
+
     try:
         requirement = Requirement(body)
     except InvalidRequirement as error:
@@ -138,11 +171,31 @@ def _add(pins: dict[str, Pin], pin: Pin) -> None:
 
 
 def _pin(exact: str, name: str, marker: str | None, hashes: tuple[str, ...]) -> Pin:
-    return Pin(name=name, exact=exact, marker=_marker(marker), hashes=hashes)
+    return Pin(name=name, exact=exact, marker=canonical_marker(marker or ""), hashes=hashes)
 
 
-def _marker(text: str | None) -> str:
-    return str(Marker(text)) if text else ""
+@cache
+def canonical_marker(text: str) -> str:
+    """A marker as `packaging` writes it; empty for none."""
+    if not text or _FLAT.fullmatch(text):
+        return text.replace("'", '"')
+    from packaging.markers import Marker  # noqa: PLC0415  # 17 ms that few locks make a hook pay
+
+    return str(Marker(text))
+
+
+def holds(marker: str, environment: Mapping[str, str]) -> bool:
+    """Whether a marker holds in an environment (PEP 508 marker variables); an empty one does everywhere."""
+    if not marker:
+        return True
+    from packaging.markers import Marker  # noqa: PLC0415  # as above
+
+    return Marker(marker).evaluate(dict(environment))
+
+
+def canonicalize_name(name: str) -> str:
+    """A name as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def difference(expected: str, actual: str, *, names: tuple[str, str]) -> str:
@@ -167,7 +220,9 @@ def installed_difference(
     """
     from packaging.version import Version  # noqa: PLC0415  # hooks never compare versions
 
-    wanted: dict[str, str | None] = {pin.name: pin.version for pin in requirements.pins if pin.holds_in(environment)}
+    wanted: dict[str, str | None] = {
+        pin.name: pin.version for pin in requirements.pins if holds(pin.marker, environment)
+    }
     wanted |= {canonicalize_name(name): version for name, version in local}
     found: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
     lines = [f"{name} is not installed" for name in sorted(wanted.keys() - found.keys())]

@@ -1,17 +1,21 @@
-"""Is uv.lock still true to pyproject.toml?"""
+"""Is uv.lock still true to pyproject.toml, for every uv project here?"""
 
-import shlex
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from ..core.digests import lock_digest
-from ..errors import LockNotFresh
-from ..report import Finding, Report, Severity
-from ..step import Doc, Hook, Step
-from ..tools.files import Project, Unreadable, line_of, read_project
+from ..core.causes import Cause
+from ..freshness import Freshness, examine, unreadable
+from ..policing import policy_findings
+from ..report import Finding, Report, Severity, Table, counted
+from ..step import Doc, Hook, OneRun, Step
+from ..tools.files import Project, Unreadable, read_project, write_whole
 from ..tools.locktools import LockTools
-from ..tools.uvwords import LockState, LockVerdict
+from ..tools.tree import projects_below
+from ..tools.uv import LockQuestion
+from ..tools.uvwords import LockState
 from ..vocabulary import LockDigest, ProjectPath, RespectEnv, UvProgram
 
 
@@ -20,103 +24,173 @@ class Inputs:
     """What to check."""
 
     project: ProjectPath = Path()
+    alone: Annotated[bool, Doc("Check only the project in the folder, not every uv project below it.")] = False
+    exclude: Annotated[
+        tuple[str, ...], Doc("Folders to leave out with all that is in them: glob patterns of paths below the project.")
+    ] = ()
+    offline: Annotated[bool, Doc("Do not use the network; what cannot be told without it is called unverifiable.")] = (
+        False
+    )
+    patch: Annotated[
+        Path | None, OneRun(), Doc("File for what `uv lock` would change in all of them, as a patch for `git apply`.")
+    ] = None
     uv: UvProgram = None
     respect_env: RespectEnv = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outputs:
-    """What was found."""
+class Entry:
+    """One project, as a job of a matrix sees it; paths are relative to the working folder."""
 
-    verdict: Annotated[LockState, Doc("fresh, stale, missing, unsolvable or unreadable.")]
+    project: str
+    lock: str
+    verdict: LockState
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matrix:
+    """The shape of `strategy.matrix`."""
+
+    include: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What was found; `lock` and its digest are the first project's."""
+
+    verdict: Annotated[
+        LockState, Doc("fresh, stale, missing, unsolvable, unreadable or unverifiable: the worst of all projects.")
+    ]
+    causes: Annotated[tuple[Cause, ...], Doc("Why, in one word for each kind of reason.")]
     lock: Annotated[Path, Doc("The uv.lock that covers the project.")]
     lock_sha256: LockDigest
+    projects: Annotated[Matrix, Doc("Every project with its lock and verdict, as JSON for `strategy.matrix`.")]
+    patch: Annotated[Path | None, Doc("The patch that makes every lock fresh, if there was something to write.")]
     set_aside: Annotated[tuple[str, ...], Doc("The caller's variables that did not get to steer the answer.")]
 
 
-_SENTENCES = {
-    LockState.STALE: ("uv.lock is out of date", "pyproject.toml changed after it was written", "uv lock"),
-    LockState.MISSING: ("uv.lock is missing", "nothing says which packages this project uses", "uv lock"),
-    LockState.UNSOLVABLE: ("the requirements have no solution", "", "change the requirement, then `uv lock`"),
-    LockState.UNREADABLE: ("it cannot be parsed", "", "git checkout -- uv.lock && uv lock"),
-}
+_WORSE = (
+    LockState.FRESH,
+    LockState.UNVERIFIABLE,
+    LockState.STALE,
+    LockState.MISSING,
+    LockState.UNSOLVABLE,
+    LockState.UNREADABLE,
+)
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
-    """Ask uv, and say what mends it. Raises BadProject, ToolMissing, ToolFailed."""
-    try:
-        project = read_project(inputs.project)
-    except Unreadable as error:
-        return _unreadable(error)
-    verdict = tools.uv.lock_state(project, respect_env=inputs.respect_env)
+    """Ask every project, and say what mends it. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
+    tasks = [partial(_examined, one, inputs, tools) for one in _found(inputs, tools)]
+    answers = tools.runner.side_by_side(tasks)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)
-    fresh = verdict.state is LockState.FRESH
-    changes = (
-        () if verdict.state is not LockState.STALE else tools.uv.lock_changes(project, respect_env=inputs.respect_env)
-    )
-    digest = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else ""
+    first, where = answers[0], tools.surroundings.folder
     return Report(
-        outputs=Outputs(verdict=verdict.state, lock=project.lock, lock_sha256=digest, set_aside=aside),
-        summary=f"uv.lock is {verdict.state.value}",
-        findings=(
-            *(() if fresh else (lock_finding(project, verdict, changes, where=tools.surroundings.folder),)),
-            *((_set_aside(project, aside),) if aside else ()),
+        outputs=Outputs(
+            verdict=max((answer.state for answer in answers), key=_WORSE.index),
+            causes=tuple(dict.fromkeys(cause for answer in answers for cause in answer.causes)),
+            lock=first.project.lock,
+            lock_sha256=first.lock_sha256,
+            projects=Matrix(include=tuple(_entry(answer, where) for answer in answers)),
+            patch=_patched(inputs, answers, tools),
+            set_aside=aside,
         ),
+        summary=_summary(answers),
+        findings=(
+            *(finding for answer in answers for finding in answer.findings),
+            *((_set_aside(first.project.lock, aside),) if aside else ()),
+        ),
+        tables=tuple(_changes(answer, where) for answer in answers if answer.changes),
     )
 
 
-def lock_finding(project: Project, verdict: LockVerdict, changes: tuple[str, ...] = (), *, where: Path) -> Finding:
-    """The finding for a lock that is not fresh, on the file and line it is about; its command works in `where`."""
-    what, why, fix = _SENTENCES[verdict.state]
-    if project.root != where:
-        root = project.root.relative_to(where) if project.root.is_relative_to(where) else project.root
-        fix = fix.replace("-- uv.lock", f"-- {shlex.quote(str(root / 'uv.lock'))}")
-        fix = fix.replace("uv lock", f"uv lock --project {shlex.quote(str(root))}")
-    if verdict.state is LockState.UNREADABLE:
-        what = f"{verdict.file} cannot be parsed"
-        fix = fix if verdict.file == "uv.lock" else f"correct line {verdict.line} of {verdict.file}"
-    folder = project.root if verdict.file == "uv.lock" else project.folder
-    line = verdict.line
-    if verdict.state is LockState.UNSOLVABLE:
-        line = line_of(folder / verdict.file, "dependencies", "[project]")
-    shown = (*changes[:5], f"and {len(changes) - 5} more") if len(changes) > 5 else changes  # noqa: PLR2004
-    reasons = "; ".join(filter(None, (verdict.reason or why, ", ".join(shown))))
-    return Finding(
-        rule=f"lock-{verdict.state.value}", what=what, why=reasons, fix=fix, path=folder / verdict.file, line=line
+def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | Unreadable, ...]:
+    """The projects to ask; a folder without any is told as such."""
+    found = projects_below(inputs.project, tools.git, exclude=inputs.exclude) if not inputs.alone else ()
+    if found:
+        return found
+    try:
+        return (read_project(inputs.project),)
+    except Unreadable as error:
+        return (error,)
+
+
+def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path | None:
+    """Write the locks as they would be, without touching those that are there."""
+    old = [answer for answer in answers if answer.state in (LockState.STALE, LockState.MISSING)]
+    if inputs.patch is None or not old:
+        return None
+    from ..patch import patch_of  # noqa: PLC0415  # seldom wanted
+
+    question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
+    write_whole(inputs.patch, b"".join(patch_of(answer.project, tools, question) for answer in old))
+    return inputs.patch
+
+
+def _examined(found: Project | Unreadable, inputs: Inputs, tools: LockTools) -> Freshness:
+    if isinstance(found, Unreadable):
+        folder, finding = found.path.parent, unreadable(found)
+        return Freshness(
+            project=Project(folder=folder, root=folder, manifest={}),
+            state=LockState.UNREADABLE,
+            causes=(Cause(finding.rule.removeprefix("lock-")),),
+            findings=(finding,),
+        )
+    freshness = examine(found, tools, respect_env=inputs.respect_env, offline=inputs.offline)
+    if freshness.state is LockState.UNREADABLE:
+        return freshness  # what cannot be read keeps no rules
+    return replace(freshness, findings=(*freshness.findings, *policy_findings(found, tools)))
+
+
+def _summary(answers: list[Freshness]) -> str:
+    bad = sum(answer.state is not LockState.FRESH for answer in answers)
+    said = [finding for answer in answers for finding in answer.findings if finding.severity is not Severity.NOTICE]
+    rules = {finding.rule for finding in said if finding.rule.startswith("policy-")}
+    broken = f", and {counted(len(rules), 'rule')} broken" if rules else ""
+    if len(answers) == 1:
+        return f"uv.lock is {answers[0].state.value}{broken}"
+    return (
+        f"{bad} of {len(answers)} locks are not fresh{broken}" if bad else f"all {len(answers)} locks are fresh{broken}"
     )
 
 
-def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> None:
-    """For steps that make something from the lock. Raises LockNotFresh with what check-lock would say."""
-    verdict = tools.uv.lock_state(project, respect_env=respect_env)
-    if verdict.state is not LockState.FRESH:
-        finding = lock_finding(project, verdict, where=tools.surroundings.folder)
-        raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
-
-
-def _unreadable(error: Unreadable) -> Report[Outputs]:
-    lock = error.path.parent / "uv.lock"
-    finding = Finding(
-        rule="lock-unreadable", what=error.what, why=error.why, fix=error.fix, path=error.path, line=error.line
+def _entry(answer: Freshness, where: Path) -> Entry:
+    return Entry(
+        project=_relative(answer.project.root, where),
+        lock=_relative(answer.project.lock, where),
+        verdict=answer.state,
+        causes=answer.causes,
     )
-    outputs = Outputs(verdict=LockState.UNREADABLE, lock=lock, lock_sha256="", set_aside=())
-    return Report(outputs=outputs, summary=f"{error.path.name} cannot be read", findings=(finding,))
 
 
-def _set_aside(project: Project, names: tuple[str, ...]) -> Finding:
+def _changes(answer: Freshness, where: Path) -> Table:
+    folder = _relative(answer.project.root, where)
+    return Table(
+        title="`uv lock` would" if folder == "." else f"`uv lock --project {folder}` would",
+        columns=("change", "package", "version"),
+        rows=tuple((*words[:2], " ".join(words[2:])) for words in map(str.split, answer.changes)),
+    )
+
+
+def _relative(path: Path, where: Path) -> str:
+    return Path(os.path.relpath(path, where)).as_posix()
+
+
+def _set_aside(lock: Path, names: tuple[str, ...]) -> Finding:
     return Finding(
         rule="env-set-aside",
         severity=Severity.NOTICE,
         what=f"{', '.join(names)} did not steer the answer",
         why="the lock is asked as everybody else would ask it",
         fix="respect-env: true, to let it",
-        path=project.lock,
+        path=lock,
     )
 
 
 STEP = Step(
     name="check-lock",
-    summary="Check that uv.lock is still true to pyproject.toml.",
+    summary="Check that every uv.lock is still true to its pyproject.toml, and keeps the rules of its project.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

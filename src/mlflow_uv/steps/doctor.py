@@ -9,6 +9,7 @@ from typing import Annotated
 from .. import __version__
 from ..core.environment import mask, secrets_in
 from ..errors import StepError
+from ..freshness import examine
 from ..report import Report
 from ..step import Doc, Step
 from ..tools.files import read_project
@@ -48,7 +49,7 @@ def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
     yield "git", lambda: tools.git.version() or "not found"
     yield "private folders", f"{around.cache}, {around.state}"
     yield "project", lambda: read_project(inputs.project).name
-    yield "lock", lambda: tools.uv.lock_state(read_project(inputs.project), respect_env=False).state.value
+    yield "lock", lambda: examine(read_project(inputs.project), tools, respect_env=False, offline=True).state.value
     yield "uv", lambda: _uv(inputs, tools)
     yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
     yield "engine", tools.docker.engine

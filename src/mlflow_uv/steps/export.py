@@ -1,17 +1,27 @@
-"""What does the lock say, as requirements that any pip understands?"""
+"""What does the lock say, as lists that other tools understand?"""
 
-from dataclasses import dataclass
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from ..core.requirements import Requirements, difference
+from ..core.changes import described, first_difference
+from ..core.handout import LocalPackages
 from ..core.selection import Selection
-from ..report import Finding, Report, Severity
+from ..errors import BadInput
+from ..freshness import require_fresh
+from ..listing import Document, Lists, Said, Wish, make_lists
+from ..report import Finding, Report
 from ..step import Doc, Hook, OneRun, Step
 from ..tools.files import Project, read_project, write_whole
 from ..tools.locktools import LockTools
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
-from .check_lock import require_fresh
+
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +33,21 @@ class Inputs:
     extras: Extras = ()
     groups: Groups = ()
     requirements_file: Annotated[
-        Path | None, Doc("File to write, relative to the project; without it the list goes to standard output.")
+        Path | None,
+        Doc("File for pip requirements, relative to the project; without any file they go to standard output."),
     ] = None
-    check: Annotated[bool, OneRun(), Doc("Compare the file with the lock instead of writing it.")] = False
+    pylock_file: Annotated[Path | None, Doc("File for the same as a pylock.toml (PEP 751).")] = None
+    sbom_file: Annotated[Path | None, Doc("File for the same as a CycloneDX 1.5 bill of materials.")] = None
+    hashes: Annotated[bool, Doc("Give each requirement the hashes of the lock.")] = False
+    local_packages: Annotated[
+        LocalPackages,
+        Doc("Refuse packages that are folders of the checkout, list them as wheels in a folder beside, or omit them."),
+    ] = LocalPackages.REFUSE
+    target: Annotated[
+        str | None,
+        Doc("List what is installed on one target alone, such as linux-x86_64-py3.11, instead of by markers."),
+    ] = None
+    check: Annotated[bool, OneRun(), Doc("Compare the files with the lock instead of writing them.")] = False
     uv: UvProgram = None
     respect_env: RespectEnv = False
 
@@ -34,81 +56,161 @@ class Inputs:
 class Outputs:
     """What was exported."""
 
-    requirements_file: Annotated[Path | None, Doc("The file that was written or compared, if one was named.")]
+    requirements_file: Annotated[Path | None, Doc("The requirements that were written or compared, if named.")]
     requirements_sha256: RequirementsDigest
-    pins: Annotated[int, Doc("How many distributions the list pins.")]
-    changed: Annotated[bool, Doc("Whether the file differed from the lock.")]
+    pylock_file: Annotated[Path | None, Doc("The pylock.toml that was written or compared, if named.")]
+    sbom_file: Annotated[Path | None, Doc("The bill of materials that was written or compared, if named.")]
+    wheels: Annotated[tuple[str, ...], Doc("Wheels of local packages that lie beside the list.")]
+    pins: Annotated[int, Doc("How many distributions the lock pins for this selection.")]
+    changed: Annotated[bool, Doc("Whether a file differed from the lock.")]
+    written: Annotated[tuple[str, ...], Doc("The files that differed, wheels among them: written, unless compared.")]
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
-    selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
-    require_fresh(project, tools, respect_env=inputs.respect_env)
-    requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
-    target = None if inputs.requirements_file is None else project.folder / inputs.requirements_file
-    before = target.read_text(errors="replace") if target is not None and target.is_file() else None
-    changed = target is not None and before != requirements.text
-    if target is not None and changed and not inputs.check:
-        write_whole(target, requirements.text.encode())
+    wish = _wish(inputs, project)
+    said = _ask(inputs, project, tools)
+    lists = make_lists(wish, said, tools)
+    before = {document.path: _read(document.path) for document in lists.documents}
+    differing = tuple(document for document in lists.documents if before[document.path] != document.text)
+    wheels = {path: data for path, data in lists.wheels.items() if not path.is_file() or path.read_bytes() != data}
+    if not inputs.check:
+        for path, data in wheels.items():
+            write_whole(path, data)
+        for document in differing:
+            write_whole(document.path, document.text.encode())
+    findings = (*lists.findings, *(_differences(wish, differing, before, wheels) if inputs.check else ()))
     return Report(
         outputs=Outputs(
-            requirements_file=target,
-            requirements_sha256=requirements.digest,
-            pins=len(requirements.pins),
-            changed=changed,
+            requirements_file=wish.requirements_file,
+            requirements_sha256=said.requirements.digest,
+            pylock_file=wish.pylock_file,
+            sbom_file=wish.sbom_file,
+            wheels=tuple(sorted({path.name for path in lists.wheels})),
+            pins=len(said.requirements.pins),
+            changed=bool(differing or wheels),
+            written=tuple(str(path) for path in (*(document.path for document in differing), *wheels)),
         ),
-        summary=_summary(inputs, requirements, changed=changed),
-        findings=tuple(_findings(inputs, project, requirements, before=before, changed=changed)),
-        result=requirements.text if target is None else None,
+        summary=_summary(inputs, lists, differing, said),
+        findings=findings,
+        result=lists.printed,
     )
 
 
-def _summary(inputs: Inputs, requirements: Requirements, *, changed: bool) -> str:
-    pins = f"{len(requirements.pins)} pins"
-    if inputs.requirements_file is None:
-        return pins
-    if inputs.check:
-        return f"{inputs.requirements_file} {'differs from' if changed else 'is'} the lock ({pins})"
-    return f"{inputs.requirements_file} {'written' if changed else 'unchanged'} ({pins})"
+def unlisted(report: Report[Outputs]) -> Report[Outputs]:
+    """The same where nobody gets a printed list, as inside a release: what is wrong with that one is no finding."""
+    made = report.outputs
+    asked = (made.requirements_file, made.pylock_file, made.sbom_file)
+    return report if any(asked) else replace(report, findings=(), result=None)
 
 
-def _findings(
-    inputs: Inputs, project: Project, requirements: Requirements, *, before: str | None, changed: bool
-) -> list[Finding]:
-    findings = []
-    if inputs.check and changed:
-        name = str(inputs.requirements_file)
-        found = (
-            "it does not exist" if before is None else difference(before, requirements.text, names=(name, "uv.lock"))
+def _wish(inputs: Inputs, project: Project) -> Wish:
+    if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
+        raise BadInput(
+            what="`pylock-file` is not called `pylock.toml` or `pylock.NAME.toml`",
+            why=f"it is {str(inputs.pylock_file)!r}, and installers go by the name",
         )
-        findings.append(
-            Finding(
-                rule="export-differs",
-                what=f"{name} is not what uv.lock says",
-                why=found,
-                fix=f"mlflow-uv export --requirements-file {name}",
-                path=project.folder / name,
-            )
+    return Wish(
+        project=project,
+        requirements_file=_at(project, inputs.requirements_file),
+        pylock_file=_at(project, inputs.pylock_file),
+        sbom_file=_at(project, inputs.sbom_file),
+        hashes=inputs.hashes,
+        local_packages=inputs.local_packages,
+        environment=_environment(inputs),
+        command=_command(inputs),
+    )
+
+
+def _environment(inputs: Inputs) -> Mapping[str, str] | None:
+    """What markers ask on the target, None without one."""
+    if inputs.target is None:
+        return None
+    if inputs.pylock_file is not None:
+        raise BadInput(what="`target` and `pylock-file` exclude each other", why="a pylock.toml is for every target")
+    from ..core.targets import parse_target  # noqa: PLC0415  # 5 ms that a universal list does not pay
+
+    return parse_target(inputs.target).environment
+
+
+def _at(project: Project, file: Path | None) -> Path | None:
+    return None if file is None else Path(os.path.normpath(project.folder / file))
+
+
+def _command(inputs: Inputs) -> str:
+    """What was asked for, as a command that does it again."""
+    words = ["mlflow-uv", "export"]
+    for flag in ("requirements_file", "pylock_file", "sbom_file"):
+        if (file := getattr(inputs, flag)) is not None:
+            words += [f"--{flag.replace('_', '-')}", str(file)]
+    if inputs.target is not None:
+        words += ["--target", inputs.target]
+    return shlex.join(words)
+
+
+def _ask(inputs: Inputs, project: Project, tools: LockTools) -> Said:
+    """Everything that uv is asked, at once: what it exports of a stale lock is thrown away."""
+    selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
+    questions: dict[str, Callable[..., Any]] = {"requirements": partial(tools.uv.export, hashes=inputs.hashes)}
+    if inputs.pylock_file is not None:
+        questions["pylock"] = tools.uv.pylock
+    if inputs.sbom_file is not None:
+        questions["sbom"] = tools.uv.sbom
+    tasks: list[Callable[[], Any]] = [
+        partial(require_fresh, project, tools, respect_env=inputs.respect_env),
+        *(partial(question, project, selection, respect_env=inputs.respect_env) for question in questions.values()),
+    ]
+    _, *answers = tools.runner.side_by_side(tasks)
+    return Said(**dict(zip(questions, answers, strict=True)))
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
+
+
+def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said: Said) -> str:
+    pins = f"{len(said.requirements.pins)} pins"
+    if not lists.documents:
+        return pins if lists.printed is not None else f"nothing listed ({pins})"
+    verbs = ("differs from the lock", "is the lock") if inputs.check else ("written", "unchanged")
+    told = (f"{document.path.name} {verbs[document not in differing]}" for document in lists.documents)
+    return f"{', '.join(told)} ({pins})"
+
+
+def _differences(
+    wish: Wish, differing: tuple[Document, ...], before: Mapping[Path, str | None], wheels: Mapping[Path, bytes]
+) -> Iterator[Finding]:
+    for document in differing:
+        name, old = document.path.name, before[document.path]
+        yield Finding(
+            rule="export-differs",
+            what=f"{name} is not what uv.lock says",
+            why="it does not exist"
+            if old is None
+            else described(old, document.text, document.pins_of, names=(name, "uv.lock")),
+            fix=wish.command,
+            path=document.path,
+            line=1 if old is None else first_difference(old, document.text),
         )
-    if requirements.local:
-        findings.append(
-            Finding(
-                rule="export-local",
-                severity=Severity.NOTICE,
-                what=f"{', '.join(local.path for local in requirements.local)} left out of the list",
-                why="a path means nothing elsewhere; log-model sends local packages along with the model as wheels",
-                path=project.lock,
-            )
-        )
-    return findings
+    for path in wheels:
+        what = f"{path.name} is not what its sources say" if path.is_file() else f"{path.name} does not exist"
+        yield Finding(rule="export-differs", what=what, fix=wish.command, path=path)
 
 
 STEP = Step(
     name="export",
-    summary="Write the lock as pip requirements, byte-stable.",
+    summary="Write the lock as pip requirements, pylock.toml and bill of materials, byte-stable.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,
-    hook=Hook(name="requirements are what uv.lock says", files=r"(^|/)(uv\.lock|requirements.*\.txt)$"),
+    hook=Hook(
+        name="requirements are what uv.lock says",
+        files=r"(^|/)(uv\.lock|requirements.*\.txt|pylock(\..+)?\.toml|.*\.cdx\.json)$",
+    ),
 )

@@ -7,18 +7,19 @@ from typing import Annotated
 
 from ..core import modelfiles
 from ..core.digests import lock_digest
-from ..core.record import Lock, Record, Wheel, release_key
-from ..core.requirements import Requirements
+from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
 from ..errors import BadProject, ToolMissing
+from ..freshness import require_fresh
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Step, Words
-from ..tools.content import digests_in, wheel_content
+from ..tools.content import wheel_content
 from ..tools.environments import Local
-from ..tools.files import Project, as_they_were, read_project
+from ..tools.files import Project, read_project
 from ..tools.toolbox import Tools
+from ..tools.wheels import build_wheels
 from ..training import Job, choose, train, way_of
 from ..vocabulary import (
     Embedded,
@@ -35,7 +36,6 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
-from .check_lock import require_fresh
 
 OLDEST_MLFLOW = 3
 
@@ -124,7 +124,9 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
-    wheels, local = _build_wheels(project, requirements, scratch / "wheels", tools)
+    built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, voice=tools.voice)
+    wheels = tuple(sorted((one.wheel for one in built), key=lambda wheel: wheel.file))
+    local = tuple(Local(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
     python = tools.environments.project(project, selection, local=local)
     about = tools.mlflow.describe_environment(python)
     if about["mlflow"] is None or int(str(about["mlflow"]).split(".")[0]) < OLDEST_MLFLOW:
@@ -156,29 +158,6 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         key=release_key(commit=commit, lock=lock, selection=selection, made_by=made_by),
         policy=inputs.requirements,
     )
-
-
-def _build_wheels(
-    project: Project, requirements: Requirements, out: Path, tools: Tools
-) -> tuple[tuple[Wheel, ...], tuple[Local, ...]]:
-    """Local packages become wheels that travel with the model; a path would mean nothing where it is served."""
-    out.mkdir()
-    wheels: dict[str, Wheel] = {}
-    local: list[Local] = []
-    for one in requirements.local:
-        source = project.root / one.path.removeprefix("file://")
-        if source.suffix == ".whl":
-            (out / source.name).write_bytes(source.read_bytes())
-        else:
-            with tools.voice.group(f"wheel of {one.path}"), as_they_were((source,)):
-                tools.uv.build_wheel(project, source, out)
-        (new,) = (
-            (path.name, digest) for path, digest in digests_in(out) if path.name not in wheels and path.suffix == ".whl"
-        )
-        wheels[new[0]] = modelfiles.wheel_of(*new)
-        if source.is_dir():
-            local.append(Local(name=wheels[new[0]].name, source=source))
-    return tuple(wheels[name] for name in sorted(wheels)), tuple(local)
 
 
 def _serverless(plan: Plan) -> BadProject | None:

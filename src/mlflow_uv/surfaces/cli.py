@@ -6,19 +6,20 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
 from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
-from ..release import ALL
+from ..registry import NAMES, step_of
 from ..report import Report, Voice
 from ..step import Field, Kind, Step, configured, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
 from ..tools.files import read_project
-from ..tools.toolbox import toolbox
+from ..tools.locktools import LockTools, locktools
 from .terminal import as_json, terminal
 
 
@@ -61,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
 def _command(arguments: list[str]) -> int:
     voice = terminal()
     try:
-        namespace = _parser().parse_args(arguments)
+        namespace = _parser(arguments).parse_args(arguments)
     except BadInput as error:
         voice.error(error)
         if _wants_json(arguments):
@@ -97,7 +98,7 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice,
     try:
         inputs = gather(step, given, source=source)
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with toolbox(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
+        with _toolbox(step)(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
             report: Report[Any] = step.run(inputs, tools)
             return report
     except (StepError, BrokenPipeError):
@@ -107,6 +108,15 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice,
         why = f"{type(error).__name__}: {error}"
         fix = "report it, with the lines above and what `mlflow-uv doctor` says"
         raise Unforeseen(what=f"{step.name} failed in a way nobody foresaw", why=why, fix=fix) from error
+
+
+def _toolbox(step: Step[Any, Any, Any]) -> Callable[..., AbstractContextManager[Any]]:
+    """The tools that a step takes: one about a lock does not wait for those that talk to engines and registries."""
+    if get_type_hints(step.run).get("tools") is LockTools:
+        return locktools
+    from ..tools.toolbox import toolbox  # noqa: PLC0415
+
+    return toolbox
 
 
 def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: str) -> Any:
@@ -119,16 +129,30 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
     if any(field.name == "project" for field in fields_of(step.inputs)):
         folder = Path(str(given.get("project") or ".")).expanduser()
         try:
-            settings = read_project(folder).settings
+            project = read_project(folder)
+            settings = project.settings
+            if "policy" in settings:
+                from ..tools.policies import ruling_of  # noqa: PLC0415  # who has no policy does not pay for it
+
+                ruling_of(project, where=Path.cwd())
         except BadProject:
             if step.needs_project:
                 raise
-    known = frozenset(f.kebab for other in ALL for f in fields_of(other.inputs) if f.setting)
-    refuse_unknown(settings, known, source="[tool.mlflow-uv] in pyproject.toml")
+    if not settings.keys() <= {"policy", *(field.kebab for field in fields_of(step.inputs) if field.setting)}:
+        known = frozenset(("policy", *(f.kebab for other in _every() for f in fields_of(other.inputs) if f.setting)))
+        refuse_unknown(settings, known, source="[tool.mlflow-uv] in pyproject.toml")
     return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", configured(step.inputs, settings))))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _every() -> tuple[Step[Any, Any, Any], ...]:
+    """Every step, and the release that is made of them: 100 ms that a step alone does not pay."""
+    from ..release import ALL  # noqa: PLC0415
+
+    return ALL
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """For the step that comes first, or for whatever else somebody wants to know."""
     parser = _Parser(
         prog="mlflow-uv",
         description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone.",
@@ -137,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mlflow-uv {__version__}")
     commands = parser.add_subparsers(metavar="STEP", required=True)
-    for step in ALL:
+    for step in (step_of(arguments[0]),) if arguments[:1] and arguments[0] in NAMES else _every():
         command = commands.add_parser(step.name, help=step.summary, description=step.summary, allow_abbrev=False)
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")

@@ -51,7 +51,7 @@ class Runner:
         if self._fence is None:
             self._fence = secrets.token_hex(16)
             self._write(f"::stop-commands::{self._fence}")
-        self._write(line.replace(self._fence, "").replace("\r", " "))
+        self._write(line.replace(self._fence, "***").replace("\r", " "))
 
     def issue(self, command: str, message: str, **properties: object) -> None:
         """One workflow command; properties that are None are left out."""
@@ -65,7 +65,7 @@ class Runner:
             self._fence = None
 
     def _write(self, text: str) -> None:
-        print(text, flush=True)
+        print(text.encode(errors="replace").decode(), flush=True)  # a path may be no text
 
 
 def defused(text: str) -> str:
@@ -135,7 +135,7 @@ def _write_outputs(step: Step[Any, Any, Any], report: Report[Any]) -> None:
     path = os.environ.get("GITHUB_OUTPUT")
     if not path:
         return
-    with Path(path).open("a", encoding="utf-8", newline="") as file:
+    with Path(path).open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
         for field in fields_of(step.outputs):
             if not re.fullmatch(r"[a-z][a-z0-9-]*", field.kebab):
                 raise AssertionError(field.kebab)
@@ -163,7 +163,7 @@ def summary(name: str, report: Report[Any], root: Path) -> str:
             parts.append(f"| {finding.severity.value} | {_cell(where)} | {_cell(what)} | {_cell(finding.fix)} |\n")
         parts.append("\n")
     for table in report.tables:
-        parts.append(f"**{_escape(table.title)}**\n\n")
+        parts.append(f"**{_cell(table.title)}**\n\n")
         parts.extend(f"| {' | '.join(map(_cell, row))} |\n" for row in (table.columns, ("---",) * len(table.columns)))
         parts.extend(f"| {' | '.join(map(_cell, row))} |\n" for row in table.rows)
         parts.append("\n")
@@ -193,7 +193,8 @@ def _reproduce(name: str, given: Mapping[str, object]) -> str:
 
 def _summarise(text: str) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    text = mask(text, secrets_in(os.environ))  # the log is masked by the runner, a summary is not
+    # The log is masked by the runner, a summary is not; and a path in it may be no text.
+    text = mask(text, secrets_in(os.environ)).encode(errors="replace").decode()
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text if len(text.encode()) < SUMMARY_LIMIT else text[: SUMMARY_LIMIT // 4] + "\n\n(cut)\n")
@@ -207,11 +208,20 @@ def _relative(path: PurePath, root: Path) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("`" * 3, "'''")
+    """Text without tags. Between backticks that pair it is code, where an entity would be shown as it stands."""
+    text = re.sub("``+", lambda found: "'" * len(found[0]), text)
+    parts = text.split("`")
+    code = len(parts) % 2 == 1 and not re.search(r"\\`|[\r\n]", text)
+    return "`".join(
+        part if code and number % 2 else part.replace("&", "&amp;").replace("<", "&lt;")
+        for number, part in enumerate(parts)
+    )
 
 
 def _cell(text: str) -> str:
-    return _escape(text).replace("|", "\\|").replace("\n", "<br>")
+    """One cell of a row. A backslash before a pipe would undo the one that escapes it."""
+    line = re.sub(r"\r\n|\r|\n", "<br>", _escape(text))
+    return re.sub(r"(\\*)\|", lambda found: "&#92;" * len(found[1]) + "\\|", line)
 
 
 if __name__ == "__main__":

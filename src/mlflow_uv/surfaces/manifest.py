@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import errors
+from ..core.policy import Policy
 from ..release import ALL, RELEASE
 from ..step import Field, Kind, Step, fields_of
 
@@ -94,6 +95,13 @@ def _reference() -> str:
         parts.append(step.summary + (" Also a pre-commit hook." if step.hook else "") + "\n")
         parts.append("".join(_table("input", fields_of(step.inputs))))
         parts.append("".join(_table("output", fields_of(step.outputs))))
+    parts.append("## Policy\n")
+    parts.append(
+        "Rules about the lock, which check-lock applies where `[tool.mlflow-uv.policy]` in pyproject.toml sets them."
+        " Those of a workspace's root are about the whole lock, those of a member about what that member serves. A"
+        " finding has the name of its rule: `policy-require-hashes`.\n"
+    )
+    parts.append("".join(_table("rule", fields_of(Policy))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)
@@ -106,7 +114,8 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
     yield f"| {kind} | meaning |{default}\n|---|---|{'---|' if default else ''}\n"
     for field in fields:
         choices = f" One of {', '.join(f'`{choice}`' for choice in field.choices)}." if field.choices else ""
-        names = " Names, separated by commas or spaces." if field.kind is Kind.LIST and kind == "input" else ""
+        lists = {"input": " Names, separated by commas or spaces.", "rule": " A list."}
+        names = lists.get(kind, "") if field.kind is Kind.LIST else ""
         value = f" {f'`{field.default_text}`' if field.default_text else ''} |" if kind == "input" else ""
         yield f"| `{field.kebab}` | {field.doc}{choices}{names} |{value}\n"
 

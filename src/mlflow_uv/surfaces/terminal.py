@@ -1,8 +1,6 @@
 """How does a person at a terminal see a step? Logs on stderr, results on stdout."""
 
-import json
 import os
-import shutil
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -60,6 +58,8 @@ class Terminal:
     def _overwrite(self, text: str) -> None:
         """Write over the current line where a person is looking; a log file gets nothing."""
         if self._colours and self._stream.isatty():
+            import shutil  # noqa: PLC0415  # 4 ms that a hook in a pipe does not pay
+
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K\x1b[2m{text[:width]}\x1b[0m" if text else "\r\x1b[K")
             self._stream.flush()
@@ -105,10 +105,15 @@ def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
 
 
 def aligned(table: Table) -> tuple[str, ...]:
-    """A table in columns, under its title."""
-    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
-    rows = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (table.columns, *table.rows))
-    return (table.title, *rows)
+    """A table in columns, under its title; each row is one line, whatever its cells hold."""
+    title, *rows = ([_printable(cell) for cell in row] for row in ((table.title,), table.columns, *table.rows))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return (*title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
+
+
+def _printable(text: str) -> str:
+    """Without characters that end a line or steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def shown(path: PurePath) -> str:
@@ -142,6 +147,8 @@ def plain(value: Any) -> Any:
 
 def as_json(step: str, answer: "Report[Any] | StepError") -> str:
     """What `--format json` prints: one object, for an answer and for an error alike."""
+    import json  # noqa: PLC0415  # 2 ms that hooks do not pay
+
     if isinstance(answer, StepError):
         body: dict[str, Any] = {
             "ok": False,

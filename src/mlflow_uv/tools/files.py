@@ -96,8 +96,8 @@ def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
             continue
         workspace = _workspace(read_manifest(manifest)) or {}
         relative = PurePosixPath(folder.relative_to(ancestor).as_posix())
-        listed = any(_matches(relative, pattern) for pattern in workspace.get("members", ()))
-        barred = any(_matches(relative, pattern) for pattern in workspace.get("exclude", ()))
+        listed = any(_matches(relative, pattern) for pattern in _patterns(workspace, "members"))
+        barred = any(_matches(relative, pattern) for pattern in _patterns(workspace, "exclude"))
         return ancestor if listed and not barred else folder
     return folder
 
@@ -105,6 +105,13 @@ def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
 def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     table = table_of(data, "tool", "uv").get("workspace")
     return table if isinstance(table, dict) else None
+
+
+def _patterns(workspace: Mapping[str, Any], name: str) -> list[str]:
+    """Globs of folders below the root; what else may stand there is uv's to refuse."""
+    found = workspace.get(name)
+    patterns = found if isinstance(found, list) else []
+    return [one for one in patterns if isinstance(one, str) and one[:1] not in ("", "/")]
 
 
 def _matches(relative: PurePosixPath, pattern: str) -> bool:
@@ -125,14 +132,19 @@ def _parts_match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
     return False
 
 
-def members(project: Project) -> tuple[Project, ...]:
-    """The members of the workspace whose root this project is, in path order; vendored environments are not entered."""
+def members(project: Project, *, holding: bytes = b"") -> tuple[Project, ...]:
+    """
+    The members of the workspace whose root this project is, in path order; vendored environments are not entered.
+
+    Of many, those whose manifest holds certain bytes are found without reading the others as TOML.
+    """
     workspace = _workspace(project.manifest) or {}
     found = {
         path.parent
-        for pattern in workspace.get("members", ())
+        for pattern in _patterns(workspace, "members")
         for path in project.root.glob(f"{pattern}/pyproject.toml")
         if not {".venv", "node_modules", ".git"} & set(path.parts)
+        and (not holding or (path.is_file() and holding in path.read_bytes()))
     }
     candidates = (read_project(folder) for folder in sorted(found) if folder != project.root)
     return tuple(member for member in candidates if member.root == project.root)

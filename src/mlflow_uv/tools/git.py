@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.commit import Commit
+from ..core.commit import Commit, History, LastChange
 from ..core.environment import for_git, mask
 from ..errors import NotCommitted, ToolFailed, ToolMissing
 from .process import Command, Completed, Runner
@@ -71,6 +71,45 @@ class Git:
         except (ToolMissing, ToolFailed):
             return None
         return tuple(_path(folder, name) for name in done.stdout.split("\0") if name) if done.code == 0 else None
+
+    def top(self, folder: Path) -> Path | None:
+        """The root of the repository that a folder is in; None where git has no answer."""
+        try:
+            done = self._ask(folder, "rev-parse", "--show-toplevel", verbatim=True)
+        except (ToolMissing, ToolFailed):
+            return None
+        return _path(Path(), done.stdout.removesuffix("\n")) if done.code == 0 else None
+
+    def patch(self, folder: Path, before: Path, after: Path) -> bytes:
+        """
+        What differs between two files below a folder, in the form that `git apply` takes; the first may be missing.
+
+        Their own paths are the names in it, so the first part of each stands for the usual `a` and `b`.
+        """
+        names = (str(before) if (folder / before).exists() else os.devnull, str(after))
+        flags = ("--no-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-prefix", "--text")
+        done = self._ask(folder, "diff", *flags, "--", *names, verbatim=True)
+        if done.code not in (0, 1):
+            raise ToolFailed(what="`git diff` failed", why=done.last_line)
+        return _bytes(done.stdout)
+
+    def last_change(self, file: Path) -> LastChange:
+        """When a file last changed; unknown without git, and where git ignores the file or does not trust us."""
+        folder, name = file.parent, file.name
+        try:
+            state = self._ask(folder, "status", "--porcelain", "--ignored", "--untracked-files=normal", "--", name)
+        except (ToolMissing, ToolFailed) as error:
+            return LastChange(history=History.UNKNOWN, reason=str(error))
+        if state.code != 0 or state.stdout.startswith("!!"):
+            reason = "git ignores it" if state.code == 0 else state.last_line
+            return LastChange(history=History.UNKNOWN, reason=reason)
+        if state.stdout:
+            return LastChange(history=History.UNCOMMITTED)
+        at, commit = self._answer(folder, "rev-list", "-1", "--timestamp", "HEAD", "--", name).split()
+        # Where a shallow clone ends, a commit seems to have no parents and to have added all that it holds.
+        seen = self._answer(folder, "rev-list", "-1", "--parents", commit).split()[1:]
+        cut = not seen and "\nparent " in self._answer(folder, "cat-file", "commit", commit).partition("\n\n")[0]
+        return LastChange(history=History.CUT_OFF if cut else History.COMMITTED, at_s=float(at))
 
     def version(self) -> str | None:
         """What git calls itself, None without git."""

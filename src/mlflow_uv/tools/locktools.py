@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..report import Voice
 from ..surroundings import Surroundings
+from .clock import Clock, SystemClock
 from .git import Git
 from .process import Runner, SystemRunner
 from .uv import Uv
@@ -21,6 +22,7 @@ class LockTools:
     runner: Runner
     uv: Uv
     git: Git
+    clock: Clock
 
 
 @contextmanager
@@ -36,4 +38,5 @@ def locktools(
         runner=runner,
         uv=Uv(runner, variables=surroundings.variables, asked=uv, own=own if own.is_file() else None),
         git=Git(runner, variables=surroundings.variables),
+        clock=SystemClock(),
     )

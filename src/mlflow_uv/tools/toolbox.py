@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..report import Voice
 from ..surroundings import Surroundings
-from .clock import Clock, SystemClock
 from .docker import Docker
 from .environments import Environments
 from .http import Http
@@ -22,7 +21,6 @@ from .server import Servers
 class Tools(LockTools):
     """What a step may use of the outside."""
 
-    clock: Clock
     environments: Environments
     mlflow: Mlflow
     docker: Docker
@@ -43,7 +41,7 @@ def toolbox(
             runner=basic.runner,
             uv=basic.uv,
             git=basic.git,
-            clock=SystemClock(),
+            clock=basic.clock,
             environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
             mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign),
             docker=Docker(basic.runner, variables=surroundings.variables, hear=voice.foreign),

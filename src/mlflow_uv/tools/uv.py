@@ -3,94 +3,63 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..core.digests import sha256
 from ..core.environment import Partition, for_uv
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
-from ..errors import BadInput, BadProject, ToolFailed, ToolMissing
-from .files import Project, read_manifest, table_of
+from ..errors import BadInput, ToolFailed, ToolMissing
+from .files import Project, read_manifest
 from .process import Command, Completed, Runner
-from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, failed, verdict_in
+from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, failed, unknown, verdict_in
+from .whichuv import Programs, required_version
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
+EARLIEST = "315532800"  # 1980, before which no archive can date a file
+# Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
+REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
+# Without a network uv tries four times in 7 s; behind a wall that swallows packets, four times 10 s.
+PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockQuestion:
+    """
+    How uv is asked about a lock: for a verdict alone, or also for what locking would change.
+
+    `without` are variables of the caller that it does not get to see, `python` an interpreter to take for the
+    project's own.
+    """
+
+    respect_env: bool
+    offline: bool
+    changes: bool = False
+    without: frozenset[str] = frozenset()
+    python: Path | None = None
 
 
 class Uv:
-    """
-    One uv program, asked on behalf of one caller.
-
-    `asked` is the program the caller named; else the one on PATH if the project accepts it, else `own`.
-    """
+    """One uv program, asked on behalf of one caller; see Programs for which."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
         self._runner = runner
         self._variables = variables
-        # A bare name is looked up on PATH; a path is the caller's, and uv runs in the project's folder.
-        self._asked = asked if asked is None or len(asked.parts) == 1 else asked.absolute()
-        self._own = own
-        self._versions: dict[str, str | None] = {}
+        plain = for_uv(variables, respect=False).variables
+        self._programs = Programs(runner, variables=plain, asked=asked, own=own)
 
     # which uv
 
     def program(self, project: Project) -> str:
-        """
-        The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`.
-
-        The rule is RECORD's "Which uv". Only what tells a version is a uv: a shim may end well and do nothing.
-        """
-        return self._satisfying(required_version(project))
-
-    def _satisfying(self, wanted: SpecifierSet | None) -> str:
-        if self._asked is not None:
-            return self._checked(str(self._asked), wanted)
-        for candidate in self._candidates:
-            version = self.version(candidate)
-            if version is not None and (wanted is None or wanted.contains(version, prereleases=True)):
-                return candidate
-        told = ", ".join(
-            f"{name} is {version}" if (version := self.version(name)) else f"{name} does not tell a version"
-            for name in self._candidates
-        )
-        if wanted is None or not self._candidates:
-            raise ToolMissing(what="uv is not installed", why=told or "it is not on PATH", fix="pip install uv")
-        raise ToolMissing(
-            what=f'no uv here satisfies `required-version = "{wanted}"`', why=told, fix=f"--uv PATH of a uv {wanted}"
-        )
-
-    @cached_property
-    def _candidates(self) -> tuple[str, ...]:
-        import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
-
-        found = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
-        return tuple(name for name in found if name)
-
-    def _checked(self, program: str, wanted: SpecifierSet | None) -> str:
-        version = self.version(program)
-        if version is None:
-            raise ToolMissing(what=f"`{program}` is not uv", why="it does not tell its version")
-        if wanted is not None and not wanted.contains(version, prereleases=True):
-            raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {wanted}")
-        return program
+        """The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`."""
+        return self._programs.satisfying(required_version(project))
 
     def version(self, program: str) -> str | None:
         """The version a uv program tells, None when it tells none."""
-        if program not in self._versions:
-            try:
-                done = self._runner.run(
-                    self._command((program, "--version"), Path("/"), self._for_lock(respect_env=False).variables)
-                )
-                found = re.match(r"uv (\d+\.\d\S*)", done.stdout)
-                self._versions[program] = found[1] if done.code == 0 and found else None
-            except (ToolMissing, ToolFailed, OSError):  # OSError: a file that is no program
-                self._versions[program] = None
-        return self._versions[program]
+        return self._programs.version(program)
 
     def alone(self, project: Project, cache: Path) -> Path:
         """A folder that holds this project's uv and nothing else, for the PATH of somebody who has none."""
@@ -107,37 +76,77 @@ class Uv:
         """Names of the caller's variables that do not get to steer the answer."""
         return self._for_lock(respect_env=respect_env).set_aside
 
-    def lock_state(self, project: Project, *, respect_env: bool) -> LockVerdict:
-        """Whether uv.lock is still true to pyproject.toml. Raises ToolFailed when uv gives no known answer."""
-        done = self._ask(project, ("lock", "--check"), respect_env=respect_env)
-        if done.code == 0:
-            return LockVerdict(state=LockState.FRESH)
-        found = verdict_in(done.stderr)
-        if found is None:
-            raise failed("uv lock --check", done)
-        return found
+    def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
+        """Whether uv.lock is still true to pyproject.toml. Raises ToolMissing."""
+        return self._locking(project, "--dry-run" if question.changes else "--check", question=question)
 
-    def lock_changes(self, project: Project, *, respect_env: bool) -> tuple[str, ...]:
-        """What `uv lock` would add, update and remove, one change a line; empty where it cannot say."""
-        done = self._ask(project, ("lock", "--dry-run"), respect_env=respect_env)
-        return tuple(line for line in done.stderr.splitlines() if re.match(r"(Add|Update|Remove)(ed)? ", line))
+    def lock(self, project: Project, question: LockQuestion) -> None:
+        """Write uv.lock. Raises ToolMissing, and ToolFailed with what uv says."""
+        verdict = self._locking(project, question=question)
+        if verdict.state is not LockState.FRESH:
+            raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
 
-    def export(self, project: Project, selection: Selection, *, respect_env: bool = False) -> Requirements:
+    def _locking(self, project: Project, *mode: str, question: LockQuestion) -> LockVerdict:
+        argv = (
+            "lock",
+            *mode,
+            *(("--offline",) if question.offline else ()),
+            *(("--python", str(question.python)) if question.python else ()),
+        )
+        kept = self._for_lock(respect_env=question.respect_env).variables
+        variables = {name: value for name, value in kept.items() if name not in question.without} | REASONS
+        if not question.offline:
+            variables = PATIENCE | variables
+        # Most often the first uv is the one: its words tell as much as its version would, and spare a process.
+        likely = self._programs.likely
+        if likely is not None:
+            with suppress(ToolMissing, OSError):
+                done = self._runner.run(self._command((likely, *argv), project.folder, variables))
+                if (verdict := verdict_in(done)) is not None:
+                    return verdict
+        done = self._runner.run(self._command((self.program(project), *argv), project.folder, variables))
+        return verdict_in(done) or unknown(done)
+
+    def export(
+        self, project: Project, selection: Selection, *, respect_env: bool = False, hashes: bool = True
+    ) -> Requirements:
         """
-        The selected part of the lock as requirements with hashes, local packages apart.
+        The selected part of the lock as requirements, local packages apart.
 
         Raises BadInput for an extra, group or package that the lock does not have, ToolFailed otherwise.
         """
-        argv = (*EXPORT, *_selected(project, selection))
-        done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
-        if done.code != 0:
-            if re.search(NOT_IN_LOCK, done.stderr):
-                raise BadInput(what="the selection is not in the lock", why=complaint(done))
-            raise failed("uv export", done)
+        flags = () if hashes else ("--no-hashes",)
+        said = self._exported(project, selection, flags, respect_env=respect_env)
         try:
-            return parse_requirements(done.stdout)
+            return parse_requirements(said)
         except ValueError as error:
             raise ToolFailed(what="`uv export` wrote a line that is not exact", why=str(error)) from error
+
+    def pylock(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
+        """The same as a pylock.toml (PEP 751), as uv writes it: paths are relative to the project's folder."""
+        return self._exported(project, selection, ("--format", "pylock.toml"), respect_env=respect_env)
+
+    def sbom(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
+        """The same as a CycloneDX 1.5 bill of materials, as uv writes it. Raises ToolMissing for a uv that cannot."""
+        return self._exported(project, selection, ("--format", "cyclonedx1.5"), respect_env=respect_env)
+
+    def _exported(self, project: Project, selection: Selection, flags: tuple[str, ...], *, respect_env: bool) -> str:
+        argv = (*EXPORT, *flags, *_selected(project, selection))
+        likely, done = self._programs.likely, None
+        if likely is not None:  # as above: words that only a uv has spare asking for its version
+            command = self._command((likely, *argv), project.folder, self._for_lock(respect_env=respect_env).variables)
+            with suppress(ToolMissing, OSError):
+                done = self._runner.run(replace(command, verbatim=True))
+        if done is None or done.code != 0 or not done.stdout:
+            done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
+        if done.code == 0:
+            return done.stdout
+        if re.search(NOT_IN_LOCK, done.stderr):
+            raise BadInput(what="the selection is not in the lock", why=complaint(done))
+        if "for '--format" in done.stderr:
+            why = f"uv {self.version(self.program(project))} is too old for {flags[-1]}"
+            raise ToolMissing(what="uv cannot write this file", why=why, fix="uv self update, or --uv PATH of a newer")
+        raise failed("uv export", done)
 
     # environments
 
@@ -164,9 +173,10 @@ class Uv:
         return environment / "bin" / "python"
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
-        """Build one local package into a wheel. Raises ToolFailed."""
+        """Build one local package into a wheel, the same bytes whenever it is built. Raises ToolFailed."""
+        argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
         done = self._ask(
-            project, ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source)), respect_env=False
+            project, argv, respect_env=False, extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"}
         )
         if done.code != 0:
             raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
@@ -197,7 +207,7 @@ class Uv:
         `resolved` says that they are the whole closure, so that nothing else may come along; `indexes` are variables
         that lead to the lock's own. Raises ToolFailed.
         """
-        program = self._satisfying(None)
+        program = self._programs.satisfying(None)
         interpreter = environment / "bin" / "python"
         variables = {**self._for_lock(respect_env=False).variables, **indexes}
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
@@ -246,24 +256,6 @@ def locked_uv(ours: Path) -> str:
     lock = tomli.loads((ours / "uv.lock").read_text(encoding="utf-8"))
     (uv,) = (package for package in lock["package"] if package["name"] == "uv")
     return " ".join((f"uv=={uv['version']}", *(f"--hash={wheel['hash']}" for wheel in uv["wheels"]))) + "\n"
-
-
-def required_version(project: Project) -> SpecifierSet | None:
-    """`required-version` as uv reads it: uv.toml goes before `[tool.uv]`, at the root of the workspace."""
-    table = project.root / "uv.toml"
-    if table.is_file():
-        raw = read_manifest(table).get("required-version")
-    else:
-        manifest = (
-            project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
-        )
-        raw = table_of(manifest, "tool", "uv").get("required-version")
-    if raw is None:
-        return None
-    try:
-        return SpecifierSet(raw if not str(raw)[:1].isdigit() else f"=={raw}")
-    except InvalidSpecifier as error:
-        raise BadProject(what="`required-version` is not a version range", why=str(error)) from error
 
 
 def _selected(project: Project, selection: Selection) -> tuple[str, ...]:

@@ -3,81 +3,144 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePath
 
+from ..core.causes import Cause
 from ..errors import ToolFailed
 from .process import Completed
 
 
 class LockState(Enum):
-    """What can be said of a lock."""
+    """What can be said of a lock; `unverifiable` is that nothing can: no network, no interpreter, a broken build."""
 
     FRESH = "fresh"
     STALE = "stale"
     MISSING = "missing"
     UNSOLVABLE = "unsolvable"
     UNREADABLE = "unreadable"
+    UNVERIFIABLE = "unverifiable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockVerdict:
-    """State of a lock, the reason in uv's words, and the line (1-based) it points to, if any."""
+    """
+    State of a lock, and the file and line (1-based) that uv points to, if any.
+
+    `again` is why it would not take the lock as it is, `complaint` why it gave up; `changes` is what locking would do,
+    one line each, where that was asked. `words` is all that it said.
+    """
 
     state: LockState
-    reason: str = ""
+    cause: Cause | None = None
+    again: str = ""
+    complaint: str = ""
     line: int = 1
     file: str = "uv.lock"
+    changes: tuple[str, ...] = ()
+    words: str = ""
 
 
-# A contract test holds each of these.
-_SAYS = (
-    ("Unable to find lockfile", LockState.MISSING),
-    ("needs to be updated", LockState.STALE),
-    ("No solution found", LockState.UNSOLVABLE),
-    ("Failed to parse", LockState.UNREADABLE),
+# A contract test holds each of these. The first that fits is the answer: a package that could not be looked at is
+# also one without a solution, and a Python that could not be downloaded also lacks a network.
+_SAYS: tuple[tuple[str, LockState, Cause], ...] = (
+    (r"Unable to find lockfile", LockState.MISSING, Cause.MISSING),
+    (r"needs to be updated", LockState.STALE, Cause.UNKNOWN),
+    (r"unsupported schema version", LockState.UNREADABLE, Cause.FORMAT),
+    (r"^error: (Failed to parse|failed to read from file)", LockState.UNREADABLE, Cause.UNREADABLE),
+    (r"^error: Workspace member .* is missing", LockState.UNREADABLE, Cause.MEMBER),
+    (r"^  cause: Failed to parse entry: `", LockState.UNREADABLE, Cause.SOURCE),
+    (
+        r"No interpreter found|^error: Failed to inspect Python|incompatible with the project's Python requirement",
+        LockState.UNVERIFIABLE,
+        Cause.INTERPRETER,
+    ),
+    (
+        r"network was disabled|connectivity is disabled|Failed to fetch|Request failed after|Git operation failed",
+        LockState.UNVERIFIABLE,
+        Cause.NETWORK,
+    ),
+    (r"No solution found", LockState.UNSOLVABLE, Cause.UNSOLVABLE),
 )
-# Offline it also says "No solution found", of a package that it merely could not look at.
-_NO_NETWORK = "network was disabled"
+_LINES = re.MULTILINE
+_REFUSED = "Required uv version"
+_RESOLVED = re.compile(r"^Resolved (\d+ packages? )?in ", _LINES)
+_CHANGE = re.compile(r"(Add|Update|Remove) ")
 NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 
 
-def verdict_in(stderr: str) -> LockVerdict | None:
-    """The verdict that uv's standard error tells, None where it is none of the known ones."""
-    for words, state in _SAYS:
-        if words in stderr and _NO_NETWORK not in stderr:
-            return _verdict(state, stderr)
+def verdict_in(done: Completed) -> LockVerdict | None:
+    """
+    The verdict of a question about the lock; None where it is none of the known ones.
+
+    Only what says that it resolved is believed when it ends well: a program that does nothing ends well too.
+    """
+    if done.code == 0:
+        return _well(done.stderr)
+    if _REFUSED in done.stderr:
+        return None
+    for words, state, cause in _SAYS:
+        if re.search(words, done.stderr, _LINES):
+            return _verdict(state, cause, done.stderr)
     return None
 
 
-def _verdict(state: LockState, stderr: str) -> LockVerdict:
-    line = re.search(r"TOML parse error at line (\d+)", stderr)
-    lock = (
-        "`uv.lock`" in stderr
-        or "uv.lock" in stderr.rsplit("Failed to parse", maxsplit=1)[-1].split("\n", maxsplit=1)[0]
+def unknown(done: Completed) -> LockVerdict:
+    """The verdict where uv gave none of the answers we know: nothing can be told, and this is what it said."""
+    return LockVerdict(
+        state=LockState.UNVERIFIABLE,
+        cause=Cause.UNKNOWN,
+        again=_again(done.stderr),
+        complaint=complaint(done),
+        words=done.stderr,
     )
-    in_lock = state in (LockState.STALE, LockState.MISSING) or (state is LockState.UNREADABLE and lock)
+
+
+def _well(stderr: str) -> LockVerdict | None:
+    """Fresh, or what a dry run would change; a lock that was just written is fresh, and what it `Added` no change."""
+    if not _RESOLVED.search(stderr):
+        return None
+    changes = tuple(line for line in stderr.splitlines() if _CHANGE.match(line))
+    if changes or re.search(r"^Lockfile changes detected", stderr, _LINES):
+        again = _again(stderr)
+        return LockVerdict(state=LockState.STALE, cause=Cause.UNKNOWN, again=again, changes=changes, words=stderr)
+    return LockVerdict(state=LockState.FRESH, words=stderr)
+
+
+def _verdict(state: LockState, cause: Cause, stderr: str) -> LockVerdict:
+    line = re.search(r"TOML parse error at line (\d+)", stderr)
+    in_manifest = state is LockState.UNSOLVABLE or cause in (Cause.MEMBER, Cause.SOURCE)
+    named = re.search(r"^error: (?:Failed to parse:?|failed to read from file) `?([^`\n]+?)`?(?::|$)", stderr, _LINES)
+    file = named[1] if named and cause is Cause.UNREADABLE else "pyproject.toml" if in_manifest else "uv.lock"
     return LockVerdict(
         state=state,
-        reason=_reason(stderr),
+        cause=cause,
+        again=_again(stderr),
+        complaint=_complaint(stderr),
         line=int(line[1]) if line else 1,
-        file="uv.lock" if in_lock else "pyproject.toml",
+        file=PurePath(file).as_posix(),
+        words=stderr,
     )
 
 
-def _reason(stderr: str) -> str:
-    """Why uv would resolve again, else the causes below its error."""
-    if found := re.search(r"^(?:Resolving despite|Ignoring) existing lockfile due to (.+)$", stderr, re.MULTILINE):
-        return found[1]
-    causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, re.MULTILINE)
-    return causes[0].strip() if causes else ""
+def _again(stderr: str) -> str:
+    again = r"^(?:DEBUG )?(?:Resolving despite|Ignoring) existing lockfile due to (.+)$"
+    found = re.search(again, stderr, _LINES)
+    return found[1].rstrip(":") if found else ""
+
+
+def _complaint(stderr: str) -> str:
+    """uv's error and the first cause below it; of TOML that it cannot read, what it expected there."""
+    error = re.search(r"^error: (.+)$", stderr, _LINES)
+    causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, _LINES)
+    told = [error[1].rstrip(".")] if error else []
+    if causes and causes[0].startswith("TOML parse error"):
+        return [line.strip() for line in stderr.splitlines() if line.strip()][-1]
+    return ": ".join((*told, *(cause.strip() for cause in causes[:1])))
 
 
 def complaint(done: Completed) -> str:
     """uv's error and its cause, in one line."""
-    found = re.search(r"^error: (.+)$", done.stderr, re.MULTILINE)
-    parts = [found[1].rstrip(".")] if found else [done.last_line]
-    if reason := _reason(done.stderr):
-        parts.append(reason)
-    return ": ".join(parts)
+    return _complaint(done.stderr) or done.last_line
 
 
 def failed(what: str, done: Completed) -> ToolFailed:

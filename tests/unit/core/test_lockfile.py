@@ -82,9 +82,24 @@ def test_a_package_has_the_line_where_it_begins() -> None:
         (LOCK.replace(b'name = "numpy"\n', b"", 1), "it has no `name`", 8),
         (LOCK.replace(b"{ editable = ", b"{ telepathy = "), "is not a source", 16),
         (b"version = 1\npackage = 3\n", "`package` is not a list", 2),
+        (LOCK.replace(b'["wine"]', b"[1]"), "`members` is not a list", 6),
+        (b"version = 1\n[manifest.dependency-groups]\ndev = [{}]\n", "it has no `name`", 1),
         (b"version = 1\nx = " + b"[" * 5000 + b"]" * 5000, "nested", 1),
     ],
-    ids=["truncated", "conflict", "utf-8", "empty", "newer", "revision", "nameless", "source", "packages", "nested"],
+    ids=[
+        "truncated",
+        "conflict",
+        "utf-8",
+        "empty",
+        "newer",
+        "revision",
+        "nameless",
+        "source",
+        "packages",
+        "members",
+        "groups",
+        "nested",
+    ],
 )
 def test_what_is_no_lock_is_refused_with_its_line(data: bytes, why: str, line: int) -> None:
     """

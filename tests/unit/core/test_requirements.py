@@ -5,8 +5,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from mlflow_uv.core.requirements import difference, installed_difference, parse_requirements
+from mlflow_uv.core.requirements import canonical_marker, difference, installed_difference, parse_requirements
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,6}([-_.]{1,2}[A-Za-z0-9]{1,4})?", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9]{1,2}(\.[0-9]{1,2}){0,2}((a|b|rc)[0-9]|\.post[0-9]|\+cpu)?", fullmatch=True)
@@ -84,6 +87,51 @@ def test_the_list_with_hashes_says_the_same(file: list[str]) -> None:
     assert (parsed.text, parsed.pins) == (found.text, found.pins)
 
 
+@given(NAMES, VERSIONS, MARKERS, st.sampled_from(["", "[b,a]", "[A, B]"]))
+def test_a_pin_is_read_as_packaging_reads_it(name: str, version: str, marker: str, extras: str) -> None:
+    """
+    What most lines look like is read without `packaging`, and comes out the same.
+    """
+    line = f"{name}{extras}=={version} ; {marker}" if marker else f"{name}{extras}=={version}"
+    asked = Requirement(line)
+
+    (found,) = parse_requirements(line).pins
+
+    wanted = f"[{','.join(sorted(map(canonicalize_name, asked.extras)))}]" if asked.extras else ""
+    assert f"{canonicalize_name(name)}{wanted}{asked.specifier}" == found.exact
+    assert str(asked.marker or "") == found.marker
+
+
+ATOMS = st.builds(
+    "{} {} '{}'".format,
+    st.sampled_from(["os_name", "sys_platform", "platform_machine", "implementation_name", "python_full_version"]),
+    st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+    st.sampled_from(["nt", "win32", "x86_64", "3.12", "cpython"]),
+)
+
+
+@given(st.lists(ATOMS, min_size=1, max_size=4), st.lists(st.sampled_from([" and ", " or "]), min_size=3, max_size=3))
+def test_a_marker_is_read_as_packaging_reads_it(atoms: list[str], joints: list[str]) -> None:
+    """
+    Conditions in a row, joined in one way or in several: the same canonical form.
+    """
+    marker = "".join(f"{joint}{atom}" for joint, atom in zip(["", *joints], atoms, strict=False))
+
+    found = canonical_marker(marker)
+
+    assert str(Marker(marker)) == found
+
+
+@pytest.mark.parametrize("version", ["1.0.DEV1", "v1", "1.0-1", "1.0+CPU", "2014b", "1!2", "1.0.0.0rc1.post2.dev3"])
+def test_a_version_in_another_spelling_is_read_too(version: str) -> None:
+    """
+    `packaging` reads what tools rarely write, and the spelling stays.
+    """
+    (found,) = parse_requirements(f"a=={version}\n").pins
+
+    assert f"a=={version}" == found.exact
+
+
 @pytest.mark.parametrize(
     ("written", "normal"),
     [
@@ -144,6 +192,32 @@ def test_a_local_package_keeps_its_marker() -> None:
     found = parse_requirements("./x ; sys_platform == 'linux'").local
 
     assert [("./x", 'sys_platform == "linux"')] == [(local.path, local.marker) for local in found]
+
+
+def test_a_wheel_of_the_checkout_keeps_its_hashes() -> None:
+    """
+    Beside a path the lock may know the bytes.
+    """
+    text = "./wheels/x-1.whl ; sys_platform == 'linux' \\\n    --hash=sha256:aa\n"
+
+    (found,) = parse_requirements(text).local
+
+    assert './wheels/x-1.whl ; sys_platform == "linux" \\\n    --hash=sha256:aa' == found.hashed_line
+
+
+def test_one_environment_leaves_no_marker() -> None:
+    """
+    What holds there stays, once, with the hashes of all its lines; the rest is gone.
+    """
+    written = (
+        "a==1 ; sys_platform == 'linux' --hash=sha256:aa\na==1 ; python_version == '3.11' --hash=sha256:bb\n"
+        "b==1 ; sys_platform == 'win32'\nc==1\n./x ; sys_platform == 'linux'\n./y ; sys_platform == 'win32'\n"
+    )
+
+    found = parse_requirements(written).resolved_in(LINUX)
+
+    assert ("a==1\nc==1\n", ("sha256:aa", "sha256:bb")) == (found.text, found.pins[0].hashes)
+    assert [("./x", "")] == [(one.path, one.marker) for one in found.local]
 
 
 LINUX = {"sys_platform": "linux", "python_version": "3.11"}

@@ -1,6 +1,8 @@
 """Tools that answer what a test says, for steps that decide and write."""
 
 import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -11,8 +13,30 @@ from mlflow_uv.core.requirements import Requirements, parse_requirements
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import Project
+from mlflow_uv.tools.threads import T
 from mlflow_uv.tools.toolbox import Tools
+from mlflow_uv.tools.uv import LockQuestion
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
+
+PYLOCK = """# written by uv
+lock-version = '1.0'
+created-by = 'uv'
+
+[[packages]]
+name = 'b'
+version = '2'
+
+[[packages]]
+name = 'a'
+version = '1'
+"""
+SBOM = """{"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "serialNumber": "urn:uuid:TIME",
+"metadata": {"timestamp": "TIME", "tools": [{"name": "uv", "version": "1"}],
+    "component": {"type": "library", "bom-ref": "w-1", "name": "w"}},
+"components": [{"type": "library", "bom-ref": "b-2@2", "name": "b", "version": "2"},
+    {"type": "library", "bom-ref": "a-3@1", "name": "a", "version": "1"}],
+"dependencies": [{"ref": "w-1", "dependsOn": ["b-2@2", "a-3@1"]}, {"ref": "a-3@1"}]}
+"""
 
 
 @dataclass(frozen=True)
@@ -20,26 +44,54 @@ class FakeUv:
     """A uv that knows one lock."""
 
     verdict: LockVerdict = field(default_factory=lambda: LockVerdict(state=LockState.FRESH))
+    verdicts: Mapping[str, LockVerdict] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     exported: str = "a==1\nb==2\n"
 
-    def lock_state(self, _project: Project, *, respect_env: bool) -> LockVerdict:
+    def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
         """See Uv."""
-        return LockVerdict(state=LockState.STALE, reason="respected") if respect_env else self.verdict
-
-    def lock_changes(self, _project: Project, *, respect_env: bool) -> tuple[str, ...]:
-        """See Uv."""
-        return () if respect_env else self.changes
+        if question.respect_env:
+            return LockVerdict(state=LockState.STALE, again="respected")
+        verdict = self.verdicts.get(project.folder.name, self.verdict)
+        return replace(verdict, changes=self.changes if question.changes else ())
 
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """See Uv."""
         return () if respect_env else self.aside
 
-    def export(self, _project: Project, selection: Selection, *, respect_env: bool) -> Requirements:
+    def export(
+        self, _project: Project, selection: Selection, *, respect_env: bool, hashes: bool = True
+    ) -> Requirements:
         """See Uv; an extra adds a pin of its name."""
         assert not respect_env
+        assert isinstance(hashes, bool)
         return parse_requirements(self.exported + "".join(f"{extra}==9\n" for extra in selection.extras))
+
+    def pylock(self, _project: Project, _selection: Selection, *, respect_env: bool) -> str:
+        """See Uv."""
+        assert not respect_env
+        return PYLOCK
+
+    def sbom(self, _project: Project, _selection: Selection, *, respect_env: bool) -> str:
+        """See Uv; it is another text every time."""
+        assert not respect_env
+        return SBOM.replace("TIME", str(time.time_ns()))
+
+
+class InARow:
+    """A runner that does one thing after the other."""
+
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """See Runner."""
+        return [task() for task in tasks]
+
+
+class NoGit:
+    """A folder that is no repository."""
+
+    def files_below(self, _folder: Path, _patterns: tuple[str, ...]) -> None:
+        """See Git."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +100,12 @@ class FakeTools:
 
     surroundings: Surroundings
     uv: FakeUv = field(default_factory=FakeUv)
+    runner: InARow = field(default_factory=InARow)
+    git: NoGit = field(default_factory=NoGit)
 
-    def with_lock(self, state: LockState, *, reason: str = "", line: int = 1, file: str = "uv.lock") -> "FakeTools":
+    def with_lock(self, state: LockState, *, again: str = "", line: int = 1, file: str = "uv.lock") -> "FakeTools":
         """The same, with a lock in this state."""
-        return replace(self, uv=replace(self.uv, verdict=LockVerdict(state=state, reason=reason, line=line, file=file)))
+        return replace(self, uv=replace(self.uv, verdict=LockVerdict(state=state, again=again, line=line, file=file)))
 
     def with_changes(self, *changes: str) -> "FakeTools":
         """The same, with what `uv lock` would change."""

@@ -37,10 +37,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
-def test_help_explains_every_flag(step, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_every_flag(step, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
     `--help` shows each input with its sentence.
     """
+    monkeypatch.setenv("COLUMNS", "9999")  # argparse breaks lines at hyphens
+
     with pytest.raises(SystemExit) as caught:
         main([step.name, "--help"])
 
@@ -109,6 +111,41 @@ def test_a_setting_that_nobody_knows_is_refused(project: Path) -> None:
         gather(check_lock.STEP, {}, source="--{}")
 
     assert "did you mean `requirements-file`?" == caught.value.why
+
+
+@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ('policy = "strict"\n', "`policy` in [tool.mlflow-uv] is not a table"),
+        ("[tool.mlflow-uv.policy]\nrequire-hash = true\n", "does not know `require-hash`"),
+        ('[tool.mlflow-uv.policy]\nexcluded = ["<2"]\n', "(line 7 of pyproject.toml) holds '<2'"),
+    ],
+    ids=["no table", "key", "value"],
+)
+def test_a_policy_that_cannot_be_understood_stops_every_step(project: Path, step, lines: str, what: str) -> None:
+    """
+    A typing error in a rule is found before anything is done that the rule should have stopped.
+    """
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(lines)
+
+    with pytest.raises(BadInput) as caught:
+        gather(step, {"project": str(project)} if step.needs_project else {}, source="--{}")
+
+    assert what in caught.value.what
+
+
+def test_a_policy_is_no_input_of_a_step(project: Path) -> None:
+    """
+    A project may have one, and its settings mean what they meant.
+    """
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('[tool.mlflow-uv.policy]\nexcluded = ["name<2"]\n')
+
+    found = gather(export.STEP, {}, source="--{}")
+
+    assert ("serve",) == found.extras
 
 
 @pytest.mark.parametrize("key", ["project", "uv", "check"])

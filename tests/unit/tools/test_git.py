@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.commit import History, LastChange
 from mlflow_uv.errors import NotCommitted, ToolFailed, ToolMissing
 from mlflow_uv.tools.git import Git
 from mlflow_uv.tools.process import SystemRunner
@@ -467,3 +468,27 @@ def test_a_blob_is_its_bytes(repository: Repository) -> None:
     found = git().blob(repository.folder, "HEAD", "uv.lock")
 
     assert data == found
+
+
+def test_without_git_nobody_knows_when_a_file_changed(tmp_path: Path) -> None:
+    """
+    That is an answer, with its reason.
+    """
+    found = Git(FakeRunner({"git": None}), variables={}).last_change(tmp_path / "uv.lock")
+
+    assert LastChange(history=History.UNKNOWN, reason="`git` cannot be started") == found
+
+
+def test_a_file_changed_when_its_last_commit_was_made(repository: Repository) -> None:
+    """
+    By the committer's clock, whatever the folder is called; what others changed since does not matter.
+    """
+    repository.write("models/weiß wein/uv.lock")
+    repository("add", "--all")
+    repository("-c", "log.showSignature=true", "commit", "--quiet", "--message=two", "--date=2001-01-01T00:00:00Z")
+    committed = float(repository("show", "--no-patch", "--format=%ct", "HEAD"))
+    repository.write("a.txt", b"y\n")
+
+    found = git().last_change(repository.folder / "models" / "weiß wein" / "uv.lock")
+
+    assert LastChange(history=History.COMMITTED, at_s=committed) == found

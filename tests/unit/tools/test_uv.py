@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.causes import Cause
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import BadInput, BadProject, ToolFailed, ToolMissing
 from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.process import Completed, SystemRunner
-from mlflow_uv.tools.uv import Uv
+from mlflow_uv.tools.uv import LockQuestion, Uv
 from mlflow_uv.tools.uvwords import LockState
 from tests.unit.tools.conftest import FakeRunner, said
 
@@ -32,78 +33,174 @@ def answers(**versions: str) -> dict[str, Completed | None]:
     return {f"/{name}/uv --version": said(f"uv {version} (abc 2026-01-01)\n") for name, version in known.items()}
 
 
+ASKED = LockQuestion(respect_env=False, offline=True)
+FRESH = "Resolved 2 packages in 1ms\n"
 STALE = (
-    "Resolving despite existing lockfile due to mismatched requirements for: `wine==0.1.0`\n"
+    "DEBUG Resolving despite existing lockfile due to mismatched requirements for: `wine==0.1.0`\n"
     "  Requested: {Requirement}\n"
     "Resolved 2 packages in 1ms\n"
     "error: The lockfile at `uv.lock` needs to be updated, but `--check` was provided.\n"
 )
 MISSING = "error: Unable to find lockfile at `uv.lock`, but `--check` was provided.\n"
-UNSOLVABLE = "  × No solution found when resolving dependencies:\n  ╰─▶ Because there are no versions of x\n"
-BROKEN_LOCK = "error: Failed to parse `uv.lock`\n  Caused by: TOML parse error at line 7, column 1\n"
-BROKEN_TABLE = "error: Failed to parse: `pyproject.toml`\n  Caused by: TOML parse error at line 3, column 2\n"
+UNSOLVABLE = "error: No solution found when resolving dependencies\n  cause: Because there are no versions of x\n"
+OFFLINE = UNSOLVABLE + "\nhint: Packages were unavailable because the network was disabled.\n"
+NO_PYTHON = (
+    "error: No interpreter found for Python 3.14\n\nhint: A download is available, but uv is set to offline mode\n"
+)
+BROKEN = "error: Failed to parse{}\n  cause: TOML parse error at line {}, column 1\n     |\n     unclosed array\n"
+BROKEN_LOCK, BROKEN_TABLE = BROKEN.format(" `uv.lock`", 7), BROKEN.format(": pyproject.toml", 3)
+BROKEN_MEMBER = BROKEN.format(": `libs/a b/pyproject.toml`", 2)
+NOT_TEXT = "error: failed to read from file `/x/uv.lock`: stream did not contain valid UTF-8\n"
+NEWER = "error: The lockfile at `uv.lock` uses an unsupported schema version (v2, but only v1 is supported).\n"
 
 
 @pytest.mark.parametrize(
-    ("done", "state", "file", "line"),
+    ("done", "state", "cause", "file", "line"),
     [
-        (said(), LockState.FRESH, "uv.lock", 1),
-        (said(stderr=STALE, code=1), LockState.STALE, "uv.lock", 1),
-        (said(stderr=MISSING, code=1), LockState.MISSING, "uv.lock", 1),
-        (said(stderr=UNSOLVABLE, code=1), LockState.UNSOLVABLE, "pyproject.toml", 1),
-        (said(stderr=BROKEN_LOCK, code=2), LockState.UNREADABLE, "uv.lock", 7),
-        (said(stderr=BROKEN_TABLE, code=2), LockState.UNREADABLE, "pyproject.toml", 3),
+        (said(stderr=FRESH), LockState.FRESH, None, "uv.lock", 1),
+        (said(stderr="Resolved in 1ms\n"), LockState.FRESH, None, "uv.lock", 1),
+        (said(stderr=STALE, code=1), LockState.STALE, Cause.UNKNOWN, "uv.lock", 1),
+        (said(stderr=MISSING, code=1), LockState.MISSING, Cause.MISSING, "uv.lock", 1),
+        (said(stderr=UNSOLVABLE, code=1), LockState.UNSOLVABLE, Cause.UNSOLVABLE, "pyproject.toml", 1),
+        (said(stderr=OFFLINE, code=1), LockState.UNVERIFIABLE, Cause.NETWORK, "uv.lock", 1),
+        (said(stderr=NO_PYTHON, code=2), LockState.UNVERIFIABLE, Cause.INTERPRETER, "uv.lock", 1),
+        (said(stderr=BROKEN_LOCK, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "uv.lock", 7),
+        (said(stderr=BROKEN_TABLE, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "pyproject.toml", 3),
+        (said(stderr=BROKEN_MEMBER, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "libs/a b/pyproject.toml", 2),
+        (said(stderr=NOT_TEXT, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "/x/uv.lock", 1),
+        (said(stderr=NEWER, code=2), LockState.UNREADABLE, Cause.FORMAT, "uv.lock", 1),
     ],
-    ids=lambda value: value.value if isinstance(value, LockState) else "",
 )
 def test_the_words_of_uv_become_a_verdict(
-    project: Project, done: Completed, state: LockState, file: str, line: int
+    project: Project, done: Completed, state: LockState, cause: Cause | None, file: str, line: int
 ) -> None:
     """
     uv ends with 1 or 2 for many reasons; its words say which, in which file, on which line.
     """
     runner = FakeRunner(answers() | {"lock --check": done})
 
-    verdict = uv(runner).lock_state(project, respect_env=False)
+    verdict = uv(runner).lock_state(project, ASKED)
 
-    assert (state, file, line) == (verdict.state, verdict.file, verdict.line)
-    assert ("/their/uv", "lock", "--check") == runner.argv
+    assert (state, cause, file, line) == (verdict.state, verdict.cause, verdict.file, verdict.line)
+    assert ("/their/uv", "lock", "--check", "--offline") == runner.argv
 
 
-def test_the_reason_of_a_stale_lock_is_the_one_uv_gives(project: Project) -> None:
+def test_a_lock_that_has_its_answer_costs_one_process(project: Project) -> None:
     """
-    What changed is worth more than that something did.
+    What says that it resolved is a uv, without being asked for its version.
+    """
+    runner = FakeRunner(answers() | {"lock --check": said(stderr=FRESH)})
+
+    uv(runner).lock_state(project, ASKED)
+
+    assert 1 == len(runner.asked)
+
+
+@pytest.mark.parametrize("done", [said(), said("uv is disabled here\n"), said(stderr="Resolved\n")], ids=str)
+def test_what_ends_well_and_says_nothing_is_not_believed(project: Project, done: Completed) -> None:
+    """
+    A shim in place of uv would call every lock fresh.
+    """
+    runner = FakeRunner({"lock --check": done, "--version": said("shim\n")})
+
+    with pytest.raises(ToolMissing, match="is not uv"):
+        uv(runner).lock_state(project, ASKED)
+
+
+def test_a_uv_that_the_project_does_not_accept_gives_way_to_one_that_it_does(project: Project, tmp_path: Path) -> None:
+    """
+    uv itself refuses by `required-version`; then, and only then, versions are asked for.
+    """
+    (tmp_path / "uv").touch(mode=0o755)
+    theirs, ours = str(tmp_path / "uv"), "/own/uv"
+    refusal = "error: Required uv version `>=0.9` does not match the running version `0.1.0`.\n"
+    runner = FakeRunner(
+        {
+            f"{theirs} lock": said(stderr=refusal, code=2),
+            f"{theirs} --version": said("uv 0.1.0\n"),
+            f"{ours} --version": said("uv 0.9.1\n"),
+            f"{ours} lock": said(stderr=FRESH),
+        }
+    )
+    program = Uv(runner, variables={"PATH": str(tmp_path)}, asked=None, own=Path(ours))
+
+    verdict = program.lock_state(requiring(project, ">=0.9"), ASKED)
+
+    assert (LockState.FRESH, ours) == (verdict.state, runner.argv[0])
+
+
+def test_why_uv_would_resolve_again_is_the_reason_it_gives(project: Project) -> None:
+    """
+    What changed is worth more than that something did; uv is told to say it.
     """
     runner = FakeRunner(answers() | {"lock --check": said(stderr=STALE, code=1)})
 
-    verdict = uv(runner).lock_state(project, respect_env=False)
+    verdict = uv(runner).lock_state(project, ASKED)
 
-    assert "mismatched requirements for: `wine==0.1.0`" == verdict.reason
+    assert "mismatched requirements for: `wine==0.1.0`" == verdict.again
+    assert "debug" in runner.asked[-1].variables["RUST_LOG"]
 
 
 def test_anything_else_is_no_answer(project: Project) -> None:
     """
-    A network that is down says nothing of the lock.
+    A build that fails says nothing of the lock; what uv said is kept.
     """
-    stderr = "error: Failed to fetch: `https://index.test`\n  Caused by: dns error\n"
+    stderr = "error: Failed to generate package metadata for `x`\n  cause: The build backend returned an error\n"
     runner = FakeRunner(answers() | {"lock --check": said(stderr=stderr, code=2)})
 
-    with pytest.raises(ToolFailed) as caught:
-        uv(runner).lock_state(project, respect_env=False)
+    verdict = uv(runner).lock_state(project, ASKED)
 
-    assert "`uv lock --check` failed: Failed to fetch: `https://index.test`: dns error" == str(caught.value)
+    why = "Failed to generate package metadata for `x`: The build backend returned an error"
+    assert (LockState.UNVERIFIABLE, Cause.UNKNOWN, why) == (verdict.state, verdict.cause, verdict.complaint)
 
 
-def test_changes_are_uv_s_own_lines(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("stderr", "state", "changes"),
+    [
+        ("Add x v1\nUpdate y v1 -> v2\n", LockState.STALE, ("Add x v1", "Update y v1 -> v2")),
+        ("Remove z v3\n", LockState.STALE, ("Remove z v3",)),
+        ("Lockfile changes detected\n", LockState.STALE, ()),
+        ("No lockfile changes detected\n", LockState.FRESH, ()),
+    ],
+)
+def test_changes_are_uv_s_own_lines(project: Project, stderr: str, state: LockState, changes: tuple[str, ...]) -> None:
     """
-    What `uv lock` would do is said line by line.
+    What `uv lock` would do is said line by line; nothing at all is a fresh lock.
     """
-    stderr = "Resolved 3 packages in 2ms\nAdd x v1\nUpdate y v1 -> v2\nRemove z v3\n"
-    runner = FakeRunner(answers() | {"lock --dry-run": said(stderr=stderr)})
+    runner = FakeRunner(answers() | {"lock --dry-run": said(stderr=FRESH + stderr)})
 
-    found = uv(runner).lock_changes(project, respect_env=False)
+    found = uv(runner).lock_state(project, replace(ASKED, offline=False, changes=True))
 
-    assert ("Add x v1", "Update y v1 -> v2", "Remove z v3") == found
+    assert (state, changes) == (found.state, found.changes)
+    assert ("/their/uv", "lock", "--dry-run") == runner.argv
+
+
+def test_nobody_waits_long_for_a_network_that_is_not_there(project: Project) -> None:
+    """
+    uv would try four times; the caller's own patience goes before ours.
+    """
+    runner = FakeRunner(answers() | {"lock": said(stderr=FRESH)})
+    question = replace(ASKED, offline=False)
+
+    uv(runner).lock_state(project, question)
+    uv(runner, UV_HTTP_RETRIES="9").lock_state(project, question)
+    uv(runner).lock_state(project, ASKED)
+
+    assert ["1", "9", None] == [command.variables.get("UV_HTTP_RETRIES") for command in runner.asked]
+
+
+def test_a_question_may_leave_variables_out_and_name_an_interpreter(project: Project) -> None:
+    """
+    Two ways to find out what a verdict depends on.
+    """
+    runner = FakeRunner(answers() | {"lock": said(stderr=FRESH)})
+    question = replace(ASKED, without=frozenset({"UV_DEFAULT_INDEX"}), python=Path("/p/python"))
+
+    uv(runner, UV_DEFAULT_INDEX="https://index.test", UV_INDEX="x=y").lock_state(project, question)
+
+    seen = runner.asked[-1]
+    assert ("/their/uv", "lock", "--check", "--offline", "--python", "/p/python") == seen.argv
+    assert {"UV_INDEX"} == {name for name in seen.variables if "INDEX" in name}
 
 
 @pytest.mark.parametrize("respect", [True, False])
@@ -111,10 +208,10 @@ def test_the_callers_variables_steer_only_if_they_may(project: Project, respect:
     """
     What changes an answer reaches uv with `respect-env` alone, and is named otherwise.
     """
-    runner = FakeRunner(answers())
+    runner = FakeRunner(answers() | {"lock --check": said(stderr=FRESH)})
     program = uv(runner, UV_EXCLUDE_NEWER="2020-01-01", UV_INDEX_URL="https://index.test")
 
-    program.lock_state(project, respect_env=respect)
+    program.lock_state(project, replace(ASKED, respect_env=respect))
 
     seen = runner.asked[-1].variables
     assert (respect, "https://index.test") == ("UV_EXCLUDE_NEWER" in seen, seen["UV_INDEX_URL"])
@@ -272,8 +369,8 @@ def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
     runner = FakeRunner(answers(own="0.9.9"))
     program = uv(runner, asked="", own="/own/uv")
 
-    program.lock_state(project, respect_env=False)
-    program.lock_state(project, respect_env=False)
+    program.program(project)
+    program.program(project)
     program.install(Path("/r.txt"), Path("/e"), python="3.12", hashed=True, resolved=True, indexes={}, hear=print)
 
     assert 1 == sum("--version" in command.argv for command in runner.asked)

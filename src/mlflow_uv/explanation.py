@@ -1,0 +1,221 @@
+"""Why is a lock not fresh, or why can nobody tell?"""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from .core.causes import Cause, Difference, Place
+from .core.hints import blamed
+from .core.lockfile import Lockfile, NotALock, read_lockfile
+from .core.staleness import differences, not_requirements
+from .errors import ToolFailed
+from .report import Finding, Severity
+from .tools.files import Project, read_manifest
+from .tools.locktools import LockTools
+from .tools.manifests import Lines, read_workspace
+from .tools.uv import LockQuestion
+from .tools.uvwords import LockState, LockVerdict
+
+# Variables that uv is left with, for they lead to packages, and that yet may make a lock look made for another index.
+_INDEXES = frozenset(
+    {"UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"}
+)
+_SHOWN = 5  # changes in a sentence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A lock that uv, asked without a network, did not call fresh; `offline` says that it may not be asked with one."""
+
+    project: Project
+    tools: LockTools
+    question: LockQuestion
+    verdict: LockVerdict
+    offline: bool
+
+
+class Explanation(NamedTuple):
+    """What it turned out to be, which may be fresh after all; a finding for each cause; what locking would change."""
+
+    state: LockState
+    findings: tuple[Finding, ...]
+    changes: tuple[str, ...] = ()
+
+
+def explain(case: Case) -> Explanation:
+    """Find out why. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
+    return _Explaining(case).outcome()
+
+
+class _Explaining:
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._project = case.project
+        self._tools = case.tools
+        self._lines = Lines(case.project.root)
+
+    def outcome(self) -> Explanation:
+        verdict, question = self._case.verdict, self._case.question
+        if verdict.state is LockState.MISSING:
+            what, why = "uv.lock is missing", "nothing says which packages this project uses"
+            return Explanation(LockState.MISSING, (self._finding(Cause.MISSING, what, why),))
+        lock = self._read(verdict)
+        if isinstance(lock, Finding):
+            return Explanation(LockState.UNREADABLE, (lock,))
+        return self._by_a_variable(question, verdict) or self._explained(question, verdict, lock)
+
+    def _ask(self, question: LockQuestion) -> LockVerdict:
+        return self._tools.uv.lock_state(self._project, question)
+
+    # the reasons that are no difference
+
+    def _read(self, verdict: LockVerdict) -> Lockfile | Finding:
+        """The lock; or why it, or a manifest, cannot be read, by what uv says and by our own reading."""
+        if verdict.state is LockState.UNREADABLE and PurePath(verdict.file).name != "uv.lock":
+            return self._unreadable_manifest(verdict)
+        fix = f"git checkout -- {self._from_here('uv.lock')} && {self._uv_lock}"
+        what = "uv.lock cannot be read"
+        try:
+            lock = read_lockfile(self._project.lock.read_bytes())
+        except OSError as error:
+            return self._finding(Cause.UNREADABLE, what, error.strerror or str(error), fix=fix)
+        except NotALock as error:
+            cause = Cause.CONFLICT if "conflict markers" in str(error) else Cause.UNREADABLE
+            if verdict.cause is Cause.FORMAT:
+                cause, fix = Cause.FORMAT, f"a newer uv, or rm {self._from_here('uv.lock')} && {self._uv_lock}"
+            return self._finding(cause, what, str(error), fix=fix, line=error.line)
+        if verdict.state is LockState.UNREADABLE:
+            return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
+        return lock
+
+    def _unreadable_manifest(self, verdict: LockVerdict) -> Finding:
+        path = self._project.folder / verdict.file
+        read_manifest(path)  # what is not even TOML
+        file, line = path.name, verdict.line
+        if verdict.cause is Cause.MEMBER:
+            path = self._project.root / file
+            line = self._lines.at(Place(file, ("tool", "uv", "workspace", "members")))
+        elif verdict.cause is Cause.SOURCE:
+            name = re.search(r"Failed to parse entry: `([^`]+)`", verdict.words)
+            keys = ("tool", "uv", "sources", name[1] if name else "")
+            line = Lines(path.parent).at(Place(file, keys))
+        what, fix = f"{file} cannot be used", f"correct line {line} of {file}"
+        cause = verdict.cause or Cause.UNREADABLE
+        return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
+
+    def _by_a_variable(self, question: LockQuestion, verdict: LockVerdict) -> Explanation | None:
+        """Where a variable of the caller alone makes the lock look stale; None where it is for another reason."""
+        variables = self._tools.surroundings.variables
+        aside = self._tools.uv.set_aside(respect_env=False) if question.respect_env else ()
+        suspects = frozenset(aside) | (_INDEXES & variables.keys())
+
+        def fresh(without: frozenset[str]) -> bool:
+            asked = replace(question, without=without)
+            return self._ask(asked).state is LockState.FRESH
+
+        if not suspects or not fresh(suspects):
+            return None
+        guilty = [name for name in sorted(suspects) if fresh(frozenset({name}))] or sorted(suspects)
+        names = ", ".join(f"`{name}`" for name in guilty)
+        make = "makes" if len(guilty) == 1 else "make"
+        what, fix = f"{names} {make} uv.lock look out of date", f"unset {' '.join(guilty)}"
+        if set(guilty) <= _INDEXES and not question.respect_env:
+            why = "without it the lock is fresh; it was made for another index"
+            notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
+            return Explanation(LockState.FRESH, (replace(notice, severity=Severity.NOTICE),))
+        why = f"without it the lock is fresh{f'; uv says: {verdict.again}' if verdict.again else ''}"
+        return Explanation(LockState.STALE, (self._finding(Cause.ENVIRONMENT, what, why, fix=fix),))
+
+    # differences
+
+    def _explained(self, question: LockQuestion, verdict: LockVerdict, lock: Lockfile) -> Explanation:
+        workspace = read_workspace(self._project, lock)
+        final = self._with_changes(question, verdict)
+        if final.state is LockState.FRESH:
+            return Explanation(LockState.FRESH, ())
+        if final.state is LockState.UNSOLVABLE:
+            place = blamed(final.words, workspace)
+            return Explanation(LockState.UNSOLVABLE, (self._unsolvable(final, place),))
+        silent = final.state is LockState.UNVERIFIABLE
+        if silent and (wrong := tuple(self._at_their_lines(not_requirements(workspace)))):
+            return Explanation(LockState.UNREADABLE, wrong)
+        again = verdict.again or final.again
+        findings = list(self._at_their_lines(differences(lock, workspace, reason=again)))
+        if not findings and silent:
+            return Explanation(LockState.UNVERIFIABLE, (self._unverifiable(final),))
+        if not findings:
+            why = f"uv says: {again}" if again else "uv would write another one"
+            findings.append(self._finding(Cause.UNKNOWN, "uv.lock is out of date", why))
+        findings[0] = replace(findings[0], why="; ".join(filter(None, (findings[0].why, _shown(final.changes)))))
+        return Explanation(LockState.STALE, tuple(findings), final.changes)
+
+    def _with_changes(self, question: LockQuestion, verdict: LockVerdict) -> LockVerdict:
+        """The verdict with what would change: by the network if there is one, else by what uv remembers of it."""
+        if not self._case.offline:
+            online = self._ask(replace(question, offline=False, changes=True))
+            if online.state is not LockState.UNVERIFIABLE or verdict.state is LockState.UNVERIFIABLE:
+                return online
+        if verdict.state is LockState.STALE:
+            return self._ask(replace(question, changes=True))
+        return verdict
+
+    def _at_their_lines(self, found: Iterable[Difference]) -> Iterator[Finding]:
+        for one in found:
+            path = self._project.root / one.place.file
+            fix = f"correct it, then `{self._uv_lock}`" if one.cause is Cause.UNREADABLE else self._uv_lock
+            line = self._lines.at(one.place)
+            yield self._finding(one.cause, one.what, one.why, fix=fix, path=path, line=line)
+
+    def _unsolvable(self, verdict: LockVerdict, place: Place | None) -> Finding:
+        place = place or Place("pyproject.toml", ("project", "dependencies"))
+        return self._finding(
+            Cause.UNSOLVABLE,
+            "the requirements have no solution",
+            verdict.complaint,
+            fix=f"change the requirement, then `{self._uv_lock}`",
+            path=self._project.root / place.file,
+            line=self._lines.at(place),
+        )
+
+    def _unverifiable(self, verdict: LockVerdict) -> Finding:
+        match verdict.cause:
+            case Cause.INTERPRETER:
+                what = "whether uv.lock is fresh cannot be told without a Python that the project allows"
+                fix = "uv python install"
+            case Cause.NETWORK:
+                what = "whether uv.lock is fresh cannot be told without a network"
+                fix = f"{self._uv_lock} --check, where there is one"
+            case _:
+                raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
+        return self._finding(verdict.cause, what, verdict.complaint, fix=fix)
+
+    # how it is said
+
+    @property
+    def _uv_lock(self) -> str:
+        """The command that writes the lock, from where the caller stands."""
+        root, here = self._project.root, self._tools.surroundings.folder
+        return "uv lock" if root == here else f"uv lock --project {shlex.quote(str(_seen_from(here, root)))}"
+
+    def _from_here(self, file: str) -> str:
+        return shlex.quote(str(_seen_from(self._tools.surroundings.folder, self._project.root / file)))
+
+    def _finding(  # noqa: PLR0913  # the parts of a finding
+        self, cause: Cause, what: str, why: str, *, fix: str = "", path: Path | None = None, line: int = 1
+    ) -> Finding:
+        path = path or self._project.lock
+        return Finding(rule=f"lock-{cause.value}", what=what, why=why, fix=fix or self._uv_lock, path=path, line=line)
+
+
+def _seen_from(here: Path, path: Path) -> Path:
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _shown(changes: tuple[str, ...]) -> str:
+    if not changes:
+        return ""
+    more = len(changes) - _SHOWN
+    return f"`uv lock` would {', '.join((*changes[:_SHOWN], *((f'and {more} more',) if more > 0 else ())))}"

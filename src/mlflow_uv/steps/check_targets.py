@@ -1,0 +1,177 @@
+"""Would this lock install where the model is served?"""
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ..core.closure import selected_roots
+from ..core.installable import Verdict, local_build
+from ..core.lockfile import Lockfile, NotALock, read_lockfile
+from ..core.obstacles import BARRED, Obstacles, counted, needed_by
+from ..core.placement import Placed, Uncovered, place, together
+from ..core.selection import Selection
+from ..core.targets import Target, parse_target, serving_target
+from ..report import Finding, Report, Severity, Table
+from ..step import Doc, Step
+from ..tools.files import Project, read_project
+from ..tools.locktools import LockTools
+from ..vocabulary import Extras, Groups, PackageName, ProjectPath
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What would be installed, and where."""
+
+    project: ProjectPath = Path()
+    package: PackageName = None
+    extras: Extras = ()
+    groups: Groups = ()
+    targets: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Where the model is served, such as linux-aarch64-py3.12; without it the platform and Python of the image."
+        ),
+    ] = ()
+    reachable_indexes: Annotated[
+        tuple[str, ...], Doc("Hosts or addresses of all the indexes that the targets reach; any other is a warning.")
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A package on a target where it is not simply a wheel."""
+
+    name: str
+    version: str | None
+    target: str
+    verdict: Verdict
+    local_build: str
+    via: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What was found."""
+
+    targets: Annotated[tuple[str, ...], Doc("The targets that were asked about, written out.")]
+    packages: Annotated[
+        tuple[Entry, ...], Doc("What is not simply a wheel there: name, version, target, verdict, and the way to it.")
+    ]
+
+
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
+    """Read the lock and place it; neither uv nor a network is asked. Raises BadInput, BadProject."""
+    project = read_project(inputs.project)
+    try:
+        data = project.lock.read_bytes()
+        lock = read_lockfile(data)
+        targets = _targets(inputs, project, lock, machine=tools.surroundings.machine)
+        selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
+        roots = selected_roots(lock, selection, name=project.name if project.named else None)
+        answers = [place(lock, roots, target) for target in targets]
+    except (OSError, NotALock) as error:
+        return _unreadable(project, error, again=_again(project, tools))
+    placed = [one for answer in answers if not isinstance(answer, Uncovered) for one in answer]
+    matter = tuple(filter(_matters, placed))
+    obstacles = Obstacles(path=project.lock, data=data, lock=lock, again=_again(project, tools))
+    elsewhere = tuple(obstacles.elsewhere(placed, reachable=inputs.reachable_indexes))
+    folders = ("an index is a folder of one machine",) if any(map(_fails, elsewhere)) else ()
+    return Report(
+        outputs=Outputs(targets=tuple(map(str, targets)), packages=tuple(map(_entry, matter))),
+        summary="; ".join((*map(_summary, targets, answers), *folders)),
+        findings=(
+            *(obstacles.uncovered(one) for one in answers if isinstance(one, Uncovered)),
+            *obstacles.barred(placed),
+            *elsewhere,
+            *obstacles.local_builds(placed),
+        ),
+        tables=(_table(targets, placed),) if matter else (),
+    )
+
+
+def _targets(inputs: Inputs, project: Project, lock: Lockfile, *, machine: str) -> tuple[Target, ...]:
+    """Each once, in the order they were named."""
+    if inputs.targets:
+        return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
+    pinned = (folder / ".python-version" for folder in (project.folder, project.root))
+    text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
+    return (serving_target(machine, lock.requires_python, pinned=text),)
+
+
+def _again(project: Project, tools: LockTools) -> str:
+    """The command that locks this project from where the caller stands."""
+    if project.root == tools.surroundings.folder:
+        return "uv lock"
+    return f"uv lock --project {shlex.quote(os.path.relpath(project.root, tools.surroundings.folder))}"
+
+
+def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:
+    """A lock that is missing, or is none: what check-lock says, without asking uv."""
+    if isinstance(error, FileNotFoundError):
+        what, why, rule = "uv.lock is missing", "nothing says which packages this project uses", "lock-missing"
+    else:
+        why = str(error) if isinstance(error, NotALock) else error.strerror or str(error)
+        what, rule = "uv.lock cannot be read", "lock-unreadable"
+    line = error.line if isinstance(error, NotALock) else 1
+    finding = Finding(rule=rule, what=what, why=why, fix=again, path=project.lock, line=line)
+    return Report(outputs=Outputs(targets=(), packages=()), summary=what, findings=(finding,))
+
+
+def _fails(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR
+
+
+def _entry(placed: Placed) -> Entry:
+    return Entry(
+        name=placed.package.name,
+        version=placed.package.version,
+        target=str(placed.target),
+        verdict=placed.verdict,
+        local_build=local_build(placed.package),
+        via=placed.via,
+    )
+
+
+def _summary(target: Target, answer: tuple[Placed, ...] | Uncovered) -> str:
+    if isinstance(answer, Uncovered):
+        return f"the lock does not cover {target}"
+    barred = sum(one.verdict is Verdict.IMPOSSIBLE for one in answer)
+    if barred:
+        return f"{barred} of {counted(len(answer), 'package')} cannot be installed on {target}"
+    built = sum(one.verdict in BARRED for one in answer)
+    return f"{counted(len(answer), 'package')} install on {target}{f', {built} of them built there' if built else ''}"
+
+
+def _table(targets: Sequence[Target], placed: Iterable[Placed]) -> Table:
+    rows = []
+    for ones in together(placed):
+        if any(map(_matters, ones)):
+            cells = {one.target: _cell(one) for one in ones}
+            name = f"{ones[0].package.name} {ones[0].package.version or ''}".rstrip()
+            rows.append((name, *(cells.get(target, "not needed") for target in targets), needed_by(ones[0])))
+    columns = ("package", *map(str, targets), "needed by")
+    return Table(title="What is not simply a wheel everywhere", columns=columns, rows=tuple(rows))
+
+
+def _matters(placed: Placed) -> bool:
+    return placed.verdict in BARRED or _local_build(placed)
+
+
+def _local_build(placed: Placed) -> bool:
+    return placed.verdict is Verdict.WHEEL and bool(local_build(placed.package))
+
+
+def _cell(placed: Placed) -> str:
+    return f"{placed.verdict.value} (local build)" if _local_build(placed) else placed.verdict.value
+
+
+STEP = Step(
+    name="check-targets",
+    summary="Check that what the lock selects would install where the model is served, without a network.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

@@ -1,0 +1,111 @@
+"""Which uv does a project get?"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import BadProject, ToolFailed, ToolMissing
+from .files import Project, read_manifest, table_of
+from .process import Command, Runner
+
+
+class Range(NamedTuple):
+    """Versions of uv, as PEP 440 writes them."""
+
+    text: str
+
+    def admits(self, version: str) -> bool:
+        """Whether a version is one of them; a pre-release may be. Raises BadProject where this is no range."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  # 11 ms, for few projects
+
+        try:
+            return SpecifierSet(self.text).contains(version, prereleases=True)
+        except InvalidSpecifier as error:
+            raise BadProject(what="`required-version` is not a version range", why=str(error)) from error
+
+
+class Programs:
+    """
+    The uvs that one caller has, by the rule in RECORD's "Which uv".
+
+    `asked` is the program the caller named; else the one on PATH if the project accepts it, else `own`. Only what
+    tells a version is a uv: a shim may end well and do nothing.
+    """
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
+        self._runner = runner
+        self._variables = variables
+        # A bare name is looked up on PATH; a path is the caller's, and uv runs in the project's folder.
+        self._asked = asked if asked is None or len(asked.parts) == 1 else asked.absolute()
+        self._own = own
+        self._versions: dict[str, str | None] = {}
+
+    @property
+    def likely(self) -> str | None:
+        """The one that it will be, if that is a uv and the project accepts it; None where there is none."""
+        if self._asked is not None:
+            return str(self._asked)
+        return next(iter(self._candidates), None)
+
+    def satisfying(self, wanted: Range | None) -> str:
+        """The one of that range. Raises ToolMissing."""
+        if self._asked is not None:
+            return self._checked(str(self._asked), wanted)
+        for candidate in self._candidates:
+            version = self.version(candidate)
+            if version is not None and (wanted is None or wanted.admits(version)):
+                return candidate
+        told = ", ".join(
+            f"{name} is {version}" if (version := self.version(name)) else f"{name} does not tell a version"
+            for name in self._candidates
+        )
+        if wanted is None or not self._candidates:
+            raise ToolMissing(what="uv is not installed", why=told or "it is not on PATH", fix="pip install uv")
+        raise ToolMissing(
+            what=f'no uv here satisfies `required-version = "{wanted.text}"`',
+            why=told,
+            fix=f"--uv PATH of a uv {wanted.text}",
+        )
+
+    @cached_property
+    def _candidates(self) -> tuple[str, ...]:
+        import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
+
+        found = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
+        return tuple(name for name in found if name)
+
+    def _checked(self, program: str, wanted: Range | None) -> str:
+        version = self.version(program)
+        if version is None:
+            raise ToolMissing(what=f"`{program}` is not uv", why="it does not tell its version")
+        if wanted is not None and not wanted.admits(version):
+            raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {wanted.text}")
+        return program
+
+    def version(self, program: str) -> str | None:
+        """The version a uv program tells, None when it tells none."""
+        if program not in self._versions:
+            try:
+                done = self._runner.run(
+                    Command(argv=(program, "--version"), folder=Path("/"), variables=self._variables)
+                )
+                found = re.match(r"uv (\d+\.\d\S*)", done.stdout)
+                self._versions[program] = found[1] if done.code == 0 and found else None
+            except (ToolMissing, ToolFailed, OSError):  # OSError: a file that is no program
+                self._versions[program] = None
+        return self._versions[program]
+
+
+def required_version(project: Project) -> Range | None:
+    """`required-version` as uv reads it: uv.toml goes before `[tool.uv]`, at the root of the workspace."""
+    table = project.root / "uv.toml"
+    if table.is_file():
+        raw = read_manifest(table).get("required-version")
+    else:
+        manifest = (
+            project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
+        )
+        raw = table_of(manifest, "tool", "uv").get("required-version")
+    return None if raw is None else Range(f"=={raw}" if str(raw)[:1].isdigit() else str(raw))

@@ -1,0 +1,273 @@
+"""Does every real lockfile come out as lists that are whole, readable and the same again?"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+
+from mlflow_uv.core.handout import LocalPackages
+from mlflow_uv.core.lockfile import read_lockfile
+from mlflow_uv.core.pylock import Elsewhere, pins_of_pylock, render_pylock
+from mlflow_uv.core.requirements import parse_requirements
+from mlflow_uv.core.sbom import pins_of_sbom, render_sbom
+from mlflow_uv.core.selection import Selection
+from mlflow_uv.core.targets import parse_target
+from mlflow_uv.errors import BadInput, StepError
+from mlflow_uv.listing import Said, Wish, make_lists
+from mlflow_uv.report import Severity
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.files import Project, read_project
+from mlflow_uv.tools.locktools import LockTools, locktools
+from tests import dryrun, exports
+
+FEWEST = 40
+REQUIREMENTS, PYLOCK, SBOM = "requirements.txt", "pylock.toml", "bill.cdx.json"
+# What these would need is not in a lock: a file to compute a hash of, a member that is not there.
+WITHOUT_NETWORK, WITHOUT_MEMBER = "nvidia-cosmos__cosmos-predict2.5", "fixtures"
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[LockTools]:
+    """Real uv, without a network."""
+    surroundings = Surroundings.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
+    with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What uv says of a real project; the freshness of its lock is another question."""
+
+    project: Project
+    said: Said
+
+    def wish(self, **changes: object) -> Wish:
+        """All files, with hashes, without local packages."""
+        folder = self.project.folder
+        wish = Wish(
+            project=self.project,
+            requirements_file=folder / REQUIREMENTS,
+            pylock_file=folder / PYLOCK,
+            sbom_file=folder / SBOM,
+            hashes=True,
+            local_packages=LocalPackages.OMIT,
+            environment=None,
+            command="mlflow-uv export",
+        )
+        return replace(wish, **changes)  # type: ignore[arg-type]
+
+    def texts(self, tools: LockTools, **changes: object) -> dict[str, str]:
+        """The files by their names."""
+        lists = make_lists(self.wish(**changes), self.said, tools)
+        return {document.path.name: document.text for document in lists.documents}
+
+
+def ask(folder: Path, tools: LockTools) -> Exported:
+    """Everything that uv says."""
+    project, nothing = read_project(folder), Selection()
+    said = Said(
+        requirements=tools.uv.export(project, nothing),
+        pylock=tools.uv.pylock(project, nothing),
+        sbom=tools.uv.sbom(project, nothing),
+    )
+    return Exported(project, said)
+
+
+@pytest.fixture(scope="module")
+def everyone(checkouts: tuple[Path, ...], tools: LockTools) -> tuple[Exported, ...]:
+    """Every project of the corpus that has a lock of which uv tells everything."""
+    folders = [lock.parent for lock in checkouts if lock.parent.name not in (WITHOUT_NETWORK, WITHOUT_MEMBER)]
+    return tuple(ask(folder, tools) for folder in folders if (folder / "pyproject.toml").is_file())
+
+
+@pytest.fixture(scope="module")
+def written(everyone: tuple[Exported, ...], tools: LockTools) -> tuple[tuple[Exported, dict[str, str]], ...]:
+    """Each with its files."""
+    return tuple((one, one.texts(tools)) for one in everyone)
+
+
+Written = tuple[tuple[Exported, dict[str, str]], ...]
+
+
+def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools) -> None:
+    """
+    Asked twice, and rendered from what was rendered: the bytes stay, and no folder of this machine is in them.
+    """
+    different = []
+    for one, first in written:
+        second = ask(one.project.folder, tools).texts(tools)
+        again = {
+            REQUIREMENTS: parse_requirements(first[REQUIREMENTS]).hashed_text,
+            PYLOCK: render_pylock(first[PYLOCK], Elsewhere()),
+            SBOM: render_sbom(first[SBOM], environment=None),
+        }
+        pins = {name: text for name, text in first.items() if name != REQUIREMENTS}
+        pins[REQUIREMENTS] = one.said.requirements.hashed_text
+        if first != second or any(again[name] != text for name, text in pins.items()):
+            different.append(one.project.folder.name)
+        different += [name for name, text in first.items() if str(one.project.root) in text]
+
+    assert [] == different
+    assert len(written) >= FEWEST
+
+
+def test_all_files_of_a_lock_say_the_same(written: Written) -> None:
+    """
+    Requirements, pylock.toml and bill name the same distributions in the same versions.
+    """
+    different = []
+    for one, texts in written:
+        listed = {(pin.name, pin.version) for pin in one.said.requirements.pins if pin.version}
+        billed = {(pin.name, pin.version) for pin in pins_of_sbom(texts[SBOM])}
+        locked = {(pin.name, pin.version) for pin in pins_of_pylock(texts[PYLOCK]) if pin.version}
+        if not listed <= billed or listed != locked:
+            different.append((one.project.folder.name, listed ^ locked, listed - billed))
+
+    assert [] == different
+
+
+def test_every_marker_has_the_form_of_packaging(everyone: tuple[Exported, ...]) -> None:
+    """
+    The normal form is that of `packaging`, also where it was not asked.
+    """
+    markers = {pin.marker for one in everyone for pin in one.said.requirements.pins} - {""}
+
+    different = [marker for marker in markers if str(Marker(marker)) != marker]
+
+    assert [] == different
+    assert len(markers) > FEWEST
+
+
+def test_an_explicit_index_of_a_real_project_is_found(everyone: tuple[Exported, ...], tools: LockTools) -> None:
+    """
+    Without hashes such a list is refused, on the line of a package; with hashes it names the index.
+    """
+    found = {}
+    for one in everyone:
+        lists = make_lists(one.wish(pylock_file=None, hashes=False), one.said, tools)
+        for finding in lists.findings:
+            if finding.severity is Severity.ERROR:
+                line = one.project.lock.read_text().splitlines()[finding.line]
+                named = line.removeprefix('name = "').removesuffix('"') in finding.what
+                listed = "\n--extra-index-url https://" in f"\n{one.texts(tools)[REQUIREMENTS]}"
+                found[one.project.folder.name] = (finding.rule, named, listed)
+
+    assert {("export-explicit-index", True, True)} == set(found.values())
+    assert "HwangChulHee__sepsis-mlops" in found
+
+
+def test_an_explicit_index_without_hashes_is_refused_for_good(checkouts: tuple[Path, ...], tools: LockTools) -> None:
+    """
+    Where the lock has no hashes of what only one index may serve, no list can be trusted.
+    """
+    (folder,) = (lock.parent for lock in checkouts if lock.parent.name == WITHOUT_NETWORK)
+    project = read_project(folder)
+    one = Exported(project, Said(requirements=tools.uv.export(project, Selection())))
+
+    lists = make_lists(one.wish(pylock_file=None, sbom_file=None), one.said, tools)
+
+    errors = [finding for finding in lists.findings if finding.severity is Severity.ERROR]
+    assert ((), [("export-explicit-index", "")]) == (lists.documents, [(one.rule, one.fix) for one in errors])
+    assert "the lock has no hashes of them" in errors[0].why
+
+
+def test_a_lock_that_uv_refuses_is_an_answer_in_its_words(checkouts: tuple[Path, ...], tools: LockTools) -> None:
+    """
+    A member that is not there, a file that has to be fetched: what uv says is passed on, and nothing crashes.
+    """
+    said = {}
+    for lock in checkouts:
+        if lock.parent.name in (WITHOUT_NETWORK, WITHOUT_MEMBER):
+            with pytest.raises(StepError) as caught:
+                tools.uv.pylock(read_project(lock.parent), Selection())
+            said[lock.parent.name] = caught.value.what, caught.value.why.partition(":")[0]
+
+    assert {"`uv export` failed"} == {what for what, _ in said.values()}
+    assert all(why for _, why in said.values())
+
+
+RARER = ("linux-aarch64", "windows-x86_64")
+
+
+@pytest.mark.parametrize(
+    "platform", [pytest.param(one, marks=[pytest.mark.extended] * (one in RARER)) for one in dryrun.PLATFORMS]
+)
+def test_the_list_of_a_target_is_what_uv_would_install_there(
+    everyone: tuple[Exported, ...], tools: LockTools, platform: str
+) -> None:
+    """
+    Equal to a dry run of `uv sync`, without a marker left; what the lock does not cover is refused.
+    """
+    python = dryrun.pythons()[0]
+    environment = parse_target(f"{platform}-py{python.version}").environment
+    different, equal, refused = [], 0, 0
+    for one in everyone:
+        name = one.project.name if one.project.named else None
+        expected = dryrun.theirs(
+            one.project.folder, Selection(), name=name, platform=dryrun.PLATFORMS[platform], python=python
+        )
+        try:
+            texts = one.texts(tools, pylock_file=None, environment=environment)
+        except BadInput:
+            refused += expected.kind in ("not covered", "not the project's")
+            different += [one.project.folder.name] if expected.kind == "installs" else []
+            continue
+        if expected.kind != "installs":
+            continue
+        listed = parse_requirements(texts[REQUIREMENTS])
+        wanted = {(name, version) for name, version in expected.packages if version != "file"}
+        found = {(pin.name, pin.version or pin.exact) for pin in listed.pins}
+        billed = {(pin.name, pin.version) for pin in pins_of_sbom(texts[SBOM])}
+        direct = {name for name, version in found if " @ " in version}
+        plain = {(name, version) for name, version in wanted if name not in direct}
+        same = plain == {pin for pin in found if pin[0] not in direct} and direct <= {name for name, _ in wanted}
+        if not same or not plain <= billed or any(pin.marker for pin in listed.pins):
+            different.append(f"{one.project.folder.name}: {sorted(wanted ^ found)[:6]}")
+        equal += same
+
+    assert [] == different
+    assert equal >= FEWEST - refused
+
+
+SMALL = (
+    "litestar-org__litestar", "pallets__flask", "ibis-project__ibis", "frontend", "openai__openai-agents-python",
+    "aws-pricing-mcp-server",
+)  # fmt: skip
+PLACEHOLDERS = ("https://default-index.invalid/simple", "https://default-files.invalid")
+
+
+def real_addresses(root: Path) -> tuple[str, str]:
+    """The default index and its file host, as our own lock names them."""
+    package = next(one for one in read_lockfile((root / "uv.lock").read_bytes()).packages if one.wheels)
+    return package.source.address, package.wheels[0].url.partition("/packages/")[0]
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("name", SMALL)
+def test_a_real_project_is_installed_as_its_lock_says(
+    checkouts: tuple[Path, ...], tools: LockTools, root: Path, tmp_path: Path, name: str
+) -> None:
+    """
+    From the index into uv's cache once; then the list and the lock, offline, give the same distributions.
+    """
+    (found,) = (lock.parent for lock in checkouts if lock.parent.name == name)
+    folder = shutil.copytree(found, tmp_path / name)
+    text = (folder / "uv.lock").read_text()
+    for placeholder, address in zip(PLACEHOLDERS, real_addresses(root), strict=True):
+        text = text.replace(placeholder, address)
+    (folder / "uv.lock").write_text(text)
+    one = ask(folder, tools)
+    for file, content in one.texts(tools).items():
+        (folder / file).write_text(content)
+    exports.installed(folder / REQUIREMENTS, tmp_path / "filled", *exports.UV_PIP, network=exports.ONLINE)
+
+    locked = exports.synced(folder, tmp_path / "synced", "--no-install-local")
+    listed = exports.installed(folder / REQUIREMENTS, tmp_path / "listed", *exports.UV_PIP)
+    pylocked = exports.installed(folder / PYLOCK, tmp_path / "pylocked", *exports.UV_PIP)
+
+    assert ([], []) == (exports.compared(locked, listed), exports.compared(locked, pylocked))
+    assert locked

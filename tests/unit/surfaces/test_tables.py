@@ -1,0 +1,208 @@
+"""Does a table stay a table, whatever its cells hold?"""
+
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from mlflow_uv.report import Finding, Report, Severity, Table, Timing
+from mlflow_uv.surfaces.github import Runner, _say, summary
+from mlflow_uv.surfaces.terminal import aligned
+from tests.runner import obeyed
+
+# What would end a cell, a row or a table, or begin something else, if it got there bare.
+ATTACKS = (
+    "a | b", "a\\| b", "a\\\\| b", "\\", "|", "a\nb", "a\r| b |\r\r# b", "a\n\n# b", "<b>", "</td><script>",
+    "<!--", "`<b>`", "\\`<b>`", "``<b>`", "`a`<b>`c`", "`a|b`", "`a\n\n<b>`", "```\n<b>\n```", "&lt;b>", "---",
+    "\x1b[31m", "::error::a", "a\r::add-mask::b", "##[set-env name=A]b", "\u2028", "\0",
+)  # fmt: skip
+CELL = st.sampled_from(ATTACKS) | st.text(alphabet="|\\`<>&\n\r:#[-a ", max_size=12) | st.text(max_size=6)
+# Emphasis and links are markup too, but they leave the table alone.
+HARMLESS = {"a", "img", "em", "strong", "code", "br", "p", "h3", "ul", "li"}
+GITHUB = MarkdownIt("commonmark").enable("table")
+
+
+def tables(columns: int = 3) -> st.SearchStrategy[Table]:
+    """Tables of that many columns with anything in them."""
+    row = st.tuples(*[CELL] * columns)
+    return st.builds(Table, title=CELL.map("Of {}".format), columns=row, rows=st.lists(row, max_size=3).map(tuple))
+
+
+class Seen(HTMLParser):
+    """The shape of a page: for each table the number of cells in each row, and every other tag."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tables: list[list[int]] = []
+        self.tags: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # what a parser is asked
+        match tag:
+            case "table":
+                self.tables.append([])
+            case "tr":
+                self.tables[-1].append(0)
+            case "td" | "th":
+                self.tables[-1][-1] += 1
+            case "thead" | "tbody":
+                pass
+            case _:
+                self.tags.add(tag)
+
+    def handle_comment(self, data: str) -> None:  # noqa: ARG002  # the same
+        self.tags.add("comment")
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a row as GitHub's own parser cuts it: an escaped character first, then a pipe (scanners.re)."""
+    inner = row.strip().removeprefix("|")
+    parts = re.findall(r"((?:\\[!-/:-@\[-`{-~]|[^|])*)\|", inner)
+    assert "".join(f"{part}|" for part in parts) == inner, row
+    return [part.strip().replace("\\|", "|") for part in parts]
+
+
+@pytest.mark.parametrize("attack", ["a | b", "a\\| b", "a\\", "a |"])
+def test_the_model_of_a_row_is_not_blind(attack: str) -> None:
+    """
+    The tests below mean something: bare, or escaped without thought, these make another number of cells.
+    """
+    naive = attack.replace("|", "\\|")
+
+    found = {len(cells(f"|{row}|x|")) for row in (attack, naive)}
+
+    assert found != {2}
+
+
+@given(tables())
+def test_a_table_in_a_summary_keeps_its_shape(table: Table) -> None:
+    """
+    As a Markdown parser sees it: one table, as many rows and cells as there are, and no tag of a stranger.
+    """
+    report = Report(outputs=None, summary="s", tables=(table,))
+
+    seen = Seen(GITHUB.render(summary("export", report, Path("/w"))))
+
+    assert [[3] * (1 + len(table.rows))] == seen.tables
+    assert set() == seen.tags - HARMLESS
+
+
+@given(tables())
+def test_a_cell_in_a_summary_says_what_was_said(table: Table) -> None:
+    """
+    As GitHub cuts rows: every cell holds its own text, with line ends as breaks and no block of code.
+    """
+    text = summary("export", Report(outputs=None, summary="s", tables=(table,)), Path("/w"))
+
+    rows = [cells(line) for line in re.split(r"\r\n|\r|\n", text) if line.startswith("|")]
+
+    assert [tuple(map(plain, row)) for row in (table.columns, *table.rows)] == [
+        tuple(plain(html.unescape(cell).replace("<br>", "\n")) for cell in row) for row in (rows[0], *rows[2:])
+    ]
+
+
+def plain(text: str) -> str:
+    """A text without what a table may change of it: kinds of line ends, space at its ends, quotes, entities."""
+    text = re.sub(r"\r\n|\r|\n", "\n", html.unescape(html.unescape(text)).replace("<br>", "\n"))
+    return re.sub("``+", lambda found: "'" * len(found[0]), text).strip().replace("\xa0", " ")
+
+
+@given(CELL, CELL, CELL, CELL)
+def test_findings_and_timings_keep_their_shape_too(what: str, why: str, fix: str, name: str) -> None:
+    """
+    The tables of findings and of timings are made of the same words.
+    """
+    finding = Finding(rule="r", what=what, why=why, fix=fix, path=Path("/w") / name.replace("\0", ""), line=3)
+    timing = Timing(step="export", seconds=1.0, summary=what)
+    report = Report(outputs=None, summary="s", findings=(finding, finding), timings=(timing,))
+
+    seen = Seen(GITHUB.render(summary("export", report, Path("/w"))))
+
+    assert [[4, 4, 4], [3, 3]] == seen.tables
+    assert set() == seen.tags - HARMLESS
+
+
+@given(CELL, CELL)
+def test_a_summary_holds_no_tag_of_a_stranger(words: str, advice: str) -> None:
+    """
+    Outside of tables too: what is not ours is read as text.
+    """
+    text = summary("export", Report(outputs=None, summary=f"a {words}", advice=(advice,)), Path("/w"))
+
+    tokens = [inner for token in GITHUB.parse(text) for inner in (token, *(token.children or ()))]
+
+    assert [] == [token.content for token in tokens if token.type.startswith("html")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`yeast<2` is locked", "<code>yeast&lt;2</code> is locked"),
+        ("`a|b` & c", "<code>a|b</code> &amp; c"),
+        ("a<b", "a&lt;b"),
+        ("it's ``odd<b>``", "it's ''odd&lt;b&gt;''"),
+        ("one ` only <b>", "one ` only &lt;b&gt;"),
+        ("back\\slash", "back\\slash"),
+    ],
+)
+def test_what_stands_in_backticks_is_shown_as_it_is(text: str, shown: str) -> None:
+    """
+    A range of versions is read in the summary as it is written in the manifest.
+    """
+    report = Report(outputs=None, summary="s", tables=(Table(title="t", columns=(text,), rows=()),))
+
+    page = GITHUB.render(summary("export", report, Path("/w")))
+
+    assert f"<th>{shown}</th>" in page
+
+
+@given(tables())
+def test_a_table_on_a_terminal_is_one_line_a_row(table: Table) -> None:
+    """
+    Its columns begin where they began above, and nothing in it steers the terminal.
+    """
+    title, *rows = aligned(table)
+
+    assert 1 + len(table.rows) == len(rows)
+    assert all(line.isprintable() for line in (title, *rows))
+    for position in range(1, 3):
+        before = max(len(row[position - 1]) for row in (table.columns, *table.rows))
+        begins = sum(max(len(row[one]) for row in (table.columns, *table.rows)) + 2 for one in range(position))
+        assert all(line[begins - 2 : begins].strip() == "" for line in rows), before
+
+
+def test_an_empty_table_has_its_title_and_its_head() -> None:
+    """
+    No rows is no reason to fail.
+    """
+    found = aligned(Table(title="t", columns=("a", "bc"), rows=()))
+
+    assert ("t", "a  bc") == found
+
+
+@given(st.lists(tables(), max_size=2), CELL)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found: list[Table], words: str) -> None:
+    """
+    The log shows tables as a terminal does, and the runner obeys nothing of them.
+    """
+    _say(Runner(), Report(outputs=None, summary=words, tables=tuple(found), advice=(words,)))
+
+    assert [] == obeyed(capsys.readouterr().out)
+
+
+def test_the_worst_stands_first() -> None:
+    """
+    Errors before warnings before notices, in the order in which they were found.
+    """
+    severities = (Severity.NOTICE, Severity.ERROR, Severity.WARNING, Severity.ERROR)
+    findings = tuple(Finding(rule="r", what=str(n), severity=one) for n, one in enumerate(severities))
+
+    text = summary("export", Report(outputs=None, summary="s", findings=findings), Path("/w"))
+
+    assert ["1", "3", "2", "0"] == [cells(line)[2] for line in text.splitlines() if re.match(r"\| [enw]", line)]
