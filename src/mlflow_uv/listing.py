@@ -36,6 +36,7 @@ class Wish:
     requirements_file: Path | None
     pylock_file: Path | None
     sbom_file: Path | None
+    silent: bool
     hashes: bool
     local_packages: LocalPackages
     environment: Mapping[str, str] | None
@@ -44,7 +45,12 @@ class Wish:
     @property
     def printed(self) -> bool:
         """Whether requirements are wanted that no file takes."""
-        return not (self.requirements_file or self.pylock_file or self.sbom_file)
+        return not (self.silent or self.filed)
+
+    @property
+    def filed(self) -> bool:
+        """Whether a file is wanted."""
+        return bool(self.requirements_file or self.pylock_file or self.sbom_file)
 
     @property
     def listed(self) -> bool:
@@ -95,6 +101,8 @@ def make_lists(wish: Wish, said: Said, tools: LockTools) -> Lists:
 
     Raises BadProject for a lock that cannot be read, ToolFailed for words of uv that cannot.
     """
+    if not (wish.printed or wish.filed):
+        return Lists()
     chosen = said.requirements if wish.environment is None else said.requirements.resolved_in(wish.environment)
     context = _context(wish, chosen)
     findings = tuple(_findings(wish, chosen, context))

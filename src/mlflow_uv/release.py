@@ -11,13 +11,12 @@ from .errors import BadInput, BadProject, ChainBroken, StepError
 from .registry import step_of, steps
 from .report import Finding, Report, Table, Timing
 from .step import Doc, Step, fields_of
-from .steps import export
 from .tools.files import read_project
 from .tools.toolbox import Tools
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-# What a release decides by itself: it is about one project, and has a network.
-DECIDED: Mapping[str, object] = {"alone": True, "exclude": (), "offline": False, "patch": None}
+# What a release decides by itself: it is about one project, has a network, and prints no list.
+DECIDED: Mapping[str, object] = {"alone": True, "exclude": (), "offline": False, "patch": None, "silent": True}
 
 
 def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
@@ -69,8 +68,6 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
         tools.voice.say(f"▸ {step.name}")
         try:
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
-            if step is export.STEP:
-                report = export.unlisted(report)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
             tools.voice.say(f"stopped at {step.name}: {picture(_begun(inputs, progress, tools), broken=broken)}")

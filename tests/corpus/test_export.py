@@ -53,6 +53,7 @@ class Exported:
             requirements_file=folder / REQUIREMENTS,
             pylock_file=folder / PYLOCK,
             sbom_file=folder / SBOM,
+            silent=False,
             hashes=True,
             local_packages=LocalPackages.OMIT,
             environment=None,

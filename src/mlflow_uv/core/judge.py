@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
-from ..report import Finding
+from ..report import Finding, counted
 from .closure import Installed
 from .lockfile import Lockfile, Package, SourceKind, package_line
 from .policy import SHOWN, WORKSPACE, barred
@@ -56,7 +56,7 @@ class Judge:
         for index, packages in strange.items():
             yield Finding(
                 rule="policy-allowed-indexes",
-                what=f"{_counted(packages)} from `{index}`",
+                what=f"{counted(len(packages), 'package')} from `{index}`",
                 why=f"{_names(packages)}; `allowed-indexes` in {SHOWN} has {_quoted(map(address, allowed)) or 'none'}",
                 fix=f"name an allowed index in [[tool.uv.index]], then `{self.command}`",
                 path=self.path,
@@ -91,7 +91,7 @@ class Judge:
             first = packages[0]
             yield Finding(
                 rule="policy-require-hashes",
-                what=f"{_counted(packages)} from `{origin}` without a hash for every file",
+                what=f"{counted(len(packages), 'package')} from `{origin}` without a hash for every file",
                 why=f"{_names(packages)}; `require-hashes` in {SHOWN}",
                 fix=f"take it from an index that tells hashes, then `{self.command} --upgrade-package {first.name}`",
                 path=self.path,
@@ -179,7 +179,3 @@ def _names(packages: list[Package]) -> str:
 
 def _quoted(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
-
-
-def _counted(packages: list[Package]) -> str:
-    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"

@@ -131,11 +131,6 @@ def needed_by(placed: Placed) -> str:
     return " > ".join(placed.via[:-1]) or "nothing else: it was selected"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def listed(names: Sequence[str]) -> str:
     """The first names of many."""
     more = len(names) - _SHOWN

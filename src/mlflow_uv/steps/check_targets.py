@@ -10,11 +10,11 @@ from typing import Annotated
 from ..core.closure import selected_roots
 from ..core.installable import Verdict, local_build
 from ..core.lockfile import Lockfile, NotALock, read_lockfile
-from ..core.obstacles import BARRED, Obstacles, counted, needed_by
+from ..core.obstacles import BARRED, Obstacles, needed_by
 from ..core.placement import Placed, Uncovered, place, together
 from ..core.selection import Selection
 from ..core.targets import Target, parse_target, serving_target
-from ..report import Finding, Report, Severity, Table
+from ..report import Finding, Report, Severity, Table, counted
 from ..step import Doc, Step
 from ..tools.files import Project, read_project
 from ..tools.locktools import LockTools
@@ -142,7 +142,9 @@ def _summary(target: Target, answer: tuple[Placed, ...] | Uncovered) -> str:
     if barred:
         return f"{barred} of {counted(len(answer), 'package')} cannot be installed on {target}"
     built = sum(one.verdict in BARRED for one in answer)
-    return f"{counted(len(answer), 'package')} install on {target}{f', {built} of them built there' if built else ''}"
+    verb = "installs" if len(answer) == 1 else "install"
+    told = f"{counted(len(answer), 'package')} {verb} on {target}"
+    return f"{told}, {built} of them built there" if built else told
 
 
 def _table(targets: Sequence[Target], placed: Iterable[Placed]) -> Table:

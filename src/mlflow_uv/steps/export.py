@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +47,7 @@ class Inputs:
         str | None,
         Doc("List what is installed on one target alone, such as linux-x86_64-py3.11, instead of by markers."),
     ] = None
+    silent: Annotated[bool, OneRun(), Doc("Where no file is named, print no list and judge none.")] = False
     check: Annotated[bool, OneRun(), Doc("Compare the files with the lock instead of writing them.")] = False
     uv: UvProgram = None
     respect_env: RespectEnv = False
@@ -98,13 +99,6 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
 
 
-def unlisted(report: Report[Outputs]) -> Report[Outputs]:
-    """The same where nobody gets a printed list, as inside a release: what is wrong with that one is no finding."""
-    made = report.outputs
-    asked = (made.requirements_file, made.pylock_file, made.sbom_file)
-    return report if any(asked) else replace(report, findings=(), result=None)
-
-
 def _wish(inputs: Inputs, project: Project) -> Wish:
     if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
         raise BadInput(
@@ -116,6 +110,7 @@ def _wish(inputs: Inputs, project: Project) -> Wish:
         requirements_file=_at(project, inputs.requirements_file),
         pylock_file=_at(project, inputs.pylock_file),
         sbom_file=_at(project, inputs.sbom_file),
+        silent=inputs.silent,
         hashes=inputs.hashes,
         local_packages=inputs.local_packages,
         environment=_environment(inputs),
@@ -177,7 +172,7 @@ def _read(path: Path) -> str | None:
 def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said: Said) -> str:
     pins = f"{len(said.requirements.pins)} pins"
     if not lists.documents:
-        return pins if lists.printed is not None else f"nothing listed ({pins})"
+        return pins if lists.printed is not None or inputs.silent else f"nothing listed ({pins})"
     verbs = ("differs from the lock", "is the lock") if inputs.check else ("written", "unchanged")
     told = (f"{document.path.name} {verbs[document not in differing]}" for document in lists.documents)
     return f"{', '.join(told)} ({pins})"

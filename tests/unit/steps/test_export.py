@@ -291,8 +291,8 @@ def test_inside_a_release_a_list_that_nobody_gets_stops_nothing(private: Path, t
     tools = tools.with_export("a==1\nb==2\n./core\n")
 
     alone = export.run(export.Inputs(project=private), tools())
-    within = export.unlisted(alone)
-    filed = export.unlisted(export.run(export.Inputs(project=private, requirements_file=FILE), tools()))
+    within = export.run(export.Inputs(project=private, silent=True), tools())
+    filed = export.run(export.Inputs(project=private, requirements_file=FILE, silent=True), tools())
 
     assert (False, True, False) == (alone.ok, within.ok, filed.ok)
     assert (alone.outputs, ()) == (within.outputs, within.findings)
