@@ -11,7 +11,8 @@ from typing import Any
 from mlflow_uv.errors import BadInput, BadProject, StepError
 from mlflow_uv.registry import step_of
 from mlflow_uv.report import Report
-from mlflow_uv.step import Step, configured, fields_of, settle
+from mlflow_uv.settings import KEYS
+from mlflow_uv.step import SETTINGS, Step, configured, fields_of, refuse_unknown, settle
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import Project, members, read_project
@@ -71,11 +72,13 @@ def _report(call: Call, inputs: Any, report: Report[Any], voice: Terminal) -> in
 
 
 def _inputs(call: Call, folder: Path) -> Any:
+    settings = _settings(folder)
+    refuse_unknown(settings, KEYS, source=SETTINGS)
     inputs = settle(
         call.step.inputs,
         (
             ("--{}", {"project": str(folder), **call.flags}),
-            ("`{}` in [tool.mlflow-uv]", configured(call.step.inputs, _settings(folder))),
+            ("`{}` in [tool.mlflow-uv]", configured(call.step.inputs, settings)),
         ),
     )
     if call.step.name == "check-lock":

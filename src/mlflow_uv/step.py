@@ -12,6 +12,8 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args
 from .errors import BadInput
 from .report import Report
 
+SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
+
 I = TypeVar("I")  # noqa: E741  # Inputs of a step
 O = TypeVar("O")  # noqa: E741  # Outputs of a step
 T = TypeVar("T")  # its tools

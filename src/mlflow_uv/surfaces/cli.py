@@ -16,7 +16,8 @@ from .. import __version__
 from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
 from ..registry import NAMES, step_of
 from ..report import Report, Voice
-from ..step import Field, Kind, Step, configured, fields_of, refuse_unknown, settle
+from ..settings import KEYS
+from ..step import SETTINGS, Field, Kind, Step, configured, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
 from ..tools.files import read_project
 from ..tools.locktools import LockTools, locktools
@@ -138,9 +139,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
         except BadProject:
             if step.needs_project:
                 raise
-    if not settings.keys() <= {"policy", *(field.kebab for field in fields_of(step.inputs) if field.setting)}:
-        known = frozenset(("policy", *(f.kebab for other in _every() for f in fields_of(other.inputs) if f.setting)))
-        refuse_unknown(settings, known, source="[tool.mlflow-uv] in pyproject.toml")
+    refuse_unknown(settings, KEYS, source=SETTINGS)
     return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", configured(step.inputs, settings))))
 
 

@@ -21,6 +21,7 @@ def rendered() -> dict[str, str]:
         files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
     files[".pre-commit-hooks.yaml"] = _hooks()
     files["docs/reference.md"] = _reference()
+    files["src/mlflow_uv/settings.py"] = _settings()
     return files
 
 
@@ -81,6 +82,13 @@ def _hooks() -> str:
             "  minimum_pre_commit_version: 3.2.0",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _settings() -> str:
+    """Known without the steps, which take 100 ms to import."""
+    keys = sorted({"policy", *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting)})
+    lines = [f"# {NOTE}", '"""Every key that `[tool.mlflow-uv]` may hold."""', "", "KEYS = frozenset(", "    {"]
+    return "\n".join([*lines, *(f"        {_quoted(key)}," for key in keys), "    }", ")", ""])
 
 
 def _reference() -> str:
