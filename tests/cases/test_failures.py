@@ -28,7 +28,7 @@ def break_lock(lab: Lab) -> None:
 
 LOCKS = pytest.mark.parametrize(
     ("harm", "rule"),
-    [(make_stale, "lock-stale"), (take_lock_away, "lock-missing"), (break_lock, "lock-unreadable")],
+    [(make_stale, "lock-requirement-added"), (take_lock_away, "lock-missing"), (break_lock, "lock-conflict")],
     ids=["stale", "missing", "unreadable"],
 )
 
