@@ -11,22 +11,17 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-WINE = ROOT / "examples" / "wine"
+import targets
+from race import PYTHON, ROOT, UV, VARIABLES, WINE, Race, Side, program, run
+
 PAGE = ROOT / "docs" / "benchmarks.md"
-UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-PYTHON = (sys.executable, "-I", "-m")
 MANY = 100
-VARIABLES = {name: value for name, value in os.environ.items() if not name.startswith(("UV_PROJECT", "VIRTUAL_ENV"))}
 INFERENCE = """
 import json, sys, time, warnings
 warnings.filterwarnings("ignore")
@@ -43,30 +38,11 @@ mlflow.sklearn.save_model(LogisticRegression().fit([[0], [1]], [0, 1]), sys.argv
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One way to get an answer: `run` gets it once and returns the milliseconds it took."""
-
-    name: str
-    run: Callable[[], float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Race:
-    """Sides of one question; the last is ours."""
-
-    question: str
-    sides: tuple[Side, ...]
-    rounds: int
-    aim: str
-    reached: Callable[[Sequence[float]], str]
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run every race and print its line."""
     lines = ["| question | instead | ours | aim | result |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="mlflow-uv-bench-") as scratch:
-        for race in races(Path(scratch)):
+        for race in (*races(Path(scratch)), *targets.races(Path(scratch))):
             medians = run(race)
             told = [f"{side.name}: {taken:.0f} ms" for side, taken in zip(race.sides, medians, strict=True)]
             line = f"| {race.question} | {'<br>'.join(told[:-1])} | {told[-1]} | {race.aim} | {race.reached(medians)} |"
@@ -74,17 +50,6 @@ def main(arguments: Sequence[str]) -> None:
             lines.append(line)
     if "--write" in arguments:
         PAGE.write_text(page(lines))
-
-
-def run(race: Race) -> list[float]:
-    """The median of each side, taking turns; the first round warms caches and does not count."""
-    taken: list[list[float]] = [[] for _ in race.sides]
-    for number in range(race.rounds + 1):
-        for times, side in zip(taken, race.sides, strict=True):
-            spent = side.run()
-            if number:
-                times.append(spent)
-    return [statistics.median(times) for times in taken]
 
 
 def races(scratch: Path) -> Iterator[Race]:
@@ -129,17 +94,6 @@ def races(scratch: Path) -> Iterator[Race]:
         aim="100 times faster than by importing",
         reached=lambda ms: f"{ms[0] / ms[-1]:.0f} times, {ms[-1] - ms[1]:+.0f} ms over `uv export`",
     )
-
-
-def program(*argv: str, folder: Path = WINE) -> Callable[[], float]:
-    """How long one run of a program takes."""
-
-    def run() -> float:
-        started = time.perf_counter()
-        subprocess.run(argv, cwd=folder, env=VARIABLES, check=True, capture_output=True)
-        return (time.perf_counter() - started) * 1000
-
-    return run
 
 
 def in_a_row(monorepo: Path) -> Callable[[], float]:

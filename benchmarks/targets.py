@@ -1,21 +1,13 @@
-"""
-What does it cost to know where a lock of 1 MB installs, beside asking uv once for each target?
-
-    uv run benchmarks/targets.py
-
-Both sides in one run, taking turns, on the wine example grown to 1 MB; medians of wall-clock milliseconds, the start of
-the process included.
-"""
+"""What does it cost to know where a lock of 1 MB installs, beside asking uv once for each target?"""
 
 import platform
 import re
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from locks import PYTHON, UV, VARIABLES, WINE, Race, Side, program, run
+from race import PYTHON, UV, VARIABLES, WINE, Race, Side, program
 
 SIZE = 1_000_000
 PLATFORMS = {
@@ -26,25 +18,21 @@ PLATFORMS = {
 }
 
 
-def main() -> None:
-    """Run the races and print a line each."""
-    with tempfile.TemporaryDirectory(prefix="mlflow-uv-bench-") as scratch:
-        project = grown(Path(scratch) / "wine")
-        size = (project / "uv.lock").stat().st_size
-        for names in (("linux-x86_64",), tuple(PLATFORMS)):
-            race = Race(
-                question=f"Where does a lock of {size / 1e6:.1f} MB install? ({len(names)} targets)",
-                sides=(
-                    Side(name="`uv sync --frozen --dry-run`, once each", run=in_a_row(project, names)),
-                    Side(name="`mlflow-uv check-targets`", run=ours(project, names)),
-                ),
-                rounds=10,
-                aim="under 300 ms",
-                reached=lambda ms: "reached" if ms[-1] < 300 else "missed",
-            )
-            medians = run(race)
-            told = (f"{side.name}: {taken:.0f} ms" for side, taken in zip(race.sides, medians, strict=True))
-            print(f"{race.question} {', '.join(told)}; {race.aim}: {race.reached(medians)}", flush=True)
+def races(scratch: Path) -> Iterator[Race]:
+    """One target and several, on the wine example grown to 1 MB."""
+    project = grown(scratch / "wine")
+    size = (project / "uv.lock").stat().st_size
+    for names in (("linux-x86_64",), tuple(PLATFORMS)):
+        yield Race(
+            question=f"Where does a lock of {size / 1e6:.1f} MB install? ({len(names)} targets)",
+            sides=(
+                Side(name="`uv sync --frozen --dry-run` for each", run=in_a_row(project, names)),
+                Side(name="`mlflow-uv check-targets`", run=ours(project, names)),
+            ),
+            rounds=10,
+            aim="under 300 ms",
+            reached=lambda ms: f"{ms[-1]:.0f} ms",
+        )
 
 
 def grown(folder: Path) -> Path:
@@ -77,7 +65,3 @@ def ours(project: Path, names: tuple[str, ...]) -> Callable[[], float]:
     """What we take for all of them."""
     targets = ",".join(f"{name}-py{platform.python_version()}" for name in names)
     return program(*PYTHON, "mlflow_uv", "check-targets", "--targets", targets, folder=project)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,11 +9,13 @@ import pytest
 
 from mlflow_uv.errors import BadProject, ToolFailed
 from mlflow_uv.patch import patch_of
+from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import read_project
 from mlflow_uv.tools.locktools import locktools
 from mlflow_uv.tools.uv import LockQuestion
+from mlflow_uv.tools.uvwords import LockState
 from tests import projects
 from tests.checkout import commit, git, repository
 
@@ -80,6 +82,26 @@ def test_a_stale_lock_becomes_fresh_by_its_patch(repo: Path, tmp_path: Path) -> 
     untouched = before == everything(top)
     git(top, "apply", str(tmp_path / "lock.patch"))
     assert (True, True, True) == (written, untouched, fresh(repo))
+
+
+def test_one_patch_makes_every_lock_of_a_monorepo_fresh(repo: Path, wheels: Path, tmp_path: Path) -> None:
+    """
+    One that is stale, one that is missing and one that is fresh: the step writes one file for all of them.
+    """
+    top = repo.parents[1]
+    for name in ("b", "c"):
+        projects.lock(projects.project(top / name, "grape", name=name, wheels=wheels))
+    projects.depend_on(repo, "grape", "cork")
+    (top / "b" / "uv.lock").unlink()
+    surroundings = Surroundings.of(os.environ, folder=top, python=Path(sys.executable))
+
+    with locktools(surroundings, voice=terminal()) as tools:
+        report = check_lock.run(check_lock.Inputs(project=top, patch=tmp_path / "locks.patch"), tools)
+
+    git(top, "apply", str(tmp_path / "locks.patch"))
+    verdicts = [one.verdict for one in report.outputs.projects.include]
+    assert [LockState.MISSING, LockState.FRESH, LockState.STALE] == verdicts
+    assert [True, True, True] == [fresh(one) for one in (top / "b", top / "c", repo)]
 
 
 def test_what_is_not_committed_counts(repo: Path, tmp_path: Path) -> None:

@@ -52,3 +52,16 @@ def test_links_resolve() -> None:
             broken.append((shown(path), target))
 
     assert [] == broken
+
+
+def test_examples_are_files_of_ours_as_they_stand() -> None:
+    """
+    A block below the name of a file is that file, to the letter: the files are what tests run.
+    """
+    named = re.compile(r"^<!-- (examples/\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    root = Path(__file__).resolve().parents[2]
+    blocks = [(path, *found) for path in ours(r".*\.md") for found in named.findall(path.read_text())]
+
+    differing = [(shown(path), name) for path, name, text in blocks if (root / name).read_text() != text]
+
+    assert ([], True) == (differing, len(blocks) > 3)
