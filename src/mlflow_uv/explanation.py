@@ -13,7 +13,7 @@ from .core.lockfile import Lockfile, NotALock, read_lockfile
 from .core.staleness import differences, not_requirements
 from .errors import ToolFailed
 from .report import Finding, Severity
-from .tools.files import Project, read_manifest
+from .tools.files import Project, read_manifest, seen_from
 from .tools.locktools import LockTools
 from .tools.manifests import Lines, read_workspace
 from .tools.uv import LockQuestion
@@ -197,11 +197,10 @@ class _Explaining:
     @property
     def _uv_lock(self) -> str:
         """The command that writes the lock, from where the caller stands."""
-        root, here = self._project.root, self._tools.surroundings.folder
-        return "uv lock" if root == here else f"uv lock --project {shlex.quote(str(_seen_from(here, root)))}"
+        return self._project.lock_command(self._tools.surroundings.folder)
 
     def _from_here(self, file: str) -> str:
-        return shlex.quote(str(_seen_from(self._tools.surroundings.folder, self._project.root / file)))
+        return shlex.quote(seen_from(self._tools.surroundings.folder, self._project.root / file))
 
     def _finding(  # noqa: PLR0913  # the parts of a finding
         self, cause: Cause, what: str, why: str, *, fix: str = "", path: Path | None = None, line: int = 1
@@ -210,12 +209,9 @@ class _Explaining:
         return Finding(rule=f"lock-{cause.value}", what=what, why=why, fix=fix or self._uv_lock, path=path, line=line)
 
 
-def _seen_from(here: Path, path: Path) -> Path:
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def _shown(changes: tuple[str, ...]) -> str:
     if not changes:
         return ""
     more = len(changes) - _SHOWN
-    return f"`uv lock` would {', '.join((*changes[:_SHOWN], *((f'and {more} more',) if more > 0 else ())))}"
+    first = (f"{change[0].lower()}{change[1:]}" for change in changes[:_SHOWN])
+    return f"`uv lock` would {', '.join((*first, *((f'and {more} more',) if more > 0 else ())))}"

@@ -1,6 +1,5 @@
 """Does a lock keep the rules that its team wrote into [tool.mlflow-uv.policy]?"""
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,8 +39,7 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
     from .tools.policies import ruling_of  # noqa: PLC0415
 
     where = tools.surroundings.folder
-    root = top.root.relative_to(where) if top.root.is_relative_to(where) else top.root
-    command = "uv lock" if top.root == where else f"uv lock --project {shlex.quote(str(root))}"
+    command = top.lock_command(where)
     for project in ruled:
         ruling = ruling_of(project, where=where)
         if ruling.policy.minimum_uv is not None:

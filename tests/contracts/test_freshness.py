@@ -530,7 +530,7 @@ def test_several_differences_are_several_findings(wine: Path) -> None:
     places = [(one.rule, one.path) for one in found.findings]
     assert [("lock-requirement-changed", wine / R), ("lock-requirement-changed", wine / M)] == places
     assert ("Update grape v1.5 -> v3.1",) == found.changes
-    assert found.findings[0].why.endswith("; `uv lock` would Update grape v1.5 -> v3.1")
+    assert found.findings[0].why.endswith("; `uv lock` would update grape v1.5 -> v3.1")
 
 
 def test_a_finding_says_what_is_so_why_and_the_command_that_helps(wine: Path) -> None:

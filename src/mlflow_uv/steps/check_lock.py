@@ -165,9 +165,8 @@ def _entry(answer: Freshness, where: Path) -> Entry:
 
 
 def _changes(answer: Freshness, where: Path) -> Table:
-    folder = _relative(answer.project.root, where)
     return Table(
-        title="`uv lock` would" if folder == "." else f"`uv lock --project {folder}` would",
+        title=f"`{answer.project.lock_command(where)}` would",
         columns=("change", "package", "version"),
         rows=tuple((*words[:2], " ".join(words[2:])) for words in map(str.split, answer.changes)),
     )

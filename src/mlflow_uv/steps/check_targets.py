@@ -1,7 +1,5 @@
 """Would this lock install where the model is served?"""
 
-import os
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +71,11 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         roots = selected_roots(lock, selection, name=project.name if project.named else None)
         answers = [place(lock, roots, target) for target in targets]
     except (OSError, NotALock) as error:
-        return _unreadable(project, error, again=_again(project, tools))
+        return _unreadable(project, error, again=project.lock_command(tools.surroundings.folder))
     placed = [one for answer in answers if not isinstance(answer, Uncovered) for one in answer]
     matter = tuple(filter(_matters, placed))
-    obstacles = Obstacles(path=project.lock, data=data, lock=lock, again=_again(project, tools))
+    again = project.lock_command(tools.surroundings.folder)
+    obstacles = Obstacles(path=project.lock, data=data, lock=lock, again=again)
     elsewhere = tuple(obstacles.elsewhere(placed, reachable=inputs.reachable_indexes))
     folders = ("an index is a folder of one machine",) if any(map(_fails, elsewhere)) else ()
     return Report(
@@ -99,13 +98,6 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, *, machine: str) 
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
     text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
     return (serving_target(machine, lock.requires_python, pinned=text),)
-
-
-def _again(project: Project, tools: LockTools) -> str:
-    """The command that locks this project from where the caller stands."""
-    if project.root == tools.surroundings.folder:
-        return "uv lock"
-    return f"uv lock --project {shlex.quote(os.path.relpath(project.root, tools.surroundings.folder))}"
 
 
 def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:

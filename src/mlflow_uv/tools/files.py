@@ -1,6 +1,7 @@
 """What lies on disk? Projects as uv sees them, and writing that is whole or not at all."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Project:
     def named(self) -> bool:
         """Whether it has a `[project]` table: a virtual workspace root has none."""
         return "project" in self.manifest
+
+    def lock_command(self, where: Path) -> str:
+        """`uv lock` for this project, as it is called in another folder."""
+        return "uv lock" if self.root == where else f"uv lock --project {shlex.quote(seen_from(where, self.root))}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -76,6 +81,11 @@ def read_project(folder: Path) -> Project:
         )
     data = read_manifest(manifest)
     return Project(folder=folder, root=_lock_root(folder, data), manifest=data)
+
+
+def seen_from(where: Path, path: Path) -> str:
+    """A path as it is called in a folder: relative if it is below, else in full."""
+    return str(path.relative_to(where)) if path.is_relative_to(where) else str(path)
 
 
 def table_of(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
