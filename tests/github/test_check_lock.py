@@ -21,7 +21,10 @@ jobs:
         uses: ACTION/actions/check-lock@v1
         with: {project: PROJECT}
 """
-STALE = "`yeast` in [project] dependencies is not in uv.lock: the lock was made without it; `uv lock` would add yeast v2.0. Fix: uv lock"
+STALE = (
+    "`yeast` in [project] dependencies is not in uv.lock: the lock was made without it; `uv lock` would add yeast v2.0."
+    " Fix: uv lock"
+)
 
 
 @pytest.fixture
