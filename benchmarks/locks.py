@@ -33,7 +33,7 @@ print(json.dumps([time.perf_counter() - started, len(names)]))
 """
 REMARK = """
 Two aims are missed. Of what a hook takes on top of uv, Python's own start and the standard library that it imports
-(dataclasses, typing, pathlib, subprocess) are more than half, and the classes of ours that it makes are most of the rest.
+(dataclasses, typing, pathlib, subprocess) are more than half; the classes of ours that it makes are most of the rest.
 What was left out already: packaging, tempfile, json, difflib and every step but the one that is asked. uv is given an
 interpreter instead of searching one, which saves it 100 ms more where Python is behind shims; here it is not.
 """
