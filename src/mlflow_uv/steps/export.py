@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,11 +17,12 @@ from ..errors import BadInput
 from ..freshness import require_fresh
 from ..listing import Document, Lists, Said, Wish, make_lists
 from ..report import Finding, Report
-from ..step import Doc, Hook, OneRun, Step
-from ..tools.files import Project, read_project, write_whole
+from ..step import Doc, Hook, OneRun, Step, fields_of
+from ..tools.files import Project, read_project, seen_from, write_whole
 from ..tools.locktools import LockTools
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
 
+_OF_A_CALL = frozenset({"project", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
@@ -70,7 +72,7 @@ class Outputs:
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
-    wish = _wish(inputs, project)
+    wish = _wish(inputs, project, tools.surroundings.folder)
     said = _ask(inputs, project, tools)
     lists = make_lists(wish, said, tools)
     before = {document.path: _read(document.path) for document in lists.documents}
@@ -99,7 +101,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
 
 
-def _wish(inputs: Inputs, project: Project) -> Wish:
+def _wish(inputs: Inputs, project: Project, where: Path) -> Wish:
     if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
         raise BadInput(
             what="`pylock-file` is not called `pylock.toml` or `pylock.NAME.toml`",
@@ -114,7 +116,7 @@ def _wish(inputs: Inputs, project: Project) -> Wish:
         hashes=inputs.hashes,
         local_packages=inputs.local_packages,
         environment=_environment(inputs),
-        command=_command(inputs),
+        command=_command(inputs, project, where),
     )
 
 
@@ -133,15 +135,22 @@ def _at(project: Project, file: Path | None) -> Path | None:
     return None if file is None else Path(os.path.normpath(project.folder / file))
 
 
-def _command(inputs: Inputs) -> str:
-    """What was asked for, as a command that does it again."""
+def _command(inputs: Inputs, project: Project, where: Path) -> str:
+    """What was asked for, as a command that does it again in a folder."""
     words = ["mlflow-uv", "export"]
-    for flag in ("requirements_file", "pylock_file", "sbom_file"):
-        if (file := getattr(inputs, flag)) is not None:
-            words += [f"--{flag.replace('_', '-')}", str(file)]
-    if inputs.target is not None:
-        words += ["--target", inputs.target]
+    if project.folder != where:
+        words += ["--project", seen_from(where, project.folder)]
+    for field in fields_of(Inputs):
+        value = getattr(inputs, field.name)
+        if field.name not in _OF_A_CALL and value != field.default:
+            words += [f"--{field.kebab}"] if value is True else [f"--{field.kebab}", _written(value)]
     return shlex.join(words)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def _ask(inputs: Inputs, project: Project, tools: LockTools) -> Said:

@@ -298,6 +298,21 @@ def test_inside_a_release_a_list_that_nobody_gets_stops_nothing(private: Path, t
     assert (alone.outputs, ()) == (within.outputs, within.findings)
 
 
+def test_the_command_that_mends_asks_for_the_same(project: Path, tools: FakeTools) -> None:
+    """
+    With all that was asked for, and from where the caller stands.
+    """
+    tools = replace(tools, surroundings=replace(tools.surroundings, folder=project.parent))
+    inputs = export.Inputs(
+        project=project, requirements_file=FILE, hashes=True, local_packages=LocalPackages.OMIT, check=True
+    )
+
+    (finding,) = [one for one in export.run(inputs, tools()).findings if one.rule == "export-differs"]
+
+    flags = f"--project {project.name} --requirements-file {FILE} --hashes --local-packages omit"
+    assert f"mlflow-uv export {flags}" == finding.fix
+
+
 def test_nothing_is_made_from_a_stale_lock(project: Path, tools: FakeTools) -> None:
     """
     Requirements of a lock that is not true would be believed.
