@@ -168,7 +168,9 @@ def as_json(step: str, answer: "Report[Any] | StepError") -> str:
             "findings": plain(answer.findings),
             "timings": plain(answer.timings),
         }
-    return json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False)
+    text = json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False)
+    # A path may be no text at all: what JSON cannot hold is shown as not readable.
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def terminal() -> Terminal:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -194,3 +195,14 @@ def test_json_of_an_error_has_the_same_frame() -> None:
 
     error = {"kind": "ToolMissing", "exit-code": 5, "what": "w", "why": "y", "fix": "f"}
     assert {"schema": 1, "step": "export", "ok": False, "error": error} == found
+
+
+def test_json_of_a_path_that_is_no_text_can_be_printed() -> None:
+    """
+    Bytes that are not UTF-8 are shown as such, and no reason to crash.
+    """
+    finding = Finding(rule="r", what="w", path=Path(os.fsdecode(b"mod\xe8le/uv.lock")))
+
+    text = as_json("export", Report(outputs=Outputs(), summary="s", findings=(finding,)))
+
+    assert "mod\N{REPLACEMENT CHARACTER}le/uv.lock" == json.loads(text.encode())["findings"][0]["path"]
