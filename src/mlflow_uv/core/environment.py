@@ -46,7 +46,7 @@ def _machine(name: str) -> bool:
 
 
 def for_uv(variables: Mapping[str, str], *, respect: bool) -> Partition:
-    """For a question about the lock, or an environment made from it: see RECORD's table of environments."""
+    """For a question about the lock, or an environment made from it: see the table in docs/identity.md."""
     kept = {
         name: value
         for name, value in variables.items()

@@ -97,7 +97,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def version_tags(record: Record) -> dict[str, str]:
-    """The lineage that a version carries: RECORD's list of tags, as far as it is known."""
+    """The lineage that a version carries, as far as it is known: the tags of docs/identity.md."""
     tags = {
         "mlflow-uv.release-key": record.release_key,
         "mlflow-uv.lock-sha256": record.lock.sha256,

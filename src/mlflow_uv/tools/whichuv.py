@@ -28,7 +28,7 @@ class Range(NamedTuple):
 
 class Programs:
     """
-    The uvs that one caller has, by the rule in RECORD's "Which uv".
+    The uvs that one caller has, by the rule in docs/identity.md, "Which uv".
 
     `asked` is the program the caller named; else the one on PATH if the project accepts it, else `own`. Only what
     tells a version is a uv: a shim may end well and do nothing.
