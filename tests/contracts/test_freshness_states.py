@@ -372,6 +372,23 @@ def test_a_lock_that_cannot_be_read_is_told_on_the_line(wine: Path, data: bytes,
     assert (wine / "uv.lock", True) == (finding.path, bool(finding.why and finding.fix))
 
 
+def test_a_lock_of_fifty_megabytes_is_told_like_any_other(wine: Path) -> None:
+    """
+    However large, it is fresh, and cut short it is unreadable at its last line.
+    """
+    lock = wine / "uv.lock"
+    padding = (b"# " + b"x" * 997 + b"\n") * 50_000
+    lock.write_bytes(lock.read_bytes() + padding)
+
+    fresh = asked(wine)
+    lock.write_bytes(lock.read_bytes() + b"[[package")
+    broken = asked(wine)
+
+    (finding,) = broken.findings
+    assert (LockState.FRESH, LockState.UNREADABLE) == (fresh.state, broken.state)
+    assert lock.read_bytes().count(b"\n") + 1 == finding.line
+
+
 def _loop(lock: Path) -> None:
     lock.unlink()
     lock.symlink_to(lock.name)
