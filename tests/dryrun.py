@@ -87,14 +87,10 @@ def pythons() -> tuple[Python, ...]:
     beside = Path(sys.base_prefix).parent.glob("*/bin/python3")
     found: dict[tuple[int, ...], Python] = {}
     for path in (*(one["path"] for one in json.loads(listed.stdout)), *map(str, beside)):
-        version = _version(path)
-        if version:
-            numbers = tuple(map(int, version.split(".")))
-            found[numbers[:2]] = max(
-                found.get(numbers[:2], Python(path="", version="0.0.0")),
-                Python(path=path, version=version),
-                key=_numbers,
-            )
+        python = _asked(path)
+        if python is not None:
+            minor = _numbers(python)[:2]
+            found[minor] = max(found.get(minor, python), python, key=_numbers)
     return tuple(found[minor] for minor in sorted(found, reverse=True) if minor >= (3, 9))
 
 
@@ -102,11 +98,14 @@ def _numbers(python: Python) -> tuple[int, ...]:
     return tuple(map(int, python.version.split(".")))
 
 
-def _version(path: str) -> str:
-    asked = "import sys; i = sys.implementation; print(i.name, *sys.version_info[:4], sys.flags.ignore_environment)"
+def _asked(path: str) -> Python | None:
+    """The interpreter behind a path: a shim may lead to another one in another folder."""
+    asked = (
+        "import sys; i = sys.implementation; print(i.name, *sys.version_info[:4], sys.flags.isolated, sys.executable)"
+    )
     done = subprocess.run([path, "-I", "-c", asked], capture_output=True, text=True, check=False)
-    found = re.fullmatch(r"cpython (\d+) (\d+) (\d+) final 1\n", done.stdout)
-    return ".".join(found.groups()) if found else ""
+    found = re.fullmatch(r"cpython (\d+) (\d+) (\d+) final 1 (.+)\n", done.stdout)
+    return Python(version=".".join(found.groups()[:3]), path=found[4]) if found else None
 
 
 def flags_of(selection: Selection, *, name: str | None) -> tuple[str, ...]:
