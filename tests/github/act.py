@@ -134,7 +134,7 @@ class Consumer:
             argv, cwd=self.folder, env=self._variables(), capture_output=True, text=True, check=False,
             timeout=self.timeout_s,
         )  # fmt: skip
-        workspaces = {folder.name: folder for folder in kept.iterdir()} if kept.is_dir() else {}
+        workspaces = {folder.parent.name: folder for folder in sorted(kept.glob("*/*"))}
         return read(done.stdout, ok=done.returncode == 0, workspaces=workspaces, complaint=done.stderr)
 
     def _variables(self) -> dict[str, str]:
@@ -155,11 +155,11 @@ class Consumer:
 
 
 def _keeping(workflow: dict[Any, Any], kept: Path) -> dict[Any, Any]:
-    """The workflow with a last step in each job that keeps its folder: act removes it."""
+    """The workflow with a last step in each job that keeps its folder, which act removes. A matrix has many of one."""
     jobs = dict(workflow["jobs"])
     for name, job in jobs.items():
         if "steps" in job:
-            run = f'mkdir -p "{kept}" && cp -a "$GITHUB_WORKSPACE" "{kept / name}"'
+            run = f'mkdir -p "{kept / name}" && cp -a "$GITHUB_WORKSPACE/." "$(mktemp -d "{kept / name}/XXXXXX")"'
             jobs[name] = {**job, "steps": [*job["steps"], {"id": KEEP, "if": "always()", "shell": "bash", "run": run}]}
     # YAML 1.1 reads the key `on` as true.
     return {"on" if key is True else key: value for key, value in {**workflow, "jobs": jobs}.items()}
