@@ -103,6 +103,18 @@ def engine_complaint() -> str:
     return "" if done.returncode == 0 else f"`docker info` says: {(done.stderr or done.stdout).strip()[-300:]}"
 
 
+@pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs; skips where it is not installed, fails where it should be."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return found[-1].parent
+    complaint = "PostgreSQL is not installed: apt-get install postgresql"
+    if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":
+        pytest.fail(complaint)
+    pytest.skip(complaint)
+
+
 @pytest.fixture
 def requires_engine(engine_complaint: str) -> None:
     """Skip where no container engine answers, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that one should."""

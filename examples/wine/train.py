@@ -1,6 +1,9 @@
 """Which of three cultivars is this wine from? Trains a classifier and logs it with MLflow."""
 
+from typing import Any
+
 import mlflow
+import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
@@ -12,12 +15,21 @@ from sklearn.preprocessing import StandardScaler
 PARAMETERS = {"C": 0.5, "max_iter": 500, "random_state": 7}
 
 
+def split() -> list[Any]:
+    """Three quarters of the wines to learn from and the rest, then their cultivars."""
+    wines, cultivars = load_wine(as_frame=True, return_X_y=True)
+    return train_test_split(wines, cultivars, test_size=0.25, stratify=cultivars, random_state=7)
+
+
+def unseen() -> pd.DataFrame:
+    """The wines that no training sees, with what they are: what candidate and champion are compared on."""
+    _, wines, _, cultivars = split()
+    return wines.assign(cultivar=cultivars)
+
+
 def main() -> None:
     """Fit on three quarters of the data, measure on the rest, log the model with a signature and an example."""
-    wines, cultivars = load_wine(as_frame=True, return_X_y=True)
-    wines_seen, wines_unseen, cultivars_seen, cultivars_unseen = train_test_split(
-        wines, cultivars, test_size=0.25, stratify=cultivars, random_state=PARAMETERS["random_state"]
-    )
+    wines_seen, wines_unseen, cultivars_seen, cultivars_unseen = split()
 
     with mlflow.start_run():
         mlflow.log_params(PARAMETERS)

@@ -1,24 +1,25 @@
 """Is what the store returns exactly what the lock says, and what does it answer?"""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from .adoption import Adopted
 from .core import modelfiles
 from .core.answers import TOLERANCE, answers_digest, differences
 from .core.digests import sha256, tree_digest
 from .core.record import Answers, Model, Record, RequirementsLink
 from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
-from .errors import BadProject, ChainBroken, ToolFailed
+from .errors import BadInput, BadProject, ChainBroken, ToolFailed
 from .report import Finding, Severity
 from .tools.content import digests_in
 from .tools.files import Project, line_of, read_manifest
 from .tools.network import indexes_of
+from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .training import Job
 
@@ -33,7 +34,7 @@ class Policy(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything that is known before training."""
+    """Everything that is known before training; `example` are requests that somebody else than the model brings."""
 
     job: Job
     selection: Selection
@@ -42,6 +43,8 @@ class Plan:
     mlflow: str
     key: str
     policy: Policy
+    example: tuple[Any, ...] = ()
+    adopted: Adopted | None = None
 
 
 def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
@@ -67,16 +70,18 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
         return _record(plan, model, logged), guessed
     findings = []
     about = _ask(plan, tools, "describe-cases", model=str(logged))
-    findings += _example_findings(plan.job.project, about)
+    requests = list(plan.example) or about["requests"]
+    findings += _example_findings(plan.job.project, about, requests)
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
-    if about["requests"]:
-        answers, fickle = _answers(plan, logged, about["requests"], tools)
+    if requests:
+        answers, fickle = _answers(plan, logged, requests, tools)
         findings += fickle
-        cases = json.dumps(about["requests"], indent=1)
+        cases = json.dumps(requests, indent=1)
         _write(overlay, {modelfiles.CASES: cases.encode(), modelfiles.ANSWERS: json.dumps(answers, indent=1).encode()})
     delete = [name for name in modelfiles.UV_FILES if (logged / name).exists()]
-    _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
+    with under_way(tools.voice, f"uploading what is added to {model['model_id']}", overlay):
+        _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
     proof = scratch / "proof"
     _download(plan, model["model_id"], proof, tools)
     record = _record(plan, model, proof)
@@ -88,7 +93,16 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
 
 def _answers(plan: Plan, logged: Path, requests: list[Any], tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
     """What the environment that trained the model answers; asked twice, because a fickle model cannot be tested."""
-    said = _ask(plan, tools, "answer", model=str(logged), requests=requests * 2)["answers"]
+    try:
+        said = _ask(plan, tools, "answer", model=str(logged), requests=requests * 2, given=bool(plan.example))[
+            "answers"
+        ]
+    except BadInput as error:
+        raise BadInput(
+            what="the model does not answer `input-example`",
+            why=error.why,
+            fix="give it what the model's signature asks for",
+        ) from error
     first, second = said[: len(requests)], said[len(requests) :]
     differing = list(differences(first, second, tolerance=TOLERANCE))
     if not differing:
@@ -109,10 +123,12 @@ def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
         return ()
     said = (logged / modelfiles.REQUIREMENTS).read_text(encoding="utf-8")
     try:
-        actual = parse_requirements(said).text
+        read = parse_requirements(said)
+        # No wheel travels that nobody lists, and no option lets another index in.
+        actual = _lines(*(pin.line for pin in read.pins), *(one.line for one in read.local), *read.options)
     except ValueError as error:
         actual = str(error)
-    expected = plan.served.requirements.text
+    expected = _lines(*modelfiles.requirement_lines(plan.served))
     if actual == expected:
         return ()
     return (
@@ -126,17 +142,17 @@ def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _example_findings(project: Project, about: Mapping[str, Any]) -> list[Finding]:
+def _example_findings(project: Project, about: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
     manifest = project.folder / "pyproject.toml"
     line = line_of(manifest, "train =", "[tool.mlflow-uv]")
     findings = []
-    if not about["requests"]:
+    if not requests:
         findings.append(
             Finding(
                 rule="no-input-example",
                 what="the model has no input example",
                 why="nothing can be asked of the server that training already answered",
-                fix="log_model(..., input_example=X.head()), or autolog(log_input_examples=True)",
+                fix="log_model(..., input_example=X.head()), autolog(log_input_examples=True), or --input-example FILE",
                 path=manifest,
                 line=line,
             )
@@ -169,6 +185,7 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
     files = {
         modelfiles.LOCK: project.lock.read_bytes(),
         modelfiles.MANIFEST: modelfiles.without_credentials(manifest).encode(),
+        modelfiles.PYTHON: f"{plan.served.python}\n".encode(),
         modelfiles.SELECTION: modelfiles.selection_file(plan.selection).encode(),
         modelfiles.INDEXES: indexes_of(project.manifest, read_manifest(project.root / "pyproject.toml")).encode(),
     }
@@ -200,7 +217,7 @@ def _require_written(plan: Plan, overlay: Path, proof: Path) -> None:
 
 def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
     """The record of a model, from its files as the store returned them."""
-    said, names = modelfiles.own_lines((copy / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
+    said, wheels = modelfiles.own_lines((copy / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
     try:
         requirements = parse_requirements(said).digest
     except ValueError as error:
@@ -218,7 +235,7 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
         requirements=RequirementsLink(
             sha256=requirements,
             source=plan.policy.value,
-            wheels=tuple(modelfiles.wheel_of(name, lying[name]) for name in names),
+            wheels=tuple(modelfiles.wheel_of(name, lying[name], marker) for name, marker in wheels),
         ),
         model=Model(
             model_id=str(model["model_id"]),
@@ -234,14 +251,9 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
 
 
 def _trained_with(model: Path) -> str | None:
-    """The Python that the model itself says it was trained with."""
-    path = model / "python_env.yaml"
-    said = (
-        re.search(r"^python:\s*['\"]?([\d.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        if path.is_file()
-        else None
-    )
-    return said[1] if said else None
+    """The Python that the model itself says it was trained with, to the micro version."""
+    path = model / modelfiles.PYTHON
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def _tag(plan: Plan, record: Record, tools: Tools) -> None:
@@ -252,8 +264,14 @@ def _tag(plan: Plan, record: Record, tools: Tools) -> None:
         "mlflow-uv.requirements-sha256": record.requirements.sha256,
         "mlflow-uv.model-sha256": record.model.sha256,
     }
-    target: dict[str, object] = {"run_id": record.model.run_id} if record.model.run_id != "None" else {}
+    # What somebody else's run recorded stays as it is: it tells which lock it had.
+    own = record.model.run_id != "None" and plan.adopted is None
+    target: dict[str, object] = {"run_id": record.model.run_id} if own else {}
     _ask(plan, tools, "tag", model_id=record.model.model_id, tags=tags, **target)
+
+
+def _lines(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _digest(path: Path) -> str:
@@ -268,7 +286,10 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _download(plan: Plan, model_id: str, destination: Path, tools: Tools) -> None:
-    _ask(plan, tools, "download-model", model_id=model_id, destination=str(destination))
+    coming = destination.with_name(f"{destination.name}-coming")
+    with under_way(tools.voice, f"downloading {model_id}", coming):
+        _ask(plan, tools, "download-model", model_id=model_id, destination=str(coming / "model"))
+    (coming / "model").rename(destination)
 
 
 def _ask(plan: Plan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:

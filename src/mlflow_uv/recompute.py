@@ -1,23 +1,25 @@
 """Does the record still say what git, the store and the engine say? Every consumer asks here before it goes on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+from .contact import project_here
 from .core import modelfiles
 from .core.answers import answers_digest
 from .core.chain import LinkCheck, LinkState, compared, require
+from .core.commit import UNKNOWN, Commit
 from .core.digests import lock_digest, tree_digest
 from .core.record import Record, Version
 from .core.requirements import parse_requirements
 from .core.selection import Selection
-from .errors import BadProject
+from .errors import NoEngine
 from .tools.content import digests_in
-from .tools.files import Project, read_project
+from .tools.files import Project
 from .tools.mlflow import Store
 from .tools.toolbox import Tools
 
@@ -65,7 +67,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     each broken link, BadInput where there is no record.
     """
     record = tools.records.load(tools.records.path(question.record, question.project))
-    project = _project(question.project)
+    project = project_here(question.project)
     # The lock first: the environment that asks the store may be made from it.
     before = require(_from_git(record, project, tools))
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
@@ -74,7 +76,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
-        checks = require((*before, *_from_model(record, model), *_image(record, tools)))
+        checks = require((*before, *from_model(record, model), *from_engine(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and record.commit.dirty is None:
                 tools.voice.say(f"  `{check.link}` is not verified here: {check.reason}")
@@ -82,18 +84,15 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
 
 
 def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:
-    """Tag what the record is about with its digest, so that an edited record is found out."""
+    """
+    Tag what the record is about with its digest, so that an edited record is found out.
+
+    The model keeps the digest of the record that log-model left: a register that is interrupted can begin again there.
+    """
     target: dict[str, object] = {"model_id": record.model.model_id}
     if record.version is not None:
-        target["version"] = [record.version.name, record.version.version]
+        target = {"version": [record.version.name, record.version.version]}
     tools.mlflow.ask(python, store, "tag", tags={RECORD_TAG: record.sha256}, **target)
-
-
-def _project(folder: Path) -> Project | None:
-    try:
-        return read_project(folder)
-    except BadProject:
-        return None
 
 
 def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator[LinkCheck]:
@@ -101,29 +100,33 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
         yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason="the project is not here")
         yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project is not here")
         return
-    committed = tools.git.blob(project.root, record.commit.sha, "uv.lock")
-    if record.commit.dirty is not None or committed is None:
-        why = "the tree was dirty" if record.commit.dirty else "git does not have it here"
-        yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
-    else:
-        yield compared(
-            "commit", recorded=record.lock.sha256, found=lock_digest(committed), source="uv.lock at that commit"
-        )
+    yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
     found = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
     yield compared("lock", recorded=record.lock.sha256, found=found, source=str(project.lock))
 
 
-def _from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
+def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
+    """Whether the lock at a commit is the recorded one; `committed` is None where git does not have it."""
+    if commit.dirty is not None or committed is None:
+        why = "the tree was dirty" if commit.dirty else "git does not have it here"
+        why = "nobody recorded it" if commit.sha == UNKNOWN else why
+        return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
+    return compared("commit", recorded=lock_sha256, found=lock_digest(committed), source="uv.lock at that commit")
+
+
+def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
+    """The links that a model's own files tell, as the store returned them."""
     source = "the model in the store"
     lock = model / modelfiles.LOCK
     found = lock_digest(lock.read_bytes()) if lock.is_file() else None
     yield compared("lock", recorded=record.lock.sha256, found=found or "nothing", source=source)
     yield compared("selection", recorded=record.selection.sha256, found=_selection(model), source=source)
-    said, wheels = modelfiles.own_lines((model / modelfiles.REQUIREMENTS).read_text(encoding="utf-8"))
-    yield compared("requirements", recorded=record.requirements.sha256, found=_requirements(said), source=source)
+    _, wheels = _listed(model)
+    yield compared("requirements", recorded=record.requirements.sha256, found=requirements_of(model), source=source)
     travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
+    listed_wheels = {(wheel.file, wheel.marker) for wheel in record.requirements.wheels}
     lying = {path.name: digest for path, digest in digests_in(model / modelfiles.WHEELS)}
-    if set(wheels) != travelling.keys() or lying != travelling:
+    if set(wheels) != listed_wheels or lying != travelling:
         reason = f"the wheels of {source} are not those of the record"
         yield LinkCheck(link="requirements", state=LinkState.BROKEN, reason=reason)
     if record.answers is not None:
@@ -142,7 +145,14 @@ def _selection(model: Path) -> str:
         return "nothing that can be read"
 
 
-def _requirements(said: str) -> str:
+def _listed(model: Path) -> tuple[str, tuple[tuple[str, str], ...]]:
+    file = model / modelfiles.REQUIREMENTS
+    return modelfiles.own_lines(file.read_text(encoding="utf-8") if file.is_file() else "")
+
+
+def requirements_of(model: Path) -> str:
+    """Digest of what a model's requirements.txt says, or why it has none."""
+    said, _ = _listed(model)
     try:
         return parse_requirements(said).digest
     except ValueError as error:
@@ -158,25 +168,34 @@ def _json_digest(path: Path) -> str:
 
 def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Iterator[LinkCheck]:
     if record.version is None:
-        tags = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)["tags"]
+        said = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)
+        yield _anchor_holds(record, said)
     else:
-        said = _version(record.version, store, python, tools)
-        tags = said["tags"]
-        yield compared(
-            "version", recorded=record.version.model_id, found=said["model_id"], source="the registry, of its source,"
-        )
-        yield compared(
-            "version", recorded=record.model.model_id, found=record.version.model_id, source="the record's version"
-        )
-    yield compared("record", recorded=record.sha256, found=tags.get(RECORD_TAG, "nothing"), source="the registry's tag")
+        version = record.version
+        said = tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
+        yield from from_registry(record, version, said)
 
 
-def _version(version: Version, store: Store, python: Path, tools: Tools) -> dict[str, Any]:
-    return tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
+def from_registry(record: Record, version: Version, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
+    """The links that the registry tells of a version, in the words of the payload `describe-version`."""
+    source = "the registry, of its source,"
+    yield compared("version", recorded=version.model_id, found=said["model_id"] or "nothing", source=source)
+    yield compared("version", recorded=record.model.model_id, found=version.model_id, source="the record's version")
+    yield _anchor_holds(record, said)
 
 
-def _image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
+def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
+    tagged = said["tags"].get(RECORD_TAG, "nothing")
+    return compared("record", recorded=record.sha256, found=tagged, source="the registry's tag")
+
+
+def from_engine(record: Record, tools: Tools) -> Iterator[LinkCheck]:
+    """Whether the tag of the image still names the image; unverified where no engine answers."""
     if record.image is None or record.image.kind != "image":
         return
-    found = tools.docker.image(record.image.tag)
+    try:
+        found = tools.docker.image(record.image.tag)
+    except NoEngine as error:
+        yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=error.why or error.what)
+        return
     yield compared("image", recorded=record.image.id, found=found.id if found else None, source="the engine")

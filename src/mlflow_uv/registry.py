@@ -14,6 +14,11 @@ NAMES = (
     "register",
     "build-image",
     "smoke-test",
+    "evaluate",
+    "promote",
+    "rollback",
+    "audit",
+    "prune",
     "doctor",
 )
 

@@ -13,7 +13,7 @@ class Surroundings:
 
     `cache` may be deleted at any time, `state` holds the embedded store and the records; `ours` is the folder with our
     own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge. `machine` is the
-    architecture in the system's own word, e.g. `x86_64` or `arm64`.
+    architecture in the system's own word, e.g. `x86_64` or `arm64`; `who` is the person at it, `user@host`.
     """
 
     variables: Mapping[str, str]
@@ -24,6 +24,7 @@ class Surroundings:
     python: Path
     forge: bool
     machine: str
+    who: str
 
     @classmethod
     def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Surroundings":
@@ -47,4 +48,15 @@ class Surroundings:
             python=python,
             forge=forge,
             machine=os.uname().machine,
+            who=f"{variables.get('USER') or variables.get('LOGNAME') or _account()}@{os.uname().nodename}",
         )
+
+
+def _account() -> str:
+    """Name of the account that runs us, its number where it has none, as in a container."""
+    import pwd  # noqa: PLC0415  # nearly everybody has USER
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

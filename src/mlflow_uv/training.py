@@ -1,45 +1,39 @@
-"""How does a project make its model? By its training command, an MLproject entry point, or a folder that is there."""
+"""How is a model made, so that everything that is made on the way is known, and nothing stays open?"""
 
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .core.commit import Commit
 from .core.environment import for_training
 from .core.record import Lock
 from .errors import BadInput, ModelNotFound, StepError, TrainingFailed
+from .tools.attempts import Attempt
 from .tools.files import Project
-from .tools.mlflow import Store
+from .tools.mlflow import PAYLOADS, Store
 from .tools.process import Command
+from .tools.progress import under_way
 from .tools.toolbox import Tools
+from .ways import Kind, Way
 
 ATTEMPT_TAG = "mlflow-uv.attempt"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
-    """How the model is made: exactly one of the three is set."""
-
-    train: tuple[str, ...] = ()
-    entry_point: str | None = None
-    folder: Path | None = None
-
-    @property
-    def made_by(self) -> tuple[str, ...]:
-        """The part of the release key that says how."""
-        if self.train:
-            return ("train", *self.train)
-        return ("entry-point", self.entry_point) if self.entry_point else ("folder", str(self.folder))
+CALL = "call-function"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One training: where, in which environment, for which store and experiment, of which commit and lock."""
+    """
+    One training: where, in which environment, for which store and experiment, of which commit and lock.
+
+    `local` are the names of the packages that are made from the checkout.
+    """
 
     project: Project
     way: Way
@@ -48,6 +42,7 @@ class Job:
     experiment: str
     commit: Commit
     lock: Lock
+    local: tuple[str, ...]
     respect_env: bool
 
     @property
@@ -61,47 +56,55 @@ class Job:
         }
 
 
-def way_of(train: tuple[str, ...], entry_point: str | None, folder: Path | None, *, project: Project) -> Way:
-    """The way that was chosen. Raises BadInput unless it is exactly one."""
-    way = Way(train=train, entry_point=entry_point, folder=folder)
-    chosen = sum(map(bool, (train, entry_point, folder)))
-    if chosen == 0:
-        raise BadInput(
-            what="nothing says how the model is made",
-            why=f"`[tool.mlflow-uv]` of {project.name} has none of train, entry-point and model",
-            fix='add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml',
-        )
-    if chosen > 1:
-        raise BadInput(
-            what="more than one of train, entry-point and model is given",
-            why="a model is made in one way",
-            fix="keep one of them",
-        )
-    return way
-
-
-def train(job: Job, tools: Tools) -> Mapping[str, Any]:
+def train(job: Job, name: str, tools: Tools) -> Mapping[str, Any]:
     """
-    Make the model; return the one logged model with its run, as the payload `find-models` tells it.
+    Make the model; return what was made, as the payload `find-models` tells it.
 
     Every run the training opens carries our tag (MLflow reads MLFLOW_RUN_CONTEXT), whatever experiment it chooses.
-    Runs that are still open when it fails or is cancelled are closed. Raises TrainingFailed, ModelNotFound.
+    `name` is what a model is called that its maker does not name. Nothing stays open, however it ends. Raises
+    TrainingFailed, BadInput.
     """
-    attempt = secrets.token_hex(16)
-    tags = {**job.lineage, ATTEMPT_TAG: attempt}
-    run_id = None if job.way.train else _create_run(job, tags, tools)
-    try:
-        if job.way.folder is not None:
-            folder = str(job.project.folder / job.way.folder)
-            _ask(job, tools, "log-folder", folder=folder, name=job.way.folder.name, run_id=run_id)
-        else:
-            _run(job, tags, run_id, tools)
-    except BaseException as error:
-        _close(job, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
-        raise
-    if run_id is not None:
-        _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
-    return _ask(job, tools, "find-models", **_where(attempt))
+    with tools.attempts.begun(job.store.uri) as attempt:
+        tags = {**job.lineage, ATTEMPT_TAG: attempt.id}
+        try:
+            _prepare_experiment(job, tools)
+            model_id = _make(job, name, tags, tools)
+            _close(job, attempt, "FINISHED", tools)
+        except BaseException as error:
+            _give_up(job, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
+            raise
+        found = _ask(job, tools, "find-models", **_where(attempt))
+    models = [model for model in found["models"] if model_id in (None, model["model_id"])]
+    return {**found, "models": models}
+
+
+def close_dead(job: Job, tools: Tools) -> None:
+    """Close what trainings on this machine left open that were killed, or lost their server, before they could."""
+    for attempt in tools.attempts.dead(job.store.uri):
+        tools.voice.say("a training before this one did not end: its runs are closed")
+        _give_up(job, attempt, "KILLED", tools)
+
+
+def _make(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str | None:
+    """The id of the model, where the way of making it tells which one it is."""
+    match job.way.kind:
+        case Kind.TRAIN:
+            _run(job, tags, job.way.words, tools)
+            return None
+        case Kind.FUNCTION:
+            return _call(job, name, tags, tools)
+        case Kind.ENTRY_POINT:
+            run_id = _create_run(job, tags, tools)
+            _run(job, tags, _mlflow_run(job, run_id), tools)
+            _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
+            return None
+        case _:
+            folder = job.project.folder / job.way.word
+            run_id = _create_run(job, tags, tools)
+            with under_way(tools.voice, f"uploading {folder.name}", folder):
+                made = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
+            _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
+            return str(made["model_id"])
 
 
 def choose(found: Mapping[str, Any], wanted: str | None) -> Mapping[str, Any]:
@@ -126,12 +129,49 @@ def choose(found: Mapping[str, Any], wanted: str | None) -> Mapping[str, Any]:
     return chosen[0]  # type: ignore[no-any-return]
 
 
+def _prepare_experiment(job: Job, tools: Tools) -> None:
+    """MLflow up to 3.8 would let the artifacts of a new experiment lie where training runs: in the checkout."""
+    if job.store.artifacts is not None:
+        location = f"{job.store.artifacts}/{secrets.token_hex(8)}"
+        _ask(job, tools, "prepare-experiment", experiment=job.experiment, artifact_location=location)
+
+
 def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
     made = _ask(job, tools, "create-run", experiment=job.experiment, tags=tags, run_name=job.project.name)
     return str(made["run_id"])
 
 
-def _run(job: Job, tags: Mapping[str, str], run_id: str | None, tools: Tools) -> None:
+def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
+    return (
+        str(job.python), "-m", "mlflow", "run", "--env-manager", "local", "--run-id", run_id,
+        "--entry-point", job.way.word, "--", str(job.project.folder),
+    )  # fmt: skip
+
+
+def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
+    """Call a function as the project's own program would; our payload does it there, and logs what it returns."""
+    request = {"function": job.way.word, "folder": str(job.project.folder), "name": name}
+    with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+        answer = Path(scratch) / "answer.json"
+        argv = (str(job.python), str(PAYLOADS), CALL, str(answer))
+        failed: TrainingFailed | None = None
+        try:
+            _run(job, tags, argv, tools, stdin=json.dumps(request))
+        except TrainingFailed as error:
+            failed = error
+        if not answer.is_file():
+            raise failed or TrainingFailed(what="training ended before the function returned")
+        try:
+            return str(tools.mlflow.said(CALL, answer, job.store)["model_id"])
+        except BadInput as error:
+            raise BadInput(
+                what=f"`{job.way.word}` makes no model that can be logged",
+                why=error.why,
+                fix="return a model of a flavor that MLflow has, or use `train` with a program that calls log_model",
+            ) from error
+
+
+def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools, stdin: str = "") -> None:
     caller = for_training(tools.surroundings.variables, respect=job.respect_env).variables
     binaries = job.python.parent
     uv = tools.uv.alone(job.project, tools.surroundings.cache)
@@ -150,24 +190,33 @@ def _run(job: Job, tags: Mapping[str, str], run_id: str | None, tools: Tools) ->
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    argv = job.way.train
-    if job.way.entry_point is not None:
-        argv = (
-            str(job.python), "-m", "mlflow", "run", "--env-manager", "local", "--run-id", str(run_id),
-            "--entry-point", job.way.entry_point, "--", str(job.project.folder),
-        )  # fmt: skip
-        del variables["MLFLOW_EXPERIMENT_NAME"]
+    if job.way.kind is Kind.ENTRY_POINT:
+        del variables["MLFLOW_EXPERIMENT_NAME"]  # its run is there already
     command = Command(
         argv=_resolved(argv, variables["PATH"], job.project.folder),
         folder=job.project.folder,
         variables=variables,
+        stdin=stdin,
         hear=tools.voice.foreign,
     )
-    done = tools.runner.run(command)
+    with _without_an_empty_folder(job.project.folder / "mlruns"):
+        done = tools.runner.run(command)
     if done.code != 0:
         raise TrainingFailed(
             what=f"training ended with {done.code}", why=done.last_line, fix="see its output above; mlflow-uv log-model"
         )
+
+
+@contextmanager
+def _without_an_empty_folder(folder: Path) -> Iterator[None]:
+    """MLflow up to 3.8 makes it in the current directory, also where it puts nothing there."""
+    was_there = folder.exists()
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):  # not made, or not empty
+                folder.rmdir()
 
 
 def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]:
@@ -184,19 +233,21 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
     return (found, *argv[1:])
 
 
-def _close(job: Job, attempt: str, status: str, tools: Tools) -> None:
-    """Let no run of this training look as if it went on. What went wrong before is what is told: errors end here."""
+def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
+    _ask(job, tools, "close-attempt", status=status, **_where(attempt))
+    attempt.closed()
+
+
+def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
+    """Close what is open, or leave it to the next training. What went wrong before is what is told: errors end here."""
     try:
-        found = _ask(job, tools, "find-models", **_where(attempt))
-        for run in found["runs"]:
-            if run["status"] == "RUNNING":
-                _ask(job, tools, "end-run", run_id=run["run_id"], status=status)
+        _close(job, attempt, status, tools)
     except StepError as error:
         tools.voice.say(f"the runs of this training could not be closed: {error}")
 
 
-def _where(attempt: str) -> dict[str, object]:
-    return {"tag": [ATTEMPT_TAG, attempt]}
+def _where(attempt: Attempt) -> dict[str, object]:
+    return {"tag": [ATTEMPT_TAG, attempt.id]}
 
 
 def _ask(job: Job, tools: Tools, verb: str, **request: object) -> dict[str, Any]:

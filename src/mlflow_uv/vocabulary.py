@@ -39,6 +39,10 @@ ModelName = Annotated[
     Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
 ]
 
+Champion = Annotated[str, Doc("Alias that the version in use has."), Matching(NAME, "a name MLflow accepts")]
+Previous = Annotated[str, Doc("Alias of the version that was in use before."), Matching(NAME, "a name MLflow accepts")]
+DryRun = Annotated[bool, OneRun(), Doc("Say what would be done, and do nothing.")]
+
 RecordFile = Annotated[Path, Doc("The release record, to be handed to the next step or job.")]
 LockDigest = Annotated[str, Doc("sha256 of uv.lock with line ends normalised to LF.")]
 RequirementsDigest = Annotated[str, Doc("sha256 of the normalised requirements.")]

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores import Stores, stores
+
 from .consumer import Consumer, make_consumer
 from .lab import Lab, odd, training
+from .workbench import Workbench, workbench_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,3 +82,18 @@ def lab(laboratory: Lab) -> Lab:
     """The laboratory, as it was after its first release."""
     laboratory.restore()
     return laboratory
+
+
+@pytest.fixture(scope="module")
+def bench(laboratory: Lab) -> Iterator[Workbench]:
+    """The laboratory with tools that stay open for a module; each test makes runs and commits of its own."""
+    laboratory.restore()
+    with workbench_of(laboratory) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, postgres_programs: Path) -> Iterator[Stores]:
+    """Real stores: MLflow's server in front of PostgreSQL and S3."""
+    with stores(tmp_path_factory.mktemp("stores"), postgres_programs) as found:
+        yield found

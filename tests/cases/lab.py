@@ -80,7 +80,9 @@ class Database:
 
     @property
     def models(self) -> set[str]:
-        """The ids of all logged models."""
+        """The ids of all logged models; an MLflow 2 has no table of them."""
+        if not self.rows("SELECT name FROM sqlite_master WHERE name = 'logged_models'"):
+            return set()
         return {model for (model,) in self.rows("SELECT model_id FROM logged_models")}
 
     @property

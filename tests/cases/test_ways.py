@@ -86,7 +86,7 @@ def test_two_ways_at_once_are_refused(lab: Lab) -> None:
 
     code, kind, sentence, fix = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)
-    assert "more than one of train, entry-point and model" in sentence
+    assert "`entry-point` and `model`" in sentence
     assert fix
 
 

@@ -102,6 +102,24 @@ def test_one_action_releases_a_project(wine: Consumer, root: Path, server: str) 
     assert ("", "") == (containers(), checkout.git(run.workspace, "status", "--porcelain"))
 
 
+def test_what_was_released_is_evaluated_and_promoted(wine: Consumer, root: Path, server: str) -> None:
+    """
+    A second workflow needs nothing of the first but the registry; who did it is told there.
+    """
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", "--actor", "vintner")
+    released = wine.run(example(root, "release.yml"), options=options)
+
+    run = wine.run(example(root, "promote.yml"), options=options)
+
+    assert (True, True) == (released.ok, run.ok), released.log + run.log
+    assert "✓ accuracy_score" in run.outputs["promote"]["gates"]
+    assert "| chain | ✓ holds |" in run.summary
+    assert ("true", released.outputs["release"]["version"]) == (
+        run.outputs["promote"]["promoted"],
+        run.outputs["promote"]["version"],
+    )
+
+
 def test_steps_chain_across_two_jobs(wine: Consumer, root: Path, server: str, artifacts: tuple[str, ...]) -> None:
     """
     Side doors hand the record on by outputs and, to another job, as an artifact; the second job checks all of it.

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import pytest
-
+from mlflow_uv.core import modelfiles
 from mlflow_uv.proof import _trained_with
 
 
-@pytest.mark.parametrize("line", ["python: 3.11.7", "python: '3.11.7'", 'python: "3.11.7"'])
-def test_the_python_that_trained_is_the_one_the_model_names(tmp_path: Path, line: str) -> None:
+def test_the_python_that_trained_is_the_one_the_model_names(tmp_path: Path) -> None:
     """
     A model that is found again was trained with its own Python, whichever one is here today.
     """
-    (tmp_path / "python_env.yaml").write_text(f"{line}\nbuild_dependencies: []\n")
+    (tmp_path / "mlflow-uv").mkdir()
+    (tmp_path / modelfiles.PYTHON).write_text("3.11.7\n")
 
     found = _trained_with(tmp_path)
 

@@ -17,6 +17,9 @@ class LinkState(Enum):
     UNVERIFIED = "unverified"
 
 
+_WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkCheck:
     """One link, computed again."""
@@ -47,6 +50,20 @@ def require(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
         links = dict.fromkeys(check.link for check in broken)
         raise ChainBroken(*links, why="; ".join(check.reason for check in broken))
     return checks
+
+
+def gathered(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
+    """One verdict for each link, in the order of the chain: broken beats unverified, which beats holding."""
+    checks = tuple(checks)
+    order = (*LINKS, *(check.link for check in checks if check.link not in LINKS))
+    found = []
+    for link in dict.fromkeys(order):
+        about = [check for check in checks if check.link == link]
+        worst = next((state for state in _WORST_FIRST if any(check.state is state for check in about)), None)
+        if worst is not None:
+            reasons = dict.fromkeys(check.reason for check in about if check.state is worst and check.reason)
+            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons)))
+    return tuple(found)
 
 
 def picture(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:

@@ -3,14 +3,27 @@
 from dataclasses import dataclass
 from enum import Enum
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """HEAD, the project's path in the repository, and a digest of what differs from HEAD (None when clean)."""
+    """
+    HEAD, the project's path in the repository, and a digest of what differs from HEAD (None when clean).
+
+    Of a model that somebody else trained, each may be UNKNOWN.
+    """
 
     sha: str
     project: str
     dirty: str | None = None
+
+    @property
+    def told(self) -> str:
+        """How a sentence names it."""
+        if self.sha == UNKNOWN:
+            return "an unknown commit"
+        return f"commit {self.sha}{' with uncommitted changes' if self.dirty else ''}"
 
 
 class History(Enum):

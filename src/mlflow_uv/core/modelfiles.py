@@ -12,6 +12,7 @@ from .selection import Selection
 FOLDER = "mlflow-uv"
 LOCK = f"{FOLDER}/uv.lock"
 MANIFEST = f"{FOLDER}/pyproject.toml"
+PYTHON = f"{FOLDER}/.python-version"
 SELECTION = f"{FOLDER}/selection.json"
 HASHED = f"{FOLDER}/requirements.txt"
 INDEXES = f"{FOLDER}/indexes.json"
@@ -34,8 +35,12 @@ class Served:
 
 
 def wheel_line(wheel: Wheel) -> str:
-    """How requirements name a wheel that lies in the model: relative to the model's folder."""
-    return f"{WHEELS}/{wheel.file}"
+    """
+    How requirements name a wheel that lies in the model: relative to the model's folder.
+
+    MLflow starts uv and pip there, and conda starts pip where conda.yaml lies.
+    """
+    return f"{WHEELS}/{wheel.file} ; {wheel.marker}" if wheel.marker else f"{WHEELS}/{wheel.file}"
 
 
 def requirement_lines(served: Served) -> tuple[str, ...]:
@@ -50,14 +55,20 @@ def hashed_lines(served: Served) -> tuple[str, ...]:
 
 
 def environment_files(served: Served) -> dict[str, str]:
-    """requirements.txt, conda.yaml and python_env.yaml, all three saying the same."""
+    """
+    requirements.txt, conda.yaml and python_env.yaml, all three saying the same.
+
+    They ask for the Python minor version that pins and pickles depend on. Asked for a micro version that is not there,
+    uv downloads it or gives up, and pyenv compiles it. The quotes keep 3.10 from being the number 3.1.
+    """
     lines = requirement_lines(served)
-    conda = ["channels:", "- conda-forge", "dependencies:", f"- python={served.python}", "- pip", "- pip:"]
+    python = ".".join(served.python.split(".")[:2])
+    conda = ["channels:", "- conda-forge", "dependencies:", f"- python={python}", "- pip", "- pip:"]
     conda += [f"  - {json.dumps(line)}" for line in lines]
     return {
         REQUIREMENTS: "".join(f"{line}\n" for line in lines),
         "conda.yaml": "\n".join((*conda, "name: mlflow-env", "")),
-        "python_env.yaml": f"python: {served.python}\nbuild_dependencies: []\ndependencies:\n- -r requirements.txt\n",
+        "python_env.yaml": f'python: "{python}"\nbuild_dependencies: []\ndependencies:\n- -r requirements.txt\n',
         HASHED: "".join(f"{line}\n" for line in hashed_lines(served)),
     }
 
@@ -73,26 +84,27 @@ def selection_file(selection: Selection) -> str:
     )
 
 
-def own_lines(text: str) -> tuple[str, tuple[str, ...]]:
-    """Split a model's requirements.txt into the lines of the export and the file names of our wheels."""
+def own_lines(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Split a model's requirements.txt into the lines of the export, and our wheels: file names and markers."""
     wheels = []
     rest = []
     for line in text.splitlines():
         if line.startswith(f"{WHEELS}/"):
-            wheels.append(PurePosixPath(line.split()[0]).name)
+            path, _, marker = re.sub(r"\s--hash=\S+", "", line).partition(" ; ")
+            wheels.append((PurePosixPath(path.strip()).name, marker.strip()))
         else:
             rest.append(line)
     return "\n".join(rest), tuple(wheels)
 
 
 def without_credentials(text: str) -> str:
-    """Take user names and passwords out of every URL of a text."""
-    return re.sub(r"(://)[^/\s\"'@]+@", r"\1", text)
+    """Take user names and passwords out of every URL of a text; the `git@` of an SSH address is neither."""
+    return re.sub(r"(https?://)[^/\s\"'@]+@|(://)[^/\s\"':@]+:[^/\s\"'@]+@", r"\1\2", text)
 
 
-def wheel_of(file: str, digest: str) -> Wheel:
+def wheel_of(file: str, digest: str, marker: str = "") -> Wheel:
     """Read name and version from a wheel's file name (PEP 427)."""
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # hooks never see a wheel
 
     name, version, _, _ = parse_wheel_filename(file)
-    return Wheel(file=file, name=str(name), version=str(version), sha256=digest)
+    return Wheel(file=file, name=str(name), version=str(version), sha256=digest, marker=marker)

@@ -22,12 +22,13 @@ class Lock:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """A local package that travels with the model."""
+    """A local package that travels with the model; with a marker it is only installed where that holds."""
 
     file: str
     name: str
     version: str
     sha256: str
+    marker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,11 @@ class Model:
     store: str
     python: str
     mlflow: str
+
+    @property
+    def uri(self) -> str:
+        """What loads it. An MLflow 2 calls a model by that in the first place: `runs:/RUN/PATH`."""
+        return self.model_id if self.model_id.startswith("runs:/") else f"models:/{self.model_id}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

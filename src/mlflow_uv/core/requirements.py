@@ -63,7 +63,7 @@ class Pin:
     @property
     def version(self) -> str | None:
         """The version, None for a direct URL."""
-        return self.exact.partition("==")[2] or None
+        return self.exact.partition("==")[2].removeprefix("=") or None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +117,8 @@ def parse_requirements(text: str) -> Requirements:
         hashes = tuple(sorted(_HASH.findall(line)))
         body = _HASH.sub("", line).strip()
         if not body.startswith("-e ") and not body.startswith("--editable") and body.startswith("-"):
+            if re.match(r"-r|--requirement[ =]", body):
+                raise ValueError(f"{body!r} is not a line but a whole file of them")
             options.append(body)
         elif found := _DIRECT.fullmatch(body):
             name, extras, url, marker = found.groups()
@@ -155,7 +157,7 @@ def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
     if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or specifiers[0].version.endswith(".*"):
         raise ValueError(f"{body!r} is not an exact pin")
     name = canonicalize_name(requirement.name)
-    exact = f"{name}{_extras(requirement.extras)}=={specifiers[0].version}"
+    exact = f"{name}{_extras(requirement.extras)}{specifiers[0]}"
     return _pin(exact, name, str(requirement.marker or ""), hashes)
 
 

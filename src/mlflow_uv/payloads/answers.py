@@ -21,11 +21,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     Answer each payload as `POST /invocations` with JSON would.
 
-    {model: folder, requests: [payload]} -> {answers: [body], python, mlflow}
+    {model: folder, requests: [payload], given?: by somebody else than the model} -> {answers: [body], python, mlflow}
     """
+    refused = Kind.INVALID if request.get("given") else Kind.CANNOT_PREDICT
     with _serving():
         model = _load(request["model"])
-        answers = [_answer(model, number, payload) for number, payload in enumerate(request["requests"], start=1)]
+        answers = [
+            _answer(model, number, payload, refused) for number, payload in enumerate(request["requests"], start=1)
+        ]
     return {"answers": answers, "python": platform.python_version(), "mlflow": mlflow.__version__}
 
 
@@ -36,15 +39,15 @@ def _load(folder: str) -> Any:
         raise Problem(Kind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
 
 
-def _answer(model: Any, number: int, payload: Any) -> Any:
+def _answer(model: Any, number: int, payload: Any, refused: Kind) -> Any:
     try:
         response = scoring_server.invocations(
             json.dumps(payload), "application/json", model, model.metadata.get_input_schema()
         )
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(Kind.CANNOT_PREDICT, f"the model cannot answer request {number}: {last_line(error)}") from error
+        raise Problem(refused, f"the model cannot answer request {number}: {last_line(error)}") from error
     if response.status != HTTPStatus.OK:
-        raise Problem(Kind.CANNOT_PREDICT, f"the model cannot answer request {number}: {response.response}")
+        raise Problem(refused, f"the model cannot answer request {number}: {response.response}")
     return json.loads(response.response)
 
 

@@ -17,15 +17,25 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     {model: folder} -> {has_signature, has_example, requests: [payload]}
     """
     folder = Path(request["model"])
-    if not (folder / "MLmodel").is_file():
-        raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no MLmodel")
-    said = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    said = _said(folder)
     example = said.get("saved_input_example_info")
     return {
         "has_signature": bool(said.get("signature")),
         "has_example": bool(example),
         "requests": [_payload(folder, example)] if example else [],
     }
+
+
+def signature(request: dict[str, Any]) -> dict[str, Any]:
+    """Read a model's signature as its MLmodel file holds it: {model: folder} -> {signature: object or None}."""
+    return {"signature": _said(Path(request["model"])).get("signature")}
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    if not (folder / "MLmodel").is_file():
+        raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no MLmodel")
+    said: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return said
 
 
 def _payload(folder: Path, example: dict[str, Any]) -> Any:

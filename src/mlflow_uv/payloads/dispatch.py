@@ -8,17 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .databases import require_usable
+from .patience import read_whole, waiting
 from .problems import Kind, Problem, describe
 
 # The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
 # where there is none.
 VERBS = {
     "describe-environment": ("environment", "describe"),
+    "prepare-experiment": ("runs", "prepare_experiment"),
     "create-run": ("runs", "create"),
     "end-run": ("runs", "end"),
     "describe-run": ("runs", "describe"),
     "log-record": ("runs", "log_record"),
     "download-record": ("runs", "download_record"),
+    "call-function": ("calling", "call"),
+    "close-attempt": ("closing", "close"),
     "find-models": ("models", "find"),
     "find-released": ("models", "find_released"),
     "describe-model": ("models", "describe"),
@@ -27,13 +32,26 @@ VERBS = {
     "overwrite-model": ("folders", "overwrite"),
     "answer": ("answers", "answer"),
     "describe-cases": ("cases", "describe"),
+    "read-example": ("examples", "read"),
+    "describe-signature": ("cases", "signature"),
+    "write-data": ("holdout", "write"),
+    "evaluate": ("evaluation", "evaluate"),
+    "start-evaluation": ("scores", "start"),
+    "fill-evaluation": ("scores", "fill"),
+    "find-evaluation": ("scores", "find"),
     "find-or-create-version": ("registration", "find_or_create"),
     "describe-version": ("versions", "describe"),
     "find-versions": ("versions", "find"),
     "describe-name": ("versions", "describe_name"),
     "move-alias": ("versions", "move_alias"),
+    "promote": ("movement", "promote"),
+    "find-rollback": ("rollbacks", "find"),
+    "roll-back": ("rollbacks", "roll_back"),
+    "delete-versions": ("pruning", "delete"),
     "tag": ("tags", "tag"),
 }
+# Asked twice, they do what they do once.
+REPEATABLE = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
 SEVERAL = "several"
 
 
@@ -63,9 +81,9 @@ def converse() -> int:
     """
     Answer requests until standard input ends, because importing mlflow takes longer than most answers.
 
-    A request is a line `{"verb", "request", "response": file}`. When its file is whole, it is confirmed by an empty
-    JSON object on a line of standard output. Nothing else can write there: what MLflow, or a model's code, prints goes
-    to standard error.
+    A request is a line `{"verb", "request", "response": file, "retries"?: of each call}`. When its file is whole, it is
+    confirmed by an empty JSON object on a line of standard output. Nothing else can write there: what MLflow, or a
+    model's code, prints goes to standard error.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as asked:
         os.dup2(2, 1)
@@ -73,7 +91,8 @@ def converse() -> int:
             os.dup2(nothing.fileno(), 0)
         for line in asked:
             question = json.loads(line)
-            response = respond(question["verb"], question["request"])
+            with waiting(question.get("retries")):
+                response = respond(question["verb"], question["request"])
             Path(question["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
             confirmations.write("{}\n")
             confirmations.flush()
@@ -103,5 +122,10 @@ def _ask(verb: str, request: Request) -> dict[str, Any]:
         module = importlib.import_module(f"{__package__}.{noun}")
     except Exception as error:  # a package that does not fit the others may raise anything while it is imported
         raise Problem(Kind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
-    answer: dict[str, Any] = getattr(module, function)(request)
+    require_usable(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    answer: dict[str, Any]
+    if verb.startswith(REPEATABLE):
+        answer = read_whole(lambda: getattr(module, function)(request))
+    else:
+        answer = getattr(module, function)(request)
     return answer

@@ -8,10 +8,13 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient, entities
 from mlflow.artifacts import download_artifacts
-from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from .models import logged_model, require_logged_models
+from . import older
+from .models import keeps_models, logged_model
+from .patience import make_once
 from .problems import Kind, Problem, mask
+from .stores import equals
 
 MLMODEL = "MLmodel"
 # Written into every download of a model by MLflow itself, so it is not a file of the model.
@@ -28,21 +31,34 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
     if not (folder / MLMODEL).is_file():
         raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
     client = MlflowClient()
-    require_logged_models(client)
     run = client.get_run(request["run_id"])
-    model = client.create_logged_model(
-        run.info.experiment_id,
-        name=request["name"],
-        source_run_id=run.info.run_id,
-        tags=request.get("tags"),
-        params=dict(run.data.params),
+    if not keeps_models(client):
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = _copied(folder, Path(scratch, "model"))
+            _rename(copy / MLMODEL, run_id=run.info.run_id, artifact_path=request["name"])
+            return {"model_id": older.log(client, run, request["name"], str(copy))}
+    run_id, experiment_id = run.info.run_id, run.info.experiment_id
+    made_by_it = equals("source_run_id", run_id)
+    model = make_once(
+        lambda: client.create_logged_model(
+            experiment_id,
+            name=request["name"],
+            source_run_id=run_id,
+            tags=request.get("tags"),
+            params=dict(run.data.params),
+        ),
+        look=lambda: next(iter(client.search_logged_models([experiment_id], filter_string=made_by_it)), None),
     )
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(shutil.copytree(folder, Path(scratch, "model"), ignore=shutil.ignore_patterns("__pycache__")))
-            _rename(copy / MLMODEL, model_id=model.model_id, run_id=run.info.run_id, location=model.artifact_location)
+            copy = _copied(folder, Path(scratch, "model"))
+            identity = {"model_id": model.model_id, "model_uuid": model.model_id, "run_id": run_id}
+            _rename(copy / MLMODEL, artifact_path=model.artifact_location, **identity)
             client.log_model_artifacts(model.model_id, str(copy))
-        client.log_outputs(run.info.run_id, [entities.LoggedModelOutput(model.model_id, step=0)])
+        make_once(
+            lambda: client.log_outputs(run_id, [entities.LoggedModelOutput(model.model_id, step=0)]),
+            look=lambda: client.get_run(run_id).outputs.model_outputs or None,
+        )
     except BaseException:
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.FAILED)
         raise
@@ -56,7 +72,7 @@ def download(request: dict[str, Any]) -> dict[str, Any]:
 
     {model_id, destination} or {uri, destination} -> {}
     """
-    uri = f"models:/{request['model_id']}" if "model_id" in request else request["uri"]
+    uri = _uri_of(request["model_id"]) if "model_id" in request else request["uri"]
     destination = Path(request["destination"])
     if destination.exists() and any(destination.iterdir()):
         raise Problem(Kind.INVALID, f"`{destination.name}` is not empty")
@@ -77,17 +93,24 @@ def overwrite(request: dict[str, Any]) -> dict[str, Any]:
 
     {model_id, folder, delete: [posix paths]} -> {}
     """
-    client = MlflowClient()
-    model = logged_model(client, request["model_id"])
-    client.log_model_artifacts(model.model_id, request["folder"])
-    repository = ModelsArtifactRepository(f"models:/{model.model_id}").repo
+    model_id = logged_model(MlflowClient(), request["model_id"]).model_id
+    repository = get_artifact_repository(_uri_of(model_id)).repo
+    repository.log_artifacts(request["folder"])
     for path in request["delete"]:
-        if path in _listed(client, model.model_id, path):
+        if path in _listed(repository, path):
             _delete(repository, path)
-    left = [path for path in request["delete"] if path in _listed(client, model.model_id, path)]
+    left = [path for path in request["delete"] if path in _listed(repository, path)]
     if left:
-        raise Problem(Kind.UNEXPECTED, f"the artifact store kept what was deleted from {model.model_id}: {left}")
+        raise Problem(Kind.UNEXPECTED, f"the artifact store kept what was deleted from {model_id}: {left}")
     return {}
+
+
+def _uri_of(model_id: str) -> str:
+    return model_id if older.is_of_run(model_id) else f"models:/{model_id}"
+
+
+def _copied(folder: Path, destination: Path) -> Path:
+    return Path(shutil.copytree(folder, destination, ignore=shutil.ignore_patterns("__pycache__")))
 
 
 def _delete(repository: Any, path: str) -> None:
@@ -97,14 +120,14 @@ def _delete(repository: Any, path: str) -> None:
         raise Problem(Kind.INVALID, f"{type(repository).__name__} cannot delete `{path}` from a model") from error
 
 
-def _listed(client: MlflowClient, model_id: str, path: str) -> set[str]:
+def _listed(repository: Any, path: str) -> set[str]:
     parent = PurePosixPath(path).parent
     folder = None if parent == PurePosixPath() else parent.as_posix()
-    return {str(entry.path) for entry in client.list_logged_model_artifacts(model_id, folder)}
+    return {str(entry.path) for entry in repository.list_artifacts(folder)}
 
 
-def _rename(mlmodel: Path, *, model_id: str, run_id: str, location: str) -> None:
+def _rename(mlmodel: Path, **identity: str) -> None:
     """Let the model say who it is now; everything else in MLmodel stays."""
     said = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
-    said.update(artifact_path=location, model_id=model_id, model_uuid=model_id, run_id=run_id)
+    said.update(identity)
     mlmodel.write_text(yaml.safe_dump(said, default_flow_style=False, allow_unicode=True), encoding="utf-8")

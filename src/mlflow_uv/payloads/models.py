@@ -6,7 +6,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from . import runs, versions
+from . import older, runs, versions
 from .problems import Kind, Problem, mask
 from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
 
@@ -20,10 +20,10 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
 
     Runs that do not carry the tag but made a model that does come last.
 
-    {tag: [key, value]} or {run_id} -> {runs, models, versions}, each oldest first
+    {tag: [key, value]} or {run_id} or {model_id} -> {runs, models, versions}, each oldest first
     """
     client = MlflowClient()
-    tagged_runs = tuple(_runs(client, request))
+    tagged_runs = () if "model_id" in request else tuple(_runs(client, request))
     found_models = _models(client, request, tagged_runs)
     # A run made with `MlflowClient.create_run`, or by `mlflow run` without a run id, does not take up tags from the
     # environment, but its models do.
@@ -45,7 +45,9 @@ def find_released(request: dict[str, Any]) -> dict[str, Any]:
     {release_key} -> {models}, oldest first
     """
     client = MlflowClient()
-    tagged = _search(client, experiment_groups(client), tag_equals(RELEASE_KEY, request["release_key"]))
+    key = request["release_key"]
+    tagged = list(_search(client, experiment_groups(client), tag_equals(RELEASE_KEY, key)))
+    tagged += [model for run in _runs(client, {"tag": [RELEASE_KEY, key]}) for model in older.released(run)]
     finished = [model for model in tagged if str(model.status) == "READY" and MODEL_DIGEST in model.tags]
     return {"models": [summary(model) for model in sorted(finished, key=_age)]}
 
@@ -61,14 +63,16 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
     """The logged model, or the reason why this MLflow cannot have one."""
-    require_logged_models(client)
+    if older.is_of_run(model_id):
+        return older.get(client, model_id)
+    if not keeps_models(client):
+        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
     return client.get_logged_model(model_id)
 
 
-def require_logged_models(client: MlflowClient) -> None:
-    """Say so where MLflow is too old to keep models apart from runs."""
-    if not hasattr(client, "get_logged_model"):
-        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
+def keeps_models(client: MlflowClient) -> bool:
+    """Whether this MLflow keeps models apart from runs: from 3 on."""
+    return hasattr(client, "get_logged_model")
 
 
 def summary(model: LoggedModel) -> dict[str, Any]:
@@ -101,10 +105,15 @@ def _runs(client: MlflowClient, request: dict[str, Any]) -> Iterator[Run]:
 
 def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:
     """By the tag, by the run a model says it is from, and by what a run says it has put out."""
+    if "model_id" in request:
+        return (logged_model(client, request["model_id"]),)
     found: dict[str, LoggedModel] = {}
     if "tag" in request:
         found.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
     for run in found_runs:
+        if not keeps_models(client):
+            found.update((m.model_id, m) for m in older.of_run(run))
+            continue
         own = ((str(run.info.experiment_id),),)
         found.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
         for output in getattr(getattr(run, "outputs", None), "model_outputs", None) or ():
@@ -114,7 +123,7 @@ def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[
 
 
 def _search(client: MlflowClient, groups: Iterable[tuple[str, ...]], clause: str) -> Iterator[LoggedModel]:
-    if not hasattr(client, "search_logged_models"):
+    if not keeps_models(client):
         return
     for group in groups:
         yield from pages(

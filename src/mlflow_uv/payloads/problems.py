@@ -11,10 +11,15 @@ from collections.abc import Iterator
 class Kind(str, enum.Enum):
     """What the caller can tell apart. The values are the wire format."""
 
-    UNREACHABLE = "unreachable"  # no answer, a timeout, a 5xx, or something that is no MLflow server
-    DENIED = "denied"  # 401, 403
+    UNREACHABLE = "unreachable"  # no answer, half an answer, a timeout, a 5xx
+    STRANGER = "stranger"  # something answers that is no MLflow server, or is another one than was meant
+    DENIED = "denied"  # 401, 403, a database that refuses the password
+    LOCKED = "locked"  # somebody else writes into the database and does not end
+    SCHEMA = "schema"  # a database made by another MLflow
+    LIBRARY_MISSING = "library-missing"  # the driver of a database, the client of an artifact store
     NOT_FOUND = "not-found"
     INVALID = "invalid"  # a name, a tag, a folder or a request that MLflow refuses
+    TRAINING = "training"  # the project's own code raised
     CANNOT_LOAD = "cannot-load"
     CANNOT_PREDICT = "cannot-predict"
     TIMEOUT = "timeout"  # a version that stays pending
@@ -35,7 +40,7 @@ class Problem(Exception):
 _KINDS_OF_CODES = {
     "RESOURCE_DOES_NOT_EXIST": Kind.NOT_FOUND,
     "NOT_FOUND": Kind.NOT_FOUND,
-    "ENDPOINT_NOT_FOUND": Kind.UNREACHABLE,
+    "ENDPOINT_NOT_FOUND": Kind.STRANGER,
     "INVALID_PARAMETER_VALUE": Kind.INVALID,
     "BAD_REQUEST": Kind.INVALID,
     "INVALID_STATE": Kind.INVALID,
@@ -56,14 +61,43 @@ _KINDS_OF_CODES = {
 _UNREACHABLE = {
     ("requests", "ConnectionError"),
     ("requests", "Timeout"),
+    ("requests", "ChunkedEncodingError"),
     ("requests", "RetryError"),
     ("requests", "InvalidURL"),
     ("requests", "MissingSchema"),
     ("sqlalchemy", "OperationalError"),
     ("sqlalchemy", "InterfaceError"),
 }
+# By what they say, because drivers of databases share no classes, MLflow wraps errors without keeping them, and what a
+# thread raised is only there as text. The first that fits wins.
+_SAID = {
+    Kind.SCHEMA: "out-of-date database schema|Can't locate revision|no such (?:table|column)|Undefined(?:Table|Column)",
+    Kind.LOCKED: "database is locked|Lock wait timeout|deadlock detected",
+    Kind.DENIED: (
+        r"password authentication failed|no password supplied|no pg_hba\.conf entry|Access denied|permission denied for"
+        "|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials"
+    ),
+    Kind.UNREACHABLE: (
+        "Max retries exceeded|Connection (?:broken|aborted|reset)|Read timed out|Could not connect to the endpoint"
+    ),
+    Kind.STRANGER: "response body was not in a valid JSON format|file is not a database",
+}
+# Where a module is not called as the package that somebody has to add.
+_PACKAGES = {
+    "azure": "azure-storage-blob",
+    "botocore": "boto3",
+    "google": "google-cloud-storage",
+    "MySQLdb": "mysqlclient",
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+}
+_BROKEN_OFF = re.compile(r"IncompleteRead|Connection broken")
 _STATUS = re.compile(r"failed with error code (\d{3})\b|too many (\d{3}) error responses")
 _CODE = re.compile(r"\A[A-Z]+(?:_[A-Z]+)*: ")  # what MLflow's HTTP client puts before the server's own words
+_PAGE = re.compile(r"Response body: '\s*<.*", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,100})", re.IGNORECASE)
+_STATEMENT = re.compile(r"\s*(?:\[SQL: |\(Background on this error at: ).*", re.DOTALL)
+_LONGEST = 1000
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -87,6 +121,11 @@ def kind_of(error: BaseException) -> Kind:
     by_status = next((kind for kind in map(_kind_by_status, chain) if kind is not None), None)
     if by_status is not None:
         return by_status
+    by_word = next((kind for kind, words in _SAID.items() if any(re.search(words, str(link)) for link in chain)), None)
+    if by_word is not None:
+        return by_word
+    if _missing_module(error) is not None:
+        return Kind.LIBRARY_MISSING
     if any(_is_unreachable(link) for link in chain):
         return Kind.UNREACHABLE
     codes = (_KINDS_OF_CODES.get(str(getattr(link, "error_code", ""))) for link in chain)
@@ -96,6 +135,11 @@ def kind_of(error: BaseException) -> Kind:
     if any(type(link).__name__ == "RestException" for link in chain):
         return Kind.UNREACHABLE  # a server that answers "internal error" has no answer for us
     return Kind.NOT_FOUND if isinstance(error, FileNotFoundError) else Kind.UNEXPECTED
+
+
+def breaks_off(error: BaseException) -> bool:
+    """Whether an answer ended in its middle."""
+    return any(_BROKEN_OFF.search(str(link)) for link in _chain(error))
 
 
 def describe(error: BaseException) -> dict[str, str | None]:
@@ -120,8 +164,25 @@ def last_line(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    told = str(getattr(error, "message", "") or error).strip()
-    return _CODE.sub("", told) or type(error).__name__
+    """What it says, without the pages that strangers answer with, and without the SQL that nobody asked for."""
+    missing = _missing_module(error)
+    if missing is not None and kind_of(error) is Kind.LIBRARY_MISSING:
+        module = str(missing.name).partition(".")[0]
+        return f"there is no module `{module}`, which the package `{_PACKAGES.get(module, module)}` brings"
+    told = _CODE.sub("", str(getattr(error, "message", "") or error).strip())
+    told = _STATEMENT.sub("", _PAGE.sub(_title, told)).strip()
+    told = told or type(error).__name__
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]} [...]"
+
+
+def _missing_module(error: BaseException) -> ModuleNotFoundError | None:
+    """The module that could not be imported; MLflow says instead that a download failed."""
+    return next((link for link in _chain(error) if isinstance(link, ModuleNotFoundError)), None)
+
+
+def _title(page: "re.Match[str]") -> str:
+    found = _TITLE.search(page[0])
+    return f"A page of HTML, `{' '.join(found[1].split())}`" if found else "A page of HTML"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -142,7 +203,9 @@ def _kind_by_status(error: BaseException) -> Kind | None:
         status = 0 if found is None else int(found.group(1) or found.group(2))
     if status in {401, 403}:
         return Kind.DENIED
-    return Kind.UNREACHABLE if status in {404, 408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
+    if status in {404, 405}:
+        return Kind.STRANGER
+    return Kind.UNREACHABLE if status in {408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 
 def _is_unreachable(error: BaseException) -> bool:

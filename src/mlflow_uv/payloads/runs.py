@@ -2,15 +2,23 @@
 
 import shutil
 import tempfile
+import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from .patience import make_once
 from .problems import Kind, Problem, kind_of, mask
+from .stores import tag_equals
+
+# Before, _MLFLOW_SERVER_ARTIFACT_ROOT is ignored outside of a server, and a new experiment's artifacts lie in `mlruns`
+# of the current directory.
+_OBEYING = (3, 10)
 
 
 def create(request: dict[str, Any]) -> dict[str, Any]:
@@ -20,9 +28,20 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
     {experiment, tags, run_name?, artifact_location?: of the experiment if it is made} -> {run_id, experiment_id}
     """
     client = MlflowClient()
-    experiment_id = _experiment_id(client, request["experiment"], request.get("artifact_location"))
-    run = client.create_run(experiment_id, tags=request["tags"], run_name=request.get("run_name"))
+    experiment_id = experiment_of(client, request["experiment"], request.get("artifact_location"))
+    run = make(client, experiment_id, request["tags"], request.get("run_name"))
     return {"run_id": run.info.run_id, "experiment_id": experiment_id}
+
+
+def prepare_experiment(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Make the experiment of that name, unless this MLflow itself would make it where it is told.
+
+    {experiment, artifact_location} -> {}
+    """
+    if tuple(map(int, mlflow.__version__.split(".")[:2])) < _OBEYING:
+        experiment_of(MlflowClient(), request["experiment"], request["artifact_location"])
+    return {}
 
 
 def end(request: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +84,16 @@ def download_record(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def make(client: MlflowClient, experiment_id: str, tags: dict[str, str], run_name: "str | None") -> Run:
+    """Make a run, and never twice."""
+    started = time.time_ns() // 1_000_000
+    clause = " AND ".join((f"attributes.start_time = {started}", *(tag_equals(*tag) for tag in tags.items())))
+    return make_once(
+        lambda: client.create_run(experiment_id, start_time=started, tags=tags, run_name=run_name),
+        look=lambda: next(iter(client.search_runs([experiment_id], clause)), None),
+    )
+
+
 def summary(run: Run) -> dict[str, Any]:
     """What every verb says about a run."""
     return {
@@ -79,7 +108,7 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+def experiment_of(client: MlflowClient, name: str, artifact_location: "str | None" = None) -> str:
     """Two jobs may make the same experiment at once: the one that comes second finds the other's."""
     found = client.get_experiment_by_name(name)
     if found is None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from mlflow import MlflowClient
@@ -10,6 +11,8 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from . import older
+from .entries import entries_of
 from .problems import Kind, Problem, kind_of, mask
 from .stores import LoggedModel, equals, pages
 
@@ -24,7 +27,8 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     """
     Say what the registry knows of a version.
 
-    {name, version} -> {name, version, status, message, source, model_id, run_id, description, tags, aliases}
+    {name, version} -> {name, version, status, message, created: ms since 1970, source, model_id, run_id, description,
+    tags, aliases, entries: of its moves, newest first}
     """
     return summary(MlflowClient().get_model_version(request["name"], str(request["version"])))
 
@@ -35,9 +39,21 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
 
     {name, model_id?} -> {versions}, lowest number first
     """
-    found = of_name(MlflowClient(), request["name"])
+    client = MlflowClient()
+    found = of_name(client, request["name"])
+    # What a search returns knows no aliases.
+    aliases = client.get_registered_model(request["name"]).aliases if found else {}
     wanted = request.get("model_id")
-    return {"versions": [summary(one) for one in found if wanted is None or source_model(one) == wanted]}
+    return {
+        "versions": [
+            {
+                **summary(one),
+                "aliases": sorted(name for name, number in aliases.items() if str(number) == str(one.version)),
+            }
+            for one in found
+            if wanted is None or source_model(one) == wanted
+        ]
+    }
 
 
 def describe_name(request: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +122,7 @@ def source_model(version: ModelVersion) -> str | None:
     if said:
         return str(said)
     found = _MODEL_ID.findall(version.source or "")
-    return str(found[-1]) if found else None
+    return str(found[-1]) if found else older.source_model(version)
 
 
 def summary(version: ModelVersion) -> dict[str, Any]:
@@ -116,12 +132,14 @@ def summary(version: ModelVersion) -> dict[str, Any]:
         "version": str(version.version),
         "status": str(version.status),
         "message": version.status_message or None,
+        "created": version.creation_timestamp,
         "source": mask(version.source or ""),
         "model_id": source_model(version),
         "run_id": version.run_id or None,
         "description": version.description or None,
         "tags": dict(version.tags),
         "aliases": list(version.aliases),
+        "entries": [asdict(entry) for entry in entries_of(version.tags).values()],
     }
 
 

@@ -1,25 +1,24 @@
 """Which image serves the model, and is what is installed in it what the model requires?"""
 
-import json
 import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..core import modelfiles
-from ..core.digests import canonical, sha256, tree_digest
+from ..core.digests import tree_digest
 from ..core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from ..core.record import Image, Record
-from ..core.requirements import Requirements, installed_difference, parse_requirements
-from ..errors import ChainBroken, NoEngine, ToolFailed
+from ..errors import ChainBroken, NoEngine
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
+from ..restoring import Needs, indexes_for, install, inventory_digest, mismatches, needs_of, read_inventory
 from ..step import Doc, Matching, Step
 from ..tools.docker import Build
-from ..tools.network import build_secrets, index_variables
+from ..tools.network import build_secrets
 from ..tools.server import SERVING as SERVER
 from ..tools.toolbox import Tools
 from ..tools.uv import locked_uv
@@ -111,95 +110,56 @@ def _loud(reason: str, *, asked: bool) -> Finding:
 
 def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
     record = found.record
-    base = inputs.base_image or f"python:{_minor(record.model.python)}-slim"
+    needs = _needs(found)
+    base = inputs.base_image or f"python:{needs.minor}-slim"
     tag = inputs.image or _default_tag(record)
     digest = tools.docker.fetch(base).digest
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch, tools.voice.group(f"build {tag}"):
         context = Path(scratch) / "context"
-        resolved = _fill(context, found, base, tools)
-        indexes = _indexes(found, tools, hashed=resolved is not None and resolved.hashed)
-        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes)
+        _fill(context, needs, base, tools)
+        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes_for(needs, tools))
         image = tools.docker.build(Build(context=context, tag=tag, labels=_labels(record, digest), secrets=secrets))
     inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
-    _require_exact(record, resolved, inventory)
+    _require_exact(needs, inventory)
     _require_model(record, inventory)
     return Image(kind="image", id=image.id, tag=tag, base=base, base_digest=digest)
 
 
 def _process(found: Found, reason: str, tools: Tools) -> Image:
-    record = found.record
-    resolved, requirements = _requirements(found)
-    hashed = resolved is not None and resolved.hashed
-    minor = _minor(record.model.python)
+    needs = _needs(found)
     # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
-    python = minor if found.project is None else str(tools.environments.project(found.project, record.selection))
-    folder = tools.environments.serving(
-        sha256(canonical([record.requirements.sha256, python, len(record.requirements.wheels)]))
-    )
+    python = needs.minor
+    if found.project is not None:
+        python = str(tools.environments.project(found.project, found.record.selection))
     with tools.voice.group("environment that serves the model"):
-        interpreter = tools.uv.install(
-            requirements,
-            folder,
-            python=python,
-            hashed=hashed,
-            resolved=resolved is not None,
-            indexes=_indexes(found, tools, hashed=hashed),
-            hear=tools.voice.foreign,
-        )
-    inventory = tools.servers.inventory(interpreter)
-    _require_exact(record, resolved, inventory)
-    return Image(
-        kind="process", id=inventory_digest(inventory), tag=str(folder), base="", base_digest="", reason=reason
-    )
+        interpreter, inventory = install(needs, tools, python=python)
+    _require_exact(needs, inventory)
+    folder = str(interpreter.parents[1])
+    return Image(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
 
 
-def inventory_digest(inventory: str) -> str:
-    """Digest of what an environment holds; the order in which it was listed does not matter."""
-    said = _inventory(inventory)
-    return sha256(canonical([said["python"], sorted(said["installed"])]))
-
-
-def _requirements(found: Found) -> tuple[Requirements | None, Path]:
-    """The list to install from, relative to the model's folder; None where MLflow inferred it and it is not whole."""
-    hashed = found.model / modelfiles.HASHED
-    source = hashed if hashed.is_file() else found.model / modelfiles.REQUIREMENTS
-    flat = found.model / "mlflow-uv-install.txt"
-    flat.write_bytes(source.read_bytes())
-    if not hashed.is_file():
-        return None, flat
-    said, _ = modelfiles.own_lines(hashed.read_text(encoding="utf-8").replace(" \\\n", " "))
-    requirements = parse_requirements(said)
-    if requirements.digest != found.record.requirements.sha256:
+def _needs(found: Found) -> Needs:
+    record = found.record
+    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
+    if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
         raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
-    return requirements, flat
+    return needs
 
 
-def _fill(context: Path, found: Found, base: str, tools: Tools) -> Requirements | None:
-    resolved, flat = _requirements(found)
+def _fill(context: Path, needs: Needs, base: str, tools: Tools) -> None:
     context.mkdir()
-    shutil.move(flat, context / "requirements.txt")
-    wheels = found.model / modelfiles.WHEELS
+    shutil.move(needs.list, context / "requirements.txt")
+    wheels = needs.model / modelfiles.WHEELS
     if wheels.is_dir():
         shutil.copytree(wheels, context / modelfiles.WHEELS)
-    shutil.copytree(found.model, context / "model")
+    shutil.copytree(needs.model, context / "model")
     shutil.copytree(SERVER, context / "serving", ignore=shutil.ignore_patterns("__pycache__", "__init__.py"))
     (context / "uv.txt").write_text(locked_uv(tools.surroundings.ours))
-    recipe = Recipe(
-        base=base,
-        hashed=resolved is not None and resolved.hashed,
-        resolved=resolved is not None,
-        wheels=wheels.is_dir(),
-    )
+    resolved = needs.requirements is not None
+    recipe = Recipe(base=base, hashed=needs.hashed, resolved=resolved, wheels=wheels.is_dir())
     (context / "Dockerfile").write_text(render_dockerfile(recipe))
     for path in (context, *context.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return resolved
-
-
-def _indexes(found: Found, tools: Tools, *, hashed: bool) -> Mapping[str, str]:
-    said = found.model / modelfiles.INDEXES
-    text = said.read_text(encoding="utf-8") if said.is_file() else "[]"
-    return index_variables(text, tools.surroundings.variables, hashed=hashed)
 
 
 def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
@@ -224,42 +184,18 @@ def _default_tag(record: Record) -> str:
     return f"{safe}:{version}"
 
 
-def _require_exact(record: Record, requirements: Requirements | None, inventory: str) -> None:
-    """What is installed is what the model requires, on the Python that trained it; an inferred list is not whole."""
-    said = _inventory(inventory)
-    lines: tuple[str, ...] = ()
-    if _minor(said["python"]) != _minor(record.model.python):
-        lines += (f"it has Python {said['python']}, the model was trained with {record.model.python}",)
-    if requirements is not None:
-        lines += installed_difference(
-            requirements,
-            environment=said["marker_environment"],
-            installed=tuple((name, version) for name, version in said["installed"]),
-            local=tuple((wheel.name, wheel.version) for wheel in record.requirements.wheels),
-        )
-    if lines:
+def _require_exact(needs: Needs, inventory: str) -> None:
+    if lines := mismatches(needs, inventory):
         raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
-
-
-def _minor(python: str) -> str:
-    return ".".join(python.split(".")[:2])
 
 
 def _require_model(record: Record, inventory: str) -> None:
     """The model that lies in the image is the recorded one, file by file."""
-    lying = tree_digest((PurePosixPath(path), digest) for path, digest in _inventory(inventory)["model"])
+    lying = tree_digest((PurePosixPath(path), digest) for path, digest in read_inventory(inventory)["model"])
     if lying != record.model.sha256:
         raise ChainBroken(
             "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"
         )
-
-
-def _inventory(text: str) -> dict[str, Any]:
-    try:
-        said: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise ToolFailed(what="the serving environment cannot say what it holds", why=str(error)) from error
-    return said
 
 
 STEP = Step(

@@ -1,26 +1,30 @@
 """Is what training logged exactly what the lock says, and what does it answer?"""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
+from ..adoption import adopt, require_free
 from ..core import modelfiles
-from ..core.digests import lock_digest
+from ..core.digests import lock_digest, sha256
 from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
-from ..errors import BadProject, ToolMissing
+from ..errors import BadInput, BadProject, ToolMissing
 from ..freshness import require_fresh
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Step, Words
 from ..tools.content import wheel_content
-from ..tools.environments import Local
+from ..tools.environments import Environment, Local
 from ..tools.files import Project, read_project
 from ..tools.toolbox import Tools
 from ..tools.wheels import build_wheels
-from ..training import Job, choose, train, way_of
+from ..training import Job, choose, close_dead, train
 from ..vocabulary import (
     Embedded,
     Extras,
@@ -36,8 +40,28 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
+from ..ways import Kind, Way, way_of
 
-OLDEST_MLFLOW = 3
+OLDEST_MLFLOW = (2, 20)
+# What the name of a logged model cannot hold.
+_NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
+
+
+class Made(Enum):
+    """Where the model comes from."""
+
+    TRAINED = "trained"
+    ADOPTED = "adopted"
+    FOUND_AGAIN = "found again"
+
+
+_TOLD = {
+    (Made.TRAINED, True): "trained and proved",
+    (Made.TRAINED, False): "trained, but not proved",
+    (Made.ADOPTED, True): "adopted and proved",
+    (Made.ADOPTED, False): "found, but not proved",
+    (Made.FOUND_AGAIN, True): "found again, nothing trained",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +84,26 @@ class Inputs:
     model: Annotated[
         Path | None, OneOf("way"), Doc("Folder of an MLflow model that is already saved, instead of train.")
     ] = None
+    function: Annotated[
+        str | None,
+        OneOf("way"),
+        Doc("Function of the project, package.module:function, that returns a model and perhaps an input example."),
+    ] = None
+    from_run: Annotated[
+        str | None, OneOf("way"), OneRun(), Doc("Id of a finished run, of a cluster say, whose model is released.")
+    ] = None
+    from_model: Annotated[
+        str | None, OneOf("way"), OneRun(), Doc("MLflow's id of a model that is logged already and is released.")
+    ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
+    input_example: Annotated[
+        Path | None,
+        Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
+    ] = None
+    environment: Annotated[
+        Environment,
+        Doc("Train in a private environment made from the lock, or in the project's own, if it is the lock."),
+    ] = Environment.PRIVATE
     experiment: Annotated[str | None, Doc("MLflow experiment; without it the name of the project.")] = None
     requirements: Annotated[
         Policy, Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers.")
@@ -90,7 +133,7 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Train, or find what the same release trained; write the lock into the model; read it back and prove it.
+    Train, or find what the same release or somebody else made; write the lock into it; read it back and prove it.
 
     Raises NotCommitted, LockNotFresh, TrainingFailed, ModelNotFound, ModelUnusable, ChainBroken, StoreUnreachable.
     """
@@ -100,23 +143,49 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         plan = _plan(inputs, project, Path(scratch), tools)
         if missing := _serverless(plan):
             raise missing
+        close_dead(plan.job, tools)
         again = None if inputs.retrain else released(plan, Path(scratch), tools)
         if again is not None:
             record = again
         else:
-            with tools.voice.group(f"train {project.name}", folded=False):
-                found = train(plan.job, tools)
-            record, findings = prove(plan, choose(found, inputs.logged_model), Path(scratch), tools)
+            model = _model(plan, inputs.logged_model, tools)
+            record, findings = prove(plan, model, Path(scratch), tools)
+        findings += plan.adopted.findings if plan.adopted else ()
         path = tools.records.path(inputs.record, inputs.project)
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # Nobody goes on from a model that was not proved.
             tools.records.save(path, record)
             anchor(record, plan.job.store, plan.job.python, tools)
-    return _report(path, record, findings, reused=again is not None)
+    made = Made.FOUND_AGAIN if again is not None else Made.ADOPTED if plan.adopted else Made.TRAINED
+    return _report(path, record, findings, made)
+
+
+def _model(plan: Plan, wanted: str | None, tools: Tools) -> Mapping[str, Any]:
+    """The model that is proved: one that somebody else logged, or one that is made now."""
+    if plan.adopted:
+        model = choose(plan.adopted.found, wanted)
+        require_free(model, plan.adopted, plan.key)
+        return model
+    project = plan.job.project
+    with tools.voice.group(f"train {project.name}", folded=False):
+        found = train(plan.job, wanted or _NOT_IN_NAMES.sub("-", project.name), tools)
+    return choose(found, wanted)
+
+
+def _way(inputs: Inputs, project: Project) -> Way:
+    given = {
+        Kind.TRAIN: inputs.train,
+        Kind.ENTRY_POINT: inputs.entry_point,
+        Kind.FUNCTION: inputs.function,
+        Kind.FOLDER: inputs.model,
+        Kind.RUN: inputs.from_run,
+        Kind.MODEL: inputs.from_model,
+    }
+    return way_of(given, project=project)
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
-    way = way_of(inputs.train, inputs.entry_point, inputs.model, project=project)
+    way = _way(inputs, project)
     commit = tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     program = tools.uv.program(project)
@@ -125,15 +194,19 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, voice=tools.voice)
-    wheels = tuple(sorted((one.wheel for one in built), key=lambda wheel: wheel.file))
+    wheels = tuple(sorted((replace(one.wheel, marker=one.local.marker) for one in built), key=lambda one: one.file))
     local = tuple(Local(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
-    python = tools.environments.project(project, selection, local=local)
+    if inputs.environment is Environment.PROJECT:
+        python = tools.environments.own(project, selection)
+    else:
+        python = tools.environments.project(project, selection, local=local)
     about = tools.mlflow.describe_environment(python)
-    if about["mlflow"] is None or int(str(about["mlflow"]).split(".")[0]) < OLDEST_MLFLOW:
+    if about["mlflow"] is None or tuple(map(int, str(about["mlflow"]).split(".")[:2])) < OLDEST_MLFLOW:
+        oldest = ".".join(map(str, OLDEST_MLFLOW))
         raise ToolMissing(
             what=f"the project's MLflow is {about['mlflow'] or 'missing'}",
-            why=f"logging needs MLflow {OLDEST_MLFLOW} or newer",
-            fix=f"uv add 'mlflow>={OLDEST_MLFLOW}'",
+            why=f"logging needs MLflow {oldest} or newer",
+            fix=f"uv add 'mlflow>={oldest}'",
         )
     job = Job(
         project=project,
@@ -143,21 +216,40 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         experiment=inputs.experiment or project.name,
         commit=commit,
         lock=lock,
+        local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
     )
+    adopted = adopt(job, tools) if way.adopts else None
+    if adopted:
+        job = replace(job, commit=adopted.commit)
+    example, example_digest = _example(inputs.input_example, job, tools)
     served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
     # A local package may lie outside the repository, where no commit knows it.
     packed = (wheel_content(scratch / "wheels" / wheel.file) for wheel in wheels)
-    made_by = (*way.made_by, inputs.logged_model or "", inputs.requirements.value, *packed)
+    made_by = (*way.made_by, inputs.logged_model or "", inputs.requirements.value, example_digest, *packed)
     return Plan(
         job=job,
         selection=selection,
         served=served,
         wheels=scratch / "wheels",
         mlflow=str(about["mlflow"]),
-        key=release_key(commit=commit, lock=lock, selection=selection, made_by=made_by),
+        key=release_key(commit=job.commit, lock=lock, selection=selection, made_by=made_by),
         policy=inputs.requirements,
+        example=example,
+        adopted=adopted,
     )
+
+
+def _example(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...], str]:
+    """What a file asks a model, and a digest of its bytes. Raises BadInput before anything is trained."""
+    if file is None:
+        return (), ""
+    path = job.project.folder / file
+    try:
+        said = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
+    except BadInput as error:
+        raise BadInput(what="`input-example` cannot be used", why=error.why, fix="--input-example FILE") from error
+    return tuple(said["requests"]), sha256(path.read_bytes())
 
 
 def _serverless(plan: Plan) -> BadProject | None:
@@ -171,22 +263,21 @@ def _serverless(plan: Plan) -> BadProject | None:
     )
 
 
-def _report(path: Path, record: Record, findings: tuple[Finding, ...], *, reused: bool) -> Report[Outputs]:
-    proved = not any(finding.severity is Severity.ERROR for finding in findings)
-    how = "found again, nothing trained" if reused else "trained and proved" if proved else "trained, but not proved"
+def _report(path: Path, record: Record, findings: tuple[Finding, ...], made: Made) -> Report[Outputs]:
+    proved = all(finding.severity is not Severity.ERROR for finding in findings)
     return Report(
         outputs=Outputs(
             record=path,
             release_key=record.release_key,
             run_id=record.model.run_id,
             model_id=record.model.model_id,
-            model_uri=f"models:/{record.model.model_id}",
+            model_uri=record.model.uri,
             model_sha256=record.model.sha256,
             requirements_sha256=record.requirements.sha256,
             lock_sha256=record.lock.sha256,
-            reused=reused,
+            reused=made is Made.FOUND_AGAIN,
         ),
-        summary=f"model {record.model.model_id} {how}",
+        summary=f"model {record.model.model_id} {_TOLD[made, proved]}",
         findings=findings,
     )
 

@@ -111,9 +111,8 @@ def version_tags(record: Record) -> dict[str, str]:
 
 
 def _description(record: Record) -> str:
-    dirty = " with uncommitted changes" if record.commit.dirty else ""
     return (
-        f"Trained from commit {record.commit.sha}{dirty} (project `{record.commit.project}`) under uv.lock"
+        f"Trained from {record.commit.told} (project `{record.commit.project}`) under uv.lock"
         f" {record.lock.sha256[:12]}."
     )
 

@@ -8,17 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+from ..auditing import kept_at
 from ..core import modelfiles
 from ..core.answers import TOLERANCE, answers_digest, differences
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
+from ..restoring import inventory_digest
 from ..step import Doc, Matching, Step
 from ..tools.docker import Served
 from ..tools.toolbox import Tools
 from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram
-from .build_image import inventory_digest
 from .register import version_tags
 
 POLL_S = 0.2
@@ -259,9 +260,8 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
 def _log_record(found: Found, path: Path, tools: Tools) -> None:
     run_id = found.record.model.run_id
     if run_id:
-        tools.mlflow.ask(
-            found.python, found.store, "log-record", run_id=run_id, file=str(path), path="mlflow-uv/record.json"
-        )
+        kept = kept_at(found.record.model.model_id)
+        tools.mlflow.ask(found.python, found.store, "log-record", run_id=run_id, file=str(path), path=kept)
 
 
 def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, cases: int) -> Report[Outputs]:

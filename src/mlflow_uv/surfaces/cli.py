@@ -136,6 +136,10 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
                 from ..tools.policies import ruling_of  # noqa: PLC0415  # who has no policy does not pay for it
 
                 ruling_of(project, where=Path.cwd())
+            if "promote" in settings:
+                from ..tools.gates import promotion_of  # noqa: PLC0415  # nor who has no gates
+
+                promotion_of(project, where=Path.cwd())
         except BadProject:
             if step.needs_project:
                 raise
@@ -174,6 +178,9 @@ def _flag(command: argparse.ArgumentParser, field: Field) -> None:
     text = f"{field.doc}{default}".replace("%", "%%")
     flag = f"--{field.kebab}"
     match field.kind:
+        case _ if field.required:
+            # What a step cannot do without is the word after its name.
+            command.add_argument(field.name, metavar=field.kebab.upper(), help=text)
         case Kind.SWITCH:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         case Kind.CHOICE:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import errors
 from ..core.policy import Policy
+from ..core.promotepolicy import PromotePolicy
 from ..release import ALL, RELEASE
 from ..step import Field, Kind, Step, fields_of
 
@@ -86,7 +87,9 @@ def _hooks() -> str:
 
 def _settings() -> str:
     """Known without the steps, which take 100 ms to import."""
-    keys = sorted({"policy", *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting)})
+    keys = sorted(
+        {"policy", "promote", *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting)}
+    )
     lines = [f"# {NOTE}", '"""Every key that `[tool.mlflow-uv]` may hold."""', "", "KEYS = frozenset(", "    {"]
     return "\n".join([*lines, *(f"        {_quoted(key)}," for key in keys), "    }", ")", ""])
 
@@ -110,6 +113,12 @@ def _reference() -> str:
         " finding has the name of its rule: `policy-require-hashes`.\n"
     )
     parts.append("".join(_table("rule", fields_of(Policy))))
+    parts.append("## Gates\n")
+    parts.append(
+        "What promote asks of a version, in `[tool.mlflow-uv.promote]` of pyproject.toml. The chain must hold and the"
+        " version be tested in any case.\n"
+    )
+    parts.append("".join(_table("rule", fields_of(PromotePolicy))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)

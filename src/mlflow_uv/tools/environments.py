@@ -1,6 +1,7 @@
 """Whose interpreter runs what? Private environments, each made from one lock."""
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from ..core.digests import lock_digest, sha256
@@ -8,9 +9,16 @@ from ..core.selection import Selection
 from ..errors import BadProject
 from ..report import Voice
 from ..surroundings import Surroundings
-from .files import Project, as_they_were
+from .files import Project, as_they_were, seen_from
 from .mlflow import Store, StoreKind
 from .uv import Uv
+
+
+class Environment(Enum):
+    """Which environment a project is trained in."""
+
+    PRIVATE = "private"
+    PROJECT = "project"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +53,22 @@ class Environments:
                 with as_they_were(tuple(one.source for one in local)):
                     self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._voice.foreign)
         return self._made[folder]
+
+    def own(self, project: Project, selection: Selection) -> Path:
+        """
+        The interpreter of the environment that the project has itself, if it is exactly the lock; it is not changed.
+
+        That is `.venv` beside the lock, or what UV_PROJECT_ENVIRONMENT names. Raises BadProject that says what differs.
+        """
+        folder = project.root / self._surroundings.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
+        drift = self._uv.drift(project, selection, folder)
+        if drift is not None:
+            raise BadProject(
+                what=f"`{seen_from(project.folder, folder)}` is not what uv.lock says",
+                why=drift,
+                fix=self._uv.sync_command(project, selection),
+            )
+        return folder / "bin" / "python"
 
     def talking_to(self, store: Store, project: Project | None, selection: Selection) -> Path:
         """

@@ -22,6 +22,9 @@ _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "del
 _NOT_IGNORED = ("--cached", "--others", "--exclude-standard")
 _LIST = ("ls-files", "-z", "-v", "--stage", *_NOT_IGNORED)
 _SUBMODULE = "160000"
+FETCH_S = 120.0
+_NONE: Mapping[str, str] = {}
+_UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
 _AT_ONCE = 500  # names in one argv
 
 
@@ -63,6 +66,33 @@ class Git:
         """The bytes of a file of this folder at a commit, None where git has no such thing."""
         done = self._ask(folder, "show", f"{commit}:./{name}", verbatim=True)
         return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
+
+    def blob_of_origin(self, folder: Path, commit: str, name: str) -> bytes | None:
+        """
+        The same from the repository that this one came from; None where it does not answer or does not have it.
+
+        What is fetched lies in a private folder and is gone afterwards: this repository stays as it is, and perhaps
+        shallow. Nobody is asked for a password.
+        """
+        from tempfile import TemporaryDirectory  # noqa: PLC0415  # hooks never fetch
+
+        inside = self._ask(folder, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-prefix")
+        if inside.code != 0:
+            return None
+        common, prefix = (inside.stdout + "\n").split("\n")[:2]
+        with TemporaryDirectory(prefix="mlflow-uv-git-") as scratch:
+            private = Path(scratch)
+            self._answer(private, "init", "--quiet", "--bare", ".")
+            # How origin is reached and what it is told is this repository's own business.
+            said = f'[include]\n\tpath = "{_quoted(str(Path(common) / "config"))}"\n'
+            config = private / "config"
+            config.write_text(said + config.read_text(encoding="utf-8"), encoding="utf-8", errors="surrogateescape")
+            flags = ("--quiet", "--no-tags", "--depth=1", "--filter=blob:none")
+            self._ask(private, "fetch", *flags, "origin", commit, variables=_UNATTENDED, timeout_s=FETCH_S)
+            done = self._ask(
+                private, "show", f"{commit}:{prefix}{name}", verbatim=True, variables=_UNATTENDED, timeout_s=FETCH_S
+            )
+            return _bytes(done.stdout) if done.code == 0 else None
 
     def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
         """Tracked and new files that match a pathspec, without what git ignores; None where git has no answer."""
@@ -201,12 +231,24 @@ class Git:
             raise ToolFailed(what=f"`git {argv[0]}` failed in `{folder}`", why=why)
         return done.stdout
 
-    def _ask(self, folder: Path, *argv: str, verbatim: bool = False) -> Completed:
+    def _ask(
+        self,
+        folder: Path,
+        *argv: str,
+        verbatim: bool = False,
+        variables: Mapping[str, str] = _NONE,
+        timeout_s: float | None = None,
+    ) -> Completed:
         # Without a refresh `diff` does not write the index, which a running hook may hold.
         settings = ("-c", "core.quotePath=off", "-c", "diff.autoRefreshIndex=false")
-        return self._runner.run(
-            Command(argv=("git", *settings, *argv), folder=folder, variables=self._variables, verbatim=verbatim)
+        command = Command(
+            argv=("git", *settings, *argv),
+            folder=folder,
+            variables={**self._variables, **variables},
+            verbatim=verbatim,
+            timeout_s=timeout_s,
         )
+        return self._runner.run(command)
 
 
 def _headers(patch: str) -> tuple[str, ...]:
@@ -245,6 +287,11 @@ def _path(folder: Path, name: str) -> Path:
 def _bytes(text: str) -> bytes:
     """A verbatim text of git's as the bytes that it was."""
     return text.encode(errors="surrogateescape")
+
+
+def _quoted(text: str) -> str:
+    """A text as it stands between quotes in git's configuration."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _target(link: Path) -> bytes:

@@ -12,20 +12,21 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..core.environment import for_payload
-from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing
+from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
 from ..surroundings import Surroundings
 from .process import Command, Conversation, Runner
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-# Nothing is told to anybody else, and a dead server is told within seconds; MLflow's own patience is minutes. The
-# caller's wishes go first.
+# Nothing is told to anybody else. The caller's wishes go first.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+# A call is repeated at once, and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
+_STRANGE, _KNOWN = 2, 6
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
@@ -48,6 +49,11 @@ class Store:
     variables: Mapping[str, str] = field(repr=False)
 
     @property
+    def artifacts(self) -> str | None:
+        """Where a database's artifacts lie, as a URI. A server says that itself."""
+        return self.variables.get(_ARTIFACT_ROOT)
+
+    @property
     def shown(self) -> str:
         """The address without credentials."""
         parts = urlsplit(self.uri)
@@ -56,9 +62,14 @@ class Store:
 
 _ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "unreachable": (StoreUnreachable, "the tracking server does not answer"),
+    "stranger": (StoreUnreachable, "what answers is no MLflow tracking server"),
+    "locked": (StoreUnreachable, "somebody else holds the tracking database"),
+    "schema": (StoreUnreachable, "the tracking database is of another MLflow"),
+    "library-missing": (ToolMissing, "a package that the store needs is not installed"),
     "denied": (StoreUnreachable, "the tracking server refuses us"),
     "not-found": (ToolFailed, "the tracking server does not know it"),
     "invalid": (BadInput, "MLflow does not accept it"),
+    "training": (TrainingFailed, "training failed"),
     "cannot-load": (ModelUnusable, "the model does not load"),
     "cannot-predict": (ModelUnusable, "the model cannot answer its own input example"),
     "timeout": (StoreUnreachable, "the version did not become ready in time"),
@@ -67,12 +78,22 @@ _ERRORS: Mapping[str, tuple[type[StepError], str]] = {
 }
 _FIXES: Mapping[str, str] = {
     "unreachable": "start it, or name another with --tracking-uri",
+    "stranger": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
+    "library-missing": "let the server pass artifacts on (`mlflow server --artifacts-destination`), or `uv add` it",
     "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "locked": "run it again when the other one has ended",
+    "schema": "use the MLflow that made it, or, with a backup at hand, `mlflow db upgrade`",
+    "training": "see its output above; mlflow-uv log-model",
     "cannot-load": "put what its code imports into the served selection or into a packaged project",
     "cannot-predict": "log an input_example that the model's predict accepts",
     "timeout": "run it again; the version is found, not made twice",
     "conflict": "run it again, one release at a time",
     "mlflow-missing": "uv add mlflow",
+}
+# Its credentials are part of its address, and its driver is a package of the project.
+_DATABASE_FIXES: Mapping[str, str] = {
+    "denied": "put its user and password into MLFLOW_TRACKING_URI, from a secret",
+    "library-missing": "uv add the driver of that database, e.g. 'psycopg[binary]' or pymysql",
 }
 
 
@@ -84,6 +105,7 @@ class Mlflow:
         self._surroundings = surroundings
         self._hear = hear
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
+        self._answering: set[str] = set()
 
     def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
         """
@@ -136,11 +158,24 @@ class Mlflow:
 
     def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
         """Ask one payload. Raises the StepError that fits the kind of its error."""
-        return self._ask(python, verb, request, store.variables)
+        try:
+            answer = self._ask(python, verb, request, store)
+        except StoreUnreachable:
+            # What is tidied up now is not worth another minute.
+            self._answering.discard(store.uri)
+            raise
+        self._answering.add(store.uri)
+        return answer
+
+    def _retries(self, store: Store | None) -> int | None:
+        """A server that is not there is told within seconds; one that was there a moment ago may come back."""
+        if store is None or _RETRIES in self._surroundings.variables:
+            return None
+        return _KNOWN if store.uri in self._answering else _STRANGE
 
     def describe_environment(self, python: Path) -> dict[str, Any]:
         """Python and MLflow of an environment, MLflow None where there is none."""
-        return self._ask(python, "describe-environment", {}, {})
+        return self._ask(python, "describe-environment", {}, None)
 
     def ui_command(self, python: Path, store: Store) -> str:
         """The exact command that opens MLflow's pages on a store, or its address."""
@@ -148,14 +183,13 @@ class Mlflow:
             return store.shown
         return shlex.join((str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
 
-    def _ask(
-        self, python: Path, verb: str, request: Mapping[str, object], variables: Mapping[str, str]
-    ) -> dict[str, Any]:
-        worker = self._worker(python, variables)
+    def _ask(self, python: Path, verb: str, request: Mapping[str, object], store: Store | None) -> dict[str, Any]:
+        worker = self._worker(python, store.variables if store else {})
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
             try:
-                confirmed = worker.ask(json.dumps({"verb": verb, "request": request, "response": str(answer)}))
+                question = {"verb": verb, "request": request, "response": str(answer), "retries": self._retries(store)}
+                confirmed = worker.ask(json.dumps(question))
             except BaseException:
                 # Cancelled in the middle: its next word would answer this question, not the one that closes the run.
                 self.close()
@@ -167,9 +201,13 @@ class Mlflow:
                     self._hear(line)
                 why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
                 raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=why)
-            response = json.loads(answer.read_text(encoding="utf-8"))
+            return self.said(verb, answer, store)
+
+    def said(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
+        """What a payload wrote, by whomever it was run. Raises the StepError that fits the kind of its error."""
+        response = json.loads(answer.read_text(encoding="utf-8"))
         if "error" in response:
-            raise self._error(verb, response["error"])
+            raise self._error(verb, response["error"], store)
         value: dict[str, Any] = response["value"]
         return value
 
@@ -194,10 +232,11 @@ class Mlflow:
             worker.stop()
         self._workers.clear()
 
-    def _error(self, verb: str, error: Mapping[str, Any]) -> StepError:
+    def _error(self, verb: str, error: Mapping[str, Any], store: Store | None) -> StepError:
         kind = str(error["kind"])
         error_class, what = _ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
-        if kind in ("cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
+        if kind in ("training", "cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
             for line in str(error["detail"]).splitlines()[-30:]:
                 self._hear(line)
-        return error_class(what=what, why=str(error["message"]), fix=_FIXES.get(kind, ""))
+        fixes = _FIXES if store is None or store.kind is StoreKind.SERVER else {**_FIXES, **_DATABASE_FIXES}
+        return error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..report import Voice
 from ..surroundings import Surroundings
+from .attempts import Attempts
 from .docker import Docker
 from .environments import Environments
 from .http import Http
@@ -27,6 +28,7 @@ class Tools(LockTools):
     servers: Servers
     http: Http
     records: Records
+    attempts: Attempts
 
 
 @contextmanager
@@ -48,6 +50,7 @@ def toolbox(
             servers=Servers(basic.runner, surroundings=surroundings),
             http=Http(),
             records=Records(surroundings),
+            attempts=Attempts(surroundings),
         )
         try:
             yield tools

@@ -1,6 +1,7 @@
 """What does uv say about the lock, and what does it make from it?"""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from ..core.selection import Selection
 from ..errors import BadInput, ToolFailed, ToolMissing
 from .files import Project, read_manifest
 from .process import Command, Completed, Runner
-from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, failed, unknown, verdict_in
+from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, drift_in, failed, unknown, verdict_in
 from .whichuv import Programs, required_version
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
@@ -171,6 +172,25 @@ class Uv:
         if done.code != 0:
             raise failed("uv sync --locked", done)
         return environment / "bin" / "python"
+
+    def drift(self, project: Project, selection: Selection, environment: Path) -> str | None:
+        """
+        What `uv sync --locked` would change in an environment, None where it is exactly the lock; nothing is changed.
+
+        Raises ToolFailed where uv cannot tell.
+        """
+        argv = ("sync", "--check", "--locked", "--no-progress", *_selected(project, selection))
+        extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
+        done = self._ask(project, argv, respect_env=False, extra=extra)
+        if done.code == 0:
+            return None
+        if "environment is outdated" not in done.stderr:
+            raise failed("uv sync --check --locked", done)
+        return drift_in(done)
+
+    def sync_command(self, project: Project, selection: Selection) -> str:
+        """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""
+        return shlex.join(("uv", "sync", "--locked", *_selected(project, selection)))
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
         """Build one local package into a wheel, the same bytes whenever it is built. Raises ToolFailed."""

@@ -62,6 +62,7 @@ _SAYS: tuple[tuple[str, LockState, Cause], ...] = (
     (r"No solution found", LockState.UNSOLVABLE, Cause.UNSOLVABLE),
 )
 _LINES = re.MULTILINE
+_SHOWN = 10
 _REFUSED = "Required uv version"
 _RESOLVED = re.compile(r"^Resolved (\d+ packages? )?in ", _LINES)
 _CHANGE = re.compile(r"(Add|Update|Remove) ")
@@ -141,6 +142,13 @@ def _complaint(stderr: str) -> str:
 def complaint(done: Completed) -> str:
     """uv's error and its cause, in one line."""
     return _complaint(done.stderr) or done.last_line
+
+
+def drift_in(done: Completed) -> str:
+    """What `uv sync --check` found: the packages that differ, `+` to be installed and `-` to be removed."""
+    changes = [line.strip() for line in done.stderr.splitlines() if re.match(r" [-+~] ", line)]
+    more = (f"and {len(changes) - _SHOWN} more",) if len(changes) > _SHOWN else ()
+    return ", ".join((*changes[:_SHOWN], *more)) or complaint(done)
 
 
 def failed(what: str, done: Completed) -> ToolFailed:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.chain import LinkCheck, LinkState, compared, require
+from mlflow_uv.core.chain import LinkCheck, LinkState, compared, gathered, require
 from mlflow_uv.errors import ChainBroken
 
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
@@ -56,3 +56,25 @@ def test_a_broken_chain_names_every_broken_link_in_order() -> None:
         require((broken[0], HOLDS, broken[1]))
 
     assert "the chain is broken at `lock`, `model`" == caught.value.what
+
+
+def test_several_checks_of_a_link_become_its_worst() -> None:
+    """
+    A link that holds at one source and is broken at another is broken; links come in the order of the chain.
+    """
+    broken = compared("lock", recorded="a", found="b", source="the model")
+
+    found = gathered((UNVERIFIED, HOLDS, broken))
+
+    assert (broken, UNVERIFIED) == found
+
+
+def test_a_link_is_not_verified_as_long_as_one_of_its_checks_is_not() -> None:
+    """
+    That something else about it holds does not make up for it.
+    """
+    unverified = LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="no git")
+
+    found = gathered((HOLDS, unverified, HOLDS))
+
+    assert (unverified,) == found

@@ -1,9 +1,10 @@
 """Does every way of writing the same pins come out the same?"""
 
 import random
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -132,25 +133,100 @@ def test_a_version_in_another_spelling_is_read_too(version: str) -> None:
     assert f"a=={version}" == found.exact
 
 
-@pytest.mark.parametrize(
-    ("written", "normal"),
-    [
-        ("Flask_SQLAlchemy==3.1", "flask-sqlalchemy==3.1\n"),
-        ("a==1 ; python_version<'3.12'", 'a==1 ; python_version < "3.12"\n'),
-        ("Uvicorn[standard,ASGI] == 0.30", "uvicorn[asgi,standard]==0.30\n"),
-        ("A.B[Z_x, a] @ git+https://x.test/a@v1#subdirectory=b", "a-b[a,z-x] @ git+https://x.test/a@v1#subdirectory=b\n"),
-        ("b==2\na==1\na==1", "a==1\nb==2\n"),
-        ("a==1 --hash=sha256:aa\na==1 --hash=sha256:bb", "a==1\n"),
-        ("", ""),
-    ],
-)  # fmt: skip
+# All that may differ between two lists that are the same one. What is not in this table makes another list: see OTHER.
+SAME = {
+    "case and separators of a name": ("Flask_SQLAlchemy==3.1", "flask-sqlalchemy==3.1\n"),
+    "spaces": ("a == 1", "a==1\n"),
+    "case, spaces and order of extras": ("Uvicorn[standard, ASGI]==0.30", "uvicorn[asgi,standard]==0.30\n"),
+    "quotes and spaces of a marker": ("a==1 ; python_version<'3.12'", 'a==1 ; python_version < "3.12"\n'),
+    "brackets of a marker": (
+        "a==1 ; (os_name == 'nt') and (os_name == 'nt')", 'a==1 ; os_name == "nt" and os_name == "nt"\n',
+    ),
+    "name and extras of a direct URL": (
+        "A.B[Z_x, a] @ git+https://x.test/a@v1#subdirectory=b", "a-b[a,z-x] @ git+https://x.test/a@v1#subdirectory=b\n",
+    ),
+    "order of lines": ("b==2\na==1", "a==1\nb==2\n"),
+    "a line that is there twice": ("a==1\na==1", "a==1\n"),
+    "hashes": ("a==1 --hash=sha256:aa\na==1 --hash=sha256:bb", "a==1\n"),
+    "continued lines": ("a==1 \\\n    --hash=sha256:aa", "a==1\n"),
+    "comments and empty lines": ("# x\n\na==1  # via b\n", "a==1\n"),
+    "line ends": ("a==1\r\nb==2\r\n", "a==1\nb==2\n"),
+    "options of the installer": ("--index-url https://x.test/simple\n--pre\na==1", "a==1\n"),
+    "no line at all": ("", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "normal"), SAME.values(), ids=SAME)
 def test_one_normal_form(written: str, normal: str) -> None:
     """
-    Names as in PEP 503, markers as `packaging` writes them, extras sorted, every pin once.
+    Names as in PEP 503, markers as `packaging` writes them, extras sorted, every pin once: no other difference passes.
     """
     found = parse_requirements(written).text
 
     assert normal == found
+
+
+OTHER = {
+    "another version": "a==2",
+    "the same version in another spelling": "a==1.0",
+    "a local version": "a==1+cpu",
+    "an arbitrary version": "a===1",
+    "another marker": "a==1 ; os_name == 'nt'",
+    "an extra": "a[x]==1",
+    "a direct URL": "a @ https://x.test/a-1-py3-none-any.whl",
+    "another name": "a1==1",
+    "another line": "a==1\nb==1",
+    "a second version": "a==1\na==2",
+    "no line": "",
+}
+
+
+@pytest.mark.parametrize("written", OTHER.values(), ids=OTHER)
+def test_another_list_has_another_digest(written: str) -> None:
+    """
+    Whatever could install something else is told apart, also where it happens to install the same.
+    """
+    found = parse_requirements(written)
+
+    assert parse_requirements("a==1").digest != found.digest
+
+
+def read_by_packaging(file: list[str]) -> set[tuple[object, ...]]:
+    """What `packaging` makes of the same lines: the parts that may differ by the table above are normalised there."""
+    read = [Requirement(re.sub(r"\s+#[^\n]*|--hash=\S+|\\\n", "", line)) for line in file]
+    return {
+        (
+            canonicalize_name(one.name), tuple(sorted(map(canonicalize_name, one.extras))), str(one.specifier), one.url,
+            str(one.marker or ""),
+        )
+        for one in read
+    }  # fmt: skip
+
+
+@given(FILES, FILES)
+def test_two_lists_are_the_same_where_packaging_reads_the_same(one: list[str], other: list[str]) -> None:
+    """
+    Two lists have one digest exactly where the sets of their lines, as `packaging` reads them, are equal.
+    """
+    same = read_by_packaging(one) == read_by_packaging(other)
+
+    found = parse_requirements("\n".join(one)).digest == parse_requirements("\n".join(other)).digest
+
+    assert same == found
+
+
+@given(FILES.filter(bool), st.data())
+def test_one_changed_line_makes_another_list(file: list[str], data: st.DataObject) -> None:
+    """
+    A line that is dropped, added or replaced by one that `packaging` reads otherwise changes the digest.
+    """
+    place = data.draw(st.integers(0, len(file) - 1))
+    changed = [*file[:place], *data.draw(st.lists(lines(), max_size=2)), *file[place + 1 :]]
+    assume(read_by_packaging(file) != read_by_packaging(changed))
+
+    found = parse_requirements("\n".join(changed)).digest
+
+    assert parse_requirements("\n".join(file)).digest != found
 
 
 def test_hashes_of_one_pin_written_twice_belong_together() -> None:
@@ -162,7 +238,10 @@ def test_hashes_of_one_pin_written_twice_belong_together() -> None:
     assert [("sha256:aa", "sha256:bb")] == [pin.hashes for pin in found]
 
 
-@pytest.mark.parametrize("line", ["a", "a>=1", "a==1.*", "a==1,!=2", "a~=1.0", "<<<<<<< HEAD"])
+@pytest.mark.parametrize(
+    "line",
+    ["a", "a>=1", "a==1.*", "a==1,!=2", "a~=1.0", "<<<<<<< HEAD", "-r more.txt", "-rmore.txt", "--requirement=m.txt"],
+)
 def test_a_line_that_is_not_exact_is_refused(line: str) -> None:
     """
     Anything that could install two different things is an error that quotes the line.

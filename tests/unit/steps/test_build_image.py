@@ -1,6 +1,8 @@
 """What is compared between a built environment and the model it is for?"""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink
 from mlflow_uv.core.requirements import parse_requirements
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import ChainBroken
+from mlflow_uv.restoring import Needs
 from mlflow_uv.steps.build_image import _require_exact, _require_model
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
@@ -22,6 +25,9 @@ RECORD = Record(
 )
 
 
+NEEDS = Needs(model=Path("model"), requirements=REQUIREMENTS, wheels=(), python="3.12.1")
+
+
 def inventory(*installed: tuple[str, str], python: str = "3.12.9") -> str:
     """What an environment says of itself."""
     return json.dumps({"python": python, "marker_environment": {}, "installed": installed, "model": []})
@@ -31,16 +37,16 @@ def test_another_micro_version_of_python_is_the_same() -> None:
     """
     Official images move on within a minor version; that is what the model was trained for.
     """
-    _require_exact(RECORD, REQUIREMENTS, inventory(("six", "1.17.0")))
+    _require_exact(NEEDS, inventory(("six", "1.17.0")))
 
 
-@pytest.mark.parametrize("requirements", [REQUIREMENTS, None], ids=["whole list", "inferred list"])
-def test_another_minor_version_of_python_breaks_the_image(requirements: object) -> None:
+@pytest.mark.parametrize("needs", [NEEDS, replace(NEEDS, requirements=None)], ids=["whole list", "inferred list"])
+def test_another_minor_version_of_python_breaks_the_image(needs: Needs) -> None:
     """
     A base image with another Python selects other pins and runs other code, whatever list was installed.
     """
     with pytest.raises(ChainBroken, match=r"Python 3\.11\.2, the model was trained with 3\.12\.1"):
-        _require_exact(RECORD, requirements, inventory(("six", "1.17.0"), python="3.11.2"))  # type: ignore[arg-type]
+        _require_exact(needs, inventory(("six", "1.17.0"), python="3.11.2"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_other_packages_break_the_image(installed: tuple[tuple[str, str], ...], 
     One package less, another or more is another environment.
     """
     with pytest.raises(ChainBroken, match=complaint):
-        _require_exact(RECORD, REQUIREMENTS, inventory(*installed))
+        _require_exact(NEEDS, inventory(*installed))
 
 
 def test_another_model_breaks_the_image() -> None:

@@ -470,6 +470,37 @@ def test_a_blob_is_its_bytes(repository: Repository) -> None:
     assert data == found
 
 
+def test_a_blob_that_a_shallow_clone_lacks_comes_from_its_origin(repository: Repository, tmp_path: Path) -> None:
+    """
+    The clone stays as it is: still shallow, and without what was fetched. A commit that nobody has is None.
+    """
+    old = repository("rev-parse", "HEAD")
+    repository.write("models/wine/pyproject.toml", b"y\n")
+    repository("commit", "--quiet", "--all", "--message=two")
+    clone = Repository(tmp_path / 'a "shallow" clone')
+    repository("clone", "--quiet", "--depth=1", repository.folder.as_uri(), str(clone.folder))
+    before = sorted(path for path in clone.folder.rglob("*") if path.is_file())
+
+    project = clone.folder / "models" / "wine"
+    here = git().blob(project, old, "pyproject.toml")
+    there = git().blob_of_origin(project, old, "pyproject.toml")
+    nowhere = git().blob_of_origin(project, "0" * 40, "pyproject.toml")
+
+    after = sorted(path for path in clone.folder.rglob("*") if path.is_file())
+    assert (None, b"x\n", None, before) == (here, there, nowhere, after)
+
+
+def test_an_origin_that_asks_for_a_password_is_no_answer(repository: Repository) -> None:
+    """
+    Nobody sits there to type it.
+    """
+    repository("remote", "add", "origin", "ssh://git@127.0.0.1:9/x.git")
+
+    found = git().blob_of_origin(repository.folder, "1" * 40, "a.txt")
+
+    assert found is None
+
+
 def test_without_git_nobody_knows_when_a_file_changed(tmp_path: Path) -> None:
     """
     That is an answer, with its reason.

@@ -1,0 +1,204 @@
+"""May this version take the place of that one? Every condition with its numbers, and what differs between the two."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .auditing import Audited
+from .contact import Contact
+from .core.chain import LinkState, gathered
+from .core.digests import tree_digest
+from .core.gates import rule
+from .core.modeldifference import metric_table, package_changes, packages_of
+from .core.modelfiles import REQUIREMENTS
+from .core.promotepolicy import Promotion
+from .core.signature import Effect, signature_changes
+from .errors import BadInput
+from .report import Table
+from .tools.content import digests_in
+from .tools.toolbox import Tools
+
+_AGAIN = "mlflow-uv release"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """One thing that must hold, by the name of its rule in [tool.mlflow-uv.promote] where it has one."""
+
+    name: str
+    holds: bool
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """Every condition, and what differs, as tables."""
+
+    conditions: tuple[Condition, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What an entry keeps of it."""
+        return tuple(f"{'✓' if one.holds else '✗'} {one.text}" for one in self.conditions)
+
+    @property
+    def table(self) -> Table:
+        """For a person."""
+        rows = tuple((one.name, "✓ holds" if one.holds else "✗ fails", one.text) for one in self.conditions)
+        return Table(title="Gates", columns=("Gate", "", "Numbers"), rows=rows)
+
+
+def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contact: Contact) -> Judgement:
+    """Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none)."""
+    measured = _measured(candidate, champion, contact)
+    mine, theirs = measured.get(_id(candidate), {}), None if champion is None else measured.get(_id(champion), {})
+    changes = _signature(candidate, champion, contact)
+    conditions = (
+        *_chain(candidate, asked),
+        _state(candidate),
+        _clean(candidate, asked),
+        *_age(candidate, asked, contact.tools),
+        *_tags(candidate, asked),
+        *_breaking(changes, asked),
+        *(
+            Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
+            for ruling in (rule(gate, mine, theirs) for gate in asked.gates)
+        ),
+    )
+    tables: tuple[Table, ...] = ()
+    if champion is not None:
+        packages = package_changes(_packages(candidate), _packages(champion))
+        rows = tuple((text, effect) for effect, text in changes)
+        signature = Table(title="signature", columns=("change", "effect"), rows=rows)
+        tables = tuple(
+            table for table in (packages, signature, _sizes(candidate, champion, contact.tools)) if table.rows
+        )
+    if mine or theirs:
+        tables += (metric_table(mine, theirs),)
+    return Judgement(conditions=conditions, tables=tables)
+
+
+def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
+    links = gathered(candidate.checks)
+    unverified = [
+        link
+        for link in links
+        if link.state is LinkState.UNVERIFIED
+        and link.link not in asked.policy.allow_unverified
+        # A tree with changes is a condition of its own.
+        and not (link.link == "commit" and _is_dirty(candidate) and asked.policy.allow_dirty)
+    ]
+    broken = [link for link in links if link.state is LinkState.BROKEN]
+    for link in broken:
+        yield Condition(name="chain", holds=False, text=f"`{link.link}` is broken: {link.reason}", fix=_AGAIN)
+    for link in unverified:
+        yield Condition(
+            name="allow-unverified",
+            holds=False,
+            text=f"`{link.link}` is not verified here: {link.reason}",
+            fix=f'allow-unverified = ["{link.link}"] in [tool.mlflow-uv.promote]',
+        )
+    if not broken and not unverified:
+        holding = [link.link for link in links if link.state is LinkState.HOLDS]
+        yield Condition(name="chain", holds=True, text=f"{', '.join(holding)} hold")
+
+
+def _state(candidate: Audited) -> Condition:
+    state = candidate.tags.get("mlflow-uv.state", "none")
+    # One that was replaced passed the same test, and may come back.
+    holds = state in ("tested", "promoted", "replaced")
+    reason = candidate.tags.get("mlflow-uv.reason") if state == "failed" else ""
+    text = f"version {candidate.version} is {state}" + (f": {reason}" if reason else "")
+    return Condition(name="state", holds=holds, text=text, fix="" if holds else "mlflow-uv smoke-test")
+
+
+def _is_dirty(candidate: Audited) -> bool:
+    return candidate.record is not None and candidate.record.commit.dirty is not None
+
+
+def _clean(candidate: Audited, asked: Promotion) -> Condition:
+    if candidate.record is None:
+        return Condition(name="allow-dirty", holds=False, text="nothing says from which tree it was made", fix=_AGAIN)
+    sha = candidate.record.commit.sha[:12]
+    if not _is_dirty(candidate):
+        return Condition(name="allow-dirty", holds=True, text=f"commit {sha}, a clean tree")
+    fix = "commit, and release again; or allow-dirty = true in [tool.mlflow-uv.promote]"
+    text = f"commit {sha} with changes that no commit holds"
+    return Condition(name="allow-dirty", holds=asked.policy.allow_dirty, text=text, fix=fix)
+
+
+def _age(candidate: Audited, asked: Promotion, tools: Tools) -> Iterator[Condition]:
+    least = asked.policy.minimum_age_hours
+    if least is not None:
+        hours = (tools.clock.date_s() - float(candidate.said["created"]) / 1000) / 3600
+        text = f"registered {hours:.1f} hours ago, at least {least:g} are asked"
+        yield Condition(name="minimum-age-hours", holds=hours >= least, text=text)
+
+
+def _tags(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
+    for tag in asked.policy.required_tags:
+        key, equals, value = tag.partition("=")
+        said = candidate.tags.get(key)
+        holds = said is not None and (not equals or said == value)
+        text = f"tag `{key}` is {'missing' if said is None else repr(said)}" + (
+            f", asked is {value!r}" if equals else ""
+        )
+        yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
+
+
+def _signature(candidate: Audited, champion: Audited | None, contact: Contact) -> tuple[tuple[str, str], ...]:
+    """Effect and text of every change, the breaking ones first."""
+    if champion is None:
+        return ()
+    new, old = (contact.ask("describe-signature", model=str(one.model))["signature"] for one in (candidate, champion))
+    try:
+        return tuple((change.effect.value, change.text) for change in signature_changes(old, new))
+    except ValueError as error:
+        raise BadInput(what="a model's signature cannot be read", why=str(error)) from error
+
+
+def _breaking(changes: tuple[tuple[str, str], ...], asked: Promotion) -> Iterator[Condition]:
+    found = [text for effect, text in changes if effect == Effect.BREAKING.value]
+    for text in found:
+        yield Condition(
+            name="allow-breaking-signature",
+            holds=asked.policy.allow_breaking_signature,
+            text=text,
+            fix="allow-breaking-signature = true in [tool.mlflow-uv.promote], once its users are ready",
+        )
+
+
+def _packages(one: Audited) -> Mapping[str, str]:
+    file = one.model / REQUIREMENTS
+    return packages_of(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _sizes(candidate: Audited, champion: Audited, tools: Tools) -> Table:
+    """How large the two images are, where the engine here has both."""
+    mine, theirs = _image_mb(candidate, tools), _image_mb(champion, tools)
+    rows = (
+        () if mine is None or theirs is None else ((f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{mine - theirs:+.0f} MB"),)
+    )
+    return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
+
+
+def _image_mb(one: Audited, tools: Tools) -> float | None:
+    if one.record is None or one.record.image is None or one.record.image.kind != "image":
+        return None
+    found = tools.docker.image(one.record.image.id)
+    return None if found is None else found.size / 1e6
+
+
+def _id(one: Audited) -> str:
+    """What `evaluate` calls it."""
+    return str(one.said["model_id"] or f"models:/{one.name}/{one.version}")
+
+
+def _measured(candidate: Audited, champion: Audited | None, contact: Contact) -> Mapping[str, Mapping[str, float]]:
+    """What the newest evaluation of both on the same data measured, by model; empty where none asked these files."""
+    subjects = {_id(one): one for one in (candidate, champion) if one is not None}
+    found = contact.ask("find-evaluation", model_ids=list(subjects))["models"]
+    if any(said["model_sha256"] != tree_digest(digests_in(subjects[name].model)) for name, said in found.items()):
+        return {}
+    return {name: said["metrics"] for name, said in found.items()}

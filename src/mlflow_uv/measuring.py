@@ -1,0 +1,204 @@
+"""What is a version worth on data that it has not seen, and what did an earlier look at the same find?"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .contact import Contact
+from .core.digests import tree_digest
+from .errors import BadInput, ChainBroken, ModelUnusable, StepError, ToolFailed, ToolMissing
+from .report import Finding, Severity
+from .restoring import Needs, minor_of, mismatches, needs_in, restored
+from .tools.content import digests_in
+from .tools.mlflow import Store
+from .tools.toolbox import Tools
+
+# A model's environment talks to a store that is thrown away, and gets no key to another.
+_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """A version to be measured, its files, and the digest of those that were fetched."""
+
+    name: str
+    version: str
+    model_id: str | None
+    run_id: str | None
+    model: Path
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        """What its runs call it: the logged model where there is one."""
+        return self.model_id or f"models:/{self.name}/{self.version}"
+
+    @property
+    def shown(self) -> str:
+        """For a person."""
+        return f"{self.name} version {self.version}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What one version came to; `artifacts`, a folder, need not be there."""
+
+    metrics: Mapping[str, float]
+    artifacts: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """The id that its runs share, and the metrics of each subject."""
+
+    id: str
+    metrics: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exam:
+    """
+    What every subject is asked: a file that nobody changes, its digest, the column of the answers, the kind of model.
+
+    `scratch` is a private folder, `stores` what is in it by interpreter: making one takes seconds, copying it does not.
+    """
+
+    data: Path
+    data_sha256: str
+    target: str | None
+    model_type: str | None
+    scratch: Path
+    stores: dict[Path, Path] = field(default_factory=dict)
+
+
+def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
+    """A version and its files, as the store returns them. Raises ChainBroken for other files than were registered."""
+    said = store.version(name, version)
+    source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
+    store.ask("download-model", destination=str(model), **source)
+    digest = tree_digest(digests_in(model))
+    recorded = said["tags"].get("mlflow-uv.model-sha256", digest)
+    if recorded != digest:
+        why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
+        raise ChainBroken("model", why=why)
+    ids = {"model_id": said["model_id"], "run_id": said["run_id"]}
+    return Subject(name=name, version=version, model=model, sha256=digest, **ids)
+
+
+def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, str]) -> Evaluation | None:
+    """A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same."""
+    said = store.ask("find-evaluation", model_ids=[one.id for one in subjects], tags=tags)
+    found = said["models"]
+    if said["evaluation"] is None or any(found[one.id]["model_sha256"] != one.sha256 for one in subjects):
+        return None
+    return Evaluation(id=said["evaluation"], metrics=tuple(found[one.id]["metrics"] for one in subjects))
+
+
+def measure(store: Contact, subject: Subject, exam: Exam) -> Measured:
+    """
+    Ask a version in an environment of its own, on this machine.
+
+    Raises ModelUnusable, ToolMissing where its environment cannot evaluate, BadInput for data that does not fit it.
+    """
+    tools = store.tools
+    with tools.voice.group(f"evaluate {subject.shown}"):
+        needs = needs_in(subject.model)
+        python = _interpreter(subject, needs, store)
+        # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
+        own = throwaway(exam.scratch / f"store-{subject.version}", tools, like=exam.stores.get(python))
+        request = {"model": str(subject.model), "data": str(exam.data), "target": exam.target}
+        request |= {"model_type": exam.model_type, "artifacts": str(exam.scratch / f"artifacts-{subject.version}")}
+        try:
+            said = tools.mlflow.ask(python, own, "evaluate", **request)
+        except (BadInput, ModelUnusable, ToolMissing) as error:
+            raise _told(error, subject) from error
+        exam.stores.setdefault(python, exam.scratch / f"store-{subject.version}")
+    if said["data_sha256"] != exam.data_sha256:
+        raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {said['data_sha256']}")
+    return Measured(metrics=said["metrics"], artifacts=said["artifacts"], findings=_inferred(subject, needs))
+
+
+def keep(
+    store: Contact, subjects: tuple[Subject, ...], measured: tuple[Measured, ...], tags: Mapping[str, str]
+) -> None:
+    """One run for each subject; none is finished before all of them are whole."""
+    opened: list[str] = []
+    try:
+        for one, found in zip(subjects, measured, strict=True):
+            about = {
+                "mlflow-uv.evaluated-model": one.id,
+                "mlflow-uv.evaluated-version": f"{one.name}/{one.version}",
+                "mlflow-uv.model-sha256": one.sha256,
+            }
+            run_name = f"evaluate {one.name} v{one.version}"
+            made = store.ask(
+                "start-evaluation",
+                model_id=one.model_id,
+                run_id=one.run_id,
+                experiment=one.name,
+                tags={**tags, **about},
+                run_name=run_name,
+            )
+            opened.append(made["run_id"])
+            words = {"model_id": one.model_id, "metrics": found.metrics, "artifacts": found.artifacts}
+            store.ask("fill-evaluation", run_id=made["run_id"], **words)
+        for run_id in opened:
+            store.ask("end-run", run_id=run_id, status="FINISHED")
+    except BaseException as error:
+        _give_up(store, opened, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+
+
+def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
+    """A store that nobody else knows, in a folder that is made; `like` is the folder of one that may be copied."""
+    folder.mkdir()
+    file = folder / "scratch.db"
+    if like is not None:
+        shutil.copyfile(like / file.name, file)
+    store = tools.mlflow.store(f"sqlite:///{file}", embedded=False)
+    hidden = {"MLFLOW_REGISTRY_URI": store.uri, **dict.fromkeys(_KEYS, "")}
+    return replace(store, variables={**store.variables, **hidden})
+
+
+def _give_up(store: Contact, opened: list[str], status: str) -> None:
+    """Nothing looks finished that is not. What went wrong before is what is told: errors end here."""
+    try:
+        for run_id in opened:
+            store.ask("end-run", run_id=run_id, status=status)
+    except StepError as error:
+        store.tools.voice.say(f"the runs of this evaluation could not be closed: {error}")
+
+
+def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
+    """Of an environment that holds what the model requires; with the Python that is here, where that one will do."""
+    here = store.tools.mlflow.describe_environment(store.python)["python"]
+    python = str(store.python) if minor_of(here) == needs.minor else needs.minor
+    interpreter, inventory = restored(needs, store.tools, python=python)
+    if lines := mismatches(needs, inventory):
+        what = f"the environment of {subject.shown} is not what the model requires"
+        raise ToolFailed(what=what, why="; ".join(lines[:5]), fix="mlflow-uv evaluate --again")
+    return interpreter
+
+
+def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:
+    if needs.requirements is not None:
+        return ()
+    finding = Finding(
+        rule="environment-inferred",
+        severity=Severity.NOTICE,
+        what=f"{subject.shown} was evaluated in an environment made from its own requirements.txt",
+        why="no lock came with the model, so what that installs may change from day to day",
+    )
+    return (finding,)
+
+
+def _told(error: StepError, subject: Subject) -> StepError:
+    """The same reason, and what it means here."""
+    if isinstance(error, BadInput):
+        return BadInput(what=f"{subject.shown} cannot be evaluated on this data", why=error.why)
+    if isinstance(error, ToolMissing):
+        fix = "uv add mlflow scikit-learn, then release again"
+        return ToolMissing(what=f"the environment of {subject.shown} cannot evaluate", why=error.why, fix=fix)
+    return ModelUnusable(what=f"{subject.shown} cannot be evaluated", why=error.why, fix="compare the data's columns")

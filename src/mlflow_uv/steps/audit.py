@@ -1,0 +1,150 @@
+"""Does everything that a version in the registry says of itself hold, from its commit to its alias?"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..auditing import Audited, audited, named
+from ..contact import contact
+from ..core.chain import LinkCheck, LinkState, gathered
+from ..errors import BadInput
+from ..report import Finding, Report, Severity, Table
+from ..step import Doc, OneRun, Step
+from ..tools.toolbox import Tools
+from ..vocabulary import Embedded, Extras, Groups, PackageName, ProjectPath, TrackingUri, UvProgram, VersionNumber
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Which version to look at."""
+
+    version_uri: Annotated[str, OneRun(), Doc("Version to audit: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
+    project: ProjectPath = Path()
+    package: PackageName = None
+    extras: Extras = ()
+    groups: Groups = ()
+    strict: Annotated[bool, Doc("A link that cannot be verified here is an error, not a warning.")] = False
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What was found."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    state: Annotated[str, Doc("What the version says of itself: registered, tested, promoted, replaced or failed.")]
+    holds: Annotated[tuple[str, ...], Doc("Links that hold.")]
+    broken: Annotated[tuple[str, ...], Doc("Links that do not.")]
+    unverified: Annotated[tuple[str, ...], Doc("Links that cannot be verified here.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Compute every link of a version again from the registry, the store, git and the engine; nothing is changed.
+
+    A broken link is an error, one that cannot be verified here a warning. Raises BadInput, ToolFailed,
+    StoreUnreachable.
+    """
+    name, version, alias = _asked(inputs.version_uri)
+    asked = contact(inputs, tools)
+    if alias is not None:
+        version = named(asked, name, alias)
+    with audited(asked, name=name, version=version) as found:
+        checks = (*found.checks, *((alias_holds(found, alias),) if alias else ()))
+    links = gathered(checks)
+    states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
+    findings = tuple(_findings(links, f"{name} version {version}", strict=inputs.strict))
+    broken = states[LinkState.BROKEN]
+    return Report(
+        outputs=Outputs(
+            model_name=name,
+            version=version,
+            state=found.tags.get("mlflow-uv.state", "none"),
+            holds=states[LinkState.HOLDS],
+            broken=broken,
+            unverified=states[LinkState.UNVERIFIED],
+        ),
+        summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _told(states)),
+        findings=findings,
+        tables=(_table(links), *_history(found)),
+    )
+
+
+def _asked(uri: str) -> tuple[str, str, str | None]:
+    """Name, number (empty if an alias says) and alias."""
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise BadInput(
+            what=f"`{uri}` names no version", why="it is not models:/NAME@ALIAS or models:/NAME/NUMBER", fix=""
+        )
+    return match["name"], match["version"] or "", match["alias"]
+
+
+def alias_holds(found: Audited, alias: str) -> LinkCheck:
+    """Whether an alias was moved here by us: by a promotion that left an entry, or by the smoke test of the record."""
+    entry = next((one for one in found.said["entries"] if one["alias"] == alias), None)
+    if entry is not None:
+        return _compared(found, f"version {entry['after']}", f"the entry of {entry['when']}")
+    recorded = found.record.alias if found.record is not None else None
+    if recorded is not None and recorded.name == alias:
+        return _compared(found, f"version {recorded.after}", "the record")
+    why = f"`{alias}` names version {found.version}, and nothing says who moved it there"
+    return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
+
+
+def _compared(found: Audited, said: str, source: str) -> LinkCheck:
+    here = f"version {found.version}"
+    if said == here:
+        return LinkCheck(link="alias", state=LinkState.HOLDS)
+    return LinkCheck(link="alias", state=LinkState.BROKEN, reason=f"it names {here}, {source} says {said}")
+
+
+def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iterator[Finding]:
+    for link in links:
+        if link.state is LinkState.BROKEN:
+            yield Finding(rule="link-broken", what=f"`{link.link}` of {whose} does not hold", why=link.reason)
+        elif link.state is LinkState.UNVERIFIED:
+            severity = Severity.ERROR if strict else Severity.WARNING
+            yield Finding(
+                rule="link-unverified", severity=severity, what=f"`{link.link}` is not verified here", why=link.reason
+            )
+
+
+def _told(states: Mapping[LinkState, tuple[str, ...]]) -> str:
+    holding = f"{len(states[LinkState.HOLDS])} links hold"
+    unverified = states[LinkState.UNVERIFIED]
+    return f"{holding}, not verified here: {', '.join(unverified)}" if unverified else holding
+
+
+def _table(links: tuple[LinkCheck, ...]) -> Table:
+    rows = tuple((link.link, _MARKS[link.state], link.reason) for link in links)
+    return Table(title="Chain", columns=("Link", "State", "Why"), rows=rows)
+
+
+def _history(found: Audited) -> Iterator[Table]:
+    """Who moved which alias here or away, newest first."""
+    entries = found.said["entries"]
+    if entries:
+        rows = tuple(
+            (one["when"], one["action"], one["alias"], f"{one['before'] or 'none'} → {one['after']}", one["who"])
+            for one in entries
+        )
+        yield Table(title="History", columns=("When", "What", "Alias", "Version", "Who"), rows=rows)
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="audit",
+    summary="Compute every link of a registered version again, and say for each whether it holds.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

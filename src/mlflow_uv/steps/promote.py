@@ -1,0 +1,152 @@
+"""Is the candidate good enough to be used, and who says so?"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..auditing import audited, named
+from ..contact import author, contact
+from ..core.promotepolicy import Promotion
+from ..judging import Judgement, judge
+from ..recompute import RECORD_TAG
+from ..report import Finding, Report, counted
+from ..step import Doc, Matching, Step
+from ..tools.files import read_project
+from ..tools.gates import promotion_of
+from ..tools.toolbox import Tools
+from ..vocabulary import (
+    NAME,
+    Champion,
+    DryRun,
+    Embedded,
+    Extras,
+    Groups,
+    ModelName,
+    PackageName,
+    Previous,
+    ProjectPath,
+    TrackingUri,
+    UvProgram,
+    VersionNumber,
+)
+
+LEASE_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Which version, to which alias; what it must be is said in [tool.mlflow-uv.promote]."""
+
+    project: ProjectPath = Path()
+    package: PackageName = None
+    extras: Extras = ()
+    groups: Groups = ()
+    model_name: ModelName = None
+    candidate: Annotated[
+        str, Doc("Alias or number of the version to promote."), Matching(NAME, "an alias or a number")
+    ] = "candidate"
+    champion: Champion = "champion"
+    previous: Previous = "previous"
+    dry_run: DryRun = False
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What was decided, and what was done."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
+    promoted: Annotated[bool, Doc("Whether the alias names the version now.")]
+    gates: Annotated[tuple[str, ...], Doc("Every gate with its numbers.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Judge the candidate by its chain, its state and the project's gates; move the alias only if every one holds.
+
+    Raises BadInput, ToolFailed where somebody else moved the alias meanwhile, StoreUnreachable.
+    """
+    project = read_project(inputs.project)
+    asked = promotion_of(project, where=tools.surroundings.folder)
+    store = contact(inputs, tools)
+    name = store.model_name(inputs.model_name)
+    version = inputs.candidate if inputs.candidate.isdecimal() else named(store, name, inputs.candidate)
+    before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
+    with ExitStack() as opened, tools.voice.group(f"judge {name} version {version}"):
+        candidate = opened.enter_context(audited(store, name=name, version=version))
+        rival = before if before != version else None
+        champion = opened.enter_context(audited(store, name=name, version=rival)) if rival else None
+        judgement = judge(candidate, champion, asked, store)
+    findings = tuple(_findings(judgement, asked))
+    moved = None
+    if not findings and not inputs.dry_run:
+        expected = {
+            "alias_names": before,
+            "record_sha256": candidate.tags.get(RECORD_TAG),
+            "state": candidate.tags.get("mlflow-uv.state"),
+        }
+        entry = {**author(tools), "gates": judgement.lines}
+        moved = store.ask(
+            "promote",
+            name=name,
+            version=version,
+            alias=inputs.champion,
+            previous=inputs.previous,
+            expected=expected,
+            entry=entry,
+            lease_s=LEASE_S,
+        )
+        for note in moved["notes"]:
+            tools.voice.say(f"  {note}")
+    whose, rests = f"{name} version {version}", not findings and before == version
+    return Report(
+        outputs=Outputs(
+            model_name=name,
+            version=version,
+            version_before=before if moved is None else moved["before"],
+            promoted=moved is not None or before == version,
+            gates=judgement.lines,
+        ),
+        summary=f"{inputs.champion} already is {whose}"
+        if rests
+        else _told(inputs.champion, whose, before, moved=moved is not None, failing=len(findings)),
+        findings=findings,
+        tables=(judgement.table, *judgement.tables),
+        advice=() if moved is None or rests else tuple(_advice(inputs, name)),
+    )
+
+
+def _findings(judgement: Judgement, asked: Promotion) -> Iterator[Finding]:
+    """Every condition that fails, at its line in the manifest where it has one."""
+    for one in judgement.conditions:
+        if not one.holds:
+            line = asked.lines.get(one.name, asked.line)
+            yield Finding(rule=f"gate-{one.name}", what=one.text, fix=one.fix, path=asked.manifest, line=line)
+
+
+def _told(alias: str, version: str, before: str | None, *, moved: bool, failing: int) -> str:
+    """One line: what became of it."""
+    if failing:
+        return f"{version} is not promoted: {counted(failing, 'gate')} failed"
+    instead = f", instead of version {before}" if before else ""
+    return f"{alias} {'is' if moved else 'would become'} {version}{instead}"
+
+
+def _advice(inputs: Inputs, name: str) -> Iterator[str]:
+    yield f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")'
+    yield "take it back: mlflow-uv rollback"
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="promote",
+    summary="Move the champion's alias to the candidate if its chain, its tests and every gate hold.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

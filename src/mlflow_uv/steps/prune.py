@@ -1,0 +1,106 @@
+"""Which versions does nobody need any more, and are they still unneeded when they go?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..contact import author, contact
+from ..core.pruning import Rule, Verdict, verdicts
+from ..errors import BadInput
+from ..report import Report, Table, counted
+from ..step import Doc, Step
+from ..tools.toolbox import Tools
+from ..vocabulary import (
+    DryRun,
+    Embedded,
+    Extras,
+    Groups,
+    ModelName,
+    PackageName,
+    ProjectPath,
+    TrackingUri,
+    UvProgram,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What stays."""
+
+    project: ProjectPath = Path()
+    package: PackageName = None
+    extras: Extras = ()
+    groups: Groups = ()
+    model_name: ModelName = None
+    keep: Annotated[
+        int, Doc("How many of the newest candidates stay, however old they are; failed ones do not count.")
+    ] = 5
+    older_than_days: Annotated[float, Doc("Only what was registered at least so many days ago goes.")] = 30.0
+    dry_run: DryRun = False
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """What went."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    deleted: Annotated[tuple[str, ...], Doc("Numbers of the versions that were deleted, or would be.")]
+    kept: Annotated[tuple[str, ...], Doc("Numbers of the versions that stay.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Delete failed versions and old candidates, each only if nothing names it at that moment.
+
+    The logged models that they were made from stay, and so do their files. Raises BadInput, StoreUnreachable.
+    """
+    if inputs.keep < 0 or inputs.older_than_days < 0:
+        raise BadInput(what="`keep` and `older-than-days` are not negative", why="they count what stays")
+    store = contact(inputs, tools)
+    name = store.model_name(inputs.model_name)
+    found = store.ask("find-versions", name=name)["versions"]
+    rule = Rule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
+    judged = verdicts(found, rule)
+    going = {one.version: one.state for one in judged if one.goes}
+    kept: dict[str, str] = {}
+    if going and not inputs.dry_run:
+        done = store.ask("delete-versions", name=name, versions=going, entry=author(tools))
+        kept = done["kept"]
+        for note in done["notes"]:
+            tools.voice.say(f"  {note}")
+    gone = tuple(number for number in going if number not in kept)
+    told = "would be deleted" if inputs.dry_run else "deleted"
+    return Report(
+        outputs=Outputs(
+            model_name=name, deleted=gone, kept=tuple(one.version for one in judged if one.version not in gone)
+        ),
+        summary=f"{counted(len(gone), 'version')} of {name} {told}, {len(judged) - len(gone)} stay",
+        tables=(_table(judged, kept, told),) if judged else (),
+        advice=("the logged models of deleted versions, and their files, stay in the store",) if gone else (),
+    )
+
+
+def _table(judged: tuple[Verdict, ...], kept: dict[str, str], told: str) -> Table:
+    rows = tuple(
+        (
+            one.version,
+            one.state or "none",
+            told if one.goes and one.version not in kept else "stays",
+            kept.get(one.version, one.why),
+        )
+        for one in judged
+    )
+    return Table(title="Versions", columns=("Version", "State", "", "Why"), rows=rows)
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="prune",
+    summary="Delete failed versions and old candidates that no alias names.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

@@ -1,0 +1,103 @@
+"""Which version was in use before, and is it still what it was?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..auditing import audited
+from ..contact import author, contact
+from ..core.chain import require
+from ..errors import BadInput
+from ..report import Report
+from ..step import Doc, Matching, OneRun, Step
+from ..tools.toolbox import Tools
+from ..vocabulary import (
+    Champion,
+    DryRun,
+    Embedded,
+    Extras,
+    Groups,
+    ModelName,
+    PackageName,
+    Previous,
+    ProjectPath,
+    TrackingUri,
+    UvProgram,
+    VersionNumber,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Which alias goes back, and where to if that is not clear."""
+
+    project: ProjectPath = Path()
+    package: PackageName = None
+    extras: Extras = ()
+    groups: Groups = ()
+    model_name: ModelName = None
+    champion: Champion = "champion"
+    previous: Previous = "previous"
+    to: Annotated[
+        str | None,
+        OneRun(),
+        Doc("Version to go back to, which had the alias once; without it the one before."),
+        Matching(r"[1-9]\d*", "the number of a version"),
+    ] = None
+    dry_run: DryRun = False
+    tracking_uri: TrackingUri = None
+    embedded: Embedded = False
+    uv: UvProgram = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Where it went."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
+    version: VersionNumber
+    who: Annotated[str, Doc("Who asked for it, as the entries on both versions say.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Give the alias back to the version before, if its chain still holds; no gate is asked.
+
+    Raises BadInput where nothing says which version that is, ChainBroken, ToolFailed where somebody else moved the
+    alias meanwhile, StoreUnreachable.
+    """
+    store = contact(inputs, tools)
+    name = store.model_name(inputs.model_name)
+    alias = {"name": name, "alias": inputs.champion, "previous": inputs.previous, "to": inputs.to}
+    entry = author(tools)
+    way = store.ask("find-rollback", **alias, run=entry["run"])
+    before, after = way["before"], way["after"]
+    if after is None:
+        what = f"`{inputs.champion}` of `{name}` is not rolled back"
+        raise BadInput(what=what, why=way["why"], fix="mlflow-uv rollback --to NUMBER")
+    with tools.voice.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
+        require(found.checks)
+    if not inputs.dry_run:
+        expected = {"before": before, "after": after}
+        moved = store.ask("roll-back", **alias, entry=entry, expected=expected)
+        for note in moved["notes"]:
+            tools.voice.say(f"  {note}")
+    told = "would become" if inputs.dry_run else "is"
+    if way["already"]:
+        told = "already is"
+    return Report(
+        outputs=Outputs(model_name=name, version_before=before, version=after, who=entry["who"]),
+        summary=f"{inputs.champion} {told} {name} version {after} again, instead of version {before}",
+        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")',),
+    )
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="rollback",
+    summary="Give the champion's alias back to the version that had it before.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

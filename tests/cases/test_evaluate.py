@@ -1,0 +1,144 @@
+"""Candidate and champion are asked the same, each in its own environment, and their numbers are kept together."""
+
+from pathlib import Path
+
+import pytest
+
+from .lab import Lab, error, training
+
+BAD_INPUT, CHAIN_BROKEN = 2, 11
+TRIPLE = training(predict='return [3.0 * x for x in model_input["x"]]')
+ROWS = "".join(f"{x},{2 * x}\n" for x in range(1, 21))
+FLAGS = ("--data", "unseen.csv", "--target-column", "y", "--model-type", "regressor")
+
+
+def runs_of(lab: Lab, evaluation: str) -> dict[str, dict[str, str]]:
+    """The runs of an evaluation by their names, each with its status and tags."""
+    query = "SELECT name, status, key, value FROM runs JOIN tags USING (run_uuid)"
+    found: dict[str, dict[str, str]] = {}
+    for name, status, key, value in lab.store.rows(query):
+        found.setdefault(name, {"status": status})[key.removeprefix("mlflow-uv.")] = value
+    return {name: run for name, run in found.items() if run.get("evaluation") == evaluation}
+
+
+def metrics_of(lab: Lab, version: str) -> dict[str, float]:
+    """What was measured of a version, as it is linked to its logged model."""
+    query = "SELECT metric_name, metric_value, value FROM logged_model_metrics JOIN tags ON run_uuid = run_id"
+    found = lab.store.rows(f"{query} WHERE key = 'mlflow-uv.evaluated-version'")
+    return {name: float(value) for name, value, of in found if of == f"wine/{version}"}
+
+
+def unseen(lab: Lab) -> Path:
+    """Data of which a model that doubles knows every answer."""
+    path = lab.folder / "unseen.csv"
+    path.write_text(f"x,y\n{ROWS}")
+    return path
+
+
+def rivals(lab: Lab) -> None:
+    """Version 1, which doubles, is in use; version 2 triples."""
+    unseen(lab)
+    lab.train_with(TRIPLE)
+    assert 0 == lab.run("release", "--steps", "log-model register").code
+    lab.consumer.ask_mlflow("client.set_registered_model_alias('wine', 'champion', '1')")
+
+
+def test_the_same_is_asked_of_both_and_asked_once(lab: Lab) -> None:
+    """
+    A champion that doubles is right, a candidate that triples is not; both runs are whole, and nothing is asked twice.
+    """
+    rivals(lab)
+
+    said = lab.run("evaluate", *FLAGS, "--candidate", "2")
+    again = lab.run("evaluate", *FLAGS, "--candidate", "2")
+
+    assert [0, 0] == [said.code, again.code], said.stderr
+    evaluation = said.outputs["evaluation"]
+    assert [("1", False, evaluation), ("1", True, evaluation)] == [
+        (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (said, again)
+    ]
+    runs = runs_of(lab, evaluation)
+    assert {"evaluate wine v1", "evaluate wine v2"} == runs.keys()
+    assert {("FINISHED", said.outputs["data-sha256"])} == {(run["status"], run["data-sha256"]) for run in runs.values()}
+    assert {lab.store.tags(version)["model-sha256"] for version in ("1", "2")} == {
+        run["model-sha256"] for run in runs.values()
+    }
+    champion, candidate = metrics_of(lab, "1"), metrics_of(lab, "2")
+    assert (0.0, 10.5) == (champion["mean_absolute_error"], round(candidate["mean_absolute_error"], 9))
+    assert 0 < candidate["latency_p50_ms"] <= candidate["latency_p95_ms"]
+
+
+@pytest.mark.extended
+def test_other_data_is_another_evaluation(lab: Lab) -> None:
+    """
+    One more row, or `--again`, and both are asked anew; without a champion the candidate is asked alone.
+    """
+    unseen(lab)
+    alone = lab.run("evaluate", *FLAGS)
+    rivals(lab)
+
+    first = lab.run("evaluate", *FLAGS, "--candidate", "2")
+    forced = lab.run("evaluate", *FLAGS, "--candidate", "2", "--again")
+    (lab.folder / "unseen.csv").write_text(f"x,y\n{ROWS}30,60\n")
+    other = lab.run("evaluate", *FLAGS, "--candidate", "2")
+
+    every = (alone, first, forced, other)
+    assert [(0, None), (0, "1"), (0, "1"), (0, "1")] == [
+        (one.code, one.outputs.get("champion-version")) for one in every
+    ]
+    assert (4, 2) == (
+        len({one.outputs["evaluation"] for one in every}), len({one.outputs["data-sha256"] for one in every}),
+    )  # fmt: skip
+    assert {False} == {one.outputs["reused"] for one in every}
+
+
+def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> None:
+    """
+    Its files are digested as they come, before anything of them runs.
+    """
+    unseen(lab)
+    path = lab.consumer.model / "MLmodel"
+    path.write_text(f"{path.read_text()}\n")
+
+    said = lab.run("evaluate", *FLAGS)
+
+    code, kind, sentence, _ = error(said)
+    assert (CHAIN_BROKEN, "ChainBroken", True) == (code, kind, "`model`" in sentence)
+
+
+@pytest.mark.parametrize(
+    ("flags", "what", "why"),
+    [
+        ((), "nothing says which data to evaluate on", "--data FILE"),
+        (("--data", "gone.csv"), "the data `gone.csv` is not there", "is no file"),
+        ((*FLAGS[:4],), "nothing says what to measure", "--model-type"),
+        ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
+        ((*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it"),
+        (("--data-function", "train"), "data-function", "package.module:function"),
+    ],
+)
+def test_what_is_not_said_is_asked_for(lab: Lab, flags: tuple[str, ...], what: str, why: str) -> None:
+    """
+    Data, the kind of model, a version that is there: each is named with what helps.
+    """
+    unseen(lab)
+
+    said = lab.run("evaluate", *flags)
+
+    code, kind, sentence, fix = error(said)
+    assert (BAD_INPUT, "BadInput", True, True) == (code, kind, what in sentence, why in f"{sentence} {fix}"), sentence
+
+
+def test_data_that_does_not_fit_names_the_version(lab: Lab) -> None:
+    """
+    A column that is not there is wrong input; the version that could not be asked is named, and no run is left.
+    """
+    unseen(lab)
+    before = lab.store.runs
+
+    said = lab.run("evaluate", *FLAGS[:2], "--target-column", "z", *FLAGS[4:])
+
+    code, kind, sentence, _ = error(said)
+    assert (BAD_INPUT, "BadInput") == (code, kind)
+    assert "wine version 1 cannot be evaluated on this data: it has no column `z`; its columns are x, y" in sentence
+    assert before == lab.store.runs

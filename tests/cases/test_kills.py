@@ -1,0 +1,87 @@
+"""Who is killed without a word leaves nothing that the next attempt does not mend."""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.proxy import Held, Proxy, proxy_of
+from tests.stores import Stores
+
+from .lab import Lab, training, until
+
+LATER = pytest.mark.extended
+MOMENTS = [
+    pytest.param("POST .*/runs/create", Held.AFTER, marks=LATER, id="training has opened its run"),
+    pytest.param("PUT .*/MLmodel", Held.BEFORE, marks=LATER, id="training uploads its model"),
+    pytest.param("PATCH .*/logged-models/m-[^/]*$", Held.AFTER, marks=LATER, id="training has finished its model"),
+    pytest.param("PUT .*/mlflow-uv/", Held.AFTER, marks=LATER, id="the lock is written into the model"),
+    pytest.param("PATCH .*/logged-models/m-[^/]*/tags", Held.AFTER, marks=LATER, id="the model is tagged"),
+    pytest.param("POST .*/registered-models/create", Held.AFTER, marks=LATER, id="the name is made"),
+    pytest.param("POST .*/model-versions/create", Held.BEFORE, marks=LATER, id="the version is about to be made"),
+    pytest.param("POST .*/model-versions/create", Held.AFTER, id="the version is made"),
+    pytest.param("POST .*/model-versions/set-tag", Held.AFTER, marks=LATER, id="the version is tagged"),
+    pytest.param("POST .*/registered-models/alias", Held.BEFORE, marks=LATER, id="the alias is about to move"),
+    pytest.param("POST .*/registered-models/alias", Held.AFTER, marks=LATER, id="the alias has moved"),
+]
+
+
+@pytest.fixture(scope="module")
+def proxy(servers: Stores) -> Iterator[Proxy]:
+    """A proxy in front of the real server."""
+    with proxy_of(servers.uri) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("call", "where"), MOMENTS)
+def test_a_release_that_was_killed_is_completed_by_the_next(
+    lab: Lab, servers: Stores, proxy: Proxy, request: pytest.FixtureRequest, call: str, where: Held
+) -> None:
+    """
+    One version, one finished model of it, the alias on it, no run that looks as if it went on, and no process.
+    """
+    name = re.sub("[^a-z]+", "-", request.node.callspec.id)
+    lab.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
+    whole = "alias" in call
+    flags = ("--serving", "process", "--model-name", name, *(() if whole else ("--steps", "log-model register")))
+    variables = {"MLFLOW_TRACKING_URI": proxy.uri, **servers.as_admin}
+    proxy.hold(where, call=call)
+
+    killed = lab.start("release", *flags, variables=variables)
+    reached = until(lambda: proxy.held.is_set() or killed.poll() is not None, within_s=300)
+    kill_everything(lab)
+    code = lab.ended(killed).code
+    proxy.forget()
+    for path in lab.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
+        shutil.rmtree(path, ignore_errors=True)
+    again = lab.run("release", *flags, variables=variables)
+
+    assert (True, -signal.SIGKILL, 0, "1") == (reached, code, again.code, again.outputs.get("version")), again.stderr
+    stored = servers.database
+    alias = "SELECT alias, version FROM registered_model_aliases WHERE name = :'name'"
+    assert (["1"], ["candidate|1"] if whole else []) == (stored.versions(name), stored.ask(alias, name=name))
+    assert [again.outputs["model-id"]] == stored.finished_models(again.outputs["release-key"])
+    assert [] == stored.open_runs()
+
+
+def kill_everything(lab: Lab) -> None:
+    """Kill all that was started from the laboratory, the command itself and its children, at once."""
+    mark = f"TMPDIR={lab.temporary}".encode()
+
+    def alive() -> list[int]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+        return found
+
+    while processes := alive():
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)

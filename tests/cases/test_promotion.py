@@ -1,0 +1,211 @@
+"""From candidate to champion and back: what must hold before an alias moves, and what an audit finds afterwards."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .lab import Lab, error, training
+
+NARROW = 'pd.DataFrame({"x": [1.0, 2.5], "y": [1.0, 2.0]})'
+
+
+@pytest.fixture(scope="module")
+def two(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A consumer with two tested versions; the second refuses what the first accepts."""
+    laboratory.restore()
+    lab = Lab(
+        consumer=laboratory.consumer,
+        temporary=laboratory.temporary,
+        untouched=tmp_path_factory.mktemp("two") / "untouched",
+    )
+    lab.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
+    said = lab.run("release", "--serving", "process")
+    assert said.code == 0, said.stderr
+    lab.keep()
+    yield lab
+    laboratory.restore()
+
+
+@pytest.fixture
+def candidates(two: Lab) -> Lab:
+    """The two versions, as they were after the second release."""
+    two.restore()
+    return two
+
+
+def asks(lab: Lab, *rules: str) -> None:
+    """Let the project ask this of a version."""
+    manifest = lab.folder / "pyproject.toml"
+    manifest.write_text(manifest.read_text() + "\n[tool.mlflow-uv.promote]\n" + "\n".join(rules) + "\n")
+    lab.commit()
+
+
+def test_the_first_champion_then_the_next_and_back(candidates: Lab) -> None:
+    """
+    Each move is told by both versions and by the audit; a second promotion of the same version changes nothing.
+    """
+    asks(candidates, "allow-breaking-signature = true")
+
+    first = candidates.run("promote", "--candidate", "1")
+    second = candidates.run("promote")
+    again = candidates.run("promote")
+    audited = candidates.run("audit", "models:/wine@champion")
+    back = candidates.run("rollback")
+    audited_back = candidates.run("audit", "models:/wine@champion")
+
+    codes = [said.code for said in (first, second, again, audited, back, audited_back)]
+    assert [0] * 6 == codes, [said.stderr for said in (first, second, again, audited, back, audited_back)]
+    assert (None, "1", "2") == tuple(said.outputs["version-before"] for said in (first, second, again))
+    assert ("2", [], "1", []) == tuple(
+        said.outputs[part] for said in (audited, audited_back) for part in ("version", "broken")
+    )
+    assert ("promoted", "replaced") == (candidates.store.tags("1")["state"], candidates.store.tags("2")["state"])
+    assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
+
+
+def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: Lab) -> None:
+    """
+    The version in use takes rows without `y`; whoever asks it would be refused by the next one.
+    """
+    first = candidates.run("promote", "--candidate", "1")
+
+    refused = candidates.run("promote")
+
+    assert (0, 1, ["gate-allow-breaking-signature"]) == (first.code, refused.code, refused.rules)
+    assert "input `y` is new and required" in refused.stderr
+    assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
+
+
+def test_what_nobody_measured_cannot_pass_a_gate(candidates: Lab) -> None:
+    """
+    A gate on a metric that no evaluation measured does not hold, and says how to measure it.
+    """
+    asks(candidates, 'gates = ["accuracy >= 0.9"]', "minimum-age-hours = 24", 'required-tags = ["reviewed=yes"]')
+
+    said = candidates.run("promote", "--dry-run")
+
+    rules = ["gate-minimum-age-hours", "gate-required-tags", "gate-gates"]
+    lines = [finding["line"] for finding in said.answer["findings"]]
+    manifest = (candidates.folder / "pyproject.toml").read_text().splitlines()
+    assert (1, rules) == (said.code, said.rules)
+    assert ["minimum-age-hours", "required-tags", "gates"] == [manifest[line - 1].split(" =")[0] for line in lines]
+    assert "mlflow-uv evaluate" == said.answer["findings"][2]["fix"]
+
+
+def test_a_gate_against_the_champion_is_asked_of_both_on_the_same_rows(candidates: Lab) -> None:
+    """
+    Before the evaluation nobody knows; after it, the numbers of both are told and the alias moves.
+    """
+    (candidates.folder / "holdout.csv").write_text("x,y,right\n" + "".join(f"{x},0.0,{2 * x}\n" for x in range(40)))
+    asks(candidates, 'gates = ["mean_absolute_error <= champion + 0.1"]', "allow-breaking-signature = true")
+    flags = ("--data", "holdout.csv", "--target-column", "right", "--model-type", "regressor")
+
+    candidates.consumer.ask_mlflow('client.set_registered_model_alias("wine", "champion", "1")')
+    unknown = candidates.run("promote")
+    evaluated = candidates.run("evaluate", *flags)
+    promoted = candidates.run("promote")
+
+    assert (1, ["gate-gates"]) == (unknown.code, unknown.rules), unknown.stderr
+    assert (0, 0) == (evaluated.code, promoted.code), evaluated.stderr + promoted.stderr
+    assert "✓ mean_absolute_error 0 <= 0.1 (champion 0 + 0.1): holds" in promoted.outputs["gates"]
+    assert {"candidate": "2", "champion": "2", "previous": "1"} == candidates.store.aliases
+
+
+def test_a_dry_run_says_what_would_be_and_changes_nothing(candidates: Lab) -> None:
+    """
+    Its gates are asked all the same.
+    """
+    before = (candidates.store.aliases, candidates.store.tags("2"))
+
+    said = candidates.run("promote", "--dry-run")
+
+    assert (0, False, "champion would become wine version 2") == (
+        said.code,
+        said.outputs["promoted"],
+        said.answer["summary"],
+    )
+    assert before == (candidates.store.aliases, candidates.store.tags("2"))
+
+
+def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candidates: Lab) -> None:
+    """
+    One byte of a file that anybody with the store may change through the logged model.
+    """
+    (candidates.consumer.model / "python_model.pkl").open("ab").write(b" ")
+
+    refused = candidates.run("promote")
+    audited = candidates.run("audit", "models:/wine@candidate")
+
+    assert (1, ["gate-chain"]) == (refused.code, refused.rules)
+    assert (1, ["model"]) == (audited.code, audited.outputs["broken"])
+    assert {"candidate": "2"} == candidates.store.aliases
+
+
+def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: Lab) -> None:
+    """
+    Nothing says who did it, or why.
+    """
+    candidates.consumer.ask_mlflow('client.set_registered_model_alias("wine", "champion", "1")')
+
+    audited = candidates.run("audit", "models:/wine@champion")
+
+    assert (1, ["alias"]) == (audited.code, audited.outputs["broken"])
+
+
+def test_an_edited_record_is_found_out(candidates: Lab) -> None:
+    """
+    The record that the run keeps is no evidence: its digest is a tag of the version.
+    """
+    (kept,) = (candidates.consumer.home / "state" / "store").glob(
+        f"artifacts/*/*/artifacts/mlflow-uv/{_model(candidates)}/record.json"
+    )
+    record = json.loads(kept.read_text())
+    record["answers"]["tolerance"] = 0.5
+    kept.write_text(json.dumps(record))
+
+    audited = candidates.run("audit", "models:/wine/2")
+
+    assert (1, ["record"]) == (audited.code, audited.outputs["broken"])
+
+
+def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tmp_path: Path) -> None:
+    """
+    A shallow clone asks where it came from; where that does not answer, the commit is not verified, which is no "holds".
+    """
+    clone = tmp_path / "clone"
+    candidates.consumer.git("commit", "--quiet", "--allow-empty", "--message", "later")
+    candidates.consumer.git("clone", "--quiet", "--depth=1", candidates.folder.as_uri(), str(clone))
+
+    fetched = candidates.run("audit", "models:/wine/2", "--project", str(clone))
+    candidates.consumer.git("-C", str(clone), "remote", "set-url", "origin", str(tmp_path / "nowhere"))
+    alone = candidates.run("audit", "models:/wine/2", "--project", str(clone))
+
+    assert (0, True) == (fetched.code, "commit" in fetched.outputs["holds"]), fetched.stderr
+    assert (0, ["commit"], ["link-unverified"]) == (alone.code, alone.outputs["unverified"], alone.rules)
+
+
+@pytest.mark.parametrize(
+    ("step", "flags", "code", "what"),
+    [
+        ("promote", ("--candidate", "nobody"), 2, "`wine` has no alias `nobody`"),
+        ("promote", ("--candidate", "9"), 6, "the tracking server does not know it"),
+        ("promote", ("--model-name", "beer"), 2, "there is no registered model `beer`"),
+        ("audit", ("wine@champion",), 2, "`wine@champion` names no version"),
+        ("rollback", (), 2, "`wine` has no alias `champion`"),
+    ],
+)
+def test_what_is_not_there_is_said(candidates: Lab, step: str, flags: tuple[str, ...], code: int, what: str) -> None:
+    """
+    One sentence, and nothing moved.
+    """
+    said = candidates.run(step, *flags)
+
+    assert code == said.code
+    assert what in error(said)[2]
+    assert {"candidate": "2"} == candidates.store.aliases
+
+
+def _model(lab: Lab) -> str:
+    return str(json.loads(lab.consumer.record.read_text())["model"]["model_id"])

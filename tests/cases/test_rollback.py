@@ -1,0 +1,133 @@
+"""Back to the version before, if it still is what it was; and versions that nobody needs."""
+
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from mlflow_uv.core.digests import tree_digest
+from mlflow_uv.errors import BadInput, ChainBroken
+from mlflow_uv.steps import prune, rollback
+from mlflow_uv.tools.content import digests_in
+
+from .workbench import Workbench
+
+ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """A registered model of a test's own: version 1 had the alias once, and version 2 has it now."""
+
+    bench: Workbench
+    name: str = field(default_factory=lambda: f"model-{uuid.uuid4().hex[:8]}")
+    models: list[str] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return {"project": self.bench.folder, "model_name": self.name}
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        return dict(self.bench.ask("describe-name", name=self.name)["aliases"])
+
+    def versions(self) -> list[dict[str, Any]]:
+        return list(self.bench.ask("find-versions", name=self.name)["versions"])
+
+    def add(self, **tags: str) -> None:
+        """One more version, of a model of its own."""
+        model = self.bench.model_of(self.bench.logged_elsewhere())
+        with TemporaryDirectory() as scratch:
+            self.bench.ask("download-model", model_id=model, destination=f"{scratch}/model")
+            digest = tree_digest(digests_in(Path(scratch, "model")))
+        ours = {f"mlflow-uv.{key.replace('_', '-')}": value for key, value in tags.items()}
+        about: dict[str, Any] = {
+            "tags": {**ours, "made-by": "a test"},
+            "description": "made by a test",
+            "timeout_s": 30,
+        }
+        if ours:
+            about["tags"] |= {"mlflow-uv.release-key": "k", "mlflow-uv.model-sha256": digest}
+        self.bench.ask("find-or-create-version", name=self.name, model_id=model, model_sha256=digest, **about)
+        self.models.append(model)
+
+    def promote(self, number: str) -> None:
+        expected = {"alias_names": self.aliases.get("champion"), "record_sha256": None, "state": "tested"}
+        self.bench.ask("promote", name=self.name, version=number, alias="champion", entry=ENTRY, expected=expected)
+
+
+@pytest.fixture
+def shelf(bench: Workbench) -> Shelf:
+    """Two versions, promoted one after the other."""
+    made = Shelf(bench=bench)
+    for number in ("1", "2"):
+        made.add(state="tested")
+        made.promote(number)
+    return made
+
+
+def test_a_rollback_says_where_it_would_go_and_goes_there(shelf: Shelf) -> None:
+    """
+    A dry run changes nothing; then the version before has the alias, and both versions know who did it.
+    """
+    dry = rollback.run(rollback.Inputs(**shelf.inputs, dry_run=True), shelf.bench.tools)
+    still = shelf.aliases
+    done = rollback.run(rollback.Inputs(**shelf.inputs), shelf.bench.tools)
+
+    entries = [version["entries"][0] for version in shelf.versions()]
+    told = f"champion would become {shelf.name} version 1 again, instead of version 2"
+    assert (told, {"champion": "2", "previous": "1"}) == (dry.summary, still)
+    assert ("2", "1", {"champion": "1"}) == (done.outputs.version_before, done.outputs.version, shelf.aliases)
+    assert [("rollback", done.outputs.who)] * 2 == [(entry["action"], entry["who"]) for entry in entries]
+
+
+def test_nothing_goes_back_to_a_model_whose_files_were_changed(shelf: Shelf) -> None:
+    """
+    One byte more in a file of the version before: the link is named, and the alias stays where it is.
+    """
+    store = Path(shelf.bench.lab.store.path.parent)
+    (model,) = store.glob(f"artifacts/*/models/{shelf.models[0]}/artifacts")
+    changed = model / "python_model.pkl"
+    changed.write_bytes(changed.read_bytes() + b" ")
+
+    with pytest.raises(ChainBroken) as refused:
+        rollback.run(rollback.Inputs(**shelf.inputs), shelf.bench.tools)
+
+    assert (("model",), {"champion": "2", "previous": "1"}) == (refused.value.links, shelf.aliases)
+
+
+def test_where_nothing_was_before_a_rollback_asks_for_a_number(shelf: Shelf) -> None:
+    """
+    The error says why, and how to name a version.
+    """
+    inputs = rollback.Inputs(**shelf.inputs)
+    rollback.run(inputs, shelf.bench.tools)
+
+    with pytest.raises(BadInput) as refused:
+        rollback.run(inputs, shelf.bench.tools)
+
+    why = f"no entry says what `champion` of `{shelf.name}` named before version 1"
+    assert (why, "mlflow-uv rollback --to NUMBER") == (refused.value.why, refused.value.fix)
+
+
+def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf) -> None:
+    """
+    A failed version goes; what has or had the alias, and what others registered, stays.
+    """
+    shelf.add(state="failed")
+    shelf.add()
+    inputs = {**shelf.inputs, "older_than_days": 0.0}
+    models = shelf.bench.lab.store.models
+
+    dry = prune.run(prune.Inputs(**inputs, dry_run=True), shelf.bench.tools)
+    there = [version["version"] for version in shelf.versions()]
+    done = prune.run(prune.Inputs(**inputs), shelf.bench.tools)
+
+    why = ["alias previous names it", "alias champion names it", "it is failed, and 0 days old", "it is not from here"]
+    assert (("3",), ["1", "2", "3", "4"], ("3",)) == (dry.outputs.deleted, there, done.outputs.deleted)
+    assert ["1", "2", "4"] == [version["version"] for version in shelf.versions()]
+    assert why == [row[3] for row in done.tables[0].rows]
+    assert models == shelf.bench.lab.store.models

@@ -1,0 +1,78 @@
+"""What a training program may do by itself: log code, log automatically, and leave things open."""
+
+import json
+
+import pytest
+
+from .workbench import Workbench
+
+CODE = """\
+import mlflow
+
+
+class Triple(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return [3.0 * x for x in model_input["x"]]
+
+
+mlflow.models.set_model(Triple())
+"""
+# MLflow's client repeats a call whose answer was lost: then a run, or a model, is there twice, and one stays open.
+LOGS_CODE = """\
+import json
+import os
+
+import mlflow
+import pandas as pd
+
+with mlflow.start_run() as run:
+    mlflow.pyfunc.log_model(name="triple", python_model="triple.py", input_example=pd.DataFrame({"x": [1.0, 2.0]}))
+    tags = json.loads(os.environ["MLFLOW_RUN_CONTEXT"])
+    client, experiment = mlflow.MlflowClient(), run.info.experiment_id
+    client.create_run(experiment, tags=tags)
+    client.create_logged_model(experiment, name="triple", source_run_id=run.info.run_id, tags=tags)
+"""
+LOGS_BY_ITSELF = """\
+import mlflow
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+mlflow.sklearn.autolog({options})
+X = pd.DataFrame({{"x": [1.0, 2.0, 3.0]}})
+LinearRegression().fit(X, 2 * X["x"])
+"""
+
+
+def test_a_model_from_code_is_released_and_nothing_stays_open(bench: Workbench) -> None:
+    """
+    The file is the model; a run and a model that MLflow's client made twice are closed, and not taken for it.
+    """
+    (bench.folder / "triple.py").write_text(CODE)
+    (bench.folder / "code.py").write_text(LOGS_CODE)
+    bench.lab.commit()
+
+    report = bench.log(train=("python", "code.py"))
+
+    models = bench.lab.store.rows("SELECT status FROM logged_models WHERE name = 'triple' ORDER BY status")
+    answers = json.loads((bench.lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
+    assert ((), [{"predictions": [3.0, 6.0]}]) == (report.findings, answers)
+    assert {"FINISHED", "KILLED"} == set(bench.lab.store.runs[-2:])
+    assert [("2",), ("3",)] == models  # ready, failed
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [("", ["no-input-example"]), ("log_input_examples=True", [])],
+    ids=["without examples", "with examples"],
+)
+def test_what_is_logged_automatically_is_released(bench: Workbench, options: str, rules: list[str]) -> None:
+    """
+    By default autologging keeps no input example, which is a finding; with one the model is proved.
+    """
+    (bench.folder / "auto.py").write_text(LOGS_BY_ITSELF.format(options=options))
+    bench.lab.commit()
+
+    report = bench.log(train=("python", "auto.py"))
+
+    assert (rules, not rules) == ([finding.rule for finding in report.findings], report.ok)
+    assert "RUNNING" not in bench.lab.store.runs

@@ -1,0 +1,119 @@
+"""Steps in this process: MLflow is imported once for many tests, so that one more costs little."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow_uv.core.selection import Selection
+from mlflow_uv.report import Report
+from mlflow_uv.steps import log_model
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.files import read_project
+from mlflow_uv.tools.toolbox import Tools, toolbox
+
+from .lab import Lab
+
+
+class Heard:
+    """A voice that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def group(self, title: str, *, folded: bool = True):  # noqa: ARG002
+        self.said.append(title)
+        return nullcontext()
+
+    def foreign(self, line: str) -> None:
+        self.said.append(line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """
+    A laboratory, the tools of this process, and a model that was saved and not yet logged.
+
+    `own` is what the caller's UV_PROJECT_ENVIRONMENT names.
+    """
+
+    lab: Lab
+    tools: Tools
+    voice: Heard
+    saved: Path
+    own: Path
+
+    @property
+    def folder(self) -> Path:
+        """The project."""
+        return self.lab.folder
+
+    @property
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self.lab.consumer.git("rev-parse", "HEAD").strip()
+
+    def log(self, **inputs: Any) -> Report[log_model.Outputs]:
+        """Run log-model."""
+        return log_model.run(log_model.Inputs(project=self.folder, **inputs), self.tools)
+
+    def ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        """Ask MLflow in the project's environment."""
+        project = read_project(self.folder)
+        python = self.tools.environments.project(project, Selection())
+        return self.tools.mlflow.ask(python, self.tools.mlflow.store(None, embedded=False), verb, **request)
+
+    def logged_elsewhere(self, *names: str, status: str = "FINISHED", **tags: str) -> str:
+        """A run that another job made, with a model of each name; its tags are told without dots, as `commit`."""
+        known = {
+            "noted": "mlflow.source.git.commit",
+            "commit": "mlflow-uv.commit",
+            "dirty": "mlflow-uv.dirty",
+            "lock": "mlflow-uv.lock-sha256",
+        }
+        told = {known[name]: value for name, value in tags.items()}
+        run_id = str(self.ask("create-run", experiment="cluster", tags=told)["run_id"])
+        for name in names or ("double",):
+            self.ask("log-folder", folder=str(self.saved), name=name, run_id=run_id)
+        if status != "RUNNING":
+            self.ask("end-run", run_id=run_id, status=status)
+        return run_id
+
+    def model_of(self, run_id: str) -> str:
+        """The id of the one model of a run."""
+        (model,) = self.ask("find-models", run_id=run_id)["models"]
+        return str(model["model_id"])
+
+    def with_another_lock(self, spoil: Callable[[str], str]) -> str:
+        """A commit before this one with another lock."""
+        lock = self.folder / "uv.lock"
+        before = lock.read_text()
+        lock.write_text(spoil(before))
+        self.lab.commit()
+        commit = self.head
+        lock.write_text(before)
+        self.lab.commit()
+        return commit
+
+
+@contextmanager
+def workbench_of(lab: Lab) -> Iterator[Workbench]:
+    """Tools as a surface would make them, kept open."""
+    saved, own = lab.temporary / "saved", lab.temporary / "own"
+    shutil.copytree(lab.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
+    (saved / "requirements.txt").write_text("mlflow\n")
+    variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
+    surroundings = Surroundings.of(variables, folder=lab.folder, python=Path(sys.executable))
+    voice = Heard()
+    try:
+        with toolbox(surroundings, voice=voice) as tools:
+            yield Workbench(lab=lab, tools=tools, voice=voice, saved=saved, own=own)
+    finally:
+        shutil.rmtree(saved)
+        shutil.rmtree(own, ignore_errors=True)

@@ -1,0 +1,160 @@
+"""Contract: which flavor of MLflow logs which class, and in which format it loads again."""
+
+import json
+import os
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contracts.islands import QUIET, Mlflow
+
+# Every package here is small. The others of the table are held by the signatures of their flavors.
+SMALL = ("lightgbm", "onnx", "onnxruntime", "statsmodels", "xgboost-cpu")
+SIGNATURES = textwrap.dedent("""
+    import ast
+    import importlib
+    import importlib.util
+    import inspect
+    import json
+    import pathlib
+    import sys
+
+    table, formats = json.loads(sys.argv[1])
+    found = {}
+    for flavor in table:
+        folder = pathlib.Path(importlib.util.find_spec("mlflow").origin).parent / flavor
+        # Some flavors cannot be imported where their package is missing.
+        functions = [
+            node
+            for file in folder.glob("*.py")
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.FunctionDef) and node.name == "log_model"
+        ]
+        names = [argument.arg for argument in functions[0].args.args]
+        found[flavor] = [names[0] not in ("artifact_path", "name"), "name" in names, "input_example" in names]
+        if flavor in formats:
+            found[flavor].append("serialization_format" in names)
+    print(json.dumps(found))
+""")
+MODELS = textwrap.dedent("""
+    import lightgbm
+    import numpy as np
+    import onnx
+    import pandas as pd
+    import statsmodels.api as sm
+    import xgboost
+    from onnx import TensorProto, helper
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.tree import DecisionTreeRegressor
+
+    X = pd.DataFrame({"x": np.arange(40.0)})
+    Y = 2 * X["x"]
+
+    def lightgbm_sklearn():
+        return lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(X, Y), X
+
+    def lightgbm_booster():
+        return lightgbm.train({"verbose": -1}, lightgbm.Dataset(X, Y), num_boost_round=3), X
+
+    def xgboost_sklearn():
+        return xgboost.XGBRegressor(n_estimators=3).fit(X, Y), X
+
+    def statsmodels_results():
+        return sm.OLS(Y, X).fit(), X
+
+    def sklearn_pipeline():
+        return make_pipeline(StandardScaler(), DecisionTreeRegressor(max_depth=2)).fit(X, Y), X
+
+    def onnx_graph():
+        shape = [None, 1]
+        graph = helper.make_graph(
+            [helper.make_node("Identity", ["x"], ["y"])],
+            "identity",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        return model, np.ones((2, 1), dtype="float32")
+""")
+EXPECTED = {
+    "lightgbm_sklearn": "lightgbm",
+    "lightgbm_booster": "lightgbm",
+    "xgboost_sklearn": "xgboost",
+    "statsmodels_results": "statsmodels",
+    "sklearn_pipeline": "sklearn",
+    "onnx_graph": "onnx",
+}
+
+
+@pytest.fixture(scope="module")
+def packages(mlflow: Mlflow, local_store: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+    """The environment of examples/wine, and beside it small packages that make models."""
+    folder = tmp_path_factory.mktemp("flavors") / "packages"
+    argv = ("uv", "pip", "install", "--quiet", "--python", mlflow.python, "--target", folder, *SMALL)
+    subprocess.run(argv, check=True, env=os.environ)
+    return local_store.on(**local_store.variables, PYTHONPATH=str(folder), **QUIET)
+
+
+def test_the_flavors_of_the_table_take_a_model_a_name_and_an_example(mlflow: Mlflow, tmp_path: Path) -> None:
+    """
+    MLflow has every flavor of the table, its model is the first argument, and a format can be chosen where we do.
+    """
+    code = "import json, payloads.calling as c; print(json.dumps([sorted(set(c.FLAVORS.values())), c.FORMATS]))"
+    table = mlflow.run("-c", code, cwd=tmp_path, PYTHONPATH=str(mlflow.payloads.parent)).stdout.splitlines()[-1]
+    flavors, formats = json.loads(table)
+
+    done = mlflow.run("-c", SIGNATURES, table, cwd=tmp_path)
+
+    assert {flavor: [True] * (4 if flavor in formats else 3) for flavor in flavors} == json.loads(done.stdout)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("function", EXPECTED)
+def test_a_class_is_logged_by_its_flavor_and_answers(packages: Mlflow, tmp_path: Path, function: str) -> None:
+    """
+    The model that a real package makes is logged by that package's flavor, and loads and answers again.
+    """
+    (tmp_path / "models_of_ours.py").write_text(MODELS)
+    request = {"function": f"models_of_ours:{function}", "folder": str(tmp_path), "name": "m"}
+    answer = tmp_path / "answer.json"
+
+    subprocess.run(
+        (packages.python, packages.payloads, "call-function", answer),
+        cwd=tmp_path,
+        env={**os.environ, **packages.variables},
+        input=json.dumps(request),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    said = json.loads(answer.read_text())
+    assert "value" in said, said
+    model = tmp_path / "model"
+    ask(packages, "download-model", tmp_path, model_id=said["value"]["model_id"], destination=str(model))
+    requests = ask(packages, "describe-cases", tmp_path, model=str(model))["requests"]
+    (body,) = ask(packages, "answer", tmp_path, model=str(model), requests=requests)["answers"]
+    rows = body["predictions"]["y"] if function == "onnx_graph" else body["predictions"]
+
+    assert f"loader_module: mlflow.{EXPECTED[function]}" in (model / "MLmodel").read_text()
+    assert (2 if function == "onnx_graph" else 40) == len(rows)
+
+
+def ask(packages: Mlflow, verb: str, scratch: Path, **request: Any) -> dict[str, Any]:
+    """A payload's answer, asked where the packages beside the environment are seen."""
+    answer = scratch / f"{verb}.json"
+    subprocess.run(
+        (packages.python, packages.payloads, verb, answer),
+        cwd=scratch,
+        env={**os.environ, **packages.variables},
+        input=json.dumps(request),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    said = json.loads(answer.read_text())
+    assert "value" in said, said
+    return dict(said["value"])

@@ -1,0 +1,58 @@
+"""Which of the ways to make a model was chosen?"""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.errors import BadInput
+from mlflow_uv.tools.files import Project
+from mlflow_uv.ways import Kind, Way, way_of
+
+PROJECT = Project(folder=Path("/wine"), root=Path("/wine"), manifest={"project": {"name": "wine"}})
+NOTHING: dict[Kind, object] = {kind: () if kind is Kind.TRAIN else None for kind in Kind}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "made_by"),
+    [
+        (Kind.TRAIN, ("python", "train.py"), ("train", "python", "train.py")),
+        (Kind.ENTRY_POINT, "main", ("entry-point", "main")),
+        (Kind.FUNCTION, "wine.train:make", ("function", "wine.train:make")),
+        (Kind.FOLDER, Path("saved"), ("folder", "saved")),
+        (Kind.RUN, "0a", ("from-run", "0a")),
+        (Kind.MODEL, "m-0a", ("from-model", "m-0a")),
+    ],
+)
+def test_the_one_way_that_is_given_is_chosen(kind: Kind, value: object, made_by: tuple[str, ...]) -> None:
+    """
+    What is given is the way, and its words are part of what makes two releases the same one.
+    """
+    way = way_of({**NOTHING, kind: value}, project=PROJECT)
+
+    assert (Way(kind=kind, words=made_by[1:]), made_by) == (way, way.made_by)
+
+
+def test_each_two_ways_are_too_many() -> None:
+    """
+    Whichever two are given, both are named.
+    """
+    pairs = [(one, other) for one in Kind for other in Kind if list(Kind).index(one) < list(Kind).index(other)]
+
+    told = []
+    for one, other in pairs:
+        with pytest.raises(BadInput) as caught:
+            way_of({**NOTHING, one: ("x",), other: "x"}, project=PROJECT)
+        told.append(caught.value.what)
+
+    assert 15 == len({text for text in told if " and " in text})
+
+
+def test_no_way_names_all_there_are() -> None:
+    """
+    Who says nothing is told every way, and the line that most projects need.
+    """
+    with pytest.raises(BadInput) as caught:
+        way_of(NOTHING, project=PROJECT)
+
+    assert "none of train, entry-point, function, model, from-run, from-model" in caught.value.why
+    assert 'add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml' == caught.value.fix
