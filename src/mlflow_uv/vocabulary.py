@@ -39,6 +39,7 @@ ModelName = Annotated[
     Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
 ]
 
+Candidate = Annotated[str, Doc("Alias or number of the version on trial."), Matching(NAME, "an alias or a number")]
 Champion = Annotated[str, Doc("Alias that the version in use has."), Matching(NAME, "a name MLflow accepts")]
 Previous = Annotated[str, Doc("Alias of the version that was in use before."), Matching(NAME, "a name MLflow accepts")]
 DryRun = Annotated[bool, OneRun(), Doc("Say what would be done, and do nothing.")]
@@ -48,6 +49,10 @@ LockDigest = Annotated[str, Doc("sha256 of uv.lock with line ends normalised to 
 RequirementsDigest = Annotated[str, Doc("sha256 of the normalised requirements.")]
 ModelDigest = Annotated[str, Doc("sha256 over every file of the model as the store returns it.")]
 VersionNumber = Annotated[str, Doc("Number of the registered model version.")]
+VersionState = Annotated[
+    str, Doc("What the version says of itself: registered, tested, failed, promoted or replaced; none if nothing.")
+]
+Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]
 
 
 class Serving(Enum):

@@ -172,7 +172,7 @@ def test_an_edited_record_is_found_out(candidates: Lab) -> None:
 
 def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tmp_path: Path) -> None:
     """
-    A shallow clone asks where it came from; where that does not answer, the commit is not verified, which is no "holds".
+    A shallow clone asks where it came from; where that does not answer, the commit is not verified.
     """
     clone = tmp_path / "clone"
     candidates.consumer.git("commit", "--quiet", "--allow-empty", "--message", "later")

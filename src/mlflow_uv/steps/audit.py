@@ -13,7 +13,17 @@ from ..errors import BadInput
 from ..report import Finding, Report, Severity, Table
 from ..step import Doc, OneRun, Step
 from ..tools.toolbox import Tools
-from ..vocabulary import Embedded, Extras, Groups, PackageName, ProjectPath, TrackingUri, UvProgram, VersionNumber
+from ..vocabulary import (
+    Embedded,
+    Extras,
+    Groups,
+    PackageName,
+    ProjectPath,
+    TrackingUri,
+    UvProgram,
+    VersionNumber,
+    VersionState,
+)
 
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
@@ -40,7 +50,7 @@ class Outputs:
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
-    state: Annotated[str, Doc("What the version says of itself: registered, tested, promoted, replaced or failed.")]
+    state: VersionState
     holds: Annotated[tuple[str, ...], Doc("Links that hold.")]
     broken: Annotated[tuple[str, ...], Doc("Links that do not.")]
     unverified: Annotated[tuple[str, ...], Doc("Links that cannot be verified here.")]
@@ -91,6 +101,9 @@ def _asked(uri: str) -> tuple[str, str, str | None]:
 def alias_holds(found: Audited, alias: str) -> LinkCheck:
     """Whether an alias was moved here by us: by a promotion that left an entry, or by the smoke test of the record."""
     entry = next((one for one in found.said["entries"] if one["alias"] == alias), None)
+    if entry is not None and not entry["done"]:
+        why = f"the {entry['action']} by {entry['who']} was not finished; the next one finishes it"
+        return LinkCheck(link="alias", state=LinkState.UNVERIFIED, reason=why)
     if entry is not None:
         return _compared(found, f"version {entry['after']}", f"the entry of {entry['when']}")
     recorded = found.record.alias if found.record is not None else None
@@ -134,7 +147,13 @@ def _history(found: Audited) -> Iterator[Table]:
     entries = found.said["entries"]
     if entries:
         rows = tuple(
-            (one["when"], one["action"], one["alias"], f"{one['before'] or 'none'} → {one['after']}", one["who"])
+            (
+                one["when"],
+                one["action"] if one["done"] else f"{one['action']}, not finished",
+                one["alias"],
+                f"{one['before'] or 'none'} → {one['after']}",
+                one["who"],
+            )
             for one in entries
         )
         yield Table(title="History", columns=("When", "What", "Alias", "Version", "Who"), rows=rows)

@@ -19,7 +19,7 @@ from ..report import Report
 from ..step import Doc, Matching, OneOf, OneRun, Step
 from ..tools.toolbox import Tools
 from ..vocabulary import (
-    NAME,
+    Candidate,
     Champion,
     Embedded,
     Extras,
@@ -27,6 +27,7 @@ from ..vocabulary import (
     ModelName,
     PackageName,
     ProjectPath,
+    Reused,
     TrackingUri,
     UvProgram,
     VersionNumber,
@@ -55,9 +56,7 @@ class Inputs:
     extras: Extras = ()
     groups: Groups = ()
     model_name: ModelName = None
-    candidate: Annotated[
-        str, Doc("Alias or number of the version to evaluate."), Matching(NAME, "an alias or a number")
-    ] = "candidate"
+    candidate: Candidate = "candidate"
     champion: Champion = "champion"
     data: Annotated[
         Path | None,
@@ -89,7 +88,7 @@ class Outputs:
     champion_version: Annotated[str | None, Doc("Version that the champion's alias names, if it is another one.")]
     evaluation: Annotated[str, Doc("Id that the runs of both versions carry.")]
     data_sha256: Annotated[str, Doc("sha256 of the file that both were asked with.")]
-    reused: Annotated[bool, Doc("Whether the same versions were evaluated on the same data before.")]
+    reused: Reused
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:

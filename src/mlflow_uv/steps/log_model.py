@@ -37,6 +37,7 @@ from ..vocabulary import (
     RecordPath,
     RequirementsDigest,
     RespectEnv,
+    Reused,
     TrackingUri,
     UvProgram,
 )
@@ -128,7 +129,7 @@ class Outputs:
     model_sha256: ModelDigest
     requirements_sha256: RequirementsDigest
     lock_sha256: LockDigest
-    reused: Annotated[bool, Doc("Whether a verified model of the same release was found and nothing was trained.")]
+    reused: Reused
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:

@@ -12,12 +12,12 @@ from ..core.promotepolicy import Promotion
 from ..judging import Judgement, judge
 from ..recompute import RECORD_TAG
 from ..report import Finding, Report, counted
-from ..step import Doc, Matching, Step
+from ..step import Doc, Step
 from ..tools.files import read_project
 from ..tools.gates import promotion_of
 from ..tools.toolbox import Tools
 from ..vocabulary import (
-    NAME,
+    Candidate,
     Champion,
     DryRun,
     Embedded,
@@ -44,9 +44,7 @@ class Inputs:
     extras: Extras = ()
     groups: Groups = ()
     model_name: ModelName = None
-    candidate: Annotated[
-        str, Doc("Alias or number of the version to promote."), Matching(NAME, "an alias or a number")
-    ] = "candidate"
+    candidate: Candidate = "candidate"
     champion: Champion = "champion"
     previous: Previous = "previous"
     dry_run: DryRun = False

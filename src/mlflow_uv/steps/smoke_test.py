@@ -19,7 +19,7 @@ from ..restoring import inventory_digest
 from ..step import Doc, Matching, Step
 from ..tools.docker import Served
 from ..tools.toolbox import Tools
-from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram
+from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram, VersionState
 from .register import version_tags
 
 POLL_S = 0.2
@@ -53,7 +53,7 @@ class Outputs:
     record: RecordFile
     cases: Annotated[int, Doc("How many recorded cases were asked.")]
     healthy_after: Annotated[float, Doc("Seconds until the server was healthy.")]
-    state: Annotated[str, Doc("State of the version: tested or failed.")]
+    state: VersionState
     alias_before: Annotated[str | None, Doc("Version the alias named before, if any.")]
 
 
@@ -246,8 +246,12 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
     record = replace(record, answers=seen)
     if record.version is not None:
         name, version = record.version.name, record.version.version
+        said = tools.mlflow.ask(found.python, found.store, "describe-version", name=name, version=version)
+        # What was promoted once has been more than tested, and stays so when its release runs again.
+        known = said["tags"].get("mlflow-uv.state")
+        state = known if known in ("promoted", "replaced") else "tested"
         # Tags first: whoever follows the alias finds a version that says it is tested.
-        tags = {**version_tags(record), "mlflow-uv.state": "tested", "mlflow-uv.reason": ""}
+        tags = {**version_tags(record), "mlflow-uv.state": state, "mlflow-uv.reason": ""}
         tools.mlflow.ask(found.python, found.store, "tag", version=[name, version], tags=tags)
         moved = tools.mlflow.ask(
             found.python, found.store, "move-alias", name=name, alias=inputs.alias, version=version
