@@ -94,7 +94,8 @@ class Consumer:
 
     def ask_mlflow(self, code: str) -> str:
         """What a few lines of Python say, run by its own environment's MLflow on its own store."""
-        (python,) = (self.home / "cache" / "environments").glob("wine-*/bin/python")
+        # Clones of it have environments too, with the same packages.
+        python = min((self.home / "cache" / "environments").glob("wine-*/bin/python"))
         store = self.home / "state" / "store" / "mlflow.db"
         done = subprocess.run(
             (python, "-I", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),

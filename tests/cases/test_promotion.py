@@ -133,7 +133,8 @@ def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candid
     """
     One byte of a file that anybody with the store may change through the logged model.
     """
-    (candidates.consumer.model / "python_model.pkl").open("ab").write(b" ")
+    path = candidates.consumer.model / "python_model.pkl"
+    path.write_bytes(path.read_bytes() + b" ")
 
     refused = candidates.run("promote")
     audited = candidates.run("audit", "models:/wine@candidate")
