@@ -151,7 +151,12 @@ def s3(python: Path, folder: Path) -> Iterator[S3]:
 
 @contextmanager
 def mlflow_server(
-    python: Path, folder: Path, *, database: str, bucket: S3 | None = None, password: str | None = None
+    python: Path,
+    folder: Path,
+    *,
+    database: str = "sqlite:///mlflow.db",
+    bucket: S3 | None = None,
+    password: str | None = None,
 ) -> Iterator[str]:
     """
     MLflow's server on a database, artifacts through it to S3, or to a folder beside; its address.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .core.commit import UNKNOWN, Commit
+from .core.commit import CHANGED, UNKNOWN, Commit
 from .core.digests import lock_digest
 from .errors import BadInput, ChainBroken, ModelNotFound
 from .report import Finding, Severity
@@ -72,9 +72,10 @@ def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, st
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
         return Commit(sha=UNKNOWN, project=job.commit.project, dirty=UNKNOWN), "its run recorded no commit"
     if tags.get("mlflow-uv.dirty") == "true":
-        commit = Commit(sha=sha, project=job.commit.project, dirty=UNKNOWN)
+        commit = Commit(sha=sha, project=job.commit.project, dirty=CHANGED)
         return commit, f"the tree differed from commit {sha[:12]} when it was trained"
-    commit = Commit(sha=sha, project=job.commit.project)
+    clean = tags.get("mlflow-uv.dirty") == "false"
+    commit = Commit(sha=sha, project=job.commit.project, dirty=None if clean else UNKNOWN)
     root = job.project.root
     committed = tools.git.blob(root, sha, "uv.lock") or tools.git.blob_of_origin(root, sha, "uv.lock")
     if committed is None:

@@ -153,7 +153,7 @@ def _from_tags(contact: Contact, tags: Mapping[str, str], model: Path) -> Iterat
 
 def _committed(contact: Contact, commit: Commit) -> bytes | None:
     """uv.lock at the commit: of this checkout, else of where it came from."""
-    if contact.project is None or commit.dirty is not None:
+    if contact.project is None or commit.changed:
         return None
     return locked_at(contact.project, commit.sha, contact.tools)
 

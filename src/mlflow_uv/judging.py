@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .auditing import Audited
 from .contact import Contact
 from .core.chain import LinkState, gathered
+from .core.commit import Commit
 from .core.digests import tree_digest
 from .core.gates import rule
 from .core.modeldifference import metric_table, package_changes, packages_of
@@ -57,7 +58,7 @@ def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contac
     conditions = (
         *_chain(candidate, asked),
         _state(candidate),
-        _clean(candidate, asked),
+        clean(candidate.record.commit if candidate.record else None, allowed=asked.policy.allow_dirty),
         *_age(candidate, asked, contact.tools),
         *_tags(candidate, asked),
         *_breaking(changes, asked),
@@ -114,18 +115,21 @@ def _state(candidate: Audited) -> Condition:
 
 
 def _is_dirty(candidate: Audited) -> bool:
-    return candidate.record is not None and candidate.record.commit.dirty is not None
+    return candidate.record is not None and candidate.record.commit.changed
 
 
-def _clean(candidate: Audited, asked: Promotion) -> Condition:
-    if candidate.record is None:
+def clean(commit: Commit | None, *, allowed: bool) -> Condition:
+    """Whether a version comes from a tree that is known to have been clean; of None nobody recorded anything."""
+    if commit is None:
         return Condition(name="allow-dirty", holds=False, text="nothing says from which tree it was made", fix=_AGAIN)
-    sha = candidate.record.commit.sha[:12]
-    if not _is_dirty(candidate):
+    sha = commit.sha[:12]
+    if commit.dirty is None:
         return Condition(name="allow-dirty", holds=True, text=f"commit {sha}, a clean tree")
     fix = "commit, and release again; or allow-dirty = true in [tool.mlflow-uv.promote]"
     text = f"commit {sha} with changes that no commit holds"
-    return Condition(name="allow-dirty", holds=asked.policy.allow_dirty, text=text, fix=fix)
+    if not commit.changed:
+        text = f"commit {sha}, and nothing says that the tree was clean"
+    return Condition(name="allow-dirty", holds=allowed, text=text, fix=fix)
 
 
 def _age(candidate: Audited, asked: Promotion, tools: Tools) -> Iterator[Condition]:

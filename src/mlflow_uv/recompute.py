@@ -78,7 +78,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
         checks = require((*before, *from_model(record, model), *from_engine(record, tools)))
         for check in checks:
-            if check.state is LinkState.UNVERIFIED and record.commit.dirty is None:
+            if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.voice.say(f"  `{check.link}` is not verified here: {check.reason}")
         yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
 
@@ -107,8 +107,8 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
 
 def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
     """Whether the lock at a commit is the recorded one; `committed` is None where git does not have it."""
-    if commit.dirty is not None or committed is None:
-        why = "the tree was dirty" if commit.dirty else "git does not have it here"
+    if commit.changed or committed is None:
+        why = "the tree was dirty" if commit.changed else "git does not have it here"
         why = "nobody recorded it" if commit.sha == UNKNOWN else why
         return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
     return compared("commit", recorded=lock_sha256, found=lock_digest(committed), source="uv.lock at that commit")

@@ -1,19 +1,17 @@
 """Over a tracking server everything is the same, no secret gets out, and a server that is not there is told at once."""
 
 import json
-import os
-import socket
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.contracts.islands import free_port
+from tests.stores import mlflow_server
+
 from .consumer import Said
-from .lab import ONCE, Database, Lab, error, training, until
+from .lab import ONCE, Database, Lab, error, training
 
 BAD_INPUT, NO_STORE = 2, 8
 PASSWORD = "ma-rk-er-of-a-pass-word"  # noqa: S105  # so that it would be found
@@ -21,40 +19,13 @@ SECRETS = {"MLFLOW_TRACKING_USERNAME": "alice", "MLFLOW_TRACKING_PASSWORD": PASS
 INDISCREET = training(f"print('password:', os.environ['MLFLOW_TRACKING_PASSWORD'])\n{ONCE}")
 
 
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    """Whether somebody answers."""
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310  # loopback
-        return True
-    return False
-
-
 @pytest.fixture(scope="module")
 def server(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A tracking server on loopback with the consumer's own MLflow, and the folder in which it keeps everything."""
     folder = tmp_path_factory.mktemp("server")
-    (python,) = (laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
-    port = free_port()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            (
-                python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder / "artifacts",
-            ),
-            cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        try:
-            assert until(lambda: answers(f"http://127.0.0.1:{port}/health")), (folder / "log").read_text()
-            yield f"http://127.0.0.1:{port}", folder
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(timeout=30)
+    python = min((laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
+    with mlflow_server(python, folder) as uri:
+        yield uri, folder
 
 
 @pytest.fixture

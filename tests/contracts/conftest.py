@@ -11,7 +11,7 @@ import pytest
 
 from tests import exports
 from tests.contracts.islands import Mlflow, synced
-from tests.trackers import tracking_server
+from tests.stores import mlflow_server
 
 WINE_KEY = "wine-release"
 
@@ -69,7 +69,7 @@ def wine_model(local_store: Mlflow, wine_project: Path, tmp_path_factory: pytest
 @pytest.fixture(scope="session")
 def remote_store(mlflow: Mlflow, skinny: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     """mlflow-skinny talking to a real `mlflow server` on loopback that hands artifacts through."""
-    with tracking_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
+    with mlflow_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
         yield Mlflow(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})
 
 

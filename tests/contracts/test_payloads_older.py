@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.islands import Mlflow, synced
-from tests.trackers import tracking_server
+from tests.stores import mlflow_server
 
 KEY = "older"
 TRAINING = textwrap.dedent("""
@@ -177,7 +177,7 @@ def test_a_newer_client_and_server_understand_it(older: Mlflow, mlflow: Mlflow, 
     """
     (tmp_path / "server").mkdir()
     (tmp_path / "checkout").mkdir()
-    with tracking_server(mlflow.python, tmp_path / "server") as uri:
+    with mlflow_server(mlflow.python, tmp_path / "server") as uri:
         there = trained(older.on(MLFLOW_TRACKING_URI=uri), tmp_path / "checkout")
         second = there["models"][0]
 

@@ -11,7 +11,7 @@ import pytest
 from tests import checkout, traps
 from tests.contracts.islands import synced
 from tests.github.act import Consumer
-from tests.trackers import tracking_server
+from tests.stores import mlflow_server
 
 # What the training child may meet on PYTHONPATH without being led astray itself: that path is the caller's own.
 OURS = ("mlflow_uv", "mlflow_uv_hooks")
@@ -41,7 +41,7 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """A tracking server, with the MLflow of the example's lock."""
     folder = tmp_path_factory.mktemp("tracking")
     project = shutil.copytree(root / "examples" / "wine", folder / "wine")
-    with tracking_server(synced(project, folder / "environment"), folder) as uri:
+    with mlflow_server(synced(project, folder / "environment"), folder) as uri:
         yield uri
 
 

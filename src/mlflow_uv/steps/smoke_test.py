@@ -140,11 +140,7 @@ def _require_labels(image: Image, record: Record, tools: Tools) -> None:
     if found is None:
         raise ChainBroken("image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image")
     if found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
-        raise ChainBroken(
-            "image",
-            why=f"{image.tag} was made from another model",
-            fix="mlflow-uv build-image",
-        )
+        raise ChainBroken("image", why=f"{image.tag} was made from another model", fix="mlflow-uv build-image")
 
 
 def _observe(inputs: Inputs, server: Served, cases: list[Any], expected: list[Any], tools: Tools) -> Observed:
