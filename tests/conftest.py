@@ -31,7 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # What shares its fixtures stays together where several processes test; act shares the folders of its user.
+        path = item.path.relative_to(ROOT)
+        item.add_marker(pytest.mark.xdist_group(str(path if "github" not in path.parts else path.parent)))
     if config.getoption("--extended"):
         return
     for item in items:

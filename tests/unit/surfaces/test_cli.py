@@ -50,7 +50,7 @@ def test_help_explains_every_flag(step, capsys: pytest.CaptureFixture[str], monk
     missing = [
         f.kebab
         for f in fields_of(step.inputs)
-        if (f.kebab if f.required else f"--{f.kebab}") not in shown or f.doc not in shown
+        if (f.kebab.upper() if f.required else f"--{f.kebab}") not in shown or f.doc not in shown
     ]
     assert (0, []) == (caught.value.code, missing)
 
