@@ -66,9 +66,9 @@ class Postgres:
         )
         return self.ask(query, key=release_key)
 
-    def open_runs(self) -> list[str]:
-        """The runs that look as if they went on."""
-        return self.ask("SELECT run_uuid FROM runs WHERE status = 'RUNNING'")
+    def open_runs(self) -> set[str]:
+        """The runs that look as if they went on; other tests may have left some."""
+        return set(self.ask("SELECT run_uuid FROM runs WHERE status = 'RUNNING'"))
 
     def versions(self, name: str) -> list[str]:
         """The numbers of a registered model's versions."""

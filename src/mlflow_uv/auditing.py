@@ -12,7 +12,7 @@ from .contact import Contact
 from .core import modelfiles
 from .core.chain import LinkCheck, LinkState, compared
 from .core.commit import Commit
-from .core.digests import lock_digest, tree_digest
+from .core.digests import lock_digest, sha256, tree_digest
 from .core.record import Record, Version
 from .errors import BadInput, StepError, ToolFailed
 from .recompute import from_commit, from_engine, from_model, from_registry, requirements_of
@@ -68,6 +68,18 @@ def audited(contact: Contact, *, name: str, version: str) -> Iterator[Audited]:
         yield Audited(said=said, model=model, record=record, checks=tuple(_checks(contact, said, model, record)))
 
 
+def numbered(asked: Contact, name: str, said: str) -> str:
+    """The number of a version that is said by its number or by an alias. Raises BadInput that lists what there is."""
+    if not said.isdecimal():
+        return named(asked, name, said)
+    number = str(int(said))
+    known = [one["version"] for one in asked.ask("find-versions", name=name)["versions"]]
+    if number not in known:
+        why = f"its versions are {', '.join(known[-9:])}" if known else "the registry knows none"
+        raise BadInput(what=f"`{name}` has no version {number}", why=why)
+    return number
+
+
 def named(asked: Contact, name: str, alias: str) -> str:
     """The number of the version that an alias names. Raises BadInput that lists the aliases there are."""
     said = asked.ask("describe-name", name=name)
@@ -81,9 +93,21 @@ def named(asked: Contact, name: str, alias: str) -> str:
     return str(said["aliases"][alias])
 
 
-def kept_at(model_id: str) -> str:
-    """Where a run keeps the record of one of its models, below its artifacts."""
-    return f"mlflow-uv/{re.sub(r'[^A-Za-z0-9._-]+', '-', model_id)}/record.json"
+def distinct(**aliases: str) -> None:
+    """Raise BadInput where one alias would be two things at once; each is called by its input."""
+    inputs: dict[str, str] = {}
+    for name, alias in aliases.items():
+        if alias in inputs:
+            raise BadInput(
+                what=f"`{name}` and `{inputs[alias]}` are both `{alias}`", why="one alias cannot name two versions"
+            )
+        inputs[alias] = name
+
+
+def kept_at(model_id: str, name: str, version: str) -> str:
+    """Where the run of a model keeps the record of one version that was made from it, below its artifacts."""
+    model, named = (re.sub(r"[^A-Za-z0-9._-]+", "-", text) for text in (model_id, name))
+    return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
 def _record(contact: Contact, said: Mapping[str, Any], file: Path) -> Record | None:
@@ -91,7 +115,7 @@ def _record(contact: Contact, said: Mapping[str, Any], file: Path) -> Record | N
     if not said["run_id"] or not said["model_id"]:
         return None
     try:
-        path = kept_at(str(said["model_id"]))
+        path = kept_at(str(said["model_id"]), str(said["name"]), str(said["version"]))
         contact.ask("download-record", run_id=said["run_id"], path=path, destination=str(file))
         return contact.tools.records.load(file)
     except (ToolFailed, BadInput):

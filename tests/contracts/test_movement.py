@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import textwrap
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Registered:
     """A registered model with versions in state `tested`."""
 
     worker: Worker
+    server: str
     name: str = field(default_factory=lambda: f"model-{uuid.uuid4().hex[:8]}")
 
     def version(self, number: str) -> dict[str, Any]:
@@ -63,6 +65,22 @@ class Registered:
     def promote(self, number: str) -> dict[str, Any]:
         return self.worker.ask("promote", **self.request(number))
 
+    def present(self, number: str) -> dict[str, Any]:
+        """What the smoke test does with a version that passes."""
+        return self.worker.ask("move-alias", name=self.name, alias="candidate", version=number, entry=ENTRY)
+
+    def by_hand(self, alias: str, number: str | None) -> None:
+        """What somebody does who never heard of turns and entries."""
+        said = {"name": self.name, "alias": alias, **({"version": number} if number else {})}
+        request = urllib.request.Request(  # noqa: S310  # loopback
+            f"{self.server}/api/2.0/mlflow/registered-models/alias",
+            data=json.dumps(said).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST" if number else "DELETE",
+        )
+        with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310  # loopback
+            pass
+
     def way(self, **more: str) -> dict[str, Any]:
         return self.worker.ask("find-rollback", name=self.name, **ALIAS, **more)
 
@@ -84,9 +102,9 @@ def models(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> tuple[st
 
 
 @pytest.fixture
-def registered(worker: Worker, models: tuple[str, ...]) -> Registered:
+def registered(worker: Worker, remote_store: Mlflow, models: tuple[str, ...]) -> Registered:
     """Three tested versions of a model of its own, without an alias."""
-    made = Registered(worker=worker)
+    made = Registered(worker=worker, server=remote_store.variables["MLFLOW_TRACKING_URI"])
     for number, model in enumerate(models, start=1):
         tags = {STATE: "tested", "mlflow-uv.record-sha256": f"record-{number}"}
         worker.ask(
@@ -189,7 +207,7 @@ def test_a_rollback_refuses_where_two_witnesses_disagree(registered: Registered)
     """
     for number in "123":
         registered.promote(number)
-    registered.worker.ask("move-alias", name=registered.name, alias="previous", version="1")
+    registered.by_hand("previous", "1")
 
     refused, decided = registered.way(), registered.roll_back(to="1")
 
@@ -217,7 +235,7 @@ def test_a_rollback_goes_to_no_version_that_cannot_be_trusted(
     if spoil == "failed":
         registered.tag("1", state="failed", reason="it burns")
     if spoil == "deleted":
-        registered.worker.ask("move-alias", name=registered.name, alias="previous", version=None)
+        registered.by_hand("previous", None)
         versions = {"name": registered.name, "versions": {"1": "replaced"}}
         registered.worker.ask("delete-versions", **versions, entry=ENTRY)
 
@@ -251,7 +269,7 @@ def test_what_was_interrupted_is_finished_by_whoever_comes_next(registered: Regi
     begun = {**ENTRY, "action": "promote", "alias": "champion", "before": "1", "after": "2", "previous": "1"}
     text = json.dumps({**begun, "gates": [], "done": False})
     registered.tag("2", **{"audit.20990101T000000.000000Z-00": text})
-    registered.worker.ask("move-alias", name=registered.name, alias="champion", version="2")
+    registered.by_hand("champion", "2")
 
     answer = registered.promote("2") if next_one == "promote" else registered.roll_back()
 
@@ -264,11 +282,37 @@ def test_what_was_interrupted_is_finished_by_whoever_comes_next(registered: Regi
     assert all(one["done"] for number in "12" for one in registered.version(number)["entries"])
 
 
+def test_a_candidate_is_told_by_both_versions_and_keeps_its_state(registered: Registered) -> None:
+    """
+    The alias that a smoke test moves leaves entries like every other, moves no `previous`, and promotes nothing.
+    """
+    first, second, again = (registered.present(number) for number in ("1", "2", "2"))
+
+    told = [[(one["action"], one["before"], one["after"]) for one in registered.version(n)["entries"]] for n in "12"]
+    assert [[("test", "1", "2"), ("test", None, "1")], [("test", "1", "2")]] == told
+    assert [(None, False), ("1", False), ("2", True)] == [
+        (one["before"], one["already"]) for one in (first, second, again)
+    ]
+    assert ({"candidate": "2"}, ["tested"] * 3) == (registered.aliases(), registered.states())
+
+
+def test_a_candidate_that_is_replaced_stays_what_it_is(registered: Registered) -> None:
+    """
+    A promoted version was a candidate once: that it still is one does not keep it promoted.
+    """
+    registered.present("1")
+    registered.promote("1")
+
+    registered.promote("2")
+
+    assert ["replaced", "promoted", "tested"] == registered.states()
+
+
 def test_an_alias_that_somebody_moved_by_hand_is_taken_up(registered: Registered) -> None:
     """
     Promoting the version that it names already writes the entry, and claims to know of no version before.
     """
-    registered.worker.ask("move-alias", name=registered.name, alias="champion", version="2")
+    registered.by_hand("champion", "2")
 
     answer = registered.promote("2")
 
@@ -381,7 +425,7 @@ def test_only_what_nobody_began_to_need_is_deleted(registered: Registered) -> No
     """
     A version that got an alias or another state since it was chosen stays, and one that is gone is no mistake.
     """
-    registered.worker.ask("move-alias", name=registered.name, alias="candidate", version="1")
+    registered.by_hand("candidate", "1")
     registered.tag("2", state="failed")
     chosen = {"1": "tested", "2": "tested", "3": "tested", "4": "tested"}
 

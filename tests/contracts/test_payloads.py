@@ -213,25 +213,20 @@ def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(
 
 def test_an_alias_moves_and_says_what_it_named_before(remote_store: Mlflow, model_id: str, name: str) -> None:
     """
-    move-alias reports before and after, moves back to nothing, and refuses when the caller believed something else.
+    move-alias reports before and after, and moves to no version that is not there.
     """
     remote_store.ask("find-or-create-version", **version_request(name, model_id))
-    alias = {"name": name, "alias": "champion"}
+    entry = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
+    alias = {"name": name, "alias": "candidate", "entry": entry}
 
-    moved, named, removed = remote_store.ask(
-        "several",
-        questions=[
-            ["move-alias", {**alias, "version": "1", "expected": None}],
-            ["describe-name", {"name": name}],
-            ["move-alias", {**alias, "version": None}],
-        ],
+    moved, named = remote_store.ask(
+        "several", questions=[["move-alias", {**alias, "version": "1"}], ["describe-name", {"name": name}]]
     )["answers"]
-    believed = remote_store.refuse("move-alias", **alias, version="1", expected="7")
+    nowhere = remote_store.refuse("move-alias", **alias, version="7")
 
-    assert {"before": None, "after": "1"} == moved
-    assert {"champion": "1"} == named["aliases"]
-    assert {"before": "1", "after": None} == removed
-    assert "conflict" == believed["kind"]
+    assert {"before": None, "after": "1", "already": False, "notes": []} == moved
+    assert {"candidate": "1"} == named["aliases"]
+    assert "not-found" == nowhere["kind"]
 
 
 def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(

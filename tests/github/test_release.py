@@ -109,7 +109,7 @@ def test_what_was_released_is_evaluated_and_promoted(wine: Consumer, root: Path,
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", "--actor", "vintner")
     released = wine.run(example(root, "release.yml"), options=options)
 
-    run = wine.run(example(root, "promote.yml"), options=options)
+    run = wine.run(example(root, "promote.yml"), event="workflow_dispatch", options=options)
 
     assert (True, True) == (released.ok, run.ok), released.log + run.log
     assert "✓ accuracy_score" in run.outputs["promote"]["gates"]

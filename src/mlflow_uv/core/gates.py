@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from math import isfinite
+from math import copysign, inf, isfinite
 from operator import eq, ge, gt, le, lt
 
 EXAMPLE = "accuracy >= champion - 0.01"
@@ -24,6 +24,7 @@ _BOUND = re.compile(
 _UNIT = re.compile(rf"[+-]?{_NUMBER}\s*(%|[A-Za-z]+)")
 _DIGITS = 4  # of a number that is shown, unless more are needed to tell two apart
 _MOST_DIGITS = 17
+_MOST = 1.797e308  # a database keeps infinity as the largest number it knows
 
 
 class Verdict(Enum):
@@ -100,8 +101,8 @@ def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, floa
         if value is None:
             why = f"{gate.text}: the {who} lacks the metric `{gate.metric}`"
             return Ruling(gate=gate, verdict=Verdict.MISSING, text=why, fix="mlflow-uv evaluate")
-        if not isfinite(value):
-            why = f"{gate.text}: `{gate.metric}` of the {who} is {value}, which no gate accepts"
+        if not isfinite(as_measured(value)):
+            why = f"{gate.text}: `{gate.metric}` of the {who} is {as_measured(value)}, which no gate accepts"
             return Ruling(gate=gate, verdict=Verdict.FAILS, text=why)
     if gate.against_champion and champion is None:
         (mine,) = _shown(_decimal(candidate[gate.metric]))
@@ -109,6 +110,11 @@ def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, floa
         text = f"{gate.metric} {mine} {gate.comparison} {bound}: {Verdict.NO_CHAMPION.value}"
         return Ruling(gate=gate, verdict=Verdict.NO_CHAMPION, text=text)
     return _compared(gate, _decimal(candidate[gate.metric]), champion)
+
+
+def as_measured(value: float) -> float:
+    """What was measured, where a database keeps infinity as its largest number."""
+    return copysign(inf, value) if abs(value) >= _MOST else value
 
 
 def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -> Ruling:
@@ -164,7 +170,7 @@ def _no_bound(text: str, at: int) -> tuple[str, str]:
 
 
 def _finite(text: str, at: int, figure: str) -> Decimal:
-    if not isfinite(float(figure)):
+    if not isfinite(as_measured(float(figure))):
         raise _refused(text, at, f"`{figure}` is not a finite number", ABSOLUTE)
     return Decimal(figure)
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from ..report import Table
+from .gates import as_measured
 from .modelfiles import own_lines, wheel_of
 from .requirements import canonicalize_name, parse_requirements
 
@@ -47,9 +48,11 @@ def package_changes(candidate: Packages, champion: Packages) -> Table:
 
 def metric_table(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Table:
     """Every metric that either has, side by side; `champion` is None where there is none."""
+    candidate = {name: as_measured(value) for name, value in candidate.items()}
     if champion is None:
         rows = tuple((name, f"{candidate[name]:.6g}") for name in sorted(candidate))
         return Table(title="metrics", columns=("metric", "candidate"), rows=rows)
+    champion = {name: as_measured(value) for name, value in champion.items()}
     return Table(
         title="metrics",
         columns=("metric", "candidate", "champion", "difference"),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ SHOWN = f"[{'.'.join(TABLE)}]"
 # The last one is the digest of the record itself, which the registry keeps.
 CHAIN = frozenset({*LINKS, "record"})
 _LISTS = ("gates", "required-tags")
+_HOURS = "minimum-age-hours"
 _TAG = re.compile(r"[^=\s](?:[^=]*[^=\s])?(?:=.*)?", re.DOTALL)
 
 
@@ -76,6 +78,11 @@ def read_promotion(table: Any, *, text: str, manifest: PurePath, shown: str) -> 
         # Names may be written as one text with spaces; a comparison and a tag's value may hold some.
         if isinstance(table.get(key), str):
             raise BadInput(what=f"{said(key)} is not a list", why="it is one text", fix=f'{key} = ["{table[key]}"]')
+        if isinstance(table.get(key), list) and (odd := [one for one in table[key] if not isinstance(one, str)]):
+            raise BadInput(what=f"{said(key)} must be a list of texts", why=f"it holds {odd[0]!r}")
+    hours = table.get(_HOURS)
+    if isinstance(hours, (int, float)) and (isinstance(hours, bool) or not 0 <= hours < inf):
+        raise BadInput(what=f"{said(_HOURS)} must be a finite number, not negative", why=f"it is {hours!r}")
     layers = tuple((said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items())
     policy = settle(PromotePolicy, layers)
     refuse_unknown(dict.fromkeys(policy.allow_unverified), CHAIN, source=said("allow-unverified"))

@@ -43,7 +43,7 @@ VERBS = {
     "describe-version": ("versions", "describe"),
     "find-versions": ("versions", "find"),
     "describe-name": ("versions", "describe_name"),
-    "move-alias": ("versions", "move_alias"),
+    "move-alias": ("movement", "present"),
     "promote": ("movement", "promote"),
     "find-rollback": ("rollbacks", "find"),
     "roll-back": ("rollbacks", "roll_back"),

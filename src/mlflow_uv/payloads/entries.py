@@ -21,7 +21,8 @@ class Entry:
     """
     One move of an alias. It lies on `after` from before the alias moves, and on `before` when everything is `done`.
 
-    `previous` is where the next rollback goes: to `before` after a promotion, further back after a rollback.
+    `previous` is where the next rollback goes: to `before` after a promotion, further back after a rollback. `keeps` is
+    the alias that names it meanwhile.
     """
 
     action: str
@@ -32,6 +33,7 @@ class Entry:
     who: str
     when: str
     run: "str | None" = None
+    keeps: "str | None" = None
     gates: "tuple[str, ...]" = ()
     done: bool = False
 

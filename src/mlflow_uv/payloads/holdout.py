@@ -21,7 +21,7 @@ def write(request: dict[str, Any]) -> dict[str, Any]:
         made = calling.function_of(request["function"])()
     except Problem as problem:
         raise Problem(Kind.INVALID, problem.message) from problem
-    except (Exception, SystemExit) as error:  # a project's code may raise anything
+    except BaseException as error:  # a project's code may raise anything, KeyboardInterrupt too
         raise Problem(Kind.INVALID, f"`{request['function']}` ended with {type(error).__name__}: {error}") from error
     if not hasattr(made, "to_parquet"):
         raise Problem(Kind.INVALID, f"`{request['function']}` returned a {type(made).__name__} and no pandas DataFrame")

@@ -18,8 +18,28 @@ STATE = "mlflow-uv.state"
 REASON = "mlflow-uv.reason"
 RECORD = "mlflow-uv.record-sha256"
 PROMOTE = "promote"
+TEST = "test"
 ROLL_BACK = "rollback"
 _READY = "READY"
+
+
+def present(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Let an alias name a version that was tested, whatever it named before; no state changes.
+
+    {name, version, alias, lease_s?, entry: {who, when, run?}} -> {before, after, already: whether it was so, notes}
+    """
+    client, alias, number = MlflowClient(), request["alias"], str(request["version"])
+    with turn_for(client, request, CLOCK) as mine:
+        finish_interrupted(mine, alias, previous_of(request))
+        current = named(mine.look(), alias)
+        version = client.get_model_version(mine.name, number)
+        already = current == number and newest_of(version, alias) is not None
+        if not already:
+            before = current if current != number else None
+            entry = entry_of(request, action=TEST, before=before, after=number, previous=None)
+            move(mine, entry, version, previous=previous_of(request))
+        return moved(mine, current, number, already=already)
 
 
 def promote(request: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +68,8 @@ def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Cloc
             require_same(f"the state of version {number}", expected["state"], version.tags.get(STATE))
         # Somebody else may have let the alias name it without a word: nobody knows what was before.
         before = current if current != number else None
-        entry = entry_of(request, action=PROMOTE, before=before, after=number, previous=before)
+        kept = {"previous": before, "keeps": previous_of(request)}
+        entry = entry_of(request, action=PROMOTE, before=before, after=number, **kept)
         move(mine, entry, version, previous=previous_of(request))
         return moved(mine, current, number, already=current == number)
 
@@ -96,11 +117,12 @@ def _finish(mine: Turn, key: str, entry: Entry, after: ModelVersion, previous: s
     client, name = mine.client, mine.name
     registered = mine.look()
     before = None if entry.before is None else existing(client, name, entry.before)
-    _point(mine, registered, previous, entry)
-    _tag(client, after, {STATE: "promoted", REASON: ""})
+    if entry.action != TEST:
+        _point(mine, registered, previous, entry)
+        _tag(client, after, {STATE: "promoted", REASON: ""})
     done = replace(entry, done=True).text()
     if before is not None:
-        if not _has_another_alias(registered, before, entry.alias):
+        if entry.action != TEST and not _has_another_alias(registered, before, entry.alias):
             why = f"rolled back by {entry.who} at {entry.when}" if entry.action == ROLL_BACK else ""
             _tag(client, before, {STATE: "replaced", REASON: why})
         _tag(client, before, {key: done})
@@ -121,7 +143,8 @@ def _point(mine: Turn, registered: RegisteredModel, previous: str, entry: Entry)
 def _has_another_alias(registered: RegisteredModel, version: ModelVersion, alias: str) -> bool:
     """Whether the version was promoted to another alias too, and still has it."""
     number = str(version.version)
-    promoted = {entry.alias for entry in entries_of(version.tags).values() if entry.after == number}
+    came = (entry for entry in entries_of(version.tags).values() if entry.after == number)
+    promoted = {entry.alias for entry in came if entry.action != TEST}
     return any(named(registered, other) == number for other in promoted - {alias})
 
 

@@ -79,7 +79,8 @@ def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Cl
         require_same("the version to go back to", expected["after"], way.after)
         finish_interrupted(mine, alias, previous_of(request))
         if not way.already:
-            entry = entry_of(request, action=ROLL_BACK, before=way.before, after=way.after, previous=way.previous)
+            kept = {"previous": way.previous, "keeps": previous_of(request)}
+            entry = entry_of(request, action=ROLL_BACK, before=way.before, after=way.after, **kept)
             target = client.get_model_version(mine.name, way.after)
             move(mine, entry, target, previous=previous_of(request))
         return moved(mine, way.before, way.after, already=way.already)

@@ -16,6 +16,7 @@ MODEL = "mlflow-uv.evaluated-model"
 MODEL_DIGEST = "mlflow-uv.model-sha256"
 DATA_DIGEST = "mlflow-uv.data-sha256"
 SETTINGS = "mlflow-uv.evaluation-settings"
+ASKED = "mlflow-uv.evaluation-asked"  # when somebody last asked for it: a text that sorts
 _PARENT = "mlflow.parentRunId"
 
 
@@ -61,11 +62,11 @@ def fill(request: dict[str, Any]) -> dict[str, Any]:
 
 def find(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Find the newest evaluation that asked all of these models the same, on the same data.
+    Find the evaluation that asked all of these models the same, on the same data, and was asked for last.
 
-    {model_ids, tags?: that each run carries} -> {evaluation, data_sha256, ended, models: {model_id: {run_id,
-    model_sha256, metrics}}}; evaluation is null and models empty where there is none. Only finished runs count. One
-    model may be asked for alone; one without an id is called `models:/NAME/VERSION`.
+    {model_ids, tags?: that each run carries} -> {evaluation, data_sha256, tags: of the first model's run, models:
+    {model_id: {run_id, model_sha256, metrics}}}; evaluation is null and models empty where there is none. Only finished
+    runs count. One model may be asked for alone; one without an id is called `models:/NAME/VERSION`.
     """
     client = MlflowClient()
     wanted = tuple(dict.fromkeys(request["model_ids"]))
@@ -78,12 +79,13 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
         found.append(by_pair)
     shared = set.intersection(*map(set, found)) if found else set()
     if not shared:
-        return {"evaluation": None, "data_sha256": None, "ended": None, "models": {}}
-    pair = max(shared, key=lambda one: (found[0][one].info.end_time or 0, one))
+        return {"evaluation": None, "data_sha256": None, "tags": {}, "models": {}}
+    runs_of = {pair: found[0][pair] for pair in shared}
+    pair = max(runs_of, key=lambda one: (runs_of[one].data.tags.get(ASKED, ""), runs_of[one].info.end_time or 0, one))
     return {
         "evaluation": pair[0],
         "data_sha256": pair[1],
-        "ended": found[0][pair].info.end_time,
+        "tags": dict(runs_of[pair].data.tags),
         "models": {name: _told(by_pair[pair]) for name, by_pair in zip(wanted, found, strict=True)},
     }
 

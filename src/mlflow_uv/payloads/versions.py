@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from . import older
 from .entries import entries_of
-from .problems import Kind, Problem, kind_of, mask
+from .problems import Kind, kind_of, mask
 from .stores import LoggedModel, equals, pages
 
 # MLflow keeps the versions of a model in this tag of the logged model, and shows them from there.
@@ -70,34 +70,6 @@ def describe_name(request: dict[str, Any]) -> dict[str, Any]:
         "tags": dict(found.tags),
         "description": found.description or None,
     }
-
-
-def move_alias(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Let an alias name a version, or, if the version is null, nothing; look before and look again.
-
-    {name, alias, version: str|null, expected?: str|null} -> {before, after}. `expected` is what the caller believes the
-    alias names now. This narrows the window in which somebody else may move it, and does not close it: the registry
-    has no compare-and-set, and the last writer wins.
-    """
-    client = MlflowClient()
-    name, alias, version = request["name"], request["alias"], request["version"]
-    wanted = None if version is None else str(version)
-    before = _named_by(client, name, alias)
-    if "expected" in request and request["expected"] != before:
-        raise Problem(
-            Kind.CONFLICT, f"alias `{alias}` of `{name}` names {_say(before)} and not {_say(request['expected'])}"
-        )
-    if wanted is not None and wanted != before:
-        client.set_registered_model_alias(name, alias, wanted)
-    elif wanted is None and before is not None:
-        client.delete_registered_model_alias(name, alias)
-    after = _named_by(client, name, alias)
-    if after != wanted:
-        raise Problem(
-            Kind.CONFLICT, f"alias `{alias}` of `{name}` was moved to {_say(wanted)} and names {_say(after)} now"
-        )
-    return {"before": before, "after": after}
 
 
 def of_name(client: MlflowClient, name: str) -> tuple[ModelVersion, ...]:
@@ -164,14 +136,5 @@ def _noted_on(client: MlflowClient, models: Iterable[LoggedModel]) -> Iterator[M
                     raise
 
 
-def _named_by(client: MlflowClient, name: str, alias: str) -> str | None:
-    version = client.get_registered_model(name).aliases.get(alias)
-    return None if version is None else str(version)
-
-
 def _number(version: ModelVersion) -> int:
     return int(version.version)
-
-
-def _say(version: str | None) -> str:
-    return "no version" if version is None else f"version {version}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import Audited, audited, named
+from ..auditing import Audited, audited, named, numbered
 from ..contact import contact
 from ..core.chain import LinkCheck, LinkState, gathered
 from ..errors import BadInput
@@ -25,7 +25,7 @@ from ..vocabulary import (
     VersionState,
 )
 
-_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
 
 
@@ -63,10 +63,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     A broken link is an error, one that cannot be verified here a warning. Raises BadInput, ToolFailed,
     StoreUnreachable.
     """
-    name, version, alias = _asked(inputs.version_uri)
+    name, number, alias = _asked(inputs.version_uri)
     asked = contact(inputs, tools)
-    if alias is not None:
-        version = named(asked, name, alias)
+    version = named(asked, name, alias) if alias is not None else numbered(asked, name, number)
     with audited(asked, name=name, version=version) as found:
         checks = (*found.checks, *((alias_holds(found, alias),) if alias else ()))
     links = gathered(checks)
@@ -99,25 +98,22 @@ def _asked(uri: str) -> tuple[str, str, str | None]:
 
 
 def alias_holds(found: Audited, alias: str) -> LinkCheck:
-    """Whether an alias was moved here by us: by a promotion that left an entry, or by the smoke test of the record."""
-    entry = next((one for one in found.said["entries"] if one["alias"] == alias), None)
-    if entry is not None and not entry["done"]:
+    """Whether an alias was moved here by us: the newest entry that tells of it says so."""
+    entries = found.said["entries"]
+    moved = next((one for one in entries if one["alias"] == alias), None)
+    kept = next((one for one in entries if one["keeps"] == alias), None)
+    entry = moved or kept
+    if entry is None:
+        why = f"`{alias}` names version {found.version}, and nothing says who moved it there"
+        return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
+    if not entry["done"]:
         why = f"the {entry['action']} by {entry['who']} was not finished; the next one finishes it"
         return LinkCheck(link="alias", state=LinkState.UNVERIFIED, reason=why)
-    if entry is not None:
-        return _compared(found, f"version {entry['after']}", f"the entry of {entry['when']}")
-    recorded = found.record.alias if found.record is not None else None
-    if recorded is not None and recorded.name == alias:
-        return _compared(found, f"version {recorded.after}", "the record")
-    why = f"`{alias}` names version {found.version}, and nothing says who moved it there"
-    return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
-
-
-def _compared(found: Audited, said: str, source: str) -> LinkCheck:
-    here = f"version {found.version}"
-    if said == here:
+    said = entry["after"] if moved else entry["previous"]
+    if said == found.version:
         return LinkCheck(link="alias", state=LinkState.HOLDS)
-    return LinkCheck(link="alias", state=LinkState.BROKEN, reason=f"it names {here}, {source} says {said}")
+    why = f"it names version {found.version}, the entry of {entry['when']} says version {said}"
+    return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
 
 
 def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -11,12 +11,13 @@ from typing import Annotated
 from ..auditing import named
 from ..contact import Contact, contact
 from ..core.digests import canonical, sha256
+from ..core.exam import DataFile, DataFunction, Exam, Measures, TargetColumn
 from ..core.modeldifference import metric_table
 from ..core.selection import Selection
-from ..errors import BadInput
-from ..measuring import Evaluation, Exam, earlier, keep, measure, subject_of, throwaway
+from ..errors import BadInput, ToolFailed
+from ..measuring import Evaluation, Sitting, earlier, keep, measure, subject_of, throwaway
 from ..report import Report
-from ..step import Doc, Matching, OneOf, OneRun, Step
+from ..step import Doc, OneRun, Step
 from ..tools.toolbox import Tools
 from ..vocabulary import (
     Candidate,
@@ -33,19 +34,6 @@ from ..vocabulary import (
     VersionNumber,
 )
 
-_FUNCTION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
-
-
-class ModelType(Enum):
-    """What MLflow's default evaluator knows how to measure."""
-
-    CLASSIFIER = "classifier"
-    REGRESSOR = "regressor"
-    QUESTION_ANSWERING = "question-answering"
-    SUMMARIZATION = "text-summarization"
-    TEXT = "text"
-    RETRIEVER = "retriever"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
@@ -58,21 +46,10 @@ class Inputs:
     model_name: ModelName = None
     candidate: Candidate = "candidate"
     champion: Champion = "champion"
-    data: Annotated[
-        Path | None,
-        OneOf("data"),
-        Doc("File with data that no training has seen, in the project: CSV, Parquet, JSON or JSON Lines."),
-    ] = None
-    data_function: Annotated[
-        str | None,
-        OneOf("data"),
-        Doc("Function of the project that returns such data as a DataFrame, as package.module:function."),
-        Matching(_FUNCTION, "of the form package.module:function"),
-    ] = None
-    target_column: Annotated[str | None, Doc("Column of the data that holds the right answers.")] = None
-    model_type: Annotated[
-        ModelType | None, Doc("What to measure, as MLflow calls it; without it the time that an answer takes alone.")
-    ] = None
+    data: DataFile = None
+    data_function: DataFunction = None
+    target_column: TargetColumn = None
+    model_type: Measures = None
     again: Annotated[bool, OneRun(), Doc("Evaluate again what was evaluated on the same data before.")] = False
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -103,11 +80,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     rival = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     versions = (version,) if rival in (None, version) else (version, rival)
     with TemporaryDirectory(prefix="mlflow-uv-evaluate-") as folder:
-        exam = _exam(inputs, store, Path(folder))
-        subjects = tuple(subject_of(store, name, one, exam.scratch / f"model-{one}") for one in versions)
-        tags = {"mlflow-uv.data-sha256": exam.data_sha256, "mlflow-uv.evaluation-settings": _settings(exam)}
+        sitting, asked = _sitting(inputs, store, Path(folder))
+        subjects = tuple(subject_of(store, name, one, sitting.scratch / f"model-{one}") for one in versions)
+        settings = sha256(canonical([sitting.target, sitting.model_type]))
+        tags = {**asked, "mlflow-uv.data-sha256": sitting.data_sha256, "mlflow-uv.evaluation-settings": settings}
         known = None if inputs.again else earlier(store, subjects, tags)
-        measured = () if known else tuple(measure(store, one, exam) for one in subjects)
+        measured = () if known else tuple(measure(store, one, sitting) for one in subjects)
         metrics = tuple(one.metrics for one in measured)
         found = known or Evaluation(id=secrets.token_hex(16), metrics=metrics)
         if measured:
@@ -119,7 +97,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             version=version,
             champion_version=versions[1] if len(versions) > 1 else None,
             evaluation=found.id,
-            data_sha256=exam.data_sha256,
+            data_sha256=sitting.data_sha256,
             reused=known is not None,
         ),
         summary=f"{name} version {version} {_against(inputs, versions, rival)}{again}",
@@ -134,23 +112,27 @@ def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> st
     return f"evaluated alone: {f'it is the {inputs.champion}' if rival else f'there is no {inputs.champion} yet'}"
 
 
-def _exam(inputs: Inputs, store: Contact, scratch: Path) -> Exam:
+def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Mapping[str, str]]:
+    """What both are asked, and the tags that say what that was."""
+    exam = Exam(
+        data=inputs.data,
+        data_function=inputs.data_function,
+        target_column=inputs.target_column,
+        model_type=inputs.model_type,
+    )
+    tags = exam.tags(store.project.folder if store.project else inputs.project)
     if inputs.target_column and inputs.model_type is None:
         fix = "--model-type classifier, or regressor"
         raise BadInput(what="nothing says what to measure", why="there is a target-column, and no model-type", fix=fix)
     data = _data(inputs, store, scratch)
-    return Exam(
+    sitting = Sitting(
         data=data,
         data_sha256=sha256(data.read_bytes()),
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
     )
-
-
-def _settings(exam: Exam) -> str:
-    """What else decides about the numbers."""
-    return sha256(canonical([exam.target, exam.model_type]))
+    return sitting, tags
 
 
 def _data(inputs: Inputs, store: Contact, scratch: Path) -> Path:
@@ -166,6 +148,9 @@ def _data(inputs: Inputs, store: Contact, scratch: Path) -> Path:
             store.tools.mlflow.ask(python, throwaway(scratch / "function", store.tools), "write-data", **words)
         except BadInput as error:
             raise BadInput(what="`data-function` returns no data", why=error.why) from error
+        except ToolFailed as error:  # what it called has ended the process that called it
+            why = f"`{inputs.data_function}` ended its process, whose last words are: {error.why}"
+            raise BadInput(what="`data-function` returns no data", why=why) from error
         return copy
     if inputs.data is None:
         fix = "--data FILE, or --data-function package.module:function"

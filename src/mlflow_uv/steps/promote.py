@@ -1,13 +1,14 @@
 """Is the candidate good enough to be used, and who says so?"""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import audited, named
-from ..contact import author, contact
+from ..auditing import audited, distinct, numbered
+from ..contact import Contact, author, contact
 from ..core.promotepolicy import Promotion
 from ..judging import Judgement, judge
 from ..recompute import RECORD_TAG
@@ -71,10 +72,11 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises BadInput, ToolFailed where somebody else moved the alias meanwhile, StoreUnreachable.
     """
     project = read_project(inputs.project)
+    distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
     asked = promotion_of(project, where=tools.surroundings.folder)
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
-    version = inputs.candidate if inputs.candidate.isdecimal() else named(store, name, inputs.candidate)
+    version = numbered(store, name, inputs.candidate)
     before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     with ExitStack() as opened, tools.voice.group(f"judge {name} version {version}"):
         candidate = opened.enter_context(audited(store, name=name, version=version))
@@ -116,7 +118,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else _told(inputs.champion, whose, before, moved=moved is not None, failing=len(findings)),
         findings=findings,
         tables=(judgement.table, *judgement.tables),
-        advice=() if moved is None or rests else tuple(_advice(inputs, name)),
+        advice=() if moved is None or rests else tuple(_advice(inputs, store, name, moved["before"])),
     )
 
 
@@ -136,9 +138,13 @@ def _told(alias: str, version: str, before: str | None, *, moved: bool, failing:
     return f"{alias} {'is' if moved else 'would become'} {version}{instead}"
 
 
-def _advice(inputs: Inputs, name: str) -> Iterator[str]:
+def _advice(inputs: Inputs, store: Contact, name: str, before: str | None) -> Iterator[str]:
     yield f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")'
-    yield "take it back: mlflow-uv rollback"
+    if before is not None:
+        given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
+        usual = {"model-name": store.model_name(None), "champion": "champion", "previous": "previous"}
+        words = [f"--{flag} {shlex.quote(word)}" for flag, word in given.items() if word != usual[flag]]
+        yield " ".join(("take it back: mlflow-uv rollback", *words))
 
 
 STEP: Step[Any, Any, Any] = Step(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import audited
+from ..auditing import audited, distinct
 from ..contact import author, contact
 from ..core.chain import require
 from ..errors import BadInput
@@ -42,7 +42,7 @@ class Inputs:
         str | None,
         OneRun(),
         Doc("Version to go back to, which had the alias once; without it the one before."),
-        Matching(r"[1-9]\d*", "the number of a version"),
+        Matching(r"[1-9][0-9]*", "the number of a version"),
     ] = None
     dry_run: DryRun = False
     tracking_uri: TrackingUri = None
@@ -69,6 +69,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
+    distinct(champion=inputs.champion, previous=inputs.previous)
     alias = {"name": name, "alias": inputs.champion, "previous": inputs.previous, "to": inputs.to}
     entry = author(tools)
     way = store.ask("find-rollback", **alias, run=entry["run"])

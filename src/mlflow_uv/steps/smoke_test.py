@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from ..auditing import kept_at
+from ..contact import author
 from ..core import modelfiles
 from ..core.answers import TOLERANCE, answers_digest, differences
 from ..core.record import Alias, Image, Record
@@ -26,6 +27,7 @@ POLL_S = 0.2
 ANSWER_S = 60.0
 MALFORMED = b'{"this is": "not a request'
 SHOWN = 5
+LEASE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,18 +251,17 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
         # Tags first: whoever follows the alias finds a version that says it is tested.
         tags = {**version_tags(record), "mlflow-uv.state": state, "mlflow-uv.reason": ""}
         tools.mlflow.ask(found.python, found.store, "tag", version=[name, version], tags=tags)
-        moved = tools.mlflow.ask(
-            found.python, found.store, "move-alias", name=name, alias=inputs.alias, version=version
-        )
+        asked = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
+        moved = tools.mlflow.ask(found.python, found.store, "move-alias", **asked)
         record = replace(record, alias=Alias(name=inputs.alias, before=moved["before"], after=version))
     anchor(record, found.store, found.python, tools)
     return record
 
 
 def _log_record(found: Found, path: Path, tools: Tools) -> None:
-    run_id = found.record.model.run_id
-    if run_id:
-        kept = kept_at(found.record.model.model_id)
+    run_id, version = found.record.model.run_id, found.record.version
+    if run_id and version is not None:
+        kept = kept_at(version.model_id, version.name, version.version)
         tools.mlflow.ask(found.python, found.store, "log-record", run_id=run_id, file=str(path), path=kept)
 
 
