@@ -206,7 +206,6 @@ class Rig:
     def _complaints_of_model(self, done: Report[Any] | None, again: Report[Any]) -> list[str]:
         finished = self.database.finished_models(again.outputs.release_key)
         found = [f"{len(finished)} finished models"] if finished != [again.outputs.model_id] else []
-            self.database.ask("UPDATE runs SET status = 'KILLED' WHERE status = 'RUNNING'")
         if done and not again.outputs.reused:
             found.append("not found again")
         return found

@@ -128,7 +128,7 @@ def test_a_promotion_is_told_by_both_versions(registered: Registered) -> None:
     assert ["replaced", "promoted", "tested"] == registered.states()
     assert {
         **ENTRY, "action": "promote", "alias": "champion", "before": "1", "after": "2", "previous": "1", "gates": GATES,
-        "done": True,
+        "keeps": "previous", "done": True,
     } == first == second  # fmt: skip
 
 
