@@ -118,7 +118,10 @@ def measure(store: Contact, subject: Subject, sitting: Sitting) -> Measured:
         # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
         own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
         request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
-        request |= {"model_type": sitting.model_type, "artifacts": str(sitting.scratch / f"artifacts-{subject.version}")}
+        request |= {
+            "model_type": sitting.model_type,
+            "artifacts": str(sitting.scratch / f"artifacts-{subject.version}"),
+        }
         try:
             said = tools.mlflow.ask(python, own, "evaluate", **request)
         except (BadInput, ModelUnusable, ToolMissing) as error:

@@ -9,6 +9,13 @@ from .lab import Lab, error, training
 BAD_INPUT, CHAIN_BROKEN = 2, 11
 TRIPLE = training(predict='return [3.0 * x for x in model_input["x"]]')
 ROWS = "".join(f"{x},{2 * x}\n" for x in range(1, 21))
+LEAVING = """
+import os
+
+def at_once():
+    os.write(2, b"I leave")
+    os._exit(0)
+"""
 FLAGS = ("--data", "unseen.csv", "--target-column", "y", "--model-type", "regressor")
 
 
@@ -68,6 +75,35 @@ def test_the_same_is_asked_of_both_and_asked_once(lab: Lab) -> None:
     assert 0 < candidate["latency_p50_ms"] <= candidate["latency_p95_ms"]
 
 
+def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
+    """
+    One that is found again is it, and names its data; where the project names data, no other file stands in for it.
+    """
+    unseen(lab)
+    (lab.folder / "wrong.csv").write_text("x,y\n1,7\n2,7\n")
+    manifest = lab.folder / "pyproject.toml"
+    gates = '\n[tool.mlflow-uv.promote]\ngates = ["mean_absolute_error <= 0.1"]\nallow-dirty = true\n'
+    settings = manifest.read_text().rstrip()
+    manifest.write_text(f"{settings}\n{gates}")
+
+    good = lab.run("evaluate", *FLAGS)
+    wrong = lab.run("evaluate", "--data", "wrong.csv", *FLAGS[2:])
+    by_wrong = lab.run("promote", "--dry-run")
+    again = lab.run("evaluate", *FLAGS)
+    by_good = lab.run("promote", "--dry-run")
+    manifest.write_text(f'{settings}\ndata = "never.csv"\n{gates}')
+    by_none = lab.run("promote", "--dry-run")
+
+    assert [0, 0, 1, 0, 0, 1] == [one.code for one in (good, wrong, by_wrong, again, by_good, by_none)], by_none.stderr
+    on = "✓ version 1 was evaluated on the file {}, target column `y`, as a regressor, sha256 {}"
+    judged = [line for said in (by_wrong, by_good) for line in said.outputs["gates"] if "was evaluated" in line]
+    digests = [one.outputs["data-sha256"][:12] for one in (wrong, good)]
+    assert [on.format("wrong.csv", digests[0]), on.format("unseen.csv", digests[1])] == judged
+    (finding,) = by_none.answer["findings"]
+    why = "mean_absolute_error <= 0.1: version 1 was not evaluated as [tool.mlflow-uv] says: the file never.csv"
+    assert ("gate-gates", why, "mlflow-uv evaluate") == (finding["rule"], finding["what"], finding["fix"])
+
+
 @pytest.mark.extended
 def test_other_data_is_another_evaluation(lab: Lab) -> None:
     """
@@ -115,6 +151,8 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> Non
         ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
         ((*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it"),
         (("--data-function", "train"), "data-function", "package.module:function"),
+        ((*FLAGS, "--data-function", "train:rows"), "`data` and `data-function` are given", "keep one of them"),
+        (("--data-function", "leaving:at_once"), "`leaving:at_once` ended its process", "I leave"),
     ],
 )
 def test_what_is_not_said_is_asked_for(lab: Lab, flags: tuple[str, ...], what: str, why: str) -> None:
@@ -122,6 +160,7 @@ def test_what_is_not_said_is_asked_for(lab: Lab, flags: tuple[str, ...], what: s
     Data, the kind of model, a version that is there: each is named with what helps.
     """
     unseen(lab)
+    (lab.folder / "leaving.py").write_text(LEAVING)
 
     said = lab.run("evaluate", *flags)
 

@@ -38,6 +38,12 @@ def nothing():
 
 def broken():
     raise OSError("the lake is dry")
+
+def interrupting():
+    raise KeyboardInterrupt
+
+def leaving():
+    raise SystemExit(0)
 """
 
 
@@ -129,6 +135,7 @@ def rewritten(source: Path, folder: Path, kind: str) -> Path:
     texts = {
         "records.json": json.dumps(plain),
         "split.json": json.dumps({"columns": list(plain[0]), "data": [list(row.values()) for row in plain]}),
+        "columns.json": json.dumps({name: {str(at): row[name] for at, row in enumerate(plain)} for name in plain[0]}),
         "rows.jsonl": "".join(f"{json.dumps(row)}\n" for row in plain),
     }
     path = folder / kind
@@ -136,7 +143,9 @@ def rewritten(source: Path, folder: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["data.parquet", "data.csv", "records.json", "split.json", "rows.jsonl"])
+@pytest.mark.parametrize(
+    "kind", ["data.parquet", "data.csv", "records.json", "split.json", "columns.json", "rows.jsonl"]
+)
 def test_a_model_is_evaluated_as_scikit_learn_does(
     evaluator: Talk, wine_model: Path, parquet: Path, oracle: list[float], tmp_path: Path, kind: str
 ) -> None:
@@ -160,9 +169,10 @@ def test_a_model_is_evaluated_as_scikit_learn_does(
         ("", {"target": "vineyard"}, "invalid", "it has no column `vineyard`; its columns are alcohol"),
         ("a\n", {}, "invalid", "holds no rows"),
         ("[1, 2]", {}, "invalid", "neither a list of objects"),
+        ('{"ash": [1, 2]}', {}, "invalid", "DataFrame.to_json writes them as records, split and columns"),
         ("{", {}, "invalid", "cannot be read: JSONDecodeError"),
         ("cultivar,ash\n1,lead\n", {}, "invalid", "does not fit the model's signature"),
-        ("cultivar,ash\n1,2.5\n", {}, "cannot-predict", "it cannot answer a row of the data: "),
+        ("cultivar,ash\n1,2.5\n", {}, "invalid", "it lacks `alcohol`, `malic_acid`, "),
         ("", {"model_type": "regression"}, "invalid", "cannot use it as a regression"),
     ],
 )
@@ -180,6 +190,66 @@ def test_what_cannot_be_evaluated_says_why(
     refused = evaluator.respond("evaluate", **asked(wine_model, data, tmp_path, **more))["error"]
 
     assert (kind, True) == (refused["kind"], why in refused["message"]), refused
+
+
+# Row 120 lies behind those that are asked one by one.
+SPOILS = {
+    "extra column": 'data.insert(0, "id", range(len(data)))',
+    "whole numbers": 'data["ash"] = data["ash"].round().astype("int64")',
+    "too large": 'data["ash"] = 2**53 + 1',
+    "gap": 'data.loc[0, "ash"] = None',
+    "late gap": 'data.loc[120, "ash"] = None',
+    "endless": 'data.loc[0, "ash"] = float("inf")',
+    "text": 'data["ash"] = "lead"',
+    "names": 'data[TARGET] = data[TARGET].map({0: "a", 1: "b", 2: "c"})',
+}
+
+
+@pytest.fixture(scope="module")
+def spoiled(mlflow: Mlflow, parquet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all wines, each file with something else about it that people do to data."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    lines = ["import pandas as pd", f"TARGET = {TARGET!r}"]
+    for name, code in SPOILS.items():
+        lines += [f"data = pd.read_parquet({str(parquet)!r})", code, f"data.to_parquet({name + '.parquet'!r})"]
+    done = mlflow.run("-c", "\n".join(lines), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["extra column", "whole numbers"])
+def test_what_the_server_would_accept_is_accepted(
+    evaluator: Talk, wine_model: Path, spoiled: Path, tmp_path: Path, kind: str
+) -> None:
+    """
+    A column that the model does not know, which it never sees, and whole numbers where it asks for others.
+    """
+    found = evaluator.ask("evaluate", **asked(wine_model, spoiled / f"{kind}.parquet", tmp_path))
+
+    assert (178, True) == (found["rows"], found["metrics"]["accuracy_score"] > 0.9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("too large", "column `ash` holds int64 that no float64 holds, which the signature says; `astype('float64')`"),
+        ("gap", "it has rows without a finite value in `ash`: ValueError: Input X contains NaN."),
+        ("late gap", "it has rows without a finite value in `ash`: "),
+        ("endless", "it has rows without a finite value in `ash`: ValueError: Input X contains infinity"),
+        ("text", "it does not fit the model's signature: Incompatible input types for column ash."),
+        ("names", "whose answers in `cultivar` are "),
+    ],
+)
+def test_data_at_fault_is_told_as_such_in_one_line(
+    evaluator: Talk, wine_model: Path, spoiled: Path, tmp_path: Path, kind: str, why: str
+) -> None:
+    """
+    By its column; nobody takes the model for unusable, and no table of MLflow's is printed.
+    """
+    refused = evaluator.respond("evaluate", **asked(wine_model, spoiled / f"{kind}.parquet", tmp_path))["error"]
+
+    said = (refused["kind"], why in refused["message"], len(refused["message"].splitlines()))
+    assert ("invalid", True, 1) == said, refused
 
 
 def test_a_process_answers_for_one_model(
@@ -200,6 +270,8 @@ def test_a_process_answers_for_one_model(
     [
         ("holdout:nothing", "returned a NoneType and no pandas DataFrame"),
         ("holdout:broken", "OSError: the lake is dry"),
+        ("holdout:interrupting", "`holdout:interrupting` ended with KeyboardInterrupt"),
+        ("holdout:leaving", "`holdout:leaving` ended with SystemExit"),
         ("holdout:gone", "no function called `gone`"),
         ("gone:wines", "no module called `gone`"),
     ],
@@ -227,11 +299,15 @@ class Scores:
     talk: Talk
     model_ids: tuple[str, str]
 
-    def made(self, model: int, evaluation: str, data: str, *, accuracy: float = 0.9, status: str = "FINISHED") -> str:
-        """The run of one model."""
+    def made(
+        self, model: int, evaluation: str, data: str,
+        *, accuracy: float = 0.9, status: str = "FINISHED", source: str = "file unseen.csv", day: int = 1,
+    ) -> str:  # fmt: skip
+        """The run of one model, which was asked for on that day of a month."""
         tags = {
             "mlflow-uv.evaluation": evaluation, "mlflow-uv.data-sha256": data, "mlflow-uv.evaluation-settings": "s",
             "mlflow-uv.evaluated-model": self.model_ids[model], "mlflow-uv.model-sha256": f"digest {model}",
+            "mlflow-uv.evaluation-data": source, "mlflow-uv.evaluation-asked": f"2026-01-0{day}",
         }  # fmt: skip
         words = {"model_id": self.model_ids[model], "run_id": None, "experiment": "x", "run_name": "evaluate"}
         run_id = str(self.talk.ask("start-evaluation", tags=tags, **words)["run_id"])
@@ -320,3 +396,21 @@ def test_the_newest_pair_is_found(scores: Scores) -> None:
     ]  # fmt: skip
 
     assert ["two", "three", "one", None] == found
+
+
+def test_what_was_asked_for_last_is_found(scores: Scores) -> None:
+    """
+    One that was found again counts as newer than one of another file that ran later, unless that file is asked for.
+    """
+    first = [scores.made(model, "one", "d", source="file good.csv", day=1) for model in (0, 1)]
+    for model in (0, 1):
+        scores.made(model, "two", "e", source="file easy.csv", day=2)
+    before = scores.found(0, 1)["evaluation"]
+
+    for run_id in first:
+        scores.talk.respond("tag", run_id=run_id, tags={"mlflow-uv.evaluation-asked": "2026-01-03"})
+    again = scores.found(0, 1)
+
+    source = "mlflow-uv.evaluation-data"
+    easy = scores.found(0, 1, tags={source: "file easy.csv"})["evaluation"]
+    assert ("two", "one", "file good.csv", "two") == (before, again["evaluation"], again["tags"][source], easy)

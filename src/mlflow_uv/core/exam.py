@@ -67,10 +67,11 @@ class Exam:
                 why="each of them says which data",
                 fix="keep one of them",
             )
+        source = None if self.data is None else _file(folder, self.data)
         named = {
-            DATA: f"function {self.data_function}" if self.data_function else self.data and _file(folder, self.data),
+            DATA: f"function {self.data_function}" if self.data_function else source,
             TARGET: self.target_column,
-            MODEL_TYPE: self.model_type and self.model_type.value,
+            MODEL_TYPE: None if self.model_type is None else self.model_type.value,
         }
         return {tag: value for tag, value in named.items() if value is not None}
 

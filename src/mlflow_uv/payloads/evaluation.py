@@ -12,6 +12,7 @@ import pandas as pd
 import sklearn.metrics  # noqa: F401  # what MLflow's evaluator needs is told here, before anything is done
 from mlflow import MlflowClient, pyfunc
 from mlflow.models import evaluate as mlflow_evaluate
+from mlflow.types import DataType
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
 from .problems import Kind, Problem, last_line
@@ -42,8 +43,7 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     if target is not None and target not in frame.columns:
         raise Problem(Kind.INVALID, f"it has no column `{target}`; its columns are {', '.join(map(str, frame))}")
     model = _load(request["model"])
-    if Path(request["data"]).suffix.lower() in _TEXT:
-        frame = _cast(model, frame)
+    frame = _fitting(model, frame, target, text=Path(request["data"]).suffix.lower() in _TEXT)
     features = frame if target is None else frame.drop(columns=[target])
     metrics = _latencies(model, features)
     folder = Path(request["artifacts"])
@@ -77,12 +77,15 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def _of_json(said: Any) -> pd.DataFrame:
-    """Records, or pandas' `split`."""
-    if isinstance(said, dict):
+    """Records, or pandas' `split` or `columns`, which is what its `to_json` writes unless it is told otherwise."""
+    if isinstance(said, dict) and {"columns", "data"} <= said.keys():
         return pd.DataFrame(said["data"], columns=said["columns"])
-    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
-        raise Problem(Kind.INVALID, "it is neither a list of objects nor an object with `columns` and `data`")
-    return pd.DataFrame(said)
+    if isinstance(said, dict) and said and all(isinstance(one, dict) for one in said.values()):
+        return pd.DataFrame(said)
+    if isinstance(said, list) and all(isinstance(one, dict) for one in said):
+        return pd.DataFrame(said)
+    told = "it is neither a list of objects nor an object with `columns` and `data`, nor one with an object per column"
+    raise Problem(Kind.INVALID, f"{told}; DataFrame.to_json writes them as records, split and columns")
 
 
 def _load(folder: str) -> Any:
@@ -92,14 +95,67 @@ def _load(folder: str) -> Any:
         raise Problem(Kind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
 
 
-def _cast(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def _fitting(model: Any, frame: pd.DataFrame, target: "str | None", *, text: bool) -> pd.DataFrame:
+    """What the model's signature names and the target, of the types that it names; the server drops the rest too."""
     schema = model.metadata.get_input_schema()
     if schema is None:
         return frame
-    try:
-        return cast_df_types_according_to_schema(frame, schema)
-    except Exception as error:  # a value that does not fit may raise anything
-        raise Problem(Kind.INVALID, f"it does not fit the model's signature: {last_line(error)}") from error
+    if text:
+        try:
+            frame = cast_df_types_according_to_schema(frame, schema)
+        except Exception as error:  # a value that does not fit may raise anything
+            raise Problem(Kind.INVALID, f"it does not fit the model's signature: {_line(error)}") from error
+    if not schema.has_input_names():
+        return frame
+    lacking = [name for name in schema.required_input_names() if name not in frame.columns]
+    if lacking:
+        has = ", ".join(map(str, frame))
+        raise Problem(Kind.INVALID, f"it lacks {_quoted(lacking)}, which the model asks for; its columns are {has}")
+    names = {*schema.input_names(), target}
+    frame = frame[[name for name in frame.columns if name in names]]
+    return frame.assign(
+        **{
+            one.name: _widened(frame[one.name], one.type.to_numpy())
+            for one in schema.inputs
+            if one.name in frame.columns and one.type in (DataType.float, DataType.double)
+        }
+    )
+
+
+def _widened(column: Any, asked: Any) -> Any:
+    """Whole numbers as floats, which MLflow refuses even where every one of them has its float."""
+    if not pd.api.types.is_integer_dtype(column):
+        return column
+    wide = column.astype("float64" if column.hasnans else asked)
+    if not column.hasnans and not (wide.astype(column.dtype) == column).all():
+        told = f"column `{column.name}` holds {column.dtype} that no {asked} holds, which the signature says"
+        raise Problem(Kind.INVALID, f"{told}; `astype('{asked}')` rounds them")
+    return wide
+
+
+def _blamed(error: BaseException, frame: pd.DataFrame) -> "Problem | None":
+    """What is wrong with the data, where that explains why nobody could be asked."""
+    said = str(error)
+    if "Failed to enforce schema" in said:
+        return Problem(Kind.INVALID, f"it does not fit the model's signature: {said.rpartition('Error: ')[2]}")
+    gaps = [name for name in frame.columns if not _all_finite(frame[name])]
+    if not gaps:
+        return None
+    return Problem(Kind.INVALID, f"it has rows without a finite value in {_quoted(gaps)}: {_line(error)}")
+
+
+def _all_finite(column: Any) -> bool:
+    endless = pd.api.types.is_float_dtype(column) and column.isin([math.inf, -math.inf]).any()
+    return not (endless or column.isna().any())
+
+
+def _quoted(names: "list[Any]") -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _line(error: BaseException) -> str:
+    """Of several lines the first: MLflow and scikit-learn go on with advice and whole tables."""
+    return last_line(error).strip().partition("\n")[0]
 
 
 def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
@@ -116,7 +172,9 @@ def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
             if before - begun > _LONGEST_S:
                 break
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(Kind.CANNOT_PREDICT, f"it cannot answer a row of the data: {last_line(error)}") from error
+        raise _blamed(error, row) or Problem(
+            Kind.CANNOT_PREDICT, f"it cannot answer a row of the data: {_line(error)}"
+        ) from error
     taken.sort()
     return {
         f"latency_p{percent}_ms": round(taken[math.ceil(len(taken) * percent / 100) - 1], 3) for percent in (50, 95)
@@ -140,8 +198,10 @@ def _metrics(request: dict[str, Any], frame: pd.DataFrame, folder: Path) -> dict
                 evaluator_config={"log_model_explainability": False},
             )
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        told = f"mlflow.models.evaluate cannot use it as a {request['model_type']}: {last_line(error)}"
-        raise Problem(Kind.INVALID, told) from error
+        target = request.get("target")
+        answers = "" if target is None else f", whose answers in `{target}` are {frame[target].dtype}"
+        told = f"mlflow.models.evaluate cannot use it as a {request['model_type']}{answers}: {_line(error)}"
+        raise _blamed(error, frame) or Problem(Kind.INVALID, told) from error
     artifacts = location / run_id / "artifacts"
     if artifacts.is_dir():
         artifacts.rename(folder)

@@ -1,6 +1,7 @@
 """Two models side by side: only what differs, and whose number is which."""
 
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -67,18 +68,22 @@ def test_a_model_does_not_differ_from_itself(packages: dict[str, str]) -> None:
     assert () == table.rows
 
 
+LARGEST = sys.float_info.max  # as which SQLite keeps infinity
+
+
 def test_metrics_stand_side_by_side() -> None:
     """
     The difference has a sign, and there is none where one side has no number.
     """
-    candidate = {"accuracy": 0.9556, "f1": 0.5, "new": 1.0, "odd": math.nan}
-    champion = {"accuracy": 0.9, "f1": 0.5, "old": 2.0, "odd": 1.0}
+    candidate = {"accuracy": 0.9556, "f1": 0.5, "new": 1.0, "odd": math.nan, "loss": LARGEST}
+    champion = {"accuracy": 0.9, "f1": 0.5, "old": 2.0, "odd": 1.0, "loss": 0.5}
 
     table = metric_table(candidate, champion)
 
     assert (
         ("accuracy", "0.9556", "0.9", "+0.0556"),
         ("f1", "0.5", "0.5", "0"),
+        ("loss", "inf", "0.5", "-"),
         ("new", "1", "-", "-"),
         ("odd", "nan", "1", "-"),
         ("old", "-", "2", "-"),
