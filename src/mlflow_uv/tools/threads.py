@@ -6,6 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+POLL_S = 0.1
+
 
 def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Callable[[], None]) -> list[T]:
     """
@@ -35,7 +37,9 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join()
+            while worker.is_alive():
+                # A signal that the kernel hands to another thread does not wake a join that waits for ever.
+                worker.join(timeout=POLL_S)
     except BaseException:
         with turn:
             rest = iter(())
