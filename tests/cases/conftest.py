@@ -36,13 +36,13 @@ class Released:
 def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_complaint: str) -> Released:
     """The wine example, released step by step, with an image where there is an engine, else with a process."""
     place = tmp_path_factory.mktemp("consumer")
-    serving = "process" if engine_complaint else "engine"
-    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", serving=serving)
+    engine = "none" if engine_complaint else "any"
+    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine=engine)
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
     for step in ("log-model", "register", "build-image", "smoke-test"):
-        said = consumer.run(step, *(("--serving", serving) if step == "build-image" else ()))
+        said = consumer.run(step, *(("--engine", engine) if step == "build-image" else ()))
         assert said.code == 0, said.stderr
         after[step] = place / f"after-{step}"
         shutil.copytree(consumer.home / "state", after[step])
@@ -68,10 +68,10 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Lab:
     """A consumer with a model that trains in seconds, released once in a process, from a folder with an odd name."""
     place = odd(tmp_path_factory.mktemp("laboratory"))
     temporary = tmp_path_factory.mktemp("temporary")
-    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", serving="process")
+    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine="none")
     lab = Lab(consumer=consumer, temporary=temporary, untouched=place / "untouched")
     lab.train_with(training())
-    said = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
     lab.keep()
     return lab

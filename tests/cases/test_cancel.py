@@ -108,9 +108,9 @@ def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(lab: Lab) -
     """
     The server is ended; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--serving", "process")
+    version = build(lab, "--engine", "none")
 
-    said = lab.cancel("smoke-test", when=lambda: any("server.py" in line for line in lab.processes()), by=signal.SIGINT)
+    said = lab.cancel("smoke-test", when=lambda: any(line.rstrip().endswith("/serving") for line in lab.processes()), by=signal.SIGINT)
 
     assert (130, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
 
@@ -120,7 +120,7 @@ def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(lab: Lab, imag
     """
     The container is removed; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--serving", "engine", "--image", image)
+    version = build(lab, "--engine", "any", "--image", image)
 
     said = lab.cancel("smoke-test", when=lab.containers)
 
@@ -132,7 +132,7 @@ def test_a_build_that_is_cancelled_is_given_up(lab: Lab, slow_base: str, image: 
     """
     The engine stops building, and no image of that name is there.
     """
-    flags = ("--serving", "engine", "--base-image", slow_base, "--image", image)
+    flags = ("--engine", "any", "--base-image", slow_base, "--image", image)
 
     said = lab.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
 

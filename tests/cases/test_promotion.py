@@ -21,7 +21,7 @@ def two(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         untouched=tmp_path_factory.mktemp("two") / "untouched",
     )
     lab.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
-    said = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
     lab.keep()
     yield lab
