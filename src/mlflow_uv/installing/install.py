@@ -37,7 +37,7 @@ def main(flags: "list[str]") -> None:
     uv, python = str(HERE / f"uv-{platform.machine()}"), str(VENV / "bin" / "python")
     run(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
     run(uv, "pip", "install", "--no-config", "--python", python, *flags, *foreign(), "-r", "requirements.txt")
-    (VENV / ".lock").unlink(missing_ok=True)
+    forget()
     run(sys.executable, "-B", "-S", "-s", __file__, "--compile")
     top = VENV.parent
     if apart():
@@ -48,6 +48,16 @@ def main(flags: "list[str]") -> None:
         for name in (*folders, *files):
             date(Path(base, name))
     date(top)
+
+
+def forget() -> None:
+    """Remove what uv keeps for its next visit: a lock, and when each wheel that lay beside us was written."""
+    (VENV / ".lock").unlink(missing_ok=True)
+    for kept in VENV.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
+        record = kept.with_name("RECORD")
+        rows = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(row for row in rows if f"/{kept.name}," not in row), encoding="utf-8")
+        kept.unlink()
 
 
 def apart() -> bool:
@@ -104,7 +114,7 @@ def sources(root: Path, without: "frozenset[str]") -> "Iterator[tuple[Path, list
 
 
 def compiling(files: "list[Path]") -> int:
-    """A child that compiles these files; what is no Python of this version (a template, say) is left alone."""
+    """A child that compiles these files; what is no Python of this version, or a link to nothing, is left alone."""
     child = os.fork()
     if child == 0:
         code = 0
@@ -112,7 +122,7 @@ def compiling(files: "list[Path]") -> int:
             try:
                 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
                 py_compile.compile(str(file), doraise=True, invalidation_mode=mode)
-            except (py_compile.PyCompileError, RecursionError, ValueError):
+            except (py_compile.PyCompileError, FileNotFoundError, RecursionError, ValueError):
                 continue
             except OSError:
                 code = 1

@@ -4,7 +4,8 @@ import json
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -17,6 +18,7 @@ from .engine import Build, Image, Layer
 from .process import Command, Completed, Runner
 
 PULL_S = 600.0
+ANSWER_S = 120.0
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -66,14 +68,9 @@ class Client(ABC):
             architecture=found.get("Architecture", ""),
         )
 
+    @abstractmethod
     def layers(self, image: str) -> tuple[Layer, ...]:
         """See Engine."""
-        words = ("history", "--no-trunc", "--human=false", "--format", "{{json .CreatedBy}} {{.Size}}", image)
-        found = []
-        for line in reversed(self.demand(*words, what="the image's layers cannot be listed").stdout.splitlines()):
-            made_by, _, size = line.rpartition(" ")
-            found.append(Layer(made_by=json.loads(made_by), size=int(size)))
-        return tuple(found)
 
     def fetch(self, base: str) -> Image:
         """See Engine."""
@@ -127,25 +124,31 @@ class Client(ABC):
 
     def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
         """See Engine."""
-        words = ("run", "--rm", "--interactive", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image)
-        done = self.ask(*words, *argv[1:], verbatim=True, stdin=stdin)
+        words = ("--rm", "--interactive", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image)
+        with self._contained() as container:
+            done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=ANSWER_S)
         if done.code != 0:
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=done.last_line)
         return done.stdout
 
     def serve(self, image: str) -> Container:
         """See Engine."""
-        name = f"mlflow-uv-{secrets.token_hex(6)}"
-        container = Container(self.ask, name)
-        try:
+        with self._contained() as container:
             self.demand(
-                "run", "--detach", "--name", name, "--label", OURS, "--publish", f"127.0.0.1::{PORT}",
-                "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108  # a container's own
+                "run", *container, "--detach", "--publish", f"127.0.0.1::{PORT}", "--read-only",
+                "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108  # a container's own
                 "--security-opt", "no-new-privileges", image, what="the container cannot be started",
             )  # fmt: skip
-            return container
+        return Container(self.ask, container[1])
+
+    @contextmanager
+    def _contained(self) -> Iterator[tuple[str, ...]]:
+        """The words that name a container, which is removed where it is not waited for: its engine would go on."""
+        name = f"mlflow-uv-{secrets.token_hex(6)}"
+        try:
+            yield ("--name", name, "--label", OURS)
         except BaseException:
-            container.stop()
+            self.ask("rm", "--force", "--volumes", name)
             raise
 
     def answering(self, *argv: str) -> Completed:
@@ -189,8 +192,10 @@ class Client(ABC):
 
 def build_error(done: Completed) -> StepError:
     """Why a build ended without an image."""
-    lines = [line for line in done.stderr.splitlines() if re.search(r"(?i)\berror\b", line)]
-    why = (lines or [done.last_line])[-1].strip()
+    lines = [re.sub(r"^#\d+ [\d.]+\s+", "", line).strip() for line in (done.stdout + done.stderr).splitlines()]
+    # The engine's own last word says only which step failed; the first that the step said says why.
+    told = [line for line in lines if re.match(r"(?i)error\b(?! running| building|: building|: failed to solve)", line)]
+    why = (told or [done.last_line])[0]
     if "no space left on device" in done.stderr.lower():
         what = "the image cannot be built: a disk of the engine is full"
         return NoSpace(what=what, why=why, fix="docker system df, then docker builder prune")

@@ -41,7 +41,7 @@ class Contents:
 
 
 class Contexts:
-    """Fills folders, each time with the same bytes and dates."""
+    """Fills folders, each time with the same bytes."""
 
     def __init__(self, uv: Uv, *, surroundings: Surroundings) -> None:
         self._uv = uv
@@ -59,25 +59,25 @@ class Contexts:
         (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
         (folder / "README.md").write_text(contents.readme, encoding="utf-8")
         (packages / "requirements.txt").write_text(contents.requirements, encoding="utf-8")
-        shutil.copy(INSTALLING / "install.py", packages)
+        shutil.copyfile(INSTALLING / "install.py", packages / "install.py")
         wheels = contents.model / modelfiles.WHEELS
         if wheels.is_dir():
-            shutil.copytree(wheels, packages / modelfiles.WHEELS)
+            shutil.copytree(wheels, packages / modelfiles.WHEELS, copy_function=shutil.copyfile)
         for machine in contents.machines:
             name = machine_name(machine, System.LINUX)
             # Linked statically, it runs on every Linux, whatever the base image is made of.
             ours = self._unpacked("uv", platform=f"{name}-unknown-linux-musl")
-            shutil.copy(ours / "bin" / "uv", packages / f"uv-{name}")
+            shutil.copyfile(ours / "bin" / "uv", packages / f"uv-{name}")
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
             server = Path(scratch) / "server"
             shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copytree(self._unpacked("prometheus-client"), server / "lib")
             pack(folder / dockerfile.SERVER_LAYER, server, PurePosixPath(dockerfile.SERVING))
         pack(folder / dockerfile.MODEL_LAYER, contents.model, PurePosixPath(dockerfile.MODEL))
+        # Their dates stay what they are: BuildKit takes a file of the same name, size and date for the one it has.
         for path in (*folder.rglob("*"), folder):
             executable = path.is_dir() or path.name.startswith("uv-")
             path.chmod(0o755 if executable else 0o644)
-            os.utime(path, (WHEN, WHEN))
 
     def _unpacked(self, name: str, *, platform: str | None = None) -> Path:
         """A folder with a package of our own lock, kept from the last time."""

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import ToolFailed
 from .client import Client, build_error, digest_in
-from .engine import Build, Image
+from .engine import Build, Image, Layer
 
 
 class Docker(Client):
@@ -23,6 +23,13 @@ class Docker(Client):
     def build(self, build: Build) -> Image:
         """See Engine."""
         return self.built(build, "--load")
+
+    def layers(self, image: str) -> tuple[Layer, ...]:
+        """See Engine."""
+        words = ("history", "--no-trunc", "--human=false", "--format", "{{json .}}", image)
+        said = self.demand(*words, what="the layers of the image cannot be listed").stdout.splitlines()
+        steps = map(json.loads, reversed(said))
+        return tuple(Layer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
 
     def publish(self, build: Build, name: str) -> str:
         """See Engine."""

@@ -1,11 +1,12 @@
 """How is Podman told, which builds with Buildah?"""
 
+import json
 import secrets
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .client import Client, build_error, digest_in
-from .engine import Build, Image
+from .engine import Build, Image, Layer
 
 
 class Podman(Client):
@@ -23,6 +24,12 @@ class Podman(Client):
     def build(self, build: Build) -> Image:
         """See Engine."""
         return self.built(build)
+
+    def layers(self, image: str) -> tuple[Layer, ...]:
+        """See Engine."""
+        words = ("history", "--format", "json", image)
+        said = json.loads(self.demand(*words, what="the layers of the image cannot be listed").stdout)
+        return tuple(Layer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
 
     def publish(self, build: Build, name: str) -> str:
         """See Engine."""
