@@ -44,7 +44,8 @@ def end(sentence: str, code: int) -> int:
 def bind(host: str, port: int) -> socket.socket:
     """Take the address without listening on it yet: connections are refused until a model is there to answer."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # If the protocol is not named, asyncio leaves Nagle's algorithm on, and an answer in two parts waits for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -7,13 +7,14 @@ types follow MLServer's MLflow runtime, so that its clients find what they know:
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .tensors import BASE64, DATATYPES, JSON, NUMBERS, TEXT, BadRequest, Tensor
+from .tensors import BASE64, DATATYPES, JSON, NUMBERS, TEXT, BadRequest, Inexpressible, Tensor
 
 FRAME = "pd"
 DATETIME = "datetime"
@@ -28,6 +29,8 @@ COLUMNS = {
     "datetime": ("BYTES", DATETIME),
 }
 TABLE = 2  # dimensions
+# Without it pandas 2 takes the first date for the pattern of all; pandas 1 did not, and does not know the word.
+ISO = {} if pd.__version__.startswith("1.") else {"format": "ISO8601"}
 
 
 def described(schema: Any, prefix: str) -> "list[dict[str, Any]]":
@@ -85,7 +88,7 @@ class Shapes:
         return {one.name: as_spec(one.array, specs.get(one.name)) for one in tensors}
 
     def express(self, answer: Any) -> "list[Tensor]":
-        """What `predict` returned. Raises ValueError for what no tensor can hold."""
+        """What `predict` returned. Raises Inexpressible."""
         if isinstance(answer, pd.DataFrame):
             return [tensor(str(name), answer[name].to_numpy()) for name in answer]
         if isinstance(answer, dict):
@@ -127,15 +130,15 @@ def column(one: Tensor, spec: Any) -> Any:
     if array.dtype.kind != "O":
         return array
     try:
-        if name == "" or one.content in {JSON, "pd_json"}:
+        if name == "" or one.content == JSON:
             return pd.Series([json.loads(text) for text in array], dtype=object)
         if DATETIME in {name, one.content}:
-            return pd.to_datetime(pd.Series(array))
+            return pd.to_datetime(pd.Series(array), **ISO)
         if name == "binary" and one.content != BASE64:
             return pd.Series([base64.b64decode(text, validate=True) for text in array], dtype=object)
     except (ValueError, TypeError) as error:
         raise BadRequest(f"Input {one.name!r} cannot be read as {name or 'JSON'}: {error}.") from error
-    return pd.Series(array, dtype=object)
+    return pd.Series(array.tolist())  # as pandas reads text
 
 
 def elements(one: Tensor, spec: Any) -> "list[Any]":
@@ -149,8 +152,8 @@ def tensor(name: str, value: Any) -> Tensor:
     if array.dtype in DATATYPES and array.dtype.kind != "O":
         return Tensor(name, array, NUMBERS)
     if array.dtype.kind == "M":
-        return Tensor(name, np.datetime_as_string(array).astype(object), DATETIME)
-    found = [None if one is None or one is pd.NA or one is pd.NaT else one for one in array.ravel().tolist()]
+        return Tensor(name, np.where(np.isnat(array), None, np.datetime_as_string(array).astype(object)), DATETIME)
+    found = [None if is_missing(one) else one for one in array.ravel().tolist()]
     kinds = {type(one) for one in found}
     if kinds <= {str, type(None)}:
         texts, content = found, TEXT
@@ -161,6 +164,11 @@ def tensor(name: str, value: Any) -> Tensor:
     whole = np.empty(len(texts), dtype=object)
     whole[:] = texts
     return Tensor(name, whole.reshape(array.shape), content)
+
+
+def is_missing(one: Any) -> bool:
+    """Whether it stands for nothing, in one of pandas' ways."""
+    return one is None or one is pd.NA or one is pd.NaT or (isinstance(one, float) and math.isnan(one))
 
 
 def plain(value: Any) -> Any:
@@ -188,4 +196,4 @@ def jsonable(value: Any) -> Any:
     """What `json` does not know: numpy's arrays and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise ValueError(f"a tensor cannot hold {type(value).__name__}")
+    raise Inexpressible(f"The model answered with {type(value).__name__}, which no tensor can hold.")

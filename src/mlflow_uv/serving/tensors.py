@@ -10,7 +10,7 @@ import binascii
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -27,11 +27,15 @@ DATATYPES = {np.dtype(dtype): datatype for datatype, dtype in DTYPES.items()}
 JSON_TYPES: "dict[str, set[type]]" = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float, type(None)}}
 TEXTS = {str, type(None)}
 LENGTH = struct.Struct("<I")
-BASE64, TEXT, NUMBERS, JSON = "base64", "str", "np", "json"
+BASE64, TEXT, NUMBERS, JSON = "base64", "str", "np", "pd_json"
 
 
 class BadRequest(Exception):
     """What the client has to change: one sentence."""
+
+
+class Inexpressible(Exception):
+    """What the model answered has no form in the protocol: one sentence."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,6 @@ class Tensor:
     name: str
     array: Any
     content: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def decode(said: Mapping[str, Any], raw: "bytes | None") -> Tensor:
@@ -49,18 +52,17 @@ def decode(said: Mapping[str, Any], raw: "bytes | None") -> Tensor:
     name, datatype, shape = said.get("name"), said.get("datatype"), said.get("shape")
     if not isinstance(name, str) or not name:
         raise BadRequest("Every input needs a name.")
-    if datatype not in DTYPES:
+    if not isinstance(datatype, str) or datatype not in DTYPES:
         raise BadRequest(f"Input {name!r}: the datatype {datatype!r} is not one of {', '.join(DTYPES)}.")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise BadRequest(f"Input {name!r}: the shape is not a list of whole numbers.")
-    parameters = said.get("parameters") or {}
-    content = parameters.get("content_type", TEXT if datatype == "BYTES" else NUMBERS)
+    content = str((said.get("parameters") or {}).get("content_type") or (TEXT if datatype == "BYTES" else NUMBERS))
     elements = from_json(name, datatype, said.get("data")) if raw is None else from_bytes(name, datatype, raw)
     if datatype == "BYTES":
         elements = contents(name, elements, content)
     if elements.size != math.prod(shape):
         raise BadRequest(f"Input {name!r}: the shape {shape} does not fit {elements.size} elements.")
-    return Tensor(name, elements.reshape(shape), content, parameters)
+    return Tensor(name, elements.reshape(shape), content)
 
 
 def from_json(name: str, datatype: str, data: Any) -> Any:
@@ -123,7 +125,7 @@ def objects(elements: Sequence[Any]) -> Any:
 
 
 def encode(tensor: Tensor, *, binary: bool) -> "tuple[dict[str, Any], bytes]":
-    """A tensor of a response: what its JSON says, and the bytes that follow. Raises ValueError for infinity."""
+    """A tensor of a response: what its JSON says, and the bytes that follow. Raises Inexpressible."""
     array = tensor.array
     datatype = DATATYPES[array.dtype.newbyteorder("<")]
     said = {"name": tensor.name, "datatype": datatype, "shape": list(array.shape)}
@@ -140,7 +142,7 @@ def to_json(array: Any) -> "list[Any]":
     if flat.dtype.kind != "f":
         return list(flat.tolist())
     if np.isinf(flat).any():
-        raise ValueError("JSON cannot say infinity; ask for binary data")
+        raise Inexpressible("The model answered with infinity, which JSON cannot say. Ask for binary data.")
     return [None if math.isnan(element) else element for element in flat.tolist()]
 
 

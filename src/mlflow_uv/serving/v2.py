@@ -19,7 +19,7 @@ from .asgi import Message, Receive, Send, complain, header, respond
 from .routes import Route, route_of
 from .scoring import FAILED
 from .shapes import Shapes
-from .tensors import BadRequest, Tensor, decode, encode
+from .tensors import BadRequest, Inexpressible, Tensor, decode, encode
 
 SERVER = {"name": "mlflow-uv", "version": VERSION, "extensions": ["binary_tensor_data"]}
 JSON_LENGTH = "inference-header-content-length"
@@ -59,6 +59,8 @@ class Protocol:
             await complain(scope, send, HTTPStatus.NOT_FOUND, str(error))
         except BadRequest as error:
             await complain(scope, send, HTTPStatus.BAD_REQUEST, str(error))
+        except Inexpressible as error:
+            await complain(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         except PermissionError as error:
             await complain(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, str(error))
         except Exception:  # noqa: BLE001 - a model's code may raise anything
@@ -98,11 +100,11 @@ class Protocol:
     def _infer(self, body: bytes, length: "str | None") -> "tuple[tuple[tuple[bytes, bytes], ...], bytes]":
         """In a thread: read, predict, write."""
         request, rest = parted(body, length)
-        parameters = mapping(request.get("parameters"), "The parameters of the request")
+        parameters = parameters_of(request, "the request")
         tensors = inputs_of(request, rest)
         content = parameters.get("content_type") or ""
         given = self._shapes.assemble(tensors, str(content))
-        params = {name: value for name, value in parameters.items() if name in self._params}
+        params = {name: value for name, value in parameters.items() if name in self._params} or None
         try:
             answer = self._model.predict(given, params=params) if self._takes_params else self._model.predict(given)
         except MlflowException as error:
@@ -156,7 +158,7 @@ def inputs_of(request: Mapping[str, Any], rest: bytes) -> "list[Tensor]":
         raise BadRequest("The request has no list of inputs.")
     found: list[Tensor] = []
     for one in said:
-        size = mapping(mapping(one, "An input").get("parameters"), "The parameters of an input").get("binary_data_size")
+        size = parameters_of(mapping(one, "An input"), "an input").get("binary_data_size")
         if size is None:
             found.append(decode(one, None))
             continue
@@ -177,13 +179,17 @@ def wanted_of(request: Mapping[str, Any]) -> "dict[str, Mapping[str, Any]]":
     if not isinstance(said, list):
         raise BadRequest("The outputs are not a list.")
     found = [mapping(one, "An output") for one in said]
-    return {str(one.get("name")): mapping(one.get("parameters"), "The parameters of an output") for one in found}
+    return {str(one.get("name")): parameters_of(one, "an output") for one in found}
+
+
+def parameters_of(said: Mapping[str, Any], whose: str) -> Mapping[str, Any]:
+    """What a request, an input or an output has of them; none is as good as an empty object."""
+    found = said.get("parameters")
+    return {} if found is None else mapping(found, f"The parameters of {whose}")
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """An object of JSON; nothing at all is an empty one. Raises BadRequest for anything else."""
-    if value is None and what != "The request":
-        return {}
+    """An object of JSON. Raises BadRequest for anything else."""
     if not isinstance(value, dict):
         raise BadRequest(f"{what} is not an object.")
     return value

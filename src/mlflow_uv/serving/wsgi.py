@@ -2,17 +2,22 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from .scoring import WITHOUT_TYPE
 from .settings import Settings
 
+REFUSED = 2
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
     """One worker of gunicorn, forked after the model was loaded."""
+    if settings.metrics or settings.access_log:
+        sys.stderr.write("METRICS and ACCESS_LOG need MLflow 2.22 or newer in the model's environment.\n")
+        raise SystemExit(REFUSED)
     from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only an MLflow that needs it brings it along
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
