@@ -9,11 +9,11 @@ import pytest
 from .lab import Lab, error, training
 
 FINDINGS, NO_BASE, NO_ENGINE, NOT_SERVING = 1, 12, 13, 15
-IN_SERVING = "IN_SERVING in os.environ"
+IN_SERVING = "in_serving()"
 HANGS = training(load=f"time.sleep(3600 if {IN_SERVING} else 0)")
 CANNOT_LOAD = training(load=f"[][1 if {IN_SERVING} else slice(1)]")
 ANSWERS_OTHERWISE = training(predict=f'return [(3.0 if {IN_SERVING} else 2.0) * x for x in model_input["x"]]')
-NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 IMAGE = "mlflow-uv-laboratory:1"
 
 

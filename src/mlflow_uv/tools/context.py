@@ -53,7 +53,17 @@ class Contexts:
         return (INSTALLING / "question.py").read_text(encoding="utf-8")
 
     def fill(self, folder: Path, contents: Contents) -> None:
-        """Fill a folder that is empty or not there. Raises ToolFailed where our own tools for it cannot be had."""
+        """Fill a folder that is empty or not there. Raises NoSpace, ToolFailed."""
+        try:
+            self._fill(folder, contents)
+        except OSError as error:
+            why = f"{error.strerror or error}: {error.filename or folder}"
+            if error.errno == ENOSPC:
+                fix = "make room there, or set TMPDIR to a larger disk"
+                raise NoSpace(what="what the image is built from cannot be written", why=why, fix=fix) from error
+            raise ToolFailed(what="what the image is built from cannot be written", why=why) from error
+
+    def _fill(self, folder: Path, contents: Contents) -> None:
         packages = folder / dockerfile.PACKAGES
         packages.mkdir(parents=True)
         (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
@@ -105,22 +115,17 @@ def locked_line(ours: Path, name: str) -> str:
 def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
     """Write a folder as a tar archive that unpacks at `top`: sorted, of one date, root's, and readable by everybody."""
     found = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
-    try:
-        with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-            for path, file in sorted(found.items()):
-                entry = tarfile.TarInfo(str(path.relative_to("/")))
-                entry.mtime = WHEN
-                if file is None:
-                    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-                    tar.addfile(entry)
-                    continue
-                entry.size, entry.mode = file.stat().st_size, 0o644
-                with file.open("rb") as data:
-                    tar.addfile(entry, data)
-    except OSError as error:
-        if error.errno == ENOSPC:
-            raise NoSpace(what=f"`{archive}` cannot be written", why="the disk is full", fix="set TMPDIR") from error
-        raise ToolFailed(what=f"`{archive}` cannot be written", why=error.strerror or str(error)) from error
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path, file in sorted(found.items()):
+            entry = tarfile.TarInfo(str(path.relative_to("/")))
+            entry.mtime = WHEN
+            if file is None:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(entry)
+                continue
+            entry.size, entry.mode = file.stat().st_size, 0o644
+            with file.open("rb") as data:
+                tar.addfile(entry, data)
 
 
 def _below(folder: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, Path | None]]:
