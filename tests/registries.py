@@ -1,6 +1,5 @@
 """A real container registry on loopback, with a folder of its own."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -24,10 +23,8 @@ SECONDS = 30
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
+def registry(folder: Path, program: str) -> Iterator[str]:
     """Its name, HOST:PORT, while it runs."""
-    program = shutil.which("docker-registry")
-    assert program, "docker-registry is not installed"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,6 +36,7 @@ def registry(folder: Path) -> Iterator[str]:
             while not _listens(port):
                 assert process.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < until, (folder / "log").read_text()
+                time.sleep(0.05)
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -48,7 +46,6 @@ def registry(folder: Path) -> Iterator[str]:
 def _listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
-    time.sleep(0.05)
     return False
 
 

@@ -25,8 +25,8 @@ from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
 from tests.registries import digest_in, registry
 
-from .foundry import BASE, Foundry, forget, foundry_in, said_of
-from .lab import until
+from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
+from .lab import Lab, until
 
 pytestmark = pytest.mark.engine
 
@@ -36,19 +36,17 @@ LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
     """A registry."""
-    if shutil.which("docker-registry") is None:
-        missing("docker-registry is not installed: apt-get install docker-registry")
-    with registry(tmp_path_factory.mktemp("registry")) as name:
+    with registry(tmp_path_factory.mktemp("registry"), registry_program) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
-def podman_settings(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[dict[str, str]]:
+def podman_settings(
+    tmp_path_factory: pytest.TempPathFactory, host: str, podman_program: str
+) -> Iterator[dict[str, str]]:
     """Podman with a store of its own that has Docker's base image; it knows the registry, and sets no limits."""
-    if shutil.which("podman") is None:
-        missing("podman is not installed: apt-get install podman")
     folder = tmp_path_factory.mktemp("podman")
     settings = {
         "CONTAINERS_CONF": LIMITS,
@@ -59,19 +57,12 @@ def podman_settings(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iter
         (folder / name).write_text(text)
     variables = {name: str(folder / name) for name in settings}
     with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
-        load = ("podman", "load", "--quiet")
+        load = (podman_program, "load", "--quiet")
         subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env={**os.environ, **variables})
     yield variables
     # Podman mounts its store on itself, most often.
     subprocess.run(("umount", folder / "store" / "overlay"), check=False, capture_output=True)
     shutil.rmtree(folder / "store")
-
-
-def missing(complaint: str) -> None:
-    """Skip where something is not installed, fail where it should be."""
-    if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":
-        pytest.fail(complaint)
-    pytest.skip(complaint)
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +222,43 @@ def test_layers_that_another_machine_built_are_taken_from_a_registry(
 
     assert [] == [line for line in heard if "Installed 1 package" in line]
     assert any("Cache pulled" in line for line in heard)
+
+
+@pytest.mark.extended
+def test_podman_makes_the_same_layers_again(foundry: Foundry, podman_settings: dict[str, str]) -> None:
+    """
+    Without a cache the digests of all layers are equal: it leaves a `/run` of its own, whose date is told.
+    """
+    podman(podman_settings)
+    context = foundry.context("again", foundry.model("model-again"))
+
+    layers = []
+    for _ in range(2):
+        with built(context, "--no-cache", engine="podman") as image:
+            layers.append(said_of(image, "podman")["RootFS"]["Layers"])
+
+    assert layers[0] == layers[1]
+
+
+@pytest.mark.extended
+def test_podman_takes_a_model_all_the_way(lab: Lab, podman_settings: dict[str, str]) -> None:
+    """
+    Where it is the engine that was chosen, it builds, is asked, serves the smoke test, and is recorded.
+    """
+    name = "localhost/mlflow-uv-laboratory:podman"
+
+    built = lab.run("build-image", "--engine", "podman", "--image", name, variables=podman_settings)
+    tested = lab.run("smoke-test", variables=podman_settings)
+
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    assert (0, 0, "tested", "podman") == (built.code, tested.code, tested.outputs["state"], record["engine"])
+    assert record["id"] == said_by_podman(name, podman_settings)
+
+
+def said_by_podman(name: str, settings: dict[str, str]) -> str:
+    """The id of an image in Podman's store."""
+    found = podman(settings).image(name)
+    return found.id if found else "nothing"
 
 
 FAKE = """\

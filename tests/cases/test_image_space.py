@@ -2,8 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,30 +22,16 @@ RUN ["python3", "-c", "open('/dev/much', 'wb').write(bytes(1 << 27))"]
 """
 
 
-@contextmanager
-def disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk of its own for a folder; skips where nobody may mount one."""
-    folder.mkdir()
-    done = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"no disk can be mounted here: {done.stderr}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(("umount", "--recursive", folder), check=True)
-
-
-def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path) -> None:
+def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path, disk: Callable[[str], Path]) -> None:
     """
     The disk here is full: where, and what would move it elsewhere.
     """
-    with foundry_in(tmp_path) as foundry, disk(tmp_path / "small", "1m"):
+    disk("1m")
+    with foundry_in(tmp_path) as foundry:
         model = foundry.model("model")
         with pytest.raises(NoSpace) as caught:
-            foundry.context("small/context", model)
-        said = caught.value
+            foundry.context("disk/context", model)
+    said = caught.value
 
     assert ("what the image is built from cannot be written", True) == (said.what, "No space left" in said.why)
     assert "TMPDIR" in said.fix
@@ -69,11 +54,14 @@ def test_a_build_that_finds_no_space_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.extended
-def test_an_engine_whose_own_disk_is_full_says_so(tmp_path: Path) -> None:
+def test_an_engine_whose_own_disk_is_full_says_so(
+    tmp_path: Path, disk: Callable[[str], Path], podman_program: str
+) -> None:
     """
     The base image just fits; what is installed on it does not.
     """
-    with foundry_in(tmp_path) as foundry, disk(tmp_path / "disk", "150m") as store:
+    store = disk("150m")
+    with foundry_in(tmp_path) as foundry:
         context = foundry.context("context", foundry.model("model"))
         settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/store"\nrunroot = "{tmp_path}/run"\n'
         (tmp_path / "storage.conf").write_text(settings)
@@ -86,7 +74,7 @@ def test_an_engine_whose_own_disk_is_full_says_so(tmp_path: Path) -> None:
             "CONTAINERS_CONF": str(tmp_path / "containers.conf"),
         }
         with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
-            load = ("podman", "load", "--quiet")
+            load = (podman_program, "load", "--quiet")
             subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env=variables)
         (store / "filler").write_bytes(bytes(os.statvfs(store).f_bavail * 4096 - (5 << 20)))
         engine = Podman(SystemRunner(), variables=variables, hear=print)

@@ -12,7 +12,7 @@ from mlflow_uv.restoring import mismatches, needs_in
 from mlflow_uv.tools.network import build_secrets
 from tests.registries import digest_in, registry
 
-from .foundry import BASE, forget, run_in, said_of
+from .foundry import BASE, built, entries, forget, run_in, said_of, saved
 from .lab import Lab, error
 
 BAD_INPUT, UNFIT = 2, 18
@@ -69,11 +69,11 @@ def test_a_slim_image_answers_as_training_did(lab: Lab, image: str) -> None:
 
 @pytest.mark.engine
 @pytest.mark.extended
-def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path) -> None:
+def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, registry_program: str) -> None:
     """
     The digest that is put out and recorded is the registry's own; what has it there is the image that was tested.
     """
-    with registry(tmp_path) as host:
+    with registry(tmp_path, registry_program) as host:
         name = f"{host}/cellar/wine:7"
         said = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
         _, expected = digest_in(host, "cellar/wine", "7")
@@ -128,15 +128,40 @@ def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_
     words = [word for secret in network for word in ("--secret", secret)]
 
     made = lab.run("build-image", "--context", str(folder))
-    built = lab.run("build-image", "--engine", "docker", "--image", image)
+    done = lab.run("build-image", "--engine", "docker", "--image", image)
     subprocess.run(("docker", "build", "--quiet", *words, "--tag", f"{image}-hand", folder), check=True)
     mine, theirs = said_of(image), said_of(f"{image}-hand")
     forget(f"{image}-hand")
 
-    assert (0, "", 0) == (made.code, made.outputs["image"], built.code)
+    assert (0, "", 0) == (made.code, made.outputs["image"], done.code)
     assert mine["RootFS"]["Layers"] == theirs["RootFS"]["Layers"]
     digest = "org.opencontainers.image.base.digest"  # which nobody looked at
     assert mine["Config"]["Labels"] == {**theirs["Config"]["Labels"], digest: said_of(BASE)["Id"]}
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_whole_model_built_again_without_a_cache_is_the_same(lab: Lab, tmp_path: Path) -> None:
+    """
+    A hundred packages and their bytecode: every file of every layer above the base has the same bytes, mode and date.
+    """
+    secrets = build_secrets(tmp_path, lab.consumer.variables, {})
+    words = [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
+    layers = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        assert 0 == lab.run("build-image", "--context", str(folder)).code
+        with built(folder, "--no-cache", *words) as made:
+            layers.append([entries(layer) for layer in saved(made, tmp_path / f"{name}-saved")])
+
+    differing = [
+        name
+        for mine, theirs in zip(*layers, strict=True)
+        for name in mine.keys() | theirs.keys()
+        if mine.get(name) != theirs.get(name)
+    ]
+    assert [] == differing
+    assert 10_000 < sum(map(len, layers[0]))
 
 
 def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
