@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -112,22 +113,51 @@ def engine_complaint() -> str:
 def postgres_programs() -> Path:
     """The folder of PostgreSQL's programs; skips where it is not installed, fails where it should be."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        return found[-1].parent
-    complaint = "PostgreSQL is not installed: apt-get install postgresql"
+    return found[-1].parent if found else missing("PostgreSQL is not installed: apt-get install postgresql")
+
+
+@pytest.fixture(scope="session")
+def podman_program() -> str:
+    """Where Podman is; skips and fails as above."""
+    return shutil.which("podman") or missing("Podman is not installed: apt-get install podman")
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> str:
+    """Where a real container registry is; skips and fails as above."""
+    return shutil.which("docker-registry") or missing("no registry is installed: apt-get install docker-registry")
+
+
+def missing(complaint: str) -> NoReturn:
+    """Skip where something is not installed, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that it should be."""
     if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":
         pytest.fail(complaint)
     pytest.skip(complaint)
 
 
 @pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Make a disk of a size (`64m`) to be filled; skips where nobody may mount one."""
+    folder = tmp_path / "disk"
+
+    def make(size: str) -> Path:
+        folder.mkdir()
+        words = ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            missing(f"no disk can be mounted here: {done.stderr.strip()}")
+        return folder
+
+    yield make
+    if folder.is_mount():
+        subprocess.run(("umount", "--recursive", folder), check=True)
+
+
+@pytest.fixture
 def requires_engine(engine_complaint: str) -> None:
     """Skip where no container engine answers, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that one should."""
-    if not engine_complaint:
-        return
-    if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":
-        pytest.fail(engine_complaint)
-    pytest.skip(engine_complaint)
+    if engine_complaint:
+        missing(engine_complaint)
 
 
 @pytest.fixture(autouse=True)

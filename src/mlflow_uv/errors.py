@@ -140,6 +140,20 @@ class Unforeseen(StepError):
     meaning = "a mistake of ours"
 
 
+class BaseImageUnfit(StepError):
+    """The base image has no Python, or not the one that the model was trained with."""
+
+    exit_code = 18
+    meaning = "the base image has not the model's Python"
+
+
+class NoSpace(StepError):
+    """A disk is full."""
+
+    exit_code = 19
+    meaning = "a disk is full"
+
+
 class Cancelled(BaseException):
     """SIGTERM: the caller wants us gone, and all that we started. A BaseException, as KeyboardInterrupt is."""
 

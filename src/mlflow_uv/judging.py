@@ -199,7 +199,7 @@ def _sizes(candidate: Audited, champion: Audited, tools: Tools) -> Table:
 def _image_mb(one: Audited, tools: Tools) -> float | None:
     if one.record is None or one.record.image is None or one.record.image.kind != "image":
         return None
-    found = tools.docker.image(one.record.image.id)
+    found = tools.engines.named(one.record.image.engine).image(one.record.image.id)
     return None if found is None else found.size / 1e6
 
 

@@ -194,7 +194,7 @@ def from_engine(record: Record, tools: Tools) -> Iterator[LinkCheck]:
     if record.image is None or record.image.kind != "image":
         return
     try:
-        found = tools.docker.image(record.image.tag)
+        found = tools.engines.named(record.image.engine).image(record.image.tag)
     except NoEngine as error:
         yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=error.why or error.what)
         return

@@ -16,7 +16,10 @@ from .tools.toolbox import Tools
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 # What a release decides by itself: it is about one project, has a network, and prints no list.
-DECIDED: Mapping[str, object] = {"alone": True, "exclude": (), "offline": False, "patch": None, "silent": True}
+DECIDED: Mapping[str, object] = {
+    "alone": True, "context": None, "exclude": (), "offline": False, "patch": None, "print_dockerfile": False,
+    "silent": True,
+}  # fmt: skip
 
 
 def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:

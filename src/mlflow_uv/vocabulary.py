@@ -55,9 +55,18 @@ VersionState = Annotated[
 Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]
 
 
-class Serving(Enum):
-    """Where the model is served for the smoke test."""
+class Engine(Enum):
+    """What builds the image: a container engine that is here, a certain one, or none, and a process serves."""
 
     AUTO = "auto"
-    ENGINE = "engine"
-    PROCESS = "process"
+    ANY = "any"
+    DOCKER = "docker"
+    PODMAN = "podman"
+    NONE = "none"
+
+
+class Serving(Enum):
+    """Which packages an image holds: the whole lock, or what serving needs of it."""
+
+    LOCKED = "locked"
+    SLIM = "slim"

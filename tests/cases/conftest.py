@@ -38,15 +38,15 @@ class Released:
 def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_complaint: str) -> Iterator[Released]:
     """The wine example, released step by step, with an image where there is an engine, else with a process."""
     place = tmp_path_factory.mktemp("consumer")
-    serving = "process" if engine_complaint else "engine"
-    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", serving=serving)
+    engine = "none" if engine_complaint else "any"
+    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine=engine)
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
     # Other processes may test beside us, with the same engine.
     image = f"mlflow-uv-test-{secrets.token_hex(4)}:1"
     for step in ("log-model", "register", "build-image", "smoke-test"):
-        said = consumer.run(step, *(("--serving", serving, "--image", image) if step == "build-image" else ()))
+        said = consumer.run(step, *(("--engine", engine, "--image", image) if step == "build-image" else ()))
         assert said.code == 0, said.stderr
         after[step] = place / f"after-{step}"
         shutil.copytree(consumer.home / "state", after[step])
@@ -74,13 +74,13 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Lab:
     """A consumer with a model that trains in seconds, released once in a process, from a folder with an odd name."""
     place = odd(tmp_path_factory.mktemp("laboratory"))
     temporary = tmp_path_factory.mktemp("temporary")
-    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", serving="process")
+    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine="none")
     lab = Lab(consumer=consumer, temporary=temporary, untouched=place / "untouched")
     manifest = lab.folder / "pyproject.toml"
     # What is asked of the example's model is not asked of ours.
     manifest.write_text(manifest.read_text().partition("data-function")[0])
     lab.train_with(training())
-    said = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
     lab.keep()
     return lab

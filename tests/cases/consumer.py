@@ -41,7 +41,7 @@ class Consumer:
 
     folder: Path
     home: Path
-    serving: str
+    engine: str
 
     def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> Said:
         """Run one step on it as a person would, asking for JSON."""
@@ -105,10 +105,10 @@ class Consumer:
         return done.stdout.strip()
 
 
-def make_consumer(folder: Path, home: Path, example: Path, *, serving: str) -> Consumer:
+def make_consumer(folder: Path, home: Path, example: Path, *, engine: str) -> Consumer:
     """A repository with one commit that holds an example."""
     shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", ".venv"))
-    consumer = Consumer(folder=folder, home=home, serving=serving)
+    consumer = Consumer(folder=folder, home=home, engine=engine)
     consumer.git("init", "--quiet", "--initial-branch=main")
     consumer.git("add", "--all")
     consumer.git("commit", "--quiet", "--message", "wine")

@@ -23,7 +23,11 @@ import mlflow
 import pandas as pd
 
 EXAMPLE = pd.DataFrame({{"x": [1.0, 2.5]}})
-IN_SERVING = "MLFLOW_UV_MODEL"
+
+
+def in_serving():
+    # A server in a process is told which model; an image has a folder of ours.
+    return "MLFLOW_UV_MODEL" in os.environ or os.path.isdir("/opt/mlflow-uv")
 
 
 class Double(mlflow.pyfunc.PythonModel):

@@ -46,8 +46,8 @@ def test_the_newest_model_is_found_again(lab: Lab) -> None:
     """
     After a second training, a plain re-run does not take the alias back to the first.
     """
-    trained = lab.run("release", "--serving", "process", "--retrain")
-    again = lab.run("release", "--serving", "process")
+    trained = lab.run("release", "--engine", "none", "--retrain")
+    again = lab.run("release", "--engine", "none")
 
     assert (0, 0, True) == (trained.code, again.code, again.outputs["reused"])
     assert (trained.outputs["version"], {"candidate": "2"}) == (again.outputs["version"], lab.store.aliases)
@@ -93,10 +93,10 @@ def test_changed_code_beside_the_repository_is_another_release(lab: Lab, beside:
     """
     No commit knows it, so the package itself is part of the key; training and serving get the new code.
     """
-    first = lab.run("release", "--serving", "process")
+    first = lab.run("release", "--engine", "none")
     same = lab.run("log-model")
     package(beside, "outer", "two")
-    changed = lab.run("release", "--serving", "process")
+    changed = lab.run("release", "--engine", "none")
 
     answers = json.loads((lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
     assert (0, 0, 0) == (first.code, same.code, changed.code), changed.stderr
@@ -111,7 +111,7 @@ def test_two_releases_at_once_take_turns(lab: Lab) -> None:
     """
     lab.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
 
-    first, second = (lab.start("release", "--serving", "process") for _ in range(2))
+    first, second = (lab.start("release", "--engine", "none") for _ in range(2))
     ended = [lab.ended(one) for one in (first, second)]
 
     assert [0, 0] == [said.code for said in ended]

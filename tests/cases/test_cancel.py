@@ -14,17 +14,19 @@ SIGNALS = pytest.mark.parametrize(
 )
 ENDLESS = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    time.sleep(3600)"
 STUBBORN = f"import signal, subprocess\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ENDLESS}"
-HANGS_IN_SERVING = training(load='time.sleep(3600 if "MLFLOW_UV_MODEL" in os.environ else 0)')
+HANGS_IN_SERVING = training(load="time.sleep(3600 if in_serving() else 0)")
 BASE, IMAGE, TOO_LONG = "mlflow-uv-laboratory:slow", "mlflow-uv-laboratory:2", "86413"
 
 
 @pytest.fixture
 def slow_base(tmp_path: Path) -> Iterator[str]:
-    """A base image on which a build never ends."""
+    """A base image whose Python tells its version, and on which a build never ends."""
+    (tmp_path / "python3").write_text(
+        f'#!/bin/sh\ncase "$*" in *install.py*) exec sleep {TOO_LONG};; esac\nexec /usr/bin/python3 "$@"\n'
+    )
+    (tmp_path / "python3").chmod(0o755)
     (tmp_path / "Dockerfile").write_text(
-        "FROM python:3.11-slim\n"
-        f"RUN rm /usr/local/bin/python3 && echo 'exec sleep {TOO_LONG}' > /usr/local/bin/python3"
-        " && chmod +x /usr/local/bin/python3\n"
+        "FROM python:3.11-slim\nRUN rm /usr/local/bin/python3\nCOPY python3 /usr/local/bin/\n"
     )
     subprocess.run(("docker", "build", "--quiet", "--tag", BASE, tmp_path), check=True, capture_output=True)
     yield BASE
@@ -108,9 +110,11 @@ def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(lab: Lab) -
     """
     The server is ended; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--serving", "process")
+    version = build(lab, "--engine", "none")
 
-    said = lab.cancel("smoke-test", when=lambda: any("server.py" in line for line in lab.processes()), by=signal.SIGINT)
+    said = lab.cancel(
+        "smoke-test", when=lambda: any(line.rstrip().endswith("/serving") for line in lab.processes()), by=signal.SIGINT
+    )
 
     assert (130, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
 
@@ -120,7 +124,7 @@ def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(lab: Lab, imag
     """
     The container is removed; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--serving", "engine", "--image", image)
+    version = build(lab, "--engine", "any", "--image", image)
 
     said = lab.cancel("smoke-test", when=lab.containers)
 
@@ -132,13 +136,29 @@ def test_a_build_that_is_cancelled_is_given_up(lab: Lab, slow_base: str, image: 
     """
     The engine stops building, and no image of that name is there.
     """
-    flags = ("--serving", "engine", "--base-image", slow_base, "--image", image)
+    flags = ("--engine", "any", "--base-image", slow_base, "--image", image)
 
     said = lab.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
 
     found = subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False)
     assert (143, False) == (said.code, found.returncode == 0)
     assert not is_running(f"sleep {TOO_LONG}")
+
+
+@pytest.mark.engine
+def test_a_base_image_that_never_answers_is_not_waited_for(lab: Lab, slow_base: str, tmp_path: Path) -> None:
+    """
+    The question which Python it has is asked in a container, which is removed.
+    """
+    (tmp_path / "python3").write_text(f"#!/bin/sh\nexec sleep {TOO_LONG}\n")
+    subprocess.run(("docker", "build", "--quiet", "--tag", slow_base, tmp_path), check=True, capture_output=True)
+
+    def asked() -> bool:
+        return is_running(f"sleep {TOO_LONG}")
+
+    said = lab.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
+
+    assert (143, False) == (said.code, asked())
 
 
 def build(lab: Lab, *flags: str) -> str:

@@ -83,7 +83,7 @@ def test_an_explicit_index_with_a_password_serves_its_package(lab: Lab, index: I
     subprocess.run(("uv", "lock", "--quiet"), cwd=lab.folder, env={**os.environ, **CREDENTIALS}, check=True)
     lab.train_with("import grape\n" + training())
 
-    said = lab.run("release", "--serving", "process", variables=CREDENTIALS)
+    said = lab.run("release", "--engine", "none", variables=CREDENTIALS)
 
     assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
     assert "grape==1.0" in (lab.consumer.model / "requirements.txt").read_text()

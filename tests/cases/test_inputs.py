@@ -10,7 +10,7 @@ BAD_INPUT = 2
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("build-image", "--serving", "boat"), "'boat'"),
+        (("build-image", "--engine", "boat"), "'boat'"),
         (("smoke-test", "--deadline", "soon"), "--deadline must be number"),
         (("smoke-test", "--deadline=-1"), "--deadline must be number"),
         (("smoke-test", "--alias", "team/candidate"), "--alias is not a name MLflow accepts"),

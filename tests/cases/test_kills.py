@@ -48,7 +48,7 @@ def test_a_release_that_was_killed_is_completed_by_the_next(
     name = re.sub("[^a-z]+", "-", request.node.callspec.id)
     lab.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
     whole = "alias" in call
-    flags = ("--serving", "process", "--model-name", name, *(() if whole else ("--steps", "log-model register")))
+    flags = ("--engine", "none", "--model-name", name, *(() if whole else ("--steps", "log-model register")))
     variables = {"MLFLOW_TRACKING_URI": proxy.uri, **servers.as_admin}
     others = servers.database.open_runs()
     proxy.hold(where, call=call)

@@ -32,7 +32,7 @@ def made(place: Path, root: Path, version: str) -> Lab:
     (place / "temporary").mkdir()
     example = shutil.copytree(root / "tests" / "older" / f"mlflow-{version}", place / "example")
     (example / "train.py").write_text(TRAINING)
-    consumer = make_consumer(place / "older", place / "home", example, serving="process")
+    consumer = make_consumer(place / "older", place / "home", example, engine="none")
     return Lab(consumer=consumer, temporary=place / "temporary", untouched=place / "untouched")
 
 
@@ -51,8 +51,8 @@ def test_a_project_of_another_time_is_released(tmp_path: Path, root: Path, versi
     """
     lab = made(tmp_path, root, version)
 
-    said = lab.run("release", "--serving", "process")
-    again = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
+    again = lab.run("release", "--engine", "none")
 
     record = json.loads(lab.consumer.record.read_text())
     assert (0, "tested", {"candidate": "1"}) == (said.code, said.outputs["state"], lab.store.aliases), said.stderr
@@ -94,7 +94,7 @@ def test_a_saved_folder_is_released_by_mlflow_2(tmp_path: Path, root: Path) -> N
     lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"', 'model = "saved"')
     lab.commit()
 
-    said = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
 
     version = json.loads(lab.consumer.record.read_text())["version"]["model_id"]
     assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr

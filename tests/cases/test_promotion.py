@@ -21,7 +21,7 @@ def two(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         untouched=tmp_path_factory.mktemp("two") / "untouched",
     )
     lab.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
-    said = lab.run("release", "--serving", "process")
+    said = lab.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
     lab.keep()
     yield lab
@@ -175,7 +175,7 @@ def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates
     """
     Each version has a record of its own, and each alias that was ever moved its entry.
     """
-    said = candidates.run("release", "--serving", "process", "--model-name", "wine second ü", "--alias", "shadow")
+    said = candidates.run("release", "--engine", "none", "--model-name", "wine second ü", "--alias", "shadow")
 
     audited = [candidates.run("audit", f"models:/{one}") for one in ("wine@candidate", "wine second ü@shadow")]
 

@@ -63,7 +63,7 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
         lab.run(step, *flags, "--record", str(record), variables=variables, folder=tmp_path)
         for step, *flags in (
             ("register", "--model-name", "wine"),
-            ("build-image", "--serving", "process"),
+            ("build-image", "--engine", "none"),
             ("smoke-test",),
         )
     )
@@ -82,7 +82,7 @@ def test_a_whole_release_over_a_server(lab: Lab, server: tuple[str, Path]) -> No
     A tracking server in place of the embedded store changes nothing; a second release finds the first.
     """
     uri, _ = server
-    flags = ("--serving", "process", "--tracking-uri", uri, "--model-name", "whole")
+    flags = ("--engine", "none", "--tracking-uri", uri, "--model-name", "whole")
 
     first = lab.run("release", *flags)
     again = lab.run("log-model", "--tracking-uri", uri)

@@ -9,11 +9,11 @@ import pytest
 from .lab import Lab, error, training
 
 FINDINGS, NO_BASE, NO_ENGINE, NOT_SERVING = 1, 12, 13, 15
-IN_SERVING = "IN_SERVING in os.environ"
+IN_SERVING = "in_serving()"
 HANGS = training(load=f"time.sleep(3600 if {IN_SERVING} else 0)")
 CANNOT_LOAD = training(load=f"[][1 if {IN_SERVING} else slice(1)]")
 ANSWERS_OTHERWISE = training(predict=f'return [(3.0 if {IN_SERVING} else 2.0) * x for x in model_input["x"]]')
-NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 IMAGE = "mlflow-uv-laboratory:1"
 
 
@@ -36,7 +36,7 @@ def test_a_server_that_never_becomes_healthy_is_stopped_in_time(lab: Lab) -> Non
     """
     After the deadline the server is ended, the version is failed with the reason, and the candidate stays.
     """
-    aliases, version = release(lab, HANGS, "--serving", "process")
+    aliases, version = release(lab, HANGS, "--engine", "none")
 
     said = lab.run("smoke-test", "--deadline", "3")
 
@@ -53,7 +53,7 @@ def test_a_model_that_does_not_load_is_told_with_the_servers_log(lab: Lab) -> No
     """
     A server that ends is not waited for, and its log, with the line that says why, is shown.
     """
-    aliases, version = release(lab, CANNOT_LOAD, "--serving", "process")
+    aliases, version = release(lab, CANNOT_LOAD, "--engine", "none")
 
     said = lab.run("smoke-test", "--deadline", "100", traceback=True)
 
@@ -68,7 +68,7 @@ def test_another_answer_than_in_training_is_a_finding(lab: Lab) -> None:
     """
     A server that is healthy and answers differently fails the version with the difference as the reason.
     """
-    aliases, version = release(lab, ANSWERS_OTHERWISE, "--serving", "process")
+    aliases, version = release(lab, ANSWERS_OTHERWISE, "--engine", "none")
 
     said = lab.run("smoke-test")
 
@@ -84,7 +84,7 @@ def test_an_image_that_answers_otherwise_is_a_finding_too(lab: Lab, image: str) 
     """
     In a container as in a process: the version is failed, the container is removed.
     """
-    aliases, version = release(lab, ANSWERS_OTHERWISE, "--serving", "engine", "--image", image)
+    aliases, version = release(lab, ANSWERS_OTHERWISE, "--engine", "any", "--image", image)
 
     said = lab.run("smoke-test")
 
@@ -109,7 +109,7 @@ def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(lab: Lab) 
     """
     Who asks for an engine gets one, or the reason why not.
     """
-    said = lab.run("build-image", "--serving", "engine", variables=NOWHERE)
+    said = lab.run("build-image", "--engine", "any", variables=NOWHERE)
 
     code, kind, sentence, fix = error(said)
     assert (NO_ENGINE, "NoEngine") == (code, kind)

@@ -171,7 +171,7 @@ def made(shape: Shape, place: Path, example: Path, surroundings: dict[str, str])
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
     subprocess.run(("uv", "lock", "--quiet"), cwd=copy, check=True)
-    return make_consumer(place / "checkout", place / "home", copy, serving="process")
+    return make_consumer(place / "checkout", place / "home", copy, engine="none")
 
 
 def exported(consumer: Consumer, *selected: str) -> str:

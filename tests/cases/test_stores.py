@@ -159,7 +159,7 @@ def test_a_whole_release_on_postgresql_and_s3(lab: Lab, servers: Stores) -> None
     The password is in no command line while it runs, and in nothing that is said.
     """
     variables = {"MLFLOW_TRACKING_URI": servers.uri, **servers.as_admin}
-    flags = ("--serving", "process", "--model-name", "catalog.cellar.wine")
+    flags = ("--engine", "none", "--model-name", "catalog.cellar.wine")
 
     with command_lines_watched(servers.password) as shown:
         first = lab.run("release", *flags, variables=variables)

@@ -236,7 +236,7 @@ def test_a_package_added_to_the_serving_environment_is_found(consumer: Consumer,
     An environment that got one more package after it was compared is not the one that was recorded.
     """
     up_to("register")
-    assert consumer.run("build-image", "--serving", "process").code == 0
+    assert consumer.run("build-image", "--engine", "none").code == 0
     environment = Path(json.loads(consumer.record.read_text())["image"]["tag"])
     (packages,) = environment.glob("lib/python*/site-packages")
     extra = packages / "sixer-1.0.dist-info"

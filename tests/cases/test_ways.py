@@ -129,7 +129,7 @@ def test_guessed_requirements_are_accepted_where_that_was_asked_for(lab: Lab) ->
     """
     `requirements: infer` releases with MLflow's own list, and the record says so.
     """
-    said = lab.run("release", "--requirements", "infer", "--serving", "process", variables=GUESSING)
+    said = lab.run("release", "--requirements", "infer", "--engine", "none", variables=GUESSING)
 
     record = json.loads(lab.consumer.record.read_text())
     assert (0, "infer", "tested") == (said.code, record["requirements"]["source"], said.outputs["state"]), said.stderr

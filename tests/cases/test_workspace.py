@@ -18,7 +18,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Consumer:
     """The workspace example, its model logged."""
     place = tmp_path_factory.mktemp("workspace")
     example = root / "examples" / "workspace"
-    consumer = make_consumer(place / "workspace", place / "home", example, serving="process")
+    consumer = make_consumer(place / "workspace", place / "home", example, engine="none")
     said = consumer.run("log-model", "--project", MEMBER)
     assert said.code == 0, said.stderr
     return consumer
@@ -49,7 +49,7 @@ def test_the_model_answers_where_nobody_saw_the_checkout(workspace: Consumer, tm
     Served in an environment made from the model alone, with the checkout gone, it answers what training answered.
     """
     codes = [workspace.run(step, "--project", MEMBER, *flags).code for step, *flags in (
-        ("register",), ("build-image", "--serving", "process"),
+        ("register",), ("build-image", "--engine", "none"),
     )]  # fmt: skip
     environment = Path(json.loads(workspace.record.read_text())["image"]["tag"])
     model = shutil.copytree(workspace.model, tmp_path / "model")
@@ -102,7 +102,7 @@ def test_a_container_of_it_answers(workspace: Consumer) -> None:
     """
     The image holds both members and answers; it was compared with the model's requirements to the last package.
     """
-    said = workspace.run("release", "--project", MEMBER, "--serving", "engine", "--image", "mlflow-uv-test-workspace:1")
+    said = workspace.run("release", "--project", MEMBER, "--engine", "any", "--image", "mlflow-uv-test-workspace:1")
 
     assert (0, "image", "tested") == (said.code, said.outputs["served-by"], said.outputs["state"]), said.stderr
     assert said.outputs["reused"]

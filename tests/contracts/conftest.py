@@ -11,6 +11,7 @@ import pytest
 
 from tests import exports
 from tests.contracts.islands import Mlflow, synced
+from tests.contracts.servingbench import Served, Starter
 from tests.stores import mlflow_server
 
 WINE_KEY = "wine-release"
@@ -80,3 +81,29 @@ def pip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, env=exports.offline())
     python = str(environment / "bin" / "python")
     return (python, "-m", "pip", "--python", "PYTHON", "install", "--quiet", "--no-deps", "--no-build-isolation", "-r")
+
+
+@pytest.fixture(scope="session")
+def serving(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder as an image has it, with the library of its metrics beside it."""
+    folder = tmp_path_factory.mktemp("image") / "mlflow-uv"
+    shutil.copytree(root / "src" / "mlflow_uv" / "serving", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    export = ("uv", "export", "--frozen", "--quiet", "--project", root, "--only-group", "serving")
+    pins = subprocess.run(export, capture_output=True, check=True).stdout
+    install = ("uv", "pip", "install", "--quiet", "--require-hashes", "--target", folder / "lib", "-r", "-")
+    subprocess.run((*install, "--python", sys.executable), input=pins, check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start(mlflow: Mlflow, serving: Path, tmp_path_factory: pytest.TempPathFactory) -> Starter:
+    """Start the server for a model; see Starter."""
+    return Starter(mlflow, serving, tmp_path_factory.mktemp("serving"))
+
+
+@pytest.fixture(scope="session")
+def wine(start: Starter, wine_model: Path) -> Iterator[Served]:
+    """A server for the wine model with everything turned on."""
+    said = {"MODEL_NAME": "wine", "MODEL_VERSION": "3", "METRICS": "1", "ACCESS_LOG": "json", "BODY_LIMIT": "1000000"}
+    with start(wine_model, **said) as served:
+        yield served.ready()

@@ -196,7 +196,7 @@ def test_a_released_model_answers_where_nobody_saw_the_checkout(
     """
     With checkout, store and environments of the release gone, it answers what training answered, by every manager.
     """
-    consumer = make_consumer(tmp_path / "here" / example, tmp_path / "home", root / "examples" / example, serving="")
+    consumer = make_consumer(tmp_path / "here" / example, tmp_path / "home", root / "examples" / example, engine="")
     said = consumer.run("log-model", "--project", member)
     assert said.code == 0, said.stderr
     model = Path(shutil.copytree(consumer.model, tmp_path / "there" / "model"))

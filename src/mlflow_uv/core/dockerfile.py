@@ -1,13 +1,19 @@
-"""What does a serving image consist of? Text only; tools/docker.py builds it."""
+"""What does a serving image consist of? Text only; an engine builds it."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 PORT = 8080
 USER = 10001
 VENV = "/opt/venv"
 MODEL = "/opt/model"
 SERVING = "/opt/mlflow-uv"
-TRUST = "/etc/ssl/certs/ca-certificates.crt"
+# Under /dev, which the runtime makes anew for every command: whatever is mounted there leaves no trace in a layer.
+DOOR = "/dev/mlflow-uv"
+SECRETS = ("ca", "netrc", "network")
+# What a build reads, and the archives that become layers, in its folder.
+PACKAGES, SERVER_LAYER, MODEL_LAYER = "packages", "server.tar", "model.tar"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,52 +22,65 @@ class Recipe:
     What goes into an image.
 
     `hashed` says that every requirement carries its hashes; `resolved` that the list is the whole closure, so that
-    nothing else may be installed.
+    nothing else may be installed. `crossing` builds for another architecture than that of the machine, too. `python` is
+    what the base calls its interpreter.
     """
 
     base: str
     hashed: bool
     resolved: bool
-    wheels: bool
+    crossing: bool = False
+    python: str = "python3"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def render_dockerfile(recipe: Recipe) -> str:
     """
     Packages first, the model last: a change of the model reinstalls nothing.
 
-    Trust, proxies and private indexes come as build secrets (`ca`, `network`), so no layer holds them. uv itself stays
-    in the first stage. No `# syntax=` line: it would be pulled.
+    Nothing needs a shell in the base, and what reaches the network comes as a build secret. No `# syntax=` line: it
+    would be pulled. Built for the machine's own architecture, the packages are installed where they stay; else another
+    stage installs them, since nothing of another architecture runs here.
     """
-    flags = " ".join(
-        flag for flag, wanted in (("--no-deps", recipe.resolved), ("--require-hashes", recipe.hashed)) if wanted
-    )
-    wheels = ("COPY mlflow-uv/wheels /build/mlflow-uv/wheels",) if recipe.wheels else ()
     lines = (
-        f"FROM {recipe.base} AS packages",
-        "WORKDIR /build",
-        "COPY uv.txt requirements.txt /build/",
-        *wheels,
-        f"RUN --mount=type=secret,id=ca,target={TRUST} --mount=type=secret,id=network \\",
-        "    --mount=type=cache,target=/root/.cache \\",
-        "    . /run/secrets/network && export UV_LINK_MODE=copy UV_NO_PROGRESS=1 \\",
-        "    && python3 -m venv /build/uv \\",
-        "    && /build/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \\",
-        "        --only-binary :all: -r uv.txt \\",
-        f'    && /build/uv/bin/uv venv --no-config --python "$(command -v python3)" {VENV} \\',
-        f"    && /build/uv/bin/uv pip install --no-config --compile-bytecode {flags} --python {VENV}/bin/python \\",
-        "        -r requirements.txt",
-        "",
-        f"FROM {recipe.base}",
-        f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \\",
-        f"    MLFLOW_UV_MODEL={MODEL} PORT={PORT}",
-        f"COPY --from=packages {VENV} {VENV}",
-        f"COPY serving {SERVING}",
-        f"COPY model {MODEL}",
+        *_packages(recipe),
+        f"ADD {SERVER_LAYER} /",
+        f"ADD {MODEL_LAYER} /",
+        f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp",
         f"USER {USER}:{USER}",
         "WORKDIR /tmp",
         f"EXPOSE {PORT}",
         "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\",
         f'    CMD ["{VENV}/bin/python", "-I", "-S", "{SERVING}/healthcheck.py"]',
-        f'ENTRYPOINT ["{VENV}/bin/python", "-I", "{SERVING}/server.py"]',
+        f'ENTRYPOINT ["{VENV}/bin/python", "-I", "{SERVING}"]',
+        *(f"LABEL {name}={_quoted(value)}" for name, value in sorted(recipe.labels.items())),
     )
     return "\n".join(lines) + "\n"
+
+
+def _packages(recipe: Recipe) -> tuple[str, ...]:
+    flags = [flag for flag, wanted in (("--no-deps", recipe.resolved), ("--require-hashes", recipe.hashed)) if wanted]
+    install = (
+        "USER 0:0",
+        f"RUN --mount=type=bind,source={PACKAGES},target={DOOR}/{PACKAGES} \\",
+        f"    --mount=type=cache,target={DOOR}/cache \\",
+        *(f"    --mount=type=secret,id={name},target={DOOR}/{name} \\" for name in SECRETS),
+        f"    {json.dumps([recipe.python, '-I', '-B', f'{DOOR}/{PACKAGES}/install.py', *flags])}",
+    )
+    if not recipe.crossing:
+        return (f"FROM {recipe.base}", *install)
+    return (
+        f"FROM --platform=$BUILDPLATFORM {recipe.base} AS packages",
+        "ARG TARGETARCH",
+        *install,
+        f"FROM {recipe.base}",
+        "USER 0:0",
+        "COPY --from=packages /layer/ /",
+    )
+
+
+def _quoted(value: str) -> str:
+    """A text as a Dockerfile has it between quotes, where a dollar would begin a variable."""
+    for sign in ("\\", '"', "$"):
+        value = value.replace(sign, f"\\{sign}")
+    return f'"{value}"'

@@ -69,7 +69,12 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """What serves: an image by its id, or (`kind` process) an environment by the digest of what is installed in it."""
+    """
+    What serves: an image by its id, or (`kind` process) an environment by the digest of what is installed in it.
+
+    `serving` says which packages of the lock it holds, `engine` which program has it, `digest` what a registry calls
+    its manifest, or the index of several.
+    """
 
     kind: str
     id: str
@@ -77,6 +82,9 @@ class Image:
     base: str
     base_digest: str
     reason: str = ""
+    serving: str = "locked"
+    engine: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """How does a software bill of materials (CycloneDX 1.5) look that is the same bytes everywhere?"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -46,6 +46,13 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
     ]
     table = _normal(table)
     return json.dumps({**table, "serialNumber": _serial(table)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def installed_only(raw: str, names: Collection[str]) -> str:
+    """What uv wrote, without the components that have another name. Raises ValueError for what is not JSON."""
+    table = json.loads(raw)
+    table["components"] = [one for one in table.get("components", ()) if one["name"] in names]
+    return json.dumps(table)
 
 
 def pins_of_sbom(text: str) -> tuple[Pin, ...]:

@@ -20,5 +20,6 @@ def answers(host: str, port: int) -> bool:
 
 
 if __name__ == "__main__":
-    said = os.environ.get("HOST", "")
-    sys.exit(0 if answers("localhost" if said in WILDCARDS else said, int(os.environ.get("PORT", "8080"))) else 1)
+    host = os.environ.get("HOST", "")
+    port = os.environ.get("PORT") or os.environ.get("SAGEMAKER_BIND_TO_PORT") or "8080"
+    sys.exit(0 if answers("localhost" if host in WILDCARDS else host, int(port)) else 1)

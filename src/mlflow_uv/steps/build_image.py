@@ -1,31 +1,37 @@
 """Which image serves the model, and is what is installed in it what the model requires?"""
 
-import re
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import Annotated
 
-from ..core import modelfiles
-from ..core.digests import tree_digest
-from ..core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
-from ..core.record import Image, Record
-from ..errors import ChainBroken, NoEngine
+from ..billing import bill_of, sizes_of
+from ..building import (
+    Base,
+    Wish,
+    building,
+    default_base,
+    default_tag,
+    fill,
+    look_at,
+    needs_for,
+    plan,
+    require_exact,
+    require_same,
+)
+from ..core.record import Image
+from ..errors import BadInput, NoEngine
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
-from ..restoring import Needs, indexes_for, install, inventory_digest, mismatches, needs_of, read_inventory
-from ..step import Doc, Matching, Step
-from ..tools.docker import Build
-from ..tools.network import build_secrets
-from ..tools.server import SERVING as SERVER
+from ..restoring import Needs, install, inventory_digest
+from ..step import Doc, Matching, OneRun, Step
+from ..tools.engine import Cache, Engine
 from ..tools.toolbox import Tools
-from ..tools.uv import locked_uv
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
+from ..vocabulary import Engine as Choice
 from .register import version_tags
 
 _REFERENCE = r"[A-Za-z0-9][A-Za-z0-9._\-/:@]{0,254}"
+_PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,9 +50,22 @@ class Inputs:
         Doc("Name and tag of the image; without it the model's name and version."),
         Matching(_REFERENCE, "an image reference"),
     ] = None
+    engine: Annotated[
+        Choice, Doc("What builds the image: the engine that is here or else a process, any, a certain one, or none.")
+    ] = Choice.AUTO
     serving: Annotated[
-        Serving, Doc("Build an image with a container engine, serve in a process, or what is possible here.")
-    ] = Serving.AUTO
+        Serving, Doc("Install the whole lock, or the part of it that serves this model, without MLflow's own server.")
+    ] = Serving.LOCKED
+    platforms: Annotated[
+        tuple[str, ...], Doc("Platforms such as linux/arm64; several at once are pushed as one image of that name.")
+    ] = ()
+    push: Annotated[bool, Doc("Push the image to the registry that its name begins with.")] = False
+    cache_from: Annotated[str | None, Doc("Where the engine finds layers that others built, in its own words.")] = None
+    cache_to: Annotated[str | None, Doc("Where the engine keeps layers for others, in its own words.")] = None
+    print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile, and build nothing.")] = False
+    context: Annotated[
+        Path | None, OneRun(), Doc("New folder for everything that a build by hand needs; nothing is built then.")
+    ] = None
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
     uv: UvProgram = None
@@ -57,45 +76,159 @@ class Outputs:
     """What serves the model."""
 
     record: RecordFile
-    image: Annotated[str, Doc("Name and tag of the image, empty where the model is served in a process.")]
+    image: Annotated[str, Doc("Name and tag of the image, empty where none was built.")]
     image_id: Annotated[str, Doc("Id of the image, or digest of what is installed in the process's environment.")]
-    served_by: Annotated[str, Doc("Either image or process.")]
+    image_digest: Annotated[str, Doc("Digest of the image in the registry, empty where it was not pushed.")]
+    image_size: Annotated[int, Doc("Size of the image in bytes, 0 where none was built.")]
+    image_sbom: Annotated[Path | None, Doc("CycloneDX bill of the packages in the image, where the lock lists them.")]
+    served_by: Annotated[str, Doc("Either image or process, nothing where nothing was built.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Build, then compare what is installed with what the model requires.
 
-    Raises NoEngine where an engine was asked for, BaseImageMissing, ToolFailed, ChainBroken.
+    Raises NoEngine where an engine was asked for, BaseImageMissing, BaseImageUnfit, NoSpace, ToolFailed, ChainBroken.
     """
+    _require_sense(inputs)
     with holding(inputs, tools) as found:
-        reason = _why_not_an_engine(inputs, tools)
-        image = _built(inputs, found, tools) if reason is None else _process(found, reason, tools)
-        record = replace(found.record, image=image)
-        if record.version is not None:
-            target = [record.version.name, record.version.version]
-            tools.mlflow.ask(found.python, found.store, "tag", version=target, tags=version_tags(record))
-        anchor(record, found.store, found.python, tools)
-    path = tools.records.path(inputs.record, inputs.project)
-    tools.records.save(path, record)
-    name = image.tag if image.kind == "image" else ""
-    return Report(
-        outputs=Outputs(record=path, image=name, image_id=image.id, served_by=image.kind),
-        summary=f"image {name}" if name else f"no image: {reason}",
-        findings=() if reason is None else (_loud(reason, asked=inputs.serving is Serving.PROCESS),),
+        if inputs.print_dockerfile or inputs.context is not None:
+            return _by_hand(inputs, found, tools)
+        try:
+            engine = None if inputs.engine is Choice.NONE else tools.engines.answering(inputs.engine)
+        except NoEngine as error:
+            if inputs.engine is not Choice.AUTO:
+                raise
+            return _in_process(inputs, found, error.why or error.what, tools)
+        if engine is None:
+            return _in_process(inputs, found, "a process was asked for", tools)
+        return _in_image(inputs, found, engine, tools)
+
+
+def _require_sense(inputs: Inputs) -> None:
+    for platform in inputs.platforms:
+        if platform not in _PLATFORMS:
+            known = ", ".join(_PLATFORMS)
+            raise BadInput(what=f"`{platform}` is not a platform that is known", why=f"known are {known}")
+    if len(inputs.platforms) > 1 and not inputs.push:
+        raise BadInput(
+            what="an engine keeps no image of several platforms",
+            why=f"`platforms` are {', '.join(inputs.platforms)}",
+            fix="--push, or one platform",
+        )
+    if inputs.push and "/" not in (inputs.image or ""):
+        raise BadInput(
+            what="nothing says where to push the image", fix="--image REGISTRY/NAME:TAG", why="its name has no registry"
+        )
+
+
+def _wish(inputs: Inputs) -> Wish:
+    return Wish(
+        base=inputs.base_image,
+        serving=inputs.serving,
+        platforms=inputs.platforms,
+        cache=Cache(source=inputs.cache_from, target=inputs.cache_to),
     )
 
 
-def _why_not_an_engine(inputs: Inputs, tools: Tools) -> str | None:
-    if inputs.serving is Serving.PROCESS:
-        return "a process was asked for"
+def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(found, inputs.serving)
+    base = Base(name=inputs.base_image or default_base(needs))
+    planned = plan(found, needs, base, _wish(inputs), tools)
+    folder = inputs.context
+    if folder is not None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BadInput(what=f"`{folder}` is not a new folder", why="what is there would be built, too")
+        fill(folder, planned, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    return Report(
+        outputs=_outputs(path, Image(kind="", id="", tag="", base=base.name, base_digest="")),
+        summary=f"docker build {folder}" if folder else "nothing was built",
+        result=planned.dockerfile if inputs.print_dockerfile else None,
+    )
+
+
+def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(found, inputs.serving)
+    wish, tag = _wish(inputs), inputs.image or default_tag(found.record)
+    base = look_at(wish.base or default_base(needs), needs, engine, tools)
+    planned = plan(found, needs, base, wish, tools)
+    with tools.voice.group(f"build {tag}"), building(planned, wish, tools) as build:
+        if len(wish.platforms) > 1:
+            digest = engine.publish(build, tag)
+            built = engine.fetch(f"{tag.rpartition(':')[0] if ':' in tag.rpartition('/')[2] else tag}@{digest}")
+        else:
+            digest, built = "", engine.build(build)
     try:
-        tools.docker.engine()
-    except NoEngine as error:
-        if inputs.serving is Serving.ENGINE:
-            raise
-        return error.why or error.what
-    return None
+        inventory = require_same(built, found.record, needs, engine)
+    except BaseException:
+        engine.untag(built.id)
+        raise
+    engine.tag(built.id, tag)
+    if inputs.push and not digest:
+        digest = engine.push(tag)
+    image = Image(
+        kind="image",
+        id=built.id,
+        tag=tag,
+        base=base.name,
+        base_digest=base.digest,
+        serving=wish.serving.value,
+        engine=engine.name,
+        digest=digest,
+    )
+    path = _recorded(inputs, found, image, tools)
+    bill = bill_of(found, inventory, path, tools)
+    return Report(
+        outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
+        summary=f"image {tag}, {built.size / 1e6:.0f} MB",
+        findings=bill.findings,
+        tables=(sizes_of(built, engine),),
+    )
+
+
+def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(found, inputs.serving)
+    image = _process(needs, found, reason, tools)
+    path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
+    asked = inputs.engine is Choice.NONE
+    return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=(_loud(reason, asked=asked),))
+
+
+def _process(needs: Needs, found: Found, reason: str, tools: Tools) -> Image:
+    # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
+    python = needs.minor
+    if found.project is not None:
+        python = str(tools.environments.project(found.project, found.record.selection))
+    with tools.voice.group("environment that serves the model"):
+        interpreter, inventory = install(needs, tools, python=python)
+    require_exact(needs, inventory)
+    folder = str(interpreter.parents[1])
+    return Image(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
+
+
+def _recorded(inputs: Inputs, found: Found, image: Image, tools: Tools) -> Path:
+    """The record's file, with the image in it; its version says so too."""
+    record = replace(found.record, image=image)
+    if record.version is not None:
+        target = [record.version.name, record.version.version]
+        tools.mlflow.ask(found.python, found.store, "tag", version=target, tags=version_tags(record))
+    anchor(record, found.store, found.python, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    tools.records.save(path, record)
+    return path
+
+
+def _outputs(record: Path, image: Image) -> Outputs:
+    return Outputs(
+        record=record,
+        image=image.tag if image.kind == "image" else "",
+        image_id=image.id,
+        image_digest=image.digest,
+        image_size=0,
+        image_sbom=None,
+        served_by=image.kind,
+    )
 
 
 def _loud(reason: str, *, asked: bool) -> Finding:
@@ -104,98 +237,8 @@ def _loud(reason: str, *, asked: bool) -> Finding:
         severity=Severity.NOTICE if asked else Severity.WARNING,
         what="no image was built: the model is served in a process of an isolated environment",
         why=reason,
-        fix="" if asked else "start Docker, or say serving: process",
+        fix="" if asked else "start Docker, or say engine: none",
     )
-
-
-def _built(inputs: Inputs, found: Found, tools: Tools) -> Image:
-    record = found.record
-    needs = _needs(found)
-    base = inputs.base_image or f"python:{needs.minor}-slim"
-    tag = inputs.image or _default_tag(record)
-    digest = tools.docker.fetch(base).digest
-    with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch, tools.voice.group(f"build {tag}"):
-        context = Path(scratch) / "context"
-        _fill(context, needs, base, tools)
-        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes_for(needs, tools))
-        image = tools.docker.build(Build(context=context, tag=tag, labels=_labels(record, digest), secrets=secrets))
-    inventory = tools.docker.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
-    _require_exact(needs, inventory)
-    _require_model(record, inventory)
-    return Image(kind="image", id=image.id, tag=tag, base=base, base_digest=digest)
-
-
-def _process(found: Found, reason: str, tools: Tools) -> Image:
-    needs = _needs(found)
-    # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
-    python = needs.minor
-    if found.project is not None:
-        python = str(tools.environments.project(found.project, found.record.selection))
-    with tools.voice.group("environment that serves the model"):
-        interpreter, inventory = install(needs, tools, python=python)
-    _require_exact(needs, inventory)
-    folder = str(interpreter.parents[1])
-    return Image(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
-
-
-def _needs(found: Found) -> Needs:
-    record = found.record
-    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
-    if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
-        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
-    return needs
-
-
-def _fill(context: Path, needs: Needs, base: str, tools: Tools) -> None:
-    context.mkdir()
-    shutil.move(needs.list, context / "requirements.txt")
-    wheels = needs.model / modelfiles.WHEELS
-    if wheels.is_dir():
-        shutil.copytree(wheels, context / modelfiles.WHEELS)
-    shutil.copytree(needs.model, context / "model")
-    shutil.copytree(SERVER, context / "serving", ignore=shutil.ignore_patterns("__pycache__", "__init__.py"))
-    (context / "uv.txt").write_text(locked_uv(tools.surroundings.ours))
-    resolved = needs.requirements is not None
-    recipe = Recipe(base=base, hashed=needs.hashed, resolved=resolved, wheels=wheels.is_dir())
-    (context / "Dockerfile").write_text(render_dockerfile(recipe))
-    for path in (context, *context.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _labels(record: Record, base_digest: str) -> Mapping[str, str]:
-    labels = {
-        "org.opencontainers.image.revision": record.commit.sha,
-        "org.opencontainers.image.title": record.model.name,
-        "org.opencontainers.image.base.digest": base_digest,
-        "mlflow-uv.lock-sha256": record.lock.sha256,
-        "mlflow-uv.requirements-sha256": record.requirements.sha256,
-        "mlflow-uv.model-sha256": record.model.sha256,
-        "mlflow-uv.model-id": record.model.model_id,
-    }
-    if record.version is not None:
-        labels["org.opencontainers.image.version"] = record.version.version
-    return labels
-
-
-def _default_tag(record: Record) -> str:
-    name = record.version.name if record.version else record.model.name
-    version = record.version.version if record.version else record.model.sha256[:12]
-    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
-    return f"{safe}:{version}"
-
-
-def _require_exact(needs: Needs, inventory: str) -> None:
-    if lines := mismatches(needs, inventory):
-        raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
-
-
-def _require_model(record: Record, inventory: str) -> None:
-    """The model that lies in the image is the recorded one, file by file."""
-    lying = tree_digest((PurePosixPath(path), digest) for path, digest in read_inventory(inventory)["model"])
-    if lying != record.model.sha256:
-        raise ChainBroken(
-            "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"
-        )
 
 
 STEP = Step(

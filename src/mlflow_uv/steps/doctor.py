@@ -52,7 +52,7 @@ def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
     yield "lock", lambda: examine(read_project(inputs.project), tools, respect_env=False, offline=True).state.value
     yield "uv", lambda: _uv(inputs, tools)
     yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
-    yield "engine", tools.docker.engine
+    yield "engine", tools.engines.described
     yield "tracking store", lambda: tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded).shown
     yield "forge", "GitHub Actions" if around.forge else "none"
 

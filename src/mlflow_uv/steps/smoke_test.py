@@ -18,7 +18,7 @@ from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..restoring import inventory_digest
 from ..step import Doc, Matching, Step
-from ..tools.docker import Served
+from ..tools.engine import Served
 from ..tools.toolbox import Tools
 from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram, VersionState
 from .register import version_tags
@@ -119,7 +119,7 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
         server: Served
         if image.kind == "image":
             _require_labels(image, found.record, tools)
-            server = tools.docker.serve(image.id)
+            server = tools.engines.named(image.engine).serve(image.id)
         else:
             python = Path(image.tag) / "bin" / "python"
             held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
@@ -138,7 +138,7 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
 
 def _require_labels(image: Image, record: Record, tools: Tools) -> None:
     """An image says what it was made from; one that says something else is not this release's."""
-    found = tools.docker.image(image.id)
+    found = tools.engines.named(image.engine).image(image.id)
     if found is None:
         raise ChainBroken("image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image")
     if found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:

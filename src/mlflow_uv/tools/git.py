@@ -4,12 +4,12 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.commit import Commit, History, LastChange
 from ..core.environment import for_git, mask
 from ..errors import NotCommitted, ToolFailed, ToolMissing
+from .gitwords import Entry, entry_of, headers
 from .process import Command, Completed, Runner
 
 # Every setting of a user that would change the words is set, so that the same difference has the same headers. What
@@ -18,7 +18,6 @@ _DIFF = (
     "diff", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
     "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "--unified=0", "-O/dev/null",
 )  # fmt: skip
-_HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
 _NOT_IGNORED = ("--cached", "--others", "--exclude-standard")
 _LIST = ("ls-files", "-z", "-v", "--stage", *_NOT_IGNORED)
 _SUBMODULE = "160000"
@@ -26,20 +25,6 @@ FETCH_S = 120.0
 _NONE: Mapping[str, str] = {}
 _UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
 _AT_ONCE = 500  # names in one argv
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Entry:
-    """A file as the index has it; `tag` is lower case for --assume-unchanged, S for --skip-worktree."""
-
-    tag: str
-    mode: str
-    blob: str
-    name: str
-
-    @property
-    def hidden(self) -> bool:
-        return self.tag.islower() or self.tag == "S"
 
 
 class Git:
@@ -93,6 +78,12 @@ class Git:
                 private, "show", f"{commit}:{prefix}{name}", verbatim=True, variables=_UNATTENDED, timeout_s=FETCH_S
             )
             return _bytes(done.stdout) if done.code == 0 else None
+
+    def provenance(self, folder: Path, commit: str) -> tuple[str, str]:
+        """When a commit was made (RFC 3339), and the address its repository came from; empty where git cannot tell."""
+        when = self._ask(folder, "show", "--no-patch", "--format=%cI", commit)
+        address = self._ask(folder, "remote", "get-url", "origin")
+        return _if_well(when), _if_well(address)
 
     def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
         """Tracked and new files that match a pathspec, without what git ignores; None where git has no answer."""
@@ -168,8 +159,8 @@ class Git:
         top = _path(Path(), self._answer(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
         listed = list(filter(None, self._answer(top, *_LIST).split("\0")))
         new = [line[2:] for line in listed if line.startswith("? ")]
-        known = [_entry(line) for line in listed if not line.startswith("? ")]
-        changed = "\n".join(_headers(self._answer(top, *_DIFF, base, "--")))
+        known = [entry_of(line) for line in listed if not line.startswith("? ")]
+        changed = "\n".join(headers(self._answer(top, *_DIFF, base, "--")))
         others = {
             *(f"{name}\0new {self._content(_path(top, name))}" for name in new),
             *self._submodules(top, [entry for entry in known if entry.mode == _SUBMODULE]),
@@ -196,7 +187,7 @@ class Git:
         base = "HEAD" if head.code == 0 else self._answer(folder, "hash-object", "-t", "tree", "--stdin").strip()
         return head.stdout.strip() if head.code == 0 else "", self._dirty(folder, base)
 
-    def _submodules(self, top: Path, entries: list[_Entry]) -> Iterator[str]:
+    def _submodules(self, top: Path, entries: list[Entry]) -> Iterator[str]:
         """Submodules that differ from their own commit; another commit is in the diff, unless it was hidden."""
         for entry in entries:
             head, dirty = self._state(_path(top, entry.name))
@@ -204,7 +195,7 @@ class Git:
             if moved or dirty:
                 yield f"{entry.name}\0submodule {moved} {dirty}"
 
-    def _hidden(self, top: Path, entries: list[_Entry]) -> Iterator[str]:
+    def _hidden(self, top: Path, entries: list[Entry]) -> Iterator[str]:
         """Files whose contents are not those of the index, although git says nothing of them."""
         files = []
         for entry in entries:
@@ -251,26 +242,8 @@ class Git:
         return self._runner.run(command)
 
 
-def _headers(patch: str) -> tuple[str, ...]:
-    """
-    What a patch says of each file above its hunks: the blob ids are the contents, whatever bytes those hold.
-
-    A file of which only the time changed has one line and no more: it does not differ.
-    """
-    lines = [line for line in patch.split("\n") if line.startswith(_HEADERS)]
-    following = (*lines[1:], "diff --git ")
-    return tuple(
-        line
-        for line, after in zip(lines, following, strict=False)
-        if not (line.startswith("diff --git ") and after.startswith("diff --git "))
-    )
-
-
-def _entry(line: str) -> _Entry:
-    """A line of `ls-files -v --stage`: tag, mode, blob, stage, and after a tab the name."""
-    words, name = line.split("\t", 1)
-    tag, mode, blob, _ = words.split(" ")
-    return _Entry(tag=tag, mode=mode, blob=blob, name=name)
+def _if_well(done: Completed) -> str:
+    return done.stdout.strip() if done.code == 0 else ""
 
 
 def _link_blob(path: Path, *, like: str) -> str:

@@ -2,19 +2,16 @@
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.dockerfile import TRUST
 from ..core.modelfiles import without_credentials
 from .files import table_of
 
 _NAMES = (
-    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
-    "https_proxy", "no_proxy",
+    "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY",
+    "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 )  # fmt: skip
 _CREDENTIALS = re.compile(r"UV_INDEX_\w+_(USERNAME|PASSWORD)")
 _TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
@@ -54,13 +51,10 @@ def build_secrets(folder: Path, caller: Mapping[str, str], more: Mapping[str, st
     """Write what a build needs to reach packages into files that it is handed as secrets."""
     variables = {name: caller[name] for name in _NAMES if caller.get(name)}
     variables |= {name: value for name, value in caller.items() if _CREDENTIALS.fullmatch(name)}
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted((variables | dict(more)).items())]
-    bundle = next((Path(caller[name]) for name in _TRUSTED if caller.get(name)), None)
     secrets = {"network": folder / "network"}
-    if bundle is not None and bundle.is_file():
-        # It lies over the image's own bundle while the packages are installed, and in no layer.
-        secrets["ca"] = bundle
-        lines += [f"export {name}={TRUST}" for name in _TRUSTED]
     secrets["network"].touch(mode=0o600)
-    secrets["network"].write_text("".join(f"{line}\n" for line in (*lines, ":")))
+    secrets["network"].write_text(json.dumps({**variables, **more}))
+    netrc = Path(caller.get("NETRC") or f"{caller.get('HOME', '')}/.netrc")
+    bundle = next((Path(caller[name]) for name in _TRUSTED if caller.get(name)), None)
+    secrets |= {name: path for name, path in (("ca", bundle), ("netrc", netrc)) if path is not None and path.is_file()}
     return secrets

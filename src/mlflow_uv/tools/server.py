@@ -40,8 +40,9 @@ class Servers:
     def serve(self, python: Path, model: Path) -> Local:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
-        variables = {**self._variables, "MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port)}
-        argv = (str(python), "-I", "-B", str(SERVING / "server.py"))
+        where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
+        argv = (str(python), "-I", "-B", str(SERVING))
+        variables = {**self._variables, **where}
         return Local(self._runner.start(Command(argv=argv, folder=model.parent, variables=variables)), port)
 
     def inventory(self, python: Path) -> str:

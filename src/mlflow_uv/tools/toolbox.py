@@ -8,7 +8,8 @@ from pathlib import Path
 from ..report import Voice
 from ..surroundings import Surroundings
 from .attempts import Attempts
-from .docker import Docker
+from .context import Contexts
+from .engines import Engines
 from .environments import Environments
 from .http import Http
 from .locktools import LockTools, locktools
@@ -24,7 +25,8 @@ class Tools(LockTools):
 
     environments: Environments
     mlflow: Mlflow
-    docker: Docker
+    engines: Engines
+    contexts: Contexts
     servers: Servers
     http: Http
     records: Records
@@ -46,7 +48,8 @@ def toolbox(
             clock=basic.clock,
             environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
             mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign),
-            docker=Docker(basic.runner, variables=surroundings.variables, hear=voice.foreign),
+            engines=Engines(basic.runner, variables=surroundings.variables, hear=voice.foreign),
+            contexts=Contexts(basic.uv, surroundings=surroundings),
             servers=Servers(basic.runner, surroundings=surroundings),
             http=Http(),
             records=Records(surroundings),

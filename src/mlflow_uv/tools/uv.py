@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tomli
-
 from ..core.digests import sha256
 from ..core.environment import Partition, for_uv
 from ..core.requirements import Requirements, parse_requirements
@@ -241,6 +239,17 @@ class Uv:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
 
+    def unpack(self, requirements: Path, folder: Path, *, python: Path, platform: str | None = None) -> None:
+        """Put wheels of exact pins with hashes into a folder, for that platform (uv's word). Raises ToolFailed."""
+        flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+        meant = ("--python-platform", platform) if platform else ()
+        argv = ("pip", "install", *flags, *meant, "--python", str(python), "--target", str(folder))
+        variables = {**self._for_lock(respect_env=False).variables, "UV_LINK_MODE": "copy"}
+        words = (self._programs.satisfying(None), *argv, "-r", str(requirements))
+        done = self._runner.run(self._command(words, requirements.parent, variables))
+        if done.code != 0:
+            raise failed("uv pip install", done)
+
     # how
 
     def _for_lock(self, *, respect_env: bool) -> Partition:
@@ -269,13 +278,6 @@ class Uv:
         hear: Callable[[str], None] | None = None,
     ) -> Command:
         return Command(argv=argv, folder=folder, variables=variables, hear=hear)
-
-
-def locked_uv(ours: Path) -> str:
-    """The uv of our own lock as a line for pip, with the hashes of all its wheels."""
-    lock = tomli.loads((ours / "uv.lock").read_text(encoding="utf-8"))
-    (uv,) = (package for package in lock["package"] if package["name"] == "uv")
-    return " ".join((f"uv=={uv['version']}", *(f"--hash={wheel['hash']}" for wheel in uv["wheels"]))) + "\n"
 
 
 def _selected(project: Project, selection: Selection) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.building import require_exact, require_model
 from mlflow_uv.core.commit import Commit
 from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink
 from mlflow_uv.core.requirements import parse_requirements
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import ChainBroken
 from mlflow_uv.restoring import Needs
-from mlflow_uv.steps.build_image import _require_exact, _require_model
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -37,7 +37,7 @@ def test_another_micro_version_of_python_is_the_same() -> None:
     """
     Official images move on within a minor version; that is what the model was trained for.
     """
-    _require_exact(NEEDS, inventory(("six", "1.17.0")))
+    require_exact(NEEDS, inventory(("six", "1.17.0")))
 
 
 @pytest.mark.parametrize("needs", [NEEDS, replace(NEEDS, requirements=None)], ids=["whole list", "inferred list"])
@@ -46,7 +46,7 @@ def test_another_minor_version_of_python_breaks_the_image(needs: Needs) -> None:
     A base image with another Python selects other pins and runs other code, whatever list was installed.
     """
     with pytest.raises(ChainBroken, match=r"Python 3\.11\.2, the model was trained with 3\.12\.1"):
-        _require_exact(needs, inventory(("six", "1.17.0"), python="3.11.2"))
+        require_exact(needs, inventory(("six", "1.17.0"), python="3.11.2"))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_other_packages_break_the_image(installed: tuple[tuple[str, str], ...], 
     One package less, another or more is another environment.
     """
     with pytest.raises(ChainBroken, match=complaint):
-        _require_exact(NEEDS, inventory(*installed))
+        require_exact(NEEDS, inventory(*installed))
 
 
 def test_another_model_breaks_the_image() -> None:
@@ -71,4 +71,4 @@ def test_another_model_breaks_the_image() -> None:
     The files that lie in the image are digested there, and compared with the record.
     """
     with pytest.raises(ChainBroken, match="the model in the image"):
-        _require_model(RECORD, inventory())
+        require_model(RECORD, inventory())

@@ -56,30 +56,39 @@ def test_what_the_caller_says_goes_first() -> None:
 
 def test_credentials_reach_a_build_in_a_file_that_others_cannot_read(tmp_path: Path) -> None:
     """
-    They are exported from a secret, quoted, and nothing else of the caller's variables is.
+    They are in a secret as they were given, and nothing else of the caller's variables is.
     """
-    caller = {"UV_INDEX_TORCH_PASSWORD": "it's secret", "HOME": "/root", "UV_EXCLUDE_NEWER": "2001-01-01"}
+    caller = {"UV_INDEX_TORCH_PASSWORD": "it's secret", "HOME": "/nowhere", "UV_EXCLUDE_NEWER": "2001-01-01"}
 
     secrets = build_secrets(tmp_path, caller, {"UV_INDEX": "torch=https://packages.example/cpu"})
 
-    network = secrets["network"]
-    assert 0o600 == network.stat().st_mode & 0o777
-    assert [
-        "export UV_INDEX=torch=https://packages.example/cpu",
-        "export UV_INDEX_TORCH_PASSWORD='it'\"'\"'s secret'",
-        ":",
-    ] == network.read_text().splitlines()
-    assert "ca" not in secrets
+    assert 0o600 == secrets["network"].stat().st_mode & 0o777
+    assert {"UV_INDEX": "torch=https://packages.example/cpu", "UV_INDEX_TORCH_PASSWORD": "it's secret"} == json.loads(
+        secrets["network"].read_text()
+    )
+    assert ["network"] == list(secrets)
 
 
-def test_the_callers_trust_is_laid_over_the_images(tmp_path: Path) -> None:
+def test_the_callers_trust_and_accounts_come_along(tmp_path: Path) -> None:
     """
-    Behind a proxy with a certificate authority of its own, the bundle comes along, and every client is told of it.
+    Behind a proxy with certificates of its own the bundle is handed to the build, and so is the netrc that uv reads.
     """
-    bundle = tmp_path / "bundle.pem"
+    bundle, netrc = tmp_path / "bundle.pem", tmp_path / ".netrc"
     bundle.write_text("x")
+    netrc.write_text("machine packages.example login me password secret")
 
-    secrets = build_secrets(tmp_path, {"SSL_CERT_FILE": str(bundle)}, {})
+    secrets = build_secrets(tmp_path, {"SSL_CERT_FILE": str(bundle), "HOME": str(tmp_path)}, {})
 
-    assert bundle == secrets["ca"]
-    assert "export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" in secrets["network"].read_text()
+    assert (bundle, netrc) == (secrets["ca"], secrets["netrc"])
+
+
+def test_a_netrc_elsewhere_goes_first(tmp_path: Path) -> None:
+    """
+    NETRC names the file, as for uv and curl.
+    """
+    (tmp_path / ".netrc").touch()
+    (tmp_path / "other").touch()
+
+    secrets = build_secrets(tmp_path, {"NETRC": str(tmp_path / "other"), "HOME": str(tmp_path)}, {})
+
+    assert tmp_path / "other" == secrets["netrc"]

@@ -1,0 +1,58 @@
+"""What is in an image, for those who keep bills of materials, or pay for bytes?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .core import modelfiles
+from .core.sbom import installed_only, render_sbom
+from .errors import StepError
+from .recompute import Found
+from .report import Finding, Severity, Table
+from .restoring import read_inventory
+from .tools.engine import Engine, Image
+from .tools.files import read_project, write_whole
+from .tools.toolbox import Tools
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bill:
+    """The file of a bill of materials, or why there is none."""
+
+    file: Path | None
+    findings: tuple[Finding, ...] = ()
+
+
+def bill_of(found: Found, inventory: str, record: Path, tools: Tools) -> Bill:
+    """Write the lock's own bill (CycloneDX 1.5) of what an inventory lists, beside the record."""
+    folder = found.model / Path(modelfiles.LOCK).parent
+    if not (found.model / modelfiles.LOCK).is_file():
+        return Bill(file=None)
+    said = read_inventory(inventory)
+    try:
+        raw = tools.uv.sbom(read_project(folder), found.record.selection)
+        text = render_sbom(
+            installed_only(raw, {name for name, _ in said["installed"]}), environment=said["marker_environment"]
+        )
+    except (StepError, ValueError) as error:
+        what = "no bill of materials was written"
+        return Bill(
+            file=None, findings=(Finding(rule="no-sbom", what=what, why=str(error), severity=Severity.WARNING),)
+        )
+    path = record.with_suffix(".cdx.json")
+    write_whole(path, text.encode())
+    return Bill(file=path)
+
+
+def sizes_of(image: Image, engine: Engine) -> Table:
+    """The size of an image, by what its layers are for."""
+    layers = engine.layers(image.id)
+    added = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]
+    first = added[0] - 1
+    parts = {
+        "base": sum(layer.size for layer in layers[:first]),
+        "packages": layers[first].size,
+        "server": layers[added[0]].size,
+        "model": layers[added[1]].size,
+    }
+    rows = tuple((name, f"{size / 1e6:.1f} MB") for name, size in parts.items())
+    return Table(title="Image", columns=("layer", "size"), rows=(*rows, ("all", f"{image.size / 1e6:.1f} MB")))

@@ -1,0 +1,237 @@
+"""What is an image of a model built from, and is what was built that?"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from .core import modelfiles
+from .core.digests import tree_digest
+from .core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
+from .core.labels import Made, labels_of
+from .core.lockfile import NotALock, read_lockfile
+from .core.modelfiles import Served, hashed_lines
+from .core.record import Record
+from .core.slim import slim
+from .errors import BadInput, BaseImageUnfit, ChainBroken, ToolFailed
+from .recompute import Found
+from .restoring import Needs, indexes_for, minor_of, mismatches, needs_of, read_inventory
+from .tools.context import Contents
+from .tools.engine import Build, Cache, Engine, Image
+from .tools.files import read_manifest, table_of, write_whole
+from .tools.network import build_secrets
+from .tools.toolbox import Tools
+from .vocabulary import Serving
+
+PYTHONS = ("python3", "python")
+MACHINES = ("amd64", "arm64")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """How an image is wanted, where the default does not do."""
+
+    base: str | None
+    serving: Serving
+    platforms: tuple[str, ...] = ()
+    cache: Cache = field(default_factory=Cache)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """The image that is built on. Without an engine nobody has looked at it: no digest then."""
+
+    name: str
+    digest: str = ""
+    python: str = PYTHONS[0]
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What goes into an image: the needs of the model as they are served, on a base."""
+
+    needs: Needs
+    base: Base
+    dockerfile: str
+    requirements: str
+
+
+def needs_for(found: Found, serving: Serving) -> Needs:
+    """
+    What the model needs to be served so.
+
+    Raises ChainBroken for a list that is not the record's, BadInput where the list cannot be made smaller.
+    """
+    record = found.record
+    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
+    if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
+        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
+    return needs if serving is Serving.LOCKED else _slimmed(needs, found)
+
+
+def _slimmed(needs: Needs, found: Found) -> Needs:
+    lock = found.model / modelfiles.LOCK
+    if needs.requirements is None or not lock.is_file():
+        raise BadInput(
+            what="`serving: slim` needs the lock that travels with the model",
+            why="MLflow inferred what this one requires",
+            fix="requirements: lock, or serving: locked",
+        )
+    manifest = read_manifest(found.model / modelfiles.MANIFEST)
+    name = table_of(manifest, "project").get("name")
+    try:
+        smaller = slim(
+            needs.requirements,
+            read_lockfile(lock.read_bytes()),
+            found.record.selection,
+            name=None if name is None else str(name),
+            mlmodel=(found.model / "MLmodel").read_text(encoding="utf-8"),
+        )
+    except NotALock as error:
+        raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
+    served = Served(requirements=smaller, wheels=needs.wheels, python=needs.python)
+    needs.list.write_text("".join(f"{line}\n" for line in hashed_lines(served)), encoding="utf-8")
+    return replace(needs, requirements=smaller)
+
+
+def default_base(needs: Needs) -> str:
+    """The official slim image of the model's Python."""
+    return f"python:{needs.minor}-slim"
+
+
+def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
+    """A base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
+    image = engine.fetch(name)
+    python, said = _python_of(name, image, engine, tools)
+    if not python:
+        raise BaseImageUnfit(
+            what=f"the base image `{name}` has no Python",
+            why=said,
+            fix=f"--base-image {default_base(needs)}, or another with Python {needs.minor} on its PATH",
+        )
+    if minor_of(said) != needs.minor:
+        raise BaseImageUnfit(
+            what=f"the base image `{name}` has Python {said}",
+            why=f"the model was trained with {needs.python}",
+            fix=f"--base-image {default_base(needs)}, or another with Python {needs.minor}",
+        )
+    return Base(name=name, digest=image.digest, python=python, architecture=image.architecture)
+
+
+def _python_of(name: str, image: Image, engine: Engine, tools: Tools) -> tuple[str, str]:
+    """
+    What a base image calls its Python, and that one's version; nothing, and why, where it has none.
+
+    What is in an image of that id never changes, so that it is asked once.
+    """
+    known = tools.surroundings.cache / "bases" / image.id.rpartition(":")[2]
+    if known.is_file():
+        python, _, said = known.read_text(encoding="utf-8").partition(" ")
+        return python, said
+    reasons = []
+    for python in PYTHONS:
+        try:
+            said = engine.ask_inside(image.id, python, "-I", "-", stdin=tools.contexts.question).strip()
+        except ToolFailed as error:
+            reasons.append(error.why)
+            continue
+        if not re.fullmatch(r"\d+\.\d+\S*", said):
+            return "", f"`{python}` of `{name}` says {said[:100]!r}"
+        write_whole(known, f"{python} {said}".encode())
+        return python, said
+    return "", reasons[0]
+
+
+def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Plan:
+    """What to build: text only, nothing is started but git."""
+    record = found.record
+    created, source = "", ""
+    if found.project is not None:
+        created, source = tools.git.provenance(found.project.folder, record.commit.sha)
+    made = Made(
+        base=base.name,
+        base_digest=base.digest,
+        serving=wish.serving.value,
+        created=created,
+        source=modelfiles.without_credentials(source),
+    )
+    recipe = Recipe(
+        base=base.name,
+        hashed=needs.hashed,
+        resolved=needs.requirements is not None,
+        crossing=bool(wish.platforms),
+        python=base.python,
+        labels=labels_of(record, made),
+    )
+    text = needs.list.read_text(encoding="utf-8")
+    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), requirements=text)
+
+
+def fill(folder: Path, planned: Plan, tools: Tools) -> None:
+    """Write everything that an engine needs into a folder. Raises ToolFailed."""
+    planned.needs.list.unlink(missing_ok=True)  # it is ours, not the model's
+    machines = (planned.base.architecture,) if planned.base.architecture else MACHINES
+    contents = Contents(
+        dockerfile=planned.dockerfile,
+        readme=_readme(planned),
+        requirements=planned.requirements,
+        model=planned.needs.model,
+        machines=machines,
+    )
+    tools.contexts.fill(folder, contents)
+
+
+@contextmanager
+def building(planned: Plan, wish: Wish, tools: Tools) -> Iterator[Build]:
+    """A build whose folder and secrets are gone when the block ends."""
+    with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch:
+        context = Path(scratch) / "context"
+        fill(context, planned, tools)
+        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes_for(planned.needs, tools))
+        yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
+
+
+def require_same(image: Image, record: Record, needs: Needs, engine: Engine) -> str:
+    """The inventory of an image, which holds these packages and the recorded model. Raises ChainBroken otherwise."""
+    inventory = engine.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+    require_exact(needs, inventory)
+    require_model(record, inventory)
+    return inventory
+
+
+def require_exact(needs: Needs, inventory: str) -> None:
+    """What is installed is what the model requires, no more and no less."""
+    if lines := mismatches(needs, inventory):
+        raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+
+
+def require_model(record: Record, inventory: str) -> None:
+    """The model that lies in the image is the recorded one, file by file."""
+    lying = tree_digest((PurePosixPath(path), digest) for path, digest in read_inventory(inventory)["model"])
+    if lying != record.model.sha256:
+        raise ChainBroken(
+            "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"
+        )
+
+
+def default_tag(record: Record) -> str:
+    """Name and version of the model, as a registry accepts them."""
+    name = record.version.name if record.version else record.model.name
+    version = record.version.version if record.version else record.model.sha256[:12]
+    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
+    return f"{safe}:{version}"
+
+
+def _readme(planned: Plan) -> str:
+    network = json.dumps({"UV_DEFAULT_INDEX": "https://user:password@host/simple"})
+    return f"""# An image on {planned.base.name}
+
+Build it in this folder: `docker build .`, or `podman build --format=docker .`.
+
+What is not public comes as build secrets, which no layer holds: `--secret id=network,src=FILE` for variables of uv as
+JSON, such as `{network}`; `--secret id=netrc,src=FILE`; and `--secret id=ca,src=FILE` for a company's certificates.
+"""

@@ -1,0 +1,148 @@
+"""
+Make the environment that serves a model: `python3 -I -B install.py [FLAGS OF uv pip install]`.
+
+Runs as root while an image is built, beside a uv, `requirements.txt` and the wheels that it names. It makes the same
+bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With TARGETARCH it
+installs for that architecture, whichever it runs on.
+"""
+
+import json
+import os
+import platform
+import py_compile
+import subprocess
+import sys
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+VENV = Path("/opt/venv")
+HERE = Path(__file__).parent
+LAYER = Path("/layer")
+DOOR = HERE.parent  # mounts, which no layer holds
+WHEN = 315532800  # 1980, before which no archive can date a file
+PARTS = 8  # not the number of processors: what a compiler saw before shows in what it writes
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# What nobody imports who serves a model: a third of the files.
+UNSERVED = frozenset(
+    {"__pycache__", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "tkinter", "turtledemo"}
+)
+ELSEWHERE = frozenset({"dist-packages", "site-packages"})
+STEERING = ("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV")
+
+
+def main(flags: "list[str]") -> None:
+    """Install, let a fresh interpreter compile, and set the dates."""
+    uv, python = str(HERE / f"uv-{platform.machine()}"), str(VENV / "bin" / "python")
+    run(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
+    run(uv, "pip", "install", "--no-config", "--python", python, *flags, *foreign(), "-r", "requirements.txt")
+    forget()
+    run(sys.executable, "-B", "-S", "-s", __file__, "--compile")
+    top = VENV.parent
+    if apart():
+        top = LAYER / top.name
+        top.mkdir(parents=True)
+        VENV.rename(top / VENV.name)
+    for base, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            date(Path(base, name))
+    date(top)
+
+
+def forget() -> None:
+    """Remove what uv keeps for its next visit: a lock, and when each wheel that lay beside us was written."""
+    (VENV / ".lock").unlink(missing_ok=True)
+    for kept in VENV.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
+        record = kept.with_name("RECORD")
+        rows = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(row for row in rows if f"/{kept.name}," not in row), encoding="utf-8")
+        kept.unlink()
+
+
+def apart() -> bool:
+    """Whether another stage gets what we make, for a base image of another architecture perhaps."""
+    return "TARGETARCH" in os.environ
+
+
+def foreign() -> "tuple[str, ...]":
+    """The flags by which uv installs for an architecture that is not this one."""
+    wanted = MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())
+    if wanted == platform.machine():
+        return ()
+    return ("--python-platform", f"{wanted}-manylinux_2_28", "--only-binary", ":all:")
+
+
+def run(*argv: str) -> None:
+    """Start a program with what the network needs, and end as it ends where it fails."""
+    said, scratch = DOOR / "network", DOOR / "cache" / "home"
+    scratch.mkdir(parents=True, exist_ok=True)
+    laid = {"SSL_CERT_FILE": DOOR / "ca", "NETRC": DOOR / "netrc"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
+    variables |= json.loads(said.read_text()) if said.is_file() else {}
+    variables |= {name: str(path) for name, path in laid.items() if path.is_file()}
+    variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONHASHSEED": "0"}
+    variables |= {"UV_CACHE_DIR": str(DOOR / "cache" / "uv"), "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1"}
+    code = subprocess.run(argv, cwd=HERE, env=variables, check=False).returncode
+    if code != 0:
+        sys.exit(code)
+
+
+def compile_all() -> None:
+    """Write the bytecode of what was installed, and of the standard library, where slim images have none."""
+    warnings.simplefilter("ignore")
+    standard = () if apart() else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
+    before = {folder: folder.stat().st_mtime_ns for folder, _ in standard}
+    lacking = [file for folder in before for file in sorted(folder.glob("*.py")) if not written(file).exists()]
+    files = [file for _, names in sources(VENV / "lib", UNSERVED) for file in names] + lacking
+    children = [compiling(files[part::PARTS]) for part in range(PARTS)]
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    if any(codes):
+        sys.exit("the bytecode cannot be written")
+    for path in filter(Path.exists, map(written, lacking)):
+        date(path)
+        date(path.parent)
+    for folder, when in before.items():
+        os.utime(folder, ns=(when, when))
+
+
+def sources(root: Path, without: "frozenset[str]") -> "Iterator[tuple[Path, list[Path]]]":
+    """Every folder below with its Python files, in one order."""
+    for base, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in without)
+        yield Path(base), [Path(base, name) for name in sorted(files) if name.endswith(".py")]
+
+
+def compiling(files: "list[Path]") -> int:
+    """A child that compiles these files; what is no Python of this version, or a link to nothing, is left alone."""
+    child = os.fork()
+    if child == 0:
+        code = 0
+        for file in files:
+            try:
+                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+                py_compile.compile(str(file), doraise=True, invalidation_mode=mode)
+            except (py_compile.PyCompileError, FileNotFoundError, RecursionError, ValueError):
+                continue
+            except OSError:
+                code = 1
+                break
+        os._exit(code)
+    return child
+
+
+def written(file: Path) -> Path:
+    """Where the bytecode of a file lies."""
+    return file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.pyc"
+
+
+def date(path: Path) -> None:
+    """Give it the one date."""
+    os.utime(path, (WHEN, WHEN), follow_symlinks=False)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--compile"]:
+        compile_all()
+    else:
+        main(sys.argv[1:])

@@ -1,0 +1,58 @@
+"""What answers which path? MLflow's scoring app, the V2 protocol and the metrics, behind limits and observers."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import metrics, observing
+from .asgi import Asgi, Message, Receive, Send
+from .limits import limited
+from .observing import Observed, Observer
+from .scoring import polite, scoring
+from .settings import Settings
+from .v2 import Protocol
+
+
+def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> Observed:
+    """Everything that one worker answers with."""
+    observers: Sequence[Observer] = (
+        *((observing.log_as_json,) if settings.access_log else ()),
+        *((meter.observe,) if meter else ()),
+    )
+    doors = choosing(
+        scoring(app),
+        Protocol(model, name=settings.name, version=settings.version),
+        metrics.door(meter) if meter else None,
+    )
+    inner = limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout)
+    whole = Observed(with_threads(inner, settings.threads), observers)
+    if meter:
+        meter.watch(whole)
+    return whole
+
+
+def choosing(mlflow: Asgi, v2: Asgi, metered: "Asgi | None") -> Asgi:
+    """By the beginning of the path."""
+
+    async def handle(scope: Message, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if metered and path == "/metrics":
+            await metered(scope, receive, send)
+        elif path == "/v2" or path.startswith("/v2/"):
+            await v2(scope, receive, send)
+        else:
+            await mlflow(scope, receive, send)
+
+    return handle
+
+
+def with_threads(app: Asgi, threads: int) -> Asgi:
+    """Predict in at most so many threads, MLflow's and ours; what is more waits for its turn."""
+
+    async def handle(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="predict"))
+        await app(scope, receive, send)
+
+    return handle

@@ -1,0 +1,74 @@
+"""Does the model load? If not, the process ends at once, with the reason in its last line."""
+
+import gc
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+CANNOT_LOAD = 3
+MLFLOWS_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
+A_DAY = "86400"
+
+
+class CannotLoad(Exception):
+    """The reason, in one line."""
+
+
+def import_mlflow() -> Any:
+    """MLflow's scoring server, with all that it imports. Raises CannotLoad."""
+    # An image has no home that can be written to, and nobody to report to. Ours is the time limit that answers.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ[MLFLOWS_TIMEOUT] = A_DAY
+    if not os.access(os.environ.get("HOME", "/"), os.W_OK):
+        os.environ["HOME"] = "/tmp"  # noqa: S108 - the one folder that a read-only container can write to
+    gc.disable()  # nothing of what is imported is garbage: a tenth of the time
+    try:
+        from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - a failure to import it is reported like the rest
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+        fail("MLflow cannot be imported", error)
+    return scoring_server
+
+
+def load(scoring_server: Any, folder: Path) -> Any:
+    """The model. Raises CannotLoad."""
+    try:
+        model = scoring_server.load_model_with_mlflow_config(str(folder))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a model's code may raise anything
+        fail(f"The model in {folder} cannot be served", error)
+    gc.enable()
+    gc.freeze()  # what is there now stays: the collector need not touch it, and forks go on sharing it
+    return model
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """
+    Do it in a thread that ends.
+
+    GNU's OpenMP keeps the threads of a parallel loop for the thread that ran it, and a fork of that thread waits for
+    them for ever; LightGBM and XGBoost run such loops while they load. A thread that ends takes its own along.
+    """
+    done: list[Any] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+    return done[0]
+
+
+def fail(what: str, error: BaseException) -> NoReturn:
+    """Show where it happened, and raise the reason."""
+    traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+    raise CannotLoad(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -1,0 +1,51 @@
+"""MLflow before 2.22: Flask under gunicorn. What the newer one has beyond is told in docs/serving.md."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .scoring import WITHOUT_TYPE
+from .settings import Settings
+
+REFUSED = 2
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
+    """One worker of gunicorn, forked after the model was loaded."""
+    if settings.metrics or settings.access_log:
+        sys.stderr.write("METRICS and ACCESS_LOG need MLflow 2.22 or newer in the model's environment.\n")
+        raise SystemExit(REFUSED)
+    from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only an MLflow that needs it brings it along
+
+    class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        def load_config(self) -> None:
+            self.cfg.set("bind", [f"fd://{listener.fileno()}"])
+            self.cfg.set("worker_class", "gthread")
+            self.cfg.set("threads", settings.threads)
+            self.cfg.set("timeout", round(settings.request_timeout) or 1)
+            self.cfg.set("graceful_timeout", round(settings.drain_timeout))
+            self.cfg.set("worker_tmp_dir", "/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
+
+        def load(self) -> Wsgi:
+            return limited(app, settings.body_limit)
+
+    Application().run()
+    return 0
+
+
+def limited(app: Wsgi, body_limit: int) -> Wsgi:
+    """The same refusals as elsewhere, where a header alone tells."""
+
+    def handle(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "POST" and not environ.get("CONTENT_TYPE"):
+            start_response("415 Unsupported Media Type", [("Content-Type", "text/plain")])
+            return [WITHOUT_TYPE.encode()]
+        if int(environ.get("CONTENT_LENGTH") or 0) > body_limit:
+            start_response("413 Content Too Large", [("Content-Type", "text/plain")])
+            return [f"The body is longer than BODY_LIMIT allows, {body_limit} bytes.".encode()]
+        return app(environ, start_response)
+
+    return handle

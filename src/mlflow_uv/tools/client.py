@@ -1,0 +1,215 @@
+"""What do the engines' command lines have in common? Nearly everything: one was written to replace the other."""
+
+import json
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+
+from ..core.dockerfile import PORT
+from ..core.environment import for_engine
+from ..errors import BaseImageMissing, NoEngine, NoSpace, StepError, ToolFailed, ToolMissing
+from .containers import OURS, Container
+from .engine import Build, Image, Layer
+from .process import Command, Completed, Runner
+
+PULL_S = 600.0
+ANSWER_S = 120.0
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Client(ABC):
+    """An engine that is reached by a program; see engine.Engine."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    build_words: ClassVar[tuple[str, ...]]
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
+        self._runner = runner
+        self._variables = for_engine(variables).variables
+        self._hear = hear
+
+    @abstractmethod
+    def build(self, build: Build) -> Image:
+        """See Engine."""
+
+    @abstractmethod
+    def publish(self, build: Build, name: str) -> str:
+        """See Engine."""
+
+    @abstractmethod
+    def push(self, name: str) -> str:
+        """See Engine."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """See Engine."""
+
+    def image(self, name: str) -> Image | None:
+        """See Engine."""
+        try:
+            done = self.ask("image", "inspect", "--", name, verbatim=True)
+        except ToolMissing as error:
+            raise NoEngine(what=f"{self.title} is not here", why=str(error)) from error
+        if done.code != 0:
+            return None
+        (found,) = json.loads(done.stdout)
+        return Image(
+            id=_as_digest(found["Id"]),
+            labels=found["Config"].get("Labels") or {},
+            size=found["Size"],
+            digest=next(iter(found.get("RepoDigests") or ()), _as_digest(found["Id"])).rpartition("@")[2],
+            tags=tuple(found.get("RepoTags") or ()),
+            architecture=found.get("Architecture", ""),
+        )
+
+    @abstractmethod
+    def layers(self, image: str) -> tuple[Layer, ...]:
+        """See Engine."""
+
+    def fetch(self, base: str) -> Image:
+        """See Engine."""
+        if found := self.image(base):
+            return found
+        done = self.ask("pull", "--quiet", "--", base, timeout_s=PULL_S, hear=self._hear)
+        found = self.image(base)
+        if found is None:
+            raise BaseImageMissing(
+                what=f"the base image `{base}` is not here and cannot be pulled",
+                why=done.last_line,
+                fix=f"{self.name} pull {base}, or --base-image NAME",
+            )
+        return found
+
+    def built(self, build: Build, *words: str) -> Image:
+        """Build what is then here. Raises ToolFailed, NoSpace."""
+        with TemporaryDirectory(prefix="mlflow-uv-built-") as scratch:
+            # By its id: somebody else may build another image at the same time.
+            written = Path(scratch) / "id"
+            done = self.building(build, *words, "--iidfile", str(written))
+            if done.code != 0:
+                raise build_error(done)
+            found = self.image(written.read_text().strip())
+        if found is None:
+            raise ToolFailed(what="the image was built but is not there", why="the builder did not load it")
+        return found
+
+    def building(self, build: Build, *words: str) -> Completed:
+        """Let the engine build, heard by whoever waits."""
+        argv = [*self.build_words]
+        for name, path in build.secrets.items():
+            argv += ["--secret", f"id={name},src={path}"]
+        if build.platforms:
+            argv += ["--platform", ",".join(build.platforms)]
+        if build.cache.source:
+            argv += ["--cache-from", build.cache.source]
+        if build.cache.target:
+            argv += ["--cache-to", build.cache.target]
+        return self.ask(*argv, *words, "--", str(build.context), hear=self._hear)
+
+    def tag(self, image: str, name: str) -> None:
+        """See Engine."""
+        self.demand("tag", image, name, what=f"the image cannot be called `{name}`")
+
+    def untag(self, image: str) -> None:
+        """See Engine."""
+        found = self.image(image)
+        if found is not None and not found.tags:
+            self.ask("image", "rm", "--", image)
+
+    def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
+        """See Engine."""
+        words = ("--rm", "--interactive", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image)
+        with self._contained() as container:
+            done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=ANSWER_S)
+        if done.code != 0:
+            raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=done.last_line)
+        return done.stdout
+
+    def serve(self, image: str) -> Container:
+        """See Engine."""
+        with self._contained() as container:
+            self.demand(
+                "run", *container, "--detach", "--publish", f"127.0.0.1::{PORT}", "--read-only",
+                "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108  # a container's own
+                "--security-opt", "no-new-privileges", image, what="the container cannot be started",
+            )  # fmt: skip
+        return Container(self.ask, container[1])
+
+    @contextmanager
+    def _contained(self) -> Iterator[tuple[str, ...]]:
+        """The words that name a container, which is removed where it is not waited for: its engine would go on."""
+        name = f"mlflow-uv-{secrets.token_hex(6)}"
+        try:
+            yield ("--name", name, "--label", OURS)
+        except BaseException:
+            self.ask("rm", "--force", "--volumes", name)
+            raise
+
+    def answering(self, *argv: str) -> Completed:
+        """What the engine answers when it is asked for its version. Raises NoEngine."""
+        fix = f"install and start {self.title}"
+        try:
+            done = self.ask(*argv, timeout_s=20)
+        except (ToolMissing, ToolFailed) as error:
+            raise NoEngine(what=f"{self.title} does not answer", why=str(error), fix=fix) from error
+        if done.code != 0:
+            raise NoEngine(what=f"{self.title} does not answer", why=done.last_line, fix=fix)
+        return done
+
+    def demand(self, *argv: str, what: str) -> Completed:
+        """Ask, and raise ToolFailed that says what cannot be done where the engine refuses."""
+        done = self.ask(*argv)
+        if done.code != 0:
+            raise ToolFailed(what=what, why=done.last_line)
+        return done
+
+    def ask(
+        self,
+        *argv: str,
+        timeout_s: float | None = None,
+        hear: Callable[[str], None] | None = None,
+        verbatim: bool = False,
+        stdin: str = "",
+    ) -> Completed:
+        """One command of the engine's program, to its end."""
+        command = Command(
+            argv=(self.name, *argv),
+            folder=Path("/"),
+            variables=self._variables,
+            timeout_s=timeout_s,
+            hear=hear,
+            verbatim=verbatim,
+            stdin=stdin,
+        )
+        return self._runner.run(command)
+
+
+def build_error(done: Completed) -> StepError:
+    """Why a build ended without an image."""
+    lines = [re.sub(r"^#\d+ [\d.]+\s+", "", line).strip() for line in (done.stdout + done.stderr).splitlines()]
+    # The engine's own last word says only which step failed; the first that the step said says why.
+    told = [line for line in lines if re.match(r"(?i)error\b(?! running| building|: building|: failed to solve)", line)]
+    why = (told or [done.last_line])[0]
+    if "no space left on device" in done.stderr.lower():
+        what = "the image cannot be built: a disk of the engine is full"
+        return NoSpace(what=what, why=why, fix="docker system df, then docker builder prune")
+    return ToolFailed(what="the image cannot be built", why=why, fix="see the log above")
+
+
+def digest_in(text: str) -> str:
+    """The digest that a program wrote. Raises ToolFailed where it wrote none."""
+    found = _DIGEST.search(text)
+    if found is None:
+        raise ToolFailed(what="the image was pushed, but its digest is not known", why=text.strip()[-200:])
+    return found[0]
+
+
+def _as_digest(id: str) -> str:  # noqa: A002
+    """Podman writes an id without its algorithm."""
+    return id if id.startswith("sha256:") else f"sha256:{id}"

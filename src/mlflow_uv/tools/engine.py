@@ -1,0 +1,106 @@
+"""What can a container engine do for us, whichever it is?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class Served(Protocol):
+    """A model server that was started, whatever it runs in."""
+
+    @property
+    def url(self) -> str:
+        """Its address on loopback."""
+
+    def code(self) -> int | None:
+        """The exit code, None while it runs."""
+
+    def log(self) -> str:
+        """What it printed so far."""
+
+    def stop(self) -> None:
+        """End and remove it; safe to call twice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A step of an image's history, and how many bytes it added."""
+
+    made_by: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """
+    An image as the engine knows it; `size` in bytes, `architecture` in the engine's word (`amd64`).
+
+    `digest` is that of its manifest where it came from a registry or was pushed to one, else its id.
+    """
+
+    id: str
+    labels: Mapping[str, str]
+    size: int
+    digest: str
+    tags: tuple[str, ...] = ()
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cache:
+    """Where layers are looked up, and where they are kept for others, in the engine's own words."""
+
+    source: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """A folder with a Dockerfile, and the secret files that the build may read."""
+
+    context: Path
+    secrets: Mapping[str, Path]
+    platforms: tuple[str, ...] = ()
+    cache: Cache = field(default_factory=Cache)
+
+
+class Engine(Protocol):
+    """An engine that answers."""
+
+    @property
+    def name(self) -> str:
+        """Its program, as a person types it."""
+
+    def version(self) -> str:
+        """The engine's version. Raises NoEngine with the reason."""
+
+    def image(self, name: str) -> Image | None:
+        """An image by tag or id, None where the engine has none."""
+
+    def layers(self, image: str) -> tuple[Layer, ...]:
+        """The history of an image, its base first."""
+
+    def fetch(self, base: str) -> Image:
+        """A base image, pulled where it is not here. Raises BaseImageMissing that names it."""
+
+    def build(self, build: Build) -> Image:
+        """Build for one platform, without a name. Raises ToolFailed with the step that failed."""
+
+    def publish(self, build: Build, name: str) -> str:
+        """Build for several platforms and push them under one name; the digest of their index. Raises ToolFailed."""
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image a name. Raises ToolFailed."""
+
+    def untag(self, image: str) -> None:
+        """Remove an image that nobody gave a name."""
+
+    def push(self, name: str) -> str:
+        """Push what has this name to the registry in it; the digest it has there. Raises ToolFailed."""
+
+    def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
+        """Run a program of an image without network and return its standard output. Raises ToolFailed."""
+
+    def serve(self, image: str) -> Served:
+        """Start a container of an image on a free port of loopback, with few rights. Raises ToolFailed."""

@@ -1,0 +1,53 @@
+"""How is Podman told, which builds with Buildah?"""
+
+import json
+import secrets
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .client import Client, build_error, digest_in
+from .engine import Build, Image, Layer
+
+
+class Podman(Client):
+    """The engine that `podman` is."""
+
+    name = "podman"
+    title = "Podman"
+    # Only Docker's format has a health check. The date (1980) is that of what Podman itself leaves in a layer: `/run`.
+    build_words = ("build", "--format=docker", "--layers", "--timestamp=315532800")
+
+    def version(self) -> str:
+        """See Engine."""
+        return self.answering("info", "--format", "{{.Version.Version}}").stdout.strip()
+
+    def build(self, build: Build) -> Image:
+        """See Engine."""
+        return self.built(build)
+
+    def layers(self, image: str) -> tuple[Layer, ...]:
+        """See Engine."""
+        words = ("history", "--format", "json", image)
+        said = json.loads(self.demand(*words, what="the layers of the image cannot be listed").stdout)
+        return tuple(Layer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
+
+    def publish(self, build: Build, name: str) -> str:
+        """See Engine."""
+        listed = f"localhost/mlflow-uv-{secrets.token_hex(6)}"
+        try:
+            done = self.building(build, "--manifest", listed)
+            if done.code != 0:
+                raise build_error(done)
+            return self._pushed(name, "manifest", "push", "--all", listed, f"docker://{name}")
+        finally:
+            self.ask("manifest", "rm", listed)
+
+    def push(self, name: str) -> str:
+        """See Engine."""
+        return self._pushed(name, "push", name)
+
+    def _pushed(self, name: str, *words: str) -> str:
+        with TemporaryDirectory(prefix="mlflow-uv-pushed-") as scratch:
+            told = Path(scratch) / "digest"
+            self.demand(*words, f"--digestfile={told}", what=f"`{name}` cannot be pushed")
+            return digest_in(told.read_text())

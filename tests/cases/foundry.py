@@ -1,0 +1,158 @@
+"""Images that are built in seconds, and everything that is in one."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mlflow_uv.core.dockerfile import Recipe, render_dockerfile
+from mlflow_uv.core.modelfiles import WHEELS
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.context import Contents
+from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests import projects
+
+from .workbench import Heard
+
+BASE = "python:3.11-slim"
+Entry = tuple[bytes, int, int, int, int, float, str]
+
+
+@contextmanager
+def foundry_in(scratch: Path, **variables: str) -> Iterator["Foundry"]:
+    """Tools as a surface would make them for a caller with these variables, too."""
+    surroundings = Surroundings.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
+    with toolbox(surroundings, voice=Heard()) as tools:
+        yield Foundry(tools=tools, scratch=scratch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundry:
+    """Makes folders to build from, with one small package that travels as a wheel; `tools` are a surface's."""
+
+    tools: Tools
+    scratch: Path
+
+    def model(self, name: str, answer: str = "42") -> Path:
+        """Something that lies where a model would."""
+        folder = self.scratch / name
+        (folder / "code").mkdir(parents=True)
+        (folder / "MLmodel").write_text("flavors: {}\n")
+        (folder / "code" / "answer.txt").write_text(answer)
+        return folder
+
+    def context(self, name: str, model: Path, *, requirements: str | None = None, **recipe: Any) -> Path:
+        """A folder to build from; without requirements they are the wheel."""
+        if requirements is None:
+            wheel = projects.wheel(self.scratch / f"{name}-wheel", "grape", "1.0")
+            (model / WHEELS).mkdir(parents=True, exist_ok=True)
+            shutil.copy(wheel, model / WHEELS)
+            requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+        folder = self.scratch / name
+        text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}))
+        contents = Contents(
+            dockerfile=text, readme="", requirements=requirements, model=model, machines=("amd64", "arm64")
+        )
+        self.tools.contexts.fill(folder, contents)
+        return folder
+
+
+@contextmanager
+def built(context: Path, *words: str, engine: str = "docker") -> Iterator[str]:
+    """The id of an image built from a folder by hand; it is removed afterwards."""
+    argv = (engine, "build", *(("--format=docker", "--timestamp=315532800") if engine == "podman" else ()))
+    written = context.parent / f"{context.name}.id"
+    done = subprocess.run(
+        (*argv, *words, "--iidfile", written, context),
+        capture_output=True, text=True, check=False, env={**os.environ, "DOCKER_BUILDKIT": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    try:
+        yield written.read_text().strip()
+    finally:
+        subprocess.run(
+            (engine, "image", "rm", "--force", written.read_text().strip()), capture_output=True, check=False
+        )
+
+
+def forget(image: str, engine: str = "docker") -> None:
+    """Remove an image that a test made, if it is there."""
+    subprocess.run((engine, "image", "rm", "--force", image), capture_output=True, check=False)
+
+
+def run_in(image: str, *argv: str, engine: str = "docker") -> str:
+    """What a program of an image prints."""
+    words = (engine, "run", "--rm", "--network=none", f"--entrypoint={argv[0]}", image, *argv[1:])
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def said_of(image: str, engine: str = "docker") -> dict[str, Any]:
+    """What an engine says of an image."""
+    done = subprocess.run((engine, "image", "inspect", image), capture_output=True, text=True, check=True)
+    (found,) = json.loads(done.stdout)
+    return found
+
+
+def saved(image: str, folder: Path, engine: str = "docker") -> list[Path]:
+    """The layers of an image as archives, the base's first; the folder holds its configuration, too."""
+    folder.mkdir()
+    with subprocess.Popen((engine, "save", image), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            archive.extractall(folder, filter="data")
+    (manifest,) = json.loads((folder / "manifest.json").read_text())
+    return [folder / layer for layer in manifest["Layers"]]
+
+
+def entries(layer: Path) -> dict[str, Entry]:
+    """Everything in a layer: type, size, mode, owner, group, time, and digest or target."""
+    found = {}
+    with tarfile.open(layer) as archive:
+        for one in archive:
+            file = archive.extractfile(one) if one.isreg() else None
+            content = hashlib.sha256(file.read()).hexdigest() if file else one.linkname
+            found[one.name] = (one.type, one.size, one.mode, one.uid, one.gid, one.mtime, content)
+    return found
+
+
+def guises(secret: str) -> dict[str, bytes]:
+    """A secret as it could be written down; of base64, what is the same wherever it begins."""
+    found = {
+        "plain": secret.encode(),
+        "url": quote(secret, safe="").encode(),
+        "json": json.dumps(secret)[1:-1].encode(),
+    }
+    for shift in range(3):
+        coded = base64.b64encode(b"\0" * shift + secret.encode())
+        found[f"base64+{shift}"] = coded[(0, 2, 3)[shift] : len(coded) - 4]
+    return found
+
+
+def leaks(image: str, folder: Path, *secrets: str, engine: str = "docker") -> set[str]:
+    """Where one of them shows, in which guise: every layer's files, configuration, history; nothing is decompressed."""
+    known = [(kind, wanted) for secret in secrets for kind, wanted in guises(secret).items()]
+    found: set[str] = set()
+
+    def look(where: str, data: bytes) -> None:
+        found.update(f"{where}: {kind}" for kind, wanted in known if wanted in data)
+
+    look("history", subprocess.run((engine, "history", "--no-trunc", image), capture_output=True, check=True).stdout)
+    layers = saved(image, folder, engine)
+    for path in folder.glob("*.json"):
+        look("configuration", path.read_bytes())
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            for one in archive:
+                file = archive.extractfile(one) if one.isreg() else None
+                look(one.name, (file.read() if file else b"") + f"{one.name} {one.linkname}".encode())
+    return found

@@ -1,0 +1,164 @@
+"""What is in an image is the same whenever and wherever it is built, on whatever has the model's Python."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+
+from .foundry import BASE, Entry, Foundry, built, entries, foundry_in, run_in, said_of, saved
+
+pytestmark = pytest.mark.engine
+# Everything that CPython needs, and nothing else: no shell, no package manager, no user, no /tmp.
+BARE = """\
+FROM {base} AS whole
+RUN mkdir -p /bare/usr/lib /bare/usr/bin /bare/usr/local/bin \\
+    && cp -a /usr/lib/python3* /bare/usr/lib/ && cp -a /usr/bin/python3* /bare/usr/bin/ \\
+    && cp -a /usr/local/bin/python* /bare/usr/local/bin/ \\
+    && ldd /usr/bin/python3 /usr/lib/python3*/lib-dynload/*.so | grep -o '/[^ ]*\\.so[^ :]*' | sort -u \\
+       | xargs -I FILE cp --parents -L FILE /bare
+FROM scratch
+COPY --from=whole /bare/ /
+ENV PATH=/usr/local/bin:/usr/bin
+USER 1234
+"""
+
+
+@pytest.fixture(scope="module")
+def foundry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundry]:
+    """Tools as a surface would make them."""
+    with foundry_in(tmp_path_factory.mktemp("foundry")) as made:
+        yield made
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[str]:
+    """A base image with a Python and no shell."""
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "Dockerfile").write_text(BARE.format(base=BASE))
+    name = "mlflow-uv-test-bare:1"
+    with built(tmp_path / "bare", "--tag", name):
+        yield name
+
+
+def ours(image: str, folder: Path) -> list[dict[str, Entry]]:
+    """The entries of the layers above the base's."""
+    layers = saved(image, folder)
+    return [entries(layer) for layer in layers[len(said_of(BASE)["RootFS"]["Layers"]) :]]
+
+
+def test_built_again_elsewhere_and_later_every_file_is_the_same(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    Without any cache, from another folder with other dates: names, bytes, sizes, modes, owners and times are equal.
+    """
+    first = foundry.context("first", foundry.model("model-1"))
+    copied = foundry.model("elsewhere/and/later/model-1")
+    for path in (copied, *copied.rglob("*")):
+        os.utime(path, (1, 1))
+    second = foundry.context("second", copied)
+
+    with built(first, "--no-cache") as one, built(second, "--no-cache") as other:
+        layers = ours(one, tmp_path / "one"), ours(other, tmp_path / "other")
+
+    differing = [
+        (name, mine.get(name), theirs.get(name))
+        for mine, theirs in zip(*layers, strict=True)
+        for name in mine.keys() | theirs.keys()
+        if mine.get(name) != theirs.get(name)
+    ]
+    assert [] == differing
+    assert {1.0 * 315532800} == {
+        entry[5] for layer in layers[0] for name, entry in layer.items() if f"/{name}".startswith("/opt")
+    }
+
+
+def test_a_layer_holds_what_it_is_for_and_nothing_else(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    Environment and bytecode, then the server, then the model: no uv, no cache, no mount, no list, no wheel.
+    """
+    with built(foundry.context("content", foundry.model("model-2"))) as image:
+        packages, server, model, *rest = ours(image, tmp_path / "saved")
+
+    beside = {name for name in packages if not f"/{name}".startswith(VENV) and "__pycache__" not in name}
+    assert {"opt"} == {name for name in beside if not name.startswith("usr")}
+    assert all(packages[name][0] == b"5" for name in beside), "folders that hold bytecode"
+    assert not [name for name in packages if name.endswith((".whl", "/uv", "requirements.txt", ".lock"))]
+    assert {"opt", SERVING[1:]} == {"/".join(name.split("/")[:2]) for name in server}
+    assert {"opt", MODEL[1:]} == {"/".join(name.split("/")[:2]) for name in model}
+    assert [{}] * len(rest) == [layer for layer in rest if not layer]
+
+
+def test_another_model_changes_the_layer_of_the_model_alone(foundry: Foundry) -> None:
+    """
+    The layers below have the same digests, so that nothing but the model is built, pushed and pulled again.
+    """
+    first = foundry.context("before", foundry.model("model-3"))
+    second = foundry.context("after", foundry.model("model-4", answer="43"))
+
+    with built(first) as one, built(second) as other:
+        layers = [said_of(image)["RootFS"]["Layers"] for image in (one, other)]
+
+    differing = [at for at, (mine, theirs) in enumerate(zip(*layers, strict=True)) if mine != theirs]
+    above = len(said_of(BASE)["RootFS"]["Layers"])
+    assert [above + 2] == differing
+
+
+def test_what_looks_the_same_is_not_taken_for_it(foundry: Foundry) -> None:
+    """
+    BuildKit knows the files of a folder by name, size and date: another model of the same size is another model.
+    """
+    first = foundry.context("one/context", foundry.model("one/model", answer="42"))
+    second = foundry.context("two/context", foundry.model("two/model", answer="43"))
+
+    with built(first) as one, built(second) as other:
+        answers = [run_in(image, "cat", f"{MODEL}/code/answer.txt") for image in (one, other)]
+
+    assert ["42", "43"] == answers
+
+
+def test_bytecode_is_there_and_python_believes_it(foundry: Foundry) -> None:
+    """
+    Of packages and of the standard library: nothing is compiled at the start, and no date is compared.
+    """
+    program = "import json, importlib.util, grape; print(json.dumps([m.__cached__ for m in (json, grape)]))"
+    with built(foundry.context("bytecode", foundry.model("model-5"))) as image:
+        caches = json.loads(run_in(image, f"{VENV}/bin/python", "-I", "-c", program))
+        flags = run_in(image, f"{VENV}/bin/python", "-I", "-c", f"for p in {caches}: print(open(p, 'rb').read()[4])")
+
+    assert ["1", "1"] == flags.split(), "unchecked hash (PEP 552)"
+
+
+def test_a_base_without_a_shell_will_do(foundry: Foundry, bare: str) -> None:
+    """
+    Nothing but a Python is asked of a base image, whoever its user is.
+    """
+    context = foundry.context("on-bare", foundry.model("model-6"), base=bare)
+
+    with built(context) as image:
+        said = run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+        shell = shutil.which("docker") and subprocess.run(
+            ("docker", "run", "--rm", "--entrypoint=/bin/sh", image, "-c", "true"), capture_output=True, check=False
+        )
+
+    inventory = json.loads(said)
+    assert [["grape", "1.0"]] == inventory["installed"]
+    assert "code/answer.txt" in [path for path, _ in inventory["model"]]
+    assert shell
+    assert 127 == shell.returncode
+
+
+def test_an_image_says_who_runs_what(foundry: Foundry) -> None:
+    """
+    Not root, the server as its first process, a health check, and no word that depends on a machine.
+    """
+    with built(foundry.context("words", foundry.model("model-7"), labels={"a": 'x "y" $HOME \\z'})) as image:
+        config = said_of(image)["Config"]
+
+    assert ("10001:10001", [f"{VENV}/bin/python", "-I", SERVING]) == (config["User"], config["Entrypoint"])
+    assert ["CMD", f"{VENV}/bin/python", "-I", "-S", f"{SERVING}/healthcheck.py"] == config["Healthcheck"]["Test"]
+    assert ('x "y" $HOME \\z', {"8080/tcp": {}}) == (config["Labels"]["a"], config["ExposedPorts"])

@@ -1,0 +1,330 @@
+"""Docker and Podman are the same to us: what they build, serve and push."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tomli
+
+from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.errors import ToolFailed
+from mlflow_uv.tools.client import Client
+from mlflow_uv.tools.docker import Docker
+from mlflow_uv.tools.engine import Build, Cache
+from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.tools.podman import Podman
+from mlflow_uv.tools.process import SystemRunner
+from tests.registries import digest_in, registry
+
+from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
+from .lab import Lab, until
+
+pytestmark = pytest.mark.engine
+
+STORE = '[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
+# Podman's own are higher than a process may set in a machine that is itself confined.
+LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
+    """A registry."""
+    with registry(tmp_path_factory.mktemp("registry"), registry_program) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def podman_settings(
+    tmp_path_factory: pytest.TempPathFactory, host: str, podman_program: str
+) -> Iterator[dict[str, str]]:
+    """Podman with a store of its own that has Docker's base image; it knows the registry, and sets no limits."""
+    folder = tmp_path_factory.mktemp("podman")
+    settings = {
+        "CONTAINERS_CONF": LIMITS,
+        "CONTAINERS_REGISTRIES_CONF": f'[[registry]]\nlocation = "{host}"\ninsecure = true\n',
+        "CONTAINERS_STORAGE_CONF": STORE.format(folder=folder),
+    }
+    for name, text in settings.items():
+        (folder / name).write_text(text)
+    variables = {name: str(folder / name) for name in settings}
+    with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
+        load = (podman_program, "load", "--quiet")
+        subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env={**os.environ, **variables})
+    yield variables
+    # Podman mounts its store on itself, most often.
+    subprocess.run(("umount", folder / "store" / "overlay"), check=False, capture_output=True)
+    shutil.rmtree(folder / "store")
+
+
+@pytest.fixture(scope="module")
+def foundry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundry]:
+    """Tools as a surface would make them."""
+    with foundry_in(tmp_path_factory.mktemp("foundry")) as made:
+        yield made
+
+
+@pytest.fixture(params=["docker", "podman"])
+def engine(request: pytest.FixtureRequest) -> Client:
+    """Each engine that we know."""
+    if request.param == "docker":
+        return Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+    return podman(request.getfixturevalue("podman_settings"))
+
+
+def podman(settings: dict[str, str], hear: Callable[[str], None] = print) -> Podman:
+    """Podman, as it is set here, also for who starts it otherwise until the test ends."""
+    os.environ.update(settings)
+    return Podman(SystemRunner(), variables=dict(os.environ), hear=hear)
+
+
+@pytest.fixture
+def context(foundry: Foundry, request: pytest.FixtureRequest) -> Path:
+    """A folder to build from."""
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
+    return foundry.context(name, foundry.model(f"model-{name}"), labels={"mlflow-uv.model-sha256": "30de1"})
+
+
+def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host: str) -> None:
+    """
+    What was built answers inside and says what it was labelled with; what was pushed has the digest of the registry.
+    """
+    image = engine.build(Build(context=context, secrets={}))
+    name = f"{host}/cellar/{engine.name}:1"
+    try:
+        held = json.loads(engine.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+        engine.tag(image.id, name)
+        digest = engine.push(name)
+        layers = engine.layers(image.id)
+        served = engine.serve(image.id)
+        assert until(lambda: served.code() is not None)
+        served.stop()
+    finally:
+        forget(image.id, engine.name)
+
+    kind, expected = digest_in(host, f"cellar/{engine.name}", "1")
+    assert ([["grape", "1.0"]], "30de1") == (held["installed"], image.labels["mlflow-uv.model-sha256"])
+    assert (expected, "amd64", "sha256:") == (digest, image.architecture, image.id[:7])
+    assert ["ADD", "ADD"] == ["ADD" for layer in layers if "ADD " in layer.made_by][-2:]
+    assert "manifest" in kind
+    assert "No module named 'mlflow'" in served.log()
+
+
+def test_what_nobody_named_is_removed_and_what_somebody_named_stays(engine: Client, context: Path) -> None:
+    """
+    An image that turns out to be wrong leaves nothing, unless somebody else has it by a name.
+    """
+    image = engine.build(Build(context=context, secrets={}))
+    engine.tag(image.id, "mlflow-uv-test-kept:1")
+    engine.untag(image.id)
+    kept = engine.image(image.id)
+
+    subprocess.run((engine.name, "image", "rm", "mlflow-uv-test-kept:1"), check=True, capture_output=True)
+    again = engine.build(Build(context=context, secrets={}))
+    engine.untag(again.id)
+
+    assert (image.id, None) == (kept and kept.id, engine.image(again.id))
+
+
+@pytest.fixture(scope="session")
+def two_machines(host: str, tmp_path_factory: pytest.TempPathFactory, podman_settings: dict[str, str]) -> str:
+    """A base image for two architectures, in the registry; what is never run may be the same in both."""
+    folder = tmp_path_factory.mktemp("base")
+    with (folder / "base.tar").open("wb") as tar, created(BASE) as container:
+        subprocess.run(("docker", "export", container), stdout=tar, check=True)
+    (folder / "Dockerfile").write_text("FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n")
+    name, variables = f"{host}/base:1", {**os.environ, **podman_settings}
+    for words in (
+        # Without a cache: to it, two images from scratch with the same content are one.
+        ("build", "--no-cache", "--platform=linux/amd64", "--manifest", name, folder),
+        ("build", "--no-cache", "--platform=linux/arm64", "--manifest", name, folder),
+        ("manifest", "push", "--all", name, f"docker://{name}"),
+        ("manifest", "rm", name),
+    ):
+        subprocess.run(("podman", *words), check=True, capture_output=True, env=variables)
+    return name
+
+
+@pytest.mark.extended
+def test_one_name_is_an_image_for_each_of_several_platforms(
+    foundry: Foundry, host: str, two_machines: str, podman_settings: dict[str, str]
+) -> None:
+    """
+    What is pushed is an index; each image in it holds the wheels of its own architecture, and nothing was emulated.
+    """
+    folder = foundry.model("binary")
+    context = foundry.context("crossing", folder, requirements=binary_requirement(), base=two_machines, crossing=True)
+    name = f"{host}/cellar/both:1"
+
+    digest = podman(podman_settings).publish(
+        Build(context=context, secrets=secrets_of(foundry), platforms=("linux/amd64", "linux/arm64")), name
+    )
+
+    kind, expected = digest_in(host, "cellar/both", "1")
+    found = {}
+    for architecture in ("amd64", "arm64"):
+        words = ("docker", "pull", "--quiet", "--platform", f"linux/{architecture}", name)
+        subprocess.run(words, check=True, capture_output=True)
+        found[architecture] = (said_of(name)["Architecture"], machine_of_wheel(name))
+        forget(name)
+    assert ("application/vnd.oci.image.index.v1+json", expected) == (kind, digest)
+    assert {"amd64": ("amd64", "x86-64"), "arm64": ("arm64", "aarch64")} == found
+
+
+@pytest.mark.extended
+def test_docker_builds_for_another_architecture_than_its_own(foundry: Foundry, host: str, two_machines: str) -> None:
+    """
+    One platform that is not the machine's: the packages are installed here, for there.
+    """
+    context = foundry.context(
+        "foreign", foundry.model("foreign-model"), requirements=binary_requirement(), base=two_machines, crossing=True
+    )
+    engine = Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+
+    image = engine.build(Build(context=context, secrets=secrets_of(foundry), platforms=("linux/arm64",)))
+    try:
+        found = image.architecture, machine_of_wheel(image.id)
+        both = Build(context=context, secrets={}, platforms=("linux/amd64", "linux/arm64"))
+        with pytest.raises(ToolFailed) as caught:
+            engine.publish(both, f"{host}/cellar/never:1")
+    finally:
+        forget(image.id)
+
+    assert ("arm64", "aarch64") == found
+    assert "one platform at a time" in caught.value.what
+
+
+@pytest.mark.extended
+def test_layers_that_another_machine_built_are_taken_from_a_registry(
+    foundry: Foundry, host: str, podman_settings: dict[str, str]
+) -> None:
+    """
+    `cache-to` keeps them, `cache-from` finds them, where nothing is left here.
+    """
+    engine = podman(podman_settings)
+    context = foundry.context("cached", foundry.model("cached-model"))
+    cache = Cache(source=f"{host}/cellar/cache", target=f"{host}/cellar/cache")
+    heard: list[str] = []
+    first = engine.build(Build(context=context, secrets={}, cache=cache))
+    subprocess.run(("podman", "image", "rm", "--force", first.id), check=True, capture_output=True)
+    subprocess.run(("podman", "image", "prune", "--force"), check=True, capture_output=True)
+
+    second = podman(podman_settings, heard.append).build(Build(context=context, secrets={}, cache=cache))
+    forget(second.id, "podman")
+
+    assert [] == [line for line in heard if "Installed 1 package" in line]
+    assert any("Cache pulled" in line for line in heard)
+
+
+@pytest.mark.extended
+def test_podman_makes_the_same_layers_again(foundry: Foundry, podman_settings: dict[str, str]) -> None:
+    """
+    Without a cache the digests of all layers are equal: it leaves a `/run` of its own, whose date is told.
+    """
+    podman(podman_settings)
+    context = foundry.context("again", foundry.model("model-again"))
+
+    layers = []
+    for _ in range(2):
+        with built(context, "--no-cache", engine="podman") as image:
+            layers.append(said_of(image, "podman")["RootFS"]["Layers"])
+
+    assert layers[0] == layers[1]
+
+
+@pytest.mark.extended
+def test_podman_takes_a_model_all_the_way(lab: Lab, podman_settings: dict[str, str]) -> None:
+    """
+    Where it is the engine that was chosen, it builds, is asked, serves the smoke test, and is recorded.
+    """
+    name = "localhost/mlflow-uv-laboratory:podman"
+
+    built = lab.run("build-image", "--engine", "podman", "--image", name, variables=podman_settings)
+    tested = lab.run("smoke-test", variables=podman_settings)
+
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    assert (0, 0, "tested", "podman") == (built.code, tested.code, tested.outputs["state"], record["engine"])
+    assert record["id"] == said_by_podman(name, podman_settings)
+
+
+def said_by_podman(name: str, settings: dict[str, str]) -> str:
+    """The id of an image in Podman's store."""
+    found = podman(settings).image(name)
+    return found.id if found else "nothing"
+
+
+FAKE = """\
+#!/bin/sh
+for word in "$@"; do echo "$word"; done >> "{told}"
+case "$*" in *metadata-file*) while [ "$1" != --metadata-file ]; do shift; done
+    echo '{{"containerimage.digest": "sha256:{digest}"}}' > "$2";; esac
+"""
+
+
+def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path) -> None:
+    """
+    What the engine here cannot do is a matter of words: several platforms at once, and caches of any kind.
+    """
+    told, program = tmp_path / "told", tmp_path / "docker"
+    program.write_text(FAKE.format(told=told, digest="0" * 64))
+    program.chmod(0o755)
+    engine = Docker(SystemRunner(), variables={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, hear=print)
+    build = Build(
+        context=tmp_path,
+        secrets={"netrc": Path("/home/me/.netrc")},
+        platforms=("linux/amd64", "linux/arm64"),
+        cache=Cache(source="type=gha", target="type=registry,ref=host/cache,mode=max"),
+    )
+
+    digest = engine.publish(build, "host/wine:1")
+
+    words = told.read_text().splitlines()
+    assert f"sha256:{'0' * 64}" == digest
+    assert ["buildx", "build", "--progress=plain", "--secret", "id=netrc,src=/home/me/.netrc"] == words[:5]
+    assert ["--platform", "linux/amd64,linux/arm64", "--cache-from", "type=gha"] == words[5:9]
+    assert ["--cache-to", "type=registry,ref=host/cache,mode=max", "--push", "--tag", "host/wine:1"] == words[9:14]
+    assert ["--", str(tmp_path)] == words[-2:]
+
+
+def binary_requirement() -> str:
+    """A package that is another wheel on each architecture, with the hashes of all."""
+    lock = tomli.loads((Path(__file__).parents[2] / "uv.lock").read_text())
+    (found,) = (package for package in lock["package"] if package["name"] == "pyyaml")
+    hashes = " ".join(f"--hash={wheel['hash']}" for wheel in found["wheels"])
+    return f"pyyaml=={found['version']} {hashes}\n"
+
+
+def secrets_of(foundry: Foundry) -> dict[str, Path]:
+    """What reaches an index from here."""
+    folder = Path(tempfile.mkdtemp(dir=foundry.scratch))
+    return dict(build_secrets(folder, foundry.tools.surroundings.variables, {}))
+
+
+@contextmanager
+def created(image: str) -> Iterator[str]:
+    """A container that is never started."""
+    container = subprocess.run(("docker", "create", image), capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        yield container
+    finally:
+        subprocess.run(("docker", "rm", container), check=True, capture_output=True)
+
+
+def machine_of_wheel(image: str) -> str:
+    """The machine that the compiled part of PyYAML in an image is for, as its ELF header says."""
+    with created(image) as container:
+        words = ("docker", "cp", f"{container}:{VENV}/lib/python3.11/site-packages/yaml", "-")
+        archive = subprocess.run(words, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        (library,) = (one for one in tar if one.name.endswith(".so"))
+        file = tar.extractfile(library)
+        assert file is not None
+        return {62: "x86-64", 183: "aarch64"}[int.from_bytes(file.read(20)[18:20], "little")]

@@ -1,0 +1,177 @@
+"""What reaches private packages while an image is built is in no layer, no configuration and no history of it."""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from mlflow_uv.errors import ToolFailed
+from mlflow_uv.tools.docker import Docker
+from mlflow_uv.tools.engine import Build
+from mlflow_uv.tools.network import build_secrets
+from tests import projects
+
+from .foundry import Foundry, forget, foundry_in, guises, leaks, run_in
+
+pytestmark = pytest.mark.engine
+SECRET = 'c0rrect/horse+"battery"\\staple'  # noqa: S105  # a marker that must appear nowhere
+ELSEWHERE = "another-secret-of-the-environment"
+# A build that leaks what it was handed: as it is, escaped for a URL and for JSON, and in base64 wherever it may begin.
+LEAK = """
+USER 0:0
+RUN --mount=type=secret,id=network,target=/dev/network ["/opt/venv/bin/python", "-c", "\\
+import base64, json, urllib.parse; \\
+said = json.load(open('/dev/network'))['UV_INDEX_PRIVATE_PASSWORD']; \\
+texts = [said, urllib.parse.quote(said, safe=''), json.dumps(said)]; \\
+texts += [base64.b64encode(b'x' * at + said.encode() + b'more').decode() for at in range(3)]; \\
+[open(f'/opt/leak-{at}', 'w').write(text) for at, text in enumerate(texts)]"]
+"""
+
+
+@dataclass(frozen=True)
+class Private:
+    """An index that wants a password and is reached from where images are built; the paths that it gave away."""
+
+    host: str
+    port: int
+    wheel: Path
+    given: list[str] = field(default_factory=list)
+
+    def url(self, account: str = "") -> str:
+        """Its address."""
+        return f"http://{account}{self.host}:{self.port}/simple"
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Private]:
+    """An index with one wheel, another one every time: no cache has it."""
+    wheel = projects.wheel(tmp_path, "plum", f"1.{time.time_ns()}")
+    expected = "Basic " + base64.b64encode(f"reader:{SECRET}".encode()).decode()
+    page = f'<a href="{wheel.name}#sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}">{wheel.name}</a>'.encode()
+    known = {"/simple/plum/": page, f"/simple/plum/{wheel.name}": wheel.read_bytes()}
+    given: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            allowed = self.headers.get("Authorization") == expected
+            body = known.get(self.path, b"") if allowed else b""
+            self.send_response((200 if body else 404) if allowed else 401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Type", "text/html" if body is page else "application/octet-stream")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            if body:
+                given.append(self.path)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    words = ("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    host = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    server = ThreadingHTTPServer((host, 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Private(host, server.server_port, wheel, given)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def foundry(tmp_path: Path) -> Iterator[Foundry]:
+    """Tools of a caller whose environment holds a secret that is nobody's business."""
+    with foundry_in(tmp_path, MY_API_TOKEN=ELSEWHERE) as made:
+        yield made
+
+
+def context_for(foundry: Foundry, private: Private) -> Path:
+    """A folder to build from whose one requirement is in the index."""
+    version = private.wheel.name.split("-")[1]
+    digest = hashlib.sha256(private.wheel.read_bytes()).hexdigest()
+    return foundry.context("context", foundry.model("model"), requirements=f"plum=={version} --hash=sha256:{digest}\n")
+
+
+@pytest.mark.parametrize("way", ["index URL", "environment", "netrc"])
+def test_credentials_are_used_and_nowhere_to_be_found(
+    foundry: Foundry, private: Private, tmp_path: Path, way: str
+) -> None:
+    """
+    The package is installed with them; plain or escaped, they are in no file of any layer and in no word of the image.
+    """
+    caller = dict(foundry.tools.surroundings.variables)
+    match way:
+        case "index URL":
+            caller["UV_DEFAULT_INDEX"] = private.url(f"reader:{quote(SECRET, safe='')}@")
+        case "environment":
+            caller |= {"UV_INDEX": f"private={private.url()}", "UV_DEFAULT_INDEX": private.url()}
+            caller |= {"UV_INDEX_PRIVATE_USERNAME": "reader", "UV_INDEX_PRIVATE_PASSWORD": SECRET}
+        case _:
+            (tmp_path / "netrc").write_text(f"machine {private.host} login reader password {netrc_quoted(SECRET)}\n")
+            caller |= {"UV_DEFAULT_INDEX": private.url(), "NETRC": str(tmp_path / "netrc")}
+    context = context_for(foundry, private)
+
+    image = docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+    try:
+        found = leaks(image.id, tmp_path / "saved", SECRET, ELSEWHERE, private.url())
+        installed = run_in(image.id, "/opt/venv/bin/python", "-c", "import plum; print('here')")
+    finally:
+        forget(image.id)
+
+    assert ("here\n", True) == (installed, f"/simple/plum/{private.wheel.name}" in private.given)
+    assert set() == found
+
+
+def test_a_build_that_leaks_is_found_out(foundry: Foundry, private: Private, tmp_path: Path) -> None:
+    """
+    The same scan finds the same secret in each of its guises, in files, in the configuration and in the history.
+    """
+    caller = {
+        "UV_DEFAULT_INDEX": private.url(f"reader:{quote(SECRET, safe='')}@"), "UV_INDEX_PRIVATE_PASSWORD": SECRET,
+    }  # fmt: skip
+    context = context_for(foundry, private)
+    escaped = re.sub(r'(["\\$])', r"\\\1", SECRET)
+    with (context / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write(f'{LEAK}ENV TOKEN="{escaped}"\n')
+
+    image = docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+    try:
+        found = leaks(image.id, tmp_path / "saved", SECRET)
+    finally:
+        forget(image.id)
+
+    kinds = {where.rpartition(": ")[2] for where in found if where.startswith("opt/leak-")}
+    assert set(guises(SECRET)) == kinds
+    assert {"configuration: json", "history: plain"} <= found
+
+
+def test_without_credentials_there_is_no_image(foundry: Foundry, private: Private, tmp_path: Path) -> None:
+    """
+    The index does want its password: a build without it fails with uv's reason.
+    """
+    caller = {"UV_DEFAULT_INDEX": private.url()}
+    context = context_for(foundry, private)
+
+    with pytest.raises(ToolFailed) as caught:
+        docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+
+    assert ("the image cannot be built", []) == (caught.value.what, private.given)
+
+
+def docker(foundry: Foundry) -> Docker:
+    """The engine, for this caller."""
+    tools = foundry.tools
+    return Docker(tools.runner, variables=tools.surroundings.variables, hear=print)
+
+
+def netrc_quoted(text: str) -> str:
+    """A word of a netrc: between quotes, with what would end it escaped."""
+    return json.dumps(text)

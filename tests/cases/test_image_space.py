@@ -1,0 +1,84 @@
+"""A disk that is full while an image is built is named, whichever disk it is."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.errors import NoSpace
+from mlflow_uv.tools.docker import Docker
+from mlflow_uv.tools.engine import Build
+from mlflow_uv.tools.podman import Podman
+from mlflow_uv.tools.process import SystemRunner
+
+from .foundry import BASE, foundry_in
+
+# In a build /dev is a memory of 64 MB, which is full sooner than a disk.
+FILLING = f"""\
+FROM {BASE}
+RUN ["python3", "-c", "open('/dev/much', 'wb').write(bytes(1 << 27))"]
+"""
+
+
+def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path, disk: Callable[[str], Path]) -> None:
+    """
+    The disk here is full: where, and what would move it elsewhere.
+    """
+    disk("1m")
+    with foundry_in(tmp_path) as foundry:
+        model = foundry.model("model")
+        with pytest.raises(NoSpace) as caught:
+            foundry.context("disk/context", model)
+    said = caught.value
+
+    assert ("what the image is built from cannot be written", True) == (said.what, "No space left" in said.why)
+    assert "TMPDIR" in said.fix
+
+
+@pytest.mark.engine
+def test_a_build_that_finds_no_space_says_so(tmp_path: Path) -> None:
+    """
+    What the kernel tells a program in the build is not lost in the engine's last word.
+    """
+    (tmp_path / "Dockerfile").write_text(FILLING)
+    engine = Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+
+    with pytest.raises(NoSpace) as caught:
+        engine.build(Build(context=tmp_path, secrets={}))
+
+    assert "a disk of the engine is full" in caught.value.what
+    assert "docker system df" in caught.value.fix
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_an_engine_whose_own_disk_is_full_says_so(
+    tmp_path: Path, disk: Callable[[str], Path], podman_program: str
+) -> None:
+    """
+    The base image just fits; what is installed on it does not.
+    """
+    store = disk("150m")
+    with foundry_in(tmp_path) as foundry:
+        context = foundry.context("context", foundry.model("model"))
+        settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/store"\nrunroot = "{tmp_path}/run"\n'
+        (tmp_path / "storage.conf").write_text(settings)
+        (tmp_path / "containers.conf").write_text(
+            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+        )
+        variables = {
+            **os.environ,
+            "CONTAINERS_STORAGE_CONF": str(tmp_path / "storage.conf"),
+            "CONTAINERS_CONF": str(tmp_path / "containers.conf"),
+        }
+        with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
+            load = (podman_program, "load", "--quiet")
+            subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env=variables)
+        (store / "filler").write_bytes(bytes(os.statvfs(store).f_bavail * 4096 - (5 << 20)))
+        engine = Podman(SystemRunner(), variables=variables, hear=print)
+        with pytest.raises(NoSpace) as caught:
+            engine.build(Build(context=context, secrets={}))
+
+    assert "a disk of the engine is full" in caught.value.what

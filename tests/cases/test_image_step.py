@@ -1,0 +1,222 @@
+"""The step that builds images, as a person runs it."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.restoring import mismatches, needs_in
+from mlflow_uv.tools.network import build_secrets
+from tests.registries import digest_in, registry
+
+from .foundry import BASE, built, entries, forget, run_in, said_of, saved
+from .lab import Lab, error
+
+BAD_INPUT, UNFIT = 2, 18
+ANOTHER = "RUN rm python3 && printf '#!/bin/sh\\necho 3.12.1' > python3 && chmod +x python3\n"
+IMAGE = "mlflow-uv-laboratory:step"
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    """The name of an image, which is removed afterwards."""
+    yield IMAGE
+    forget(IMAGE)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Make a base image of a Dockerfile."""
+    names: list[str] = []
+
+    def make(text: str) -> str:
+        (tmp_path / "Dockerfile").write_text(text)
+        names.append(f"mlflow-uv-laboratory:base-{len(names)}")
+        subprocess.run(("docker", "build", "--quiet", "--tag", names[-1], tmp_path), check=True, capture_output=True)
+        return names[-1]
+
+    yield make
+    for name in names:
+        forget(name)
+
+
+@pytest.mark.engine
+def test_a_slim_image_answers_as_training_did(lab: Lab, image: str) -> None:
+    """
+    Without MLflow's own server it holds less, says so, lists what it holds, and passes the same test.
+    """
+    built = lab.run("build-image", "--engine", "docker", "--serving", "slim", "--image", image)
+    tested = lab.run("smoke-test")
+
+    said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+    bill = json.loads(Path(built.outputs["image-sbom"]).read_text())
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
+    assert ("slim", "docker", "slim") == (
+        record["serving"], record["engine"], said_of(image)["Config"]["Labels"]["mlflow-uv.serving"],
+    )  # fmt: skip
+    assert [tuple(one) for one in said["installed"]] == sorted(
+        (one["name"], one["version"]) for one in bill["components"]
+    )
+    assert {"mlflow", "sqlalchemy"}.isdisjoint(name for name, _ in said["installed"])
+    lacking = mismatches(needs_in(lab.consumer.model), json.dumps(said))
+    assert "mlflow is not installed" in lacking, "one set does not pass for the other"
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, registry_program: str) -> None:
+    """
+    The digest that is put out and recorded is the registry's own; what has it there is the image that was tested.
+    """
+    with registry(tmp_path, registry_program) as host:
+        name = f"{host}/cellar/wine:7"
+        said = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
+        _, expected = digest_in(host, "cellar/wine", "7")
+        forget(name)
+        tested = lab.run("smoke-test")
+        pulled = subprocess.run(("docker", "pull", "--quiet", f"{host}/cellar/wine@{expected}"), check=False)
+        same = said_of(f"{host}/cellar/wine@{expected}")["Id"]
+        forget(f"{host}/cellar/wine@{expected}")
+
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    assert (expected, expected, said.outputs["image-id"]) == (said.outputs["image-digest"], record["digest"], same)
+    assert (0, 11, "ChainBroken") == (pulled.returncode, *error(tested)[:2]), "it is not here any more"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("dockerfile", "sentence"),
+    [
+        (
+            f"FROM {BASE}\nWORKDIR /usr/local/bin\n{ANOTHER}",
+            "has Python 3.12.1: the model was trained with 3.11",
+        ),
+        ("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python"),
+        (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),
+    ],
+    ids=["another minor", "nothing at all", "no Python"],
+)
+def test_a_base_image_with_another_python_is_refused_before_the_build(
+    lab: Lab, base: Callable[[str], str], dockerfile: str, sentence: str
+) -> None:
+    """
+    Nothing is built on it, and the message says which Python the model needs.
+    """
+    name = base(dockerfile)
+
+    said = lab.run("build-image", "--engine", "docker", "--base-image", name, "--image", IMAGE)
+
+    code, kind, told, fix = error(said)
+    assert (UNFIT, "BaseImageUnfit") == (code, kind)
+    assert sentence in told
+    assert "3.11" in fix
+    assert 0 != subprocess.run(("docker", "image", "inspect", IMAGE), capture_output=True, check=False).returncode
+
+
+@pytest.mark.engine
+def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_path: Path) -> None:
+    """
+    `docker build FOLDER`, with what reaches packages from here, makes the same layers with the same labels.
+    """
+    folder = tmp_path / "context"
+    network = [f"id={name},src={path}" for name, path in build_secrets(tmp_path, lab.consumer.variables, {}).items()]
+    words = [word for secret in network for word in ("--secret", secret)]
+
+    made = lab.run("build-image", "--context", str(folder))
+    done = lab.run("build-image", "--engine", "docker", "--image", image)
+    subprocess.run(("docker", "build", "--quiet", *words, "--tag", f"{image}-hand", folder), check=True)
+    mine, theirs = said_of(image), said_of(f"{image}-hand")
+    forget(f"{image}-hand")
+
+    assert (0, "", 0) == (made.code, made.outputs["image"], done.code)
+    assert mine["RootFS"]["Layers"] == theirs["RootFS"]["Layers"]
+    digest = "org.opencontainers.image.base.digest"  # which nobody looked at
+    assert mine["Config"]["Labels"] == {**theirs["Config"]["Labels"], digest: said_of(BASE)["Id"]}
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_whole_model_built_again_without_a_cache_is_the_same(lab: Lab, tmp_path: Path) -> None:
+    """
+    A hundred packages and their bytecode: every file of every layer above the base has the same bytes, mode and date.
+    """
+    secrets = build_secrets(tmp_path, lab.consumer.variables, {})
+    words = [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
+    layers = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        assert 0 == lab.run("build-image", "--context", str(folder)).code
+        with built(folder, "--no-cache", *words) as made:
+            layers.append([entries(layer) for layer in saved(made, tmp_path / f"{name}-saved")])
+
+    differing = [
+        name
+        for mine, theirs in zip(*layers, strict=True)
+        for name in mine.keys() | theirs.keys()
+        if mine.get(name) != theirs.get(name)
+    ]
+    assert [] == differing
+    assert 10_000 < sum(map(len, layers[0]))
+
+
+def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
+    """
+    For people with a pipeline of their own; no engine is needed, and the record stays as it is.
+    """
+    before = lab.consumer.record.read_bytes()
+
+    said = lab.consumer.run("build-image", "--print-dockerfile", "--format", "text", variables=NOWHERE)
+
+    assert (0, f"FROM {BASE}\n", before) == (
+        said.code, said.stdout.splitlines(keepends=True)[0], lab.consumer.record.read_bytes()
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--push",), "nothing says where to push"),
+        (("--push", "--image", "wine:1"), "nothing says where to push"),
+        (("--platforms", "linux/amd64,linux/arm64"), "an engine keeps no image of several platforms"),
+        (("--platforms", "linux/mips"), "`linux/mips` is not a platform"),
+        (("--context", "."), "is not a new folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(lab: Lab, flags: tuple[str, ...], sentence: str) -> None:
+    """
+    Before anything is built.
+    """
+    said = lab.run("build-image", *flags)
+
+    code, _, told, _ = error(said)
+    assert (BAD_INPUT, True) == (code, sentence in told)
+
+
+def test_a_model_without_its_lock_is_not_served_slim(lab: Lab) -> None:
+    """
+    What MLflow inferred is not a closure, of which a part could be taken.
+    """
+    made = lab.run("release", "--requirements", "infer", "--retrain", "--steps", "log-model register")
+
+    said = lab.run("build-image", "--serving", "slim", "--engine", "none")
+
+    assert (0, BAD_INPUT) == (made.code, said.code)
+    assert "needs the lock that travels with the model" in error(said)[2]
+
+
+def test_a_process_can_be_slim_too(lab: Lab) -> None:
+    """
+    Without an engine the same set is installed, compared and tested.
+    """
+    built = lab.run("build-image", "--serving", "slim", "--engine", "none")
+    tested = lab.run("smoke-test")
+
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    installed = {path.name for path in Path(record["tag"]).glob("lib/python*/site-packages/*")}
+    assert (0, 0, "slim") == (built.code, tested.code, record["serving"])
+    assert ("mlflow_skinny-3.17.2.dist-info" in installed, "sqlalchemy" in installed) == (True, False)

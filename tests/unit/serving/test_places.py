@@ -1,0 +1,61 @@
+"""Which model is served, and what it is called, where several platforms have their say."""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.serving import places
+
+
+@pytest.mark.parametrize(
+    ("said", "models", "expected"),
+    [
+        ({}, [], "ours"),
+        ({}, ["ours", "sagemaker"], "sagemaker"),
+        ({}, ["sagemaker/wine"], "sagemaker/wine"),
+        ({"AZUREML_MODEL_DIR": "azure"}, ["azure/INPUT_model/wine", "sagemaker"], "azure/INPUT_model/wine"),
+        ({"AZUREML_MODEL_DIR": "azure"}, ["azure", "azure/older"], "azure"),
+        ({"AZUREML_MODEL_DIR": "azure"}, ["azure/b", "azure/a"], "azure/a"),
+        ({"AZUREML_MODEL_DIR": "azure"}, ["azure/1/2/3/4/5"], "ours"),
+        ({"AZUREML_MODEL_DIR": "nowhere"}, [], "ours"),
+        ({"MLFLOW_UV_MODEL": "mine", "AZUREML_MODEL_DIR": "azure"}, ["azure", "sagemaker"], "mine"),
+    ],
+)
+def test_a_mounted_model_comes_before_the_images_own(
+    tmp_path: Path, said: dict[str, str], models: list[str], expected: str
+) -> None:
+    """
+    If there is one; and what was said in so many words comes before everything.
+    """
+    for model in models:
+        (tmp_path / model).mkdir(parents=True, exist_ok=True)
+        (tmp_path / model / "MLmodel").touch()
+    variables = {name: str(tmp_path / value) for name, value in said.items()}
+
+    folder = places.model_folder(variables, sagemaker=tmp_path / "sagemaker", ours=tmp_path / "ours")
+
+    assert tmp_path / expected == folder
+
+
+@pytest.mark.parametrize(
+    ("noted", "said", "expected"),
+    [
+        (None, {}, ("model", "")),
+        ("model_name: wine\nmodel_version: '3'\n", {}, ("wine", "3")),
+        ("model_version: 3\nmodel_name: red wine\n", {}, ("red wine", "3")),
+        ("model_name: wine\nmodel_version: '3'\n", {"MODEL_NAME": "other"}, ("other", "3")),
+        (None, {"MODEL_NAME": "other", "MODEL_VERSION": "7"}, ("other", "7")),
+    ],
+)
+def test_a_model_is_called_as_its_registry_noted(
+    tmp_path: Path, noted: str | None, said: dict[str, str], expected: tuple[str, str]
+) -> None:
+    """
+    MLflow leaves a note in what it downloads by name; variables have the last word.
+    """
+    if noted is not None:
+        (tmp_path / "registered_model_meta").write_text(noted)
+
+    named = places.name_and_version(tmp_path, said)
+
+    assert expected == named
