@@ -100,7 +100,7 @@ def context_for(foundry: Foundry, private: Private) -> Path:
     return foundry.context("context", foundry.model("model"), requirements=f"plum=={version} --hash=sha256:{digest}\n")
 
 
-@pytest.mark.parametrize("way", ["index URL", "environment", "netrc"])
+@pytest.mark.parametrize("way", ["index URL", pytest.param("environment", marks=pytest.mark.extended), "netrc"])
 def test_credentials_are_used_and_nowhere_to_be_found(
     foundry: Foundry, private: Private, tmp_path: Path, way: str
 ) -> None:

@@ -96,7 +96,7 @@ def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, regist
             f"FROM {BASE}\nWORKDIR /usr/local/bin\n{ANOTHER}",
             "has Python 3.12.1: the model was trained with 3.11",
         ),
-        ("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python"),
+        pytest.param("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python", marks=pytest.mark.extended),
         (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),
     ],
     ids=["another minor", "nothing at all", "no Python"],
@@ -197,6 +197,7 @@ def test_what_cannot_be_meant_is_said(lab: Lab, flags: tuple[str, ...], sentence
     assert (BAD_INPUT, True) == (code, sentence in told)
 
 
+@pytest.mark.extended
 def test_a_model_without_its_lock_is_not_served_slim(lab: Lab) -> None:
     """
     What MLflow inferred is not a closure, of which a part could be taken.
@@ -209,6 +210,7 @@ def test_a_model_without_its_lock_is_not_served_slim(lab: Lab) -> None:
     assert "needs the lock that travels with the model" in error(said)[2]
 
 
+@pytest.mark.extended
 def test_a_process_can_be_slim_too(lab: Lab) -> None:
     """
     Without an engine the same set is installed, compared and tested.
