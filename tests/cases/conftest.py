@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from tests.stores import Stores, stores
 
 from .consumer import Consumer, make_consumer
+from .foundry import forget
 from .lab import Lab, odd, training
 from .workbench import Workbench, workbench_of
 
@@ -43,8 +43,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
-    # Other processes may test beside us, with the same engine.
-    image = f"mlflow-uv-test-{secrets.token_hex(4)}:1"
+    image = name_of_image()
     for step in ("log-model", "register", "build-image", "smoke-test"):
         said = consumer.run(step, *(("--engine", engine, "--image", image) if step == "build-image" else ()))
         assert said.code == 0, said.stderr
@@ -53,7 +52,20 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     assert consumer.git("status", "--porcelain") == ""
     yield Released(consumer=consumer, after=after, untouched=untouched)
     if not engine_complaint:
-        subprocess.run(("docker", "rmi", "--force", image), check=False, capture_output=True)
+        forget(image)
+
+
+def name_of_image() -> str:
+    """A name that no image has: other processes may test beside us, with the same engine."""
+    return f"mlflow-uv-test-{secrets.token_hex(4)}:1"
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    """The name of an image, which is removed afterwards."""
+    name = name_of_image()
+    yield name
+    forget(name)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ SIGNALS = pytest.mark.parametrize(
 ENDLESS = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    time.sleep(3600)"
 STUBBORN = f"import signal, subprocess\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ENDLESS}"
 HANGS_IN_SERVING = training(load="time.sleep(3600 if in_serving() else 0)")
-BASE, IMAGE, TOO_LONG = "mlflow-uv-laboratory:slow", "mlflow-uv-laboratory:2", "86413"
+BASE, TOO_LONG = "mlflow-uv-laboratory:slow", "86413"
 
 
 @pytest.fixture
@@ -31,13 +31,6 @@ def slow_base(tmp_path: Path) -> Iterator[str]:
     subprocess.run(("docker", "build", "--quiet", "--tag", BASE, tmp_path), check=True, capture_output=True)
     yield BASE
     subprocess.run(("docker", "image", "rm", "--force", BASE), capture_output=True, check=False)
-
-
-@pytest.fixture
-def image() -> Iterator[str]:
-    """The name of an image, which is removed afterwards."""
-    yield IMAGE
-    subprocess.run(("docker", "image", "rm", "--force", IMAGE), capture_output=True, check=False)
 
 
 def is_running(words: str) -> bool:

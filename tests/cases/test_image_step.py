@@ -17,15 +17,7 @@ from .lab import Lab, error
 
 BAD_INPUT, UNFIT = 2, 18
 ANOTHER = "RUN rm python3 && printf '#!/bin/sh\\necho 3.12.1' > python3 && chmod +x python3\n"
-IMAGE = "mlflow-uv-laboratory:step"
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
-
-
-@pytest.fixture
-def image() -> Iterator[str]:
-    """The name of an image, which is removed afterwards."""
-    yield IMAGE
-    forget(IMAGE)
 
 
 @pytest.fixture
@@ -102,20 +94,20 @@ def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, regist
     ids=["another minor", "nothing at all", "no Python"],
 )
 def test_a_base_image_with_another_python_is_refused_before_the_build(
-    lab: Lab, base: Callable[[str], str], dockerfile: str, sentence: str
+    lab: Lab, base: Callable[[str], str], image: str, dockerfile: str, sentence: str
 ) -> None:
     """
     Nothing is built on it, and the message says which Python the model needs.
     """
     name = base(dockerfile)
 
-    said = lab.run("build-image", "--engine", "docker", "--base-image", name, "--image", IMAGE)
+    said = lab.run("build-image", "--engine", "docker", "--base-image", name, "--image", image)
 
     code, kind, told, fix = error(said)
     assert (UNFIT, "BaseImageUnfit") == (code, kind)
     assert sentence in told
     assert "3.11" in fix
-    assert 0 != subprocess.run(("docker", "image", "inspect", IMAGE), capture_output=True, check=False).returncode
+    assert 0 != subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False).returncode
 
 
 @pytest.mark.engine

@@ -1,8 +1,6 @@
 """A model that is served wrongly, late or not at all is not tested: its version says so, and no alias moves."""
 
 import json
-import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,14 +12,6 @@ HANGS = training(load=f"time.sleep(3600 if {IN_SERVING} else 0)")
 CANNOT_LOAD = training(load=f"[][1 if {IN_SERVING} else slice(1)]")
 ANSWERS_OTHERWISE = training(predict=f'return [(3.0 if {IN_SERVING} else 2.0) * x for x in model_input["x"]]')
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
-IMAGE = "mlflow-uv-laboratory:1"
-
-
-@pytest.fixture
-def image() -> Iterator[str]:
-    """The name of an image, which is removed afterwards."""
-    yield IMAGE
-    subprocess.run(("docker", "image", "rm", "--force", IMAGE), capture_output=True, check=False)
 
 
 def release(lab: Lab, program: str, *flags: str) -> tuple[dict[str, str], str]:
