@@ -1,6 +1,7 @@
 """The step that builds images, as a person runs it."""
 
 import json
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def base(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
     def make(text: str) -> str:
         (tmp_path / "Dockerfile").write_text(text)
-        names.append(f"mlflow-uv-laboratory:base-{len(names)}")
+        names.append(f"mlflow-uv-test-{secrets.token_hex(4)}:base")
         subprocess.run(("docker", "build", "--quiet", "--tag", names[-1], tmp_path), check=True, capture_output=True)
         return names[-1]
 

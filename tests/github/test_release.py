@@ -81,9 +81,10 @@ def labels(image: str) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def containers() -> str:
-    """The containers of smoke tests that are still there."""
-    argv = ("docker", "ps", "--all", "--quiet", "--filter", "label=mlflow-uv.smoke-test")
+def containers(image: str) -> str:
+    """The containers of smoke tests of an image that are still there; others may test beside us."""
+    wanted = ("--filter", "label=mlflow-uv.smoke-test", "--filter", f"ancestor={image}")
+    argv = ("docker", "ps", "--all", "--quiet", *wanted)
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
@@ -99,7 +100,7 @@ def test_one_action_releases_a_project(wine: Consumer, root: Path, server: str) 
     assert outputs["model-sha256"] == labels(outputs["image"])["mlflow-uv.model-sha256"]
     assert "| smoke-test | 1 of 1 cases answered as in training" in run.summary
     assert not run.annotations
-    assert ("", "") == (containers(), checkout.git(run.workspace, "status", "--porcelain"))
+    assert ("", "") == (containers(outputs["image"]), checkout.git(run.workspace, "status", "--porcelain"))
 
 
 def test_what_was_released_is_evaluated_and_promoted(wine: Consumer, root: Path, server: str) -> None:
@@ -128,7 +129,7 @@ def test_steps_chain_across_two_jobs(wine: Consumer, root: Path, server: str, ar
 
     assert run.ok, run.log
     assert run.outputs["model"]["model-sha256"] == labels(run.outputs["image"]["image"])["mlflow-uv.model-sha256"]
-    assert "" == containers()
+    assert "" == containers(run.outputs["image"]["image"])
 
 
 def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_
 
     assert run.ok, run.log
     assert "tested" == run.outputs["release"]["state"]
-    assert ([], "") == (laid.sprung(), containers())
+    assert ([], "") == (laid.sprung(), containers(run.outputs["release"]["image"]))
     assert any("UV_EXCLUDE_NEWER" in annotation.message for annotation in run.of("notice"))
 
 
