@@ -1,6 +1,7 @@
 """The step that builds images, as a person runs it."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from .lab import Lab, error
 
 BAD_INPUT, UNFIT = 2, 18
 ANOTHER = "RUN rm python3 && printf '#!/bin/sh\\necho 3.12.1' > python3 && chmod +x python3\n"
-IMAGE = "mlflow-uv-laboratory:step"
+# Another session on this machine has images of its own.
+IMAGE = f"mlflow-uv-laboratory:step-{os.getpid()}"
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 
 
@@ -35,7 +37,7 @@ def base(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
     def make(text: str) -> str:
         (tmp_path / "Dockerfile").write_text(text)
-        names.append(f"mlflow-uv-laboratory:base-{len(names)}")
+        names.append(f"{IMAGE}-base-{len(names)}")
         subprocess.run(("docker", "build", "--quiet", "--tag", names[-1], tmp_path), check=True, capture_output=True)
         return names[-1]
 
@@ -50,6 +52,7 @@ def test_a_slim_image_answers_as_training_did(lab: Lab, image: str) -> None:
     Without MLflow's own server it holds less, says so, lists what it holds, and passes the same test.
     """
     built = lab.run("build-image", "--engine", "docker", "--serving", "slim", "--image", image)
+    assert 0 == built.code, built.stderr
     tested = lab.run("smoke-test")
 
     said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
