@@ -41,7 +41,7 @@ def bare(tmp_path: Path) -> Iterator[str]:
     """A base image with a Python and no shell."""
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "Dockerfile").write_text(BARE.format(base=BASE))
-    name = "mlflow-uv-test-bare:1"
+    name = f"mlflow-uv-test-bare:{os.getpid()}"
     with built(tmp_path / "bare", "--tag", name):
         yield name
 

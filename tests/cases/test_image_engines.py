@@ -123,11 +123,12 @@ def test_what_nobody_named_is_removed_and_what_somebody_named_stays(engine: Clie
     An image that turns out to be wrong leaves nothing, unless somebody else has it by a name.
     """
     image = engine.build(Build(context=context, secrets={}))
-    engine.tag(image.id, "mlflow-uv-test-kept:1")
+    kept_name = f"mlflow-uv-test-kept:{os.getpid()}"
+    engine.tag(image.id, kept_name)
     engine.untag(image.id)
     kept = engine.image(image.id)
 
-    subprocess.run((engine.name, "image", "rm", "mlflow-uv-test-kept:1"), check=True, capture_output=True)
+    subprocess.run((engine.name, "image", "rm", kept_name), check=True, capture_output=True)
     again = engine.build(Build(context=context, secrets={}))
     engine.untag(again.id)
 
