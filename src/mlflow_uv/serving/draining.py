@@ -1,25 +1,34 @@
 """What happens between the signal to stop and the end? Nobody new is let in, who is in gets an answer."""
 
+import asyncio
 import os
 import signal
-import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from .asgi import Asgi, Message, Receive, Send, header
+from .listening import Listener
 from .observing import Observed
 from .settings import Settings
 
 ORPHANED = 2.0  # seconds for the threads whose requests were given up
 CUT_OFF = 1
 BACKLOG = 2048
+MOMENT, MOMENTS = 0.01, 10  # seconds, and how often
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which refuses connections at once and lets requests in flight finish; this one says whether they did."""
+    """
+    uvicorn, which refuses connections and lets requests in flight finish; this one says whether they did.
+
+    It closes every connection on which it has read nothing yet. Here who has connected is let in and heard first: what
+    has been sent is in flight, even if this process was too busy to look.
+    """
 
     def __init__(self, config: uvicorn.Config, app: Observed) -> None:
         super().__init__(config)
@@ -27,14 +36,13 @@ class Server(uvicorn.Server):
         self.ended = False
         self.code = CUT_OFF
 
-    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
-        """Listen. asyncio takes as many connections at once as the backlog is long, and the other workers none."""
-        await super().startup(sockets)
-        for one in sockets or ():
-            one.listen(BACKLOG)
-
-    async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
+    async def shutdown(self, sockets: "list[Any] | None" = None) -> None:
         """Drain; then make sure that a thread which predicts for ever does not keep the process."""
+        for listener in sockets or ():
+            await let_in(listener)
+        for server in self.servers:
+            server.close()
+        await moments()  # to read what they say
         await super().shutdown(sockets)
         self.code = CUT_OFF if self._app.in_flight or self._app.cut_off else 0
         self.ended = True
@@ -45,10 +53,40 @@ class Server(uvicorn.Server):
         watchdog.start()
 
 
-def serve(app: Observed, listener: socket.socket, settings: Settings) -> int:
+def parting(app: Asgi, leaving: Callable[[], bool]) -> Asgi:
+    """Let the last answer on a connection say so: else its client sends the next request while it is being closed."""
+
+    async def handle(scope: Message, receive: Receive, send: Send) -> None:
+        async def forward(message: Message) -> None:
+            if message["type"] == "http.response.start" and leaving() and not header(message, b"connection"):
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, forward)
+
+    return handle
+
+
+async def let_in(listener: Listener) -> None:
+    """Take everybody who waits at the door; for a moment, since others may come all the time."""
+    listener.turn = 0.0
+    for _ in range(MOMENTS):
+        if not listener.waited_for():
+            return
+        await asyncio.sleep(MOMENT)
+
+
+async def moments() -> None:
+    """So long, and so many times around, as a busy process needs to read what lies there."""
+    for _ in range(MOMENTS):
+        await asyncio.sleep(MOMENT)
+
+
+def serve(app: Observed, listener: Listener, settings: Settings) -> int:
     """Answer until told to stop; 0 if every request was answered, 1 if some were cut off."""
     drain: Any = settings.drain_timeout  # a fraction of a second is as good as a whole one
-    config = uvicorn.Config(app, lifespan="on", backlog=1, access_log=False, timeout_graceful_shutdown=drain)
+    whole = parting(app, lambda: server.should_exit)
+    config = uvicorn.Config(whole, lifespan="on", backlog=BACKLOG, access_log=False, timeout_graceful_shutdown=drain)
     server = Server(config, app)
 
     def leave(_number: int, _frame: "FrameType | None") -> None:

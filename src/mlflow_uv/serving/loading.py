@@ -2,12 +2,16 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
+
+from .workers import TOLD
 
 CANNOT_LOAD = 3
 MLFLOWS_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
@@ -42,6 +46,34 @@ def load(scoring_server: Any, folder: Path) -> Any:
     gc.enable()
     gc.freeze()  # what is there now stays: the collector need not touch it, and forks go on sharing it
     return model
+
+
+@contextmanager
+def ended_when_told() -> "Iterator[None]":
+    """
+    End at once when a signal says so, also while this thread is in a call of some library, which may last for minutes.
+
+    Python handles a signal when such a call is over; that there was one is written into a pipe at once. A library that
+    never lets go of Python's lock keeps our thread waiting, too.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def watch() -> None:
+        while said := os.read(reading, 1):
+            if said[0] in TOLD:
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    signal.set_wakeup_fd(writing)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(writing)
+        watcher.join()
+        os.close(reading)
 
 
 def in_a_thread(work: Callable[[], Any]) -> Any:

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import signal
 import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import loading, metrics, settings, workers
+from . import loading, metrics, places, settings, workers
+from .listening import TURN, Listener
 from .settings import Refused, Settings
 
 REFUSED = 2
@@ -16,9 +16,9 @@ REFUSED = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop. `serve` is what SageMaker says."""
-    # As a container's first process we would not be ended by a signal that nobody handles; nothing is in flight yet.
-    for number in workers.TOLD:
-        signal.signal(number, lambda _number, _frame: os._exit(0))
+    # `-I` does not hear the variables that an image has for these.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.dont_write_bytecode |= bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     try:
         if list(arguments) not in ([], ["serve"]):
             raise Refused(f"This image serves a model, with no argument or with `serve`; it cannot {arguments[0]!r}.")
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         return run(said, bind(said.host, said.port))
     except Refused as error:
         return end(str(error), REFUSED)
-    except loading.CannotLoad as error:
+    except (loading.CannotLoad, places.Unreadable) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
         if folder := os.environ.pop(metrics.FOLDER, None):
@@ -41,11 +41,11 @@ def end(sentence: str, code: int) -> int:
     return code
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> Listener:
     """Take the address without listening on it yet: connections are refused until a model is there to answer."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # If the protocol is not named, asyncio leaves Nagle's algorithm on, and an answer in two parts waits for 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -54,14 +54,16 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(said: Settings, listener: socket.socket) -> int:
+def run(said: Settings, listener: Listener) -> int:
     """One worker serves in this process, several in forks of it. Raises CannotLoad."""
     scoring_server = loading.import_mlflow()
     if said.workers == 1:
-        model = loading.load(scoring_server, said.model)
+        with loading.ended_when_told():
+            model = loading.load(scoring_server, said.model)
         return serve(scoring_server, model, said, listener)
     if not hasattr(os, "sched_getaffinity"):
         raise Refused(f"WORKERS={said.workers}: several workers need Linux, whose forks are safe.")
+    listener.turn = TURN
 
     def load_and_serve() -> int:
         try:
@@ -83,7 +85,7 @@ def run(said: Settings, listener: socket.socket) -> int:
     return workers.supervise(serve_loaded, said.workers, said.drain_timeout, listener)
 
 
-def serve(scoring_server: Any, model: Any, said: Settings, listener: socket.socket) -> int:
+def serve(scoring_server: Any, model: Any, said: Settings, listener: Listener) -> int:
     """Answer on the socket with the app that the model's MLflow makes."""
     app = scoring_server.init(model)
     if hasattr(app, "wsgi_app"):

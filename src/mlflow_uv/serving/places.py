@@ -1,5 +1,6 @@
 """Where does the model lie, and what is it called? Each platform puts it somewhere else."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,16 @@ DEEPEST = 4
 NAMED = re.compile(r"^(model_name|model_version): *['\"]?([^'\"\n]+?)['\"]? *$", re.MULTILINE)
 
 
+class Unreadable(Exception):
+    """What was mounted may not be read by the user that we are: one sentence."""
+
+
 def model_folder(variables: Mapping[str, str], *, sagemaker: Path = SAGEMAKER, ours: Path = OURS) -> Path:
     """
     MLFLOW_UV_MODEL; else what Azure ML or SageMaker mounted, if an MLmodel is in it; else the image's own.
 
-    A folder of Azure ML may hold the model further down: the shallowest folder with an MLmodel is taken.
+    A folder of Azure ML may hold the model further down: the shallowest folder with an MLmodel is taken. Raises
+    Unreadable, so that nobody is answered by another model than the one that was mounted.
     """
     if said := variables.get("MLFLOW_UV_MODEL"):
         return Path(said)
@@ -24,7 +30,13 @@ def model_folder(variables: Mapping[str, str], *, sagemaker: Path = SAGEMAKER, o
 
 
 def holder(place: Path) -> "Path | None":
-    """The shallowest folder below a place that holds an MLmodel; of several the first by name."""
+    """The shallowest folder below a place that holds an MLmodel; of several the first by name. Raises Unreadable."""
+    try:
+        next(place.iterdir(), None)
+    except PermissionError as error:
+        raise Unreadable(f"The model in {place} cannot be served: user {os.getuid()} may not read it.") from error
+    except OSError:
+        return None
     for depth in range(DEEPEST):
         found = sorted(place.glob("/".join(["*"] * depth + ["MLmodel"])))
         if found:

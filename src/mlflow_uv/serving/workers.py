@@ -76,7 +76,8 @@ def supervise(serve: Callable[[], int], count: int, drain: float, listener: sock
             deadline = time.monotonic() + drain + GRACE
         for worker, ended in reap(workers):
             workers.discard(worker)
-            code = code or ended
+            if deadline is None or ended != KILLED + signal.SIGTERM:  # told to, before it served
+                code = code or ended
             if deadline is None:
                 if ended > KILLED:
                     say(f"Worker {worker} was killed by signal {ended - KILLED}, so all end. Out of memory sends 9.")
@@ -104,6 +105,9 @@ def fork(serve: Callable[[], int]) -> int:
         return worker
     code = 1
     try:
+        # It is no first process: until it serves, a signal ends it, also in a call that does not let Python handle any.
+        for number in TOLD:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*TOLD, signal.SIGCHLD))
         reseed()
         code = serve()
