@@ -1,0 +1,188 @@
+"""Containers of one image, started, asked and stopped as an operator does it, and what their engine says of them."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlflow_uv.core.dockerfile import PORT, SERVING, VENV
+from mlflow_uv.core.lockfile import read_lockfile
+from mlflow_uv.core.selection import Selection
+from mlflow_uv.core.slim import slim
+from mlflow_uv.tools.files import read_project
+from mlflow_uv.tools.network import build_secrets
+from tests.contracts.servingbench import JSON, SECONDS, Answer, ask, puppet, until
+
+from .foundry import BASE, built, foundry_in, said_of
+
+SAGEMAKER = "/opt/ml/model"
+SERVER = f"{VENV}/bin/python -I {SERVING}"
+
+
+def docker(*words: object) -> str:
+    """What the engine answers to a command that must not fail."""
+    argv = ("docker", *map(str, words))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert done.returncode == 0, f"{argv}: {done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container by its name, as its engine sees it."""
+
+    name: str
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Everything that the engine knows of it."""
+        (found,) = json.loads(docker("inspect", self.name))
+        return found
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Whether it runs, and how it ended."""
+        return self.said["State"]
+
+    @cached_property
+    def port(self) -> int:
+        """The port of loopback that leads to the one it serves on."""
+        bound = [one for ones in self.said["NetworkSettings"]["Ports"].values() for one in ones or ()]
+        assert bound, self.log()
+        return int(bound[0]["HostPort"])
+
+    @property
+    def address(self) -> str:
+        """Where it is found without the engine's proxy, which takes connections that the server has not."""
+        return self.said["NetworkSettings"]["IPAddress"]
+
+    def log(self) -> list[str]:
+        """Every line so far, of both streams in the order in which they were written."""
+        words = ("docker", "logs", self.name)
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+        return done.stdout.splitlines()
+
+    def processes(self) -> list[str]:
+        """The command line of everything that runs in it."""
+        return [line.split(maxsplit=1)[1] for line in docker("top", self.name, "-o", "pid,args").splitlines()[1:]]
+
+    def inside(self, program: str) -> str:
+        """What a Python program prints that looks around in it."""
+        return docker("exec", self.name, f"{VENV}/bin/python", "-I", "-S", "-c", program).strip()
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = JSON) -> Answer:
+        """Status, media type and body."""
+        return ask(self.port, method, path, None if body is None else json.dumps(body).encode(), headers)
+
+    def invoke(self, row: Mapping[str, Any]) -> Answer:
+        """The answer to one row."""
+        return self.ask("POST", "/invocations", {"dataframe_records": [row]})
+
+    def predictions(self, row: Mapping[str, Any]) -> list[Any]:
+        """The answer to one row that is a right one."""
+        status, _, body = self.invoke(row)
+        assert status == 200, body
+        return json.loads(body)["predictions"]
+
+    def answers(self) -> bool:
+        """Whether the server is there for clients."""
+        try:
+            return self.ask("GET", "/ping")[0] == 200
+        except ConnectionError:
+            assert self.state["Running"], self.log()
+            return False
+
+    def ready(self) -> "Container":
+        """Come back when it answers."""
+        until(self.answers)
+        return self
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing in it gets a processor; whoever connects meanwhile waits at its door."""
+        docker("pause", self.name)
+        try:
+            yield
+        finally:
+            docker("unpause", self.name)
+
+    def stop(self) -> int:
+        """`docker stop`, with time to drain; with which status it ended."""
+        docker("stop", "-t", 30, self.name)
+        return self.state["ExitCode"]
+
+    def end(self) -> int:
+        """Wait for an end that nobody asked for."""
+        return int(docker("wait", self.name))
+
+    def lasted(self) -> float:
+        """The seconds from its last start to its end."""
+        begun, ended = (datetime.fromisoformat(self.state[name]) for name in ("StartedAt", "FinishedAt"))
+        return (ended - begun).total_seconds()
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """Starts containers of one image."""
+
+    image: str
+    shared: Path
+
+    def place(self) -> Path:
+        """A new folder that every container sees under the same path, and every user may write to."""
+        folder = self.shared / secrets.token_hex(4)
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder
+
+    @contextmanager
+    def start(
+        self,
+        *words: str,
+        model: Path | None = None,
+        at: str = SAGEMAKER,
+        arguments: tuple[str, ...] = (),
+        **variables: str,
+    ) -> Iterator[Container]:
+        """`docker run` with these words, a mounted model and these variables; it is removed at the end."""
+        container = Container(f"mlflow-uv-test-{secrets.token_hex(6)}")
+        flags = ["--detach", "--name", container.name, "--volume", f"{self.shared}:{self.shared}"]
+        flags += [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        flags += ("--volume", f"{model}:{at}") if model else ()
+        port = variables.get("PORT") or variables.get("SAGEMAKER_BIND_TO_PORT") or PORT
+        flags += ("--publish", f"127.0.0.1::{port}")
+        try:
+            docker("run", *flags, *words, self.image, *arguments)
+            yield container
+        finally:
+            docker("rm", "--force", "--volumes", container.name)
+
+
+@contextmanager
+def harbour_in(scratch: Path, root: Path) -> Iterator[Harbour]:
+    """An image with what `serving: slim` takes from the lock of examples/wine, and a puppet as its model."""
+    wine = read_project(root / "examples" / "wine")
+    model = puppet(scratch / "model", predicting="row.get('say') and print(row['say']) or os.getpid()")
+    shared = scratch / "shared"
+    shared.mkdir()
+    with foundry_in(scratch) as foundry:
+        requirements = slim(
+            foundry.tools.uv.export(wine, Selection()),
+            read_lockfile((wine.folder / "uv.lock").read_bytes()),
+            Selection(),
+            name="wine",
+            mlmodel=(model / "MLmodel").read_text(),
+        ).hashed_text
+        machines = (said_of(BASE)["Architecture"],)
+        own = {"mlflow-uv.test": secrets.token_hex(6)}  # an image of the same content is another one's to remove
+        context = foundry.context("context", model, requirements=requirements, machines=machines, labels=own)
+        network = build_secrets(scratch, foundry.tools.surroundings.variables, {})
+        words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
+        with built(context, *words) as image:
+            yield Harbour(image, shared)

@@ -1,0 +1,193 @@
+"""How a container of a serving image starts and ends, as its engine sees it."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_uv.core.dockerfile import PORT, SERVING
+from tests.contracts.servingbench import JSON, SECONDS, meanwhile, puppet, statuses, until
+
+from .harbour import Harbour, docker, harbour_in
+
+pytestmark = pytest.mark.engine
+CANNOT_LOAD, KILLED = 3, 137
+IN_FLIGHT = 20
+GIB = 1 << 30
+# Who connects to the server in its container: 0, or the number of the error.
+CONNECTING = "import socket; print(socket.socket().connect_ex(('127.0.0.1', 8080)))"
+REFUSED = "111"
+# An hour in one call of a library, during which Python handles no signal.
+LOADING = "pathlib.Path({sign!r}).touch(); import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', (1 << 31) - 1)"
+# The first process to load it goes on, and starts again where it cannot be forked: then each worker has the hour.
+APART = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()\nif os.getpid() > 1: "
+LIVELY = ("--health-interval=1s", "--health-timeout=2s", "--health-retries=1", "--health-start-period=0s")
+
+
+@pytest.fixture(scope="module")
+def harbour(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Harbour]:
+    """One image for all."""
+    with harbour_in(tmp_path_factory.mktemp("harbour"), root) as made:
+        yield made
+
+
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
+def test_requests_in_flight_are_answered_and_new_ones_refused(harbour: Harbour, workers: str) -> None:
+    """
+    `docker stop` with twenty requests of two seconds: each is a 200, nobody else gets in, then it ends with 0.
+    """
+    place = harbour.place()
+    rows: list[dict[str, Any]] = [
+        {"entered": str(place / f"entered-{one}"), "leave": str(place / "leave"), "seconds": 2}
+        for one in range(IN_FLIGHT)
+    ]
+
+    with harbour.start(WORKERS=workers, THREADS=str(IN_FLIGHT)) as container:
+        container.ready()
+        with meanwhile(*(lambda row=row: container.invoke(row) for row in rows)) as answers:
+            until(lambda: all(Path(row["entered"]).exists() for row in rows))
+            begun = time.monotonic()
+            with meanwhile(container.stop) as codes:
+                until(lambda: not container.answers())
+                connected, unanswered = container.inside(CONNECTING), answers.count(None)
+                (place / "leave").touch()
+            took = time.monotonic() - begun
+
+    assert (REFUSED, IN_FLIGHT) == (connected, unanswered)
+    assert ([200] * IN_FLIGHT, [0]) == (statuses(answers), codes)
+    assert 2 < took < 15
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_requests_that_keep_every_processor_busy_are_answered_too(
+    harbour: Harbour, tmp_path: Path, workers: str
+) -> None:
+    """
+    Twenty predictions that never let go of Python's lock for long: the server, hardly ever on, loses none of them.
+    """
+    burning = "def burn(seconds):\n    end = time.monotonic() + seconds\n    while time.monotonic() < end: pass\n"
+    model = puppet(tmp_path / "model", loading=burning, predicting="burn(2)")
+
+    with harbour.start(model=model, WORKERS=workers) as container:
+        container.ready()
+        clients = [http.client.HTTPConnection(container.address, PORT, timeout=SECONDS) for _ in range(IN_FLIGHT)]
+        for client in clients:
+            client.request("POST", "/invocations", '{"dataframe_records": [{"x": 1}]}', JSON)
+        code = container.stop()
+        answers = [client.getresponse() for client in clients]
+
+    assert ([200] * IN_FLIGHT, 0) == ([answer.status for answer in answers], code)
+
+
+@pytest.mark.parametrize(
+    ("workers", "before"),
+    [
+        ("1", ""),
+        pytest.param("2", "", marks=pytest.mark.extended),
+        pytest.param("2", APART, marks=pytest.mark.extended),
+    ],
+    ids=["one worker", "two workers", "each for itself"],
+)
+def test_docker_stop_ends_it_while_it_loads(harbour: Harbour, tmp_path: Path, workers: str, before: str) -> None:
+    """
+    A model that loads for an hour is not waited for, and the engine has nothing to kill.
+    """
+    sign = harbour.place() / "loading"
+    model = puppet(tmp_path / "model", loading=before + LOADING.format(sign=str(sign)))
+
+    with harbour.start(model=model, WORKERS=workers) as container:
+        until(sign.exists)
+        begun = time.monotonic()
+        code = container.stop()
+        took = time.monotonic() - begun
+
+    assert (0, True) == (code, took < 5)
+
+
+def test_docker_stop_ends_it_before_anything_is_imported(harbour: Harbour, tmp_path: Path) -> None:
+    """
+    The first process of a container is not ended by a signal that it does not handle: it does from its first lines on.
+    """
+    sign = harbour.place() / "importing"
+    (tmp_path / "main.py").write_text(f"import pathlib, time\npathlib.Path({str(sign)!r}).touch()\ntime.sleep(3600)\n")
+
+    with harbour.start(f"--volume={tmp_path}/main.py:{SERVING}/main.py:ro") as container:
+        until(sign.exists)
+        begun = time.monotonic()
+        code = container.stop()
+        took = time.monotonic() - begun
+
+    assert (0, True) == (code, took < 5)
+
+
+def test_a_model_that_cannot_load_stops_looping_and_says_why(harbour: Harbour, tmp_path: Path) -> None:
+    """
+    Each start ends with a status of its own and the reason as its last line, so that the engine gives up after three.
+    """
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: nobody_has_this\n")
+
+    with harbour.start("--restart=on-failure:3", model=model) as container:
+        until(lambda: container.said["RestartCount"] == 3 and not container.state["Running"])
+        state, log, lasted = container.state, container.log(), container.lasted()
+
+    reason = "The model in /opt/ml/model cannot be served: ModuleNotFoundError: No module named 'nobody_has_this'"
+    assert (CANNOT_LOAD, "exited", reason, 4) == (state["ExitCode"], state["Status"], log[-1], log.count(reason))
+    assert lasted < 30
+
+
+def test_a_model_that_may_not_be_read_is_not_replaced_by_another(harbour: Harbour, tmp_path: Path) -> None:
+    """
+    A folder that was mounted and belongs to somebody else ends it: the image's own model would give other answers.
+    """
+    model = puppet(tmp_path / "model")
+    model.chmod(0o700)
+
+    with harbour.start(model=model) as container:
+        code, log = container.end(), container.log()
+
+    assert (CANNOT_LOAD, ["The model in /opt/ml/model cannot be served: user 10001 may not read it."]) == (code, log)
+
+
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
+def test_a_container_without_memory_ends(harbour: Harbour, tmp_path: Path, workers: str) -> None:
+    """
+    Whoever is killed for it, nothing stays up: the engine says 137 and that memory ran out.
+    """
+    model = puppet(tmp_path / "model", predicting="len(b'x' * int(row['bytes']))")
+
+    with harbour.start("--memory=600m", "--memory-swap=600m", model=model, WORKERS=workers) as container:
+        modest = container.ready().predictions({"bytes": 1000})
+        begun = time.monotonic()
+        with meanwhile(lambda: container.invoke({"bytes": GIB})) as answers:
+            code = container.end()
+        took, state = time.monotonic() - begun, container.state
+
+    assert ([1000], KILLED, True) == (modest, code, state["OOMKilled"])
+    assert isinstance(answers[0], ConnectionError)
+    assert took < 15
+
+
+@pytest.mark.extended
+def test_a_container_is_healthy_as_long_as_it_answers(harbour: Harbour) -> None:
+    """
+    By the image's own check: `healthy` when the model is there, `unhealthy` when the process hangs.
+    """
+
+    def health() -> str:
+        return container.state["Health"]["Status"]
+
+    with harbour.start(*LIVELY, WORKERS="1") as container:
+        until(lambda: health() == "healthy")
+        answered = container.answers()
+        docker("kill", "--signal", "STOP", container.name)
+        until(lambda: health() == "unhealthy")
+        docker("kill", "--signal", "CONT", container.name)
+        until(lambda: health() == "healthy")
+
+    assert answered
