@@ -187,7 +187,7 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         "MLFLOW_RUN_CONTEXT": json.dumps(tags),
         "MLFLOW_LOG_UV_FILES": "false",
         # Nothing is written into the checkout that was not asked for.
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(tools.surroundings.cache / "bytecode"),
         "PYTHONUNBUFFERED": "1",
     }
     if job.way.kind is Kind.ENTRY_POINT:

@@ -216,7 +216,9 @@ class Mlflow:
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
             environment = {**_DEFAULTS, **for_payload(self._surroundings.variables).variables, **variables}
-            argv = (str(python), "-I", "-B", str(PAYLOADS))
+            # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
+            kept = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
+            argv = (str(python), "-I", "-X", kept, str(PAYLOADS))
             # Away from the checkout: nothing in it may be found by a relative path.
             command = Command(argv=argv, folder=self._folder(), variables=environment)
             self._workers[key] = self._runner.converse(command)
