@@ -15,7 +15,8 @@ from .core.labels import Made, labels_of
 from .core.lockfile import NotALock, read_lockfile
 from .core.modelfiles import Served, hashed_lines
 from .core.record import Record
-from .core.slim import slim
+from .core.requirements import Requirements
+from .core.slim import ANY_MODEL, slim
 from .errors import BadInput, BaseImageUnfit, ChainBroken, ToolFailed
 from .recompute import Found
 from .restoring import Needs, indexes_for, minor_of, mismatches, needs_of, read_inventory
@@ -48,6 +49,7 @@ class Base:
     digest: str = ""
     python: str = PYTHONS[0]
     architecture: str = ""
+    variables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,7 @@ class Plan:
     base: Base
     dockerfile: str
     requirements: str
+    idle: frozenset[str]
 
 
 def needs_for(found: Found, serving: Serving) -> Needs:
@@ -74,6 +77,13 @@ def needs_for(found: Found, serving: Serving) -> Needs:
 
 
 def _slimmed(needs: Needs, found: Found) -> Needs:
+    smaller = _part(needs, found, (found.model / "MLmodel").read_text(encoding="utf-8"))
+    served = Served(requirements=smaller, wheels=needs.wheels, python=needs.python)
+    needs.list.write_text("".join(f"{line}\n" for line in hashed_lines(served)), encoding="utf-8")
+    return replace(needs, requirements=smaller)
+
+
+def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
     lock = found.model / modelfiles.LOCK
     if needs.requirements is None or not lock.is_file():
         raise BadInput(
@@ -84,18 +94,25 @@ def _slimmed(needs: Needs, found: Found) -> Needs:
     manifest = read_manifest(found.model / modelfiles.MANIFEST)
     name = table_of(manifest, "project").get("name")
     try:
-        smaller = slim(
+        return slim(
             needs.requirements,
             read_lockfile(lock.read_bytes()),
             found.record.selection,
             name=None if name is None else str(name),
-            mlmodel=(found.model / "MLmodel").read_text(encoding="utf-8"),
+            mlmodel=mlmodel,
         )
     except NotALock as error:
         raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
-    served = Served(requirements=smaller, wheels=needs.wheels, python=needs.python)
-    needs.list.write_text("".join(f"{line}\n" for line in hashed_lines(served)), encoding="utf-8")
-    return replace(needs, requirements=smaller)
+
+
+def _idle(needs: Needs, found: Found) -> frozenset[str]:
+    """What is installed and no server of ours imports, whatever the model is; nothing where that is not known."""
+    try:
+        needed = _part(needs, found, ANY_MODEL)
+    except BadInput:
+        return frozenset()
+    pinned = needs.requirements.pins if needs.requirements else ()
+    return frozenset(pin.name for pin in pinned) - {pin.name for pin in needed.pins}
 
 
 def default_base(needs: Needs) -> str:
@@ -106,7 +123,8 @@ def default_base(needs: Needs) -> str:
 def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
     """A base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
     image = engine.fetch(name)
-    python, said = _python_of(name, image, engine, tools)
+    python, told = _python_of(name, image, engine, tools)
+    said, _, used = told.partition(" ") if python else (told, "", "")
     if not python:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has no Python",
@@ -119,12 +137,24 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
             why=f"the model was trained with {needs.python}",
             fix=f"--base-image {default_base(needs)}, or another with Python {needs.minor}",
         )
-    return Base(name=name, digest=image.digest, python=python, architecture=image.architecture)
+    if used:
+        raise BaseImageUnfit(
+            what=f"the base image `{name}` has something in {used.replace(' ', ', ')}",
+            why="that is where packages, server and model go",
+            fix=f"--base-image {default_base(needs)}, or another that leaves these folders to us",
+        )
+    return Base(
+        name=name,
+        digest=image.digest,
+        python=python,
+        architecture=image.architecture,
+        variables=image.variables,
+    )
 
 
 def _python_of(name: str, image: Image, engine: Engine, tools: Tools) -> tuple[str, str]:
     """
-    What a base image calls its Python, and that one's version; nothing, and why, where it has none.
+    What a base image calls its Python, and what that one says; nothing, and why, where it has none.
 
     What is in an image of that id never changes, so that it is asked once.
     """
@@ -135,11 +165,12 @@ def _python_of(name: str, image: Image, engine: Engine, tools: Tools) -> tuple[s
     reasons = []
     for python in PYTHONS:
         try:
-            said = engine.ask_inside(image.id, python, "-I", "-", stdin=tools.contexts.question).strip()
+            argv = (python, "-I", "-", VENV, SERVING, MODEL)
+            said = engine.ask_inside(image.id, *argv, stdin=tools.contexts.question).strip()
         except ToolFailed as error:
             reasons.append(error.why)
             continue
-        if not re.fullmatch(r"\d+\.\d+\S*", said):
+        if not re.fullmatch(r"\d+\.\d+\S*( /\S+)*", said):
             return "", f"`{python}` of `{name}` says {said[:100]!r}"
         write_whole(known, f"{python} {said}".encode())
         return python, said
@@ -165,10 +196,12 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         resolved=needs.requirements is not None,
         crossing=bool(wish.platforms),
         python=base.python,
+        variables=base.variables,
         labels=labels_of(record, made),
     )
     text = needs.list.read_text(encoding="utf-8")
-    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), requirements=text)
+    idle = _idle(needs, found)
+    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), requirements=text, idle=idle)
 
 
 def fill(folder: Path, planned: Plan, tools: Tools) -> None:
@@ -181,6 +214,7 @@ def fill(folder: Path, planned: Plan, tools: Tools) -> None:
         requirements=planned.requirements,
         model=planned.needs.model,
         machines=machines,
+        idle=planned.idle,
     )
     tools.contexts.fill(folder, contents)
 
@@ -211,7 +245,12 @@ def require_exact(needs: Needs, inventory: str) -> None:
 
 def require_model(record: Record, inventory: str) -> None:
     """The model that lies in the image is the recorded one, file by file."""
-    lying = tree_digest((PurePosixPath(path), digest) for path, digest in read_inventory(inventory)["model"])
+    said = read_inventory(inventory)
+    if said["serves"] != MODEL:
+        raise ChainBroken(
+            "image", why=f"the server in it would take the model in {said['serves']}", fix="another --base-image"
+        )
+    lying = tree_digest((PurePosixPath(path), digest) for path, digest in said["model"])
     if lying != record.model.sha256:
         raise ChainBroken(
             "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"

@@ -190,12 +190,17 @@ def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
 
 
 def from_engine(record: Record, tools: Tools) -> Iterator[LinkCheck]:
-    """Whether the tag of the image still names the image; unverified where no engine answers."""
+    """Whether the tag of the image still names the image; unverified where no engine answers, or has none."""
     if record.image is None or record.image.kind != "image":
         return
+    engine = tools.engines.named(record.image.engine)
     try:
-        found = tools.engines.named(record.image.engine).image(record.image.tag)
+        found = engine.image(record.image.tag)
     except NoEngine as error:
         yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=error.why or error.what)
         return
-    yield compared("image", recorded=record.image.id, found=found.id if found else None, source="the engine")
+    if found is None:
+        reason = f"{engine.name} has no {record.image.tag} here"
+        yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=reason)
+        return
+    yield compared("image", recorded=record.image.id, found=found.id, source="the engine")

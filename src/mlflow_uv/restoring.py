@@ -118,11 +118,16 @@ def indexes_for(needs: Needs, tools: Tools) -> Mapping[str, str]:
 
 
 def mismatches(needs: Needs, inventory: str) -> tuple[str, ...]:
-    """Where what is installed is not what the model requires; of an inferred list, the Python alone."""
+    """
+    Where what is installed is not what the model requires, or not what is imported.
+
+    Of a list that MLflow inferred, the Python and what is imported alone.
+    """
     said = read_inventory(inventory)
     lines: tuple[str, ...] = ()
     if minor_of(said["python"]) != needs.minor:
         lines += (f"it has Python {said['python']}, the model was trained with {needs.python}",)
+    lines += tuple(f"`{name}` would be imported from {place}" for name, place in said["elsewhere"])
     if needs.requirements is not None:
         environment = said["marker_environment"]
         lines += installed_difference(

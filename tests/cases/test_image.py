@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.building import look_at
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.restoring import Needs
 
 from .foundry import BASE, Entry, Foundry, built, entries, foundry_in, run_in, said_of, saved
 
@@ -26,6 +28,14 @@ FROM scratch
 COPY --from=whole /bare/ /
 ENV PATH=/usr/local/bin:/usr/bin
 USER 1234
+"""
+# Somebody else's settings, model and module, where ours would be looked for first.
+MEDDLING = """\
+FROM {base}
+ENV PORT=9000 MLFLOW_UV_MODEL=/nowhere TARGETARCH=arm64
+STOPSIGNAL SIGQUIT
+RUN mkdir -p /opt/ml/model && touch /opt/ml/model/MLmodel \\
+    && touch "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')/grape.py"
 """
 
 
@@ -133,6 +143,20 @@ def test_bytecode_is_there_and_python_believes_it(foundry: Foundry) -> None:
     assert ["1", "1"] == flags.split(), "unchecked hash (PEP 552)"
 
 
+def test_what_nobody_imports_is_there_without_bytecode(foundry: Foundry) -> None:
+    """
+    Such a package can be imported all the same, and is compiled then.
+    """
+    context = foundry.context("idle", foundry.model("model-8"), crossing=True)  # which is sooner done
+    (context / "packages" / "idle.txt").write_text("grape\n")
+    program = "import grape, os; print(os.path.exists(grape.__file__), os.path.exists(grape.__cached__))"
+
+    with built(context) as image:
+        said = run_in(image, f"{VENV}/bin/python", "-I", "-c", program)
+
+    assert "True False\n" == said
+
+
 def test_a_base_without_a_shell_will_do(foundry: Foundry, bare: str) -> None:
     """
     Nothing but a Python is asked of a base image, whoever its user is.
@@ -150,6 +174,41 @@ def test_a_base_without_a_shell_will_do(foundry: Foundry, bare: str) -> None:
     assert "code/answer.txt" in [path for path, _ in inventory["model"]]
     assert shell
     assert 127 == shell.returncode
+
+
+@pytest.mark.extended
+def test_a_base_that_calls_its_python_otherwise_will_do(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    It is asked what it has, `python3` or `python`, and that is what installs.
+    """
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN rm /usr/local/bin/python3*\nENV PATH=/usr/local/bin\n")
+    needs = Needs(model=tmp_path, requirements=None, wheels=(), python="3.11.9")
+    engine = foundry.tools.engines.named("docker")
+
+    base = f"mlflow-uv-test-otherwise:{os.getpid()}"
+    with built(tmp_path, "--tag", base):
+        python = look_at(base, needs, engine, foundry.tools).python
+        with built(foundry.context("otherwise", foundry.model("model-9"), base=base, python=python)) as image:
+            said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import grape; print('here')")
+
+    assert ("python", "here\n") == (python, said)
+
+
+def test_what_a_base_brings_along_does_not_steer_the_server(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    Its variables are empty again, its signal to stop is ours; what cannot be undone, the inventory tells.
+    """
+    (tmp_path / "Dockerfile").write_text(MEDDLING.format(base=BASE))
+    base, model = f"mlflow-uv-test-meddling:{os.getpid()}", foundry.model("model-10")
+    with built(tmp_path, "--tag", base):
+        known = foundry.tools.engines.named("docker").fetch(base)
+        with built(foundry.context("meddling", model, base=base, variables=known.variables)) as image:
+            config = said_of(image)["Config"]
+            said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+
+    assert ("SIGTERM", True) == (config["StopSignal"], {"PORT=", "MLFLOW_UV_MODEL="} <= set(config["Env"]))
+    assert ("/opt/ml/model", [["grape", "1.0"]]) == (said["serves"], said["installed"])
+    assert [("grape", "grape.py")] == [(name, Path(place).name) for name, place in said["elsewhere"]]
 
 
 def test_an_image_says_who_runs_what(foundry: Foundry) -> None:

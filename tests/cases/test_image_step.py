@@ -1,6 +1,7 @@
 """The step that builds images, as a person runs it."""
 
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,6 +19,13 @@ from .lab import Lab, error
 
 BAD_INPUT, UNFIT = 2, 18
 ANOTHER = "RUN rm python3 && printf '#!/bin/sh\\necho 3.12.1' > python3 && chmod +x python3\n"
+# Which packages have bytecode: the server and the model start with it, and MLflow's own server is never started.
+COMPILED = """\
+import json, os
+from importlib.util import find_spec
+names = ("mlflow", "pandas", "uvicorn", "sqlalchemy")
+print(json.dumps({name: os.path.exists(find_spec(name).cached) for name in names}))
+"""
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 
 
@@ -91,8 +99,9 @@ def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, regist
         ),
         pytest.param("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python", marks=pytest.mark.extended),
         (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),
+        (f"FROM {BASE}\nRUN mkdir /opt/venv && touch /opt/venv/x\n", "has something in /opt/venv"),
     ],
-    ids=["another minor", "nothing at all", "no Python"],
+    ids=["another minor", "nothing at all", "no Python", "an environment already"],
 )
 def test_a_base_image_with_another_python_is_refused_before_the_build(
     lab: Lab, base: Callable[[str], str], image: str, dockerfile: str, sentence: str
@@ -124,12 +133,32 @@ def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_
     done = lab.run("build-image", "--engine", "docker", "--image", image)
     subprocess.run(("docker", "build", "--quiet", *words, "--tag", f"{image}-hand", folder), check=True)
     mine, theirs = said_of(image), said_of(f"{image}-hand")
+    compiled = json.loads(run_in(f"{image}-hand", f"{VENV}/bin/python", "-I", "-c", COMPILED))
     forget(f"{image}-hand")
 
     assert (0, "", 0) == (made.code, made.outputs["image"], done.code)
     assert mine["RootFS"]["Layers"] == theirs["RootFS"]["Layers"]
     digest = "org.opencontainers.image.base.digest"  # which nobody looked at
     assert mine["Config"]["Labels"] == {**theirs["Config"]["Labels"], digest: said_of(BASE)["Id"]}
+    assert {"mlflow": True, "pandas": True, "uvicorn": True, "sqlalchemy": False} == compiled
+
+
+@pytest.mark.engine
+def test_an_image_says_what_it_is_made_of(lab: Lab, image: str) -> None:
+    """
+    How many bytes each layer has, also to whoever asks the step; when its commit was made, and from which model.
+    """
+    said = lab.run("build-image", "--engine", "docker", "--image", image)
+
+    found, record = said_of(image), json.loads(lab.consumer.record.read_text())
+    sizes = {name: float(size) for name, size in re.findall(r"^ +(\w+) +([\d.]+) MB$", said.stderr, re.MULTILINE)}
+    made = found["Config"]["Labels"]["org.opencontainers.image.created"]
+    assert ["base", "packages", "server", "model", "all"] == list(sizes)
+    assert said.outputs["image-size"] == found["Size"] == pytest.approx(sizes["all"] * 1e6, abs=1e5)
+    assert 2 * sizes["all"] == pytest.approx(sum(sizes.values()), abs=0.5)
+    assert said_of(BASE)["Size"] == pytest.approx(sizes["base"] * 1e6, abs=1e5)
+    assert lab.consumer.git("show", "-s", "--format=%cI").strip() == made
+    assert record["model"]["sha256"] == found["Config"]["Labels"]["mlflow-uv.model-sha256"]
 
 
 @pytest.mark.engine
@@ -175,9 +204,11 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
     [
         (("--push",), "nothing says where to push"),
         (("--push", "--image", "wine:1"), "nothing says where to push"),
+        (("--image", "registry.example/Team/wine:1"), "an image reference"),
+        (("--platforms", "linux/amd64,linux/amd64"), "names one twice"),
         (("--platforms", "linux/amd64,linux/arm64"), "an engine keeps no image of several platforms"),
         (("--platforms", "linux/mips"), "`linux/mips` is not a platform"),
-        (("--context", "."), "is not a new folder"),
+        (("--context", "."), "is not empty"),
     ],
 )
 def test_what_cannot_be_meant_is_said(lab: Lab, flags: tuple[str, ...], sentence: str) -> None:
@@ -201,6 +232,26 @@ def test_a_model_without_its_lock_is_not_served_slim(lab: Lab) -> None:
 
     assert (0, BAD_INPUT) == (made.code, said.code)
     assert "needs the lock that travels with the model" in error(said)[2]
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_model_without_its_lock_is_built_from_its_own_list(lab: Lab, image: str) -> None:
+    """
+    What MLflow listed is installed with all that it needs, answers as training did, and is said to be without hashes.
+    """
+    flags = ("--requirements", "infer", "--retrain", "--steps", "log-model register")
+    made = lab.run("release", *flags, variables={"MLFLOW_UV_AUTO_DETECT": "false"})
+    built = lab.run("build-image", "--engine", "docker", "--image", image)
+    tested = lab.run("smoke-test")
+
+    said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+    installed = {name for name, _ in said["installed"]}
+    listed = {line.partition("==")[0] for line in (lab.consumer.model / "requirements.txt").read_text().split()}
+    assert (0, 0, "tested") == (made.code, tested.code, tested.outputs["state"]), built.stderr + tested.stderr
+    assert (["image-unhashed"], False) == (built.rules, (lab.consumer.model / "mlflow-uv/requirements.txt").exists())
+    assert listed | {"sqlalchemy"} <= installed
+    assert "sqlalchemy" not in listed
 
 
 @pytest.mark.extended

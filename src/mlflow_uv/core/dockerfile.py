@@ -12,6 +12,12 @@ SERVING = "/opt/mlflow-uv"
 # Under /dev, which the runtime makes anew for every command: whatever is mounted there leaves no trace in a layer.
 DOOR = "/dev/mlflow-uv"
 SECRETS = ("ca", "netrc", "network")
+# What the server follows: where a base image sets one, it is set to nothing, which means the server's own default.
+FOLLOWED = frozenset({
+    "ACCESS_LOG", "AZUREML_MODEL_DIR", "BODY_LIMIT", "DRAIN_TIMEOUT", "HOST", "METRICS", "MLFLOW_UV_APART",
+    "MLFLOW_UV_MODEL", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "MODEL_NAME", "MODEL_VERSION", "PORT",
+    "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
+})  # fmt: skip
 # What a build reads, and the archives that become layers, in its folder.
 PACKAGES, SERVER_LAYER, MODEL_LAYER = "packages", "server.tar", "model.tar"
 
@@ -23,7 +29,7 @@ class Recipe:
 
     `hashed` says that every requirement carries its hashes; `resolved` that the list is the whole closure, so that
     nothing else may be installed. `crossing` builds for another architecture than that of the machine, too. `python` is
-    what the base calls its interpreter.
+    what the base calls its interpreter, `variables` are the names of those that it sets.
     """
 
     base: str
@@ -31,6 +37,7 @@ class Recipe:
     resolved: bool
     crossing: bool = False
     python: str = "python3"
+    variables: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,9 +54,11 @@ def render_dockerfile(recipe: Recipe) -> str:
         f"ADD {SERVER_LAYER} /",
         f"ADD {MODEL_LAYER} /",
         f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp",
+        *(f"ENV {name}=" for name in sorted(FOLLOWED & recipe.variables)),
         f"USER {USER}:{USER}",
         "WORKDIR /tmp",
         f"EXPOSE {PORT}",
+        "STOPSIGNAL SIGTERM",
         "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\",
         f'    CMD ["{VENV}/bin/python", "-I", "-S", "{SERVING}/healthcheck.py"]',
         f'ENTRYPOINT ["{VENV}/bin/python", "-I", "{SERVING}"]',
@@ -59,7 +68,8 @@ def render_dockerfile(recipe: Recipe) -> str:
 
 
 def _packages(recipe: Recipe) -> tuple[str, ...]:
-    flags = [flag for flag, wanted in (("--no-deps", recipe.resolved), ("--require-hashes", recipe.hashed)) if wanted]
+    wishes = {"--apart": recipe.crossing, "--no-deps": recipe.resolved, "--require-hashes": recipe.hashed}
+    flags = [flag for flag, wanted in wishes.items() if wanted]
     install = (
         "USER 0:0",
         f"RUN --mount=type=bind,source={PACKAGES},target={DOOR}/{PACKAGES} \\",

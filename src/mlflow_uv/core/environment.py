@@ -75,10 +75,12 @@ def for_training(variables: Mapping[str, str], *, respect: bool) -> Partition:
 
 
 def for_engine(variables: Mapping[str, str]) -> Partition:
-    """For the container engine's client: the machine and the engine's own variables."""
+    """For the container engine's client: the machine and the engine's own variables, without another platform."""
     return Partition(
         variables={
-            name: value for name, value in variables.items() if _machine(name) or name.startswith(_ENGINE_PREFIXES)
+            name: value
+            for name, value in variables.items()
+            if _machine(name) or (name.startswith(_ENGINE_PREFIXES) and name != "DOCKER_DEFAULT_PLATFORM")
         }
     )
 

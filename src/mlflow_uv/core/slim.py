@@ -19,10 +19,12 @@ _SCORING_2 = _SCORING | {"flask", "gunicorn"}
 # What loads a model of these flavors imports beside the flavor's own package, and MLflow would have brought.
 _LOADING = {
     "catboost": {"scikit-learn"},
-    "lightgbm": {"scikit-learn"},
+    "lightgbm": {"scikit-learn", "skops"},
     "sklearn": {"scikit-learn", "skops"},
     "xgboost": {"scikit-learn"},
 }
+# The text of an MLmodel file of every flavor at once.
+ANY_MODEL = "".join(f"  {flavor}:\n" for flavor in _LOADING)
 
 
 def slim(

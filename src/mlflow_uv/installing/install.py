@@ -1,15 +1,16 @@
 """
-Make the environment that serves a model: `python3 -I -B install.py [FLAGS OF uv pip install]`.
+Make the environment that serves a model: `python3 -I -B install.py [--apart] [FLAGS OF uv pip install]`.
 
 Runs as root while an image is built, beside a uv, `requirements.txt` and the wheels that it names. It makes the same
-bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With TARGETARCH it
-installs for that architecture, whichever it runs on.
+bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With `--apart`
+another stage gets what it makes, for the architecture in TARGETARCH, whichever it runs on.
 """
 
 import json
 import os
 import platform
 import py_compile
+import re
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +24,7 @@ LAYER = Path("/layer")
 DOOR = HERE.parent  # mounts, which no layer holds
 WHEN = 315532800  # 1980, before which no archive can date a file
 PARTS = 8  # not the number of processors: what a compiler saw before shows in what it writes
+APART = "--apart"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What nobody imports who serves a model: a third of the files.
 UNSERVED = frozenset(
@@ -35,10 +37,17 @@ STEERING = ("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV")
 def main(flags: "list[str]") -> None:
     """Install, let a fresh interpreter compile, and set the dates."""
     uv, python = str(HERE / f"uv-{platform.machine()}"), str(VENV / "bin" / "python")
-    run(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
-    run(uv, "pip", "install", "--no-config", "--python", python, *flags, *foreign(), "-r", "requirements.txt")
+    demand(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
+    said = (*(flag for flag in flags if flag != APART), *foreign(), "-r", "requirements.txt")
+    install = (uv, "pip", "install", "--no-config", "--python", python, *said)
+    code, told = run(*install)
+    if lacking := re.findall(r"there is no version of ([\w.-]+)==", told):
+        # uv remembers for minutes what an index has, and the version may be younger.
+        demand(*install, *(f"--refresh-package={name}" for name in lacking))
+    elif code != 0:
+        sys.exit(code)
     forget()
-    run(sys.executable, "-B", "-S", "-s", __file__, "--compile")
+    demand(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
     top = VENV.parent
     if apart():
         top = LAYER / top.name
@@ -61,20 +70,27 @@ def forget() -> None:
 
 
 def apart() -> bool:
-    """Whether another stage gets what we make, for a base image of another architecture perhaps."""
-    return "TARGETARCH" in os.environ
+    """Whether another stage gets what we make; a base image may have the variable by chance."""
+    return APART in sys.argv
 
 
 def foreign() -> "tuple[str, ...]":
     """The flags by which uv installs for an architecture that is not this one."""
     wanted = MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())
-    if wanted == platform.machine():
+    if not apart() or wanted == platform.machine():
         return ()
     return ("--python-platform", f"{wanted}-manylinux_2_28", "--only-binary", ":all:")
 
 
-def run(*argv: str) -> None:
-    """Start a program with what the network needs, and end as it ends where it fails."""
+def demand(*argv: str) -> None:
+    """Start a program, and end as it ends where it fails."""
+    code, _ = run(*argv)
+    if code != 0:
+        sys.exit(code)
+
+
+def run(*argv: str) -> "tuple[int, str]":
+    """Start a program with what the network needs; how it ended, and what it said while everybody heard it."""
     said, scratch = DOOR / "network", DOOR / "cache" / "home"
     scratch.mkdir(parents=True, exist_ok=True)
     laid = {"SSL_CERT_FILE": DOOR / "ca", "NETRC": DOOR / "netrc"}
@@ -83,9 +99,13 @@ def run(*argv: str) -> None:
     variables |= {name: str(path) for name, path in laid.items() if path.is_file()}
     variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONHASHSEED": "0"}
     variables |= {"UV_CACHE_DIR": str(DOOR / "cache" / "uv"), "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1"}
-    code = subprocess.run(argv, cwd=HERE, env=variables, check=False).returncode
-    if code != 0:
-        sys.exit(code)
+    with subprocess.Popen(argv, cwd=HERE, env=variables, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        lines = []
+        for line in process.stderr or ():
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            lines.append(line)
+    return process.returncode, "".join(lines)
 
 
 def compile_all() -> None:
@@ -94,7 +114,8 @@ def compile_all() -> None:
     standard = () if apart() else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
     before = {folder: folder.stat().st_mtime_ns for folder, _ in standard}
     lacking = [file for folder in before for file in sorted(folder.glob("*.py")) if not written(file).exists()]
-    files = [file for _, names in sources(VENV / "lib", UNSERVED) for file in names] + lacking
+    without = idle(VENV, HERE / "idle.txt")
+    files = [file for _, names in sources(VENV / "lib", UNSERVED) for file in names if file not in without] + lacking
     children = [compiling(files[part::PARTS]) for part in range(PARTS)]
     codes = [os.waitpid(child, 0)[1] for child in children]
     if any(codes):
@@ -104,6 +125,17 @@ def compile_all() -> None:
         date(path.parent)
     for folder, when in before.items():
         os.utime(folder, ns=(when, when))
+
+
+def idle(environment: Path, names: Path) -> "set[Path]":
+    """The files of the packages that nobody imports, and of no other: one in two packages is one of both."""
+    listed = set(names.read_text(encoding="utf-8").split())
+    files: dict[bool, set[Path]] = {True: set(), False: set()}
+    for record in environment.glob("lib/python*/site-packages/*.dist-info/RECORD"):
+        name = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower()
+        rows = record.read_text(encoding="utf-8").splitlines()
+        files[name in listed].update(record.parents[1] / row.rsplit(",", 2)[0].strip('"') for row in rows)
+    return files[True] - files[False]
 
 
 def sources(root: Path, without: "frozenset[str]") -> "Iterator[tuple[Path, list[Path]]]":
@@ -142,7 +174,7 @@ def date(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--compile"]:
+    if sys.argv[1:2] == ["--compile"]:
         compile_all()
     else:
         main(sys.argv[1:])

@@ -1,5 +1,14 @@
-"""Which Python is this? `python3 -I question.py` prints its version; nothing else is asked of a base image."""
+"""Which Python is this, and what is already here? `python3 -I question.py FOLDER...`: its version, and those in use."""
 
 import platform
+import sys
+from pathlib import Path
 
-print(platform.python_version())
+
+def used(folder: str) -> bool:
+    """Whether something lies there."""
+    path = Path(folder)
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
+
+
+print(platform.python_version(), *filter(used, sys.argv[1:]))

@@ -1,5 +1,7 @@
 """Which image serves the model, and is what is installed in it what the model requires?"""
 
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +32,9 @@ from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving,
 from ..vocabulary import Engine as Choice
 from .register import version_tags
 
-_REFERENCE = r"[A-Za-z0-9][A-Za-z0-9._\-/:@]{0,254}"
+# As the engines have it: a registry, names in small letters, a tag; of a base image a digest, too.
+_NAME = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*(?::\w[\w.\-]{0,127})?"
+_BASE = rf"{_NAME}(?:@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
@@ -43,12 +47,12 @@ class Inputs:
     base_image: Annotated[
         str | None,
         Doc("Image to build on; without it the official slim image of the model's Python minor version."),
-        Matching(_REFERENCE, "an image reference"),
+        Matching(_BASE, "an image reference"),
     ] = None
     image: Annotated[
         str | None,
         Doc("Name and tag of the image; without it the model's name and version."),
-        Matching(_REFERENCE, "an image reference"),
+        Matching(_NAME, "an image reference"),
     ] = None
     engine: Annotated[
         Choice, Doc("What builds the image: the engine that is here or else a process, any, a certain one, or none.")
@@ -106,6 +110,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def _require_sense(inputs: Inputs) -> None:
+    if len(set(inputs.platforms)) < len(inputs.platforms):
+        raise BadInput(what=f"`platforms` names one twice: {', '.join(inputs.platforms)}")
     for platform in inputs.platforms:
         if platform not in _PLATFORMS:
             known = ", ".join(_PLATFORMS)
@@ -138,12 +144,13 @@ def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
     folder = inputs.context
     if folder is not None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BadInput(what=f"`{folder}` is not a new folder", why="what is there would be built, too")
+            what = f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}"
+            raise BadInput(what=what, why="what is there would be built, too", fix="--context NEW_FOLDER")
         fill(folder, planned, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
         outputs=_outputs(path, Image(kind="", id="", tag="", base=base.name, base_digest="")),
-        summary=f"docker build {folder}" if folder else "nothing was built",
+        summary=f"docker build {shlex.quote(str(folder))}" if folder else "nothing was built",
         result=planned.dockerfile if inputs.print_dockerfile else None,
     )
 
@@ -161,10 +168,10 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
             digest, built = "", engine.build(build)
     try:
         inventory = require_same(built, found.record, needs, engine)
+        engine.tag(built.id, tag)
     except BaseException:
         engine.untag(built.id)
         raise
-    engine.tag(built.id, tag)
     if inputs.push and not digest:
         digest = engine.push(tag)
     image = Image(
@@ -182,7 +189,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=bill.findings,
+        findings=(*_unproven(needs), *bill.findings),
         tables=(sizes_of(built, engine),),
     )
 
@@ -192,7 +199,8 @@ def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Repo
     image = _process(needs, found, reason, tools)
     path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
     asked = inputs.engine is Choice.NONE
-    return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=(_loud(reason, asked=asked),))
+    findings = (_loud(reason, asked=asked), *_unproven(needs))
+    return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 
 def _process(needs: Needs, found: Found, reason: str, tools: Tools) -> Image:
@@ -228,6 +236,23 @@ def _outputs(record: Path, image: Image) -> Outputs:
         image_size=0,
         image_sbom=None,
         served_by=image.kind,
+    )
+
+
+def _unproven(needs: Needs) -> Iterator[Finding]:
+    """That not every file was compared with a hash, where there is not one for each."""
+    if needs.hashed:
+        return
+    why, fix = "the model has no lock, only MLflow's list", "requirements: lock"
+    if needs.requirements is not None:
+        lacking = [pin.name for pin in needs.requirements.pins if not pin.hashes]
+        why, fix = f"the lock has none of {', '.join(lacking)}", "take them from an index, and uv lock"
+    yield Finding(
+        rule="image-unhashed",
+        severity=Severity.NOTICE,
+        what="packages were installed without comparing their hashes",
+        why=why,
+        fix=fix,
     )
 
 

@@ -137,8 +137,8 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
 
 
 def _require_labels(image: Image, record: Record, tools: Tools) -> None:
-    """An image says what it was made from; one that says something else is not this release's."""
-    found = tools.engines.named(image.engine).image(image.id)
+    """By its name, which is all that those have who start it, an image says what it was made from."""
+    found = tools.engines.named(image.engine).image(image.tag)
     if found is None:
         raise ChainBroken("image", why=f"the engine has no {image.tag}", fix="mlflow-uv build-image")
     if found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:

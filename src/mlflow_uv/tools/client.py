@@ -6,13 +6,15 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from ..core.dockerfile import PORT
 from ..core.environment import for_engine
-from ..errors import BaseImageMissing, NoEngine, NoSpace, StepError, ToolFailed, ToolMissing
+from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
+from .buildwords import build_error
 from .containers import OURS, Container
 from .engine import Build, Image, Layer
 from .process import Command, Completed, Runner
@@ -50,6 +52,11 @@ class Client(ABC):
     def version(self) -> str:
         """See Engine."""
 
+    @property
+    def unwind(self) -> Callable[[int], None] | None:
+        """What lets a build that is given up end in its own way; None where a signal does."""
+        return None
+
     def image(self, name: str) -> Image | None:
         """See Engine."""
         try:
@@ -66,6 +73,7 @@ class Client(ABC):
             digest=next(iter(found.get("RepoDigests") or ()), _as_digest(found["Id"])).rpartition("@")[2],
             tags=tuple(found.get("RepoTags") or ()),
             architecture=found.get("Architecture", ""),
+            variables=frozenset(one.partition("=")[0] for one in found["Config"].get("Env") or ()),
         )
 
     @abstractmethod
@@ -110,7 +118,8 @@ class Client(ABC):
             argv += ["--cache-from", build.cache.source]
         if build.cache.target:
             argv += ["--cache-to", build.cache.target]
-        return self.ask(*argv, *words, "--", str(build.context), hear=self._hear)
+        command = self.command(*argv, *words, "--", str(build.context))
+        return self._runner.run(replace(command, hear=self._hear, unwind=self.unwind))
 
     def tag(self, image: str, name: str) -> None:
         """See Engine."""
@@ -128,7 +137,9 @@ class Client(ABC):
         with self._contained() as container:
             done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=ANSWER_S)
         if done.code != 0:
-            raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=done.last_line)
+            # Docker ends what it says of its own with how to learn more about `docker run`.
+            said = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
+            raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(said or [done.last_line])[-1])
         return done.stdout
 
     def serve(self, image: str) -> Container:
@@ -178,28 +189,12 @@ class Client(ABC):
         stdin: str = "",
     ) -> Completed:
         """One command of the engine's program, to its end."""
-        command = Command(
-            argv=(self.name, *argv),
-            folder=Path("/"),
-            variables=self._variables,
-            timeout_s=timeout_s,
-            hear=hear,
-            verbatim=verbatim,
-            stdin=stdin,
-        )
-        return self._runner.run(command)
+        command = self.command(*argv)
+        return self._runner.run(replace(command, timeout_s=timeout_s, hear=hear, verbatim=verbatim, stdin=stdin))
 
-
-def build_error(done: Completed) -> StepError:
-    """Why a build ended without an image."""
-    lines = [re.sub(r"^#\d+ [\d.]+\s+", "", line).strip() for line in (done.stdout + done.stderr).splitlines()]
-    # The engine's own last word says only which step failed; the first that the step said says why.
-    told = [line for line in lines if re.match(r"(?i)error\b(?! running| building|: building|: failed to solve)", line)]
-    why = (told or [done.last_line])[0]
-    if "no space left on device" in done.stderr.lower():
-        what = "the image cannot be built: a disk of the engine is full"
-        return NoSpace(what=what, why=why, fix="docker system df, then docker builder prune")
-    return ToolFailed(what="the image cannot be built", why=why, fix="see the log above")
+    def command(self, *argv: str) -> Command:
+        """A command of the engine's program."""
+        return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)
 
 
 def digest_in(text: str) -> str:

@@ -31,7 +31,7 @@ class Contents:
     What an image is built from.
 
     `requirements` is the text of the list to install; the wheels that it names lie in the `model`'s folder. `machines`
-    are those that may build it, in the engine's word (`amd64`).
+    are those that may build it, in the engine's word (`amd64`); `idle` are packages that are installed, not compiled.
     """
 
     dockerfile: str
@@ -39,6 +39,7 @@ class Contents:
     requirements: str
     model: Path
     machines: tuple[str, ...]
+    idle: frozenset[str] = frozenset()
 
 
 class Contexts:
@@ -70,6 +71,7 @@ class Contexts:
         (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
         (folder / "README.md").write_text(contents.readme, encoding="utf-8")
         (packages / "requirements.txt").write_text(contents.requirements, encoding="utf-8")
+        (packages / "idle.txt").write_text("".join(f"{name}\n" for name in sorted(contents.idle)), encoding="utf-8")
         shutil.copyfile(INSTALLING / "install.py", packages / "install.py")
         wheels = contents.model / modelfiles.WHEELS
         if wheels.is_dir():

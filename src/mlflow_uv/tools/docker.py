@@ -5,7 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import ToolFailed
-from .client import Client, build_error, digest_in
+from .buildwords import build_error
+from .client import Client, digest_in
 from .engine import Build, Image, Layer
 
 

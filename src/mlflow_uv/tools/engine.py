@@ -36,7 +36,8 @@ class Image:
     """
     An image as the engine knows it; `size` in bytes, `architecture` in the engine's word (`amd64`).
 
-    `digest` is that of its manifest where it came from a registry or was pushed to one, else its id.
+    `digest` is that of its manifest where it came from a registry or was pushed to one, else its id. `variables` are
+    the names of those that it sets.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Image:
     digest: str
     tags: tuple[str, ...] = ()
     architecture: str = ""
+    variables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

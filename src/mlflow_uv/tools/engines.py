@@ -9,14 +9,17 @@ from .engine import Engine
 from .podman import Podman
 from .process import Runner
 
+_WHERE_DOCKER_IS = ("DOCKER_HOST", "DOCKER_CONTEXT")
+
 
 class Engines:
     """The engines that we know, in the order in which they are tried."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
-        self._known: tuple[Engine, ...] = tuple(
-            kind(runner, variables=variables, hear=hear) for kind in (Docker, Podman)
-        )
+        docker, podman = (kind(runner, variables=variables, hear=hear) for kind in (Docker, Podman))
+        self._known: tuple[Engine, ...] = (docker, podman)
+        # Who says where Docker is means Docker, and would not notice that another engine took its place.
+        self._tried = (docker,) if any(map(variables.get, _WHERE_DOCKER_IS)) else self._known
 
     def named(self, name: str) -> Engine:
         """One by its program: the one that made an image also knows it. The first where no name was recorded."""
@@ -24,7 +27,7 @@ class Engines:
 
     def answering(self, choice: Choice) -> Engine:
         """The first of those chosen that answers. Raises NoEngine with every reason."""
-        chosen = [self.named(choice.value)] if choice in (Choice.DOCKER, Choice.PODMAN) else self._known
+        chosen = [self.named(choice.value)] if choice in (Choice.DOCKER, Choice.PODMAN) else self._tried
         reasons = []
         for engine in chosen:
             try:

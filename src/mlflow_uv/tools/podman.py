@@ -2,10 +2,13 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .client import Client, build_error, digest_in
+from .buildwords import build_error
+from .client import Client, digest_in
+from .descendants import end_other_sessions
 from .engine import Build, Image, Layer
 
 
@@ -16,6 +19,11 @@ class Podman(Client):
     title = "Podman"
     # Only Docker's format has a health check. The date (1980) is that of what Podman itself leaves in a layer: `/run`.
     build_words = ("build", "--format=docker", "--layers", "--timestamp=315532800")
+
+    @property
+    def unwind(self) -> Callable[[int], None] | None:
+        """A signal ends Podman alone, and leaves the step and what it is done in; after one that fails it tidies up."""
+        return end_other_sessions
 
     def version(self) -> str:
         """See Engine."""

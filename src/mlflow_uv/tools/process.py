@@ -26,7 +26,7 @@ class Command:
 
     `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
     at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that are not
-    UTF-8 become surrogates.
+    UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +36,7 @@ class Command:
     timeout_s: float | None = None
     hear: Callable[[str], None] | None = field(default=None, repr=False)
     verbatim: bool = False
+    unwind: Callable[[int], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +134,10 @@ class SystemRunner:
                 what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
             ) from error
         finally:
+            if command.unwind is not None and process.poll() is None:
+                command.unwind(process.pid)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=GRACE_S)
             end_group(process)
             self._live.discard(process)
         until = time.monotonic() + GRACE_S

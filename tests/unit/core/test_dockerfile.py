@@ -1,28 +1,58 @@
 """What a rendered Dockerfile says, word for word."""
 
 import re
+from difflib import unified_diff
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.dockerfile import Recipe, render_dockerfile
+from mlflow_uv.core.dockerfile import FOLLOWED, Recipe, render_dockerfile
+from mlflow_uv.tools.server import SERVING
 
-LOCKED = Recipe(base="python:3.11-slim", hashed=True, resolved=True, labels={"b": 'a "quoted" $HOME \\ text', "a": "1"})
+FOLDER = Path(__file__).parent / "dockerfiles"
+LABELS = {"b": 'a "quoted" $HOME \\ text', "a": "1"}
+BASE, OTHER = "python:3.11-slim", "registry.example:5000/cuda@sha256:0f"
 GOLDEN = {
-    "locked": LOCKED,
-    "inferred": Recipe(base="registry.example:5000/cuda@sha256:0f", hashed=False, resolved=False, python="python"),
-    "crossing": Recipe(base="python:3.12-slim", hashed=True, resolved=True, crossing=True),
+    "locked": Recipe(base=BASE, hashed=True, resolved=True, labels=LABELS),
+    "unhashed": Recipe(base=BASE, hashed=False, resolved=True, variables=frozenset({"PATH", "PORT", "WORKERS"})),
+    "inferred": Recipe(base=OTHER, hashed=False, resolved=False, python="python"),
+    "crossing": Recipe(base=BASE, hashed=True, resolved=True, crossing=True),
+    "crossing-unhashed": Recipe(base=OTHER, hashed=False, resolved=True, crossing=True, python="python"),
+    "crossing-inferred": Recipe(base=BASE, hashed=False, resolved=False, crossing=True, labels=LABELS),
 }
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_dockerfile_is_the_golden_one(name: str) -> None:
     """
-    Whoever changes what is rendered sees what becomes of it.
+    Whoever changes what is rendered sees what becomes of it, line by line.
     """
-    golden = Path(__file__).parent / "dockerfiles" / f"{name}.Dockerfile"
+    path = FOLDER / f"{name}.Dockerfile"
 
-    assert golden.read_text() == render_dockerfile(GOLDEN[name])
+    golden, made = (text.splitlines() for text in (path.read_text(), render_dockerfile(GOLDEN[name])))
+
+    assert "" == "\n".join(unified_diff(golden, made, path.name, "rendered", lineterm=""))
+
+
+def test_whatever_the_server_follows_is_known_here() -> None:
+    """
+    A variable of a base image would change its defaults; those that the server reads are in its source.
+    """
+    read = {name for file in ("settings", "places") for name in re.findall(r'"([A-Z][A-Z_]+)"', source(file))}
+
+    assert FOLLOWED == read
+
+
+def source(name: str) -> str:
+    """A file of the server."""
+    return (SERVING / f"{name}.py").read_text()
+
+
+def test_every_golden_file_is_of_a_recipe() -> None:
+    """
+    None is left over of what is not rendered any more.
+    """
+    assert set(GOLDEN) == {path.stem for path in FOLDER.iterdir()}
 
 
 @pytest.mark.parametrize("name", GOLDEN)

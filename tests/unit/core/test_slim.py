@@ -5,7 +5,7 @@ import pytest
 from mlflow_uv.core.lockfile import Lockfile, read_lockfile
 from mlflow_uv.core.requirements import Requirements, parse_requirements
 from mlflow_uv.core.selection import Selection
-from mlflow_uv.core.slim import slim
+from mlflow_uv.core.slim import ANY_MODEL, slim
 from mlflow_uv.errors import BadInput
 
 SERVER = ("fastapi", "numpy", "pandas", "uvicorn")
@@ -74,6 +74,22 @@ def test_what_loads_the_flavor_stays() -> None:
     kept = slimmed(EDGES, SKLEARN) - slimmed(EDGES, PYFUNC)
 
     assert {"scikit-learn", "scipy", "skops"} == kept
+
+
+def test_a_classifier_of_lightgbm_is_read_as_mlflow_writes_it() -> None:
+    """
+    MLflow writes LightGBM's models in the interface of scikit-learn with skops, unless it is told otherwise.
+    """
+    kept = slimmed(EDGES, SKLEARN.replace("sklearn", "lightgbm"))
+
+    assert "skops" in kept
+
+
+def test_a_model_of_any_flavor_is_loaded_with_what_loads_each() -> None:
+    """
+    What stays then is needed by some model, and the rest by none.
+    """
+    assert slimmed(EDGES, SKLEARN) == slimmed(EDGES, ANY_MODEL)
 
 
 def test_what_the_project_asks_for_itself_stays() -> None:

@@ -13,6 +13,7 @@ from mlflow_uv.core.requirements import parse_requirements
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import ChainBroken
 from mlflow_uv.restoring import Needs
+from mlflow_uv.steps.build_image import _unproven
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -28,9 +29,10 @@ RECORD = Record(
 NEEDS = Needs(model=Path("model"), requirements=REQUIREMENTS, wheels=(), python="3.12.1")
 
 
-def inventory(*installed: tuple[str, str], python: str = "3.12.9") -> str:
+def inventory(*installed: tuple[str, str], **other: object) -> str:
     """What an environment says of itself."""
-    return json.dumps({"python": python, "marker_environment": {}, "installed": installed, "model": []})
+    said = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "serves": "/opt/model", "model": []}
+    return json.dumps({**said, "installed": installed, **other})
 
 
 def test_another_micro_version_of_python_is_the_same() -> None:
@@ -66,9 +68,42 @@ def test_other_packages_break_the_image(installed: tuple[tuple[str, str], ...], 
         require_exact(NEEDS, inventory(*installed))
 
 
+def test_a_module_from_another_place_breaks_the_image() -> None:
+    """
+    What is installed may be the lock to the letter, and something else what is imported.
+    """
+    with pytest.raises(ChainBroken, match="`six` would be imported from /usr/lib/six"):
+        require_exact(NEEDS, inventory(("six", "1.17.0"), elsewhere=[("six", "/usr/lib/six.py")]))
+
+
+def test_a_model_that_the_server_would_not_take_breaks_the_image() -> None:
+    """
+    The recorded model may lie where it should, and the server answer for another one.
+    """
+    with pytest.raises(ChainBroken, match="the server in it would take the model in /opt/ml/model"):
+        require_model(RECORD, inventory(serves="/opt/ml/model"))
+
+
 def test_another_model_breaks_the_image() -> None:
     """
     The files that lie in the image are digested there, and compared with the record.
     """
     with pytest.raises(ChainBroken, match="the model in the image"):
         require_model(RECORD, inventory())
+
+
+@pytest.mark.parametrize(
+    ("requirements", "why"),
+    [
+        ("six==1.17.0 --hash=sha256:00\n", []),
+        ("six==1.17.0 --hash=sha256:00\nplum @ git+https://a.example/plum@0f\n", ["the lock has none of plum"]),
+        (None, ["the model has no lock, only MLflow's list"]),
+    ],
+)
+def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: str | None, why: list[str]) -> None:
+    """
+    A lock has hashes of what comes from an index, and what MLflow lists has none.
+    """
+    needs = replace(NEEDS, requirements=None if requirements is None else parse_requirements(requirements))
+
+    assert why == [finding.why for finding in _unproven(needs)]

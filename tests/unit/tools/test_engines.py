@@ -10,13 +10,17 @@ from mlflow_uv.tools.process import SystemRunner
 from mlflow_uv.vocabulary import Engine
 
 
-def engines(folder: Path, **answers: str) -> Engines:
-    """Programs that answer with a version, or not at all where that is empty; what is not named is not installed."""
+def engines(folder: Path, *, where: str = "", **answers: str) -> Engines:
+    """
+    Programs that answer with a version, or not at all where that is empty; what is not named is not installed.
+
+    `where` is a variable that says where an engine is.
+    """
     for name, version in answers.items():
         program = folder / name
         program.write_text(f"#!/bin/sh\necho {version}\ntest -n '{version}'\n")
         program.chmod(0o755)
-    return Engines(SystemRunner(), variables={"PATH": str(folder)}, hear=print)
+    return Engines(SystemRunner(), variables={"PATH": str(folder), **({where: "nowhere"} if where else {})}, hear=print)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,17 @@ def test_where_none_answers_it_is_said_which(tmp_path: Path, here: dict[str, str
         engines(tmp_path, **here).answering(asked)
 
     assert told == caught.value.what
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_who_says_where_docker_is_means_docker(tmp_path: Path, variable: str) -> None:
+    """
+    Podman does not quietly take the place of a Docker that somebody told us how to reach.
+    """
+    with pytest.raises(NoEngine) as caught:
+        engines(tmp_path, where=variable, docker="", podman="4").answering(Engine.AUTO)
+
+    assert "Docker does not answer" == caught.value.what
 
 
 def test_an_image_is_looked_for_where_it_was_made(tmp_path: Path) -> None:

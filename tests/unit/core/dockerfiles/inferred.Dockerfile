@@ -12,6 +12,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080
+STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["/opt/venv/bin/python", "-I", "-S", "/opt/mlflow-uv/healthcheck.py"]
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/opt/mlflow-uv"]

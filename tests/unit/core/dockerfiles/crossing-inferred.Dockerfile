@@ -1,0 +1,24 @@
+FROM --platform=$BUILDPLATFORM python:3.11-slim AS packages
+ARG TARGETARCH
+USER 0:0
+RUN --mount=type=bind,source=packages,target=/dev/mlflow-uv/packages \
+    --mount=type=cache,target=/dev/mlflow-uv/cache \
+    --mount=type=secret,id=ca,target=/dev/mlflow-uv/ca \
+    --mount=type=secret,id=netrc,target=/dev/mlflow-uv/netrc \
+    --mount=type=secret,id=network,target=/dev/mlflow-uv/network \
+    ["python3", "-I", "-B", "/dev/mlflow-uv/packages/install.py", "--apart"]
+FROM python:3.11-slim
+USER 0:0
+COPY --from=packages /layer/ /
+ADD server.tar /
+ADD model.tar /
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["/opt/venv/bin/python", "-I", "-S", "/opt/mlflow-uv/healthcheck.py"]
+ENTRYPOINT ["/opt/venv/bin/python", "-I", "/opt/mlflow-uv"]
+LABEL a="1"
+LABEL b="a \"quoted\" \$HOME \\ text"

@@ -1,0 +1,75 @@
+"""What an environment says of itself, where it is not as it looks."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_uv.tools.server import SERVING
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """The packages of an environment with one distribution, that has a module, a backport and a folder of data."""
+    venv.create(tmp_path / "environment", symlinks=True)
+    (packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
+    info = packages / "grape-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: grape\nVersion: 1.0\n")
+    files = ("grape.py", "dataclasses.py", "grape-data/a.txt", "../../../bin/grape", "grape-1.0.dist-info/METADATA")
+    (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    for name in files[:2]:
+        (packages / name).write_text("")
+    return packages
+
+
+def inventory(packages: Path, **variables: str) -> dict[str, Any]:
+    """What it prints, asked like an image."""
+    argv = (packages.parents[2] / "bin" / "python", "-I", SERVING / "inventory.py")
+    done = subprocess.run(argv, capture_output=True, check=True, env=variables)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def test_what_is_imported_is_what_is_installed(packages: Path) -> None:
+    """
+    A backport of a standard module, a script and data are no modules that another place could offer.
+    """
+    assert ([["grape", "1.0"]], []) == (inventory(packages)["installed"], inventory(packages)["elsewhere"])
+
+
+@pytest.mark.parametrize("file", ["grape.py", "grape/__init__.py"])
+def test_a_module_that_another_place_offers_first_is_told(packages: Path, tmp_path: Path, file: str) -> None:
+    """
+    As a base image does that has a package of the same name where its own standard library lies.
+    """
+    shadow = tmp_path / "shadow" / file
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text("")
+    (packages / "first.pth").write_text(f"import sys; sys.path.insert(0, {str(tmp_path / 'shadow')!r})\n")
+
+    said = inventory(packages)["elsewhere"]
+
+    assert [["grape", str(shadow if file == "grape.py" else shadow.parent)]] == said
+
+
+def test_the_model_is_where_the_server_would_look(packages: Path, tmp_path: Path) -> None:
+    """
+    A variable of the base image leads the server to another one.
+    """
+    (tmp_path / "MLmodel").touch()
+
+    said = [inventory(packages)["serves"], inventory(packages, AZUREML_MODEL_DIR=str(tmp_path))["serves"]]
+
+    assert ["/opt/model", str(tmp_path)] == said
+
+
+def test_it_runs_on_this_python_without_the_packages_of_others(packages: Path) -> None:
+    """
+    Its Python's version is told to the micro version.
+    """
+    assert ".".join(map(str, sys.version_info[:3])) == inventory(packages)["python"]
