@@ -1,11 +1,13 @@
 """A real container registry on loopback, with a folder of its own."""
 
+import json
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.message import Message
 from pathlib import Path
 
 CONFIG = """\
@@ -51,10 +53,22 @@ def _listens(port: int) -> bool:
 
 def digest_in(host: str, name: str, tag: str) -> tuple[str, str]:
     """What a registry says of a tag: the media type and the digest of its manifest."""
+    headers, _ = _manifest(host, name, tag)
+    return headers["Content-Type"], headers["Docker-Content-Digest"]
+
+
+def platforms_in(host: str, name: str, tag: str) -> dict[str, str]:
+    """What a registry has for each platform under a tag: the digests of their manifests."""
+    _, body = _manifest(host, name, tag)
+    platforms = ((one["platform"], one["digest"]) for one in json.loads(body)["manifests"])
+    return {f"{platform['os']}/{platform['architecture']}": digest for platform, digest in platforms}
+
+
+def _manifest(host: str, name: str, tag: str) -> tuple[Message, bytes]:
     kinds = (
         "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
         "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
     )
     url = f"http://{host}/v2/{name}/manifests/{tag}"
     with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds})) as reply:
-        return reply.headers["Content-Type"], reply.headers["Docker-Content-Digest"]
+        return reply.headers, reply.read()

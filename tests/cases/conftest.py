@@ -39,13 +39,13 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     """The wine example, released step by step, with an image where there is an engine, else with a process."""
     place = tmp_path_factory.mktemp("consumer")
     engine = "none" if engine_complaint else "any"
-    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine=engine)
+    image = name_of_image()
+    consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine=engine, image=image)
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
-    image = name_of_image()
     for step in ("log-model", "register", "build-image", "smoke-test"):
-        said = consumer.run(step, *(("--engine", engine, "--image", image) if step == "build-image" else ()))
+        said = consumer.run(step, *(("--engine", engine) if step == "build-image" else ()))
         assert said.code == 0, said.stderr
         after[step] = place / f"after-{step}"
         shutil.copytree(consumer.home / "state", after[step])

@@ -98,17 +98,19 @@ class Consumer:
         python = min((self.home / "cache" / "environments").glob("wine-*/bin/python"))
         store = self.home / "state" / "store" / "mlflow.db"
         done = subprocess.run(
-            (python, "-I", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
+            (python, "-I", "-B", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
             env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout.strip()
 
 
-def make_consumer(folder: Path, home: Path, example: Path, *, engine: str) -> Consumer:
-    """A repository with one commit that holds an example."""
+def make_consumer(folder: Path, home: Path, example: Path, *, engine: str, image: str | None = None) -> Consumer:
+    """A repository with one commit that holds an example, whose images have a name of their own where one is given."""
     shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", ".venv"))
     consumer = Consumer(folder=folder, home=home, engine=engine)
+    if image is not None:
+        consumer.edit(folder / "pyproject.toml", "[tool.mlflow-uv]\n", f'[tool.mlflow-uv]\nimage = "{image}"\n')
     consumer.git("init", "--quiet", "--initial-branch=main")
     consumer.git("add", "--all")
     consumer.git("commit", "--quiet", "--message", "wine")

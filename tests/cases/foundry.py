@@ -43,28 +43,50 @@ class Foundry:
     tools: Tools
     scratch: Path
 
-    def model(self, name: str, answer: str = "42") -> Path:
-        """Something that lies where a model would."""
+    def model(self, name: str, answer: str | None = None) -> Path:
+        """
+        Something that lies where a model would.
+
+        Without an `answer`, one that no other foundry gives: an image of the same content would have the same id, and
+        be gone when the test that runs beside removes it.
+        """
         folder = self.scratch / name
         (folder / "code").mkdir(parents=True)
         (folder / "MLmodel").write_text("flavors: {}\n")
-        (folder / "code" / "answer.txt").write_text(answer)
+        (folder / "code" / "answer.txt").write_text(answer or str(self.scratch))
         return folder
 
-    def context(self, name: str, model: Path, *, requirements: str | None = None, **recipe: Any) -> Path:
+    def context(
+        self,
+        name: str,
+        model: Path,
+        *,
+        requirements: str | None = None,
+        machines: tuple[str, ...] = ("amd64", "arm64"),
+        **recipe: Any,
+    ) -> Path:
         """A folder to build from; without requirements they are the wheel."""
         if requirements is None:
             wheel = projects.wheel(self.scratch / f"{name}-wheel", "grape", "1.0")
             (model / WHEELS).mkdir(parents=True, exist_ok=True)
             shutil.copy(wheel, model / WHEELS)
-            requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+            requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
         folder = self.scratch / name
         text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}))
-        contents = Contents(
-            dockerfile=text, readme="", requirements=requirements, model=model, machines=("amd64", "arm64")
-        )
+        contents = Contents(dockerfile=text, readme="", requirements=requirements, model=model, machines=machines)
         self.tools.contexts.fill(folder, contents)
         return folder
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def address_of_this_machine() -> str:
+    """Where what listens here is found from where Docker builds."""
+    words = ("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @contextmanager

@@ -4,12 +4,12 @@ import hashlib
 import io
 import json
 import os
-import shutil
+import secrets
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,16 +23,13 @@ from mlflow_uv.tools.engine import Build, Cache
 from mlflow_uv.tools.network import build_secrets
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
-from tests.registries import digest_in, registry
+from tests.registries import digest_in, platforms_in, registry
 
+from .cellar import cellar_in
 from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
 from .lab import Lab, until
 
 pytestmark = pytest.mark.engine
-
-STORE = '[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
-# Podman's own are higher than a process may set in a machine that is itself confined.
-LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
 
 
 @pytest.fixture(scope="session")
@@ -46,23 +43,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Ite
 def podman_settings(
     tmp_path_factory: pytest.TempPathFactory, host: str, podman_program: str
 ) -> Iterator[dict[str, str]]:
-    """Podman with a store of its own that has Docker's base image; it knows the registry, and sets no limits."""
-    folder = tmp_path_factory.mktemp("podman")
-    settings = {
-        "CONTAINERS_CONF": LIMITS,
-        "CONTAINERS_REGISTRIES_CONF": f'[[registry]]\nlocation = "{host}"\ninsecure = true\n',
-        "CONTAINERS_STORAGE_CONF": STORE.format(folder=folder),
-    }
-    for name, text in settings.items():
-        (folder / name).write_text(text)
-    variables = {name: str(folder / name) for name in settings}
-    with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
-        load = (podman_program, "load", "--quiet")
-        subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env={**os.environ, **variables})
-    yield variables
-    # Podman mounts its store on itself, most often.
-    subprocess.run(("umount", folder / "store" / "overlay"), check=False, capture_output=True)
-    shutil.rmtree(folder / "store")
+    """Podman with a store of its own, which knows the registry."""
+    with cellar_in(tmp_path_factory.mktemp("podman"), podman_program, registry=host) as variables:
+        yield variables
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +164,56 @@ def test_one_name_is_an_image_for_each_of_several_platforms(
 
 
 @pytest.mark.extended
+def test_one_command_pushes_an_image_for_each_platform(
+    lab: Lab, host: str, two_machines: str, podman_settings: dict[str, str]
+) -> None:
+    """
+    The digest that is put out and recorded is that of the list in the registry; the smoke test asks what is in it.
+    """
+    podman(podman_settings)
+    name, platforms = f"{host}/cellar/wine:both", "linux/amd64,linux/arm64"
+    flags = ("--engine", "podman", "--base-image", two_machines, "--platforms", platforms, "--push", "--image", name)
+
+    said = lab.run("build-image", "--serving", "slim", *flags)
+    tested = lab.run("smoke-test")
+    kind, expected = digest_in(host, "cellar/wine", "both")
+    listed = platforms_in(host, "cellar/wine", "both")
+    again = podman(podman_settings).image(name)
+
+    record = json.loads(lab.consumer.record.read_text())["image"]
+    assert (0, 0, "tested") == (said.code, tested.code, tested.outputs["state"]), said.stderr + tested.stderr
+    assert ("application/vnd.oci.image.index.v1+json", ["linux/amd64", "linux/arm64"]) == (kind, sorted(listed))
+    assert (expected, expected, name) == (said.outputs["image-digest"], record["digest"], record["tag"])
+    assert (again and again.id) == record["id"] == said.outputs["image-id"]
+
+
+@pytest.mark.extended
+def test_a_build_that_is_cancelled_half_way_leaves_nothing(
+    lab: Lab, engine: Client, image: str, tmp_path: Path
+) -> None:
+    """
+    Packages are being installed: what does it ends, and leaves no container, no name and no folder; the next is whole.
+    """
+    mark, base = f"MLFLOW_UV_TEST={secrets.token_hex(8)}", f"localhost/{image}-base"
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nENV {mark}\n")
+    subprocess.run((engine.name, "build", "--quiet", "--tag", base, tmp_path), check=True, capture_output=True)
+    flags = ("--engine", engine.name, "--base-image", base, "--image", f"localhost/{image}")
+
+    before = left_by(engine.name, lab, base)
+    said = lab.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
+    ended = until(lambda: not working(mark), within_s=5)
+    after = left_by(engine.name, lab, base)
+    named = engine.image(f"localhost/{image}")
+    again = lab.run("build-image", *flags)
+    for made in (f"localhost/{image}", base):
+        forget(made, engine.name)
+
+    assert (143, True, None) == (said.code, ended, named)
+    assert before == after
+    assert 0 == again.code, again.stderr
+
+
+@pytest.mark.extended
 def test_docker_builds_for_another_architecture_than_its_own(foundry: Foundry, host: str, two_machines: str) -> None:
     """
     One platform that is not the machine's: the packages are installed here, for there.
@@ -293,6 +326,24 @@ def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path) -> None:
     assert ["--platform", "linux/amd64,linux/arm64", "--cache-from", "type=gha"] == words[5:9]
     assert ["--cache-to", "type=registry,ref=host/cache,mode=max", "--push", "--tag", "host/wine:1"] == words[9:14]
     assert ["--", str(tmp_path)] == words[-2:]
+
+
+def working(mark: str) -> str:
+    """The command lines of everything on this machine that runs with a variable."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended in this moment
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return "\n".join(found)
+
+
+def left_by(engine: str, lab: Lab, base: str) -> tuple[list[str], list[str]]:
+    """The containers of a base, or all of Podman's own store, those in which it builds, too; folders but its cache."""
+    which = ("--external",) if engine == "podman" else ("--filter", f"ancestor={base}")
+    words = (engine, "ps", "--all", *which, "--format", "{{.ID}} {{.Image}}")
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return found, sorted(path.name for path in lab.temporary.iterdir() if path.name != "buildah-cache")
 
 
 def binary_requirement() -> str:

@@ -1,10 +1,8 @@
 """What reaches private packages while an image is built is in no layer, no configuration and no history of it."""
 
 import base64
-import hashlib
 import json
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from mlflow_uv.tools.engine import Build
 from mlflow_uv.tools.network import build_secrets
 from tests import projects
 
-from .foundry import Foundry, forget, foundry_in, guises, leaks, run_in
+from .foundry import Foundry, address_of_this_machine, digest_of, forget, foundry_in, guises, leaks, run_in
 
 pytestmark = pytest.mark.engine
 SECRET = 'c0rrect/horse+"battery"\\staple'  # noqa: S105  # a marker that must appear nowhere
@@ -57,7 +55,7 @@ def private(tmp_path: Path) -> Iterator[Private]:
     """An index with one wheel, another one every time: no cache has it."""
     wheel = projects.wheel(tmp_path, "plum", f"1.{time.time_ns()}")
     expected = "Basic " + base64.b64encode(f"reader:{SECRET}".encode()).decode()
-    page = f'<a href="{wheel.name}#sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}">{wheel.name}</a>'.encode()
+    page = f'<a href="{wheel.name}#sha256={digest_of(wheel)}">{wheel.name}</a>'.encode()
     known = {"/simple/plum/": page, f"/simple/plum/{wheel.name}": wheel.read_bytes()}
     given: list[str] = []
 
@@ -77,8 +75,7 @@ def private(tmp_path: Path) -> Iterator[Private]:
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    words = ("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    host = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    host = address_of_this_machine()
     server = ThreadingHTTPServer((host, 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Private(host, server.server_port, wheel, given)
@@ -96,8 +93,8 @@ def foundry(tmp_path: Path) -> Iterator[Foundry]:
 def context_for(foundry: Foundry, private: Private) -> Path:
     """A folder to build from whose one requirement is in the index."""
     version = private.wheel.name.split("-")[1]
-    digest = hashlib.sha256(private.wheel.read_bytes()).hexdigest()
-    return foundry.context("context", foundry.model("model"), requirements=f"plum=={version} --hash=sha256:{digest}\n")
+    plum = f"plum=={version} --hash=sha256:{digest_of(private.wheel)}\n"
+    return foundry.context("context", foundry.model("model"), requirements=plum)
 
 
 @pytest.mark.parametrize("way", ["index URL", pytest.param("environment", marks=pytest.mark.extended), "netrc"])
@@ -164,6 +161,8 @@ def test_without_credentials_there_is_no_image(foundry: Foundry, private: Privat
         docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
 
     assert ("the image cannot be built", []) == (caught.value.what, private.given)
+    assert "401 Unauthorized" in caught.value.why
+    assert "UV_INDEX_NAME_PASSWORD" in caught.value.fix
 
 
 def docker(foundry: Foundry) -> Docker:

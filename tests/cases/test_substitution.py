@@ -231,6 +231,24 @@ def test_another_image_under_the_same_tag_is_refused(consumer: Consumer, up_to: 
     assert broken_links(said) == ["image"]
 
 
+@pytest.mark.engine
+def test_an_image_without_its_tag_is_refused(consumer: Consumer, up_to: UpTo) -> None:
+    """
+    By its id the engine still has it; who starts it by the name in the record finds nothing.
+    """
+    up_to("build-image")
+    image = json.loads(consumer.record.read_text())["image"]
+    other = f"{image['tag']}-other"
+    subprocess.run(("docker", "tag", image["id"], other), check=True)
+    subprocess.run(("docker", "image", "rm", image["tag"]), check=True)
+
+    said = consumer.run("smoke-test")
+
+    subprocess.run(("docker", "tag", image["id"], image["tag"]), check=True)
+    subprocess.run(("docker", "image", "rm", other), check=True)
+    assert broken_links(said) == ["image"]
+
+
 def test_a_package_added_to_the_serving_environment_is_found(consumer: Consumer, up_to: UpTo) -> None:
     """
     An environment that got one more package after it was compared is not the one that was recorded.

@@ -1,0 +1,35 @@
+"""Podman with a store of its own."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .foundry import BASE
+
+STORE = '[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
+# Podman's own are higher than a process may set in a machine that is itself confined.
+LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+
+
+@contextmanager
+def cellar_in(folder: Path, program: str, *, registry: str = "") -> Iterator[dict[str, str]]:
+    """Variables by which Podman keeps everything in a folder, has Docker's base image, and knows a registry."""
+    known = f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n' if registry else ""
+    settings = {
+        "CONTAINERS_CONF": LIMITS,
+        "CONTAINERS_REGISTRIES_CONF": known,
+        "CONTAINERS_STORAGE_CONF": STORE.format(folder=folder),
+    }
+    for name, text in settings.items():
+        (folder / name).write_text(text)
+    variables = {name: str(folder / name) for name in settings}
+    with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
+        load = (program, "load", "--quiet")
+        subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env={**os.environ, **variables})
+    yield variables
+    # Podman mounts its store on itself, most often.
+    subprocess.run(("umount", folder / "store" / "overlay"), check=False, capture_output=True)
+    shutil.rmtree(folder / "store")

@@ -1,0 +1,106 @@
+"""A company's network: its proxy wants a password, and reads everything by certificates that only the company knows."""
+
+import base64
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+HOST, USER = "packages.example", "clerk"
+CERTIFICATES = f"""\
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical, CA:TRUE
+[host]
+basicConstraints = CA:FALSE
+subjectAltName = DNS:{HOST}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """Who has the password is led to the one host there is; `pages` are its index, `paths` what was asked of it."""
+
+    address: str
+    password: str
+    bundle: Path
+    pages: Path
+    paths: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def proxy(self) -> str:
+        """The proxy's address, with the account that it wants."""
+        return f"http://{USER}:{quote(self.password, safe='')}@{self.address}"
+
+    @property
+    def index(self) -> str:
+        """An address that nobody reaches but through the proxy: no name server knows it."""
+        return f"https://{HOST}/simple"
+
+
+@contextmanager
+def company_at(address: str, scratch: Path, *, name: str, password: str) -> Iterator[Company]:
+    """A network with an index that has no pages yet, while the block runs; its certificates' authority has a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    bundle = _certified(scratch / "keys", name, context)
+    pages = scratch / "pages"
+    pages.mkdir()
+    known = base64.b64encode(f"{USER}:{password}".encode()).decode()
+
+    class Host(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            company.paths.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            allowed = self.headers.get("Proxy-Authorization") == f"Basic {known}"
+            if not allowed or self.path != f"{HOST}:443":
+                company.refused.append(self.path)
+                self.send_response(403 if allowed else 407)
+                self.send_header("Proxy-Authenticate", 'Basic realm="company"')
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError), context.wrap_socket(self.connection, server_side=True) as tunnel:
+                Host(tunnel, self.client_address, self.server, directory=str(pages))
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer((address, 0), Proxy)
+    server.daemon_threads = True
+    company = Company(address=f"{address}:{server.server_port}", password=password, bundle=bundle, pages=pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield company
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _certified(scratch: Path, name: str, context: ssl.SSLContext) -> Path:
+    """Let a server show a certificate for the host; the file with its authority's own."""
+    scratch.mkdir()
+    (scratch / "settings").write_text(CERTIFICATES)
+    new = ("openssl", "req", "-x509", "-config", "settings", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    for words in (
+        ("-extensions", "authority", "-subj", f"/CN={name}", "-keyout", "authority.key", "-out", "authority.pem"),
+        ("-extensions", "host", "-subj", f"/CN={HOST}", "-keyout", "host.key", "-out", "host.pem",
+         "-CA", "authority.pem", "-CAkey", "authority.key"),
+    ):  # fmt: skip
+        subprocess.run((*new, *words), cwd=scratch, check=True, capture_output=True)
+    context.load_cert_chain(scratch / "host.pem", scratch / "host.key")
+    return scratch / "authority.pem"
