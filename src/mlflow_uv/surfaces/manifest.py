@@ -1,5 +1,6 @@
 """What do action.yml, the hooks and the reference say? Rendered from the steps, so that they say nothing else."""
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,9 +29,13 @@ def rendered() -> dict[str, str]:
 
 def main(argv: Sequence[str]) -> int:
     """Write every rendered file below the folder that is named, or the current one."""
-    root = Path(argv[0]) if argv else Path()
+    parser = argparse.ArgumentParser(prog="mlflow-uv render", description="Write what is rendered from the steps.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="the repository, which is there")
+    folder: Path = parser.parse_args(argv).folder
+    if not folder.is_dir():
+        parser.error(f"`{folder}` is not a folder")
     for name, text in rendered().items():
-        path = root / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return 0

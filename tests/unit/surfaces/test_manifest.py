@@ -1,0 +1,34 @@
+"""What `render` writes, and where."""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.surfaces.manifest import main, rendered
+
+
+def test_every_rendered_file_lies_below_the_folder(tmp_path: Path) -> None:
+    """
+    A clone somewhere else gets the same files.
+    """
+    assert 0 == main([str(tmp_path)])
+
+    written = {
+        path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert rendered() == written
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("--folder", 2), ("-n", 2), ("elsewhere", 2)])
+def test_what_is_no_folder_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, code: int
+) -> None:
+    """
+    A question gets its answer, a word that is misspelt an error; neither leaves a file.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit) as caught:
+        main([word])
+
+    assert (code, []) == (caught.value.code, list(tmp_path.iterdir()))
