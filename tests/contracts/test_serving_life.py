@@ -81,6 +81,21 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_at_once(start: Starter, t
     assert reason == served.last_line()
 
 
+def test_a_module_of_the_model_does_not_take_the_place_of_the_servers(start: Starter, tmp_path: Path) -> None:
+    """
+    A model's code comes first where Python looks, under whatever name.
+    """
+    model = puppet(tmp_path / "model")
+    for name in ("uvicorn", "h11", "metrics"):
+        (model / "code" / f"{name}.py").write_text("raise SystemExit(9)\n")
+
+    with start(model) as served:
+        served.ready()
+        code = served.stop()
+
+    assert 0 == code
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Path, workers: str) -> None:
     """

@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +32,11 @@ def import_mlflow() -> Any:
     gc.disable()  # nothing of what is imported is garbage: a tenth of the time
     try:
         from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - a failure to import it is reported like the rest
+
+        with suppress(ImportError):  # an MLflow that serves with Flask
+            # Now, because the model's own code may have a module of one of these names.
+            import uvicorn.lifespan.on  # noqa: PLC0415
+            import uvicorn.protocols.http.auto  # noqa: PLC0415, F401
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
         fail("MLflow cannot be imported", error)
     return scoring_server

@@ -68,7 +68,7 @@ def polite(app: Asgi) -> Asgi:
             await app(scope, receive, send)
         elif scope["method"] == "HEAD":
             await app({**scope, "method": "GET"}, receive, without_body(send))
-        elif (header(scope, b"content-encoding") or "identity") != "identity":
+        elif (header(scope, b"content-encoding") or "identity").lower() != "identity":
             said = COMPRESSED.format(header(scope, b"content-encoding"))
             await complain(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said)
         else:
