@@ -190,8 +190,10 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         created=created,
         source=modelfiles.without_credentials(source),
     )
+    text, idle = needs.list.read_text(encoding="utf-8"), _idle(needs, found)
     recipe = Recipe(
         base=base.name,
+        packages=tools.contexts.digest(text, needs.model, idle),
         hashed=needs.hashed,
         resolved=needs.requirements is not None,
         crossing=bool(wish.platforms),
@@ -199,8 +201,6 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         variables=base.variables,
         labels=labels_of(record, made),
     )
-    text = needs.list.read_text(encoding="utf-8")
-    idle = _idle(needs, found)
     return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), requirements=text, idle=idle)
 
 

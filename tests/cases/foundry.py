@@ -72,7 +72,10 @@ class Foundry:
             shutil.copy(wheel, model / WHEELS)
             requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
         folder = self.scratch / name
-        text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}))
+        packages = self.tools.contexts.digest(requirements, model, frozenset())
+        text = render_dockerfile(
+            Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}, packages=packages)
+        )
         contents = Contents(dockerfile=text, readme="", requirements=requirements, model=model, machines=machines)
         self.tools.contexts.fill(folder, contents)
         return folder

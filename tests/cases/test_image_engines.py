@@ -5,6 +5,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 import tomli
 
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.modelfiles import WHEELS
 from mlflow_uv.errors import ToolFailed
 from mlflow_uv.tools.client import Client
 from mlflow_uv.tools.docker import Docker
@@ -23,10 +25,11 @@ from mlflow_uv.tools.engine import Build, Cache
 from mlflow_uv.tools.network import build_secrets
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
+from tests import projects
 from tests.registries import digest_in, platforms_in, registry
 
 from .cellar import cellar_in
-from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
+from .foundry import BASE, Foundry, built, digest_of, forget, foundry_in, said_of
 from .lab import Lab, until
 
 pytestmark = pytest.mark.engine
@@ -99,6 +102,27 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
     assert ["ADD", "ADD"] == ["ADD" for layer in layers if "ADD " in layer.made_by][-2:]
     assert "manifest" in kind
     assert "No module named 'mlflow'" in served.log()
+
+
+def test_other_packages_are_never_taken_for_these(engine: Client, foundry: Foundry) -> None:
+    """
+    What was installed for another list on the same base is not what is installed for this one, whoever caches.
+    """
+    held, images = [], []
+    for name in ("grape", "plum"):
+        wheel = projects.wheel(foundry.scratch / f"{engine.name}-{name}", name, "1.0")
+        model = foundry.model(f"{engine.name}-{name}-model")
+        (model / WHEELS).mkdir(parents=True)
+        shutil.copy(wheel, model / WHEELS)
+        listed = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
+        context = foundry.context(f"{engine.name}-{name}-context", model, requirements=listed, crossing=True)
+        images.append(engine.build(Build(context=context, secrets={})).id)
+        said = engine.ask_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+        held += json.loads(said)["installed"]
+    for image in images:
+        forget(image, engine.name)
+
+    assert [["grape", "1.0"], ["plum", "1.0"]] == held
 
 
 def test_what_nobody_named_is_removed_and_what_somebody_named_stays(engine: Client, context: Path) -> None:

@@ -20,6 +20,7 @@ FOLLOWED = frozenset({
 })  # fmt: skip
 # What a build reads, and the archives that become layers, in its folder.
 PACKAGES, SERVER_LAYER, MODEL_LAYER = "packages", "server.tar", "model.tar"
+PACKAGES_LABEL = "mlflow-uv.packages-sha256"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +30,12 @@ class Recipe:
 
     `hashed` says that every requirement carries its hashes; `resolved` that the list is the whole closure, so that
     nothing else may be installed. `crossing` builds for another architecture than that of the machine, too. `python` is
-    what the base calls its interpreter, `variables` are the names of those that it sets.
+    what the base calls its interpreter, `variables` are the names of those that it sets. `packages` is a digest of what
+    is installed.
     """
 
     base: str
+    packages: str
     hashed: bool
     resolved: bool
     crossing: bool = False
@@ -72,6 +75,8 @@ def _packages(recipe: Recipe) -> tuple[str, ...]:
     flags = [flag for flag, wanted in wishes.items() if wanted]
     install = (
         "USER 0:0",
+        # Buildah, which does not look at what is mounted, would take the layer of another list for this one.
+        f'LABEL {PACKAGES_LABEL}="{recipe.packages}"',
         f"RUN --mount=type=bind,source={PACKAGES},target={DOOR}/{PACKAGES} \\",
         f"    --mount=type=cache,target={DOOR}/cache \\",
         *(f"    --mount=type=secret,id={name},target={DOOR}/{name} \\" for name in SECRETS),

@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 import tomli
 
 from ..core import dockerfile, modelfiles
-from ..core.digests import sha256
+from ..core.digests import canonical, sha256
 from ..core.targets import System, machine_name
 from ..errors import NoSpace, ToolFailed
 from ..surroundings import Surroundings
+from .content import digests_in
 from .server import SERVING
 from .uv import EARLIEST, Uv
 
@@ -53,6 +54,12 @@ class Contexts:
     def question(self) -> str:
         """A program for a base image's Python, which prints its version."""
         return (INSTALLING / "question.py").read_text(encoding="utf-8")
+
+    def digest(self, requirements: str, model: Path, idle: frozenset[str]) -> str:
+        """What decides about the layer of packages, in one word: the list, its wheels, and what installs them."""
+        wheels = [(str(path), digest) for path, digest in digests_in(model / modelfiles.WHEELS)]
+        ours = (INSTALLING / "install.py").read_text(encoding="utf-8"), locked_line(self._surroundings.ours, "uv")
+        return sha256(canonical([requirements, wheels, sorted(idle), *ours]))
 
     def fill(self, folder: Path, contents: Contents) -> None:
         """Fill a folder that is empty or not there. Raises NoSpace, ToolFailed."""

@@ -13,12 +13,18 @@ FOLDER = Path(__file__).parent / "dockerfiles"
 LABELS = {"b": 'a "quoted" $HOME \\ text', "a": "1"}
 BASE, OTHER = "python:3.11-slim", "registry.example:5000/cuda@sha256:0f"
 GOLDEN = {
-    "locked": Recipe(base=BASE, hashed=True, resolved=True, labels=LABELS),
-    "unhashed": Recipe(base=BASE, hashed=False, resolved=True, variables=frozenset({"PATH", "PORT", "WORKERS"})),
-    "inferred": Recipe(base=OTHER, hashed=False, resolved=False, python="python"),
-    "crossing": Recipe(base=BASE, hashed=True, resolved=True, crossing=True),
-    "crossing-unhashed": Recipe(base=OTHER, hashed=False, resolved=True, crossing=True, python="python"),
-    "crossing-inferred": Recipe(base=BASE, hashed=False, resolved=False, crossing=True, labels=LABELS),
+    "locked": Recipe(base=BASE, packages="9ac4a9e5", hashed=True, resolved=True, labels=LABELS),
+    "unhashed": Recipe(
+        base=BASE, packages="9ac4a9e5", hashed=False, resolved=True, variables=frozenset({"PATH", "PORT", "WORKERS"})
+    ),
+    "inferred": Recipe(base=OTHER, packages="9ac4a9e5", hashed=False, resolved=False, python="python"),
+    "crossing": Recipe(base=BASE, packages="9ac4a9e5", hashed=True, resolved=True, crossing=True),
+    "crossing-unhashed": Recipe(
+        base=OTHER, packages="9ac4a9e5", hashed=False, resolved=True, crossing=True, python="python"
+    ),
+    "crossing-inferred": Recipe(
+        base=BASE, packages="9ac4a9e5", hashed=False, resolved=False, crossing=True, labels=LABELS
+    ),
 }
 
 
@@ -72,7 +78,11 @@ def test_the_model_comes_after_the_packages_and_words_last(name: str) -> None:
     """
     What changes more often stands further down, so that nothing above is built again.
     """
-    steps = re.findall(r"(install\.py|server\.tar|model\.tar|^LABEL)", render_dockerfile(GOLDEN[name]), re.MULTILINE)
+    text = render_dockerfile(GOLDEN[name])
 
-    assert ["install.py", "server.tar", "model.tar"] == steps[:3]
+    first, *steps = re.findall(r"(install\.py|server\.tar|model\.tar|^LABEL)", text, re.MULTILINE)
+
+    assert ["LABEL", "install.py", "server.tar", "model.tar"] == [first, *steps[:3]], (
+        "the packages have one of their own"
+    )
     assert {"LABEL"} >= set(steps[3:])

@@ -1,6 +1,7 @@
 FROM --platform=$BUILDPLATFORM registry.example:5000/cuda@sha256:0f AS packages
 ARG TARGETARCH
 USER 0:0
+LABEL mlflow-uv.packages-sha256="9ac4a9e5"
 RUN --mount=type=bind,source=packages,target=/dev/mlflow-uv/packages \
     --mount=type=cache,target=/dev/mlflow-uv/cache \
     --mount=type=secret,id=ca,target=/dev/mlflow-uv/ca \

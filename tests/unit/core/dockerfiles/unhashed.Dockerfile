@@ -1,5 +1,6 @@
 FROM python:3.11-slim
 USER 0:0
+LABEL mlflow-uv.packages-sha256="9ac4a9e5"
 RUN --mount=type=bind,source=packages,target=/dev/mlflow-uv/packages \
     --mount=type=cache,target=/dev/mlflow-uv/cache \
     --mount=type=secret,id=ca,target=/dev/mlflow-uv/ca \
