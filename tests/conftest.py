@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # How long one example takes depends on who else uses the machine.
 settings.register_profile("house", deadline=None, max_examples=60)
@@ -18,6 +19,7 @@ settings.load_profile("house")
 ROOT = Path(__file__).resolve().parents[1]
 # Where the programs of our own lock are: uv, act, prek, ruff and the others.
 PROGRAMS = Path(sys.executable).parent
+ACT = "tests/github/"
 # Variables of the machine that a test may see; everything else could steer what is under test.
 MACHINE = (
     "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_LOCKS",
@@ -32,12 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
 
 
-@pytest.hookimpl(tryfirst=True)
+class Together(LoadScopeScheduling):
+    """Where several processes test, a file stays with one of them, and so does act, which shares its user's folders."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return ACT if nodeid.startswith(ACT) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """See pytest-xdist, whose own groups are lost on a pytest that keeps the names of tests elsewhere."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        # What shares its fixtures stays together where several processes test; act shares the folders of its user.
-        path = item.path.relative_to(ROOT)
-        item.add_marker(pytest.mark.xdist_group(str(path if "github" not in path.parts else path.parent)))
     if config.getoption("--extended"):
         return
     for item in items:
