@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import page
 import targets
-from race import PYTHON, ROOT, UV, VARIABLES, WINE, Race, Side, program, run
+from race import PYTHON, UV, VARIABLES, WINE, Race, Side, program, run, version
 
-PAGE = ROOT / "docs" / "benchmarks.md"
 MANY = 100
 INFERENCE = """
 import json, sys, time, warnings
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
             print(line, flush=True)
             lines.append(line)
     if "--write" in arguments:
-        PAGE.write_text(page(lines))
+        page.write("locks.py", section(lines))
 
 
 def races(scratch: Path) -> Iterator[Race]:
@@ -134,21 +134,15 @@ def inference(scratch: Path) -> Callable[[], float]:
     return run
 
 
-def page(lines: Sequence[str]) -> str:
-    """docs/benchmarks.md."""
+def section(lines: Sequence[str]) -> str:
+    """Our part of docs/benchmarks.md."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {version(UV)}"
     table = "\n".join(lines)
     return (
-        "<!-- Written by `uv run benchmarks/locks.py --write`. -->\n# Benchmarks\n\n"
+        "## The steps about the lock\n\n"
         "Each line compares what a user would run instead with ours, both sides in one run, taking turns; medians of\n"
         f"wall-clock time on {machine}.\n\n{table}\n{REMARK}"
     )
-
-
-def version(uv: str) -> str:
-    """What uv calls itself."""
-    said = subprocess.run([uv, "--version"], check=True, capture_output=True, text=True).stdout
-    return " ".join(said.split()[:2])
 
 
 if __name__ == "__main__":

@@ -58,3 +58,9 @@ def program(*argv: str, folder: Path = WINE) -> Callable[[], float]:
         return (time.perf_counter() - started) * 1000
 
     return run
+
+
+def version(program: str) -> str:
+    """What a program calls itself: its name and version."""
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return " ".join(said.split()[:2])

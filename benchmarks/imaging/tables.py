@@ -1,0 +1,234 @@
+"""What do the numbers of a run say, as a page? Text only: the same numbers give the same page."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Numbers = Mapping[str, Any]
+MEGABYTE = 1e6
+WORKERS = ("1", "2", "4")
+SIDES = ("stock", "locked", "slim")
+PROCESSORS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """
+    What is wanted of a ratio to stock.
+
+    `value` takes what is compared out of a side's numbers. `factor` says that more is better: stock is then divided by
+    ours; else ours by stock.
+    """
+
+    words: str
+    value: Callable[[Numbers], float]
+    wanted: Mapping[str, float]
+    factor: bool
+
+
+def served(workers: str, what: str) -> Callable[[Numbers], float]:
+    """What a side measured with so many workers."""
+    return lambda side: float(side["served"][workers][what])
+
+
+def inverse(value: Callable[[Numbers], float]) -> Callable[[Numbers], float]:
+    """So that more is better."""
+    return lambda side: 1 / value(side)
+
+
+def aim(words: str, value: Callable[[Numbers], float], locked: float, slim: float | None = None) -> Aim:
+    """An aim that a number above one says how many times better we are to be, and one below which part of stock's."""
+    return Aim(words=words, value=value, wanted={"locked": locked, "slim": slim or locked}, factor=locked >= 1)
+
+
+def each(workers: str) -> Callable[[Numbers], float]:
+    """Memory of one worker of so many."""
+    return lambda side: float(side["served"][workers]["pss"]) / int(workers)
+
+
+AIMS = (
+    aim("cold build: 6 times faster", lambda side: side["cold"][0], 6),
+    aim("… the engine's part alone", lambda side: side["cold"][1], 6),
+    aim("build after a change of the model: 100 times faster", lambda side: side["model"][0], 100),
+    aim("… the engine's part alone", lambda side: side["model"][1], 100),
+    aim("first answer: 2.2 times sooner", lambda side: side["first"], 2.2),
+    aim("size: at most 0.7, slim 0.45", lambda side: side["size"], 0.7, 0.45),
+    *(
+        aim(f"memory of a worker, {workers} at work: at most 0.4", each(workers), 0.4)
+        for workers in WORKERS
+    ),
+    *(
+        aim(f"{what}, {workers} at work: not worse", value, 1)
+        for workers in WORKERS
+        for what, value in (
+            ("p50", served(workers, "p50")),
+            ("p95", served(workers, "p95")),
+            ("requests a second", inverse(served(workers, "rate"))),
+        )
+    ),
+)  # fmt: skip
+
+
+def ratio(one: Aim, model: Numbers, side: str) -> float | None:
+    """How far a side of ours came, None where a number is missing on either side."""
+    try:
+        stock, ours = one.value(model["sides"]["stock"]), one.value(model["sides"][side])
+    except KeyError:
+        return None
+    return stock / ours if one.factor else ours / stock
+
+
+def reached(one: Aim, found: float, side: str) -> bool:
+    """Whether a ratio is what was wanted, as exactly as it is told."""
+    rounded = float(f"{found:.2f}")
+    return rounded >= one.wanted[side] if one.factor else rounded <= one.wanted[side]
+
+
+def told(one: Aim, model: Numbers) -> str:
+    """How far both of our sides came, bold where the aim is missed."""
+    words = []
+    for side in SIDES[1:]:
+        found = ratio(one, model, side)
+        if found is not None:
+            number = f"{found:.2f}" if found < 10 else f"{found:.0f}"
+            prefix = "slim " if side == "slim" else ""
+            words.append(f"{prefix}{number}" if reached(one, found, side) else f"{prefix}**{number}**")
+    return ", ".join(words) or "–"
+
+
+def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = (head, ["---"] * len(head), *rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def summary(numbers: Numbers) -> str:
+    """Every aim, and how far each model came."""
+    models = numbers["models"].values()
+    rows = ((one.words, *(told(one, model) for model in models)) for one in AIMS)
+    return table(("aim, beside stock", *(model["title"] for model in models)), iter(rows))
+
+
+def built(side: Numbers, what: str) -> str:
+    """Seconds of a whole command, and in brackets of the engine in it."""
+    if what not in side:
+        return "–"
+    whole, engine = side[what]
+    return f"{whole:.1f} s ({engine:.1f} s)"
+
+
+def builds(numbers: Numbers) -> str:
+    """Builds, sizes and starts, as measured."""
+    lines: tuple[tuple[str, Callable[[Numbers], str]], ...] = (
+        ("cold build", lambda side: built(side, "cold")),
+        ("the same, what was downloaded before is kept", lambda side: built(side, "warm")),
+        ("after a change of the model", lambda side: built(side, "model")),
+        ("after a change of one dependency", lambda side: built(side, "dependency")),
+        ("image, base included", lambda side: f"{side['size'] / MEGABYTE:.0f} MB" if "size" in side else "–"),
+        ("first answer, 1 worker", lambda side: f"{side['first']:.1f} s" if "first" in side else "–"),
+    )
+    rows = (
+        (model["title"] if number == 0 else "", words, *(show(model["sides"].get(side, {})) for side in SIDES))
+        for model in numbers["models"].values()
+        for number, (words, show) in enumerate(lines)
+    )
+    return table(("model", "", *SIDES), iter(rows))
+
+
+def speed(side: Numbers, workers: str) -> Sequence[str]:
+    """Latency, rate and memory with so many workers."""
+    found = side.get("served", {}).get(workers)
+    if found is None:
+        return ["–"] * 3
+    pss, rss, private = (found[what] / MEGABYTE for what in ("pss", "rss", "private"))
+    return (
+        f"{found['p50']:.1f}, {found['p95']:.1f} ms",
+        f"{found['rate']:.0f}",
+        f"{pss:.0f} ({rss:.0f}, {private:.0f}) MB",
+    )
+
+
+def serving(numbers: Numbers) -> str:
+    """What was measured while containers answered."""
+    head = ("model", "workers", "side", "p50, p95", "requests a second", "PSS (RSS, private)")
+    rows = (
+        (model["title"], workers, side, *speed(model["sides"][side], workers))
+        for model in numbers["models"].values()
+        for workers in WORKERS
+        for side in SIDES
+        if workers in model["sides"].get(side, {}).get("served", {})
+    )
+    return table(head, iter(rows))
+
+
+def physics(numbers: Numbers) -> str:
+    """What nobody can do without."""
+    lines: tuple[tuple[str, Callable[[str], str]], ...] = (
+        ("fetch its wheels", lambda side: spent(numbers, "limits", side, "download")),
+        ("unpack them, on every processor", lambda side: spent(numbers, "limits", side, "unpack")),
+        ("compile them, on every processor", lambda side: spent(numbers, "limits", side, "compile")),
+        ("a container's Python says its first word", lambda side: spent(numbers, "starts", side, "container")),
+        ("it imports `mlflow.pyfunc`", lambda side: spent(numbers, "starts", side, "import")),
+    )
+    rows = ((words, *(show(side) for side in SIDES)) for words, show in lines)
+    return table(("", *SIDES), iter(rows))
+
+
+def spent(numbers: Numbers, what: str, side: str, part: str) -> str:
+    """Seconds of a limit, where it was measured."""
+    found = numbers.get(what, {}).get(side)
+    return "–" if found is None else f"{found[part]:.1f} s"
+
+
+def claimed(numbers: Numbers) -> str:
+    """Claim beside result."""
+    found, claim = numbers["claims"], "15–30 times"
+    rows = [
+        (f"{words}: `{slow}`, then uv", claim, seconds(found[kind][slow]), seconds(found[kind]["uv"]),
+         times(found[kind][slow], found[kind]["uv"]))
+        for kind, words in (
+            ("empty", "an empty environment"),
+            ("cold", "with the lock in it, all of it downloaded"),
+            ("warm", "with the lock in it, nothing downloaded"),
+        )
+        for slow in ("venv", "virtualenv")
+        if slow in found[kind]
+    ]  # fmt: skip
+    warm = found["warm"]
+    rows.append((
+        "the same: `venv`, then uv that compiles as pip does", claim, seconds(warm["venv"]),
+        seconds(warm["uv, compiled"]), times(warm["venv"], warm["uv, compiled"]),
+    ))  # fmt: skip
+    log = found["logging"]
+    lines = f"({log['imported lines']} lines, then {log['lock lines']})"
+    rows.append((f"`log_model` without the lock, then with it {lines}", "4 times", seconds(log["imported"]),
+                 seconds(log["lock"]), times(log["imported"], log["lock"])))  # fmt: skip
+    rows.extend(
+        (f"the image of {model['title']}, cold: stock, then locked", "4–7 times", seconds(stock), seconds(ours),
+         times(stock, ours))
+        for model in numbers["models"].values()
+        if "cold" in model["sides"]["stock"] and "cold" in model["sides"]["locked"]
+        for stock, ours in [(model["sides"]["stock"]["cold"][0], model["sides"]["locked"]["cold"][0])]
+    )  # fmt: skip
+    return table(("what", "claimed", "first", "second", "measured"), iter(rows))
+
+
+def seconds(taken: float) -> str:
+    """A duration as a person reads it."""
+    return f"{taken * 1000:.0f} ms" if taken < 1 else f"{taken:.1f} s"
+
+
+def times(slow: float, fast: float) -> str:
+    """How many times faster."""
+    return f"{slow / fast:.1f} times"
+
+
+def complaints(numbers: Numbers) -> str:
+    """What a side could not do."""
+    found = [
+        f"- {model['title']}, {side}: {words}"
+        for model in numbers["models"].values()
+        for side, said in model["sides"].items()
+        for words in said.get("complaints", ())
+    ]
+    return "\n".join(found)

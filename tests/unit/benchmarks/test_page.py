@@ -1,0 +1,46 @@
+"""Does each benchmark own its part of the page, and no more?"""
+
+from benchmarks.page import put
+
+PAGE = """\
+# Benchmarks
+
+A word before.
+
+<!-- Written by `uv run benchmarks/one.py --write`. -->
+## One
+
+Old.
+
+<!-- End of one.py. -->
+
+A word between.
+
+<!-- Written by `uv run benchmarks/two.py --write`. -->
+## Two
+
+<!-- End of two.py. -->
+"""
+
+
+def test_a_section_takes_the_place_of_its_own_last_one_alone() -> None:
+    """
+    What others wrote, by hand too, stands as it stood.
+    """
+    section = "\n## One\n\nNew, with a \\1 in it.\n"
+
+    page = put(PAGE, "one.py", section)
+
+    assert PAGE.replace("Old.", "New, with a \\1 in it.") == page
+
+
+def test_who_writes_for_the_first_time_comes_last() -> None:
+    """
+    A benchmark without a section gets one at the end, and from then on that is its own.
+    """
+    page = put(PAGE, "three.py", "## Three")
+
+    again = put(page, "three.py", "## Three")
+
+    third = "<!-- Written by `uv run benchmarks/three.py --write`. -->\n## Three\n\n<!-- End of three.py. -->\n"
+    assert (f"{PAGE}\n{third}", page) == (page, again)

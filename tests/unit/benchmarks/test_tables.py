@@ -1,0 +1,80 @@
+"""Does the page say what the numbers say, also where they are bad?"""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.imaging.tables import AIMS, builds, complaints, serving, summary
+
+Numbers = dict[str, Any]
+
+
+def rows(table: str) -> dict[str, str]:
+    """The last column of a table by its first."""
+    return {line.split(" | ")[0].strip("| "): line.split(" | ")[-1].strip("| ") for line in table.splitlines()[2:]}
+
+
+def test_an_aim_that_is_missed_is_bold_and_one_that_is_reached_is_not(numbers: Numbers) -> None:
+    """
+    Five times as fast misses "6 times faster" and reaches "2.2 times sooner"; a fifth of the size reaches 0.7.
+    """
+    said = rows(summary(numbers))
+
+    found = [said[words] for words in ("cold build: 6 times faster", "first answer: 2.2 times sooner")]
+    assert ["**5.00**, slim 10", "5.00, slim 10"] == found
+    assert "0.20, slim 0.10" == said["size: at most 0.7, slim 0.45"]
+
+
+@pytest.mark.parametrize("words", [aim.words for aim in AIMS if not aim.words.startswith("…")])
+def test_every_aim_is_missed_by_who_is_worse_than_stock(numbers: Numbers, words: str) -> None:
+    """
+    Which way is better is never mistaken: with the sides swapped, nothing is reached.
+    """
+    sides = numbers["models"]["wine"]["sides"]
+    sides["stock"], sides["locked"], sides["slim"] = sides["slim"], sides["stock"], sides["locked"]
+
+    said = rows(summary(numbers))[words]
+
+    assert 2 == said.count("**") / 2
+
+
+def test_an_aim_is_judged_as_exactly_as_it_is_told(numbers: Numbers) -> None:
+    """
+    0.7049 is told as 0.70 and reaches 0.7, 0.7051 is told as 0.71 and does not.
+    """
+    sides = numbers["models"]["wine"]["sides"]
+    found = []
+
+    for size in (704.9e6, 705.1e6):
+        sides["locked"]["size"] = size
+        found.append(rows(summary(numbers))["size: at most 0.7, slim 0.45"])
+
+    assert ["0.70, slim 0.10", "**0.71**, slim 0.10"] == found
+
+
+def test_what_a_side_could_not_do_is_told_and_compares_with_nothing(numbers: Numbers) -> None:
+    """
+    A stock image that does not serve leaves dashes, not ratios to nothing, and a line that says so.
+    """
+    stock = numbers["models"]["wine"]["sides"]["stock"]
+    del stock["served"]["4"], stock["first"]
+    stock["complaints"].append("does not serve with 4 at work")
+
+    said = rows(summary(numbers))
+
+    assert "–" == said["first answer: 2.2 times sooner"] == said["p50, 4 at work: not worse"]
+    assert "- Wine & cheese, stock: does not serve with 4 at work" == complaints(numbers)
+
+
+def test_builds_and_requests_are_told_as_measured(numbers: Numbers) -> None:
+    """
+    Seconds, megabytes and milliseconds, with a dash for what was not measured.
+    """
+    lines = [*builds(numbers).splitlines()[2:4], *serving(numbers).splitlines()[2:4]]
+
+    assert [
+        "| Wine & cheese | cold build | 60.0 s (50.0 s) | 12.0 s (10.0 s) | 6.0 s (5.0 s) |",
+        "|  | the same, what was downloaded before is kept | – | – | – |",
+        "| Wine & cheese | 1 | stock | 10.0, 20.0 ms | 100 | 400 (500, 300) MB |",
+        "| Wine & cheese | 1 | locked | 2.0, 4.0 ms | 500 | 80 (100, 60) MB |",
+    ] == lines
