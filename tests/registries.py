@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from pathlib import Path
+from urllib.error import HTTPError
 
 CONFIG = """\
 version: 0.1
@@ -55,6 +56,17 @@ def digest_in(host: str, name: str, tag: str) -> tuple[str, str]:
     """What a registry says of a tag: the media type and the digest of its manifest."""
     headers, _ = _manifest(host, name, tag)
     return headers["Content-Type"], headers["Docker-Content-Digest"]
+
+
+def is_in(host: str, name: str, tag: str) -> bool:
+    """Whether anybody could pull it."""
+    try:
+        digest_in(host, name, tag)
+    except HTTPError as error:
+        if error.code != 404:
+            raise
+        return False
+    return True
 
 
 def platforms_in(host: str, name: str, tag: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from tests.contracts.servingbench import JSON, SECONDS, Answer, ask, puppet, unt
 
 from .foundry import BASE, built, foundry_in, said_of
 
+LACKING = "mlflow==3.0\n"  # which a slim image has not, whatever a model says
 SAGEMAKER = "/opt/ml/model"
 SERVER = f"{VENV}/bin/python -I {SERVING}"
 
@@ -169,6 +170,7 @@ def harbour_in(scratch: Path, root: Path) -> Iterator[Harbour]:
     """An image with what `serving: slim` takes from the lock of examples/wine, and a puppet as its model."""
     wine = read_project(root / "examples" / "wine")
     model = puppet(scratch / "model", predicting="row.get('say') and print(row['say']) or os.getpid()")
+    (model / "requirements.txt").write_text(LACKING)
     shared = scratch / "shared"
     shared.mkdir()
     with foundry_in(scratch) as foundry:

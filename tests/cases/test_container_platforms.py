@@ -11,7 +11,7 @@ import pytest
 from mlflow_uv.core.dockerfile import PORT
 from tests.contracts.servingbench import JSON, SECONDS, puppet, statuses, until
 
-from .harbour import SERVER, Container, Harbour, harbour_in
+from .harbour import LACKING, SERVER, Container, Harbour, harbour_in
 
 pytestmark = pytest.mark.engine
 BARE = ("--user=54321:0", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -122,6 +122,20 @@ def test_what_a_model_prints_is_in_the_log_at_once(bare: Container) -> None:
 
     until(lambda: "spoken by the model" in bare.log())
     assert 1 == bare.log().count("spoken by the model")
+
+
+def test_only_of_another_model_it_is_said_what_is_missing(harbour: Harbour, bare: Container, tmp_path: Path) -> None:
+    """
+    What the image's own requires was compared when it was built; of one that was mounted nobody knows.
+    """
+    model = puppet(tmp_path / "model", predicting="'mounted'")
+    (model / "requirements.txt").write_text(LACKING)
+
+    with harbour.start(model=model) as container:
+        mounted = "\n".join(container.ready().log())
+    own = "\n".join(bare.ready().log())
+
+    assert (True, False) == ("mismatches" in mounted, "mismatches" in own)
 
 
 def test_workers_share_the_connections_that_are_kept(bare: Container) -> None:

@@ -18,7 +18,7 @@ import tomli
 
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
 from mlflow_uv.core.modelfiles import WHEELS
-from mlflow_uv.errors import ToolFailed
+from mlflow_uv.errors import ChainBroken, ToolFailed
 from mlflow_uv.tools.client import Client
 from mlflow_uv.tools.docker import Docker
 from mlflow_uv.tools.engine import Build, Cache
@@ -26,7 +26,7 @@ from mlflow_uv.tools.network import build_secrets
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
 from tests import projects
-from tests.registries import digest_in, platforms_in, registry
+from tests.registries import digest_in, is_in, platforms_in, registry
 
 from .cellar import cellar_in
 from .foundry import BASE, Foundry, built, digest_of, forget, foundry_in, said_of
@@ -149,7 +149,11 @@ def two_machines(host: str, tmp_path_factory: pytest.TempPathFactory, podman_set
     with (folder / "base.tar").open("wb") as tar, created(BASE) as container:
         subprocess.run(("docker", "export", container), stdout=tar, check=True)
     (folder / "Dockerfile").write_text("FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n")
-    name, variables = f"{host}/base:1", {**os.environ, **podman_settings}
+    return for_two_machines(folder, f"{host}/base:1", {**os.environ, **podman_settings})
+
+
+def for_two_machines(folder: Path, name: str, variables: dict[str, str]) -> str:
+    """Build a folder for two architectures and push it under a name."""
     for words in (
         # Without a cache: to it, two images from scratch with the same content are one.
         ("build", "--no-cache", "--platform=linux/amd64", "--manifest", name, folder),
@@ -172,9 +176,9 @@ def test_one_name_is_an_image_for_each_of_several_platforms(
     context = foundry.context("crossing", folder, requirements=binary_requirement(), base=two_machines, crossing=True)
     name = f"{host}/cellar/both:1"
 
-    digest = podman(podman_settings).publish(
-        Build(context=context, secrets=secrets_of(foundry), platforms=("linux/amd64", "linux/arm64")), name
-    )
+    build = Build(context=context, secrets=secrets_of(foundry), platforms=("linux/amd64", "linux/arm64"))
+    with podman(podman_settings).candidate(build, name) as candidate:
+        digest = candidate.push()
 
     kind, expected = digest_in(host, "cellar/both", "1")
     found = {}
@@ -209,6 +213,28 @@ def test_one_command_pushes_an_image_for_each_platform(
     assert ("application/vnd.oci.image.index.v1+json", ["linux/amd64", "linux/arm64"]) == (kind, sorted(listed))
     assert (expected, expected, name) == (said.outputs["image-digest"], record["digest"], record["tag"])
     assert (again and again.id) == record["id"] == said.outputs["image-id"]
+
+
+@pytest.mark.extended
+def test_what_is_refused_is_in_no_registry(
+    lab: Lab, host: str, two_machines: str, podman_settings: dict[str, str], tmp_path: Path
+) -> None:
+    """
+    An image for several platforms, too, is compared before anybody can pull it; nothing of it stays here.
+    """
+    engine = podman(podman_settings)
+    (tmp_path / "Dockerfile").write_text(f"FROM {two_machines}\nCOPY Dockerfile /opt/ml/model/MLmodel\n")
+    base = for_two_machines(tmp_path, f"{host}/spoiled:1", {**os.environ, **podman_settings})
+    name, platforms = f"{host}/cellar/refused:1", "linux/amd64,linux/arm64"
+    flags = ("--engine", "podman", "--base-image", base, "--platforms", platforms, "--push", "--image", name)
+
+    said = lab.run("build-image", "--serving", "slim", *flags)
+
+    words = ("podman", "images", "--format", "{{.Repository}}")
+    listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    left = [one for one in listed if "mlflow-uv-" in one]
+    assert (11, True, []) == (said.code, "/opt/ml/model" in said.stderr, left), said.stderr
+    assert (None, False) == (engine.image(name), is_in(host, "cellar/refused", "1"))
 
 
 @pytest.mark.extended
@@ -251,8 +277,8 @@ def test_docker_builds_for_another_architecture_than_its_own(foundry: Foundry, h
     try:
         found = image.architecture, machine_of_wheel(image.id)
         both = Build(context=context, secrets={}, platforms=("linux/amd64", "linux/arm64"))
-        with pytest.raises(ToolFailed) as caught:
-            engine.publish(both, f"{host}/cellar/never:1")
+        with pytest.raises(ToolFailed) as caught, engine.candidate(both, f"{host}/cellar/never:1"):
+            pass
     finally:
         forget(image.id)
 
@@ -321,15 +347,21 @@ def said_by_podman(name: str, settings: dict[str, str]) -> str:
 
 FAKE = """\
 #!/bin/sh
-for word in "$@"; do echo "$word"; done >> "{told}"
-case "$*" in *metadata-file*) while [ "$1" != --metadata-file ]; do shift; done
-    echo '{{"containerimage.digest": "sha256:{digest}"}}' > "$2";; esac
+echo "$*" >> "{told}"
+case "$*" in
+*inspect*) echo '[{{"Id": "sha256:{digest}", "Config": {{}}, "Size": 1}}]';;
+*metadata-file*) while [ "$1" != --metadata-file ]; do shift; done
+    echo '{{"containerimage.digest": "sha256:{digest}"}}' > "$2";;
+esac
 """
 
 
-def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("accepted", [True, False])
+def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path, *, accepted: bool) -> None:
     """
     What the engine here cannot do is a matter of words: several platforms at once, and caches of any kind.
+
+    What is pushed is compared by its digest, and gets its name in the registry only where it is accepted.
     """
     told, program = tmp_path / "told", tmp_path / "docker"
     program.write_text(FAKE.format(told=told, digest="0" * 64))
@@ -342,14 +374,21 @@ def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path) -> None:
         cache=Cache(source="type=gha", target="type=registry,ref=host/cache,mode=max"),
     )
 
-    digest = engine.publish(build, "host/wine:1")
+    digest = f"sha256:{'0' * 64}"
+    with suppress(ChainBroken), engine.candidate(build, "host:5000/wine:1") as candidate:
+        if not accepted:
+            raise ChainBroken("image", why="it is another one")
+        assert digest == candidate.push()
 
-    words = told.read_text().splitlines()
-    assert f"sha256:{'0' * 64}" == digest
-    assert ["buildx", "build", "--progress=plain", "--secret", "id=netrc,src=/home/me/.netrc"] == words[:5]
-    assert ["--platform", "linux/amd64,linux/arm64", "--cache-from", "type=gha"] == words[5:9]
-    assert ["--cache-to", "type=registry,ref=host/cache,mode=max", "--push", "--tag", "host/wine:1"] == words[9:14]
-    assert ["--", str(tmp_path)] == words[-2:]
+    first, *others = told.read_text().splitlines()
+    assert (
+        "buildx build --progress=plain --secret id=netrc,src=/home/me/.netrc --platform linux/amd64,linux/arm64 "
+        "--cache-from type=gha --cache-to type=registry,ref=host/cache,mode=max "
+        "--output type=image,name=host:5000/wine,push-by-digest=true,name-canonical=true,push=true"
+    ) == first.partition(" --metadata-file ")[0]
+    named = f"buildx imagetools create --tag host:5000/wine:1 host:5000/wine@{digest}"
+    removed = [f"image inspect -- {digest}", f"image rm -- {digest}"]
+    assert [f"image inspect -- host:5000/wine@{digest}", *([named] if accepted else removed)] == others
 
 
 def working(mark: str) -> str:

@@ -1,6 +1,7 @@
 """Does the model load? If not, the process ends at once, with the reason in its last line."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .places import OURS
 from .workers import TOLD
 
 CANNOT_LOAD = 3
@@ -44,6 +46,9 @@ def import_mlflow() -> Any:
 
 def load(scoring_server: Any, folder: Path) -> Any:
     """The model. Raises CannotLoad."""
+    if folder == OURS:
+        # What it requires was compared when the image was built; in a slim one MLflow would miss itself.
+        logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
     try:
         model = scoring_server.load_model_with_mlflow_config(str(folder))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a model's code may raise anything

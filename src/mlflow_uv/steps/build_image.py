@@ -160,20 +160,15 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     wish, tag = _wish(inputs), inputs.image or default_tag(found.record)
     base = look_at(wish.base or default_base(needs), needs, engine, tools)
     planned = plan(found, needs, base, wish, tools)
-    with tools.voice.group(f"build {tag}"), building(planned, wish, tools) as build:
-        if len(wish.platforms) > 1:
-            digest = engine.publish(build, tag)
-            built = engine.fetch(f"{tag.rpartition(':')[0] if ':' in tag.rpartition('/')[2] else tag}@{digest}")
-        else:
-            digest, built = "", engine.build(build)
-    try:
+    with (
+        tools.voice.group(f"build {tag}"),
+        building(planned, wish, tools) as build,
+        engine.candidate(build, tag) as candidate,
+    ):
+        built = candidate.image
         inventory = require_same(built, found.record, needs, engine)
         engine.tag(built.id, tag)
-    except BaseException:
-        engine.untag(built.id)
-        raise
-    if inputs.push and not digest:
-        digest = engine.push(tag)
+        digest = candidate.push() if inputs.push else ""
     image = Image(
         kind="image",
         id=built.id,

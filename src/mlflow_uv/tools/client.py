@@ -5,8 +5,9 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -16,7 +17,7 @@ from ..core.environment import for_engine
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
 from .buildwords import build_error
 from .containers import OURS, Container
-from .engine import Build, Image, Layer
+from .engine import Build, Candidate, Image, Layer
 from .process import Command, Completed, Runner
 
 PULL_S = 600.0
@@ -41,8 +42,8 @@ class Client(ABC):
         """See Engine."""
 
     @abstractmethod
-    def publish(self, build: Build, name: str) -> str:
-        """See Engine."""
+    def several(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
+        """Build for several platforms."""
 
     @abstractmethod
     def push(self, name: str) -> str:
@@ -120,6 +121,20 @@ class Client(ABC):
             argv += ["--cache-to", build.cache.target]
         command = self.command(*argv, *words, "--", str(build.context))
         return self._runner.run(replace(command, hear=self._hear, unwind=self.unwind))
+
+    @contextmanager
+    def candidate(self, build: Build, name: str) -> Iterator[Candidate]:
+        """See Engine."""
+        with self.several(build, name) if len(build.platforms) > 1 else self._one(build, name) as candidate:
+            try:
+                yield candidate
+            except BaseException:
+                self.untag(candidate.image.id)
+                raise
+
+    @contextmanager
+    def _one(self, build: Build, name: str) -> Iterator[Candidate]:
+        yield Candidate(image=self.build(build), push=partial(self.push, name))
 
     def tag(self, image: str, name: str) -> None:
         """See Engine."""

@@ -1,13 +1,17 @@
 """How is Docker told? By its client, with the builder that `docker buildx` uses."""
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import ToolFailed
 from .buildwords import build_error
 from .client import Client, digest_in
-from .engine import Build, Image, Layer
+from .engine import Build, Candidate, Image, Layer
 
 
 class Docker(Client):
@@ -32,12 +36,14 @@ class Docker(Client):
         steps = map(json.loads, reversed(said))
         return tuple(Layer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
 
-    def publish(self, build: Build, name: str) -> str:
-        """See Engine."""
+    @contextmanager
+    def several(self, build: Build, name: str) -> Iterator[Candidate]:
+        """The engine keeps no image of several platforms: they are in the registry, and have no name there yet."""
+        place = re.sub(r":[^:/]*$", "", name)
         with TemporaryDirectory(prefix="mlflow-uv-pushed-") as scratch:
             told = Path(scratch) / "metadata"
-            words = ("--push", "--tag", name, "--metadata-file", str(told))
-            done = self.building(build, *words)
+            output = f"type=image,name={place},push-by-digest=true,name-canonical=true,push=true"
+            done = self.building(build, "--output", output, "--metadata-file", str(told))
             if "Multi-platform build is not supported" in done.stderr or "multiple platforms feature" in done.stderr:
                 raise ToolFailed(
                     what="Docker's own builder builds for one platform at a time",
@@ -46,7 +52,14 @@ class Docker(Client):
                 )
             if done.code != 0:
                 raise build_error(done)
-            return digest_in(str(json.loads(told.read_text()).get("containerimage.digest")))
+            digest = digest_in(str(json.loads(told.read_text()).get("containerimage.digest")))
+        yield Candidate(image=self.fetch(f"{place}@{digest}"), push=partial(self._named, name, place, digest))
+
+    def _named(self, name: str, place: str, digest: str) -> str:
+        """Give what is in a registry a name there."""
+        words = ("buildx", "imagetools", "create", "--tag", name, f"{place}@{digest}")
+        self.demand(*words, what=f"`{name}` cannot be pushed")
+        return digest
 
     def push(self, name: str) -> str:
         """See Engine."""

@@ -1,6 +1,7 @@
 """What can a container engine do for us, whichever it is?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +68,18 @@ class Build:
     cache: Cache = field(default_factory=Cache)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """
+    What was built and nobody can ask for yet: `image` is the one for this machine.
+
+    `push` sends the image of every platform to where their name says, and tells the digest that the whole has there.
+    """
+
+    image: Image
+    push: Callable[[], str]
+
+
 class Engine(Protocol):
     """An engine that answers."""
 
@@ -89,8 +102,12 @@ class Engine(Protocol):
     def build(self, build: Build) -> Image:
         """Build for one platform, without a name. Raises ToolFailed with the step that failed."""
 
-    def publish(self, build: Build, name: str) -> str:
-        """Build for several platforms and push them under one name; the digest of their index. Raises ToolFailed."""
+    def candidate(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
+        """
+        Build for one platform or for several, as what may get this name; gone if the block ends badly before.
+
+        Raises ToolFailed.
+        """
 
     def tag(self, image: str, name: str) -> None:
         """Give an image a name. Raises ToolFailed."""

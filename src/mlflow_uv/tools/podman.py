@@ -2,14 +2,16 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .buildwords import build_error
 from .client import Client, digest_in
 from .descendants import end_other_sessions
-from .engine import Build, Image, Layer
+from .engine import Build, Candidate, Image, Layer
 
 
 class Podman(Client):
@@ -39,14 +41,17 @@ class Podman(Client):
         said = json.loads(self.demand(*words, what="the layers of the image cannot be listed").stdout)
         return tuple(Layer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
 
-    def publish(self, build: Build, name: str) -> str:
-        """See Engine."""
+    @contextmanager
+    def several(self, build: Build, name: str) -> Iterator[Candidate]:
+        """A list of images in Podman's own store, until it is pushed."""
         listed = f"localhost/mlflow-uv-{secrets.token_hex(6)}"
         try:
             done = self.building(build, "--manifest", listed)
             if done.code != 0:
                 raise build_error(done)
-            return self._pushed(name, "manifest", "push", "--all", listed, f"docker://{name}")
+            image = self.fetch(listed)
+            words = ("manifest", "push", "--all", listed, f"docker://{name}")
+            yield Candidate(image=image, push=partial(self._pushed, name, *words))
         finally:
             self.ask("manifest", "rm", listed)
 

@@ -1,5 +1,11 @@
 """Does each benchmark own its part of the page, and no more?"""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.imaging.chart import chart
 from benchmarks.page import put
 
 PAGE = """\
@@ -44,3 +50,18 @@ def test_who_writes_for_the_first_time_comes_last() -> None:
 
     third = "<!-- Written by `uv run benchmarks/three.py --write`. -->\n## Three\n\n<!-- End of three.py. -->\n"
     assert (f"{PAGE}\n{third}", page) == (page, again)
+
+
+def test_page_and_picture_say_what_was_measured(root: Path) -> None:
+    """
+    Nobody improves a number by hand: what is committed is what the measured numbers come to.
+    """
+    folder = root / "benchmarks"
+    numbers, page, picture = folder / "serving_image.json", root / "docs/benchmarks.md", root / "docs/serving-image.svg"
+
+    words = (sys.executable, folder / "serving_image.py", "--from", numbers)
+    section = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    drawn = chart(json.loads(numbers.read_text()))
+
+    written = put(page.read_text(), "serving_image.py", section)
+    assert (written, drawn) == (page.read_text(), picture.read_text())
