@@ -53,6 +53,10 @@ class Client(ABC):
     def version(self) -> str:
         """See Engine."""
 
+    @abstractmethod
+    def architecture(self) -> str:
+        """That of the machine that the engine runs on, in its own word. Raises NoEngine."""
+
     @property
     def unwind(self) -> Callable[[int], None] | None:
         """What lets a build that is given up end in its own way; None where a signal does."""
@@ -83,9 +87,12 @@ class Client(ABC):
 
     def fetch(self, base: str) -> Image:
         """See Engine."""
-        if found := self.image(base):
+        found = self.image(base)
+        if found is not None and found.architecture == (own := self.architecture()):
             return found
-        done = self.ask("pull", "--quiet", "--", base, timeout_s=PULL_S, hear=self._hear)
+        # Who built for another machine may have its image under this name; one that is nowhere else is taken as it is.
+        which = () if found is None else ("--platform", f"linux/{own}")
+        done = self.ask("pull", "--quiet", *which, "--", base, timeout_s=PULL_S, hear=self._hear)
         found = self.image(base)
         if found is None:
             raise BaseImageMissing(

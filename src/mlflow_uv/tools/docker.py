@@ -25,6 +25,10 @@ class Docker(Client):
         """See Engine."""
         return self.answering("version", "--format", "{{.Server.Version}}").stdout.strip()
 
+    def architecture(self) -> str:
+        """See Client."""
+        return self.answering("version", "--format", "{{.Server.Arch}}").stdout.strip()
+
     def build(self, build: Build) -> Image:
         """See Engine."""
         return self.built(build, "--load")

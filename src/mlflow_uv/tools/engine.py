@@ -97,7 +97,7 @@ class Engine(Protocol):
         """The history of an image, its base first."""
 
     def fetch(self, base: str) -> Image:
-        """A base image, pulled where it is not here. Raises BaseImageMissing that names it."""
+        """A base image for the engine's own machine, pulled where it is not here. Raises BaseImageMissing."""
 
     def build(self, build: Build) -> Image:
         """Build for one platform, without a name. Raises ToolFailed with the step that failed."""

@@ -31,6 +31,10 @@ class Podman(Client):
         """See Engine."""
         return self.answering("info", "--format", "{{.Version.Version}}").stdout.strip()
 
+    def architecture(self) -> str:
+        """See Client."""
+        return self.answering("info", "--format", "{{.Host.Arch}}").stdout.strip()
+
     def build(self, build: Build) -> Image:
         """See Engine."""
         return self.built(build)
