@@ -64,7 +64,8 @@ cached, on any side. In later builds the engine's cache has what the builds befo
 
 One client on one kept connection for the latencies, eight at once for the rate, {seconds} s each after half a second
 that does not count; the client shares the {processors} processors with the server, so more workers than those only
-compete. Every answer is compared with training's. Memory is that of all processes of the container after that.
+compete. Every answer is compared with training's. Memory is that of all processes of the container after that. Each
+number is the median of {starts} containers.
 
 {serving}
 
@@ -176,21 +177,21 @@ def built(project: Project, model: Logged, base: str, name: str, what: str, side
 def run(project: Project, image: Built, case: Case, name: str, sides: dict[str, Numbers]) -> None:
     """Start containers of an image, and ask them."""
     shop, numbers, variable = project.shop, sides[name], SIDES[name].workers
-    firsts = []
-    for workers in (*WORKERS[name], *(1,) * (STARTS - 1)):
+    numbers["served"] = {}
+    for workers in WORKERS[name]:
         say(f"{LIBRARIES[project.name].title}: {name}, {workers} at work")
 
         def one(workers: int = workers) -> Numbers:
             with asked(shop, image.name, case, **{variable: str(workers)}) as container:
-                known = str(workers) in numbers.get("served", {})
-                return {"first": container.first} if known else container.measured()
+                return container.measured()
 
-        found = attempt(one, f"does not serve with {workers} at work", numbers)
-        if found is not None:
-            numbers.setdefault("served", {}).setdefault(str(workers), found)
-            firsts += [found["first"]] if workers == 1 else []
-    if firsts:
-        numbers["first"] = statistics.median(firsts)
+        found = [attempt(one, f"does not serve with {workers} at work", numbers) for _ in range(STARTS)]
+        if started := [some for some in found if some is not None]:
+            numbers["served"][str(workers)] = {
+                what: statistics.median(some[what] for some in started) for what in started[0]
+            }
+    if "1" in numbers["served"]:
+        numbers["first"] = numbers["served"]["1"]["first"]
 
 
 def look_around(project: Project, images: Mapping[str, str], numbers: Numbers) -> None:
@@ -225,6 +226,7 @@ def section(numbers: Numbers) -> str:
         **about | {"base": about["base"] / 1e6},
         connections=limits.CONNECTIONS,
         seconds=SECONDS,
+        starts=STARTS,
         summary=tables.summary(numbers),
         builds=tables.builds(numbers),
         serving=tables.serving(numbers),

@@ -1,9 +1,11 @@
 """What is in an image, for those who keep bills of materials, or pay for bytes?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .core import modelfiles
+from .core.parts import Part
 from .core.sbom import installed_only, render_sbom
 from .errors import StepError
 from .recompute import Found
@@ -43,16 +45,16 @@ def bill_of(found: Found, inventory: str, record: Path, tools: Tools) -> Bill:
     return Bill(file=path)
 
 
-def sizes_of(image: Image, engine: Engine) -> Table:
-    """The size of an image, by what its layers are for."""
+def sizes_of(image: Image, engine: Engine, parts: Sequence[Part]) -> Table:
+    """The size of an image, by what its layers are for; `parts` are those of its packages."""
     layers = engine.layers(image.id)
-    added = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]
-    first = added[0] - 1
-    parts = {
-        "base": sum(layer.size for layer in layers[:first]),
-        "packages": layers[first].size,
-        "server": layers[added[0]].size,
-        "model": layers[added[1]].size,
+    server, model = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]
+    below = [layer.size for layer in layers[:server] if layer.size]  # a label has a place in the history, too
+    sizes = {
+        "base": sum(below[: -len(parts)]),
+        **{part.folder: size for part, size in zip(parts, below[-len(parts) :], strict=True)},
+        "server": layers[server].size,
+        "model": layers[model].size,
     }
-    rows = tuple((name, f"{size / 1e6:.1f} MB") for name, size in parts.items())
+    rows = tuple((name, f"{size / 1e6:.1f} MB") for name, size in sizes.items())
     return Table(title="Image", columns=("layer", "size"), rows=(*rows, ("all", f"{image.size / 1e6:.1f} MB")))

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -12,17 +12,15 @@ from .core import modelfiles
 from .core.digests import tree_digest
 from .core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from .core.labels import Made, labels_of
-from .core.lockfile import NotALock, read_lockfile
-from .core.modelfiles import Served, hashed_lines
+from .core.parts import Part
 from .core.record import Record
-from .core.requirements import Requirements
-from .core.slim import ANY_MODEL, slim
-from .errors import BadInput, BaseImageUnfit, ChainBroken, ToolFailed
+from .errors import BaseImageUnfit, ChainBroken, ToolFailed
+from .layering import parts_of
 from .recompute import Found
-from .restoring import Needs, indexes_for, minor_of, mismatches, needs_of, read_inventory
+from .restoring import Needs, indexes_for, minor_of, mismatches, read_inventory
 from .tools.context import Contents
 from .tools.engine import Build, Cache, Engine, Image
-from .tools.files import read_manifest, table_of, write_whole
+from .tools.files import write_whole
 from .tools.network import build_secrets
 from .tools.toolbox import Tools
 from .vocabulary import Serving
@@ -59,60 +57,7 @@ class Plan:
     needs: Needs
     base: Base
     dockerfile: str
-    requirements: str
-    idle: frozenset[str]
-
-
-def needs_for(found: Found, serving: Serving) -> Needs:
-    """
-    What the model needs to be served so.
-
-    Raises ChainBroken for a list that is not the record's, BadInput where the list cannot be made smaller.
-    """
-    record = found.record
-    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
-    if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
-        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
-    return needs if serving is Serving.LOCKED else _slimmed(needs, found)
-
-
-def _slimmed(needs: Needs, found: Found) -> Needs:
-    smaller = _part(needs, found, (found.model / "MLmodel").read_text(encoding="utf-8"))
-    served = Served(requirements=smaller, wheels=needs.wheels, python=needs.python)
-    needs.list.write_text("".join(f"{line}\n" for line in hashed_lines(served)), encoding="utf-8")
-    return replace(needs, requirements=smaller)
-
-
-def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
-    lock = found.model / modelfiles.LOCK
-    if needs.requirements is None or not lock.is_file():
-        raise BadInput(
-            what="`serving: slim` needs the lock that travels with the model",
-            why="MLflow inferred what this one requires",
-            fix="requirements: lock, or serving: locked",
-        )
-    manifest = read_manifest(found.model / modelfiles.MANIFEST)
-    name = table_of(manifest, "project").get("name")
-    try:
-        return slim(
-            needs.requirements,
-            read_lockfile(lock.read_bytes()),
-            found.record.selection,
-            name=None if name is None else str(name),
-            mlmodel=mlmodel,
-        )
-    except NotALock as error:
-        raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
-
-
-def _idle(needs: Needs, found: Found) -> frozenset[str]:
-    """What is installed and no server of ours imports, whatever the model is; nothing where that is not known."""
-    try:
-        needed = _part(needs, found, ANY_MODEL)
-    except BadInput:
-        return frozenset()
-    pinned = needs.requirements.pins if needs.requirements else ()
-    return frozenset(pin.name for pin in pinned) - {pin.name for pin in needed.pins}
+    parts: tuple[Part, ...]
 
 
 def default_base(needs: Needs) -> str:
@@ -190,10 +135,11 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         created=created,
         source=modelfiles.without_credentials(source),
     )
-    text, idle = needs.list.read_text(encoding="utf-8"), _idle(needs, found)
+    # Of another architecture, everything is made in one place and comes as one layer.
+    parts = parts_of(needs, found, layered=not wish.platforms)
     recipe = Recipe(
         base=base.name,
-        packages=tools.contexts.digest(text, needs.model, idle),
+        parts={part.folder: tools.contexts.digest(part, needs.model) for part in parts},
         hashed=needs.hashed,
         resolved=needs.requirements is not None,
         crossing=bool(wish.platforms),
@@ -201,7 +147,7 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         variables=base.variables,
         labels=labels_of(record, made),
     )
-    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), requirements=text, idle=idle)
+    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
 
 
 def fill(folder: Path, planned: Plan, tools: Tools) -> None:
@@ -211,10 +157,9 @@ def fill(folder: Path, planned: Plan, tools: Tools) -> None:
     contents = Contents(
         dockerfile=planned.dockerfile,
         readme=_readme(planned),
-        requirements=planned.requirements,
+        parts=planned.parts,
         model=planned.needs.model,
         machines=machines,
-        idle=planned.idle,
     )
     tools.contexts.fill(folder, contents)
 

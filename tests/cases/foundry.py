@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from mlflow_uv.core.dockerfile import Recipe, render_dockerfile
 from mlflow_uv.core.modelfiles import WHEELS
+from mlflow_uv.core.parts import LARGE, PACKAGES, Part
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.context import Contents
 from mlflow_uv.tools.toolbox import Tools, toolbox
@@ -62,21 +63,23 @@ class Foundry:
         model: Path,
         *,
         requirements: str | None = None,
+        package: str = "grape",
+        below: str = "",
         machines: tuple[str, ...] = ("amd64", "arm64"),
         **recipe: Any,
     ) -> Path:
-        """A folder to build from; without requirements they are the wheel."""
+        """A folder to build from; the `requirements` are else the package. What is `below` gets a layer of its own."""
         if requirements is None:
-            wheel = projects.wheel(self.scratch / f"{name}-wheel", "grape", "1.0")
+            wheel = projects.wheel(self.scratch / f"{name}-wheel", package, "1.0")
             (model / WHEELS).mkdir(parents=True, exist_ok=True)
             shutil.copy(wheel, model / WHEELS)
             requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
         folder = self.scratch / name
-        packages = self.tools.contexts.digest(requirements, model, frozenset())
-        text = render_dockerfile(
-            Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}, packages=packages)
-        )
-        contents = Contents(dockerfile=text, readme="", requirements=requirements, model=model, machines=machines)
+        parts = (*((Part(folder=LARGE, requirements=below),) if below else ()),)
+        parts += (Part(folder=PACKAGES, requirements=requirements),)
+        digests = {part.folder: self.tools.contexts.digest(part, model) for part in parts}
+        text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}, parts=digests))
+        contents = Contents(dockerfile=text, readme="", parts=parts, model=model, machines=machines)
         self.tools.contexts.fill(folder, contents)
         return folder
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from mlflow_uv.building import look_at
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
 from mlflow_uv.restoring import Needs
+from mlflow_uv.tools.context import locked_line
+from mlflow_uv.tools.network import build_secrets
 
 from .foundry import BASE, Entry, Foundry, built, entries, foundry_in, run_in, said_of, saved
 
@@ -34,7 +37,7 @@ MEDDLING = """\
 FROM {base}
 ENV PORT=9000 MLFLOW_UV_MODEL=/nowhere TARGETARCH=arm64
 STOPSIGNAL SIGQUIT
-RUN mkdir -p /opt/ml/model && touch /opt/ml/model/MLmodel \\
+RUN mkdir -p /opt/ml/model /opt/tools && touch /opt/ml/model/MLmodel /opt/tools/huge \\
     && touch "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')/grape.py"
 """
 
@@ -56,10 +59,10 @@ def bare(tmp_path: Path) -> Iterator[str]:
         yield name
 
 
-def ours(image: str, folder: Path) -> list[dict[str, Entry]]:
+def ours(image: str, folder: Path, base: str = BASE) -> list[dict[str, Entry]]:
     """The entries of the layers above the base's."""
     layers = saved(image, folder)
-    return [entries(layer) for layer in layers[len(said_of(BASE)["RootFS"]["Layers"]) :]]
+    return [entries(layer) for layer in layers[len(said_of(base)["RootFS"]["Layers"]) :]]
 
 
 def test_built_again_elsewhere_and_later_every_file_is_the_same(foundry: Foundry, tmp_path: Path) -> None:
@@ -116,6 +119,28 @@ def test_another_model_changes_the_layer_of_the_model_alone(foundry: Foundry) ->
     differing = [at for at, (mine, theirs) in enumerate(zip(*layers, strict=True)) if mine != theirs]
     above = len(said_of(BASE)["RootFS"]["Layers"])
     assert [above + 2] == differing
+
+
+def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    Their layer has the same digest, and nothing of it comes again in the one above.
+    """
+    below, layers, held = locked_line(foundry.tools.surroundings.ours, "packaging"), [], []
+    network = build_secrets(tmp_path, foundry.tools.surroundings.variables, {})
+    words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
+    for package in ("grape", "plum"):
+        context = foundry.context(f"on-{package}", foundry.model(f"on-{package}-m"), package=package, below=below)
+        with built(context, *words) as image:
+            layers.append(said_of(image)["RootFS"]["Layers"])
+            held.append(json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)))
+            large, small, *_ = ours(image, tmp_path / package)
+
+    above = len(said_of(BASE)["RootFS"]["Layers"])
+    again = [name for name in large.keys() & small.keys() if small[name][0] != tarfile.DIRTYPE]
+    assert [["grape", "packaging"], ["packaging", "plum"]] == [[name for name, _ in one["installed"]] for one in held]
+    assert (layers[0][above], True) == (layers[1][above], layers[0][above + 1] != layers[1][above + 1])
+    assert [] == again
+    assert {"opt"} == {name.split("/")[0] for name in small}
 
 
 def test_what_looks_the_same_is_not_taken_for_it(foundry: Foundry) -> None:
@@ -197,6 +222,8 @@ def test_a_base_that_calls_its_python_otherwise_will_do(foundry: Foundry, tmp_pa
 def test_what_a_base_brings_along_does_not_steer_the_server(foundry: Foundry, tmp_path: Path) -> None:
     """
     Its variables are empty again, its signal to stop is ours; what cannot be undone, the inventory tells.
+
+    What lies beside ours is not even touched: a layer would hold it again.
     """
     (tmp_path / "Dockerfile").write_text(MEDDLING.format(base=BASE))
     base, model = f"mlflow-uv-test-meddling:{os.getpid()}", foundry.model("model-10")
@@ -204,8 +231,10 @@ def test_what_a_base_brings_along_does_not_steer_the_server(foundry: Foundry, tm
         known = foundry.tools.engines.named("docker").fetch(base)
         with built(foundry.context("meddling", model, base=base, variables=known.variables)) as image:
             config = said_of(image)["Config"]
+            layers = ours(image, tmp_path / "saved", base)
             said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
 
+    assert [] == [name for layer in layers for name in layer if name.startswith(("opt/tools", "opt/ml/"))]
     assert ("SIGTERM", True) == (config["StopSignal"], {"PORT=", "MLFLOW_UV_MODEL="} <= set(config["Env"]))
     assert ("/opt/ml/model", [["grape", "1.0"]]) == (said["serves"], said["installed"])
     assert [("grape", "grape.py")] == [(name, Path(place).name) for name, place in said["elsewhere"]]

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -17,7 +16,6 @@ import pytest
 import tomli
 
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.core.modelfiles import WHEELS
 from mlflow_uv.errors import ChainBroken, ToolFailed
 from mlflow_uv.tools.client import Client
 from mlflow_uv.tools.docker import Docker
@@ -25,11 +23,10 @@ from mlflow_uv.tools.engine import Build, Cache
 from mlflow_uv.tools.network import build_secrets
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
-from tests import projects
 from tests.registries import digest_in, is_in, platforms_in, registry
 
 from .cellar import cellar_in
-from .foundry import BASE, Foundry, built, digest_of, forget, foundry_in, said_of
+from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
 from .lab import Lab, until
 
 pytestmark = pytest.mark.engine
@@ -110,12 +107,8 @@ def test_other_packages_are_never_taken_for_these(engine: Client, foundry: Found
     """
     held, images = [], []
     for name in ("grape", "plum"):
-        wheel = projects.wheel(foundry.scratch / f"{engine.name}-{name}", name, "1.0")
         model = foundry.model(f"{engine.name}-{name}-model")
-        (model / WHEELS).mkdir(parents=True)
-        shutil.copy(wheel, model / WHEELS)
-        listed = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
-        context = foundry.context(f"{engine.name}-{name}-context", model, requirements=listed, crossing=True)
+        context = foundry.context(f"{engine.name}-{name}-context", model, package=name, crossing=True)
         images.append(engine.build(Build(context=context, secrets={})).id)
         said = engine.ask_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
         held += json.loads(said)["installed"]

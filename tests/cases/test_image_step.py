@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.modelfiles import HASHED
+from mlflow_uv.core.parts import LARGE, PACKAGES
 from mlflow_uv.restoring import mismatches, needs_in
 from mlflow_uv.tools.network import build_secrets
 from tests.registries import digest_in, registry
@@ -130,6 +132,7 @@ def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_
     words = [word for secret in network for word in ("--secret", secret)]
 
     made = lab.run("build-image", "--context", str(folder))
+    lists = [(folder / part / "requirements.txt").read_text() for part in (LARGE, PACKAGES)]
     done = lab.run("build-image", "--engine", "docker", "--image", image)
     subprocess.run(("docker", "build", "--quiet", *words, "--tag", f"{image}-hand", folder), check=True)
     mine, theirs = said_of(image), said_of(f"{image}-hand")
@@ -138,6 +141,7 @@ def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_
 
     assert (0, "", 0) == (made.code, made.outputs["image"], done.code)
     assert mine["RootFS"]["Layers"] == theirs["RootFS"]["Layers"]
+    assert sorted((lab.consumer.model / HASHED).read_text().splitlines()) == sorted("".join(lists).splitlines())
     digest = "org.opencontainers.image.base.digest"  # which nobody looked at
     assert mine["Config"]["Labels"] == {**theirs["Config"]["Labels"], digest: said_of(BASE)["Id"]}
     assert {"mlflow": True, "pandas": True, "uvicorn": True, "sqlalchemy": False} == compiled
@@ -153,7 +157,8 @@ def test_an_image_says_what_it_is_made_of(lab: Lab, image: str) -> None:
     found, record = said_of(image), json.loads(lab.consumer.record.read_text())
     sizes = {name: float(size) for name, size in re.findall(r"^ +(\w+) +([\d.]+) MB$", said.stderr, re.MULTILINE)}
     made = found["Config"]["Labels"]["org.opencontainers.image.created"]
-    assert ["base", "packages", "server", "model", "all"] == list(sizes)
+    assert ["base", "large", "packages", "server", "model", "all"] == list(sizes)
+    assert sizes["large"] > 9 * sizes["packages"]
     assert said.outputs["image-size"] == found["Size"] == pytest.approx(sizes["all"] * 1e6, abs=1e5)
     assert 2 * sizes["all"] == pytest.approx(sum(sizes.values()), abs=0.5)
     assert said_of(BASE)["Size"] == pytest.approx(sizes["base"] * 1e6, abs=1e5)

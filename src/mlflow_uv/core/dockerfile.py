@@ -19,7 +19,7 @@ FOLLOWED = frozenset({
     "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
 })  # fmt: skip
 # What a build reads, and the archives that become layers, in its folder.
-PACKAGES, SERVER_LAYER, MODEL_LAYER = "packages", "server.tar", "model.tar"
+INSTALLER, SERVER_LAYER, MODEL_LAYER = "installer", "server.tar", "model.tar"
 PACKAGES_LABEL = "mlflow-uv.packages-sha256"
 
 
@@ -30,12 +30,12 @@ class Recipe:
 
     `hashed` says that every requirement carries its hashes; `resolved` that the list is the whole closure, so that
     nothing else may be installed. `crossing` builds for another architecture than that of the machine, too. `python` is
-    what the base calls its interpreter, `variables` are the names of those that it sets. `packages` is a digest of what
-    is installed.
+    what the base calls its interpreter, `variables` are the names of those that it sets. `parts` are digests of what is
+    installed from each folder, a layer each, the lowest first; one alone where it crosses.
     """
 
     base: str
-    packages: str
+    parts: Mapping[str, str]
     hashed: bool
     resolved: bool
     crossing: bool = False
@@ -73,15 +73,18 @@ def render_dockerfile(recipe: Recipe) -> str:
 def _packages(recipe: Recipe) -> tuple[str, ...]:
     wishes = {"--apart": recipe.crossing, "--no-deps": recipe.resolved, "--require-hashes": recipe.hashed}
     flags = [flag for flag, wanted in wishes.items() if wanted]
-    install = (
-        "USER 0:0",
-        # Buildah, which does not look at what is mounted, would take the layer of another list for this one.
-        f'LABEL {PACKAGES_LABEL}="{recipe.packages}"',
-        f"RUN --mount=type=bind,source={PACKAGES},target={DOOR}/{PACKAGES} \\",
-        f"    --mount=type=cache,target={DOOR}/cache \\",
-        *(f"    --mount=type=secret,id={name},target={DOOR}/{name} \\" for name in SECRETS),
-        f"    {json.dumps([recipe.python, '-I', '-B', f'{DOOR}/{PACKAGES}/install.py', *flags])}",
-    )
+    install = ["USER 0:0"]
+    for folder, digest in recipe.parts.items():
+        more = ("--more",) if len(install) > 1 else ()
+        install += [
+            # Buildah, which does not look at what is mounted, would take the layer of another list for this one.
+            f'LABEL {PACKAGES_LABEL}="{digest}"',
+            f"RUN --mount=type=bind,source={INSTALLER},target={DOOR}/{INSTALLER} \\",
+            f"    --mount=type=bind,source={folder},target={DOOR}/packages \\",
+            f"    --mount=type=cache,target={DOOR}/cache \\",
+            *(f"    --mount=type=secret,id={name},target={DOOR}/{name} \\" for name in SECRETS),
+            f"    {json.dumps([recipe.python, '-I', '-B', f'{DOOR}/{INSTALLER}/install.py', *more, *flags])}",
+        ]
     if not recipe.crossing:
         return (f"FROM {recipe.base}", *install)
     return (

@@ -1,9 +1,10 @@
 """
-Make the environment that serves a model: `python3 -I -B install.py [--apart] [FLAGS OF uv pip install]`.
+Make the environment that serves a model: `python3 -I -B install.py [--apart] [--more] [FLAGS OF uv pip install]`.
 
-Runs as root while an image is built, beside a uv, `requirements.txt` and the wheels that it names. It makes the same
-bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With `--apart`
-another stage gets what it makes, for the architecture in TARGETARCH, whichever it runs on.
+Runs as root while an image is built, beside a uv; next door are `requirements.txt` and the wheels that it names. It
+makes the same bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With
+`--more` it adds to what is there and touches nothing of it. With `--apart` another stage gets what it makes, for the
+architecture in TARGETARCH, whichever it runs on.
 """
 
 import json
@@ -22,9 +23,10 @@ VENV = Path("/opt/venv")
 HERE = Path(__file__).parent
 LAYER = Path("/layer")
 DOOR = HERE.parent  # mounts, which no layer holds
+LISTED = DOOR / "packages"
 WHEN = 315532800  # 1980, before which no archive can date a file
 PARTS = 8  # not the number of processors: what a compiler saw before shows in what it writes
-APART = "--apart"
+APART, MORE = "--apart", "--more"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # What nobody imports who serves a model: a third of the files.
 UNSERVED = frozenset(
@@ -37,8 +39,9 @@ STEERING = ("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV")
 def main(flags: "list[str]") -> None:
     """Install, let a fresh interpreter compile, and set the dates."""
     uv, python = str(HERE / f"uv-{platform.machine()}"), str(VENV / "bin" / "python")
-    demand(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
-    said = (*(flag for flag in flags if flag != APART), *foreign(), "-r", "requirements.txt")
+    if MORE not in sys.argv:
+        demand(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
+    said = (*(flag for flag in flags if flag not in {APART, MORE}), *foreign(), "-r", "requirements.txt")
     install = (uv, "pip", "install", "--no-config", "--python", python, *said)
     code, told = run(*install)
     if lacking := re.findall(r"there is no version of ([\w.-]+)==", told):
@@ -48,15 +51,16 @@ def main(flags: "list[str]") -> None:
         sys.exit(code)
     forget()
     demand(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
-    top = VENV.parent
+    made = VENV
     if apart():
-        top = LAYER / top.name
-        top.mkdir(parents=True)
-        VENV.rename(top / VENV.name)
-    for base, folders, files in os.walk(top):
+        made = LAYER / VENV.relative_to("/")
+        made.parent.mkdir(parents=True)
+        VENV.rename(made)
+    for base, folders, files in os.walk(made):
         for name in (*folders, *files):
             date(Path(base, name))
-    date(top)
+    date(made)
+    date(made.parent)
 
 
 def forget() -> None:
@@ -99,7 +103,7 @@ def run(*argv: str) -> "tuple[int, str]":
     variables |= {name: str(path) for name, path in laid.items() if path.is_file()}
     variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONHASHSEED": "0"}
     variables |= {"UV_CACHE_DIR": str(DOOR / "cache" / "uv"), "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1"}
-    with subprocess.Popen(argv, cwd=HERE, env=variables, stderr=subprocess.PIPE, encoding="utf-8") as process:
+    with subprocess.Popen(argv, cwd=LISTED, env=variables, stderr=subprocess.PIPE, encoding="utf-8") as process:
         lines = []
         for line in process.stderr or ():
             sys.stderr.write(line)
@@ -112,10 +116,11 @@ def compile_all() -> None:
     """Write the bytecode of what was installed, and of the standard library, where slim images have none."""
     warnings.simplefilter("ignore")
     standard = () if apart() else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
-    before = {folder: folder.stat().st_mtime_ns for folder, _ in standard}
-    lacking = [file for folder in before for file in sorted(folder.glob("*.py")) if not written(file).exists()]
-    without = idle(VENV, HERE / "idle.txt")
-    files = [file for _, names in sources(VENV / "lib", UNSERVED) for file in names if file not in without] + lacking
+    lacking = [file for _, names in standard for file in names if not written(file).exists()]
+    before = {folder: folder.stat().st_mtime_ns for folder in {file.parent for file in lacking}}
+    without = idle(VENV, LISTED / "idle.txt")
+    ours = (file for _, names in sources(VENV / "lib", UNSERVED) for file in names)
+    files = [file for file in ours if file not in without and not written(file).exists()] + lacking
     children = [compiling(files[part::PARTS]) for part in range(PARTS)]
     codes = [os.waitpid(child, 0)[1] for child in children]
     if any(codes):
@@ -169,8 +174,9 @@ def written(file: Path) -> Path:
 
 
 def date(path: Path) -> None:
-    """Give it the one date."""
-    os.utime(path, (WHEN, WHEN), follow_symlinks=False)
+    """Give it the one date, unless it has it: a layer above would get a copy of what it only touches."""
+    if path.lstat().st_mtime != WHEN:
+        os.utime(path, (WHEN, WHEN), follow_symlinks=False)
 
 
 if __name__ == "__main__":

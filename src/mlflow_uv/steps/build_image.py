@@ -15,13 +15,13 @@ from ..building import (
     default_tag,
     fill,
     look_at,
-    needs_for,
     plan,
     require_exact,
     require_same,
 )
 from ..core.record import Image
 from ..errors import BadInput, NoEngine
+from ..layering import needs_for
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..restoring import Needs, install, inventory_digest
@@ -185,7 +185,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
         findings=(*_unproven(needs), *bill.findings),
-        tables=(sizes_of(built, engine),),
+        tables=(sizes_of(built, engine, planned.parts),),
     )
 
 

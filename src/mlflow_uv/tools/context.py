@@ -15,6 +15,7 @@ import tomli
 
 from ..core import dockerfile, modelfiles
 from ..core.digests import canonical, sha256
+from ..core.parts import PACKAGES, Part
 from ..core.targets import System, machine_name
 from ..errors import NoSpace, ToolFailed
 from ..surroundings import Surroundings
@@ -31,16 +32,15 @@ class Contents:
     """
     What an image is built from.
 
-    `requirements` is the text of the list to install; the wheels that it names lie in the `model`'s folder. `machines`
-    are those that may build it, in the engine's word (`amd64`); `idle` are packages that are installed, not compiled.
+    The wheels that the last of the `parts` names lie in the `model`'s folder. `machines` are those that may build it,
+    in the engine's word (`amd64`).
     """
 
     dockerfile: str
     readme: str
-    requirements: str
+    parts: tuple[Part, ...]
     model: Path
     machines: tuple[str, ...]
-    idle: frozenset[str] = frozenset()
 
 
 class Contexts:
@@ -55,11 +55,12 @@ class Contexts:
         """A program for a base image's Python, which prints its version."""
         return (INSTALLING / "question.py").read_text(encoding="utf-8")
 
-    def digest(self, requirements: str, model: Path, idle: frozenset[str]) -> str:
-        """What decides about the layer of packages, in one word: the list, its wheels, and what installs them."""
-        wheels = [(str(path), digest) for path, digest in digests_in(model / modelfiles.WHEELS)]
+    def digest(self, part: Part, model: Path) -> str:
+        """What decides about a layer of packages, in one word: the list, its wheels, and what installs them."""
+        lying = digests_in(model / modelfiles.WHEELS) if part.folder == PACKAGES else ()
+        wheels = [(str(path), digest) for path, digest in lying]
         ours = (INSTALLING / "install.py").read_text(encoding="utf-8"), locked_line(self._surroundings.ours, "uv")
-        return sha256(canonical([requirements, wheels, sorted(idle), *ours]))
+        return sha256(canonical([part.requirements, wheels, sorted(part.idle), *ours]))
 
     def fill(self, folder: Path, contents: Contents) -> None:
         """Fill a folder that is empty or not there. Raises NoSpace, ToolFailed."""
@@ -73,21 +74,24 @@ class Contexts:
             raise ToolFailed(what="what the image is built from cannot be written", why=why) from error
 
     def _fill(self, folder: Path, contents: Contents) -> None:
-        packages = folder / dockerfile.PACKAGES
-        packages.mkdir(parents=True)
+        installer = folder / dockerfile.INSTALLER
+        installer.mkdir(parents=True)
         (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
         (folder / "README.md").write_text(contents.readme, encoding="utf-8")
-        (packages / "requirements.txt").write_text(contents.requirements, encoding="utf-8")
-        (packages / "idle.txt").write_text("".join(f"{name}\n" for name in sorted(contents.idle)), encoding="utf-8")
-        shutil.copyfile(INSTALLING / "install.py", packages / "install.py")
+        for part in contents.parts:
+            idle = "".join(f"{name}\n" for name in sorted(part.idle))
+            (folder / part.folder).mkdir()
+            (folder / part.folder / "requirements.txt").write_text(part.requirements, encoding="utf-8")
+            (folder / part.folder / "idle.txt").write_text(idle, encoding="utf-8")
+        shutil.copyfile(INSTALLING / "install.py", installer / "install.py")
         wheels = contents.model / modelfiles.WHEELS
         if wheels.is_dir():
-            shutil.copytree(wheels, packages / modelfiles.WHEELS, copy_function=shutil.copyfile)
+            shutil.copytree(wheels, folder / PACKAGES / modelfiles.WHEELS, copy_function=shutil.copyfile)
         for machine in contents.machines:
             name = machine_name(machine, System.LINUX)
             # Linked statically, it runs on every Linux, whatever the base image is made of.
             ours = self._unpacked("uv", platform=f"{name}-unknown-linux-musl")
-            shutil.copyfile(ours / "bin" / "uv", packages / f"uv-{name}")
+            shutil.copyfile(ours / "bin" / "uv", installer / f"uv-{name}")
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
             server = Path(scratch) / "server"
             shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))

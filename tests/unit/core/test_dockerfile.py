@@ -12,19 +12,21 @@ from mlflow_uv.tools.server import SERVING
 FOLDER = Path(__file__).parent / "dockerfiles"
 LABELS = {"b": 'a "quoted" $HOME \\ text', "a": "1"}
 BASE, OTHER = "python:3.11-slim", "registry.example:5000/cuda@sha256:0f"
+ONE = {"packages": "9ac4a9e5"}
 GOLDEN = {
-    "locked": Recipe(base=BASE, packages="9ac4a9e5", hashed=True, resolved=True, labels=LABELS),
+    "layered": Recipe(base=BASE, parts={"large": "30de1", "packages": "9ac4a9e5"}, hashed=True, resolved=True),
+    "locked": Recipe(base=BASE, parts=ONE, hashed=True, resolved=True, labels=LABELS),
     "unhashed": Recipe(
-        base=BASE, packages="9ac4a9e5", hashed=False, resolved=True, variables=frozenset({"PATH", "PORT", "WORKERS"})
+        base=BASE,
+        parts=ONE,
+        hashed=False,
+        resolved=True,
+        variables=frozenset({"PATH", "PORT", "WORKERS"}),
     ),
-    "inferred": Recipe(base=OTHER, packages="9ac4a9e5", hashed=False, resolved=False, python="python"),
-    "crossing": Recipe(base=BASE, packages="9ac4a9e5", hashed=True, resolved=True, crossing=True),
-    "crossing-unhashed": Recipe(
-        base=OTHER, packages="9ac4a9e5", hashed=False, resolved=True, crossing=True, python="python"
-    ),
-    "crossing-inferred": Recipe(
-        base=BASE, packages="9ac4a9e5", hashed=False, resolved=False, crossing=True, labels=LABELS
-    ),
+    "inferred": Recipe(base=OTHER, parts=ONE, hashed=False, resolved=False, python="python"),
+    "crossing": Recipe(base=BASE, parts=ONE, hashed=True, resolved=True, crossing=True),
+    "crossing-unhashed": Recipe(base=OTHER, parts=ONE, hashed=False, resolved=True, crossing=True, python="python"),
+    "crossing-inferred": Recipe(base=BASE, parts=ONE, hashed=False, resolved=False, crossing=True, labels=LABELS),
 }
 
 
@@ -80,9 +82,8 @@ def test_the_model_comes_after_the_packages_and_words_last(name: str) -> None:
     """
     text = render_dockerfile(GOLDEN[name])
 
-    first, *steps = re.findall(r"(install\.py|server\.tar|model\.tar|^LABEL)", text, re.MULTILINE)
+    steps = re.findall(r"(source=(?:large|packages)|server\.tar|model\.tar|^LABEL)", text, re.MULTILINE)
 
-    assert ["LABEL", "install.py", "server.tar", "model.tar"] == [first, *steps[:3]], (
-        "the packages have one of their own"
-    )
-    assert {"LABEL"} >= set(steps[3:])
+    packages = [word for folder in GOLDEN[name].parts for word in ("LABEL", f"source={folder}")]
+    assert [*packages, "server.tar", "model.tar"] == steps[: len(packages) + 2], "each part has a label of its own"
+    assert {"LABEL"} >= set(steps[len(packages) + 2 :])
