@@ -28,6 +28,12 @@ def build_error(done: Completed) -> StepError:
     if "no space left on device" in done.stderr.lower():
         what = "the image cannot be built: a disk of the engine is full"
         return NoSpace(what=what, why=why, fix="docker system df, then docker builder prune")
+    if re.search(r"exporting manifest lists|Multi-platform build is not supported", done.stderr):
+        return ToolFailed(
+            what="Docker's own builder builds for one platform at a time",
+            why=done.last_line,
+            fix="docker buildx create --use, Docker's containerd image store, or engine: podman",
+        )
     if found and (package := _BUILDING.match(found[1])):
         return ToolFailed(
             what=f"`{package[1]}` has no wheel for the base image, and cannot be built on it",

@@ -132,7 +132,7 @@ class Client(ABC):
     @contextmanager
     def candidate(self, build: Build, name: str) -> Iterator[Candidate]:
         """See Engine."""
-        with self.several(build, name) if len(build.platforms) > 1 else self._one(build, name) as candidate:
+        with self.several(build, name) if len(build.platforms) > 1 else self.one(build, name) as candidate:
             try:
                 yield candidate
             except BaseException:
@@ -140,7 +140,8 @@ class Client(ABC):
                 raise
 
     @contextmanager
-    def _one(self, build: Build, name: str) -> Iterator[Candidate]:
+    def one(self, build: Build, name: str) -> Iterator[Candidate]:
+        """What the engine keeps, by itself."""
         yield Candidate(image=self.build(build), push=partial(self.push, name))
 
     def tag(self, image: str, name: str) -> None:

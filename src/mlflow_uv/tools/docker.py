@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import ToolFailed
 from .buildwords import build_error
 from .client import Client, digest_in
 from .engine import Build, Candidate, Image, Layer
@@ -42,18 +41,21 @@ class Docker(Client):
 
     @contextmanager
     def several(self, build: Build, name: str) -> Iterator[Candidate]:
-        """The engine keeps no image of several platforms: they are in the registry, and have no name there yet."""
+        """
+        Docker's own builder keeps what it built, where it can build for several platforms at all.
+
+        Others keep nothing: the images are in the registry then, and have no name there yet.
+        """
+        said = self.demand("buildx", "inspect", what="Docker does not say which builder it has").stdout
+        if re.search(r"^Driver: +docker$", said, re.MULTILINE):
+            with self.one(build, name) as candidate:
+                yield candidate
+            return
         place = re.sub(r":[^:/]*$", "", name)
         with TemporaryDirectory(prefix="mlflow-uv-pushed-") as scratch:
             told = Path(scratch) / "metadata"
             output = f"type=image,name={place},push-by-digest=true,name-canonical=true,push=true"
             done = self.building(build, "--output", output, "--metadata-file", str(told))
-            if "Multi-platform build is not supported" in done.stderr or "multiple platforms feature" in done.stderr:
-                raise ToolFailed(
-                    what="Docker's own builder builds for one platform at a time",
-                    why=done.last_line,
-                    fix="docker buildx create --use, or engine: podman",
-                )
             if done.code != 0:
                 raise build_error(done)
             digest = digest_in(str(json.loads(told.read_text()).get("containerimage.digest")))
