@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import subprocess
 import tarfile
@@ -239,7 +240,7 @@ def test_what_is_refused_is_in_no_registry(
 
     words = ("podman", "images", "--format", "{{.Repository}}")
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
-    left = [one for one in listed if "mlflow-uv-" in one]
+    left = [one for one in listed if re.fullmatch(r"localhost/mlflow-uv-[0-9a-f]{12}", one)]
     assert (11, True, []) == (said.code, "/opt/ml/model" in said.stderr, left), said.stderr
     assert (None, False) == (engine.image(name), is_in(host, "cellar/refused", "1"))
 

@@ -47,6 +47,7 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
     folder = request["folder"]
     sys.path.insert(0, folder)
     function = function_of(request["function"])
+    _let_travel(folder)  # for a function that logs by itself
     try:
         made = function()
     except (Exception, SystemExit) as error:  # a project's code may raise anything
@@ -54,7 +55,7 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
     model, example = made if isinstance(made, tuple) and len(made) == _WITH_EXAMPLE else (made, None)
     if isinstance(model, ModelInfo):
         return {"model_id": _model_id(model)}
-    _let_travel(folder)
+    _let_travel(folder)  # it may have imported more
     log, options = _logging(model, returned_by=request["function"])
     options["name" if "name" in inspect.signature(log).parameters else "artifact_path"] = request["name"]
     with _its_run():
