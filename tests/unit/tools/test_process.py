@@ -226,9 +226,10 @@ def test_ctrl_c_ends_what_was_started(tmp_path: Path) -> None:
         "time.sleep(60)"
     )
     outer = (
-        "import sys\n"
+        "import signal, sys\n"
         "from pathlib import Path\n"
         "from mlflow_uv.tools.process import Command, SystemRunner\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job is deaf to it
         f"argv = (sys.executable, '-u', '-c', {inner!r})\n"
         "SystemRunner().run(Command(argv=argv, variables={}, folder=Path('/'), hear=lambda l: print(l, flush=True)))"
     )
@@ -385,7 +386,7 @@ def test_a_cancelled_wait_ends_every_program_and_begins_no_other(tmp_path: Path)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is deaf to it
     try:
         with pytest.raises(KeyboardInterrupt):
             runner.side_by_side([task(at) for at in pids])
