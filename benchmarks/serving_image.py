@@ -186,7 +186,8 @@ def run(project: Project, image: Built, case: Case, name: str, sides: dict[str, 
                 return container.measured()
 
         found = [attempt(one, f"does not serve with {workers} at work", numbers) for _ in range(STARTS)]
-        if started := [some for some in found if some is not None]:
+        started = [some for some in found if some is not None]
+        if len(started) == STARTS:
             numbers["served"][str(workers)] = {
                 what: statistics.median(some[what] for some in started) for what in started[0]
             }

@@ -13,12 +13,15 @@ from pathlib import Path
 INDEX = '[[tool.uv.index]]\nname = "beside"\nurl = "{wheels}"\nformat = "flat"\ndefault = true\n'
 
 
-def wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = (), *, tag: str = "py3-none-any") -> Path:
-    """Write a wheel with one empty module; the same arguments give the same bytes."""
+def wheel(
+    folder: Path, name: str, version: str, requires: tuple[str, ...] = (), *, tag: str = "py3-none-any", **modules: str
+) -> Path:
+    """Write a wheel with one empty module, and with packages of that text; the same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-{tag}.whl"
     files = {
         f"{name}.py": "",
+        **{f"{package}/__init__.py": text for package, text in modules.items()},
         f"{name}-{version}.dist-info/METADATA": _metadata(name, version, requires),
         f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }

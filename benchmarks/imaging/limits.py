@@ -21,6 +21,7 @@ from .projects import Project
 from .workshop import DOCKER, PYTHON, TRUSTED, Workshop
 
 CONNECTIONS = 16
+ATTEMPTS = 3  # as uv has them
 ROUNDS = 3
 INVENTORY = ("/opt/venv/bin/python", "-I", "/opt/mlflow-uv/inventory.py", "/opt/model")
 IMPORT = "import time; s = time.perf_counter(); import mlflow.pyfunc; print(time.perf_counter() - s)"
@@ -81,8 +82,15 @@ def fetch(urls: Iterable[str], folder: Path, shop: Workshop) -> float:
     context = ssl.create_default_context(cafile=bundle)
 
     def one(url: str) -> None:
-        with urllib.request.urlopen(url, context=context) as answer:  # noqa: S310 - it stands in the lock
-            (folder / unquote(url.rpartition("/")[2])).write_bytes(answer.read())
+        for again in range(ATTEMPTS):
+            try:
+                with urllib.request.urlopen(url, context=context) as answer:  # noqa: S310 - it stands in the lock
+                    (folder / unquote(url.rpartition("/")[2])).write_bytes(answer.read())
+                return
+            except OSError:
+                if again == ATTEMPTS - 1:
+                    raise
+                time.sleep(1)
 
     started = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlflow_uv.core.dockerfile import PORT, SERVING, VENV
 from mlflow_uv.core.lockfile import read_lockfile
+from mlflow_uv.core.modelfiles import HASHED
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.core.slim import slim
 from mlflow_uv.tools.files import read_project
@@ -171,6 +172,8 @@ def harbour_in(scratch: Path, root: Path) -> Iterator[Harbour]:
     wine = read_project(root / "examples" / "wine")
     model = puppet(scratch / "model", predicting="row.get('say') and print(row['say']) or os.getpid()")
     (model / "requirements.txt").write_text(LACKING)
+    (model / HASHED).parent.mkdir()
+    (model / HASHED).write_text("")
     shared = scratch / "shared"
     shared.mkdir()
     with foundry_in(scratch) as foundry:

@@ -12,11 +12,13 @@ import pytest
 
 from mlflow_uv.building import look_at
 from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.modelfiles import WHEELS
 from mlflow_uv.restoring import Needs
 from mlflow_uv.tools.context import locked_line
 from mlflow_uv.tools.network import build_secrets
+from tests import projects
 
-from .foundry import BASE, Entry, Foundry, built, entries, foundry_in, run_in, said_of, saved
+from .foundry import BASE, Entry, Foundry, built, digest_of, entries, foundry_in, run_in, said_of, saved
 
 pytestmark = pytest.mark.engine
 # Everything that CPython needs, and nothing else: no shell, no package manager, no user, no /tmp.
@@ -126,8 +128,7 @@ def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Fou
     Their layer has the same digest, and nothing of it comes again in the one above.
     """
     below, layers, held = locked_line(foundry.tools.surroundings.ours, "packaging"), [], []
-    network = build_secrets(tmp_path, foundry.tools.surroundings.variables, {})
-    words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
+    words = words_for_the_network(foundry, tmp_path)
     for package in ("grape", "plum"):
         context = foundry.context(f"on-{package}", foundry.model(f"on-{package}-m"), package=package, below=below)
         with built(context, *words) as image:
@@ -141,6 +142,30 @@ def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Fou
     assert (layers[0][above], True) == (layers[1][above], layers[0][above + 1] != layers[1][above + 1])
     assert [] == again
     assert {"opt"} == {name.split("/")[0] for name in small}
+
+
+def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(foundry: Foundry, tmp_path: Path) -> None:
+    """
+    Two packages may have one file: that of the layer above is there, with its own bytecode and not the other's.
+    """
+    wheel = projects.wheel(tmp_path, "grape", "1.0", packaging="__version__ = 'of grape'\n")
+    model = foundry.model("model-11")
+    (model / WHEELS).mkdir(parents=True)
+    shutil.copy(wheel, model / WHEELS)
+    listed = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
+    below = locked_line(foundry.tools.surroundings.ours, "packaging")
+
+    context = foundry.context("same-file", model, requirements=listed, below=below)
+    with built(context, *words_for_the_network(foundry, tmp_path)) as image:
+        said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import packaging; print(packaging.__version__)")
+
+    assert "of grape\n" == said
+
+
+def words_for_the_network(foundry: Foundry, folder: Path) -> list[str]:
+    """By which a build reaches an index from here."""
+    network = build_secrets(folder, foundry.tools.surroundings.variables, {})
+    return [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
 
 
 def test_what_looks_the_same_is_not_taken_for_it(foundry: Foundry) -> None:

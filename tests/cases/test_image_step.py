@@ -211,7 +211,7 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
         (("--push", "--image", "wine:1"), "nothing says where to push"),
         (("--image", "registry.example/Team/wine:1"), "an image reference"),
         (("--platforms", "linux/amd64,linux/amd64"), "names one twice"),
-        (("--platforms", "linux/amd64,linux/arm64"), "an engine keeps no image of several platforms"),
+        (("--platforms", "linux/amd64,linux/arm64"), "an image of several platforms is built to be pushed"),
         (("--platforms", "linux/mips"), "`linux/mips` is not a platform"),
         (("--context", "."), "is not empty"),
     ],

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .lockfile import Package
+from .lockfile import Artifact, Package
 
 LARGE, PACKAGES = "large", "packages"
-# Compiled nowhere, and yet larger than most that are.
-_LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny"})
+# Not compiled, and yet larger than most that are; they lie in one folder, so that they belong into one layer.
+_LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+_LARGE_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,10 +26,18 @@ class Part:
 
 def large(packages: Iterable[Package]) -> frozenset[str]:
     """
-    The names of what is compiled, which has a wheel for some platform (PEP 425), and of MLflow.
+    The names of what is compiled, which has a wheel for some platform (PEP 425), of what is of some MB, and of MLflow.
 
-    A lock need not say how large a file is. Of the wine example these are 27 of 87 packages, and 95 % of the bytes.
+    A lock need not say how large a file is. Of the wine example these are a third of the packages, and 95 % of the
+    bytes.
     """
-    return _LARGE_ANYWAY | {
-        package.name for package in packages if any(not wheel.file.endswith("-any.whl") for wheel in package.wheels)
-    }
+    return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, _artifacts(package)))}
+
+
+def _artifacts(package: Package) -> tuple[Artifact, ...]:
+    return package.wheels or ((package.sdist,) if package.sdist else ())
+
+
+def _large(artifact: Artifact) -> bool:
+    compiled = artifact.file.endswith(".whl") and not artifact.file.endswith("-any.whl")
+    return compiled or (artifact.size or 0) > _LARGE_BYTES

@@ -115,12 +115,12 @@ def run(*argv: str) -> "tuple[int, str]":
 def compile_all() -> None:
     """Write the bytecode of what was installed, and of the standard library, where slim images have none."""
     warnings.simplefilter("ignore")
-    standard = () if apart() else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
+    standard = () if apart() or MORE in sys.argv else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
     lacking = [file for _, names in standard for file in names if not written(file).exists()]
     before = {folder: folder.stat().st_mtime_ns for folder in {file.parent for file in lacking}}
     without = idle(VENV, LISTED / "idle.txt")
     ours = (file for _, names in sources(VENV / "lib", UNSERVED) for file in names)
-    files = [file for file in ours if file not in without and not written(file).exists()] + lacking
+    files = [file for file in ours if file not in without and is_new(file)] + lacking
     children = [compiling(files[part::PARTS]) for part in range(PARTS)]
     codes = [os.waitpid(child, 0)[1] for child in children]
     if any(codes):
@@ -171,6 +171,11 @@ def compiling(files: "list[Path]") -> int:
 def written(file: Path) -> Path:
     """Where the bytecode of a file lies."""
     return file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.pyc"
+
+
+def is_new(file: Path) -> bool:
+    """Whether it has no bytecode, or took the place of a file that has: what lay there before has the one date."""
+    return not written(file).exists() or file.stat().st_mtime != WHEN
 
 
 def date(path: Path) -> None:

@@ -46,8 +46,8 @@ def import_mlflow() -> Any:
 
 def load(scoring_server: Any, folder: Path) -> Any:
     """The model. Raises CannotLoad."""
-    if folder == OURS:
-        # What it requires was compared when the image was built; in a slim one MLflow would miss itself.
+    if folder == OURS and (folder / "mlflow-uv" / "requirements.txt").is_file():
+        # What that lists was compared when the image was built; in a slim one MLflow would miss itself.
         logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
     try:
         model = scoring_server.load_model_with_mlflow_config(str(folder))

@@ -118,7 +118,7 @@ def _require_sense(inputs: Inputs) -> None:
             raise BadInput(what=f"`{platform}` is not a platform that is known", why=f"known are {known}")
     if len(inputs.platforms) > 1 and not inputs.push:
         raise BadInput(
-            what="an engine keeps no image of several platforms",
+            what="an image of several platforms is built to be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
             fix="--push, or one platform",
         )

@@ -88,9 +88,9 @@ class Client(ABC):
     def fetch(self, base: str) -> Image:
         """See Engine."""
         found = self.image(base)
-        if found is not None and found.architecture == (own := self.architecture()):
+        # Who built for another machine may have its image under this name. What came from no registry is in none.
+        if found is not None and (found.digest == found.id or found.architecture in {"", own := self.architecture()}):
             return found
-        # Who built for another machine may have its image under this name; one that is nowhere else is taken as it is.
         which = () if found is None else ("--platform", f"linux/{own}")
         done = self.ask("pull", "--quiet", *which, "--", base, timeout_s=PULL_S, hear=self._hear)
         found = self.image(base)
@@ -110,10 +110,13 @@ class Client(ABC):
             done = self.building(build, *words, "--iidfile", str(written))
             if done.code != 0:
                 raise build_error(done)
-            found = self.image(written.read_text().strip())
-        if found is None:
-            raise ToolFailed(what="the image was built but is not there", why="the builder did not load it")
-        return found
+            return self.kept(written.read_text().strip())
+
+    def kept(self, name: str) -> Image:
+        """What was built. Raises ToolFailed where it is not here."""
+        if found := self.image(name):
+            return found
+        raise ToolFailed(what="the image was built but is not there", why="the builder did not load it")
 
     def building(self, build: Build, *words: str) -> Completed:
         """Let the engine build, heard by whoever waits."""

@@ -59,13 +59,14 @@ class Docker(Client):
             if done.code != 0:
                 raise build_error(done)
             digest = digest_in(str(json.loads(told.read_text()).get("containerimage.digest")))
-        yield Candidate(image=self.fetch(f"{place}@{digest}"), push=partial(self._named, name, place, digest))
+        pushed = f"{place}@{digest}"
+        self.demand("pull", "--quiet", pushed, what="what was built cannot be pulled, to be compared")
+        yield Candidate(image=self.kept(pushed), push=partial(self._named, name, pushed))
 
-    def _named(self, name: str, place: str, digest: str) -> str:
+    def _named(self, name: str, pushed: str) -> str:
         """Give what is in a registry a name there."""
-        words = ("buildx", "imagetools", "create", "--tag", name, f"{place}@{digest}")
-        self.demand(*words, what=f"`{name}` cannot be pushed")
-        return digest
+        self.demand("buildx", "imagetools", "create", "--tag", name, pushed, what=f"`{name}` cannot be pushed")
+        return pushed.rpartition("@")[2]
 
     def push(self, name: str) -> str:
         """See Engine."""

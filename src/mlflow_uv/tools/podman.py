@@ -53,7 +53,7 @@ class Podman(Client):
             done = self.building(build, "--manifest", listed)
             if done.code != 0:
                 raise build_error(done)
-            image = self.fetch(listed)
+            image = self.kept(listed)
             words = ("manifest", "push", "--all", listed, f"docker://{name}")
             yield Candidate(image=image, push=partial(self._pushed, name, *words))
         finally:
