@@ -16,7 +16,7 @@ PROJECT = 'name: wine\nentry_points:\n  main:\n    command: "python train.py"\n'
 def save_model(lab: Lab) -> None:
     """Save a model into the project's folder, as a person would, and commit it."""
     (lab.folder / "train.py").write_text(training(SAVING))
-    (python,) = (lab.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
+    python, *_ = (lab.consumer.home / "cache" / "environments").glob("wine-*/bin/python")  # any has MLflow
     subprocess.run((python, "train.py"), cwd=lab.folder, check=True, capture_output=True)
     lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"\n', "")
     lab.commit()
