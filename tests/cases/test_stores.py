@@ -302,7 +302,7 @@ def test_s3_is_reached_directly_where_the_server_says_so(lab: Lab, servers: Stor
 
     ours = Asked(lab, variables)
     ours.ask(servers.uri, "download-model", **logged, destination=str(tmp_path / "back"))
-    (project,) = (lab.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
+    project, *_ = (lab.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
     bare = Mlflow(python=project, payloads=payloads, variables=variables)
     refused = bare.refuse("download-model", **logged, destination=str(tmp_path / "not"))
 
