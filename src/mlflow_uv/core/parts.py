@@ -28,7 +28,7 @@ def large(packages: Iterable[Package]) -> frozenset[str]:
     """
     The names of what is compiled, which has a wheel for some platform (PEP 425), of what is of some MB, and of MLflow.
 
-    A lock need not say how large a file is. Of the wine example these are a third of the packages, and 95 % of the
+    A lock need not say how large a file is. Of the wine example these are a third of the packages, and 92 % of the
     bytes.
     """
     return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, _artifacts(package)))}
