@@ -76,6 +76,7 @@ class Client(ABC):
             labels=found["Config"].get("Labels") or {},
             size=found["Size"],
             digest=next(iter(found.get("RepoDigests") or ()), _as_digest(found["Id"])).rpartition("@")[2],
+            shared=bool(found.get("RepoDigests")),
             tags=tuple(found.get("RepoTags") or ()),
             architecture=found.get("Architecture", ""),
             variables=frozenset(one.partition("=")[0] for one in found["Config"].get("Env") or ()),
@@ -89,7 +90,7 @@ class Client(ABC):
         """See Engine."""
         found = self.image(base)
         # Who built for another machine may have its image under this name. What came from no registry is in none.
-        if found is not None and (found.digest == found.id or found.architecture in {"", own := self.architecture()}):
+        if found is not None and (not found.shared or found.architecture in {"", own := self.architecture()}):
             return found
         which = () if found is None else ("--platform", f"linux/{own}")
         done = self.ask("pull", "--quiet", *which, "--", base, timeout_s=PULL_S, hear=self._hear)

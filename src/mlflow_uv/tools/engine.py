@@ -37,8 +37,8 @@ class Image:
     """
     An image as the engine knows it; `size` in bytes, `architecture` in the engine's word (`amd64`).
 
-    `digest` is that of its manifest where it came from a registry or was pushed to one, else its id. `variables` are
-    the names of those that it sets.
+    `digest` is that of its manifest where it came from a registry or was pushed to one, which is `shared`, else its id.
+    `variables` are the names of those that it sets.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Image:
     digest: str
     tags: tuple[str, ...] = ()
     architecture: str = ""
+    shared: bool = False
     variables: frozenset[str] = frozenset()
 
 
