@@ -1,6 +1,7 @@
 """Is everything that is said about the steps said once?"""
 
 import re
+import tomllib
 
 import pytest
 
@@ -37,6 +38,15 @@ def test_there_is_no_action_that_no_step_renders() -> None:
     found = {shown(path) for path in ours(r"(.*/)?action\.ya?ml")}
 
     assert {name for name in rendered() if name.endswith("action.yml")} == found
+
+
+def test_no_python_that_is_to_come_is_excluded() -> None:
+    """
+    An upper bound stops every hook on the day on which a machine's `python3` is newer.
+    """
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert ">=3.11" == manifest["project"]["requires-python"]
 
 
 @pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,15 +113,242 @@ def test_a_uv_that_fails_is_quoted(tmp_path: Path) -> None:
     assert f"{MAKING}{expected}Fix: see the lines above, then run it again\n" == done.stderr
 
 
-def test_a_python_that_is_too_old_is_said(tmp_path: Path) -> None:
-    """
-    The first lines are read by any Python 3; they name the one that is needed.
-    """
-    head = (ROOT / "bin" / "mlflow-uv").read_text().partition("import fcntl")[0]
-    program = tmp_path / "mlflow-uv"
-    program.write_text(head.replace("(3, 11)", "(99,)").replace("python3.1", "no-such-python3.1"))
+class Pythons:
+    """Folders for a PATH, with programs in them; the launcher here only says which interpreter it got, and what for."""
 
-    done = subprocess.run(["python3", "-I", program], capture_output=True, text=True, check=False)
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        bin_folder = scratch / "clone" / "bin"
+        bin_folder.mkdir(parents=True)
+        shutil.copy(ROOT / "bin" / "mlflow-uv", bin_folder)
+        (bin_folder / "launcher.py").write_text("import sys; print(sys.flags.isolated, sys.argv[1:])")
+        self.program = bin_folder / "mlflow-uv"
+
+    def add(self, place: str, content: str) -> Path:
+        """A program that is a line of shell; the path of its folder."""
+        file = self.scratch / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{content}\n")
+        file.chmod(0o755)
+        return file.parent
+
+    def add_python(self, place: str, version: str, *, level: str = "final", flags: str = "") -> Path:
+        """A program that answers as the Python of a version would, and tells that it was taken."""
+        state = f"sys.version_info = ({version.replace('.', ', ')}, 0, '{level}', 0); sys.abiflags = '{flags}'"
+        question = f"import sys; {state}; sys.executable = sys.argv[1]; exec(sys.argv[2])"
+        answer = f'[ "$3" = -c ] && exec {sys.executable} -I -S -c "{question}" "$0" "$4"'
+        return self.add(place, f'{answer}\necho "took $0"; exec {sys.executable} "$@"')
+
+    def start(self, *folders: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Start it with nothing but these folders on PATH, and a home that is not there."""
+        path = os.pathsep.join(map(str, folders))
+        return subprocess.run(
+            [self.program, "check-lock", "a b"],
+            env={"PATH": path, "HOME": str(self.scratch / "home"), "RUNNER_TOOL_CACHE": "/nowhere"} | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def taken(self, *folders: Path, **variables: str) -> str:
+        """The program that was taken, as a path below the scratch folder."""
+        done = self.start(*folders, **variables)
+        took, *rest = done.stdout.splitlines()
+        assert (0, "", ["1 ['check-lock', 'a b']"]) == (done.returncode, done.stderr, rest)
+        return str(Path(took.removeprefix("took ")).relative_to(self.scratch))
+
+
+@pytest.fixture
+def pythons(tmp_path: Path) -> Pythons:
+    """Nothing yet."""
+    return Pythons(tmp_path)
+
+
+FAILS = 'echo "pyenv: python: command not found" >&2; exit 127'
+
+
+def test_the_python_of_the_machine_is_taken_first(pythons: Pythons) -> None:
+    """
+    A newer one that has another name is not asked for.
+    """
+    path = pythons.add_python("bin/python3", "3.11")
+    pythons.add_python("bin/python3.14", "3.14")
+
+    assert "bin/python3" == pythons.taken(path)
+
+
+@pytest.mark.parametrize("first", ["3.10", "3.6", "2.7"])
+def test_where_it_is_too_old_the_newest_is_taken(pythons: Pythons, first: str) -> None:
+    """
+    Also one that nobody knew of when this was written.
+    """
+    path = pythons.add_python("bin/python3", first)
+    for version in ("3.9", "3.12", "3.42"):
+        pythons.add_python(f"bin/python{version}", version)
+
+    assert "bin/python3.42" == pythons.taken(path)
+
+
+def test_a_shim_that_fails_is_passed_over(pythons: Pythons) -> None:
+    """
+    A folder's `.python-version` lets the shims of other versions fail, and the one of its own is too old.
+    """
+    shims = pythons.add_python("shims/python3", "3.10")
+    for name in ("python3.14", "python3.13", "python3.12"):
+        pythons.add(f"shims/{name}", FAILS)
+    path = pythons.add_python("bin/python3.12", "3.12")
+
+    assert "bin/python3.12" == pythons.taken(shims, path)
+
+
+def test_where_every_name_is_a_shim_that_fails_the_version_itself_is_taken(pythons: Pythons) -> None:
+    """
+    `python3` included: what lets it fail is the folder that somebody is in.
+    """
+    shims = pythons.add("shims/python3", FAILS)
+    pythons.add("shims/python3.13", FAILS)
+    pythons.add_python("pyenv/versions/3.10.13/bin/python3", "3.10")
+    pythons.add_python("pyenv/versions/3.13.0/bin/python3", "3.13")
+
+    assert "pyenv/versions/3.13.0/bin/python3" == pythons.taken(shims, PYENV_ROOT=str(pythons.scratch / "pyenv"))
+
+
+@pytest.mark.parametrize(
+    ("place", "variables"),
+    [
+        ("home/.pyenv/versions/3.12.1/bin/python3", {}),
+        ("home/.local/share/uv/python/cpython-3.12.1-linux/bin/python3", {}),
+        ("data/uv/python/cpython-3.12.1-linux/bin/python3", {"XDG_DATA_HOME": "data"}),
+        ("tools/Python/3.12.1/x64/bin/python3", {"RUNNER_TOOL_CACHE": "tools"}),
+    ],
+)
+def test_pythons_that_are_on_no_path_are_found(pythons: Pythons, place: str, variables: dict[str, str]) -> None:
+    """
+    Where pyenv, uv and GitHub's runners keep theirs.
+    """
+    pythons.add_python(place, "3.12")
+    folders = {name: str(pythons.scratch / folder) for name, folder in variables.items()}
+
+    assert place == pythons.taken(pythons.add_python("bin/python3", "3.10"), **folders)
+
+
+def test_one_that_is_not_final_or_has_no_global_lock_is_the_last_choice(pythons: Pythons) -> None:
+    """
+    Few have built packages for it.
+    """
+    path = pythons.add_python("bin/python3.15", "3.15", level="alpha")
+    pythons.add_python("bin/python3.14", "3.14", flags="t")
+    alone = pythons.taken(path)
+
+    pythons.add_python("bin/python3.11", "3.11")
+
+    assert ("bin/python3.15", "bin/python3.11") == (alone, pythons.taken(path))
+
+
+def test_a_link_to_the_program_finds_its_clone(pythons: Pythons) -> None:
+    """
+    As somebody has it who put one on their PATH.
+    """
+    (pythons.scratch / "elsewhere").mkdir()
+    link = pythons.scratch / "elsewhere" / "mlflow-uv"
+    link.symlink_to("../clone/bin/mlflow-uv")
+    pythons.program = link
+    path = pythons.add_python("bin/python3", "3.12")
+    (path / "readlink").symlink_to(str(shutil.which("readlink")))
+
+    assert "bin/python3" == pythons.taken(path)
+
+
+@pytest.mark.parametrize(
+    ("here", "fix"),
+    [
+        ("uv", "uv python install 3.13"),
+        ("pyenv", "pyenv install 3.13"),
+        ("brew", "brew install python"),
+        ("apt-get", "apt-get install python3.11 python3.11-venv"),
+        ("nothing", "install Python 3.11 or newer with its venv module"),
+    ],
+)
+def test_a_python_that_is_too_old_is_said(pythons: Pythons, here: str, fix: str) -> None:
+    """
+    With the version that is there, and a fix by a program that is there.
+    """
+    path = pythons.add_python("bin/python3", "3.10")
+    pythons.add(f"bin/{here}", "exit 0")
+
+    done = pythons.start(path)
+
+    what = "mlflow-uv: Python 3.11 or newer is needed, and python3 is 3.10."
+    assert (ToolMissing.exit_code, "", f"{what} Fix: {fix}\n") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("manager", "folder"),
+    [("uv", "home/.local/share/uv/python/cpython-3.13.1-linux/bin"), ("pyenv", "home/.pyenv/versions/3.13.1/bin")],
+)
+def test_what_a_manager_is_told_to_install_is_then_found(pythons: Pythons, manager: str, folder: str) -> None:
+    """
+    The command of the message is carried out as it is printed; it puts the Python where it belongs, on no PATH.
+    """
+    path = pythons.add_python("bin/python3", "3.10")
+    python = pythons.add_python("kept/python3", "3.13") / "python3"
+    there = pythons.scratch / folder
+    pythons.add(f"bin/{manager}", f'[ "${{*#python }}" = "install 3.13" ] && mkdir -p {there} && cp {python} {there}')
+    fix = pythons.start(path).stderr.partition("Fix: ")[2]
+
+    subprocess.run(fix, shell=True, check=True, env={"PATH": f"{path}:/usr/bin:/bin"})  # noqa: S602  # as it is printed
+
+    assert f"{folder}/python3" == pythons.taken(path)
+
+
+def test_on_github_it_is_an_annotation_that_names_the_action(pythons: Pythons) -> None:
+    """
+    What a package manager did there would be gone with the machine.
+    """
+    path = pythons.add_python("bin/python3", "3.10")
+    pythons.add("bin/apt-get", "exit 0")
+
+    done = pythons.start(path, GITHUB_ACTIONS="true")
 
     assert ToolMissing.exit_code == done.returncode
-    assert done.stderr.startswith("mlflow-uv: Python 3.11 or newer is needed, python3 is 3.")
+    assert done.stdout.startswith("::error title=mlflow-uv::Python 3.11 or newer is needed, and python3 is 3.10. Fix: ")
+    assert "actions/setup-python" in done.stdout
+
+
+def test_where_no_python_starts_it_is_said(pythons: Pythons) -> None:
+    """
+    Not by the words of a shim.
+    """
+    done = pythons.start(pythons.add("bin/python3", FAILS))
+
+    assert (ToolMissing.exit_code, 1) == (done.returncode, done.stderr.count("\n"))
+    assert done.stderr.startswith("mlflow-uv: Python 3.11 or newer is needed, and none starts here. Fix: ")
+
+
+WINDOWS = "mlflow-uv: Windows is not supported. Fix: run it in WSL, or in a job on ubuntu-latest\n"
+
+
+def test_windows_is_refused_before_a_python_is_looked_for(pythons: Pythons) -> None:
+    """
+    The shell of an action runs there too.
+    """
+    done = pythons.start(pythons.add_python("bin/python3", "3.12"), OS="Windows_NT")
+
+    assert (ToolMissing.exit_code, "", WINDOWS) == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "module", ["mlflow_uv", "mlflow_uv.surfaces.cli", "mlflow_uv.surfaces.github", "mlflow_uv_hooks"]
+)
+def test_windows_is_refused_by_every_entry(module: str) -> None:
+    """
+    In one sentence, before anything is imported that is not there: `fcntl`, `pwd`.
+    """
+    code = (
+        "import runpy, sys; sys.platform = 'win32'; sys.modules['fcntl'] = sys.modules['pwd'] = None;"
+        f" runpy.run_module({module!r}, run_name='__main__')"
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ToolMissing.exit_code, "", WINDOWS) == (done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,130 @@
+"""Makes the program's own environment once, from its own lock, and runs the program in it; bin/mlflow-uv starts it."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+MISSING = 5  # as ToolMissing ends; 1 would say that there are findings
+ROOT = Path(__file__).resolve().parent.parent
+# What a caller may not steer: our Python, our index of files, our environment. Indexes, proxies and trust stay theirs.
+STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FROZEN", "UV_LOCKED", "UV_EXCLUDE_NEWER",
+            "UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK", "UV_ENV", "UV_WORKING", "UV_DIRECTORY", "UV_OVERRIDE",
+            "UV_CONSTRAINT", "UV_BUILD", "UV_COMPILE", "UV_REQUIRE", "UV_TARGET", "UV_SYSTEM_PYTHON", "PIP_TARGET",
+            "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE", "PIP_PYTHON", "PIP_NO_", "PIP_CONSTRAINT", "PIP_ROOT")  # fmt: skip
+OURS = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
+
+
+def main(arguments):
+    """Run the program; `github STEP` is how an action calls it, `render` and `test` are for its developers."""
+    module, flags = "mlflow_uv", ("--no-dev",)
+    if arguments[:1] == ["github"]:
+        module, flags, arguments = "mlflow_uv.surfaces.github", ("--no-dev", "--extra", "actions"), arguments[1:]
+    elif arguments[:1] == ["render"]:
+        module, arguments = "mlflow_uv.surfaces.manifest", arguments[1:] or [str(ROOT)]
+    elif arguments[:1] == ["test"]:
+        module, flags, arguments = "pytest", ("--group", "dev", "--extra", "actions"), arguments[1:]
+        if all(argument.startswith("-") for argument in arguments):
+            arguments += ["--numprocesses=auto", "--dist=loadscope"]  # the whole suite, on every processor
+        os.chdir(ROOT)
+    try:
+        python = environment(flags)
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
+        end(f"its own environment cannot be made: {error}", fix="set MLFLOW_UV_HOME to a folder that can be written")
+    os.execv(python, [str(python), "-I", "-m", module, *arguments])
+
+
+def environment(flags):
+    """The interpreter of an environment made from uv.lock; made only where it does not exist."""
+    lock = (ROOT / "uv.lock").read_bytes()
+    key = hashlib.sha256(
+        b"\0".join((lock, bytes(ROOT), sys.version.encode(), sys.executable.encode(), *map(str.encode, flags)))
+    )
+    folder = private() / f"ours-{key.hexdigest()[:16]}"
+    python = folder / "bin" / "python"
+    if not whole(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{folder}.lock", "w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not whole(folder):
+                make(folder, tomllib.loads(lock.decode()), flags)
+    return python
+
+
+def whole(folder):
+    """Whether it was made to the end and its interpreter, a link to somebody else's, is still there."""
+    return (folder / "made").exists() and (folder / "bin" / "python").exists()
+
+
+def private():
+    """Where we keep what can be made again."""
+    if own := os.environ.get("MLFLOW_UV_HOME"):
+        return Path(own).absolute() / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "mlflow-uv"
+
+
+def make(folder, lock, flags):
+    """Sync our locked packages into `folder`, and put our sources on its path."""
+    print("mlflow-uv: making its environment (once)", file=sys.stderr, flush=True)
+    if folder.exists():
+        shutil.rmtree(folder)  # uv refuses what is no environment any more
+    with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+        uv = shutil.which("uv", path=OURS.get("PATH"))
+        if uv is None or not is_uv(uv):
+            uv = fetch_uv(Path(scratch), lock)
+        call("uv", [uv, "sync", "--project", ROOT, "--frozen", "--no-install-project", "--no-progress", "--quiet",
+                    "--python", sys.executable, *flags],
+             env={**OURS, "UV_PROJECT_ENVIRONMENT": str(folder)})  # fmt: skip
+    packages = next(folder.glob("lib/python*/site-packages"))
+    (packages / "mlflow_uv.pth").write_text(f"{ROOT / 'src'}\n{ROOT / 'hooks'}\n")
+    (folder / "made").touch()
+
+
+def is_uv(program):
+    """Whether it says so: a shim may end well and do nothing."""
+    try:
+        done = subprocess.run([program, "--version"], env=OURS, cwd=ROOT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+    except OSError:
+        return False
+    return done.returncode == 0 and re.match(rb"uv \d", done.stdout) is not None
+
+
+def fetch_uv(scratch, lock):
+    """Put the locked uv, by its hashes, into a virtual environment of its own: a system Python may refuse pip."""
+    uv = next(package for package in lock["package"] if package["name"] == "uv")
+    pins = " ".join([f"uv=={uv['version']}", *(f"--hash={wheel['hash']}" for wheel in uv["wheels"])])
+    (scratch / "uv.txt").write_text(pins + "\n")
+    call("python3 -m venv", [sys.executable, "-I", "-m", "venv", scratch / "venv"],
+         fix="apt-get install python3-venv")  # fmt: skip
+    call("pip", [scratch / "venv/bin/python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                 "--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", scratch / "uv.txt"])  # fmt: skip
+    return scratch / "venv/bin/uv"
+
+
+def call(name, argv, *, env=OURS, fix="see the lines above, then run it again"):
+    """Run one program or end with what it said."""
+    done = subprocess.run(list(map(str, argv)), env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")  # fmt: skip
+    if done.returncode:
+        print(done.stdout.rstrip(), file=sys.stderr)
+        end(f"`{name}` failed, so its own environment cannot be made", fix=fix)
+
+
+def end(what, *, fix):
+    """Say why there is nothing to run, and what helps."""
+    print(f"mlflow-uv: {what}. Fix: {fix}", file=sys.stderr)
+    sys.exit(MISSING)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
