@@ -14,6 +14,7 @@ from .core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from .core.labels import Made, labels_of
 from .core.parts import Part
 from .core.record import Record
+from .core.reference import tagged
 from .errors import BaseImageUnfit, ChainBroken, ToolFailed
 from .layering import parts_of
 from .recompute import Found
@@ -202,12 +203,12 @@ def require_model(record: Record, inventory: str) -> None:
         )
 
 
-def default_tag(record: Record) -> str:
-    """Name and version of the model, as a registry accepts them."""
-    name = record.version.name if record.version else record.model.name
+def image_name(given: str | None, record: Record) -> str:
+    """The name that was given, or the model's as a registry accepts it; without a tag it gets the version as tag."""
     version = record.version.version if record.version else record.model.sha256[:12]
+    name = record.version.name if record.version else record.model.name
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
-    return f"{safe}:{version}"
+    return tagged(given or safe, version)
 
 
 def _readme(planned: Plan) -> str:

@@ -14,7 +14,7 @@ from .core.modeldifference import metric_table, package_changes, packages_of
 from .core.modelfiles import REQUIREMENTS
 from .core.promotepolicy import Promotion
 from .core.signature import Effect, signature_changes
-from .errors import BadInput
+from .errors import BadInput, NoEngine
 from .report import Table
 from .step import configured, settle
 from .tools.content import digests_in
@@ -103,11 +103,12 @@ def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
     for link in broken:
         yield Condition(name="chain", holds=False, text=f"`{link.link}` is broken: {link.reason}", fix=_AGAIN)
     for link in unverified:
+        allowed = f'allow-unverified = ["{link.link}"] in [tool.mlflow-uv.promote]'
         yield Condition(
             name="allow-unverified",
             holds=False,
             text=f"`{link.link}` is not verified here: {link.reason}",
-            fix=f'allow-unverified = ["{link.link}"] in [tool.mlflow-uv.promote]',
+            fix=f"{link.fix}, or {allowed}" if link.fix else allowed,
         )
     if not broken and not unverified:
         holding = [link.link for link in links if link.state is LinkState.HOLDS]
@@ -199,7 +200,10 @@ def _sizes(candidate: Audited, champion: Audited, tools: Tools) -> Table:
 def _image_mb(one: Audited, tools: Tools) -> float | None:
     if one.record is None or one.record.image is None or one.record.image.kind != "image":
         return None
-    found = tools.engines.named(one.record.image.engine).image(one.record.image.id)
+    try:
+        found = tools.engines.named(one.record.image.engine).image(one.record.image.id)
+    except NoEngine:
+        return None
     return None if found is None else found.size / 1e6
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -14,13 +14,16 @@ from .core.answers import answers_digest
 from .core.chain import LinkCheck, LinkState, compared, require
 from .core.commit import UNKNOWN, Commit
 from .core.digests import lock_digest, tree_digest
-from .core.record import Record, Version
+from .core.labels import made_from
+from .core.record import Image, Record, Version
+from .core.reference import image_reference
 from .core.requirements import parse_requirements
 from .core.selection import Selection
-from .errors import NoEngine
+from .errors import NoEngine, sentence
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.mlflow import Store
+from .tools.registries import Published, RegistryUnanswered
 from .tools.toolbox import Tools
 
 RECORD_TAG = "mlflow-uv.record-sha256"
@@ -76,10 +79,10 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
-        checks = require((*before, *from_model(record, model), *from_engine(record, tools)))
+        checks = require((*before, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
-                tools.voice.say(f"  `{check.link}` is not verified here: {check.reason}")
+                tools.voice.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
         yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
 
 
@@ -189,18 +192,57 @@ def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
     return compared("record", recorded=record.sha256, found=tagged, source="the registry's tag")
 
 
-def from_engine(record: Record, tools: Tools) -> Iterator[LinkCheck]:
-    """Whether the tag of the image still names the image; unverified where no engine answers, or has none."""
-    if record.image is None or record.image.kind != "image":
+def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
+    """
+    Whether the image is still there, is the recorded one, and is what its name leads to.
+
+    What was pushed is asked for at its registry, by digest; the engine here is asked about what never was, and where
+    the registry does not tell.
+    """
+    image = record.image
+    if image is None or image.kind != "image":
         return
-    engine = tools.engines.named(record.image.engine)
+    if not image.digest:
+        yield _from_engine(image, tools, LinkCheck(
+            link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry",
+            fix="mlflow-uv release --push --image REGISTRY/NAME",
+        ))  # fmt: skip
+        return
     try:
-        found = engine.image(record.image.tag)
+        published = tools.registries.published(image.tag, image.digest)
+    except RegistryUnanswered as error:
+        host = image_reference(image.tag).host
+        fix = f"docker login {host}" if error.denied else f"reach {host} from here"
+        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
+        yield _from_engine(image, tools, untold)
+        return
+    yield from _from_registry_of_images(record, image, published)
+
+
+def _from_registry_of_images(record: Record, image: Image, published: Published) -> Iterator[LinkCheck]:
+    source = image_reference(image.tag).host
+    if published.image is None:
+        yield compared("image", recorded=image.digest, found="that it has no such image", source=source)
+        return
+    # Who deploys it says its name.
+    found = published.tagged or image.digest
+    yield compared("image", recorded=image.digest, found=found, source=f"{source}, of {image.tag},")
+    found = image.id if image.id in published.image.ids else min(published.image.ids)
+    yield compared("image", recorded=image.id, found=found, source=f"{source}, of its id,")
+    recorded = made_from(record)
+    for labels in published.image.labels:
+        for name, value in recorded.items():
+            found = labels.get(name, "nothing")
+            yield compared("image", recorded=value, found=found, source=f"{source}, of its label {name},")
+
+
+def _from_engine(image: Image, tools: Tools, untold: LinkCheck) -> LinkCheck:
+    """Whether the tag of the image still names it in the engine here; `untold` says more where the engine has none."""
+    engine = tools.engines.named(image.engine)
+    try:
+        found = engine.image(image.tag)
     except NoEngine as error:
-        yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=error.why or error.what)
-        return
+        return replace(untold, reason=f"{error.why or error.what}, and {untold.reason}")
     if found is None:
-        reason = f"{engine.name} has no {record.image.tag} here"
-        yield LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=reason)
-        return
-    yield compared("image", recorded=record.image.id, found=found.id, source="the engine")
+        return replace(untold, reason=f"{engine.name} has no {image.tag} here, and {untold.reason}")
+    return compared("image", recorded=image.id, found=found.id, source="the engine")

@@ -22,11 +22,12 @@ _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkCheck:
-    """One link, computed again."""
+    """One link, computed again; `fix` is what makes it hold, or lets it be computed, where somebody can do that."""
 
     link: str
     state: LinkState
     reason: str = ""
+    fix: str = ""
 
 
 def compared(link: str, *, recorded: str | None, found: str | None, source: str) -> LinkCheck:
@@ -62,7 +63,8 @@ def gathered(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
         worst = next((state for state in _WORST_FIRST if any(check.state is state for check in about)), None)
         if worst is not None:
             reasons = dict.fromkeys(check.reason for check in about if check.state is worst and check.reason)
-            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons)))
+            fixes = dict.fromkeys(check.fix for check in about if check.state is worst and check.fix)
+            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons), fix="; ".join(fixes)))
     return tuple(found)
 
 
@@ -100,4 +102,4 @@ def _told(record: Record | None, link: str) -> str:
 def _short(value: str | None) -> str:
     if value is None:
         return "nothing"
-    return value[:12] if len(value) >= 40 else value  # noqa: PLR2004  # hex digests and commits
+    return value.removeprefix("sha256:")[:12] if len(value) >= 40 else value  # noqa: PLR2004  # digests and commits

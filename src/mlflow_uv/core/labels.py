@@ -29,11 +29,18 @@ def labels_of(record: Record, made: Made) -> Mapping[str, str]:
         f"{_OCI}source": made.source,
         f"{_OCI}title": record.version.name if record.version else record.model.name,
         f"{_OCI}version": record.version.version if record.version else "",
-        "mlflow-uv.lock-sha256": record.lock.sha256,
         "mlflow-uv.model-id": record.model.model_id,
-        "mlflow-uv.model-sha256": record.model.sha256,
         "mlflow-uv.model-uri": record.model.uri,
-        "mlflow-uv.requirements-sha256": record.requirements.sha256,
         "mlflow-uv.serving": made.serving,
+        **made_from(record),
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: said[name] for name in sorted(said) if said[name]}
+
+
+def made_from(record: Record) -> Mapping[str, str]:
+    """The labels by which an image repeats the links of the record that it was made from."""
+    return {
+        "mlflow-uv.lock-sha256": record.lock.sha256,
+        "mlflow-uv.model-sha256": record.model.sha256,
+        "mlflow-uv.requirements-sha256": record.requirements.sha256,
+    }

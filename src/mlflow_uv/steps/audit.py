@@ -123,7 +123,11 @@ def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iter
         elif link.state is LinkState.UNVERIFIED:
             severity = Severity.ERROR if strict else Severity.WARNING
             yield Finding(
-                rule="link-unverified", severity=severity, what=f"`{link.link}` is not verified here", why=link.reason
+                rule="link-unverified",
+                severity=severity,
+                what=f"`{link.link}` is not verified here",
+                why=link.reason,
+                fix=link.fix,
             )
 
 

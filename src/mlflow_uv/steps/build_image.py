@@ -12,8 +12,8 @@ from ..building import (
     Wish,
     building,
     default_base,
-    default_tag,
     fill,
+    image_name,
     look_at,
     plan,
     require_exact,
@@ -33,8 +33,11 @@ from ..vocabulary import Engine as Choice
 from .register import version_tags
 
 # As the engines have it: a registry, names in small letters, a tag; of a base image a digest, too.
-_NAME = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*(?::\w[\w.\-]{0,127})?"
-_BASE = rf"{_NAME}(?:@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}}"
+_TAG = r"(?::\w[\w.\-]{0,127})?"
+_HOST = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?"
+_BASE = rf"{_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{_TAG}(?:@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}}"
+# Of ours, capital letters are written small.
+_NAME = rf"{_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
@@ -51,7 +54,7 @@ class Inputs:
     ] = None
     image: Annotated[
         str | None,
-        Doc("Name and tag of the image; without it the model's name and version."),
+        Doc("Name of the image, without a tag the version is its tag; without it the model's name and version."),
         Matching(_NAME, "an image reference"),
     ] = None
     engine: Annotated[
@@ -124,7 +127,7 @@ def _require_sense(inputs: Inputs) -> None:
         )
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
-            what="nothing says where to push the image", fix="--image REGISTRY/NAME:TAG", why="its name has no registry"
+            what="nothing says where to push the image", fix="--image REGISTRY/NAME", why="its name has no registry"
         )
 
 
@@ -157,7 +160,7 @@ def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
 
 def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Report[Outputs]:
     needs = needs_for(found, inputs.serving)
-    wish, tag = _wish(inputs), inputs.image or default_tag(found.record)
+    wish, tag = _wish(inputs), image_name(inputs.image, found.record)
     base = look_at(wish.base or default_base(needs), needs, engine, tools)
     planned = plan(found, needs, base, wish, tools)
     with (
@@ -184,7 +187,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*_unproven(needs), *bill.findings),
+        findings=(*_unproven(needs), *_vanishing(inputs, image, forge=tools.surroundings.forge), *bill.findings),
         tables=(sizes_of(built, engine, planned.parts),),
     )
 
@@ -249,6 +252,18 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
         why=why,
         fix=fix,
     )
+
+
+def _vanishing(inputs: Inputs, image: Image, *, forge: bool) -> Iterator[Finding]:
+    """That an image which was not pushed is gone with the runner, unless the store is gone as well."""
+    if forge and not image.digest and not inputs.embedded:
+        yield Finding(
+            rule="image-not-pushed",
+            severity=Severity.WARNING,
+            what=f"the image `{image.tag}` is on this runner only",
+            why="it is not pushed, so that no other job can verify, promote or start it",
+            fix="--push --image REGISTRY/NAME",
+        )
 
 
 def _loud(reason: str, *, asked: bool) -> Finding:

@@ -13,10 +13,13 @@ from .engines import Engines
 from .environments import Environments
 from .http import Http
 from .locktools import LockTools, locktools
+from .logins import Logins
 from .mlflow import Mlflow
 from .process import Runner
 from .records import Records
+from .registries import Registries
 from .server import Servers
+from .web import Web
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +29,7 @@ class Tools(LockTools):
     environments: Environments
     mlflow: Mlflow
     engines: Engines
+    registries: Registries
     contexts: Contexts
     servers: Servers
     http: Http
@@ -49,6 +53,9 @@ def toolbox(
             environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
             mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign),
             engines=Engines(basic.runner, variables=surroundings.variables, hear=voice.foreign),
+            registries=Registries(
+                Web(surroundings.variables), Logins(basic.runner, variables=surroundings.variables), basic.clock
+            ),
             contexts=Contexts(basic.uv, surroundings=surroundings),
             servers=Servers(basic.runner, surroundings=surroundings),
             http=Http(),

@@ -1,0 +1,49 @@
+"""Reads the name of a container image: registry, repository and tag, as Docker reads them."""
+
+from dataclasses import dataclass
+
+DOCKER_HUB = "docker.io"
+_LATEST = "latest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageReference:
+    """Where an image lies: `host` may have a port, `repository` is a path, `tag` is empty where none was given."""
+
+    host: str
+    repository: str
+    tag: str
+
+    @property
+    def served_tag(self) -> str:
+        """The tag under which a registry has it."""
+        return self.tag or _LATEST
+
+
+def image_reference(name: str) -> ImageReference:
+    """Docker's own rule: the first part is a host if it has a dot, a colon or a capital letter, or is `localhost`."""
+    first, slash, rest = name.partition("/")
+    named = bool(slash) and (first == "localhost" or any(sign in first for sign in ".:") or first.lower() != first)
+    host, path = (first, rest) if named else (DOCKER_HUB, name)
+    repository, tag = _split(path)
+    if host in {DOCKER_HUB, f"index.{DOCKER_HUB}"}:
+        host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
+    return ImageReference(host=host, repository=repository, tag=tag)
+
+
+def tagged(name: str, default_tag: str) -> str:
+    """
+    The name with a tag, and its repository in small letters, as every registry wants it.
+
+    `github.repository` has capital letters where the owner's name has some.
+    """
+    first, slash, rest = name.rpartition("/")
+    repository, tag = _split(rest)
+    return f"{first.lower()}{slash}{repository.lower()}:{tag or default_tag}"
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Repository and tag of a path without a host."""
+    folder, slash, last = path.rpartition("/")
+    repository, _, tag = last.partition(":")
+    return f"{folder}{slash}{repository}", tag

@@ -1,0 +1,151 @@
+"""Asks servers on the network over HTTPS: through the machine's proxy, with the machine's trust, within limits."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+TIMEOUT_S = 20.0
+WHOLE_S = 60.0
+REDIRECTS = 5
+PIECE = 1 << 16
+TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class WebUnreachable(Exception):
+    """Nobody answered as a server should; the text says why, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebRequest:
+    """One request; `secret` headers go to the origin of the address alone, never to where it redirects."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: bytes | None = field(default=None, repr=False)
+    limit: int = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebReply:
+    """Status, headers with names in small letters, and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, without a port, is this machine, where nobody listens on the way."""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+class Web:
+    """Requests over HTTPS; plain HTTP only to this machine."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def ask(self, request: WebRequest) -> WebReply:
+        """
+        Send a request and follow its redirects.
+
+        Raises WebUnreachable for a server that does not answer, is not trusted, or leads to an unencrypted address:
+        only who is asked on this machine may lead to plain HTTP there.
+        """
+        url, origin = request.url, _origin(request.url)
+        plain = is_loopback(origin[1])
+        until = time.monotonic() + WHOLE_S
+        for _ in range(REDIRECTS):
+            secret = request.secret if _origin(url) == origin else {}
+            parts = urlsplit(url)
+            if parts.scheme != "https" and not (parts.scheme == "http" and plain and is_loopback(parts.hostname or "")):
+                raise WebUnreachable(f"{parts.hostname or origin[1]} is not asked without encryption")
+            reply = self._once(url, request, {**request.headers, **secret}, until)
+            target = reply.headers.get("location")
+            if reply.status not in {301, 302, 303, 307, 308} or not target or request.form is not None:
+                return reply
+            url = urljoin(url, target)
+        raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a circle")
+
+    def _once(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
+        import http.client  # noqa: PLC0415  # 60 ms that only those pay who ask
+        import urllib.error  # noqa: PLC0415
+        import urllib.request  # noqa: PLC0415
+
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        # `ask` looked: HTTPS, or HTTP to this machine.
+        ready = urllib.request.Request(url, data=request.form, headers=dict(headers))  # noqa: S310
+        try:
+            with self._opener(parts.scheme, host).open(ready, timeout=TIMEOUT_S) as response:
+                return _reply(response, request.limit, until)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _reply(error, request.limit, until)
+        except urllib.error.URLError as error:
+            raise WebUnreachable(f"{host} does not answer: {_line(error.reason)}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise WebUnreachable(f"{host} does not answer: {_line(error)}") from error
+
+    def _opener(self, scheme: str, host: str) -> Any:
+        import ssl  # noqa: PLC0415  # as above
+        import urllib.request  # noqa: PLC0415
+
+        class Still(urllib.request.HTTPRedirectHandler):
+            """Redirects are followed above, where it is known which headers may go where."""
+
+            def redirect_request(self, *_: Any) -> None:
+                return None
+
+        proxies = self._proxies(scheme, host)
+        handlers: list[Any] = [urllib.request.ProxyHandler(proxies), Still()]
+        if scheme == "https":
+            context = ssl.create_default_context()
+            for bundle in self._bundles(host):
+                context.load_verify_locations(cafile=bundle)
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(*handlers)
+
+    def _proxies(self, scheme: str, host: str) -> dict[str, str]:
+        import urllib.request  # noqa: PLC0415  # as above
+
+        def known(name: str) -> str:
+            return self._variables.get(name) or self._variables.get(name.upper()) or ""
+
+        skip: Any = vars(urllib.request)["proxy_bypass_environment"]  # nobody has typed it
+        if is_loopback(host) or skip(host, {"no": known("no_proxy")}):
+            return {}
+        proxy = known(f"{scheme}_proxy") or known("all_proxy")
+        return {scheme: proxy} if proxy else {}
+
+    def _bundles(self, host: str) -> list[str]:
+        """Certificates that are trusted besides the system's: a company's, and those that Docker has for a registry."""
+        named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
+        named += sorted(Path("/etc/docker/certs.d").glob(f"{host}*/*.crt"))
+        return [str(path) for path in named if path.is_file()]
+
+
+def _reply(response: Any, limit: int, until: float) -> WebReply:
+    body = bytearray()
+    while piece := response.read(PIECE):
+        body += piece
+        if len(body) > limit:
+            raise WebUnreachable(f"the answer is longer than {limit >> 20} MiB")
+        if time.monotonic() > until:
+            raise WebUnreachable(f"the answer takes longer than {WHOLE_S:.0f} s")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return WebReply(status=response.status, headers=headers, body=bytes(body))
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)
+
+
+def _line(reason: object) -> str:
+    return " ".join(str(reason).split())[:200] or "the connection was closed"
