@@ -19,6 +19,10 @@ class ImageReference:
         """The tag under which a registry has it."""
         return self.tag or _LATEST
 
+    def at(self, digest: str) -> str:
+        """The name by which an engine pulls what has this digest, whatever the tag names."""
+        return f"{self.host}/{self.repository}@{digest}"
+
 
 def image_reference(name: str) -> ImageReference:
     """Docker's own rule: the first part is a host if it has a dot, a colon or a capital letter, or is `localhost`."""

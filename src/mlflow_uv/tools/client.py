@@ -103,6 +103,11 @@ class Client(ABC):
             )
         return found
 
+    def pull(self, name: str) -> Image | None:
+        """See Engine."""
+        self.ask("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
+        return self.image(name)
+
     def built(self, build: Build, *words: str) -> Image:
         """Build what is then here. Raises ToolFailed, NoSpace."""
         with TemporaryDirectory(prefix="mlflow-uv-built-") as scratch:

@@ -100,6 +100,9 @@ class Engine(Protocol):
     def fetch(self, base: str) -> Image:
         """A base image for the engine's own machine, pulled where it is not here. Raises BaseImageMissing."""
 
+    def pull(self, name: str) -> Image | None:
+        """An image of a registry, None where the engine cannot have it."""
+
     def build(self, build: Build) -> Image:
         """Build for one platform, without a name. Raises ToolFailed with the step that failed."""
 

@@ -1,0 +1,102 @@
+"""An image that a job has pushed, for the jobs that come after it on other machines."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.registries import digest_in, registry
+
+from .foundry import BASE, forget
+from .lab import Lab
+
+# Another machine: its engine does not answer.
+ELSEWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
+    """A registry."""
+    with registry(tmp_path_factory.mktemp("registry"), registry_program) as name:
+        yield name
+
+
+def test_what_is_pushed_is_promoted_on_another_machine(lab: Lab, image: str, host: str) -> None:
+    """
+    One that was built and not pushed is refused there, with what mends it; after that, the registry is enough.
+    """
+    alone = [lab.run("build-image", "--engine", "docker", "--image", image), lab.run("smoke-test")]
+
+    refused = lab.run("promote", variables=ELSEWHERE)
+    # The fix that it prints.
+    pushed = lab.run("release", "--engine", "docker", "--push", "--image", f"{host}/Cellar/Wine")
+    name = pushed.outputs["image"]
+    forget(pushed.outputs["image-id"])
+    promoted = lab.run("promote", variables=ELSEWHERE)
+
+    assert [0, 0, 0] == [said.code for said in (*alone, pushed)], pushed.stderr
+    assert (1, ["gate-allow-unverified"]) == (refused.code, refused.rules), refused.stderr
+    fix = refused.answer["findings"][0]["fix"]
+    assert "mlflow-uv release --push --image REGISTRY/NAME" in fix
+    assert f"{host}/cellar/wine:{pushed.outputs['version']}" == name
+    assert (0, True) == (promoted.code, promoted.outputs["promoted"]), promoted.stderr
+
+
+def test_what_another_machine_pushed_is_pulled_and_tested(lab: Lab, host: str) -> None:
+    """
+    The job that tests need not be the one that built; what it starts is what has the recorded digest.
+    """
+    built = lab.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/tested")
+    forget(built.outputs["image-id"])
+
+    tested = lab.run("smoke-test")
+
+    record = json.loads(lab.consumer.record.read_text())
+    forget(built.outputs["image-id"])
+    assert (0, "tested", "image") == (tested.code, tested.outputs["state"], record["answers"]["served_by"]), (
+        tested.stderr
+    )
+    assert digest_in(host, "cellar/tested", "1")[1] == record["image"]["digest"] == built.outputs["image-digest"]
+
+
+def test_another_image_under_the_name_breaks_the_chain(lab: Lab, host: str) -> None:
+    """
+    Who starts it by its name gets what nobody released: neither an audit nor a promotion passes over that.
+    """
+    name = f"{host}/cellar/swapped"
+    built = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
+    tested = lab.run("smoke-test")
+    forget(built.outputs["image-id"])
+    for words in (("tag", BASE, built.outputs["image"]), ("push", "--quiet", built.outputs["image"])):
+        subprocess.run(("docker", *words), check=True, capture_output=True)
+    subprocess.run(("docker", "rmi", built.outputs["image"]), check=True, capture_output=True)
+
+    refused = lab.run("promote", variables=ELSEWHERE)
+    audited = lab.run("audit", "models:/wine@candidate")
+
+    assert (0, 1, ["gate-chain"]) == (tested.code, refused.code, refused.rules), refused.stderr
+    assert (1, ["image"]) == (audited.code, audited.outputs["broken"])
+    assert "`image` of wine version 1 does not hold: the record says " in audited.stderr
+    assert {"candidate": "1"} == lab.store.aliases
+
+
+def test_a_registry_that_does_not_answer_is_said(lab: Lab, tmp_path: Path, registry_program: str) -> None:
+    """
+    Where the engine has the image, it will do; elsewhere nobody can tell, and an audit says whom it could not ask.
+    """
+    with registry(tmp_path, registry_program) as host:
+        built = lab.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/wine")
+        tested = lab.run("smoke-test")
+
+    here = lab.run("audit", "models:/wine@candidate")
+    there = lab.run("audit", "models:/wine@candidate", variables=ELSEWHERE)
+    forget(built.outputs["image-id"])
+
+    assert [0, 0, 0, 0] == [said.code for said in (built, tested, here, there)], there.stderr
+    assert ([], ["image"]) == (here.outputs["unverified"], there.outputs["unverified"])
+    assert "127.0.0.1 does not answer" in there.stderr
+    assert f"reach {host} from here" == there.answer["findings"][0]["fix"]
