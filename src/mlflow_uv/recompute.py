@@ -19,7 +19,7 @@ from .core.record import Image, Record, Version
 from .core.reference import image_reference
 from .core.requirements import parse_requirements
 from .core.selection import Selection
-from .errors import NoEngine, sentence
+from .errors import ChainBroken, NoEngine, sentence
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.mlflow import Store
@@ -246,3 +246,19 @@ def _from_engine(image: Image, tools: Tools, untold: LinkCheck) -> LinkCheck:
     if found is None:
         return replace(untold, reason=f"{engine.name} has no {image.tag} here, and {untold.reason}")
     return compared("image", recorded=image.id, found=found.id, source="the engine")
+
+
+def require_image(image: Image, record: Record, tools: Tools) -> None:
+    """
+    By its name, which is all that those have who start it, an image says what it was made from.
+
+    What another machine pushed is pulled by its digest.
+    """
+    engine = tools.engines.named(image.engine)
+    found = engine.image(image.tag)
+    if found is None and image.digest:
+        found = engine.pull(image_reference(image.tag).at(image.digest))
+    if found is None:
+        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix="mlflow-uv build-image")
+    if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
+        raise ChainBroken("image", why=f"{image.tag} was made from another model", fix="mlflow-uv build-image")

@@ -13,9 +13,8 @@ from ..contact import author
 from ..core import modelfiles
 from ..core.answers import TOLERANCE, answers_digest, differences
 from ..core.record import Alias, Image, Record
-from ..core.reference import image_reference
 from ..errors import BadInput, ChainBroken, NotServing, StepError
-from ..recompute import Found, anchor, holding
+from ..recompute import Found, anchor, holding, require_image
 from ..report import Finding, Report, Severity
 from ..restoring import inventory_digest
 from ..step import Doc, Matching, Step
@@ -119,7 +118,7 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: Served
         if image.kind == "image":
-            _require_image(image, found.record, tools)
+            require_image(image, found.record, tools)
             server = tools.engines.named(image.engine).serve(image.id)
         else:
             python = Path(image.tag) / "bin" / "python"
@@ -135,22 +134,6 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
             yield server
         finally:
             server.stop()
-
-
-def _require_image(image: Image, record: Record, tools: Tools) -> None:
-    """
-    By its name, which is all that those have who start it, an image says what it was made from.
-
-    What another machine pushed is pulled by its digest.
-    """
-    engine = tools.engines.named(image.engine)
-    found = engine.image(image.tag)
-    if found is None and image.digest:
-        found = engine.pull(image_reference(image.tag).at(image.digest))
-    if found is None:
-        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix="mlflow-uv build-image")
-    if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
-        raise ChainBroken("image", why=f"{image.tag} was made from another model", fix="mlflow-uv build-image")
 
 
 def _observe(inputs: Inputs, server: Served, cases: list[Any], expected: list[Any], tools: Tools) -> Observed:
