@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .gitsettings import GUARD, NO_NETWORK, as_variables
+
 # uv variables that carry indexes, credentials, cache, network and trust: they stay. Every other UV_* is set aside.
 _UV_KEPT_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_", "UV_AZURE_", "UV_GCS_", "UV_S3_")
 _UV_KEPT = frozenset({
@@ -26,6 +28,8 @@ _MLFLOW_STEERING = frozenset({
     "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_UV_INPUTS",
 })  # fmt: skip
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
+_GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
+_GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 _SECRET_WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY")
 
 
@@ -45,25 +49,32 @@ def _machine(name: str) -> bool:
     return name.upper() in _MACHINE or name.startswith("LC_")
 
 
+def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
+    """What a child needs of the machine; an empty or relative part of PATH would lead into the folder where it runs."""
+    kept = {name: value for name, value in variables.items() if _machine(name)}
+    path = ":".join(entry for entry in kept.pop("PATH", "").split(":") if entry.startswith("/"))
+    return kept | ({"PATH": path} if path else {})
+
+
 def for_uv(variables: Mapping[str, str], *, respect: bool) -> Partition:
     """For a question about the lock, or an environment made from it: see the table in docs/identity.md."""
-    kept = {
-        name: value
-        for name, value in variables.items()
-        if _machine(name) or (name.startswith("UV_") and (respect or not _steers_uv(name)))
+    kept = _of_machine(variables) | {
+        name: value for name, value in variables.items() if name.startswith("UV_") and (respect or not _steers_uv(name))
     }
     aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
-    return Partition(variables=kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=aside)
+    guard = as_variables(GUARD.items(), beside={})  # build backends start git in the checkout
+    return Partition(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=aside)
 
 
 def for_payload(variables: Mapping[str, str]) -> Partition:
     """For our own scripts in the user's interpreter: the machine, and what reaches a tracking server."""
-    kept = {
+    kept = _of_machine(variables) | {
         name: value
         for name, value in variables.items()
-        if _machine(name) or (name.startswith(_STORE_PREFIXES) and name not in _MLFLOW_STEERING)
+        if name.startswith(_STORE_PREFIXES) and name not in _MLFLOW_STEERING
     }
-    return Partition(variables=kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
+    guard = as_variables(GUARD.items(), beside={})  # MLflow asks git for the commit
+    return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
 def for_training(variables: Mapping[str, str], *, respect: bool) -> Partition:
@@ -77,18 +88,26 @@ def for_training(variables: Mapping[str, str], *, respect: bool) -> Partition:
 def for_engine(variables: Mapping[str, str]) -> Partition:
     """For the container engine's client: the machine and the engine's own variables, without another platform."""
     return Partition(
-        variables={
+        variables=_of_machine(variables)
+        | {
             name: value
             for name, value in variables.items()
-            if _machine(name) or (name.startswith(_ENGINE_PREFIXES) and name != "DOCKER_DEFAULT_PLATFORM")
+            if name.startswith(_ENGINE_PREFIXES) and name != "DOCKER_DEFAULT_PLATFORM"
         }
     )
 
 
 def for_git(variables: Mapping[str, str]) -> Partition:
-    """For git: the machine only, so that GIT_DIR and GIT_INDEX_FILE of a hook do not answer for another tree."""
-    kept = {name: value for name, value in variables.items() if _machine(name)}
-    return Partition(variables=kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"})
+    """
+    For git: the machine and the caller's settings for git.
+
+    Without GIT_DIR and GIT_INDEX_FILE, which a hook has and which would answer for another tree, and without every
+    variable that names a program.
+    """
+    kept = _of_machine(variables) | {
+        name: value for name, value in variables.items() if name in _GIT_SETTINGS or name.startswith(_GIT_PAIRS)
+    }
+    return Partition(variables=kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | NO_NETWORK)
 
 
 def for_server(variables: Mapping[str, str]) -> Partition:

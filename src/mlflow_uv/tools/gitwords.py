@@ -1,7 +1,10 @@
 """How are git's words about files read?"""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+BARE = "cannot use bare repository"
 _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
 
 
@@ -40,3 +43,13 @@ def entry_of(line: str) -> Entry:
     words, name = line.split("\t", 1)
     tag, mode, blob, _ = words.split(" ")
     return Entry(tag=tag, mode=mode, blob=blob, name=name)
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """A file that git names in a folder, whatever its name is made of."""
+    return folder / os.fsdecode(bytes_of(name))
+
+
+def bytes_of(text: str) -> bytes:
+    """A verbatim text of git's as the bytes that it was."""
+    return text.encode(errors="surrogateescape")

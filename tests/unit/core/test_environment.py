@@ -33,6 +33,10 @@ CALLER = {
     "PYTHONHOME": "/nowhere",
     "PIP_TARGET": "/elsewhere",
     "GIT_DIR": "/other/.git",
+    "GIT_SSH_COMMAND": "a program",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
     "GITHUB_TOKEN": "ghs_secret",
     "DOCKER_HOST": "unix:///engine.sock",
     "MLFLOW_TRACKING_TOKEN": "tracking-secret",
@@ -56,7 +60,7 @@ STORE = {"MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "DATABRICKS_TOKEN"}
         (for_uv(CALLER, respect=True), MACHINE | INDEX | STEERING),
         (for_payload(CALLER), MACHINE | STORE),
         (for_engine(CALLER), MACHINE | {"DOCKER_HOST"}),
-        (for_git(CALLER), MACHINE),
+        (for_git(CALLER), MACHINE | {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}),
         (for_server(CALLER), {"PATH"}),
         (
             for_training(CALLER, respect=False),
@@ -73,7 +77,8 @@ def test_every_child_gets_its_row_of_the_table(partition: Partition, kept: set[s
     """
     Which of the caller's variables a child sees is the table "Whose environment" of the record.
     """
-    found = partition.variables.keys() & CALLER.keys()
+    ours = {"LC_ALL", *(name for name in CALLER if partition.variables.get(name) == CALLER[name])}
+    found = ours & partition.variables.keys()
 
     assert kept == found
 
@@ -94,6 +99,45 @@ def test_what_is_respected_is_not_set_aside() -> None:
     found = for_uv(CALLER, respect=True).set_aside
 
     assert () == found
+
+
+@pytest.mark.parametrize(
+    "path", [":/usr/bin", "/usr/bin:", "/usr/bin::", ".:/usr/bin", "bin:/usr/bin:../x", "/usr/bin"]
+)
+def test_no_program_is_found_in_the_folder_where_a_child_runs(path: str) -> None:
+    """
+    An empty or relative part of PATH means the folder where a program is started: the checkout, or what it holds.
+    """
+    partitions = (for_uv({"PATH": path}, respect=True), for_git({"PATH": path}), for_payload({"PATH": path}))
+
+    found = [partition.variables["PATH"] for partition in partitions]
+
+    assert ["/usr/bin"] * 3 == found
+
+
+def test_a_path_that_leads_nowhere_else_is_none() -> None:
+    """
+    An empty PATH would mean that very folder again; without one a program is looked for where the system has them.
+    """
+    found = for_git({"PATH": ".:"}).variables
+
+    assert "PATH" not in found
+
+
+@pytest.mark.parametrize("partition", [for_uv(CALLER, respect=False), for_payload(CALLER)], ids=["uv", "payload"])
+def test_a_git_below_a_child_takes_no_folder_of_the_tree_for_a_repository(partition: Partition) -> None:
+    """
+    Build backends and MLflow ask git too: the settings that guard ours reach theirs, and none of the caller's.
+    """
+    variables = partition.variables
+
+    count = int(variables["GIT_CONFIG_COUNT"])
+    found = {variables[f"GIT_CONFIG_KEY_{number}"]: variables[f"GIT_CONFIG_VALUE_{number}"] for number in range(count)}
+
+    assert ("explicit", "false", "/dev/null") == (
+        found["safe.bareRepository"], found["core.fsmonitor"], found["core.hooksPath"]
+    )  # fmt: skip
+    assert "safe.directory" not in found
 
 
 def test_git_speaks_english_and_leaves_the_index_alone() -> None:

@@ -490,6 +490,23 @@ def test_a_blob_that_a_shallow_clone_lacks_comes_from_its_origin(repository: Rep
     assert (None, b"x\n", None, before) == (here, there, nowhere, after)
 
 
+def test_of_an_origin_that_can_leave_files_out_only_the_file_is_fetched(repository: Repository, tmp_path: Path) -> None:
+    """
+    As GitHub can: the commit comes without its files, and then the one that was asked for.
+    """
+    for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+        repository("config", key, "true")
+    old = repository("rev-parse", "HEAD")
+    repository.write("models/weiß wein/pyproject.toml", b"y\n")
+    repository("commit", "--quiet", "--all", "--message=two")
+    clone = Repository(tmp_path / "clone")
+    repository("clone", "--quiet", "--depth=1", repository.folder.as_uri(), str(clone.folder))
+
+    found = git().blob_of_origin(clone.folder / "models" / "weiß wein", old, "pyproject.toml")
+
+    assert b"x\n" == found
+
+
 def test_an_origin_that_asks_for_a_password_is_no_answer(repository: Repository) -> None:
     """
     Nobody sits there to type it.
@@ -499,6 +516,26 @@ def test_an_origin_that_asks_for_a_password_is_no_answer(repository: Repository)
     found = git().blob_of_origin(repository.folder, "1" * 40, "a.txt")
 
     assert found is None
+
+
+def test_of_a_file_that_no_commit_has_nobody_knows_when_it_changed(repository: Repository) -> None:
+    """
+    It is not there, and git says nothing of it.
+    """
+    found = git().last_change(repository.folder / "no.such")
+
+    assert LastChange(history=History.UNKNOWN, reason="no commit has it") == found
+
+
+def test_before_the_first_commit_nobody_knows_when_a_file_changed(tmp_path: Path) -> None:
+    """
+    That git has no answer is one.
+    """
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+
+    found = git().last_change(tmp_path / "no.such")
+
+    assert History.UNKNOWN is found.history
 
 
 def test_without_git_nobody_knows_when_a_file_changed(tmp_path: Path) -> None:
