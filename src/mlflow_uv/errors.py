@@ -1,5 +1,6 @@
 """Why is there no answer? One class, and so one exit code, for each reason."""
 
+from pathlib import PurePath
 from typing import ClassVar
 
 
@@ -15,7 +16,9 @@ class StepError(Exception):
     """
     A step that cannot give an answer: what is so, why, and the command that mends it.
 
-    Findings end with exit code 1 and are not errors; every class below has its own code.
+    Findings end with exit code 1 and are not errors; every class below has its own code. `path` and `line` (1-based)
+    are the place in the project that it is about, `output` the last lines of the program that failed, `so_far` the
+    Report of what was done before, each where there is one.
     """
 
     exit_code: ClassVar[int] = 3
@@ -26,6 +29,10 @@ class StepError(Exception):
         self.what = what
         self.why = why
         self.fix = fix
+        self.path: PurePath | None = None
+        self.line = 1
+        self.output: tuple[str, ...] = ()
+        self.so_far: object = None
 
     def __str__(self) -> str:
         return sentence(self.what, self.why, self.fix)

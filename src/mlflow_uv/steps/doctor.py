@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from .. import __version__
+from ..core.controls import visible
 from ..core.environment import mask, secrets_in
 from ..errors import StepError
 from ..freshness import examine
@@ -36,9 +37,9 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """Look at everything, and fail at nothing: what cannot be seen is said."""
-    lines = [f"{name + ':':<22} {_said(seen)}" for name, seen in _facts(inputs, tools)]
+    lines = [f"{name + ':':<22} {visible(_said(seen))}" for name, seen in _facts(inputs, tools)]
     text = mask("\n".join(lines), secrets_in(tools.surroundings.variables)) + "\n"
-    return Report(outputs=Outputs(seen=text), summary="paste the block above into a bug report", result=text)
+    return Report(outputs=Outputs(seen=text), summary="one block to paste into a bug report", result=text)
 
 
 def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
+from ..core.controls import visible_columns
 from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
 from ..registry import NAMES, step_of
 from ..report import Report, Voice
@@ -82,11 +83,16 @@ def _command(arguments: list[str]) -> int:
             print(as_json(step.name, error))
         return error.exit_code
     if as_text and report.result is not None:
-        sys.stdout.write(report.result)
+        sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
         print(as_json(step.name, report))
     voice.report(report)
     return 0 if report.ok else 1
+
+
+def _shown(result: str) -> str:
+    """A result as a person may look at it; a file or a program gets it as it is."""
+    return "\n".join(map(visible_columns, result.split("\n")))
 
 
 def _wants_json(arguments: list[str]) -> bool:
@@ -105,7 +111,8 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice,
     except (StepError, BrokenPipeError):
         raise
     except Exception as error:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            voice.foreign(line)  # what it quotes may come from anywhere
         why = f"{type(error).__name__}: {error}"
         fix = "report it, with the lines above and what `mlflow-uv doctor` says"
         raise Unforeseen(what=f"{step.name} failed in a way nobody foresaw", why=why, fix=fix) from error

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
+from ..core.controls import escaped_json, visible, visible_lines, without_sequences
 from ..errors import StepError
 from ..report import Finding, Report, Severity, Table, Timing
 
@@ -28,12 +29,13 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """See Voice."""
-        self._line(text)
+        for line in visible_lines(text):
+            self._line(line)
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
         """See Voice. What is folded shows its newest line while it goes on, and its last lines when it fails."""
-        self._line(self.paint(f"  {title}", "dim"))
+        self._line(self.paint(f"  {visible(title)}", "dim"))
         before, self._kept = self._kept, deque(maxlen=KEPT) if folded else None
         try:
             yield
@@ -47,8 +49,8 @@ class Terminal:
             self._kept = before
 
     def foreign(self, line: str) -> None:
-        """See Voice. Control characters cannot move the cursor or ring the bell."""
-        clean = "".join(c if c.isprintable() or c == "\t" else "" for c in line.rsplit("\r", 1)[-1])
+        """See Voice. Nothing in it colours, links, moves the cursor or rings the bell."""
+        clean = without_sequences(line.rsplit("\r", 1)[-1])
         if self._kept is None:
             self._line(self.paint(f"  │ {clean}", "dim"))
         else:
@@ -70,12 +72,18 @@ class Terminal:
 
     def finding(self, finding: Finding) -> None:
         """One finding: `path:line: severity: what: why. Fix: command`."""
-        place = f"{shown(finding.path)}:{finding.line}: " if finding.path is not None else ""
-        self._line(f"{place}{self.paint(finding.severity.value, finding.severity)}: {finding.text}")
+        severity = self.paint(finding.severity.value, finding.severity)
+        self._line(f"{_place(finding.path, finding.line)}{severity}: {visible(finding.text)}")
 
     def error(self, error: StepError) -> None:
-        """Why there is no answer."""
-        self._line(f"{self.paint('error', Severity.ERROR)}: {error}")
+        """What was done before, and why there is no answer; lines after the first are indented."""
+        if isinstance(error.so_far, Report):
+            for finding in error.so_far.findings:
+                self.finding(finding)
+            for line in timed(error.so_far.timings):
+                self._line(f"  {line}")
+        text = "\n  ".join(visible_lines(str(error)))
+        self._line(f"{_place(error.path, error.line)}{self.paint('error', Severity.ERROR)}: {text}")
 
     def report(self, report: Report[Any]) -> None:
         """Findings, the summary, how long each step took, and where to look."""
@@ -90,30 +98,29 @@ class Terminal:
             self._line("")
             for line in timed(report.timings):
                 self._line(f"  {line}")
-        self._line(f"{mark} {report.summary}")
+        self._line(f"{mark} {visible(report.summary)}")
         for line in report.advice:
-            self._line(f"  {line}")
+            self._line(f"  {visible(line)}")
 
     def _line(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
 
+def _place(path: PurePath | None, line: int) -> str:
+    return "" if path is None else f"{visible(shown(path))}:{line}: "
+
+
 def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
     """How long each step took and what it said, in columns."""
     width = max((len(timing.step) for timing in timings), default=0)
-    return tuple(f"{timing.step:<{width}}  {timing.seconds:6.1f} s  {timing.summary}" for timing in timings)
+    return tuple(f"{timing.step:<{width}}  {timing.seconds:6.1f} s  {visible(timing.summary)}" for timing in timings)
 
 
 def aligned(table: Table) -> tuple[str, ...]:
     """A table in columns, under its title; each row is one line, whatever its cells hold."""
-    title, *rows = ([_printable(cell) for cell in row] for row in ((table.title,), table.columns, *table.rows))
+    title, *rows = ([visible(cell) for cell in row] for row in ((table.title,), table.columns, *table.rows))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return (*title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
-
-
-def _printable(text: str) -> str:
-    """Without characters that end a line or steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def shown(path: PurePath) -> str:
@@ -158,8 +165,11 @@ def as_json(step: str, answer: "Report[Any] | StepError") -> str:
                 "what": answer.what,
                 "why": answer.why,
                 "fix": answer.fix,
+                **({} if answer.path is None else {"path": plain(answer.path), "line": answer.line}),
             },
         }
+        if isinstance(answer.so_far, Report):
+            body |= {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
     else:
         body = {
             "ok": answer.ok,
@@ -168,9 +178,7 @@ def as_json(step: str, answer: "Report[Any] | StepError") -> str:
             "findings": plain(answer.findings),
             "timings": plain(answer.timings),
         }
-    text = json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False)
-    # A path may be no text at all: what JSON cannot hold is shown as not readable.
-    return text.encode(errors="surrogateescape").decode(errors="replace")
+    return escaped_json(json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False))
 
 
 def terminal() -> Terminal:

@@ -53,6 +53,8 @@ class Project:
 class Unreadable(BadProject):
     """A manifest that is not TOML: the file, and the 1-based line where it stops being that."""
 
+    path: Path
+
     def __init__(self, *, path: Path, line: int, why: str) -> None:
         super().__init__(what=f"`{path}` is not TOML", why=why, fix=f"correct line {line} of {path.name}")
         self.path = path

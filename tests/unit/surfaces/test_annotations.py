@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlflow_uv.core.controls import visible, visible_lines
 from mlflow_uv.errors import sentence
 from mlflow_uv.report import Finding, Report, Severity
-from mlflow_uv.surfaces.github import Runner, _annotate, _summarise, summary
+from mlflow_uv.surfaces.github import Runner, _annotate, _summarise
+from mlflow_uv.surfaces.jobsummary import JobSummary
 from tests.runner import Obeyed, obeyed
 
 # What the runner's reader of a line looks at: ActionCommand.cs, and what ends a line.
@@ -22,6 +24,11 @@ TEXT = st.lists(st.sampled_from(SIGNS) | st.text(max_size=4), max_size=8).map(""
 # Names of files hold neither NUL nor, between slashes, nothing.
 NAME = TEXT.map(lambda text: text.replace("\0", "").replace("/", "")).filter(lambda text: text not in ("", ".", ".."))
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def message(text: str) -> str:
+    """A message as GitHub shows it: its lines, with an escape for what steers."""
+    return "\n".join(visible_lines(text))
 
 
 def lines_in(log: str) -> list[str]:
@@ -36,7 +43,7 @@ def test_an_annotation_arrives_as_it_was_meant(
     rule: str,
 ) -> None:  # fmt: skip
     """
-    Any message, title and file: one line, one command, and what the runner reads of it is what was said.
+    Any message, title and file: one line, one command, and the runner reads what was said, what steers as escapes.
     """
     place = PurePosixPath(*names)
     finding = Finding(rule=rule, what=what, why=why, fix=fix, path=Path("/w") / place, line=line, severity=level)
@@ -44,9 +51,9 @@ def test_an_annotation_arrives_as_it_was_meant(
     _annotate(Runner(), [finding], Path("/w"))
 
     log = capsys.readouterr().out
-    meant = {"title": f"mlflow-uv {rule}", "file": str(place), "line": str(line)}
+    meant = {"title": visible(f"mlflow-uv {rule}"), "file": visible(str(place)), "line": str(line)}
     assert 1 == len(lines_in(log))
-    assert [Obeyed(level.value, sentence(what, why, fix), meant)] == obeyed(log)
+    assert [Obeyed(level.value, message(sentence(what, why, fix)), meant)] == obeyed(log)
 
 
 @given(
@@ -56,16 +63,17 @@ def test_an_annotation_arrives_as_it_was_meant(
 )
 @FIXTURES
 def test_a_command_has_the_properties_that_it_was_given(
-    capsys: pytest.CaptureFixture[str], name: str, message: str, given_ones: dict[str, str]
+    capsys: pytest.CaptureFixture[str], name: str, text: str, given_ones: dict[str, str]
 ) -> None:
     """
     However many there are, none leaks into another or into the message; what ends them is not trimmed away.
     """
-    Runner().issue(name, message, **given_ones, last="x")
+    Runner().issue(name, text, **given_ones, last="x")
 
     log = capsys.readouterr().out
     assert 1 == len(lines_in(log))
-    assert [Obeyed(name, message, {**given_ones, "last": "x"})] == obeyed(log)
+    shown = {key: visible(value) for key, value in given_ones.items()}
+    assert [Obeyed(name, message(text), {**shown, "last": "x"})] == obeyed(log)
 
 
 EVENTS = st.lists(
@@ -91,11 +99,11 @@ def test_what_others_print_is_never_a_command(
                 runner.say(text)
             case "issue":
                 runner.issue("notice", text, title=text, line=1)
-                meant.append(Obeyed("notice", text, {"title": text, "line": "1"}))
+                meant.append(Obeyed("notice", message(text), {"title": visible(text), "line": "1"}))
             case "group":
                 with runner.group(text):
                     runner.foreign(text)
-                meant += [Obeyed("group", text), Obeyed("endgroup", "")]
+                meant += [Obeyed("group", message(text)), Obeyed("endgroup", "")]
     runner.say("the end")
 
     found = obeyed(capsys.readouterr().out)
@@ -131,8 +139,11 @@ def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path, monkeypatch
 
     with redirect_stdout(log):
         _annotate(Runner(), [finding], Path("/w"))
-    _summarise(summary("check-lock", Report(outputs=None, summary="s", findings=(finding,)), Path("/w")))
+    report = Report(outputs=None, summary="s", findings=(finding,))
+    _summarise(JobSummary(name="check-lock", root=Path("/w")).of_report(report, {}))
 
     log.seek(0)
-    assert [Obeyed("error", "w", {"title": "mlflow-uv r", "file": "mod?le/uv.lock", "line": "1"})] == obeyed(log.read())
-    assert "| error | mod?le/uv.lock:1 | w |" in (tmp_path / "summary").read_text()
+    assert [Obeyed("error", "w", {"title": "mlflow-uv r", "file": "mod\\xe8le/uv.lock", "line": "1"})] == obeyed(
+        log.read()
+    )
+    assert "| error | mod&#92;xe8le/uv.lock:1 | w |" in (tmp_path / "summary").read_text()

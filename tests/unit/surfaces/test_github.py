@@ -1,28 +1,27 @@
 """What does GitHub read of a step, and what can nothing make it read?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlflow_uv.report import Finding, Report, Severity, Timing
+from mlflow_uv.core.controls import visible_lines
+from mlflow_uv.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.step import Doc, Step
 from mlflow_uv.surfaces.github import (
     ANNOTATIONS,
-    SUMMARY_LIMIT,
     Runner,
     _act,
     _annotate,
-    _reproduce,
     _say,
-    _summarise,
     _write_outputs,
-    summary,
 )
+from mlflow_uv.surfaces.jobsummary import JobSummary, command_line
 from tests.runner import Obeyed, obeyed
 
 # Lines that would act if they reached the runner bare.
@@ -73,7 +72,9 @@ def test_nothing_foreign_is_ever_a_command(capsys: pytest.CaptureFixture[str], e
 
     found = obeyed(capsys.readouterr().out)
 
-    assert [text for kind, text in events if kind == "issue"] == [command.data for command in found]
+    assert ["\n".join(visible_lines(text)) for kind, text in events if kind == "issue"] == [
+        command.data for command in found
+    ]
     assert {"error"} >= {command.name for command in found}
 
 
@@ -98,20 +99,38 @@ def test_a_finding_without_a_place_has_none(capsys: pytest.CaptureFixture[str]) 
     assert "::notice title=mlflow-uv r::w\n" == capsys.readouterr().out
 
 
-def test_errors_go_before_what_github_would_not_show(capsys: pytest.CaptureFixture[str]) -> None:
+def test_annotations_are_of_every_project_and_count_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    GitHub shows ten of a level: of many findings the errors come first, and none is cut for a notice.
+    GitHub shows ten of each severity: first one of each folder, and the last says how many are in the summary alone.
     """
     findings = [
-        Finding(rule="r", what=f"{severity.value} {number}", severity=severity)
-        for number in range(ANNOTATIONS + 5)
+        Finding(rule="r", what=f"{number}.{again}", severity=severity, path=Path(f"/w/{number}/uv.lock"))
+        for number in range(9)
+        for again in range(3)
         for severity in (Severity.NOTICE, Severity.ERROR)
     ]
 
     _annotate(Runner(), findings, Path("/w"))
 
-    names = [command.name for command in obeyed(capsys.readouterr().out)]
-    assert ["error"] * ANNOTATIONS + ["notice"] * ANNOTATIONS == names
+    commands = obeyed(capsys.readouterr().out)
+    assert ["error"] * ANNOTATIONS + ["notice"] * ANNOTATIONS == [command.name for command in commands]
+    for severity in (commands[:ANNOTATIONS], commands[ANNOTATIONS:]):
+        assert [f"{number}.0" for number in range(9)] == [command.data for command in severity[:-1]]
+        assert ("and 18 more: see the job summary", {"title": "mlflow-uv"}) == (
+            severity[-1].data,
+            severity[-1].properties,
+        )
+
+
+def test_ten_findings_are_ten_annotations(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What fits is shown whole.
+    """
+    findings = [Finding(rule="r", what=str(number), severity=Severity.WARNING) for number in range(ANNOTATIONS)]
+
+    _annotate(Runner(), findings, Path("/w"))
+
+    assert [str(number) for number in range(10)] == [command.data for command in obeyed(capsys.readouterr().out)]
 
 
 def test_a_group_is_closed_also_when_its_work_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,10 +222,10 @@ def test_the_summary_says_everything_that_annotations_cannot() -> None:
         advice=("look <here>",),
     )
 
-    found = summary("check-lock", step, Path("/w"))
+    found = summary_of("check-lock", step)
 
     assert "### ✗ mlflow-uv check-lock\n" in found
-    assert "| error | uv.lock:2 | &lt;b> \\| `x`: a<br>b | uv lock |\n" in found
+    assert "| error | uv.lock:2 | &lt;b> &#124; <code>x</code>: a<br>b | uv lock |\n" in found
     assert "| t | u | 1.3 |\n" in found
     assert "- look &lt;here>\n" in found
 
@@ -217,7 +236,7 @@ def test_advice_in_a_summary_has_no_columns() -> None:
     """
     step = Report(outputs=GOOD, summary="s", advice=("chain:       ✓",))
 
-    found = summary("release", step, Path("/w"))
+    found = summary_of("release", step)
 
     assert "- chain: ✓\n" in found
 
@@ -250,16 +269,27 @@ def test_inputs_that_are_not_an_object_are_wrong_input(
     assert (2, "error", True) == (code, error.name, error.data.startswith("MLFLOW_UV_INPUTS is not "))
 
 
-def test_a_summary_that_is_too_long_is_cut_below_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_summary_that_is_too_long_is_cut_below_the_limit() -> None:
     """
-    GitHub drops a summary over 1 MiB whole: better a part than nothing.
+    GitHub drops a summary over 1 MiB whole: better a part than nothing, and no row is cut in the middle.
     """
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    table = Table(title="t", columns=("a",), rows=(("\N{SNOWMAN}" * 1000,),) * 1000)
 
-    _summarise("\N{SNOWMAN}" * SUMMARY_LIMIT)
+    found = summary_of("export", Report(outputs=None, summary="s", tables=(table,)))
 
-    size = (tmp_path / "summary").stat().st_size
-    assert 100_000 < size < 2**20
+    last, *end = found.splitlines()[-4:]
+    assert 900_000 < len(found.encode()) < 2**20
+    assert (" |", ["", "", "(cut: the log has the rest)"]) == (last[-2:], end)
+
+
+def test_one_long_text_leaves_room_for_the_others() -> None:
+    """
+    A cell is cut where nobody would read on, with how much is missing.
+    """
+    found = summary_of("export", Report(outputs=None, summary="x" * 10_000_000, advice=("look",)))
+
+    assert "x… (9995000 more characters)\n" in found
+    assert "- look\n" in found
 
 
 @pytest.mark.parametrize(
@@ -276,8 +306,9 @@ def test_the_command_for_a_laptop_can_be_pasted(inputs: dict[str, object], line:
     """
     What failed on a runner can be repeated at home, with the same inputs, in any shell.
     """
-    found = _reproduce("export", inputs)
+    found = summary_of("export", Report(outputs=None, summary="s", findings=(Finding(rule="r", what="w"),)), inputs)
 
+    assert line == command_line("export", inputs)
     assert f"```\n{line}\n```\n" in found
 
 
@@ -285,6 +316,13 @@ def test_the_command_for_a_laptop_does_not_leave_its_block() -> None:
     """
     An input cannot end the code block it is shown in.
     """
-    found = _reproduce("export", {"package": "```\n# heading"})
+    inputs = {"package": "```\n# heading"}
 
-    assert found.count("```") == 2
+    found = summary_of("export", Report(outputs=None, summary="s", findings=(Finding(rule="r", what="w"),)), inputs)
+
+    assert "````\nmlflow-uv export --package '```\n# heading'\n````\n" in found
+
+
+def summary_of(name: str, step: Report[Any], given: Mapping[str, object] | None = None) -> str:
+    """The job summary of a report."""
+    return JobSummary(name=name, root=Path("/w")).of_report(step, given or {})

@@ -75,7 +75,10 @@ def test_an_error_is_said_in_three_parts(plain_terminal: Terminal, stream: io.St
 @pytest.mark.parametrize(
     ("line", "seen"),
     [
-        ("\x1b[2J\x1b[31mred\x07", "[2J[31mred"),
+        ("\x1b[2J\x1b[31mred\x07", "red\\x07"),
+        ("\x1b]8;;https://a.example\x1b\\link\x1b]8;;\x1b\\ \x9b1mbold", "link bold"),
+        ("\x1b]0;never ends", "\\x1b]0;never ends"),
+        ("a\u202eb", "a\\u202eb"),
         ("10%\r20%\r100%", "100%"),
         ("tab\tstays, ü too", "tab\tstays, ü too"),
     ],
@@ -84,7 +87,7 @@ def test_what_others_print_cannot_move_the_cursor(
     plain_terminal: Terminal, stream: io.StringIO, line: str, seen: str
 ) -> None:
     """
-    Control characters are dropped, and of a progress bar the last state is kept.
+    Sequences are dropped, other controls are shown, and of a progress bar the last state is kept.
     """
     plain_terminal.foreign(line)
 
