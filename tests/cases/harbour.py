@@ -167,10 +167,17 @@ class Harbour:
 
 
 @contextmanager
-def harbour_in(scratch: Path, root: Path) -> Iterator[Harbour]:
+def harbour_in(
+    scratch: Path,
+    root: Path,
+    *,
+    engine: str = "docker",
+    loading: str = "",
+    predicting: str = "row.get('say') and print(row['say']) or os.getpid()",
+) -> Iterator[Harbour]:
     """An image with what `serving: slim` takes from the lock of examples/wine, and a puppet as its model."""
     wine = read_project(root / "examples" / "wine")
-    model = puppet(scratch / "model", predicting="row.get('say') and print(row['say']) or os.getpid()")
+    model = puppet(scratch / "model", loading=loading, predicting=predicting)
     (model / "requirements.txt").write_text(LACKING)
     (model / HASHED).parent.mkdir()
     (model / HASHED).write_text("")
@@ -184,10 +191,10 @@ def harbour_in(scratch: Path, root: Path) -> Iterator[Harbour]:
             name="wine",
             mlmodel=(model / "MLmodel").read_text(),
         ).hashed_text
-        machines = (said_of(BASE)["Architecture"],)
+        machines = (said_of(BASE, engine)["Architecture"],)
         own = {"mlflow-uv.test": secrets.token_hex(6)}  # an image of the same content is another one's to remove
         context = foundry.context("context", model, requirements=requirements, machines=machines, labels=own)
         network = build_secrets(scratch, foundry.tools.surroundings.variables, {})
         words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
-        with built(context, *words) as image:
+        with built(context, *words, engine=engine) as image:
             yield Harbour(image, shared)

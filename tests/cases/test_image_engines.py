@@ -88,7 +88,7 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
         engine.tag(image.id, name)
         digest = engine.push(name)
         layers = engine.layers(image.id)
-        served = engine.serve(image.id)
+        served = engine.serve(image.id, network=False)
         assert until(lambda: served.code() is not None)
         served.stop()
     finally:

@@ -62,8 +62,9 @@ def test_another_answer_than_in_training_is_a_finding(lab: Lab) -> None:
 
     said = lab.run("smoke-test")
 
-    (finding,) = said.answer["findings"]
+    finding, isolation = said.answer["findings"]
     assert (FINDINGS, "answers-differ") == (said.code, finding["rule"])
+    assert ("not-isolated", "notice") == (isolation["rule"], isolation["severity"])
     assert "is 3.0, expected is 2.0" in finding["why"]
     tags = lab.store.tags(version)
     assert ("failed", True, aliases) == (tags["state"], "expected is 2.0" in tags["reason"], lab.store.aliases)
@@ -72,13 +73,15 @@ def test_another_answer_than_in_training_is_a_finding(lab: Lab) -> None:
 @pytest.mark.engine
 def test_an_image_that_answers_otherwise_is_a_finding_too(lab: Lab, image: str) -> None:
     """
-    In a container as in a process: the version is failed, the container is removed.
+    In a container as in a process: the version is failed, the container is removed; that it had a network is said.
     """
     aliases, version = release(lab, ANSWERS_OTHERWISE, "--engine", "any", "--image", image)
 
     said = lab.run("smoke-test")
+    connected = lab.run("smoke-test", "--serve-network")
 
     assert (FINDINGS, ["answers-differ"]) == (said.code, said.rules)
+    assert (FINDINGS, ["answers-differ", "serve-network"]) == (connected.code, connected.rules)
     assert ("failed", aliases) == (lab.store.tags(version)["state"], lab.store.aliases)
 
 

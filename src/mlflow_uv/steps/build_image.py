@@ -270,7 +270,7 @@ def _loud(reason: str, *, asked: bool) -> Finding:
     return Finding(
         rule="no-image",
         severity=Severity.NOTICE if asked else Severity.WARNING,
-        what="no image was built: the model is served in a process of an isolated environment",
+        what="no image was built: the model is served in a process of this machine, which is no isolation",
         why=reason,
         fix="" if asked else "start Docker, or say engine: none",
     )

@@ -1,4 +1,4 @@
-"""Does the server answer what training answered?"""
+"""Starts what was built without a network, asks it the recorded cases, and marks the version tested or failed."""
 
 import json
 from collections.abc import Iterator
@@ -6,27 +6,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..auditing import kept_at
 from ..contact import author
 from ..core import modelfiles
-from ..core.answers import TOLERANCE, answers_digest, differences
+from ..core.answers import TOLERANCE, answers_digest
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
+from ..observation import Expected, Observed, observe, show_log
 from ..recompute import Found, anchor, holding, require_image
 from ..report import Finding, Report, Severity
 from ..restoring import inventory_digest
-from ..step import Doc, Matching, Step
+from ..step import Doc, Matching, OneRun, Step
 from ..tools.engine import Served
 from ..tools.toolbox import Tools
 from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram, VersionState
 from .register import version_tags
 
-POLL_S = 0.2
-ANSWER_S = 60.0
-MALFORMED = b'{"this is": "not a request'
-SHOWN = 5
 LEASE_S = 30.0
 
 
@@ -40,6 +37,9 @@ class Inputs:
     tolerance: Annotated[
         float, Doc("How far a floating-point answer may be off, relative to it and absolutely; all else must be equal.")
     ] = TOLERANCE
+    serve_network: Annotated[
+        bool, OneRun(), Doc("Give the container the engine's network while it is tested; without it there is none.")
+    ] = False
     alias: Annotated[
         str, Doc("Alias that moves to the version when it is tested."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"
@@ -59,15 +59,6 @@ class Outputs:
     alias_before: Annotated[str | None, Doc("Version the alias named before, if any.")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observed:
-    """What a server said, and what is wrong with it."""
-
-    healthy_after_s: float
-    answers: list[Any]
-    complaints: tuple[Finding, ...]
-
-
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Start what was built, ask it the recorded cases and a malformed one, and remove it whatever happens.
@@ -76,12 +67,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
     """
     with holding(inputs, tools) as found:
-        image, cases, expected = _needs(found)
+        image, expected = _needs(inputs, found)
         try:
-            with _serving(image, found, tools) as server:
-                observed = _observe(inputs, server, cases, expected, tools)
+            with _serving(inputs, image, found, tools) as server:
+                observed = observe(server, expected, tools)
                 if observed.complaints:
-                    _show_log(server, tools)
+                    show_log(server, tools)
         except NotServing as error:
             _mark_failed(found, str(error), tools)
             raise
@@ -94,10 +85,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         tools.records.save(path, record)
         if not observed.complaints:
             _log_record(found, path, tools)
-    return _report(inputs, path, record, observed, cases=len(cases))
+    return _report(inputs, path, record, observed, cases=len(expected.cases))
 
 
-def _needs(found: Found) -> tuple[Image, list[Any], list[Any]]:
+def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
     record = found.record
     if record.image is None:
         raise BadInput(what="nothing was built to test", why="build-image adds it", fix="mlflow-uv build-image")
@@ -108,18 +99,24 @@ def _needs(found: Found) -> tuple[Image, list[Any], list[Any]]:
             fix="log it with input_example=…, then mlflow-uv log-model",
         )
     cases = json.loads((found.model / modelfiles.CASES).read_text(encoding="utf-8"))
-    expected = json.loads((found.model / modelfiles.ANSWERS).read_text(encoding="utf-8"))
-    return record.image, cases, expected
+    answers = json.loads((found.model / modelfiles.ANSWERS).read_text(encoding="utf-8"))
+    return record.image, Expected(
+        cases=cases,
+        answers=answers,
+        tolerance=inputs.tolerance,
+        deadline_s=inputs.deadline,
+        network=inputs.serve_network or record.image.kind == "process",
+    )
 
 
 @contextmanager
-def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
+def _serving(inputs: Inputs, image: Image, found: Found, tools: Tools) -> Iterator[Served]:
     """What was recorded, started; stopped and removed when the block ends, however it ends."""
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: Served
         if image.kind == "image":
             require_image(image, found.record, tools)
-            server = tools.engines.named(image.engine).serve(image.id)
+            server = tools.engines.named(image.engine).serve(image.id, network=inputs.serve_network)
         else:
             python = Path(image.tag) / "bin" / "python"
             held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
@@ -134,82 +131,6 @@ def _serving(image: Image, found: Found, tools: Tools) -> Iterator[Served]:
             yield server
         finally:
             server.stop()
-
-
-def _observe(inputs: Inputs, server: Served, cases: list[Any], expected: list[Any], tools: Tools) -> Observed:
-    healthy_after = _wait_until_healthy(inputs, server, tools)
-    answers: list[Any] = []
-    complaints: list[Finding] = []
-    for number, (case, answer) in enumerate(zip(cases, expected, strict=True), start=1):
-        reply = tools.http.post(f"{server.url}/invocations", case, timeout_s=ANSWER_S)
-        if reply is None or reply.status != 200:  # noqa: PLR2004  # OK
-            said = "nothing" if reply is None else f"status {reply.status}: {reply.body[:500]}"
-            complaints.append(Finding(rule="case-refused", what=f"case {number} was not answered", why=said))
-            answers.append(None)
-            continue
-        try:
-            answers.append(json.loads(reply.body))
-        except ValueError:
-            complaints.append(Finding(rule="case-refused", what=f"case {number} was not answered in JSON"))
-            answers.append(None)
-            continue
-        found = list(differences(answer, answers[-1], tolerance=inputs.tolerance))
-        if found:
-            more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-            complaints.append(
-                Finding(
-                    rule="answers-differ",
-                    what=f"case {number} is not answered as training answered it",
-                    why="; ".join(found[:SHOWN]) + more,
-                    fix="look for what differs between the two environments, or set tolerance",
-                )
-            )
-    reply = tools.http.post(f"{server.url}/invocations", MALFORMED, timeout_s=ANSWER_S)
-    if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
-        said = "nothing" if reply is None else f"status {reply.status}"
-        complaints.append(
-            Finding(rule="malformed-accepted", what="a malformed request was not refused", why=f"it got {said}")
-        )
-    if (code := server.code()) is not None:
-        # Whoever answered, it was not what we started.
-        complaints.append(
-            Finding(
-                rule="server-ended", what=f"the server ended with {code} while it was asked", why=_last_line(server)
-            )
-        )
-    return Observed(healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints))
-
-
-def _wait_until_healthy(inputs: Inputs, server: Served, tools: Tools) -> float:
-    """Seconds until GET /ping answered 200. Raises NotServing with the server's log told."""
-    started = tools.clock.now_s()
-    url = server.url
-    while (passed := tools.clock.now_s() - started) < inputs.deadline:
-        reply = tools.http.get(f"{url}/ping", timeout_s=5)
-        if reply is not None and reply.status == 200:  # noqa: PLR2004  # OK
-            return passed
-        code = server.code()
-        if code is not None:
-            _show_log(server, tools)
-            raise NotServing(what=f"the server ended with {code} before it was healthy", why=_last_line(server))
-        tools.clock.wait(POLL_S)
-    _show_log(server, tools)
-    raise NotServing(
-        what=f"the server was not healthy within {inputs.deadline:.0f} s",
-        why=_last_line(server),
-        fix="--deadline SECONDS if it only needs longer",
-    )
-
-
-def _show_log(server: Served, tools: Tools) -> None:
-    with tools.voice.group("log of the server", folded=False):
-        for line in server.log().splitlines()[-200:]:
-            tools.voice.foreign(line)
-
-
-def _last_line(server: Served) -> str:
-    lines = [line.strip() for line in server.log().splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"
 
 
 def _mark_failed(found: Found, reason: str, tools: Tools) -> None:
@@ -229,7 +150,7 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
     seen = replace(
         record.answers,
         observed=answers_digest(observed.answers),
-        served_by=image.kind,
+        served_by=f"{image.kind} with network" if _reaches(inputs, image) else image.kind,
         tolerance=float(inputs.tolerance),
     )
     record = replace(record, answers=seen)
@@ -256,10 +177,39 @@ def _log_record(found: Found, path: Path, tools: Tools) -> None:
         tools.mlflow.ask(found.python, found.store, "log-record", run_id=run_id, file=str(path), path=kept)
 
 
+def _reaches(inputs: Inputs, image: Image) -> bool:
+    """Whether a container had a network because somebody asked for it; a process has this machine's anyway."""
+    return inputs.serve_network and image.kind == "image"
+
+
+def _isolation(inputs: Inputs, image: Image | None) -> Iterator[Finding]:
+    """What the model could reach while it was tested, where that is more than nothing."""
+    if image is None:
+        return
+    if image.kind == "process":
+        yield Finding(
+            rule="not-isolated",
+            severity=Severity.NOTICE,
+            what="the model was tested in a process of this machine: it could read and reach what this user can",
+            why=image.reason,
+        )
+    elif _reaches(inputs, image):
+        yield Finding(
+            rule="serve-network",
+            severity=Severity.NOTICE,
+            what="the model was tested with the network of the container engine: it could reach what that leads to",
+            why="`serve-network` asks for it",
+        )
+
+
 def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, cases: int) -> Report[Outputs]:
     alias = record.alias
     tested = not observed.complaints
-    loud = "" if record.image is None or record.image.kind == "image" else " (in a process, not in an image)"
+    loud = ""
+    if record.image is not None and record.image.kind != "image":
+        loud = " (in a process, not in an image)"
+    elif inputs.serve_network:
+        loud = " (in a container with network)"
     within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
     moved = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
@@ -275,7 +225,7 @@ def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, c
             if tested
             else f"the server does not answer as training did{loud}"
         ),
-        findings=tuple(replace(finding, severity=Severity.ERROR) for finding in observed.complaints),
+        findings=(*observed.complaints, *_isolation(inputs, record.image)),
     )
 
 

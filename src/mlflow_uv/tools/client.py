@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from ..core.dockerfile import PORT
 from ..core.environment import for_engine
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
 from .buildwords import build_error
@@ -22,6 +21,11 @@ from .process import Command, Completed, Runner
 
 PULL_S = 600.0
 ANSWER_S = 120.0
+# Rights that neither a model nor a base image needs. Of the namespaces the engine shares, none is the machine's.
+_CONFINED = (
+    "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private", "--pids-limit=4096",
+)  # fmt: skip
+_NO_NETWORK = "--network=none"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -165,7 +169,7 @@ class Client(ABC):
 
     def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
         """See Engine."""
-        words = ("--rm", "--interactive", "--network=none", "--read-only", f"--entrypoint={argv[0]}", image)
+        words = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, f"--entrypoint={argv[0]}", image)
         with self._contained() as container:
             done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=ANSWER_S)
         if done.code != 0:
@@ -174,14 +178,12 @@ class Client(ABC):
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(said or [done.last_line])[-1])
         return done.stdout
 
-    def serve(self, image: str) -> Container:
+    def serve(self, image: str, *, network: bool) -> Container:
         """See Engine."""
+        reach = () if network else (_NO_NETWORK,)
         with self._contained() as container:
-            self.demand(
-                "run", *container, "--detach", "--publish", f"127.0.0.1::{PORT}", "--read-only",
-                "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108  # a container's own
-                "--security-opt", "no-new-privileges", image, what="the container cannot be started",
-            )  # fmt: skip
+            words = (*container, "--detach", *reach, *_CONFINED, "--tmpfs=/tmp")
+            self.demand("run", *words, image, what="the container cannot be started")
         return Container(self.ask, container[1])
 
     @contextmanager

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from .http import Reply, Request
+
 
 class Served(Protocol):
     """A model server that was started, whatever it runs in."""
 
-    @property
-    def url(self) -> str:
-        """Its address on loopback."""
+    def ask(self, request: Request) -> Reply | None:
+        """Its answer, None where it gives none in time."""
 
     def code(self) -> int | None:
         """The exit code, None while it runs."""
@@ -125,5 +126,9 @@ class Engine(Protocol):
     def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
         """Run a program of an image without network and return its standard output. Raises ToolFailed."""
 
-    def serve(self, image: str) -> Served:
-        """Start a container of an image on a free port of loopback, with few rights. Raises ToolFailed."""
+    def serve(self, image: str, *, network: bool) -> Served:
+        """
+        Start a container of an image, with few rights and no port; the engine's network is there with `network` alone.
+
+        Raises ToolFailed.
+        """

@@ -5,17 +5,22 @@ from pathlib import Path
 
 from ..core.environment import for_server
 from ..surroundings import Surroundings
+from .http import Reply, Request, send
 from .process import Command, Runner, Running
 
 SERVING = Path(__file__).parents[1] / "serving"
 
 
 class Local:
-    """A model server in a process; see docker.Served."""
+    """A model server in a process; see engine.Served."""
 
     def __init__(self, running: Running, port: int) -> None:
         self._running = running
-        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+
+    def ask(self, request: Request) -> Reply | None:
+        """See Served."""
+        return send(request, port=self._port)
 
     def code(self) -> int | None:
         """See Served."""

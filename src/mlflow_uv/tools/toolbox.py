@@ -11,7 +11,6 @@ from .attempts import Attempts
 from .context import Contexts
 from .engines import Engines
 from .environments import Environments
-from .http import Http
 from .locktools import LockTools, locktools
 from .logins import Logins
 from .mlflow import Mlflow
@@ -32,7 +31,6 @@ class Tools(LockTools):
     registries: Registries
     contexts: Contexts
     servers: Servers
-    http: Http
     records: Records
     attempts: Attempts
 
@@ -58,7 +56,6 @@ def toolbox(
             ),
             contexts=Contexts(basic.uv, surroundings=surroundings),
             servers=Servers(basic.runner, surroundings=surroundings),
-            http=Http(),
             records=Records(surroundings),
             attempts=Attempts(surroundings),
         )

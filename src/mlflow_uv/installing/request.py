@@ -1,0 +1,31 @@
+"""
+Sends one HTTP request to the server in this container: `python -I -S request.py`, JSON in, JSON out.
+
+{port, method, path, body: base64 or null, timeout_s, limit: bytes} -> {status, body: base64}, or null where nobody
+answered in time. It runs where a model runs too, so what it writes is no more trustworthy than the model's answer.
+"""
+
+import base64
+import http.client
+import json
+import sys
+from typing import Any
+
+
+def reply_to(request: "dict[str, Any]") -> "dict[str, Any] | None":
+    """The status and body of the answer, None where there is none."""
+    body = None if request["body"] is None else base64.b64decode(request["body"])
+    connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=request["timeout_s"])
+    try:
+        connection.request(request["method"], request["path"], body=body, headers={"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read(request["limit"])
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return {"status": response.status, "body": base64.b64encode(content).decode()}
+
+
+if __name__ == "__main__":
+    json.dump(reply_to(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,90 @@
+"""What is sent by the client inside a container, and what of the answer arrives."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from mlflow_uv.tools.containers import CLIENT
+
+EVERY_BYTE = bytes(range(256))
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with what it was sent."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Status 418, and the body as it came."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        said = f"{self.path} {self.headers['Content-Type']} ".encode()
+        self.send_response(418)
+        self.send_header("Content-Length", str(len(said + body)))
+        self.end_headers()
+        self.wfile.write(said + body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is said."""
+
+
+@contextmanager
+def echo() -> Iterator[int]:
+    """The port of a server on loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def ask(port: int, **words: Any) -> Any:
+    """What the client writes, started as it is in a container."""
+    body = base64.b64encode(EVERY_BYTE).decode()
+    request = {"port": port, "method": "POST", "path": "/invocations", "body": body, "timeout_s": 30, "limit": 1 << 20}
+    argv = (sys.executable, "-I", "-S", "-c", CLIENT.read_text())
+    text = json.dumps({**request, **words})
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=True, env={})
+    return json.loads(done.stdout)
+
+
+def test_every_byte_arrives_and_comes_back() -> None:
+    """
+    Neither the request nor the answer is changed on its way, and the status is the server's.
+    """
+    with echo() as port:
+        reply = ask(port)
+
+    assert 418 == reply["status"]
+    assert b"/invocations application/json " + EVERY_BYTE == base64.b64decode(reply["body"])
+
+
+def test_an_answer_without_end_is_cut() -> None:
+    """
+    No more of an answer is read than the caller has room for.
+    """
+    with echo() as port:
+        reply = ask(port, limit=12)
+
+    assert b"/invocations" == base64.b64decode(reply["body"])
+
+
+@pytest.mark.parametrize("listening", [False, True], ids=["nobody listens", "nobody answers"])
+def test_no_answer_is_null(*, listening: bool) -> None:
+    """
+    Where nobody answers in time the client says so and ends well.
+    """
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listening:
+            silent.listen()
+        reply = ask(silent.getsockname()[1], timeout_s=0.2)
+
+    assert reply is None
