@@ -11,6 +11,14 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from mlflow_uv.core.environment import mask, secrets_in
+from mlflow_uv.pipsettings import DISTRUST, MACHINE_STORE, TRUST, PipSettings
+
+# How each is told what to trust.
+BUNDLES = {"pip": "PIP_CERT", "uv": "SSL_CERT_FILE"}
 MISSING = 5  # as ToolMissing ends; 1 would say that there are findings
 ROOT = Path(__file__).resolve().parent.parent
 # What a caller may not steer: our Python, our index of files, our environment. Indexes, proxies and trust stay theirs.
@@ -36,7 +44,10 @@ def main(arguments):
     try:
         python = environment(flags)
     except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
-        end(f"its own environment cannot be made: {error}", fix="set MLFLOW_UV_HOME to a folder that can be written")
+        end(
+            f"its own environment cannot be made: {error}",
+            fix="set MLFLOW_UV_HOME to a folder in which files can be written and run",
+        )
     os.execv(python, [str(python), "-I", "-m", module, *arguments])
 
 
@@ -74,16 +85,35 @@ def make(folder, lock, flags):
     print("mlflow-uv: making its environment (once)", file=sys.stderr, flush=True)
     if folder.exists():
         shutil.rmtree(folder)  # uv refuses what is no environment any more
-    with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch:  # /tmp may run nothing
         uv = shutil.which("uv", path=OURS.get("PATH"))
         if uv is None or not is_uv(uv):
             uv = fetch_uv(Path(scratch), lock)
-        call("uv", [uv, "sync", "--project", ROOT, "--frozen", "--no-install-project", "--no-progress", "--quiet",
-                    "--python", sys.executable, *flags],
-             env={**OURS, "UV_PROJECT_ENVIRONMENT": str(folder)})  # fmt: skip
+        install(uv, folder, Path(scratch) / "ours.txt", flags)
     packages = next(folder.glob("lib/python*/site-packages"))
     (packages / "mlflow_uv.pth").write_text(f"{ROOT / 'src'}\n{ROOT / 'hooks'}\n")
     (folder / "made").touch()
+
+
+def install(uv, folder, pins, flags):
+    """Sync the packages; what pip is told about the network holds for uv too."""
+    pip = PipSettings.read(OURS, prefix=Path(sys.base_prefix))
+    mirror = pip.mirror(OURS)
+    variables = {**OURS, **pip.network(OURS), **mirror, "UV_PROJECT_ENVIRONMENT": str(folder)}
+    python = ("--python", sys.executable)
+    if not mirror:
+        commands = [("sync", "--frozen", "--no-install-project", *python, *flags)]
+    else:  # the lock's own addresses are those of the public index: here the same files come from another, by hash
+        commands = [
+            ("export", "--frozen", "--no-emit-project", "--output-file", pins, *flags),
+            ("venv", "--no-project", *python, folder),
+            ("pip", "install", "--require-hashes", "--no-deps", "--python", folder / "bin" / "python", "-r", pins),
+        ]
+    machine = {name: value for name, value in variables.items() if name not in TRUST} | MACHINE_STORE
+    instead = None if any(OURS.get(name) for name in TRUST) else machine
+    for words in commands:
+        argv = [uv, *words, "--project", ROOT, "--no-progress", "--quiet"]
+        call("uv", argv, env=variables, instead=instead)
 
 
 def is_uv(program):
@@ -108,13 +138,26 @@ def fetch_uv(scratch, lock):
     return scratch / "venv/bin/uv"
 
 
-def call(name, argv, *, env=OURS, fix="see the lines above, then run it again"):
-    """Run one program or end with what it said."""
-    done = subprocess.run(list(map(str, argv)), env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")  # fmt: skip
+def call(name, argv, *, env=OURS, instead=None, fix="see the lines above, then run it again"):
+    """
+    Run one program or end with what it said.
+
+    `instead` are the variables to try where a certificate is not trusted.
+    """
+    done = run(argv, env)
+    if done.returncode and instead is not None and DISTRUST in done.stdout:
+        done = run(argv, instead)
     if done.returncode:
-        print(done.stdout.rstrip(), file=sys.stderr)
+        print(mask(done.stdout.rstrip(), secrets_in(env)), file=sys.stderr)
+        if name in BUNDLES and any(words in done.stdout for words in (DISTRUST, "CERTIFICATE_VERIFY_FAILED")):
+            fix = f"set {BUNDLES[name]} to a file with the certificates of your network"
         end(f"`{name}` failed, so its own environment cannot be made", fix=fix)
+
+
+def run(argv, env):
+    """Run one program to its end; what it printed is in one stream."""
+    return subprocess.run(list(map(str, argv)), env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")  # fmt: skip
 
 
 def end(what, *, fix):

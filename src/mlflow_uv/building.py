@@ -171,7 +171,9 @@ def building(planned: Plan, wish: Wish, tools: Tools) -> Iterator[Build]:
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch:
         context = Path(scratch) / "context"
         fill(context, planned, tools)
-        secrets = build_secrets(Path(scratch), tools.surroundings.variables, indexes_for(planned.needs, tools))
+        caller = tools.surroundings.variables
+        reached = {**caller, **tools.surroundings.pip.network(caller)}
+        secrets = build_secrets(Path(scratch), reached, indexes_for(planned.needs, tools))
         yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
 
 

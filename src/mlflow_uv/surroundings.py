@@ -1,9 +1,12 @@
 """Where do we run? Read once, at the door, by a surface."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .pipsettings import PipSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +16,8 @@ class Surroundings:
 
     `cache` may be deleted at any time, `state` holds the embedded store and the records; `ours` is the folder with our
     own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge. `machine` is the
-    architecture in the system's own word, e.g. `x86_64` or `arm64`; `who` is the person at it, `user@host`.
+    architecture in the system's own word, e.g. `x86_64` or `arm64`; `who` is the person at it, `user@host`. `pip` is
+    what pip is told about the network, which uv does not read by itself.
     """
 
     variables: Mapping[str, str]
@@ -25,6 +29,7 @@ class Surroundings:
     forge: bool
     machine: str
     who: str
+    pip: PipSettings
 
     @classmethod
     def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Surroundings":
@@ -49,6 +54,7 @@ class Surroundings:
             forge=forge,
             machine=os.uname().machine,
             who=f"{variables.get('USER') or variables.get('LOGNAME') or _account()}@{os.uname().nodename}",
+            pip=PipSettings.read(variables, prefix=Path(sys.base_prefix)),
         )
 
 

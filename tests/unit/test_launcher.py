@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> 
 
     assert (ToolMissing.exit_code, 1) == (done.returncode, done.stderr.count("\n"))
     assert done.stderr.startswith("mlflow-uv: its own environment cannot be made: ")
-    assert done.stderr.endswith("Fix: set MLFLOW_UV_HOME to a folder that can be written\n")
+    assert done.stderr.endswith("Fix: set MLFLOW_UV_HOME to a folder in which files can be written and run\n")
 
 
 def test_a_uv_that_fails_is_quoted(tmp_path: Path) -> None:

@@ -36,7 +36,13 @@ def locktools(
         voice=voice,
         surroundings=surroundings,
         runner=runner,
-        uv=Uv(runner, variables=surroundings.variables, asked=uv, own=own if own.is_file() else None),
+        uv=Uv(
+            runner,
+            variables=surroundings.variables,
+            asked=uv,
+            own=own if own.is_file() else None,
+            pip=surroundings.pip,
+        ),
         git=Git(runner, variables=surroundings.variables),
         clock=SystemClock(),
     )

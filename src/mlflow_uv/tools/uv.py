@@ -12,15 +12,18 @@ from ..core.environment import Partition, for_uv
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BadInput, ToolFailed, ToolMissing
+from ..pipsettings import PipSettings
 from .files import Project, read_manifest
 from .process import Command, Completed, Runner
+from .trust import TrustingRunner
+from .uvargv import EXPORT, OURS, from_mirror, selected
 from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, drift_in, failed, unknown, verdict_in
 from .whichuv import Programs, required_version
 
-EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
 EARLIEST = "315532800"  # 1980, before which no archive can date a file
 # Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
 REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
+NO_SETTINGS = PipSettings()
 # Without a network uv tries four times in 7 s; behind a wall that swallows packets, four times 10 s.
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
@@ -44,10 +47,19 @@ class LockQuestion:
 class Uv:
     """One uv program, asked on behalf of one caller; see Programs for which."""
 
-    def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
-        self._runner = runner
-        self._variables = variables
-        plain = for_uv(variables, respect=False).variables
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        variables: Mapping[str, str],
+        asked: Path | None,
+        own: Path | None,
+        pip: PipSettings = NO_SETTINGS,
+    ) -> None:
+        self._trusting = TrustingRunner(runner, variables=variables, pip=pip)
+        self._variables = self._trusting.variables
+        self._mirror = pip.mirror(variables)
+        plain = for_uv(self._variables, respect=False).variables
         self._programs = Programs(runner, variables=plain, asked=asked, own=own)
 
     # which uv
@@ -100,10 +112,10 @@ class Uv:
         likely = self._programs.likely
         if likely is not None:
             with suppress(ToolMissing, OSError):
-                done = self._runner.run(self._command((likely, *argv), project.folder, variables))
+                done = self._trusting.run(self._command((likely, *argv), project.folder, variables))
                 if (verdict := verdict_in(done)) is not None:
                     return verdict
-        done = self._runner.run(self._command((self.program(project), *argv), project.folder, variables))
+        done = self._trusting.run(self._command((self.program(project), *argv), project.folder, variables))
         return verdict_in(done) or unknown(done)
 
     def export(
@@ -130,12 +142,12 @@ class Uv:
         return self._exported(project, selection, ("--format", "cyclonedx1.5"), respect_env=respect_env)
 
     def _exported(self, project: Project, selection: Selection, flags: tuple[str, ...], *, respect_env: bool) -> str:
-        argv = (*EXPORT, *flags, *_selected(project, selection))
+        argv = (*EXPORT, *flags, *selected(project, selection))
         likely, done = self._programs.likely, None
         if likely is not None:  # as above: words that only a uv has spare asking for its version
             command = self._command((likely, *argv), project.folder, self._for_lock(respect_env=respect_env).variables)
             with suppress(ToolMissing, OSError):
-                done = self._runner.run(replace(command, verbatim=True))
+                done = self._trusting.run(replace(command, verbatim=True))
         if done is None or done.code != 0 or not done.stdout:
             done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
         if done.code == 0:
@@ -163,7 +175,7 @@ class Uv:
 
         The lock is checked on the way (`--locked`). Raises ToolFailed.
         """
-        argv = ("sync", "--locked", "--no-progress", *flags, *_selected(project, selection))
+        argv = ("sync", "--locked", "--no-progress", *flags, *selected(project, selection))
         done = self._ask(
             project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
         )
@@ -177,7 +189,7 @@ class Uv:
 
         Raises ToolFailed where uv cannot tell.
         """
-        argv = ("sync", "--check", "--locked", "--no-progress", *_selected(project, selection))
+        argv = ("sync", "--check", "--locked", "--no-progress", *selected(project, selection))
         extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
         done = self._ask(project, argv, respect_env=False, extra=extra)
         if done.code == 0:
@@ -188,7 +200,7 @@ class Uv:
 
     def sync_command(self, project: Project, selection: Selection) -> str:
         """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""
-        return shlex.join(("uv", "sync", "--locked", *_selected(project, selection)))
+        return shlex.join(("uv", "sync", "--locked", *selected(project, selection)))
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
         """Build one local package into a wheel, the same bytes whenever it is built. Raises ToolFailed."""
@@ -200,13 +212,21 @@ class Uv:
             raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
 
     def sync_ours(self, ours: Path, environment: Path) -> Path:
-        """Make the environment that talks to registries, from our lock; return its interpreter. Raises ToolFailed."""
+        """
+        Make the environment that talks to registries, from our lock; return its interpreter. Raises ToolFailed.
+
+        The lock's own addresses are those of the public index: where another stands for it, the same files are taken
+        from there, by their hashes.
+        """
         project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
-        argv = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
-        done = self._ask(project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)})
-        if done.code != 0:
-            raise failed("uv sync", done)
-        return environment / "bin" / "python"
+        python = environment / "bin" / "python"
+        pins = environment.with_suffix(".txt")
+        for argv in from_mirror(environment, pins) if self._mirror else (OURS,):
+            extra = {**self._mirror, "UV_PROJECT_ENVIRONMENT": str(environment)}
+            done = self._ask(project, argv, respect_env=False, extra=extra)
+            if done.code != 0:
+                raise failed(f"uv {argv[0]}", done)
+        return python
 
     def install(  # noqa: PLR0913  # one word of uv's command each
         self,
@@ -234,7 +254,7 @@ class Uv:
             ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
             (*install, "--python", str(interpreter), "-r", str(requirements)),
         ):
-            done = self._runner.run(self._command((program, *argv), requirements.parent, variables, hear=hear))
+            done = self._trusting.run(self._command((program, *argv), requirements.parent, variables, hear=hear))
             if done.code != 0:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
@@ -244,9 +264,9 @@ class Uv:
         flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
         meant = ("--python-platform", platform) if platform else ()
         argv = ("pip", "install", *flags, *meant, "--python", str(python), "--target", str(folder))
-        variables = {**self._for_lock(respect_env=False).variables, "UV_LINK_MODE": "copy"}
+        variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
         words = (self._programs.satisfying(None), *argv, "-r", str(requirements))
-        done = self._runner.run(self._command(words, requirements.parent, variables))
+        done = self._trusting.run(self._command(words, requirements.parent, variables))
         if done.code != 0:
             raise failed("uv pip install", done)
 
@@ -267,7 +287,7 @@ class Uv:
     ) -> Completed:
         variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
         command = self._command((self.program(project), *argv), project.folder, variables, hear=hear)
-        return self._runner.run(replace(command, verbatim=verbatim))
+        return self._trusting.run(replace(command, verbatim=verbatim))
 
     def _command(
         self,
@@ -278,13 +298,3 @@ class Uv:
         hear: Callable[[str], None] | None = None,
     ) -> Command:
         return Command(argv=argv, folder=folder, variables=variables, hear=hear)
-
-
-def _selected(project: Project, selection: Selection) -> tuple[str, ...]:
-    package = selection.package or (project.name if project.named else None)
-    flags: list[str] = ["--package", package] if package else []
-    for extra in selection.extras:
-        flags += ["--extra", extra]
-    for group in selection.groups:
-        flags += ["--group", group]
-    return tuple(flags)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from ..core.causes import Cause
 from ..errors import ToolFailed
 from .process import Completed
+from .trust import distrusts
 
 
 class LockState(Enum):
@@ -153,4 +154,8 @@ def drift_in(done: Completed) -> str:
 
 def failed(what: str, done: Completed) -> ToolFailed:
     """The error for a uv command that gave none of the answers we know."""
+    if distrusts(done):
+        why = f"{complaint(done).partition(': ')[2] or complaint(done)}: its certificate is not trusted"
+        fix = "set SSL_CERT_FILE to a file with the certificates of your network"
+        return ToolFailed(what=f"`{what}` failed", why=why, fix=fix)
     return ToolFailed(what=f"`{what}` failed", why=complaint(done))

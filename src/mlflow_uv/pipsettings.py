@@ -1,0 +1,121 @@
+"""Reads what pip is told about the network, in variables and in its configuration files, and says it in uv's words."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Who sets one of these has said what uv trusts.
+TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+# What uv says of a certificate that it does not trust.
+DISTRUST = "invalid peer certificate"
+# Both names, since uv before 0.11 knows the second alone; a newer one does not complain of it beside the first.
+MACHINE_STORE = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipSettings:
+    """pip's own settings, empty where they are not made; of a URL they may hold the credentials."""
+
+    cert: str = ""
+    proxy: str = ""
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str], *, prefix: Path, machine: Path = Path("/etc")) -> "PipSettings":
+        """From its variables, else from the files that pip reads where Python has this prefix."""
+        settings = {key: value for file in _files(variables, prefix, machine) for key, value in _settings_in(file)}
+        settings |= {
+            name.removeprefix("PIP_").lower().replace("_", "-"): value
+            for name, value in variables.items()
+            if name.startswith("PIP_") and value
+        }
+        cert = settings.get("cert", "")
+        home = variables.get("HOME", "~")
+        return cls(
+            cert=str(Path(home + cert[1:] if cert.startswith("~/") else cert).absolute()) if cert else "",
+            proxy=settings.get("proxy", ""),
+            index_url=settings.get("index-url", ""),
+            extra_index_urls=tuple(settings.get("extra-index-url", "").split()),
+            trusted_hosts=tuple(settings.get("trusted-host", "").split()),
+        )
+
+    def network(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """
+        The trust and the proxy of pip in variables that uv reads, where these variables do not say them to uv.
+
+        Like pip's, the bundle replaces the one that came with the program.
+        """
+        added = {}
+        bundle = self.cert or variables.get("REQUESTS_CA_BUNDLE") or variables.get("CURL_CA_BUNDLE")
+        if bundle and not any(variables.get(name) for name in TRUST):
+            added["SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE"] = bundle
+        if self.proxy and not any(variables.get(name) for name in _PROXIES):
+            proxy = self.proxy if "://" in self.proxy else f"http://{self.proxy}"
+            added |= {name: proxy for name in ("HTTPS_PROXY", "HTTP_PROXY") if not variables.get(name)}
+        return added
+
+    def mirror(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """
+        Variables that lead uv to the index that stands for the public one; none where nobody named such an index.
+
+        They are for packages that are installed by their hashes and never for a question about a lock, which an index
+        of another name would make stale.
+        """
+        if any(variables.get(name) for name in _INDEXES):
+            return {name: variables[name] for name in _INDEXES if variables.get(name)}
+        if not self.index_url:
+            return {}
+        variables = {
+            "UV_DEFAULT_INDEX": self.index_url,
+            "UV_INDEX": " ".join(self.extra_index_urls),
+            "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
+        }
+        return {name: value for name, value in variables.items() if value}
+
+
+def _files(variables: Mapping[str, str], prefix: Path, machine: Path) -> Iterator[Path]:
+    """Where pip looks, in its order: what comes later wins (pip's `configuration.py`)."""
+    own = variables.get("PIP_CONFIG_FILE", "")
+    if own == "/dev/null":
+        return
+    home = Path(variables.get("HOME") or "/nonexistent")
+    if sys.platform == "darwin":
+        yield Path("/Library/Application Support/pip/pip.conf")
+    else:
+        for folder in (variables.get("XDG_CONFIG_DIRS") or str(machine / "xdg")).split(":"):
+            yield Path(folder, "pip", "pip.conf")
+        yield machine / "pip.conf"
+    if not (own and Path(own).exists()):
+        yield home / ".pip" / "pip.conf"
+        support = home / "Library" / "Application Support" / "pip"
+        if sys.platform == "darwin" and support.is_dir():
+            yield support / "pip.conf"
+        else:
+            yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    yield prefix / "pip.conf"
+    if own:
+        yield Path(own)
+
+
+def _settings_in(file: Path) -> Iterator[tuple[str, str]]:
+    """What a file says to `pip install`; nothing where pip could not read it either."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    import configparser  # noqa: PLC0415  # few have such a file
+
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            yield from ((key.replace("_", "-"), value) for key, value in parser.items(section) if value)
