@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from mlflow_uv.core.environment import mask, secrets_in
+from mlflow_uv.core.masking import mask, secrets_in
 from mlflow_uv.pipsettings import DISTRUST, MACHINE_STORE, TRUST, PipSettings
 
 # How each is told what to trust.

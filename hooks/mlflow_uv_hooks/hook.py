@@ -13,6 +13,7 @@ from mlflow_uv.registry import step_of
 from mlflow_uv.report import Report
 from mlflow_uv.settings import KEYS
 from mlflow_uv.step import SETTINGS, Step, configured, fields_of, refuse_unknown, settle
+from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import Project, members, read_project
@@ -33,6 +34,8 @@ class Call:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
+    if argv is None:
+        hide_environment()
     voice = terminal()
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)

@@ -32,7 +32,8 @@ class Job:
     """
     One training: where, in which environment, for which store and experiment, of which commit and lock.
 
-    `local` are the names of the packages that are made from the checkout.
+    `local` are the names of the packages that are made from the checkout, `handed` those of variables that training
+    gets although they are withheld otherwise.
     """
 
     project: Project
@@ -44,6 +45,7 @@ class Job:
     lock: Lock
     local: tuple[str, ...]
     respect_env: bool
+    handed: tuple[str, ...] = ()
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -172,7 +174,8 @@ def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
 
 
 def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools, stdin: str = "") -> None:
-    caller = for_training(tools.surroundings.variables, respect=job.respect_env).variables
+    given = for_training(tools.surroundings.variables, respect=job.respect_env, handed=job.handed)
+    caller = given.variables
     binaries = job.python.parent
     uv = tools.uv.alone(job.project, tools.surroundings.cache)
     variables = {
@@ -198,10 +201,15 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         variables=variables,
         stdin=stdin,
         hear=tools.voice.foreign,
+        foreign=True,
     )
     with _without_an_empty_folder(job.project.folder / "mlruns"):
         done = tools.runner.run(command)
+    if done.orphans:
+        tools.voice.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
     if done.code != 0:
+        if given.withheld:
+            tools.voice.say(f"training did not get {', '.join(given.withheld)}: `train-env` names what it gets")
         raise TrainingFailed(
             what=f"training ended with {done.code}", why=done.last_line, fix="see its output above; mlflow-uv log-model"
         )

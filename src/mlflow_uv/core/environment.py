@@ -1,19 +1,22 @@
-"""Which of the caller's variables may steer what? Nothing but names is decided here."""
+"""Decides which of the caller's variables each kind of child process gets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .gitsettings import GUARD, NO_NETWORK, as_variables
+from .masking import is_secret_name, secrets_in
 
 # uv variables that carry indexes, credentials, cache, network and trust: they stay. Every other UV_* is set aside.
 _UV_KEPT_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_", "UV_AZURE_", "UV_GCS_", "UV_S3_")
 _UV_KEPT = frozenset({
     "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_CREDENTIALS_DIR", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
-    "UV_GITHUB_TOKEN", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_LOCK_TIMEOUT", "UV_NATIVE_TLS",
+    "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_LOCK_TIMEOUT", "UV_NATIVE_TLS",
     "UV_NETRC", "UV_OFFLINE", "UV_PYPY_INSTALL_MIRROR", "UV_PYTHON_BIN_DIR", "UV_PYTHON_CACHE_DIR",
     "UV_PYTHON_DOWNLOADS", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR",
     "UV_REQUEST_TIMEOUT", "UV_SYSTEM_CERTS", "UV_TORCH_BACKEND",
 })  # fmt: skip
+# What uv needs for commands that nobody runs here. It hands its variables on to build backends.
+_UV_UNUSED = ("UV_PUBLISH_", "UV_GITHUB_TOKEN")
 # What a child needs of the machine, whoever it is: find programs, a home, a locale, the network and its trust.
 _MACHINE = frozenset({
     "ALL_PROXY", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LD_LIBRARY_PATH",
@@ -30,19 +33,36 @@ _MLFLOW_STEERING = frozenset({
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 _GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
 _GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
-_SECRET_WORDS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY")
+# Files in which a forge's runner takes commands: who writes there sets variables and outputs of the steps that follow.
+COMMAND_FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+# Rights on the repository, the forge and the package indexes, which no training needs unless somebody says so.
+_FORGE_PREFIXES = ("ACTIONS_", "CI_JOB_JWT", "TWINE_", *_UV_UNUSED)
+_FORGE = frozenset({
+    "BITBUCKET_STEP_OIDC_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2",
+    "CI_DEPLOY_PASSWORD", "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "FORGEJO_TOKEN", "GH_ENTERPRISE_TOKEN", "GH_TOKEN",
+    "GITEA_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GITHUB_TOKEN", "SYSTEM_ACCESSTOKEN",
+})  # fmt: skip
+# Of the machine, what opens other doors than the files of its user.
+_SOCKETS = frozenset({"NETRC", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
+_MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_UV_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
-    """Variables for a child, and the names of the caller's that were set aside because they change an answer."""
+    """
+    Variables for a child.
+
+    `set_aside` are names of the caller's variables that would change an answer, `withheld` those that would give the
+    child rights that it does not need.
+    """
 
     variables: Mapping[str, str]
     set_aside: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 def _steers_uv(name: str) -> bool:
-    return name.startswith("UV_") and name not in _UV_KEPT and not name.startswith(_UV_KEPT_PREFIXES)
+    return name.startswith("UV_") and name not in _UV_KEPT and not name.startswith((*_UV_KEPT_PREFIXES, *_UV_UNUSED))
 
 
 def _machine(name: str) -> bool:
@@ -59,7 +79,9 @@ def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
 def for_uv(variables: Mapping[str, str], *, respect: bool) -> Partition:
     """For a question about the lock, or an environment made from it: see the table in docs/identity.md."""
     kept = _of_machine(variables) | {
-        name: value for name, value in variables.items() if name.startswith("UV_") and (respect or not _steers_uv(name))
+        name: value
+        for name, value in variables.items()
+        if name.startswith("UV_") and (respect or not _steers_uv(name)) and not name.startswith(_UV_UNUSED)
     }
     aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
     guard = as_variables(GUARD.items(), beside={})  # build backends start git in the checkout
@@ -77,12 +99,31 @@ def for_payload(variables: Mapping[str, str]) -> Partition:
     return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
-def for_training(variables: Mapping[str, str], *, respect: bool) -> Partition:
-    """The caller's own, without the uv variables that would make `uv run` reject a lock that is fresh without them."""
+def for_model(variables: Mapping[str, str]) -> Partition:
+    """For a payload that loads a model: the machine and MLflow's settings, no credentials and no store of anybody."""
+    kept = _of_machine(variables) | {
+        name: value
+        for name, value in variables.items()
+        if name.startswith("MLFLOW_") and not name.startswith(_MLFLOW_STORE) and name not in _MLFLOW_STEERING
+    }
+    closed = {name for name, value in kept.items() if is_secret_name(name) or secrets_in({name: value})}
+    kept = {name: value for name, value in kept.items() if name not in closed and name.upper() not in _SOCKETS}
+    guard = as_variables(GUARD.items(), beside={})
+    return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
+
+
+def for_training(variables: Mapping[str, str], *, respect: bool, handed: tuple[str, ...] = ()) -> Partition:
+    """
+    The caller's own, without the uv variables that would make `uv run` reject a lock that is fresh without them.
+
+    What steers the runner and what gives rights on the repository is withheld, unless it is `handed` by name.
+    """
     aside = frozenset() if respect else frozenset(name for name in variables if _steers_uv(name))
     hidden = aside | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS", "PYTHONHOME"}
-    kept = {name: value for name, value in variables.items() if name not in hidden}
-    return Partition(variables=kept, set_aside=tuple(sorted(aside)))
+    rights = {name for name in variables if name in _FORGE or name.startswith(_FORGE_PREFIXES)} - {*handed}
+    files = {*COMMAND_FILES} - {*handed}
+    kept = {name: value for name, value in variables.items() if name not in hidden | rights | files}
+    return Partition(variables=kept, set_aside=tuple(sorted(aside)), withheld=tuple(sorted(rights)))
 
 
 def for_engine(variables: Mapping[str, str]) -> Partition:
@@ -114,24 +155,3 @@ def for_server(variables: Mapping[str, str]) -> Partition:
     """For a model server in a local process: what an image would have, no more."""
     kept = {name: variables[name] for name in ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in variables}
     return Partition(variables=kept | {"PYTHONUNBUFFERED": "1"})
-
-
-def secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """The values that must never be shown: of variables named like secrets, and passwords inside URLs."""
-    import re  # noqa: PLC0415  # see `mask`
-
-    found = {value for name, value in variables.items() if any(word in name.upper() for word in _SECRET_WORDS)}
-    for value in variables.values():
-        found.update(re.findall(r"://[^/\s:@]*:([^/\s@]+)@", value))
-    # Output is masked line by line, and a key has many.
-    lines = {line.strip() for value in found for line in value.splitlines()}
-    return tuple(sorted((line for line in lines if len(line) >= 4), key=len, reverse=True))  # noqa: PLR2004
-
-
-def mask(text: str, secrets: tuple[str, ...]) -> str:
-    """Replace secrets, and the password of any URL, by asterisks."""
-    import re  # noqa: PLC0415  # hooks that have nothing to hide do not pay for it
-
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return re.sub(r"(://[^/\s:@]*):[^/\s@]+@", r"\1:***@", text)

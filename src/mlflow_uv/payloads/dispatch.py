@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .databases import require_usable
+from .hiding import hide_environment
 from .patience import read_whole, waiting
 from .problems import Kind, Problem, describe
 
@@ -53,6 +54,8 @@ VERBS = {
 # Asked twice, they do what they do once.
 REPEATABLE = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
 SEVERAL = "several"
+# The mark of processes that run code of a model: there is nothing to hide in them, and profilers look into them.
+FOREIGN = "MLFLOW_UV_CHILD"
 
 
 class Request(dict[str, Any]):
@@ -66,6 +69,8 @@ class Request(dict[str, Any]):
 def main(arguments: Sequence[str]) -> int:
     """Answer one question; 0 with a value, 1 with an error, 2 if the call makes no sense. None asked: converse."""
     if not arguments:
+        if FOREIGN not in os.environ:
+            hide_environment()
         return converse()
     try:
         verb, response_file = arguments

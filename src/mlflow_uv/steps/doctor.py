@@ -8,7 +8,7 @@ from typing import Annotated
 
 from .. import __version__
 from ..core.controls import visible
-from ..core.environment import mask, secrets_in
+from ..core.masking import mask, secrets_in
 from ..errors import StepError
 from ..freshness import examine
 from ..report import Report

@@ -115,6 +115,11 @@ class Inputs:
     embedded: Embedded = False
     uv: UvProgram = None
     respect_env: RespectEnv = False
+    train_env: Annotated[
+        tuple[str, ...],
+        OneRun(),
+        Doc("Variables that training gets although they are withheld otherwise, such as GITHUB_TOKEN."),
+    ] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,6 +224,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         lock=lock,
         local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
+        handed=inputs.train_env,
     )
     adopted = adopt(job, tools) if way.adopts else None
     if adopted:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
 from ..core.controls import visible_columns
+from ..core.masking import secrets_in
 from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
 from ..registry import NAMES, step_of
 from ..report import Report, Voice
@@ -22,11 +23,14 @@ from ..step import SETTINGS, Field, Kind, Step, configured, fields_of, refuse_un
 from ..surroundings import Surroundings
 from ..tools.files import read_project
 from ..tools.locktools import LockTools, locktools
+from .hiding import hide_environment
 from .terminal import as_json, terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, print; return the exit code. Never raises for a user's mistake."""
+    if argv is None:
+        hide_environment()
     return cancellable(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
 
 
@@ -68,7 +72,7 @@ def _command(arguments: list[str]) -> int:
     except BadInput as error:
         voice.error(error)
         if _wants_json(arguments):
-            print(as_json(next(iter(arguments), ""), error))
+            print(as_json(next(iter(arguments), ""), error, secrets_in(os.environ)))
         return error.exit_code
     step: Step[Any, Any, Any] = namespace.step
     given = {
@@ -80,12 +84,12 @@ def _command(arguments: list[str]) -> int:
     except StepError as error:
         voice.error(error)
         if not as_text:
-            print(as_json(step.name, error))
+            print(as_json(step.name, error, secrets_in(os.environ)))
         return error.exit_code
     if as_text and report.result is not None:
         sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
-        print(as_json(step.name, report))
+        print(as_json(step.name, report, secrets_in(os.environ)))
     voice.report(report)
     return 0 if report.ok else 1
 

@@ -3,23 +3,26 @@
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePath
+from secrets import token_hex
 from typing import Any
 
 from actions_toolkit.file_command import prepare_key_value_message
 
-from ..core.environment import secrets_in
+from ..core.masking import mask, secrets_in
 from ..errors import BadInput, StepError
 from ..release import ALL
 from ..report import Finding, Report, Severity
 from ..step import Step, fields_of
 from .cli import answer, cancellable
+from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
+from .hiding import hide_environment
 from .jobsummary import JobSummary, relative
 from .terminal import aligned, plain, timed
 
@@ -29,13 +32,14 @@ ANNOTATIONS = 10  # a level and step; more are not shown
 class Runner:
     """A Voice for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self._secrets = secrets
         self._fence: str | None = None
 
     def say(self, text: str) -> None:
         """See Voice."""
         self._unfence()
-        for line in text_lines(text):
+        for line in text_lines(mask(text, self._secrets)):
             self._write(line)
 
     @contextmanager
@@ -50,14 +54,17 @@ class Runner:
     def foreign(self, line: str) -> None:
         """See Voice."""
         if self._fence is None:
-            self._fence = secrets.token_hex(16)
+            self._fence = token_hex(16)
             self._write(f"::stop-commands::{self._fence}")
-        self._write(fenced_line(line, fence=self._fence))
+        self._write(fenced_line(mask(line, self._secrets), fence=self._fence))
 
     def issue(self, command: str, message: str, **properties: object) -> None:
         """One workflow command; properties that are None are left out."""
         self._unfence()
-        self._write(workflow_command(command, message, **properties))
+        masked = {
+            name: mask(value, self._secrets) if isinstance(value, str) else value for name, value in properties.items()
+        }
+        self._write(workflow_command(command, mask(message, self._secrets), **masked))
 
     def _unfence(self) -> None:
         if self._fence is not None:
@@ -75,18 +82,22 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _act(name: str) -> int:
-    runner = Runner()
+    runner = Runner(secrets_in(os.environ))
     step = next(step for step in ALL if step.name == name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     summary = JobSummary(name=name, root=root, secrets=secrets_in(os.environ))
     given: Mapping[str, object] = {}
+    files = CommandFiles.of(os.environ, handed=())
     try:
         given = _inputs()
+        files = CommandFiles.of(os.environ, handed=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         report = answer(step, given, runner, source="input `{}`")
     except StepError as error:
+        _annotate(runner, files.restored(), root)
         _tell_error(runner, error, summary)
         _summarise(summary.of_error(error, given))
         return error.exit_code
+    report = replace(report, findings=(*report.findings, *files.restored()))
     _annotate(runner, report.findings, root)
     _write_outputs(step, report)
     _summarise(summary.of_report(report, given))
@@ -190,4 +201,5 @@ def _summarise(text: str) -> None:
 
 
 if __name__ == "__main__":
+    hide_environment()
     raise SystemExit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..core.environment import mask
+from ..core.masking import mask
 from ..errors import StepError
 from ..report import Finding, Report, Severity, Table, Timing
 from .escaping.markdown import code_block, inline

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from ..core.controls import escaped_json, visible, visible_lines, without_sequences
+from ..core.masking import mask, secrets_in
 from ..errors import StepError
 from ..report import Finding, Report, Severity, Table, Timing
 
@@ -22,8 +23,9 @@ KEPT = 60  # lines of folded output that are shown when it fails
 class Terminal:
     """A Voice for people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
 
-    def __init__(self, stream: TextIO, *, colours: bool) -> None:
+    def __init__(self, stream: TextIO, *, colours: bool, secrets: Sequence[str] = ()) -> None:
         self._stream = stream
+        self._secrets = secrets
         self._colours = colours
         self._kept: deque[str] | None = None
 
@@ -50,6 +52,7 @@ class Terminal:
 
     def foreign(self, line: str) -> None:
         """See Voice. Nothing in it colours, links, moves the cursor or rings the bell."""
+        line = mask(line, self._secrets)
         clean = without_sequences(line.rsplit("\r", 1)[-1])
         if self._kept is None:
             self._line(self.paint(f"  │ {clean}", "dim"))
@@ -103,7 +106,7 @@ class Terminal:
             self._line(f"  {visible(line)}")
 
     def _line(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(mask(text, self._secrets), file=self._stream, flush=True)
 
 
 def _place(path: PurePath | None, line: int) -> str:
@@ -152,8 +155,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def as_json(step: str, answer: "Report[Any] | StepError") -> str:
-    """What `--format json` prints: one object, for an answer and for an error alike."""
+def as_json(step: str, answer: "Report[Any] | StepError", secrets: Sequence[str] = ()) -> str:
+    """What `--format json` prints: one object, for an answer and for an error alike. Outputs are not masked."""
     import json  # noqa: PLC0415  # 2 ms that hooks do not pay
 
     if isinstance(answer, StepError):
@@ -162,25 +165,35 @@ def as_json(step: str, answer: "Report[Any] | StepError") -> str:
             "error": {
                 "kind": type(answer).__name__,
                 "exit-code": answer.exit_code,
-                "what": answer.what,
-                "why": answer.why,
-                "fix": answer.fix,
+                **{part: mask(getattr(answer, part), secrets) for part in ("what", "why", "fix")},
                 **({} if answer.path is None else {"path": plain(answer.path), "line": answer.line}),
             },
         }
         if isinstance(answer.so_far, Report):
-            body |= {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
+            told = {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
+            body |= {name: _masked(value, secrets) for name, value in told.items()}
     else:
         body = {
             "ok": answer.ok,
-            "summary": answer.summary,
+            "summary": mask(answer.summary, secrets),
             "outputs": plain(answer.outputs),
-            "findings": plain(answer.findings),
-            "timings": plain(answer.timings),
+            "findings": _masked(plain(answer.findings), secrets),
+            "timings": _masked(plain(answer.timings), secrets),
         }
     return escaped_json(json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False))
 
 
+def _masked(value: Any, secrets: Sequence[str]) -> Any:
+    match value:
+        case str():
+            return mask(value, secrets)
+        case list():
+            return [_masked(item, secrets) for item in value]
+        case dict():
+            return {key: _masked(item, secrets) for key, item in value.items()}
+    return value
+
+
 def terminal() -> Terminal:
     """The terminal of this process: stderr."""
-    return Terminal(sys.stderr, colours=wants_colours(sys.stderr))
+    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), secrets=secrets_in(os.environ))

@@ -1,23 +1,145 @@
-"""What did a program start that is not in its session any more, as what runs in a container?"""
+"""Finds the processes that descend from a program, and ends those that it leaves running."""
 
 import os
+import secrets
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .prctl import adopt_orphans
+
+MARK = "MLFLOW_UV_CHILD"
+POLL_S = 0.02
+
+
+class Orphans:
+    """
+    Ends what foreign programs leave running, whatever session it is in.
+
+    Linux makes this process the parent of descendants whose own parent ended, so nothing escapes by forking twice. A
+    foreign program carries a mark in its environment, which what it starts inherits: it tells the orphans of two
+    programs apart. A process that dropped the mark is ended when no foreign program runs any more whose it could be.
+    Elsewhere than on Linux nothing is found.
+    """
+
+    def __init__(self) -> None:
+        self._adopting: bool | None = None
+        self._foreign: set[str] = set()
+        self._spared: set[int] = set()
+        self.started: set[int] = set()
+        self.turn = threading.Lock()  # held while a program starts, so that no child is taken for an orphan
+
+    def expect(self) -> str:
+        """The mark of a foreign program that is about to start."""
+        with self.turn:
+            if self._adopting is None:
+                self._adopting = adopt_orphans()
+            if not self._foreign:
+                self._spared |= set(self._unknown())
+            mark = secrets.token_hex(16)
+            self._foreign.add(mark)
+        return mark
+
+    def forget(self, pid: int) -> None:
+        """A program of ours ended, whose daemons are its own affair: an engine's monitors its containers."""
+        with self.turn:
+            self.started.discard(pid)
+            if self._adopting:
+                self._spared |= {orphan for orphan in self._unknown() if _mark_of(orphan) not in self._foreign}
+
+    def end(self, pid: int | None, mark: str, *, grace_s: float) -> tuple[str, ...]:
+        """End what is left of a foreign program, asked first and forced after a while; the names of what was ended."""
+        with self.turn:
+            self.started.discard(pid or 0)
+            self._foreign.discard(mark)
+        ended: dict[int, str] = {}
+        forced_from = time.monotonic() + grace_s
+        give_up = forced_from + grace_s
+        quiet = 0
+        while quiet < 2 and time.monotonic() < give_up:  # noqa: PLR2004  # children are listed while they come and go
+            with self.turn:
+                left = [orphan for orphan in self._candidates(mark) if self._is_left(orphan, mark)]
+                for orphan in left:
+                    force = time.monotonic() >= forced_from
+                    if force or orphan not in ended:
+                        ended.setdefault(orphan, _name_of(orphan))
+                        with suppress(ProcessLookupError, PermissionError):
+                            os.kill(orphan, signal.SIGKILL if force else signal.SIGTERM)
+            quiet = 0 if left else quiet + 1
+            if left:
+                time.sleep(POLL_S)
+        return tuple(ended.values())
+
+    def _candidates(self, mark: str) -> list[int]:
+        if self._adopting:
+            return self._unknown()
+        return [pid for pid in _everybody() if pid != os.getpid() and _mark_of(pid) == mark]
+
+    def _is_left(self, pid: int, mark: str) -> bool:
+        """Whether an orphan runs that is this program's, or nobody's who still runs; one that ended is collected."""
+        theirs = _mark_of(pid)
+        if theirs != mark and self._foreign:
+            return False
+        with suppress(ChildProcessError):
+            return os.waitpid(pid, os.WNOHANG)[0] == 0
+        return Path(f"/proc/{pid}").exists()
+
+    def _unknown(self) -> list[int]:
+        return [pid for pid in _children(os.getpid()) if pid not in self.started and pid not in self._spared]
+
 
 def end_other_sessions(pid: int) -> None:
     """End what a program started, and what that started, in sessions other than its own."""
-    for one in _descendants(pid):
+    for descendant in _descendants(pid):
         with suppress(ProcessLookupError, PermissionError):
-            if os.getsid(one) != pid:
-                os.kill(one, signal.SIGKILL)
+            if os.getsid(descendant) != pid:
+                os.kill(descendant, signal.SIGKILL)
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    for child in _children(pid):
+        yield child
+        yield from _descendants(child)
+
+
+def _children(pid: int) -> list[int]:
+    """Children of every thread of a process; those of a kernel that does not list them are looked for."""
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if not lists:
+        return [child for child in _everybody() if _parent_of(child) == pid]
+    found = []
+    for path in lists:
         with suppress(OSError):  # it ended in this moment
-            for child in path.read_text(encoding="ascii").split():
-                yield int(child)
-                yield from _descendants(int(child))
+            found += [int(child) for child in path.read_text(encoding="ascii").split()]
+    return found
+
+
+def _everybody() -> list[int]:
+    with suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  # half of the time
+    return []
+
+
+def _parent_of(pid: int) -> int | None:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    return None
+
+
+def _mark_of(pid: int) -> str | None:
+    """The mark in its environment; None for one that has none, or that does not show it."""
+    with suppress(OSError):
+        for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = variable.partition(b"=")
+            if name == MARK.encode():
+                return value.decode(errors="replace")
+    return None
+
+
+def _name_of(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    return "?"

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..core.environment import for_git, mask
+from ..core.environment import for_git
 from ..core.gitsettings import GUARD, NETWORK, Setting, as_variables, filter_overrides, origin_settings, settings_in
+from ..core.masking import mask
 from ..errors import ToolFailed
 from .gitwords import BARE, path_of
 from .process import Command, Completed, Runner

@@ -30,7 +30,7 @@ def locktools(
     surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[LockTools]:
     """The real tools, over the real processes unless a test brings its own runner."""
-    runner = runner or SystemRunner()
+    runner = runner or SystemRunner(surroundings.variables)
     own = surroundings.python.parent / "uv"
     yield LockTools(
         voice=voice,

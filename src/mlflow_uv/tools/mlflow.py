@@ -5,13 +5,14 @@ import re
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..core.environment import for_payload
+from ..core.environment import for_model, for_payload
+from ..core.masking import mask, secrets_in
 from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
 from ..surroundings import Surroundings
 from .process import Command, Conversation, Runner
@@ -24,6 +25,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
+# What loads a model, and so runs its code: it gets no credentials, and a process of its own.
+_LOADING = ("answer", "evaluate")
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # A call is repeated at once, and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _STRANGE, _KNOWN = 2, 6
@@ -57,7 +60,8 @@ class Store:
     def shown(self) -> str:
         """The address without credentials."""
         parts = urlsplit(self.uri)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+        return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
 
 
 _ERRORS: Mapping[str, tuple[type[StepError], str]] = {
@@ -157,7 +161,11 @@ class Mlflow:
         return Store(uri=uri, kind=StoreKind.EMBEDDED, variables=variables)
 
     def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
-        """Ask one payload. Raises the StepError that fits the kind of its error."""
+        """Ask one payload; no tag holds a secret. Raises the StepError that fits the kind of its error."""
+        match request.get("tags"):
+            case Mapping() as tags:
+                secrets = secrets_in(self._surroundings.variables)
+                request = {**request, "tags": {name: mask(str(value), secrets) for name, value in tags.items()}}
         try:
             answer = self._ask(python, verb, request, store)
         except StoreUnreachable:
@@ -184,7 +192,23 @@ class Mlflow:
         return shlex.join((str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
 
     def _ask(self, python: Path, verb: str, request: Mapping[str, object], store: Store | None) -> dict[str, Any]:
-        worker = self._worker(python, store.variables if store else {})
+        variables = store.variables if store else {}
+        if verb not in _LOADING:
+            return self._asked(self._worker(python, variables), verb, request, store)
+        with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+            if verb == "answer":  # asks no store: whatever the model does with one is thrown away
+                variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+            kept = {**for_model(self._surroundings.variables).variables, **variables}
+            command = replace(self._command(python, kept), folder=Path(scratch), foreign=True)
+            worker = self._runner.converse(command)
+            try:
+                return self._asked(worker, verb, request, store)
+            finally:
+                worker.stop()
+
+    def _asked(
+        self, worker: Conversation, verb: str, request: Mapping[str, object], store: Store | None
+    ) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
             try:
@@ -215,14 +239,16 @@ class Mlflow:
         """One interpreter for all questions about a store: importing MLflow takes seconds."""
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
-            environment = {**_DEFAULTS, **for_payload(self._surroundings.variables).variables, **variables}
-            # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
-            kept = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
-            argv = (str(python), "-I", "-X", kept, str(PAYLOADS))
-            # Away from the checkout: nothing in it may be found by a relative path.
-            command = Command(argv=argv, folder=self._folder(), variables=environment)
-            self._workers[key] = self._runner.converse(command)
+            kept = {**for_payload(self._surroundings.variables).variables, **variables}
+            self._workers[key] = self._runner.converse(self._command(python, kept))
         return self._workers[key]
+
+    def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
+        """The payloads, away from the checkout: nothing in it may be found by a relative path."""
+        # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
+        compiled = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
+        argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
+        return Command(argv=argv, folder=self._folder(), variables={**_DEFAULTS, **variables})
 
     def _folder(self) -> Path:
         self._surroundings.state.mkdir(parents=True, exist_ok=True)

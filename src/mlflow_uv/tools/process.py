@@ -1,4 +1,4 @@
-"""How do we run another program? The only place that starts processes."""
+"""Runs other programs, and leaves none of them behind. The only place that starts processes."""
 
 import os
 import signal
@@ -7,123 +7,63 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
-from ..core.environment import mask, secrets_in
+from ..core.masking import mask, secrets_in
 from ..errors import ToolFailed, ToolMissing
+from .commands import Command, Completed, Conversation, Runner, Running
+from .descendants import MARK, Orphans
+from .streams import drain_masked, drain_verbatim
 from .threads import T, in_turn, side_by_side
 
+__all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "end_group")
+
 GRACE_S = 10.0
+ORPHAN_GRACE_S = 2.0  # what outlives its program has nothing left to do for it
 AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """
-    One program with its arguments; no shell ever sees them.
-
-    `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
-    at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that are not
-    UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
-    """
-
-    argv: tuple[str, ...]
-    variables: Mapping[str, str] = field(repr=False)
-    folder: Path
-    stdin: str = field(default="", repr=False)
-    timeout_s: float | None = None
-    hear: Callable[[str], None] | None = field(default=None, repr=False)
-    verbatim: bool = False
-    unwind: Callable[[int], None] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Completed:
-    """How it ended: `code` is negative for a signal; both streams are whole and masked."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def last_line(self) -> str:
-        """The last line that says something, stderr first."""
-        for stream in (self.stderr, self.stdout):
-            for line in reversed(stream.splitlines()):
-                if line.strip():
-                    return line.strip()
-        return "it printed nothing"
-
-
-class Running(Protocol):
-    """A program that goes on until it is stopped."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-
-    def code(self) -> int | None:
-        """Its exit code, None while it runs."""
-
-    def log(self) -> str:
-        """What it printed so far, masked."""
-
-    def stop(self) -> None:
-        """End it and everything it started; safe to call twice."""
-
-
-class Conversation(Protocol):
-    """A program that answers one line for each line it is sent."""
-
-    def ask(self, line: str) -> str | None:
-        """Send a line and wait for the line that answers it; None where the program ended instead."""
-
-    def log(self) -> str:
-        """What it printed on standard error so far, masked."""
-
-    def stop(self) -> None:
-        """End it; safe to call twice."""
-
-
-class Runner(Protocol):
-    """The seam for tests: nothing above it knows how processes are made."""
-
-    def run(self, command: Command) -> Completed:
-        """Run to the end. Raises ToolMissing, and ToolFailed when the time is up."""
-
-    def start(self, command: Command) -> Running:
-        """Start and leave running. Raises ToolMissing."""
-
-    def converse(self, command: Command) -> Conversation:
-        """Start a program that is asked line by line. Raises ToolMissing."""
-
-    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        """What tasks that run programs answer, done at once; see `threads.side_by_side`."""
-
-
 class SystemRunner:
-    """Real processes, each the leader of its own group, so that a cancelled step leaves nobody behind."""
+    """
+    Real processes, each the leader of its own group, so that a cancelled step leaves nobody behind.
 
-    def __init__(self) -> None:
+    What they print is masked by the secrets of `caller`, the whole environment, for a child may find what it was not
+    given.
+    """
+
+    _orphans = Orphans()  # of this process, whoever runs programs in it
+
+    def __init__(self, caller: Mapping[str, str] | None = None) -> None:
+        self._caller = caller or {}
         self._live: set[subprocess.Popen[bytes]] = set()
         self._cancelled = False
 
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        return secrets_in(self._caller)
+
+    def _secrets_of(self, command: Command) -> tuple[str, ...]:
+        new = {name: value for name, value in command.variables.items() if self._caller.get(name) != value}
+        return (*secrets_in(new), *self._secrets)
+
     def run(self, command: Command) -> Completed:
         """See Runner."""
-        masked = _masked(secrets_in(command.variables))
-        reading = (_verbatim if command.verbatim else masked, masked)
-        process = _popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        secrets = self._secrets_of(command)
+        child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = child.process
         kept: tuple[list[str], list[str]] = ([], [])
         hear = command.hear and in_turn(command.hear)
-        readers = [
-            threading.Thread(target=_drain, args=(stream, lines, hear, read), daemon=True)
-            for stream, lines, read in zip((process.stdout, process.stderr), kept, reading, strict=True)
-        ]
+        masked = [(drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, kept, strict=True)]
+        reading: list[tuple[Callable[..., None], tuple[object, ...]]] = [*masked]
+        if command.verbatim:
+            reading[0] = (drain_verbatim, (process.stdout, kept[0]))
+        readers = [threading.Thread(target=read, args=args, daemon=True) for read, args in reading]
         # A thread too: a child that never reads would hold us past its time.
         feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
         self._live.add(process)
+        orphans: tuple[str, ...] = ()
         try:
             for thread in (*readers, feeder):
                 thread.start()
@@ -138,35 +78,47 @@ class SystemRunner:
                 command.unwind(process.pid)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=GRACE_S)
-            end_group(process)
+            orphans = child.end()
             self._live.discard(process)
         until = time.monotonic() + GRACE_S
         for reader in readers:
             # What left our group may hold a pipe open for ever.
             reader.join(timeout=max(0, until - time.monotonic()))
         stdout, stderr = ("".join(lines) for lines in kept)
-        return Completed(code=process.returncode, stdout=stdout, stderr=stderr)
+        return Completed(code=process.returncode, stdout=stdout, stderr=stderr, orphans=orphans)
 
     def start(self, command: Command) -> Running:
         """See Runner."""
         log = _log()
         try:
-            process = _popen(command, stdout=log, stderr=subprocess.STDOUT)
-            _feed(process, command.stdin)
+            child = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+            _feed(child.process, command.stdin)
         except BaseException:
             log.close()
             raise
-        return _Started(process, log, secrets_in(command.variables))
+        return _Started(child, log, self._secrets_of(command))
 
     def converse(self, command: Command) -> Conversation:
         """See Runner."""
         log = _log()
         try:
-            process = _popen(command, stdout=subprocess.PIPE, stderr=log)
+            child = self._start(command, stdout=subprocess.PIPE, stderr=log)
         except BaseException:
             log.close()
             raise
-        return _Conversing(process, log, secrets_in(command.variables))
+        return _Conversing(child, log, self._secrets_of(command))
+
+    def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
+        mark = self._orphans.expect() if command.foreign else None
+        try:
+            with self._orphans.turn:
+                process = _popen(command, {MARK: mark} if mark else {}, stdout=stdout, stderr=stderr)
+                self._orphans.started.add(process.pid)
+        except BaseException:
+            if mark is not None:
+                self._orphans.end(None, mark, grace_s=ORPHAN_GRACE_S)
+            raise
+        return _Child(process, self._orphans, mark)
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """See Runner. Cancelled, it ends every program that is still running."""
@@ -178,9 +130,31 @@ class SystemRunner:
             end_group(process)
 
 
+class _Child:
+    """A process that was started, and what it is known by to those that it may leave behind."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", orphans: Orphans, mark: str | None) -> None:
+        self.process = process
+        self._orphans = orphans
+        self._mark = mark
+
+    @property
+    def pipes(self) -> tuple[IO[bytes] | None, IO[bytes] | None]:
+        return self.process.stdout, self.process.stderr
+
+    def end(self) -> tuple[str, ...]:
+        """End it, its group, and what a foreign one left in other sessions, whose names are returned."""
+        end_group(self.process)
+        if self._mark is not None:
+            return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
+        self._orphans.forget(self.process.pid)
+        return ()
+
+
 class _Started:
-    def __init__(self, process: "subprocess.Popen[bytes]", log: IO[bytes], secrets: tuple[str, ...]) -> None:
-        self._process = process
+    def __init__(self, child: _Child, log: IO[bytes], secrets: tuple[str, ...]) -> None:
+        self._child = child
+        self._process = child.process
         self._log = log
         self._secrets = secrets
         self._final = ""
@@ -201,7 +175,7 @@ class _Started:
     def stop(self) -> None:
         if self._log.closed:
             return
-        end_group(self._process)
+        self._child.end()
         self._final = self.log()
         self._log.close()
 
@@ -226,7 +200,9 @@ class _Conversing(_Started):
         super().stop()
 
 
-def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+def _popen(
+    command: Command, more: Mapping[str, str], *, stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(  # noqa: S603  # argv only, no shell
             command.argv,
@@ -234,7 +210,7 @@ def _popen(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
             stdout=stdout,
             stderr=stderr,
             cwd=command.folder,
-            env=dict(command.variables),
+            env={**command.variables, **more},
             start_new_session=True,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
@@ -254,29 +230,6 @@ def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
     assert process.stdin is not None  # noqa: S101  # always a pipe
     with suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(text.encode())
-
-
-def _verbatim(raw: bytes) -> str:
-    return raw.decode(errors="surrogateescape")
-
-
-def _masked(secrets: tuple[str, ...]) -> Callable[[bytes], str]:
-    return lambda raw: mask(raw.decode(errors="replace"), secrets)
-
-
-def _drain(
-    stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, read: Callable[[bytes], str]
-) -> None:
-    with stream:
-        for raw in stream:
-            line = read(raw)
-            lines.append(line)
-            if hear is None:
-                continue
-            try:
-                hear(line.rstrip("\r\n"))
-            except OSError:
-                hear = None  # nobody listens any more; a pipe that is not drained would stop the child
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:

@@ -48,13 +48,14 @@ class Servers:
         where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
         argv = (str(python), "-I", "-B", str(SERVING))
         variables = {**self._variables, **where}
-        return Local(self._runner.start(Command(argv=argv, folder=model.parent, variables=variables)), port)
+        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True)
+        return Local(self._runner.start(command), port)
 
     def inventory(self, python: Path) -> str:
         """What is installed in an environment, as serving/inventory.py prints it."""
         argv = (str(python), "-I", "-B", str(SERVING / "inventory.py"))
         return self._runner.run(
-            Command(argv=argv, folder=python.parent, variables=self._variables, verbatim=True)
+            Command(argv=argv, folder=python.parent, variables=self._variables, verbatim=True, foreign=True)
         ).stdout
 
 

@@ -297,4 +297,4 @@ class Uv:
         *,
         hear: Callable[[str], None] | None = None,
     ) -> Command:
-        return Command(argv=argv, folder=folder, variables=variables, hear=hear)
+        return Command(argv=argv, folder=folder, variables=variables, hear=hear, foreign=True)

@@ -6,12 +6,11 @@ from mlflow_uv.core.environment import (
     Partition,
     for_engine,
     for_git,
+    for_model,
     for_payload,
     for_server,
     for_training,
     for_uv,
-    mask,
-    secrets_in,
 )
 
 CALLER = {
@@ -38,6 +37,20 @@ CALLER = {
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",
     "GITHUB_TOKEN": "ghs_secret",
+    "GH_TOKEN": "ghp_secret",
+    "ACTIONS_RUNTIME_TOKEN": "runtime-secret",
+    "ACTIONS_ID_TOKEN_REQUEST_URL": "https://oidc.test",
+    "GITHUB_ENV": "/runner/set_env",
+    "GITHUB_PATH": "/runner/add_path",
+    "GITHUB_OUTPUT": "/runner/set_output",
+    "GITHUB_STATE": "/runner/save_state",
+    "GITHUB_STEP_SUMMARY": "/runner/step_summary",
+    "UV_PUBLISH_TOKEN": "publish-secret",
+    "UV_GITHUB_TOKEN": "uv-secret",
+    "SSH_AUTH_SOCK": "/agent.sock",
+    "ALL_PROXY": "http://me:pa55word@proxy.test",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "7",
+    "MLFLOW_TRACKING_USERNAME": "promoter",
     "DOCKER_HOST": "unix:///engine.sock",
     "MLFLOW_TRACKING_TOKEN": "tracking-secret",
     "MLFLOW_TRACKING_URI": "http://elsewhere.test",
@@ -47,10 +60,20 @@ CALLER = {
     "DATABRICKS_TOKEN": "dapi-secret",
     "DATA_FOLDER": "/data",
 }
-MACHINE = {"PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE"}
+MODELS = {"PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE"}
+MACHINE = MODELS | {"SSH_AUTH_SOCK", "ALL_PROXY"}
 INDEX = {"UV_INDEX_URL", "UV_INDEX_COMPANY_PASSWORD", "UV_CACHE_DIR"}
 STEERING = {"UV_EXCLUDE_NEWER", "UV_FROZEN", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SOMETHING_NEW"}
-STORE = {"MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "DATABRICKS_TOKEN"}
+STORE = {
+    "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_HTTP_REQUEST_TIMEOUT", "AWS_SECRET_ACCESS_KEY",
+    "DATABRICKS_TOKEN",
+}  # fmt: skip
+RIGHTS = {
+    "GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "UV_PUBLISH_TOKEN",
+    "UV_GITHUB_TOKEN",
+}  # fmt: skip
+RUNNER = {"GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
+TRAINING = CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS"} - RIGHTS - RUNNER
 
 
 @pytest.mark.parametrize(
@@ -62,16 +85,26 @@ STORE = {"MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "DATABRICKS_TOKEN"}
         (for_engine(CALLER), MACHINE | {"DOCKER_HOST"}),
         (for_git(CALLER), MACHINE | {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}),
         (for_server(CALLER), {"PATH"}),
+        (for_model(CALLER), MODELS | {"MLFLOW_HTTP_REQUEST_TIMEOUT"}),
+        (for_training(CALLER, respect=False), TRAINING - STEERING),
+        (for_training(CALLER, respect=True), TRAINING),
         (
-            for_training(CALLER, respect=False),
-            CALLER.keys() - STEERING - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS"},
-        ),
-        (
-            for_training(CALLER, respect=True),
-            CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS"},
+            for_training(CALLER, respect=True, handed=("GITHUB_TOKEN", "GITHUB_STEP_SUMMARY", "NOT_THERE")),
+            TRAINING | {"GITHUB_TOKEN", "GITHUB_STEP_SUMMARY"},
         ),
     ],
-    ids=["uv", "uv respecting", "payload", "engine", "git", "server", "training", "training respecting"],
+    ids=[
+        "uv",
+        "uv respecting",
+        "payload",
+        "engine",
+        "git",
+        "server",
+        "model",
+        "training",
+        "training respecting",
+        "training handed",
+    ],
 )
 def test_every_child_gets_its_row_of_the_table(partition: Partition, kept: set[str]) -> None:
     """
@@ -149,41 +182,10 @@ def test_git_speaks_english_and_leaves_the_index_alone() -> None:
     assert ("0", "C") == (variables["GIT_OPTIONAL_LOCKS"], variables["LC_ALL"])
 
 
-def test_values_that_must_not_be_shown_are_found_by_name_and_shape() -> None:
+def test_what_was_withheld_from_training_is_named() -> None:
     """
-    Tokens, passwords, keys, and the password in any URL; the longest first, so that one inside another is masked whole.
+    Who misses a token learns its name; the runner's files are nothing that anybody misses.
     """
-    found = secrets_in(CALLER | {"UV_INDEX": "https://me:pa55word@index.test/simple", "SHORT_TOKEN": "abc"})
+    withheld = for_training(CALLER, respect=False, handed=("GH_TOKEN",)).withheld
 
-    assert ["tracking-secret", "dapi-secret"] == list(found[:2])
-    assert {"aws-secret", "ghs_secret", "hunter22", "pa55word"} == set(found[2:])
-
-
-def test_every_line_of_a_key_is_a_secret() -> None:
-    """
-    Output is masked line by line, so a secret of several lines is masked by each of them.
-    """
-    secrets = secrets_in({"DEPLOY_PRIVATE_KEY": "-----BEGIN\nMIIEvQ\n}\n"})
-
-    found = mask("read MIIEvQ from the key", secrets)
-
-    assert "read *** from the key" == found
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("token is ghs_secret.", "token is ***."),
-        ("ghs_secret ghs_secret", "*** ***"),
-        ("https://me:whatever@index.test/simple", "https://me:***@index.test/simple"),
-        ("https://index.test/simple?a=b:c@d", "https://index.test/simple?a=b:c@d"),
-        ("nothing to hide", "nothing to hide"),
-    ],
-)
-def test_a_secret_is_masked_wherever_it_stands(text: str, shown: str) -> None:
-    """
-    Known secrets, and the password of any URL even if nobody said that it is one.
-    """
-    found = mask(text, secrets_in(CALLER))
-
-    assert shown == found
+    assert tuple(sorted(RIGHTS - {"GH_TOKEN"})) == withheld
