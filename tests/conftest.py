@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.waiting import CEILING_S
+
 # How long one example takes depends on who else uses the machine.
 settings.register_profile("house", deadline=None, max_examples=60)
 settings.load_profile("house")
@@ -115,7 +117,7 @@ def engine_complaint() -> str:
     docker = shutil.which("docker")
     if docker is None:
         return "docker is not installed"
-    done = subprocess.run([docker, "info"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([docker, "info"], capture_output=True, text=True, check=False, timeout=CEILING_S)
     return "" if done.returncode == 0 else f"`docker info` says: {(done.stderr or done.stdout).strip()[-300:]}"
 
 

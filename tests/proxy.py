@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from tests.waiting import CEILING_S
+
 PIECE = 1 << 16
 # What belongs to one connection, and what the proxy says itself.
 HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
@@ -157,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, fault: Fault | None, hold: Held | None) -> None:
         there = urlsplit(self.proxy.upstream)
-        connection = HTTPConnection(there.hostname or "", there.port, timeout=120)
+        connection = HTTPConnection(there.hostname or "", there.port, timeout=CEILING_S)
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():

@@ -3,13 +3,14 @@
 import json
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from urllib.error import HTTPError
+
+from tests.waiting import CEILING_S, listens, wait_until_up
 
 CONFIG = """\
 version: 0.1
@@ -22,7 +23,6 @@ log:
   accesslog:
     disabled: true
 """
-SECONDS = 30
 
 
 @contextmanager
@@ -35,21 +35,11 @@ def registry(folder: Path, program: str) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen((program, "serve", folder / "config.yml"), stdout=log, stderr=log)
         try:
-            until = time.monotonic() + SECONDS
-            while not _listens(port):
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < until, (folder / "log").read_text()
-                time.sleep(0.05)
+            wait_until_up(lambda: listens(port), process, folder / "log")
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(SECONDS)
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+            process.wait(CEILING_S)
 
 
 def digest_in(host: str, name: str, tag: str) -> tuple[str, str]:

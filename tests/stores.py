@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.contracts.islands import QUIET, SECONDS, free_port, synced, wait_for
+from tests.contracts.islands import QUIET, free_port, synced
+from tests.waiting import CEILING_S, answers, wait_until_up
 
 PROJECT = Path(__file__).parent / "servers"
 ADMIN = "admin"
@@ -98,23 +99,24 @@ def postgres(programs: Path) -> Iterator[Postgres]:
             capture_output=True,
         )
         settings = (f"unix_socket_directories={folder}", "listen_addresses=127.0.0.1", "fsync=off")
+        log = folder / "log"
+        log.touch()
         process = subprocess.Popen(
             [
                 *(*as_user, f"{programs}/postgres", "-D", f"{folder}/data", "-p", str(port)),
                 *(word for setting in settings for word in ("-c", setting)),
             ],
             cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
         )
         try:
             ready = (f"{programs}/pg_isready", "--quiet", "--timeout", "30", "--host", "127.0.0.1", "--port", str(port))
-            while subprocess.run(ready, check=False).returncode != 0:
-                assert process.poll() is None, f"PostgreSQL ended with {process.returncode}"
+            wait_until_up(lambda: subprocess.run(ready, check=False).returncode == 0, process, log)
             yield Postgres(port=port, password=password, programs=programs)
         finally:
             process.terminate()
-            process.wait(SECONDS)
+            process.wait(CEILING_S)
     finally:
         shutil.rmtree(folder)
 
@@ -128,7 +130,7 @@ class S3:
 
     def objects(self, prefix: str = "") -> list[str]:
         """What lies in the bucket."""
-        with urllib.request.urlopen(f"{self.uri}/{BUCKET}?list-type=2&prefix={prefix}", timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.uri}/{BUCKET}?list-type=2&prefix={prefix}", timeout=CEILING_S) as answer:  # noqa: S310
             text = answer.read().decode()
         return [piece.partition("</Key>")[0] for piece in text.split("<Key>")[1:]]
 
@@ -138,7 +140,7 @@ def s3(python: Path, folder: Path) -> Iterator[S3]:
     """moto's S3 server with one empty bucket."""
     uri = f"http://127.0.0.1:{(port := free_port())}"
     with running([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], folder, health=f"{uri}/moto-api/"):
-        with urllib.request.urlopen(urllib.request.Request(f"{uri}/{BUCKET}", method="PUT"), timeout=30):  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(f"{uri}/{BUCKET}", method="PUT"), timeout=CEILING_S):  # noqa: S310
             pass
         variables = {
             "MLFLOW_S3_ENDPOINT_URL": uri,
@@ -198,11 +200,11 @@ def running(argv: Sequence[Path | str], folder: Path, *, health: str, **variable
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(argv, cwd=folder, env={**os.environ, **QUIET, **variables}, stdout=log, stderr=log)
     try:
-        wait_for(health, process)
+        wait_until_up(lambda: answers(health), process, folder / "log")
         yield
     finally:
         process.terminate()
-        process.wait(SECONDS)
+        process.wait(CEILING_S)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,8 @@ from .foundry import BASE
 STORE = '[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
 # Podman's own are higher than a process may set in a machine that is itself confined.
 LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+# Debian's first choice, crun, refuses a machine that has both versions of control groups.
+RUNTIME = '[engine]\nruntime = "runc"\n'
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def cellar_in(folder: Path, program: str, *, registry: str = "") -> Iterator[dic
     """Variables by which Podman keeps everything in a folder, has Docker's base image, and knows a registry."""
     known = f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n' if registry else ""
     settings = {
-        "CONTAINERS_CONF": LIMITS,
+        "CONTAINERS_CONF": LIMITS + (RUNTIME if shutil.which("runc") else ""),
         "CONTAINERS_REGISTRIES_CONF": known,
         "CONTAINERS_STORAGE_CONF": STORE.format(folder=folder),
     }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import CEILING_S
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
@@ -52,7 +54,7 @@ class Consumer:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=2 * CEILING_S,
         )
         return Said(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -90,9 +91,23 @@ def digest_of(file: Path) -> str:
 
 
 def address_of_this_machine() -> str:
-    """Where what listens here is found from where Docker builds."""
-    words = ("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    """
+    Where what listens here is found from where Docker builds: a container's own default route.
+
+    An engine that was started for the first time does not tell the gateway of its network.
+    """
+    routes = subprocess.run(
+        ("docker", "run", "--rm", "--entrypoint=cat", BASE, "/proc/net/route"),
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return default_gateway(routes)
+
+
+def default_gateway(routes: str) -> str:
+    """The gateway in a table of routes as Linux shows it: hexadecimal, in the byte order of the machine."""
+    rows = [line.split() for line in routes.splitlines()[1:]]
+    (gateway,) = {row[2] for row in rows if row[1] == "00000000"}
+    return socket.inet_ntoa(int(gateway, 16).to_bytes(4, sys.byteorder))
 
 
 @contextmanager

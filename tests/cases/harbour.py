@@ -18,11 +18,14 @@ from mlflow_uv.core.selection import Selection
 from mlflow_uv.core.slim import slim
 from mlflow_uv.tools.files import read_project
 from mlflow_uv.tools.network import build_secrets
-from tests.contracts.servingbench import JSON, SECONDS, Answer, ask, puppet, until
+from tests.contracts.servingbench import JSON, Answer, ask, puppet, until
+from tests.waiting import CEILING_S
 
 from .foundry import BASE, built, foundry_in, said_of
 
 LACKING = "mlflow==3.0\n"  # which a slim image has not, whatever a model says
+# How long the engine waits before it kills what does not stop by itself: only then.
+PATIENT_S = 300
 SAGEMAKER = "/opt/ml/model"
 SERVER = f"{VENV}/bin/python -I {SERVING}"
 
@@ -30,7 +33,7 @@ SERVER = f"{VENV}/bin/python -I {SERVING}"
 def docker(*words: object) -> str:
     """What the engine answers to a command that must not fail."""
     argv = ("docker", *map(str, words))
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=CEILING_S)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
     return done.stdout
 
@@ -116,7 +119,7 @@ class Container:
 
     def stop(self) -> int:
         """`docker stop`, with time to drain; with which status it ended."""
-        docker("stop", "-t", 30, self.name)
+        docker("stop", "-t", PATIENT_S, self.name)
         return self.state["ExitCode"]
 
     def end(self) -> int:

@@ -5,16 +5,18 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import CEILING_S, happens
+
 from .consumer import Consumer, Said
 
+# What is left behind lives for an hour; what is ending only waits for its turn.
+AFTERWARDS_S = 60.0
 TRAINING = """\
 import os
 import time
@@ -52,16 +54,6 @@ def training(
 ) -> str:
     """A training program around one small model, that ends with `body`."""
     return TRAINING.format(body=body, load=load, predict=predict)
-
-
-def until(happens: Callable[[], Any], *, within_s: float = 60) -> bool:
-    """Whether something happens in time."""
-    deadline = time.monotonic() + within_s
-    while not happens():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.05)
-    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,11 +171,11 @@ class Lab:
         """Run a step, send it a signal as soon as something happens, perhaps SIGTERM too; see that nothing is left."""
         watched = self._watched()
         process = self.start(step, *flags)
-        reached = until(lambda: process.poll() is not None or when())
+        reached = happens(lambda: process.poll() is not None or when())
         early = process.poll()
         process.send_signal(by)
         if again_when is not None:
-            assert until(again_when)
+            assert happens(again_when)
             process.send_signal(signal.SIGTERM)
         said = self.ended(process)
         assert (True, None, "") == (reached, early, said.stdout), said.stderr
@@ -206,7 +198,7 @@ class Lab:
 
     def ended(self, process: "subprocess.Popen[str]") -> Said:
         """How a step ended."""
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=2 * CEILING_S)
         return Said(code=process.returncode, stdout=stdout, stderr=stderr)
 
     def processes(self) -> list[str]:
@@ -239,7 +231,7 @@ class Lab:
         status, aliases = self._watched()
         assert before[0] == status
         assert said.code == 0 or before[1] == aliases, said.stderr
-        assert until(lambda: not self.processes(), within_s=5), self.processes()
+        assert happens(lambda: not self.processes(), within_s=AFTERWARDS_S), self.processes()
         assert set() == self.containers()
         assert [] == [path.name for path in self.temporary.glob("mlflow-uv*")]
         assert "RUNNING" not in self.store.runs, said.stderr

@@ -1,7 +1,6 @@
 """How a container of a serving image starts and ends, as its engine sees it."""
 
 import http.client
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.dockerfile import PORT, SERVING
-from tests.contracts.servingbench import JSON, SECONDS, meanwhile, puppet, statuses, until
+from tests.contracts.servingbench import JSON, meanwhile, puppet, statuses, until
+from tests.waiting import CEILING_S
 
 from .harbour import Harbour, docker, harbour_in
 
@@ -49,16 +49,13 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(harbour: Harbour, 
         container.ready()
         with meanwhile(*(lambda row=row: container.invoke(row) for row in rows)) as answers:
             until(lambda: all(Path(row["entered"]).exists() for row in rows))
-            begun = time.monotonic()
             with meanwhile(container.stop) as codes:
                 until(lambda: not container.answers())
                 connected, unanswered = container.inside(CONNECTING), answers.count(None)
                 (place / "leave").touch()
-            took = time.monotonic() - begun
 
     assert (REFUSED, IN_FLIGHT) == (connected, unanswered)
     assert ([200] * IN_FLIGHT, [0]) == (statuses(answers), codes)
-    assert 2 < took < 15
 
 
 @pytest.mark.extended
@@ -74,7 +71,7 @@ def test_requests_that_keep_every_processor_busy_are_answered_too(
 
     with harbour.start(model=model, WORKERS=workers) as container:
         container.ready()
-        clients = [http.client.HTTPConnection(container.address, PORT, timeout=SECONDS) for _ in range(IN_FLIGHT)]
+        clients = [http.client.HTTPConnection(container.address, PORT, timeout=CEILING_S) for _ in range(IN_FLIGHT)]
         for client in clients:
             client.request("POST", "/invocations", '{"dataframe_records": [{"x": 1}]}', JSON)
         code = container.stop()
@@ -99,13 +96,11 @@ def test_docker_stop_ends_it_while_it_loads(harbour: Harbour, tmp_path: Path, wo
     sign = harbour.place() / "loading"
     model = puppet(tmp_path / "model", loading=before + LOADING.format(sign=str(sign)))
 
-    with harbour.start(model=model, WORKERS=workers) as container:
+    with harbour.start(model=model, WORKERS=workers, DRAIN_TIMEOUT="3600") as container:
         until(sign.exists)
-        begun = time.monotonic()
         code = container.stop()
-        took = time.monotonic() - begun
 
-    assert (0, True) == (code, took < 5)
+    assert 0 == code
 
 
 def test_docker_stop_ends_it_before_anything_is_imported(harbour: Harbour, tmp_path: Path) -> None:
@@ -117,11 +112,9 @@ def test_docker_stop_ends_it_before_anything_is_imported(harbour: Harbour, tmp_p
 
     with harbour.start(f"--volume={tmp_path}/main.py:{SERVING}/main.py:ro") as container:
         until(sign.exists)
-        begun = time.monotonic()
         code = container.stop()
-        took = time.monotonic() - begun
 
-    assert (0, True) == (code, took < 5)
+    assert 0 == code
 
 
 def test_a_model_that_cannot_load_stops_looping_and_says_why(harbour: Harbour, tmp_path: Path) -> None:
@@ -163,14 +156,12 @@ def test_a_container_without_memory_ends(harbour: Harbour, tmp_path: Path, worke
 
     with harbour.start("--memory=600m", "--memory-swap=600m", model=model, WORKERS=workers) as container:
         modest = container.ready().predictions({"bytes": 1000})
-        begun = time.monotonic()
         with meanwhile(lambda: container.invoke({"bytes": GIB})) as answers:
             code = container.end()
-        took, state = time.monotonic() - begun, container.state
+        state = container.state
 
     assert ([1000], KILLED, True) == (modest, code, state["OOMKilled"])
     assert isinstance(answers[0], ConnectionError)
-    assert took < 15
 
 
 @pytest.mark.extended

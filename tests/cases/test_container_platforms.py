@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.core.dockerfile import PORT
-from tests.contracts.servingbench import JSON, SECONDS, puppet, statuses, until
+from tests.contracts.servingbench import JSON, puppet, statuses, until
+from tests.waiting import CEILING_S
 
 from .harbour import LACKING, SERVER, Container, Harbour, harbour_in
 
@@ -154,7 +155,7 @@ def test_workers_share_the_connections_that_are_kept(bare: Container) -> None:
     until(lambda: len({bare.predictions({"x": 1})[0] for _ in range(8)}) == 2)  # both are there
     lesser, stayed = 0, []
     for _ in range(4):
-        clients = [http.client.HTTPConnection(bare.address, PORT, timeout=SECONDS) for _ in range(16)]
+        clients = [http.client.HTTPConnection(bare.address, PORT, timeout=CEILING_S) for _ in range(16)]
         with bare.paused():
             ask(clients)
         first = answers(clients)
@@ -174,7 +175,7 @@ def test_few_files_are_enough(harbour: Harbour) -> None:
     """
     with harbour.start("--ulimit=nofile=64:64", WORKERS="1") as container:
         container.ready()
-        clients = [http.client.HTTPConnection("127.0.0.1", container.port, timeout=SECONDS) for _ in range(100)]
+        clients = [http.client.HTTPConnection("127.0.0.1", container.port, timeout=CEILING_S) for _ in range(100)]
         for one in clients:
             one.connect()
         clients[0].request("GET", "/ping")

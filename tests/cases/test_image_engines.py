@@ -25,10 +25,11 @@ from mlflow_uv.tools.network import build_secrets
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import SystemRunner
 from tests.registries import digest_in, is_in, platforms_in, registry
+from tests.waiting import happens
 
 from .cellar import cellar_in
 from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
-from .lab import Lab, until
+from .lab import AFTERWARDS_S, Lab
 
 pytestmark = pytest.mark.engine
 
@@ -89,7 +90,7 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
         digest = engine.push(name)
         layers = engine.layers(image.id)
         served = engine.serve(image.id, network=False)
-        assert until(lambda: served.code() is not None)
+        assert happens(lambda: served.code() is not None)
         served.stop()
     finally:
         forget(image.id, engine.name)
@@ -259,7 +260,7 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
 
     before = left_by(engine.name, lab, base)
     said = lab.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
-    ended = until(lambda: not working(mark), within_s=5)
+    ended = happens(lambda: not working(mark), within_s=AFTERWARDS_S)
     after = left_by(engine.name, lab, base)
     named = engine.image(f"localhost/{image}")
     again = lab.run("build-image", *flags)

@@ -12,8 +12,9 @@ import pytest
 
 from tests.proxy import Held, Proxy, proxy_of
 from tests.stores import Stores
+from tests.waiting import happens
 
-from .lab import Lab, training, until
+from .lab import Lab, training
 
 LATER = pytest.mark.extended
 MOMENTS = [
@@ -54,7 +55,7 @@ def test_a_release_that_was_killed_is_completed_by_the_next(
     proxy.hold(where, call=call)
 
     killed = lab.start("release", *flags, variables=variables)
-    reached = until(lambda: proxy.held.is_set() or killed.poll() is not None, within_s=300)
+    reached = happens(lambda: proxy.held.is_set() or killed.poll() is not None)
     kill_everything(lab)
     code = lab.ended(killed).code
     proxy.forget()

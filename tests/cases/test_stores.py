@@ -24,6 +24,7 @@ from mlflow_uv.tools.toolbox import toolbox
 from tests.contracts.islands import Mlflow, free_port
 from tests.proxy import proxy_of
 from tests.stores import ADMIN, BUCKET, DATABASE, Stores, mlflow_server
+from tests.waiting import CEILING_S
 
 from .lab import Lab, error
 from .rig import Quiet
@@ -91,7 +92,7 @@ def reader(servers: Stores) -> dict[str, str]:
         data=json.dumps(said).encode(),
         headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(asked, timeout=30):  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=CEILING_S):  # noqa: S310
         return READER
 
 

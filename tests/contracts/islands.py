@@ -4,15 +4,14 @@ import json
 import os
 import socket
 import subprocess
-import time
-import urllib.request
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SECONDS = 90
+from tests.waiting import CEILING_S
+
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -39,7 +38,7 @@ class Mlflow:
     def respond(self, verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """What a payload wrote, whichever it is."""
         with self.start(verb) as process:
-            process.communicate(json.dumps(request), timeout=SECONDS)
+            process.communicate(json.dumps(request), timeout=CEILING_S)
         return dict(json.loads(response_file(process).read_text(encoding="utf-8")))
 
     def start(self, verb: str) -> subprocess.Popen[str]:
@@ -69,7 +68,7 @@ class Mlflow:
             env={**os.environ, **QUIET, **self.variables, **variables},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=CEILING_S,
             check=False,
         )
 
@@ -87,7 +86,7 @@ def synced(project: Path, environment: Path, *options: str) -> Path:
         cwd=environment.parent,
         env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment)},
         check=True,
-        timeout=SECONDS,
+        timeout=CEILING_S,
     )
     return environment / "bin" / "python"
 
@@ -97,16 +96,3 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-def wait_for(url: str, process: subprocess.Popen[Any]) -> None:
-    """Return when the URL answers; complain when the process ends or a minute has passed."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"ended with {process.returncode} before {url} answered"
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own loopback
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")

@@ -8,16 +8,15 @@ import socket
 import subprocess
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.islands import Mlflow, free_port, wait_for
+from tests.contracts.islands import Mlflow, free_port
+from tests.waiting import CEILING_S, answers, happens, wait_until_up
 
-SECONDS = 90
 Answer = tuple[int, str, bytes]
 JSON = {"Content-Type": "application/json"}
 # What a model's folder and file say, and the code that loads it.
@@ -60,7 +59,7 @@ class Served:
 
     def ready(self) -> "Served":
         """Come back when it answers."""
-        wait_for(f"http://127.0.0.1:{self.port}/ping", self.process)
+        wait_until_up(lambda: answers(f"http://127.0.0.1:{self.port}/ping"), self.process, self.out)
         return self
 
     def ask(
@@ -76,11 +75,11 @@ class Served:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tell it to stop; with which status it did."""
         self.process.send_signal(number)
-        return self.process.wait(SECONDS)
+        return self.process.wait(CEILING_S)
 
     def end(self) -> int:
         """Wait for an end that nobody asked for."""
-        return self.process.wait(SECONDS)
+        return self.process.wait(CEILING_S)
 
     def workers(self) -> list[int]:
         """The processes that were forked off."""
@@ -122,7 +121,7 @@ class Starter:
                 yield Served(process, int(said.get("SAGEMAKER_BIND_TO_PORT", port)), Path(log.name))
             finally:
                 process.kill()
-                process.wait(SECONDS)
+                process.wait(CEILING_S)
 
 
 UNSET = "\0"
@@ -132,7 +131,7 @@ def ask(
     port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
     """Status, media type and body, with no header that was not asked for."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CEILING_S)
     try:
         connection.putrequest(method, path)
         for name, value in {"Content-Length": str(len(body or b"")), **(headers or {})}.items():
@@ -169,7 +168,7 @@ def meanwhile(*tasks: Callable[[], Any]) -> Iterator[list[Any]]:
         thread.start()
     yield results
     for thread in threads:
-        thread.join(SECONDS)
+        thread.join(CEILING_S)
 
 
 def statuses(answers: Sequence[Any]) -> list[Any]:
@@ -178,8 +177,5 @@ def statuses(answers: Sequence[Any]) -> list[Any]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Ask again and again until it is so."""
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    """Return when it is so."""
+    assert happens(true)

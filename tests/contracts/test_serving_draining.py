@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.contracts.servingbench import JSON, SECONDS, Starter, puppet, until
+from tests.contracts.servingbench import JSON, Starter, puppet, until
+from tests.waiting import CEILING_S
 
 BODY = json.dumps({"dataframe_records": [{"x": 1}]})
 
@@ -37,7 +38,7 @@ def test_what_was_sent_before_the_signal_is_answered_and_is_the_last(start: Star
         served.ready()
         workers = served.workers()
         until(lambda: {*workers} == {json.loads(served.invoke({"x": 1})[2])["predictions"][0] for _ in range(8)})
-        clients = [http.client.HTTPConnection("127.0.0.1", served.port, timeout=SECONDS) for _ in range(21)]
+        clients = [http.client.HTTPConnection("127.0.0.1", served.port, timeout=CEILING_S) for _ in range(21)]
         clients[0].request("GET", "/ping")
         clients[0].getresponse().read()
         for worker in workers:

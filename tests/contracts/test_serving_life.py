@@ -4,13 +4,13 @@ import http.client
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contracts.servingbench import SECONDS, Served, Starter, meanwhile, puppet, statuses, until
+from tests.contracts.servingbench import Served, Starter, meanwhile, puppet, statuses, until
+from tests.waiting import CEILING_S
 
 CUT_OFF, REFUSED, CANNOT_LOAD, KILLED = 1, 2, 3, 137
 IN_FLIGHT = 20
@@ -104,12 +104,11 @@ def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Pat
     loading = tmp_path / "loading"
     model = puppet(tmp_path / "model", loading=f"pathlib.Path({str(loading)!r}).touch(); time.sleep(3600)")
 
-    with start(model, WORKERS=workers) as served:
+    with start(model, WORKERS=workers, DRAIN_TIMEOUT="3600") as served:
         until(loading.exists)
-        begun = time.monotonic()
         code = served.stop()
 
-    assert (0, True) == (code, time.monotonic() - begun < 5)
+    assert 0 == code
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(
 
     with start(model, WORKERS=workers, THREADS=str(IN_FLIGHT)) as served:
         served.ready()
-        idle = http.client.HTTPConnection("127.0.0.1", served.port, timeout=SECONDS)
+        idle = http.client.HTTPConnection("127.0.0.1", served.port, timeout=CEILING_S)
         idle.request("GET", "/ping")
         idle.getresponse().read()
         with meanwhile(*(lambda row=row: served.invoke(row) for row in rows)) as answers:
@@ -154,11 +153,9 @@ def test_what_takes_longer_than_the_drain_is_cut_off(start: Starter, tmp_path: P
         served.ready()
         with meanwhile(lambda: served.invoke({"entered": str(entered), "leave": str(tmp_path / "never")})) as answers:
             until(entered.exists)
-            begun = time.monotonic()
             code = served.stop()
-            took = time.monotonic() - begun
 
-    assert (CUT_OFF, True, True) == (code, took < 6, statuses(answers) != [200])
+    assert (CUT_OFF, True) == (code, statuses(answers) != [200])
     assert "longer than DRAIN_TIMEOUT" in served.said()
 
 
@@ -176,27 +173,25 @@ def test_a_slow_request_is_given_up_and_holds_up_nobody(start: Starter, tmp_path
         served.ready()
         with meanwhile(*[lambda: served.invoke(slow)] * 3) as answers:
             until(entered.exists)
-            begun = time.monotonic()
             ping = served.ask("GET", "/ping")[0]
-            at_once = time.monotonic() - begun < 1
+        still_predicting = served.ask("GET", "/ping")[0]
         leave.touch()
         after = served.invoke({"x": 1})
         code = served.stop()
 
     assert [504, 504, 504] == statuses(answers)
     assert b"did not answer within REQUEST_TIMEOUT, 1.5 s." in answers[0][2]
-    assert (200, True, 200, 0) == (ping, at_once, after[0], code)
+    assert (200, 200, 200, 0) == (ping, still_predicting, after[0], code)
 
 
 @pytest.mark.parametrize("how", ["killed", "ended"])
 def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path, how: str) -> None:
     """
-    When one worker dies, the whole server ends within seconds and not with 0, so that somebody starts it anew.
+    When one worker dies, the whole server ends by itself and not with 0, so that somebody starts it anew.
     """
     model = puppet(tmp_path / "model")
     with start(model, WORKERS="3") as served:
         served.ready()
-        begun = time.monotonic()
         if how == "killed":
             os.kill(served.workers()[1], signal.SIGKILL)
         else:
@@ -204,7 +199,7 @@ def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path,
                 pass
         code = served.end()
 
-    assert ({"killed": KILLED, "ended": 7}[how], True) == (code, time.monotonic() - begun < 8)
+    assert {"killed": KILLED, "ended": 7}[how] == code
     assert ("killed by signal 9" in served.said()) == (how == "killed")
 
 

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -76,11 +75,9 @@ def test_cloud_run(start: Starter, tmp_path: Path) -> None:
         served.ready()
         with meanwhile(lambda: served.invoke({"entered": str(entered), "seconds": 1})) as answers:
             until(entered.exists)
-            begun = time.monotonic()
             code = served.stop(signal.SIGTERM)
-            took = time.monotonic() - begun
 
-    assert ([200], 0, True) == (statuses(answers), code, took < 8)
+    assert ([200], 0) == (statuses(answers), code)
 
 
 def samples(served: Served) -> dict[tuple[str, str], float]:

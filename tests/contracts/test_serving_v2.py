@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow, free_port, synced, wait_for
-from tests.contracts.servingbench import SECONDS, Served, ask
+from tests.contracts.islands import Mlflow, free_port, synced
+from tests.contracts.servingbench import Served, ask
+from tests.waiting import CEILING_S, answers, wait_until_up
 
 Infer = Callable[..., tuple[int, dict[str, Any]]]
 WINE = "/v2/models/wine"
@@ -70,11 +71,11 @@ def zoo(root: Path, mlflow: Mlflow, serving: Path, expected: Path) -> Iterator[i
         words = (mlflow.python, "-I", program, serving, str(port), expected)
         process = subprocess.Popen(words, cwd=expected.parent, stdout=log, stderr=log)
         try:
-            wait_for(f"http://127.0.0.1:{port}/v2", process)
+            wait_until_up(lambda: answers(f"http://127.0.0.1:{port}/v2"), process)
             yield port
         finally:
             process.kill()
-            process.wait(SECONDS)
+            process.wait(CEILING_S)
 
 
 @pytest.fixture
@@ -398,7 +399,7 @@ def test_tritons_client_understands_it(
     python = synced(root / "tests" / "clients", tmp_path / "environment")
     words = (python, "-c", TRITON, f"127.0.0.1:{wine.port}", f"127.0.0.1:{zoo}", json.dumps(rows["data"]))
 
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=CEILING_S)
 
     assert done.returncode == 0, done.stderr
     *facts, binary, as_json, chosen, words_binary, words_json, error = json.loads(done.stdout)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.islands import QUIET, SECONDS, Mlflow
+from tests.contracts.islands import QUIET, Mlflow
+from tests.waiting import CEILING_S
 
 
 class Worker:
@@ -53,4 +54,4 @@ def working(asked: Mlflow, folder: Path) -> Iterator[Worker]:
         text=True,
     ) as process:
         yield Worker(process, folder)
-        process.communicate(timeout=SECONDS)
+        process.communicate(timeout=CEILING_S)

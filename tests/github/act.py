@@ -14,6 +14,7 @@ import yaml
 
 from tests import checkout
 from tests.runner import Obeyed, obeyed
+from tests.waiting import CEILING_S
 
 PROGRAMS = Path(sys.executable).parent
 OWNER = "someone"
@@ -86,7 +87,7 @@ class Consumer:
     action: Path
     home: Path
     programs: tuple[Path, ...] = ()
-    timeout_s: float = 900
+    timeout_s: float = 3 * CEILING_S
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write a file into the repository."""

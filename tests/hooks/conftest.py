@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import checkout, projects
+from tests.waiting import CEILING_S
 
 NO_NETWORK = ("unshare", "--user", "--map-root-user", "--net", "--")
 
@@ -78,7 +79,7 @@ class Monorepo:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=300,
+            timeout=CEILING_S,
         )
 
     def status(self) -> str:

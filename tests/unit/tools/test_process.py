@@ -14,6 +14,7 @@ import pytest
 
 from mlflow_uv.errors import ToolFailed, ToolMissing
 from mlflow_uv.tools.process import Command, SystemRunner
+from tests.waiting import CEILING_S
 
 MEGABYTE = 1_000_000
 
@@ -45,7 +46,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, within_s: float = 5) -> bool:
+def gone(pid: int, within_s: float = 30) -> bool:
     """Whether a process ended, or does so in a moment."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
@@ -240,7 +241,7 @@ def test_ctrl_c_ends_what_was_started(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     os.kill(process.pid, signal.SIGINT)
-    _, complaint = process.communicate(timeout=30)
+    _, complaint = process.communicate(timeout=CEILING_S)
 
     assert b"KeyboardInterrupt" in complaint
     assert [True, True] == [gone(int(pid)) for pid in note.read_text().split()]
@@ -337,7 +338,7 @@ def test_several_programs_run_at_once_and_answer_in_order() -> None:
     Two that wait for each other both end; the answers stand in the order of the tasks.
     """
     runner = SystemRunner()
-    met = threading.Barrier(2, timeout=20)
+    met = threading.Barrier(2, timeout=CEILING_S)
 
     def task(word: str) -> Callable[[], str]:
         def answer() -> str:

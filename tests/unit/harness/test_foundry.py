@@ -1,0 +1,50 @@
+"""Whether what the tests stand on stands by itself."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cases.foundry import default_gateway
+from tests.waiting import happens, listens, wait_until_up
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\tGATEWAY\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+
+
+def test_a_default_route_is_read() -> None:
+    """
+    It is where a container finds the machine, also with an engine that does not tell the gateway.
+    """
+    routes = ROUTES.replace("GATEWAY", f"{int.from_bytes(socket.inet_aton('172.17.0.1'), sys.byteorder):08X}")
+
+    assert "172.17.0.1" == default_gateway(routes)
+
+
+def test_a_server_that_ends_is_told_at_once_with_its_log(tmp_path: Path) -> None:
+    """
+    Nobody waits for what is no more, and nobody has to guess why.
+    """
+    log = tmp_path / "log"
+    begun = time.monotonic()
+    program = (sys.executable, "-c", "raise SystemExit('no port')")
+    with log.open("w") as out:
+        ended = subprocess.Popen(program, stderr=out)
+    with ended, pytest.raises(AssertionError) as caught:
+        wait_until_up(lambda: listens(1), ended, log)
+
+    assert "ended with 1: no port" in str(caught.value)
+    assert time.monotonic() - begun < 60
+
+
+def test_what_never_happens_is_given_up() -> None:
+    """
+    A ceiling is a ceiling.
+    """
+    assert not happens(lambda: False, within_s=0)

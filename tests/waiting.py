@@ -1,0 +1,51 @@
+"""Waits for conditions: how long one takes depends on who else uses the machine, so the ceiling is far above that."""
+
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+# Not how long anything takes: after this, it never will.
+CEILING_S = 600.0
+BETWEEN_S = 0.05
+
+
+def happens(condition: Callable[[], Any], *, within_s: float = CEILING_S) -> bool:
+    """Ask again and again; whether it came to be so."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(BETWEEN_S)
+    return True
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers to a GET, with success."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=CEILING_S):  # noqa: S310  # our own loopback
+        return True
+    return False
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=CEILING_S):
+        return True
+    return False
+
+
+def wait_until_up(condition: Callable[[], Any], process: "subprocess.Popen[Any]", log: Path | None = None) -> None:
+    """Return when a server is up; complain with its log as soon as it has ended instead."""
+
+    def printed() -> str:
+        return log.read_text(errors="replace")[-5000:] if log is not None else "its log is not kept"
+
+    def settled() -> bool:
+        return process.poll() is not None or bool(condition())
+
+    assert happens(settled), f"{process.args!r} is not up after {CEILING_S:.0f} s: {printed()}"
+    assert process.poll() is None, f"{process.args!r} ended with {process.returncode}: {printed()}"
