@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ..core.masking import secrets_in
+from ..core.masking import holds_secrets
 from ..tools.prctl import make_undumpable
 
 
@@ -18,7 +18,7 @@ def hide_environment() -> None:
     """
     with suppress(OSError, ValueError):
         _overwrite(_block())
-    if secrets_in(os.environ):
+    if holds_secrets(os.environ):
         make_undumpable()
 
 

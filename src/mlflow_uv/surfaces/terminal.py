@@ -3,10 +3,11 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
@@ -23,11 +24,16 @@ KEPT = 60  # lines of folded output that are shown when it fails
 class Terminal:
     """A Voice for people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
 
-    def __init__(self, stream: TextIO, *, colours: bool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, stream: TextIO, *, colours: bool, caller: Mapping[str, str] | None = None) -> None:
         self._stream = stream
-        self._secrets = secrets
+        self._caller = caller or {}
         self._colours = colours
         self._kept: deque[str] | None = None
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        """Those of the caller, looked for when something is printed: a hook that is content prints nothing."""
+        return secrets_in(self._caller)
 
     def say(self, text: str) -> None:
         """See Voice."""
@@ -196,4 +202,4 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
 
 def terminal() -> Terminal:
     """The terminal of this process: stderr."""
-    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), secrets=secrets_in(os.environ))
+    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), caller=os.environ)

@@ -118,7 +118,7 @@ class Mlflow:
         Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
         """
         caller = self._surroundings.variables
-        if tracking_uri and "@" in urlsplit(tracking_uri).netloc:
+        if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
             raise BadInput(
                 what="`tracking-uri` carries credentials",
                 why="inputs are shown in logs",

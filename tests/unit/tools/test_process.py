@@ -396,3 +396,31 @@ def test_a_cancelled_wait_ends_every_program_and_begins_no_other(tmp_path: Path)
 
     begun = [int(at.read_text()) for at in pids if at.exists() and at.read_text()]
     assert (True, True) == (2 <= len(begun) < 20, all(map(gone, begun)))
+
+
+def test_what_a_child_found_elsewhere_is_masked() -> None:
+    """
+    A secret of the caller that a child was not given, and a token in an address that it was, are not shown.
+    """
+    caller = {"GITHUB_TOKEN": "ghs_0123456789", "MLFLOW_TRACKING_URI": "http://t0kenAsUser@tracking.test"}
+    heard: list[str] = []
+    code = "import os; print('ghs_0123456789', os.environ['MLFLOW_TRACKING_URI']); print('it is ghs_01\\n  23456789')"
+    given = {"MLFLOW_TRACKING_URI": caller["MLFLOW_TRACKING_URI"]}
+
+    done = SystemRunner(caller).run(python(code, variables=given, hear=heard.append))
+
+    assert "*** http://***@tracking.test\nit is ***\n  ***\n" == done.stdout
+    assert done.stdout.splitlines() == heard
+
+
+def test_the_log_of_a_program_that_is_left_running_is_masked() -> None:
+    """
+    As much as that of one that is waited for, also where a line was broken.
+    """
+    running = SystemRunner({"GITHUB_TOKEN": "ghs_0123456789"}).start(python("print('it is ghs_01\\n  23456789')"))
+    while running.code() is None:
+        pass
+
+    running.stop()
+
+    assert "it is ***\n  ***\n" == running.log()
