@@ -12,10 +12,11 @@ from mlflow_uv.errors import BadInput, BadProject, StepError
 from mlflow_uv.registry import step_of
 from mlflow_uv.report import Report
 from mlflow_uv.settings import KEYS
-from mlflow_uv.step import SETTINGS, Step, configured, fields_of, refuse_unknown, settle
+from mlflow_uv.step import SETTINGS, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.terminal import Terminal, terminal
 from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.checkout import given_layer, settings_layer
 from mlflow_uv.tools.files import Project, members, read_project
 from mlflow_uv.tools.locktools import LockTools, locktools
 from mlflow_uv.tools.tree import projects_of
@@ -75,13 +76,13 @@ def _report(call: Call, inputs: Any, report: Report[Any], voice: Terminal) -> in
 
 
 def _inputs(call: Call, folder: Path) -> Any:
-    settings = _settings(folder)
-    refuse_unknown(settings, KEYS, source=SETTINGS)
+    project = _project(folder)
+    refuse_unknown(project.settings if project else {}, KEYS, source=SETTINGS)
     inputs = settle(
         call.step.inputs,
         (
-            ("--{}", {"project": str(folder), **call.flags}),
-            ("`{}` in [tool.mlflow-uv]", configured(call.step.inputs, settings)),
+            given_layer("--{}", {"project": str(folder), **call.flags}, project),
+            settings_layer(call.step.inputs, project, os.environ),
         ),
     )
     if call.step.name == "check-lock":
@@ -90,11 +91,11 @@ def _inputs(call: Call, folder: Path) -> Any:
     return inputs if named else replace(inputs, requirements_file=Path("requirements.txt"))
 
 
-def _settings(folder: Path) -> Mapping[str, object]:
+def _project(folder: Path) -> Project | None:
     try:
-        return read_project(folder).settings
+        return read_project(folder)
     except BadProject:
-        return {}  # the step says so, with the line
+        return None  # the step says so, with the line
 
 
 def _folders(call: Call, top: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def bill_of(found: Found, inventory: str, record: Path, tools: Tools) -> Bill:
             file=None, findings=(Finding(rule="no-sbom", what=what, why=str(error), severity=Severity.WARNING),)
         )
     path = record.with_suffix(".cdx.json")
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(), within=tools.records.bounds_of(path))
     return Bill(file=path)
 
 

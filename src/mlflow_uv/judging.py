@@ -16,7 +16,8 @@ from .core.promotepolicy import Promotion
 from .core.signature import Effect, signature_changes
 from .errors import BadInput, NoEngine
 from .report import Table
-from .step import configured, settle
+from .step import settle
+from .tools.checkout import settings_layer
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.toolbox import Tools
@@ -250,7 +251,7 @@ def _measured(candidate: Audited, champion: Audited | None, contact: Contact) ->
 
 def _asked_by(project: Project) -> Mapping[str, str]:
     """Tags of the evaluations that a project's settings ask for."""
-    said = settle(Exam, (("`{}` in [tool.mlflow-uv]", configured(Exam, project.settings)),))
+    said = settle(Exam, (settings_layer(Exam, project, {}),))
     return said.tags(project.folder)
 
 

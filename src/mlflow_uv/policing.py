@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from .core.selection import Selection
 from .report import Finding
-from .step import configured, settle
+from .step import settle
+from .tools.checkout import settings_layer
 from .tools.files import Project, members, read_project
 from .tools.locktools import LockTools
 from .vocabulary import Extras, Groups, PackageName
@@ -64,5 +65,5 @@ def _serving(top: Project) -> tuple[Project, ...]:
 
 
 def _selection(project: Project) -> Selection:
-    said = settle(_Served, (("`{}` in [tool.mlflow-uv]", configured(_Served, project.settings)),))
+    said = settle(_Served, (settings_layer(_Served, project, {}),))
     return Selection(package=said.package, extras=said.extras, groups=said.groups)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from pathlib import Path, PurePath
 from types import UnionType
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import BadInput
 from .report import Report
@@ -46,6 +46,19 @@ class OneRun(NamedTuple):
     """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
 
 
+class Reach(Enum):
+    """
+    What a setting could do outside the project, in the hands of somebody who may change the checkout alone.
+
+    It is put into the annotation of an input; what a setting may name then is decided by `tools.checkout`.
+    """
+
+    WRITTEN = "a file that is written"
+    DISCLOSED = "a file whose content is read, and may be uploaded"
+    SERVER = "a server that gets credentials"
+    BUILD_CACHE = "a build cache that is read or written"
+
+
 class Kind(Enum):
     """How a field is written down."""
 
@@ -69,6 +82,7 @@ class Field:
     required: bool = False
     whole: bool = False
     setting: bool = True
+    reach: Reach | None = None
     question: str | None = None
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
@@ -190,6 +204,7 @@ def _field(name: str, hint: Any, default: object) -> Field:
         required=default is MISSING,
         whole=whole,
         setting=not any(isinstance(note, OneRun) for note in notes),
+        reach=next((note for note in notes if isinstance(note, Reach)), None),
         question=next((note.question for note in notes if isinstance(note, OneOf)), None),
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
@@ -213,20 +228,40 @@ def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[Kind, type[Enum] | None
     return Kind.TEXT, None, False
 
 
-def settle(record: type[I], layers: tuple[tuple[str, Mapping[str, object]], ...]) -> I:
-    """
-    Make inputs from layers of kebab-case values, the strongest first; each layer has a name for messages.
+class Guard(Protocol):
+    """Decides what a layer may name."""
 
-    A relative path from any layer is left as it is. Raises BadInput for a value that does not fit or is missing.
+    def __call__(self, field: Field, value: Any, *, source: str) -> Any:
+        """Return the value to use. Raises BadInput for one that the layer may not name."""
+
+
+class Layer(NamedTuple):
+    """Kebab-case values from one place; `source` names one of them in a message, e.g. `--{}`."""
+
+    source: str
+    values: Mapping[str, object]
+    guard: Guard | None = None
+
+
+def settle(record: type[I], layers: tuple[Layer, ...]) -> I:
+    """
+    Make inputs from layers, the strongest first.
+
+    A relative path from any layer is left as it is. The guard of a layer is asked about the values that win. Raises
+    BadInput for a value that does not fit, is missing, or that its layer may not name.
     """
     values: dict[str, object] = {}
     every = fields_of(record)
     for field in every:
-        for source, layer in layers:
-            if _says(layer, field):
-                values[field.name] = field.parse(layer[field.kebab], source=source.format(field.kebab))
+        for layer in layers:
+            if _says(layer.values, field):
+                source = layer.source.format(field.kebab)
+                value = field.parse(layer.values[field.kebab], source=source)
+                values[field.name] = layer.guard(field, value, source=source) if layer.guard else value
                 break
-            if field.question and any(other.question == field.question and _says(layer, other) for other in every):
+            if field.question and any(
+                other.question == field.question and _says(layer.values, other) for other in every
+            ):
                 break  # answered in another way, which is stronger
         else:
             if field.required:

@@ -4,7 +4,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Doc, Matching, OneRun
+from .step import Doc, Matching, OneRun, Reach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
 
@@ -28,7 +28,9 @@ RecordPath = Annotated[
     Path | None, OneRun(), Doc("Release record that the steps of a release share, made where it does not exist.")
 ]
 TrackingUri = Annotated[
-    str | None, Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store.")
+    str | None,
+    Reach.SERVER,
+    Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store."),
 ]
 Embedded = Annotated[
     bool, Doc("Accept an embedded store that vanishes with the runner, for demonstrations and pull-request checks.")

@@ -7,7 +7,8 @@ import pytest
 
 from mlflow_uv import errors
 from mlflow_uv.release import ALL
-from mlflow_uv.step import Field, Kind, fields_of
+from mlflow_uv.settings import KEYS
+from mlflow_uv.step import Field, Kind, Reach, fields_of
 from mlflow_uv.surfaces.manifest import rendered
 from tests.house.files import ROOT, ours, shown
 
@@ -83,7 +84,9 @@ def test_a_word_means_the_same_in_every_step() -> None:
     """
     meanings: dict[tuple[str, str], set[object]] = {}
     for _, part, field in FIELDS:
-        meanings.setdefault((part, field.name), set()).add((field.kind, field.doc, field.choices, field.matching))
+        meanings.setdefault((part, field.name), set()).add(
+            (field.kind, field.doc, field.choices, field.matching, field.reach)
+        )
 
     several = {name: found for name, found in meanings.items() if len(found) > 1}
 
@@ -102,6 +105,27 @@ def test_an_input_has_the_same_default_in_every_step() -> None:
     several = {name: found for name, found in defaults.items() if len(found) > 1}
 
     assert {} == several
+
+
+def test_every_setting_that_is_a_path_says_what_it_reaches() -> None:
+    """
+    A checkout names no file outside itself: whoever declares a path says whether it is written or read.
+    """
+    paths = {field.kebab: field.reach for _, part, field in FIELDS if part == "inputs" and field.kind is Kind.PATH}
+    settings = {name: reach for name, reach in paths.items() if name in KEYS}
+
+    assert [] == [name for name, reach in settings.items() if reach not in (Reach.WRITTEN, Reach.DISCLOSED)]
+
+
+def test_the_threat_model_names_every_setting() -> None:
+    """
+    Whoever adds a setting says what it decides, and who may set it.
+    """
+    text = (ROOT / "docs/threat-model.md").read_text().partition("## What a checkout may decide")[2]
+    first_cells = (line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    named = {name for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)}
+
+    assert set() == KEYS - named
 
 
 def test_no_input_carries_a_secret() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from mlflow_uv.errors import BadInput
-from mlflow_uv.step import Doc, Kind, Matching, OneOf, Words, fields_of, refuse_unknown, settle
+from mlflow_uv.step import Doc, Kind, Layer, Matching, OneOf, Words, fields_of, refuse_unknown, settle
 
 
 class Speed(Enum):
@@ -134,9 +134,9 @@ def test_what_does_not_fit_is_refused_by_name(name: str, raw: object) -> None:
     assert caught.value.what.startswith("input `it` ")
 
 
-def layers(*values: dict[str, object]) -> tuple[tuple[str, dict[str, object]], ...]:
+def layers(*values: dict[str, object]) -> tuple[Layer, ...]:
     """Layers, the strongest first, as surfaces name them."""
-    return tuple(zip(("--{}", "`{}` in [tool.mlflow-uv]"), values, strict=False))
+    return tuple(map(Layer, ("--{}", "`{}` in [tool.mlflow-uv]"), values))
 
 
 def test_the_stronger_layer_wins() -> None:
@@ -160,7 +160,7 @@ def test_what_is_given_replaces_another_way_that_is_configured() -> None:
     """
     Inputs that answer one question come from one layer, so that a flag goes before a setting of another name.
     """
-    found = settle(Ways, (("--{}", {"right": "now"}), ("settings", {"left": "always"})))
+    found = settle(Ways, layers({"right": "now"}, {"left": "always"}))
 
     assert Ways(right="now") == found
 

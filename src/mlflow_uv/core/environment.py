@@ -30,6 +30,14 @@ _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_UV_INPUTS",
 })  # fmt: skip
+# Variables of those that are credentials, or lead to some: by a word in their names, or as a whole.
+_CREDENTIAL_WORDS = ("TOKEN", "PASSWORD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY")
+_STORE_CREDENTIALS = frozenset({
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_PROFILE",
+    "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_STORAGE_CONNECTION_STRING", "DATABRICKS_CONFIG_FILE",
+    "DATABRICKS_CONFIG_PROFILE", "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_USERNAME",
+})  # fmt: skip
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 _GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
 _GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
@@ -155,3 +163,17 @@ def for_server(variables: Mapping[str, str]) -> Partition:
     """For a model server in a local process: what an image would have, no more."""
     kept = {name: variables[name] for name in ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in variables}
     return Partition(variables=kept | {"PYTHONUNBUFFERED": "1"})
+
+
+def store_credentials_in(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the variables that give a tracking server, a registry or an artifact store credentials."""
+    return tuple(
+        sorted(
+            name
+            for name, value in variables.items()
+            if value
+            and name.startswith(_STORE_PREFIXES)
+            and not name.startswith("MLFLOW_UV_")
+            and (name in _STORE_CREDENTIALS or any(word in name for word in _CREDENTIAL_WORDS))
+        )
+    )

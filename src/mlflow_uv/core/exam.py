@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import BadInput
-from ..step import Doc, Matching, OneOf
+from ..step import Doc, Matching, OneOf, Reach
 
 # Tags of the runs of an evaluation.
 DATA = "mlflow-uv.evaluation-data"
@@ -32,6 +32,7 @@ class ModelType(Enum):
 DataFile = Annotated[
     Path | None,
     OneOf("data"),
+    Reach.DISCLOSED,
     Doc("File with data that no training has seen, in the project: CSV, Parquet, JSON or JSON Lines."),
 ]
 DataFunction = Annotated[

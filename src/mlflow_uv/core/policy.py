@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ..errors import BadInput
-from ..step import Doc, Matching, fields_of, refuse_unknown, settle
+from ..step import Doc, Layer, Matching, fields_of, refuse_unknown, settle
 from .lockfile import SourceKind
 from .tomllines import key_lines, line_at
 
@@ -82,7 +82,7 @@ def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> Rul
     for key, value in table.items():
         if value == "":
             raise BadInput(what=f"{said(key)} is empty", why="a rule that is off is not there", fix=f"remove `{key}`")
-    layers = tuple((said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items())
+    layers = tuple(Layer(said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items())
     policy = settle(Policy, layers)
     refuse_unknown(dict.fromkeys(policy.allowed_sources or ()), SOURCES, source=said("allowed-sources"))
     refuse_unknown(dict.fromkeys(policy.warn), RULES, source=said("warn"))

@@ -1,5 +1,6 @@
 """Which image serves the model, and is what is installed in it what the model requires?"""
 
+import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,8 +26,9 @@ from ..layering import needs_for
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..restoring import Needs, install, inventory_digest
-from ..step import Doc, Matching, OneRun, Step
+from ..step import Doc, Matching, OneRun, Reach, Step
 from ..tools.engine import Cache, Engine
+from ..tools.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
 from ..vocabulary import Engine as Choice
@@ -67,8 +69,12 @@ class Inputs:
         tuple[str, ...], Doc("Platforms such as linux/arm64; several at once are pushed as one image of that name.")
     ] = ()
     push: Annotated[bool, Doc("Push the image to the registry that its name begins with.")] = False
-    cache_from: Annotated[str | None, Doc("Where the engine finds layers that others built, in its own words.")] = None
-    cache_to: Annotated[str | None, Doc("Where the engine keeps layers for others, in its own words.")] = None
+    cache_from: Annotated[
+        str | None, Reach.BUILD_CACHE, Doc("Where the engine finds layers that others built, in its own words.")
+    ] = None
+    cache_to: Annotated[
+        str | None, Reach.BUILD_CACHE, Doc("Where the engine keeps layers for others, in its own words.")
+    ] = None
     print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile, and build nothing.")] = False
     context: Annotated[
         Path | None, OneRun(), Doc("New folder for everything that a build by hand needs; nothing is built then.")
@@ -149,6 +155,9 @@ def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             what = f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}"
             raise BadInput(what=what, why="what is there would be built, too", fix="--context NEW_FOLDER")
+        if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
+            why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
+            raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix="--context NEW_FOLDER")
         fill(folder, planned, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(

@@ -11,7 +11,7 @@ from ..freshness import Freshness, examine, unreadable
 from ..policing import policy_findings
 from ..report import Finding, Report, Severity, Table, counted
 from ..step import Doc, Hook, OneRun, Step
-from ..tools.files import Project, Unreadable, read_project, write_whole
+from ..tools.files import Project, Unreadable, bounds_of, read_project, write_whole
 from ..tools.locktools import LockTools
 from ..tools.tree import projects_below
 from ..tools.uv import LockQuestion
@@ -124,7 +124,8 @@ def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path
     from ..patch import patch_of  # noqa: PLC0415  # seldom wanted
 
     question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
-    write_whole(inputs.patch, b"".join(patch_of(answer.project, tools, question) for answer in old))
+    patch = b"".join(patch_of(answer.project, tools, question) for answer in old)
+    write_whole(inputs.patch, patch, within=bounds_of(inputs.patch))
     return inputs.patch
 
 

@@ -17,8 +17,8 @@ from ..errors import BadInput
 from ..freshness import require_fresh
 from ..listing import Document, Lists, Said, Wish, make_lists
 from ..report import Finding, Report
-from ..step import Doc, Hook, OneRun, Step, fields_of
-from ..tools.files import Project, read_project, seen_from, write_whole
+from ..step import Doc, Hook, OneRun, Reach, Step, fields_of
+from ..tools.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
 from ..tools.locktools import LockTools
 from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
 
@@ -36,10 +36,13 @@ class Inputs:
     groups: Groups = ()
     requirements_file: Annotated[
         Path | None,
+        Reach.WRITTEN,
         Doc("File for pip requirements, relative to the project; without any file they go to standard output."),
     ] = None
-    pylock_file: Annotated[Path | None, Doc("File for the same as a pylock.toml (PEP 751).")] = None
-    sbom_file: Annotated[Path | None, Doc("File for the same as a CycloneDX 1.5 bill of materials.")] = None
+    pylock_file: Annotated[Path | None, Reach.WRITTEN, Doc("File for the same as a pylock.toml (PEP 751).")] = None
+    sbom_file: Annotated[Path | None, Reach.WRITTEN, Doc("File for the same as a CycloneDX 1.5 bill of materials.")] = (
+        None
+    )
     hashes: Annotated[bool, Doc("Give each requirement the hashes of the lock.")] = False
     local_packages: Annotated[
         LocalPackages,
@@ -80,9 +83,10 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     wheels = {path: data for path, data in lists.wheels.items() if not path.is_file() or path.read_bytes() != data}
     if not inputs.check:
         for path, data in wheels.items():
-            write_whole(path, data)
+            write_whole(path, data, within=bounds_of(path, project.folder))
         for document in differing:
-            write_whole(document.path, document.text.encode())
+            path = document.path
+            write_whole(path, document.text.encode(), within=bounds_of(path, project.folder))
     findings = (*lists.findings, *(_differences(wish, differing, before, wheels) if inputs.check else ()))
     return Report(
         outputs=Outputs(
@@ -109,9 +113,9 @@ def _wish(inputs: Inputs, project: Project, where: Path) -> Wish:
         )
     return Wish(
         project=project,
-        requirements_file=_at(project, inputs.requirements_file),
-        pylock_file=_at(project, inputs.pylock_file),
-        sbom_file=_at(project, inputs.sbom_file),
+        requirements_file=_at(project, "requirements-file", inputs.requirements_file),
+        pylock_file=_at(project, "pylock-file", inputs.pylock_file),
+        sbom_file=_at(project, "sbom-file", inputs.sbom_file),
         silent=inputs.silent,
         hashes=inputs.hashes,
         local_packages=inputs.local_packages,
@@ -131,8 +135,20 @@ def _environment(inputs: Inputs) -> Mapping[str, str] | None:
     return parse_target(inputs.target).environment
 
 
-def _at(project: Project, file: Path | None) -> Path | None:
-    return None if file is None else Path(os.path.normpath(project.folder / file))
+def _at(project: Project, name: str, file: Path | None) -> Path | None:
+    """Where a file is. Raises BadInput where a link of the checkout leads out of it: it would be read and written."""
+    if file is None:
+        return None
+    path = Path(os.path.normpath(project.folder / file))
+    bounds = bounds_of(path, project.folder)
+    if bounds is not None and leads_out(path, bounds):
+        real = os.path.realpath(path)
+        raise BadInput(
+            what=f"`{name}` is a link that leads out of the checkout",
+            why=f"`{file}` is {real}",
+            fix=f"remove the link, or --{name} {shlex.quote(real)}",
+        )
+    return path
 
 
 def _command(inputs: Inputs, project: Project, where: Path) -> str:

@@ -18,7 +18,7 @@ from ..freshness import require_fresh
 from ..proof import Plan, Policy, prove, released
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
-from ..step import Doc, OneOf, OneRun, Step, Words
+from ..step import Doc, OneOf, OneRun, Reach, Step, Words
 from ..tools.content import wheel_content
 from ..tools.environments import Environment, Local
 from ..tools.files import Project, read_project
@@ -83,7 +83,10 @@ class Inputs:
         str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
     ] = None
     model: Annotated[
-        Path | None, OneOf("way"), Doc("Folder of an MLflow model that is already saved, instead of train.")
+        Path | None,
+        OneOf("way"),
+        Reach.DISCLOSED,
+        Doc("Folder of an MLflow model that is already saved, instead of train."),
     ] = None
     function: Annotated[
         str | None,
@@ -99,6 +102,7 @@ class Inputs:
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
     input_example: Annotated[
         Path | None,
+        Reach.DISCLOSED,
         Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
     ] = None
     environment: Annotated[

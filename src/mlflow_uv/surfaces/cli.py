@@ -19,9 +19,10 @@ from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
 from ..registry import NAMES, step_of
 from ..report import Report, Voice
 from ..settings import KEYS
-from ..step import SETTINGS, Field, Kind, Step, configured, fields_of, refuse_unknown, settle
+from ..step import SETTINGS, Field, Kind, Step, fields_of, refuse_unknown, settle
 from ..surroundings import Surroundings
-from ..tools.files import read_project
+from ..tools.checkout import given_layer, settings_layer
+from ..tools.files import Project, read_project
 from ..tools.locktools import LockTools, locktools
 from .hiding import hide_environment
 from .terminal import as_json, terminal
@@ -138,6 +139,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
     `source` is how a message names something that was given, e.g. `--{}`. Raises BadInput.
     """
     settings: Mapping[str, object] = {}
+    project: Project | None = None
     if any(field.name == "project" for field in fields_of(step.inputs)):
         folder = Path(str(given.get("project") or ".")).expanduser()
         try:
@@ -155,7 +157,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
             if step.needs_project:
                 raise
     refuse_unknown(settings, KEYS, source=SETTINGS)
-    return settle(step.inputs, ((source, given), ("`{}` in [tool.mlflow-uv]", configured(step.inputs, settings))))
+    return settle(step.inputs, (given_layer(source, given, project), settings_layer(step.inputs, project, os.environ)))
 
 
 def _every() -> tuple[Step[Any, Any, Any], ...]:

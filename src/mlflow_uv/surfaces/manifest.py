@@ -11,8 +11,14 @@ from .. import errors
 from ..core.policy import Policy
 from ..core.promotepolicy import PromotePolicy
 from ..release import ALL, RELEASE
-from ..step import Field, Kind, Step, fields_of
+from ..step import Field, Kind, Reach, Step, fields_of
 
+_LIMITS = {
+    Reach.WRITTEN: "As a setting: in the project.",
+    Reach.DISCLOSED: "As a setting: in the repository.",
+    Reach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
+    Reach.BUILD_CACHE: "As a setting: a registry's reference.",
+}
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 
 
@@ -104,7 +110,8 @@ def _reference() -> str:
     parts.append(
         "Every step is a command (`mlflow-uv STEP --input VALUE`), an action (`uses: …/actions/STEP`, the whole release"
         " at the root) and, where marked, a pre-commit hook. A value given there goes before the same key of"
-        " `[tool.mlflow-uv]` in pyproject.toml, and that before the default.\n"
+        " `[tool.mlflow-uv]` in pyproject.toml, and that before the default. Inputs with a note in italics are limited"
+        " there: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
     for step in ALL:
         parts.append(f"## {step.name}\n")
@@ -139,7 +146,8 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
         lists = {"input": " Names, separated by commas or spaces.", "rule": " A list."}
         names = lists.get(kind, "") if field.kind is Kind.LIST else ""
         value = f" {f'`{field.default_text}`' if field.default_text else ''} |" if kind == "input" else ""
-        yield f"| `{field.kebab}` | {field.doc}{choices}{names} |{value}\n"
+        limit = f" *{_LIMITS[field.reach]}*" if field.reach else ""
+        yield f"| `{field.kebab}` | {field.doc}{choices}{names}{limit} |{value}\n"
 
 
 def _codes() -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import os
 import shlex
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -162,25 +163,93 @@ def members(project: Project, *, holding: bytes = b"") -> tuple[Project, ...]:
     return tuple(member for member in candidates if member.root == project.root)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write so that a reader, or a crash, sees the old file or the new one, never a part. Raises ToolFailed."""
-    import tempfile  # noqa: PLC0415  # 4 ms that a hook with nothing to write does not pay
+def repository_of(folder: Path) -> Path | None:
+    """The nearest folder, this one or above, that holds a `.git`; None where there is none."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
 
-    target = Path(os.path.realpath(path))  # a link keeps being a link
+
+def leads_out(path: Path, base: Path) -> bool:
+    """Whether a path, its links followed, is anywhere else than below a folder; both ways to read `..` must be."""
+    top = os.path.realpath(base)
+    reals = (Path(os.path.realpath(path)), Path(os.path.realpath(os.path.normpath(path))))
+    return any(not real.is_relative_to(top) for real in reals)
+
+
+def bounds_of(path: Path, project: Path | None = None) -> Path | None:
+    """
+    The folder that no link may lead a file out of that is written there: the project, else the repository it lies in.
+
+    None where it lies in neither. The links of a checkout are somebody else's, whoever names the file.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100  # a link stays the path the caller gave
+    if project is not None and path.is_relative_to(project):
+        return project
+    return repository_of(path.parent)
+
+
+def write_whole(path: Path, data: bytes, *, within: Path | None = None) -> None:
+    """
+    Write so that a reader, or a crash, sees the old file or the new one, never a part.
+
+    A link keeps being a link; with `within` it is followed below that folder alone, also where somebody puts it there
+    meanwhile. Raises BadInput for a link that leads out, ToolFailed.
+    """
+    # Both are looked up once: what is checked is what is opened.
+    target = Path(os.path.realpath(path))
+    top = None if within is None else Path(os.path.realpath(within))
+    if top is not None and not target.is_relative_to(top):
+        raise BadInput(
+            what=f"`{path}` is not written",
+            why=f"it is {target}, because a link leads out of `{within}`",
+            fix="remove the link, or name the file that it leads to",
+        )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as temporary:
-            try:
-                temporary.write(data)
-                temporary.flush()
-                os.fchmod(temporary.fileno(), mode)
-                os.replace(temporary.name, target)  # noqa: PTH105
-            except BaseException:
-                Path(temporary.name).unlink(missing_ok=True)
-                raise
+        if top is None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        else:
+            folder = _folder_below(top, target.parent)
+        try:
+            _replace(folder, target.name, data)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise ToolFailed(what=f"`{path}` cannot be written", why=error.strerror or str(error)) from error
+
+
+def _folder_below(top: Path, folder: Path) -> int:
+    """Open a folder below another, made where it does not exist, without following a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    opened = os.open(top, flags)
+    for name in folder.relative_to(top).parts:
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=opened)
+            below = os.open(name, flags, dir_fd=opened)
+        finally:
+            os.close(opened)
+        opened = below
+    return opened
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    """Put a file, or the link that is there by now, out of its place at once."""
+    try:
+        mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) & 0o777
+    except FileNotFoundError:
+        mode = 0o666 & ~_umask()
+    temporary = f".{name[:200]}.{os.urandom(6).hex()}"
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    try:
+        with open(file, "wb") as opened:  # noqa: PTH123  # a descriptor has no path
+            opened.write(data)
+            opened.flush()
+            os.fchmod(opened.fileno(), mode)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(temporary, dir_fd=folder)
+        raise
 
 
 def _umask() -> int:

@@ -10,7 +10,7 @@ from ..core.digests import sha256
 from ..core.record import Record, from_json
 from ..errors import BadInput
 from ..surroundings import Surroundings
-from .files import write_whole
+from .files import bounds_of, write_whole
 
 
 class Records:
@@ -54,4 +54,9 @@ class Records:
 
     def save(self, path: Path, record: Record) -> None:
         """Write it whole."""
-        write_whole(path, (json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
+        write_whole(path, text.encode(), within=self.bounds_of(path))
+
+    def bounds_of(self, path: Path) -> Path | None:
+        """The checkout that a record was named in, and no link of which may lead out; None for a folder of ours."""
+        return None if path.is_relative_to(self._surroundings.state) else bounds_of(path)

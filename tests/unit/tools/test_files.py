@@ -1,13 +1,15 @@
 """How do we see projects on disk, and how do we write?"""
 
 import stat
+import threading
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mlflow_uv.errors import BadProject, ToolFailed
+from mlflow_uv.errors import BadInput, BadProject, ToolFailed
 from mlflow_uv.tools.content import digests_in
-from mlflow_uv.tools.files import Unreadable, line_of, members, read_project, write_whole
+from mlflow_uv.tools.files import Unreadable, bounds_of, line_of, members, read_project, write_whole
 
 
 def pyproject(folder: Path, text: str = "") -> Path:
@@ -250,3 +252,79 @@ def test_a_file_that_is_not_there_is_pointed_at_from_its_top(tmp_path: Path) -> 
     found = line_of(tmp_path / "uv.lock", "x")
 
     assert 1 == found
+
+
+@pytest.mark.parametrize("name", ["link/file", "file", "new/link/../../link/file"])
+def test_a_link_leads_no_file_out_of_the_folder_that_bounds_it(tmp_path: Path, name: str) -> None:
+    """
+    Neither a folder on the way nor the file itself.
+    """
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "link").symlink_to("../outside")
+    (inside / "file").symlink_to("../outside/file")
+
+    with pytest.raises(BadInput):
+        write_whole(inside / name, b"new", within=inside)
+
+    assert [] == list(outside.iterdir())
+
+
+def test_a_link_inside_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    """
+    Folders that are missing are made, and the mode of a file is kept.
+    """
+    (tmp_path / "link").symlink_to("deep/er/file")
+
+    write_whole(tmp_path / "link", b"old", within=tmp_path)
+    (tmp_path / "deep/er/file").chmod(0o640)
+    write_whole(tmp_path / "link", b"new", within=tmp_path)
+
+    file = tmp_path / "deep/er/file"
+    assert (True, b"new", 0o640) == ((tmp_path / "link").is_symlink(), file.read_bytes(), file.stat().st_mode & 0o777)
+    assert [file] == list(file.parent.iterdir())
+
+
+def test_a_link_that_comes_and_goes_leads_nothing_out(tmp_path: Path) -> None:
+    """
+    Whoever swaps a folder, or the file, for a link between the look and the writing gets nothing written elsewhere.
+    """
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "file").write_bytes(b"precious")
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            for target in (tmp_path / "outside", inside / "other"):
+                (tmp_path / "new").symlink_to(target)
+                (tmp_path / "new").replace(inside / "folder")
+                (tmp_path / "new").symlink_to(target / "file")
+                (tmp_path / "new").replace(inside / "file")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(300):
+            for name in ("folder/file", "file"):
+                with suppress(BadInput, ToolFailed):
+                    write_whole(inside / name, b"new", within=inside)
+    finally:
+        done.set()
+        swapper.join()
+
+    assert {"file": b"precious"} == {path.name: path.read_bytes() for path in outside.iterdir()}
+
+
+def test_a_file_is_bound_by_its_project_or_its_repository(tmp_path: Path) -> None:
+    """
+    What lies in neither is bound by nothing.
+    """
+    (tmp_path / "repository/.git").mkdir(parents=True)
+    project = tmp_path / "repository/project"
+
+    found = [bounds_of(tmp_path / name, project) for name in ("repository/project/a", "repository/b", "c")]
+
+    assert [project, tmp_path / "repository", None] == found

@@ -1,0 +1,51 @@
+"""An HTTP server on loopback that keeps every byte it is sent."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listener:
+    """Its address, and what it was sent: a request each, with its headers and body."""
+
+    uri: str
+    received: list[str] = field(default_factory=list)
+
+    @property
+    def everything(self) -> str:
+        """All of it as one text."""
+        return "\n".join(self.received)
+
+
+@contextmanager
+def listening(*, redirect: str | None = None) -> Iterator[Listener]:
+    """Listen while the block runs; every request gets 404, or is sent on to another server."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            listener.received.append(f"{self.requestline}\n{self.headers}\n{body.decode(errors='replace')}")
+            self.send_response(404 if redirect is None else 307)
+            if redirect is not None:
+                self.send_header("Location", f"{redirect}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815  # names of the base class
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listener = Listener(uri=f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield listener
+    finally:
+        server.shutdown()
+        server.server_close()
