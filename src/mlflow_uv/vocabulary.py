@@ -32,6 +32,11 @@ TrackingUri = Annotated[
     Reach.SERVER,
     Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store."),
 ]
+InputExample = Annotated[
+    Path | None,
+    Reach.DISCLOSED,
+    Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
+]
 Embedded = Annotated[
     bool, Doc("Accept an embedded store that vanishes with the runner, for demonstrations and pull-request checks.")
 ]

@@ -29,6 +29,7 @@ from ..vocabulary import (
     Embedded,
     Extras,
     Groups,
+    InputExample,
     LockDigest,
     ModelDigest,
     PackageName,
@@ -100,11 +101,7 @@ class Inputs:
         str | None, OneOf("way"), OneRun(), Doc("MLflow's id of a model that is logged already and is released.")
     ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
-    input_example: Annotated[
-        Path | None,
-        Reach.DISCLOSED,
-        Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
-    ] = None
+    input_example: InputExample = None
     environment: Annotated[
         Environment,
         Doc("Train in a private environment made from the lock, or in the project's own, if it is the lock."),
