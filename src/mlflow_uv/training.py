@@ -132,10 +132,14 @@ def choose(found: Mapping[str, Any], wanted: str | None) -> Mapping[str, Any]:
 
 
 def _prepare_experiment(job: Job, tools: Tools) -> None:
-    """MLflow up to 3.8 would let the artifacts of a new experiment lie where training runs: in the checkout."""
-    if job.store.artifacts is not None:
-        location = f"{job.store.artifacts}/{secrets.token_hex(8)}"
-        _ask(job, tools, "prepare-experiment", experiment=job.experiment, artifact_location=location)
+    """
+    Know where artifacts go before anything is trained. Raises StoreUnreachable for a server that keeps them here.
+
+    MLflow up to 3.8 would let the artifacts of a database's new experiment lie where training runs: in the checkout.
+    """
+    artifacts = job.store.artifacts
+    location = None if artifacts is None else f"{artifacts}/{secrets.token_hex(8)}"
+    _ask(job, tools, "prepare-experiment", experiment=job.experiment, artifact_location=location)
 
 
 def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:

@@ -20,11 +20,16 @@ INDISCREET = training(f"print('password:', os.environ['MLFLOW_TRACKING_PASSWORD'
 
 
 @pytest.fixture(scope="module")
-def server(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A tracking server on loopback with the consumer's own MLflow, and the folder in which it keeps everything."""
+def server_python(laboratory: Lab) -> Path:
+    """The consumer's own MLflow."""
+    return min((laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
+
+
+@pytest.fixture(scope="module")
+def server(server_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A tracking server on loopback, and the folder in which it keeps everything."""
     folder = tmp_path_factory.mktemp("server")
-    python = min((laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
-    with mlflow_server(python, folder) as uri:
+    with mlflow_server(server_python, folder) as uri:
         yield uri, folder
 
 
@@ -103,6 +108,54 @@ def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Pat
     assert 0 == said.code, said.stderr
     assert ["mlruns", "own.db"] == sorted(path.name for path in tmp_path.iterdir())
     assert ["1"] == Database(path=tmp_path / "own.db").versions
+
+
+def test_a_server_whose_artifacts_are_a_folder_is_told_before_training(
+    lab: Lab, server_python: Path, tmp_path: Path
+) -> None:
+    """
+    `mlflow server --default-artifact-root FOLDER` lets every client write into a folder of its own machine.
+
+    Nothing is trained or written, and the server as the message would have it takes the same release.
+    """
+    root, witness = tmp_path / "artifacts", tmp_path / "trained"
+    lab.train_with(training(f"open({str(witness)!r}, 'w').close()\n{ONCE}"))
+
+    with mlflow_server(server_python, tmp_path / "server", root=root) as uri:
+        refused = lab.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
+    trained, written = witness.exists(), list(root.rglob("*"))
+    with mlflow_server(server_python, tmp_path / "server") as uri:
+        mended = lab.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
+
+    code, kind, sentence, fix = error(refused)
+    assert (NO_STORE, "StoreUnreachable") == (code, kind)
+    assert f"experiment `wine`, `{root}/" in sentence
+    assert "mlflow server --artifacts-destination" in fix
+    assert (False, []) == (trained, written)
+    assert (0, True) == (mended.code, witness.exists()), mended.stderr
+
+
+@pytest.mark.extended
+def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(lab: Lab, server_python: Path, tmp_path: Path) -> None:
+    """
+    What the message offers besides: a folder that is shared is named, and an experiment that is there is left.
+    """
+    root = tmp_path / "artifacts"
+
+    with mlflow_server(server_python, tmp_path / "server", root=root) as uri:
+        variables = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_UV_ARTIFACT_ROOTS": str(root)}
+        shared = lab.run("log-model", variables=variables)
+        registered = lab.run("register", variables=variables)
+        kept = [path.name for path in root.rglob("MLmodel")]
+        unsaid = lab.run("register", variables={"MLFLOW_TRACKING_URI": uri})
+    with mlflow_server(server_python, tmp_path / "server") as uri:
+        stays = lab.run("log-model", "--retrain", variables={"MLFLOW_TRACKING_URI": uri})
+        mended = lab.run("log-model", "--retrain", "--experiment", "new", variables={"MLFLOW_TRACKING_URI": uri})
+
+    assert ([0, 0], ["MLmodel"]) == ([shared.code, registered.code], kept), shared.stderr
+    assert [NO_STORE, NO_STORE] == [unsaid.code, stays.code]
+    assert "--experiment" in error(stays)[3]
+    assert 0 == mended.code, mended.stderr
 
 
 @pytest.mark.parametrize("step", ["log-model", "register"])

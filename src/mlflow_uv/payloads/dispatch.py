@@ -12,6 +12,7 @@ from .databases import require_usable
 from .hiding import hide_environment
 from .patience import read_whole, waiting
 from .problems import Kind, Problem, describe
+from .repositories import checked
 
 # The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
 # where there is none.
@@ -129,8 +130,9 @@ def _ask(verb: str, request: Request) -> dict[str, Any]:
         raise Problem(Kind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
     require_usable(os.environ.get("MLFLOW_TRACKING_URI", ""))
     answer: dict[str, Any]
-    if verb.startswith(REPEATABLE):
-        answer = read_whole(lambda: getattr(module, function)(request))
-    else:
-        answer = getattr(module, function)(request)
+    with checked(verb):
+        if verb.startswith(REPEATABLE):
+            answer = read_whole(lambda: getattr(module, function)(request))
+        else:
+            answer = getattr(module, function)(request)
     return answer

@@ -24,6 +24,8 @@ class Kind(str, enum.Enum):
     CANNOT_PREDICT = "cannot-predict"
     TIMEOUT = "timeout"  # a version that stays pending
     CONFLICT = "conflict"  # somebody else did something else at the same time
+    LOCAL_ARTIFACTS = "local-artifacts"  # a server that keeps artifacts in a folder of whichever machine asks it
+    FOREIGN_ARTIFACTS = "foreign-artifacts"  # a server that names another one, or a path out of the folder
     MLFLOW_MISSING = "mlflow-missing"
     UNEXPECTED = "unexpected"
 

@@ -1,10 +1,13 @@
 """What does the tracking store know about a run, and how do we add to it?"""
 
+import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -12,6 +15,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from . import repositories
 from .patience import make_once
 from .problems import Kind, Problem, kind_of, mask
 from .stores import tag_equals
@@ -35,13 +39,44 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
 
 def prepare_experiment(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Make the experiment of that name, unless this MLflow itself would make it where it is told.
+    See to it that the experiment of that name keeps its artifacts where they may lie.
 
-    {experiment, artifact_location} -> {}
+    {experiment, artifact_location: of one that is made, null where a server decides} -> {}
     """
-    if tuple(map(int, mlflow.__version__.split(".")[:2])) < _OBEYING:
-        experiment_of(MlflowClient(), request["experiment"], request["artifact_location"])
+    name, location = request["experiment"], request["artifact_location"]
+    if location is None:
+        _require_location(MlflowClient(), name)
+    elif tuple(map(int, mlflow.__version__.split(".")[:2])) < _OBEYING:
+        experiment_of(MlflowClient(), name, location)
     return {}
+
+
+def _require_location(client: MlflowClient, name: str) -> None:
+    """Raise before anything is trained. An experiment that is made to learn its location leaves no name behind."""
+    if not urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).scheme.startswith("http"):
+        return  # Databricks has names of another form, and locations of its own
+    made = _made(client, name) if client.get_experiment_by_name(name) is None else None
+    try:
+        experiment_id = made or experiment_of(client, name)
+    except Problem as error:
+        if error.kind is Kind.DENIED:
+            return  # training may choose another one; its model is looked at when it is there
+        raise
+    try:
+        repositories.require(client.get_experiment(experiment_id).artifact_location, whose=f"experiment `{name}`")
+    except Problem:
+        if made is not None:
+            with suppress(MlflowException):
+                client.rename_experiment(made, f"{name}-{made}-not-used")
+                client.delete_experiment(made)
+        raise
+
+
+def _made(client: MlflowClient, name: str) -> "str | None":
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:  # somebody else was quicker, or it is not allowed: whoever looks for it finds out
+        return None
 
 
 def end(request: dict[str, Any]) -> dict[str, Any]:

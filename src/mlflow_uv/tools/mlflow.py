@@ -32,6 +32,8 @@ _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _STRANGE, _KNOWN = 2, 6
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+# Where else than in itself a server may keep artifacts: see payloads/locations.py. A checkout cannot say it.
+_TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
 
 
@@ -77,6 +79,8 @@ _ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "cannot-load": (ModelUnusable, "the model does not load"),
     "cannot-predict": (ModelUnusable, "the model cannot answer its own input example"),
     "timeout": (StoreUnreachable, "the version did not become ready in time"),
+    "local-artifacts": (StoreUnreachable, "the tracking server keeps artifacts in a folder, not in the server"),
+    "foreign-artifacts": (StoreUnreachable, "the tracking server names a place for artifacts that is not its own"),
     "conflict": (ToolFailed, "somebody else changed the registry at the same time"),
     "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
 }
@@ -91,6 +95,12 @@ _FIXES: Mapping[str, str] = {
     "cannot-load": "put what its code imports into the served selection or into a packaged project",
     "cannot-predict": "log an input_example that the model's predict accepts",
     "timeout": "run it again; the version is found, not made twice",
+    "local-artifacts": (
+        "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a"
+        " new --experiment, since one that is there keeps its location; a folder that this machine shares with the"
+        " server goes into MLFLOW_UV_ARTIFACT_ROOTS"
+    ),
+    "foreign-artifacts": "name the origin of an artifact server that you trust in MLFLOW_UV_ARTIFACT_ROOTS",
     "conflict": "run it again, one release at a time",
     "mlflow-missing": "uv add mlflow",
 }
@@ -127,7 +137,7 @@ class Mlflow:
         uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
         if not uri:
             return self._embedded(allowed=embedded or not self._surroundings.forge)
-        registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI",) if caller.get(name)}
+        registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
         if not server and "://" not in uri:
             raise BadInput(
