@@ -161,6 +161,13 @@ class NoSpace(StepError):
     meaning = "a disk is full"
 
 
+class BuildRefused(StepError):
+    """Something would have to be built to answer, and builds are refused, as for a pull request from a fork."""
+
+    exit_code = 20
+    meaning = "a build would be needed and is refused"
+
+
 class Cancelled(BaseException):
     """SIGTERM: the caller wants us gone, and all that we started. A BaseException, as KeyboardInterrupt is."""
 

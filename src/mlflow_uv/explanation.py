@@ -188,6 +188,12 @@ class _Explaining:
             case Cause.NETWORK:
                 what = "whether uv.lock is fresh cannot be told without a network"
                 fix = f"{self._uv_lock} --check, where there is one"
+            case Cause.BUILD:
+                what = "whether uv.lock is fresh cannot be told without a build"
+                fix = f"{self._uv_lock} --check, where its code may run; or builds: allow"
+                whose = " for a pull request from a fork" if self._tools.surroundings.stranger else ""
+                why = f"{verdict.complaint}, and builds are refused{whose}"
+                return self._finding(verdict.cause, what, why, fix=fix)
             case _:
                 raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
         return self._finding(verdict.cause, what, verdict.complaint, fix=fix)

@@ -4,16 +4,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from .core.causes import Cause
 from .core.digests import lock_digest
 from .errors import LockNotFresh
 from .report import Finding, Severity
 from .tools.files import Project, Unreadable, table_of
+from .tools.inertpython import InertPython
 from .tools.locktools import LockTools
 from .tools.uv import LockQuestion
 from .tools.uvwords import LockState, LockVerdict
+from .vocabulary import Builds
 
+T = TypeVar("T", bound=LockTools)
 _RULE = "lock-"
 
 
@@ -39,7 +43,8 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
 
     With `offline`, or UV_OFFLINE, nothing else is asked. Raises ToolMissing, ToolFailed, BadProject.
     """
-    question, verdict = _asked(project, tools, respect_env=respect_env)
+    ask = _asked if tools.uv.builds else _asked_without_builds
+    question, verdict = ask(project, tools, respect_env=respect_env)
     if verdict.state is LockState.FRESH:
         return _freshness(project, LockState.FRESH)
 
@@ -71,6 +76,36 @@ def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[Lo
             return question, verdict
     question = ours if verdicts[ours].cause is not Cause.INTERPRETER else plain
     return question, verdicts[question]
+
+
+def _asked_without_builds(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
+    """The same of a uv that runs nothing which the project names: an interpreter is chosen here, not by the project."""
+    ours = LockQuestion(respect_env=respect_env, offline=True, python=tools.surroundings.python)
+    declared = table_of(project.manifest, "project").get("requires-python")
+    if declared:
+        verdict = tools.uv.lock_state(project, ours)
+        if verdict.cause is not Cause.INTERPRETER:
+            return ours, verdict
+    question = replace(ours, python=tools.uv.other_python(str(declared or _pinned(project))) or ours.python)
+    return question, tools.uv.lock_state(project, question)
+
+
+def _pinned(project: Project) -> str:
+    """The version in `.python-version`, which may also hold a path."""
+    try:
+        text = (project.root / ".python-version").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+    return f"=={text}.*" if re.fullmatch(r"\d+\.\d+", text) else ""
+
+
+def restricted(tools: T, builds: Builds) -> T:
+    """The tools of a step that may run build backends, or may not: as the caller said, else by whose checkout it is."""
+    if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.surroundings.stranger):
+        return tools
+    surroundings = tools.surroundings
+    inert = InertPython(cache=surroundings.cache, default=surroundings.python)
+    return replace(tools, uv=tools.uv.without_builds(inert))
 
 
 def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> None:

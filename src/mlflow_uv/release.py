@@ -13,12 +13,13 @@ from .report import Finding, Report, Table, Timing
 from .step import Doc, Step, fields_of
 from .tools.files import read_project
 from .tools.toolbox import Tools
+from .vocabulary import Builds
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-# What a release decides by itself: it is about one project, has a network, and prints no list.
+# What a release decides by itself: it is about one project, runs its code, has a network, and prints no list.
 DECIDED: Mapping[str, object] = {
-    "alone": True, "context": None, "exclude": (), "offline": False, "patch": None, "print_dockerfile": False,
-    "silent": True,
+    "alone": True, "builds": Builds.ALLOW, "context": None, "exclude": (), "offline": False, "patch": None,
+    "print_dockerfile": False, "silent": True,
 }  # fmt: skip
 
 

@@ -15,9 +15,10 @@ class Surroundings:
     What a surface found around us.
 
     `cache` may be deleted at any time, `state` holds the embedded store and the records; `ours` is the folder with our
-    own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge. `machine` is the
-    architecture in the system's own word, e.g. `x86_64` or `arm64`; `who` is the person at it, `user@host`. `pip` is
-    what pip is told about the network, which uv does not read by itself.
+    own pyproject.toml and uv.lock. `forge` is true on a continuous-integration runner of a forge, `stranger` where its
+    event is about a pull request from a fork, or may be. `machine` is the architecture in the system's own word, e.g.
+    `x86_64` or `arm64`; `who` is the person at it, `user@host`. `pip` is what pip is told about the network, which uv
+    does not read by itself.
     """
 
     variables: Mapping[str, str]
@@ -27,6 +28,7 @@ class Surroundings:
     ours: Path
     python: Path
     forge: bool
+    stranger: bool
     machine: str
     who: str
     pip: PipSettings
@@ -52,10 +54,32 @@ class Surroundings:
             ours=installed if installed.is_dir() else package.parents[1],
             python=python,
             forge=forge,
+            stranger=forge and _from_fork(variables),
             machine=os.uname().machine,
             who=f"{variables.get('USER') or variables.get('LOGNAME') or _account()}@{os.uname().nodename}",
             pip=PipSettings.read(variables, prefix=Path(sys.base_prefix)),
         )
+
+
+def _from_fork(variables: Mapping[str, str]) -> bool:
+    """Whether the event of a workflow is about a pull request from a fork; where nobody can tell, it is."""
+    name = variables.get("GITHUB_EVENT_NAME", "")
+    if not name.startswith(("pull_request", "workflow_run", "issue_comment")):
+        return False
+    import json  # noqa: PLC0415  # only here, where nobody waits for a hook
+
+    try:
+        event = json.loads(Path(variables.get("GITHUB_EVENT_PATH", "")).read_bytes())
+        match name:
+            case "issue_comment":  # on an issue, or on a pull request of which it tells no more
+                return "pull_request" in event["issue"]
+            case "workflow_run":
+                head, base = event["workflow_run"]["head_repository"], event["repository"]
+            case _:
+                head, base = event["pull_request"]["head"]["repo"], event["pull_request"]["base"]["repo"]
+        return bool(head["full_name"] != base["full_name"] or head["id"] != base["id"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # a fork that is gone is null
+        return True
 
 
 def _account() -> str:

@@ -62,6 +62,24 @@ VersionState = Annotated[
 Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]
 
 
+class Builds(Enum):
+    """Whether code of packages may run to tell what they require."""
+
+    AUTO = "auto"
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+BuildPermission = Annotated[
+    Builds,
+    OneRun(),
+    Doc(
+        "Whether uv may run build backends, which is code of the checkout: auto refuses for a pull request from a fork"
+        " on GitHub, and allows elsewhere; what cannot be told without is called unverifiable."
+    ),
+]
+
+
 class Engine(Enum):
     """What builds the image: a container engine that is here, a certain one, or none, and a process serves."""
 

@@ -45,6 +45,12 @@ class FakeUv:
     answer: Callable[[LockQuestion], LockVerdict]
     aside: tuple[str, ...] = ()
     asked: list[LockQuestion] = field(default_factory=list)
+    builds: bool = True
+    others: dict[str, Path] = field(default_factory=dict)
+
+    def other_python(self, wanted: str) -> Path | None:
+        """See Uv."""
+        return self.others.get(wanted)
 
     def lock_state(self, _project: Project, question: LockQuestion) -> LockVerdict:
         """See Uv."""

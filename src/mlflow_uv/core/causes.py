@@ -32,6 +32,7 @@ class Cause(Enum):
     UNSOLVABLE = "unsolvable"
     INTERPRETER = "interpreter"
     NETWORK = "network"
+    BUILD = "build"
     UNREADABLE = "unreadable"
     CONFLICT = "conflict"
     FORMAT = "format"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..core.causes import Cause
-from ..freshness import Freshness, examine, unreadable
+from ..freshness import Freshness, examine, restricted, unreadable
 from ..policing import policy_findings
 from ..report import Finding, Report, Severity, Table, counted
 from ..step import Doc, Hook, OneRun, Step
@@ -16,7 +16,7 @@ from ..tools.locktools import LockTools
 from ..tools.tree import projects_below
 from ..tools.uv import LockQuestion
 from ..tools.uvwords import LockState
-from ..vocabulary import LockDigest, ProjectPath, RespectEnv, UvProgram
+from ..vocabulary import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +34,7 @@ class Inputs:
     patch: Annotated[
         Path | None, OneRun(), Doc("File for what `uv lock` would change in all of them, as a patch for `git apply`.")
     ] = None
+    builds: BuildPermission = Builds.AUTO
     uv: UvProgram = None
     respect_env: RespectEnv = False
 
@@ -82,6 +83,7 @@ _WORSE = (
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Ask every project, and say what mends it. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
+    tools = restricted(tools, inputs.builds)
     tasks = [partial(_examined, one, inputs, tools) for one in _found(inputs, tools)]
     answers = tools.runner.side_by_side(tasks)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)

@@ -10,12 +10,12 @@ from .. import __version__
 from ..core.controls import visible
 from ..core.masking import mask, secrets_in
 from ..errors import StepError
-from ..freshness import examine
+from ..freshness import examine, restricted
 from ..report import Report
 from ..step import Doc, Step
 from ..tools.files import read_project
 from ..tools.toolbox import Tools
-from ..vocabulary import Embedded, ProjectPath, TrackingUri, UvProgram
+from ..vocabulary import Builds, Embedded, ProjectPath, TrackingUri, UvProgram
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
     yield "git", lambda: tools.git.version() or "not found"
     yield "private folders", f"{around.cache}, {around.state}"
     yield "project", lambda: read_project(inputs.project).name
-    yield "lock", lambda: examine(read_project(inputs.project), tools, respect_env=False, offline=True).state.value
+    yield "lock", lambda: _lock(inputs, restricted(tools, Builds.AUTO))
     yield "uv", lambda: _uv(inputs, tools)
     yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
     yield "engine", tools.engines.described
@@ -68,6 +68,10 @@ def _said(seen: object) -> str:
         return str(seen() if callable(seen) else seen)
     except StepError as error:
         return f"not available: {error}"
+
+
+def _lock(inputs: Inputs, tools: Tools) -> str:
+    return examine(read_project(inputs.project), tools, respect_env=False, offline=True).state.value
 
 
 STEP = Step(

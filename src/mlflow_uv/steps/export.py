@@ -14,15 +14,25 @@ from ..core.changes import described, first_difference
 from ..core.handout import LocalPackages
 from ..core.selection import Selection
 from ..errors import BadInput
-from ..freshness import require_fresh
+from ..freshness import require_fresh, restricted
 from ..listing import Document, Lists, Said, Wish, make_lists
 from ..report import Finding, Report
 from ..step import Doc, Hook, OneRun, Reach, Step, fields_of
 from ..tools.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
 from ..tools.locktools import LockTools
-from ..vocabulary import Extras, Groups, PackageName, ProjectPath, RequirementsDigest, RespectEnv, UvProgram
+from ..vocabulary import (
+    BuildPermission,
+    Builds,
+    Extras,
+    Groups,
+    PackageName,
+    ProjectPath,
+    RequirementsDigest,
+    RespectEnv,
+    UvProgram,
+)
 
-_OF_A_CALL = frozenset({"project", "check", "silent", "uv"})
+_OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
@@ -54,6 +64,7 @@ class Inputs:
     ] = None
     silent: Annotated[bool, OneRun(), Doc("Where no file is named, print no list and judge none.")] = False
     check: Annotated[bool, OneRun(), Doc("Compare the files with the lock instead of writing them.")] = False
+    builds: BuildPermission = Builds.AUTO
     uv: UvProgram = None
     respect_env: RespectEnv = False
 
@@ -75,6 +86,7 @@ class Outputs:
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
+    tools = restricted(tools, inputs.builds)
     wish = _wish(inputs, project, tools.surroundings.folder)
     said = _ask(inputs, project, tools)
     lists = make_lists(wish, said, tools)

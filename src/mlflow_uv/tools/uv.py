@@ -7,23 +7,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.digests import sha256
-from ..core.environment import Partition, for_uv
+from ..core.causes import Cause
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
-from ..errors import BadInput, ToolFailed, ToolMissing
-from ..pipsettings import PipSettings
+from ..errors import BadInput, BuildRefused, ToolFailed, ToolMissing
 from .files import Project, read_manifest
-from .process import Command, Completed, Runner
-from .trust import TrustingRunner
+from .inertpython import unbuilt
+from .process import Completed
 from .uvargv import EXPORT, OURS, from_mirror, selected
+from .uvcalls import UvCalls
 from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, drift_in, failed, unknown, verdict_in
-from .whichuv import Programs, required_version
 
 EARLIEST = "315532800"  # 1980, before which no archive can date a file
 # Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
 REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
-NO_SETTINGS = PipSettings()
 # Without a network uv tries four times in 7 s; behind a wall that swallows packets, four times 10 s.
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
@@ -44,42 +41,8 @@ class LockQuestion:
     python: Path | None = None
 
 
-class Uv:
-    """One uv program, asked on behalf of one caller; see Programs for which."""
-
-    def __init__(
-        self,
-        runner: Runner,
-        *,
-        variables: Mapping[str, str],
-        asked: Path | None,
-        own: Path | None,
-        pip: PipSettings = NO_SETTINGS,
-    ) -> None:
-        self._trusting = TrustingRunner(runner, variables=variables, pip=pip)
-        self._variables = self._trusting.variables
-        self._mirror = pip.mirror(variables)
-        plain = for_uv(self._variables, respect=False).variables
-        self._programs = Programs(runner, variables=plain, asked=asked, own=own)
-
-    # which uv
-
-    def program(self, project: Project) -> str:
-        """The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`."""
-        return self._programs.satisfying(required_version(project))
-
-    def version(self, program: str) -> str | None:
-        """The version a uv program tells, None when it tells none."""
-        return self._programs.version(program)
-
-    def alone(self, project: Project, cache: Path) -> Path:
-        """A folder that holds this project's uv and nothing else, for the PATH of somebody who has none."""
-        program = self.program(project)
-        folder = cache / "uv" / sha256(program.encode())[:12]
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # made before, by us or by a neighbour
-            (folder / "uv").symlink_to(program)
-        return folder
+class Uv(UvCalls):
+    """What is asked of one uv program, on behalf of one caller; see Programs for which."""
 
     # questions about the lock
 
@@ -98,11 +61,12 @@ class Uv:
             raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
 
     def _locking(self, project: Project, *mode: str, question: LockQuestion) -> LockVerdict:
+        python = self._inert.of(question.python) if self._inert else question.python
         argv = (
             "lock",
             *mode,
             *(("--offline",) if question.offline else ()),
-            *(("--python", str(question.python)) if question.python else ()),
+            *(("--python", str(python)) if python else ()),
         )
         kept = self._for_lock(respect_env=question.respect_env).variables
         variables = {name: value for name, value in kept.items() if name not in question.without} | REASONS
@@ -113,10 +77,16 @@ class Uv:
         if likely is not None:
             with suppress(ToolMissing, OSError):
                 done = self._trusting.run(self._command((likely, *argv), project.folder, variables))
-                if (verdict := verdict_in(done)) is not None:
+                if (verdict := self._verdict(done)) is not None:
                     return verdict
         done = self._trusting.run(self._command((self.program(project), *argv), project.folder, variables))
-        return verdict_in(done) or unknown(done)
+        return self._verdict(done) or unknown(done)
+
+    def _verdict(self, done: Completed) -> LockVerdict | None:
+        if self._inert is not None and (name := unbuilt(done)):
+            why = f"`{name}` would have to be built"
+            return LockVerdict(state=LockState.UNVERIFIABLE, cause=Cause.BUILD, complaint=why, words=done.stderr)
+        return verdict_in(done)
 
     def export(
         self, project: Project, selection: Selection, *, respect_env: bool = False, hashes: bool = True
@@ -203,7 +173,10 @@ class Uv:
         return shlex.join(("uv", "sync", "--locked", *selected(project, selection)))
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
-        """Build one local package into a wheel, the same bytes whenever it is built. Raises ToolFailed."""
+        """Build a local package into a wheel, the same bytes whenever it is built. Raises BuildRefused, ToolFailed."""
+        if self._inert is not None:
+            why = "its build backend is code of the checkout, and builds are refused"
+            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix="builds: allow")
         argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
         done = self._ask(
             project, argv, respect_env=False, extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -269,32 +242,3 @@ class Uv:
         done = self._trusting.run(self._command(words, requirements.parent, variables))
         if done.code != 0:
             raise failed("uv pip install", done)
-
-    # how
-
-    def _for_lock(self, *, respect_env: bool) -> Partition:
-        return for_uv(self._variables, respect=respect_env)
-
-    def _ask(  # noqa: PLR0913  # each has one reader
-        self,
-        project: Project,
-        argv: tuple[str, ...],
-        *,
-        respect_env: bool,
-        extra: Mapping[str, str] | None = None,
-        hear: Callable[[str], None] | None = None,
-        verbatim: bool = False,
-    ) -> Completed:
-        variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
-        command = self._command((self.program(project), *argv), project.folder, variables, hear=hear)
-        return self._trusting.run(replace(command, verbatim=verbatim))
-
-    def _command(
-        self,
-        argv: tuple[str, ...],
-        folder: Path,
-        variables: Mapping[str, str],
-        *,
-        hear: Callable[[str], None] | None = None,
-    ) -> Command:
-        return Command(argv=argv, folder=folder, variables=variables, hear=hear, foreign=True)

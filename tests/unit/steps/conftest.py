@@ -44,6 +44,7 @@ class FakeUv:
     """A uv that knows one lock."""
 
     verdict: LockVerdict = field(default_factory=lambda: LockVerdict(state=LockState.FRESH))
+    builds: bool = True
     verdicts: Mapping[str, LockVerdict] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()

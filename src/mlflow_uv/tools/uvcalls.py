@@ -1,0 +1,112 @@
+"""Starts uv, by the rules about which uv, with which variables, and with which code it may run."""
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from ..core.digests import sha256
+from ..core.environment import Partition, for_uv
+from ..pipsettings import PipSettings
+from .files import Project
+from .inertpython import InertPython
+from .process import Command, Completed, Runner
+from .trust import TrustingRunner
+from .whichuv import Programs, required_version
+
+NO_SETTINGS = PipSettings()
+_RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
+
+
+class UvCalls:
+    """One uv program, asked on behalf of one caller; see Programs for which."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        variables: Mapping[str, str],
+        asked: Path | None,
+        own: Path | None,
+        pip: PipSettings = NO_SETTINGS,
+    ) -> None:
+        self._trusting = TrustingRunner(runner, variables=variables, pip=pip)
+        self._variables = self._trusting.variables
+        self._mirror = pip.mirror(variables)
+        self._inert: InertPython | None = None
+        plain = for_uv(self._variables, respect=False).variables
+        self._programs = Programs(runner, variables=plain, asked=asked, own=own)
+
+    # what it may run
+
+    @property
+    def builds(self) -> bool:
+        """Whether it may run build backends, and interpreters that the project names."""
+        return self._inert is None
+
+    def without_builds(self, inert: InertPython) -> Self:
+        """The same uv for a checkout that is not trusted: it runs no code of it, and so knows less."""
+        other = copy.copy(self)
+        other._inert = inert  # noqa: SLF001  # our own
+        return other
+
+    def other_python(self, wanted: str) -> Path | None:
+        """An interpreter of the machine for a range of versions, any for an empty one; None where there is none."""
+        if wanted and not _RANGE.fullmatch(wanted):
+            return None  # uv takes a path too
+        flags = ("--no-project", "--no-config", "--no-python-downloads", "--system")
+        argv = (self._programs.satisfying(None), "python", "find", *flags, *(("--", wanted) if wanted else ()))
+        done = self._trusting.run(self._command(argv, Path("/"), self._for_lock(respect_env=False).variables))
+        return Path(done.stdout.strip()) if done.code == 0 and done.stdout.strip() else None
+
+    # which uv
+
+    def program(self, project: Project) -> str:
+        """The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`."""
+        return self._programs.satisfying(required_version(project))
+
+    def version(self, program: str) -> str | None:
+        """The version a uv program tells, None when it tells none."""
+        return self._programs.version(program)
+
+    def alone(self, project: Project, cache: Path) -> Path:
+        """A folder that holds this project's uv and nothing else, for the PATH of somebody who has none."""
+        program = self.program(project)
+        folder = cache / "uv" / sha256(program.encode())[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # made before, by us or by a neighbour
+            (folder / "uv").symlink_to(program)
+        return folder
+
+    # how
+
+    def _for_lock(self, *, respect_env: bool) -> Partition:
+        return for_uv(self._variables, respect=respect_env)
+
+    def _ask(  # noqa: PLR0913  # each has one reader
+        self,
+        project: Project,
+        argv: tuple[str, ...],
+        *,
+        respect_env: bool,
+        extra: Mapping[str, str] | None = None,
+        hear: Callable[[str], None] | None = None,
+        verbatim: bool = False,
+    ) -> Completed:
+        variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
+        command = self._command((self.program(project), *argv), project.folder, variables, hear=hear)
+        return self._trusting.run(replace(command, verbatim=verbatim))
+
+    def _command(
+        self,
+        argv: tuple[str, ...],
+        folder: Path,
+        variables: Mapping[str, str],
+        *,
+        hear: Callable[[str], None] | None = None,
+    ) -> Command:
+        guard = self._inert.variables(self._variables) if self._inert else {}
+        return Command(argv=argv, folder=folder, variables={**variables, **guard}, hear=hear, foreign=True)
