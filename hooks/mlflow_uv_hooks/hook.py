@@ -14,7 +14,7 @@ from mlflow_uv.report import Report
 from mlflow_uv.settings import KEYS
 from mlflow_uv.step import SETTINGS, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.surfaces.hiding import hide_environment
-from mlflow_uv.surfaces.terminal import Terminal, terminal
+from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.checkout import given_layer, settings_layer
 from mlflow_uv.tools.files import Project, members, read_project
@@ -50,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001  # a surface
+        return _error(unforeseen("the hook", error, voice), voice)
 
 
 def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int]:

@@ -1,6 +1,5 @@
 """Asks a model server the recorded cases and a malformed one, and compares what it answers with what is expected."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from .core.answers import differences
 from .core.digests import canonical
+from .core.documents import parse_json
 from .errors import NotServing
 from .report import Finding
 from .tools.engine import Served
@@ -84,7 +84,7 @@ def _answer(server: Served, number: int, case: object) -> tuple[Any, tuple[str, 
         why = "nothing" if reply is None else f"status {reply.status}: {reply.body[:500]}"
         return None, (f"case {number} was not answered", why)
     try:
-        return json.loads(reply.body), None
+        return parse_json(reply.body), None
     except (ValueError, RecursionError):
         return None, (f"case {number} was not answered in JSON", "")
 

@@ -11,6 +11,7 @@ from .adoption import Adopted
 from .core import modelfiles
 from .core.answers import TOLERANCE, answers_digest, differences
 from .core.digests import sha256, tree_digest
+from .core.documents import parse_json
 from .core.record import Answers, Model, Record, RequirementsLink
 from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
@@ -275,7 +276,7 @@ def _lines(*lines: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    return answers_digest(json.loads(path.read_text(encoding="utf-8")))
+    return answers_digest(parse_json(path.read_text(encoding="utf-8")))
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

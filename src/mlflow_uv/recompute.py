@@ -1,6 +1,5 @@
 """Does the record still say what git, the store and the engine say? Every consumer asks here before it goes on."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from .core.answers import answers_digest
 from .core.chain import LinkCheck, LinkState, compared, require
 from .core.commit import UNKNOWN, Commit
 from .core.digests import lock_digest, tree_digest
+from .core.documents import parse_json
 from .core.labels import made_from
 from .core.record import Image, Record, Version
 from .core.reference import image_reference
@@ -142,7 +142,7 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
 
 def _selection(model: Path) -> str:
     try:
-        said = json.loads((model / modelfiles.SELECTION).read_text(encoding="utf-8"))
+        said = parse_json((model / modelfiles.SELECTION).read_text(encoding="utf-8"))
         return Selection(package=said["package"], extras=tuple(said["extras"]), groups=tuple(said["groups"])).sha256
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing that can be read"
@@ -164,7 +164,7 @@ def requirements_of(model: Path) -> str:
 
 def _json_digest(path: Path) -> str:
     try:
-        return answers_digest(json.loads(path.read_text(encoding="utf-8")))
+        return answers_digest(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return "nothing that can be read"
 

@@ -1,6 +1,5 @@
 """Which environment does a model answer in, and does it hold what the model requires?"""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from .core import modelfiles
 from .core.digests import canonical, sha256
+from .core.documents import parse_json
 from .core.record import Wheel
 from .core.requirements import Requirements, holds, installed_difference, parse_requirements
 from .errors import ModelUnusable, ToolFailed
@@ -148,7 +148,7 @@ def inventory_digest(inventory: str) -> str:
 def read_inventory(text: str) -> dict[str, Any]:
     """What serving/inventory.py printed. Raises ToolFailed for anything else."""
     try:
-        said: dict[str, Any] = json.loads(text)
+        said: dict[str, Any] = parse_json(text)
     except ValueError as error:
         raise ToolFailed(what="the serving environment cannot say what it holds", why=str(error)) from error
     return said

@@ -166,3 +166,22 @@ def test_every_hook_runs_the_step_of_its_name() -> None:
     from mlflow_uv_hooks.hook import HOOKS  # noqa: PLC0415  # the only test here that looks at hooks
 
     assert {step.name for step in ALL if step.hook} == set(HOOKS)
+
+
+def test_what_others_wrote_is_parsed_in_one_place() -> None:
+    """
+    A parser that is called elsewhere has neither bounds nor an error of ours; the islands have their own.
+    """
+    calls = re.compile(r"\b(json\.loads?|tomli\.loads?|tomllib\.loads?)\(")
+    allowed = (
+        "src/mlflow_uv/core/documents.py",
+        "src/mlflow_uv/surroundings.py",  # the event, which GitHub wrote
+        "src/mlflow_uv/tools/context.py",  # our own lock
+    )
+    islands = "payloads|serving|installing"
+
+    found = [
+        shown(path) for path in ours(rf"(src/mlflow_uv|hooks)/(?!({islands})/).*\.py") if calls.search(path.read_text())
+    ]
+
+    assert [*allowed] == sorted(found)

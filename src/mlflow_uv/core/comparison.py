@@ -108,10 +108,10 @@ def _moved_index(mine: Origin, theirs: Origin, workspace: Workspace, manifest: M
 
 
 def _by_name(wanted: Iterable[Wanted]) -> dict[str, tuple[Wanted, ...]]:
-    found: dict[str, tuple[Wanted, ...]] = {}
+    found: dict[str, list[Wanted]] = {}
     for one in wanted:
-        found[one.name] = (*found.get(one.name, ()), one)
-    return found
+        found.setdefault(one.name, []).append(one)
+    return {name: tuple(wants) for name, wants in found.items()}
 
 
 def _of(scope: Scope) -> str:

@@ -32,6 +32,13 @@ class Manifest:
     file: str
     folder: str
     table: Table = field(repr=False)
+    sources: Mapping[str, tuple[str, Any]] = field(init=False, repr=False, compare=False)
+    """The keys and values of `tool.uv.sources` by the normal names of packages."""
+
+    def __post_init__(self) -> None:
+        """Read the sources once: every requirement asks for its own."""
+        table = self.table_at("tool", "uv", "sources")
+        object.__setattr__(self, "sources", {normal(key): (key, value) for key, value in reversed(list(table.items()))})
 
     def get(self, *names: str) -> Any:
         """What stands under these keys; None where nothing does, or something on the way is no table."""
@@ -124,35 +131,71 @@ def _listed(manifest: Manifest, path: tuple[str, ...]) -> tuple[Wanted, ...]:
 
 
 def _groups(manifest: Manifest) -> Mapping[Scope, tuple[Wanted, ...]]:
-    tables = {normal(name): name for name in manifest.table_at("dependency-groups")}
-    found = {Scope("group", group): _flat(manifest, tables, group, ()) for group in tables}
+    found = {Scope("group", name): wanted for name, wanted in _Groups(manifest).flat().items()}
     if manifest.get("tool", "uv", "dev-dependencies") is not None:
         older = _listed(manifest, ("tool", "uv", "dev-dependencies"))
         found[Scope("group", "dev")] = (*found.get(Scope("group", "dev"), ()), *older)
     return found
 
 
-def _flat(manifest: Manifest, tables: Mapping[str, str], group: str, within: tuple[str, ...]) -> tuple[Wanted, ...]:
-    """A group with the groups that it includes; uv refuses a circle, and we merely end there."""
-    if group not in tables or group in within:
-        return ()
-    path = ("dependency-groups", tables[group])
-    found: list[Wanted] = list(_listed(manifest, path))
-    for position, entry in enumerate(manifest.list_at(*path)):
-        included = entry.get("include-group") if isinstance(entry, Mapping) else None
-        if isinstance(included, str):
-            via = Place(manifest.file, (*path, position))
-            found += (replace(one, via=via) for one in _flat(manifest, tables, normal(included), (*within, group)))
-    python = _group_python(manifest, group)
-    return tuple(_and(one, python) for one in found)
+class _Groups:
+    """
+    The dependency groups of a manifest, each with those that it includes.
+
+    A group is flattened once, after those it includes and whatever includes it; what several paths lead to counts once.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._keys = {normal(key): key for key in manifest.table_at("dependency-groups")}
+        self._pythons = _group_pythons(manifest)
+        self._flat: dict[str, tuple[Wanted, ...]] = {}
+
+    def flat(self) -> Mapping[str, tuple[Wanted, ...]]:
+        """What each group wants; uv refuses a circle, and we merely end there."""
+        for group in self._keys:
+            self._flatten(group)
+        return {group: self._flat[group] for group in self._keys}
+
+    def _flatten(self, group: str) -> None:
+        begun, waiting = set(self._flat), [group]
+        while waiting:
+            name = waiting[-1]
+            missing = [] if name in begun else [other for _, other in self._included(name) if other not in begun]
+            begun.add(name)
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            if name not in self._flat:
+                self._flat[name] = self._joined(name)
+
+    def _included(self, group: str) -> Iterator[tuple[int, str]]:
+        for position, entry in enumerate(self._manifest.list_at("dependency-groups", self._keys[group])):
+            included = entry.get("include-group") if isinstance(entry, Mapping) else None
+            if isinstance(included, str) and normal(included) in self._keys:
+                yield position, normal(included)
+
+    def _joined(self, group: str) -> tuple[Wanted, ...]:
+        path = ("dependency-groups", self._keys[group])
+        found = {(one.place, one.marker): one for one in _listed(self._manifest, path)}
+        for position, included in self._included(group):
+            via = Place(self._manifest.file, (*path, position))
+            for one in self._flat.get(included, ()):
+                found.setdefault((one.place, one.marker), replace(one, via=via))
+        python = self._pythons.get(group, "")
+        return tuple(_and(one, python) for one in found.values())
 
 
-def _group_python(manifest: Manifest, group: str) -> str:
+def _group_pythons(manifest: Manifest) -> Mapping[str, str]:
+    """The marker of each group that is for some Pythons alone."""
+    found: dict[str, str] = {}
     for name, table in manifest.table_at("tool", "uv", "dependency-groups").items():
         wanted = table.get("requires-python") if isinstance(table, Mapping) else None
-        if normal(name) == group and isinstance(wanted, str):
-            return " and ".join(_python_marker(part.strip()) for part in wanted.split(",") if part.strip())
-    return ""
+        if isinstance(wanted, str):
+            parts = (_python_marker(part.strip()) for part in wanted.split(",") if part.strip())
+            found.setdefault(normal(name), " and ".join(parts))
+    return found
 
 
 def _python_marker(part: str) -> str:
@@ -174,7 +217,7 @@ def with_sources(one: Wanted, scope: Scope, manifest: Manifest, workspace: Works
     if found is None or one.opaque:
         yield one
         return
-    owner, table = found
+    owner, _, table = found
     sources = table if isinstance(table, list) else [table]
     fitting = [source for source in sources if isinstance(source, Mapping) and _applies(source, scope)]
     markers = [source.get("marker") or "" for source in fitting]
@@ -192,18 +235,16 @@ def source_place(name: str, manifest: Manifest, workspace: Workspace) -> Place |
     found = _sources(name, manifest, workspace)
     if found is None:
         return None
-    owner = found[0]
-    key = next(key for key in owner.table_at("tool", "uv", "sources") if normal(key) == name)
+    owner, key, _ = found
     return Place(owner.file, ("tool", "uv", "sources", key))
 
 
-def _sources(name: str, manifest: Manifest, workspace: Workspace) -> tuple[Manifest, Any] | None:
-    """A project's own sources go before those of its workspace's root."""
+def _sources(name: str, manifest: Manifest, workspace: Workspace) -> tuple[Manifest, str, Any] | None:
+    """The manifest that has the sources of a name, their key and value; a project's own go before its root's."""
     inside = manifest in workspace.members
     for owner in (manifest, *((workspace.root,) if inside else ())):
-        for key, table in owner.table_at("tool", "uv", "sources").items():
-            if normal(key) == name:
-                return owner, table
+        if name in owner.sources:
+            return owner, *owner.sources[name]
     return None
 
 

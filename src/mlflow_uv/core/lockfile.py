@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import tomli
+from .documents import LOCK_LIMIT, Unparsable, parse_toml
 
 VERSION = 1
 
@@ -137,10 +137,10 @@ class Lockfile:
     @property
     def by_name(self) -> Mapping[str, tuple[Package, ...]]:
         """The packages of each name, in the order of the file."""
-        found: dict[str, tuple[Package, ...]] = {}
+        found: dict[str, list[Package]] = {}
         for package in self.packages:
-            found[package.name] = (*found.get(package.name, ()), package)
-        return found
+            found.setdefault(package.name, []).append(package)
+        return {name: tuple(packages) for name, packages in found.items()}
 
     def local(self, path: str) -> Package | None:
         """The package whose source is this folder, relative to the lock's (`.` is the root itself)."""
@@ -150,15 +150,11 @@ class Lockfile:
 def read_lockfile(data: bytes) -> Lockfile:
     """Read the bytes of a uv.lock. Raises NotALock, and nothing else, for whatever is not one."""
     try:
-        table = tomli.loads(data.decode())
-    except UnicodeDecodeError as error:
-        raise NotALock("it is not UTF-8", line=data.count(b"\n", 0, error.start) + 1) from error
-    except tomli.TOMLDecodeError as error:
+        table = parse_toml(data, limit=LOCK_LIMIT)
+    except Unparsable as error:
         conflict = _conflict_line(data)
         why = "it holds merge conflict markers" if conflict else str(error)
-        raise NotALock(why, line=conflict or error.lineno) from error
-    except RecursionError as error:
-        raise NotALock("its values are nested too deeply") from error
+        raise NotALock(why, line=conflict or error.line) from error
     return _lockfile(table, data)
 
 

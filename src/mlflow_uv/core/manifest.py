@@ -1,10 +1,11 @@
 """Reads what a registry has of an image: manifest, index of several, configuration (OCI image specification)."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .documents import parse_json
 
 TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -60,7 +61,7 @@ def _digest(descriptor: object) -> str:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(body)
+        content = parse_json(body)
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(content, dict):

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import tomli
-
+from .documents import LOCK_LIMIT, parse_toml
 from .handout import Beside
 from .indexes import bare, without_user
 from .requirements import Pin, canonical_marker
@@ -41,7 +40,7 @@ def render_pylock(raw: str, elsewhere: Elsewhere) -> str:
 
     Raises ValueError for a local package that `elsewhere` does not know.
     """
-    table = tomli.loads(raw)
+    table = parse_toml(raw.encode(), limit=LOCK_LIMIT)
     packages = [package for one in table.get("packages", []) if (package := _package(one, elsewhere)) is not None]
     head = {**table, "created-by": CREATED_BY, "packages": []}
     if packages:
@@ -55,7 +54,7 @@ def render_pylock(raw: str, elsewhere: Elsewhere) -> str:
 def pins_of_pylock(text: str) -> tuple[Pin, ...]:
     """The packages of a pylock.toml as pins, for a comparison. Raises ValueError for what is not one."""
     try:
-        return tuple(_pin(package) for package in tomli.loads(text)["packages"])
+        return tuple(_pin(package) for package in parse_toml(text.encode(), limit=LOCK_LIMIT)["packages"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not a pylock.toml: {error}") from error
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .digests import canonical, sha256
+from .documents import parse_json
 from .indexes import bare, without_user
 from .requirements import Pin, canonical_marker, holds
 
@@ -20,7 +21,7 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
     The serial number is a digest of the rest. With an `environment` (PEP 508 marker variables), only what is installed
     there. Raises ValueError for what is not CycloneDX JSON.
     """
-    table = json.loads(raw)
+    table = parse_json(raw)
     metadata, components = table["metadata"], table.get("components", [])
     root = metadata.get("component")
     if environment is not None:
@@ -50,7 +51,7 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
 
 def installed_only(raw: str, names: Collection[str]) -> str:
     """What uv wrote, without the components that have another name. Raises ValueError for what is not JSON."""
-    table = json.loads(raw)
+    table = parse_json(raw)
     table["components"] = [one for one in table.get("components", ()) if one["name"] in names]
     return json.dumps(table)
 
@@ -58,7 +59,7 @@ def installed_only(raw: str, names: Collection[str]) -> str:
 def pins_of_sbom(text: str) -> tuple[Pin, ...]:
     """The components of a bill as pins, for a comparison. Raises ValueError for what is not one."""
     try:
-        table = json.loads(text)
+        table = parse_json(text)
         if table["bomFormat"] != "CycloneDX":
             raise ValueError(f"it is of format {table['bomFormat']}")
         return tuple(_pin(component) for component in table.get("components", ()))

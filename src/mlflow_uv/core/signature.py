@@ -1,10 +1,11 @@
 """What does a new signature change for those who use the old one?"""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from .documents import parse_json
 
 # What MLflow turns into another type without a loss when it enforces a schema. It lets more through than it turns
 # (text where bytes, dates or truth values are wanted, long integers that happen to be 0 or 1): that means something
@@ -57,7 +58,7 @@ def _part(signature: Mapping[str, Any] | None, part: str) -> list[Mapping[str, A
     """The specs of one part; MLflow keeps each as a text of JSON."""
     said = (signature or {}).get(part)
     try:
-        specs = json.loads(said) if isinstance(said, str) else said
+        specs = parse_json(said) if isinstance(said, str) else said
     except ValueError as error:
         raise ValueError(f"the {part} of the signature are no JSON: {error}") from error
     if specs is None:

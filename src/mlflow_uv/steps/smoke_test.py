@@ -1,6 +1,5 @@
 """Starts what was built without a network, asks it the recorded cases, and marks the version tested or failed."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from ..auditing import kept_at
 from ..contact import author
 from ..core import modelfiles
 from ..core.answers import TOLERANCE, answers_digest
+from ..core.documents import Unparsable, parse_json
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
 from ..observation import Expected, Observed, observe, show_log
@@ -98,8 +98,11 @@ def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
             why="the model has no input example",
             fix="log it with input_example=…, then mlflow-uv log-model",
         )
-    cases = json.loads((found.model / modelfiles.CASES).read_text(encoding="utf-8"))
-    answers = json.loads((found.model / modelfiles.ANSWERS).read_text(encoding="utf-8"))
+    try:
+        cases = parse_json((found.model / modelfiles.CASES).read_bytes())
+        answers = parse_json((found.model / modelfiles.ANSWERS).read_bytes())
+    except Unparsable as error:
+        raise ChainBroken("answers", why=f"what the model's folder says of them cannot be read: {error}") from error
     return record.image, Expected(
         cases=cases,
         answers=answers,

@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
@@ -15,7 +14,7 @@ from typing import Any, NoReturn, get_type_hints
 from .. import __version__
 from ..core.controls import visible_columns
 from ..core.masking import secrets_in
-from ..errors import BadInput, BadProject, Cancelled, StepError, Unforeseen
+from ..errors import BadInput, BadProject, Cancelled, StepError
 from ..registry import NAMES, step_of
 from ..report import Report, Voice
 from ..settings import KEYS
@@ -25,7 +24,7 @@ from ..tools.checkout import given_layer, settings_layer
 from ..tools.files import Project, read_project
 from ..tools.locktools import LockTools, locktools
 from .hiding import hide_environment
-from .terminal import as_json, terminal
+from .terminal import as_json, terminal, unforeseen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,11 +115,7 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice,
     except (StepError, BrokenPipeError):
         raise
     except Exception as error:
-        for line in traceback.format_exc().splitlines():
-            voice.foreign(line)  # what it quotes may come from anywhere
-        why = f"{type(error).__name__}: {error}"
-        fix = "report it, with the lines above and what `mlflow-uv doctor` says"
-        raise Unforeseen(what=f"{step.name} failed in a way nobody foresaw", why=why, fix=fix) from error
+        raise unforeseen(step.name, error, voice) from error
 
 
 def _toolbox(step: Step[Any, Any, Any]) -> Callable[..., AbstractContextManager[Any]]:

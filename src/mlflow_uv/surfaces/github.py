@@ -13,6 +13,7 @@ from typing import Any
 
 from actions_toolkit.file_command import prepare_key_value_message
 
+from ..core.documents import parse_json
 from ..core.masking import mask, secrets_in
 from ..errors import BadInput, StepError
 from ..release import ALL
@@ -118,7 +119,7 @@ def _inputs() -> Mapping[str, object]:
     """Composite actions get no INPUT_* variables; their action.yml hands all inputs over as JSON instead."""
     raw = os.environ.get("MLFLOW_UV_INPUTS", "{}")
     try:
-        inputs = json.loads(raw)
+        inputs = parse_json(raw)
     except ValueError as error:
         raise BadInput(what="MLFLOW_UV_INPUTS is not JSON", why=str(error)) from error
     if not isinstance(inputs, dict):

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 from ..core.controls import escaped_json, visible, visible_lines, without_sequences
 from ..core.masking import mask, secrets_in
-from ..errors import StepError
-from ..report import Finding, Report, Severity, Table, Timing
+from ..errors import BadProject, StepError, Unforeseen
+from ..report import Finding, Report, Severity, Table, Timing, Voice
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
@@ -198,6 +198,25 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
         case dict():
             return {key: _masked(item, secrets) for key, item in value.items()}
     return value
+
+
+def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
+    """What a step ends with that failed in a way that nobody foresaw; a mistake of ours has its trace shown."""
+    if isinstance(error, RecursionError):
+        return BadProject(
+            what=f"{name} cannot read something that is nested too deeply",
+            why="a marker, a value or an answer of a server holds hundreds of brackets in each other",
+            fix="look for it in the files of the project",
+        )
+    import traceback  # noqa: PLC0415  # only on the way to an error
+
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        voice.foreign(line)  # what it quotes may come from anywhere
+    return Unforeseen(
+        what=f"{name} failed in a way nobody foresaw",
+        why=f"{type(error).__name__}: {error}",
+        fix="report it, with the lines above and what `mlflow-uv doctor` says",
+    )
 
 
 def terminal() -> Terminal:

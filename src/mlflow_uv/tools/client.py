@@ -1,6 +1,5 @@
 """What do the engines' command lines have in common? Nearly everything: one was written to replace the other."""
 
-import json
 import re
 import secrets
 from abc import ABC, abstractmethod
@@ -12,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
+from ..core.documents import parse_json
 from ..core.environment import for_engine
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
 from .buildwords import build_error
@@ -74,7 +74,7 @@ class Client(ABC):
             raise NoEngine(what=f"{self.title} is not here", why=str(error)) from error
         if done.code != 0:
             return None
-        (found,) = json.loads(done.stdout)
+        (found,) = parse_json(done.stdout)
         return Image(
             id=_as_digest(found["Id"]),
             labels=found["Config"].get("Labels") or {},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..core.dockerfile import PORT, VENV
+from ..core.documents import parse_json
 from ..errors import ToolFailed
 from .http import LIMIT, Reply, Request
 from .process import Completed
@@ -63,7 +64,7 @@ class Container:
 def _reply(text: str) -> Reply | None:
     """What the client wrote; a model that runs beside it may have written it instead."""
     try:
-        answer = json.loads(text)
+        answer = parse_json(text)
         if answer is None:
             return None
         content = base64.b64decode(answer["body"], validate=True)

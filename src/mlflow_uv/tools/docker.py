@@ -1,6 +1,5 @@
 """How is Docker told? By its client, with the builder that `docker buildx` uses."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..core.documents import parse_json
 from .buildwords import build_error
 from .client import Client, digest_in
 from .engine import Build, Candidate, Image, Layer
@@ -36,7 +36,7 @@ class Docker(Client):
         """See Engine."""
         words = ("history", "--no-trunc", "--human=false", "--format", "{{json .}}", image)
         said = self.demand(*words, what="the layers of the image cannot be listed").stdout.splitlines()
-        steps = map(json.loads, reversed(said))
+        steps = map(parse_json, reversed(said))
         return tuple(Layer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
 
     @contextmanager
@@ -58,7 +58,7 @@ class Docker(Client):
             done = self.building(build, "--output", output, "--metadata-file", str(told))
             if done.code != 0:
                 raise build_error(done)
-            digest = digest_in(str(json.loads(told.read_text()).get("containerimage.digest")))
+            digest = digest_in(str(parse_json(told.read_text()).get("containerimage.digest")))
         pushed = f"{place}@{digest}"
         self.demand("pull", "--quiet", pushed, what="what was built cannot be pulled, to be compared")
         yield Candidate(image=self.kept(pushed), push=partial(self._named, name, pushed))

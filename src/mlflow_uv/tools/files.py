@@ -10,8 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import tomli
-
+from ..core.documents import MANIFEST_LIMIT, Unbounded, Unparsable, parse_toml
 from ..errors import BadInput, BadProject, ToolFailed
 
 
@@ -52,26 +51,29 @@ class Project:
 
 
 class Unreadable(BadProject):
-    """A manifest that is not TOML: the file, and the 1-based line where it stops being that."""
+    """A manifest that is not TOML, or too much of it: the file, and the 1-based line where that is."""
 
     path: Path
 
-    def __init__(self, *, path: Path, line: int, why: str) -> None:
-        super().__init__(what=f"`{path}` is not TOML", why=why, fix=f"correct line {line} of {path.name}")
+    def __init__(self, *, path: Path, error: Unparsable) -> None:
+        bounded = isinstance(error, Unbounded)
+        super().__init__(
+            what=f"`{path}` is {'more than is read' if bounded else 'not TOML'}",
+            why=str(error),
+            fix=f"shorten {path.name}" if bounded else f"correct line {error.line} of {path.name}",
+        )
         self.path = path
-        self.line = line
+        self.line = error.line
 
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
     """Parse a pyproject.toml. Raises Unreadable, or BadProject where there is nothing to read."""
     try:
-        return tomli.loads(path.read_bytes().decode())
+        return parse_toml(path.read_bytes(), limit=MANIFEST_LIMIT)
     except OSError as error:
         raise BadProject(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise Unreadable(path=path, line=1, why="it is not UTF-8") from error
-    except tomli.TOMLDecodeError as error:
-        raise Unreadable(path=path, line=error.lineno, why=str(error)) from error
+    except Unparsable as error:
+        raise Unreadable(path=path, error=error) from error
 
 
 def read_project(folder: Path) -> Project:

@@ -1,13 +1,13 @@
 """Finds the credentials that `docker login` or `podman login` keeps for a registry."""
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.documents import parse_json
 from ..core.environment import for_engine
 from ..core.reference import DOCKER_HUB, ImageReference
 from ..errors import StepError
@@ -117,7 +117,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ..core.documents import parse_json
 from ..core.environment import for_model, for_payload
 from ..core.masking import mask, secrets_in
 from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
@@ -239,7 +240,7 @@ class Mlflow:
 
     def said(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
         """What a payload wrote, by whomever it was run. Raises the StepError that fits the kind of its error."""
-        response = json.loads(answer.read_text(encoding="utf-8"))
+        response = parse_json(answer.read_text(encoding="utf-8"))
         if "error" in response:
             raise self._error(verb, response["error"], store)
         value: dict[str, Any] = response["value"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.documents import parse_json
 from ..core.modelfiles import without_credentials
 from .files import table_of
 
@@ -36,7 +37,7 @@ def index_variables(indexes: str, caller: Mapping[str, str], *, hashed: bool) ->
     With hashes it does not matter which index a file comes from, so that every index may be asked for every package; an
     explicit index cannot be told to `uv pip` otherwise.
     """
-    found = json.loads(indexes)
+    found = parse_json(indexes)
     default = next((index["url"] for index in found if index["default"]), None)
     others = " ".join(
         f"{index['name']}={index['url']}" if index["name"] else index["url"] for index in found if not index["default"]

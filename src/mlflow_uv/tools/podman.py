@@ -1,6 +1,5 @@
 """How is Podman told, which builds with Buildah?"""
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..core.documents import parse_json
 from .buildwords import build_error
 from .client import Client, digest_in
 from .descendants import end_other_sessions
@@ -42,7 +42,7 @@ class Podman(Client):
     def layers(self, image: str) -> tuple[Layer, ...]:
         """See Engine."""
         words = ("history", "--format", "json", image)
-        said = json.loads(self.demand(*words, what="the layers of the image cannot be listed").stdout)
+        said = parse_json(self.demand(*words, what="the layers of the image cannot be listed").stdout)
         return tuple(Layer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
 
     @contextmanager

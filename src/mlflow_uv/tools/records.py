@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.digests import sha256
+from ..core.documents import parse_json
 from ..core.record import Record, from_json
 from ..errors import BadInput
 from ..surroundings import Surroundings
@@ -42,7 +43,7 @@ class Records:
     def load(self, path: Path) -> Record:
         """Read a record. Raises BadInput that says what is wrong with it."""
         try:
-            return from_json(json.loads(path.read_text(encoding="utf-8")))
+            return from_json(parse_json(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise BadInput(
                 what=f"there is no release record at `{path}`",

@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from ..core.documents import parse_json
 from ..core.manifest import TYPES, read_labels, read_manifest
 from ..core.reference import DOCKER_HUB, ImageReference, image_reference
 from .clock import Clock
@@ -212,7 +212,7 @@ def _codes(body: bytes) -> set[str]:
 
 def _object(body: bytes) -> Mapping[str, object]:
     try:
-        content = json.loads(body)
+        content = parse_json(body)
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -84,7 +84,7 @@ def test_a_package_has_the_line_where_it_begins() -> None:
         (b"version = 1\npackage = 3\n", "`package` is not a list", 2),
         (LOCK.replace(b'["wine"]', b"[1]"), "`members` is not a list", 6),
         (b"version = 1\n[manifest.dependency-groups]\ndev = [{}]\n", "it has no `name`", 1),
-        (b"version = 1\nx = " + b"[" * 5000 + b"]" * 5000, "nested", 1),
+        (b"version = 1\nx = " + b"[" * 5000 + b"]" * 5000, "nested", 2),
     ],
     ids=[
         "truncated",

@@ -1,0 +1,93 @@
+"""Reads TOML and JSON that others wrote, bounded in size and depth."""
+
+import re
+from typing import Any
+
+import tomli
+
+MANIFEST_LIMIT = 1_000_000  # bytes of a pyproject.toml or uv.toml
+LOCK_LIMIT = 100_000_000  # bytes of a uv.lock, a pylock.toml or a bill of materials
+DEPTH = 100  # levels of tables and arrays; uv reads no more than 80
+
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}|\'\'\'(?:[^\']|\'{1,2}(?!\'))*+\'{3,5}'
+    r'|"(?:[^"\\\n]|\\.)*+"|\'[^\'\n]*+\'|#[^\n]*+|[\[\]{}.\n]',
+    re.DOTALL,
+)
+
+
+class Unparsable(ValueError):
+    """A text that is not read, and the 1-based line where it stops being what it should be."""
+
+    def __init__(self, why: str, *, line: int = 1) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+class Unbounded(Unparsable):
+    """A text that is larger or nested more deeply than what is read."""
+
+
+def parse_toml(data: bytes, *, limit: int) -> dict[str, Any]:
+    """The tables of a TOML file. Raises Unparsable; Unbounded for more than `limit` bytes or more than DEPTH levels."""
+    if len(data) > limit:
+        raise Unbounded(f"it has {len(data) / 1e6:.1f} MB, and no more than {limit / 1e6:.0f} MB are read")
+    try:
+        text = data.decode()
+        table: dict[str, Any] = tomli.loads(text)
+    except UnicodeDecodeError as error:
+        raise Unparsable("it is not UTF-8", line=data.count(b"\n", 0, error.start) + 1) from error
+    except tomli.TOMLDecodeError as error:
+        raise Unparsable(str(error), line=error.lineno) from error
+    except RecursionError as error:
+        raise _too_deep(text) from error
+    if _deeper_than(table, DEPTH):
+        raise _too_deep(text)
+    return table
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises Unparsable, also where it is nested more deeply than Python reads."""
+    import json  # noqa: PLC0415  # 2 ms that hooks do not pay
+
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise Unbounded("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise Unparsable(str(error), line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise Unparsable("it is not UTF-8") from error
+
+
+def _too_deep(text: str) -> Unbounded:
+    return Unbounded(f"it is nested in more than {DEPTH} levels", line=_deepest_line(text))
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    """Level by level, for whatever calls itself would end before it knew."""
+    level = [value]
+    while level and levels >= 0:
+        level = [inner for outer in level for inner in _inside(outer)]
+        levels -= 1
+    return bool(level)
+
+
+def _inside(value: object) -> list[Any]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in children if isinstance(child, dict | list)]
+
+
+def _deepest_line(text: str) -> int:
+    """The first line on which the most brackets are open and parts of a key joined."""
+    line = found = deepest = opened = dots = 0
+    for match in _TOKEN.finditer(text):
+        sign = match[0]
+        opened += (sign in ("[", "{")) - (sign in ("]", "}"))
+        dots += sign == "."
+        if opened + dots > deepest:
+            deepest, found = opened + dots, line
+        if "\n" in sign:
+            line += sign.count("\n")
+            dots = 0
+    return found + 1
