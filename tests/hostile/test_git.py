@@ -32,6 +32,7 @@ from mlflow_uv.tools.process import SystemRunner
 from mlflow_uv.tools.uv import LockQuestion
 from mlflow_uv.tools.uvwords import LockState
 from tests import checkout, projects
+from tests.waiting import CEILING_S
 
 LATER = "0123456789abcdef0123456789abcdef01234567"
 
@@ -101,7 +102,7 @@ class Plot:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=CEILING_S,
         )
         return done.stdout.strip()
 
@@ -110,7 +111,7 @@ class Plot:
         leader, follower = pty.openpty()
         with os.fdopen(leader, "rb", buffering=0), os.fdopen(follower, "wb", buffering=0) as output:
             command = ["git", *argv]
-            subprocess.run(command, cwd=self.folder, env=self.variables, stdout=output, check=False, timeout=60)
+            subprocess.run(command, cwd=self.folder, env=self.variables, stdout=output, check=False, timeout=CEILING_S)
 
     def config(self, *pairs: str, flags: tuple[str, ...] = ()) -> None:
         """Settings of the repository."""
