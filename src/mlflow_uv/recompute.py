@@ -203,16 +203,19 @@ def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
     if image is None or image.kind != "image":
         return
     if not image.digest:
-        yield _from_engine(image, tools, LinkCheck(
-            link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry",
-            fix="mlflow-uv release --push --image REGISTRY/NAME",
-        ))  # fmt: skip
+        fix = "mlflow-uv release --push --image REGISTRY/NAME"
+        if tools.surroundings.forge:
+            fix = "release again, with the inputs `push: true` and `image: REGISTRY/NAME`"
+        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry", fix=fix)
+        yield _from_engine(image, tools, untold)
         return
     try:
         published = tools.registries.published(image.tag, image.digest)
     except RegistryUnanswered as error:
         host = image_reference(image.tag).host
-        fix = f"docker login {host}" if error.denied else f"reach {host} from here"
+        fix = f"reach {host} from here"
+        if error.denied:
+            fix = f"docker/login-action for {host} in this job" if tools.surroundings.forge else f"docker login {host}"
         untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(image, tools, untold)
         return

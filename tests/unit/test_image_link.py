@@ -63,9 +63,10 @@ class Fake:
         return self.engine()
 
 
-def link(record: Record, fake: Fake) -> tuple[LinkState, str, str]:
+def link(record: Record, fake: Fake, *, forge: bool = False) -> tuple[LinkState, str, str]:
     """What became of it: state, reason and fix."""
-    tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake))
+    surroundings = SimpleNamespace(forge=forge)
+    tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, surroundings=surroundings))
     (check,) = gathered(from_image(record, tools))
     return check.state, check.reason, check.fix
 
@@ -120,15 +121,22 @@ def test_the_engine_is_asked_where_the_registry_does_not_tell(found: str, state:
     assert state is link(RECORD, fake)[0]
 
 
-@pytest.mark.parametrize(("denied", "fix"), [(True, "docker login ghcr.io"), (False, "reach ghcr.io from here")])
-def test_neither_of_both_is_unverified(denied: bool, fix: str) -> None:
+@pytest.mark.parametrize(
+    ("denied", "forge", "fix"),
+    [
+        (True, False, "docker login ghcr.io"),
+        (True, True, "docker/login-action for ghcr.io in this job"),
+        (False, True, "reach ghcr.io from here"),
+    ],
+)
+def test_neither_of_both_is_unverified(denied: bool, forge: bool, fix: str) -> None:
     """
     Both reasons are told, and what gives access.
     """
     fake = Fake(RegistryUnanswered("ghcr.io does not show it", denied=denied), engine=lambda: None)
 
     told = f"docker has no {NAME} here, and ghcr.io does not show it"
-    assert (LinkState.UNVERIFIED, told, fix) == link(RECORD, fake)
+    assert (LinkState.UNVERIFIED, told, fix) == link(RECORD, fake, forge=forge)
 
 
 def no_engine() -> None:
@@ -146,7 +154,8 @@ def test_what_was_never_pushed_is_gone_with_its_runner(engine: Callable[[], Any]
     assert RECORD.image is not None
     record = replace(RECORD, image=replace(RECORD.image, digest=""))
 
-    said = link(record, Fake(None, engine=engine))
+    said, on_github = (link(record, Fake(None, engine=engine), forge=forge) for forge in (False, True))
 
     fix = "mlflow-uv release --push --image REGISTRY/NAME"
     assert (LinkState.UNVERIFIED, f"{where}, and it was pushed to no registry", fix) == said
+    assert "release again, with the inputs `push: true` and `image: REGISTRY/NAME`" == on_github[2]

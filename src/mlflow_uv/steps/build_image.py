@@ -271,7 +271,7 @@ def _vanishing(inputs: Inputs, image: Image, *, forge: bool) -> Iterator[Finding
             severity=Severity.WARNING,
             what=f"the image `{image.tag}` is on this runner only",
             why="it is not pushed, so that no other job can verify, promote or start it",
-            fix="--push --image REGISTRY/NAME",
+            fix="the inputs `push: true` and `image: REGISTRY/NAME`",
         )
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from mlflow_uv.building import require_exact, require_model
 from mlflow_uv.core.commit import Commit
-from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink
+from mlflow_uv.core.record import Image, Lock, Model, Record, RequirementsLink
 from mlflow_uv.core.requirements import parse_requirements
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import ChainBroken
 from mlflow_uv.restoring import Needs
-from mlflow_uv.steps.build_image import _unproven
+from mlflow_uv.steps.build_image import Inputs, _unproven, _vanishing
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -107,3 +107,26 @@ def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: 
     needs = replace(NEEDS, requirements=None if requirements is None else parse_requirements(requirements))
 
     assert why == [finding.why for finding in _unproven(needs)]
+
+
+@pytest.mark.parametrize(
+    ("forge", "digest", "embedded", "rules"),
+    [
+        (True, "", False, ["image-not-pushed"]),
+        (True, "sha256:0", False, []),
+        (True, "", True, []),
+        (False, "", False, []),
+    ],
+    ids=["on a runner", "pushed", "with a store that is gone too", "on a laptop"],
+)
+def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
+    forge: bool, digest: str, embedded: bool, rules: list[str]
+) -> None:
+    """
+    Not when somebody wants to promote it, days later.
+    """
+    image = Image(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
+
+    found = list(_vanishing(Inputs(embedded=embedded), image, forge=forge))
+
+    assert rules == [finding.rule for finding in found]
