@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,11 +106,11 @@ class Starter:
     def __call__(self, model: Path | None, *arguments: str, **variables: str) -> Iterator[Served]:
         """Start a server on a free port of loopback, without anything of this environment; it is ended at the end."""
         port = free_port()
-        folder = self.scratch / str(port)
-        folder.mkdir()
+        # A port may come again.
+        folder = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=self.scratch))
         where = {"HOST": "127.0.0.1", "PORT": str(port), **({"MLFLOW_UV_MODEL": str(model)} if model else {})}
         said = {**{name: os.environ[name] for name in ("PATH", "HOME")}, "WORKERS": "1", **where, **variables}
-        with (self.scratch / f"{port}.log").open("w") as log:
+        with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
                 [self.mlflow.python, "-I", self.serving, *arguments],
                 cwd=folder,

@@ -1,12 +1,13 @@
 """What answers which path? MLflow's scoring app, the V2 protocol and the metrics, behind limits and observers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import metrics, observing
+from . import metrics, observing, openapi
 from .asgi import Asgi, Message, Receive, Send
+from .framing import unambiguous
 from .limits import limited
 from .observing import Observed, Observer
 from .scoring import polite, scoring
@@ -20,25 +21,29 @@ def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter 
         *((observing.log_as_json,) if settings.access_log else ()),
         *((meter.observe,) if meter else ()),
     )
+    openapi.strip(app)
     doors = choosing(
         scoring(app),
         Protocol(model, name=settings.name, version=settings.version),
-        metrics.door(meter) if meter else None,
+        {
+            **({"/metrics": metrics.door(meter)} if meter else {}),
+            **({openapi.PATH: openapi.door(model.metadata, settings)} if settings.openapi else {}),
+        },
     )
-    inner = limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout)
+    inner = unambiguous(limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout))
     whole = Observed(with_threads(inner, settings.threads), observers)
     if meter:
         meter.watch(whole)
     return whole
 
 
-def choosing(mlflow: Asgi, v2: Asgi, metered: "Asgi | None") -> Asgi:
+def choosing(mlflow: Asgi, v2: Asgi, asked_for: Mapping[str, Asgi]) -> Asgi:
     """By the beginning of the path."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if metered and path == "/metrics":
-            await metered(scope, receive, send)
+        if path in asked_for:
+            await asked_for[path](scope, receive, send)
         elif path == "/v2" or path.startswith("/v2/"):
             await v2(scope, receive, send)
         else:

@@ -12,6 +12,8 @@ from typing import Any
 import uvicorn
 
 from .asgi import Asgi, Message, Receive, Send, header
+from .connection import protocol
+from .framing import LONGEST_HEAD
 from .listening import Listener
 from .observing import Observed
 from .settings import Settings
@@ -86,7 +88,16 @@ def serve(app: Observed, listener: Listener, settings: Settings) -> int:
     """Answer until told to stop; 0 if every request was answered, 1 if some were cut off."""
     drain: Any = settings.drain_timeout  # a fraction of a second is as good as a whole one
     whole = parting(app, lambda: server.should_exit)
-    config = uvicorn.Config(whole, lifespan="on", backlog=BACKLOG, access_log=False, timeout_graceful_shutdown=drain)
+    config = uvicorn.Config(
+        whole,
+        http=protocol(settings),
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        ws="none",  # no path of ours is one, and a library that is installed would take the connection over
+        lifespan="on",
+        backlog=BACKLOG,
+        access_log=False,
+        timeout_graceful_shutdown=drain,
+    )
     server = Server(config, app)
 
     def leave(_number: int, _frame: "FrameType | None") -> None:

@@ -34,7 +34,10 @@ def limited(app: Asgi, *, body_limit: int, timeout: float) -> Asgi:
         try:
             body = await asyncio.wait_for(read(scope, receive, body_limit), timeout)
         except TooLong:
-            await refuse(scope, receive, send, f"The body is longer than BODY_LIMIT allows, {body_limit} bytes.")
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            await refuse(
+                scope, receive, send, status, f"The body is longer than BODY_LIMIT allows, {body_limit} bytes."
+            )
             return
         except asyncio.TimeoutError:
             sentence = f"The body did not arrive within REQUEST_TIMEOUT, {timeout:g} s."
@@ -73,13 +76,12 @@ async def read(scope: Message, receive: Receive, limit: int) -> bytes:
             return b"".join(parts)
 
 
-async def refuse(scope: Message, receive: Receive, send: Send, sentence: str) -> None:
+async def refuse(scope: Message, receive: Receive, send: Send, status: HTTPStatus, sentence: str) -> None:
     """
-    Say that it is too much, and throw away what still comes for a moment.
+    Say that it is too much, or wrong, and throw away what still comes for a moment; the connection ends with it.
 
     A connection that is closed on unread bytes is reset, and the client would never read the answer.
     """
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     body = complaint(scope, status, sentence)
     await send(head(status, len(body), media_type="application/json", headers=((b"connection", b"close"),)))
     await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -38,7 +38,7 @@ def import_mlflow() -> Any:
         with suppress(ImportError):  # an MLflow that serves with Flask
             # Now, because the model's own code may have a module of one of these names.
             import uvicorn.lifespan.on  # noqa: PLC0415
-            import uvicorn.protocols.http.auto  # noqa: PLC0415, F401
+            import uvicorn.protocols.http.h11_impl  # noqa: PLC0415, F401
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
         fail("MLflow cannot be imported", error)
     return scoring_server

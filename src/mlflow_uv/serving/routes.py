@@ -3,7 +3,17 @@
 import re
 from dataclasses import dataclass
 
-PLAIN = ("/ping", "/health", "/version", "/invocations", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
+PLAIN = (
+    "/ping",
+    "/health",
+    "/version",
+    "/invocations",
+    "/metrics",
+    "/openapi.json",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+)
 MODEL = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/ready|/infer)?")
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ DEFAULT_PORT = "8080"
 HIGHEST_PORT = 65_535
 MOST_WORKERS = 1024
 MOST_THREADS = 32
+MOST_CONNECTIONS = 2**20
+SPARE_FILES = 128  # for the model and its libraries
 SWITCH = {"0": False, "1": True}
 
 
@@ -33,8 +36,11 @@ class Settings:
     request_timeout: float
     drain_timeout: float
     body_limit: int
+    head_timeout: float
+    connections: int
     access_log: bool
     metrics: bool
+    openapi: bool
     apart: bool
 
 
@@ -54,10 +60,19 @@ def read(variables: Mapping[str, str]) -> Settings:
         request_timeout=request_timeout(variables),
         drain_timeout=seconds(variables, "DRAIN_TIMEOUT", "30", zero=True),
         body_limit=whole(variables, "BODY_LIMIT", "104857600", (1, 2**62)),
+        head_timeout=seconds(variables, "HEAD_TIMEOUT", "30", zero=False),
+        connections=whole(variables, "CONNECTIONS", str(connections()), (1, MOST_CONNECTIONS)),
         access_log=choice(variables, "ACCESS_LOG", "off", {"off": False, "json": True}),
         metrics=choice(variables, "METRICS", "0", SWITCH),
+        openapi=choice(variables, "OPENAPI", "0", SWITCH),
         apart=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
     )
+
+
+def connections() -> int:
+    """As many as the limit of open files leaves: a connection that is let in is a file that the model cannot open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST_CONNECTIONS, max(SPARE_FILES, files - SPARE_FILES)) if files > 0 else MOST_CONNECTIONS
 
 
 def port(variables: Mapping[str, str]) -> int:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .framing import BOTH
 from .scoring import WITHOUT_TYPE
 from .settings import Settings
 
@@ -15,8 +16,8 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
     """One worker of gunicorn, forked after the model was loaded."""
-    if settings.metrics or settings.access_log:
-        sys.stderr.write("METRICS and ACCESS_LOG need MLflow 2.22 or newer in the model's environment.\n")
+    if settings.metrics or settings.access_log or settings.openapi:
+        sys.stderr.write("METRICS, ACCESS_LOG and OPENAPI need MLflow 2.22 or newer in the model's environment.\n")
         raise SystemExit(REFUSED)
     from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only an MLflow that needs it brings it along
 
@@ -43,6 +44,9 @@ def limited(app: Wsgi, body_limit: int) -> Wsgi:
         if environ["REQUEST_METHOD"] == "POST" and not environ.get("CONTENT_TYPE"):
             start_response("415 Unsupported Media Type", [("Content-Type", "text/plain")])
             return [WITHOUT_TYPE.encode()]
+        if environ.get("CONTENT_LENGTH") and environ.get("HTTP_TRANSFER_ENCODING"):
+            start_response("400 Bad Request", [("Content-Type", "text/plain"), ("Connection", "close")])
+            return [BOTH.encode()]
         if int(environ.get("CONTENT_LENGTH") or 0) > body_limit:
             start_response("413 Content Too Large", [("Content-Type", "text/plain")])
             return [f"The body is longer than BODY_LIMIT allows, {body_limit} bytes.".encode()]
