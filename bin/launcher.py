@@ -148,7 +148,8 @@ def call(name, argv, *, env=OURS, instead=None, fix="see the lines above, then r
     if done.returncode and instead is not None and DISTRUST in done.stdout:
         done = run(argv, instead)
     if done.returncode:
-        print(mask(done.stdout.rstrip(), secrets_in(env)), file=sys.stderr)
+        for line in mask(done.stdout.rstrip(), secrets_in(env)).splitlines():
+            print(f"  | {harmless(line)}", file=sys.stderr)
         if name in BUNDLES and any(words in done.stdout for words in (DISTRUST, "CERTIFICATE_VERIFY_FAILED")):
             fix = f"set {BUNDLES[name]} to a file with the certificates of your network"
         end(f"`{name}` failed, so its own environment cannot be made", fix=fix)
@@ -162,8 +163,18 @@ def run(argv, env):
 
 def end(what, *, fix):
     """Say why there is nothing to run, and what helps."""
-    print(f"mlflow-uv: {what}. Fix: {fix}", file=sys.stderr)
+    message = harmless(f"{what}. Fix: {fix}")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        print(f"::error title=mlflow-uv::{message.replace('%', '%25')}", flush=True)
+    else:
+        print(f"mlflow-uv: {message}", file=sys.stderr)
     sys.exit(MISSING)
+
+
+def harmless(text):
+    """One line that neither steers a terminal nor is a command to GitHub's runner, whatever it quotes."""
+    shown = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+    return shown.replace("##[", "# #[")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from .core.commit import Commit
 from .core.digests import tree_digest
 from .core.exam import Exam, shown
 from .core.gates import rule
-from .core.modeldifference import metric_table, package_changes, packages_of
+from .core.modeldifference import package_changes, packages_of
 from .core.modelfiles import REQUIREMENTS
 from .core.promotepolicy import Promotion
 from .core.signature import Effect, signature_changes
@@ -85,8 +85,6 @@ def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contac
         tables = tuple(
             table for table in (packages, signature, _sizes(candidate, champion, contact.tools)) if table.rows
         )
-    if mine or theirs:
-        tables += (metric_table(mine, theirs),)
     return Judgement(conditions=conditions, tables=tables)
 
 

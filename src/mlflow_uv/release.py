@@ -74,9 +74,12 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
-            tools.voice.say(f"stopped at {step.name}: {picture(_begun(inputs, progress, tools), broken=broken)}")
+            chain = picture(_begun(inputs, progress, tools), broken=broken)
+            tools.voice.say(f"stopped at {step.name}: {chain}")
+            reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
+            error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise
-        taken = Timing(step=step.name, seconds=round(tools.clock.now_s() - started, 2), summary=report.summary)
+        taken = _timing(step, started, report.summary, tools)
         progress = replace(
             progress,
             outputs={**progress.outputs, **{f.name: getattr(report.outputs, f.name) for f in fields(report.outputs)}},
@@ -94,6 +97,10 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
     record = replace(tools.records.load(path), timings=timings)
     tools.records.save(path, record)
     return _report(progress, _made(record), tuple(_where(inputs, record, tools)))
+
+
+def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: Tools) -> Timing:
+    return Timing(step=step.name, seconds=round(tools.clock.now_s() - started_s, 2), summary=summary)
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from .core.commit import Commit
 from .core.environment import for_training
 from .core.record import Lock
+from .core.tracebacks import deepest_frame
 from .errors import BadInput, ModelNotFound, StepError, TrainingFailed
 from .tools.attempts import Attempt
 from .tools.files import Project
@@ -169,6 +170,8 @@ def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
             raise failed or TrainingFailed(what="training ended before the function returned")
         try:
             return str(tools.mlflow.said(CALL, answer, job.store)["model_id"])
+        except TrainingFailed as error:
+            raise _placed(error, job) from error
         except BadInput as error:
             raise BadInput(
                 what=f"`{job.way.word}` makes no model that can be logged",
@@ -214,9 +217,20 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
     if done.code != 0:
         if given.withheld:
             tools.voice.say(f"training did not get {', '.join(given.withheld)}: `train-env` names what it gets")
-        raise TrainingFailed(
+        failed = TrainingFailed(
             what=f"training ended with {done.code}", why=done.last_line, fix="see its output above; mlflow-uv log-model"
         )
+        failed.output = (*done.stdout.splitlines(), *done.stderr.splitlines())
+        raise _placed(failed, job)
+
+
+def _placed(error: TrainingFailed, job: Job) -> TrainingFailed:
+    """The same error at the line of the project where its output says that an exception came up."""
+    frame = deepest_frame(error.output, job.project.folder)
+    if frame is not None and frame.path.is_file():
+        error.path, error.line = frame.path, frame.line
+        error.why = frame.exception or error.why
+    return error
 
 
 @contextmanager

@@ -1,8 +1,15 @@
 """What goes wrong before a model is registered ends with the right code, says what mends it, and leaves nothing."""
 
+import json
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+from tests.runner import obeyed
 
 from .lab import ONCE, Lab, error, training
 
@@ -108,7 +115,43 @@ def test_training_that_raises_in_a_run_leaves_a_failed_run(lab: Lab) -> None:
     said = lab.run("release", traceback=True)
 
     assert (NO_TRAINING, "training ended with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
+    assert ["check-lock", "check-targets", "export", "log-model"] == [one["step"] for one in said.answer["timings"]]
     assert (["FINISHED", "FAILED"], ["1"]) == (lab.store.runs, lab.store.versions)
+
+
+def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(lab: Lab, tmp_path: Path) -> None:
+    """
+    The annotation stands at the deepest line of the project; the summary has the error on top, steps, times and chain.
+    """
+    lab.train_with(training(CRASH))
+    summary = tmp_path / "summary"
+    variables = {
+        **lab.consumer.variables,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": str(lab.folder),
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "MLFLOW_UV_INPUTS": json.dumps({"project": str(lab.folder)}),
+    }
+    words = (sys.executable, "-I", "-m", "mlflow_uv.surfaces.github", "release")
+
+    done = subprocess.run(words, cwd=lab.folder, env=variables, capture_output=True, text=True, check=False)
+
+    (annotation,) = [command for command in obeyed(done.stdout) if command.name == "error"]
+    program = (lab.folder / "train.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(program, 1) if "the data is gone" in text)
+    assert (NO_TRAINING, "train.py", str(line)) == (
+        done.returncode,
+        annotation.properties["file"],
+        annotation.properties["line"],
+    )
+    assert "ValueError: the data is gone" in annotation.data
+    text = summary.read_text()
+    assert text.startswith(f"### ✗ mlflow-uv release\n\ntrain.py:<wbr>{line}: training ended with 1: ValueError: ")
+    steps = re.findall(r"^\| ([a-z-]+) \| (.*) \| [\d.]+ \|$", text, re.MULTILINE)
+    assert ["check-lock", "check-targets", "export", "log-model"] == [step for step, _ in steps]
+    assert ("log-model", "training ended with 1") == steps[-1]
+    assert "- chain: " in text
 
 
 def test_a_run_that_training_forgot_to_end_is_ended(lab: Lab) -> None:

@@ -59,6 +59,22 @@ def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer) -> None:
     assert '?? "mein modell/out/"' == checkout.git(run.workspace, "status", "--porcelain")
 
 
+@pytest.mark.usefixtures("project")
+def test_without_a_file_the_list_is_in_the_log(consumer: Consumer) -> None:
+    """
+    And so is the block of doctor: what a terminal gets on standard output.
+    """
+    doctor = "\n      - uses: ACTION/actions/doctor@v1\n        with:\n          project: mein modell\n"
+
+    run = consumer.run(inputs(project="mein modell") + doctor)
+
+    assert run.ok, run.log
+    assert "\ngrape==1.0\nyeast==2.0\n" in run.log
+    assert "grape==1.0" in run.summary
+    assert "mlflow-uv:             " in run.log
+    assert "\n```\nmlflow-uv:             " in run.summary
+
+
 def test_a_comparison_writes_nothing_and_shows_the_difference(consumer: Consumer, project: Path) -> None:
     """
     `check: true` fails on a file that is not what the lock says, with the lines that differ.

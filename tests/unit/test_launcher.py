@@ -10,13 +10,14 @@ import pytest
 
 from mlflow_uv.errors import ToolMissing
 from tests.conftest import ROOT
+from tests.runner import Obeyed, obeyed
 
 MAKING = "mlflow-uv: making its environment (once)\n"
 
 
-def launch(home: Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def launch(home: Path, path: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     """Ask for the version."""
-    variables = {**os.environ, "MLFLOW_UV_HOME": str(home)} | ({"PATH": path} if path else {})
+    variables = {**os.environ, **more, "MLFLOW_UV_HOME": str(home)} | ({"PATH": path} if path else {})
     return subprocess.run(
         [ROOT / "bin" / "mlflow-uv", "--version"], env=variables, capture_output=True, text=True, check=False
     )
@@ -108,9 +109,26 @@ def test_a_uv_that_fails_is_quoted(tmp_path: Path) -> None:
 
     done = launch(tmp_path / "home", path)
 
-    expected = "no network\nmlflow-uv: `uv` failed, so its own environment cannot be made. "
+    expected = "  | no network\nmlflow-uv: `uv` failed, so its own environment cannot be made. "
     assert (ToolMissing.exit_code, "") == (done.returncode, done.stdout)
     assert f"{MAKING}{expected}Fix: see the lines above, then run it again\n" == done.stderr
+
+
+def test_on_github_its_failure_is_an_annotation_and_its_quotes_are_no_commands(tmp_path: Path) -> None:
+    """
+    What a program printed that failed neither acts in the log nor colours it.
+    """
+    words = r"printf '::set-env name=A::b\n \033[31m##[error]red\n'; exit 2"
+    path = shim(tmp_path / "bin", "uv", f'#!/bin/sh\n[ "$1" = --version ] && echo uv 0.9.9 || {{ {words}; }}\n')
+
+    done = launch(tmp_path / "home", path, GITHUB_ACTIONS="true")
+
+    message = "`uv` failed, so its own environment cannot be made. Fix: see the lines above, then run it again"
+    assert [Obeyed("error", message, {"title": "mlflow-uv"})] == obeyed(f"{done.stderr}\n{done.stdout}")
+    assert (ToolMissing.exit_code, "  | ::set-env name=A::b\n  |  \\x1b[31m# #[error]red\n") == (
+        done.returncode,
+        done.stderr.removeprefix(MAKING),
+    )
 
 
 class Pythons:

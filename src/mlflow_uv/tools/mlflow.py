@@ -278,4 +278,6 @@ class Mlflow:
             for line in str(error["detail"]).splitlines()[-30:]:
                 self._hear(line)
         fixes = _FIXES if store is None or store.kind is StoreKind.SERVER else {**_FIXES, **_DATABASE_FIXES}
-        return error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))
+        failed = error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))
+        failed.output = tuple(str(error.get("detail") or "").splitlines())
+        return failed

@@ -1,5 +1,6 @@
 """What does GitHub read of a step, and what can nothing make it read?"""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlflow_uv.core.controls import visible_lines
+from mlflow_uv.errors import BadInput
 from mlflow_uv.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.step import Doc, Step
 from mlflow_uv.surfaces.github import (
@@ -326,3 +328,58 @@ def test_the_command_for_a_laptop_does_not_leave_its_block() -> None:
 def summary_of(name: str, step: Report[Any], given: Mapping[str, object] | None = None) -> str:
     """The job summary of a report."""
     return JobSummary(name=name, root=Path("/w")).of_report(step, given or {})
+
+
+def test_a_step_prints_its_result(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    The block of doctor is in the log, where the runner obeys none of it, and as a block of code in the summary.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    monkeypatch.setenv("GITHUB_WORKSPACE", "/w")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "a\\u001b[31m\\n::error::b"\n')
+
+    code = _act("doctor")
+
+    log = capsys.readouterr().out
+    text = (tmp_path / "summary").read_text()
+    assert (0, []) == (code, obeyed(log))
+    for shown in (log, text):
+        assert "project:               a\\x1b[31m\\n::error::b\n" in shown
+    block = text.split("```\n")[1]
+    assert block in log
+
+
+def test_an_error_at_a_place_is_annotated_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    A manifest that is not TOML stops a step at its line.
+    """
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    monkeypatch.setenv("MLFLOW_UV_INPUTS", json.dumps({"project": str(tmp_path)}))
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = a\n")
+
+    code = _act("export")
+
+    (error,) = obeyed(capsys.readouterr().out)
+    assert (4, "pyproject.toml", "2") == (code, error.properties["file"], error.properties["line"])
+    assert "pyproject.toml:<wbr>2: " in (tmp_path / "summary").read_text()
+
+
+def test_what_was_done_before_an_error_is_told_below_it() -> None:
+    """
+    The error on top; then steps, times, and the advice, which is the chain.
+    """
+    error = BadInput(what="w", why="y")
+    timings = (Timing(step="check-lock", seconds=1, summary="fresh"), Timing(step="export", seconds=2, summary="w"))
+    error.so_far = Report(outputs=None, summary="the release stopped at export", timings=timings, advice=("chain:  ✓",))
+
+    text = JobSummary(name="release", root=Path("/w")).of_error(error, {})
+
+    order = ["✗ mlflow-uv release", "w: y", "stopped at export", "| check-lock | fresh", "| export | w", "- chain: ✓"]
+    assert sorted(map(text.index, order)) == list(map(text.index, order))
+    assert "✓\n\nOn a laptop:\n\n```\n" in text

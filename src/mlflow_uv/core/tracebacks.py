@@ -1,0 +1,56 @@
+"""Finds in what a Python program printed the deepest frame of a traceback that lies in a project."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+LINES = 200  # of the end of an output
+_FRAME = re.compile(r'[\s|+]*File "([^"\n]+)", line (\d{1,9})(?:, in .*)?')
+_BEGINNING = re.compile(r"[\s|+]*(?:\+ Exception Group )?Traceback \(most recent call last\):")
+_EXCEPTION = re.compile(r"(?:\s*\| )?([A-Za-z_][\w.]*(?:: .*)?)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """A place in a file of the project, 1-based, and the exception that its traceback ends with."""
+
+    path: Path
+    line: int
+    exception: str
+
+
+def deepest_frame(lines: Sequence[str], folder: Path) -> Frame | None:
+    """
+    The deepest frame in a folder of the last traceback that has one; None where no traceback leads there.
+
+    What is installed below the folder (`.venv`, site-packages) is not the project's.
+    """
+    return next(filter(None, (_frame(block, folder) for block in reversed(list(_blocks(lines[-LINES:]))))), None)
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The lines from each beginning of a traceback to the next; a syntax error of the program itself has none."""
+    starts = [0, *(number for number, line in enumerate(lines) if _BEGINNING.match(line))]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield lines[start:end]
+
+
+def _frame(block: Sequence[str], folder: Path) -> Frame | None:
+    found: tuple[Path, int] | None = None
+    exception = ""
+    for line in block:
+        if match := _FRAME.match(line):
+            path = folder / match[1]
+            found = (path, int(match[2])) if _of_the_project(path, folder) else found
+            exception = ""
+        elif not exception and (match := _EXCEPTION.fullmatch(line)):
+            exception = match[1]
+    return None if found is None else Frame(path=found[0], line=found[1], exception=exception)
+
+
+def _of_the_project(path: PurePath, folder: PurePath) -> bool:
+    if ".." in path.parts or not path.is_relative_to(folder):
+        return False
+    inside = path.relative_to(folder).parts
+    return not {"site-packages", "dist-packages", ".venv", "venv", "node_modules"} & set(inside) and bool(inside)
