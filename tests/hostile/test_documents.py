@@ -19,7 +19,9 @@ from mlflow_uv.core.documents import (
     parse_json,
     parse_toml,
 )
+from mlflow_uv.core.installable import fits
 from mlflow_uv.core.lockfile import NotALock, read_lockfile
+from mlflow_uv.core.staleness import differences
 from mlflow_uv.core.tomllines import key_lines
 from mlflow_uv.surfaces.cli import main
 from mlflow_uv.tools.files import Unreadable, read_manifest
@@ -200,6 +202,48 @@ def test_finding_lines_takes_as_long_as_the_text_is(shape: Callable[[int], str])
     work = [calls(lambda number=number: key_lines(shape(number))) for number in (500, 1000)]  # type: ignore[misc]
 
     assert work[1] < 2.5 * work[0]
+
+
+def _marked(number: int) -> str:
+    names = ("os_name", "platform_machine", "platform_release", "platform_version", "platform_python_implementation")
+    marker = " and ".join(f"{name} != 'v{n}'" for name in names for n in range(number))
+    return f'dependencies = ["p>1; {marker}"]\n'
+
+
+def _conflicting(number: int) -> str:
+    groups = "".join(f'g{n} = []\nh{n} = [{{ include-group = "g{n}" }}]\n' for n in range(number))
+    conflict = ", ".join(f'{{ group = "g{n}" }}' for n in range(number))
+    return f"[dependency-groups]\n{groups}[tool.uv]\nconflicts = [[{conflict}]]\n"
+
+
+@pytest.mark.parametrize("shape", [_marked, _conflicting])
+def test_what_multiplies_is_not_worked_out(shape: Callable[[int], str]) -> None:
+    """
+    Markers over many variables, conflicts between groups that others include: twice as many would be a million times.
+    """
+    table = parse_toml((HEAD + shape(40)).encode(), limit=MANIFEST_LIMIT)
+    manifest = Manifest(file="pyproject.toml", folder="/w", table=table)
+    lock = read_lockfile(
+        b'version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "a"\nversion = "1"\n'
+        b'source = { virtual = "." }\ndependencies = [{ name = "p" }]\n'
+        b'[package.metadata]\nrequires-dist = [{ name = "p", specifier = ">2" }]\n'
+    )
+
+    assert (
+        calls(
+            lambda: list(differences(lock, Workspace(root=manifest, members=(manifest,), settings=manifest), reason=""))
+        )
+        < 1_000_000
+    )
+
+
+def test_a_wheel_that_stands_for_everything_stands_for_nothing() -> None:
+    """
+    The three parts of its name multiply.
+    """
+    parts = ".".join(f"a{n}" for n in range(2000))
+
+    assert not fits(f"p-1-{parts}-{parts}-{parts}.whl", frozenset({"a1-a1-a1"}))
 
 
 def test_an_included_group_wants_what_it_wanted() -> None:

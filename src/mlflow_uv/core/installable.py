@@ -3,12 +3,14 @@
 from enum import Enum
 from ipaddress import ip_address
 from itertools import product
+from math import prod
 from urllib.parse import urlsplit
 
 from .indexes import bare
 from .lockfile import Package, SourceKind
 
 # RFC 6762, 8375 and 9476, and what ICANN set aside.
+_MOST_TAGS = 1000  # that one name of a wheel stands for
 _PRIVATE = (".local", ".home.arpa", ".internal", ".localhost", ".lan", ".corp", ".intranet", ".alt")
 
 
@@ -53,7 +55,9 @@ def fits(file: str, tags: frozenset[str]) -> bool:
     """Whether a wheel of this file name installs where these tags do; its own may be several in one (PEP 425)."""
     match file.removesuffix(".whl").lower().rsplit("-", 3):
         case [_, *parts] if len(parts) == len(("python", "abi", "platform")):
-            return any("-".join(tag) in tags for tag in product(*(part.split(".") for part in parts)))
+            choices = [part.split(".") for part in parts]
+            # A name that stands for more was given by no build.
+            return prod(map(len, choices)) <= _MOST_TAGS and any("-".join(tag) in tags for tag in product(*choices))
     return False
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import product
+from math import prod
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -12,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from .causes import Cause, Difference, Place
 from .declared import Manifest, Workspace, with_sources
 from .lockfile import Lockfile
-from .meaning import environments, holds, python_range, readable
+from .meaning import TooManyEnvironments, environments, holds, python_range, readable
 from .wanted import Scope, Wanted, differs, normal, recorded, written
 
 _LISTS = (
@@ -27,6 +28,7 @@ _MODES = (
     ("fork-strategy", "fork-strategy", {"requires-python"}),
 )
 _SPAN = re.compile(r"(\d+)\s*(years?|months?|weeks?|days?|hours?|minutes?|seconds?)\s*,?\s*")
+_DERIVED = 100_000  # sets of conflicts that are worked out
 _ZONES = timedelta(hours=14)  # a date alone is a day of the caller's time zone
 
 
@@ -179,7 +181,10 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         now = [found] if isinstance(found, str) else workspace.root.list_at("tool", "uv", setting)
         if not all(isinstance(one, str) and readable(one) for one in (*now, *then)):
             continue
-        places = environments((*now, *then), python_range(lock.requires_python))
+        try:
+            places = environments((*now, *then), python_range(lock.requires_python))
+        except TooManyEnvironments:
+            continue
         if any(_any(now, place) != _any(then, place) for place in places) or bool(now) != bool(then):
             place = Place(workspace.root.file, ("tool", "uv", setting))
             yield _option(place, f"`{setting}`", ", ".join(f"`{one}`" for one in then))
@@ -198,6 +203,8 @@ def _conflicts(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         for position, listed in enumerate(manifest.list_at("tool", "uv", "conflicts")):
             mine = _conflict(listed, manifest.name)
             choices = [{item, *(("group", item[1], one) for one in including.get(item[2], ()))} for item in mine]
+            if prod(map(len, choices)) > _DERIVED:
+                return
             derived |= {frozenset(one) for one in product(*choices)}
             if mine not in then:
                 yield _option(Place(manifest.file, ("tool", "uv", "conflicts", position)), "this set of conflicts", "")
@@ -224,10 +231,14 @@ def _including(manifest: Manifest) -> Mapping[str, set[str]]:
         for entry in _list(entries):
             if isinstance(entry, Mapping) and isinstance(entry.get("include-group"), str):
                 direct.setdefault(normal(entry["include-group"]), set()).add(normal(group))
-    found = {group: set(others) for group, others in direct.items()}
-    for _ in found:
-        for others in found.values():
-            others |= {more for one in tuple(others) for more in direct.get(one, ())}
+    found: dict[str, set[str]] = {}
+    for group in direct:
+        waiting, reached = [group], set[str]()
+        while waiting:
+            more = direct.get(waiting.pop(), set()) - reached
+            reached |= more
+            waiting += more
+        found[group] = reached
     return found
 
 

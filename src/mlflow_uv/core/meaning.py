@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
+from math import prod
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -34,6 +35,7 @@ _FAMILIES = (
 _PYTHON = ("python_version", "python_full_version", "implementation_version")
 _ANYTHING = "something else"
 _LAST = 99
+_MOST = 20_000  # environments that a comparison tries: a second
 
 
 def python_range(text: str) -> SpecifierSet:
@@ -83,11 +85,16 @@ def readable(marker: str) -> bool:
     return True
 
 
+class TooManyEnvironments(ValueError):
+    """Markers compare with so many values of so many variables that nobody wrote them for people."""
+
+
 def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple[tuple[str, str], ...]]:
     """
     Enough environments to tell any two combinations of these markers apart, on the Pythons of that range.
 
-    Around every value that a marker compares with, and one that none of them does.
+    Around every value that a marker compares with, and one that none of them does. Raises TooManyEnvironments: each
+    further variable multiplies them.
     """
     literals: dict[str, set[str]] = {}
     for marker in markers:
@@ -99,8 +106,12 @@ def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple
             axes.append([dict(zip(names, one, strict=True)) for one in (*known, *_strangers(literals, names, known))])
     free = literals.keys() - set(_PYTHON) - {name for names, _ in _FAMILIES for name in names} - {"extra"}
     axes += [[{name: value} for value in sorted({*literals[name], _ANYTHING})] for name in sorted(free)]
-    for parts in product(*axes):
-        yield tuple(sorted({name: value for part in parts for name, value in part.items()}.items()))
+    if prod(map(len, axes)) > _MOST:
+        raise TooManyEnvironments(f"these markers tell more than {_MOST} environments apart")
+    return (
+        tuple(sorted({name: value for part in parts for name, value in part.items()}.items()))
+        for parts in product(*axes)
+    )
 
 
 def _strangers(

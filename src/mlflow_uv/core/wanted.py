@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from .causes import Place
-from .meaning import environments, holds, readable, same_range
+from .meaning import TooManyEnvironments, environments, holds, readable, same_range
 
 
 class Scope(NamedTuple):
@@ -102,7 +102,11 @@ def differs(now: Iterable[Wanted], then: Iterable[Wanted], scope: Scope, python:
         return None
     extra = scope.name if scope.kind == "extra" else ""
     source = rest = False
-    for environment in environments({marker for one in (*now, *then) for marker in one.markers}, python):
+    try:
+        places = environments({marker for one in (*now, *then) for marker in one.markers}, python)
+    except TooManyEnvironments:
+        return None  # as what cannot be read
+    for environment in places:
         mine, theirs = (_active(side, environment, extra) for side in (now, then))
         ranged = _ranged(mine) and _ranged(theirs)
         other_extras = bool(mine) != bool(theirs) or _extras(mine) != _extras(theirs)
