@@ -29,9 +29,10 @@ ALLOWED = (
     "UV_DEFAULT_INDEX", "UV_INDEX_URL",
 )  # fmt: skip
 # act gives composite actions INPUT_* variables, which real runners do not: a test that leaned on them would lie.
-BASH = """#!/usr/bin/env -S python3 -I
+# Where `python3` is a shim, that is a bash script itself.
+BASH = f"""#!{sys.executable} -I
 import os, sys
-kept = {name: value for name, value in os.environ.items() if not name.startswith("INPUT_")}
+kept = dict(pair for pair in os.environ.items() if not pair[0].startswith("INPUT_"))
 os.execve("/bin/bash", ["bash", *sys.argv[1:]], kept)
 """
 
