@@ -173,7 +173,8 @@ def building(planned: Plan, wish: Wish, tools: Tools) -> Iterator[Build]:
         fill(context, planned, tools)
         caller = tools.surroundings.variables
         reached = {**caller, **tools.surroundings.pip.network(caller)}
-        secrets = build_secrets(Path(scratch), reached, indexes_for(planned.needs, tools))
+        indexes = indexes_for(planned.needs, tools)
+        secrets = build_secrets(Path(scratch), tools.uv.guard.among(reached, indexes), indexes)
         yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
 
 

@@ -44,7 +44,10 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     With `offline`, or UV_OFFLINE, nothing else is asked. Raises ToolMissing, ToolFailed, BadProject.
     """
     ask = _asked if tools.uv.builds else _asked_without_builds
-    question, verdict = ask(project, tools, respect_env=respect_env)
+    try:
+        question, verdict = ask(project, tools, respect_env=respect_env)
+    except Unreadable as error:
+        return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     if verdict.state is LockState.FRESH:
         return _freshness(project, LockState.FRESH)
 

@@ -21,22 +21,24 @@ class Listener:
 
 
 @contextmanager
-def listening(*, redirect: str | None = None) -> Iterator[Listener]:
-    """Listen while the block runs; every request gets 404, or is sent on to another server."""
+def listening(*, redirect: str | None = None, answer: bytes | None = None) -> Iterator[Listener]:
+    """Listen while the block runs; every request gets 404, the same answer, or is sent on to another server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
+        def reply(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             listener.received.append(f"{self.requestline}\n{self.headers}\n{body.decode(errors='replace')}")
-            self.send_response(404 if redirect is None else 307)
+            self.send_response(307 if redirect is not None else 404 if answer is None else 200)
             if redirect is not None:
                 self.send_header("Location", f"{redirect}{self.path}")
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(answer or b"")))
             self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer or b"")
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815  # names of the base class
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = reply  # noqa: N815  # names of the base class
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

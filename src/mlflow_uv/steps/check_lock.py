@@ -15,6 +15,7 @@ from ..tools.files import Project, Unreadable, bounds_of, read_project, write_wh
 from ..tools.locktools import LockTools
 from ..tools.tree import projects_below
 from ..tools.uv import LockQuestion
+from ..tools.uvguard import NotFollowed
 from ..tools.uvwords import LockState
 from ..vocabulary import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
 
@@ -143,7 +144,20 @@ def _examined(found: Project | Unreadable, inputs: Inputs, tools: LockTools) -> 
     freshness = examine(found, tools, respect_env=inputs.respect_env, offline=inputs.offline)
     if freshness.state is LockState.UNREADABLE:
         return freshness  # what cannot be read keeps no rules
-    return replace(freshness, findings=(*freshness.findings, *policy_findings(found, tools)))
+    more = (*policy_findings(found, tools), *map(_not_followed, tools.uv.guard.not_followed(found)))
+    return replace(freshness, findings=(*freshness.findings, *more))
+
+
+def _not_followed(one: NotFollowed) -> Finding:
+    return Finding(
+        rule="uv-setting-not-followed",
+        severity=Severity.WARNING,
+        what=one.what,
+        why=one.why,
+        fix=one.fix,
+        path=one.file,
+        line=one.line,
+    )
 
 
 def _summary(answers: list[Freshness]) -> str:

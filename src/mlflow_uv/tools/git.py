@@ -108,6 +108,14 @@ class Git:
         except (ToolMissing, ToolFailed):
             return None
 
+    def tracks(self, path: Path) -> bool:
+        """Whether a path, or anything below it, came with the checkout; so it is where git has no answer."""
+        try:
+            done = self._git.ask(path.parent, "ls-files", "-z", "--", path.name)
+        except (ToolMissing, ToolFailed):
+            return True
+        return done.code != 0 or bool(done.stdout)
+
     def patch(self, folder: Path, before: Path, after: Path) -> bytes:
         """
         What differs between two files below a folder, in the form that `git apply` takes; the first may be missing.

@@ -11,6 +11,7 @@ from .clock import Clock, SystemClock
 from .git import Git
 from .process import Runner, SystemRunner
 from .uv import Uv
+from .uvguard import UvGuard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,7 @@ def locktools(
     """The real tools, over the real processes unless a test brings its own runner."""
     runner = runner or SystemRunner(surroundings.variables)
     own = surroundings.python.parent / "uv"
+    git = Git(runner, variables=surroundings.variables)
     yield LockTools(
         voice=voice,
         surroundings=surroundings,
@@ -42,7 +44,8 @@ def locktools(
             asked=uv,
             own=own if own.is_file() else None,
             pip=surroundings.pip,
+            guard=UvGuard(variables=surroundings.variables, tracked=git.tracks, tell=voice.say),
         ),
-        git=Git(runner, variables=surroundings.variables),
+        git=git,
         clock=SystemClock(),
     )

@@ -68,7 +68,9 @@ class Uv(UvCalls):
             *(("--offline",) if question.offline else ()),
             *(("--python", str(python)) if python else ()),
         )
-        kept = self._for_lock(respect_env=question.respect_env).variables
+        if python is None:
+            self.guard.require_version(project.folder)
+        kept = self._for_project(project, respect_env=question.respect_env) | self.guard.elsewhere(project)
         variables = {name: value for name, value in kept.items() if name not in question.without} | REASONS
         if not question.offline:
             variables = PATIENCE | variables
@@ -115,7 +117,9 @@ class Uv(UvCalls):
         argv = (*EXPORT, *flags, *selected(project, selection))
         likely, done = self._programs.likely, None
         if likely is not None:  # as above: words that only a uv has spare asking for its version
-            command = self._command((likely, *argv), project.folder, self._for_lock(respect_env=respect_env).variables)
+            command = self._command(
+                (likely, *argv), project.folder, self._for_project(project, respect_env=respect_env)
+            )
             with suppress(ToolMissing, OSError):
                 done = self._trusting.run(replace(command, verbatim=True))
         if done is None or done.code != 0 or not done.stdout:
@@ -178,8 +182,15 @@ class Uv(UvCalls):
             why = "its build backend is code of the checkout, and builds are refused"
             raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix="builds: allow")
         argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
+        self.guard.require_version(source)
+        # It takes the Python of a `.venv` in or above the folder where it runs, and only settings from the project.
+        away = self.guard.brings_environment(project.folder)
         done = self._ask(
-            project, argv, respect_env=False, extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"}
+            project,
+            (*argv[:1], "--project", str(project.folder), *argv[1:]) if away else argv,
+            respect_env=False,
+            extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"},
+            folder=out if away else None,
         )
         if done.code != 0:
             raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
@@ -220,7 +231,7 @@ class Uv(UvCalls):
         """
         program = self._programs.satisfying(None)
         interpreter = environment / "bin" / "python"
-        variables = {**self._for_lock(respect_env=False).variables, **indexes}
+        variables = self.guard.among(self._for_lock(respect_env=False).variables, indexes)
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
         install = ("pip", "install", "--no-progress", *flags)
         for argv in (

@@ -15,6 +15,7 @@ from .files import Project
 from .inertpython import InertPython
 from .process import Command, Completed, Runner
 from .trust import TrustingRunner
+from .uvguard import UvGuard
 from .whichuv import Programs, required_version
 
 NO_SETTINGS = PipSettings()
@@ -24,7 +25,7 @@ _RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
 class UvCalls:
     """One uv program, asked on behalf of one caller; see Programs for which."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what the caller has, each of it
         self,
         runner: Runner,
         *,
@@ -32,7 +33,9 @@ class UvCalls:
         asked: Path | None,
         own: Path | None,
         pip: PipSettings = NO_SETTINGS,
+        guard: UvGuard | None = None,
     ) -> None:
+        self.guard = guard or UvGuard(variables=variables)
         self._trusting = TrustingRunner(runner, variables=variables, pip=pip)
         self._variables = self._trusting.variables
         self._mirror = pip.mirror(variables)
@@ -86,6 +89,9 @@ class UvCalls:
     def _for_lock(self, *, respect_env: bool) -> Partition:
         return for_uv(self._variables, respect=respect_env)
 
+    def _for_project(self, project: Project, *, respect_env: bool) -> dict[str, str]:
+        return self.guard.guarded(project, self._for_lock(respect_env=respect_env).variables)
+
     def _ask(  # noqa: PLR0913  # each has one reader
         self,
         project: Project,
@@ -95,9 +101,13 @@ class UvCalls:
         extra: Mapping[str, str] | None = None,
         hear: Callable[[str], None] | None = None,
         verbatim: bool = False,
+        folder: Path | None = None,
     ) -> Completed:
-        variables = {**self._for_lock(respect_env=respect_env).variables, **(extra or {})}
-        command = self._command((self.program(project), *argv), project.folder, variables, hear=hear)
+        if self.builds:
+            self.guard.require_version(project.folder)
+        self.guard.told(project)
+        variables = {**self._for_project(project, respect_env=respect_env), **(extra or {})}
+        command = self._command((self.program(project), *argv), folder or project.folder, variables, hear=hear)
         return self._trusting.run(replace(command, verbatim=verbatim))
 
     def _command(

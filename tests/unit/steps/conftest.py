@@ -16,6 +16,7 @@ from mlflow_uv.tools.files import Project
 from mlflow_uv.tools.threads import T
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv import LockQuestion
+from mlflow_uv.tools.uvguard import UvGuard
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
 
 PYLOCK = """# written by uv
@@ -49,6 +50,7 @@ class FakeUv:
     changes: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     exported: str = "a==1\nb==2\n"
+    guard: UvGuard = field(default_factory=lambda: UvGuard(variables={}))
 
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
         """See Uv."""
