@@ -190,7 +190,7 @@ class _Explaining:
                 fix = f"{self._uv_lock} --check, where there is one"
             case Cause.BUILD:
                 what = "whether uv.lock is fresh cannot be told without a build"
-                fix = f"{self._uv_lock} --check, where its code may run; or builds: allow"
+                fix = f"{self._uv_lock} --check, where its code may run; or builds: allow (--builds allow)"
                 whose = " for a pull request from a fork" if self._tools.surroundings.stranger else ""
                 why = f"{verdict.complaint}, and builds are refused{whose}"
                 return self._finding(verdict.cause, what, why, fix=fix)

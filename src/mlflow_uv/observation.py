@@ -81,7 +81,7 @@ def _answer(server: Served, number: int, case: object) -> tuple[Any, tuple[str, 
     """The answer to a case; else None, with what is wrong and why."""
     reply = _invoked(server, canonical(case))
     if reply is None or reply.status != 200:  # noqa: PLR2004  # OK
-        why = "nothing" if reply is None else f"status {reply.status}: {reply.body[:500]}"
+        why = "there was no answer in time" if reply is None else f"status {reply.status}: {reply.body[:500]}"
         return None, (f"case {number} was not answered", why)
     try:
         return parse_json(reply.body), None
@@ -97,7 +97,7 @@ def _differing(number: int, expected: object, answer: object, tolerance: float) 
             rule="answers-differ",
             what=f"case {number} is not answered as training answered it",
             why="; ".join(found[:SHOWN]) + more,
-            fix="look for what differs between the two environments, or set tolerance",
+            fix="look for what differs between the two environments, or set `tolerance`",
         )
 
 
@@ -105,7 +105,7 @@ def _accepting_anything(server: Served) -> Iterator[Finding]:
     """A complaint about a server that does not refuse what is no request."""
     reply = _invoked(server, MALFORMED)
     if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
-        why = "it got nothing" if reply is None else f"it got status {reply.status}"
+        why = "there was no answer" if reply is None else f"the answer has status {reply.status}"
         yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
 
 

@@ -1,4 +1,4 @@
-"""Reads what pip is told about the network, in variables and in its configuration files, and says it in uv's words."""
+"""Reads what pip is told about the network, in variables and in its configuration files, and translates it for uv."""
 
 import sys
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Does the record still say what git, the store and the engine say? Every consumer asks here before it goes on."""
+"""Computes every link of a record again from git, the store and the engine, before a step relies on it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -264,4 +264,4 @@ def require_image(image: Image, record: Record, tools: Tools) -> None:
     if found is None:
         raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix="mlflow-uv build-image")
     if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
-        raise ChainBroken("image", why=f"{image.tag} was made from another model", fix="mlflow-uv build-image")
+        raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix="mlflow-uv build-image")

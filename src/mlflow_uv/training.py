@@ -216,7 +216,7 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         tools.voice.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
     if done.code != 0:
         if given.withheld:
-            tools.voice.say(f"training did not get {', '.join(given.withheld)}: `train-env` names what it gets")
+            tools.voice.say(f"training did not get {', '.join(given.withheld)}: name in `train-env` what it needs")
         failed = TrainingFailed(
             what=f"training ended with {done.code}", why=done.last_line, fix="see its output above; mlflow-uv log-model"
         )

@@ -63,7 +63,7 @@ Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inpu
 
 
 class Builds(Enum):
-    """Whether code of packages may run to tell what they require."""
+    """Whether build backends may run to find out what packages require."""
 
     AUTO = "auto"
     ALLOW = "allow"
@@ -74,8 +74,8 @@ BuildPermission = Annotated[
     Builds,
     OneRun(),
     Doc(
-        "Whether uv may run build backends, which is code of the checkout: auto refuses for a pull request from a fork"
-        " on GitHub, and allows elsewhere; what cannot be told without is called unverifiable."
+        "Whether uv may run build backends, which are code of the checkout: auto refuses for a pull request from a fork"
+        " on GitHub and allows elsewhere; a lock that cannot be checked without a build is called unverifiable."
     ),
 ]
 

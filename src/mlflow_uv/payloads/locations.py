@@ -110,8 +110,8 @@ def _origin(parts: SplitResult) -> "tuple[str, str, int] | None":
 
 
 def _local(location: str) -> str:
-    return f"`{mask(location)}`, is a path on whichever machine uses it, and here that is this one"
+    return f"`{mask(location)}`, is a path on the machine of whoever uses it, which is this machine here"
 
 
 def _foreign(location: str) -> str:
-    return f"`{mask(location)}`, is on a server that nobody named here, and would get the credentials of the one named"
+    return f"`{mask(location)}`, is on another server, which would get the credentials of the tracking server"

@@ -56,7 +56,7 @@ class Inputs:
     ] = None
     image: Annotated[
         str | None,
-        Doc("Name of the image, without a tag the version is its tag; without it the model's name and version."),
+        Doc("Name of the image, the model's name by default; without a tag in it, the version becomes the tag."),
         Matching(_NAME, "an image reference"),
     ] = None
     engine: Annotated[
@@ -70,10 +70,10 @@ class Inputs:
     ] = ()
     push: Annotated[bool, Doc("Push the image to the registry that its name begins with.")] = False
     cache_from: Annotated[
-        str | None, Reach.BUILD_CACHE, Doc("Where the engine finds layers that others built, in its own words.")
+        str | None, Reach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
     ] = None
     cache_to: Annotated[
-        str | None, Reach.BUILD_CACHE, Doc("Where the engine keeps layers for others, in its own words.")
+        str | None, Reach.BUILD_CACHE, Doc("Build cache to export, in the engine's `--cache-to` syntax.")
     ] = None
     print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile, and build nothing.")] = False
     context: Annotated[

@@ -1,4 +1,4 @@
-"""What do we see here? One block to paste into a bug report."""
+"""Describes what the program sees of its surroundings, in one block to paste into a bug report."""
 
 import platform
 from collections.abc import Iterator

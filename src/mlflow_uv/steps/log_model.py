@@ -119,7 +119,7 @@ class Inputs:
     train_env: Annotated[
         tuple[str, ...],
         OneRun(),
-        Doc("Variables that training gets although they are withheld otherwise, such as GITHUB_TOKEN."),
+        Doc("Variables to hand to training that are withheld by default, such as GITHUB_TOKEN."),
     ] = ()
 
 

@@ -38,7 +38,7 @@ class Inputs:
         float, Doc("How far a floating-point answer may be off, relative to it and absolutely; all else must be equal.")
     ] = TOLERANCE
     serve_network: Annotated[
-        bool, OneRun(), Doc("Give the container the engine's network while it is tested; without it there is none.")
+        bool, OneRun(), Doc("Give the container a network, the engine's, while it is tested; by default it has none.")
     ] = False
     alias: Annotated[
         str, Doc("Alias that moves to the version when it is tested."), Matching(NAME, "a name MLflow accepts")
@@ -102,7 +102,7 @@ def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
         cases = parse_json((found.model / modelfiles.CASES).read_bytes())
         answers = parse_json((found.model / modelfiles.ANSWERS).read_bytes())
     except Unparsable as error:
-        raise ChainBroken("answers", why=f"what the model's folder says of them cannot be read: {error}") from error
+        raise ChainBroken("answers", why=f"cases or answers in the model cannot be read: {error}") from error
     return record.image, Expected(
         cases=cases,
         answers=answers,

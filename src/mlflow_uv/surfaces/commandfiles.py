@@ -38,9 +38,9 @@ class CommandFiles:
             return ()
         finding = Finding(
             rule="runner-files-written",
-            what=f"a program that this step ran wrote to the file of {', '.join(changed)}",
-            why="the runner would have taken variables, outputs or a summary from there; it was put back",
-            fix=f"take that out of the program, or let training do it: `train-env: {' '.join(changed)}`",
+            what=f"a program that this step ran wrote to {', '.join(changed)}",
+            why="the runner would have followed it, so it was taken out again",
+            fix=f"remove that from the program, or allow it to training: `train-env: {' '.join(changed)}`",
         )
         return (finding,)
 

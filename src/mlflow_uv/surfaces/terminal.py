@@ -205,7 +205,7 @@ def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
     if isinstance(error, RecursionError):
         return BadProject(
             what=f"{name} cannot read something that is nested too deeply",
-            why="a marker, a value or an answer of a server holds hundreds of brackets in each other",
+            why="a marker, a value or an answer of a server holds hundreds of nested brackets",
             fix="look for it in the files of the project",
         )
     import traceback  # noqa: PLC0415  # only on the way to an error
@@ -213,9 +213,9 @@ def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
     for line in "".join(traceback.format_exception(error)).splitlines():
         voice.foreign(line)  # what it quotes may come from anywhere
     return Unforeseen(
-        what=f"{name} failed in a way nobody foresaw",
+        what=f"{name} failed unexpectedly",
         why=f"{type(error).__name__}: {error}",
-        fix="report it, with the lines above and what `mlflow-uv doctor` says",
+        fix="report it, with the lines above and the output of `mlflow-uv doctor`",
     )
 
 

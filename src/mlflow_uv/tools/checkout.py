@@ -133,7 +133,7 @@ class Checkout:
         if "@" in uri.partition("://")[2].partition("/")[0]:
             raise BadInput(
                 what="`tracking-uri` carries credentials",
-                why=f"what is committed is no secret{claim.line}",
+                why=f"a committed file keeps no secret{claim.line}",
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
         file = self._database_file(claim)
@@ -181,7 +181,7 @@ def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> Bad
     real = os.path.realpath(path)
     return BadInput(
         what=f"{claim.source} leads out of the {called}",
-        why=f"`{claim.value}`{claim.line} is {real}, and what a checkout names lies in the {called}",
+        why=f"`{claim.value}`{claim.line} is {real}, and a setting names a path in the {called}",
         fix=f"--{claim.field.kebab} {address}{shlex.quote(real)}",
     )
 
@@ -212,7 +212,7 @@ def _beside(named: str, claim: Claim, file: Path | None) -> str | None:
             return uri
     raise BadInput(
         what=f"{claim.source} names another server than the job",
-        why=f"it is `{uri}`{claim.line}, MLFLOW_TRACKING_URI is `{bare}`, and credentials go where the job says alone",
+        why=f"it is `{uri}`{claim.line}, MLFLOW_TRACKING_URI is `{bare}`, and the job decides where credentials go",
         fix=f"remove it from pyproject.toml, or --tracking-uri {shlex.quote(uri)}",
     )
 

@@ -180,7 +180,8 @@ class Uv(UvCalls):
         """Build a local package into a wheel, the same bytes whenever it is built. Raises BuildRefused, ToolFailed."""
         if self._inert is not None:
             why = "its build backend is code of the checkout, and builds are refused"
-            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix="builds: allow")
+            fix = "builds: allow (--builds allow)"
+            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix=fix)
         argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
         self.guard.require_version(source)
         # It takes the Python of a `.venv` in or above the folder where it runs, and only settings from the project.

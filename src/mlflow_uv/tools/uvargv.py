@@ -1,4 +1,4 @@
-"""What do we type after `uv`?"""
+"""Builds the argument lists of uv's commands."""
 
 from pathlib import Path
 
