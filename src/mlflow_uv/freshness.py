@@ -103,7 +103,7 @@ def _pinned(project: Project) -> str:
 
 
 def restricted(tools: T, builds: Builds) -> T:
-    """The tools of a step that may run build backends, or may not: as the caller said, else by whose checkout it is."""
+    """The tools of a step, without build backends where the input refuses them or the checkout is a stranger's."""
     if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.surroundings.stranger):
         return tools
     surroundings = tools.surroundings

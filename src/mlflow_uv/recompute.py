@@ -215,7 +215,8 @@ def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
         host = image_reference(image.tag).host
         fix = f"reach {host} from here"
         if error.denied:
-            fix = f"docker/login-action for {host} in this job" if tools.surroundings.forge else f"{image.engine} login {host}"
+            login = f"{image.engine} login {host}"
+            fix = f"docker/login-action for {host} in this job" if tools.surroundings.forge else login
         untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(image, tools, untold)
         return

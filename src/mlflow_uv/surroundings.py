@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def _from_fork(variables: Mapping[str, str]) -> bool:
-    """Whether the event of a workflow is about a pull request from a fork; where nobody can tell, it is."""
+    """Whether the event of a workflow is about a pull request from a fork; true where the event does not tell."""
     name = variables.get("GITHUB_EVENT_NAME", "")
     if not name.startswith(("pull_request", "workflow_run", "issue_comment")):
         return False

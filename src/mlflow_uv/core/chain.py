@@ -22,7 +22,7 @@ _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkCheck:
-    """One link, computed again; `fix` is what makes it hold, or lets it be computed, where somebody can do that."""
+    """One link, computed again; `fix` is what makes it hold or lets it be verified, empty where nothing does."""
 
     link: str
     state: LinkState

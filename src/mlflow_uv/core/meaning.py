@@ -86,7 +86,7 @@ def readable(marker: str) -> bool:
 
 
 class TooManyEnvironments(ValueError):
-    """Markers compare with so many values of so many variables that nobody wrote them for people."""
+    """The markers tell more environments apart than can be compared."""
 
 
 def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple[tuple[str, str], ...]]:

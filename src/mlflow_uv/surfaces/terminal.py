@@ -201,7 +201,7 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
-    """What a step ends with that failed in a way that nobody foresaw; a mistake of ours has its trace shown."""
+    """The error of a step that failed unexpectedly; the traceback of a mistake in this program is shown."""
     if isinstance(error, RecursionError):
         return BadProject(
             what=f"{name} cannot read something that is nested too deeply",

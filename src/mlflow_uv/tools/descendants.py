@@ -79,7 +79,7 @@ class Orphans:
         return [pid for pid in _everybody() if pid != os.getpid() and _mark_of(pid) == mark]
 
     def _is_left(self, pid: int, mark: str) -> bool:
-        """Whether an orphan runs that is this program's, or nobody's who still runs; one that ended is collected."""
+        """Whether an orphan of this program, or of one that has ended, still runs; orphans that ended are collected."""
         theirs = _mark_of(pid)
         if theirs != mark and self._foreign:
             return False

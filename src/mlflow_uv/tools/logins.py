@@ -36,7 +36,7 @@ class Logins:
         self._variables = for_engine(variables).variables
 
     def of(self, reference: ImageReference) -> Login | None:
-        """The credentials for a repository, None where nobody logged in; what cannot be read holds none."""
+        """The credentials for a repository, None without a login; a file that cannot be read holds none."""
         keys = tuple(_keys(reference))
         for file in self._files():
             content = _read(file)

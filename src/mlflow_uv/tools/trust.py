@@ -1,4 +1,4 @@
-"""Runs uv by the certificates that it may trust: those it is told, else pip's, else those of the machine itself."""
+"""Chooses the certificates that uv trusts: those that are set for uv, else pip's, else the machine's own."""
 
 from collections.abc import Mapping
 from dataclasses import replace
