@@ -23,15 +23,21 @@ log:
   accesslog:
     disabled: true
 """
+# Who may read and write where a registry asks: the user's password is corked-bottle, by bcrypt.
+USER, PASSWORD = "alice", "corked-bottle"
+ACCOUNTS = f"{USER}:$2y$05$abcdefghijklmnopqrstuudPj6ZQkv1ELPOAXerMoSwbM0GfrG6zm\n"
+PRIVATE = "auth:\n  htpasswd:\n    realm: cellar\n    path: {folder}/accounts\n"
 
 
 @contextmanager
-def registry(folder: Path, program: str) -> Iterator[str]:
-    """Its name, HOST:PORT, while it runs."""
+def registry(folder: Path, program: str, *, private: bool = False) -> Iterator[str]:
+    """Its name, HOST:PORT, while it runs; a private one is for one user alone."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder, port=port))
+    (folder / "accounts").write_text(ACCOUNTS)
+    config = CONFIG + (PRIVATE if private else "")
+    (folder / "config.yml").write_text(config.format(folder=folder, port=port))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen((program, "serve", folder / "config.yml"), stdout=log, stderr=log)
         try:

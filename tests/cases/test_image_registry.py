@@ -63,6 +63,7 @@ def test_what_another_machine_pushed_is_pulled_and_tested(lab: Lab, host: str) -
     assert digest_in(host, "cellar/tested", "1")[1] == record["image"]["digest"] == built.outputs["image-digest"]
 
 
+@pytest.mark.extended
 def test_another_image_under_the_name_breaks_the_chain(lab: Lab, host: str) -> None:
     """
     Who starts it by its name gets what nobody released: neither an audit nor a promotion passes over that.
@@ -84,6 +85,7 @@ def test_another_image_under_the_name_breaks_the_chain(lab: Lab, host: str) -> N
     assert {"candidate": "1"} == lab.store.aliases
 
 
+@pytest.mark.extended
 def test_a_registry_that_does_not_answer_is_said(lab: Lab, tmp_path: Path, registry_program: str) -> None:
     """
     Where the engine has the image, it will do; elsewhere nobody can tell, and an audit says whom it could not ask.

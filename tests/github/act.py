@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,14 @@ ALLOWED = (
     "PIP_INDEX_URL", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "UV_CACHE_DIR",
     "UV_DEFAULT_INDEX", "UV_INDEX_URL",
 )  # fmt: skip
-# act gives composite actions INPUT_* variables, which real runners do not: a test that leaned on them would lie.
-# Where `python3` is a shim, that is a bash script itself.
-BASH = f"""#!{sys.executable} -I
+# act gives composite actions INPUT_* variables, which real runners do not: a test that leaned on them would lie. And it
+# runs every job on this one machine: here each has a home of its own, and may have an engine of its own. Our own Python
+# does it, because the machine's may be a script for bash, which is this one.
+BASH = """#!{python} -I
 import os, sys
-kept = dict(pair for pair in os.environ.items() if not pair[0].startswith("INPUT_"))
+kept = {{name: value for name, value in os.environ.items() if not name.startswith("INPUT_")}}
+kept |= {machines!r}.get(kept.get("GITHUB_JOB"), {{}})
+os.makedirs(kept["HOME"], exist_ok=True)
 os.execve("/bin/bash", ["bash", *sys.argv[1:]], kept)
 """
 
@@ -106,9 +110,13 @@ class Consumer:
         secrets: Mapping[str, str] | None = None,
         event: str = "push",
         options: tuple[str, ...] = (),
+        engines: Mapping[str, str] | None = None,
     ) -> Run:
         """
         Commit the files, then run a workflow on that commit.
+
+        Of several jobs each is on a machine of its own: nothing lies in its HOME. So is a job that `engines` names,
+        with what DOCKER_HOST says there; the others have this machine's engine.
 
         `workflow` says `uses: ACTION/actions/STEP@v1` and has `actions/checkout` as everybody has it; `env` is set for
         the whole job. What each job leaves in its folder is kept, including its `.git`.
@@ -116,8 +124,9 @@ class Consumer:
         for name, content in (files or {}).items():
             self.write(name, content)
         kept = self.folder.parent / "kept"
-        jobs = _keeping(yaml.safe_load(re.sub(r"\bACTION(?=[/@])", ACTION, workflow)), kept)
-        path = self.write(".github/workflows/test.yml", yaml.safe_dump(jobs, sort_keys=False))
+        document = _keeping(yaml.safe_load(re.sub(r"\bACTION(?=[/@])", ACTION, workflow)), kept)
+        path = self.write(".github/workflows/test.yml", yaml.safe_dump(document, sort_keys=False))
+        machines = self._machines(document["jobs"], engines or {})
         checkout.repository(self.folder)
         argv = [
             str(PROGRAMS / "act"),
@@ -133,26 +142,31 @@ class Consumer:
             for name, value in (pairs or {}).items():
                 argv += [flag, f"{name}={value}"]
         done = subprocess.run(
-            argv, cwd=self.folder, env=self._variables(), capture_output=True, text=True, check=False,
+            argv, cwd=self.folder, env=self._variables(machines), capture_output=True, text=True, check=False,
             timeout=self.timeout_s,
         )  # fmt: skip
         workspaces = {folder.parent.name: folder for folder in sorted(kept.glob("*/*"))}
         return read(done.stdout, ok=done.returncode == 0, workspaces=workspaces, complaint=done.stderr)
 
-    def _variables(self) -> dict[str, str]:
+    def _machines(self, jobs: Collection[str], engines: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """The variables of each job that has a machine of its own."""
+        apart = jobs if len(jobs) > 1 else engines
+        place = Path(tempfile.mkdtemp(prefix="machines-", dir=self.folder.parent))
+        hosts = {job: {"DOCKER_HOST": host} for job, host in engines.items() if host}
+        return {job: {"HOME": str(place / job), **hosts.get(job, {})} for job in apart}
+
+    def _variables(self, machines: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         # The first folder of our own PATH holds the programs of our lock: a user has none of them.
         _, *machine = os.environ["PATH"].split(os.pathsep)
         kept = {name: os.environ[name] for name in ALLOWED if name in os.environ}
-        return {**kept, "HOME": str(self.home), "PATH": os.pathsep.join([str(self._shelf()), *machine])}
+        return {**kept, "HOME": str(self.home), "PATH": os.pathsep.join([str(self._shelf(machines)), *machine])}
 
-    def _shelf(self) -> Path:
-        shelf = self.home / "-".join(["bin", *(program.name for program in self.programs)])
-        if not shelf.exists():
-            shelf.mkdir(parents=True)
-            (shelf / "bash").write_text(BASH)
-            (shelf / "bash").chmod(0o755)
-            for program in self.programs:
-                (shelf / program.name).symlink_to(program)
+    def _shelf(self, machines: Mapping[str, Mapping[str, str]]) -> Path:
+        shelf = Path(tempfile.mkdtemp(prefix="bin-", dir=self.folder.parent))
+        (shelf / "bash").write_text(BASH.format(python=sys.executable, machines=machines))
+        (shelf / "bash").chmod(0o755)
+        for program in self.programs:
+            (shelf / program.name).symlink_to(program)
         return shelf
 
 

@@ -1,20 +1,25 @@
 """The workflows that we show to others, run as they stand."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import checkout, traps
 from tests.contracts.islands import synced
+from tests.engines import engine_of_another_machine
 from tests.github.act import Consumer
+from tests.registries import PASSWORD, USER, registry
 from tests.stores import mlflow_server
 
 # What the training child may meet on PYTHONPATH without being led astray itself: that path is the caller's own.
 OURS = ("mlflow_uv", "mlflow_uv_hooks")
+LOGIN = "docker/login-action@5e57cd118135c172c3672efd75eb46360885c0ef"
 UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"
 DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
 STAND_IN = """
@@ -33,6 +38,24 @@ runs:
         HERE: ${{{{ inputs.path }}}}
 """
 
+LOGGING_IN = """
+name: Log in
+description: Logs the engine's client in to a registry, as the real one does
+inputs:
+  registry: {required: true, description: where}
+  username: {required: true, description: who}
+  password: {required: true, description: by which word}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: docker login --username "$USERNAME" --password-stdin "$REGISTRY" <<<"$PASSWORD"
+      env:
+        REGISTRY: ${{ inputs.registry }}
+        USERNAME: ${{ inputs.username }}
+        PASSWORD: ${{ inputs.password }}
+"""
+
 pytestmark = pytest.mark.engine
 
 
@@ -45,6 +68,20 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield uri
 
 
+@pytest.fixture(scope="module")
+def cellar(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
+    """A registry that asks everybody for a password, in place of GitHub's own."""
+    with registry(tmp_path_factory.mktemp("registry"), registry_program, private=True) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    """The engine of another machine, which has nothing."""
+    with engine_of_another_machine() as host:
+        yield host
+
+
 @pytest.fixture
 def wine(consumer: Consumer, root: Path) -> Consumer:
     """A user whose repository is the wine example."""
@@ -53,25 +90,38 @@ def wine(consumer: Consumer, root: Path) -> Consumer:
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> tuple[str, ...]:
-    """Options that let act find stand-ins for GitHub's artifact actions."""
-    options: list[str] = []
+def actions(tmp_path: Path) -> tuple[str, ...]:
+    """Options that let act find stand-ins for the actions of others, and the word that logs in."""
+    options: list[str] = ["--actor", USER, "--secret", f"GITHUB_TOKEN={PASSWORD}"]
     for name, run in (
         (UPLOAD, 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"'),
         (DOWNLOAD, 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"'),
+        (LOGIN, ""),
     ):
         folder = tmp_path / name.partition("@")[0].replace("/", "-")
         folder.mkdir()
-        text = STAND_IN.format(name=name, run=json.dumps(run), store=tmp_path / "artifacts")
+        text = STAND_IN.format(name=name, run=json.dumps(run), store=tmp_path / "artifacts") if run else LOGGING_IN
         (folder / "action.yml").write_text(text)
         checkout.repository(folder)
         options += ["--local-repository", f"{name}={folder}"]
     return tuple(options)
 
 
-def example(root: Path, name: str) -> str:
-    """A workflow of ours, for the action under test."""
-    return (root / "examples" / "workflows" / name).read_text().replace("org/mlflow-uv-action", "ACTION")
+def example(root: Path, name: str, *, cellar: str) -> str:
+    """A workflow of ours, for the action under test, with another registry than GitHub's."""
+    text = (root / "examples" / "workflows" / name).read_text().replace("org/mlflow-uv-action", "ACTION")
+    return text.replace("ghcr.io", cellar)
+
+
+def unpushed(workflow: str) -> str:
+    """The workflow of somebody who has no registry."""
+    text = re.sub(r" +(image|push): .*\n", "", workflow)
+    return re.sub(r" +- uses: docker/login-action.*\n +with:\n(?: {10}.*\n){3}", "", text)
+
+
+def jobs(workflow: str) -> list[str]:
+    """The names of its jobs."""
+    return list(yaml.safe_load(workflow)["jobs"])
 
 
 def labels(image: str) -> dict[str, str]:
@@ -88,31 +138,51 @@ def containers(image: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-def test_one_action_releases_a_project(wine: Consumer, root: Path, server: str) -> None:
+def test_one_action_releases_a_project(
+    wine: Consumer, root: Path, server: str, cellar: str, actions: tuple[str, ...]
+) -> None:
     """
     The workflow of the README ends with a tested version on the server and a container that answered.
     """
-    run = wine.run(example(root, "release.yml"), options=("--var", f"MLFLOW_TRACKING_URI={server}"))
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+
+    run = wine.run(example(root, "release.yml", cellar=cellar), options=options)
 
     assert run.ok, run.log
     outputs = run.outputs["release"]
     assert ("tested", "image", "wine") == (outputs["state"], outputs["served-by"], outputs["model-name"])
-    assert outputs["model-sha256"] == labels(outputs["image"])["mlflow-uv.model-sha256"]
+    assert (outputs["model-sha256"], outputs["image-digest"][:7]) == (
+        labels(outputs["image"])["mlflow-uv.model-sha256"],
+        "sha256:",
+    )
     assert "| smoke-test | 1 of 1 cases answered as in training" in run.summary
     assert not run.annotations
     assert ("", "") == (containers(outputs["image"]), checkout.git(run.workspace, "status", "--porcelain"))
 
 
-def test_what_was_released_is_evaluated_and_promoted(wine: Consumer, root: Path, server: str) -> None:
+def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
+    wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
+) -> None:
     """
-    A second workflow needs nothing of the first but the registry; who did it is told there.
+    A second workflow needs nothing of the first but the two registries: its engine has no image, its home no file.
+
+    An image that was not pushed is gone for it: the release says so, and the promotion stops with what mends it.
     """
-    options = ("--var", f"MLFLOW_TRACKING_URI={server}", "--actor", "vintner")
-    released = wine.run(example(root, "release.yml"), options=options)
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+    release, promote = (example(root, name, cellar=cellar) for name in ("release.yml", "promote.yml"))
+    engines = dict.fromkeys(jobs(promote), elsewhere)
 
-    run = wine.run(example(root, "promote.yml"), event="workflow_dispatch", options=options)
+    alone = wine.run(unpushed(release), options=options)
+    refused = wine.run(promote, event="workflow_dispatch", options=options, engines=engines)
+    released = wine.run(release, options=options)
+    run = wine.run(promote, event="workflow_dispatch", options=options, engines=engines)
 
-    assert (True, True) == (released.ok, run.ok), released.log + run.log
+    assert (True, False, True, True) == (alone.ok, refused.ok, released.ok, run.ok), (
+        refused.log + released.log + run.log
+    )
+    assert ["the image `wine"] == [found.message[:15] for found in alone.of("warning")]
+    assert any("`image` is not verified here" in found.message for found in refused.of("error")), refused.log
+    assert any("pushed to no registry" in found.message for found in refused.of("error"))
     assert "✓ accuracy_score" in run.outputs["promote"]["gates"]
     assert "| chain | ✓ holds |" in run.summary
     assert ("true", released.outputs["release"]["version"]) == (
@@ -121,11 +191,15 @@ def test_what_was_released_is_evaluated_and_promoted(wine: Consumer, root: Path,
     )
 
 
-def test_steps_chain_across_two_jobs(wine: Consumer, root: Path, server: str, artifacts: tuple[str, ...]) -> None:
+def test_steps_chain_across_two_jobs(
+    wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
+) -> None:
     """
     Side doors hand the record on by outputs and, to another job, as an artifact; the second job checks all of it.
     """
-    run = wine.run(example(root, "steps.yml"), options=("--var", f"MLFLOW_TRACKING_URI={server}", *artifacts))
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+
+    run = wine.run(example(root, "steps.yml", cellar=cellar), options=options, engines={"train": elsewhere})
 
     assert run.ok, run.log
     assert run.outputs["model"]["model-sha256"] == labels(run.outputs["image"]["image"])["mlflow-uv.model-sha256"]
@@ -137,7 +211,9 @@ def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_
     Job-wide variables that lead into other environments, Pythons and modules are neither touched nor heard.
     """
     laid = traps.lay(tmp_path / "traps", OURS)
-    workflow = example(root, "release.yml").replace("tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "embedded: true")
+    workflow = unpushed(example(root, "release.yml", cellar="")).replace(
+        "tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "embedded: true"
+    )
 
     run = wine.run(workflow, env=laid.variables)
 
@@ -151,7 +227,9 @@ def test_a_vanishing_store_is_an_error_on_a_runner(wine: Consumer, root: Path) -
     """
     Without a tracking server nothing is trained: a release that nobody can find again should not look green.
     """
-    workflow = example(root, "release.yml").replace("tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "retrain: true")
+    workflow = unpushed(example(root, "release.yml", cellar="")).replace(
+        "tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "retrain: true"
+    )
 
     run = wine.run(workflow)
 
