@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 LINES = 200  # of the end of an output
-_FRAME = re.compile(r'[\s|+]*File "([^"\n]+)", line (\d{1,9})(?:, in .*)?')
+_FRAME = re.compile(r'[\s|+]*File "(.+)", line (\d{1,9})(?:, in .*)?')
 _BEGINNING = re.compile(r"[\s|+]*(?:\+ Exception Group )?Traceback \(most recent call last\):")
 _EXCEPTION = re.compile(r"(?:\s*\| )?([A-Za-z_][\w.]*(?:: .*)?)")
 
@@ -40,7 +40,7 @@ def _frame(block: Sequence[str], folder: Path) -> Frame | None:
     found: tuple[Path, int] | None = None
     exception = ""
     for line in block:
-        if match := _FRAME.match(line):
+        if match := _FRAME.fullmatch(line):
             path = folder / match[1]
             found = (path, int(match[2])) if _of_the_project(path, folder) else found
             exception = ""

@@ -51,6 +51,19 @@ def test_the_deepest_line_of_the_project_is_found(tmp_path: Path, program: str, 
     assert Frame(path=tmp_path / "train.py", line=line, exception=exception) == deepest_frame(lines, tmp_path)
 
 
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    """
+    Python writes the name of a file between quotes as it is, quotes included.
+    """
+    folder = tmp_path / 'it\'s "odd" – größer, line 3, in x'
+    folder.mkdir()
+
+    lines = run(folder, "\n1 / 0\n")
+
+    expected = Frame(path=folder / "train.py", line=2, exception="ZeroDivisionError: division by zero")
+    assert expected == deepest_frame([line.replace('"train.py"', f'"{folder}/train.py"') for line in lines], folder)
+
+
 @pytest.mark.parametrize(
     "lines",
     [
