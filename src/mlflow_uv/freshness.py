@@ -121,7 +121,7 @@ def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> N
 
 def unreadable(error: Unreadable) -> Finding:
     """The finding for a manifest that is not TOML, on the line where it stops being that."""
-    marker = _conflict_line(error.path)
+    marker = 0 if error.bounded else _conflict_line(error.path)
     cause, line = (Cause.CONFLICT, marker) if marker else (Cause.UNREADABLE, error.line)
     why = "it holds merge conflict markers" if marker else error.why
     fix = f"resolve the conflict at line {line} of {error.path.name}" if marker else error.fix

@@ -1,5 +1,6 @@
 """What would `uv lock` change, as a patch that git takes?"""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from .core.declared import Workspace, declared
 from .core.wanted import address_of
 from .errors import BadProject
-from .tools.files import Project, read_project
+from .tools.files import Project, leads_out, read_project
 from .tools.locktools import LockTools
 from .tools.manifests import read_workspace
 from .tools.shadow import shadow_of
@@ -25,6 +26,7 @@ def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> byte
     beside = tuple(Path(one) for one in dict.fromkeys(_indexes(workspace)))
     with shadow_of(project.root, tools.git, beside=beside) as (base, top):
         _refuse_outside(workspace, top)
+        _refuse_stray(base / project.lock.relative_to(project.lock.anchor), base)
         copy = read_project(base / project.root.relative_to(project.root.anchor))
         versions = {side: base / side / project.lock.relative_to(top) for side in ("a", "b")}
         _keep(copy.lock, versions["a"])
@@ -33,6 +35,16 @@ def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> byte
         # An index that is a folder may be recorded by where it lies.
         versions["b"].write_bytes(versions["b"].read_bytes().replace(f"file://{base}/".encode(), b"file:///"))
         return tools.git.patch(base, *(path.relative_to(base) for path in versions.values()))
+
+
+def _refuse_stray(lock: Path, base: Path) -> None:
+    """uv writes a lock through links, and so wherever they lead."""
+    if leads_out(lock, base):
+        raise BadProject(
+            what="uv.lock is a link that leads out of the repository",
+            why=f"uv would write {os.path.realpath(lock)}",
+            fix="rm uv.lock && uv lock, in the checkout",
+        )
 
 
 def _keep(lock: Path, version: Path) -> None:

@@ -1,6 +1,7 @@
 """TOML and JSON from outside: deep, long and winding ones are refused at their line, or read in one pass."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +73,33 @@ def test_no_step_falls_over_a_deep_manifest(
     said = "".join(capsys.readouterr())
     assert (code, f"nested in more than {DEPTH} levels" in said) == ({"check-lock": 1, "doctor": 0}.get(step, 4), True)
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("step", ["check-lock", "check-targets", "export", "log-model"])
+@pytest.mark.parametrize("name", ["uv.lock", "uv.toml", ".python-version"])
+def test_no_step_reads_what_has_no_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, name: str
+) -> None:
+    """
+    A link to a device fills the memory, and a pipe that nobody writes to is waited for; uv is not asked about either.
+    """
+    (tmp_path / "pyproject.toml").write_text(HEAD)
+    os.mkfifo(tmp_path / name)
+
+    code = main([step, "--project", str(tmp_path)])
+
+    said = "".join(capsys.readouterr())
+    assert (code, "a device or a pipe has no end" in said) == ({"check-lock": 1}.get(step, 4), True)
+
+
+def test_a_member_that_has_no_end_is_refused(tmp_path: Path) -> None:
+    """
+    Whatever reads a manifest asks first whether it is a file.
+    """
+    os.mkfifo(tmp_path / "pyproject.toml")
+
+    with pytest.raises(Unreadable, match="a device or a pipe has no end"):
+        read_manifest(tmp_path / "pyproject.toml")
 
 
 def test_a_large_manifest_is_refused(tmp_path: Path) -> None:

@@ -297,6 +297,42 @@ def test_the_checkout_writes_no_file_outside_the_project(
     assert "leads out of the project" in ended.said
 
 
+@pytest.mark.parametrize("place", [".git/config", "link/hooks/pre-push", "new/../.git/info/attributes"])
+def test_the_checkout_writes_nothing_that_git_keeps(place: str, workspace: Path, home: Path) -> None:
+    """
+    It lies below the project and is its owner's: settings, tokens, hooks.
+    """
+    (workspace / "link").symlink_to(".git")
+    settings(workspace, requirements_file=place)
+    before = _plain(workspace)
+
+    ended = on_the_command_line("export", folder=workspace, given={}, variables={"HOME": str(home)})
+
+    assert (2, before, True) == (ended.code, _plain(workspace), "leads into `.git`" in ended.said)
+
+
+def test_a_patch_is_made_without_writing_through_a_link_of_the_checkout(
+    workspace: Path, outside: Path, home: Path
+) -> None:
+    """
+    uv writes a lock where a link leads, also from a copy of the repository.
+    """
+    lock = workspace / "uv.lock"
+    (outside / "uv.lock").write_bytes(lock.read_bytes())
+    lock.unlink()
+    lock.symlink_to(outside / "uv.lock")
+    projects.wheel(workspace / "dist", "melon", "1.0")
+    manifest = workspace / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace("grape==1.0", "melon==1.0"))
+    before = _plain(outside)
+
+    ended = on_the_command_line(
+        "check-lock", folder=workspace, given={"patch": "lock.patch"}, variables={"HOME": str(home)}
+    )
+
+    assert (before, True) == (_plain(outside), "link that leads out of the repository" in ended.said)
+
+
 def test_the_checkout_writes_below_the_project_as_before(workspace: Path, home: Path) -> None:
     """
     A folder that is not there yet, a link inside, an absolute path inside: all are the project's own.

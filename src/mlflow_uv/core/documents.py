@@ -28,10 +28,15 @@ class Unbounded(Unparsable):
     """A text that is larger or nested more deeply than what is read."""
 
 
+def too_large(size: int, limit: int) -> Unbounded:
+    """The error for a text of `size` bytes where `limit` are read."""
+    return Unbounded(f"it has {size / 1e6:.1f} MB, and no more than {limit / 1e6:.0f} MB are read")
+
+
 def parse_toml(data: bytes, *, limit: int) -> dict[str, Any]:
     """The tables of a TOML file. Raises Unparsable; Unbounded for more than `limit` bytes or more than DEPTH levels."""
     if len(data) > limit:
-        raise Unbounded(f"it has {len(data) / 1e6:.1f} MB, and no more than {limit / 1e6:.0f} MB are read")
+        raise too_large(len(data), limit)
     try:
         text = data.decode()
         table: dict[str, Any] = tomli.loads(text)

@@ -106,11 +106,14 @@ class Checkout:
         path = self.project.folder / file
         if leads_out(path, self.project.folder):
             raise _outside(claim, path, called="project", address=address)
+        _require_no_git(claim, path, self.project.folder)
 
     def _require_in_repository(self, claim: Claim) -> None:
         path = self.project.folder / claim.value
         if leads_out(path, self._root):
             raise _outside(claim, path, called="repository")
+        if claim.manifest is not None:
+            _require_no_git(claim, path, self._root)
 
     def _require_own_links(self, claim: Claim) -> None:
         """A folder that is uploaded takes along what its links lead to."""
@@ -184,6 +187,17 @@ def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> Bad
         why=f"`{claim.value}`{claim.line} is {real}, and a setting names a path in the {called}",
         fix=f"--{claim.field.kebab} {address}{shlex.quote(real)}",
     )
+
+
+def _require_no_git(claim: Claim, path: Path, base: Path) -> None:
+    """What git keeps below a folder is its owner's: tokens in its settings, hooks that it runs."""
+    real = Path(os.path.realpath(path)).relative_to(os.path.realpath(base))
+    if any(part.casefold() == ".git" for part in real.parts):
+        raise BadInput(
+            what=f"{claim.source} leads into `.git`",
+            why=f"it is `{claim.value}`{claim.line}, and what git keeps there is no part of a checkout",
+            fix="name another file",
+        )
 
 
 def _links_below(folder: Path) -> Iterator[Path]:

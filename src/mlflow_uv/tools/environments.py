@@ -9,7 +9,8 @@ from ..core.selection import Selection
 from ..errors import BadProject
 from ..report import Voice
 from ..surroundings import Surroundings
-from .files import Project, as_they_were, seen_from
+from .files import Project, seen_from
+from .leftovers import as_they_were
 from .mlflow import Store, StoreKind
 from .uv import Uv
 

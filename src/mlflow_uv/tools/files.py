@@ -3,14 +3,14 @@
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..core.documents import MANIFEST_LIMIT, Unbounded, Unparsable, parse_toml
+from ..core.documents import LOCK_LIMIT, MANIFEST_LIMIT, Unbounded, Unparsable, parse_toml, too_large
 from ..errors import BadInput, BadProject, ToolFailed
 
 
@@ -51,23 +51,27 @@ class Project:
 
 
 class Unreadable(BadProject):
-    """A manifest that is not TOML, or too much of it: the file, and the 1-based line where that is."""
+    """A manifest or lock that is not TOML, no file, or too much of it: its path, and the 1-based line where that is."""
 
     path: Path
+    bounded: bool  # it has no end, or a far one: nobody reads it to say more
 
     def __init__(self, *, path: Path, error: Unparsable) -> None:
         bounded = isinstance(error, Unbounded)
+        shorter = f"shorten {path.name}" if path.is_file() else f"rm {path.name}"
         super().__init__(
             what=f"`{path}` is {'more than is read' if bounded else 'not TOML'}",
             why=str(error),
-            fix=f"shorten {path.name}" if bounded else f"correct line {error.line} of {path.name}",
+            fix=shorter if bounded else f"correct line {error.line} of {path.name}",
         )
         self.path = path
         self.line = error.line
+        self.bounded = bounded
 
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
     """Parse a pyproject.toml. Raises Unreadable, or BadProject where there is nothing to read."""
+    _require_bounded(path, MANIFEST_LIMIT)
     try:
         return parse_toml(path.read_bytes(), limit=MANIFEST_LIMIT)
     except OSError as error:
@@ -85,7 +89,25 @@ def read_project(folder: Path) -> Project:
             what=f"`{folder}` is not a project", why="it has no pyproject.toml", fix="--project FOLDER, or `uv init`"
         )
     data = read_manifest(manifest)
-    return Project(folder=folder, root=_lock_root(folder, data), manifest=data)
+    root = _lock_root(folder, data)
+    # uv reads these, too, and ends no sooner than they do.
+    for name, limit in (("uv.lock", LOCK_LIMIT), ("uv.toml", MANIFEST_LIMIT), (".python-version", MANIFEST_LIMIT)):
+        _require_bounded(root / name, limit)
+    return Project(folder=folder, root=root, manifest=data)
+
+
+def _require_bounded(path: Path, limit: int) -> None:
+    """Raises Unreadable for what has no end: a link to a device, a pipe, a file that is larger than what is read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return  # whoever reads it says why it cannot be
+    if stat.S_ISDIR(status.st_mode):
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable(path=path, error=Unbounded("it is no file: a device or a pipe has no end"))
+    if status.st_size > limit:
+        raise Unreadable(path=path, error=too_large(status.st_size, limit))
 
 
 def seen_from(where: Path, path: Path) -> str:
@@ -258,24 +280,6 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-@contextmanager
-def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
-    """Take away what build backends leave in source folders, if it was not there before."""
-    import shutil  # noqa: PLC0415  # 4 ms that hooks do not pay
-
-    before = {path for source in sources for path in _leftovers(source)}
-    try:
-        yield
-    finally:
-        for path in {path for source in sources for path in _leftovers(source)} - before:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _leftovers(source: Path) -> Iterator[Path]:
-    for pattern in ("build", "*.egg-info", "src/*.egg-info"):
-        yield from source.glob(pattern)
 
 
 def line_of(path: Path, *needles: str) -> int:

@@ -10,7 +10,8 @@ from ..core.requirements import Local
 from ..errors import ToolFailed
 from ..report import Voice
 from .content import digests_in, wheel_content
-from .files import Project, as_they_were
+from .files import Project
+from .leftovers import as_they_were
 from .uv import Uv
 
 
