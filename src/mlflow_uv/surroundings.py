@@ -64,7 +64,7 @@ class Surroundings:
 def _from_fork(variables: Mapping[str, str]) -> bool:
     """Whether the event of a workflow is about a pull request from a fork; true where the event does not tell."""
     name = variables.get("GITHUB_EVENT_NAME", "")
-    if not name.startswith(("pull_request", "workflow_run", "issue_comment")):
+    if not name.startswith(("pull_request", "workflow_run", "issue_comment", "repository_dispatch")):
         return False
     import json  # noqa: PLC0415  # only here, where nobody waits for a hook
 
@@ -75,6 +75,10 @@ def _from_fork(variables: Mapping[str, str]) -> bool:
                 return "pull_request" in event["issue"]
             case "workflow_run":
                 head, base = event["workflow_run"]["head_repository"], event["repository"]
+            case "repository_dispatch" if "pull_request" not in (event["client_payload"] or {}):
+                return False
+            case "repository_dispatch":  # a command in a comment, handed on
+                head, base = (event["client_payload"]["pull_request"][side]["repo"] for side in ("head", "base"))
             case _:
                 head, base = event["pull_request"]["head"]["repo"], event["pull_request"]["base"]["repo"]
         return bool(head["full_name"] != base["full_name"] or head["id"] != base["id"])
