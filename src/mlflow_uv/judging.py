@@ -8,6 +8,7 @@ from .contact import Contact
 from .core.chain import LinkState, gathered
 from .core.commit import Commit
 from .core.digests import tree_digest
+from .core.evaluationfile import EvaluationFile
 from .core.exam import Exam, shown
 from .core.gates import rule
 from .core.modeldifference import package_changes, packages_of
@@ -62,9 +63,15 @@ class _Measured:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def judge(candidate: Audited, champion: Audited | None, asked: Promotion, contact: Contact) -> Judgement:
-    """Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none)."""
-    measured = _measured(candidate, champion, contact)
+def judge(
+    candidate: Audited, champion: Audited | None, asked: Promotion, contact: Contact, evaluation: EvaluationFile | None
+) -> Judgement:
+    """
+    Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none).
+
+    What was measured comes from the `evaluation`, else from the store.
+    """
+    measured = _measured(candidate, champion, contact, evaluation)
     mine = measured.metrics.get(_id(candidate), {})
     theirs = None if champion is None else measured.metrics.get(_id(champion), {})
     changes = _signature(candidate, champion, contact)
@@ -224,7 +231,9 @@ def _gates(
         yield Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
 
 
-def _measured(candidate: Audited, champion: Audited | None, contact: Contact) -> _Measured:
+def _measured(
+    candidate: Audited, champion: Audited | None, contact: Contact, evaluation: EvaluationFile | None
+) -> _Measured:
     """
     What the evaluation of both that was asked for last measured, by model.
 
@@ -232,7 +241,10 @@ def _measured(candidate: Audited, champion: Audited | None, contact: Contact) ->
     """
     subjects = {_id(one): one for one in (candidate, champion) if one is not None}
     tags = _asked_by(contact.project) if contact.project else {}
-    said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
+    if evaluation is not None:
+        said = evaluation.found(subjects, tags)
+    else:
+        said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
     whom = " and ".join(f"version {one.version}" for one in subjects.values())
     if said["evaluation"] is None:
         on = f" as [tool.mlflow-uv] says: {shown(tags)}" if tags else ""

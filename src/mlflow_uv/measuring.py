@@ -1,4 +1,4 @@
-"""What is a version worth on data that it has not seen, and what did an earlier look at the same find?"""
+"""Measures versions on data that they have not seen, and keeps and finds what was measured."""
 
 import shutil
 from collections.abc import Mapping
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .auditing import Audited
 from .contact import Contact
 from .core.digests import tree_digest
+from .core.evaluationfile import EvaluationFile
 from .errors import BadInput, ChainBroken, ModelUnusable, StepError, ToolFailed, ToolMissing
 from .report import Finding, Severity
 from .restoring import Needs, minor_of, mismatches, needs_in, restored
@@ -17,6 +19,7 @@ from .tools.toolbox import Tools
 
 # When somebody last asked for an evaluation: a text that sorts.
 ASKED = "mlflow-uv.evaluation-asked"
+EVALUATION = "mlflow-uv.evaluation"
 # A model's environment talks to a store that is thrown away, and gets no key to another.
 _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -45,10 +48,10 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What one version came to; `artifacts`, a folder, need not be there."""
+    """What one version came to; `artifacts`, a folder, need not be there (None: there are none)."""
 
     metrics: Mapping[str, float]
-    artifacts: str
+    artifacts: str | None
     findings: tuple[Finding, ...]
 
 
@@ -162,6 +165,31 @@ def keep(
     except BaseException as error:
         _give_up(store, opened, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+
+
+def keep_file(store: Contact, file: EvaluationFile, versions: tuple[Audited, ...]) -> None:
+    """Keep what another job measured of these versions, unless its runs are there already."""
+    subjects = tuple(
+        Subject(
+            name=version.name,
+            version=version.version,
+            model_id=version.said["model_id"],
+            run_id=version.said["run_id"],
+            model=version.model,
+            sha256=tree_digest(digests_in(version.model)),
+        )
+        for version in versions
+    )
+    measured = tuple(
+        Measured(metrics=file.models[subject.id].metrics, artifacts=None, findings=())
+        for subject in subjects
+        if subject.id in file.models
+    )
+    tags = {**file.tags, EVALUATION: file.id}
+    ids = [subject.id for subject in subjects]
+    known = store.ask("find-evaluation", model_ids=ids, tags={EVALUATION: file.id})["evaluation"]
+    if len(measured) == len(subjects) and known is None:
+        keep(store, subjects, measured, tags)
 
 
 def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:

@@ -49,6 +49,11 @@ ModelName = Annotated[
 Candidate = Annotated[str, Doc("Alias or number of the version on trial."), Matching(NAME, "an alias or a number")]
 Champion = Annotated[str, Doc("Alias that the version in use has."), Matching(NAME, "a name MLflow accepts")]
 Previous = Annotated[str, Doc("Alias of the version that was in use before."), Matching(NAME, "a name MLflow accepts")]
+EvaluationPath = Annotated[
+    Path | None,
+    OneRun(),
+    Doc("File that carries an evaluation from `evaluate`, which then only reads the store, to `promote`."),
+]
 DryRun = Annotated[bool, OneRun(), Doc("Say what would be done, and do nothing.")]
 
 RecordFile = Annotated[Path, Doc("The release record, to be handed to the next step or job.")]

@@ -104,6 +104,68 @@ def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
     assert ("gate-gates", why, "mlflow-uv evaluate") == (finding["rule"], finding["what"], finding["fix"])
 
 
+def everything(lab: Lab) -> list[tuple[str, ...]]:
+    """Every row of the store that an evaluation or a promotion could change."""
+    tables = ("runs", "tags", "metrics", "model_version_tags", "registered_model_aliases", "logged_model_tags")
+    return [row for table in tables for row in lab.store.rows(f"SELECT * FROM {table}")]  # noqa: S608
+
+
+def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) -> None:
+    """
+    Another job promotes by it, and keeps its numbers then; one of other files stops it.
+    """
+    unseen(lab)
+    manifest = lab.folder / "pyproject.toml"
+    gates = '\n[tool.mlflow-uv.promote]\ngates = ["mean_absolute_error <= 0.1"]\nallow-dirty = true\n'
+    manifest.write_text(f'{manifest.read_text().rstrip()}\ndata = "unseen.csv"\n{gates}')
+    file, forged = lab.folder / "evaluation.json", lab.folder / "forged.json"
+    before = everything(lab)
+
+    said = lab.run("evaluate", *FLAGS, "--evaluation-file", str(file))
+    after = everything(lab)
+    without = lab.run("promote")
+    forged.write_text(file.read_text().replace(lab.store.tags("1")["model-sha256"], "0" * 64))
+    by_forged = lab.run("promote", "--evaluation-file", str(forged))
+    forged.write_text("{}")
+    by_none = lab.run("promote", "--evaluation-file", str(forged))
+    unchanged = everything(lab)
+    promoted = lab.run("promote", "--evaluation-file", str(file))
+    again = lab.run("promote", "--evaluation-file", str(file))
+
+    codes = [one.code for one in (said, without, by_forged, by_none, promoted, again)]
+    assert [0, 1, 1, BAD_INPUT, 0, 0] == codes, promoted.stderr
+    assert (before, before) == (after, unchanged)
+    assert ["gate-gates"] * 2 == [*without.rules, *by_forged.rules]
+    assert "evaluated with other files than the store returns" in by_forged.stderr
+    runs = runs_of(lab, said.outputs["evaluation"])
+    assert {"evaluate wine v1": "FINISHED"} == {name: run["status"] for name, run in runs.items()}
+    assert 0.0 == metrics_of(lab, "1")["mean_absolute_error"]
+    assert "1" == lab.store.aliases["champion"]
+
+
+def test_a_promotion_runs_no_code_of_the_model(lab: Lab) -> None:
+    """
+    Evaluated, a model runs; promoted, rolled back and audited, it does not.
+    """
+    unseen(lab)
+    trace = lab.folder.parent / "trace"
+    lab.train_with(training(load=f"open({str(trace)!r}, 'a').write('x')"))
+    released = lab.run("release", "--engine", "none")
+    manifest = lab.folder / "pyproject.toml"
+    manifest.write_text(f"{manifest.read_text().rstrip()}\n\n[tool.mlflow-uv.promote]\nallow-dirty = true\n")
+    trace.unlink()
+
+    promoted = lab.run("promote", "--candidate", "1")
+    next_one = lab.run("promote", "--candidate", "2")
+    audited = lab.run("audit", "models:/wine@champion")
+    back = lab.run("rollback")
+    ran_before = trace.exists()
+    evaluated = lab.run("evaluate", *FLAGS, "--candidate", "2")
+
+    assert [0] * 6 == [one.code for one in (released, promoted, next_one, audited, back, evaluated)], next_one.stderr
+    assert (False, True) == (ran_before, trace.exists())
+
+
 @pytest.mark.extended
 def test_other_data_is_another_evaluation(lab: Lab) -> None:
     """

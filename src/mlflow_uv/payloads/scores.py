@@ -42,7 +42,7 @@ def start(request: dict[str, Any]) -> dict[str, Any]:
 
 def fill(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Log what was found: {run_id, model_id, metrics, artifacts: folder that need not be there} -> {}.
+    Log what was found: {run_id, model_id, metrics, artifacts: null or a folder that need not be there} -> {}.
 
     The run stays open: it is finished when everything that belongs to it is there.
     """
@@ -55,7 +55,7 @@ def fill(request: dict[str, Any]) -> dict[str, Any]:
     client.log_batch(run_id, metrics=found)
     if kept:
         client.log_inputs(run_id, models=[entities.LoggedModelInput(model_id)])
-    if Path(request["artifacts"]).is_dir():
+    if request["artifacts"] and Path(request["artifacts"]).is_dir():
         client.log_artifacts(run_id, request["artifacts"], "evaluation")
     return {}
 

@@ -1,4 +1,4 @@
-"""How good is the candidate, on the same data as the champion and each in its own environment?"""
+"""Measures candidate and champion on the same data, each in its own environment, for the store or for a file."""
 
 import secrets
 import shutil
@@ -11,18 +11,21 @@ from typing import Annotated
 from ..auditing import named
 from ..contact import Contact, contact
 from ..core.digests import canonical, sha256
+from ..core.evaluationfile import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
 from ..core.exam import DataFile, DataFunction, Exam, Measures, TargetColumn
 from ..core.modeldifference import metric_table
 from ..core.selection import Selection
 from ..errors import BadInput, ToolFailed
-from ..measuring import Evaluation, Sitting, earlier, keep, measure, subject_of, throwaway
+from ..measuring import EVALUATION, Evaluation, Sitting, earlier, keep, measure, subject_of, throwaway
 from ..report import Report
 from ..step import Doc, OneRun, Step
+from ..tools.files import write_whole
 from ..tools.toolbox import Tools
 from ..vocabulary import (
     Candidate,
     Champion,
     Embedded,
+    EvaluationPath,
     Extras,
     Groups,
     ModelName,
@@ -51,6 +54,7 @@ class Inputs:
     target_column: TargetColumn = None
     model_type: Measures = None
     again: Annotated[bool, OneRun(), Doc("Evaluate again what was evaluated on the same data before.")] = False
+    evaluation_file: EvaluationPath = None
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
     uv: UvProgram = None
@@ -64,6 +68,7 @@ class Outputs:
     version: VersionNumber
     champion_version: Annotated[str | None, Doc("Version that the champion's alias names, if it is another one.")]
     evaluation: Annotated[str, Doc("Id that the runs of both versions carry.")]
+    evaluation_file: Annotated[Path | None, Doc("The file with the result, to be handed to promote in another job.")]
     data_sha256: Annotated[str, Doc("sha256 of the file that both were asked with.")]
     reused: Reused
 
@@ -71,6 +76,8 @@ class Outputs:
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Ask both versions the same rows, or find that it was done; keep one run for each, of one evaluation.
+
+    With a file for the result, nothing is looked for and nothing kept: the store is only read.
 
     Raises BadInput, ChainBroken, ModelUnusable, ToolMissing, StoreUnreachable.
     """
@@ -83,13 +90,21 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         sitting, asked = _sitting(inputs, store, Path(folder))
         subjects = tuple(subject_of(store, name, one, sitting.scratch / f"model-{one}") for one in versions)
         settings = sha256(canonical([sitting.target, sitting.model_type]))
-        tags = {**asked, "mlflow-uv.data-sha256": sitting.data_sha256, "mlflow-uv.evaluation-settings": settings}
-        known = None if inputs.again else earlier(store, subjects, tags)
+        tags = {**asked, DATA_DIGEST: sitting.data_sha256, SETTINGS: settings}
+        file = inputs.evaluation_file
+        known = None if inputs.again or file else earlier(store, subjects, tags)
         measured = () if known else tuple(measure(store, one, sitting) for one in subjects)
         metrics = tuple(one.metrics for one in measured)
         found = known or Evaluation(id=secrets.token_hex(16), metrics=metrics)
-        if measured:
-            keep(store, subjects, measured, {**tags, "mlflow-uv.evaluation": found.id})
+        if file:
+            results = {
+                subject.id: ModelResult(sha256=subject.sha256, metrics=one.metrics)
+                for subject, one in zip(subjects, measured, strict=True)
+            }
+            result = EvaluationFile(id=found.id, model_name=name, tags=tags, models=results)
+            write_whole(file, result.to_json().encode())
+        elif measured:
+            keep(store, subjects, measured, {**tags, EVALUATION: found.id})
     again = ", found again" if known else ""
     return Report(
         outputs=Outputs(
@@ -97,6 +112,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             version=version,
             champion_version=versions[1] if len(versions) > 1 else None,
             evaluation=found.id,
+            evaluation_file=file,
             data_sha256=sitting.data_sha256,
             reused=known is not None,
         ),

@@ -1,4 +1,4 @@
-"""Is the candidate good enough to be used, and who says so?"""
+"""Judges the candidate without running it, and moves the champion's alias to it if every condition holds."""
 
 import shlex
 from collections.abc import Iterator
@@ -9,8 +9,11 @@ from typing import Annotated, Any
 
 from ..auditing import audited, distinct, numbered
 from ..contact import Contact, author, contact
+from ..core.evaluationfile import LIMIT, EvaluationFile, read_evaluation
 from ..core.promotepolicy import Promotion
+from ..errors import BadInput
 from ..judging import Judgement, judge
+from ..measuring import keep_file
 from ..recompute import RECORD_TAG
 from ..report import Finding, Report, counted
 from ..step import Doc, Step
@@ -22,6 +25,7 @@ from ..vocabulary import (
     Champion,
     DryRun,
     Embedded,
+    EvaluationPath,
     Extras,
     Groups,
     ModelName,
@@ -34,6 +38,7 @@ from ..vocabulary import (
 )
 
 LEASE_S = 300.0
+_FLAG = "--evaluation-file"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +53,7 @@ class Inputs:
     candidate: Candidate = "candidate"
     champion: Champion = "champion"
     previous: Previous = "previous"
+    evaluation_file: EvaluationPath = None
     dry_run: DryRun = False
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -76,16 +82,19 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     asked = promotion_of(project, where=tools.surroundings.folder)
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
+    evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
     version = numbered(store, name, inputs.candidate)
     before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     with ExitStack() as opened, tools.voice.group(f"judge {name} version {version}"):
         candidate = opened.enter_context(audited(store, name=name, version=version))
         rival = before if before != version else None
         champion = opened.enter_context(audited(store, name=name, version=rival)) if rival else None
-        judgement = judge(candidate, champion, asked, store)
+        judgement = judge(candidate, champion, asked, store, evaluation)
     findings = tuple(_findings(judgement, asked))
     moved = None
     if not findings and not inputs.dry_run:
+        if evaluation is not None:
+            keep_file(store, evaluation, tuple(filter(None, (candidate, champion))))
         expected = {
             "alias_names": before,
             "record_sha256": candidate.tags.get(RECORD_TAG),
@@ -120,6 +129,21 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         tables=(judgement.table, *judgement.tables),
         advice=() if moved is None or rests else tuple(_advice(inputs, store, name, moved["before"])),
     )
+
+
+def _evaluation(file: Path, name: str) -> EvaluationFile:
+    """What another job measured of this registered model. Raises BadInput."""
+    try:
+        with file.open("rb") as stream:
+            found = read_evaluation(stream.read(LIMIT + 1))
+    except OSError as error:
+        what = f"the evaluation `{file}` cannot be read"
+        raise BadInput(what=what, why=error.strerror or str(error), fix=f"mlflow-uv evaluate {_FLAG} {file}") from error
+    except ValueError as error:
+        raise BadInput(what=f"`{file}` is not an evaluation", why=str(error), fix="mlflow-uv evaluate") from error
+    if found.model_name != name:
+        raise BadInput(what=f"the evaluation in `{file}` is of another model", why=f"`{name}` is to be promoted")
+    return found
 
 
 def _findings(judgement: Judgement, asked: Promotion) -> Iterator[Finding]:
