@@ -64,7 +64,7 @@ def audited(contact: Contact, *, name: str, version: str) -> Iterator[Audited]:
         model = Path(scratch) / "model"
         source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
         contact.ask("download-model", destination=str(model), **source)
-        record = _record(contact, said, Path(scratch) / "record.json")
+        record = record_of(contact, said, Path(scratch) / "record.json")
         yield Audited(said=said, model=model, record=record, checks=tuple(_checks(contact, said, model, record)))
 
 
@@ -110,7 +110,7 @@ def kept_at(model_id: str, name: str, version: str) -> str:
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
-def _record(contact: Contact, said: Mapping[str, Any], file: Path) -> Record | None:
+def record_of(contact: Contact, said: Mapping[str, Any], file: Path) -> Record | None:
     """The record that the version's run keeps. Its digest is compared later, like every other link."""
     if not said["run_id"] or not said["model_id"]:
         return None

@@ -9,13 +9,18 @@ from pathlib import Path
 from .auditing import Audited
 from .contact import Contact
 from .core.digests import tree_digest
-from .core.evaluationfile import EvaluationFile
-from .errors import BadInput, ChainBroken, ModelUnusable, StepError, ToolFailed, ToolMissing
+from .core.dockerfile import MODEL
+from .core.evaluationfile import EvaluationFile, read_metrics
+from .errors import BadInput, ModelUnusable, StepError, ToolFailed, ToolMissing
+from .isolation import Subject, place_of
 from .report import Finding, Severity
 from .restoring import Needs, minor_of, mismatches, needs_in, restored
 from .tools.content import digests_in
+from .tools.engine import Engine
 from .tools.mlflow import Store
+from .tools.sandbox import ROOM, Question, ask_payload
 from .tools.toolbox import Tools
+from .vocabulary import Isolation
 
 # When somebody last asked for an evaluation: a text that sorts.
 ASKED = "mlflow-uv.evaluation-asked"
@@ -25,34 +30,17 @@ _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """A version to be measured, its files, and the digest of those that were fetched."""
-
-    name: str
-    version: str
-    model_id: str | None
-    run_id: str | None
-    model: Path
-    sha256: str
-
-    @property
-    def id(self) -> str:
-        """What its runs call it: the logged model where there is one."""
-        return self.model_id or f"models:/{self.name}/{self.version}"
-
-    @property
-    def shown(self) -> str:
-        """For a person."""
-        return f"{self.name} version {self.version}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What one version came to; `artifacts`, a folder, need not be there (None: there are none)."""
+    """
+    What one version came to; `artifacts`, a folder, need not be there (None: there are none).
+
+    `isolation` says what it ran in: `image`, a container without a network, or `process`, on this machine.
+    """
 
     metrics: Mapping[str, float]
     artifacts: str | None
     findings: tuple[Finding, ...]
+    isolation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,20 +67,6 @@ class Sitting:
     stores: dict[Path, Path] = field(default_factory=dict)
 
 
-def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
-    """A version and its files, as the store returns them. Raises ChainBroken for other files than were registered."""
-    said = store.version(name, version)
-    source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
-    store.ask("download-model", destination=str(model), **source)
-    digest = tree_digest(digests_in(model))
-    recorded = said["tags"].get("mlflow-uv.model-sha256", digest)
-    if recorded != digest:
-        why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
-        raise ChainBroken("model", why=why)
-    ids = {"model_id": said["model_id"], "run_id": said["run_id"]}
-    return Subject(name=name, version=version, model=model, sha256=digest, **ids)
-
-
 def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, str]) -> Evaluation | None:
     """
     A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same.
@@ -108,31 +82,58 @@ def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, st
     return Evaluation(id=said["evaluation"], metrics=tuple(found[one.id]["metrics"] for one in subjects))
 
 
-def measure(store: Contact, subject: Subject, sitting: Sitting) -> Measured:
+def measure(store: Contact, subject: Subject, sitting: Sitting, wanted: Isolation) -> Measured:
     """
-    Ask a version in an environment of its own, on this machine.
+    Ask a version with its own packages: in a container of its image where that can be, else on this machine.
 
-    Raises ModelUnusable, ToolMissing where its environment cannot evaluate, BadInput for data that does not fit it.
+    Raises ModelUnusable, ToolMissing where its environment cannot evaluate, BadInput for data that does not fit it,
+    ToolFailed where an image is demanded.
     """
-    tools = store.tools
-    with tools.voice.group(f"evaluate {subject.shown}"):
-        needs = needs_in(subject.model)
-        python = _interpreter(subject, needs, store)
-        # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
-        own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
-        request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
-        request |= {
-            "model_type": sitting.model_type,
-            "artifacts": str(sitting.scratch / f"artifacts-{subject.version}"),
-        }
+    with store.tools.voice.group(f"evaluate {subject.shown}"):
+        scratch = sitting.scratch / f"record-{subject.version}.json"
+        place = place_of(store, subject, wanted, scratch)
         try:
-            said = tools.mlflow.ask(python, own, "evaluate", **request)
+            if place.engine is not None:
+                return _in_image(store, subject, sitting, place.engine, place.image)
+            return _in_process(store, subject, sitting, place.reason)
         except (BadInput, ModelUnusable, ToolMissing) as error:
             raise _told(error, subject) from error
-        sitting.stores.setdefault(python, sitting.scratch / f"store-{subject.version}")
+
+
+def _in_image(store: Contact, subject: Subject, sitting: Sitting, engine: Engine, image: str) -> Measured:
+    answer = sitting.scratch / f"answer-{subject.version}.json"
+    artifacts = sitting.scratch / f"artifacts-{subject.version}"
+    request = {
+        "model": MODEL,
+        "data": str(ROOM / sitting.data.name),
+        "target": sitting.target,
+        "model_type": sitting.model_type,
+        "artifacts": str(ROOM / "artifacts"),
+    }
+    question = Question(verb="evaluate", request=request, files=(sitting.data,))
+    ask_payload(engine, image, question, answer=answer, artifacts=artifacts)
+    try:
+        said = store.tools.mlflow.said("evaluate", answer, None)
+        metrics = read_metrics(said["metrics"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"what came of evaluating {subject.shown} is no result"
+        raise ToolFailed(what=what, why="its container wrote something else") from error
+    return Measured(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
+
+
+def _in_process(store: Contact, subject: Subject, sitting: Sitting, reason: str) -> Measured:
+    tools, needs = store.tools, needs_in(subject.model)
+    python = _interpreter(subject, needs, store)
+    # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
+    own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
+    request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
+    request |= {"model_type": sitting.model_type, "artifacts": str(sitting.scratch / f"artifacts-{subject.version}")}
+    said = tools.mlflow.ask(python, own, "evaluate", **request)
+    sitting.stores.setdefault(python, sitting.scratch / f"store-{subject.version}")
     if said["data_sha256"] != sitting.data_sha256:
         raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {said['data_sha256']}")
-    return Measured(metrics=said["metrics"], artifacts=said["artifacts"], findings=_inferred(subject, needs))
+    findings = (_exposed(subject, reason), *_inferred(subject, needs))
+    return Measured(metrics=said["metrics"], artifacts=said["artifacts"], findings=findings, isolation="process")
 
 
 def keep(
@@ -225,6 +226,15 @@ def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
         what = f"the environment of {subject.shown} is not what the model requires"
         raise ToolFailed(what=what, why="; ".join(lines[:5]), fix="mlflow-uv evaluate --again")
     return interpreter
+
+
+def _exposed(subject: Subject, reason: str) -> Finding:
+    return Finding(
+        rule="not-isolated",
+        severity=Severity.NOTICE,
+        what=f"{subject.shown} was evaluated in a process of this machine: it could read and reach what this user can",
+        why=reason,
+    )
 
 
 def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:

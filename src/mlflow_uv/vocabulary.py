@@ -95,6 +95,14 @@ class Engine(Enum):
     NONE = "none"
 
 
+class Isolation(Enum):
+    """What runs a version that is evaluated: its image where it can be, always its image, or always a process."""
+
+    AUTO = "auto"
+    IMAGE = "image"
+    PROCESS = "process"
+
+
 class Serving(Enum):
     """Which packages an image holds: the whole lock, or what serving needs of it."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from .lab import Lab, error, training
 
-BAD_INPUT, CHAIN_BROKEN = 2, 11
+BAD_INPUT, TOOL_FAILED, CHAIN_BROKEN = 2, 6, 11
 TRIPLE = training(predict='return [3.0 * x for x in model_input["x"]]')
 ROWS = "".join(f"{x},{2 * x}\n" for x in range(1, 21))
 LEAVING = """
@@ -118,7 +118,7 @@ def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) ->
     manifest = lab.folder / "pyproject.toml"
     gates = '\n[tool.mlflow-uv.promote]\ngates = ["mean_absolute_error <= 0.1"]\nallow-dirty = true\n'
     manifest.write_text(f'{manifest.read_text().rstrip()}\ndata = "unseen.csv"\n{gates}')
-    file, forged = lab.folder / "evaluation.json", lab.folder / "forged.json"
+    file, forged = lab.folder.parent / "evaluation.json", lab.folder.parent / "forged.json"
     before = everything(lab)
 
     said = lab.run("evaluate", *FLAGS, "--evaluation-file", str(file))
@@ -143,6 +143,7 @@ def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) ->
     assert "1" == lab.store.aliases["champion"]
 
 
+@pytest.mark.extended
 def test_a_promotion_runs_no_code_of_the_model(lab: Lab) -> None:
     """
     Evaluated, a model runs; promoted, rolled back and audited, it does not.
@@ -164,6 +165,47 @@ def test_a_promotion_runs_no_code_of_the_model(lab: Lab) -> None:
 
     assert [0] * 6 == [one.code for one in (released, promoted, next_one, audited, back, evaluated)], next_one.stderr
     assert (False, True) == (ran_before, trace.exists())
+
+
+def test_without_an_image_a_process_evaluates_and_that_is_said(lab: Lab) -> None:
+    """
+    Who demands a container is told why there is none, and what runs it all the same; that it was no isolation is said.
+    """
+    unseen(lab)
+
+    demanded = lab.run("evaluate", *FLAGS, "--isolation", "image")
+    said = lab.run("evaluate", *FLAGS, "--isolation", "auto")
+
+    code, kind, sentence, fix = error(demanded)
+    assert (TOOL_FAILED, "ToolFailed", True) == (code, kind, "it has no image: a process was asked for" in sentence)
+    assert fix.startswith("--isolation auto")
+    assert (0, ["not-isolated"], "process") == (said.code, said.rules, said.outputs["isolation"])
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_model_that_means_harm_is_evaluated_in_its_image(lab: Lab, image: str) -> None:
+    """
+    In a container it sees neither this machine's files nor its network, and is measured as well as by a process.
+    """
+    unseen(lab)
+    trace = lab.folder.parent / "trace"
+    load = f"os.path.isdir({str(trace.parent)!r}) and open({str(trace)!r}, 'a').write('x')"
+    factor = "3.0 if os.path.isdir('/opt/mlflow-uv') and os.listdir('/sys/class/net') != ['lo'] else 2.0"
+    lab.train_with(training(load=load, predict=f'return [({factor}) * x for x in model_input["x"]]'))
+    released = lab.run("release", "--engine", "any", "--image", image)
+    assert 0 == released.code, released.stderr
+    trace.unlink()
+
+    inside = lab.run("evaluate", *FLAGS, "--isolation", "image")
+    traced_inside = trace.exists()
+    beside = lab.run("evaluate", *FLAGS, "--isolation", "process", "--again")
+
+    assert [(0, "image", []), (0, "process", ["not-isolated"])] == [
+        (one.code, one.outputs["isolation"], one.rules) for one in (inside, beside)
+    ]
+    assert (False, True) == (traced_inside, trace.exists())
+    assert 0.0 == metrics_of(lab, "2")["mean_absolute_error"]
 
 
 @pytest.mark.extended

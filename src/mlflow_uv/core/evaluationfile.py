@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .documents import parse_json
 from .exam import DATA, MODEL_TYPE, TARGET
 
 SCHEMA = 1
@@ -67,8 +68,8 @@ def read_evaluation(data: bytes) -> EvaluationFile:
     if len(data) > LIMIT:
         raise ValueError(f"it is larger than {LIMIT} bytes")
     try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        raw = parse_json(data)
+    except ValueError as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(raw, dict) or raw.keys() != {"schema", "id", "model_name", "tags", "models"}:
         raise ValueError("it has not the parts of an evaluation")
@@ -92,11 +93,13 @@ def _result(raw: object) -> ModelResult:
     parts = _mapping(raw, "models", most=2)
     if parts.keys() != {"sha256", "metrics"}:
         raise ValueError("its `models` have other parts than `sha256` and `metrics`")
-    metrics = _mapping(parts["metrics"], "metrics", most=_METRICS)
-    return ModelResult(
-        sha256=_text(parts["sha256"], "sha256", _DIGEST),
-        metrics={_text(name, "metrics", _METRIC): _number(value) for name, value in metrics.items()},
-    )
+    return ModelResult(sha256=_text(parts["sha256"], "sha256", _DIGEST), metrics=read_metrics(parts["metrics"]))
+
+
+def read_metrics(raw: object) -> dict[str, float]:
+    """Metrics that a stranger says. Raises ValueError that says what does not fit."""
+    metrics = _mapping(raw, "metrics", most=_METRICS)
+    return {_text(name, "metrics", _METRIC): _number(value) for name, value in metrics.items()}
 
 
 def _mapping(raw: object, part: str, *, most: int) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from ..core.exam import DataFile, DataFunction, Exam, Measures, TargetColumn
 from ..core.modeldifference import metric_table
 from ..core.selection import Selection
 from ..errors import BadInput, ToolFailed
-from ..measuring import EVALUATION, Evaluation, Sitting, earlier, keep, measure, subject_of, throwaway
+from ..isolation import subject_of
+from ..measuring import EVALUATION, Evaluation, Measured, Sitting, earlier, keep, measure, throwaway
 from ..report import Report
 from ..step import Doc, OneRun, Step
 from ..tools.files import write_whole
@@ -28,6 +29,7 @@ from ..vocabulary import (
     EvaluationPath,
     Extras,
     Groups,
+    Isolation,
     ModelName,
     PackageName,
     ProjectPath,
@@ -55,6 +57,11 @@ class Inputs:
     model_type: Measures = None
     again: Annotated[bool, OneRun(), Doc("Evaluate again what was evaluated on the same data before.")] = False
     evaluation_file: EvaluationPath = None
+    isolation: Annotated[
+        Isolation,
+        OneRun(),
+        Doc("Run each version in its image, in a process of this machine, or (auto) in its image where it has one."),
+    ] = Isolation.AUTO
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
     uv: UvProgram = None
@@ -69,6 +76,9 @@ class Outputs:
     champion_version: Annotated[str | None, Doc("Version that the champion's alias names, if it is another one.")]
     evaluation: Annotated[str, Doc("Id that the runs of both versions carry.")]
     evaluation_file: Annotated[Path | None, Doc("The file with the result, to be handed to promote in another job.")]
+    isolation: Annotated[
+        str, Doc("What the versions ran in: image, containers without network, or process; nothing if reused.")
+    ]
     data_sha256: Annotated[str, Doc("sha256 of the file that both were asked with.")]
     reused: Reused
 
@@ -93,7 +103,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         tags = {**asked, DATA_DIGEST: sitting.data_sha256, SETTINGS: settings}
         file = inputs.evaluation_file
         known = None if inputs.again or file else earlier(store, subjects, tags)
-        measured = () if known else tuple(measure(store, one, sitting) for one in subjects)
+        measured = () if known else tuple(measure(store, one, sitting, inputs.isolation) for one in subjects)
         metrics = tuple(one.metrics for one in measured)
         found = known or Evaluation(id=secrets.token_hex(16), metrics=metrics)
         if file:
@@ -113,6 +123,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             champion_version=versions[1] if len(versions) > 1 else None,
             evaluation=found.id,
             evaluation_file=file,
+            isolation=_isolation(measured),
             data_sha256=sitting.data_sha256,
             reused=known is not None,
         ),
@@ -120,6 +131,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings=tuple(finding for one in measured for finding in one.findings),
         tables=(metric_table(found.metrics[0], found.metrics[1] if len(versions) > 1 else None),),
     )
+
+
+def _isolation(measured: tuple[Measured, ...]) -> str:
+    """The weakest of them."""
+    places = {one.isolation for one in measured}
+    return "process" if "process" in places else "".join(places)
 
 
 def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> str:

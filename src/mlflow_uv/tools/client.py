@@ -16,14 +16,14 @@ from ..core.environment import for_engine
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
 from .buildwords import build_error
 from .containers import OURS, Container
-from .engine import Build, Candidate, Image, Layer
+from .engine import ANSWER_S, Build, Candidate, Image, Layer
 from .process import Command, Completed, Runner
 
 PULL_S = 600.0
-ANSWER_S = 120.0
 # Rights that neither a model nor a base image needs. Of the namespaces the engine shares, none is the machine's.
 _CONFINED = (
     "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private", "--pids-limit=4096",
+    "--tmpfs=/tmp",
 )  # fmt: skip
 _NO_NETWORK = "--network=none"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -167,11 +167,11 @@ class Client(ABC):
         if found is not None and not found.tags:
             self.ask("image", "rm", "--", image)
 
-    def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
+    def ask_inside(self, image: str, *argv: str, stdin: str | Path = "", timeout_s: float | None = ANSWER_S) -> str:
         """See Engine."""
         words = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, f"--entrypoint={argv[0]}", image)
         with self._contained() as container:
-            done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=ANSWER_S)
+            done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=timeout_s)
         if done.code != 0:
             # Docker ends what it says of its own with how to learn more about `docker run`.
             said = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
@@ -182,8 +182,9 @@ class Client(ABC):
         """See Engine."""
         reach = () if network else (_NO_NETWORK,)
         with self._contained() as container:
-            words = (*container, "--detach", *reach, *_CONFINED, "--tmpfs=/tmp")
-            self.demand("run", *words, image, what="the container cannot be started")
+            self.demand(
+                "run", *container, "--detach", *reach, *_CONFINED, image, what="the container cannot be started"
+            )
         return Container(self.ask, container[1])
 
     @contextmanager
@@ -220,7 +221,7 @@ class Client(ABC):
         timeout_s: float | None = None,
         hear: Callable[[str], None] | None = None,
         verbatim: bool = False,
-        stdin: str = "",
+        stdin: str | Path = "",
     ) -> Completed:
         """One command of the engine's program, to its end."""
         command = self.command(*argv)

@@ -13,16 +13,16 @@ class Command:
     """
     One program with its arguments; no shell ever sees them.
 
-    `variables` is its whole environment. With `hear`, every line of both streams is also handed on while it runs, one
-    at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that are not
-    UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to. `foreign` is
-    what runs code of the project or of a model: nothing that it started outlives it.
+    `variables` is its whole environment, `stdin` a text or a file. `hear` is handed every line of both streams while it
+    runs, one at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that
+    are not UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
+    `foreign` is what runs code of the project or of a model: nothing that it started outlives it.
     """
 
     argv: tuple[str, ...]
     variables: Mapping[str, str] = field(repr=False)
     folder: Path
-    stdin: str = field(default="", repr=False)
+    stdin: str | Path = field(default="", repr=False)
     timeout_s: float | None = None
     hear: Callable[[str], None] | None = field(default=None, repr=False)
     verbatim: bool = False

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from .http import Reply, Request
 
+ANSWER_S = 120.0
+
 
 class Served(Protocol):
     """A model server that was started, whatever it runs in."""
@@ -123,8 +125,12 @@ class Engine(Protocol):
     def push(self, name: str) -> str:
         """Push what has this name to the registry in it; the digest it has there. Raises ToolFailed."""
 
-    def ask_inside(self, image: str, *argv: str, stdin: str = "") -> str:
-        """Run a program of an image without network and return its standard output. Raises ToolFailed."""
+    def ask_inside(self, image: str, *argv: str, stdin: str | Path = "", timeout_s: float | None = ANSWER_S) -> str:
+        """
+        Run a program of an image without network and return its standard output; `stdin` is a text or a file.
+
+        Raises ToolFailed.
+        """
 
     def serve(self, image: str, *, network: bool) -> Served:
         """

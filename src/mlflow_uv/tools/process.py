@@ -226,10 +226,10 @@ def _log() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
+def _feed(process: "subprocess.Popen[bytes]", content: str | Path) -> None:
     assert process.stdin is not None  # noqa: S101  # always a pipe
     with suppress(BrokenPipeError), process.stdin as stdin:
-        stdin.write(text.encode())
+        stdin.write(content.read_bytes() if isinstance(content, Path) else content.encode())
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:

@@ -74,7 +74,7 @@ def test_a_server_is_asked_from_inside_its_container(kind: type[Client]) -> None
     assert Reply(status=200, body="[1]") == reply
     assert (kind.name, "exec", "--interactive") == asked.argv[:3]
     assert ("/opt/venv/bin/python", "-I", "-S", "-c") == asked.argv[4:8]
-    assert content == base64.b64decode(json.loads(asked.stdin)["body"])
+    assert content == base64.b64decode(json.loads(str(asked.stdin))["body"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What becomes of the processes we start?"""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -86,6 +87,19 @@ def test_a_megabyte_goes_in_while_a_megabyte_comes_out() -> None:
     done = SystemRunner().run(python("import sys; sys.stdout.write(sys.stdin.read())", stdin=text))
 
     assert text == done.stdout
+
+
+def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+    """
+    Of a file that a program reads from standard input no byte is changed.
+    """
+    file = tmp_path / "archive"
+    file.write_bytes(bytes(range(256)) * 4096)
+    digest = "import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"
+
+    done = SystemRunner().run(replace(python(digest), stdin=file))
+
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == done.stdout.strip()
 
 
 def test_a_program_that_never_reads_still_ends_in_time() -> None:

@@ -1,0 +1,47 @@
+"""
+Asks a payload inside a container: `python -I -S sandbox.py FOLDER VERB LIMIT`.
+
+Standard input is a tar archive with the payloads, `request.json` and the files that it names; it is unpacked in FOLDER,
+which must be empty. Standard output is JSON: the `answer` as the payload wrote it, null where it wrote none, and the
+`artifacts` by their paths, in base64, up to LIMIT bytes. What the payload prints goes to standard error.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def main(folder: Path, verb: str, limit: int) -> None:
+    """Unpack, ask, and write what came of it."""
+    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+        archive.extractall(folder, **safely)  # type: ignore[arg-type]  # noqa: S202  # we made it
+    store = f"sqlite:///{folder}/scratch.db"
+    variables = {**os.environ, "MLFLOW_TRACKING_URI": store, "MLFLOW_REGISTRY_URI": store}
+    answer = folder / "answer.json"
+    with (folder / "request.json").open() as request:
+        subprocess.run(
+            [sys.executable, "-I", "-B", str(folder / "payloads"), verb, str(answer)],
+            stdin=request, stdout=sys.stderr, cwd=folder, env=variables, check=False,
+        )  # fmt: skip
+    text = answer.read_text(encoding="utf-8") if answer.is_file() else None
+    json.dump({"answer": text, "artifacts": dict(artifacts(folder / "artifacts", limit))}, sys.stdout)
+
+
+def artifacts(folder: Path, limit: int) -> "Iterator[tuple[str, str]]":
+    """What lies in a folder, in the order of its paths, until there is too much of it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            limit -= path.stat().st_size
+            if limit < 0:
+                return
+            yield path.relative_to(folder).as_posix(), base64.b64encode(path.read_bytes()).decode()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
