@@ -294,6 +294,7 @@ def test_a_link_that_comes_and_goes_leads_nothing_out(tmp_path: Path) -> None:
     inside.mkdir()
     outside.mkdir()
     (outside / "file").write_bytes(b"precious")
+    (inside / "folder").symlink_to(outside)  # or the writer may make a folder there, which no link replaces
     done = threading.Event()
 
     def swap() -> None:
