@@ -131,7 +131,7 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(la
         "GITHUB_WORKSPACE": str(lab.folder),
         "GITHUB_STEP_SUMMARY": str(summary),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "MLFLOW_UV_INPUTS": json.dumps({"project": str(lab.folder)}),
+        "MLFLOW_UV_INPUTS": json.dumps({"project": str(lab.folder), "embedded": "true"}),
     }
     words = (sys.executable, "-I", "-m", "mlflow_uv.surfaces.github", "release")
 
@@ -140,12 +140,8 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(la
     (annotation,) = [command for command in obeyed(done.stdout) if command.name == "error"]
     program = (lab.folder / "train.py").read_text().splitlines()
     line = next(number for number, text in enumerate(program, 1) if "the data is gone" in text)
-    assert (NO_TRAINING, "train.py", str(line)) == (
-        done.returncode,
-        annotation.properties["file"],
-        annotation.properties["line"],
-    )
-    assert "ValueError: the data is gone" in annotation.data
+    assert (NO_TRAINING, True) == (done.returncode, "ValueError: the data is gone" in annotation.data), done.stdout
+    assert {"file": "train.py", "line": str(line), "title": "mlflow-uv release"} == annotation.properties
     text = summary.read_text()
     assert text.startswith(f"### ✗ mlflow-uv release\n\ntrain.py:<wbr>{line}: training ended with 1: ValueError: ")
     steps = re.findall(r"^\| ([a-z-]+) \| (.*) \| [\d.]+ \|$", text, re.MULTILINE)
