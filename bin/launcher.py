@@ -32,6 +32,7 @@ OURS = {name: value for name, value in os.environ.items() if not name.startswith
 def main(arguments):
     """Run the program; `github STEP` is how an action calls it, `render` and `test` are for its developers."""
     module, flags = "mlflow_uv", ("--no-dev",)
+    typed = os.environ.pop("MLFLOW_UV_COMMAND", None)  # what messages call the program
     if arguments[:1] == ["github"]:
         module, flags, arguments = "mlflow_uv.surfaces.github", ("--no-dev", "--extra", "actions"), arguments[1:]
     elif arguments[:1] == ["render"]:
@@ -48,6 +49,8 @@ def main(arguments):
             f"its own environment cannot be made: {error}",
             fix="set MLFLOW_UV_HOME to a folder in which files can be written and run",
         )
+    if module == "mlflow_uv" and typed:
+        os.environ["MLFLOW_UV_COMMAND"] = typed
     os.execv(python, [str(python), "-I", "-m", module, *arguments])
 
 

@@ -2,6 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow_uv.release import ALL
+from mlflow_uv.surfaces.jobsummary import JobSummary
+from mlflow_uv.surfaces.phrasing import ActionPhrasing, Source
 
 COMMANDS = {
     "add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice", "remove-matcher",
@@ -56,3 +61,14 @@ def _unescaped(text: str, also: str) -> str:
     for character in f"\r\n{also}%":
         text = text.replace(f"%{ord(character):02X}", character)
     return text
+
+
+def words(step: str = "check-lock", root: str = "/w") -> ActionPhrasing:
+    """The words of a runner whose checkout is that folder."""
+    return ActionPhrasing(step=step, source=Source(), root=Path(root))
+
+
+def summary_for(step: str, *, secrets: tuple[str, ...] = ()) -> JobSummary:
+    """What writes the job summaries of a step there."""
+    (meant,) = (known for known in ALL if known.name == step)
+    return JobSummary(step=meant, phrasing=words(step), secrets=secrets)

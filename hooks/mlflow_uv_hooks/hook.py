@@ -14,12 +14,14 @@ from mlflow_uv.report import Report
 from mlflow_uv.settings import KEYS
 from mlflow_uv.step import SETTINGS, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.surfaces.hiding import hide_environment
+from mlflow_uv.surfaces.phrasing import Source
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.checkout import given_layer, settings_layer
 from mlflow_uv.tools.files import Project, members, read_project
 from mlflow_uv.tools.locktools import LockTools, locktools
 from mlflow_uv.tools.tree import projects_of
+from mlflow_uv.wording import CommandLine
 
 HOOKS = ("check-lock", "export")
 
@@ -37,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
     if argv is None:
         hide_environment()
-    voice = terminal()
+    voice = terminal(CommandLine(program=Source().program))
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))

@@ -12,6 +12,7 @@ from .report import Finding, Severity
 from .tools.toolbox import Tools
 from .training import Job
 from .ways import Kind
+from .wording import Wording, local, option, step_call
 
 # Ours tells whether the tree was clean; MLflow's own does not.
 COMMIT_TAGS = ("mlflow-uv.commit", "mlflow.source.git.commit")
@@ -42,7 +43,7 @@ def adopt(job: Job, tools: Tools) -> Adopted:
         raise ModelNotFound(
             what=f"{'run' if by_run else 'model'} {job.way.word} is {made['status']}",
             why="only what was finished is released",
-            fix="name a finished model with --from-model, or train again",
+            fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
     # What a run recorded is told by the run; a model that was logged without one carries the tags itself.
     tags = (found["runs"] or found["models"])[0]["tags"]
@@ -92,8 +93,14 @@ def _other_lock(job: Job, sha: str, found: str) -> ChainBroken:
     return ChainBroken(
         "lock",
         why=f"{job.way.word} was trained under uv.lock {found[:12]}, and the one here is {here}",
-        fix=f"git checkout {sha[:12]}, or train again under the lock that is here" if sha else "train again",
+        fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again under the lock that is here")
+        if sha
+        else "train again",
     )
+
+
+def _checkout(sha: str, typed: str) -> str:
+    return local(typed, f"`ref: {sha}` for actions/checkout")
 
 
 def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
@@ -103,8 +110,8 @@ def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
         severity=Severity.WARNING,
         what=f"nothing shows that {job.way.word} was trained under this lock",
         why=reason,
-        fix=f"git fetch origin {commit.sha} && git checkout {commit.sha}"
+        fix=_checkout(commit.sha, f"git fetch origin {commit.sha} && git checkout {commit.sha}")
         if known
-        else "train with mlflow-uv log-model",
+        else Wording("train with ", step_call("log-model")),
         path=job.project.lock,
     )

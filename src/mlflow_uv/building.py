@@ -25,6 +25,7 @@ from .tools.files import write_whole
 from .tools.network import build_secrets
 from .tools.toolbox import Tools
 from .vocabulary import Serving
+from .wording import Wording, option, step_call
 
 PYTHONS = ("python3", "python")
 MACHINES = ("amd64", "arm64")
@@ -75,19 +76,21 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has no Python",
             why=said,
-            fix=f"--base-image {default_base(needs)}, or another with Python {needs.minor} on its PATH",
+            fix=Wording(
+                option("base-image", default_base(needs)), f", or another with Python {needs.minor} on its PATH"
+            ),
         )
     if minor_of(said) != needs.minor:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has Python {said}",
             why=f"the model was trained with {needs.python}",
-            fix=f"--base-image {default_base(needs)}, or another with Python {needs.minor}",
+            fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
         )
     if used:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has something in {used.replace(' ', ', ')}",
             why="that is where packages, server and model go",
-            fix=f"--base-image {default_base(needs)}, or another that leaves these folders to us",
+            fix=Wording(option("base-image", default_base(needs)), ", or another that leaves these folders to us"),
         )
     return Base(
         name=name,
@@ -189,7 +192,7 @@ def require_same(image: Image, record: Record, needs: Needs, engine: Engine) -> 
 def require_exact(needs: Needs, inventory: str) -> None:
     """What is installed is what the model requires, no more and no less."""
     if lines := mismatches(needs, inventory):
-        raise ChainBroken("image", why="; ".join(lines[:5]), fix="mlflow-uv build-image")
+        raise ChainBroken("image", why="; ".join(lines[:5]), fix=step_call("build-image"))
 
 
 def require_model(record: Record, inventory: str) -> None:
@@ -197,12 +200,14 @@ def require_model(record: Record, inventory: str) -> None:
     said = read_inventory(inventory)
     if said["serves"] != MODEL:
         raise ChainBroken(
-            "image", why=f"the server in it would take the model in {said['serves']}", fix="another --base-image"
+            "image",
+            why=f"the server in it would take the model in {said['serves']}",
+            fix=Wording("another ", option("base-image", "NAME")),
         )
     lying = tree_digest((PurePosixPath(path), digest) for path, digest in said["model"])
     if lying != record.model.sha256:
         raise ChainBroken(
-            "image", why="the model in the image is not the one in the store", fix="mlflow-uv build-image"
+            "image", why="the model in the image is not the one in the store", fix=step_call("build-image")
         )
 
 

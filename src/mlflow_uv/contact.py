@@ -11,6 +11,7 @@ from .errors import BadInput, BadProject
 from .tools.files import Project, read_project
 from .tools.mlflow import Store
 from .tools.toolbox import Tools
+from .wording import option
 
 
 class Question(Protocol):
@@ -61,7 +62,7 @@ class Contact:
     def model_name(self, given: str | None) -> str:
         """The name of the registered model: the one given, else the project's. Raises BadInput without either."""
         if given is None and self.project is None:
-            raise BadInput(what="no model was named", why="the project is not here", fix="--model-name NAME")
+            raise BadInput(what="no model was named", why="the project is not here", fix=option("model-name", "NAME"))
         return given or str(self.project and self.project.name)
 
 

@@ -3,13 +3,17 @@
 from pathlib import PurePath
 from typing import ClassVar
 
+from .wording import Wording, step_call
+
+_AGAIN = step_call("release")
+
 
 def sentence(what: str, why: str, fix: str) -> str:
     """The three parts of every message in one line: what is so, why, and the command that mends it."""
     text = f"{what}: {why}" if why else what
     if not fix:
         return text
-    return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} Fix: {fix}"
+    return Wording(text, "" if text.endswith((".", "?", "!")) else ".", " Fix: ", fix)
 
 
 class StepError(Exception):
@@ -34,8 +38,13 @@ class StepError(Exception):
         self.output: tuple[str, ...] = ()
         self.so_far: object = None
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """The three parts as one sentence, without the place."""
         return sentence(self.what, self.why, self.fix)
+
+    def __str__(self) -> str:
+        return str(self.text)
 
 
 class BadInput(StepError):
@@ -100,7 +109,7 @@ class ChainBroken(StepError):
     exit_code = 11
     meaning = "a link of the chain is broken"
 
-    def __init__(self, *links: str, why: str, fix: str = "mlflow-uv release") -> None:
+    def __init__(self, *links: str, why: str, fix: str = _AGAIN) -> None:
         super().__init__(what=f"the chain is broken at {', '.join(f'`{link}`' for link in links)}", why=why, fix=fix)
         self.links = links
 

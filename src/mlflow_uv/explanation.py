@@ -18,6 +18,7 @@ from .tools.locktools import LockTools
 from .tools.manifests import Lines, read_workspace
 from .tools.uv import LockQuestion
 from .tools.uvwords import LockState, LockVerdict
+from .wording import local
 
 # Variables that uv is left with, for they lead to packages, and that yet may make a lock look made for another index.
 _INDEXES = frozenset(
@@ -61,7 +62,9 @@ class _Explaining:
         verdict, question = self._case.verdict, self._case.question
         if verdict.state is LockState.MISSING:
             what, why = "uv.lock is missing", "nothing says which packages this project uses"
-            return Explanation(LockState.MISSING, (self._finding(Cause.MISSING, what, why),))
+            # A file that is not there can carry no annotation.
+            finding = self._finding(Cause.MISSING, what, why, path=self._project.root / "pyproject.toml")
+            return Explanation(LockState.MISSING, (finding,))
         lock = self._read(verdict)
         if isinstance(lock, Finding):
             return Explanation(LockState.UNREADABLE, (lock,))
@@ -76,7 +79,9 @@ class _Explaining:
         """The lock; or why it, or a manifest, cannot be read, by what uv says and by our own reading."""
         if verdict.state is LockState.UNREADABLE and PurePath(verdict.file).name != "uv.lock":
             return self._unreadable_manifest(verdict)
-        fix = f"git checkout -- {self._from_here('uv.lock')} && {self._uv_lock}"
+        file = self._from_here("uv.lock")
+        anew = f"rm {file} && {self._uv_lock}"
+        fix = local(f"git checkout -- {file} && {self._uv_lock}", anew)
         what = "uv.lock cannot be read"
         try:
             lock = read_lockfile(self._project.lock.read_bytes())
@@ -85,7 +90,7 @@ class _Explaining:
         except NotALock as error:
             cause = Cause.CONFLICT if "conflict markers" in str(error) else Cause.UNREADABLE
             if verdict.cause is Cause.FORMAT:
-                cause, fix = Cause.FORMAT, f"a newer uv, or rm {self._from_here('uv.lock')} && {self._uv_lock}"
+                cause, fix = Cause.FORMAT, f"a newer uv, or {anew}"
             return self._finding(cause, what, str(error), fix=fix, line=error.line)
         if verdict.state is LockState.UNREADABLE:
             return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
@@ -121,7 +126,8 @@ class _Explaining:
         guilty = [name for name in sorted(suspects) if fresh(frozenset({name}))] or sorted(suspects)
         names = ", ".join(f"`{name}`" for name in guilty)
         make = "makes" if len(guilty) == 1 else "make"
-        what, fix = f"{names} {make} uv.lock look out of date", f"unset {' '.join(guilty)}"
+        what = f"{names} {make} uv.lock look out of date"
+        fix = local(f"unset {' '.join(guilty)}", f"take {names} out of `env`")
         if set(guilty) <= _INDEXES and not question.respect_env:
             why = "without it the lock is fresh; it was made for another index"
             notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
@@ -184,7 +190,7 @@ class _Explaining:
         match verdict.cause:
             case Cause.INTERPRETER:
                 what = "whether uv.lock is fresh cannot be told without a Python that the project allows"
-                fix = "uv python install"
+                fix = local("uv python install", "put a step with actions/setup-python before this one")
             case Cause.NETWORK:
                 what = "whether uv.lock is fresh cannot be told without a network"
                 fix = f"{self._uv_lock} --check, where there is one"

@@ -22,8 +22,9 @@ from .tools.checkout import settings_layer
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.toolbox import Tools
+from .wording import joined, step_call
 
-_AGAIN = "mlflow-uv release"
+_AGAIN = step_call("release")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +115,7 @@ def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
             name="allow-unverified",
             holds=False,
             text=f"`{link.link}` is not verified here: {link.reason}",
-            fix=f"{link.fix}, or {allowed}" if link.fix else allowed,
+            fix=joined(", or ", (link.fix, allowed)) if link.fix else allowed,
         )
     if not broken and not unverified:
         holding = [link.link for link in links if link.state is LinkState.HOLDS]
@@ -127,7 +128,7 @@ def _state(candidate: Audited) -> Condition:
     holds = state in ("tested", "promoted", "replaced")
     reason = candidate.tags.get("mlflow-uv.reason") if state == "failed" else ""
     text = f"version {candidate.version} is {state}" + (f": {reason}" if reason else "")
-    return Condition(name="state", holds=holds, text=text, fix="" if holds else "mlflow-uv smoke-test")
+    return Condition(name="state", holds=holds, text=text, fix="" if holds else step_call("smoke-test"))
 
 
 def _is_dirty(candidate: Audited) -> bool:
@@ -223,7 +224,7 @@ def _gates(
 ) -> Iterator[Condition]:
     if not measured.metrics:
         for gate in asked.gates:
-            yield Condition(name="gates", holds=False, text=f"{gate.text}: {measured.text}", fix="mlflow-uv evaluate")
+            yield Condition(name="gates", holds=False, text=f"{gate.text}: {measured.text}", fix=step_call("evaluate"))
         return
     if asked.gates:
         yield Condition(name="evaluation", holds=True, text=measured.text)

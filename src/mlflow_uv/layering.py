@@ -13,6 +13,7 @@ from .recompute import Found
 from .restoring import Needs, needs_of
 from .tools.files import read_manifest, table_of
 from .vocabulary import Serving
+from .wording import joined, option
 
 
 def needs_for(found: Found, serving: Serving) -> Needs:
@@ -65,7 +66,7 @@ def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
         raise BadInput(
             what="`serving: slim` needs the lock that travels with the model",
             why="MLflow inferred what this one requires",
-            fix="requirements: lock, or serving: locked",
+            fix=joined(", or ", (option("requirements", "lock"), option("serving", "locked"))),
         )
     manifest = read_manifest(found.model / modelfiles.MANIFEST)
     name = table_of(manifest, "project").get("name")

@@ -23,6 +23,7 @@ from .errors import BadInput, BadProject, ToolFailed
 from .report import Finding, Severity
 from .tools.files import Project, read_manifest, table_of
 from .tools.locktools import LockTools
+from .wording import Wording, extended, option
 
 WHEELS = "wheels"
 _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
@@ -171,11 +172,13 @@ def _findings(wish: Wish, chosen: Requirements, context: Context) -> Iterator[Fi
         # What is printed has no folder beside it.
         refused = wish.printed and wish.local_packages is LocalPackages.WHEELS
         choice = LocalPackages.REFUSE if refused else wish.local_packages
-        file = " --requirements-file FILE" if wish.printed else ""
-        fix = f"{wish.command}{file} --local-packages wheels, or --local-packages omit"
+        command = extended(wish.command, requirements_file="FILE") if wish.printed else wish.command
+        fix = Wording(extended(command, local_packages="wheels"), ", or ", option("local-packages", "omit"))
         yield from local_findings(chosen, locked, choice, fix=fix)
     if wish.listed:
-        yield from index_findings(chosen, context.used, locked, hashes=wish.hashes, fix=f"{wish.command} --hashes")
+        yield from index_findings(
+            chosen, context.used, locked, hashes=wish.hashes, fix=extended(wish.command, hashes=True)
+        )
     if wish.listed and wish.hashes:
         yield from unhashed_findings(chosen, locked)
 

@@ -21,6 +21,7 @@ from .tools.mlflow import Store
 from .tools.sandbox import ROOM, Question, ask_payload
 from .tools.toolbox import Tools
 from .vocabulary import Isolation
+from .wording import Wording, joined, option, step_call
 
 # When somebody last asked for an evaluation: a text that sorts.
 ASKED = "mlflow-uv.evaluation-asked"
@@ -224,7 +225,7 @@ def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
     interpreter, inventory = restored(needs, store.tools, python=python)
     if lines := mismatches(needs, inventory):
         what = f"the environment of {subject.shown} is not what the model requires"
-        raise ToolFailed(what=what, why="; ".join(lines[:5]), fix="mlflow-uv evaluate --again")
+        raise ToolFailed(what=what, why="; ".join(lines[:5]), fix=step_call("evaluate", again=True))
     return interpreter
 
 
@@ -252,7 +253,10 @@ def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:
 def _told(error: StepError, subject: Subject) -> StepError:
     """The same reason, and what it means here."""
     if isinstance(error, BadInput):
-        fix = "mend the data, or name other: --data, --target-column, --model-type"
+        fix: str = Wording(
+            "mend the data, or name other: ",
+            joined(", ", (option("data", ""), option("target-column", ""), option("model-type", ""))),
+        )
         return BadInput(what=f"{subject.shown} cannot be evaluated on this data", why=error.why, fix=fix)
     if isinstance(error, ToolMissing):
         fix = "uv add mlflow scikit-learn, then release again"

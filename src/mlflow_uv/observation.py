@@ -13,6 +13,7 @@ from .report import Finding
 from .tools.engine import Served
 from .tools.http import Reply, Request
 from .tools.toolbox import Tools
+from .wording import Wording, option
 
 POLL_S = 0.2
 ANSWER_S = 60.0
@@ -97,7 +98,7 @@ def _differing(number: int, expected: object, answer: object, tolerance: float) 
             rule="answers-differ",
             what=f"case {number} is not answered as training answered it",
             why="; ".join(found[:SHOWN]) + more,
-            fix="look for what differs between the two environments, or set `tolerance`",
+            fix=Wording("look for what differs between the two environments, or set ", option("tolerance", "NUMBER")),
         )
 
 
@@ -130,7 +131,7 @@ def _wait_until_healthy(server: Served, expected: Expected, tools: Tools) -> flo
     raise NotServing(
         what=f"the server was not healthy within {expected.deadline_s:.0f} s",
         why=_last_line(server),
-        fix=_network_fix(server, expected) or "--deadline SECONDS if it only needs longer",
+        fix=_network_fix(server, expected) or Wording(option("deadline", "SECONDS"), " if it only needs longer"),
     )
 
 
@@ -138,7 +139,7 @@ def _network_fix(server: Served, expected: Expected) -> str:
     """What helps a model that looked for another machine, which its log tells; nothing for any other."""
     if expected.network or _UNREACHABLE.search(server.log()) is None:
         return ""
-    return "--serve-network if the model needs a network"
+    return Wording(option("serve-network"), " if the model needs a network")
 
 
 def _last_line(server: Served) -> str:

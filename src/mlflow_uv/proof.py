@@ -23,6 +23,7 @@ from .tools.network import indexes_of
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .training import Job
+from .wording import Wording, option
 
 
 class Policy(Enum):
@@ -137,7 +138,7 @@ def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
             rule="requirements-guessed",
             what="the model's requirements are not the lock",
             why=difference(expected, actual, names=("uv.lock", "model")),
-            fix="requirements: lock",
+            fix=option("requirements", "lock"),
             path=plan.job.project.lock,
         ),
     )
@@ -153,7 +154,10 @@ def _example_findings(project: Project, about: Mapping[str, Any], requests: list
                 rule="no-input-example",
                 what="the model has no input example",
                 why="nothing can be asked of the server that training already answered",
-                fix="log_model(..., input_example=X.head()), autolog(log_input_examples=True), or --input-example FILE",
+                fix=Wording(
+                    "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or ",
+                    option("input-example", "FILE"),
+                ),
                 path=manifest,
                 line=line,
             )
@@ -224,7 +228,7 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
     except ValueError as error:
         if plan.policy is Policy.INFER:
             what = "the model's requirements cannot be read"
-            raise ToolFailed(what=what, why=str(error), fix="requirements: lock") from error
+            raise ToolFailed(what=what, why=str(error), fix=option("requirements", "lock")) from error
         requirements = sha256(said.encode())  # a finding says that they are not the lock
     lying = {path.name: digest for path, digest in digests_in(copy / modelfiles.WHEELS)}
     cases, answers = copy / modelfiles.CASES, copy / modelfiles.ANSWERS

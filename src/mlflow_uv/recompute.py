@@ -25,6 +25,7 @@ from .tools.files import Project
 from .tools.mlflow import Store
 from .tools.registries import Published, RegistryUnanswered
 from .tools.toolbox import Tools
+from .wording import local, step_call
 
 RECORD_TAG = "mlflow-uv.record-sha256"
 
@@ -203,9 +204,7 @@ def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
     if image is None or image.kind != "image":
         return
     if not image.digest:
-        fix = "mlflow-uv release --push --image REGISTRY/NAME"
-        if tools.surroundings.forge:
-            fix = "release again, with the inputs `push: true` and `image: REGISTRY/NAME`"
+        fix = step_call("release", push=True, image="REGISTRY/NAME")
         untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry", fix=fix)
         yield _from_engine(image, tools, untold)
         return
@@ -215,8 +214,9 @@ def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
         host = image_reference(image.tag).host
         fix = f"reach {host} from here"
         if error.denied:
-            login = f"{image.engine} login {host}"
-            fix = f"docker/login-action for {host} in this job" if tools.surroundings.forge else login
+            fix = local(
+                f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one"
+            )
         untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(image, tools, untold)
         return

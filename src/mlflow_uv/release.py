@@ -12,8 +12,10 @@ from .registry import step_of, steps
 from .report import Finding, Report, Table, Timing
 from .step import Doc, Step, fields_of
 from .tools.files import read_project
+from .tools.mlflow import StoreKind
 from .tools.toolbox import Tools
 from .vocabulary import Builds
+from .wording import local
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 # What a release decides by itself: it is about one project, runs its code, has a network, and prints no list.
@@ -142,11 +144,13 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     try:
         project = read_project(inputs.project)
         python = tools.environments.project(project, record.selection)
-        yield f"look at it:  {tools.mlflow.ui_command(python, store)}"
+        look = f"look at it:  {tools.mlflow.ui_command(python, store)}"
+        yield look if store.kind is StoreKind.SERVER else local(look)
     except BadProject:
         yield f"look at it:  {store.shown}"
     if record.image is not None and record.image.kind == "image":
-        yield f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', record.image.tag))}"
+        serve = f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', record.image.tag))}"
+        yield serve if record.image.digest else local(serve)
     elif record.image is not None:
         yield f"served in a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from .errors import BadInput
 from .report import Report
+from .wording import option
 
 SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
 
@@ -265,7 +266,7 @@ def settle(record: type[I], layers: tuple[Layer, ...]) -> I:
                 break  # answered in another way, which is stronger
         else:
             if field.required:
-                raise BadInput(what=f"`{field.kebab}` is not given", fix=f"--{field.kebab} VALUE")
+                raise BadInput(what=f"`{field.kebab}` is not given", fix=option(field.kebab, "VALUE"))
     return record(**values)
 
 

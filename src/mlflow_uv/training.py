@@ -23,6 +23,7 @@ from .tools.process import Command
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .ways import Kind, Way
+from .wording import Wording, option, step_call
 
 ATTEMPT_TAG = "mlflow-uv.attempt"
 CALL = "call-function"
@@ -127,7 +128,7 @@ def choose(found: Mapping[str, Any], wanted: str | None) -> Mapping[str, Any]:
         raise ModelNotFound(
             what=f"training logged {len(chosen)} models",
             why=f"they are called {names}; which one is released is yours to say",
-            fix="--logged-model NAME, each under a name of its own",
+            fix=Wording(option("logged-model", "NAME"), ", each under a name of its own"),
         )
     return chosen[0]  # type: ignore[no-any-return]
 
@@ -218,7 +219,9 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         if given.withheld:
             tools.voice.say(f"training did not get {', '.join(given.withheld)}: name in `train-env` what it needs")
         failed = TrainingFailed(
-            what=f"training ended with {done.code}", why=done.last_line, fix="see its output above; mlflow-uv log-model"
+            what=f"training ended with {done.code}",
+            why=done.last_line,
+            fix=Wording("see its output above; ", step_call("log-model")),
         )
         failed.output = (*done.stdout.splitlines(), *done.stderr.splitlines())
         raise _placed(failed, job)

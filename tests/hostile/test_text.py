@@ -18,9 +18,8 @@ from mlflow_uv.errors import BadInput
 from mlflow_uv.report import Finding, Report, Table, Timing
 from mlflow_uv.surfaces.escaping.commands import command, fenced_line, text_lines
 from mlflow_uv.surfaces.escaping.markdown import code_block, inline
-from mlflow_uv.surfaces.jobsummary import JobSummary
 from mlflow_uv.surfaces.terminal import Terminal, as_json
-from tests.runner import obeyed
+from tests.runner import obeyed, summary_for
 
 # An address that no page of ours leads to.
 CANARY = "https://canary.example/leak"
@@ -180,7 +179,7 @@ def test_a_summary_of_anything_leads_nowhere(what: str, why: str, fix: str) -> N
     )
     error = BadInput(what=what, why=why, fix=fix)
     error.path, error.so_far = finding.path, report
-    summary = JobSummary(name="export", root=Path("/w"))
+    summary = summary_for("export")
 
     for text in (summary.of_report(report, {"project": why}), summary.of_error(error, {"project": what})):
         page = GITHUB.render(text)
@@ -196,7 +195,7 @@ def test_an_unknown_key_is_no_link() -> None:
     key = f"a`[click]({CANARY})![p]({CANARY}/pixel.png)`b"
     error = BadInput(what=f"[tool.mlflow-uv] in pyproject.toml does not know `{key}`", why="known are `x`")
 
-    page = Page(GITHUB.render(JobSummary(name="check-lock", root=Path("/w")).of_error(error, {})))
+    page = Page(GITHUB.render(summary_for("check-lock").of_error(error, {})))
 
     assert set() == page.tags & {"a", "img"}
     assert f"[click]({CANARY})![p]({CANARY}/pixel.png)" in page.text
@@ -210,7 +209,7 @@ def test_a_secret_with_markup_in_it_is_hidden_from_a_summary() -> None:
     finding = Finding(rule="r", what=f"the server said {secret}")
     report = Report(outputs=None, summary=secret, findings=(finding,), result=secret)
 
-    text = JobSummary(name="export", root=Path("/w"), secrets=(secret,)).of_report(report, {"project": secret})
+    text = summary_for("export", secrets=(secret,)).of_report(report, {"project": secret})
 
     assert (secret not in html.unescape(text), inline(secret) not in text) == (True, True)
     assert 4 == text.count("&#42;&#42;&#42;") + text.count("***")

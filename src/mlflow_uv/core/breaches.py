@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from ..errors import BadInput
 from ..report import Finding, Severity
+from ..wording import Wording, local, option, step_call
 from .closure import Installed, selected_roots
 from .commit import History, LastChange
 from .judge import Judge
@@ -88,7 +89,7 @@ def in_uv(ruling: Ruling, version: str) -> Iterator[Finding]:
         rule="policy-minimum-uv",
         what=f"uv {version} is older than {least}",
         why=f"`minimum-uv` in {SHOWN}",
-        fix="uv self update, or --uv PATH of a newer one",
+        fix=Wording("uv self update, or ", option("uv", "PATH"), " of a newer one"),
         path=ruling.manifest,
         line=ruling.lines["minimum-uv"],
     )
@@ -118,7 +119,9 @@ def in_age(ruling: Ruling, lock: PurePath, change: LastChange, *, now_s: float, 
             severity=Severity.NOTICE,
             what="nobody can tell here how old uv.lock is",
             why=f"the clone is shallow and goes back to {_date(change.at_s)}" if cut else change.reason,
-            fix="git fetch --unshallow, or `fetch-depth: 0` for actions/checkout" if cut else "commit uv.lock to git",
+            fix=local("git fetch --unshallow", "`fetch-depth: 0` for actions/checkout")
+            if cut
+            else "commit uv.lock to git",
             path=lock,
         )
 
@@ -128,7 +131,7 @@ def _untold(what: str, why: str, ruling: Ruling) -> Finding:
         rule="policy-unknown",
         what=f"nobody can tell whether {what} {SHOWN}",
         why=why,
-        fix="mlflow-uv check-lock and mlflow-uv export, which say more",
+        fix=Wording(step_call("check-lock"), " and ", step_call("export"), ", which say more"),
         path=ruling.manifest,
         line=ruling.line,
     )

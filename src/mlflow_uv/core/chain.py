@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import ChainBroken
+from ..wording import joined
 from .commit import Commit
 from .record import LINKS, Alias, Answers, Image, Lock, Model, Record, RequirementsLink, Version
 
@@ -64,7 +65,7 @@ def gathered(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
         if worst is not None:
             reasons = dict.fromkeys(check.reason for check in about if check.state is worst and check.reason)
             fixes = dict.fromkeys(check.fix for check in about if check.state is worst and check.fix)
-            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons), fix="; ".join(fixes)))
+            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons), fix=joined("; ", tuple(fixes))))
     return tuple(found)
 
 

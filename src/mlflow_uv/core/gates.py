@@ -8,6 +8,8 @@ from enum import Enum
 from math import copysign, inf, isfinite
 from operator import eq, ge, gt, le, lt
 
+from ..wording import step_call
+
 EXAMPLE = "accuracy >= champion - 0.01"
 ABSOLUTE = "accuracy >= 0.9"
 CHAMPION = "champion"
@@ -100,7 +102,7 @@ def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, floa
         value = metrics.get(gate.metric)
         if value is None:
             why = f"{gate.text}: the {who} lacks the metric `{gate.metric}`"
-            return Ruling(gate=gate, verdict=Verdict.MISSING, text=why, fix="mlflow-uv evaluate")
+            return Ruling(gate=gate, verdict=Verdict.MISSING, text=why, fix=step_call("evaluate"))
         if not isfinite(as_measured(value)):
             why = f"{gate.text}: `{gate.metric}` of the {who} is {as_measured(value)}, which no gate accepts"
             return Ruling(gate=gate, verdict=Verdict.FAILS, text=why)

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from ..report import Finding, Severity
+from ..wording import Wording, step_call
 from .installable import Reach, Verdict, local_build, reach
 from .lockfile import Lockfile, Package, SourceKind, package_line
 from .placement import Placed, Uncovered, main_index, origins, together
@@ -78,7 +79,7 @@ class Obstacles:
         found = origins(placed)
         main = main_index(self.lock)
         every = ",".join(dict.fromkeys((*reachable, *found)))
-        fix = f"mlflow-uv check-targets --reachable-indexes {every}, if it is reached"
+        fix = Wording(step_call("check-targets", reachable_indexes=every), ", if it is reached")
         for address, packages in found.items():
             names = listed([package.name for package in packages])
             what = f"{names} {'comes' if len(packages) == 1 else 'come'} from {address}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..errors import BadInput
+from ..wording import Wording, option
 from .closure import selected_roots
 from .lockfile import Lockfile, Package
 from .reach import served
@@ -45,7 +46,7 @@ def slim(
         raise BadInput(
             what=f"the lock has no {' and no '.join(sorted(lacking))}",
             why="`serving: slim` takes what serves a model from the lock, at its version",
-            fix="serving: locked, or uv lock --upgrade-package mlflow",
+            fix=Wording(option("serving", "locked"), ", or uv lock --upgrade-package mlflow"),
         )
     kept = wanted | (_loading(mlmodel) & pinned)
     thin = replace(lock, packages=tuple(_thinned(one, kept) if one.name == FULL else one for one in lock.packages))

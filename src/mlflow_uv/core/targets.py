@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
 from ..errors import BadInput
+from ..wording import option
 from .lockfile import NotALock
 
 GRAMMAR = "OS-MACHINE-pyX.Y, e.g. linux-x86_64-py3.11, linux-aarch64-musl1.2-py3.12, macos-arm64-py3.12"
@@ -240,5 +241,5 @@ def _oldest(requires_python: str) -> tuple[int, int | None]:
     raise BadInput(
         what="no Python that is known satisfies the lock's `requires-python`",
         why=f"it is {requires_python!r}, known are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}",
-        fix="--targets TARGET",
+        fix=option("targets", "TARGET"),
     )

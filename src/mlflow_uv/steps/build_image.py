@@ -32,6 +32,7 @@ from ..tools.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
 from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
 from ..vocabulary import Engine as Choice
+from ..wording import Wording, joined, option
 from .register import version_tags
 
 # As the engines have it: a registry, names in small letters, a tag; of a base image a digest, too.
@@ -129,11 +130,13 @@ def _require_sense(inputs: Inputs) -> None:
         raise BadInput(
             what="an image of several platforms is built to be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
-            fix="--push, or one platform",
+            fix=Wording(option("push"), ", or one platform"),
         )
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
-            what="nothing says where to push the image", fix="--image REGISTRY/NAME", why="its name has no registry"
+            what="nothing says where to push the image",
+            fix=option("image", "REGISTRY/NAME"),
+            why="its name has no registry",
         )
 
 
@@ -154,10 +157,10 @@ def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
     if folder is not None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             what = f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}"
-            raise BadInput(what=what, why="what is there would be built, too", fix="--context NEW_FOLDER")
+            raise BadInput(what=what, why="what is there would be built, too", fix=option("context", "NEW_FOLDER"))
         if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
             why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
-            raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix="--context NEW_FOLDER")
+            raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix=option("context", "NEW_FOLDER"))
         fill(folder, planned, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
@@ -250,7 +253,7 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
     """That not every file was compared with a hash, where there is not one for each."""
     if needs.hashed:
         return
-    why, fix = "the model has no lock, only MLflow's list", "requirements: lock"
+    why, fix = "the model has no lock, only MLflow's list", option("requirements", "lock")
     if needs.requirements is not None:
         lacking = [pin.name for pin in needs.requirements.pins if not pin.hashes]
         why, fix = f"the lock has none of {', '.join(lacking)}", "take them from an index, and uv lock"
@@ -271,7 +274,7 @@ def _vanishing(inputs: Inputs, image: Image, *, forge: bool) -> Iterator[Finding
             severity=Severity.WARNING,
             what=f"the image `{image.tag}` is on this runner only",
             why="it is not pushed, so that no other job can verify, promote or start it",
-            fix="the inputs `push: true` and `image: REGISTRY/NAME`",
+            fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
         )
 
 
@@ -281,7 +284,7 @@ def _loud(reason: str, *, asked: bool) -> Finding:
         severity=Severity.NOTICE if asked else Severity.WARNING,
         what="no image was built: the model is served in a process of this machine, which is no isolation",
         why=reason,
-        fix="" if asked else "start Docker, or say engine: none",
+        fix="" if asked else Wording("start Docker, or say ", option("engine", "none")),
     )
 
 

@@ -18,6 +18,7 @@ from ..tools.uv import LockQuestion
 from ..tools.uvguard import NotFollowed
 from ..tools.uvwords import LockState
 from ..vocabulary import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
+from ..wording import Wording, option
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ class Entry:
 class Matrix:
     """The shape of `strategy.matrix`."""
 
-    include: tuple[Entry, ...]
+    include: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +200,7 @@ def _set_aside(lock: Path, names: tuple[str, ...]) -> Finding:
         severity=Severity.NOTICE,
         what=f"{', '.join(names)} did not steer the answer",
         why="the lock is asked as everybody else would ask it",
-        fix="respect-env: true, to let it",
+        fix=Wording(option("respect-env"), ", to let it"),
         path=lock,
     )
 

@@ -108,7 +108,8 @@ def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> R
         why = str(error) if isinstance(error, NotALock) else error.strerror or str(error)
         what, rule = "uv.lock cannot be read", "lock-unreadable"
     line = error.line if isinstance(error, NotALock) else 1
-    finding = Finding(rule=rule, what=what, why=why, fix=again, path=project.lock, line=line)
+    path = project.root / "pyproject.toml" if rule == "lock-missing" else project.lock
+    finding = Finding(rule=rule, what=what, why=why, fix=again, path=path, line=line)
     return Report(outputs=Outputs(targets=(), packages=()), summary=what, findings=(finding,))
 
 

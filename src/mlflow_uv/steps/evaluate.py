@@ -38,6 +38,7 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
+from ..wording import Wording, joined, option
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +156,7 @@ def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Ma
     )
     tags = exam.tags(store.project.folder if store.project else inputs.project)
     if inputs.target_column and inputs.model_type is None:
-        fix = "--model-type classifier, or regressor"
+        fix = Wording(option("model-type", "classifier"), ", or regressor")
         raise BadInput(what="nothing says what to measure", why="there is a target-column, and no model-type", fix=fix)
     data = _data(inputs, store, scratch)
     sitting = Sitting(
@@ -172,7 +173,9 @@ def _data(inputs: Inputs, store: Contact, scratch: Path) -> Path:
     """A copy of the data, which nobody changes between the one model and the other."""
     if inputs.data_function is not None:
         if store.project is None:
-            raise BadInput(what="`data-function` needs the project", why="it is not here", fix="--project FOLDER")
+            raise BadInput(
+                what="`data-function` needs the project", why="it is not here", fix=option("project", "FOLDER")
+            )
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
         python = store.tools.environments.project(store.project, selection)
         copy = scratch / "data.parquet"
@@ -186,13 +189,15 @@ def _data(inputs: Inputs, store: Contact, scratch: Path) -> Path:
             raise BadInput(what="`data-function` returns no data", why=why) from error
         return copy
     if inputs.data is None:
-        fix = "--data FILE, or --data-function package.module:function"
+        fix = joined(", or ", (option("data", "FILE"), option("data-function", "package.module:function")))
         raise BadInput(
             what="nothing says which data to evaluate on", why="there is neither data nor data-function", fix=fix
         )
     file = (store.project.folder if store.project else inputs.project) / inputs.data
     if not file.is_file():
-        raise BadInput(what=f"the data `{inputs.data}` is not there", why=f"{file} is no file", fix="--data FILE")
+        raise BadInput(
+            what=f"the data `{inputs.data}` is not there", why=f"{file} is no file", fix=option("data", "FILE")
+        )
     return Path(shutil.copyfile(file, scratch / f"data{file.suffix}"))
 
 

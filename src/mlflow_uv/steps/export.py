@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -31,6 +30,7 @@ from ..vocabulary import (
     RespectEnv,
     UvProgram,
 )
+from ..wording import checkout_call
 
 _OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -165,14 +165,14 @@ def _at(project: Project, name: str, file: Path | None) -> Path | None:
 
 def _command(inputs: Inputs, project: Project, where: Path) -> str:
     """What was asked for, as a command that does it again in a folder."""
-    words = ["mlflow-uv", "export"]
+    inputs_given: dict[str, str | bool] = {}
     if project.folder != where:
-        words += ["--project", seen_from(where, project.folder)]
+        inputs_given["project"] = seen_from(where, project.folder)
     for field in fields_of(Inputs):
         value = getattr(inputs, field.name)
         if field.name not in _OF_A_CALL and value != field.default:
-            words += [f"--{field.kebab}"] if value is True else [f"--{field.kebab}", _written(value)]
-    return shlex.join(words)
+            inputs_given[field.name] = value if isinstance(value, bool) else _written(value)
+    return checkout_call("export", **inputs_given)
 
 
 def _written(value: object) -> str:

@@ -43,6 +43,7 @@ from ..vocabulary import (
     UvProgram,
 )
 from ..ways import Kind, Way, way_of
+from ..wording import Wording, option
 
 OLDEST_MLFLOW = (2, 20)
 # What the name of a logged model cannot hold.
@@ -256,7 +257,9 @@ def _example(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...]
     try:
         said = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
     except BadInput as error:
-        raise BadInput(what="`input-example` cannot be used", why=error.why, fix="--input-example FILE") from error
+        raise BadInput(
+            what="`input-example` cannot be used", why=error.why, fix=option("input-example", "FILE")
+        ) from error
     return tuple(said["requests"]), sha256(path.read_bytes())
 
 
@@ -267,7 +270,7 @@ def _serverless(plan: Plan) -> BadProject | None:
     return BadProject(
         what="the served selection has no MLflow",
         why="mlflow is in a group or extra that is not served, so nothing could load the model",
-        fix="uv add mlflow, or name its group with --groups",
+        fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
     )
 
 

@@ -1,6 +1,5 @@
 """Judges the candidate without running it, and moves the champion's alias to it if every condition holds."""
 
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
+from ..wording import Wording, step_call
 
 LEASE_S = 300.0
 _FLAG = "--evaluation-file"
@@ -167,8 +167,8 @@ def _advice(inputs: Inputs, store: Contact, name: str, before: str | None) -> It
     if before is not None:
         given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
         usual = {"model-name": store.model_name(None), "champion": "champion", "previous": "previous"}
-        words = [f"--{flag} {shlex.quote(word)}" for flag, word in given.items() if word != usual[flag]]
-        yield " ".join(("take it back: mlflow-uv rollback", *words))
+        words = {flag.replace("-", "_"): word for flag, word in given.items() if word != usual[flag]}
+        yield Wording("take it back: ", step_call("rollback", **words))
 
 
 STEP: Step[Any, Any, Any] = Step(

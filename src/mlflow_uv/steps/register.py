@@ -20,6 +20,7 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
+from ..wording import Wording, step_call
 
 READY_S = 300.0
 
@@ -72,7 +73,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             raise ChainBroken(
                 "version",
                 why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
-                fix="mlflow-uv release, which finds that model again",
+                fix=Wording(step_call("release"), ", which finds that model again"),
             )
         # A version that training registered by itself has none of our tags yet; a tested one keeps its state.
         state = {} if "mlflow-uv.state" in made["tags"] else {"mlflow-uv.state": "registered"}

@@ -25,6 +25,7 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
+from ..wording import step_call
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +77,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     before, after = way["before"], way["after"]
     if after is None:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
-        raise BadInput(what=what, why=way["why"], fix="mlflow-uv rollback --to NUMBER")
+        raise BadInput(what=what, why=way["why"], fix=step_call("rollback", to="NUMBER"))
     with tools.voice.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
         require(found.checks)
     if not inputs.dry_run:

@@ -22,6 +22,7 @@ from ..step import Doc, Matching, OneRun, Step
 from ..tools.engine import Served
 from ..tools.toolbox import Tools
 from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram, VersionState
+from ..wording import Wording, step_call
 from .register import version_tags
 
 LEASE_S = 30.0
@@ -91,12 +92,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
     record = found.record
     if record.image is None:
-        raise BadInput(what="nothing was built to test", why="build-image adds it", fix="mlflow-uv build-image")
+        raise BadInput(what="nothing was built to test", why="build-image adds it", fix=step_call("build-image"))
     if record.answers is None:
         raise BadInput(
             what="there are no recorded answers to compare with",
             why="the model has no input example",
-            fix="log it with input_example=…, then mlflow-uv log-model",
+            fix=Wording("log it with input_example=…, then ", step_call("log-model")),
         )
     try:
         cases = parse_json((found.model / modelfiles.CASES).read_bytes())
@@ -127,7 +128,7 @@ def _serving(inputs: Inputs, image: Image, found: Found, tools: Tools) -> Iterat
                 raise ChainBroken(
                     "image",
                     why=f"the environment in {image.tag} is not the one that was recorded",
-                    fix="mlflow-uv build-image",
+                    fix=step_call("build-image"),
                 )
             server = tools.servers.serve(python, found.model)
         try:

@@ -24,6 +24,7 @@ from ..tools.checkout import given_layer, settings_layer
 from ..tools.files import Project, read_project
 from ..tools.locktools import LockTools, locktools
 from .hiding import hide_environment
+from .phrasing import started_as
 from .terminal import as_json, terminal, unforeseen
 
 
@@ -66,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _command(arguments: list[str]) -> int:
-    voice = terminal()
+    voice = terminal(started_as(os.environ, prefix=Path(sys.prefix)))
     try:
         namespace = _parser(arguments).parse_args(arguments)
     except BadInput as error:

@@ -6,25 +6,28 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path, PurePath
 from secrets import token_hex
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from actions_toolkit.file_command import prepare_key_value_message
 
 from ..core.documents import parse_json
 from ..core.masking import mask, secrets_in
 from ..errors import BadInput, StepError
-from ..release import ALL
+from ..release import ALL, DEFAULT, RELEASE
 from ..report import Finding, Report, Severity
 from ..step import Step, fields_of
+from ..wording import Wording
 from .cli import answer, cancellable
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
 from .hiding import hide_environment
 from .jobsummary import JobSummary, relative
+from .phrasing import ActionPhrasing, Source
 from .terminal import aligned, plain, timed
 
 ANNOTATIONS = 10  # a level and step; more are not shown
@@ -33,14 +36,15 @@ ANNOTATIONS = 10  # a level and step; more are not shown
 class Runner:
     """A Voice for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:
+        self._phrasing = phrasing
         self._secrets = secrets
         self._fence: str | None = None
 
     def say(self, text: str) -> None:
         """See Voice."""
         self._unfence()
-        for line in text_lines(mask(text, self._secrets)):
+        for line in text_lines(mask(self._phrasing.text(text), self._secrets)):
             self._write(line)
 
     @contextmanager
@@ -65,7 +69,11 @@ class Runner:
         masked = {
             name: mask(value, self._secrets) if isinstance(value, str) else value for name, value in properties.items()
         }
-        self._write(workflow_command(command, mask(message, self._secrets), **masked))
+        self._write(workflow_command(command, mask(self._phrasing.text(message), self._secrets), **masked))
+
+    def advice(self, report: Report[Any]) -> Iterator[str]:
+        """What a report advises, without what only helps on a machine that stays."""
+        return (line for line in report.advice if self._phrasing.text(line).strip())
 
     def _unfence(self) -> None:
         if self._fence is not None:
@@ -83,10 +91,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _act(name: str) -> int:
-    runner = Runner(secrets_in(os.environ))
     step = next(step for step in ALL if step.name == name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-    summary = JobSummary(name=name, root=root, secrets=secrets_in(os.environ))
+    source = Source.of(os.environ, file=Path(__file__))
+    phrasing = ActionPhrasing(step=name, source=source, root=root, parts=DEFAULT if step is RELEASE else ())
+    secrets = secrets_in(os.environ)
+    runner = Runner(phrasing, secrets=secrets)
+    summary = JobSummary(step=step, phrasing=phrasing, secrets=secrets)
     given: Mapping[str, object] = {}
     files = CommandFiles.of(os.environ, handed=())
     try:
@@ -96,11 +107,12 @@ def _act(name: str) -> int:
     except StepError as error:
         _annotate(runner, files.restored(), root)
         _tell_error(runner, error, summary)
+        _write_outputs(step, None)
         _summarise(summary.of_error(error, given))
         return error.exit_code
     report = replace(report, findings=(*report.findings, *files.restored()))
     _annotate(runner, report.findings, root)
-    _write_outputs(step, report)
+    _write_outputs(step, report.outputs)
     _summarise(summary.of_report(report, given))
     _print(runner, report.result)
     _say(runner, report)
@@ -110,9 +122,14 @@ def _act(name: str) -> int:
 def _tell_error(runner: Runner, error: StepError, summary: JobSummary) -> None:
     """An annotation where the error is, after what the steps before it found."""
     if isinstance(error.so_far, Report):
-        _annotate(runner, error.so_far.findings, summary.root)
+        _annotate(runner, error.so_far.findings, summary.phrasing.root)
         _say_lines(runner, timed(error.so_far.timings))
-    runner.issue("error", str(error), title=f"mlflow-uv {summary.name}", **_place(error.path, error.line, summary.root))
+    runner.issue(
+        "error",
+        error.text,
+        title=f"mlflow-uv {summary.step.name}",
+        **_place(error.path, error.line, summary.phrasing.root),
+    )
 
 
 def _inputs() -> Mapping[str, object]:
@@ -137,12 +154,12 @@ def _say(runner: Runner, report: Report[Any]) -> None:
     """The summary, how long each step took, and where to look: the log says what a terminal shows."""
     runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
     tables = (line for table in report.tables for line in aligned(table))
-    _say_lines(runner, (*tables, *timed(report.timings), *report.advice))
+    _say_lines(runner, (*tables, *timed(report.timings), *runner.advice(report)))
 
 
 def _say_lines(runner: Runner, lines: Iterable[str]) -> None:
     for line in lines:
-        runner.say(f"  {line}")
+        runner.say(Wording("  ", line))
 
 
 def _annotate(runner: Runner, findings: Sequence[Finding], root: Path) -> None:
@@ -173,15 +190,29 @@ def _place(path: PurePath | None, line: int, root: Path) -> Mapping[str, object]
     return {} if path is None else {"file": relative(path, root), "line": line}
 
 
-def _write_outputs(step: Step[Any, Any, Any], report: Report[Any]) -> None:
+def _write_outputs(step: Step[Any, Any, Any], outputs: object) -> None:
+    """What a step puts out; what it leaves open, as a failed one does all of it, is empty, as JSON where it is JSON."""
     path = os.environ.get("GITHUB_OUTPUT")
     if not path:
         return
     with Path(path).open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        hints = get_type_hints(step.outputs)
         for field in fields_of(step.outputs):
             if not re.fullmatch(r"[a-z][a-z0-9-]*", field.kebab):
                 raise AssertionError(field.kebab)
-            file.write(prepare_key_value_message(field.kebab, _text(getattr(report.outputs, field.name))) + "\n")
+            value = getattr(outputs, field.name, None)
+            text = _text(_nothing(hints[field.name]) if value is None else value)
+            file.write(prepare_key_value_message(field.kebab, text) + "\n")
+
+
+def _nothing(hint: Any) -> object:
+    """The value of that type that holds nothing."""
+    for kind in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
+        if get_origin(kind) is tuple:
+            return ()
+        if is_dataclass(kind) and isinstance(kind, type):
+            return kind()
+    return None
 
 
 def _text(value: object) -> str:

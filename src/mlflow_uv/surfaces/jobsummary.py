@@ -12,7 +12,10 @@ from typing import Any
 from ..core.masking import mask
 from ..errors import StepError
 from ..report import Finding, Report, Severity, Table, Timing
+from ..step import Kind, Step, fields_of
+from ..wording import Wording
 from .escaping.markdown import code_block, inline
+from .phrasing import ActionPhrasing
 
 LIMIT = 1_000_000  # bytes; GitHub drops a summary over 1 MiB whole
 _TEXT = 5_000  # characters of one cell, item or paragraph
@@ -22,13 +25,13 @@ _RESULT = 20_000  # characters of a result that is shown; a longer one is in the
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobSummary:
     """
-    The summaries of a step whose files are named as seen from `root`.
+    The summaries of a step, in the words of an action.
 
     `secrets` are hidden before anything is escaped: the runner masks its log, and no summary.
     """
 
-    name: str
-    root: Path
+    step: Step[Any, Any, Any]
+    phrasing: ActionPhrasing
     secrets: tuple[str, ...] = ()
 
     def of_report(self, report: Report[Any], given: Mapping[str, object]) -> str:
@@ -38,13 +41,14 @@ class JobSummary:
 
     def of_error(self, error: StepError, given: Mapping[str, object]) -> str:
         """Why a step has no answer, and what was done before it failed."""
-        what = f"{self.place(error.path, error.line)}: {error}" if error.path is not None else str(error)
+        place = f"{self.place(error.path, error.line)}: " if error.path is not None else ""
+        what = Wording(place, error.text)
         done = self._body(error.so_far) if isinstance(error.so_far, Report) else ()
         return _limited(chain([self._heading(ok=False), self._paragraph(what)], done, self._repeat(given)))
 
     def place(self, path: PurePath, line: int) -> str:
         """`file:line`."""
-        return f"{relative(path, self.root)}:{line}"
+        return f"{relative(path, self.phrasing.root)}:{line}"
 
     def _body(self, report: Report[Any]) -> Iterator[str]:
         yield self._paragraph(report.summary)
@@ -56,7 +60,8 @@ class JobSummary:
             yield from self._timings(report.timings)
         if report.advice:
             # A terminal shows columns, Markdown does not.
-            yield from (f"- {self._inline(re.sub(' +', ' ', line))}\n" for line in report.advice)
+            lines = (re.sub(" +", " ", self.phrasing.text(line)) for line in report.advice)
+            yield from (f"- {self._inline(line)}\n" for line in lines if line.strip())
             yield "\n"
         if report.result is not None and len(report.result) <= _RESULT:
             yield f"{code_block(mask(report.result, self.secrets))}\n"
@@ -88,26 +93,35 @@ class JobSummary:
         return f"{self._inline(text)}\n\n"
 
     def _heading(self, *, ok: bool) -> str:
-        return f"### {'✓' if ok else '✗'} mlflow-uv {self.name}\n\n"
+        return f"### {'✓' if ok else '✗'} mlflow-uv {self.step.name}\n\n"
 
     def _repeat(self, given: Mapping[str, object]) -> tuple[str, ...]:
-        line = mask(command_line(self.name, given), self.secrets)
+        line = mask(command_line(self.step, given, self.phrasing), self.secrets)
         return (f"On a laptop:\n\n{code_block(line)}",)
 
     def _inline(self, text: str) -> str:
-        text = mask(text, self.secrets)
+        text = mask(self.phrasing.text(text), self.secrets)
         more = len(text) - _TEXT
         return inline(text if more <= 0 else f"{text[:_TEXT]}… ({more} more characters)")
 
 
-def command_line(name: str, given: Mapping[str, object]) -> str:
-    """The inputs of an action as a command line for a shell."""
-    switches = {"true": "", "false": "no-"}
-    words = ["mlflow-uv", name]
-    for key, value in given.items():
-        prefix = switches.get(str(value))
-        words += [f"--{key}", str(value)] if prefix is None else [f"--{prefix}{key}"]
-    return shlex.join(words)
+def command_line(step: Step[Any, Any, Any], given: Mapping[str, object], phrasing: ActionPhrasing) -> str:
+    """The inputs of an action as a command line for the shell of a machine that has uv, in a clone."""
+    words, named = [], []
+    for field in fields_of(step.inputs):
+        value = phrasing.text(str(given.get(field.kebab, "")))
+        if not value:
+            continue
+        if field.required:
+            words.append(value)
+        elif field.kind is Kind.SWITCH:
+            named.append(f"--{'' if value.lower() == 'true' else 'no-'}{field.kebab}")
+        elif value.startswith("-"):
+            named.append(f"--{field.kebab}={value}")
+        else:
+            named += [f"--{field.kebab}", value]
+    apart = ["--"] if any(word.startswith("-") for word in words) else []
+    return f"{phrasing.source.program} {shlex.join((step.name, *named, *apart, *words))}"
 
 
 def relative(path: PurePath, root: Path) -> str:

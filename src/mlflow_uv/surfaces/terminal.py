@@ -15,6 +15,7 @@ from ..core.controls import escaped_json, visible, visible_lines, without_sequen
 from ..core.masking import mask, secrets_in
 from ..errors import BadProject, StepError, Unforeseen
 from ..report import Finding, Report, Severity, Table, Timing, Voice
+from ..wording import CommandLine, Phrasing, Wording, step_call, worded
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
@@ -24,9 +25,17 @@ KEPT = 60  # lines of folded output that are shown when it fails
 class Terminal:
     """A Voice for people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
 
-    def __init__(self, stream: TextIO, *, colours: bool, caller: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        colours: bool,
+        caller: Mapping[str, str] | None = None,
+        phrasing: Phrasing | None = None,
+    ) -> None:
         self._stream = stream
         self._caller = caller or {}
+        self._phrasing = phrasing or CommandLine()
         self._colours = colours
         self._kept: deque[str] | None = None
 
@@ -37,7 +46,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """See Voice."""
-        for line in visible_lines(text):
+        for line in visible_lines(worded(text, self._phrasing)):
             self._line(line)
 
     @contextmanager
@@ -82,7 +91,7 @@ class Terminal:
     def finding(self, finding: Finding) -> None:
         """One finding: `path:line: severity: what: why. Fix: command`."""
         severity = self.paint(finding.severity.value, finding.severity)
-        self._line(f"{_place(finding.path, finding.line)}{severity}: {visible(finding.text)}")
+        self._line(f"{_place(finding.path, finding.line)}{severity}: {self._visible(finding.text)}")
 
     def error(self, error: StepError) -> None:
         """What was done before, and why there is no answer; lines after the first are indented."""
@@ -91,7 +100,7 @@ class Terminal:
                 self.finding(finding)
             for line in timed(error.so_far.timings):
                 self._line(f"  {line}")
-        text = "\n  ".join(visible_lines(str(error)))
+        text = "\n  ".join(visible_lines(worded(error.text, self._phrasing)))
         self._line(f"{_place(error.path, error.line)}{self.paint('error', Severity.ERROR)}: {text}")
 
     def report(self, report: Report[Any]) -> None:
@@ -107,9 +116,12 @@ class Terminal:
             self._line("")
             for line in timed(report.timings):
                 self._line(f"  {line}")
-        self._line(f"{mark} {visible(report.summary)}")
+        self._line(f"{mark} {self._visible(report.summary)}")
         for line in report.advice:
-            self._line(f"  {visible(line)}")
+            self._line(f"  {self._visible(line)}")
+
+    def _visible(self, text: str) -> str:
+        return visible(worded(text, self._phrasing))
 
     def _line(self, text: str) -> None:
         print(mask(text, self._secrets), file=self._stream, flush=True)
@@ -215,10 +227,10 @@ def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
     return Unforeseen(
         what=f"{name} failed unexpectedly",
         why=f"{type(error).__name__}: {error}",
-        fix="report it, with the lines above and the output of `mlflow-uv doctor`",
+        fix=Wording("report it, with the lines above and the output of ", step_call("doctor")),
     )
 
 
-def terminal() -> Terminal:
-    """The terminal of this process: stderr."""
-    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), caller=os.environ)
+def terminal(phrasing: Phrasing | None = None) -> Terminal:
+    """The terminal of this process, stderr; without a phrasing our program has its own name."""
+    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), caller=os.environ, phrasing=phrasing)

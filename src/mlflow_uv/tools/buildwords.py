@@ -3,6 +3,7 @@
 import re
 
 from ..errors import NoSpace, StepError, ToolFailed
+from ..wording import Wording, local, option
 from .process import Completed
 
 # What BuildKit writes before every line of a step: its number, and the second.
@@ -27,18 +28,27 @@ def build_error(done: Completed) -> StepError:
     why = _reason(found) if found else _told(text) or done.last_line
     if "no space left on device" in done.stderr.lower():
         what = "the image cannot be built: a disk of the engine is full"
-        return NoSpace(what=what, why=why, fix="docker system df, then docker builder prune")
+        return NoSpace(
+            what=what, why=why, fix=local("docker system df, then docker builder prune", "a runner with a larger disk")
+        )
     if re.search(r"exporting manifest lists|Multi-platform build is not supported", done.stderr):
         return ToolFailed(
             what="Docker's own builder builds for one platform at a time",
             why=done.last_line,
-            fix="docker buildx create --use, Docker's containerd image store, or engine: podman",
+            fix=Wording(
+                local("docker buildx create --use", "a step with docker/setup-buildx-action before this one"),
+                ", Docker's containerd image store, or ",
+                option("engine", "podman"),
+            ),
         )
     if found and (package := _BUILDING.match(found[1])):
         return ToolFailed(
             what=f"`{package[1]}` has no wheel for the base image, and cannot be built on it",
             why=why,
-            fix=f"--base-image with a compiler, or uv lock --upgrade-package {package[1]} to one that has a wheel",
+            fix=Wording(
+                option("base-image", "NAME"),
+                f" of one with a compiler, or uv lock --upgrade-package {package[1]} to one that has a wheel",
+            ),
         )
     told = found[0] if found else ""
     fix = next((fix for words, fix in _MENDS if re.search(words, told)), "see the log above")

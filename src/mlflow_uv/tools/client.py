@@ -14,6 +14,7 @@ from typing import ClassVar
 from ..core.documents import parse_json
 from ..core.environment import for_engine
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
+from ..wording import Wording, local, option
 from .buildwords import build_error
 from .containers import OURS, Container
 from .engine import ANSWER_S, Build, Candidate, Image, Layer
@@ -103,7 +104,11 @@ class Client(ABC):
             raise BaseImageMissing(
                 what=f"the base image `{base}` is not here and cannot be pulled",
                 why=done.last_line,
-                fix=f"{self.name} pull {base}, or --base-image NAME",
+                fix=Wording(
+                    local(f"{self.name} pull {base}", f"a step before this one with `{self.name} pull {base}`"),
+                    ", or ",
+                    option("base-image", "NAME"),
+                ),
             )
         return found
 

@@ -9,6 +9,7 @@ from ..core.selection import Selection
 from ..errors import BadProject
 from ..report import Voice
 from ..surroundings import Surroundings
+from ..wording import Wording, local, option
 from .files import Project, seen_from
 from .leftovers import as_they_were
 from .mlflow import Store, StoreKind
@@ -83,7 +84,11 @@ class Environments:
             raise BadProject(
                 what="a database store needs the project's own MLflow",
                 why="only that one knows the schema",
-                fix="check the project out, and name its folder with --project",
+                fix=Wording(
+                    local("check the project out", "check it out with actions/checkout"),
+                    ", and name its folder with ",
+                    option("project", "FOLDER"),
+                ),
             )
         return self.project(project, selection)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.documents import LOCK_LIMIT, MANIFEST_LIMIT, Unbounded, Unparsable, parse_toml, too_large
 from ..errors import BadInput, BadProject, ToolFailed
+from ..wording import Wording, local, option
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +87,9 @@ def read_project(folder: Path) -> Project:
     manifest = folder / "pyproject.toml"
     if not manifest.is_file():
         raise BadProject(
-            what=f"`{folder}` is not a project", why="it has no pyproject.toml", fix="--project FOLDER, or `uv init`"
+            what=f"`{folder}` is not a project",
+            why="it has no pyproject.toml",
+            fix=Wording(option("project", "FOLDER"), local(", or `uv init`")),
         )
     data = read_manifest(manifest)
     root = _lock_root(folder, data)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.commit import Commit, History, LastChange
 from ..errors import NotCommitted, ToolFailed, ToolMissing
+from ..wording import local
 from .gitwords import BARE, Entry, bytes_of, entry_of, headers, path_of
 from .guardedgit import GuardedGit, lookalike
 from .process import Completed, Runner
@@ -41,7 +42,7 @@ class Git:
         """
         head = self._head(folder)
         if head.code != 0:
-            fix = "git init && git add -A && git commit"
+            fix = local("git init && git add -A && git commit", "put a step with actions/checkout before this one")
             raise NotCommitted(what=f"`{folder}` has no commit", why=head.last_line, fix=fix)
         prefix = self._git.ask(folder, "rev-parse", "--show-prefix").stdout.rstrip("\n").rstrip("/")
         return Commit(sha=head.stdout.strip(), project=prefix or ".", dirty=self._dirty(folder, "HEAD"))
@@ -164,9 +165,16 @@ class Git:
         try:
             head = self._git.ask(folder, "rev-parse", "--verify", "HEAD")
         except ToolMissing as error:
-            raise ToolMissing(what="git is not installed", why=error.why, fix="apt-get install git") from error
+            raise ToolMissing(
+                what="git is not installed",
+                why=error.why,
+                fix=local("apt-get install git", "an image or a step before this one that installs git"),
+            ) from error
         if "dubious ownership" in head.stderr:
-            fix = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+            fix = local(
+                trust := f"git config --global --add safe.directory {shlex.quote(str(folder))}",
+                f"a step before this one with `{trust}`",
+            )
             raise NotCommitted(what=f"git does not trust `{folder}`", why="somebody else owns it", fix=fix)
         if BARE in head.stderr:
             place = lookalike(folder) or folder

@@ -16,6 +16,7 @@ from ..core.environment import for_model, for_payload
 from ..core.masking import mask, secrets_in
 from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
 from ..surroundings import Surroundings
+from ..wording import Wording, option, step_call
 from .process import Command, Conversation, Runner
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -86,13 +87,13 @@ _ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
 }
 _FIXES: Mapping[str, str] = {
-    "unreachable": "start it, or name another with --tracking-uri",
+    "unreachable": Wording("start it, or name another with ", option("tracking-uri", "URI")),
     "stranger": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
     "library-missing": "let the server pass artifacts on (`mlflow server --artifacts-destination`), or `uv add` it",
     "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
     "locked": "run it again when the other one has ended",
     "schema": "use the MLflow that made it, or, with a backup at hand, `mlflow db upgrade`",
-    "training": "see its output above; mlflow-uv log-model",
+    "training": Wording("see its output above; ", step_call("log-model")),
     "cannot-load": "put what its code imports into the served selection or into a packaged project",
     "cannot-predict": "log an input_example that the model's predict accepts",
     "timeout": "run it again; the version is found, not made twice",
@@ -162,7 +163,7 @@ class Mlflow:
             raise StoreUnreachable(
                 what="no tracking server was named",
                 why="an embedded store would vanish with this runner",
-                fix="set tracking-uri, or `embedded: true` for a demonstration",
+                fix=Wording("set ", option("tracking-uri", "URI"), ", or ", option("embedded"), " for a demonstration"),
             )
         folder = self._surroundings.state / "store"
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from ..core.documents import parse_json
 from ..core.record import Record, from_json
 from ..errors import BadInput
 from ..surroundings import Surroundings
+from ..wording import Wording, option, step_call
 from .files import bounds_of, write_whole
 
 
@@ -48,10 +49,12 @@ class Records:
             raise BadInput(
                 what=f"there is no release record at `{path}`",
                 why="log-model makes it",
-                fix="mlflow-uv log-model, or --record FILE",
+                fix=Wording(step_call("log-model"), ", or ", option("record", "FILE")),
             ) from None
         except (OSError, ValueError) as error:
-            raise BadInput(what=f"`{path}` is not a release record", why=str(error), fix="mlflow-uv release") from error
+            raise BadInput(
+                what=f"`{path}` is not a release record", why=str(error), fix=step_call("release")
+            ) from error
 
     def save(self, path: Path, record: Record) -> None:
         """Write it whole."""

@@ -11,6 +11,7 @@ from ..core.causes import Cause
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BadInput, BuildRefused, ToolFailed, ToolMissing
+from ..wording import Wording, option
 from .files import Project, read_manifest
 from .inertpython import unbuilt
 from .process import Completed
@@ -130,7 +131,11 @@ class Uv(UvCalls):
             raise BadInput(what="the selection is not in the lock", why=complaint(done))
         if "for '--format" in done.stderr:
             why = f"uv {self.version(self.program(project))} is too old for {flags[-1]}"
-            raise ToolMissing(what="uv cannot write this file", why=why, fix="uv self update, or --uv PATH of a newer")
+            raise ToolMissing(
+                what="uv cannot write this file",
+                why=why,
+                fix=Wording("uv self update, or ", option("uv", "PATH"), " of a newer"),
+            )
         raise failed("uv export", done)
 
     # environments

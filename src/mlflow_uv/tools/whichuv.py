@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import BadProject, ToolFailed, ToolMissing
+from ..wording import Wording, local, option
 from .files import Project, read_manifest, table_of
 from .process import Command, Runner
 
@@ -62,11 +63,15 @@ class Programs:
             for name in self._candidates
         )
         if wanted is None or not self._candidates:
-            raise ToolMissing(what="uv is not installed", why=told or "it is not on PATH", fix="pip install uv")
+            raise ToolMissing(
+                what="uv is not installed",
+                why=told or "it is not on PATH",
+                fix=local("pip install uv", "put a step with astral-sh/setup-uv before this one"),
+            )
         raise ToolMissing(
             what=f'no uv here satisfies `required-version = "{wanted.text}"`',
             why=told,
-            fix=f"--uv PATH of a uv {wanted.text}",
+            fix=Wording(option("uv", "PATH"), f" of a uv {wanted.text}"),
         )
 
     @cached_property

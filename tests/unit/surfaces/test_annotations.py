@@ -12,8 +12,7 @@ from mlflow_uv.core.controls import visible, visible_lines
 from mlflow_uv.errors import sentence
 from mlflow_uv.report import Finding, Report, Severity
 from mlflow_uv.surfaces.github import Runner, _annotate, _summarise
-from mlflow_uv.surfaces.jobsummary import JobSummary
-from tests.runner import Obeyed, obeyed
+from tests.runner import Obeyed, obeyed, summary_for, words
 
 # What the runner's reader of a line looks at: ActionCommand.cs, and what ends a line.
 SIGNS = (
@@ -48,7 +47,7 @@ def test_an_annotation_arrives_as_it_was_meant(
     place = PurePosixPath(*names)
     finding = Finding(rule=rule, what=what, why=why, fix=fix, path=Path("/w") / place, line=line, severity=level)
 
-    _annotate(Runner(), [finding], Path("/w"))
+    _annotate(Runner(words()), [finding], Path("/w"))
 
     log = capsys.readouterr().out
     meant = {"title": visible(f"mlflow-uv {rule}"), "file": visible(str(place)), "line": str(line)}
@@ -68,7 +67,7 @@ def test_a_command_has_the_properties_that_it_was_given(
     """
     However many there are, none leaks into another or into the message; what ends them is not trimmed away.
     """
-    Runner().issue(name, text, **given_ones, last="x")
+    Runner(words()).issue(name, text, **given_ones, last="x")
 
     log = capsys.readouterr().out
     assert 1 == len(lines_in(log))
@@ -89,7 +88,7 @@ def test_what_others_print_is_never_a_command(
     """
     In whatever order it comes between our own lines and groups, the runner obeys ours and no other.
     """
-    runner = Runner()
+    runner = Runner(words())
     meant: list[Obeyed] = []
     for kind, text in events:
         match kind:
@@ -115,7 +114,7 @@ def test_who_knows_the_fence_does_not_get_out(capsys: pytest.CaptureFixture[str]
     """
     A program that reads the log of its own step finds the token there; printing it resumes nothing.
     """
-    runner = Runner()
+    runner = Runner(words())
     runner.foreign("first")
     token = capsys.readouterr().out.split("::stop-commands::")[1].splitlines()[0]
 
@@ -138,9 +137,9 @@ def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path, monkeypatch
     finding = Finding(rule="r", what="w", path=path)
 
     with redirect_stdout(log):
-        _annotate(Runner(), [finding], Path("/w"))
+        _annotate(Runner(words()), [finding], Path("/w"))
     report = Report(outputs=None, summary="s", findings=(finding,))
-    _summarise(JobSummary(name="check-lock", root=Path("/w")).of_report(report, {}))
+    _summarise(summary_for("check-lock").of_report(report, {}))
 
     log.seek(0)
     assert [Obeyed("error", "w", {"title": "mlflow-uv r", "file": "mod\\xe8le/uv.lock", "line": "1"})] == obeyed(

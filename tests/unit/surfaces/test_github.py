@@ -1,6 +1,7 @@
 """What does GitHub read of a step, and what can nothing make it read?"""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 
 from mlflow_uv.core.controls import visible_lines
 from mlflow_uv.errors import BadInput
+from mlflow_uv.registry import step_of
+from mlflow_uv.release import ALL
 from mlflow_uv.report import Finding, Report, Severity, Table, Timing
-from mlflow_uv.step import Doc, Step
+from mlflow_uv.step import Doc, Field, Kind, Step, fields_of
+from mlflow_uv.surfaces.cli import _parser
 from mlflow_uv.surfaces.github import (
     ANNOTATIONS,
     Runner,
@@ -23,8 +27,8 @@ from mlflow_uv.surfaces.github import (
     _say,
     _write_outputs,
 )
-from mlflow_uv.surfaces.jobsummary import JobSummary, command_line
-from tests.runner import Obeyed, obeyed
+from mlflow_uv.surfaces.jobsummary import command_line
+from tests.runner import Obeyed, obeyed, summary_for, words
 
 # Lines that would act if they reached the runner bare.
 ATTACKS = (
@@ -64,7 +68,7 @@ def test_nothing_foreign_is_ever_a_command(capsys: pytest.CaptureFixture[str], e
     """
     Whatever other programs print and our lines quote, in any order: the runner obeys our own commands and no other.
     """
-    runner = Runner()
+    runner = Runner(words())
     for kind, text in events:
         if kind == "issue":
             runner.issue("error", text, title=text)
@@ -86,7 +90,7 @@ def test_an_annotation_is_one_line_with_its_place(capsys: pytest.CaptureFixture[
     """
     finding = Finding(rule="r", what="a: b, c\nd%0A", fix="x", path=Path("/w/m, n/uv.lock"), line=7)
 
-    _annotate(Runner(), [finding], Path("/w"))
+    _annotate(Runner(words()), [finding], Path("/w"))
 
     expected = {"title": "mlflow-uv r", "file": "m, n/uv.lock", "line": "7"}
     assert [Obeyed("error", "a: b, c\nd%0A. Fix: x", expected)] == obeyed(capsys.readouterr().out)
@@ -96,7 +100,7 @@ def test_a_finding_without_a_place_has_none(capsys: pytest.CaptureFixture[str]) 
     """
     Empty properties are not printed: GitHub would put the annotation on a file without a name.
     """
-    _annotate(Runner(), [Finding(rule="r", what="w", severity=Severity.NOTICE)], Path("/w"))
+    _annotate(Runner(words()), [Finding(rule="r", what="w", severity=Severity.NOTICE)], Path("/w"))
 
     assert "::notice title=mlflow-uv r::w\n" == capsys.readouterr().out
 
@@ -112,7 +116,7 @@ def test_annotations_are_of_every_project_and_count_the_rest(capsys: pytest.Capt
         for severity in (Severity.NOTICE, Severity.ERROR)
     ]
 
-    _annotate(Runner(), findings, Path("/w"))
+    _annotate(Runner(words()), findings, Path("/w"))
 
     commands = obeyed(capsys.readouterr().out)
     assert ["error"] * ANNOTATIONS + ["notice"] * ANNOTATIONS == [command.name for command in commands]
@@ -130,7 +134,7 @@ def test_ten_findings_are_ten_annotations(capsys: pytest.CaptureFixture[str]) ->
     """
     findings = [Finding(rule="r", what=str(number), severity=Severity.WARNING) for number in range(ANNOTATIONS)]
 
-    _annotate(Runner(), findings, Path("/w"))
+    _annotate(Runner(words()), findings, Path("/w"))
 
     assert [str(number) for number in range(10)] == [command.data for command in obeyed(capsys.readouterr().out)]
 
@@ -139,7 +143,7 @@ def test_a_group_is_closed_also_when_its_work_fails(capsys: pytest.CaptureFixtur
     """
     What comes after a failure is not folded away with it.
     """
-    runner = Runner()
+    runner = Runner(words())
 
     with pytest.raises(ZeroDivisionError), runner.group("title"):
         runner.foreign(f"::endgroup::{1 / 0}")
@@ -205,10 +209,31 @@ def test_outputs_are_kebab_case_and_what_they_hold_stays_inside(
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
     outputs = Outputs(the_verdict=Verdict.GOOD, path=None, names=("a", "ü"), changed=False, count=3, text=text)
 
-    _write_outputs(STEP, report(outputs))
+    _write_outputs(STEP, outputs)
 
     expected = {"the-verdict": "good", "path": "", "names": '["a", "ü"]', "changed": "false", "count": "3"}
     assert expected | {"text": text} == read_outputs(tmp_path / "out")
+
+
+@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+def test_a_step_that_fails_puts_out_what_a_workflow_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Step[Any, Any, Any]
+) -> None:
+    """
+    Every output is there and empty; what is JSON where the step succeeds is JSON, so that `fromJSON` reads it.
+    """
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
+
+    _write_outputs(step, None)
+
+    found = read_outputs(tmp_path / "out")
+    assert {field.kebab for field in fields_of(step.outputs)} == set(found)
+    assert {"", "[]", '{"include": []}'} >= set(found.values())
+    for field in fields_of(step.outputs):
+        if field.kind is Kind.LIST:
+            assert "[]" == found[field.kebab], field.kebab
+    if "projects" in found:
+        assert {"include": []} == json.loads(found["projects"])
 
 
 def test_the_summary_says_everything_that_annotations_cannot() -> None:
@@ -250,7 +275,7 @@ def test_the_log_ends_with_what_a_terminal_shows(capsys: pytest.CaptureFixture[s
     timings = (Timing(step="export", seconds=1.26, summary="u"), Timing(step="log-model", seconds=12, summary="v"))
     step = Report(outputs=GOOD, summary="s", timings=timings, advice=("chain:  ✓", "::error::x"))
 
-    _say(Runner(), step)
+    _say(Runner(words()), step)
 
     lines = ["✓ s", "  export        1.3 s  u", "  log-model    12.0 s  v", "  chain:  ✓", "  : :error::x"]
     assert lines == capsys.readouterr().out.splitlines()
@@ -294,24 +319,57 @@ def test_one_long_text_leaves_room_for_the_others() -> None:
     assert "- look\n" in found
 
 
+UVX = "uvx --from git+https://github.com/org/mlflow-uv-action@v1 mlflow-uv"
+
+
 @pytest.mark.parametrize(
     ("inputs", "line"),
     [
-        ({"project": "mein Modell"}, "mlflow-uv export --project 'mein Modell'"),
-        ({"check": "true"}, "mlflow-uv export --check"),
-        ({"check": "false"}, "mlflow-uv export --no-check"),
-        ({"package": "it's; rm -rf /"}, "mlflow-uv export --package 'it'\"'\"'s; rm -rf /'"),
-        ({}, "mlflow-uv export"),
+        ({"project": "mein Modell"}, "export --project 'mein Modell'"),
+        ({"project": "/w/mein Modell"}, "export --project 'mein Modell'"),
+        ({"check": "true"}, "export --check"),
+        ({"check": "false"}, "export --no-check"),
+        ({"package": "true"}, "export --package true"),
+        ({"package": "it's; rm -rf /"}, "export --package 'it'\"'\"'s; rm -rf /'"),
+        ({"package": "-x"}, "export --package=-x"),
+        ({}, "export"),
     ],
 )
 def test_the_command_for_a_laptop_can_be_pasted(inputs: dict[str, object], line: str) -> None:
     """
-    What failed on a runner can be repeated at home, with the same inputs, in any shell.
+    What failed on a runner can be repeated at home in a clone, with the same inputs, in any shell, by uv alone.
     """
     found = summary_of("export", Report(outputs=None, summary="s", findings=(Finding(rule="r", what="w"),)), inputs)
 
-    assert line == command_line("export", inputs)
-    assert f"```\n{line}\n```\n" in found
+    assert f"{UVX} {line}" == command_line(step_of("export"), inputs, words("export"))
+    assert f"```\n{UVX} {line}\n```\n" in found
+
+
+SAMPLES = {
+    Kind.TEXT: ("plain", "two words", "true", 'it\'s "so"', "-x", "--flag", "$HOME `x`", "a\nb", "ä"),
+    Kind.PATH: ("a/b.json", "mein Modell/x", "-odd", "--odd/x"),
+    Kind.SWITCH: ("true", "false", "True"),
+    Kind.NUMBER: ("3", "0.5"),
+    Kind.LIST: ("a", "a, b", "a b", "-a,b"),
+    Kind.WORDS: ("python train.py --fast 'a b'", "-m x"),
+}
+FIELDS = [(step, field) for step in ALL for field in fields_of(step.inputs)]
+
+
+@pytest.mark.parametrize(("step", "field"), FIELDS, ids=[f"{step.name}-{field.kebab}" for step, field in FIELDS])
+def test_the_command_for_a_laptop_means_what_the_action_was_given(step: Step[Any, Any, Any], field: Field) -> None:
+    """
+    Every input of every step comes out of the parser of the command line as it went into the action.
+    """
+    needed = {other.kebab: "needed" for other in fields_of(step.inputs) if other.required}
+    for text in field.choices or SAMPLES[field.kind]:
+        line = command_line(step, needed | {field.kebab: text}, words(step.name))
+        arguments = shlex.split(line.removeprefix(UVX))
+
+        namespace = _parser(arguments).parse_args(arguments)
+
+        expected = text.lower() == "true" if field.kind is Kind.SWITCH else text
+        assert (step.name, expected) == (namespace.step.name, getattr(namespace, field.name)), line
 
 
 def test_the_command_for_a_laptop_does_not_leave_its_block() -> None:
@@ -322,12 +380,12 @@ def test_the_command_for_a_laptop_does_not_leave_its_block() -> None:
 
     found = summary_of("export", Report(outputs=None, summary="s", findings=(Finding(rule="r", what="w"),)), inputs)
 
-    assert "````\nmlflow-uv export --package '```\n# heading'\n````\n" in found
+    assert f"````\n{UVX} export --package '```\n# heading'\n````\n" in found
 
 
 def summary_of(name: str, step: Report[Any], given: Mapping[str, object] | None = None) -> str:
     """The job summary of a report."""
-    return JobSummary(name=name, root=Path("/w")).of_report(step, given or {})
+    return summary_for(name).of_report(step, given or {})
 
 
 def test_a_step_prints_its_result(
@@ -378,7 +436,7 @@ def test_what_was_done_before_an_error_is_told_below_it() -> None:
     timings = (Timing(step="check-lock", seconds=1, summary="fresh"), Timing(step="export", seconds=2, summary="w"))
     error.so_far = Report(outputs=None, summary="the release stopped at export", timings=timings, advice=("chain:  ✓",))
 
-    text = JobSummary(name="release", root=Path("/w")).of_error(error, {})
+    text = summary_for("release").of_error(error, {})
 
     order = ["✗ mlflow-uv release", "w: y", "stopped at export", "| check-lock | fresh", "| export | w", "- chain: ✓"]
     assert sorted(map(text.index, order)) == list(map(text.index, order))

@@ -13,9 +13,8 @@ from markdown_it import MarkdownIt
 from mlflow_uv.core.controls import visible, visible_lines
 from mlflow_uv.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.surfaces.github import Runner, _say
-from mlflow_uv.surfaces.jobsummary import JobSummary
 from mlflow_uv.surfaces.terminal import aligned
-from tests.runner import obeyed
+from tests.runner import obeyed, summary_for, words
 
 # What would end a cell, a row or a table, or begin something else, if it got there bare.
 ATTACKS = (
@@ -170,7 +169,7 @@ def test_what_stands_in_backticks_is_shown_as_it_is(text: str, shown: str) -> No
 
 def summary(report: Report[None]) -> str:
     """The job summary of a report."""
-    return JobSummary(name="export", root=Path("/w")).of_report(report, {})
+    return summary_for("export").of_report(report, {})
 
 
 @given(tables())
@@ -200,11 +199,11 @@ def test_an_empty_table_has_its_title_and_its_head() -> None:
 
 @given(st.lists(tables(), max_size=2), CELL)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found: list[Table], words: str) -> None:
+def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found: list[Table], said: str) -> None:
     """
     The log shows tables as a terminal does, and the runner obeys nothing of them.
     """
-    _say(Runner(), Report(outputs=None, summary=words, tables=tuple(found), advice=(words,)))
+    _say(Runner(words()), Report(outputs=None, summary=said, tables=tuple(found), advice=(said,)))
 
     assert [] == obeyed(capsys.readouterr().out)
 

@@ -1,0 +1,99 @@
+"""Says messages in the words of an action, and tells how the same program is started elsewhere."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..wording import PROGRAM, CommandLine, Local, Parameter, StepCall, worded
+
+_OWNER, _REF = "org/mlflow-uv-action", "v1"
+_FORGE = "https://github.com"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where this program comes from: a repository of a forge, and the version of it that runs."""
+
+    forge: str = _FORGE
+    repository: str = _OWNER
+    ref: str = _REF
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str], *, file: Path) -> "Source":
+        """
+        As a runner tells it.
+
+        In the steps of a composite action its variables are empty, and the folder that it unpacked us into is named
+        `_actions/OWNER/NAME/REF`.
+        """
+        repository, ref = variables.get("GITHUB_ACTION_REPOSITORY"), variables.get("GITHUB_ACTION_REF")
+        unpacked = re.search(r"/_actions/([^/]+/[^/]+)/([^/]+)/", file.as_posix())
+        if not (repository and ref) and unpacked is not None:
+            repository, ref = unpacked[1], unpacked[2]
+        forge = variables.get("GITHUB_SERVER_URL") or _FORGE
+        return cls(forge=forge, repository=repository or _OWNER, ref=ref or _REF)
+
+    def uses(self, step: str) -> str:
+        """The action of a step, as a workflow names it."""
+        return f"{self.repository}{'' if step == 'release' else f'/actions/{step}'}@{self.ref}"
+
+    @property
+    def program(self) -> str:
+        """What starts the same program on a machine that has uv and nothing of ours."""
+        return f"uvx --from git+{self.forge}/{self.repository}@{self.ref} {PROGRAM}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActionPhrasing:
+    """The words of a workflow, for one step; files are named as seen from `root`, the checkout."""
+
+    step: str
+    source: Source
+    root: Path
+    parts: tuple[str, ...] = ()
+
+    def text(self, text: str) -> str:
+        """A text as it is shown: in these words, and without the place of the checkout on the runner."""
+        return _without_root(worded(text, self), self.root)
+
+    def parameter(self, parameter: Parameter) -> str:
+        """See Phrasing."""
+        match parameter.value:
+            case bool() as switch:
+                return f"`{parameter.name}: {str(switch).lower()}`"
+            case "":
+                return f"`{parameter.name}`"
+            case value:
+                return f"`{parameter.name}: {value}`"
+
+    def step_call(self, call: StepCall) -> str:
+        """See Phrasing."""
+        inputs = " and ".join(map(self.parameter, call.inputs))
+        if call.in_checkout:
+            return f"`{CommandLine(program=self.source.program).step_call(call)}` in a clone, and commit what it writes"
+        if call.step == self.step or call.step in self.parts:
+            return inputs or "run it again"
+        return f"`uses: {self.source.uses(call.step)}`{f' with {inputs}' if inputs else ''}"
+
+    def local(self, local: Local) -> str:
+        """See Phrasing."""
+        return local.workflow
+
+
+def _without_root(text: str, root: Path) -> str:
+    """Without the folder of the checkout, where it is named as a path and not as part of one or of a URL."""
+    if root in (Path(), Path("/")):
+        return text
+    place = re.escape(PurePosixPath(root).as_posix())
+    return re.sub(rf"(?<![\w./:-]){place}(/|(?![\w./-]))", lambda found: "" if found[1] else ".", text)
+
+
+def started_as(variables: Mapping[str, str], *, prefix: Path) -> CommandLine:
+    """How the person at this terminal starts the program: from a clone, by uvx, or by its name."""
+    if typed := variables.get("MLFLOW_UV_COMMAND"):
+        return CommandLine(program=shlex.quote(typed))
+    if any(part.startswith("archive-v") for part in prefix.parts):  # the folder of uv's cache that uvx runs from
+        return CommandLine(program=Source().program)
+    return CommandLine()
