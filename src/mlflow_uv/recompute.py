@@ -263,6 +263,6 @@ def require_image(image: Image, record: Record, tools: Tools) -> None:
     if found is None and image.digest:
         found = engine.pull(image_reference(image.tag).at(image.digest))
     if found is None:
-        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix="mlflow-uv build-image")
+        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix=step_call("build-image"))
     if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
-        raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix="mlflow-uv build-image")
+        raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix=step_call("build-image"))

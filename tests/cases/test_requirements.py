@@ -50,5 +50,5 @@ def test_a_local_package_that_mlflow_does_not_list_is_found(lab: Lab, tmp_path: 
     said = lab.run("log-model", "--requirements", "verify")
 
     (finding,) = said.answer["findings"]
-    assert (FINDINGS, "requirements-guessed", "requirements: lock") == (said.code, finding["rule"], finding["fix"])
+    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (said.code, finding["rule"], finding["fix"])
     assert "\n-mlflow-uv/wheels/grape-1.0-py3-none-any.whl" in finding["why"]

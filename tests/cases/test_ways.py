@@ -110,7 +110,7 @@ def test_guessed_requirements_fail_where_they_are_only_verified(lab: Lab) -> Non
     said = lab.run("log-model", "--requirements", "verify", variables=GUESSING)
 
     (finding,) = said.answer["findings"]
-    assert (FINDINGS, "requirements-guessed", "requirements: lock") == (said.code, finding["rule"], finding["fix"])
+    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (said.code, finding["rule"], finding["fix"])
     assert finding["why"].startswith("--- uv.lock\n+++ model\n")
     assert "\n-six==1.17.0\n" in finding["why"]
 

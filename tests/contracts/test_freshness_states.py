@@ -216,7 +216,7 @@ def test_a_missing_lock_is_missing(wine: Path) -> None:
     found = asked(wine)
 
     (finding,) = found.findings
-    assert (LockState.MISSING, "lock-missing", wine / "uv.lock") == (found.state, finding.rule, finding.path)
+    assert (LockState.MISSING, "lock-missing", wine / "pyproject.toml") == (found.state, finding.rule, finding.path)
     assert (finding.fix, found.lock_sha256) == ("uv lock", "")
 
 

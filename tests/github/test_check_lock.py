@@ -89,6 +89,31 @@ def test_a_monorepo_is_checked_whole_and_becomes_a_matrix(consumer: Consumer, ro
     assert 2 == run.log.count("✓ 0 packages install on linux-x86_64-py3.11; 0 packages install on linux-aarch64-py3.12")
 
 
+def test_a_repository_without_a_project_ends_the_workflow_of_the_examples(consumer: Consumer, root: Path) -> None:
+    """
+    The step says that there is none, its output is JSON all the same, and no job is started for nothing.
+    """
+    workflow = (root / "examples" / "workflows" / "locks.yml").read_text().replace("org/mlflow-uv-action", "ACTION")
+
+    run = consumer.run(workflow.replace("pull_request:", "push:"))
+
+    assert not run.ok
+    assert {"include": []} == json.loads(run.outputs["locks"]["projects"]), run.log
+    assert "fromJSON" not in run.log.partition("is not a project")[2], run.log
+
+
+def test_a_lock_that_is_missing_is_told_at_the_project(consumer: Consumer) -> None:
+    """
+    GitHub shows no annotation of a file that is not in the pull request.
+    """
+    projects.project(consumer.folder / "nolock")
+
+    run = consumer.run(WORKFLOW.replace("PROJECT", "nolock"))
+
+    assert ["nolock/pyproject.toml"] == [annotation.file for annotation in run.annotations], run.log
+    assert "uv.lock is missing" in run.annotations[0].message
+
+
 def test_one_stale_lock_of_a_monorepo_fails_at_its_own_line(consumer: Consumer, wheels: Path) -> None:
     """
     The others are fresh, and the outputs say so of each.
@@ -119,7 +144,9 @@ def test_the_summary_tells_how_to_do_it_on_a_laptop(consumer: Consumer, wheels: 
 
     run = consumer.run(WORKFLOW.replace("PROJECT", "mein modell"))
 
-    assert "```\nmlflow-uv check-lock --project 'mein modell'\n```\n" in run.summary
+    line = next(line for line in run.summary.splitlines() if "check-lock --project" in line)
+    program, words = line.split(" mlflow-uv ")
+    assert (0, "check-lock --project 'mein modell'") == (program.find("uvx --from git+https://github.com/"), words)
 
 
 def test_a_project_that_is_not_there_is_an_error_of_its_own(consumer: Consumer) -> None:

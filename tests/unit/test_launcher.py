@@ -370,3 +370,23 @@ def test_windows_is_refused_by_every_entry(module: str) -> None:
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
 
     assert (ToolMissing.exit_code, "", WINDOWS) == (done.returncode, done.stdout, done.stderr)
+
+
+def test_messages_name_the_program_as_it_was_typed(tmp_path: Path) -> None:
+    """
+    The command that mends can be pasted where nothing is installed.
+    """
+    typed = os.path.relpath(ROOT / "bin" / "mlflow-uv", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "wine"\nversion = "1"\n')
+
+    done = subprocess.run(
+        [typed, "register"],
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_UV_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"Fix: {typed} log-model, or --record FILE\n" in done.stderr
+    assert 2 == done.returncode

@@ -28,7 +28,8 @@ _STORE_PREFIXES = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_
 # MLflow variables that would steer our payloads to another run, model or requirements than the one they were told.
 _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
-    "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_UV_INPUTS",
+    "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI",
+    "MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS",
 })  # fmt: skip
 # Variables of those that are credentials, or lead to some: by a word in their names, or as a whole.
 _CREDENTIAL_WORDS = ("TOKEN", "PASSWORD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY")
@@ -38,6 +39,8 @@ _STORE_CREDENTIALS = frozenset({
     "DATABRICKS_CONFIG_PROFILE", "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4",
     "MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_USERNAME",
 })  # fmt: skip
+# What is said from one part of us to another.
+_OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS"})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 _GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
 _GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
@@ -127,7 +130,7 @@ def for_training(variables: Mapping[str, str], *, respect: bool, handed: tuple[s
     What steers the runner and what gives rights on the repository is withheld, unless it is `handed` by name.
     """
     aside = frozenset() if respect else frozenset(name for name in variables if _steers_uv(name))
-    hidden = aside | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "MLFLOW_UV_INPUTS", "PYTHONHOME"}
+    hidden = aside | _OURS | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "PYTHONHOME"}
     rights = {name for name in variables if name in _FORGE or name.startswith(_FORGE_PREFIXES)} - {*handed}
     files = {*COMMAND_FILES} - {*handed}
     kept = {name: value for name, value in variables.items() if name not in hidden | rights | files}

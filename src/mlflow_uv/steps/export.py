@@ -30,7 +30,7 @@ from ..vocabulary import (
     RespectEnv,
     UvProgram,
 )
-from ..wording import checkout_call
+from ..wording import Wording, checkout_call, option
 
 _OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -158,7 +158,7 @@ def _at(project: Project, name: str, file: Path | None) -> Path | None:
         raise BadInput(
             what=f"`{name}` is a link that leads out of the checkout",
             why=f"`{file}` is {real}",
-            fix=f"remove the link, or --{name} {shlex.quote(real)}",
+            fix=Wording("remove the link, or ", option(name, real)),
         )
     return path
 

@@ -257,9 +257,8 @@ def _example(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...]
     try:
         said = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
     except BadInput as error:
-        raise BadInput(
-            what="`input-example` cannot be used", why=error.why, fix=option("input-example", "FILE")
-        ) from error
+        fix = option("input-example", "FILE")
+        raise BadInput(what="`input-example` cannot be used", why=error.why, fix=fix) from error
     return tuple(said["requests"]), sha256(path.read_bytes())
 
 

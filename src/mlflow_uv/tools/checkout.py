@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..core.environment import store_credentials_in
 from ..errors import BadInput
 from ..step import Field, Layer, Reach, configured
+from ..wording import Wording, option
 from .files import Project, leads_out, repository_of
 
 SETTING = "`{}` in [tool.mlflow-uv]"
@@ -227,7 +228,7 @@ def _beside(named: str, claim: Claim, file: Path | None) -> str | None:
     raise BadInput(
         what=f"{claim.source} names another server than the job",
         why=f"it is `{uri}`{claim.line}, MLFLOW_TRACKING_URI is `{bare}`, and the job decides where credentials go",
-        fix=f"remove it from pyproject.toml, or --tracking-uri {shlex.quote(uri)}",
+        fix=Wording("remove it from pyproject.toml, or ", option("tracking-uri", uri)),
     )
 
 

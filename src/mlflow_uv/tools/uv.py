@@ -11,11 +11,10 @@ from ..core.causes import Cause
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BadInput, BuildRefused, ToolFailed, ToolMissing
-from ..wording import Wording, option
 from .files import Project, read_manifest
 from .inertpython import unbuilt
 from .process import Completed
-from .uvargv import EXPORT, OURS, from_mirror, selected
+from .uvargv import EXPORT, NEWER, OURS, from_mirror, selected
 from .uvcalls import UvCalls
 from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, drift_in, failed, unknown, verdict_in
 
@@ -131,11 +130,7 @@ class Uv(UvCalls):
             raise BadInput(what="the selection is not in the lock", why=complaint(done))
         if "for '--format" in done.stderr:
             why = f"uv {self.version(self.program(project))} is too old for {flags[-1]}"
-            raise ToolMissing(
-                what="uv cannot write this file",
-                why=why,
-                fix=Wording("uv self update, or ", option("uv", "PATH"), " of a newer"),
-            )
+            raise ToolMissing(what="uv cannot write this file", why=why, fix=NEWER)
         raise failed("uv export", done)
 
     # environments
@@ -209,14 +204,12 @@ class Uv(UvCalls):
         from there, by their hashes.
         """
         project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
-        python = environment / "bin" / "python"
-        pins = environment.with_suffix(".txt")
-        for argv in from_mirror(environment, pins) if self._mirror else (OURS,):
+        for argv in from_mirror(environment) if self._mirror else (OURS,):
             extra = {**self._mirror, "UV_PROJECT_ENVIRONMENT": str(environment)}
             done = self._ask(project, argv, respect_env=False, extra=extra)
             if done.code != 0:
                 raise failed(f"uv {argv[0]}", done)
-        return python
+        return environment / "bin" / "python"
 
     def install(  # noqa: PLR0913  # one word of uv's command each
         self,

@@ -3,19 +3,21 @@
 from pathlib import Path
 
 from ..core.selection import Selection
+from ..wording import Wording, option
 from .files import Project
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
+NEWER = Wording("uv self update, or ", option("uv", "PATH"), " of a newer")
 OURS = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
 
 
-def from_mirror(environment: Path, pins: Path) -> tuple[tuple[str, ...], ...]:
+def from_mirror(environment: Path) -> tuple[tuple[str, ...], ...]:
     """What makes the same of an index that stands for the lock's, by way of a list with hashes."""
-    python = str(environment / "bin" / "python")
+    python, pins = str(environment / "bin" / "python"), str(environment.with_suffix(".txt"))
     return (
-        ("export", "--frozen", "--only-group", "registry", "--quiet", "--output-file", str(pins)),
+        ("export", "--frozen", "--only-group", "registry", "--quiet", "--output-file", pins),
         ("venv", "--no-project", "--no-progress", "--clear", str(environment)),
-        ("pip", "install", "--no-progress", "--no-deps", "--require-hashes", "--python", python, "-r", str(pins)),
+        ("pip", "install", "--no-progress", "--no-deps", "--require-hashes", "--python", python, "-r", pins),
     )
 
 

@@ -75,7 +75,7 @@ def test_the_folder_of_everything_names_no_checkout() -> None:
     assert "/etc/x" == ActionPhrasing(step="doctor", source=Source(), root=Path("/")).text("/etc/x")
 
 
-UNPACKED = Path("/home/runner/work/_actions/acme/mlflow-uv-action/v2.1.0/src/mlflow_uv/surfaces/phrasing.py")
+UNPACKED = Path("/runner/_actions/acme/mlflow-uv-action/v2.1.0/src/mlflow_uv/surfaces/phrasing.py")
 
 
 @pytest.mark.parametrize(

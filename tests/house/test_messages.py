@@ -1,0 +1,58 @@
+"""Are messages written so that every surface can say them in its own words?"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlflow_uv.release import ALL
+from mlflow_uv.step import fields_of
+from tests.house.files import ROOT, ours, shown
+
+NAMES = "|".join(step.name for step in ALL)
+INPUTS = "|".join(sorted({field.kebab for step in ALL for field in fields_of(step.inputs)}, key=len, reverse=True))
+# `local` is typed on a machine on purpose; these make the parts.
+MAKERS = {"local", "option", "step_call", "checkout_call", "extended"}
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """The literal texts below, without those that are parts already; of an f-string with its fields left out."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS:
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from texts(child)
+
+
+def fixes(tree: ast.AST) -> Iterator[ast.AST]:
+    """What is given as a fix, by its argument or its variable, and the lines of advice."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in {"fix", "advice"}:
+            yield node.value
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+            if names & {"fix", "mend", "advice", "_FIXES", "_DATABASE_FIXES", "_MENDS"}:
+                yield node.value
+
+
+def test_no_fix_is_in_the_words_of_one_surface() -> None:
+    """
+    A flag means nothing in a workflow, a key nothing on a command line, and our program may not be installed.
+    """
+    spoken = re.compile(rf"mlflow-uv ({NAMES})\b|(?<!\S)`?--(no-)?({INPUTS})\b|`?\b({INPUTS}): [a-z]+`?")
+    other = re.compile(r"^(uv|git|…) ")  # the flags of a program that is named there
+
+    found = [
+        f"{shown(path)}: {text}"
+        for path in ours(r"src/mlflow_uv/.*\.py")
+        if not re.search(r"/(payloads|serving|installing)/", shown(path))
+        for fix in fixes(ast.parse((ROOT / path).read_text()))
+        for text in texts(fix)
+        if spoken.search(text) and not other.search(text)
+    ]
+
+    assert [] == found
