@@ -18,7 +18,7 @@ from .tools.locktools import LockTools
 from .tools.manifests import Lines, read_workspace
 from .tools.uv import LockQuestion
 from .tools.uvwords import LockState, LockVerdict
-from .wording import local
+from .wording import Wording, local, option
 
 # Variables that uv is left with, for they lead to packages, and that yet may make a lock look made for another index.
 _INDEXES = frozenset(
@@ -196,7 +196,7 @@ class _Explaining:
                 fix = f"{self._uv_lock} --check, where there is one"
             case Cause.BUILD:
                 what = "whether uv.lock is fresh cannot be told without a build"
-                fix = f"{self._uv_lock} --check, where its code may run; or builds: allow (--builds allow)"
+                fix = Wording(f"{self._uv_lock} --check, where its code may run; or ", option("builds", "allow"))
                 whose = " for a pull request from a fork" if self._tools.surroundings.stranger else ""
                 why = f"{verdict.complaint}, and builds are refused{whose}"
                 return self._finding(verdict.cause, what, why, fix=fix)

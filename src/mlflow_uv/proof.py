@@ -25,6 +25,8 @@ from .tools.toolbox import Tools
 from .training import Job
 from .wording import Wording, option
 
+_WITH_EXAMPLE = "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or "
+
 
 class Policy(Enum):
     """Whose list of requirements the model carries."""
@@ -154,10 +156,7 @@ def _example_findings(project: Project, about: Mapping[str, Any], requests: list
                 rule="no-input-example",
                 what="the model has no input example",
                 why="nothing can be asked of the server that training already answered",
-                fix=Wording(
-                    "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or ",
-                    option("input-example", "FILE"),
-                ),
+                fix=Wording(_WITH_EXAMPLE, option("input-example", "FILE")),
                 path=manifest,
                 line=line,
             )

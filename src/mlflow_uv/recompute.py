@@ -214,9 +214,7 @@ def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
         host = image_reference(image.tag).host
         fix = f"reach {host} from here"
         if error.denied:
-            fix = local(
-                f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one"
-            )
+            fix = local(f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one")
         untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(image, tools, untold)
         return

@@ -15,6 +15,7 @@ from mlflow_uv.errors import NoEngine
 from mlflow_uv.recompute import from_image
 from mlflow_uv.tools.registries import Published, PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
+from tests.runner import words
 
 ID, DIGEST, OTHER = (f"sha256:{sign * 64}" for sign in "abc")
 NAME = "ghcr.io/team/wine:2"
@@ -68,7 +69,7 @@ def link(record: Record, fake: Fake, *, forge: bool = False) -> tuple[LinkState,
     surroundings = SimpleNamespace(forge=forge)
     tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, surroundings=surroundings))
     (check,) = gathered(from_image(record, tools))
-    return check.state, check.reason, check.fix
+    return check.state, check.reason, words("promote").text(check.fix) if forge else check.fix
 
 
 def test_what_was_pushed_is_verified_without_an_engine() -> None:
@@ -125,7 +126,7 @@ def test_the_engine_is_asked_where_the_registry_does_not_tell(found: str, state:
     ("denied", "forge", "fix"),
     [
         (True, False, "docker login ghcr.io"),
-        (True, True, "docker/login-action for ghcr.io in this job"),
+        (True, True, "a step with docker/login-action for ghcr.io before this one"),
         (False, True, "reach ghcr.io from here"),
     ],
 )
@@ -158,4 +159,4 @@ def test_what_was_never_pushed_is_gone_with_its_runner(engine: Callable[[], Any]
 
     fix = "mlflow-uv release --push --image REGISTRY/NAME"
     assert (LinkState.UNVERIFIED, f"{where}, and it was pushed to no registry", fix) == said
-    assert "release again, with the inputs `push: true` and `image: REGISTRY/NAME`" == on_github[2]
+    assert "`uses: org/mlflow-uv-action@v1` with `push: true` and `image: REGISTRY/NAME`" == on_github[2]

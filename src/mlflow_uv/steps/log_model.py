@@ -263,8 +263,7 @@ def _example(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...]
 
 
 def _serverless(plan: Plan) -> BadProject | None:
-    names = {pin.name for pin in plan.served.requirements.pins}
-    if names & modelfiles.SERVERS:
+    if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
         return None
     return BadProject(
         what="the served selection has no MLflow",

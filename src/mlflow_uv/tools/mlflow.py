@@ -97,10 +97,12 @@ _FIXES: Mapping[str, str] = {
     "cannot-load": "put what its code imports into the served selection or into a packaged project",
     "cannot-predict": "log an input_example that the model's predict accepts",
     "timeout": "run it again; the version is found, not made twice",
-    "local-artifacts": (
-        "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a"
-        " new --experiment, since one that is there keeps its location; a folder that this machine shares with the"
-        " server goes into MLFLOW_UV_ARTIFACT_ROOTS"
+    "local-artifacts": Wording(
+        "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a",
+        " new ",
+        option("experiment", "NAME"),
+        ", since one that is there keeps its location; a folder that this machine shares with the server goes into",
+        " MLFLOW_UV_ARTIFACT_ROOTS",
     ),
     "foreign-artifacts": "name the origin of an artifact server that you trust in MLFLOW_UV_ARTIFACT_ROOTS",
     "conflict": "run it again, one release at a time",

@@ -11,6 +11,7 @@ from ..core.causes import Cause
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BadInput, BuildRefused, ToolFailed, ToolMissing
+from ..wording import option
 from .files import Project, read_manifest
 from .inertpython import unbuilt
 from .process import Completed
@@ -180,8 +181,7 @@ class Uv(UvCalls):
         """Build a local package into a wheel, the same bytes whenever it is built. Raises BuildRefused, ToolFailed."""
         if self._inert is not None:
             why = "its build backend is code of the checkout, and builds are refused"
-            fix = "builds: allow (--builds allow)"
-            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix=fix)
+            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix=option("builds", "allow"))
         argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
         self.guard.require_version(source)
         # It takes the Python of a `.venv` in or above the folder where it runs, and only settings from the project.
