@@ -162,4 +162,7 @@ def test_a_local_package_stops_the_job_until_somebody_decides(consumer: Consumer
 
     (annotation,) = run.annotations
     assert (False, "mein modell/uv.lock", 'name = "stem"') == (run.ok, annotation.file, lock[annotation.line or 0])
-    assert "--local-packages wheels, or --local-packages omit" in annotation.message
+    assert (
+        "--local-packages wheels` in a clone, and commit what it writes, or `local-packages: omit`"
+        in annotation.message
+    )
