@@ -12,6 +12,7 @@ from .recompute import RECORD_TAG
 from .tools.content import digests_in
 from .tools.engine import Engine
 from .vocabulary import Isolation
+from .wording import Wording, option
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,8 @@ def place_of(store: Contact, subject: Subject, wanted: Isolation, scratch: Path)
         place = Place(reason=error.why or error.what)
     if place.engine is None and wanted is Isolation.IMAGE:
         what = f"{subject.shown} cannot be run in a container"
-        raise ToolFailed(what=what, why=place.reason, fix="--isolation auto, which takes a process instead")
+        fix = Wording(option("isolation", "auto"), ", which takes a process instead")
+        raise ToolFailed(what=what, why=place.reason, fix=fix)
     return place
 
 

@@ -38,7 +38,6 @@ from ..vocabulary import (
 from ..wording import Wording, step_call
 
 LEASE_S = 300.0
-_FLAG = "--evaluation-file"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,9 +137,10 @@ def _evaluation(file: Path, name: str) -> EvaluationFile:
             found = read_evaluation(stream.read(LIMIT + 1))
     except OSError as error:
         what = f"the evaluation `{file}` cannot be read"
-        raise BadInput(what=what, why=error.strerror or str(error), fix=f"mlflow-uv evaluate {_FLAG} {file}") from error
+        fix = step_call("evaluate", evaluation_file=str(file))
+        raise BadInput(what=what, why=error.strerror or str(error), fix=fix) from error
     except ValueError as error:
-        raise BadInput(what=f"`{file}` is not an evaluation", why=str(error), fix="mlflow-uv evaluate") from error
+        raise BadInput(what=f"`{file}` is not an evaluation", why=str(error), fix=step_call("evaluate")) from error
     if found.model_name != name:
         raise BadInput(what=f"the evaluation in `{file}` is of another model", why=f"`{name}` is to be promoted")
     return found
