@@ -20,7 +20,6 @@ from mlflow_uv.pipsettings import DISTRUST, MACHINE_STORE, TRUST, PipSettings
 # How each is told what to trust.
 BUNDLES = {"pip": "PIP_CERT", "uv": "SSL_CERT_FILE"}
 MISSING = 5  # as ToolMissing ends; 1 would say that there are findings
-ROOT = Path(__file__).resolve().parent.parent
 # What a caller may not steer: our Python, our index of files, our environment. Indexes, proxies and trust stay theirs.
 STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FROZEN", "UV_LOCKED", "UV_EXCLUDE_NEWER",
             "UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK", "UV_ENV", "UV_WORKING", "UV_DIRECTORY", "UV_OVERRIDE",

@@ -99,10 +99,8 @@ class Clone:
 def clone(company: Company, tmp_path: Path) -> Clone:
     """One whose lock names the company's index, as the wheels of the real one name the public index."""
     folder = tmp_path / "clone"
-    for name in ("bin/mlflow-uv", "bin/launcher.py", "src/mlflow_uv/pipsettings.py", "src/mlflow_uv/__init__.py",
-                 "src/mlflow_uv/core/__init__.py", "src/mlflow_uv/core/environment.py"):  # fmt: skip
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    for name in ("bin", "src"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "src" / "mlflow_uv" / "__main__.py").write_text("import plum; print('started')\n")
     (folder / "pyproject.toml").write_text(MANIFEST)
     told = {"SSL_CERT_FILE": str(company.bundle), "HTTPS_PROXY": company.proxy, "UV_DEFAULT_INDEX": company.index}
