@@ -88,7 +88,9 @@ def make(folder, lock, flags):
     if folder.exists():
         shutil.rmtree(folder)  # uv refuses what is no environment any more
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch:  # /tmp may run nothing
-        uv = shutil.which("uv", path=OURS.get("PATH"))
+        # Another part of PATH would lead into the folder where this is run.
+        absolute = filter(os.path.isabs, OURS.get("PATH", "").split(os.pathsep))
+        uv = shutil.which("uv", path=os.pathsep.join(absolute))
         if uv is None or not is_uv(uv):
             uv = fetch_uv(Path(scratch), lock)
         install(uv, folder, Path(scratch) / "ours.txt", flags)

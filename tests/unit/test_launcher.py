@@ -15,12 +15,13 @@ from tests.runner import Obeyed, obeyed
 MAKING = "mlflow-uv: making its environment (once)\n"
 
 
-def launch(home: Path, path: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+def launch(
+    home: Path, path: str | None = None, *, folder: Path = ROOT, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Ask for the version."""
     variables = {**os.environ, **more, "MLFLOW_UV_HOME": str(home)} | ({"PATH": path} if path else {})
-    return subprocess.run(
-        [ROOT / "bin" / "mlflow-uv", "--version"], env=variables, capture_output=True, text=True, check=False
-    )
+    argv = [ROOT / "bin" / "mlflow-uv", "--version"]
+    return subprocess.run(argv, env=variables, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def shim(folder: Path, name: str, content: str) -> str:
@@ -84,6 +85,21 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, content: str
     done = launch(tmp_path / "home", path)
 
     assert (0, MAKING) == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("part", ["", ".", "bin"])
+def test_programs_of_the_current_folder_are_not_started(tmp_path: Path, part: str) -> None:
+    """
+    An empty or relative part of PATH leads into a checkout that may be a stranger's.
+    """
+    for name in ("python3", "python", "python3.13", "uv", "readlink"):
+        for folder in (tmp_path, tmp_path / "bin"):
+            shim(folder, name, f"#!/bin/sh\ntouch {tmp_path}/started-{name}\nexit 1\n")
+    path = f"{part}{os.pathsep}{os.environ['PATH']}"
+
+    done = launch(tmp_path / "home", path, folder=tmp_path)
+
+    assert (0, MAKING, []) == (done.returncode, done.stderr, list(tmp_path.glob("started-*")))
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
