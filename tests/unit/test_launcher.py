@@ -20,7 +20,7 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Ask for the version."""
     variables = {**os.environ, **more, "MLFLOW_UV_HOME": str(home)} | ({"PATH": path} if path else {})
-    argv = [ROOT / "bin" / "mlflow-uv", "--version"]
+    argv = [str(ROOT / "bin" / "mlflow-uv"), "--version"]
     return subprocess.run(argv, env=variables, cwd=folder, capture_output=True, text=True, check=False)
 
 
