@@ -277,7 +277,7 @@ def test_what_the_message_advises_decides(checkout: Path) -> None:
     done = subprocess.run(["sh", "-c", command], cwd=checkout, capture_output=True, check=False)
     allowed = checked(checkout, Builds.ALLOW)
 
-    assert "uv lock --check, where its code may run; or builds: allow (--builds allow)" == finding.fix
+    assert "uv lock --check, where its code may run; or --builds allow" == finding.fix
     assert (0, LockState.FRESH) == (done.returncode, allowed.outputs.verdict)
 
 
@@ -390,5 +390,5 @@ def test_export_builds_no_wheel_where_builds_are_refused(checkout: Path) -> None
             export.run(replace(inputs, local_packages=LocalPackages.WHEELS), tools)
 
     assert (True, False) == (omitted.ok, ran(checkout))
-    expected = ("`checkout` would have to be built", "builds: allow (--builds allow)")
+    expected = ("`checkout` would have to be built", "--builds allow")
     assert expected == (caught.value.what, caught.value.fix)

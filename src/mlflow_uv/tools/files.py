@@ -55,7 +55,7 @@ class Unreadable(BadProject):
     """A manifest or lock that is not TOML, no file, or too much of it: its path, and the 1-based line where that is."""
 
     path: Path
-    bounded: bool  # it has no end, or a far one: nobody reads it to say more
+    bounded: bool = False  # it has no end, or a far one: nobody reads it to say more
 
     def __init__(self, *, path: Path, error: Unparsable) -> None:
         bounded = isinstance(error, Unbounded)
