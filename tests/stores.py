@@ -100,16 +100,16 @@ def postgres(programs: Path) -> Iterator[Postgres]:
         )
         settings = (f"unix_socket_directories={folder}", "listen_addresses=127.0.0.1", "fsync=off")
         log = folder / "log"
-        log.touch()
-        process = subprocess.Popen(
-            [
-                *(*as_user, f"{programs}/postgres", "-D", f"{folder}/data", "-p", str(port)),
-                *(word for setting in settings for word in ("-c", setting)),
-            ],
-            cwd=folder,
-            stdout=log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [
+                    *(*as_user, f"{programs}/postgres", "-D", f"{folder}/data", "-p", str(port)),
+                    *(word for setting in settings for word in ("-c", setting)),
+                ],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         try:
             ready = (f"{programs}/pg_isready", "--quiet", "--timeout", "30", "--host", "127.0.0.1", "--port", str(port))
             wait_until_up(lambda: subprocess.run(ready, check=False).returncode == 0, process, log)

@@ -16,7 +16,7 @@ from mlflow_uv.restoring import mismatches, needs_in
 from mlflow_uv.tools.network import build_secrets
 from tests.registries import digest_in, registry
 
-from .foundry import BASE, built, entries, forget, run_in, said_of, saved
+from .foundry import BASE, Entry, built, entries, forget, run_in, said_of, saved
 from .lab import Lab, error
 
 BAD_INPUT, UNFIT = 2, 18
@@ -45,6 +45,16 @@ def base(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     yield make
     for name in names:
         forget(name)
+
+
+def differing(mine: list[dict[str, Entry]], theirs: list[dict[str, Entry]]) -> list[str]:
+    """Names of the files, of two images of as many layers, whose bytes, mode, owner or date differ."""
+    return [
+        name
+        for one, other in zip(mine, theirs, strict=True)
+        for name in one.keys() | other.keys()
+        if one.get(name) != other.get(name)
+    ]
 
 
 @pytest.mark.engine
@@ -125,7 +135,7 @@ def test_a_base_image_with_another_python_is_refused_before_the_build(
 @pytest.mark.engine
 def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_path: Path) -> None:
     """
-    `docker build FOLDER`, with what reaches packages from here, makes the same layers with the same labels.
+    `docker build FOLDER`, with what reaches packages from here, makes layers of the same files with the same labels.
     """
     folder = tmp_path / "context"
     network = [f"id={name},src={path}" for name, path in build_secrets(tmp_path, lab.consumer.variables, {}).items()]
@@ -137,10 +147,15 @@ def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_
     subprocess.run(("docker", "build", "--quiet", *words, "--tag", f"{image}-hand", folder), check=True)
     mine, theirs = said_of(image), said_of(f"{image}-hand")
     compiled = json.loads(run_in(f"{image}-hand", f"{VENV}/bin/python", "-I", "-c", COMPILED))
+    layers = [
+        [entries(layer) for layer in saved(name, tmp_path / f"saved{number}")]
+        for number, name in enumerate((image, f"{image}-hand"))
+    ]
     forget(f"{image}-hand")
 
     assert (0, "", 0) == (made.code, made.outputs["image"], done.code)
-    assert mine["RootFS"]["Layers"] == theirs["RootFS"]["Layers"]
+    # Not their digests: an engine whose cache has a layer under another parent packs the same files in another order.
+    assert [len(mine["RootFS"]["Layers"]), []] == [len(layers[0]), differing(*layers)]
     assert sorted((lab.consumer.model / HASHED).read_text().splitlines()) == sorted("".join(lists).splitlines())
     digest = "org.opencontainers.image.base.digest"  # which nobody looked at
     assert mine["Config"]["Labels"] == {**theirs["Config"]["Labels"], digest: said_of(BASE)["Id"]}
@@ -181,13 +196,7 @@ def test_a_whole_model_built_again_without_a_cache_is_the_same(lab: Lab, tmp_pat
         with built(folder, "--no-cache", *words) as made:
             layers.append([entries(layer) for layer in saved(made, tmp_path / f"{name}-saved")])
 
-    differing = [
-        name
-        for mine, theirs in zip(*layers, strict=True)
-        for name in mine.keys() | theirs.keys()
-        if mine.get(name) != theirs.get(name)
-    ]
-    assert [] == differing
+    assert [] == differing(*layers)
     assert 10_000 < sum(map(len, layers[0]))
 
 
@@ -209,7 +218,7 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
     [
         (("--push",), "nothing says where to push"),
         (("--push", "--image", "wine:1"), "nothing says where to push"),
-        (("--image", "registry.example/Team/wine:1"), "an image reference"),
+        (("--image", "registry.example/team/-wine:1"), "an image reference"),
         (("--platforms", "linux/amd64,linux/amd64"), "names one twice"),
         (("--platforms", "linux/amd64,linux/arm64"), "an image of several platforms is built to be pushed"),
         (("--platforms", "linux/mips"), "`linux/mips` is not a platform"),
