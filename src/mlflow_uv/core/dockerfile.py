@@ -15,9 +15,9 @@ SECRETS = ("ca", "netrc", "network")
 # What the server follows: where a base image sets one, it is set to nothing, which means the server's own default.
 FOLLOWED = frozenset({
     "ACCESS_LOG", "AZUREML_MODEL_DIR", "BODY_LIMIT", "CONNECTIONS", "DRAIN_TIMEOUT", "HEAD_TIMEOUT", "HOST",
-    "METRICS", "MLFLOW_UV_APART", "MLFLOW_UV_MODEL", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "MODEL_NAME",
-    "MODEL_VERSION", "OPENAPI", "PORT",
-    "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
+    "METRICS", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "MLFLOW_TRACING_DESTINATION", "MLFLOW_TRACKING_URI",
+    "MLFLOW_UV_APART", "MLFLOW_UV_MODEL", "MODEL_NAME", "MODEL_VERSION", "OPENAPI", "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PORT", "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
 })  # fmt: skip
 # What a build reads, and the archives that become layers, in its folder.
 INSTALLER, SERVER_LAYER, MODEL_LAYER = "installer", "server.tar", "model.tar"

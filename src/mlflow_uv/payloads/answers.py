@@ -33,10 +33,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load(folder: str) -> Any:
+    """The model, without tracing: what it is asked goes to no store, also where its code holds the address of one."""
+    mlflow.tracing.disable()
     try:
-        return scoring_server.load_model_with_mlflow_config(folder)
+        model = scoring_server.load_model_with_mlflow_config(folder)
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise Problem(Kind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
+    mlflow.tracing.disable()  # its code may have turned it on again
+    return model
 
 
 def _answer(model: Any, number: int, payload: Any, refused: Kind) -> Any:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import traces
 from .places import OURS
 from .workers import TOLD
 
@@ -50,7 +51,8 @@ def load(scoring_server: Any, folder: Path) -> Any:
         # What that lists was compared when the image was built; in a slim one MLflow would miss itself.
         logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
     try:
-        model = scoring_server.load_model_with_mlflow_config(str(folder))
+        with traces.off_unless_named(os.environ):
+            model = scoring_server.load_model_with_mlflow_config(str(folder))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a model's code may raise anything
         fail(f"The model in {folder} cannot be served", error)
     gc.enable()

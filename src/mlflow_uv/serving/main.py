@@ -56,6 +56,7 @@ def bind(host: str, port: int) -> Listener:
 
 def run(said: Settings, listener: Listener) -> int:
     """One worker serves in this process, several in forks of it. Raises CannotLoad."""
+    variables = dict(os.environ)  # as they were told: a model's code may set some
     scoring_server = loading.import_mlflow()
     if said.workers == 1:
         with loading.ended_when_told():
@@ -77,7 +78,7 @@ def run(said: Settings, listener: Listener) -> int:
     model = loading.in_a_thread(lambda: loading.load(scoring_server, said.model))
     if more := workers.held_since(before):
         workers.say(f"Each worker loads the model by itself: a fork would not get along with what it holds, {more}.")
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, "MLFLOW_UV_APART": "1"})  # noqa: S606
+        os.execve(sys.executable, sys.orig_argv, {**variables, "MLFLOW_UV_APART": "1"})  # noqa: S606
 
     def serve_loaded() -> int:
         return serve(scoring_server, model, said, listener)
