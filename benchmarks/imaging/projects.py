@@ -85,7 +85,13 @@ class Project:
     @property
     def store(self) -> str:
         """The address of the embedded store, which all sides read the model from."""
-        return f"sqlite:///{self.home}/state/store/mlflow.db"
+        return f"sqlite:///{self._store}/mlflow.db"
+
+    @property
+    def _store(self) -> Path:
+        """The folder of the embedded store."""
+        (folder,) = (self.home / "state" / "stores").glob(f"{self.folder.name}-*/*")
+        return folder
 
     @property
     def python(self) -> Path:
@@ -109,7 +115,7 @@ class Project:
         record = json.loads(Path(self.step("log-model")["record"]).read_text())
         seconds = time.perf_counter() - started
         model_id = record["model"]["model_id"]
-        (folder,) = (self.home / "state" / "store" / "artifacts").glob(f"*/models/{model_id}/artifacts")
+        (folder,) = (self._store / "artifacts").glob(f"*/models/{model_id}/artifacts")
         return Logged(model_id=model_id, folder=folder, seconds=seconds)
 
     def change_model(self) -> None:

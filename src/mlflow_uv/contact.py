@@ -72,6 +72,7 @@ def contact(question: Question, tools: Tools) -> Contact:
     project = project_here(question.project)
     selection = Selection(package=question.package, extras=question.extras, groups=question.groups)
     python = tools.environments.talking_to(store, project, selection)
+    store = tools.mlflow.settled(store, python, question.project)
     return Contact(store=store, python=python, project=project, tools=tools)
 
 

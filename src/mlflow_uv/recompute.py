@@ -76,6 +76,7 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     before = require(_from_git(record, project, tools))
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     python = tools.environments.talking_to(store, project, record.selection)
+    store = tools.mlflow.settled(store, python, question.project)
     before += require(_anchored(record, store, python, tools))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"

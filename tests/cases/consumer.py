@@ -74,10 +74,16 @@ class Consumer:
         return path
 
     @property
+    def store(self) -> Path:
+        """The folder of its embedded store, or where there is none yet, a folder that is not there."""
+        folders = (self.home / "state" / "stores").glob(f"{self.folder.name}-*/*")
+        return next(folders, self.home / "no-store")
+
+    @property
     def model(self) -> Path:
         """The files of its model where the store keeps them."""
         model_id = json.loads(self.record.read_text())["model"]["model_id"]
-        (path,) = (self.home / "state" / "store" / "artifacts").glob(f"*/models/{model_id}/artifacts")
+        (path,) = (self.store / "artifacts").glob(f"*/models/{model_id}/artifacts")
         return path
 
     def edit(self, path: Path, old: str, new: str) -> None:
@@ -98,7 +104,7 @@ class Consumer:
         """What a few lines of Python say, run by its own environment's MLflow on its own store."""
         # Clones of it have environments too, with the same packages.
         python = min((self.home / "cache" / "environments").glob("wine-*/bin/python"))
-        store = self.home / "state" / "store" / "mlflow.db"
+        store = self.store / "mlflow.db"
         done = subprocess.run(
             (python, "-I", "-B", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
             env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"},

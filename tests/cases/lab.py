@@ -113,7 +113,7 @@ class Lab:
     @property
     def store(self) -> Database:
         """The embedded store."""
-        return Database(path=self.consumer.home / "state" / "store" / "mlflow.db")
+        return Database(path=self.consumer.store / "mlflow.db")
 
     def train_with(self, program: str) -> None:
         """Make this the committed training program."""

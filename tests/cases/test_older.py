@@ -39,7 +39,7 @@ def made(place: Path, root: Path, version: str) -> Lab:
 def model_files(lab: Lab) -> Path:
     """Where the store keeps the model of the record."""
     name = json.loads(lab.consumer.record.read_text())["model"]["name"]
-    (path,) = (lab.consumer.home / "state" / "store" / "artifacts").glob(f"*/*/artifacts/{name}")
+    (path,) = (lab.consumer.store / "artifacts").glob(f"*/*/artifacts/{name}")
     return path
 
 

@@ -186,7 +186,7 @@ def test_an_edited_record_is_found_out(candidates: Lab) -> None:
     """
     The record that the run keeps is no evidence: its digest is a tag of the version.
     """
-    (kept,) = (candidates.consumer.home / "state" / "store").glob(
+    (kept,) = candidates.consumer.store.glob(
         f"artifacts/*/*/artifacts/mlflow-uv/{_model(candidates)}/wine-*/2/record.json"
     )
     record = json.loads(kept.read_text())
@@ -206,9 +206,10 @@ def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tm
     candidates.consumer.git("commit", "--quiet", "--allow-empty", "--message", "later")
     candidates.consumer.git("clone", "--quiet", "--depth=1", candidates.folder.as_uri(), str(clone))
 
-    fetched = candidates.run("audit", "models:/wine/2", "--project", str(clone))
+    store = ("--tracking-uri", f"sqlite:///{candidates.store.path}")
+    fetched = candidates.run("audit", "models:/wine/2", "--project", str(clone), *store)
     candidates.consumer.git("-C", str(clone), "remote", "set-url", "origin", str(tmp_path / "nowhere"))
-    alone = candidates.run("audit", "models:/wine/2", "--project", str(clone))
+    alone = candidates.run("audit", "models:/wine/2", "--project", str(clone), *store)
 
     assert (0, True) == (fetched.code, "commit" in fetched.outputs["holds"]), fetched.stderr
     assert (0, ["commit"], ["link-unverified"]) == (alone.code, alone.outputs["unverified"], alone.rules)

@@ -1,33 +1,135 @@
-"""Can this MLflow use that database server? Asked before MLflow does, which is neither quick nor careful."""
+"""
+Compares the schema of a database with that of the MLflow in use, before MLflow opens it.
+
+An MLflow that opens a database of an older one may migrate it without a word, and the older one cannot read it
+afterwards. So a database is read here first, and only an empty one, or one with exactly this MLflow's schema, is used.
+"""
+
+import os
+import re
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from .problems import Kind, Problem
 
-# SQLite is a file of one's own: MLflow may make and migrate it.
+# The variables whose databases MLflow would open.
+STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _SERVERS = ("postgresql", "mysql", "mssql", "oracle")
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?://")
+# The state of a database with tables of which no table says their revision.
+UNVERSIONED = "none"
+# A database that somebody makes at this moment changes within these times.
+_STILL_S = 2.0
+_STILL_UNVERSIONED_S = 6.0
+_STEP_S = 0.25
+_LOCKED_S = 30.0
 _usable: set[str] = set()
 
 
-def require_usable(uri: str) -> None:
+def require_usable(variable: str) -> None:
     """
-    Connect once, and compare the schema; nothing is asked of anything but a database server, and once a process.
+    Read the schema of the database that a variable names, once a process; nothing is written.
 
-    Measured with MLflow 3.17: it tries a wrong password ten times, for 100 s, and it migrates a database that lacks a
-    table, which other people's older MLflow cannot read from then on.
+    Raises Problem of the kind SCHEMA for that of another MLflow.
+
+    Measured with MLflow 3.17: it tries a wrong password ten times, for 100 s, and it migrates a SQLite file of MLflow
+    3.1, and a database server that lacks a table.
     """
-    if uri in _usable or not uri.startswith(_SERVERS):
+    uri = os.environ.get(variable, "")
+    if uri in _usable or not (uri.startswith(_SERVERS) or _SQLITE.match(uri)):
         return
-    found, wanted = _revisions(uri)
-    if found is not None and found != wanted:
-        raise Problem(Kind.SCHEMA, f"its schema is {found}, and the project's MLflow needs {wanted}")
+    present = _present(uri)
+    if present is not None:
+        wanted = _wanted()
+        if present != wanted:
+            present = _settled(uri, present, wanted)
+        if present != wanted:
+            raise _other_schema(variable, present, wanted)
     _usable.add(uri)
 
 
-def _revisions(uri: str) -> "tuple[str | None, str]":
-    """The revision of the database, None for an empty one, and that of this MLflow."""
+def _settled(uri: str, present: str, wanted: str) -> "str | None":
+    """The revision once it does not change any more: another process may be making the database."""
+    waited_s = 0.0
+    revision: str | None = present
+    while revision != wanted and waited_s < (_STILL_UNVERSIONED_S if revision == UNVERSIONED else _STILL_S):
+        time.sleep(_STEP_S)
+        waited_s += _STEP_S
+        later = _present(uri)
+        if later != revision:
+            revision, waited_s = later, 0.0
+    return revision
+
+
+def _present(uri: str) -> "str | None":
+    """The revision of a database, None where there is nothing in it yet."""
+    return _revision_of_file(uri) if _SQLITE.match(uri) else _revision_of_server(uri)
+
+
+def _revision_of_file(uri: str) -> "str | None":
+    from sqlalchemy.engine import make_url  # noqa: PLC0415  # an mlflow-skinny has none, and opens no database
+
+    database = make_url(uri).database or ""
+    path = Path(unquote(urlsplit(database).path) if database.startswith("file:") else database)
+    if database in {"", ":memory:"} or not path.is_file() or path.stat().st_size == 0:
+        return None
+    address = f"file:{quote(os.path.abspath(path))}?mode=ro"  # noqa: PTH100  # as SQLAlchemy has it: links stay
+    try:
+        return _read(address)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise
+        # What a killed process left half written cannot be undone by somebody who only reads.
+        return _read(f"{address}&immutable=1")
+
+
+def _read(address: str) -> "str | None":
+    with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "alembic_version" not in tables:
+            return UNVERSIONED if tables else None
+        revisions = sorted(str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version"))
+    return ",".join(revisions) or UNVERSIONED
+
+
+def _revision_of_server(uri: str) -> "str | None":
     import sqlalchemy  # noqa: PLC0415  # an mlflow-skinny has neither
     from alembic.migration import MigrationContext  # noqa: PLC0415
-    from mlflow.store.db.utils import _get_latest_schema_revision  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision(), _get_latest_schema_revision()
+        return ",".join(sorted(MigrationContext.configure(connection).get_current_heads())) or None
+
+
+def _wanted() -> str:
+    from mlflow.store.db.utils import _get_latest_schema_revision  # noqa: PLC0415  # an mlflow-skinny cannot
+
+    return str(_get_latest_schema_revision())
+
+
+def _other_schema(variable: str, present: "str | None", wanted: str) -> Problem:
+    import mlflow  # noqa: PLC0415  # only on the way to an error
+
+    facts = {
+        "variable": variable,
+        "revision": present or UNVERSIONED,
+        "wanted": wanted,
+        "mlflow": str(mlflow.__version__),
+        "upgradable": present in _history(),
+        "python": sys.executable,
+    }
+    return Problem(Kind.SCHEMA, f"its schema is {present}, and the project's MLflow needs {wanted}", facts=facts)
+
+
+def _history() -> "set[Any]":
+    """The revisions from which this MLflow can upgrade a database."""
+    import mlflow.store.db_migrations  # noqa: PLC0415  # as above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    folder = os.path.dirname(mlflow.store.db_migrations.__file__ or "")  # noqa: PTH120
+    return {script.revision for script in ScriptDirectory(folder).walk_revisions()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .databases import require_usable
+from .databases import STORES, require_usable
 from .hiding import hide_environment
 from .patience import read_whole, waiting
 from .problems import Kind, Problem, describe
@@ -128,7 +128,8 @@ def _ask(verb: str, request: Request) -> dict[str, Any]:
         module = importlib.import_module(f"{__package__}.{noun}")
     except Exception as error:  # a package that does not fit the others may raise anything while it is imported
         raise Problem(Kind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
-    require_usable(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    for name in STORES:
+        require_usable(name)
     answer: dict[str, Any]
     with checked(verb):
         if verb.startswith(REPEATABLE):

@@ -31,12 +31,13 @@ class Kind(str, enum.Enum):
 
 
 class Problem(Exception):
-    """A question without an answer, already told apart."""
+    """A question without an answer, already told apart; `facts` are what the caller makes a better message from."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: Kind, message: str, *, facts: "dict[str, object] | None" = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.facts = facts or {}
 
 
 _KINDS_OF_CODES = {
@@ -144,7 +145,7 @@ def breaks_off(error: BaseException) -> bool:
     return any(_BROKEN_OFF.search(str(link)) for link in _chain(error))
 
 
-def describe(error: BaseException) -> dict[str, str | None]:
+def describe(error: BaseException) -> dict[str, object]:
     """The error as it goes over the wire; a problem that was told apart needs no traceback of its own."""
     problem = isinstance(error, Problem)
     told = error.__cause__ if problem else error
@@ -153,6 +154,7 @@ def describe(error: BaseException) -> dict[str, str | None]:
         "kind": kind_of(error).value,
         "message": mask(_message(error)),
         "detail": None if detail is None else mask(detail),
+        "facts": error.facts if isinstance(error, Problem) else {},
     }
 
 

@@ -220,7 +220,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         project=project,
         way=way,
         python=python,
-        store=store,
+        store=tools.mlflow.settled(store, python, project.folder),
         experiment=inputs.experiment or project.name,
         commit=commit,
         lock=lock,

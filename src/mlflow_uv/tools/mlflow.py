@@ -17,7 +17,9 @@ from ..core.masking import mask, secrets_in
 from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
 from ..surroundings import Surroundings
 from ..wording import Wording, option, step_call
+from .embedded import EmbeddedStores
 from .process import Command, Conversation, Runner
+from .schemamismatch import schema_mismatch
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 # Nothing is told to anybody else. The caller's wishes go first.
@@ -118,10 +120,13 @@ _DATABASE_FIXES: Mapping[str, str] = {
 class Mlflow:
     """The payloads, asked over JSON."""
 
-    def __init__(self, runner: Runner, *, surroundings: Surroundings, hear: Callable[[str], None]) -> None:
+    def __init__(
+        self, runner: Runner, *, surroundings: Surroundings, hear: Callable[[str], None], say: Callable[[str], None]
+    ) -> None:
         self._runner = runner
         self._surroundings = surroundings
         self._hear = hear
+        self._embedded_stores = EmbeddedStores(surroundings.state, say=say)
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
         self._answering: set[str] = set()
 
@@ -167,12 +172,19 @@ class Mlflow:
                 why="an embedded store would vanish with this runner",
                 fix=Wording("set ", option("tracking-uri", "URI"), ", or ", option("embedded"), " for a demonstration"),
             )
-        folder = self._surroundings.state / "store"
-        folder.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        uri = f"embedded:{self._embedded_stores.folder}"
+        return Store(uri=uri, kind=StoreKind.EMBEDDED, variables={"MLFLOW_TRACKING_URI": uri})
+
+    def settled(self, store: Store, python: Path, project: Path) -> Store:
+        """The store as an environment's MLflow uses it: an embedded one, refused before, is a file of its own."""
+        if store.kind is not StoreKind.EMBEDDED:
+            return store
+        about = self.describe_environment(python)
+        file = self._embedded_stores.prepared(project, about["mlflow_schema"] or f"mlflow-{about['mlflow']}")
+        uri = f"sqlite:///{file}"
         # A URI, not a path: MLflow writes it into its first statement of SQL as it is, quotes included.
-        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: (folder / "artifacts").as_uri()}
-        return Store(uri=uri, kind=StoreKind.EMBEDDED, variables=variables)
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
+        return replace(store, uri=uri, variables=variables)
 
     def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
         """Ask one payload; no tag holds a secret. Raises the StepError that fits the kind of its error."""
@@ -262,11 +274,9 @@ class Mlflow:
         # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
         compiled = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
         argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
-        return Command(argv=argv, folder=self._folder(), variables={**_DEFAULTS, **variables})
-
-    def _folder(self) -> Path:
-        self._surroundings.state.mkdir(parents=True, exist_ok=True)
-        return self._surroundings.state
+        folder = self._surroundings.state
+        folder.mkdir(parents=True, exist_ok=True)
+        return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})
 
     def close(self) -> None:
         """End every interpreter that was started to answer."""
@@ -280,6 +290,9 @@ class Mlflow:
         if kind in ("training", "cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
             for line in str(error["detail"]).splitlines()[-30:]:
                 self._hear(line)
+        if kind == "schema" and store is not None and error.get("facts"):
+            other = replace(store, uri=store.variables[error["facts"]["variable"]])
+            return schema_mismatch(error["facts"], uri=other.uri, shown=other.shown)
         fixes = _FIXES if store is None or store.kind is StoreKind.SERVER else {**_FIXES, **_DATABASE_FIXES}
         failed = error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))
         failed.output = tuple(str(error.get("detail") or "").splitlines())

@@ -49,7 +49,7 @@ def toolbox(
             git=basic.git,
             clock=basic.clock,
             environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
-            mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign),
+            mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign, say=voice.say),
             engines=Engines(basic.runner, variables=surroundings.variables, hear=voice.foreign),
             registries=Registries(
                 Web(surroundings.variables), Logins(basic.runner, variables=surroundings.variables), basic.clock
