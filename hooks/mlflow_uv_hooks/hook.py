@@ -18,6 +18,7 @@ from mlflow_uv.surfaces.phrasing import Source
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.checkout import given_layer, settings_layer
+from mlflow_uv.tools.dependants import dependants
 from mlflow_uv.tools.files import Project, members, read_project
 from mlflow_uv.tools.locktools import LockTools, locktools
 from mlflow_uv.tools.tree import projects_of
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
         with locktools(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
-            tasks = [partial(_run, call, folder, tools) for folder in _folders(call, surroundings.folder)]
+            tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]
             return max((tell(voice) for tell in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
         voice.error(error)
@@ -62,6 +63,7 @@ def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int
         inputs = _inputs(call, folder)
         return partial(_report, call, inputs, call.step.run(inputs, tools))
     except StepError as error:
+        error.path = error.path or folder / "pyproject.toml"
         return partial(_error, error)
 
 
@@ -102,11 +104,14 @@ def _project(folder: Path) -> Project | None:
         return None  # the step says so, with the line
 
 
-def _folders(call: Call, top: Path) -> list[Path]:
+def _folders(call: Call, tools: LockTools) -> list[Path]:
     """The projects to ask, each once: for the lock its root, for an export every project of it that is served."""
-    found = projects_of(call.files, top)
-    roots = [one.root if isinstance(one, Project) else one.path.parent for one in found]
-    return roots if call.step.name == "check-lock" else [folder for root in roots for folder in _served(root)]
+    top = tools.surroundings.folder
+    projects = projects_of(call.files, top)
+    roots = [project.root if isinstance(project, Project) else project.path.parent for project in projects]
+    if call.step.name == "check-lock":
+        return list(dict.fromkeys((*roots, *dependants(call.files, top, tools.git))))
+    return [folder for root in roots for folder in _served(root)]
 
 
 def _served(root: Path) -> list[Path]:

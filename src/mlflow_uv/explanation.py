@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from .absentees import absent_groups
 from .core.causes import Cause, Difference, Place
+from .core.declared import Workspace
 from .core.hints import blamed
 from .core.lockfile import Lockfile, NotALock, read_lockfile
 from .core.staleness import differences, not_requirements
 from .errors import ToolFailed
+from .indexfaults import index_faults, not_found
+from .manifestfaults import manifest_fault
 from .report import Finding, Severity
 from .tools.files import Project, read_manifest, seen_from
 from .tools.locktools import LockTools
@@ -60,6 +64,8 @@ class _Explaining:
 
     def outcome(self) -> Explanation:
         verdict, question = self._case.verdict, self._case.question
+        if absent := self._absent():
+            return Explanation(LockState.UNVERIFIABLE, absent)
         if verdict.state is LockState.MISSING:
             what, why = "uv.lock is missing", "nothing says which packages this project uses"
             # A file that is not there can carry no annotation.
@@ -75,28 +81,51 @@ class _Explaining:
 
     # the reasons that are no difference
 
+    def _absent(self) -> tuple[Finding, ...]:
+        """A finding for what git tracks of this workspace and has not put on disk, the lock itself among it."""
+        where, git = self._tools.surroundings.folder, self._tools.git
+        return tuple(
+            self._finding(Cause.ABSENT, group.what, group.why, fix=group.fix, path=group.near)
+            for group in absent_groups(self._project, git, where)
+        )
+
     def _read(self, verdict: LockVerdict) -> Lockfile | Finding:
         """The lock; or why it, or a manifest, cannot be read, by what uv says and by our own reading."""
         if verdict.state is LockState.UNREADABLE and PurePath(verdict.file).name != "uv.lock":
             return self._unreadable_manifest(verdict)
         file = self._from_here("uv.lock")
-        anew = f"rm {file} && {self._uv_lock}"
-        fix = local(f"git checkout -- {file} && {self._uv_lock}", anew)
         what = "uv.lock cannot be read"
         try:
             lock = read_lockfile(self._project.lock.read_bytes())
         except OSError as error:
-            return self._finding(Cause.UNREADABLE, what, error.strerror or str(error), fix=fix)
+            return self._finding(Cause.UNREADABLE, what, error.strerror or str(error), fix=self._restored(file))
         except NotALock as error:
-            cause = Cause.CONFLICT if "conflict markers" in str(error) else Cause.UNREADABLE
             if verdict.cause is Cause.FORMAT:
-                cause, fix = Cause.FORMAT, f"a newer uv, or {anew}"
-            return self._finding(cause, what, str(error), fix=fix, line=error.line)
+                anew = f"a newer uv, or rm {file} && {self._uv_lock}"
+                return self._finding(Cause.FORMAT, what, str(error), fix=anew, line=error.line)
+            cause = Cause.CONFLICT if "conflict markers" in str(error) else Cause.UNREADABLE
+            return self._finding(cause, what, str(error), fix=self._restored(file), line=error.line)
         if verdict.state is LockState.UNREADABLE:
+            fix = self._restored(file)
             return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
         return lock
 
+    def _restored(self, file: str) -> str:
+        """The command that brings back the newest lock that can be read, and makes it fresh; a new one without any."""
+        lock = self._project.lock
+        broken = lock.read_bytes() if lock.is_file() else b""
+        version = self._tools.git.restorable(lock, lambda data: data != broken and _is_lock(data))
+        if version is None:
+            return f"rm -f {file} && {self._uv_lock}"
+        checkout = " ".join(("git checkout", *version, "--", file))
+        unmerged = version[:1] in (("--ours",), ("--theirs",))
+        return " && ".join((checkout, self._uv_lock, *((f"git add {file}",) if unmerged else ())))
+
     def _unreadable_manifest(self, verdict: LockVerdict) -> Finding:
+        fault = manifest_fault(verdict, self._project, self._uv_lock)
+        if fault is not None:
+            cause = verdict.cause or Cause.UNREADABLE
+            return self._finding(cause, fault.what, fault.why, fix=fault.fix, path=fault.path, line=fault.line)
         path = self._project.folder / verdict.file
         read_manifest(path)  # what is not even TOML
         file, line = path.name, verdict.line
@@ -142,11 +171,13 @@ class _Explaining:
         final = self._with_changes(question, verdict)
         if final.state is LockState.FRESH:
             return Explanation(LockState.FRESH, ())
-        if final.state is LockState.UNSOLVABLE:
-            place = blamed(final.words, workspace)
-            return Explanation(LockState.UNSOLVABLE, (self._unsolvable(final, place),))
         silent = final.state is LockState.UNVERIFIABLE
-        if silent and (wrong := tuple(self._at_their_lines(not_requirements(workspace)))):
+        unsolvable = final.state is LockState.UNSOLVABLE
+        if (unsolvable or silent) and (faults := index_faults(workspace)):
+            return Explanation(LockState.UNREADABLE, tuple(self._at_their_lines(faults, self._correct)))
+        if unsolvable:
+            return Explanation(LockState.UNSOLVABLE, (self._unsolvable(final, workspace),))
+        if silent and (wrong := tuple(self._at_their_lines(not_requirements(workspace), self._correct))):
             return Explanation(LockState.UNREADABLE, wrong)
         again = verdict.again or final.again
         findings = list(self._at_their_lines(differences(lock, workspace, reason=again)))
@@ -168,20 +199,23 @@ class _Explaining:
             return self._ask(replace(question, changes=True))
         return verdict
 
-    def _at_their_lines(self, found: Iterable[Difference]) -> Iterator[Finding]:
+    def _at_their_lines(self, found: Iterable[Difference], fix: str = "") -> Iterator[Finding]:
         for one in found:
             path = self._project.root / one.place.file
-            fix = f"correct it, then `{self._uv_lock}`" if one.cause is Cause.UNREADABLE else self._uv_lock
             line = self._lines.at(one.place)
             yield self._finding(one.cause, one.what, one.why, fix=fix, path=path, line=line)
 
-    def _unsolvable(self, verdict: LockVerdict, place: Place | None) -> Finding:
-        place = place or Place("pyproject.toml", ("project", "dependencies"))
+    def _unsolvable(self, verdict: LockVerdict, workspace: Workspace) -> Finding:
+        place = blamed(verdict.words, workspace) or Place("pyproject.toml", ("project", "dependencies"))
+        change = "change the requirement"
+        if missing := not_found(verdict.words, workspace):
+            name, index = missing
+            change = f"correct `{name}`, or the address of the index at line {self._lines.at(index)} of {index.file}"
         return self._finding(
             Cause.UNSOLVABLE,
             "the requirements have no solution",
             verdict.complaint,
-            fix=f"change the requirement, then `{self._uv_lock}`",
+            fix=f"{change}, then `{self._uv_lock}`",
             path=self._project.root / place.file,
             line=self._lines.at(place),
         )
@@ -211,6 +245,10 @@ class _Explaining:
         """The command that writes the lock, from where the caller stands."""
         return self._project.lock_command(self._tools.surroundings.folder)
 
+    @property
+    def _correct(self) -> str:
+        return f"correct it, then `{self._uv_lock}`"
+
     def _from_here(self, file: str) -> str:
         return shlex.quote(seen_from(self._tools.surroundings.folder, self._project.root / file))
 
@@ -219,6 +257,14 @@ class _Explaining:
     ) -> Finding:
         path = path or self._project.lock
         return Finding(rule=f"lock-{cause.value}", what=what, why=why, fix=fix or self._uv_lock, path=path, line=line)
+
+
+def _is_lock(data: bytes) -> bool:
+    try:
+        read_lockfile(data)
+    except NotALock:
+        return False
+    return True
 
 
 def _shown(changes: tuple[str, ...]) -> str:

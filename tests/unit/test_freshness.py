@@ -62,6 +62,16 @@ class FakeUv:
         return () if respect_env else self.aside
 
 
+class NoGit:
+    """A git that knows nothing of any file."""
+
+    def absence(self, _path: Path) -> None:
+        """See Git."""
+
+    def restorable(self, _file: Path, _accepts: Callable[[bytes], bool]) -> None:
+        """See Git."""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project whose lock says what its manifest says."""
@@ -74,7 +84,7 @@ def asked(
 ) -> Freshness:
     """What is found out about it."""
     surroundings = Surroundings.of(variables, folder=project.folder, python=Path(sys.executable))
-    tools = cast("LockTools", SimpleNamespace(uv=uv, surroundings=surroundings))
+    tools = cast("LockTools", SimpleNamespace(uv=uv, surroundings=surroundings, git=NoGit()))
     return examine(project, tools, respect_env=respect_env, offline=offline)
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 from ..core.causes import Cause
+from ..errors import BadProject, StepError
 from ..freshness import Freshness, examine, restricted, unreadable
 from ..policing import policy_findings
 from ..report import Finding, Report, Severity, Table, counted
 from ..step import Doc, Hook, OneRun, Step
-from ..tools.files import Project, Unreadable, bounds_of, read_project, write_whole
+from ..tools.files import Project, Unreadable, bounds_of, read_project, table_of, write_whole
 from ..tools.locktools import LockTools
-from ..tools.tree import projects_below
+from ..tools.tree import is_managed, projects_below
 from ..tools.uv import LockQuestion
 from ..tools.uvguard import NotFollowed
 from ..tools.uvwords import LockState
@@ -86,8 +87,7 @@ _WORSE = (
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Ask every project, and say what mends it. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
     tools = restricted(tools, inputs.builds)
-    tasks = [partial(_examined, one, inputs, tools) for one in _found(inputs, tools)]
-    answers = tools.runner.side_by_side(tasks)
+    answers = _answers(_found(inputs, tools), inputs, tools)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)
     first, where = answers[0], tools.surroundings.folder
     return Report(
@@ -115,9 +115,53 @@ def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | Unreadable, ...]
     if found:
         return found
     try:
-        return (read_project(inputs.project),)
+        project = read_project(inputs.project)
     except Unreadable as error:
         return (error,)
+    if not is_managed(project, first=True) and "uv" not in table_of(project.manifest, "tool"):
+        raise BadProject(
+            what=f"`{project.folder}` holds no project of uv",
+            why="its pyproject.toml has neither [project] nor [tool.uv], and no uv.lock lies beside it",
+            fix=option("project", "FOLDER"),
+        )
+    return (project,)
+
+
+def _answers(projects: tuple[Project | Unreadable, ...], inputs: Inputs, tools: LockTools) -> list[Freshness]:
+    """Every project's answer: where one of several has none, it has a finding instead, and the others keep theirs."""
+
+    def attempt(project: Project | Unreadable) -> Freshness | StepError:
+        try:
+            return _examined(project, inputs, tools)
+        except StepError as error:
+            return error
+
+    answers = tools.runner.side_by_side([partial(attempt, project) for project in projects])
+    errors = [answer for answer in answers if isinstance(answer, StepError)]
+    if errors and len(errors) == len(answers) and len({error.text for error in errors}) == 1:
+        raise errors[0]  # it is about the machine, or there is one project
+    return [
+        _unanswered(project, answer) if isinstance(answer, StepError) else answer
+        for project, answer in zip(projects, answers, strict=True)
+    ]
+
+
+def _unanswered(project: Project | Unreadable, error: StepError) -> Freshness:
+    root = project.root if isinstance(project, Project) else project.path.parent
+    finding = Finding(
+        rule=f"lock-{Cause.UNANSWERED.value}",
+        what=error.what,
+        why=error.why,
+        fix=error.fix,
+        path=Path(error.path) if error.path else root / "pyproject.toml",
+        line=error.line,
+    )
+    return Freshness(
+        project=project if isinstance(project, Project) else Project(folder=root, root=root, manifest={}),
+        state=LockState.UNVERIFIABLE,
+        causes=(Cause.UNANSWERED,),
+        findings=(finding,),
+    )
 
 
 def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path | None:
@@ -212,5 +256,5 @@ STEP = Step(
     outputs=Outputs,
     run=run,
     needs_project=False,
-    hook=Hook(name="uv.lock is fresh", files=r"(^|/)(uv\.lock|uv\.toml|pyproject\.toml)$"),
+    hook=Hook(name="uv.lock is fresh", files=r"(^|/)(uv\.lock|uv\.toml|pyproject\.toml|setup\.cfg|setup\.py)$"),
 )

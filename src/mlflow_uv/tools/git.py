@@ -10,9 +10,10 @@ from pathlib import Path
 from ..core.commit import Commit, History, LastChange
 from ..errors import NotCommitted, ToolFailed, ToolMissing
 from ..wording import local
+from .gitfiles import SUBMODULE, GitFiles
 from .gitwords import BARE, Entry, bytes_of, entry_of, headers, path_of
-from .guardedgit import GuardedGit, lookalike
-from .process import Completed, Runner
+from .guardedgit import lookalike
+from .process import Completed
 
 # Every setting of a user that would change the words is set, so that the same difference has the same headers. What
 # differs inside a submodule we ask the submodule: git would only say `-dirty`.
@@ -22,17 +23,13 @@ _DIFF = (
 )  # fmt: skip
 _NOT_IGNORED = ("--cached", "--others", "--exclude-standard")
 _LIST = ("ls-files", "-z", "-v", "--stage", *_NOT_IGNORED)
-_SUBMODULE = "160000"
 # A commit may be what a server says: nothing else may stand where git takes options.
 _COMMIT = re.compile(r"HEAD|[0-9a-f]{4,64}")
 _AT_ONCE = 500  # names in one argv
 
 
-class Git:
+class Git(GitFiles):
     """Read-only questions: nothing here changes a repository, its index included."""
-
-    def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
-        self._git = GuardedGit(runner, variables=variables)
 
     def commit(self, folder: Path) -> Commit:
         """
@@ -198,8 +195,8 @@ class Git:
         changed = "\n".join(headers(self._git.answer(top, *_DIFF, base, "--", variables=filters)))
         others = {
             *(f"{name}\0new {self._content(path_of(top, name))}" for name in new),
-            *self._submodules(top, [entry for entry in known if entry.mode == _SUBMODULE]),
-            *self._hidden(top, [entry for entry in known if entry.hidden and entry.mode != _SUBMODULE], filters),
+            *self._submodules(top, [entry for entry in known if entry.mode == SUBMODULE]),
+            *self._hidden(top, [entry for entry in known if entry.hidden and entry.mode != SUBMODULE], filters),
         }
         if not changed and not others:
             return None

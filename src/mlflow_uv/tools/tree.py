@@ -21,7 +21,8 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
     """
     The roots of the projects in and below a folder, in path order, the folder's own first.
 
-    A project counts if it has a `uv.lock`, or says in its manifest that uv or we manage it, or is the folder's own.
+    A project counts if it has a `uv.lock`, or says in its manifest that uv or we manage it; the folder's own also if it
+    has a `[project]` table. A manifest that only configures other tools is no project.
     What git ignores is not entered, nor environments, vendored copies and `exclude`: globs of paths below `folder`.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
@@ -35,6 +36,18 @@ def projects_of(files: Iterable[Path], top: Path) -> tuple[Project | Unreadable,
     """The roots of the projects in `top` that changed files belong to, each once; a file may belong to none."""
     folders = {found: None for file in files if (found := _nearest(file, top)) is not None}
     return tuple(_roots(folders, start=top))
+
+
+def locked_folders(top: Path, git: Git) -> tuple[Path, ...]:
+    """The folders in and below `top` that hold a uv.lock and a manifest, in path order; none is read."""
+    known = git.files_below(top, ("*uv.lock",))
+    files = _walk(top) if known is None else known
+    folders = {file.parent for file in files if file.name == "uv.lock"}
+    return tuple(
+        folder
+        for folder in sorted(folders)
+        if not _barred(folder.relative_to(top).parts, ()) and (folder / "pyproject.toml").is_file()
+    )
 
 
 def _nearest(file: Path, top: Path) -> Path | None:
@@ -58,17 +71,19 @@ def _roots(folders: Iterable[Path], *, start: Path) -> Iterator[Project | Unread
         except BadProject:
             continue  # a lock without a project
         else:
-            if project.root not in seen and (folder == start or _managed(project)):
+            if project.root not in seen and is_managed(project, first=folder == start):
                 seen.add(project.root)
                 yield project if project.root == project.folder else read_project(project.root)
 
 
-def _managed(project: Project) -> bool:
-    """Whether uv looks after it, as far as its files tell."""
-    ours = table_of(project.manifest, "tool")
-    if table_of(ours, "uv").get("managed") is False:
+def is_managed(project: Project, *, first: bool) -> bool:
+    """Whether uv looks after it, as far as its files tell; the `first` one need not say so, if it is a project."""
+    tool_tables = table_of(project.manifest, "tool")
+    if table_of(tool_tables, "uv").get("managed") is False:
         return False
-    return os.path.lexists(project.lock) or bool({"uv", "mlflow-uv"} & ours.keys())
+    if first and project.named:
+        return True
+    return os.path.lexists(project.lock) or bool({"uv", "mlflow-uv"} & tool_tables.keys())
 
 
 def _barred(parts: tuple[str, ...], exclude: tuple[str, ...]) -> bool:

@@ -10,13 +10,14 @@ from typing import Self
 
 from ..core.digests import sha256
 from ..core.environment import Partition, for_uv
+from ..errors import ToolMissing
 from ..pipsettings import PipSettings
 from .files import Project
 from .inertpython import InertPython
 from .process import Command, Completed, Runner
 from .trust import TrustingRunner
 from .uvguard import UvGuard
-from .whichuv import Programs, required_version
+from .whichuv import Programs, required_version, wanted_at
 
 NO_SETTINGS = PipSettings()
 _RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
@@ -68,8 +69,14 @@ class UvCalls:
     # which uv
 
     def program(self, project: Project) -> str:
-        """The uv that this project gets. Raises ToolMissing when none satisfies its `required-version`."""
-        return self._programs.satisfying(required_version(project))
+        """The uv that this project gets. Raises ToolMissing, at its line, when none is of its `required-version`."""
+        wanted = required_version(project)
+        try:
+            return self._programs.satisfying(wanted)
+        except ToolMissing as error:
+            if wanted is not None:
+                error.path, error.line = wanted_at(project)
+            raise
 
     def version(self, program: str) -> str | None:
         """The version a uv program tells, None when it tells none."""

@@ -49,6 +49,10 @@ _SAYS: tuple[tuple[str, LockState, Cause], ...] = (
     (r"unsupported schema version", LockState.UNREADABLE, Cause.FORMAT),
     (r"^error: (Failed to parse|failed to read from file)", LockState.UNREADABLE, Cause.UNREADABLE),
     (r"^error: Workspace member .* is missing", LockState.UNREADABLE, Cause.MEMBER),
+    (r"^error: (Two workspace members are both named|No `project` table found in)", LockState.UNREADABLE, Cause.MEMBER),
+    (r"^error: The project is marked as unmanaged", LockState.UNREADABLE, Cause.UNMANAGED),
+    (r"^error: Project `[^`]+` has malformed dependency groups", LockState.UNREADABLE, Cause.GROUP),
+    (r"Distribution not found at: file:|does not appear to be a Python project", LockState.UNREADABLE, Cause.SOURCE),
     (r"^  cause: Failed to parse entry: `", LockState.UNREADABLE, Cause.SOURCE),
     (
         r"No interpreter found|^error: Failed to inspect Python|incompatible with the project's Python requirement",
@@ -62,6 +66,7 @@ _SAYS: tuple[tuple[str, LockState, Cause], ...] = (
     ),
     (r"No solution found", LockState.UNSOLVABLE, Cause.UNSOLVABLE),
 )
+_IN_MANIFEST = frozenset({Cause.MEMBER, Cause.SOURCE, Cause.UNMANAGED, Cause.GROUP})
 _LINES = re.MULTILINE
 _SHOWN = 10
 _REFUSED = "Required uv version"
@@ -110,7 +115,7 @@ def _well(stderr: str) -> LockVerdict | None:
 
 def _verdict(state: LockState, cause: Cause, stderr: str) -> LockVerdict:
     line = re.search(r"TOML parse error at line (\d+)", stderr)
-    in_manifest = state is LockState.UNSOLVABLE or cause in (Cause.MEMBER, Cause.SOURCE)
+    in_manifest = state is LockState.UNSOLVABLE or cause in _IN_MANIFEST
     named = re.search(r"^error: (?:Failed to parse:?|failed to read from file) `?([^`\n]+?)`?(?::|$)", stderr, _LINES)
     file = named[1] if named and cause is Cause.UNREADABLE else "pyproject.toml" if in_manifest else "uv.lock"
     return LockVerdict(

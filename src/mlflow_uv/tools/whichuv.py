@@ -114,3 +114,13 @@ def required_version(project: Project) -> Range | None:
         )
         raw = table_of(manifest, "tool", "uv").get("required-version")
     return None if raw is None else Range(f"=={raw}" if str(raw)[:1].isdigit() else str(raw))
+
+
+def wanted_at(project: Project) -> tuple[Path, int]:
+    """The file and the 1-based line where `required-version` stands."""
+    from ..core.tomllines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
+
+    table = project.root / "uv.toml"
+    path = table if table.is_file() else project.root / "pyproject.toml"
+    keys = ("required-version",) if table.is_file() else ("tool", "uv", "required-version")
+    return path, line_at(key_lines(path.read_text(encoding="utf-8", errors="replace")), keys)

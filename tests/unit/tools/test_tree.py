@@ -148,3 +148,25 @@ def test_a_checkout_below_a_folder_called_vendor_is_still_ours(tmp_path: Path) -
     found = projects_of([top / "a" / "uv.lock"], top)
 
     assert (["a"], ["a"]) == (named(found, top), below(top))
+
+
+def test_a_manifest_that_only_configures_other_tools_is_no_project(top: Path) -> None:
+    """
+    Not where it is asked for either: neither by its folder nor as a changed file.
+    """
+    (top / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    plant(top, "svc/a")
+
+    found = named(projects_of([top / "pyproject.toml", top / "svc/a/pyproject.toml"], top), top)
+
+    assert (["svc/a"], ["svc/a"]) == (below(top), found)
+
+
+def test_the_folder_s_own_project_that_uv_does_not_manage_is_left_out(top: Path) -> None:
+    """
+    `managed = false` is said of it as of any other.
+    """
+    (top / "pyproject.toml").write_text(f"{PROJECT}[tool.uv]\nmanaged = false\n")
+    plant(top, "svc/a")
+
+    assert ["svc/a"] == below(top)
