@@ -152,13 +152,10 @@ class Field:
                 return tuple(raw.replace(",", " ").split())
             case Kind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
                 return tuple(raw)
-            case Kind.WORDS, str():
-                try:
-                    return tuple(shlex.split(raw))
-                except ValueError as error:
-                    raise BadInput(what=f"{source} is not a command line", why=f"{error}: {raw!r}") from None
-            case Kind.WORDS, list() | tuple() if all(isinstance(item, str) for item in raw):
-                return tuple(raw)
+            case Kind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+                from .shellwords import words_of  # noqa: PLC0415  # no hook reads a command line
+
+                return words_of(raw, name=self.kebab, source=source)
         raise refuse
 
     @property

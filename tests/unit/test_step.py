@@ -1,5 +1,8 @@
 """How do flags, action inputs and TOML become values?"""
 
+import shlex
+import subprocess
+import tomllib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -137,6 +140,35 @@ def test_what_does_not_fit_is_refused_by_name(name: str, raw: object) -> None:
 def layers(*values: dict[str, object]) -> tuple[Layer, ...]:
     """Layers, the strongest first, as surfaces name them."""
     return tuple(map(Layer, ("--{}", "`{}` in [tool.mlflow-uv]"), values))
+
+
+@pytest.mark.parametrize("source", ["`command` in [tool.mlflow-uv]", "--command"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "touch 'a b' && touch c",
+        "touch 'a b'; touch c",
+        "touch 'a b'\ntouch c",
+        'X="a b"; touch "$X" c',
+        'X=c sh -c \'touch "$X" "a b"\'',
+        ["touch", "a b", "&&", "touch", "c"],
+        "printf x > 'a b' && cat < 'a b' | tee c",
+    ],
+    ids=str,
+)
+def test_a_command_that_needs_a_shell_is_told_the_one_that_works(source: str, raw: object, tmp_path: Path) -> None:
+    """
+    What is printed is put where the command stood, and does what its author meant.
+    """
+    with pytest.raises(BadInput) as caught:
+        FIELDS["command"].parse(raw, source=source)
+    fix = caught.value.fix
+    told = tomllib.loads(fix)["command"] if source.startswith("`") else shlex.split(fix)[1]
+
+    words = FIELDS["command"].parse(told, source=source)
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+
+    assert ("sh", {"a b", "c"}) == (words[0], {path.name for path in tmp_path.iterdir()})
 
 
 def test_the_stronger_layer_wins() -> None:

@@ -79,7 +79,7 @@ class Inputs:
         tuple[str, ...],
         Words(),
         OneOf("way"),
-        Doc("Training command, run in the project folder under the lock; no shell reads it."),
+        Doc("Training command, run in the project folder under the lock; no shell reads it without `sh -c`."),
     ] = ()
     entry_point: Annotated[
         str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")

@@ -1,0 +1,96 @@
+"""Splits a command line into words, and refuses what only a shell would understand: no shell reads it."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+
+from .errors import BadInput
+from .wording import option
+
+# What a shell acts on outside of quotes, longest first; inside double quotes it expands the second kind.
+_OPERATORS = ("&&", "||", ">>", "<<", "|", ";", "&", ">", "<")
+_EXPANSION = re.compile(r"`|\$[({]|\$[A-Za-z_]\w*")
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
+# A line that goes on with options, or that ends: as a shell continues it only after a backslash, but nobody means more.
+_NEXT_COMMAND = re.compile(r"\n\s*(?![\s-])(?=\S)")
+
+
+class NeedsShell(Exception):
+    """A command line that only a shell understands: `sign` is the part of it that no program gets to see."""
+
+    def __init__(self, sign: str, command: str) -> None:
+        super().__init__(sign)
+        self.sign = sign
+        self.command = command
+
+
+def words_of(raw: str | Sequence[str], *, name: str, source: str) -> tuple[str, ...]:
+    """The words of the input `name`, as one text or one by one; `source` says where it stands. Raises BadInput."""
+    try:
+        if isinstance(raw, str):
+            return split(raw)
+        refuse_operators(raw)
+        return tuple(raw)
+    except ValueError as error:
+        raise BadInput(what=f"{source} is not a command line", why=f"{error}: {raw!r}") from None
+    except NeedsShell as error:
+        command = shell_command(error)
+        setting = f"{name} = {json.dumps(command, ensure_ascii=False)}"
+        raise BadInput(
+            what=f"{source} needs a shell, and no shell reads it",
+            why=f"{error.sign} would be handed to the program with all that follows; quote it where that is meant",
+            fix=setting if source.endswith("[tool.mlflow-uv]") else option(name, command),
+        ) from None
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The words of a command line, a backslash at the end of a line joined. Raises ValueError, NeedsShell."""
+    joined = text.replace("\\\n", "")
+    words = tuple(shlex.split(joined))
+    sign = _shell_sign(joined.strip())
+    if sign is not None:
+        raise NeedsShell(sign, text.strip())
+    return words
+
+
+def refuse_operators(words: Sequence[str]) -> None:
+    """Of words that are given one by one, raise NeedsShell for one that is an operator."""
+    for word in words:
+        if re.fullmatch(r"\d?(&&|\|\|?|;|&|>>?|<<?)(&\d)?", word):
+            raise NeedsShell(word, " ".join(part if part == word else shlex.quote(part) for part in words))
+
+
+def shell_command(error: NeedsShell) -> str:
+    """The command line by which a shell reads it; of several commands, one that fails ends it."""
+    flags = "-ec" if "\n" in error.command or ";" in error.command else "-c"
+    return f"sh {flags} {shlex.quote(error.command)}"
+
+
+def _shell_sign(text: str) -> str | None:
+    """The first operator or expansion that is not quoted away, or that a variable is set first."""
+    if assignment := _ASSIGNMENT.match(text):
+        return assignment[0].strip()
+    quote, at = "", 0
+    while at < len(text):
+        sign = text[at]
+        if quote == "'":
+            quote = "" if sign == "'" else quote
+        elif sign == "\\":
+            at += 1
+        elif sign == '"':
+            quote = "" if quote else sign
+        elif not quote and sign == "'":
+            quote = sign
+        elif expansion := _EXPANSION.match(text, at):
+            return expansion[0]
+        elif not quote and (found := _operator(text, at)):
+            return found
+        at += 1
+    return None
+
+
+def _operator(text: str, at: int) -> str | None:
+    if _NEXT_COMMAND.match(text, at):
+        return "a line break"
+    return next((operator for operator in _OPERATORS if text.startswith(operator, at)), None)
