@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .core.commit import CHANGED, UNKNOWN, Commit
@@ -11,7 +11,7 @@ from .errors import BadInput, ChainBroken, ModelNotFound
 from .report import Finding, Severity
 from .tools.toolbox import Tools
 from .training import Job
-from .ways import Kind
+from .ways import Kind, Way
 from .wording import Wording, local, option, step_call
 
 # Ours tells whether the tree was clean; MLflow's own does not.
@@ -21,9 +21,14 @@ KEY_TAG = "mlflow-uv.release-key"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
-    """What the store knows of a run or a model, as `find-models` tells it, and the commit that it was trained from."""
+    """
+    What the store knows of a run or a model, as `find-models` tells it, and the commit that it was trained from.
+
+    `way` names the run or the model by its id: an alias names another model tomorrow.
+    """
 
     found: Mapping[str, Any]
+    way: Way
     commit: Commit
     findings: tuple[Finding, ...]
 
@@ -36,7 +41,8 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     the lock was another one.
     """
     by_run = job.way.kind is Kind.RUN
-    word = {"run_id" if by_run else "model_id": job.way.word}
+    way = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
+    word = {"run_id" if by_run else "model_id": way.word}
     found = tools.mlflow.ask(job.python, job.store, "find-models", **word)
     made = found["runs"][0] if by_run else found["models"][0]
     if made["status"] != ("FINISHED" if by_run else "READY"):
@@ -48,7 +54,8 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     # What a run recorded is told by the run; a model that was logged without one carries the tags itself.
     tags = (found["runs"] or found["models"])[0]["tags"]
     commit, reason = _commit(job, tags, tools)
-    return Adopted(found=found, commit=commit, findings=(_unverified(job, commit, reason),) if reason else ())
+    findings = (_unverified(job, commit, reason),) if reason else ()
+    return Adopted(found=found, way=way, commit=commit, findings=findings)
 
 
 def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
@@ -62,6 +69,14 @@ def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
                 f" and this release has the key {key[:12]}",
                 fix="release it with the lock and the inputs that it was proved with, or log the model again",
             )
+
+
+def _model_id(job: Job, tools: Tools) -> str:
+    """The id of the model that is named by its id, or by a URI of MLflow."""
+    reference = job.way.word
+    if not reference.startswith(("models:/", "runs:/")):
+        return reference
+    return str(tools.mlflow.ask(job.python, job.store, "find-referenced-model", reference=reference)["model_id"])
 
 
 def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, str]:

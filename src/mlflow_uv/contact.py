@@ -44,11 +44,12 @@ class Question(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contact:
-    """A store, the interpreter that may talk to it, and the project, if it is here."""
+    """A store, the interpreter that may talk to it, the project, if it is here, and what of the project is served."""
 
     store: Store
     python: Path
     project: Project | None
+    selection: Selection
     tools: Tools
 
     def ask(self, verb: str, **request: object) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def contact(question: Question, tools: Tools) -> Contact:
     selection = Selection(package=question.package, extras=question.extras, groups=question.groups)
     python = tools.environments.talking_to(store, project, selection)
     store = tools.mlflow.settled(store, python, question.project)
-    return Contact(store=store, python=python, project=project, tools=tools)
+    return Contact(store=store, python=python, project=project, selection=selection, tools=tools)
 
 
 def author(tools: Tools) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -219,14 +220,29 @@ def _give_up(store: Contact, opened: list[str], status: str) -> None:
 
 
 def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
-    """Of an environment that holds what the model requires; with the Python that is here, where that one will do."""
-    here = store.tools.mlflow.describe_environment(store.python)["python"]
-    python = str(store.python) if minor_of(here) == needs.minor else needs.minor
-    interpreter, inventory = restored(needs, store.tools, python=python)
+    """Of an environment that holds what the model requires; with a Python that is here, where one will do."""
+    interpreter, inventory = restored(needs, store.tools, python=python_for(needs, store))
     if lines := mismatches(needs, inventory):
         what = f"the environment of {subject.shown} is not what the model requires"
         raise ToolFailed(what=what, why="; ".join(lines[:5]), fix=step_call("evaluate", again=True))
     return interpreter
+
+
+def python_for(needs: Needs, store: Contact) -> str:
+    """
+    The interpreter that talks to the store or the project's own, if it is of the model's minor version; else another.
+
+    The one that trains is known to start: a version alone may lead to a shim that does not, in this folder.
+    """
+    tools = store.tools
+    if minor_of(tools.mlflow.describe_environment(store.python)["python"]) == needs.minor:
+        return str(store.python)
+    if store.project is not None:
+        with suppress(StepError):  # a model can be evaluated although the project here has no environment any more
+            own = tools.environments.project(store.project, store.selection)
+            if minor_of(tools.mlflow.describe_environment(own)["python"]) == needs.minor:
+                return str(own)
+    return tools.environments.interpreter(needs.minor)
 
 
 def _exposed(subject: Subject, reason: str) -> Finding:

@@ -10,22 +10,22 @@ from typing import Any
 from .adoption import Adopted
 from .core import modelfiles
 from .core.answers import TOLERANCE, answers_digest, differences
+from .core.columns import is_about_integers_with_gaps
 from .core.digests import sha256, tree_digest
 from .core.documents import parse_json
 from .core.record import Answers, Model, Record, RequirementsLink
 from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
-from .errors import BadInput, BadProject, ChainBroken, ToolFailed
+from .errors import BadInput, BadProject, ChainBroken, ModelUnusable, ToolFailed
+from .examplechecks import example_findings, floats_fix, order_findings
 from .report import Finding, Severity
 from .tools.content import digests_in
-from .tools.files import Project, line_of, read_manifest
+from .tools.files import read_manifest
 from .tools.network import indexes_of
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .training import Job
-from .wording import Wording, option
-
-_WITH_EXAMPLE = "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or "
+from .wording import option
 
 
 class Policy(Enum):
@@ -75,7 +75,11 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     findings = []
     about = _ask(plan, tools, "describe-cases", model=str(logged))
     requests = list(plan.example) or about["requests"]
-    findings += _example_findings(plan.job.project, about, requests)
+    findings += example_findings(plan.job.project, about, requests)
+    if not about["has_signature"]:
+        findings += order_findings(
+            plan.job.project, requests, lambda asked: _ask(plan, tools, "answer", model=str(logged), requests=asked)
+        )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if requests:
@@ -107,6 +111,10 @@ def _answers(plan: Plan, logged: Path, requests: list[Any], tools: Tools) -> tup
             why=error.why,
             fix="give it what the model's signature asks for",
         ) from error
+    except ModelUnusable as error:
+        if is_about_integers_with_gaps(error.why):
+            error.fix = floats_fix(requests)
+        raise
     first, second = said[: len(requests)], said[len(requests) :]
     differing = list(differences(first, second, tolerance=TOLERANCE))
     if not differing:
@@ -144,36 +152,6 @@ def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
             path=plan.job.project.lock,
         ),
     )
-
-
-def _example_findings(project: Project, about: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
-    manifest = project.folder / "pyproject.toml"
-    line = line_of(manifest, "train =", "[tool.mlflow-uv]")
-    findings = []
-    if not requests:
-        findings.append(
-            Finding(
-                rule="no-input-example",
-                what="the model has no input example",
-                why="nothing can be asked of the server that training already answered",
-                fix=Wording(_WITH_EXAMPLE, option("input-example", "FILE")),
-                path=manifest,
-                line=line,
-            )
-        )
-    if not about["has_signature"]:
-        findings.append(
-            Finding(
-                rule="no-signature",
-                severity=Severity.WARNING,
-                what="the model has no signature",
-                why="the server cannot refuse input of the wrong shape",
-                fix="log_model(..., signature=infer_signature(X, y))",
-                path=manifest,
-                line=line,
-            )
-        )
-    return findings
 
 
 def _overlay(plan: Plan) -> dict[str, bytes]:

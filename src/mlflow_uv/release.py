@@ -81,6 +81,8 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise
+        if own := getattr(report.outputs, "tracking_uri", None):
+            inputs = replace(inputs, tracking_uri=own)  # the steps that follow look where training put the model
         taken = _timing(step, started, report.summary, tools)
         progress = replace(
             progress,

@@ -34,6 +34,7 @@ KEYS = frozenset(
         "offline",
         "older-than-days",
         "package",
+        "parameters",
         "platforms",
         "policy",
         "previous",
@@ -54,5 +55,6 @@ KEYS = frozenset(
         "tolerance",
         "tracking-uri",
         "train",
+        "withhold-registry",
     }
 )

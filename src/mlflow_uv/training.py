@@ -4,9 +4,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,15 +14,18 @@ from .core.commit import Commit
 from .core.environment import for_training
 from .core.record import Lock
 from .core.tracebacks import deepest_frame
-from .errors import BadInput, ModelNotFound, StepError, TrainingFailed
+from .errors import BadInput, StepError, TrainingFailed
+from .ownstore import StoreWatch, database_identity, database_replaced, followed, watched
+from .report import Finding
 from .tools.attempts import Attempt
 from .tools.files import Project
+from .tools.leftovers import without_an_empty_folder
 from .tools.mlflow import PAYLOADS, Store
 from .tools.process import Command
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .ways import Kind, Way
-from .wording import Wording, option, step_call
+from .wording import Wording, step_call
 
 ATTEMPT_TAG = "mlflow-uv.attempt"
 CALL = "call-function"
@@ -35,7 +37,7 @@ class Job:
     One training: where, in which environment, for which store and experiment, of which commit and lock.
 
     `local` are the names of the packages that are made from the checkout, `handed` those of variables that training
-    gets although they are withheld otherwise.
+    gets although they are withheld otherwise; `registers` says that it may use the registry.
     """
 
     project: Project
@@ -48,6 +50,7 @@ class Job:
     local: tuple[str, ...]
     respect_env: bool
     handed: tuple[str, ...] = ()
+    registers: bool = True
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -60,26 +63,56 @@ class Job:
         }
 
 
-def train(job: Job, name: str, tools: Tools) -> Mapping[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What was made, as the payload `find-models` tells it, in which store, and what is to be said of it."""
+
+    found: Mapping[str, Any]
+    store: Store
+    findings: tuple[Finding, ...] = ()
+
+
+def train(job: Job, name: str, tools: Tools) -> Trained:
     """
-    Make the model; return what was made, as the payload `find-models` tells it.
+    Make the model, in the store of the job or in one that the training names by itself and that may be followed.
 
     Every run the training opens carries our tag (MLflow reads MLFLOW_RUN_CONTEXT), whatever experiment it chooses.
     `name` is what a model is called that its maker does not name. Nothing stays open, however it ends. Raises
     TrainingFailed, BadInput.
     """
-    with tools.attempts.begun(job.store.uri) as attempt:
+    with tools.attempts.begun(job.store.uri) as attempt, watched(job.project, job.store, tools) as watch:
         tags = {**job.lineage, ATTEMPT_TAG: attempt.id}
+        before = database_identity(job.store)
         try:
             _prepare_experiment(job, tools)
-            model_id = _make(job, name, tags, tools)
+            before = before or database_identity(job.store)
+            model_id = _make(job, name, tags, watch, tools)
+            if replaced := database_identity(job.store) != before:
+                tools.mlflow.close()  # whoever has the old file open sees nothing of the new one
             _close(job, attempt, "FINISHED", tools)
         except BaseException as error:
-            _give_up(job, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
+            for used in _used(job, watch):
+                _give_up(used, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
             raise
-        found = _ask(job, tools, "find-models", **_where(attempt))
+        found = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
+        if not found["models"] and watch.own is not None:
+            job = replace(job, store=watch.own)
+            _close(job, attempt, "FINISHED", tools)
+            found = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
+    findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
+    findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
     models = [model for model in found["models"] if model_id in (None, model["model_id"])]
-    return {**found, "models": models}
+    return Trained(found={**found, "models": models}, store=job.store, findings=findings)
+
+
+def _registered(job: Job, watch: StoreWatch) -> Job:
+    """The same job for a question about versions: those in the registry that its training had."""
+    variables = watch.registry(registers=job.registers)
+    return replace(job, store=replace(job.store, variables={**job.store.variables, **variables})) if variables else job
+
+
+def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
+    return (job,) if watch.own is None else (job, replace(job, store=watch.own))
 
 
 def close_dead(job: Job, tools: Tools) -> None:
@@ -89,17 +122,17 @@ def close_dead(job: Job, tools: Tools) -> None:
         _give_up(job, attempt, "KILLED", tools)
 
 
-def _make(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str | None:
+def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
     """The id of the model, where the way of making it tells which one it is."""
     match job.way.kind:
         case Kind.TRAIN:
-            _run(job, tags, job.way.words, tools)
+            _run(job, tags, job.way.words, watch, tools)
             return None
         case Kind.FUNCTION:
-            return _call(job, name, tags, tools)
+            return _call(job, name, tags, watch, tools)
         case Kind.ENTRY_POINT:
             run_id = _create_run(job, tags, tools)
-            _run(job, tags, _mlflow_run(job, run_id), tools)
+            _run(job, tags, _mlflow_run(job, run_id), watch, tools)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
             return None
         case _:
@@ -109,28 +142,6 @@ def _make(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str | N
                 made = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
             return str(made["model_id"])
-
-
-def choose(found: Mapping[str, Any], wanted: str | None) -> Mapping[str, Any]:
-    """The one model of a training. Raises ModelNotFound that lists what there is."""
-    models = [model for model in found["models"] if model["status"] == "READY"]
-    if not models:
-        raise ModelNotFound(
-            what="training logged no model",
-            why=f"it opened {len(found['runs'])} runs, none with a finished model",
-            fix="call mlflow.<flavor>.log_model(...) in it, without another tracking URI",
-        )
-    chosen = [model for model in models if wanted in (None, model["name"])]
-    names = ", ".join(sorted({str(model["name"]) for model in models}))
-    if not chosen:
-        raise ModelNotFound(what=f"training logged no model called `{wanted}`", why=f"it logged {names}")
-    if len(chosen) > 1:
-        raise ModelNotFound(
-            what=f"training logged {len(chosen)} models",
-            why=f"they are called {names}; which one is released is yours to say",
-            fix=Wording(option("logged-model", "NAME"), ", each under a name of its own"),
-        )
-    return chosen[0]  # type: ignore[no-any-return]
 
 
 def _prepare_experiment(job: Job, tools: Tools) -> None:
@@ -152,11 +163,12 @@ def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
 def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
     return (
         str(job.python), "-m", "mlflow", "run", "--env-manager", "local", "--run-id", run_id,
-        "--entry-point", job.way.word, "--", str(job.project.folder),
+        "--entry-point", job.way.word, *(word for text in job.way.words[1:] for word in ("-P", text)),
+        "--", str(job.project.folder),
     )  # fmt: skip
 
 
-def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
+def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str:
     """Call a function as the project's own program would; our payload does it there, and logs what it returns."""
     request = {"function": job.way.word, "folder": str(job.project.folder), "name": name}
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
@@ -164,7 +176,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
         argv = (str(job.python), str(PAYLOADS), CALL, str(answer))
         failed: TrainingFailed | None = None
         try:
-            _run(job, tags, argv, tools, stdin=json.dumps(request))
+            _run(job, tags, argv, watch, tools, stdin=json.dumps(request))
         except TrainingFailed as error:
             failed = error
         if not answer.is_file():
@@ -181,7 +193,9 @@ def _call(job: Job, name: str, tags: Mapping[str, str], tools: Tools) -> str:
             ) from error
 
 
-def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools, stdin: str = "") -> None:
+def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
+    job: Job, tags: Mapping[str, str], argv: tuple[str, ...], watch: StoreWatch, tools: Tools, *, stdin: str = ""
+) -> None:
     given = for_training(tools.surroundings.variables, respect=job.respect_env, handed=job.handed)
     caller = given.variables
     binaries = job.python.parent
@@ -189,6 +203,7 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
     variables = {
         **caller,
         **job.store.variables,
+        **watch.variables(caller, registers=job.registers),
         # uv comes last: without one MLflow guesses requirements by importing the model, for seconds.
         "PATH": os.pathsep.join((str(binaries), caller.get("PATH", ""), str(uv))),
         "VIRTUAL_ENV": str(binaries.parent),
@@ -210,9 +225,12 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         stdin=stdin,
         hear=tools.voice.foreign,
         foreign=True,
+        must_stop=watch.must_stop,
     )
-    with _without_an_empty_folder(job.project.folder / "mlruns"):
+    with without_an_empty_folder(job.project.folder / "mlruns"):
         done = tools.runner.run(command)
+    if watch.must_stop() and watch.refusal is not None:
+        raise watch.refusal
     if done.orphans:
         tools.voice.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
     if done.code != 0:
@@ -221,7 +239,7 @@ def _run(job: Job, tags: Mapping[str, str], argv: tuple[str, ...], tools: Tools,
         failed = TrainingFailed(
             what=f"training ended with {done.code}",
             why=done.last_line,
-            fix=Wording("see its output above; ", step_call("log-model")),
+            fix=watch.advice() or Wording("see its output above; ", step_call("log-model")),
         )
         failed.output = (*done.stdout.splitlines(), *done.stderr.splitlines())
         raise _placed(failed, job)
@@ -234,18 +252,6 @@ def _placed(error: TrainingFailed, job: Job) -> TrainingFailed:
         error.path, error.line = frame.path, frame.line
         error.why = frame.exception or error.why
     return error
-
-
-@contextmanager
-def _without_an_empty_folder(folder: Path) -> Iterator[None]:
-    """MLflow up to 3.8 makes it in the current directory, also where it puts nothing there."""
-    was_there = folder.exists()
-    try:
-        yield
-    finally:
-        if not was_there:
-            with suppress(OSError):  # not made, or not empty
-                folder.rmdir()
 
 
 def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """In which way does a project make its model?"""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from .errors import BadInput
 from .tools.files import Project
+from .wording import option
 
 
 class Kind(Enum):
@@ -21,11 +23,12 @@ class Kind(Enum):
 
 NAMES: Mapping[Kind, str] = {kind: "model" if kind is Kind.FOLDER else kind.value for kind in Kind}
 ADOPTING = frozenset({Kind.RUN, Kind.MODEL})
+_PARAMETER = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """How the model is made, and the words that say what: a command line, or one name."""
+    """How the model is made, and the words that say what: a command line, or one name and perhaps its parameters."""
 
     kind: Kind
     words: tuple[str, ...]
@@ -44,6 +47,20 @@ class Way:
     def made_by(self) -> tuple[str, ...]:
         """The part of the release key that says how."""
         return (self.kind.value, *self.words)
+
+
+def with_parameters(entry_point: str | None, parameters: tuple[str, ...]) -> tuple[str, ...] | None:
+    """An entry point and its parameters as the words of a way; None without one. Raises BadInput."""
+    if entry_point is None:
+        return None
+    for text in parameters:
+        if not _PARAMETER.fullmatch(text):
+            raise BadInput(
+                what=f"`{text}` is not a parameter of an entry point",
+                why="a parameter is NAME=VALUE, in quotes where the value has spaces",
+                fix=option("parameters", "NAME=VALUE"),
+            )
+    return (entry_point, *parameters)
 
 
 def way_of(given: Mapping[Kind, object], *, project: Project) -> Way:

@@ -526,6 +526,26 @@ def test_an_environment_is_made_where_we_say(wine: Path, tmp_path: Path) -> None
     assert (0, False, False) == (done.returncode, (tmp_path / "theirs").exists(), (wine / ".venv").exists())
 
 
+def test_the_python_of_an_environment_is_known_before_it_is_made(wine: Path, tmp_path: Path) -> None:
+    """
+    It is the one that `uv sync` takes, whatever `.venv` or variable of the caller says; none where there is none.
+    """
+    project = read_project(wine)
+    subprocess.run((PROGRAM, "venv", "--quiet", wine / ".venv"), check=True)
+    (wine / ".venv" / "pyvenv.cfg").write_text("home = /nonexistent\nversion_info = 3.8.0\n")
+    asked = uv({"UV_PYTHON": "3.99", "VIRTUAL_ENV": str(wine / ".venv")})
+
+    version = asked.python_of(project)
+    python = asked.sync(project, Selection(), tmp_path / "environment", hear=lambda _line: None)
+    (wine / ".python-version").write_text("3.99\n")
+
+    made = subprocess.run(
+        (python, "-c", "import platform; print(platform.python_version())"), capture_output=True, check=True
+    )
+    assert made.stdout.decode().strip() == version
+    assert None is asked.python_of(project)
+
+
 def test_a_stale_lock_makes_no_environment(wine: Path, tmp_path: Path) -> None:
     """
     The lock is checked on the way.

@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.errors import BadInput
 from mlflow_uv.tools.files import Project
-from mlflow_uv.ways import Kind, Way, way_of
+from mlflow_uv.ways import Kind, Way, way_of, with_parameters
 
 PROJECT = Project(folder=Path("/wine"), root=Path("/wine"), manifest={"project": {"name": "wine"}})
 NOTHING: dict[Kind, object] = {kind: () if kind is Kind.TRAIN else None for kind in Kind}
@@ -56,3 +56,25 @@ def test_no_way_names_all_there_are() -> None:
 
     assert "none of train, entry-point, function, model, from-run, from-model" in caught.value.why
     assert 'add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml' == caught.value.fix
+
+
+def test_parameters_are_part_of_an_entry_point() -> None:
+    """
+    Other parameters are another release; without an entry point there is nothing to give them to.
+    """
+    way = way_of({**NOTHING, Kind.ENTRY_POINT: with_parameters("main", ("alpha=0.5", "note=a b"))}, project=PROJECT)
+
+    assert ("entry-point", "main", "alpha=0.5", "note=a b") == way.made_by
+    assert None is with_parameters(None, ("alpha=0.5",))
+
+
+@pytest.mark.parametrize("text", ["alpha", "=1", "-x=1", "al pha=1", ""])
+def test_what_is_no_parameter_is_refused(text: str) -> None:
+    """
+    It is said before `mlflow run` would take the word for something else.
+    """
+    with pytest.raises(BadInput) as caught:
+        with_parameters("main", (text,))
+
+    assert f"`{text}` is not a parameter of an entry point" == caught.value.what
+    assert "--parameters NAME=VALUE" == caught.value.fix

@@ -164,12 +164,19 @@ def serving_target(machine: str, requires_python: str, *, pinned: str = "") -> T
     """
     Where the image of this project is served that is built on such a machine.
 
-    Its Python is what `.python-version` pins, else the oldest that the lock allows.
+    Its Python is the pinned one: of `.python-version`, or that of this machine which trains; else the oldest allowed.
     """
     minor, patch = _pinned(pinned) or _oldest(requires_python)
     return Target(
         system=System.LINUX, machine=machine_name(machine, System.LINUX), minor=minor, patch=patch, level=GLIBC
     )
+
+
+def allows_several(requires_python: str) -> bool:
+    """Whether a lock leaves open which minor version of Python it is installed with. Raises NotALock."""
+    allowed = allowed_pythons(requires_python)
+    minors = range(OLDEST_MINOR, NEWEST_MINOR + 1)
+    return sum(allowed.contains(f"3.{minor}.{NEWEST_PATCH}") for minor in minors) > 1
 
 
 def allowed_pythons(requires_python: str) -> SpecifierSet:

@@ -28,6 +28,7 @@ VERBS = {
     "close-attempt": ("closing", "close"),
     "find-models": ("models", "find"),
     "find-released": ("models", "find_released"),
+    "find-referenced-model": ("references", "find"),
     "describe-model": ("models", "describe"),
     "log-folder": ("folders", "log"),
     "download-model": ("folders", "download"),

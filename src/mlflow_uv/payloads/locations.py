@@ -17,6 +17,7 @@ from .problems import Kind, Problem, mask
 # Folders that this machine shares with the server, and origins of artifact servers; separated by spaces.
 ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
 _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
+_FILES = ("sqlite", "file")
 _PORTS = {"http": 80, "https": 443}
 # The bearer token of an Azure identity goes to the host that the location names.
 _AZURE = ("abfss", "wasbs")
@@ -27,10 +28,15 @@ _AMBIGUOUS = frozenset('\\@"<>^`{|}')
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """The servers that the caller named, and the other places at which artifacts may lie."""
+    """
+    The servers that the caller named, and the other places at which artifacts may lie.
+
+    `local` says that a file or folder of this machine decides about locations, and may name folders beside it.
+    """
 
     servers: "tuple[str, ...]"
     roots: "tuple[str, ...]" = ()
+    local: bool = False
 
     @property
     def origins(self) -> "frozenset[tuple[str, str, int]]":
@@ -45,12 +51,18 @@ class Trust:
 
 
 def trust_of(variables: "Mapping[str, str]") -> "Trust | None":
-    """None where no server decides about locations: a database of one's own names folders of one's own."""
-    tracking = variables.get("MLFLOW_TRACKING_URI", "")
-    if tracking.partition(":")[0].lower() not in _SERVERS:
+    """
+    None where no server decides about locations: a database of one's own names folders of one's own.
+
+    A file or folder may be a checkout's, which may name folders of this machine, as its code may, but no server.
+    """
+    tracking, registry = (variables.get(name, "") for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"))
+    scheme = tracking.partition(":")[0].lower()
+    local = scheme.partition("+")[0] in _FILES
+    if scheme not in _SERVERS and not local:
         return None
-    servers = tuple(address for address in (tracking, variables.get("MLFLOW_REGISTRY_URI", "")) if address)
-    return Trust(servers=servers, roots=tuple(variables.get(ROOTS, "").split()))
+    servers = tuple(address for address in (tracking, registry) if address.partition(":")[0].lower() in _SERVERS)
+    return Trust(servers=servers, roots=tuple(variables.get(ROOTS, "").split()), local=local)
 
 
 def check(location: str, trust: Trust) -> "Problem | None":
@@ -58,6 +70,8 @@ def check(location: str, trust: Trust) -> "Problem | None":
     parts = urlsplit(location)
     scheme = parts.scheme
     if scheme in ("", "file") or PureWindowsPath(location).drive:
+        if trust.local:
+            return None
         return None if _is_shared(location, trust) else Problem(Kind.LOCAL_ARTIFACTS, _local(location))
     if scheme in ("http", "https") or (scheme == "mlflow-artifacts" and parts.netloc):
         return None if _is_named(parts, trust) else Problem(Kind.FOREIGN_ARTIFACTS, _foreign(location))
@@ -95,7 +109,7 @@ def _paths(location: str) -> "tuple[str, ...]":
 def _is_named(parts: SplitResult, trust: Trust) -> bool:
     if _AMBIGUOUS & set(parts.netloc) or any(ord(sign) <= ord(" ") for sign in parts.netloc):
         return False
-    if parts.scheme == "mlflow-artifacts":
+    if parts.scheme == "mlflow-artifacts" and trust.servers:
         # MLflow takes the scheme of the tracking server, and the host from here.
         parts = parts._replace(scheme=urlsplit(trust.servers[0]).scheme)
     return _origin(parts) in trust.origins

@@ -18,13 +18,17 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
     """
     Find every run that carries the tag, every model those runs made or that carries it, and every version of those.
 
-    Runs that do not carry the tag but made a model that does come last.
+    Runs that do not carry the tag but made a model that does come last. A run that made no model is asked for those of
+    its child runs.
 
     {tag: [key, value]} or {run_id} or {model_id} -> {runs, models, versions}, each oldest first
     """
     client = MlflowClient()
     tagged_runs = () if "model_id" in request else tuple(_runs(client, request))
     found_models = _models(client, request, tagged_runs)
+    if "run_id" in request and not found_models:
+        tagged_runs += tuple(_children(client, tagged_runs[0]))
+        found_models = _models(client, request, tagged_runs)
     # A run made with `MlflowClient.create_run`, or by `mlflow run` without a run id, does not take up tags from the
     # environment, but its models do.
     known = {run.info.run_id for run in tagged_runs}
@@ -32,7 +36,7 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
     found_runs = (*tagged_runs, *map(client.get_run, others))
     found_versions = versions.made_from(client, found_runs, found_models)
     return {
-        "runs": [runs.summary(run) for run in found_runs],
+        "runs": [{**runs.summary(run), "metrics": dict(run.data.metrics)} for run in found_runs],
         "models": [summary(model) for model in found_models],
         "versions": [versions.summary(version) for version in found_versions],
     }
@@ -101,6 +105,18 @@ def _runs(client: MlflowClient, request: dict[str, Any]) -> Iterator[Run]:
                 list(group), clause, order_by=["attributes.start_time ASC"], page_token=token
             )
         )
+
+
+def _children(client: MlflowClient, parent: Run) -> Iterator[Run]:
+    """The runs that a search opened below a run, and those below them; they are in its experiment."""
+    clause = tag_equals("mlflow.parentRunId", parent.info.run_id)
+    for run in pages(
+        lambda token: client.search_runs(
+            [parent.info.experiment_id], clause, order_by=["attributes.start_time ASC"], page_token=token
+        )
+    ):
+        yield run
+        yield from _children(client, run)
 
 
 def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:

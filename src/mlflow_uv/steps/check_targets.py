@@ -11,7 +11,7 @@ from ..core.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.obstacles import BARRED, Obstacles, needed_by
 from ..core.placement import Placed, Uncovered, place, together
 from ..core.selection import Selection
-from ..core.targets import Target, parse_target, serving_target
+from ..core.targets import Target, allows_several, parse_target, serving_target
 from ..report import Finding, Report, Severity, Table, counted
 from ..step import Doc, Step
 from ..tools.files import Project, read_project
@@ -61,12 +61,12 @@ class Outputs:
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
-    """Read the lock and place it; neither uv nor a network is asked. Raises BadInput, BadProject."""
+    """Read the lock and place it; uv is asked which Python it takes, and no network. Raises BadInput, BadProject."""
     project = read_project(inputs.project)
     try:
         data = project.lock.read_bytes()
         lock = read_lockfile(data)
-        targets = _targets(inputs, project, lock, machine=tools.surroundings.machine)
+        targets = _targets(inputs, project, lock, tools)
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
         roots = selected_roots(lock, selection, name=project.name if project.named else None)
         answers = [place(lock, roots, target) for target in targets]
@@ -91,13 +91,15 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
 
 
-def _targets(inputs: Inputs, project: Project, lock: Lockfile, *, machine: str) -> tuple[Target, ...]:
-    """Each once, in the order they were named."""
+def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools) -> tuple[Target, ...]:
+    """Each once, in the order they were named; without any, the image with the Python that would train here."""
     if inputs.targets:
         return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
     text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
-    return (serving_target(machine, lock.requires_python, pinned=text),)
+    if not text.strip() and allows_several(lock.requires_python) and not tools.surroundings.stranger:
+        text = tools.uv.python_of(project) or ""
+    return (serving_target(tools.surroundings.machine, lock.requires_python, pinned=text),)
 
 
 def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:

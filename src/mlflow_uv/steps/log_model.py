@@ -1,21 +1,21 @@
 """Is what training logged exactly what the lock says, and what does it answer?"""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
-from ..adoption import adopt, require_free
+from ..adoption import adopt
 from ..core import modelfiles
-from ..core.digests import lock_digest, sha256
+from ..core.digests import lock_digest
 from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
-from ..errors import BadInput, BadProject, ToolMissing
+from ..errors import BadProject, ToolMissing
 from ..freshness import require_fresh
-from ..proof import Plan, Policy, prove, released
+from ..inputexample import example_of
+from ..modelsource import earlier, obtain
+from ..proof import Plan, Policy, prove
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Reach, Step, Words
@@ -24,7 +24,7 @@ from ..tools.environments import Environment, Local
 from ..tools.files import Project, read_project
 from ..tools.toolbox import Tools
 from ..tools.wheels import build_wheels
-from ..training import Job, choose, close_dead, train
+from ..training import Job, close_dead
 from ..vocabulary import (
     Embedded,
     Extras,
@@ -42,12 +42,10 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
-from ..ways import Kind, Way, way_of
+from ..ways import NAMES, Kind, Way, way_of, with_parameters
 from ..wording import Wording, option
 
 OLDEST_MLFLOW = (2, 20)
-# What the name of a logged model cannot hold.
-_NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
 
 
 class Made(Enum):
@@ -84,6 +82,9 @@ class Inputs:
     entry_point: Annotated[
         str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
     ] = None
+    parameters: Annotated[
+        tuple[str, ...], Words(), Doc("Parameters of the entry point, NAME=VALUE each, as `mlflow run -P` takes them.")
+    ] = ()
     model: Annotated[
         Path | None,
         OneOf("way"),
@@ -99,7 +100,13 @@ class Inputs:
         str | None, OneOf("way"), OneRun(), Doc("Id of a finished run, of a cluster say, whose model is released.")
     ] = None
     from_model: Annotated[
-        str | None, OneOf("way"), OneRun(), Doc("MLflow's id of a model that is logged already and is released.")
+        str | None,
+        OneOf("way"),
+        OneRun(),
+        Doc(
+            "Model that is logged already and is released: its id, models:/NAME@ALIAS, models:/NAME/VERSION or"
+            " runs:/RUN/NAME."
+        ),
     ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
     input_example: InputExample = None
@@ -112,6 +119,9 @@ class Inputs:
         Policy, Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers.")
     ] = Policy.LOCK
     retrain: Annotated[bool, OneRun(), Doc("Train again even if a verified model of the same release exists.")] = False
+    withhold_registry: Annotated[
+        bool, Doc("Give training a registry that is thrown away, so that it moves no alias before anything is tested.")
+    ] = False
     record: RecordPath = None
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -137,6 +147,9 @@ class Outputs:
     requirements_sha256: RequirementsDigest
     lock_sha256: LockDigest
     reused: Reused
+    tracking_uri: Annotated[
+        str | None, Doc("Tracking store that training named by itself and the model is in, for the steps that follow.")
+    ]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -152,48 +165,43 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         if missing := _serverless(plan):
             raise missing
         close_dead(plan.job, tools)
-        again = None if inputs.retrain else released(plan, Path(scratch), tools)
-        if again is not None:
-            record = again
-        else:
-            model = _model(plan, inputs.logged_model, tools)
-            record, findings = prove(plan, model, Path(scratch), tools)
-        findings += plan.adopted.findings if plan.adopted else ()
         path = tools.records.path(inputs.record, inputs.project)
+        given, again = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
+        if again is not None:
+            plan, record, findings = again
+        else:
+            obtained = obtain(plan, inputs.logged_model, tools)
+            plan = obtained.plan
+            record, findings = prove(plan, obtained.model, Path(scratch), tools)
+            findings = (*obtained.findings, *findings)
+        findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # Nobody goes on from a model that was not proved.
             tools.records.save(path, record)
             anchor(record, plan.job.store, plan.job.python, tools)
     made = Made.FOUND_AGAIN if again is not None else Made.ADOPTED if plan.adopted else Made.TRAINED
-    return _report(path, record, findings, made)
+    own = plan.job.store.shown if plan.job.store is not given else None
+    return _report(record, findings, made, record_file=path, own=own)
 
 
-def _model(plan: Plan, wanted: str | None, tools: Tools) -> Mapping[str, Any]:
-    """The model that is proved: one that somebody else logged, or one that is made now."""
-    if plan.adopted:
-        model = choose(plan.adopted.found, wanted)
-        require_free(model, plan.adopted, plan.key)
-        return model
-    project = plan.job.project
-    with tools.voice.group(f"train {project.name}", folded=False):
-        found = train(plan.job, wanted or _NOT_IN_NAMES.sub("-", project.name), tools)
-    return choose(found, wanted)
-
-
-def _way(inputs: Inputs, project: Project) -> Way:
+def _way(inputs: Inputs, project: Project, tools: Tools) -> Way:
+    entry_point = with_parameters(inputs.entry_point, inputs.parameters)
     given = {
         Kind.TRAIN: inputs.train,
-        Kind.ENTRY_POINT: inputs.entry_point,
+        Kind.ENTRY_POINT: entry_point,
         Kind.FUNCTION: inputs.function,
         Kind.FOLDER: inputs.model,
         Kind.RUN: inputs.from_run,
         Kind.MODEL: inputs.from_model,
     }
-    return way_of(given, project=project)
+    way = way_of(given, project=project)
+    if inputs.parameters and way.kind is not Kind.ENTRY_POINT:
+        tools.voice.say(f"`parameters` are those of an entry point: `{NAMES[way.kind]}` does not get them")
+    return way
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
-    way = _way(inputs, project)
+    way = _way(inputs, project, tools)
     commit = tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     program = tools.uv.program(project)
@@ -227,15 +235,16 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
         handed=inputs.train_env,
+        registers=not inputs.withhold_registry,
     )
     adopted = adopt(job, tools) if way.adopts else None
     if adopted:
-        job = replace(job, commit=adopted.commit)
-    example, example_digest = _example(inputs.input_example, job, tools)
+        job = replace(job, commit=adopted.commit, way=adopted.way)
+    example, example_digest = example_of(inputs.input_example, job, tools)
     served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
     # A local package may lie outside the repository, where no commit knows it.
     packed = (wheel_content(scratch / "wheels" / wheel.file) for wheel in wheels)
-    made_by = (*way.made_by, inputs.logged_model or "", inputs.requirements.value, example_digest, *packed)
+    made_by = (*job.way.made_by, inputs.logged_model or "", inputs.requirements.value, example_digest, *packed)
     return Plan(
         job=job,
         selection=selection,
@@ -249,19 +258,6 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     )
 
 
-def _example(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...], str]:
-    """What a file asks a model, and a digest of its bytes. Raises BadInput before anything is trained."""
-    if file is None:
-        return (), ""
-    path = job.project.folder / file
-    try:
-        said = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
-    except BadInput as error:
-        fix = option("input-example", "FILE")
-        raise BadInput(what="`input-example` cannot be used", why=error.why, fix=fix) from error
-    return tuple(said["requests"]), sha256(path.read_bytes())
-
-
 def _serverless(plan: Plan) -> BadProject | None:
     if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
         return None
@@ -272,11 +268,13 @@ def _serverless(plan: Plan) -> BadProject | None:
     )
 
 
-def _report(path: Path, record: Record, findings: tuple[Finding, ...], made: Made) -> Report[Outputs]:
+def _report(
+    record: Record, findings: tuple[Finding, ...], made: Made, *, record_file: Path, own: str | None
+) -> Report[Outputs]:
     proved = all(finding.severity is not Severity.ERROR for finding in findings)
     return Report(
         outputs=Outputs(
-            record=path,
+            record=record_file,
             release_key=record.release_key,
             run_id=record.model.run_id,
             model_id=record.model.model_id,
@@ -285,6 +283,7 @@ def _report(path: Path, record: Record, findings: tuple[Finding, ...], made: Mad
             requirements_sha256=record.requirements.sha256,
             lock_sha256=record.lock.sha256,
             reused=made is Made.FOUND_AGAIN,
+            tracking_uri=own,
         ),
         summary=f"model {record.model.model_id} {_TOLD[made, proved]}",
         findings=findings,

@@ -1,13 +1,14 @@
 """Which version of the registered model is this model?"""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..core.record import Record, Version
 from ..errors import ChainBroken
 from ..recompute import anchor, holding
-from ..report import Report
+from ..report import Finding, Report, Severity
 from ..step import Doc, Step
 from ..tools.toolbox import Tools
 from ..vocabulary import (
@@ -20,7 +21,7 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
-from ..wording import Wording, step_call
+from ..wording import Wording, option, step_call
 
 READY_S = 300.0
 
@@ -82,6 +83,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             found.python, found.store, "tag", version=[name, version.version], tags={**version_tags(record), **state}
         )
         anchor(record, found.store, found.python, tools)
+        known = tools.mlflow.ask(found.python, found.store, "find-models", model_id=version.model_id)["versions"]
     path = tools.records.path(inputs.record, inputs.project)
     tools.records.save(path, record)
     also = f" (also registered as {', '.join(made['also'])})" if made["also"] else ""
@@ -94,6 +96,23 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             created=bool(made["created"]),
         ),
         summary=f"{name} version {version.version} {'made' if made['created'] else 'found again'}{also}",
+        findings=tuple(_elsewhere(version, name, other) for name, other in _other_names(version, known).items()),
+    )
+
+
+def _other_names(version: Version, known: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Under which other names the model is registered, and the last version of each."""
+    return {str(other["name"]): str(other["version"]) for other in known if other["name"] != version.name}
+
+
+def _elsewhere(version: Version, name: str, number: str) -> Finding:
+    return Finding(
+        rule="registered-elsewhere",
+        severity=Severity.WARNING,
+        what=f"the model is also version {number} of {name}",
+        why=f"training, or somebody else, registered it under that name, so that one model is two versions;"
+        f" only version {version.version} of {version.name} is tested and gets an alias",
+        fix=Wording(option("model-name", name), ", or take `registered_model_name=` out of the training"),
     )
 
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from ..core.environment import store_credentials_in
 from ..errors import BadInput
-from ..step import Field, Layer, Reach, configured
+from ..step import Field, Kind, Layer, Reach, configured
 from ..wording import Wording, option
 from .files import Project, leads_out, repository_of
+from .trackinguris import path_of_files
 
 SETTING = "`{}` in [tool.mlflow-uv]"
 _SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
@@ -95,6 +96,15 @@ class Checkout:
             self._require_own_links(claim)
         return value
 
+    def server_of_training(self, uri: str) -> str | None:
+        """
+        The tracking server that a training names by itself, as if a setting had; None where the job names it.
+
+        Raises BadInput for one that a checkout may not name.
+        """
+        field = Field(name="tracking_uri", kind=Kind.TEXT, doc="", reach=Reach.SERVER)
+        return self._server(Claim(field, uri, "the training"))
+
     # files
 
     @property
@@ -140,11 +150,13 @@ class Checkout:
                 why=f"a committed file keeps no secret{claim.line}",
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
-        file = self._database_file(claim)
+        file, folder = self._database_file(claim), self._store_folder(claim)
         if named := self.variables.get("MLFLOW_TRACKING_URI"):
-            return _beside(named, claim, file)
+            return _beside(named, claim, file or folder)
         if file is not None:
             return f"sqlite:///{file}"
+        if folder is not None:
+            return folder.as_uri()
         self._require_harmless_server(claim)
         return uri
 
@@ -159,6 +171,13 @@ class Checkout:
             self._require_in_project(claim, written, "sqlite:///")
         return Path(os.path.normpath(self.project.folder / file))
 
+    def _store_folder(self, claim: Claim) -> Path | None:
+        """The folder of a store of files, relative to the project; None for what has another scheme."""
+        path = path_of_files(str(claim.value), self.project.folder)
+        if path is not None:
+            self._require_in_project(claim, path, "")
+        return path
+
     def _require_harmless_server(self, claim: Claim) -> None:
         """The job names no server, so that it has no credentials for this one."""
         from ..core.origins import is_plain_web_address  # noqa: PLC0415  # 5 ms that most checkouts do not pay
@@ -170,7 +189,8 @@ class Checkout:
         if not is_plain_web_address(uri):
             raise BadInput(
                 what=f"{claim.source} is no address that a checkout may name",
-                why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE in the project",
+                why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE or ./FOLDER"
+                " in the project",
                 fix=flag,
             )
         if held := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
@@ -237,9 +257,9 @@ def _path_of(url: str) -> str:
 
 
 def _database_path(uri: str) -> Path | None:
-    """The file of the SQLite address that the job names, relative to the working folder."""
+    """The file, or folder of files, that the job names, relative to the working folder."""
     match = _SQLITE.fullmatch(uri)
-    return Path(os.path.abspath(match[1])) if match else None  # noqa: PTH100
+    return Path(os.path.abspath(match[1])) if match else path_of_files(uri, Path.cwd())  # noqa: PTH100
 
 
 def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:

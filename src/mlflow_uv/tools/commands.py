@@ -16,7 +16,8 @@ class Command:
     `variables` is its whole environment, `stdin` a text or a file. `hear` is handed every line of both streams while it
     runs, one at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that
     are not UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
-    `foreign` is what runs code of the project or of a model: nothing that it started outlives it.
+    `foreign` is what runs code of the project or of a model: nothing that it started outlives it. `must_stop` is asked
+    again and again while it runs, and ends it.
     """
 
     argv: tuple[str, ...]
@@ -28,6 +29,7 @@ class Command:
     verbatim: bool = False
     unwind: Callable[[int], None] | None = field(default=None, repr=False)
     foreign: bool = False
+    must_stop: Callable[[], bool] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

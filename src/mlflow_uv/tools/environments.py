@@ -1,5 +1,7 @@
 """Whose interpreter runs what? Private environments, each made from one lock."""
 
+import os
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -96,6 +98,19 @@ class Environments:
         """Folder of the environment that serves a model in a process."""
         return self._surroundings.cache / "serving" / key[:16]
 
+    def interpreter(self, minor: str) -> str:
+        """
+        An interpreter of a minor version that pyenv or asdf keeps behind its shims; else the version, for uv to find.
+
+        A shim answers in folders that pin a version, and in no other.
+        """
+        for entry in map(Path, self._surroundings.variables.get("PATH", "").split(os.pathsep)):
+            if entry.name == "shims" and entry.is_absolute():
+                for kept in (entry.parent / "versions", entry.parent / "installs" / "python"):
+                    if found := sorted(kept.glob(f"{minor}.*/bin/python{minor}"), key=_patch_of):
+                        return str(found[-1])
+        return minor
+
     def _ours(self) -> Path:
         lock = (self._surroundings.ours / "uv.lock").read_bytes()
         folder = self._surroundings.cache / f"registry-{lock_digest(lock)[:16]}"
@@ -103,3 +118,9 @@ class Environments:
             with self._voice.group("environment that talks to tracking servers"):
                 self._made[folder] = self._uv.sync_ours(self._surroundings.ours, folder)
         return self._made[folder]
+
+
+def _patch_of(interpreter: Path) -> int:
+    """The patch of the version that its folder is called by; none for a pre-release."""
+    digits = re.fullmatch(r"\d+\.\d+\.(\d+)", interpreter.parents[1].name)
+    return int(digits[1]) if digits else -1

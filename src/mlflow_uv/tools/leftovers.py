@@ -1,7 +1,7 @@
 """Keeps source folders as they were before a build."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -21,3 +21,15 @@ def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
 def _leftovers(source: Path) -> Iterator[Path]:
     for pattern in ("build", "*.egg-info", "src/*.egg-info"):
         yield from source.glob(pattern)
+
+
+@contextmanager
+def without_an_empty_folder(folder: Path) -> Iterator[None]:
+    """MLflow up to 3.8 makes it in the current directory, also where it puts nothing there."""
+    was_there = folder.exists()
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):  # not made, or not empty
+                folder.rmdir()

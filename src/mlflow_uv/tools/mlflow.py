@@ -1,7 +1,6 @@
 """What does MLflow know, and what does it do for us? A payload in the right interpreter answers."""
 
 import json
-import re
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from ..wording import Wording, option, step_call
 from .embedded import EmbeddedStores
 from .process import Command, Conversation, Runner
 from .schemamismatch import schema_mismatch
+from .trackinguris import SQLITE, absolute_uri
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 # Nothing is told to anybody else. The caller's wishes go first.
@@ -38,11 +38,12 @@ _STRANGE, _KNOWN = 2, 6
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 # Where else than in itself a server may keep artifacts: see payloads/locations.py. A checkout cannot say it.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
-_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
+# A folder of files is a store that newer ones open only where this is said.
+_FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
 
 class StoreKind(Enum):
-    """Who may talk to it: anybody over HTTP, only the project's own MLflow to its database."""
+    """Who may talk to it: anybody over HTTP, only the project's own MLflow to its database or folder."""
 
     EMBEDDED = "embedded"
     SERVER = "server"
@@ -148,10 +149,11 @@ class Mlflow:
             return self._embedded(allowed=embedded or not self._surroundings.forge)
         registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
-        if not server and "://" not in uri:
-            raise BadInput(
-                what=f"`{uri}` is not a tracking URI", why="it has no scheme", fix="sqlite:///PATH or http://HOST"
-            )
+        uri = uri if server else absolute_uri(uri, self._surroundings.folder)
+        if uri.startswith("file:"):
+            # Who names a folder wants it, which a newer MLflow asks for by a variable.
+            opened = {_FILE_STORE: caller.get(_FILE_STORE, "true"), "MLFLOW_TRACKING_URI": uri, **registry}
+            return Store(uri=uri, kind=StoreKind.DATABASE, variables=opened)
         if not server:
             return self._database(uri, registry)
         return Store(uri=uri, kind=StoreKind.SERVER, variables={"MLFLOW_TRACKING_URI": uri, **registry})
@@ -159,9 +161,8 @@ class Mlflow:
     def _database(self, uri: str, registry: Mapping[str, str]) -> Store:
         """A database of the caller's. Whoever asks it runs in another folder, so nothing of it may be relative."""
         artifacts = self._surroundings.state / "store" / "artifacts"
-        if found := _SQLITE.fullmatch(uri):
-            file = self._surroundings.folder / found[2]
-            uri, artifacts = f"{found[1]}{file}{found[3]}", file.parent / "mlruns"
+        if found := SQLITE.fullmatch(uri):
+            artifacts = Path(found[2]).parent / "mlruns"
         variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
         return Store(uri=uri, kind=StoreKind.DATABASE, variables=variables)
 

@@ -22,6 +22,7 @@ __all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemR
 
 GRACE_S = 10.0
 ORPHAN_GRACE_S = 2.0  # what outlives its program has nothing left to do for it
+WATCH_S = 0.2  # how often a program that may have to stop is looked after
 AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
 
 
@@ -68,7 +69,7 @@ class SystemRunner:
             for thread in (*readers, feeder):
                 thread.start()
             if not self._cancelled:
-                process.wait(timeout=command.timeout_s)
+                _wait(process, command)
         except subprocess.TimeoutExpired as error:
             raise ToolFailed(
                 what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
@@ -217,6 +218,17 @@ def _popen(
         if not command.folder.is_dir():
             raise ToolFailed(what=f"`{command.folder}` is not a folder", why=str(error)) from error
         raise ToolMissing(what=f"`{_name(command)}` cannot be started", why=error.strerror or str(error)) from error
+
+
+def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:
+    """Until it ends, or has to. Raises TimeoutExpired."""
+    if command.must_stop is None:
+        process.wait(timeout=command.timeout_s)
+        return
+    while not command.must_stop():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=WATCH_S)
+            return
 
 
 def _log() -> IO[bytes]:

@@ -66,6 +66,17 @@ class UvCalls:
         done = self._trusting.run(self._command(argv, Path("/"), self._for_lock(respect_env=False).variables))
         return Path(done.stdout.strip()) if done.code == 0 and done.stdout.strip() else None
 
+    def python_of(self, project: Project) -> str | None:
+        """
+        The version of the interpreter that an environment of the project gets on this machine, without a download.
+
+        None where there is none yet, or where uv is too old to say.
+        """
+        argv = ("python", "find", "--system", "--no-python-downloads", "--show-version")
+        done = self._ask(project, argv, respect_env=False)
+        version = done.stdout.strip()
+        return version if done.code == 0 and re.fullmatch(r"\d+\.\d+\S*", version) else None
+
     # which uv
 
     def program(self, project: Project) -> str:

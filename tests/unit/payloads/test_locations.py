@@ -138,14 +138,33 @@ def test_a_folder_that_is_named_is_shared_and_nothing_beside_it(tmp_path: Path) 
 
 def test_a_database_of_one_s_own_keeps_artifacts_in_folders() -> None:
     """
-    Only where a server answers is there somebody else who decides.
+    Only where a server answers is there somebody else who decides about folders.
     """
     servers = ("http://h", "https://h", "databricks", "databricks://profile", "databricks-uc", "uc:http://h")
 
     decided = [trust_of({"MLFLOW_TRACKING_URI": uri}) is not None for uri in servers]
-    own = [trust_of({"MLFLOW_TRACKING_URI": uri}) for uri in ("sqlite:////x/mlflow.db", "file:///x", "")]
+    own = [trust_of({"MLFLOW_TRACKING_URI": uri}) for uri in ("postgresql://db/mlflow", "")]
 
-    assert ([True] * 6, [None] * 3) == (decided, own)
+    assert ([True] * 6, [None] * 2) == (decided, own)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////x/mlflow.db", "file:///x"])
+def test_a_file_of_a_checkout_names_folders_and_no_server(uri: str) -> None:
+    """
+    Whoever may commit a database or a folder of runs does not decide which server gets the job's credentials.
+    """
+    trust = trust_of({"MLFLOW_TRACKING_URI": uri})
+
+    assert trust is not None
+    assert {None} == {verdict(location, trust) for location in ("/x/1", "file:///y/1", "s3://b/1", "runs:/0/model")}
+    assert {"foreign-artifacts"} == {
+        verdict(location, trust)
+        for location in (
+            "http://evil.example.test/1",
+            "https://evil.example.test",
+            "mlflow-artifacts://evil.example.test/1",
+        )
+    }
 
 
 def test_the_registry_s_own_server_is_one_that_was_named() -> None:

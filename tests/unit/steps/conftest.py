@@ -50,6 +50,7 @@ class FakeUv:
     changes: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     exported: str = "a==1\nb==2\n"
+    python: str | None = None
     guard: UvGuard = field(default_factory=lambda: UvGuard(variables={}))
 
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
@@ -58,6 +59,10 @@ class FakeUv:
             return LockVerdict(state=LockState.STALE, again="respected")
         verdict = self.verdicts.get(project.folder.name, self.verdict)
         return replace(verdict, changes=self.changes if question.changes else ())
+
+    def python_of(self, _project: Project) -> str | None:
+        """See Uv."""
+        return self.python
 
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """See Uv."""
@@ -94,6 +99,9 @@ class NoGit:
     """A folder that is no repository."""
 
     def files_below(self, _folder: Path, _patterns: tuple[str, ...]) -> None:
+        """See Git."""
+
+    def absence(self, _path: Path) -> None:
         """See Git."""
 
 

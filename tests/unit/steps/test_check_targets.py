@@ -1,5 +1,6 @@
 """Does the step say of each target what installs there, and of the rest what is in the way and what helps?"""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mlflow_uv.report import Report, Severity
 from mlflow_uv.steps import check_targets
 from mlflow_uv.steps.check_targets import Inputs, Outputs
 from mlflow_uv.surfaces.terminal import as_json
+from mlflow_uv.surroundings import Surroundings
 
 MANIFEST = '[project]\nname = "wine"\nversion = "0.1.0"\n'
 HEAD = 'version = 1\nrevision = 3\nrequires-python = ">=3.10"\n'
@@ -268,6 +270,28 @@ def test_without_targets_it_is_the_serving_image(ask, tools, tmp_path: Path) -> 
 
     machine = tools.surroundings.machine.replace("arm64", "aarch64")
     assert (f"linux-{machine}-py3.12",) == report.outputs.targets
+
+
+@pytest.mark.parametrize(
+    ("python", "forge", "minor"),
+    [("3.12.4", "", "3.12"), (None, "", "3.10"), ("3.12.4", "pull_request", "3.10")],
+    ids=["the one that trains here", "none is here", "a pull request that may be a stranger's"],
+)
+def test_without_a_pin_it_is_the_python_that_trains_here(
+    tools, tmp_path: Path, python: str | None, forge: str, minor: str
+) -> None:
+    """
+    The image gets the Python of the training, which is the lowest that the lock allows by chance alone.
+    """
+    (tmp_path / "pyproject.toml").write_text(MANIFEST)
+    (tmp_path / "uv.lock").write_text("\n".join((HEAD, package("grape", "py3-none-any"), WINE)))
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": forge} if forge else {}
+    surroundings = Surroundings.of(variables, folder=tmp_path, python=Path(sys.executable))
+    found = replace(tools, surroundings=surroundings, uv=replace(tools.uv, python=python))
+
+    report = check_targets.run(Inputs(project=tmp_path), found())
+
+    assert [minor] == [target.rpartition("-py")[2] for target in report.outputs.targets]
 
 
 def test_a_wrong_target_is_wrong_input(ask) -> None:

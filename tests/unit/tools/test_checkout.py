@@ -98,7 +98,13 @@ def test_a_checkout_names_no_other_server_than_the_job(project: Path, named: str
 
 @pytest.mark.parametrize(
     "uri",
-    ["file:///tmp/x", "postgresql://db/mlflow", "mysql+pymysql://db/x?local_infile=1", "databricks://other", "ftp://x"],
+    [
+        "file://h/tmp/x",
+        "postgresql://db/mlflow",
+        "mysql+pymysql://db/x?local_infile=1",
+        "databricks://other",
+        "ftp://x",
+    ],
 )
 def test_a_checkout_names_no_database_server_and_nothing_unknown(project: Path, uri: str) -> None:
     """
@@ -106,6 +112,25 @@ def test_a_checkout_names_no_database_server_and_nothing_unknown(project: Path, 
     """
     with pytest.raises(BadInput, match="is no address that a checkout may name"):
         settled(project, f'tracking-uri = "{uri}"')
+
+
+@pytest.mark.parametrize("setting", ["./mlruns", "file:./mlruns", "mlruns", "file:mlruns", "x/../mlruns"])
+def test_a_checkout_names_a_folder_of_files_in_the_project(project: Path, setting: str) -> None:
+    """
+    As MLflow takes them, and relative to the project, whichever folder a step is started in.
+    """
+    assert (project / "mlruns").as_uri() == settled(project, f'tracking-uri = "{setting}"').tracking_uri
+
+
+@pytest.mark.parametrize("setting", ["/srv/x", "file:///srv/x", "../mlruns", "file:../mlruns", "link/mlruns", ".git/x"])
+def test_a_folder_of_files_lies_in_the_project(project: Path, setting: str) -> None:
+    """
+    Neither a path nor a link leads out of it, nor into what git keeps.
+    """
+    (project / "link").symlink_to(project.parent)
+
+    with pytest.raises(BadInput, match=r"leads (out of the project|into `\.git`)"):
+        settled(project, f'tracking-uri = "{setting}"')
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AZURE_EXTENSION_DIR", "MLFLOW_UV_INPUTS", "GITHUB_TOKEN"])

@@ -438,3 +438,26 @@ def test_the_log_of_a_program_that_is_left_running_is_masked() -> None:
     running.stop()
 
     assert "it is ***\n  ***\n" == running.log()
+
+
+def test_a_program_that_has_to_stop_is_ended_while_it_runs() -> None:
+    """
+    It is asked about again and again, and what it printed until then comes back.
+    """
+    heard: list[str] = []
+    command = replace(
+        python("print('begun')\nwhile True: pass", hear=heard.append, timeout_s=None), must_stop=lambda: bool(heard)
+    )
+
+    done = SystemRunner().run(command)
+
+    assert (-signal.SIGTERM, "begun\n") == (done.code, done.stdout)
+
+
+def test_a_program_that_may_go_on_ends_by_itself() -> None:
+    """
+    Whoever looks after it does not hold it up.
+    """
+    done = SystemRunner().run(replace(python("print('done')"), must_stop=lambda: False))
+
+    assert (0, "done\n") == (done.code, done.stdout)

@@ -1,0 +1,61 @@
+"""Looks at the columns of requests as `/invocations` takes them: their order, and integers with missing values."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# What pandas, NumPy and MLflow say where an integer column has a gap.
+_NO_INTEGER = re.compile(
+    r"NA to integer|NaN to integer|non-finite values|IntCastingNaNError|NAType|cannot be safely cast|int64 to float64|"
+    r"float64 to int64|Incompatible input types for column .* Can not safely convert float64 to int64"
+)
+
+
+def reordered(request: Any) -> Any | None:
+    """The same table with its columns in the opposite order; None for what is no table of several named columns."""
+    match request:
+        case {"dataframe_split": {"columns": [_, _, *_] as columns, "data": list() as rows, **rest}}:
+            split = {**rest, "columns": columns[::-1], "data": [list(row)[::-1] for row in rows]}
+            return {**request, "dataframe_split": split}
+        case {"dataframe_records": [{}, *_] as rows} if len(rows[0]) > 1:
+            return {**request, "dataframe_records": [dict(reversed(row.items())) for row in rows]}
+    return None
+
+
+def integers_with_gaps(requests: Iterable[Any]) -> tuple[str, ...]:
+    """The columns that hold whole numbers and missing values, in the order in which they come."""
+    found: dict[str, None] = {}
+    for request in requests:
+        for name, values in _columns(request):
+            present = [value for value in values if not _missing(value)]
+            whole = all(isinstance(value, (int, float)) and float(value).is_integer() for value in present)
+            if present and whole and len(present) < len(values):
+                found[name] = None
+    return tuple(found)
+
+
+def as_floats(columns: Iterable[str]) -> str:
+    """What a person types to make floats of columns, in training before `fit` and `log_model`."""
+    types = ", ".join(f"{name!r}: 'float64'" for name in columns)
+    return f"X = X.astype({{{types}}})" if types else "X = X.astype('float64')"
+
+
+def is_about_integers_with_gaps(message: str) -> bool:
+    """Whether an error says that a missing value is no integer."""
+    return _NO_INTEGER.search(message) is not None
+
+
+def _columns(request: Any) -> Iterable[tuple[str, list[Any]]]:
+    match request:
+        case {"dataframe_split": {"columns": list() as columns, "data": list() as rows}}:
+            for position, name in enumerate(columns):
+                yield str(name), [row[position] for row in rows if isinstance(row, list) and len(row) > position]
+        case {"dataframe_records": list() as rows}:
+            records = [row for row in rows if isinstance(row, Mapping)]
+            for name in dict.fromkeys(key for row in records for key in row):
+                yield str(name), [row.get(name) for row in records]
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,70 @@
+"""Finds the logged model behind what people have: a version, an alias, a place below a run."""
+
+import re
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from . import older
+from .models import keeps_models
+from .problems import Kind, Problem
+from .stores import equals, pages
+from .versions import of_name, source_model
+
+_MODEL = re.compile(r"models:/(m-[0-9a-f]{32})/?")
+_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)/?")
+_VERSION = re.compile(r"models:/([^/@]+)/(\d+|latest)/?")
+_RUN = re.compile(r"runs:/([0-9a-zA-Z-]+)/(.+?)/?")
+_FORMS = "models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID or runs:/RUN/NAME"
+# A version may be a copy of another one, which may be one too.
+_COPIES = 10
+
+
+def find(request: dict[str, Any]) -> dict[str, Any]:
+    """Find the id of a model: {reference: models:/… or runs:/…} -> {model_id}."""
+    return {"model_id": _model_of(MlflowClient(), request["reference"], copies=_COPIES)}
+
+
+def _model_of(client: MlflowClient, reference: str, *, copies: int) -> str:
+    if match := _MODEL.fullmatch(reference):
+        return match[1]
+    if match := _RUN.fullmatch(reference):
+        return _of_run(client, match[1], match[2])
+    version = _version(client, reference)
+    if (model_id := source_model(version)) is not None:
+        return model_id
+    if copies and _VERSION.fullmatch(version.source or ""):
+        return _model_of(client, str(version.source), copies=copies - 1)
+    raise Problem(
+        Kind.NOT_FOUND,
+        f"version {version.version} of `{version.name}` was made from files at a place that is no logged model",
+    )
+
+
+def _version(client: MlflowClient, reference: str) -> ModelVersion:
+    if match := _ALIAS.fullmatch(reference):
+        return client.get_model_version_by_alias(match[1], match[2])
+    if match := _VERSION.fullmatch(reference):
+        if match[2] != "latest":
+            return client.get_model_version(match[1], match[2])
+        if known := of_name(client, match[1]):
+            return known[-1]
+        raise Problem(Kind.NOT_FOUND, f"there is no version of `{match[1]}`")
+    raise Problem(Kind.INVALID, f"`{reference}` names no model: known are {_FORMS}")
+
+
+def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
+    """A model of that name. Where the store keeps none apart from runs, it is the folder below the run."""
+    run = client.get_run(run_id)
+    if not keeps_models(client):
+        return f"{older.SCHEME}{run_id}/{path}"
+    clause = equals("source_run_id", run_id)
+    experiment = [str(run.info.experiment_id)]
+    every = pages(lambda token: client.search_logged_models(experiment, filter_string=clause, page_token=token))
+    named = [str(model.model_id) for model in every if model.name == path]
+    if len(named) > 1:
+        raise Problem(
+            Kind.INVALID, f"run {run_id} has {len(named)} models called `{path}`: {', '.join(sorted(named))}; name one"
+        )
+    return named[0] if named else f"{older.SCHEME}{run_id}/{path}"

@@ -1,0 +1,152 @@
+"""A training that names a tracking store by itself is followed there, or stopped at its first run with the reason."""
+
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from mlflow_uv.errors import TrainingFailed
+
+from .lab import Lab, error, training
+from .workbench import Workbench
+
+IGNORED = "mlflow.db*\nmlruns/\n*.mark\n*.db\n"
+OWN = """\
+mlflow.set_tracking_uri("{uri}")
+mlflow.set_experiment("of their own")
+with mlflow.start_run():
+    log(registered_model_name="theirs")
+"""
+# It goes on for ever unless it is stopped, or told not to.
+WAITING = """\
+from pathlib import Path
+from mlflow.tracking.context.registry import resolve_tags
+
+mlflow.set_tracking_uri("{uri}")
+if not Path("go.mark").exists():
+    resolve_tags()
+    while True:
+        time.sleep(1)
+with mlflow.start_run():
+    log()
+"""
+WIPING = """\
+import os
+
+with mlflow.start_run():
+    mlflow.log_metric("before", 1)
+os.unlink("team.db")
+from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+_tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+with mlflow.start_run():
+    log()
+"""
+
+
+@pytest.fixture
+def theirs(bench: Workbench) -> Iterator[Workbench]:
+    """A project that keeps its own store out of git, as most do."""
+    (bench.folder / ".gitignore").write_text(IGNORED)
+    yield bench
+    for left in ("mlflow.db", "go.mark", "team.db"):
+        (bench.folder / left).unlink(missing_ok=True)
+
+
+def test_a_store_in_the_project_is_followed_and_found_again(theirs: Workbench) -> None:
+    """
+    A hard-coded SQLite file: the model is proved there, its artifacts lie there, and a re-run trains nothing.
+    """
+    theirs.lab.train_with(training(OWN.format(uri="sqlite:///mlflow.db")))
+    database = theirs.folder / "mlflow.db"
+
+    report = theirs.log(train=("python", "train.py"))
+    again = theirs.log(train=("python", "train.py"))
+
+    (finding, after) = (*report.findings, *again.findings)
+    assert ("own-tracking-uri", "warning", after) == (finding.rule, finding.severity.value, finding)
+    assert 'add `tracking-uri = "sqlite:///mlflow.db"` to [tool.mlflow-uv]' in finding.fix
+    assert (f"sqlite:///{database}", True) == (report.outputs.tracking_uri, report.ok)
+    assert (report.outputs.model_id, True) == (again.outputs.model_id, again.outputs.reused)
+    assert list((theirs.folder / "mlruns").rglob(report.outputs.model_id))
+    assert any("training sets a tracking URI of its own" in line for line in theirs.voice.said)
+
+
+def test_the_setting_that_the_finding_prints_ends_it(theirs: Workbench) -> None:
+    """
+    With that line in pyproject.toml the store is one that somebody named, and nothing is said.
+    """
+    theirs.lab.train_with(training(OWN.format(uri="sqlite:///./mlflow.db")))
+    manifest = theirs.folder / "pyproject.toml"
+    before = manifest.read_text()
+    manifest.write_text(before.replace("[tool.mlflow-uv]", '[tool.mlflow-uv]\ntracking-uri = "sqlite:///mlflow.db"'))
+    theirs.lab.commit()
+
+    said = theirs.lab.consumer.run("log-model")
+    manifest.write_text(before)
+    theirs.lab.commit()
+
+    assert (0, []) == (said.code, said.answer["findings"])
+    assert "of its own" not in said.stderr
+
+
+def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(theirs: Workbench) -> None:
+    """
+    The job decides where models go: a training that would wait for ever is stopped, and the printed flag releases it.
+    """
+    theirs.lab.train_with(training(WAITING.format(uri="sqlite:///mlflow.db")))
+
+    with pytest.raises(TrainingFailed) as caught:
+        theirs.log(train=("python", "train.py"), tracking_uri="sqlite:///team.db")
+    (theirs.folder / "go.mark").touch()
+    words = shlex.split(caught.value.fix.partition(", or")[0])
+    report = theirs.log(train=("python", "train.py"), tracking_uri=words[1])
+
+    assert "it was stopped" in caught.value.what
+    assert f"MLFLOW_TRACKING_URI is `sqlite:///{theirs.folder}/team.db`" in caught.value.why
+    assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
+
+
+def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -> None:
+    """
+    Where the job holds a token the address is refused before anything of ours asks it, and the token is not shown.
+    """
+    lab.train_with(training(WAITING.format(uri="http://127.0.0.1:9")))
+
+    said = lab.run("log-model", variables={"MLFLOW_TRACKING_TOKEN": "canary-7c1f"})
+
+    code, kind, sentence, fix = error(said)
+    assert (9, "TrainingFailed") == (code, kind)
+    assert "MLFLOW_TRACKING_TOKEN would go to `http://127.0.0.1:9`" in sentence
+    assert "--tracking-uri http://127.0.0.1:9, or take the tracking URI out of the training" == fix
+    assert "canary-7c1f" not in said.stdout + said.stderr
+
+
+@pytest.mark.extended
+def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: Workbench) -> None:
+    """
+    What it logs afterwards is found and released; what was there before is gone, which is a warning.
+    """
+    theirs.lab.train_with(training(WIPING))
+
+    report = theirs.log(train=("python", "train.py"), tracking_uri=f"sqlite:///{theirs.folder}/team.db")
+
+    assert (["database-replaced"], True) == ([finding.rule for finding in report.findings], report.ok)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("uri", ["./mlruns", "file:./mlruns", "sqlite:///data/rel.db"])
+def test_a_store_that_is_relative_to_the_project_is_released_to(lab: Lab, uri: str) -> None:
+    """
+    As real projects commit it: every step finds it there.
+    """
+    (lab.folder / ".gitignore").write_text(f"{IGNORED}data/\n")
+    (lab.folder / "data").mkdir()
+    manifest = lab.folder / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace("[tool.mlflow-uv]", f'[tool.mlflow-uv]\ntracking-uri = "{uri}"'))
+    lab.commit()
+
+    said = lab.consumer.run("release", "--engine", "none")
+    audited = lab.consumer.run("audit", "models:/wine@candidate")
+
+    assert (0, "1") == (said.code, said.outputs["version"]), said.stderr
+    assert (0, []) == (audited.code, audited.outputs["broken"]), audited.stderr
