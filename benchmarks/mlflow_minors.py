@@ -153,7 +153,10 @@ def main(arguments: Sequence[str]) -> None:
             folder = Path(scratch) / minor
             folder.mkdir()
             python = environment((options.environments or Path(scratch) / "environments").resolve() / minor, minor)
-            lines.append(measured(python, folder, options.serving.resolve()))
+            try:
+                lines.append(measured(python, folder, options.serving.resolve()))
+            except RuntimeError as error:  # that one cannot be served is a result, too
+                lines.append(f"| {minor} | {error} | | | | | | |")
             print(lines[-1], flush=True)
             shutil.rmtree(folder)
     if options.write:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import loading, metrics, places, settings, workers
+from . import loading, metrics, places, routing, settings, workers
 from .listening import TURN, Listener
 from .settings import Refused, Settings
 
@@ -81,14 +81,21 @@ def run(said: Settings, listener: Listener) -> int:
         os.execve(sys.executable, sys.orig_argv, {**variables, "MLFLOW_UV_APART": "1"})  # noqa: S606
 
     def serve_loaded() -> int:
-        return serve(scoring_server, model, said, listener)
+        try:
+            return serve(scoring_server, model, said, listener)
+        except loading.CannotLoad as error:
+            return end(str(error), loading.CANNOT_LOAD)
 
     return workers.supervise(serve_loaded, said.workers, said.drain_timeout, listener)
 
 
 def serve(scoring_server: Any, model: Any, said: Settings, listener: Listener) -> int:
     """Answer on the socket with the app that the model's MLflow makes."""
-    app = scoring_server.init(model)
+    routing.restore_route()
+    try:
+        app = scoring_server.init(model)
+    except Exception as error:  # noqa: BLE001 - packages of a lock that do not fit each other may raise anything
+        loading.fail("MLflow cannot make its scoring app", error)
     if hasattr(app, "wsgi_app"):
         from . import wsgi  # noqa: PLC0415 - only for an MLflow that needs it
 

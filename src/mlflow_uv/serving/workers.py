@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -113,6 +114,8 @@ def fork(serve: Callable[[], int]) -> int:
         code = serve()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - whatever it is, the process ends below before Python would show it
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""MLflow before 2.22: Flask under gunicorn. What the newer one has beyond is told in docs/serving.md."""
+"""MLflow before 2.21: Flask under gunicorn. What the newer one has beyond is told in docs/serving.md."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
     """One worker of gunicorn, forked after the model was loaded."""
     if settings.metrics or settings.access_log or settings.openapi:
-        sys.stderr.write("METRICS, ACCESS_LOG and OPENAPI need MLflow 2.22 or newer in the model's environment.\n")
+        sys.stderr.write("METRICS, ACCESS_LOG and OPENAPI need MLflow 2.21 or newer in the model's environment.\n")
         raise SystemExit(REFUSED)
     from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only an MLflow that needs it brings it along
 
