@@ -44,6 +44,14 @@ def words_of(raw: str | Sequence[str], *, name: str, source: str) -> tuple[str, 
         ) from None
 
 
+def quoted(raw: str | Sequence[str], *, source: str) -> tuple[str, ...]:
+    """Words that are no command, as one text with quotes or one by one. Raises BadInput."""
+    try:
+        return tuple(shlex.split(raw) if isinstance(raw, str) else raw)
+    except ValueError as error:
+        raise BadInput(what=f"{source} has a quote without an end", why=f"{error}: {raw!r}") from None
+
+
 def split(text: str) -> tuple[str, ...]:
     """The words of a command line, a backslash at the end of a line joined. Raises ValueError, NeedsShell."""
     joined = text.replace("\\\n", "")

@@ -37,6 +37,10 @@ class Words(NamedTuple):
     """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
 
 
+class Quoted(NamedTuple):
+    """Marks a tuple that is written as one line, with quotes around what has spaces; it is no command."""
+
+
 class OneOf(NamedTuple):
     """Marks inputs that answer one question in different ways: what is given of them replaces what is configured."""
 
@@ -70,6 +74,7 @@ class Kind(Enum):
     CHOICE = "one of"
     LIST = "names, separated by commas or spaces"
     WORDS = "command line"
+    QUOTED = "words, in quotes where they have spaces"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +110,7 @@ class Field:
             case Enum() as choice:
                 return str(choice.value)
             case tuple() as names:
-                return shlex.join(names) if self.kind is Kind.WORDS else ", ".join(map(str, names))
+                return shlex.join(names) if self.kind in (Kind.WORDS, Kind.QUOTED) else ", ".join(map(str, names))
             case other:
                 return str(other)
 
@@ -152,6 +157,10 @@ class Field:
                 return tuple(raw.replace(",", " ").split())
             case Kind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
                 return tuple(raw)
+            case Kind.QUOTED, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+                from .shellwords import quoted  # noqa: PLC0415  # as below
+
+                return quoted(raw, source=source)
             case Kind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
                 from .shellwords import words_of  # noqa: PLC0415  # no hook reads a command line
 
@@ -214,7 +223,8 @@ def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[Kind, type[Enum] | None
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is tuple:
-        return (Kind.WORDS if any(isinstance(note, Words) for note in notes) else Kind.LIST), None, False
+        marks = {type(note) for note in notes}
+        return (Kind.WORDS if Words in marks else Kind.QUOTED if Quoted in marks else Kind.LIST), None, False
     if issubclass(hint, Enum):
         return Kind.CHOICE, hint, False
     if issubclass(hint, PurePath):

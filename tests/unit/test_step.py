@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from typing import Annotated
 import pytest
 
 from mlflow_uv.errors import BadInput
-from mlflow_uv.step import Doc, Kind, Layer, Matching, OneOf, Words, fields_of, refuse_unknown, settle
+from mlflow_uv.step import Doc, Field, Kind, Layer, Matching, OneOf, Words, fields_of, refuse_unknown, settle
 
 
 class Speed(Enum):
@@ -255,3 +255,29 @@ def test_known_keys_pass() -> None:
     Keys that somebody declared are fine.
     """
     refuse_unknown({"extras": 1}, frozenset({"extras", "count"}), source="[tool.mlflow-uv]")
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("alpha=0.5 'note=two words'", ("alpha=0.5", "note=two words")),
+        (["alpha=0.5", "note=a && b"], ("alpha=0.5", "note=a && b")),
+        ("query=a|b", ("query=a|b",)),
+    ],
+)
+def test_quoted_words_are_no_command(raw: object, words: tuple[str, ...]) -> None:
+    """
+    What a shell would take for an assignment or an operator is a part of a parameter.
+    """
+    field = Field(name="parameters", kind=Kind.QUOTED, doc="")
+
+    assert words == field.parse(raw, source="`parameters`")
+    assert words == field.parse(replace(field, default=words).default_text, source="`parameters`")
+
+
+def test_a_quote_without_an_end_is_refused() -> None:
+    """
+    With the text as it stands.
+    """
+    with pytest.raises(BadInput, match="has a quote without an end"):
+        Field(name="parameters", kind=Kind.QUOTED, doc="").parse("note='a", source="`parameters`")

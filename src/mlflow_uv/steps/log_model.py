@@ -18,7 +18,7 @@ from ..modelsource import earlier, obtain
 from ..proof import Plan, Policy, prove
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
-from ..step import Doc, OneOf, OneRun, Reach, Step, Words
+from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
 from ..tools.content import wheel_content
 from ..tools.environments import Environment, Local
 from ..tools.files import Project, read_project
@@ -83,7 +83,7 @@ class Inputs:
         str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
     ] = None
     parameters: Annotated[
-        tuple[str, ...], Words(), Doc("Parameters of the entry point, NAME=VALUE each, as `mlflow run -P` takes them.")
+        tuple[str, ...], Quoted(), Doc("Parameters of the entry point, NAME=VALUE each, as `mlflow run -P` takes them.")
     ] = ()
     model: Annotated[
         Path | None,
