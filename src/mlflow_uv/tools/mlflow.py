@@ -38,7 +38,7 @@ _STRANGE, _KNOWN = 2, 6
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 # Where else than in itself a server may keep artifacts: see payloads/locations.py. A checkout cannot say it.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
-# A folder of files is a store that newer ones open only where this is said.
+# A folder of files is a store that newer ones open only where this is said; who names a folder says it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
 
@@ -151,7 +151,6 @@ class Mlflow:
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
         uri = uri if server else absolute_uri(uri, self._surroundings.folder)
         if uri.startswith("file:"):
-            # Who names a folder wants it, which a newer MLflow asks for by a variable.
             opened = {_FILE_STORE: caller.get(_FILE_STORE, "true"), "MLFLOW_TRACKING_URI": uri, **registry}
             return Store(uri=uri, kind=StoreKind.DATABASE, variables=opened)
         if not server:
@@ -216,7 +215,8 @@ class Mlflow:
         """The exact command that opens MLflow's pages on a store, or its address."""
         if store.kind is StoreKind.SERVER:
             return store.shown
-        return shlex.join((str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
+        allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
+        return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
 
     def _ask(self, python: Path, verb: str, request: Mapping[str, object], store: Store | None) -> dict[str, Any]:
         variables = store.variables if store else {}

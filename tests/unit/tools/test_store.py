@@ -1,8 +1,14 @@
-"""The address of a store is shown without what opens it."""
+"""Which store is meant by an address, and the address of a store is shown without what opens it."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
-from mlflow_uv.tools.mlflow import Store, StoreKind
+from mlflow_uv.errors import BadInput
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.mlflow import Mlflow, Store, StoreKind
+from mlflow_uv.tools.process import SystemRunner
 
 
 @pytest.mark.parametrize(
@@ -24,3 +30,40 @@ def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
 
     assert shown == store.shown
     assert "pa55" not in repr(store)
+
+
+def asked(folder: Path, **variables: str) -> Mlflow:
+    """MLflow for a caller who stands in a folder; nothing is started."""
+    surroundings = Surroundings.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
+    return Mlflow(SystemRunner(), surroundings=surroundings, hear=lambda _line: None, say=lambda _line: None)
+
+
+@pytest.mark.parametrize(
+    ("uri", "variables", "opened"),
+    [
+        ("./mlruns", {}, "true"),
+        ("file:./mlruns", {}, "true"),
+        ("mlruns", {"MLFLOW_ALLOW_FILE_STORE": "false"}, "false"),
+    ],
+)
+def test_a_folder_of_files_is_a_store(tmp_path: Path, uri: str, variables: dict[str, str], opened: str) -> None:
+    """
+    Relative to where the caller stands; naming it is asking a newer MLflow for it, unless the caller says otherwise.
+    """
+    mlflow = asked(tmp_path, **variables)
+
+    store = mlflow.store(uri, embedded=False)
+    command = mlflow.ui_command(Path("/venv/bin/python"), store)
+
+    address = f"file://{tmp_path}/mlruns"
+    assert (address, StoreKind.DATABASE) == (store.uri, store.kind)
+    assert {"MLFLOW_TRACKING_URI": address, "MLFLOW_ALLOW_FILE_STORE": opened} == store.variables
+    assert f"env MLFLOW_ALLOW_FILE_STORE=true /venv/bin/mlflow ui --backend-store-uri {address}" == command
+
+
+def test_a_word_is_no_tracking_uri(tmp_path: Path) -> None:
+    """
+    An address without its scheme is not taken for a folder.
+    """
+    with pytest.raises(BadInput, match="is not a tracking URI"):
+        asked(tmp_path).store("127.0.0.1:5000", embedded=False)
