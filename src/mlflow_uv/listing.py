@@ -23,7 +23,7 @@ from .errors import BadInput, BadProject, ToolFailed
 from .report import Finding, Severity
 from .tools.files import Project, read_manifest, table_of
 from .tools.locktools import LockTools
-from .wording import Wording, extended, option
+from .wording import Wording, extended, option, without
 
 WHEELS = "wheels"
 _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
@@ -180,7 +180,14 @@ def _findings(wish: Wish, chosen: Requirements, context: Context) -> Iterator[Fi
             chosen, context.used, locked, hashes=wish.hashes, fix=extended(wish.command, hashes=True)
         )
     if wish.listed and wish.hashes:
-        yield from unhashed_findings(chosen, locked)
+        wheels = wish.local_packages is LocalPackages.WHEELS
+        yield from unhashed_findings(chosen, locked, wheels=wheels, fix=_with_every_hash(wish))
+
+
+def _with_every_hash(wish: Wish) -> str:
+    """The command for a pylock.toml instead: what the lock has no hash of, uv fetches to compute it."""
+    command = without(wish.command, "requirements-file", "hashes", "target")
+    return command if wish.pylock_file else extended(command, pylock_file="pylock.toml")
 
 
 # what they say

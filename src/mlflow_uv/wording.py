@@ -149,6 +149,19 @@ def extended(call: str, **inputs: str | bool) -> str:
     )
 
 
+def without(call: str, *names: str) -> str:
+    """A text whose steps are run without some inputs, which are named in kebab-case."""
+    parts = call.parts if isinstance(call, Wording) else (call,)
+    return Wording(
+        *(
+            replace(part, inputs=tuple(given for given in part.inputs if given.name not in names))
+            if isinstance(part, StepCall)
+            else part
+            for part in parts
+        )
+    )
+
+
 def _parameters(inputs: Mapping[str, str | bool]) -> tuple[Parameter, ...]:
     return tuple(Parameter(name.replace("_", "-"), value) for name, value in inputs.items())
 

@@ -17,12 +17,14 @@ def pins_of_requirements(text: str) -> tuple[Pin, ...]:
 
 def described(before: str, after: str, pins_of: Callable[[str], tuple[Pin, ...]], *, names: tuple[str, str]) -> str:
     """What has to change for `before` to become `after`: a change for each distribution, else the lines that differ."""
+    if before.removeprefix("\ufeff") == after:
+        return _invisible(before, after)
     try:
         found = changes(pins_of(before), pins_of(after))
     except ValueError:
         found = ()
     if not found:
-        found = tuple(difference(before, after, names=names).splitlines())
+        found = tuple(difference(before, after, names=names).splitlines()) or (_invisible(before, after),)
         return "\n".join((*found[: _SHOWN + 2], *_rest(found, _SHOWN + 2)))
     return "; ".join((*found[:_SHOWN], *_rest(found, _SHOWN)))
 
@@ -39,10 +41,19 @@ def changes(before: Iterable[Pin], after: Iterable[Pin]) -> tuple[str, ...]:
 
 def first_difference(before: str, after: str) -> int:
     """The 1-based line of `before` that is the first to differ; its last where it only ends too soon."""
-    ours, theirs = before.splitlines(), after.splitlines()
+    ours, theirs = before.splitlines(keepends=True), after.splitlines(keepends=True)
     same = next((at for at, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     at = min(len(ours), len(theirs)) if same is None else same
     return max(1, min(at + 1, len(ours)))
+
+
+def _invisible(before: str, after: str) -> str:
+    """What differs between two texts whose lines look the same."""
+    if before.removeprefix("\ufeff") == after:
+        return "it begins with a byte-order mark"
+    if "\r" in before and "\r" not in after:
+        return "its lines end with CRLF, and are written with LF"
+    return "its last line does not end" if before == after.rstrip("\n") else "the ends of its lines differ"
 
 
 def _changes_of(name: str, old: tuple[Pin, ...], new: tuple[Pin, ...], *, hashes: bool) -> list[str]:

@@ -119,16 +119,22 @@ def index_findings(
         )
 
 
-def unhashed_findings(requirements: Requirements, locked: Locked) -> Iterator[Finding]:
-    """Pins without hashes in a list that is to have them: pip refuses it as a whole if others have some."""
+def unhashed_findings(requirements: Requirements, locked: Locked, *, wheels: bool, fix: str) -> Iterator[Finding]:
+    """
+    Pins without hashes in a list that is to have them: an error where others have some, for pip refuses such a list.
+
+    `wheels` says that local packages are listed as wheels, which always have one. `fix` is what has hashes of all.
+    """
+    some = any(pin.hashes for pin in requirements.pins) or (wheels and bool(requirements.local))
     names = list(dict.fromkeys(pin.name for pin in requirements.pins if not pin.hashes))
     if names:
         package = next((one for one in locked.lock.packages if one.name == names[0]), None)
         yield Finding(
             rule="export-unhashed",
-            severity=Severity.WARNING,
+            severity=Severity.ERROR if some else Severity.WARNING,
             what=f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''} without a hash",
             why="the lock has none, and pip installs either all by their hashes or none",
+            fix=fix,
             path=locked.path,
             line=locked.line_of(package),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from .documents import LOCK_LIMIT, parse_toml
 from .handout import Beside
@@ -69,7 +70,7 @@ def _package(raw: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any] | N
         package["index"] = bare(package["index"])
         if package["index"] in elsewhere.folders:
             del package["index"]
-    for key in ("sdist", "archive"):
+    for key in ("sdist", "archive", "vcs"):
         if key in package:
             package[key] = _file(package[key], elsewhere)
     if "wheels" in package:
@@ -91,11 +92,12 @@ def _local(package: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any] |
 def _file(raw: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any]:
     file = dict(raw)
     if "url" in file:
-        file["url"] = without_user(file["url"])
+        # PEP 751 has a key for the only fragment that means something, and pip refuses both together.
+        file["url"], _, fragment = without_user(file["url"]).partition("#")
+        if fragment.startswith("subdirectory="):
+            file.setdefault("subdirectory", unquote(fragment.removeprefix("subdirectory=")))
     for folder, path in elsewhere.folders.items():
         if file.get("url", "").startswith(f"{folder}/"):
-            from urllib.parse import unquote  # noqa: PLC0415  # few locks have a folder of files
-
             file["path"] = f"{path}/{unquote(file.pop('url')[len(folder) + 1 :])}"
     return file
 

@@ -19,6 +19,7 @@ from ..report import Finding, Report
 from ..step import Doc, Hook, OneRun, Reach, Step, fields_of
 from ..tools.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
 from ..tools.locktools import LockTools
+from ..tools.uvwords import HashesMissing
 from ..vocabulary import (
     BuildPermission,
     Builds,
@@ -30,7 +31,7 @@ from ..vocabulary import (
     RespectEnv,
     UvProgram,
 )
-from ..wording import Wording, checkout_call, option
+from ..wording import Wording, checkout_call, extended, option, without
 
 _OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -88,7 +89,11 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     project = read_project(inputs.project)
     tools = restricted(tools, inputs.builds)
     wish = _wish(inputs, project, tools.surroundings.folder)
-    said = _ask(inputs, project, tools)
+    try:
+        said = _ask(inputs, project, tools)
+    except HashesMissing as error:
+        error.fix = Wording(_as_requirements(wish), ", which needs none, or the same where the files can be fetched")
+        raise
     lists = make_lists(wish, said, tools)
     before = {document.path: _read(document.path) for document in lists.documents}
     differing = tuple(document for document in lists.documents if before[document.path] != document.text)
@@ -173,6 +178,12 @@ def _command(inputs: Inputs, project: Project, where: Path) -> str:
         if field.name not in _OF_A_CALL and value != field.default:
             inputs_given[field.name] = value if isinstance(value, bool) else _written(value)
     return checkout_call("export", **inputs_given)
+
+
+def _as_requirements(wish: Wish) -> str:
+    """The command for a list without hashes instead of a pylock.toml."""
+    command = without(wish.command, "pylock-file", "hashes")
+    return command if wish.requirements_file else extended(command, requirements_file="requirements.txt")
 
 
 def _written(value: object) -> str:

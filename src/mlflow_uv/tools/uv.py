@@ -1,6 +1,5 @@
 """What does uv say about the lock, and what does it make from it?"""
 
-import re
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,14 +9,24 @@ from pathlib import Path
 from ..core.causes import Cause
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
-from ..errors import BadInput, BuildRefused, ToolFailed, ToolMissing
+from ..errors import BuildRefused, ToolFailed, ToolMissing
 from ..wording import option
 from .files import Project, read_manifest
 from .inertpython import unbuilt
 from .process import Completed
 from .uvargv import EXPORT, NEWER, OURS, from_mirror, selected
 from .uvcalls import UvCalls
-from .uvwords import NOT_IN_LOCK, LockState, LockVerdict, complaint, drift_in, failed, unknown, verdict_in
+from .uvwords import (
+    HashesMissing,
+    LockState,
+    LockVerdict,
+    complaint,
+    drift_in,
+    failed,
+    refused_selection,
+    unknown,
+    verdict_in,
+)
 
 EARLIEST = "315532800"  # 1980, before which no archive can date a file
 # Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
@@ -127,8 +136,11 @@ class Uv(UvCalls):
             done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
         if done.code == 0:
             return done.stdout
-        if re.search(NOT_IN_LOCK, done.stderr):
-            raise BadInput(what="the selection is not in the lock", why=complaint(done))
+        if refused := refused_selection(done):
+            raise refused
+        if "to compute missing hashes" in done.stderr:
+            why = f"the lock has no hash of some files, and they could not be fetched: {complaint(done)}"
+            raise HashesMissing(what="a pylock.toml cannot be written", why=why)
         if "for '--format" in done.stderr:
             why = f"uv {self.version(self.program(project))} is too old for {flags[-1]}"
             raise ToolMissing(what="uv cannot write this file", why=why, fix=NEWER)
@@ -155,7 +167,7 @@ class Uv(UvCalls):
             project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
         )
         if done.code != 0:
-            raise failed("uv sync --locked", done)
+            raise refused_selection(done) or failed("uv sync --locked", done)
         return environment / "bin" / "python"
 
     def drift(self, project: Project, selection: Selection, environment: Path) -> str | None:
@@ -170,7 +182,7 @@ class Uv(UvCalls):
         if done.code == 0:
             return None
         if "environment is outdated" not in done.stderr:
-            raise failed("uv sync --check --locked", done)
+            raise refused_selection(done) or failed("uv sync --check --locked", done)
         return drift_in(done)
 
     def sync_command(self, project: Project, selection: Selection) -> str:

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import PurePath
 
 from ..core.causes import Cause
-from ..errors import ToolFailed
+from ..errors import BadInput, ToolFailed
 from .process import Completed
 from .trust import distrusts
 
@@ -72,6 +72,7 @@ _SHOWN = 10
 _REFUSED = "Required uv version"
 _RESOLVED = re.compile(r"^Resolved (\d+ packages? )?in ", _LINES)
 _CHANGE = re.compile(r"(Add|Update|Remove) ")
+_APART = re.compile(r"are incompatible with the (?:declared )?conflicts: \{([^}]*)\}")
 NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 
 
@@ -148,6 +149,20 @@ def _complaint(stderr: str) -> str:
 def complaint(done: Completed) -> str:
     """uv's error and its cause, in one line."""
     return _complaint(done.stderr) or done.last_line
+
+
+class HashesMissing(ToolFailed):
+    """A pylock.toml has a hash of every file; the lock lacks some, and their files could not be fetched."""
+
+
+def refused_selection(done: Completed) -> BadInput | None:
+    """The error for a selection that the lock cannot serve; None where uv failed for another reason."""
+    if re.search(NOT_IN_LOCK, done.stderr):
+        return BadInput(what="the selection is not in the lock", why=complaint(done))
+    if apart := _APART.search(done.stderr):
+        why = f"{apart[1]} are set apart by `conflicts` in [tool.uv]"
+        return BadInput(what="the selection cannot be served together", why=why, fix="select one of them")
+    return None
 
 
 def drift_in(done: Completed) -> str:

@@ -104,6 +104,9 @@ class NoGit:
     def absence(self, _path: Path) -> None:
         """See Git."""
 
+    def restorable(self, _file: Path, _accepts: Callable[[bytes], bool]) -> None:
+        """See Git."""
+
 
 @dataclass(frozen=True)
 class FakeTools:
