@@ -15,6 +15,7 @@ from .tools.uvwords import LockVerdict
 
 _TWICE = re.compile(r"^error: Two workspace members are both named `([^`]+)`: `([^`]+)` and `([^`]+)`", re.MULTILINE)
 _NO_PROJECT = re.compile(r"^error: No `project` table found in: `?([^`\n]+?)`?$", re.MULTILINE)
+_LEFT_BEHIND = re.compile(r"^error: Workspace member `([^`]+)` is missing a .*matches: `([^`]+)`", re.MULTILINE)
 _GROUPS = re.compile(r"^error: Project `([^`]+)` has malformed dependency groups\n\s+cause: (.+)$", re.MULTILINE)
 _NOT_THERE = re.compile(r"Distribution not found at: (file:\S+)")
 _NO_PYTHON = re.compile(r"`([^`\n]+)` does not appear to be a Python project")
@@ -34,7 +35,7 @@ def manifest_fault(verdict: LockVerdict, project: Project, uv_lock: str) -> Mani
     """The fault that uv's words tell of; None where they tell of none that is known. Raises Unreadable, BadProject."""
     match verdict.cause:
         case Cause.MEMBER:
-            return _same_name(verdict, project) or _no_project(verdict, project)
+            return _same_name(verdict, project) or _no_project(verdict, project) or _left_behind(verdict, project)
         case Cause.UNMANAGED:
             return _unmanaged(project, uv_lock)
         case Cause.GROUP:
@@ -69,6 +70,21 @@ def _no_project(verdict: LockVerdict, project: Project) -> ManifestFault | None:
         what=f"`{folder}` is a member of the workspace and no project",
         why="its pyproject.toml has no [project] table",
         fix=f'add one there, or `exclude = ["{folder}"]` to [tool.uv.workspace]',
+        path=path,
+        line=_line(path, "tool", "uv", "workspace", "members"),
+    )
+
+
+def _left_behind(verdict: LockVerdict, project: Project) -> ManifestFault | None:
+    match = _LEFT_BEHIND.search(verdict.words)
+    if match is None:
+        return None
+    folder = _seen(match[1], project)
+    path = project.root / "pyproject.toml"
+    return ManifestFault(
+        what=f"`{folder}` matches `{match[2]}` and is no project",
+        why="it has no pyproject.toml, as a folder that a removed member left behind",
+        fix=f'remove the folder, or add `exclude = ["{folder}"]` to [tool.uv.workspace]',
         path=path,
         line=_line(path, "tool", "uv", "workspace", "members"),
     )

@@ -53,14 +53,10 @@ def test_a_list_with_some_hashes_is_refused_as_pip_refuses_it(
         ["uv", "export", "--frozen", "--quiet", "--no-emit-project"], cwd=half_hashed, capture_output=True, check=True
     )
     (tmp_path / "plain.txt").write_bytes(plain.stdout)
+    (url,) = re.findall(r'url = "([^"]+)"', (half_hashed / "pyproject.toml").read_text())
     dry = [sys.executable if word == "PYTHON" else word for word in pip[:-1]]
-    refused = subprocess.run(
-        [*dry, "--dry-run", "-r", tmp_path / "plain.txt"],
-        env=exports.offline(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    argv = [*dry, "--dry-run", "--index-url", url, "-r", tmp_path / "plain.txt"]
+    refused = subprocess.run(argv, env=exports.offline(), capture_output=True, text=True, check=False)
     report = exports.exported(half_hashed, requirements_file=REQUIREMENTS, hashes=True)
 
     (finding,) = report.findings
