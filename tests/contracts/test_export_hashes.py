@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,15 +95,16 @@ def test_what_no_editor_shows_is_told(tmp_path: Path, file: Path) -> None:
     wine = projects.project(tmp_path / "wine", "grape", wheels=tmp_path / "wheels")
     projects.lock(wine)
     key = {".txt": "requirements_file", ".toml": "pylock_file", ".json": "sbom_file"}[file.suffix]
-    exports.exported(wine, **{key: file})
+    named: dict[str, Any] = {key: file}
+    exports.exported(wine, **named)
     path = wine / file
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
-    (finding,) = exports.exported(wine, **{key: file}, check=True).findings
+    (finding,) = exports.exported(wine, **named, check=True).findings
 
     assert ("its lines end with CRLF, and are written with LF", 1) == (finding.why, finding.line)
-    exports.exported(wine, **{key: file})
-    assert () == exports.exported(wine, **{key: file}, check=True).findings
+    exports.exported(wine, **named)
+    assert () == exports.exported(wine, **named, check=True).findings
 
 
 BACKEND = """\

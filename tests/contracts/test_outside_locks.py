@@ -104,9 +104,8 @@ def test_a_conflict_of_a_rebase_is_mended_where_it_stands(tmp_path: Path, wheels
     checkout.commit(wine)
     checkout.git(wine, "checkout", "--quiet", "main")
     manifest = wine / "pyproject.toml"
-    lock.write_text(
-        lock.read_text().replace('name = "grape"\nversion = "1.0"', 'name = "grape"\nversion = "2.0" # by hand')
-    )
+    manifest.write_text(f'{manifest.read_text()}\n[dependency-groups]\ndev = ["yeast"]\n')
+    projects.lock(wine)
     checkout.commit(wine)
     checkout.git(wine, "checkout", "--quiet", "mine")
     subprocess.run(["git", *checkout.IDENTITY, "rebase", "main"], cwd=wine, capture_output=True, check=False)
