@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .core.answers import TOLERANCE, differences
+from .core.answers import TOLERANCE, differences, ignorable
 from .core.columns import as_floats, integers_with_gaps, reordered
 from .errors import BadInput, ModelUnusable
 from .report import Finding, Severity
@@ -63,7 +63,7 @@ def order_findings(
     except (BadInput, ModelUnusable):
         return []  # it compares names itself; one that cannot answer at all is found out afterwards
     differing = list(differences(answers[::2], answers[1::2], tolerance=TOLERANCE))
-    if not differing:
+    if not differing or ignorable(tuple(differing)):
         return []
     manifest = project.folder / "pyproject.toml"
     return [
@@ -72,7 +72,7 @@ def order_findings(
             severity=Severity.WARNING,
             what="the model answers a request wrongly whose columns come in another order, and nobody is told",
             why="it has no signature and takes columns by their position: in the opposite order "
-            + "; ".join(differing[:3]),
+            + "; ".join(difference.text for difference in differing[:3]),
             fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,
             path=manifest,
             line=line_of(manifest, "train =", "[tool.mlflow-uv]"),

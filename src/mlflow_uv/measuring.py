@@ -12,6 +12,7 @@ from .contact import Contact
 from .core.digests import tree_digest
 from .core.dockerfile import MODEL
 from .core.evaluationfile import EvaluationFile, read_metrics
+from .core.handed import NOTHING, Handed
 from .errors import BadInput, ModelUnusable, StepError, ToolFailed, ToolMissing
 from .isolation import Subject, place_of
 from .report import Finding, Severity
@@ -59,6 +60,7 @@ class Sitting:
     What every subject is asked: a file that nobody changes, its digest, the column of the answers, the kind of model.
 
     `scratch` is a private folder, `stores` what is in it by interpreter: making one takes seconds, copying it does not.
+    `handed` are the variables that both get.
     """
 
     data: Path
@@ -67,6 +69,7 @@ class Sitting:
     model_type: str | None
     scratch: Path
     stores: dict[Path, Path] = field(default_factory=dict)
+    handed: Handed = NOTHING
 
 
 def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, str]) -> Evaluation | None:
@@ -112,7 +115,7 @@ def _in_image(store: Contact, subject: Subject, sitting: Sitting, engine: Engine
         "model_type": sitting.model_type,
         "artifacts": str(ROOM / "artifacts"),
     }
-    question = Question(verb="evaluate", request=request, files=(sitting.data,))
+    question = Question(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
     ask_payload(engine, image, question, answer=answer, artifacts=artifacts)
     try:
         said = store.tools.mlflow.said("evaluate", answer, None)
@@ -130,7 +133,7 @@ def _in_process(store: Contact, subject: Subject, sitting: Sitting, reason: str)
     own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
     request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
     request |= {"model_type": sitting.model_type, "artifacts": str(sitting.scratch / f"artifacts-{subject.version}")}
-    said = tools.mlflow.ask(python, own, "evaluate", **request)
+    said = tools.mlflow.ask_model(python, own, "evaluate", request, sitting.handed)
     sitting.stores.setdefault(python, sitting.scratch / f"store-{subject.version}")
     if said["data_sha256"] != sitting.data_sha256:
         raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {said['data_sha256']}")

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from .adoption import Adopted
+from .answering import Question, answers_of, compared_answers
 from .core import modelfiles
-from .core.answers import TOLERANCE, answers_digest, differences
-from .core.columns import is_about_integers_with_gaps
+from .core.answerpaths import AnswerPath
+from .core.answers import answers_digest
 from .core.digests import sha256, tree_digest
 from .core.documents import parse_json
+from .core.handed import NOTHING, Handed
 from .core.record import Answers, Model, Record, RequirementsLink
 from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
-from .errors import BadInput, BadProject, ChainBroken, ModelUnusable, ToolFailed
-from .examplechecks import example_findings, floats_fix, order_findings
+from .errors import BadProject, ChainBroken, ToolFailed
+from .examplechecks import example_findings, order_findings
 from .report import Finding, Severity
 from .tools.content import digests_in
 from .tools.files import read_manifest
@@ -25,7 +27,7 @@ from .tools.network import indexes_of
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .training import Job
-from .wording import option
+from .wording import Wording, option
 
 
 class Policy(Enum):
@@ -38,7 +40,11 @@ class Policy(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything that is known before training; `example` are requests that somebody else than the model brings."""
+    """
+    Everything that is known before training; `example` are requests that somebody else than the model brings.
+
+    `ignored` is what is not compared of its answers, `handed` what it is given where it answers.
+    """
 
     job: Job
     selection: Selection
@@ -49,6 +55,19 @@ class Plan:
     policy: Policy
     example: tuple[Any, ...] = ()
     adopted: Adopted | None = None
+    ignored: tuple[AnswerPath, ...] = ()
+    handed: Handed = NOTHING
+
+
+def serverless(plan: Plan) -> BadProject | None:
+    """Why nothing could load the model where it is served; None where something can."""
+    if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
+        return None
+    return BadProject(
+        what="the served selection has no MLflow",
+        why="mlflow is in a group or extra that is not served, so nothing could load the model",
+        fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
+    )
 
 
 def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
@@ -77,14 +96,15 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     requests = list(plan.example) or about["requests"]
     findings += example_findings(plan.job.project, about, requests)
     if not about["has_signature"]:
+        questions = (_question(plan, logged, requests), tools)
         findings += order_findings(
-            plan.job.project, requests, lambda asked: _ask(plan, tools, "answer", model=str(logged), requests=asked)
+            plan.job.project, requests, lambda asked: compared_answers(plan.job, asked, *questions)
         )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if requests:
-        answers, fickle = _answers(plan, logged, requests, tools)
-        findings += fickle
+        answers, doubts = answers_of(plan.job, _question(plan, logged, requests), tools)
+        findings += doubts
         cases = json.dumps(requests, indent=1)
         _write(overlay, {modelfiles.CASES: cases.encode(), modelfiles.ANSWERS: json.dumps(answers, indent=1).encode()})
     delete = [name for name in modelfiles.UV_FILES if (logged / name).exists()]
@@ -99,34 +119,10 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     return record, tuple(findings)
 
 
-def _answers(plan: Plan, logged: Path, requests: list[Any], tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
-    """What the environment that trained the model answers; asked twice, because a fickle model cannot be tested."""
-    try:
-        said = _ask(plan, tools, "answer", model=str(logged), requests=requests * 2, given=bool(plan.example))[
-            "answers"
-        ]
-    except BadInput as error:
-        raise BadInput(
-            what="the model does not answer `input-example`",
-            why=error.why,
-            fix="give it what the model's signature asks for",
-        ) from error
-    except ModelUnusable as error:
-        if is_about_integers_with_gaps(error.why):
-            error.fix = floats_fix(requests)
-        raise
-    first, second = said[: len(requests)], said[len(requests) :]
-    differing = list(differences(first, second, tolerance=TOLERANCE))
-    if not differing:
-        return first, ()
-    finding = Finding(
-        rule="answers-fickle",
-        what="the model answers its own input example differently each time",
-        why="; ".join(differing[:5]),
-        fix="seed what is random in its predict",
-        path=plan.job.project.folder / "pyproject.toml",
+def _question(plan: Plan, logged: Path, requests: list[Any]) -> Question:
+    return Question(
+        model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, handed=plan.handed
     )
-    return first, (finding,)
 
 
 def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
@@ -228,7 +224,11 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
             python=_trained_with(copy) or plan.served.python,
             mlflow=plan.mlflow,
         ),
-        answers=Answers(cases=_digest(cases), expected=_digest(answers)) if answers.is_file() else None,
+        answers=(
+            Answers(cases=_digest(cases), expected=_digest(answers), variables=plan.handed.names)
+            if answers.is_file()
+            else None
+        ),
     )
 
 

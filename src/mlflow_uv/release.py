@@ -152,7 +152,10 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     except BadProject:
         yield f"look at it:  {store.shown}"
     if record.image is not None and record.image.kind == "image":
-        serve = f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', record.image.tag))}"
+        variables = record.answers.variables if record.answers else ()
+        handed = tuple(word for name in variables for word in ("--env", name))
+        words = ("docker", "run", "--rm", "--publish", "8080:8080", *handed, record.image.tag)
+        serve = f"serve it:    {shlex.join(words)}"
         yield serve if record.image.digest else local(serve)
     elif record.image is not None:
         yield f"served in a process, no image: {record.image.reason}"

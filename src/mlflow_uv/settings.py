@@ -5,6 +5,7 @@ KEYS = frozenset(
     {
         "alias",
         "alone",
+        "answer-timeout",
         "base-image",
         "cache-from",
         "cache-to",
@@ -23,6 +24,7 @@ KEYS = frozenset(
         "function",
         "groups",
         "hashes",
+        "ignore-answers",
         "image",
         "input-example",
         "keep",
@@ -46,6 +48,7 @@ KEYS = frozenset(
         "requirements-file",
         "respect-env",
         "sbom-file",
+        "serve-env",
         "serving",
         "steps",
         "strict",

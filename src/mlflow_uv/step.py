@@ -62,6 +62,7 @@ class Reach(Enum):
     DISCLOSED = "a file whose content is read, and may be uploaded"
     SERVER = "a server that gets credentials"
     BUILD_CACHE = "a build cache that is read or written"
+    VARIABLES = "variables of the job that code of the checkout gets"
 
 
 class Kind(Enum):

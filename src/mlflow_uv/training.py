@@ -5,13 +5,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from .core.commit import Commit
 from .core.environment import for_training
+from .core.modelhints import untrusted_fix
 from .core.record import Lock
 from .core.tracebacks import deepest_frame
 from .errors import BadInput, StepError, TrainingFailed
@@ -37,7 +38,8 @@ class Job:
     One training: where, in which environment, for which store and experiment, of which commit and lock.
 
     `local` are the names of the packages that are made from the checkout, `handed` those of variables that training
-    gets although they are withheld otherwise; `registers` says that it may use the registry.
+    gets although they are withheld otherwise; `registers` says that it may use the registry, `hidden`
+    what nobody is shown of what it prints.
     """
 
     project: Project
@@ -51,6 +53,7 @@ class Job:
     respect_env: bool
     handed: tuple[str, ...] = ()
     registers: bool = True
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -226,6 +229,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         hear=tools.voice.foreign,
         foreign=True,
         must_stop=watch.must_stop,
+        secrets=job.hidden,
     )
     with without_an_empty_folder(job.project.folder / "mlruns"):
         done = tools.runner.run(command)
@@ -242,6 +246,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
             fix=watch.advice() or Wording("see its output above; ", step_call("log-model")),
         )
         failed.output = (*done.stdout.splitlines(), *done.stderr.splitlines())
+        failed.fix = untrusted_fix("\n".join(failed.output)) or failed.fix
         raise _placed(failed, job)
 
 

@@ -37,6 +37,15 @@ InputExample = Annotated[
     Reach.DISCLOSED,
     Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
 ]
+ServeEnv = Annotated[
+    tuple[str, ...],
+    Reach.VARIABLES,
+    Doc("Names of environment variables that the model needs where it answers; their values are never recorded."),
+]
+IgnoreAnswers = Annotated[
+    tuple[str, ...],
+    Doc("Paths into an answer that are not compared, such as $.created or $.choices[*].id (a subset of JSONPath)."),
+]
 Embedded = Annotated[
     bool, Doc("Accept an embedded store that vanishes with the runner, for demonstrations and pull-request checks.")
 ]

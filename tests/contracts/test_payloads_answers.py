@@ -101,3 +101,44 @@ def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: Mlf
         refused["kind"],
         refused["message"],
     )
+
+
+def test_a_clock_is_asked_again_when_it_has_moved_on(mlflow: Mlflow, model: Path) -> None:
+    """
+    Two answers within one second would hold the same second, and the server's would not.
+    """
+    (model / "code" / "models.py").write_text(
+        LOADER.replace('(frame["x"] * 2).tolist()', "[int(__import__('time').time())]")
+    )
+
+    answered = mlflow.ask("answer", model=str(model), requests=[{"inputs": {"x": [1]}}], again=True)
+
+    (first,), (second,) = (answer[0]["predictions"] for answer in (answered["answers"], answered["again"]))
+    assert first < second
+
+
+def test_a_question_reaches_the_model_in_the_order_of_its_keys(mlflow: Mlflow, model: Path) -> None:
+    """
+    A model without a signature gets columns as they come, so that nobody on the way may sort them.
+    """
+    (model / "code" / "models.py").write_text(LOADER.replace('(frame["x"] * 2).tolist()', "list(frame)"))
+    requests = [{"inputs": {"width": [1], "age": [5]}}, {"inputs": {"age": [5], "width": [1]}}]
+
+    answered = mlflow.ask("answer", model=str(model), requests=requests)
+
+    assert [["width", "age"], ["age", "width"]] == [answer["predictions"] for answer in answered["answers"]]
+
+
+def test_a_refusal_is_told_with_its_reason_and_without_what_was_handed(mlflow: Mlflow, model: Path) -> None:
+    """
+    However long the message in front of it, and whatever the variable is called.
+    """
+    raising = "raise ValueError('x' * 5000 + ' since there is no ' + __import__('os').environ['GREETING'])"
+    (model / "code" / "models.py").write_text(LOADER.replace('return (frame["x"] * 2).tolist()', raising))
+    handing = mlflow.on(GREETING="canary-of-the-model", MLFLOW_UV_HANDED="GREETING")
+
+    refused = handing.refuse("answer", model=str(model), requests=[{"inputs": {"x": [1]}}])
+
+    assert refused["message"].startswith("the model cannot answer request 1: ")
+    assert refused["message"].endswith(" since there is no ***")
+    assert (True, False) == (len(refused["message"]) <= 1006, "canary" in json.dumps(refused))

@@ -35,7 +35,7 @@ def fixes(tree: ast.AST) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-            if names & {"fix", "mend", "advice", "_FIXES", "_DATABASE_FIXES", "_MENDS"}:
+            if names & {"fix", "mend", "advice", "FIXES", "DATABASE_FIXES", "_MENDS"}:
                 yield node.value
 
 

@@ -168,6 +168,12 @@ def for_server(variables: Mapping[str, str]) -> Partition:
     return Partition(variables=kept | {"PYTHONUNBUFFERED": "1"})
 
 
+def gives_rights(name: str) -> bool:
+    """Whether a variable of this name gives rights on a forge, its runner, a package index or a store."""
+    forge = name in _FORGE or name.startswith(_FORGE_PREFIXES) or name in COMMAND_FILES
+    return forge or bool(store_credentials_in({name: "given"}))
+
+
 def store_credentials_in(variables: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the variables that give a tracking server, a registry or an artifact store credentials."""
     return tuple(

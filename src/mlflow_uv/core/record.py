@@ -92,7 +92,8 @@ class Answers:
     """
     Digests of the cases and of the answers training gave; `observed` of what a server gave, and which kind.
 
-    `tolerance` is how far a floating-point answer could be off and still count as the same.
+    `tolerance` is how far a floating-point answer could be off and still count as the same, `ignored` are the paths
+    that were not compared, `variables` the names of those that the model was given (`serve-env`).
     """
 
     cases: str
@@ -100,6 +101,8 @@ class Answers:
     observed: str | None = None
     served_by: str | None = None
     tolerance: float | None = None
+    ignored: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +140,9 @@ class Record:
         return {"schema": SCHEMA, "mlflow-uv": __version__, **_plain(self)}
 
 
+# Parts that a link has gained since records were first written. Where they hold nothing they are not written, so that a
+# record from before them keeps its digest.
+_GAINED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables"})}
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": Lock,
@@ -198,7 +204,11 @@ def _value(hint: Any, raw: object, *, what: str) -> Any:
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    return asdict(record)
+    links = asdict(record)
+    for name, gained in _GAINED.items():
+        if links[name] is not None:
+            links[name] = {part: value for part, value in links[name].items() if value or part not in gained}
+    return links
 
 
 def release_key(*, commit: Commit, lock: Lock, selection: Selection, made_by: tuple[str, ...]) -> str:

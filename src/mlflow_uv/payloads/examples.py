@@ -12,7 +12,7 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
     Read a file as payloads for `/invocations`, without asking a model whether it takes them.
 
     A CSV file has a line of column names. JSON is what MLflow's server takes, or a table as pandas writes it
-    (`orient="records"` or `"split"`). {file} -> {requests: [payload]}
+    (`orient="records"`, `"split"` or `"values"`, which MLflow takes as `inputs`). {file} -> {requests: [payload]}
     """
     path = Path(request["file"])
     try:
@@ -36,9 +36,12 @@ def _from_json(path: Path, text: str) -> Any:
         return {"dataframe_records": said}
     if isinstance(said, dict) and said:
         return said
+    if isinstance(said, list) and said and not any(isinstance(row, dict) for row in said):
+        return {"inputs": said}
     raise Problem(
         Kind.INVALID,
-        f"`{path.name}` is neither a request (an object) nor a table (a list of objects, or `columns` and `data`)",
+        f"`{path.name}` is neither a request (an object) nor a table (a list of objects or of rows, or `columns` and"
+        " `data`)",
     )
 
 

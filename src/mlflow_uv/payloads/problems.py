@@ -104,13 +104,15 @@ _LONGEST = 1000
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 6
+_HANDED = "MLFLOW_UV_HANDED"  # names of variables that were handed to the model
 
 
 def mask(text: str) -> str:
-    """The text without credentials in URLs and without the values of variables that are named like secrets."""
+    """The text without credentials in URLs, and without the values of variables that are secrets by name or by list."""
     masked = _CREDENTIALS.sub("***@", text)
+    handed = os.environ.get(_HANDED, "").split()
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):
+        if (len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name)) or (name in handed and len(value) > 1):
             masked = masked.replace(value, "***")
     return masked
 
@@ -158,6 +160,14 @@ def describe(error: BaseException) -> dict[str, object]:
     }
 
 
+def shortened(text: str, longest: int) -> str:
+    """A text without its middle where it is too long: what was done comes first in it, and the reason last."""
+    if len(text) <= longest:
+        return text
+    head = longest // 3
+    return f"{text[:head]} [...] {text[head - longest :]}"
+
+
 def last_line(error: BaseException) -> str:
     """The line that says why: of the traceback that MLflow carries along if it wraps one, else of the error."""
     carried = str(getattr(error, "json_kwargs", {}).get("stack_trace") or "").strip()
@@ -176,7 +186,7 @@ def _message(error: BaseException) -> str:
     told = _CODE.sub("", str(getattr(error, "message", "") or error).strip())
     told = _STATEMENT.sub("", _PAGE.sub(_title, told)).strip()
     told = told or type(error).__name__
-    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]} [...]"
+    return shortened(told, _LONGEST)
 
 
 def _missing_module(error: BaseException) -> ModuleNotFoundError | None:

@@ -13,6 +13,7 @@ from ..contact import Contact, contact
 from ..core.digests import canonical, sha256
 from ..core.evaluationfile import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
 from ..core.exam import DataFile, DataFunction, Exam, Measures, TargetColumn
+from ..core.handed import handed
 from ..core.modeldifference import metric_table
 from ..core.selection import Selection
 from ..errors import BadInput, ToolFailed
@@ -34,6 +35,7 @@ from ..vocabulary import (
     PackageName,
     ProjectPath,
     Reused,
+    ServeEnv,
     TrackingUri,
     UvProgram,
     VersionNumber,
@@ -63,6 +65,7 @@ class Inputs:
         OneRun(),
         Doc("Run each version in its image, in a process of this machine, or (auto) in its image where it has one."),
     ] = Isolation.AUTO
+    serve_env: ServeEnv = ()
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
     uv: UvProgram = None
@@ -165,6 +168,7 @@ def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Ma
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
+        handed=handed(inputs.serve_env, store.tools.surroundings.variables),
     )
     return sitting, tags
 

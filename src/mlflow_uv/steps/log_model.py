@@ -9,13 +9,15 @@ from typing import Annotated
 from ..adoption import adopt
 from ..core import modelfiles
 from ..core.digests import lock_digest
+from ..core.handed import handed
+from ..core.ignoring import ignored_paths
 from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
-from ..errors import BadProject, ToolMissing
+from ..errors import ToolMissing
 from ..freshness import require_fresh
 from ..inputexample import example_of
 from ..modelsource import earlier, obtain
-from ..proof import Plan, Policy, prove
+from ..proof import Plan, Policy, prove, serverless
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
@@ -29,6 +31,7 @@ from ..vocabulary import (
     Embedded,
     Extras,
     Groups,
+    IgnoreAnswers,
     InputExample,
     LockDigest,
     ModelDigest,
@@ -39,11 +42,11 @@ from ..vocabulary import (
     RequirementsDigest,
     RespectEnv,
     Reused,
+    ServeEnv,
     TrackingUri,
     UvProgram,
 )
 from ..ways import NAMES, Kind, Way, way_of, with_parameters
-from ..wording import Wording, option
 
 OLDEST_MLFLOW = (2, 20)
 
@@ -110,6 +113,8 @@ class Inputs:
     ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
     input_example: InputExample = None
+    ignore_answers: IgnoreAnswers = ()
+    serve_env: ServeEnv = ()
     environment: Annotated[
         Environment,
         Doc("Train in a private environment made from the lock, or in the project's own, if it is the lock."),
@@ -162,7 +167,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
-        if missing := _serverless(plan):
+        if missing := serverless(plan):
             raise missing
         close_dead(plan.job, tools)
         path = tools.records.path(inputs.record, inputs.project)
@@ -202,6 +207,8 @@ def _way(inputs: Inputs, project: Project, tools: Tools) -> Way:
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
     way = _way(inputs, project, tools)
+    given = handed(inputs.serve_env, tools.surroundings.variables)
+    ignored = ignored_paths(inputs.ignore_answers)
     commit = tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     program = tools.uv.program(project)
@@ -235,6 +242,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
         handed=inputs.train_env,
+        hidden=given.secrets,
         registers=not inputs.withhold_registry,
     )
     adopted = adopt(job, tools) if way.adopts else None
@@ -255,16 +263,8 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         policy=inputs.requirements,
         example=example,
         adopted=adopted,
-    )
-
-
-def _serverless(plan: Plan) -> BadProject | None:
-    if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
-        return None
-    return BadProject(
-        what="the served selection has no MLflow",
-        why="mlflow is in a group or extra that is not served, so nothing could load the model",
-        fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
+        ignored=ignored,
+        handed=given,
     )
 
 

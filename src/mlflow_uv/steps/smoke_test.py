@@ -1,5 +1,6 @@
 """Starts what was built without a network, asks it the recorded cases, and marks the version tested or failed."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,19 +11,34 @@ from typing import Annotated
 from ..auditing import kept_at
 from ..contact import author
 from ..core import modelfiles
+from ..core.answerpaths import AnswerPath
 from ..core.answers import TOLERANCE, answers_digest
+from ..core.answerwords import REASON, shortened
 from ..core.documents import Unparsable, parse_json
+from ..core.handed import Handed, handed
+from ..core.ignoring import ignored_paths, naming_nothing
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
-from ..observation import Expected, Observed, observe, show_log
+from ..observation import ANSWER_S, Expected, Observed, observe, show_log
 from ..recompute import Found, anchor, holding, require_image
 from ..report import Finding, Report, Severity
 from ..restoring import inventory_digest
 from ..step import Doc, Matching, OneRun, Step
-from ..tools.engine import Served
+from ..tools.engine import Given, Served
 from ..tools.toolbox import Tools
-from ..vocabulary import NAME, Embedded, ProjectPath, RecordFile, RecordPath, TrackingUri, UvProgram, VersionState
-from ..wording import Wording, step_call
+from ..vocabulary import (
+    NAME,
+    Embedded,
+    IgnoreAnswers,
+    ProjectPath,
+    RecordFile,
+    RecordPath,
+    ServeEnv,
+    TrackingUri,
+    UvProgram,
+    VersionState,
+)
+from ..wording import Wording, option, step_call
 from .register import version_tags
 
 LEASE_S = 30.0
@@ -41,6 +57,11 @@ class Inputs:
     serve_network: Annotated[
         bool, OneRun(), Doc("Give the container a network, the engine's, while it is tested; by default it has none.")
     ] = False
+    answer_timeout: Annotated[float, Doc("Seconds the server has for each answer, which it is started with.")] = (
+        ANSWER_S
+    )
+    ignore_answers: IgnoreAnswers = ()
+    serve_env: ServeEnv = ()
     alias: Annotated[
         str, Doc("Alias that moves to the version when it is tested."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"
@@ -67,10 +88,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
     Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
     """
+    given = handed(inputs.serve_env, tools.surroundings.variables)
+    ignored = ignored_paths(inputs.ignore_answers)
     with holding(inputs, tools) as found:
-        image, expected = _needs(inputs, found)
+        image, expected = _needs(inputs, found, ignored, given)
         try:
-            with _serving(inputs, image, found, tools) as server:
+            with _serving(inputs, image, found, given, tools) as server:
                 observed = observe(server, expected, tools)
                 if observed.complaints:
                     show_log(server, tools)
@@ -86,10 +109,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         tools.records.save(path, record)
         if not observed.complaints:
             _log_record(found, path, tools)
-    return _report(inputs, path, record, observed, cases=len(expected.cases))
+    return _report(inputs, path, record, observed, expected)
 
 
-def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
+def _needs(inputs: Inputs, found: Found, ignored: tuple[AnswerPath, ...], given: Handed) -> tuple[Image, Expected]:
     record = found.record
     if record.image is None:
         raise BadInput(what="nothing was built to test", why="build-image adds it", fix=step_call("build-image"))
@@ -98,6 +121,12 @@ def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
             what="there are no recorded answers to compare with",
             why="the model has no input example",
             fix=Wording("log it with input_example=…, then ", step_call("log-model")),
+        )
+    if lacking := [name for name in record.answers.variables if name not in given.names]:
+        raise BadInput(
+            what=f"the model answered with {', '.join(lacking)} in training, which `serve-env` does not name here",
+            why="without it the answers cannot be the same",
+            fix=option("serve-env", ",".join(record.answers.variables)),
         )
     try:
         cases = parse_json((found.model / modelfiles.CASES).read_bytes())
@@ -110,17 +139,22 @@ def _needs(inputs: Inputs, found: Found) -> tuple[Image, Expected]:
         tolerance=inputs.tolerance,
         deadline_s=inputs.deadline,
         network=inputs.serve_network or record.image.kind == "process",
+        ignored=ignored,
+        answer_s=inputs.answer_timeout,
+        handed=given,
     )
 
 
 @contextmanager
-def _serving(inputs: Inputs, image: Image, found: Found, tools: Tools) -> Iterator[Served]:
+def _serving(inputs: Inputs, image: Image, found: Found, variables: Handed, tools: Tools) -> Iterator[Served]:
     """What was recorded, started; stopped and removed when the block ends, however it ends."""
+    limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
+    given = Given(settings=limits, handed=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: Served
         if image.kind == "image":
             require_image(image, found.record, tools)
-            server = tools.engines.named(image.engine).serve(image.id, network=inputs.serve_network)
+            server = tools.engines.named(image.engine).serve(image.id, network=inputs.serve_network, given=given)
         else:
             python = Path(image.tag) / "bin" / "python"
             held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
@@ -130,7 +164,7 @@ def _serving(inputs: Inputs, image: Image, found: Found, tools: Tools) -> Iterat
                     why=f"the environment in {image.tag} is not the one that was recorded",
                     fix=step_call("build-image"),
                 )
-            server = tools.servers.serve(python, found.model)
+            server = tools.servers.serve(python, found.model, given)
         try:
             yield server
         finally:
@@ -141,7 +175,7 @@ def _mark_failed(found: Found, reason: str, tools: Tools) -> None:
     if found.record.version is None:
         return
     version = [found.record.version.name, found.record.version.version]
-    tags = {"mlflow-uv.state": "failed", "mlflow-uv.reason": reason[:1000]}
+    tags = {"mlflow-uv.state": "failed", "mlflow-uv.reason": shortened(reason, REASON)}
     try:
         tools.mlflow.ask(found.python, found.store, "tag", version=version, tags=tags)
     except StepError as error:
@@ -156,6 +190,8 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
         observed=answers_digest(observed.answers),
         served_by=f"{image.kind} with network" if _reaches(inputs, image) else image.kind,
         tolerance=float(inputs.tolerance),
+        ignored=tuple(inputs.ignore_answers),
+        variables=tuple(sorted(set(inputs.serve_env))),
     )
     record = replace(record, answers=seen)
     if record.version is not None:
@@ -206,8 +242,20 @@ def _isolation(inputs: Inputs, image: Image | None) -> Iterator[Finding]:
         )
 
 
-def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, cases: int) -> Report[Outputs]:
-    alias = record.alias
+def _slow(observed: Observed) -> Iterator[Finding]:
+    """That whoever starts the server has to give it more time than it gives itself."""
+    if observed.slowest_s > ANSWER_S and not observed.complaints:
+        yield Finding(
+            rule="slow-answers",
+            severity=Severity.WARNING,
+            what=f"an answer took {observed.slowest_s:.0f} s, and the server gives up after {ANSWER_S:.0f} s",
+            why="`answer-timeout` holds for the test alone",
+            fix=f"start it with REQUEST_TIMEOUT={math.ceil(observed.slowest_s * 2)}",
+        )
+
+
+def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, expected: Expected) -> Report[Outputs]:
+    alias, cases = record.alias, len(expected.cases)
     tested = not observed.complaints
     loud = ""
     if record.image is not None and record.image.kind != "image":
@@ -215,6 +263,7 @@ def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, c
     elif inputs.serve_network:
         loud = " (in a container with network)"
     within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
+    within += f", {', '.join(inputs.ignore_answers)} aside" if inputs.ignore_answers else ""
     moved = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
         outputs=Outputs(
@@ -229,7 +278,12 @@ def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, *, c
             if tested
             else f"the server does not answer as training did{loud}"
         ),
-        findings=(*observed.complaints, *_isolation(inputs, record.image)),
+        findings=(
+            *observed.complaints,
+            *naming_nothing(expected.ignored, expected.answers),
+            *_slow(observed),
+            *_isolation(inputs, record.image),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ _LIMITS = {
     Reach.DISCLOSED: "As a setting: in the repository.",
     Reach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
     Reach.BUILD_CACHE: "As a setting: a registry's reference.",
+    Reach.VARIABLES: "As a setting: none that gives rights on a forge or a store.",
 }
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 

@@ -11,12 +11,13 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.environment import store_credentials_in
 from ..errors import BadInput
 from ..step import Field, Kind, Layer, Reach, configured
 from ..wording import Wording, option
+from .claims import Claim, require_harmless_cache, require_own_variables
 from .files import Project, leads_out, repository_of
 from .trackinguris import path_of_files
 
@@ -24,12 +25,6 @@ SETTING = "`{}` in [tool.mlflow-uv]"
 _SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
 # Addresses without a host: MLflow takes it from the machine's own configuration.
 _HOSTLESS = frozenset({"databricks", "databricks-uc"})
-_CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
-_CACHE_TYPES = frozenset({"registry", "inline", "gha"})
-_CACHE_WORDS = frozenset({
-    "type", "ref", "mode", "scope", "compression", "compression-level", "force-compression", "image-manifest",
-    "oci-mediatypes", "ignore-error", "timeout",
-})  # fmt: skip
 
 
 def settings_layer(record: type, project: Project | None, variables: Mapping[str, str]) -> Layer:
@@ -44,25 +39,6 @@ def given_layer(source: str, given: Mapping[str, object], project: Project | Non
     if project is None:
         return Layer(source, given)
     return Layer(source, given, Checkout(project=project, variables={}).follow)
-
-
-class Claim(NamedTuple):
-    """A value, the input that it is for, how a message calls it, and the manifest that it stands in, if any."""
-
-    field: Field
-    value: Any
-    source: str
-    manifest: Path | None = None
-
-    @property
-    def line(self) -> str:
-        """Where it stands, in parentheses; nothing for a flag."""
-        if self.manifest is None:
-            return ""
-        from ..core.tomllines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
-
-        lines = key_lines(self.manifest.read_text(encoding="utf-8", errors="replace"))
-        return f" (line {line_at(lines, ('tool', 'mlflow-uv', self.field.kebab))} of {self.manifest.name})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +60,9 @@ class Checkout:
             case Reach.SERVER:
                 return self._server(claim)
             case Reach.BUILD_CACHE:
-                _require_harmless_cache(claim)
+                require_harmless_cache(claim)
+            case Reach.VARIABLES:
+                require_own_variables(claim)
         return value
 
     def follow(self, field: Field, value: Any, *, source: str) -> Any:
@@ -278,19 +256,3 @@ def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:
             continue  # nor does that library read it
         if known:
             yield str(file)
-
-
-def _require_harmless_cache(claim: Claim) -> None:
-    """A reference in a registry, or one of the kinds that lie neither in a folder nor behind another address."""
-    value = str(claim.value)
-    if _CACHE_REFERENCE.fullmatch(value):
-        return
-    words = [word.partition("=") for word in value.split(",")]
-    kinds = [text for name, _, text in words if name == "type"]
-    known = all(name in _CACHE_WORDS and re.fullmatch(r"[\w.\-/:@]+", text) for name, _, text in words)
-    if not known or len(kinds) != 1 or kinds[0] not in _CACHE_TYPES:
-        raise BadInput(
-            what=f"{claim.source} is no build cache that a checkout may name",
-            why=f"it is `{value}`{claim.line}; a setting names a reference, or type=registry, inline or gha",
-            fix=f"--{claim.field.kebab} {shlex.quote(value)}",
-        )

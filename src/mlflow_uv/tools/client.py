@@ -13,11 +13,12 @@ from typing import ClassVar
 
 from ..core.documents import parse_json
 from ..core.environment import for_engine
+from ..core.handed import NOTHING, Handed
 from ..errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
 from ..wording import Wording, local, option
 from .buildwords import build_error
 from .containers import OURS, Container
-from .engine import ANSWER_S, Build, Candidate, Image, Layer
+from .engine import ANSWER_S, BARE, Build, Candidate, Given, Image, Layer
 from .process import Command, Completed, Runner
 
 PULL_S = 600.0
@@ -172,25 +173,39 @@ class Client(ABC):
         if found is not None and not found.tags:
             self.ask("image", "rm", "--", image)
 
-    def ask_inside(self, image: str, *argv: str, stdin: str | Path = "", timeout_s: float | None = ANSWER_S) -> str:
+    def ask_inside(
+        self,
+        image: str,
+        *argv: str,
+        stdin: str | Path = "",
+        timeout_s: float | None = ANSWER_S,
+        handed: Handed = NOTHING,
+    ) -> str:
         """See Engine."""
-        words = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, f"--entrypoint={argv[0]}", image)
+        words = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, *_named(handed), f"--entrypoint={argv[0]}", image)
         with self._contained() as container:
-            done = self.ask("run", *container, *words, *argv[1:], verbatim=True, stdin=stdin, timeout_s=timeout_s)
+            command = self._handing(self.command("run", *container, *words, *argv[1:]), handed)
+            done = self._runner.run(replace(command, verbatim=True, stdin=stdin, timeout_s=timeout_s))
         if done.code != 0:
             # Docker ends what it says of its own with how to learn more about `docker run`.
             said = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(said or [done.last_line])[-1])
         return done.stdout
 
-    def serve(self, image: str, *, network: bool) -> Container:
+    def serve(self, image: str, *, network: bool, given: Given = BARE) -> Container:
         """See Engine."""
         reach = () if network else (_NO_NETWORK,)
+        settings = tuple(f"--env={name}={value}" for name, value in given.settings.items())
+        words = ("--detach", *reach, *_CONFINED, *settings, *_named(given.handed), image)
         with self._contained() as container:
-            self.demand(
-                "run", *container, "--detach", *reach, *_CONFINED, image, what="the container cannot be started"
-            )
-        return Container(self.ask, container[1])
+            done = self._runner.run(self._handing(self.command("run", *container, *words), given.handed))
+            if done.code != 0:
+                raise ToolFailed(what="the container cannot be started", why=done.last_line)
+        return Container(self.ask, container[1], hide=given.handed.masked)
+
+    def _handing(self, command: Command, handed: Handed) -> Command:
+        """The same command, whose client has what it is to hand on by name: other users see command lines."""
+        return replace(command, variables={**command.variables, **handed.variables}, secrets=handed.secrets)
 
     @contextmanager
     def _contained(self) -> Iterator[tuple[str, ...]]:
@@ -235,6 +250,12 @@ class Client(ABC):
     def command(self, *argv: str) -> Command:
         """A command of the engine's program."""
         return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)
+
+
+def _named(handed: Handed) -> tuple[str, ...]:
+    """The flags that hand variables on, and the names whose values a payload of ours does not tell."""
+    names = (*handed.names, f"MLFLOW_UV_HANDED={' '.join(handed.names)}") if handed.names else ()
+    return tuple(f"--env={name}" for name in names)
 
 
 def digest_in(text: str) -> str:

@@ -17,7 +17,7 @@ class Command:
     runs, one at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that
     are not UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
     `foreign` is what runs code of the project or of a model: nothing that it started outlives it. `must_stop` is asked
-    again and again while it runs, and ends it.
+    again and again while it runs, and ends it. What it prints is masked by the `secrets` too.
     """
 
     argv: tuple[str, ...]
@@ -30,6 +30,7 @@ class Command:
     unwind: Callable[[int], None] | None = field(default=None, repr=False)
     foreign: bool = False
     must_stop: Callable[[], bool] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

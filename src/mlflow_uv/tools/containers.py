@@ -17,10 +17,15 @@ SLACK_S = 30.0  # for the engine to start a program in a container on a busy mac
 
 
 class Container:
-    """A container we started; see engine.Served. `command` is one command of the engine's program."""
+    """
+    A container we started; see engine.Served.
 
-    def __init__(self, command: Callable[..., Completed], name: str) -> None:
+    `command` is one command of the engine's program, `hide` takes what was handed to the model out of its log.
+    """
+
+    def __init__(self, command: Callable[..., Completed], name: str, *, hide: Callable[[str], str]) -> None:
         self._command = command
+        self._hide = hide
         self._name = name
         self._final: str | None = None
         self._client = CLIENT.read_text(encoding="utf-8")
@@ -52,7 +57,7 @@ class Container:
         if self._final is not None:
             return self._final
         done = self._command("logs", self._name)
-        return done.stdout + done.stderr
+        return self._hide(done.stdout + done.stderr)
 
     def stop(self) -> None:
         """See Served."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ..core.handed import NOTHING, Handed
 from .http import Reply, Request
 
 ANSWER_S = 120.0
@@ -25,6 +26,17 @@ class Served(Protocol):
 
     def stop(self) -> None:
         """End and remove it; safe to call twice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What a server is started with: settings of its own (docs/serving.md), and what its model is handed."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    handed: Handed = NOTHING
+
+
+BARE = Given()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,14 +137,21 @@ class Engine(Protocol):
     def push(self, name: str) -> str:
         """Push what has this name to the registry in it; the digest it has there. Raises ToolFailed."""
 
-    def ask_inside(self, image: str, *argv: str, stdin: str | Path = "", timeout_s: float | None = ANSWER_S) -> str:
+    def ask_inside(
+        self,
+        image: str,
+        *argv: str,
+        stdin: str | Path = "",
+        timeout_s: float | None = ANSWER_S,
+        handed: Handed = NOTHING,
+    ) -> str:
         """
         Run a program of an image without network and return its standard output; `stdin` is a text or a file.
 
         Raises ToolFailed.
         """
 
-    def serve(self, image: str, *, network: bool) -> Served:
+    def serve(self, image: str, *, network: bool, given: Given = BARE) -> Served:
         """
         Start a container of an image, with few rights and no port; the engine's network is there with `network` alone.
 

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..core.documents import parse_json
 from ..core.environment import for_model, for_payload
+from ..core.handed import NOTHING, Handed
 from ..core.masking import mask, secrets_in
-from ..errors import BadInput, ModelUnusable, StepError, StoreUnreachable, ToolFailed, ToolMissing, TrainingFailed
+from ..errors import BadInput, StepError, StoreUnreachable, ToolFailed
 from ..surroundings import Surroundings
-from ..wording import Wording, option, step_call
+from ..wording import Wording, option
 from .embedded import EmbeddedStores
+from .mlflowerrors import DATABASE_FIXES, ERRORS, FIXES
 from .process import Command, Conversation, Runner
 from .schemamismatch import schema_mismatch
 from .trackinguris import SQLITE, absolute_uri
@@ -31,6 +33,8 @@ _DEFAULTS = {
 }
 # What loads a model, and so runs its code: it gets no credentials, and a process of its own.
 _LOADING = ("answer", "evaluate")
+# Names of the variables whose values no message holds: see payloads/problems.py.
+_HANDED = "MLFLOW_UV_HANDED"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # A call is repeated at once, and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _STRANGE, _KNOWN = 2, 6
@@ -69,53 +73,6 @@ class Store:
         parts = urlsplit(self.uri)
         bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
         return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
-
-
-_ERRORS: Mapping[str, tuple[type[StepError], str]] = {
-    "unreachable": (StoreUnreachable, "the tracking server does not answer"),
-    "stranger": (StoreUnreachable, "what answers is no MLflow tracking server"),
-    "locked": (StoreUnreachable, "somebody else holds the tracking database"),
-    "schema": (StoreUnreachable, "the tracking database is of another MLflow"),
-    "library-missing": (ToolMissing, "a package that the store needs is not installed"),
-    "denied": (StoreUnreachable, "the tracking server refuses us"),
-    "not-found": (ToolFailed, "the tracking server does not know it"),
-    "invalid": (BadInput, "MLflow does not accept it"),
-    "training": (TrainingFailed, "training failed"),
-    "cannot-load": (ModelUnusable, "the model does not load"),
-    "cannot-predict": (ModelUnusable, "the model cannot answer its own input example"),
-    "timeout": (StoreUnreachable, "the version did not become ready in time"),
-    "local-artifacts": (StoreUnreachable, "the tracking server keeps artifacts in a folder, not in the server"),
-    "foreign-artifacts": (StoreUnreachable, "the tracking server names a place for artifacts that is not its own"),
-    "conflict": (ToolFailed, "somebody else changed the registry at the same time"),
-    "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
-}
-_FIXES: Mapping[str, str] = {
-    "unreachable": Wording("start it, or name another with ", option("tracking-uri", "URI")),
-    "stranger": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
-    "library-missing": "let the server pass artifacts on (`mlflow server --artifacts-destination`), or `uv add` it",
-    "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-    "locked": "run it again when the other one has ended",
-    "schema": "use the MLflow that made it, or, with a backup at hand, `mlflow db upgrade`",
-    "training": Wording("see its output above; ", step_call("log-model")),
-    "cannot-load": "put what its code imports into the served selection or into a packaged project",
-    "cannot-predict": "log an input_example that the model's predict accepts",
-    "timeout": "run it again; the version is found, not made twice",
-    "local-artifacts": Wording(
-        "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a",
-        " new ",
-        option("experiment", "NAME"),
-        ", since one that is there keeps its location; a folder that this machine shares with the server goes into",
-        " MLFLOW_UV_ARTIFACT_ROOTS",
-    ),
-    "foreign-artifacts": "name the origin of an artifact server that you trust in MLFLOW_UV_ARTIFACT_ROOTS",
-    "conflict": "run it again, one release at a time",
-    "mlflow-missing": "uv add mlflow",
-}
-# Its credentials are part of its address, and its driver is a package of the project.
-_DATABASE_FIXES: Mapping[str, str] = {
-    "denied": "put its user and password into MLFLOW_TRACKING_URI, from a secret",
-    "library-missing": "uv add the driver of that database, e.g. 'psycopg[binary]' or pymysql",
-}
 
 
 class Mlflow:
@@ -201,6 +158,12 @@ class Mlflow:
         self._answering.add(store.uri)
         return answer
 
+    def ask_model(
+        self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: Handed
+    ) -> dict[str, Any]:
+        """Ask a payload that loads a model, which is handed these variables. Raises as `ask`."""
+        return self._ask(python, verb, request, store, handed)
+
     def _retries(self, store: Store | None) -> int | None:
         """A server that is not there is told within seconds; one that was there a moment ago may come back."""
         if store is None or _RETRIES in self._surroundings.variables:
@@ -218,15 +181,25 @@ class Mlflow:
         allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
         return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
 
-    def _ask(self, python: Path, verb: str, request: Mapping[str, object], store: Store | None) -> dict[str, Any]:
+    def _ask(
+        self,
+        python: Path,
+        verb: str,
+        request: Mapping[str, object],
+        store: Store | None,
+        handed: Handed = NOTHING,
+    ) -> dict[str, Any]:
         variables = store.variables if store else {}
         if verb not in _LOADING:
             return self._asked(self._worker(python, variables), verb, request, store)
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             if verb == "answer":  # asks no store: whatever the model does with one is thrown away
                 variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
-            kept = {**for_model(self._surroundings.variables).variables, **variables}
-            command = replace(self._command(python, kept), folder=Path(scratch), foreign=True)
+            kept = {**for_model(self._surroundings.variables).variables, **variables, **handed.variables}
+            if handed.names:
+                kept[_HANDED] = " ".join(handed.names)
+            command = self._command(python, kept)
+            command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
             worker = self._runner.converse(command)
             try:
                 return self._asked(worker, verb, request, store)
@@ -287,14 +260,14 @@ class Mlflow:
 
     def _error(self, verb: str, error: Mapping[str, Any], store: Store | None) -> StepError:
         kind = str(error["kind"])
-        error_class, what = _ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
+        error_class, what = ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
         if kind in ("training", "cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
             for line in str(error["detail"]).splitlines()[-30:]:
                 self._hear(line)
         if kind == "schema" and store is not None and error.get("facts"):
             other = replace(store, uri=store.variables[error["facts"]["variable"]])
             return schema_mismatch(error["facts"], uri=other.uri, shown=other.shown)
-        fixes = _FIXES if store is None or store.kind is StoreKind.SERVER else {**_FIXES, **_DATABASE_FIXES}
+        fixes = FIXES if store is None or store.kind is StoreKind.SERVER else {**FIXES, **DATABASE_FIXES}
         failed = error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))
         failed.output = tuple(str(error.get("detail") or "").splitlines())
         return failed

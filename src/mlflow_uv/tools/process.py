@@ -47,7 +47,7 @@ class SystemRunner:
 
     def _secrets_of(self, command: Command) -> tuple[str, ...]:
         new = {name: value for name, value in command.variables.items() if self._caller.get(name) != value}
-        return (*secrets_in(new), *self._secrets)
+        return (*command.secrets, *secrets_in(new), *self._secrets)
 
     def run(self, command: Command) -> Completed:
         """See Runner."""

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from ..core.dockerfile import VENV
 from ..core.documents import parse_json
+from ..core.handed import NOTHING, Handed
 from ..errors import ToolFailed
 from .engine import Engine
 from .mlflow import PAYLOADS
@@ -29,6 +30,7 @@ class Question:
     verb: str
     request: Mapping[str, object]
     files: tuple[Path, ...]
+    handed: Handed = NOTHING
 
 
 def ask_payload(engine: Engine, image: str, question: Question, *, answer: Path, artifacts: Path) -> None:
@@ -42,7 +44,7 @@ def ask_payload(engine: Engine, image: str, question: Question, *, answer: Path,
     with TemporaryDirectory(prefix="mlflow-uv-sandbox-") as scratch:
         archive = Path(scratch) / "archive.tar"
         _pack(archive, question)
-        output = engine.ask_inside(image, *argv, stdin=archive, timeout_s=None)
+        output = engine.ask_inside(image, *argv, stdin=archive, timeout_s=None, handed=question.handed)
     _unpack(output, answer, artifacts)
 
 

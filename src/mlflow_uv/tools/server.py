@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..core.environment import for_server
 from ..surroundings import Surroundings
+from .engine import Given
 from .http import Reply, Request, send
 from .process import Command, Runner, Running
 
@@ -42,13 +43,14 @@ class Servers:
         self._runner = runner
         self._variables = for_server(surroundings.variables).variables
 
-    def serve(self, python: Path, model: Path) -> Local:
+    def serve(self, python: Path, model: Path, given: Given) -> Local:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
         where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
         argv = (str(python), "-I", "-B", str(SERVING))
-        variables = {**self._variables, **where}
-        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True)
+        variables = {**self._variables, **given.handed.variables, **given.settings, **where}
+        secrets = given.handed.secrets
+        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return Local(self._runner.start(command), port)
 
     def inventory(self, python: Path) -> str:

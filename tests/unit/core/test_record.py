@@ -83,6 +83,28 @@ def test_how_long_it_took_is_not_identity() -> None:
     assert WHOLE.sha256 == slower.sha256
 
 
+def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
+    """
+    The digest of an old record is a tag on its version; a part that holds nothing must not change it.
+    """
+    digest = "6fa7d529c6229ced59000ce0b57bcc7369e44d97feb983e18953fcfe01e7aee0"
+
+    assert (digest, False) == (WHOLE.sha256, "ignored" in as_file(WHOLE)["answers"])
+
+
+@pytest.mark.parametrize("part", [{"ignored": ("$.a",)}, {"variables": ("A",)}], ids=str)
+def test_what_was_not_compared_or_given_is_part_of_the_record(part: dict[str, Any]) -> None:
+    """
+    It travels with the record, and a record without it is another one.
+    """
+    assert WHOLE.answers is not None
+    record = replace(WHOLE, answers=replace(WHOLE.answers, **part))
+
+    found = from_json(as_file(record))
+
+    assert (record, record.sha256, False) == (found, found.sha256, record.sha256 == WHOLE.sha256)
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_every_link_is_part_of_the_digest(link: str) -> None:
     """

@@ -21,6 +21,7 @@ class Inputs:
     example: Annotated[Path | None, Reach.DISCLOSED, Doc("Read.")] = None
     tracking_uri: Annotated[str | None, Reach.SERVER, Doc("Server.")] = None
     cache_to: Annotated[str | None, Reach.BUILD_CACHE, Doc("Cache.")] = None
+    serve_env: Annotated[tuple[str, ...], Reach.VARIABLES, Doc("Variables.")] = ()
 
 
 def settled(
@@ -237,3 +238,22 @@ def test_a_checkout_names_no_other_build_cache(project: Path, value: str) -> Non
     """
     with pytest.raises(BadInput, match="is no build cache that a checkout may name"):
         settled(project, f'cache-to = "{value}"')
+
+
+def test_a_checkout_gives_a_model_no_variable_with_rights(project: Path) -> None:
+    """
+    Of the names it may say all but those; the fix of the message names all of them where they may be said.
+    """
+    setting = 'serve-env = ["MODEL_KEY", "GITHUB_TOKEN"]'
+
+    with pytest.raises(BadInput) as refused:
+        settled(project, setting)
+
+    flag, value = refused.value.fix.split()
+    assert ("`serve-env` in [tool.mlflow-uv] names GITHUB_TOKEN, which a checkout does not give to a model", True) == (
+        refused.value.what,
+        "(line 4 of pyproject.toml)" in refused.value.why,
+    )
+    given = settled(project, setting, given={flag.removeprefix("--"): value})
+    assert ("MODEL_KEY", "GITHUB_TOKEN") == given.serve_env
+    assert ("MODEL_KEY",) == settled(project, 'serve-env = ["MODEL_KEY"]').serve_env

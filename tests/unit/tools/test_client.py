@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.handed import Handed
 from mlflow_uv.errors import ToolFailed
 from mlflow_uv.tools.client import Client
 from mlflow_uv.tools.docker import Docker
+from mlflow_uv.tools.engine import Given
 from mlflow_uv.tools.http import Reply, Request
 from mlflow_uv.tools.podman import Podman
 from mlflow_uv.tools.process import Command, Completed
@@ -46,6 +48,37 @@ def test_a_container_that_serves_has_few_rights(kind: type[Client], given: list[
     assert set(words) >= {*CONFINED, "--tmpfs=/tmp", "--detach"}
     assert not any(word.startswith(("--publish", "-p", "--volume", "--env", "--privileged")) for word in words)
     assert "sha256:1" == words[-1]
+
+
+def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> None:
+    """
+    The client has the value in its environment and hands it on by name; what it then prints does not hold it.
+    """
+    engine, runner = client(kind, **{f"{kind.name}_logs": said("started with canary-of-the-model\n")})
+    given = Given(settings={"REQUEST_TIMEOUT": "90"}, handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+
+    log = engine.serve("sha256:1", network=False, given=given).log()
+
+    command = runner.asked[0]
+    assert {"--env=MODEL_KEY", "--env=REQUEST_TIMEOUT=90"} <= set(command.argv)
+    assert ("canary-of-the-model", True) == (command.variables["MODEL_KEY"], "canary-of-the-model" in command.secrets)
+    assert not any("canary" in word for command in runner.asked for word in command.argv)
+    assert ("started with ***\n", False) == (log, "canary" in repr((given, command)))
+
+
+def test_a_program_of_an_image_is_handed_what_it_needs_too(kind: type[Client]) -> None:
+    """
+    As a server; nobody else is handed anything.
+    """
+    engine, runner = client(kind)
+
+    engine.ask_inside("base:1", "python3", handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    engine.ask_inside("base:1", "python3")
+
+    first, second = runner.asked
+    assert ("--env=MODEL_KEY" in first.argv, "canary-of-the-model") == (True, first.variables["MODEL_KEY"])
+    assert not any("canary" in word for word in first.argv)
+    assert ([], None) == ([word for word in second.argv if "--env" in word], second.variables.get("MODEL_KEY"))
 
 
 def test_a_program_of_an_image_has_no_network_and_no_more_rights(kind: type[Client]) -> None:

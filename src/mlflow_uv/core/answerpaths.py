@@ -1,0 +1,93 @@
+"""
+Reads paths into JSON answers, such as `$.choices[*].id`, and leaves out what they name.
+
+A subset of JSONPath (RFC 9535): `$`, then members (`.name`, `['any name']`), items (`[0]`) and wildcards (`[*]`, `.*`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_ITEM = re.compile(
+    r"\.(?P<name>[^\W\d][\w-]*)|\[(?P<index>0|[1-9]\d{0,8})\]|(?P<all>\.\*|\[\*\])"
+    r"|\['(?P<single>[^'\\]*)'\]|\[\"(?P<double>[^\"\\]*)\"\]"
+)
+_PLAIN = re.compile(r"[^\W\d][\w-]*")
+_FORMS = "`$.name`, `$['any name']`, `$.list[0]` and `$.list[*].name` are understood"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPath:
+    """A path; each of its `parts` is the name of a member, the number of an item, or None for all of them."""
+
+    text: str
+    parts: tuple[str | int | None, ...]
+
+
+def parse_path(text: str) -> AnswerPath:
+    """Read a path. Raises ValueError that says where it stops being one."""
+    if not text.startswith("$"):
+        raise ValueError(f"`{text}` does not begin with `$`, the answer; {_FORMS}")
+    parts: list[str | int | None] = []
+    at = 1
+    while at < len(text):
+        match = _ITEM.match(text, at)
+        if match is None:
+            raise ValueError(f"`{text}` cannot be read from `{text[at:]}` on; {_FORMS}")
+        parts.append(_part(match))
+        at = match.end()
+    if not parts:
+        raise ValueError("`$` is the whole answer, and then nothing would be compared")
+    return AnswerPath(text, tuple(parts))
+
+
+def member(path: str, name: str) -> str:
+    """The path of a member of what is at `path`."""
+    if _PLAIN.fullmatch(name):
+        return f"{path}.{name}"
+    return f'{path}["{name}"]' if "'" in name else f"{path}['{name}']"
+
+
+def without(answer: Any, paths: Iterable[AnswerPath]) -> Any:
+    """The answer without what the paths name: members are gone, items are null, so that lists keep their lengths."""
+    for path in paths:
+        answer = _without(answer, path.parts)
+    return answer
+
+
+def names_something(answer: object, path: AnswerPath) -> bool:
+    """Whether there is anything at a path."""
+    found = [answer]
+    for part in path.parts:
+        found = [inner for value in found for _, inner in _below(value, part)]
+    return bool(found)
+
+
+def _part(match: "re.Match[str]") -> str | int | None:
+    if match["all"]:
+        return None
+    if match["index"] is not None:
+        return int(match["index"])
+    return next(text for text in (match["name"], match["single"], match["double"]) if text is not None)
+
+
+def _below(value: Any, part: str | int | None) -> Iterator[tuple[Any, Any]]:
+    """The keys and values below a value that a part of a path names."""
+    if isinstance(value, dict) and not isinstance(part, int):
+        yield from ((key, inner) for key, inner in value.items() if part in (None, key))
+    elif isinstance(value, list) and not isinstance(part, str):
+        yield from ((number, inner) for number, inner in enumerate(value) if part in (None, number))
+
+
+def _without(value: Any, parts: tuple[str | int | None, ...]) -> Any:
+    first, rest = parts[0], parts[1:]
+    named = dict(_below(value, first))
+    if isinstance(value, dict):
+        if not rest:
+            return {key: inner for key, inner in value.items() if key not in named}
+        return {key: _without(inner, rest) if key in named else inner for key, inner in value.items()}
+    if isinstance(value, list):
+        left = {number: _without(inner, rest) if rest else None for number, inner in named.items()}
+        return [left.get(number, inner) for number, inner in enumerate(value)]
+    return value
