@@ -83,7 +83,7 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
     if minor_of(said) != needs.minor:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has Python {said}",
-            why=f"the model was trained with {needs.python}",
+            why=f"the model's is {needs.python}",
             fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
         )
     if used:

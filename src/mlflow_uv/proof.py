@@ -27,7 +27,7 @@ from .tools.network import indexes_of
 from .tools.progress import under_way
 from .tools.toolbox import Tools
 from .training import Job
-from .wording import Wording, option
+from .wording import option
 
 
 class Policy(Enum):
@@ -57,17 +57,6 @@ class Plan:
     adopted: Adopted | None = None
     ignored: tuple[AnswerPath, ...] = ()
     handed: Handed = NOTHING
-
-
-def serverless(plan: Plan) -> BadProject | None:
-    """Why nothing could load the model where it is served; None where something can."""
-    if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
-        return None
-    return BadProject(
-        what="the served selection has no MLflow",
-        why="mlflow is in a group or extra that is not served, so nothing could load the model",
-        fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
-    )
 
 
 def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:

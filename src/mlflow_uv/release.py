@@ -8,9 +8,11 @@ from typing import Annotated, Any, get_type_hints
 from .core.chain import picture
 from .core.record import Record
 from .errors import BadInput, BadProject, ChainBroken, StepError
+from .preflight import Answer, as_finding, preflight
+from .preflight.circumstances import Circumstances
 from .registry import step_of, steps
 from .report import Finding, Report, Table, Timing
-from .step import Doc, Step, fields_of
+from .step import Doc, OneRun, Step, fields_of
 from .tools.files import read_project
 from .tools.mlflow import StoreKind
 from .tools.toolbox import Tools
@@ -41,7 +43,14 @@ def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, opt
 
 _Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
 
-Inputs = _union("Inputs", "inputs", (("steps", _Steps, field(default=DEFAULT)),), optional=False)
+_Preflight = Annotated[bool, OneRun(), Doc("Ask whether everything that the steps need is there, and do nothing else.")]
+
+Inputs = _union(
+    "Inputs",
+    "inputs",
+    (("steps", _Steps, field(default=DEFAULT)), ("preflight", _Preflight, field(default=False))),
+    optional=False,
+)
 Outputs = _union("Outputs", "outputs", (), optional=True)
 
 
@@ -62,13 +71,52 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
     Raises what the step that stopped it raises, after the state of the chain was told.
     """
     steps = _chosen(inputs.steps)
+    if inputs.preflight:
+        return _asked_only(steps, inputs, tools)
     path = tools.records.path(inputs.record, inputs.project)
     with tools.records.turn(path, waiting=lambda: tools.voice.say("waiting for another release of this project")):
         return _run(steps, inputs, tools)
 
 
+def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> tuple[Answer, ...]:
+    """What is in the way of each step, asked before the first of them. Raises the first error, after all were told."""
+    circumstances = Circumstances(
+        inputs_of=lambda name: _inputs_of(step_of(name), inputs), tools=tools, training_follows=not inputs.preflight
+    )
+    answers = preflight((step.name for step in steps), circumstances)
+    errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
+    if errors:
+        answer, error = errors[0]
+        chain = picture(None)
+        tools.voice.say(f"stopped before {answer.step}: {answer.check}")
+        findings = tuple(
+            as_finding(one, problem) for one in answers for problem in one.problems if problem is not error
+        )
+        summary = f"the release stopped before anything was trained: {error.what}"
+        error.so_far = replace(_report(Progress(outputs={}, findings=findings), summary, (f"chain:       {chain}",)))
+        raise error
+    return answers
+
+
+def _asked_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+    answers = _answers(steps, inputs, tools)
+    rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
+    findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+    table = Table(title="What the steps need", columns=("step", "check", "answer"), rows=rows)
+    failed = sum(answer.fails for answer in answers)
+    summary = f"{failed} of {len(answers)} checks fail" if failed else "nothing is in the way of a release"
+    return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
+
+
 def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
     progress = Progress(outputs={})
+    answers = _answers(steps, inputs, tools)
+    if failing := next((answer for answer in answers if answer.fails), None):
+        findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+        stopped = f"the release stopped at {failing.step}, before anything was trained"
+        return _report(replace(progress, findings=findings), stopped, (f"chain:       {picture(None)}",))
+    warnings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+    progress = replace(progress, findings=warnings)
     for step in steps:
         started = tools.clock.now_s()
         tools.voice.say(f"▸ {step.name}")

@@ -107,7 +107,7 @@ def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, regist
     [
         (
             f"FROM {BASE}\nWORKDIR /usr/local/bin\n{ANOTHER}",
-            "has Python 3.12.1: the model was trained with 3.11",
+            "has Python 3.12.1: the model's is 3.11",
         ),
         pytest.param("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python", marks=pytest.mark.extended),
         (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),

@@ -34,6 +34,10 @@ WRONG = "quite-another-password"
 READER = {"MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": "reader-of-everything"}
 AT_ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 PAGE = b"<!doctype html><html><head><title>Sign in to\n Example</title></head><body>" + b"<p>x</p>" * 999
+COUNTED = """
+SELECT (SELECT count(*) FROM registered_models), (SELECT count(*) FROM experiments),
+    (SELECT count(*) FROM experiment_tags);
+"""
 # MLflow's own migrations, as far as an MLflow of years ago had them.
 MIGRATED = """
 import sys
@@ -192,6 +196,23 @@ def test_what_a_server_refuses_says_what_to_set(lab: Lab, servers: Stores, reade
     assert "MLFLOW_TRACKING_PASSWORD" in wrong.fix
     assert "ermission" in forbidden.why
     assert ("BadInput", "MLflow does not accept it") == kinds(name)
+
+
+def test_the_right_to_register_is_asked_without_writing(lab: Lab, servers: Stores, reader: dict[str, str]) -> None:
+    """
+    Who may only read is refused before a training, and who may write is told so: no name, tag or experiment is made.
+    """
+    admin, rights = Asked(lab, servers.as_admin), {"name": "cask", "experiment": "of the admin"}
+    admin.ask(servers.uri, "create-run", experiment="of the admin", tags={})
+    before = servers.database.ask(COUNTED, database=DATABASE)
+
+    allowed = admin.ask(servers.uri, "describe-rights", **rights)
+    new = admin.ask(servers.uri, "describe-rights", name="cask", experiment="which nobody made")
+    forbidden = Asked(lab, reader).refused(servers.uri, "describe-rights", **rights)
+    after = servers.database.ask(COUNTED, database=DATABASE)
+
+    assert ({"exists": False}, {"exists": False}, before) == (allowed, new, after)
+    assert (NO_STORE, "the tracking server refuses us") == kinds(forbidden)
 
 
 @pytest.mark.extended

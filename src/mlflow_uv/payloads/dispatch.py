@@ -46,6 +46,7 @@ VERBS = {
     "describe-version": ("versions", "describe"),
     "find-versions": ("versions", "find"),
     "describe-name": ("versions", "describe_name"),
+    "describe-rights": ("rights", "describe"),
     "move-alias": ("movement", "present"),
     "promote": ("movement", "promote"),
     "find-rollback": ("rollbacks", "find"),

@@ -104,7 +104,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
     Raises NoEngine where an engine was asked for, BaseImageMissing, BaseImageUnfit, NoSpace, ToolFailed, ChainBroken.
     """
-    _require_sense(inputs)
+    require_sense(inputs)
     with holding(inputs, tools) as found:
         if inputs.print_dockerfile or inputs.context is not None:
             return _by_hand(inputs, found, tools)
@@ -119,7 +119,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         return _in_image(inputs, found, engine, tools)
 
 
-def _require_sense(inputs: Inputs) -> None:
+def require_sense(inputs: Inputs) -> None:
+    """Refuse inputs that contradict each other. Raises BadInput."""
     if len(set(inputs.platforms)) < len(inputs.platforms):
         raise BadInput(what=f"`platforms` names one twice: {', '.join(inputs.platforms)}")
     for platform in inputs.platforms:

@@ -11,13 +11,13 @@ from ..core import modelfiles
 from ..core.digests import lock_digest
 from ..core.handed import handed
 from ..core.ignoring import ignored_paths
+from ..core.mlflowversion import require_logging, require_server
 from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
-from ..errors import ToolMissing
 from ..freshness import require_fresh
 from ..inputexample import example_of
 from ..modelsource import earlier, obtain
-from ..proof import Plan, Policy, prove, serverless
+from ..proof import Plan, Policy, prove
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
@@ -47,8 +47,6 @@ from ..vocabulary import (
     UvProgram,
 )
 from ..ways import NAMES, Kind, Way, way_of, with_parameters
-
-OLDEST_MLFLOW = (2, 20)
 
 
 class Made(Enum):
@@ -167,8 +165,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
-        if missing := serverless(plan):
-            raise missing
+        require_server(plan.served.requirements)
         close_dead(plan.job, tools)
         path = tools.records.path(inputs.record, inputs.project)
         given, again = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
@@ -189,7 +186,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     return _report(record, findings, made, record_file=path, own=own)
 
 
-def _way(inputs: Inputs, project: Project, tools: Tools) -> Way:
+def way_in(inputs: Inputs, project: Project, tools: Tools) -> Way:
+    """How the inputs say that the model is made. Raises BadInput unless it is in one way."""
     entry_point = with_parameters(inputs.entry_point, inputs.parameters)
     given = {
         Kind.TRAIN: inputs.train,
@@ -206,7 +204,7 @@ def _way(inputs: Inputs, project: Project, tools: Tools) -> Way:
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
-    way = _way(inputs, project, tools)
+    way = way_in(inputs, project, tools)
     given = handed(inputs.serve_env, tools.surroundings.variables)
     ignored = ignored_paths(inputs.ignore_answers)
     commit = tools.git.commit(project.folder)
@@ -224,13 +222,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     else:
         python = tools.environments.project(project, selection, local=local)
     about = tools.mlflow.describe_environment(python)
-    if about["mlflow"] is None or tuple(map(int, str(about["mlflow"]).split(".")[:2])) < OLDEST_MLFLOW:
-        oldest = ".".join(map(str, OLDEST_MLFLOW))
-        raise ToolMissing(
-            what=f"the project's MLflow is {about['mlflow'] or 'missing'}",
-            why=f"logging needs MLflow {oldest} or newer",
-            fix=f"uv add 'mlflow>={oldest}'",
-        )
+    require_logging([about["mlflow"]])
     job = Job(
         project=project,
         way=way,

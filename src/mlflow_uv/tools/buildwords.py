@@ -42,17 +42,22 @@ def build_error(done: Completed) -> StepError:
             ),
         )
     if found and (package := _BUILDING.match(found[1])):
-        return ToolFailed(
-            what=f"`{package[1]}` has no wheel for the base image, and cannot be built on it",
-            why=why,
-            fix=Wording(
-                option("base-image", "NAME"),
-                f" of one with a compiler, or uv lock --upgrade-package {package[1]} to one that has a wheel",
-            ),
-        )
+        return unbuildable(package[1], why=why)
     told = found[0] if found else ""
     fix = next((fix for words, fix in _MENDS if re.search(words, told)), "see the log above")
     return ToolFailed(what="the image cannot be built", why=why, fix=fix)
+
+
+def unbuildable(package: str, *, why: str) -> ToolFailed:
+    """The error of a package that the base image cannot build."""
+    return ToolFailed(
+        what=f"`{package}` has no wheel for the base image, and cannot be built on it",
+        why=why,
+        fix=Wording(
+            option("base-image", "NAME"),
+            f" of one with a compiler, or uv lock --upgrade-package {package} to one that has a wheel",
+        ),
+    )
 
 
 def _reason(found: re.Match[str]) -> str:

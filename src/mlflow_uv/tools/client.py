@@ -102,15 +102,7 @@ class Client(ABC):
         done = self.ask("pull", "--quiet", *which, "--", base, timeout_s=PULL_S, hear=self._hear)
         found = self.image(base)
         if found is None:
-            raise BaseImageMissing(
-                what=f"the base image `{base}` is not here and cannot be pulled",
-                why=done.last_line,
-                fix=Wording(
-                    local(f"{self.name} pull {base}", f"a step before this one with `{self.name} pull {base}`"),
-                    ", or ",
-                    option("base-image", "NAME"),
-                ),
-            )
+            raise base_missing(self.name, base, why=done.last_line)
         return found
 
     def pull(self, name: str) -> Image | None:
@@ -256,6 +248,19 @@ def _named(handed: Handed) -> tuple[str, ...]:
     """The flags that hand variables on, and the names whose values a payload of ours does not tell."""
     names = (*handed.names, f"MLFLOW_UV_HANDED={' '.join(handed.names)}") if handed.names else ()
     return tuple(f"--env={name}" for name in names)
+
+
+def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:
+    """The error of a base image that an engine cannot have."""
+    return BaseImageMissing(
+        what=f"the base image `{base}` is not here and cannot be pulled",
+        why=why,
+        fix=Wording(
+            local(f"{program} pull {base}", f"a step before this one with `{program} pull {base}`"),
+            ", or ",
+            option("base-image", "NAME"),
+        ),
+    )
 
 
 def digest_in(text: str) -> str:

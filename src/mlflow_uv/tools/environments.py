@@ -41,6 +41,7 @@ class Environments:
         self._surroundings = surroundings
         self._voice = voice
         self._made: dict[Path, Path] = {}
+        self._fresh: set[Path] = set()  # those whose local packages were built again
 
     def project(self, project: Project, selection: Selection, *, local: tuple[Local, ...] = ()) -> Path:
         """
@@ -49,14 +50,20 @@ class Environments:
         It holds the project's default groups too: training may need what serving does not. `local` packages are built
         again, because uv does not see that their code changed. Raises ToolFailed.
         """
-        key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
-        folder = self._surroundings.cache / "environments" / f"{project.name}-{key}"
-        if folder not in self._made:
+        folder = self.place(project, selection)
+        if folder not in self._made or (local and folder not in self._fresh):
             with self._voice.group(f"environment of {project.name}"):
                 again = tuple(flag for one in local for flag in ("--reinstall-package", one.name))
                 with as_they_were(tuple(one.source for one in local)):
                     self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._voice.foreign)
+            if local:
+                self._fresh.add(folder)
         return self._made[folder]
+
+    def place(self, project: Project, selection: Selection) -> Path:
+        """Folder of the project's private environment, which need not be there."""
+        key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
+        return self._surroundings.cache / "environments" / f"{project.name}-{key}"
 
     def own(self, project: Project, selection: Selection) -> Path:
         """

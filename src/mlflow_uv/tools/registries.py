@@ -4,9 +4,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ..core.documents import parse_json
 from ..core.manifest import TYPES, read_labels, read_manifest
@@ -20,6 +21,7 @@ _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (0.5, 2.0)
 _CLIENT = "mlflow-uv"
 _OK = 200
+_ACCEPTED = 202
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
 T = TypeVar("T")
@@ -61,6 +63,22 @@ class Registries:
         self._logins = logins
         self._clock = clock
 
+    def has(self, name: str) -> bool:
+        """Whether a registry has an image under a name with a tag or a digest. Raises RegistryUnanswered."""
+        place, _, digest = name.partition("@")
+        reference = image_reference(place)
+        repository = _Repository(self._web, self._clock, reference, self._logins.of(reference))
+        return repository.manifest(digest or reference.served_tag) is not None
+
+    def require_push(self, name: str) -> None:
+        """
+        Begin an upload to where a name says, and cancel it: nothing is stored.
+
+        Raises RegistryUnanswered, `denied` where the login that is here may not push.
+        """
+        reference = image_reference(name)
+        _Repository(self._web, self._clock, reference, self._logins.of(reference), rights="pull,push").begin_upload()
+
     def published(self, name: str, digest: str) -> Published:
         """
         What a registry has under a name with a tag, and under a digest. Every byte is compared with its digest.
@@ -80,8 +98,11 @@ class Registries:
 class _Repository:
     """One repository, with the authorization that it asked for."""
 
-    def __init__(self, web: Web, clock: Clock, reference: ImageReference, login: Login | None) -> None:
+    def __init__(
+        self, web: Web, clock: Clock, reference: ImageReference, login: Login | None, *, rights: str = "pull"
+    ) -> None:
         self._web = web
+        self._rights = rights
         self._clock = clock
         self._reference = reference
         self._login = login
@@ -90,6 +111,21 @@ class _Repository:
         self._host = reference.host
         self._base = f"{scheme}://{host}/v2/{quote(reference.repository)}"
         self._authorization: Mapping[str, str] = {}
+
+    def begin_upload(self) -> None:
+        """See Registries.require_push."""
+        reply = self._ask("blobs/uploads/", form=b"")
+        if reply.status == _ACCEPTED:
+            place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
+            with suppress(WebUnreachable):  # one that is not cancelled ends by itself
+                self._web.ask(WebRequest(url=place, secret=self._authorization, method="DELETE"))
+            return
+        told = ", ".join([str(reply.status), *sorted(_codes(reply.body))])
+        denied = reply.status in _DENIED or reply.status == _ABSENT
+        whose = "the login that is here" if self._login else "anybody, and nobody is logged in here,"
+        raise RegistryUnanswered(
+            f"{self._host} does not let {whose} push to {self._reference.repository} ({told})", denied=denied
+        )
 
     def manifest(self, which: str) -> bytes | None:
         """The manifest or index of a tag or digest, None where the registry says that it has none."""
@@ -135,16 +171,16 @@ class _Repository:
             f"{self._host} does not show {self._reference.repository} ({told}{known})", denied=denied
         )
 
-    def _ask(self, path: str) -> WebReply:
-        reply = self._send(path)
+    def _ask(self, path: str, form: bytes | None = None) -> WebReply:
+        reply = self._send(path, form)
         if reply.status == 401:  # noqa: PLR2004  # a challenge
             self._authorization = self._answer(reply.headers.get("www-authenticate", ""))
-            reply = self._send(path)
+            reply = self._send(path, form)
         return reply
 
-    def _send(self, path: str) -> WebReply:
+    def _send(self, path: str, form: bytes | None) -> WebReply:
         request = WebRequest(
-            url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, secret=self._authorization
+            url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, secret=self._authorization, form=form
         )
         return self._patiently(request)
 
@@ -177,14 +213,15 @@ class _Repository:
         token = content.get("token") or content.get("access_token")
         if not isinstance(token, str) or not token.isprintable():
             known = "the login that is here" if self._login else "anybody"
+            verb = "push to" if "push" in self._rights else "read"
             raise RegistryUnanswered(
-                f"{self._host} does not let {known} read {self._reference.repository} ({reply.status})", denied=True
+                f"{self._host} does not let {known} {verb} {self._reference.repository} ({reply.status})", denied=True
             )
         return {"Authorization": f"Bearer {token}"}
 
     def _token_request(self, realm: str, service: str) -> WebRequest:
         # The least that will do, whatever the challenge names.
-        asked = {"service": service, "scope": f"repository:{self._reference.repository}:pull"}
+        asked = {"service": service, "scope": f"repository:{self._reference.repository}:{self._rights}"}
         if self._login is not None and self._login.identity:
             form = {**asked, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
             return WebRequest(url=realm, form=urlencode(form).encode())

@@ -77,6 +77,27 @@ class UvCalls:
         version = done.stdout.strip()
         return version if done.code == 0 and re.fullmatch(r"\d+\.\d+\S*", version) else None
 
+    def python_or_why(self, project: Project) -> tuple[str, str]:
+        """
+        The version of the Python that uv would take for a project's environment, else why there is none.
+
+        Both are empty where uv would fetch one, or is too old to say.
+        """
+        done = self._ask(project, ("python", "find", "--system", "--show-version"), respect_env=False)
+        if done.code == 0:
+            return done.stdout.strip(), ""
+        if "Failed to inspect Python interpreter" in done.stderr:  # a shim of pyenv for a version that is not there
+            return "", done.last_line
+        missing = re.search(r"No interpreter found for (.+?) in ", done.stderr)
+        if missing is None:
+            return "", ""
+        asked = re.sub(r"^(?:Python|executable name) ", "", missing[1])
+        offered = self._ask(project, ("python", "list", "--only-downloads", asked), respect_env=False)
+        refused = self._variables.get("UV_PYTHON_DOWNLOADS") in ("never", "manual")
+        if not refused and (offered.code != 0 or offered.stdout.strip()):
+            return "", ""
+        return "", done.last_line.removeprefix("error: ")
+
     # which uv
 
     def program(self, project: Project) -> str:

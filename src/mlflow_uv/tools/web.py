@@ -21,12 +21,17 @@ class WebUnreachable(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebRequest:
-    """One request; `secret` headers go to the origin of the address alone, never to where it redirects."""
+    """
+    One request; `secret` headers go to the origin of the address alone, never to where it redirects.
+
+    Without a `method` it is GET, or POST of a `form`.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: bytes | None = field(default=None, repr=False)
+    method: str | None = None
     limit: int = 4 << 20
 
 
@@ -80,7 +85,7 @@ class Web:
         parts = urlsplit(url)
         host = parts.hostname or ""
         # `ask` looked: HTTPS, or HTTP to this machine.
-        ready = urllib.request.Request(url, data=request.form, headers=dict(headers))  # noqa: S310
+        ready = urllib.request.Request(url, data=request.form, headers=dict(headers), method=request.method)  # noqa: S310
         try:
             with self._opener(parts.scheme, host).open(ready, timeout=TIMEOUT_S) as response:
                 return _reply(response, request.limit, until)

@@ -1,0 +1,53 @@
+"""Asks a server whether it would let us write, by requests that it refuses for another reason where it would."""
+
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import ExperimentTag
+from mlflow.entities.model_registry import RegisteredModelTag
+from mlflow.exceptions import MlflowException
+
+from .problems import Kind, kind_of
+
+# What a server answers to a request without a name: who may not write at all is refused before anybody looks at it.
+_MALFORMED = frozenset({Kind.INVALID, Kind.NOT_FOUND})
+
+
+def describe(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Whether runs may be logged and versions registered; nothing is written.
+
+    {name: of the registered model, experiment} -> {exists: whether the registered model does}. What is not allowed is
+    an error of kind DENIED.
+    """
+    client = MlflowClient()
+    exists = _exists(client, request["name"])
+    experiment = client.get_experiment_by_name(request["experiment"])
+    registry, tracking = client._get_registry_client().store, client._tracking_client.store  # noqa: SLF001
+    if exists:
+        _tried(lambda: registry.set_registered_model_tag(request["name"], RegisteredModelTag("", "")))
+    else:
+        _tried(lambda: registry.create_registered_model(""))
+    if experiment is not None:
+        _tried(lambda: tracking.set_experiment_tag(experiment.experiment_id, ExperimentTag("", "")))
+    else:
+        _tried(lambda: tracking.create_experiment("", None, None))
+    return {"exists": exists}
+
+
+def _exists(client: MlflowClient, name: str) -> bool:
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if kind_of(error) is not Kind.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+def _tried(call: Any) -> None:
+    try:
+        call()
+    except MlflowException as error:
+        if kind_of(error) not in _MALFORMED:
+            raise
