@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,13 +11,16 @@ from tempfile import TemporaryDirectory
 from .core import modelfiles
 from .core.digests import tree_digest
 from .core.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
+from .core.documents import parse_json
 from .core.labels import Made, labels_of
+from .core.libraries import base_with
 from .core.parts import Part
 from .core.record import Record
 from .core.reference import tagged
 from .errors import BaseImageUnfit, ChainBroken, ToolFailed
 from .layering import parts_of
 from .recompute import Found
+from .report import Finding, Severity
 from .restoring import Needs, indexes_for, minor_of, mismatches, read_inventory
 from .tools.context import Contents
 from .tools.engine import Build, Cache, Engine, Image
@@ -29,6 +32,7 @@ from .wording import Wording, option, step_call
 
 PYTHONS = ("python3", "python")
 MACHINES = ("amd64", "arm64")
+LOAD_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +193,48 @@ def require_same(image: Image, record: Record, needs: Needs, engine: Engine) -> 
     return inventory
 
 
+def require_libraries(image: Image, base: Base, engine: Engine, tools: Tools) -> tuple[Finding, ...]:
+    """
+    What the packages of an image are linked with is there, as far as the model needs it to load.
+
+    It is loaded only where something lacks, in a container without network. Raises BaseImageUnfit.
+    """
+    argv = (f"{VENV}/bin/python", "-I", "-B", "-", VENV, MODEL)
+    answer = engine.ask_inside(image.id, *argv, stdin=tools.contexts.libraries, timeout_s=LOAD_S)
+    said = parse_json(answer)
+    lacking: dict[str, list[str]] = {}
+    for package, _, library in said["lacking"]:
+        lacking.setdefault(package, []).append(library)
+    if missed := str(said["missed"]):
+        package = next((package for package, libraries in lacking.items() if missed in libraries), "a package")
+        raise BaseImageUnfit(
+            what=f"the base image `{base.name}` has no {missed}, with which `{package}` is linked",
+            why="the model does not load without it",
+            fix=base_with(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
+        )
+    return (*_lent(said["lent"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
+
+
+def _lent(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    for library, file in rows:
+        yield Finding(
+            rule="image-library-lent",
+            severity=Severity.NOTICE,
+            what=f"{library} is not in the base image, and was linked to that of another package",
+            why=f"it is {file}, from a wheel of the lock",
+        )
+
+
+def _unneeded(package: str, libraries: Iterable[str]) -> Finding:
+    return Finding(
+        rule="image-library-missing",
+        severity=Severity.NOTICE,
+        what=f"`{package}` is linked with what the image has not, and the model loads without it",
+        why=", ".join(dict.fromkeys(libraries)),
+        fix=base_with(dict.fromkeys(libraries), needed_by=package),
+    )
+
+
 def require_exact(needs: Needs, inventory: str) -> None:
     """What is installed is what the model requires, no more and no less."""
     if lines := mismatches(needs, inventory):
@@ -217,6 +263,17 @@ def image_name(given: str | None, record: Record) -> str:
     name = record.version.name if record.version else record.model.name
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     return tagged(given or safe, version)
+
+
+def without_image(reason: str, *, asked: bool) -> Finding:
+    """That a process serves, where an image could."""
+    return Finding(
+        rule="no-image",
+        severity=Severity.NOTICE if asked else Severity.WARNING,
+        what="no image was built: the model is served in a process of this machine, which is no isolation",
+        why=reason,
+        fix="" if asked else Wording("start Docker, or say ", option("engine", "none")),
+    )
 
 
 def _readme(planned: Plan) -> str:

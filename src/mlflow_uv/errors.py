@@ -157,10 +157,10 @@ class Unforeseen(StepError):
 
 
 class BaseImageUnfit(StepError):
-    """The base image has no Python, or not the one that the model was trained with."""
+    """The base image has not the model's Python, or lacks a library without which the model does not load."""
 
     exit_code = 18
-    meaning = "the base image has not the model's Python"
+    meaning = "the base image has not the Python, or a library, that the model needs"
 
 
 class NoSpace(StepError):

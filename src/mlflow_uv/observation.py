@@ -10,10 +10,12 @@ from .core.answers import differences, request_body
 from .core.answerwords import difference_fix, listed, reason_of
 from .core.documents import parse_json
 from .core.handed import NOTHING, Handed
+from .core.libraries import base_with, machine_with, missing_library
 from .errors import NotServing
 from .report import Finding
 from .tools.engine import Served
 from .tools.http import Reply, Request
+from .tools.server import Local
 from .tools.toolbox import Tools
 from .wording import Wording, option
 
@@ -98,11 +100,11 @@ def _answer(server: Served, number: int, case: object, expected: Expected) -> tu
             rule="case-refused",
             what=f"case {number} was not answered within {expected.answer_s:g} s",
             why=expected.handed.masked(_last_line(server)),
-            fix=_network_fix(server, expected) or slow,
+            fix=_fix(server, expected) or slow,
         )
     if reply.status != 200:  # noqa: PLR2004  # OK
         why = f"status {reply.status}: {expected.handed.masked(reason_of(reply.body))}"
-        fix = _network_fix(server, expected)
+        fix = _fix(server, expected)
         return None, Finding(rule="case-refused", what=f"case {number} was not answered", why=why, fix=fix)
     try:
         return parse_json(reply.body), None
@@ -145,18 +147,20 @@ def _wait_until_healthy(server: Served, expected: Expected, tools: Tools) -> flo
         if code is not None:
             show_log(server, tools)
             what = f"the server ended with {code} before it was healthy"
-            raise NotServing(what=what, why=_last_line(server), fix=_network_fix(server, expected))
+            raise NotServing(what=what, why=_last_line(server), fix=_fix(server, expected))
         tools.clock.wait(POLL_S)
     show_log(server, tools)
     raise NotServing(
         what=f"the server was not healthy within {expected.deadline_s:.0f} s",
         why=_last_line(server),
-        fix=_network_fix(server, expected) or Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+        fix=_fix(server, expected) or Wording(option("deadline", "SECONDS"), " if it only needs longer"),
     )
 
 
-def _network_fix(server: Served, expected: Expected) -> str:
-    """What helps a model that looked for another machine, which its log tells; nothing for any other."""
+def _fix(server: Served, expected: Expected) -> str:
+    """What helps a model that lacked a library or looked for another machine, which its log tells; else nothing."""
+    if absent := missing_library(server.log()):
+        return machine_with(absent) if isinstance(server, Local) else base_with([absent])
     if expected.network or _UNREACHABLE.search(server.log()) is None:
         return ""
     return Wording(option("serve-network"), " if the model needs a network")

@@ -12,6 +12,7 @@ from typing import Any
 
 from .core.commit import Commit
 from .core.environment import for_training
+from .core.libraries import machine_fix
 from .core.modelhints import untrusted_fix
 from .core.record import Lock
 from .core.tracebacks import deepest_frame
@@ -246,7 +247,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
             fix=watch.advice() or Wording("see its output above; ", step_call("log-model")),
         )
         failed.output = (*done.stdout.splitlines(), *done.stderr.splitlines())
-        failed.fix = untrusted_fix("\n".join(failed.output)) or failed.fix
+        failed.fix = untrusted_fix("\n".join(failed.output)) or machine_fix(done.last_line) or failed.fix
         raise _placed(failed, job)
 
 

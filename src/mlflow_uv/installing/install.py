@@ -50,11 +50,13 @@ def main(flags: "list[str]") -> None:
     elif code != 0:
         sys.exit(code)
     forget()
+    where = (str(LAYER), MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())) if apart() else ()
+    demand(sys.executable, "-I", "-B", str(HERE / "libraries.py"), "--lend", str(VENV), *where)
     demand(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
     made = VENV
     if apart():
         made = LAYER / VENV.relative_to("/")
-        made.parent.mkdir(parents=True)
+        made.parent.mkdir(parents=True, exist_ok=True)
         VENV.rename(made)
     for base, folders, files in os.walk(made):
         for name in (*folders, *files):

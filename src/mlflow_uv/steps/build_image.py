@@ -18,7 +18,9 @@ from ..building import (
     look_at,
     plan,
     require_exact,
+    require_libraries,
     require_same,
+    without_image,
 )
 from ..core.record import Image
 from ..errors import BadInput, NoEngine
@@ -183,6 +185,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     ):
         built = candidate.image
         inventory = require_same(built, found.record, needs, engine)
+        libraries = require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
     image = Image(
@@ -200,7 +203,12 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*_unproven(needs), *_vanishing(inputs, image, forge=tools.surroundings.forge), *bill.findings),
+        findings=(
+            *_unproven(needs),
+            *libraries,
+            *_vanishing(inputs, image, forge=tools.surroundings.forge),
+            *bill.findings,
+        ),
         tables=(sizes_of(built, engine, planned.parts),),
     )
 
@@ -210,7 +218,7 @@ def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Repo
     image = _process(needs, found, reason, tools)
     path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
     asked = inputs.engine is Choice.NONE
-    findings = (_loud(reason, asked=asked), *_unproven(needs))
+    findings = (without_image(reason, asked=asked), *_unproven(needs))
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 
@@ -277,16 +285,6 @@ def _vanishing(inputs: Inputs, image: Image, *, forge: bool) -> Iterator[Finding
             why="it is not pushed, so that no other job can verify, promote or start it",
             fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
         )
-
-
-def _loud(reason: str, *, asked: bool) -> Finding:
-    return Finding(
-        rule="no-image",
-        severity=Severity.NOTICE if asked else Severity.WARNING,
-        what="no image was built: the model is served in a process of this machine, which is no isolation",
-        why=reason,
-        fix="" if asked else Wording("start Docker, or say ", option("engine", "none")),
-    )
 
 
 STEP = Step(

@@ -2,6 +2,7 @@
 
 import re
 
+from ..core.libraries import instead_of
 from ..errors import NoSpace, StepError, ToolFailed
 from ..wording import Wording, local, option
 from .process import Completed
@@ -55,7 +56,8 @@ def unbuildable(package: str, *, why: str) -> ToolFailed:
         why=why,
         fix=Wording(
             option("base-image", "NAME"),
-            f" of one with a compiler, or uv lock --upgrade-package {package} to one that has a wheel",
+            " of one with a compiler, or ",
+            instead_of(package) or f"uv lock --upgrade-package {package} to one that has a wheel",
         ),
     )
 

@@ -24,6 +24,7 @@ from .server import SERVING
 from .uv import EARLIEST, Uv
 
 INSTALLING = Path(__file__).parents[1] / "installing"
+INSTALLERS = ("install.py", "libraries.py")
 WHEN = int(EARLIEST)
 
 
@@ -55,11 +56,17 @@ class Contexts:
         """A program for a base image's Python, which prints its version."""
         return (INSTALLING / "question.py").read_text(encoding="utf-8")
 
+    @property
+    def libraries(self) -> str:
+        """A program for the Python of an image, which tells the libraries that its packages lack."""
+        return (INSTALLING / "libraries.py").read_text(encoding="utf-8")
+
     def digest(self, part: Part, model: Path) -> str:
         """What decides about a layer of packages, in one word: the list, its wheels, and what installs them."""
         lying = digests_in(model / modelfiles.WHEELS) if part.folder == PACKAGES else ()
         wheels = [(str(path), digest) for path, digest in lying]
-        ours = (INSTALLING / "install.py").read_text(encoding="utf-8"), locked_line(self._surroundings.ours, "uv")
+        programs = ((INSTALLING / name).read_text(encoding="utf-8") for name in INSTALLERS)
+        ours = (*programs, locked_line(self._surroundings.ours, "uv"))
         return sha256(canonical([part.requirements, wheels, sorted(part.idle), *ours]))
 
     def fill(self, folder: Path, contents: Contents) -> None:
@@ -83,7 +90,8 @@ class Contexts:
             (folder / part.folder).mkdir()
             (folder / part.folder / "requirements.txt").write_text(part.requirements, encoding="utf-8")
             (folder / part.folder / "idle.txt").write_text(idle, encoding="utf-8")
-        shutil.copyfile(INSTALLING / "install.py", installer / "install.py")
+        for name in INSTALLERS:
+            shutil.copyfile(INSTALLING / name, installer / name)
         wheels = contents.model / modelfiles.WHEELS
         if wheels.is_dir():
             shutil.copytree(wheels, folder / PACKAGES / modelfiles.WHEELS, copy_function=shutil.copyfile)

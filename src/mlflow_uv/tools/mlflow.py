@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..core.documents import parse_json
 from ..core.environment import for_model, for_payload
 from ..core.handed import NOTHING, Handed
+from ..core.libraries import machine_fix
 from ..core.masking import mask, secrets_in
 from ..errors import BadInput, StepError, StoreUnreachable, ToolFailed
 from ..surroundings import Surroundings
@@ -268,6 +269,7 @@ class Mlflow:
             other = replace(store, uri=store.variables[error["facts"]["variable"]])
             return schema_mismatch(error["facts"], uri=other.uri, shown=other.shown)
         fixes = FIXES if store is None or store.kind is StoreKind.SERVER else {**FIXES, **DATABASE_FIXES}
-        failed = error_class(what=what, why=str(error["message"]), fix=fixes.get(kind, ""))
+        why = str(error["message"])
+        failed = error_class(what=what, why=why, fix=machine_fix(why) or fixes.get(kind, ""))
         failed.output = tuple(str(error.get("detail") or "").splitlines())
         return failed

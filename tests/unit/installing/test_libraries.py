@@ -1,0 +1,174 @@
+"""Which shared libraries are missing, and which of them another package brings."""
+
+import _ctypes
+import os
+import platform
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_uv.installing import libraries
+from tests import elf
+
+HERE = {"libc.so.6", "libm.so.6"}
+VERSIONS = ("GOMP_1.0", "GOMP_4.0")
+
+
+def put(environment: Path, package: str, **files: bytes) -> Path:
+    """Put the files of a package into an environment; where packages lie."""
+    packages = environment / "lib" / "python3.11" / "site-packages"
+    record = packages / f"{package}-1.0.dist-info" / "RECORD"
+    record.parent.mkdir(parents=True)
+    record.write_text("".join(f"{name},,\n" for name in files))
+    for name, data in files.items():
+        path = packages / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return packages
+
+
+def names(environment: Path) -> list[tuple[str, str]]:
+    """What is lacking, by the file that needs it."""
+    return [(library.path.name, name) for library, name in libraries.lacking(environment, HERE)]
+
+
+@pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", False), (">", True), (">", False)])
+def test_an_elf_file_is_read_in_every_shape(tmp_path: Path, order: str, wide: bool) -> None:
+    """
+    Of either width and byte order: what it needs, its own name, and where it looks.
+    """
+    file = tmp_path / "a.so"
+    needed = ("libc.so.6", "libx.so.1")
+    file.write_bytes(elf.library(*needed, name="liba.so.2", folders="$ORIGIN:/x", order=order, wide=wide))
+
+    found = libraries.read(file)
+
+    assert found is not None
+    assert (("libc.so.6", "libx.so.1"), "liba.so.2", ("$ORIGIN", "/x")) == (found.needed, found.name, found.folders)
+
+
+def test_a_real_library_is_read() -> None:
+    """
+    The one of this interpreter that talks to the C library.
+    """
+    found = libraries.read(Path(_ctypes.__file__))
+
+    assert found is not None
+    assert any(name.startswith("libc.") for name in found.needed)
+
+
+@given(cut=st.integers(0, 400), at=st.integers(0, 400), value=st.integers(0, 255))
+def test_a_broken_file_is_no_library(tmp_path_factory: pytest.TempPathFactory, cut: int, at: int, value: int) -> None:
+    """
+    Whatever it is cut to or changed into, nothing is raised.
+    """
+    data = bytearray(elf.library("libc.so.6", name="liba.so"))[: 400 - cut]
+    if at < len(data):
+        data[at] = value
+    file = tmp_path_factory.mktemp("elf") / "a.so"
+    file.write_bytes(data)
+
+    found = libraries.read(file)
+
+    assert found is None or isinstance(found, libraries.Library)
+
+
+def test_what_nobody_has_is_lacking(tmp_path: Path) -> None:
+    """
+    What the system has, what lies where the library looks, and what another package brings under its own name are not.
+    """
+    needs = ("libc.so.6", "libGL.so.1", "libown-1234abcd.so.1", "libother.so.3", "libcuda.so.1")
+    files = {
+        "viewer/_viewer.so": elf.library(*needs, folders="$ORIGIN/../viewer.libs"),
+        "viewer.libs/libown-1234abcd.so.1": elf.library(),
+        "other/lib.so": elf.library(name="libother.so.3"),
+        "viewer/text.so": b"not a library",
+    }
+    put(tmp_path, "viewer", **files)
+
+    assert [("_viewer.so", "libGL.so.1")] == names(tmp_path)
+
+
+def test_a_folder_that_is_quoted_in_braces_is_its_own(tmp_path: Path) -> None:
+    """
+    `${ORIGIN}` is the other way to write it.
+    """
+    library = elf.library("libown.so.1", folders="/nowhere:${ORIGIN}/lib")
+    put(tmp_path, "viewer", **{"viewer/_viewer.so": library, "viewer/lib/libown.so.1": b""})
+
+    assert [] == names(tmp_path)
+
+
+def boosted(environment: Path, *, lends: tuple[str, ...] = VERSIONS) -> Path:
+    """LightGBM, and a scikit-learn that brings the library that it lacks."""
+    booster, name = elf.library("libgomp.so.1", words=VERSIONS), "libgomp-a34b3233.so.1.0.0"
+    put(environment, "lightgbm", **{"lightgbm/lib/lib_lightgbm.so": booster})
+    lender = {f"scikit_learn.libs/{name}": elf.library(name=name, words=lends)}
+    return put(environment, "scikit_learn", **lender) / "scikit_learn.libs" / name
+
+
+def test_a_compilers_library_is_lent_by_a_package_that_brings_it(tmp_path: Path, capsys) -> None:
+    """
+    It is linked where the loader looks last, with the one date, and the folder looks as it did.
+    """
+    lender, layer = boosted(tmp_path / "venv"), tmp_path / "layer"
+    folder = Path(layer, libraries.libc_folder().lstrip("/"))
+    folder.mkdir(parents=True)
+    os.utime(folder, (7, 7))
+
+    libraries.lend(tmp_path / "venv", str(layer), here=HERE)
+
+    link = folder / "libgomp.so.1"
+    assert (str(lender), libraries.WHEN, 7) == (str(link.readlink()), link.lstat().st_mtime, folder.stat().st_mtime)
+    assert f"libgomp.so.1 is that of scikit-learn: {lender}\n" == capsys.readouterr().err
+
+
+def test_it_is_lent_to_another_architecture_where_that_looks(tmp_path: Path) -> None:
+    """
+    The folder has the architecture in its name, where it has one at all.
+    """
+    boosted(tmp_path / "venv")
+    own, other = platform.machine(), "riscv64"
+
+    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), other, here=HERE)
+
+    found = [path.parent for path in (tmp_path / "layer").rglob("libgomp.so.1")]
+    expected = Path(tmp_path / "layer", libraries.libc_folder().replace(own, other).lstrip("/"))
+    assert ([expected] if own in libraries.libc_folder() else []) == found
+
+
+def test_an_older_library_is_not_lent(tmp_path: Path, capsys) -> None:
+    """
+    Without a version that is asked for, the loader would refuse it.
+    """
+    boosted(tmp_path / "venv", lends=("GOMP_1.0",))
+
+    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
+
+    assert [] == list((tmp_path / "layer").rglob("*"))
+    assert "warning: libgomp.so.1 is not here, with which lightgbm is linked\n" == capsys.readouterr().err
+
+
+def test_nothing_else_is_lent(tmp_path: Path) -> None:
+    """
+    Of a library that is no compiler's nobody knows whether one for another package will do.
+    """
+    name = "libpq-0123abcd.so.5.17"
+    files = {"psycopg2/_psycopg.so": elf.library("libpq.so.5"), f"psycopg2_binary.libs/{name}": elf.library(name=name)}
+    put(tmp_path / "venv", "psycopg2", **files)
+
+    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
+
+    assert [] == list((tmp_path / "layer").rglob("*"))
+
+
+def test_a_configuration_that_includes_itself_ends(tmp_path: Path) -> None:
+    """
+    The folders that it lists are told once for each depth, and no more.
+    """
+    file = tmp_path / "ld.so.conf"
+    file.write_text(f"# comment\n/opt/lib\ninclude {tmp_path}/*.conf\n")
+
+    assert {"/opt/lib"} == set(libraries.configured_in(file))
