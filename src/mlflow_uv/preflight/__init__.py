@@ -7,6 +7,7 @@ A step contributes checks in CONTRIBUTIONS. All of them are asked, whatever one 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ..core.lockfile import NotALock
 from ..errors import StepError
 from ..report import Finding, Severity
 from . import image, project, registry
@@ -78,6 +79,8 @@ def _asked(question: tuple[str, str, Check], circumstances: Circumstances) -> An
         answer = check(circumstances)
     except StepError as error:
         return Answer(step=step, check=name, problems=(error,))
+    except NotALock:
+        return Answer(step=step, check=name)  # which check-lock says
     if isinstance(answer, str):
         return Answer(step=step, check=name, statement=answer)
     return Answer(step=step, check=name, problems=answer)
