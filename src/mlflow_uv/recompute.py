@@ -12,7 +12,7 @@ from .core import modelfiles
 from .core.answers import answers_digest
 from .core.chain import LinkCheck, LinkState, compared, require
 from .core.commit import UNKNOWN, Commit
-from .core.digests import lock_digest, tree_digest
+from .core.digests import REGISTERED, lock_digest, tree_digest
 from .core.documents import parse_json
 from .core.labels import made_from
 from .core.record import Image, Record, Version
@@ -81,11 +81,19 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
+        _note_version(record.version, model)
         checks = require((*before, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.voice.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
         yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
+
+
+def _note_version(version: Version | None, model: Path) -> None:
+    """Write into a model what MLflow notes in one that comes from the registry: the server is called by that."""
+    if version is not None:
+        text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
+        (model / REGISTERED).write_text(text, encoding="utf-8")
 
 
 def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:

@@ -62,6 +62,14 @@ def test_a_container_is_given_it_too_and_its_image_is_not(lab: Lab, image: str) 
     assert CANARY not in said.stdout + said.stderr
     assert [] == holders(lab.consumer.home / "state", lab.folder)
     assert CANARY.encode() not in saved(image)
+    # The server is called as its version is, since the registry's own note is in the image.
+    assert f"model_name: wine\nmodel_version: '{said.outputs['version']}'\n" == noted(image)
+
+
+def noted(image: str) -> str:
+    """What a registry notes in a model, as it lies in an image."""
+    argv = ("docker", "run", "--rm", "--entrypoint", "/bin/cat", image, "/opt/model/registered_model_meta")
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
 def saved(image: str) -> bytes:

@@ -5,6 +5,8 @@ Each model answers with what it saw. EXPECTED is written before the server liste
 where nobody sends it, by the name of the model.
 """
 
+import datetime as dt
+import decimal
 import importlib
 import json
 import runpy
@@ -72,6 +74,18 @@ class Answering(PythonModel):
             "tensors": lambda: {"mean": np.array([0.5]), "label": np.array(["x"])},
             "nothing": lambda: np.zeros((0, 3)),
             "complex": lambda: np.array([1j]),
+            "zoned": lambda: pd.DataFrame(
+                {"when": pd.Series(pd.to_datetime(["2026-01-02T03:04:05", None])).dt.tz_localize("Europe/Berlin")}
+            ),
+            "ragged": lambda: [[1], [1, 2]],
+            "dates": lambda: [dt.date(2026, 1, 2), None],
+            "gap": lambda: [1.0, None],
+            "whole gap": lambda: [1, None],
+            "huge": lambda: [2**70],
+            "money": lambda: [decimal.Decimal("1.10")],
+            "wide": lambda: np.array([0.5], dtype="longdouble"),
+            "nan inside": lambda: [{"a": float("nan")}],
+            "infinity inside": lambda: [{"a": float("inf")}],
             "frame": lambda: pd.DataFrame(
                 {
                     "n": [1, 2],

@@ -317,6 +317,15 @@ def test_parameters_of_the_model_are_passed_on(infer: Infer) -> None:
         ("bytes", [tensor("output-0", "BYTES", [encoded(b"\x00\xff"), encoded(b"a")], content_type="base64")]),
         ("nested", [tensor("output-0", "BYTES", ['{"a": [1, null]}', '{"b": "c"}'], content_type="pd_json")]),
         ("nothing", [tensor("output-0", "FP64", [], [0, 3], content_type="np")]),
+        ("zoned", [tensor("when", "BYTES", ["2026-01-02T03:04:05+01:00", None], content_type="datetime")]),
+        ("ragged", [tensor("output-0", "BYTES", ["[1]", "[1, 2]"], content_type="pd_json")]),
+        ("dates", [tensor("output-0", "BYTES", ["2026-01-02", None], content_type="datetime")]),
+        ("gap", [tensor("output-0", "FP64", [1.0, None], content_type="np")]),
+        ("whole gap", [tensor("output-0", "FP64", [1.0, None], content_type="np")]),
+        ("huge", [tensor("output-0", "BYTES", ["1180591620717411303424"], content_type="pd_json")]),
+        ("money", [tensor("output-0", "BYTES", ['"1.10"'], content_type="pd_json")]),
+        ("wide", [tensor("output-0", "FP64", [0.5], content_type="np")]),
+        ("nan inside", [tensor("output-0", "BYTES", ['{"a": null}'], content_type="pd_json")]),
         (
             "tensors",
             [
@@ -344,14 +353,26 @@ def test_whatever_a_model_returns_becomes_tensors(infer: Infer, which: str, outp
     assert (200, {"model_name": "answering", "outputs": outputs}) == (status, answer)
 
 
-@pytest.mark.parametrize(("which", "word"), [("infinite", "infinity"), ("complex", "complex")])
-def test_what_no_tensor_can_hold_is_the_servers_failure(infer: Infer, which: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("which", "word"), [("infinite", "infinity"), ("infinity inside", "infinity"), ("complex", "complex")]
+)
+def test_what_no_tensor_can_hold_is_not_acceptable(infer: Infer, which: str, word: str) -> None:
     """
-    A 500 that says what it was, instead of JSON that strict readers refuse.
+    A 406 that says what it was, instead of JSON that strict readers refuse, or of a failure of the server.
     """
     status, answer = infer("answering", tensor("which", "BYTES", [which]))
 
-    assert (500, True) == (status, word in answer["error"])
+    assert (406, True) == (status, word in answer["error"])
+
+
+@pytest.mark.parametrize("name", ["output-0", "output-1"])
+def test_an_output_without_a_name_is_known_by_both_of_mlservers_names(infer: Infer, name: str) -> None:
+    """
+    MLServer says the one in its metadata and the other in its answers; it is answered as it was asked for.
+    """
+    status, answer = infer("answering", tensor("which", "BYTES", ["scalar"]), outputs=[{"name": name}])
+
+    assert (200, [tensor(name, "INT64", [7], content_type="np")]) == (status, answer["outputs"])
 
 
 def test_only_the_outputs_that_were_asked_for_are_sent(infer: Infer) -> None:

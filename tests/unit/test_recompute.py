@@ -11,10 +11,11 @@ from mlflow_uv.core import modelfiles
 from mlflow_uv.core.chain import LinkState
 from mlflow_uv.core.commit import Commit
 from mlflow_uv.core.digests import sha256, tree_digest
-from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink, Wheel
+from mlflow_uv.core.record import Lock, Model, Record, RequirementsLink, Version, Wheel
 from mlflow_uv.core.requirements import parse_requirements
 from mlflow_uv.core.selection import Selection
-from mlflow_uv.recompute import from_model
+from mlflow_uv.recompute import _note_version, from_model
+from mlflow_uv.serving import places
 from mlflow_uv.tools.content import digests_in
 
 PINS = (
@@ -198,3 +199,17 @@ def test_a_selection_that_cannot_be_read_breaks_its_link(model: Path) -> None:
     found = broken(record, model)
 
     assert ["selection", "model"] == found
+
+
+def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
+    """
+    As one that comes from the registry does; its digest stays the same, and a model without a version says nothing.
+    """
+    digest = tree_digest(digests_in(model))
+
+    _note_version(None, model)
+    nameless = places.name_and_version(model, {})
+    _note_version(Version(name="wine of 2026", version="7", model_id="m-1"), model)
+
+    assert (("model", ""), ("wine of 2026", "7")) == (nameless, places.name_and_version(model, {}))
+    assert digest == tree_digest(digests_in(model))

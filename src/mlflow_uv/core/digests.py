@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 # What MLflow adds to a model when it is downloaded through a registered version: not part of what was logged.
-ADDED_ON_DOWNLOAD = frozenset({"registered_model_meta"})
+REGISTERED = "registered_model_meta"
+ADDED_ON_DOWNLOAD = frozenset({REGISTERED})
 
 
 def sha256(data: bytes) -> str:

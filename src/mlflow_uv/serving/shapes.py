@@ -6,17 +6,21 @@ types follow MLServer's MLflow runtime, so that its clients find what they know:
 """
 
 import base64
+import datetime as dt
+import decimal
 import json
 import math
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .tensors import BASE64, DATATYPES, JSON, NUMBERS, TEXT, BadRequest, Inexpressible, Tensor
+from .tensors import BASE64, DATATYPES, INFINITE, JSON, NUMBERS, TEXT, BadRequest, Inexpressible, Tensor
 
 FRAME = "pd"
+NAMELESS = "output-0"
 DATETIME = "datetime"
 COLUMNS = {
     "boolean": ("BOOL", NUMBERS),
@@ -29,6 +33,7 @@ COLUMNS = {
     "datetime": ("BYTES", DATETIME),
 }
 TABLE = 2  # dimensions
+EXACT = 2**53  # up to here every whole number is a float, too
 # Without it pandas 2 takes the first date for the pattern of all; pandas 1 did not, and does not know the word.
 ISO = {} if pd.__version__.startswith("1.") else {"format": "ISO8601"}
 
@@ -94,7 +99,7 @@ class Shapes:
         if isinstance(answer, dict):
             return [tensor(str(name), value) for name, value in answer.items()]
         names = [one["name"] for one in self.outputs]
-        return [tensor(names[0] if len(names) == 1 else "output-0", answer)]
+        return [tensor(names[0] if len(names) == 1 else NAMELESS, answer)]
 
 
 def only(tensors: Sequence[Tensor]) -> Tensor:
@@ -159,11 +164,33 @@ def tensor(name: str, value: Any) -> Tensor:
         texts, content = found, TEXT
     elif kinds <= {bytes, type(None)}:
         texts, content = [one and base64.b64encode(one).decode() for one in found], BASE64
+    elif all(one is None or isinstance(one, dt.date) for one in found):
+        texts, content = [one and one.isoformat() for one in found], DATETIME
     else:
-        texts, content = [json.dumps(one, default=jsonable) for one in found], JSON
+        texts, content = [json_text(one) for one in found], JSON
     whole = np.empty(len(texts), dtype=object)
     whole[:] = texts
     return Tensor(name, whole.reshape(array.shape), content)
+
+
+def json_text(value: Any) -> str:
+    """JSON as every reader takes it, without Python's word for what is no number. Raises Inexpressible for infinity."""
+    text = json.dumps(value, default=jsonable)
+    try:
+        return json.dumps(json.loads(text), allow_nan=False)
+    except ValueError:
+        return json.dumps(without_nan(json.loads(text)))
+
+
+def without_nan(value: Any) -> Any:
+    """The same JSON with null for every NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    if isinstance(value, float) and math.isinf(value):
+        raise Inexpressible(INFINITE)
+    return None if is_missing(value) else value
 
 
 def is_missing(one: Any) -> bool:
@@ -178,22 +205,51 @@ def plain(value: Any) -> Any:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
         value = [value]
     if isinstance(value, (list, tuple)) and any(isinstance(one, (dict, bytes)) for one in value):
-        array = np.empty(len(value), dtype=object)
-        array[:] = value
-        return array
-    array = np.asarray(value)
+        return one_dimension(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return one_dimension(value)
     if array.dtype.kind == "U":
         return array.astype(object)
-    if array.dtype.kind == "O" and array.size:
-        # Columns of objects are often columns of one kind of number.
-        kinds = {type(one) for one in array.ravel().tolist()}
-        numbers = {frozenset({bool}): "bool", frozenset({int}): "int64", frozenset({float}): "float64"}
-        return array.astype(numbers.get(frozenset(kinds), "object"))
+    if array.dtype.kind == "f" and array.dtype not in DATATYPES:
+        return array.astype("float64")
+    return numbers(array) if array.dtype.kind == "O" and array.size else array
+
+
+def one_dimension(values: Sequence[Any]) -> Any:
+    """An array of whatever they are; numpy would look into those that have a length."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
     return array
 
 
+def numbers(array: Any) -> Any:
+    """Columns of objects are often columns of one kind of number; where some are missing, they are floats."""
+    found = [None if is_missing(one) else one for one in array.ravel().tolist()]
+    kinds = {type(one) for one in found} - {type(None)}
+    missing = None in found
+    if kinds == {bool} and not missing:
+        return array.astype("bool")
+    if kinds == {int} and not missing and all(-(2**63) <= one < 2**63 for one in found):
+        return array.astype("int64")
+    if kinds and kinds <= {int, float} and (kinds != {int} or missing) and all(map(fits_a_float, found)):
+        floats = [math.nan if one is None else float(one) for one in found]
+        return np.array(floats, dtype="float64").reshape(array.shape)
+    return array
+
+
+def fits_a_float(one: Any) -> bool:
+    """Whether a number keeps its value as a float; nothing becomes NaN."""
+    return one is None or isinstance(one, float) or abs(one) <= EXACT
+
+
 def jsonable(value: Any) -> Any:
-    """What `json` does not know: numpy's arrays and numbers."""
+    """What `json` does not know: numpy's arrays and numbers, dates, and what has one text."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
+    if isinstance(value, (decimal.Decimal, uuid.UUID, dt.timedelta)):
+        return str(value)
     raise Inexpressible(f"The model answered with {type(value).__name__}, which no tensor can hold.")

@@ -27,6 +27,7 @@ DATATYPES = {np.dtype(dtype): datatype for datatype, dtype in DTYPES.items()}
 JSON_TYPES: "dict[str, set[type]]" = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float, type(None)}}
 TEXTS = {str, type(None)}
 LENGTH = struct.Struct("<I")
+INFINITE = "The model answered with infinity, which JSON cannot say. Ask for binary data, by binary_data_output."
 BASE64, TEXT, NUMBERS, JSON = "base64", "str", "np", "pd_json"
 
 
@@ -142,7 +143,7 @@ def to_json(array: Any) -> "list[Any]":
     if flat.dtype.kind != "f":
         return list(flat.tolist())
     if np.isinf(flat).any():
-        raise Inexpressible("The model answered with infinity, which JSON cannot say. Ask for binary data.")
+        raise Inexpressible(INFINITE)
     return [None if math.isnan(element) else element for element in flat.tolist()]
 
 

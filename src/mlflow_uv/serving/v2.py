@@ -9,6 +9,7 @@ import inspect
 import json
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -18,11 +19,12 @@ from mlflow.version import VERSION
 from .asgi import Message, Receive, Send, complain, header, respond
 from .routes import Route, route_of
 from .scoring import FAILED
-from .shapes import Shapes
+from .shapes import NAMELESS, Shapes
 from .tensors import BadRequest, Inexpressible, Tensor, decode, encode
 
 SERVER = {"name": "mlflow-uv", "version": VERSION, "extensions": ["binary_tensor_data"]}
 JSON_LENGTH = "inference-header-content-length"
+MLSERVERS = "output-1"  # what MLServer calls the one output without a name, of which its metadata say `output-0`
 INFER = "/v2/models/{name}/infer"
 
 
@@ -60,7 +62,7 @@ class Protocol:
         except BadRequest as error:
             await complain(scope, send, HTTPStatus.BAD_REQUEST, str(error))
         except Inexpressible as error:
-            await complain(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+            await complain(scope, send, HTTPStatus.NOT_ACCEPTABLE, str(error))
         except PermissionError as error:
             await complain(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, str(error))
         except Exception:  # noqa: BLE001 - a model's code may raise anything
@@ -119,7 +121,10 @@ class Protocol:
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], tensors: Sequence[Tensor]
     ) -> "tuple[tuple[tuple[bytes, bytes], ...], bytes]":
         all_binary = parameters.get("binary_data_output") is True
-        wanted = wanted_of(request) or {one.name: {"binary_data": all_binary} for one in tensors}
+        asked = wanted_of(request)
+        if MLSERVERS in asked and [one.name for one in tensors] == [NAMELESS]:
+            tensors = [replace(tensors[0], name=MLSERVERS)]
+        wanted = asked or {one.name: {"binary_data": all_binary} for one in tensors}
         if missing := sorted(set(wanted) - {one.name for one in tensors}):
             raise BadRequest(f"The model has no output {missing[0]!r}.")
         pairs = [
