@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .core.requirements import difference, parse_requirements
 from .core.selection import Selection
 from .errors import BadProject, ChainBroken, ToolFailed
 from .examplechecks import example_findings, order_findings
+from .keying import Key, trained_from
 from .report import Finding, Severity
 from .tools.content import digests_in
 from .tools.files import read_manifest
@@ -52,6 +53,7 @@ class Plan:
     wheels: Path
     mlflow: str
     key: str
+    keyed: Key | None
     policy: Policy
     example: tuple[Any, ...] = ()
     adopted: Adopted | None = None
@@ -68,7 +70,7 @@ def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
         if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
             tools.voice.say(f"model {model['model_id']} of the same release was changed since: it is not used")
             continue
-        record = _record(plan, model, copy)
+        record = replace(_record(plan, model, copy), commit=trained_from(model["tags"], plan.job.commit))
         if record.answers is not None:
             return record
     return None
@@ -231,6 +233,7 @@ def _tag(plan: Plan, record: Record, tools: Tools) -> None:
     """The tags by which a re-run finds this model; put last, so that half a proof is never found."""
     tags = {
         **plan.job.lineage,
+        **(plan.keyed.tags if plan.keyed else {}),
         "mlflow-uv.release-key": record.release_key,
         "mlflow-uv.requirements-sha256": record.requirements.sha256,
         "mlflow-uv.model-sha256": record.model.sha256,

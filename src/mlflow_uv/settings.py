@@ -33,6 +33,7 @@ KEYS = frozenset(
         "model",
         "model-name",
         "model-type",
+        "not-inputs",
         "offline",
         "older-than-days",
         "package",

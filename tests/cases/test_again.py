@@ -117,3 +117,37 @@ def test_two_releases_at_once_take_turns(lab: Lab) -> None:
     assert [0, 0] == [said.code for said in ended]
     assert [False, True] == sorted(said.outputs["reused"] for said in ended)
     assert (["1", "2"], {"candidate": "2"}) == (lab.store.versions, lab.store.aliases)
+
+
+def test_a_commit_of_documentation_trains_nothing(lab: Lab) -> None:
+    """
+    The model of before is found again, with the commit that trained it, and the step says which file changed.
+    """
+    before = json.loads(lab.consumer.record.read_text())
+    (lab.folder / "README.md").write_text("# Another title\n")
+    lab.commit()
+
+    said = lab.run("log-model")
+
+    after = json.loads(lab.consumer.record.read_text())
+    assert (0, True, before["commit"]) == (said.code, said.outputs["reused"], after["commit"]), said.stderr
+    assert f"no input changed since commit {before['commit']['sha']}; no inputs are README.md" in said.stderr
+
+
+@pytest.mark.extended
+def test_what_training_leaves_behind_is_told_before_and_after(lab: Lab) -> None:
+    """
+    The first release warns, the second says why it trains; with the file ignored, the third trains nothing.
+    """
+    extra = "from pathlib import Path\nPath('outputs').mkdir(exist_ok=True)\nPath('outputs/a.txt').write_text('a')\n"
+    lab.train_with(extra + training())
+
+    first, second = lab.run("log-model"), lab.run("log-model")
+    with (lab.folder / ".gitignore").open("a") as file:
+        file.write("/outputs/\n")
+    third = lab.run("log-model")
+
+    assert (0, False, True) == (first.code, first.outputs["reused"], "training-left-files" in first.rules)
+    assert (0, False) == (second.code, second.outputs["reused"])
+    assert "these inputs changed: outputs/a.txt" in second.stderr
+    assert (0, True) == (third.code, third.outputs["reused"])

@@ -211,6 +211,6 @@ def _plain(record: Record) -> dict[str, Any]:
     return links
 
 
-def release_key(*, commit: Commit, lock: Lock, selection: Selection, made_by: tuple[str, ...]) -> str:
-    """What makes two releases the same one: project path, commit (and dirty digest), lock, selection, and how."""
-    return sha256(canonical([commit.project, commit.sha, commit.dirty, lock.sha256, selection.sha256, list(made_by)]))
+def release_key(*, commit: Commit, parts: Mapping[str, object]) -> str:
+    """What makes two releases of a model that somebody else trained the same one: its commit, and what is here."""
+    return sha256(canonical([commit.project, commit.sha, commit.dirty, dict(parts)]))

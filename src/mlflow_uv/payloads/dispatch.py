@@ -29,6 +29,7 @@ VERBS = {
     "find-models": ("models", "find"),
     "find-released": ("models", "find_released"),
     "find-referenced-model": ("references", "find"),
+    "find-latest": ("models", "find_latest"),
     "describe-model": ("models", "describe"),
     "log-folder": ("folders", "log"),
     "download-model": ("folders", "download"),

@@ -11,6 +11,7 @@ from .problems import Kind, Problem, mask
 from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
 
 RELEASE_KEY = "mlflow-uv.release-key"
+PROJECT = "mlflow-uv.project"
 MODEL_DIGEST = "mlflow-uv.model-sha256"
 
 
@@ -48,12 +49,20 @@ def find_released(request: dict[str, Any]) -> dict[str, Any]:
 
     {release_key} -> {models}, oldest first
     """
+    return {"models": _released(RELEASE_KEY, request["release_key"])}
+
+
+def find_latest(request: dict[str, Any]) -> dict[str, Any]:
+    """Find the newest finished model of a project's releases: {project} -> {model: null where there is none}."""
+    return {"model": next(reversed(_released(PROJECT, request["project"])), None)}
+
+
+def _released(tag: str, value: str) -> list[dict[str, Any]]:
     client = MlflowClient()
-    key = request["release_key"]
-    tagged = list(_search(client, experiment_groups(client), tag_equals(RELEASE_KEY, key)))
-    tagged += [model for run in _runs(client, {"tag": [RELEASE_KEY, key]}) for model in older.released(run)]
+    tagged = list(_search(client, experiment_groups(client), tag_equals(tag, value)))
+    tagged += [model for run in _runs(client, {"tag": [tag, value]}) for model in older.released(run)]
     finished = [model for model in tagged if str(model.status) == "READY" and MODEL_DIGEST in model.tags]
-    return {"models": [summary(model) for model in sorted(finished, key=_age)]}
+    return [summary(model) for model in sorted(finished, key=_age)]
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
 from ..freshness import require_fresh
 from ..inputexample import example_of
+from ..keying import explain, key_of, left_behind, parts_of
 from ..modelsource import earlier, obtain
 from ..proof import Plan, Policy, prove
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
 from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
-from ..tools.content import wheel_content
+from ..tools.content import wheel_inputs
 from ..tools.environments import Environment, Local
 from ..tools.files import Project, read_project
 from ..tools.toolbox import Tools
@@ -117,6 +118,10 @@ class Inputs:
         Environment,
         Doc("Train in a private environment made from the lock, or in the project's own, if it is the lock."),
     ] = Environment.PRIVATE
+    not_inputs: Annotated[
+        tuple[str, ...],
+        Doc("Files that training does not depend on, as patterns of .gitignore; a change of them trains nothing."),
+    ] = ()
     experiment: Annotated[str | None, Doc("MLflow experiment; without it the name of the project.")] = None
     requirements: Annotated[
         Policy, Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers.")
@@ -142,7 +147,7 @@ class Outputs:
     """What was logged."""
 
     record: RecordFile
-    release_key: Annotated[str, Doc("What makes two releases the same one: project, commit, lock, selection, way.")]
+    release_key: Annotated[str, Doc("What makes two releases the same one: everything that training depends on.")]
     run_id: Annotated[str, Doc("MLflow run that made the model.")]
     model_id: Annotated[str, Doc("MLflow's id of the logged model.")]
     model_uri: Annotated[str, Doc("URI that loads exactly this model.")]
@@ -169,13 +174,14 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         close_dead(plan.job, tools)
         path = tools.records.path(inputs.record, inputs.project)
         given, again = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
+        explain(plan.job, plan.keyed, again[1] if again else None, tools, wanted=inputs.retrain)
         if again is not None:
             plan, record, findings = again
         else:
             obtained = obtain(plan, inputs.logged_model, tools)
             plan = obtained.plan
             record, findings = prove(plan, obtained.model, Path(scratch), tools)
-            findings = (*obtained.findings, *findings)
+            findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # Nobody goes on from a model that was not proved.
@@ -243,15 +249,20 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     example, example_digest = example_of(inputs.input_example, job, tools)
     served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
     # A local package may lie outside the repository, where no commit knows it.
-    packed = (wheel_content(scratch / "wheels" / wheel.file) for wheel in wheels)
-    made_by = (*job.way.made_by, inputs.logged_model or "", inputs.requirements.value, example_digest, *packed)
+    packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
+    settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
+    settings |= {"input-example": example_digest, "experiment": inputs.experiment}
+    parts = parts_of(job, selection, settings, packed, python=served.python)
+    # What somebody else trained was not made from the files that are here.
+    keyed = None if adopted else key_of(project, inputs.not_inputs, parts, tools)
     return Plan(
         job=job,
         selection=selection,
         served=served,
         wheels=scratch / "wheels",
         mlflow=str(about["mlflow"]),
-        key=release_key(commit=job.commit, lock=lock, selection=selection, made_by=made_by),
+        key=keyed.inputs.key if keyed else release_key(commit=job.commit, parts=parts),
+        keyed=keyed,
         policy=inputs.requirements,
         example=example,
         adopted=adopted,

@@ -10,8 +10,9 @@ from pathlib import Path
 from ..core.commit import Commit, History, LastChange
 from ..errors import NotCommitted, ToolFailed, ToolMissing
 from ..wording import local
+from .gitcontents import contents_at, contents_now
 from .gitfiles import SUBMODULE, GitFiles
-from .gitwords import BARE, Entry, bytes_of, entry_of, headers, path_of
+from .gitwords import BARE, Entry, bytes_of, entry_of, headers, link_blob, link_target, path_of
 from .guardedgit import lookalike
 from .process import Completed
 
@@ -84,6 +85,14 @@ class Git(GitFiles):
         if not _COMMIT.fullmatch(commit):
             return "", address
         return _if_well(self._git.ask(folder, "show", "--no-patch", "--format=%cI", commit)), address
+
+    def contents(self, folder: Path, scopes: tuple[Path, ...]) -> dict[str, str]:
+        """The id of each tracked or new file of some folders, as it is now, by its path in the repository."""
+        return contents_now(self._git, self._state, folder, scopes)
+
+    def contents_at(self, folder: Path, commit: str, scopes: tuple[Path, ...]) -> dict[str, str] | None:
+        """The same of the files of a commit, None where git does not have it."""
+        return contents_at(self._git, folder, commit, scopes) if _COMMIT.fullmatch(commit) else None
 
     def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
         """Tracked and new files that match a pathspec, without what git ignores; None where git has no answer."""
@@ -205,7 +214,7 @@ class Git(GitFiles):
 
     def _content(self, path: Path) -> str:
         """What stands for something that git does not know: a link has its target too, a repository its state."""
-        link = f"{_target(path).decode(errors='surrogateescape')} " if path.is_symlink() else ""
+        link = f"{link_target(path).decode(errors='surrogateescape')} " if path.is_symlink() else ""
         if path.is_file():
             with path.open("rb") as file:
                 return link + hashlib.file_digest(file, "sha256").hexdigest()
@@ -233,7 +242,7 @@ class Git(GitFiles):
         for entry in entries:
             path = path_of(top, entry.name)
             if path.is_symlink():
-                if (found := _link_blob(path, like=entry.blob)) != entry.blob:
+                if (found := link_blob(path, like=entry.blob)) != entry.blob:
                     yield f"{entry.name}\0hidden {found}"
             elif path.is_file():
                 files.append(entry)
@@ -250,15 +259,3 @@ class Git(GitFiles):
 
 def _if_well(done: Completed) -> str:
     return done.stdout.strip() if done.code == 0 else ""
-
-
-def _link_blob(path: Path, *, like: str) -> str:
-    """The id git gives a link, by the algorithm that made `like`; `git hash-object` would follow it."""
-    target = _target(path)
-    algorithm = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004  # hexadecimal digits
-    return hashlib.new(algorithm, b"blob %d\0%s" % (len(target), target), usedforsecurity=False).hexdigest()
-
-
-def _target(link: Path) -> bytes:
-    """What a link holds, byte for byte: a Path would drop a trailing slash."""
-    return os.readlink(os.fsencode(link))  # noqa: PTH115

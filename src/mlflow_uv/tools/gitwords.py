@@ -1,5 +1,6 @@
 """How are git's words about files read?"""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,3 +54,23 @@ def path_of(folder: Path, name: str) -> Path:
 def bytes_of(text: str) -> bytes:
     """A verbatim text of git's as the bytes that it was."""
     return text.encode(errors="surrogateescape")
+
+
+def link_blob(path: Path, *, like: str) -> str:
+    """The id git gives a link, by the algorithm that made `like`; `git hash-object` would follow it."""
+    target = link_target(path)
+    algorithm = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004  # hexadecimal digits
+    return hashlib.new(algorithm, b"blob %d\0%s" % (len(target), target), usedforsecurity=False).hexdigest()
+
+
+def link_target(link: Path) -> bytes:
+    """What a link holds, byte for byte: a Path would drop a trailing slash."""
+    return os.readlink(os.fsencode(link))  # noqa: PTH115
+
+
+def pathspecs(top: Path, scopes: tuple[Path, ...]) -> tuple[str, ...]:
+    """Folders as git takes them at the top of its work tree; those outside of it are left out."""
+    root = Path(os.path.realpath(top))
+    inside = (Path(os.path.realpath(scope)) for scope in scopes)
+    paths = (scope.relative_to(root).as_posix() for scope in inside if scope.is_relative_to(root))
+    return tuple(f":(top,literal){'' if path == '.' else path}" for path in dict.fromkeys(paths))
