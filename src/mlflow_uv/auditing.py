@@ -15,7 +15,8 @@ from .core.commit import Commit
 from .core.digests import lock_digest, sha256, tree_digest
 from .core.record import Record, Version
 from .errors import BadInput, StepError, ToolFailed
-from .recompute import from_commit, from_image, from_model, from_registry, requirements_of
+from .imagelink import from_identity
+from .recompute import from_commit, from_model, from_registry, requirements_of
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.toolbox import Tools
@@ -136,7 +137,7 @@ def _checks(contact: Contact, said: Mapping[str, Any], model: Path, record: Reco
     yield from from_registry(record, replace(version, model_id=record.model.model_id), said)
     yield from_commit(record.commit, record.lock.sha256, _committed(contact, record.commit))
     yield from from_model(record, model)
-    yield from from_image(record, contact.tools)
+    yield from from_identity(record, contact.tools)
     yield from _tags_hold(record, tags)
 
 

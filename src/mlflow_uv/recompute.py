@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -14,18 +14,15 @@ from .core.chain import LinkCheck, LinkState, compared, require
 from .core.commit import UNKNOWN, Commit
 from .core.digests import REGISTERED, lock_digest, tree_digest
 from .core.documents import parse_json
-from .core.labels import made_from
-from .core.record import Image, Record, Version
-from .core.reference import image_reference
+from .core.record import Record, Version
 from .core.requirements import parse_requirements
 from .core.selection import Selection
-from .errors import ChainBroken, NoEngine, sentence
+from .errors import sentence
+from .imagelink import from_image
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.mlflow import Store
-from .tools.registries import Published, RegistryUnanswered
 from .tools.toolbox import Tools
-from .wording import local, step_call
 
 RECORD_TAG = "mlflow-uv.record-sha256"
 
@@ -200,76 +197,3 @@ def from_registry(record: Record, version: Version, said: Mapping[str, Any]) -> 
 def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
     tagged = said["tags"].get(RECORD_TAG, "nothing")
     return compared("record", recorded=record.sha256, found=tagged, source="the registry's tag")
-
-
-def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
-    """
-    Whether the image is still there, is the recorded one, and is what its name leads to.
-
-    What was pushed is asked for at its registry, by digest; the engine here is asked about what never was, and where
-    the registry does not tell.
-    """
-    image = record.image
-    if image is None or image.kind != "image":
-        return
-    if not image.digest:
-        fix = step_call("release", push=True, image="REGISTRY/NAME")
-        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry", fix=fix)
-        yield _from_engine(image, tools, untold)
-        return
-    try:
-        published = tools.registries.published(image.tag, image.digest)
-    except RegistryUnanswered as error:
-        host = image_reference(image.tag).host
-        fix = f"reach {host} from here"
-        if error.denied:
-            fix = local(f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one")
-        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
-        yield _from_engine(image, tools, untold)
-        return
-    yield from _from_registry_of_images(record, image, published)
-
-
-def _from_registry_of_images(record: Record, image: Image, published: Published) -> Iterator[LinkCheck]:
-    source = image_reference(image.tag).host
-    if published.image is None:
-        yield compared("image", recorded=image.digest, found="that it has no such image", source=source)
-        return
-    # Who deploys it says its name.
-    found = published.tagged or image.digest
-    yield compared("image", recorded=image.digest, found=found, source=f"{source}, of {image.tag},")
-    found = image.id if image.id in published.image.ids else min(published.image.ids)
-    yield compared("image", recorded=image.id, found=found, source=f"{source}, of its id,")
-    recorded = made_from(record)
-    for labels in published.image.labels:
-        for name, value in recorded.items():
-            found = labels.get(name, "nothing")
-            yield compared("image", recorded=value, found=found, source=f"{source}, of its label {name},")
-
-
-def _from_engine(image: Image, tools: Tools, untold: LinkCheck) -> LinkCheck:
-    """Whether the tag of the image still names it in the engine here; `untold` says more where the engine has none."""
-    engine = tools.engines.named(image.engine)
-    try:
-        found = engine.image(image.tag)
-    except NoEngine as error:
-        return replace(untold, reason=f"{error.why or error.what}, and {untold.reason}")
-    if found is None:
-        return replace(untold, reason=f"{engine.name} has no {image.tag} here, and {untold.reason}")
-    return compared("image", recorded=image.id, found=found.id, source="the engine")
-
-
-def require_image(image: Image, record: Record, tools: Tools) -> None:
-    """
-    By its name, which is all that those have who start it, an image says what it was made from.
-
-    What another machine pushed is pulled by its digest.
-    """
-    engine = tools.engines.named(image.engine)
-    found = engine.image(image.tag)
-    if found is None and image.digest:
-        found = engine.pull(image_reference(image.tag).at(image.digest))
-    if found is None:
-        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix=step_call("build-image"))
-    if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
-        raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix=step_call("build-image"))

@@ -73,6 +73,12 @@ VersionNumber = Annotated[str, Doc("Number of the registered model version.")]
 VersionState = Annotated[
     str, Doc("What the version says of itself: registered, tested, failed, promoted or replaced; none if nothing.")
 ]
+ImageAddress = Annotated[
+    str,
+    Doc(
+        "Address that serves this version whatever its name leads to: repository@digest, or the engine's id; or empty."
+    ),
+]
 Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]
 
 

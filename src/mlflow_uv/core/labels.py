@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .record import Record
 
+MODEL = "mlflow-uv.model-sha256"
 _OCI = "org.opencontainers.image."
 
 
@@ -37,10 +38,17 @@ def labels_of(record: Record, made: Made) -> Mapping[str, str]:
     return {name: said[name] for name in sorted(said) if said[name]}
 
 
+def version_in(labels: Mapping[str, str]) -> str:
+    """Which version an image says that it serves: `wine version 2`, or a model where it says none."""
+    if version := labels.get(f"{_OCI}version"):
+        return f"{labels.get(f'{_OCI}title', 'a model')} version {version}"
+    return f"model {labels.get(MODEL, '')[:12]}"
+
+
 def made_from(record: Record) -> Mapping[str, str]:
     """The labels by which an image repeats the links of the record that it was made from."""
     return {
         "mlflow-uv.lock-sha256": record.lock.sha256,
-        "mlflow-uv.model-sha256": record.model.sha256,
+        MODEL: record.model.sha256,
         "mlflow-uv.requirements-sha256": record.requirements.sha256,
     }

@@ -10,6 +10,7 @@ from ..auditing import Audited, audited, named, numbered
 from ..contact import contact
 from ..core.chain import LinkCheck, LinkState, gathered
 from ..errors import BadInput
+from ..imagelink import address_of, name_passed_on
 from ..report import Finding, Report, Severity, Table
 from ..step import Doc, OneRun, Step
 from ..tools.toolbox import Tools
@@ -17,6 +18,7 @@ from ..vocabulary import (
     Embedded,
     Extras,
     Groups,
+    ImageAddress,
     PackageName,
     ProjectPath,
     TrackingUri,
@@ -54,6 +56,7 @@ class Outputs:
     holds: Annotated[tuple[str, ...], Doc("Links that hold.")]
     broken: Annotated[tuple[str, ...], Doc("Links that do not.")]
     unverified: Annotated[tuple[str, ...], Doc("Links that cannot be verified here.")]
+    image: ImageAddress
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -80,6 +83,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],
+            image=address_of(found.record.image) if found.record else "",
         ),
         summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _told(states)),
         findings=findings,
@@ -129,6 +133,8 @@ def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iter
                 why=link.reason,
                 fix=link.fix,
             )
+        elif link.fix:
+            yield name_passed_on(link, whose)
 
 
 def _told(states: Mapping[LinkState, tuple[str, ...]]) -> str:

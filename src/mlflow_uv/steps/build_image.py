@@ -24,6 +24,7 @@ from ..building import (
 )
 from ..core.record import Image
 from ..errors import BadInput, NoEngine
+from ..imagelink import name_taken
 from ..layering import needs_for
 from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
@@ -185,7 +186,9 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     ):
         built = candidate.image
         inventory = require_same(built, found.record, needs, engine)
-        libraries = require_libraries(built, base, engine, tools)
+        pushing = tools if inputs.push else None
+        findings = (*_unproven(needs), *name_taken(tag, inputs.image, found.record, engine, pushing))
+        findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
     image = Image(
@@ -203,12 +206,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(
-            *_unproven(needs),
-            *libraries,
-            *_vanishing(inputs, image, forge=tools.surroundings.forge),
-            *bill.findings,
-        ),
+        findings=(*findings, *_vanishing(inputs, image, forge=tools.surroundings.forge), *bill.findings),
         tables=(sizes_of(built, engine, planned.parts),),
     )
 
@@ -217,8 +215,7 @@ def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Repo
     needs = needs_for(found, inputs.serving)
     image = _process(needs, found, reason, tools)
     path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
-    asked = inputs.engine is Choice.NONE
-    findings = (without_image(reason, asked=asked), *_unproven(needs))
+    findings = (without_image(reason, asked=inputs.engine is Choice.NONE), *_unproven(needs))
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 

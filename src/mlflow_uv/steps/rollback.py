@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from ..auditing import audited, distinct
 from ..contact import author, contact
-from ..core.chain import require
+from ..core.chain import LinkCheck, LinkState, gathered, require
 from ..errors import BadInput
+from ..imagelink import address_of, name_passed_on, served_by
 from ..report import Report
 from ..step import Doc, Matching, OneRun, Step
 from ..tools.toolbox import Tools
@@ -17,6 +18,7 @@ from ..vocabulary import (
     Embedded,
     Extras,
     Groups,
+    ImageAddress,
     ModelName,
     PackageName,
     Previous,
@@ -59,6 +61,7 @@ class Outputs:
     version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
     version: VersionNumber
     who: Annotated[str, Doc("Who asked for it, as the entries on both versions say.")]
+    image: ImageAddress
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -79,7 +82,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
         raise BadInput(what=what, why=way["why"], fix=step_call("rollback", to="NUMBER"))
     with tools.voice.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
-        require(found.checks)
+        links = gathered(require(found.checks))
+        image = found.record.image if found.record else None
     if not inputs.dry_run:
         expected = {"before": before, "after": after}
         moved = store.ask("roll-back", **alias, entry=entry, expected=expected)
@@ -89,10 +93,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     if way["already"]:
         told = "already is"
     return Report(
-        outputs=Outputs(model_name=name, version_before=before, version=after, who=entry["who"]),
+        outputs=Outputs(
+            model_name=name, version_before=before, version=after, who=entry["who"], image=address_of(image)
+        ),
         summary=f"{inputs.champion} {told} {name} version {after} again, instead of version {before}",
-        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")',),
+        findings=tuple(name_passed_on(link, f"{name} version {after}") for link in links if link.fix and _holds(link)),
+        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *served_by(image)),
     )
+
+
+def _holds(link: LinkCheck) -> bool:
+    return link.state is LinkState.HOLDS
 
 
 STEP: Step[Any, Any, Any] = Step(

@@ -19,8 +19,9 @@ from ..core.handed import Handed, handed
 from ..core.ignoring import ignored_paths, naming_nothing
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
+from ..imagelink import require_image
 from ..observation import ANSWER_S, Expected, Observed, observe, show_log
-from ..recompute import Found, anchor, holding, require_image
+from ..recompute import Found, anchor, holding
 from ..report import Finding, Report, Severity
 from ..restoring import inventory_digest
 from ..step import Doc, Matching, OneRun, Step

@@ -49,10 +49,15 @@ class PublishedImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """What a registry has under a digest, and which digest it has under the tag; None where it has nothing."""
+    """
+    What a registry has under a digest, and which digest it has under the tag; None where it has nothing.
+
+    `tagged_labels` are the labels of what has the tag, for each platform, where that is another image.
+    """
 
     tagged: str | None
     image: PublishedImage | None
+    tagged_labels: tuple[Mapping[str, str], ...] = ()
 
 
 class Registries:
@@ -88,11 +93,20 @@ class Registries:
         reference = image_reference(name)
         repository = _Repository(self._web, self._clock, reference, self._logins.of(reference))
         tagged = repository.manifest(reference.served_tag)
-        of_digest = tagged if tagged is not None and _digest_of(tagged) == digest else repository.manifest(digest)
+        under_tag = None if tagged is None else _digest_of(tagged)
+        of_digest = tagged if under_tag == digest else repository.manifest(digest)
         return Published(
-            tagged=None if tagged is None else _digest_of(tagged),
+            tagged=under_tag,
             image=None if of_digest is None else repository.image(digest, of_digest),
+            tagged_labels=() if tagged is None or under_tag == digest else repository.labels(tagged),
         )
+
+    def labels(self, name: str) -> tuple[Mapping[str, str], ...]:
+        """The labels of what a name leads to, for each platform. Raises RegistryUnanswered."""
+        reference = image_reference(name)
+        repository = _Repository(self._web, self._clock, reference, self._logins.of(reference))
+        tagged = repository.manifest(reference.served_tag)
+        return () if tagged is None else repository.labels(tagged)
 
 
 class _Repository:
@@ -143,6 +157,13 @@ class _Repository:
             ids=frozenset({digest, *manifests, *configs}),
             labels=tuple(self._understood(read_labels, body) for body in described),
         )
+
+    def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
+        """The labels of a manifest or index; none where it is no image, or not whole."""
+        try:
+            return self.image(_digest_of(manifest), manifest).labels
+        except RegistryUnanswered:
+            return ()
 
     def _needed(self, body: bytes | None, digest: str) -> bytes:
         if body is None:
