@@ -185,8 +185,7 @@ def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
     text = f"not trained again: no input changed since {record.commit.told}"
     before = key.scope.at(record.commit.sha, tools)
     names = changed_files(before, key.files) if before is not None else ()
-    others = key.scope.shown(tuple(name for name in names if name not in key.inputs.files), tools)
-    return f"{text}; no inputs are {a_few(others)}" if others else text
+    return f"{text}; other changes: {a_few(key.scope.shown(names, tools))}" if names else text
 
 
 def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:

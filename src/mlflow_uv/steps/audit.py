@@ -56,7 +56,7 @@ class Outputs:
     holds: Annotated[tuple[str, ...], Doc("Links that hold.")]
     broken: Annotated[tuple[str, ...], Doc("Links that do not.")]
     unverified: Annotated[tuple[str, ...], Doc("Links that cannot be verified here.")]
-    image: ImageAddress
+    image_address: ImageAddress
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -83,7 +83,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],
-            image=address_of(found.record.image) if found.record else "",
+            image_address=address_of(found.record.image) if found.record else "",
         ),
         summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _told(states)),
         findings=findings,

@@ -61,7 +61,7 @@ class Outputs:
     version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
     version: VersionNumber
     who: Annotated[str, Doc("Who asked for it, as the entries on both versions say.")]
-    image: ImageAddress
+    image_address: ImageAddress
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -94,7 +94,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         told = "already is"
     return Report(
         outputs=Outputs(
-            model_name=name, version_before=before, version=after, who=entry["who"], image=address_of(image)
+            model_name=name, version_before=before, version=after, who=entry["who"], image_address=address_of(image)
         ),
         summary=f"{inputs.champion} {told} {name} version {after} again, instead of version {before}",
         findings=tuple(name_passed_on(link, f"{name} version {after}") for link in links if link.fix and _holds(link)),
