@@ -9,8 +9,8 @@ from typing import Any
 
 from .core.commit import Commit
 from .core.digests import canonical, sha256, tree_digest
-from .core.pathpatterns import Patterns
 from .core.lockfile import NotALock, read_lockfile
+from .core.pathpatterns import Patterns
 from .core.record import Record
 from .core.selection import Selection
 from .core.traininginputs import (

@@ -76,17 +76,6 @@ def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
     return None
 
 
-def serverless(plan: Plan) -> BadProject | None:
-    """The error of a selection without an MLflow, None of one that has it."""
-    if {pin.name for pin in plan.served.requirements.pins} & modelfiles.SERVERS:
-        return None
-    return BadProject(
-        what="the served selection has no MLflow",
-        why="mlflow is in a group or extra that is not served, so nothing could load the model",
-        fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
-    )
-
-
 def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
     """Put the lock and the answers into the model, read it back from the store, and compare."""
     logged = scratch / "logged"

@@ -227,7 +227,8 @@ def test_another_lock_python_setting_or_package_makes_another_release(
         pytest.param(written("apps/wine/docs/index.md", "# Vino\n"), id="documentation"),
         pytest.param(written("apps/wine/.github/workflows/x.yml", "on: push\n"), id="workflow"),
         pytest.param(
-            written("apps/wine/pyproject.toml", f"{MANIFEST}\n[tool.mlflow-uv.promote]\nallow-dirty = true\n"), id="gates"
+            written("apps/wine/pyproject.toml", f"{MANIFEST}\n[tool.mlflow-uv.promote]\nallow-dirty = true\n"),
+            id="gates",
         ),
         pytest.param(written("apps/wine/pyproject.toml", f"# a comment\n{MANIFEST}"), id="comment in the manifest"),
         pytest.param(written("apps/wine/pyproject.toml", MANIFEST.replace("100", "120")), id="linter"),

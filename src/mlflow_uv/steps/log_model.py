@@ -248,12 +248,10 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         job = replace(job, commit=adopted.commit, way=adopted.way)
     example, example_digest = example_of(inputs.input_example, job, tools)
     served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
-    # A local package may lie outside the repository, where no commit knows it.
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
-    settings |= {"input-example": example_digest, "experiment": inputs.experiment}
+    settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}
     parts = parts_of(job, selection, settings, packed, python=served.python)
-    # What somebody else trained was not made from the files that are here.
     keyed = None if adopted else key_of(project, inputs.not_inputs, parts, tools)
     return Plan(
         job=job,
