@@ -67,7 +67,8 @@ class Workbench:
         """Ask MLflow in the project's environment."""
         project = read_project(self.folder)
         python = self.tools.environments.project(project, Selection())
-        return self.tools.mlflow.ask(python, self.tools.mlflow.store(None, embedded=False), verb, **request)
+        store = self.tools.mlflow.settled(self.tools.mlflow.store(None, embedded=False), python, self.folder)
+        return self.tools.mlflow.ask(python, store, verb, **request)
 
     def logged_elsewhere(self, *names: str, status: str = "FINISHED", **tags: str) -> str:
         """A run that another job made, with a model of each name; its tags are told without dots, as `commit`."""

@@ -2,8 +2,9 @@
 Notes which tracking store a training uses, from inside it: MLflow loads it as a provider of run contexts.
 
 It lies beside its entry point in a folder of its own, which PYTHONPATH names and which only the step can read. Nothing
-of the training is changed, but for one variable of ours: where a store keeps its artifacts is said for the store that
-the training was handed, and for no other.
+of the training is changed, but for one variable of ours: where a new store keeps its artifacts is said for the one that
+the training was handed. For any other it is the folder that MLflow would take, as a URI: it writes a path with a quote
+into its first statement of SQL as it is.
 """
 
 import json
@@ -30,7 +31,7 @@ def _note(event: str, uri: str) -> None:
             return
         _noted.add((event, uri))
         if uri != _HANDED.read_text(encoding="utf-8"):
-            os.environ.pop(_ARTIFACT_ROOT, None)
+            os.environ[_ARTIFACT_ROOT] = Path("mlruns").absolute().as_uri()
         line = json.dumps({"event": event, "uri": uri, "folder": str(Path.cwd())})
         with _NOTES.open("a", encoding="utf-8") as notes:
             notes.write(f"{line}\n")
