@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -18,16 +18,13 @@ from .indexfaults import index_faults, not_found
 from .manifestfaults import manifest_fault
 from .report import Finding, Severity
 from .tools.files import Project, read_manifest, seen_from
+from .tools.indexlogins import Refusal, refusal_in
 from .tools.locktools import LockTools
 from .tools.manifests import Lines, read_workspace
 from .tools.uv import LockQuestion
 from .tools.uvwords import LockState, LockVerdict
 from .wording import Wording, local, option
 
-# Variables that uv is left with, for they lead to packages, and that yet may make a lock look made for another index.
-_INDEXES = frozenset(
-    {"UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"}
-)
 _SHOWN = 5  # changes in a sentence
 
 
@@ -141,10 +138,12 @@ class _Explaining:
         return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
 
     def _by_a_variable(self, question: LockQuestion, verdict: LockVerdict) -> Explanation | None:
-        """Where a variable of the caller alone makes the lock look stale; None where it is for another reason."""
-        variables = self._tools.surroundings.variables
-        aside = self._tools.uv.set_aside(respect_env=False) if question.respect_env else ()
-        suspects = frozenset(aside) | (_INDEXES & variables.keys())
+        """Where something from outside alone makes the lock look stale; None where it is for another reason."""
+        uv = self._tools.uv
+        aside = uv.set_aside(respect_env=False) if question.respect_env else ()
+        files = uv.machine.steering(self._project, modes=question.respect_env, indexes=True)
+        indexes = uv.outside_indexes(self._project)
+        suspects = frozenset(aside) | indexes | frozenset(map(str, files))
 
         def fresh(without: frozenset[str]) -> bool:
             asked = replace(question, without=without)
@@ -156,8 +155,8 @@ class _Explaining:
         names = ", ".join(f"`{name}`" for name in guilty)
         make = "makes" if len(guilty) == 1 else "make"
         what = f"{names} {make} uv.lock look out of date"
-        fix = local(f"unset {' '.join(guilty)}", f"take {names} out of `env`")
-        if set(guilty) <= _INDEXES and not question.respect_env:
+        fix = _without(guilty, {str(path): keys for path, keys in files.items()})
+        if set(guilty) <= indexes and not question.respect_env:
             why = "without it the lock is fresh; it was made for another index"
             notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
             return Explanation(LockState.FRESH, (replace(notice, severity=Severity.NOTICE),))
@@ -187,13 +186,15 @@ class _Explaining:
             why = f"uv says: {again}" if again else "uv would write another one"
             findings.append(self._finding(Cause.UNKNOWN, "uv.lock is out of date", why))
         findings[0] = replace(findings[0], why="; ".join(filter(None, (findings[0].why, _shown(final.changes)))))
-        return Explanation(LockState.STALE, tuple(findings), final.changes)
+        return Explanation(LockState.STALE, (*findings, *self._refused(final)), final.changes)
 
     def _with_changes(self, question: LockQuestion, verdict: LockVerdict) -> LockVerdict:
         """The verdict with what would change: by the network if there is one, else by what uv remembers of it."""
         if not self._case.offline:
             online = self._ask(replace(question, offline=False, changes=True))
             if online.state is not LockState.UNVERIFIABLE or verdict.state is LockState.UNVERIFIABLE:
+                return online
+            if online.cause is Cause.CREDENTIALS:
                 return online
         if verdict.state is LockState.STALE:
             return self._ask(replace(question, changes=True))
@@ -225,6 +226,9 @@ class _Explaining:
             case Cause.INTERPRETER:
                 what = "whether uv.lock is fresh cannot be told without a Python that the project allows"
                 fix = local("uv python install", "put a step with actions/setup-python before this one")
+            case Cause.CREDENTIALS if (refusal := self._refusal(verdict)) is not None:
+                what = f"whether uv.lock is fresh cannot be told without credentials for `{refusal.address}`"
+                return self._finding(verdict.cause, what, refusal.why, fix=refusal.fix)
             case Cause.NETWORK:
                 what = "whether uv.lock is fresh cannot be told without a network"
                 fix = f"{self._uv_lock} --check, where there is one"
@@ -237,6 +241,15 @@ class _Explaining:
             case _:
                 raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
         return self._finding(verdict.cause, what, verdict.complaint, fix=fix)
+
+    def _refusal(self, verdict: LockVerdict) -> Refusal | None:
+        return refusal_in(verdict.words, self._project, self._tools.surroundings.variables)
+
+    def _refused(self, verdict: LockVerdict) -> Iterator[Finding]:
+        """Beside a difference: the lock cannot be written here either."""
+        if verdict.cause is Cause.CREDENTIALS and (refusal := self._refusal(verdict)) is not None:
+            what = f"`{self._uv_lock}` has no credentials for `{refusal.address}`"
+            yield self._finding(Cause.CREDENTIALS, what, refusal.why, fix=refusal.fix)
 
     # how it is said
 
@@ -265,6 +278,19 @@ def _is_lock(data: bytes) -> bool:
     except NotALock:
         return False
     return True
+
+
+def _without(guilty: list[str], files: Mapping[str, tuple[str, ...]]) -> str:
+    """How a caller takes variables, and settings in files, away."""
+    variables = [name for name in guilty if name not in files]
+    quoted = ", ".join(f"`{name}`" for name in variables)
+    settings = "; ".join(
+        f"remove {', '.join(f'`{key}`' for key in files[name])} from {name}" for name in guilty if name in files
+    )
+    if not variables:
+        return settings
+    more = f"; {settings}" if settings else ""
+    return local(f"unset {' '.join(variables)}{more}", f"take {quoted} out of `env`{more}")
 
 
 def _shown(changes: tuple[str, ...]) -> str:

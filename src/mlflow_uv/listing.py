@@ -23,6 +23,7 @@ from .errors import BadInput, BadProject, ToolFailed
 from .report import Finding, Severity
 from .tools.files import Project, read_manifest, table_of
 from .tools.locktools import LockTools
+from .tools.uvsettings import settings_of
 from .wording import Wording, extended, option, without
 
 WHEELS = "wheels"
@@ -260,10 +261,12 @@ def _wheels(wish: Wish, chosen: Requirements, tools: LockTools) -> tuple[Beside,
 
 
 def _own_indexes(project: Project) -> tuple[Index, ...]:
-    """Those of the project and of its workspace's root, where a uv.toml goes before the manifest."""
-    file = project.root / "uv.toml"
-    root = project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
-    found = declared(read_manifest(file) if file.is_file() else table_of(root, "tool", "uv"), folder=".")
+    """Those of the settings that uv takes for the project, its own or those of a folder above, and of a member."""
+    settings = settings_of(project.root)
+    found: tuple[Index, ...] = ()
+    if settings is not None:
+        place = Path(os.path.relpath(settings.path.parent, project.root)).as_posix()
+        found = declared(settings.table, folder=place)
     if project.root != project.folder:
         folder = Path(os.path.relpath(project.folder, project.root)).as_posix()
         found = (*found, *declared(table_of(project.manifest, "tool", "uv"), folder=folder))

@@ -36,6 +36,8 @@ class Cause(Enum):
     UNSOLVABLE = "unsolvable"
     INTERPRETER = "interpreter"
     NETWORK = "network"
+    CREDENTIALS = "credentials"
+    SETTINGS = "settings"
     BUILD = "build"
     UNREADABLE = "unreadable"
     CONFLICT = "conflict"

@@ -1,5 +1,6 @@
 """Decides which of the caller's variables each kind of child process gets."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,20 @@ _OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS"})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 _GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
 _GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
+# What authenticates or transports a git source of uv, and what a keyring helper goes by.
+_FETCHING = frozenset({
+    "DBUS_SESSION_BUS_ADDRESS", "GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAPATH",
+    "GIT_TERMINAL_PROMPT", "KRB5CCNAME", "KRB5_CONFIG", "PYTHON_KEYRING_BACKEND", "SSH_AGENT_PID", "SSH_ASKPASS",
+    "SSH_ASKPASS_REQUIRE", "XDG_CONFIG_DIRS", *_GIT_SETTINGS,
+})  # fmt: skip
+_FETCHING_PREFIXES = ("ARTIFACTS_", "KEYRING_", "NUGET_CREDENTIALPROVIDER_", "VSS_NUGET_", *_GIT_PAIRS)
+# Credentials of a cloud, which uv or a program that it starts needs where a keyring or a cloud's storage is configured.
+_CLOUD = ("AWS_", "AZURE_", "CLOUDSDK_", "GCLOUD_", "GOOGLE_")
+_CLOUD_STORAGE = ("UV_AZURE_ENDPOINT_URL", "UV_GCS_ENDPOINT_URL", "UV_S3_ENDPOINT_URL")
+# What leads uv to packages, and yet may make a lock look made for another index.
+INDEX_VARIABLES = frozenset(
+    {"UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"}
+)
 # Files in which a forge's runner takes commands: who writes there sets variables and outputs of the steps that follow.
 COMMAND_FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 # Rights on the repository, the forge and the package indexes, which no training needs unless somebody says so.
@@ -87,16 +102,36 @@ def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
     return kept | ({"PATH": path} if path else {})
 
 
-def for_uv(variables: Mapping[str, str], *, respect: bool) -> Partition:
-    """For a question about the lock, or an environment made from it: see the table in docs/identity.md."""
+def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False) -> Partition:
+    """
+    For a question about the lock, or an environment made from it: see the table in docs/identity.md.
+
+    Credentials of a cloud are kept where uv has a use for them: a keyring helper (`keyring`), a helper of git that the
+    variables name, or an index in a cloud's storage. uv hands its variables on to build backends.
+    """
+    cloud = keyring or _uses_cloud(variables)
     kept = _of_machine(variables) | {
         name: value
         for name, value in variables.items()
-        if name.startswith("UV_") and (respect or not _steers_uv(name)) and not name.startswith(_UV_UNUSED)
+        if (name.startswith("UV_") and (respect or not _steers_uv(name)) and not name.startswith(_UV_UNUSED))
+        or name in _FETCHING
+        or name.startswith(_FETCHING_PREFIXES)
+        or (cloud and name.startswith(_CLOUD))
     }
     aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
-    guard = as_variables(GUARD.items(), beside={})  # build backends start git in the checkout
+    guard = as_variables(GUARD.items(), beside=kept)  # build backends start git in the checkout
     return Partition(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=aside)
+
+
+def _uses_cloud(variables: Mapping[str, str]) -> bool:
+    """Whether the caller's variables lead uv to something that may want the credentials of a cloud."""
+    if variables.get("UV_KEYRING_PROVIDER", "disabled") not in ("", "disabled"):
+        return True
+    helpers = (
+        name.startswith("GIT_CONFIG_KEY_") and re.fullmatch(r"credential\.(.+\.)?helper", value.lower())
+        for name, value in variables.items()
+    )
+    return any(variables.get(name) for name in _CLOUD_STORAGE) or any(helpers)
 
 
 def for_payload(variables: Mapping[str, str]) -> Partition:

@@ -190,6 +190,8 @@ def _examined(found: Project | Unreadable, inputs: Inputs, tools: LockTools) -> 
     if freshness.state is LockState.UNREADABLE:
         return freshness  # what cannot be read keeps no rules
     more = (*policy_findings(found, tools), *map(_not_followed, tools.uv.guard.not_followed(found)))
+    aside = tools.uv.settings_set_aside(found, respect_env=inputs.respect_env)
+    more = (*more, *(_settings_set_aside(path, keys) for path, keys in aside.items()))
     return replace(freshness, findings=(*freshness.findings, *more))
 
 
@@ -236,6 +238,17 @@ def _changes(answer: Freshness, where: Path) -> Table:
 
 def _relative(path: Path, where: Path) -> str:
     return Path(os.path.relpath(path, where)).as_posix()
+
+
+def _settings_set_aside(path: Path, keys: tuple[str, ...]) -> Finding:
+    return Finding(
+        rule="settings-set-aside",
+        severity=Severity.NOTICE,
+        what=f"{', '.join(f'`{key}`' for key in keys)} in {path} did not steer the answer",
+        why="the lock is asked as everybody else would ask it",
+        fix=Wording(option("respect-env"), ", to let it"),
+        path=path,
+    )
 
 
 def _set_aside(lock: Path, names: tuple[str, ...]) -> Finding:

@@ -12,6 +12,7 @@ from .git import Git
 from .process import Runner, SystemRunner
 from .uv import Uv
 from .uvguard import UvGuard
+from .uvsettings import MachineSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,7 @@ def locktools(
             asked=uv,
             own=own if own.is_file() else None,
             pip=surroundings.pip,
+            machine=MachineSettings(variables=surroundings.variables, cache=surroundings.cache),
             guard=UvGuard(variables=surroundings.variables, tracked=git.tracks, tell=voice.say),
         ),
         git=git,

@@ -11,6 +11,7 @@ from ..core.lockfile import Lockfile
 from ..core.tomllines import key_lines, line_at
 from ..errors import BadProject
 from .files import Project, members, read_manifest, read_project
+from .uvsettings import settings_of
 
 
 def read_workspace(project: Project, lock: Lockfile | None) -> Workspace:
@@ -26,13 +27,13 @@ def read_workspace(project: Project, lock: Lockfile | None) -> Workspace:
             known.add(folder)
             with suppress(BadProject):  # a wheel, or a folder that is not there: uv says so if it matters
                 neighbours.append(_manifest(top.root, Path(folder) / "pyproject.toml"))
-    table = top.root / "uv.toml"
+    settings = settings_of(top.root)  # its own, or of a folder above
     return Workspace(
         root=root,
         members=(*((root,) if top.named else ()), *inside),
         neighbours=tuple(neighbours),
-        settings=_manifest(top.root, table) if table.is_file() else root,
-        options=() if table.is_file() else ("tool", "uv"),
+        settings=root if settings is None else _manifest(top.root, settings.path),
+        options=("tool", "uv") if settings is None else settings.keys,
     )
 
 

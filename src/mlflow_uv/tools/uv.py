@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.causes import Cause
+from ..core.environment import INDEX_VARIABLES
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BuildRefused, ToolFailed, ToolMissing
 from ..wording import option
 from .files import Project, read_manifest
+from .indexlogins import refusal_in
 from .inertpython import unbuilt
 from .process import Completed
 from .uvargv import EXPORT, NEWER, OURS, from_mirror, selected
@@ -40,8 +42,8 @@ class LockQuestion:
     """
     How uv is asked about a lock: for a verdict alone, or also for what locking would change.
 
-    `without` are variables of the caller that it does not get to see, `python` an interpreter to take for the
-    project's own.
+    `without` are variables of the caller, and files outside of the repository, that do not steer it; `python` is an
+    interpreter to take for the project's own.
     """
 
     respect_env: bool
@@ -59,6 +61,10 @@ class Uv(UvCalls):
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """Names of the caller's variables that do not get to steer the answer."""
         return self._for_lock(respect_env=respect_env).set_aside
+
+    def settings_set_aside(self, project: Project, *, respect_env: bool) -> Mapping[Path, tuple[str, ...]]:
+        """The same of files that are outside of the project's repository: their keys."""
+        return {} if respect_env else self.machine.steering(project, modes=True, indexes=False)
 
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
         """Whether uv.lock is still true to pyproject.toml. Raises ToolMissing."""
@@ -80,8 +86,8 @@ class Uv(UvCalls):
         )
         if python is None:
             self.guard.require_version(project.folder)
-        kept = self._for_project(project, respect_env=question.respect_env) | self.guard.elsewhere(project)
-        variables = {name: value for name, value in kept.items() if name not in question.without} | REASONS
+        kept = self._for_project(project, respect_env=question.respect_env, without=question.without)
+        variables = kept | self.guard.elsewhere(project) | REASONS
         if not question.offline:
             variables = PATIENCE | variables
         # Most often the first uv is the one: its words tell as much as its version would, and spare a process.
@@ -163,11 +169,9 @@ class Uv(UvCalls):
         The lock is checked on the way (`--locked`). Raises ToolFailed.
         """
         argv = ("sync", "--locked", "--no-progress", *flags, *selected(project, selection))
-        done = self._ask(
-            project, argv, respect_env=False, extra={"UV_PROJECT_ENVIRONMENT": str(environment)}, hear=hear
-        )
+        done = self._locked(project, argv, environment, hear=hear)
         if done.code != 0:
-            raise refused_selection(done) or failed("uv sync --locked", done)
+            raise refused_selection(done) or self._failed("uv sync --locked", done, project)
         return environment / "bin" / "python"
 
     def drift(self, project: Project, selection: Selection, environment: Path) -> str | None:
@@ -177,13 +181,49 @@ class Uv(UvCalls):
         Raises ToolFailed where uv cannot tell.
         """
         argv = ("sync", "--check", "--locked", "--no-progress", *selected(project, selection))
-        extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
-        done = self._ask(project, argv, respect_env=False, extra=extra)
+        done = self._locked(project, argv, environment)
         if done.code == 0:
             return None
         if "environment is outdated" not in done.stderr:
             raise refused_selection(done) or failed("uv sync --check --locked", done)
         return drift_in(done)
+
+    def _locked(
+        self,
+        project: Project,
+        argv: tuple[str, ...],
+        environment: Path,
+        *,
+        hear: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """
+        Ask with `--locked`, and once more where only an index from outside of the project makes the lock look stale.
+
+        An index of the caller may authenticate another one, so it is not left out at first.
+        """
+        extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
+        done = self._ask(project, argv, respect_env=False, extra=extra, hear=hear)
+        suspects = self.outside_indexes(project)
+        if done.code == 0 or not suspects:
+            return done
+        question = LockQuestion(respect_env=False, offline=True)
+        hidden, plain = (self.lock_state(project, way) for way in (question, replace(question, without=suspects)))
+        if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
+            return done
+        return self._ask(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
+
+    def outside_indexes(self, project: Project) -> frozenset[str]:
+        """Variables and files from outside of the project that lead uv to indexes."""
+        files = self.machine.steering(project, modes=False, indexes=True)
+        return (INDEX_VARIABLES & self._variables.keys()) | frozenset(map(str, files))
+
+    def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed:
+        """The error for a command that needs the network; one that a server refused names the credentials."""
+        refusal = refusal_in(done.stderr, project, self._variables)
+        if refusal is None:
+            return failed(what, done)
+        why = f"`{refusal.address}` wants credentials: {refusal.why}"
+        return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
 
     def sync_command(self, project: Project, selection: Selection) -> str:
         """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""
@@ -205,6 +245,8 @@ class Uv(UvCalls):
             extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"},
             folder=out if away else None,
         )
+        if done.code != 0 and refusal_in(done.stderr, project, self._variables) is not None:
+            raise self._failed("uv build", done, project)
         if done.code != 0:
             raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
 
@@ -242,7 +284,7 @@ class Uv(UvCalls):
         """
         program = self._programs.satisfying(None)
         interpreter = environment / "bin" / "python"
-        variables = self.guard.among(self._for_lock(respect_env=False).variables, indexes)
+        variables = self.guard.among(self._anywhere(), indexes)
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
         install = ("pip", "install", "--no-progress", *flags)
         for argv in (

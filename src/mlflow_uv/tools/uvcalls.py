@@ -17,6 +17,7 @@ from .inertpython import InertPython
 from .process import Command, Completed, Runner
 from .trust import TrustingRunner
 from .uvguard import UvGuard
+from .uvsettings import MachineSettings
 from .whichuv import Programs, required_version, wanted_at
 
 NO_SETTINGS = PipSettings()
@@ -35,8 +36,12 @@ class UvCalls:
         own: Path | None,
         pip: PipSettings = NO_SETTINGS,
         guard: UvGuard | None = None,
+        machine: MachineSettings | None = None,
     ) -> None:
         self.guard = guard or UvGuard(variables=variables)
+        self.machine = machine or MachineSettings(
+            variables={}, cache=Path("/nonexistent"), machine=Path("/nonexistent")
+        )
         self._trusting = TrustingRunner(runner, variables=variables, pip=pip)
         self._variables = self._trusting.variables
         self._mirror = pip.mirror(variables)
@@ -125,11 +130,21 @@ class UvCalls:
 
     # how
 
-    def _for_lock(self, *, respect_env: bool) -> Partition:
-        return for_uv(self._variables, respect=respect_env)
+    def _for_lock(self, *, respect_env: bool, project: Project | None = None) -> Partition:
+        return for_uv(self._variables, respect=respect_env, keyring=self.machine.keyring(project))
 
-    def _for_project(self, project: Project, *, respect_env: bool) -> dict[str, str]:
-        return self.guard.guarded(project, self._for_lock(respect_env=respect_env).variables)
+    def _for_project(
+        self, project: Project, *, respect_env: bool, without: frozenset[str] = frozenset()
+    ) -> dict[str, str]:
+        """The variables of a uv that works on a project; `without` are variables and files that do not steer it."""
+        kept = self._for_lock(respect_env=respect_env, project=project).variables
+        kept = {name: value for name, value in kept.items() if name not in without}
+        past = self.machine.past(project, modes=not respect_env, without=without)
+        return {**self.guard.guarded(project, kept), **past}
+
+    def _anywhere(self) -> dict[str, str]:
+        """The variables of a uv that works on no project."""
+        return {**self._for_lock(respect_env=False).variables, **self.machine.past(None, modes=True)}
 
     def _ask(  # noqa: PLR0913  # each has one reader
         self,
@@ -141,11 +156,12 @@ class UvCalls:
         hear: Callable[[str], None] | None = None,
         verbatim: bool = False,
         folder: Path | None = None,
+        without: frozenset[str] = frozenset(),
     ) -> Completed:
         if self.builds:
             self.guard.require_version(project.folder)
         self.guard.told(project)
-        variables = {**self._for_project(project, respect_env=respect_env), **(extra or {})}
+        variables = {**self._for_project(project, respect_env=respect_env, without=without), **(extra or {})}
         command = self._command((self.program(project), *argv), folder or project.folder, variables, hear=hear)
         return self._trusting.run(replace(command, verbatim=verbatim))
 

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from ..core.causes import Cause
 from ..errors import BadInput, ToolFailed
+from .indexlogins import REFUSALS
 from .process import Completed
 from .trust import distrusts
 
@@ -59,6 +60,7 @@ _SAYS: tuple[tuple[str, LockState, Cause], ...] = (
         LockState.UNVERIFIABLE,
         Cause.INTERPRETER,
     ),
+    (REFUSALS, LockState.UNVERIFIABLE, Cause.CREDENTIALS),
     (
         r"network was disabled|connectivity is disabled|Failed to fetch|Request failed after|Git operation failed",
         LockState.UNVERIFIABLE,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from ..errors import BadProject, ToolFailed, ToolMissing
 from ..wording import Wording, local, option
-from .files import Project, read_manifest, table_of
+from .files import Project
 from .process import Command, Runner
+from .uvsettings import settings_of
 
 
 class Range(NamedTuple):
@@ -104,15 +105,9 @@ class Programs:
 
 
 def required_version(project: Project) -> Range | None:
-    """`required-version` as uv reads it: uv.toml goes before `[tool.uv]`, at the root of the workspace."""
-    table = project.root / "uv.toml"
-    if table.is_file():
-        raw = read_manifest(table).get("required-version")
-    else:
-        manifest = (
-            project.manifest if project.root == project.folder else read_manifest(project.root / "pyproject.toml")
-        )
-        raw = table_of(manifest, "tool", "uv").get("required-version")
+    """`required-version` as uv reads it, from the nearest settings at the root of the workspace or above."""
+    settings = settings_of(project.root)
+    raw = None if settings is None else settings.table.get("required-version")
     return None if raw is None else Range(f"=={raw}" if str(raw)[:1].isdigit() else str(raw))
 
 

@@ -63,6 +63,7 @@ CALLER = {
 MODELS = {"PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE"}
 MACHINE = MODELS | {"SSH_AUTH_SOCK", "ALL_PROXY"}
 INDEX = {"UV_INDEX_URL", "UV_INDEX_COMPANY_PASSWORD", "UV_CACHE_DIR"}
+FETCHING = {"GIT_SSH_COMMAND", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}
 STEERING = {"UV_EXCLUDE_NEWER", "UV_FROZEN", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SOMETHING_NEW"}
 STORE = {
     "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_HTTP_REQUEST_TIMEOUT", "AWS_SECRET_ACCESS_KEY",
@@ -79,8 +80,9 @@ TRAINING = CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLO
 @pytest.mark.parametrize(
     ("partition", "kept"),
     [
-        (for_uv(CALLER, respect=False), MACHINE | INDEX),
-        (for_uv(CALLER, respect=True), MACHINE | INDEX | STEERING),
+        (for_uv(CALLER, respect=False), MACHINE | INDEX | FETCHING),
+        (for_uv(CALLER, respect=True), MACHINE | INDEX | FETCHING | STEERING),
+        (for_uv(CALLER, respect=False, keyring=True), MACHINE | INDEX | FETCHING | {"AWS_SECRET_ACCESS_KEY"}),
         (for_payload(CALLER), MACHINE | STORE),
         (for_engine(CALLER), MACHINE | {"DOCKER_HOST"}),
         (for_git(CALLER), MACHINE | {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}),
@@ -96,6 +98,7 @@ TRAINING = CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLO
     ids=[
         "uv",
         "uv respecting",
+        "uv with a keyring",
         "payload",
         "engine",
         "git",
@@ -114,6 +117,29 @@ def test_every_child_gets_its_row_of_the_table(partition: Partition, kept: set[s
     found = ours & partition.variables.keys()
 
     assert kept == found
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"UV_KEYRING_PROVIDER": "subprocess"},
+        {"UV_S3_ENDPOINT_URL": "https://s3.test"},
+        {"UV_GCS_ENDPOINT_URL": "https://gcs.test"},
+        {"GIT_CONFIG_KEY_0": "credential.https://git.test.helper", "GIT_CONFIG_VALUE_0": "!aws codecommit"},
+    ],
+    ids=lambda variables: next(iter(variables)),
+)
+def test_credentials_of_a_cloud_reach_uv_where_it_has_a_use_for_them(variables: dict[str, str]) -> None:
+    """
+    And otherwise not: uv hands its variables on to build backends.
+    """
+    cloud = {"AWS_SECRET_ACCESS_KEY": "x", "AZURE_CLIENT_SECRET": "y", "GOOGLE_APPLICATION_CREDENTIALS": "/z"}
+
+    used, unused = for_uv({**cloud, **variables}, respect=False), for_uv(cloud, respect=False)
+    disabled = for_uv({**cloud, "UV_KEYRING_PROVIDER": "disabled"}, respect=False)
+
+    assert cloud.keys() <= used.variables.keys()
+    assert set() == cloud.keys() & (unused.variables.keys() | disabled.variables.keys())
 
 
 def test_what_was_set_aside_is_named() -> None:
@@ -160,7 +186,7 @@ def test_a_path_that_leads_nowhere_else_is_none() -> None:
 @pytest.mark.parametrize("partition", [for_uv(CALLER, respect=False), for_payload(CALLER)], ids=["uv", "payload"])
 def test_a_git_below_a_child_takes_no_folder_of_the_tree_for_a_repository(partition: Partition) -> None:
     """
-    Build backends and MLflow ask git too: the settings that guard ours reach theirs, and none of the caller's.
+    Build backends and MLflow ask git too: the settings that guard ours reach theirs, after those of the job.
     """
     variables = partition.variables
 
@@ -170,7 +196,7 @@ def test_a_git_below_a_child_takes_no_folder_of_the_tree_for_a_repository(partit
     assert ("explicit", "false", "/dev/null") == (
         found["safe.bareRepository"], found["core.fsmonitor"], found["core.hooksPath"]
     )  # fmt: skip
-    assert "safe.directory" not in found
+    assert (partition == for_uv(CALLER, respect=False)) is ("safe.directory" in found)
 
 
 def test_git_speaks_english_and_leaves_the_index_alone() -> None:
