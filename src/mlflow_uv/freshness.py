@@ -48,8 +48,13 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
         question, verdict = ask(project, tools, respect_env=respect_env)
     except Unreadable as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
+    if "during settings discovery" in verdict.words:
+        from .explanation import ignored_settings  # noqa: PLC0415  # as below
+
+        if wrong := ignored_settings(project, tools, question, verdict):
+            return _freshness(project, LockState.UNREADABLE, wrong)
     if verdict.state is LockState.FRESH:
-        return _freshness(project, LockState.FRESH)
+        return _freshness(project, LockState.FRESH, _shadowed(project, verdict))
 
     from .explanation import Case, explain  # noqa: PLC0415  # a fresh lock has no use for it
 
@@ -59,7 +64,16 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
         found = explain(Case(project=project, tools=tools, question=question, verdict=verdict, offline=offline))
     except Unreadable as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
-    return _freshness(project, found.state, found.findings, found.changes)
+    return _freshness(project, found.state, (*found.findings, *_shadowed(project, verdict)), found.changes)
+
+
+def _shadowed(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
+    """A warning of the keys that uv ignores because a uv.toml lies beside."""
+    if "Found both a" not in verdict.words:
+        return ()
+    from .explanation import shadowed_settings  # noqa: PLC0415  # as above
+
+    return shadowed_settings(project, verdict)
 
 
 def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
@@ -96,7 +110,7 @@ def _asked_without_builds(project: Project, tools: LockTools, *, respect_env: bo
 def _pinned(project: Project) -> str:
     """The version in `.python-version`, which may also hold a path."""
     try:
-        text = (project.root / ".python-version").read_text(encoding="utf-8", errors="replace").strip()
+        text = (project.root / ".python-version").read_text(encoding="utf-8-sig", errors="replace").strip()
     except OSError:
         return ""
     return f"=={text}.*" if re.fullmatch(r"\d+\.\d+", text) else ""

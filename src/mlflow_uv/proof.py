@@ -23,10 +23,11 @@ from .examplechecks import example_findings, order_findings
 from .keying import Key, trained_from
 from .report import Finding, Severity
 from .tools.content import digests_in
-from .tools.files import read_manifest
+from .tools.files import Project
 from .tools.network import indexes_of
 from .tools.progress import under_way
 from .tools.toolbox import Tools
+from .tools.uvsettings import settings_of
 from .training import Job
 from .wording import option
 
@@ -156,7 +157,7 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
         modelfiles.MANIFEST: modelfiles.without_credentials(manifest).encode(),
         modelfiles.PYTHON: f"{plan.served.python}\n".encode(),
         modelfiles.SELECTION: modelfiles.selection_file(plan.selection).encode(),
-        modelfiles.INDEXES: indexes_of(project.manifest, read_manifest(project.root / "pyproject.toml")).encode(),
+        modelfiles.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
     }
     if plan.policy is Policy.INFER:
         return files
@@ -221,6 +222,12 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
             else None
         ),
     )
+
+
+def _settings(project: Project) -> dict[str, Any]:
+    """The settings that uv takes for the project, in the form of a manifest: also those of a uv.toml or from above."""
+    settings = settings_of(project.root)
+    return {"tool": {"uv": {} if settings is None else dict(settings.table)}}
 
 
 def _trained_with(model: Path) -> str | None:

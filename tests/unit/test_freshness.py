@@ -10,12 +10,14 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.core.causes import Cause
+from mlflow_uv.core.environment import INDEX_VARIABLES
 from mlflow_uv.errors import ToolFailed
 from mlflow_uv.freshness import Freshness, examine, unreadable
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import Project, Unreadable, read_project
 from mlflow_uv.tools.locktools import LockTools
 from mlflow_uv.tools.uv import LockQuestion
+from mlflow_uv.tools.uvsettings import MachineSettings
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
 from tests import projects
 
@@ -46,6 +48,7 @@ class FakeUv:
     aside: tuple[str, ...] = ()
     asked: list[LockQuestion] = field(default_factory=list)
     builds: bool = True
+    indexes: frozenset[str] = frozenset()
     others: dict[str, Path] = field(default_factory=dict)
 
     def other_python(self, wanted: str) -> Path | None:
@@ -56,6 +59,15 @@ class FakeUv:
         """See Uv."""
         self.asked.append(question)
         return self.answer(question)
+
+    @property
+    def machine(self) -> MachineSettings:
+        """See Uv."""
+        return MachineSettings(variables={}, cache=Path("/nowhere"), machine=Path("/nowhere"))
+
+    def outside_indexes(self, _project: Project) -> frozenset[str]:
+        """See Uv."""
+        return self.indexes
 
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """See Uv."""
@@ -84,6 +96,7 @@ def asked(
 ) -> Freshness:
     """What is found out about it."""
     surroundings = Surroundings.of(variables, folder=project.folder, python=Path(sys.executable))
+    uv.indexes = frozenset(variables) & INDEX_VARIABLES
     tools = cast("LockTools", SimpleNamespace(uv=uv, surroundings=surroundings, git=NoGit()))
     return examine(project, tools, respect_env=respect_env, offline=offline)
 

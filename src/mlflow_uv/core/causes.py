@@ -37,7 +37,7 @@ class Cause(Enum):
     INTERPRETER = "interpreter"
     NETWORK = "network"
     CREDENTIALS = "credentials"
-    SETTINGS = "settings"
+    SETTINGS = "settings"  # of uv, which it ignores
     BUILD = "build"
     UNREADABLE = "unreadable"
     CONFLICT = "conflict"

@@ -38,7 +38,7 @@ def parse_toml(data: bytes, *, limit: int) -> dict[str, Any]:
     if len(data) > limit:
         raise too_large(len(data), limit)
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # uv reads over a byte-order mark, which editors of Windows write
         table: dict[str, Any] = tomli.loads(text)
     except UnicodeDecodeError as error:
         raise Unparsable("it is not UTF-8", line=data.count(b"\n", 0, error.start) + 1) from error

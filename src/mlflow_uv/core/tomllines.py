@@ -43,8 +43,8 @@ class _Lost(Exception):
 
 class _Scanner:
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._breaks = [match.start() for match in re.finditer("\n", text)]
+        self._text = text.removeprefix("\ufeff")
+        self._breaks = [match.start() for match in re.finditer("\n", self._text)]
         self._arrays: dict[Path, int] = {}  # how many tables each array of tables has so far
         self.lines: dict[Path, int] = {}
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,20 @@ def indexes_of(*manifests: Mapping[str, Any]) -> str:
     """The `[[tool.uv.index]]` tables of manifests as JSON, without credentials and without folders of this machine."""
     found = []
     for manifest in manifests:
-        for index in table_of(manifest, "tool", "uv").get("index", ()):
+        for index in _declared(table_of(manifest, "tool", "uv")):
             url = without_credentials(str(index.get("url", "")))
             said = {"name": str(index.get("name", "")), "url": url, "default": bool(index.get("default", False))}
             if "://" in url and said not in found:
                 found.append(said)
     return json.dumps(found, indent=1) + "\n"
+
+
+def _declared(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The tables of indexes, and the older keys for the same."""
+    yield from table.get("index", ())
+    if url := table.get("index-url"):
+        yield {"url": url, "default": True}
+    yield from ({"url": url} for url in table.get("extra-index-url", ()))
 
 
 def index_variables(indexes: str, caller: Mapping[str, str], *, hashed: bool) -> dict[str, str]:

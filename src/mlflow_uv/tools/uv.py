@@ -25,6 +25,7 @@ from .uvwords import (
     complaint,
     drift_in,
     failed,
+    lacks_a_flag,
     refused_selection,
     unknown,
     verdict_in,
@@ -43,7 +44,7 @@ class LockQuestion:
     How uv is asked about a lock: for a verdict alone, or also for what locking would change.
 
     `without` are variables of the caller, and files outside of the repository, that do not steer it; `python` is an
-    interpreter to take for the project's own.
+    interpreter to take for the project's own, `program` a uv to ask instead of the project's.
     """
 
     respect_env: bool
@@ -51,6 +52,7 @@ class LockQuestion:
     changes: bool = False
     without: frozenset[str] = frozenset()
     python: Path | None = None
+    program: str | None = None
 
 
 class Uv(UvCalls):
@@ -91,14 +93,26 @@ class Uv(UvCalls):
         if not question.offline:
             variables = PATIENCE | variables
         # Most often the first uv is the one: its words tell as much as its version would, and spare a process.
-        likely = self._programs.likely
+        likely = question.program or self._programs.likely
         if likely is not None:
             with suppress(ToolMissing, OSError):
                 done = self._trusting.run(self._command((likely, *argv), project.folder, variables))
                 if (verdict := self._verdict(done)) is not None:
-                    return verdict
-        done = self._trusting.run(self._command((self.program(project), *argv), project.folder, variables))
-        return self._verdict(done) or unknown(done)
+                    return replace(verdict, program=likely)
+        program = self.program(project)
+        done = self._trusting.run(self._command((program, *argv), project.folder, variables))
+        self._require_flags(done, program)
+        return replace(self._verdict(done) or unknown(done), program=program)
+
+    def newer(self, program: str) -> str | None:
+        """Our own uv, where it is newer than one that could not answer."""
+        return self._programs.newer(program)
+
+    def _require_flags(self, done: Completed, program: str) -> None:
+        """Raises ToolMissing for a uv that does not know how it is asked."""
+        if flag := lacks_a_flag(done):
+            version = self.version(program)
+            raise ToolMissing(what=f"uv {version} is too old", why=f"it does not know `{flag}`", fix=NEWER)
 
     def _verdict(self, done: Completed) -> LockVerdict | None:
         if self._inert is not None and (name := unbuilt(done)):
@@ -142,6 +156,7 @@ class Uv(UvCalls):
             done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
         if done.code == 0:
             return done.stdout
+        self._require_flags(done, self.program(project))
         if refused := refused_selection(done):
             raise refused
         if "to compute missing hashes" in done.stderr:

@@ -249,7 +249,7 @@ def _line(file: Path, path: tuple[str | int, ...]) -> int:
 
 
 def _require_version(file: Path, folder: Path) -> None:
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         text = line.partition("#")[0].strip()
         if not text or _VERSION.fullmatch(text):
             continue

@@ -44,26 +44,27 @@ class SettingsFile:
         return tuple(key for key in self.table if (modes and key in _MODES) or (indexes and key in _INDEXES))
 
 
-def settings_of(root: Path) -> SettingsFile | None:
+def settings_of(root: Path, manifest: Mapping[str, Any] | None = None) -> SettingsFile | None:
     """
     The settings that uv takes for the project with its lock in `root`: the nearest uv.toml or `[tool.uv]`.
 
-    uv looks into the folder and into every one above it. Raises BadProject for what cannot be read in the folder itself
+    uv looks into the folder and into every one above it; `manifest` is that of the folder, where it was read. Raises BadProject for what cannot be read in the folder itself
     and for a uv.toml.
     """
     for folder in (root, *root.parents):
         for name, keys in _MARKS:
+            known = manifest if keys and folder == root else None
             path = folder / name
-            if not path.is_file():
+            if known is None and not path.is_file():
                 continue
             try:
-                manifest = read_manifest(path)
+                table = read_manifest(path) if known is None else known
             except BadProject:
                 if folder == root or not keys:
                     raise
                 continue  # uv goes on, too
-            if not keys or isinstance(table_of(manifest, *keys[:-1]).get(keys[-1]), dict):
-                return SettingsFile(path=path, keys=keys, table=table_of(manifest, *keys))
+            if not keys or isinstance(table_of(table, *keys[:-1]).get(keys[-1]), dict):
+                return SettingsFile(path=path, keys=keys, table=table_of(table, *keys))
     return None
 
 

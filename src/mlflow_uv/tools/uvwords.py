@@ -29,7 +29,7 @@ class LockVerdict:
     State of a lock, and the file and line (1-based) that uv points to, if any.
 
     `again` is why it would not take the lock as it is, `complaint` why it gave up; `changes` is what locking would do,
-    one line each, where that was asked. `words` is all that it said.
+    one line each, where that was asked. `words` is all that it said, `program` the uv that said it.
     """
 
     state: LockState
@@ -40,6 +40,7 @@ class LockVerdict:
     file: str = "uv.lock"
     changes: tuple[str, ...] = ()
     words: str = ""
+    program: str = ""
 
 
 # A contract test holds each of these. The first that fits is the answer: a package that could not be looked at is
@@ -172,6 +173,12 @@ def drift_in(done: Completed) -> str:
     changes = [line.strip() for line in done.stderr.splitlines() if re.match(r" [-+~] ", line)]
     more = (f"and {len(changes) - _SHOWN} more",) if len(changes) > _SHOWN else ()
     return ", ".join((*changes[:_SHOWN], *more)) or complaint(done)
+
+
+def lacks_a_flag(done: Completed) -> str:
+    """The flag that a uv does not know, because it is too old; empty where it knows all."""
+    found = re.search(r"unexpected argument '(-[^']+)' found", done.stderr)
+    return found[1] if found and done.code != 0 else ""
 
 
 def failed(what: str, done: Completed) -> ToolFailed:

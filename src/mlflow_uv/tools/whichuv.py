@@ -75,6 +75,12 @@ class Programs:
             fix=Wording(option("uv", "PATH"), f" of a uv {wanted.text}"),
         )
 
+    def newer(self, program: str) -> str | None:
+        """Our own uv, if it is newer than a program; None where it is not, or there is none."""
+        own = str(self._own) if self._own else program
+        mine, theirs = self.version(own), self.version(program)
+        return own if mine and theirs and _parts(mine) > _parts(theirs) else None
+
     @cached_property
     def _candidates(self) -> tuple[str, ...]:
         import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
@@ -104,9 +110,13 @@ class Programs:
         return self._versions[program]
 
 
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
 def required_version(project: Project) -> Range | None:
     """`required-version` as uv reads it, from the nearest settings at the root of the workspace or above."""
-    settings = settings_of(project.root)
+    settings = settings_of(project.root, project.manifest if project.root == project.folder else None)
     raw = None if settings is None else settings.table.get("required-version")
     return None if raw is None else Range(f"=={raw}" if str(raw)[:1].isdigit() else str(raw))
 
@@ -115,7 +125,7 @@ def wanted_at(project: Project) -> tuple[Path, int]:
     """The file and the 1-based line where `required-version` stands."""
     from ..core.tomllines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
 
-    table = project.root / "uv.toml"
-    path = table if table.is_file() else project.root / "pyproject.toml"
-    keys = ("required-version",) if table.is_file() else ("tool", "uv", "required-version")
+    settings = settings_of(project.root)
+    path = project.root / "pyproject.toml" if settings is None else settings.path
+    keys = (*(settings.keys if settings else ()), "required-version")
     return path, line_at(key_lines(path.read_text(encoding="utf-8", errors="replace")), keys)

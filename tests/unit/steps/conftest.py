@@ -17,6 +17,7 @@ from mlflow_uv.tools.threads import T
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv import LockQuestion
 from mlflow_uv.tools.uvguard import UvGuard
+from mlflow_uv.tools.uvsettings import MachineSettings
 from mlflow_uv.tools.uvwords import LockState, LockVerdict
 
 PYLOCK = """# written by uv
@@ -52,6 +53,9 @@ class FakeUv:
     exported: str = "a==1\nb==2\n"
     python: str | None = None
     guard: UvGuard = field(default_factory=lambda: UvGuard(variables={}))
+    machine: MachineSettings = field(
+        default_factory=lambda: MachineSettings(variables={}, cache=Path("/nowhere"), machine=Path("/nowhere"))
+    )
 
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
         """See Uv."""
@@ -67,6 +71,19 @@ class FakeUv:
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
         """See Uv."""
         return () if respect_env else self.aside
+
+    def settings_set_aside(self, _project: Project, *, respect_env: bool) -> Mapping[Path, tuple[str, ...]]:
+        """See Uv."""
+        assert isinstance(respect_env, bool)
+        return {}
+
+    def outside_indexes(self, _project: Project) -> frozenset[str]:
+        """See Uv."""
+        return frozenset()
+
+    def newer(self, _program: str) -> str | None:
+        """See Uv."""
+        return None
 
     def export(
         self, _project: Project, selection: Selection, *, respect_env: bool, hashes: bool = True

@@ -92,3 +92,15 @@ def test_a_netrc_elsewhere_goes_first(tmp_path: Path) -> None:
     secrets = build_secrets(tmp_path, {"NETRC": str(tmp_path / "other"), "HOME": str(tmp_path)}, {})
 
     assert tmp_path / "other" == secrets["netrc"]
+
+
+def test_the_older_keys_for_an_index_travel_too() -> None:
+    """
+    `index-url` is the default one.
+    """
+    table = {"index-url": "https://main.example/simple", "extra-index-url": ["https://more.example/simple"]}
+
+    found = index_variables(indexes_of({"tool": {"uv": table}}), {}, hashed=False)
+
+    wanted = {"UV_DEFAULT_INDEX": "https://main.example/simple", "UV_INDEX": "https://more.example/simple"}
+    assert wanted == found
