@@ -45,7 +45,7 @@ def test_every_step_reads_over_a_mark(wine: Path, file: str) -> None:
     exported = exports.exported(wine, requirements_file=Path("requirements.txt"), pylock_file=Path("pylock.toml"))
 
     assert (LockState.FRESH, True) == (checked.outputs.verdict, exported.ok)
-    assert {"target-index"} >= {one.rule for one in targets.findings}
+    assert {"target-folder"} >= {one.rule for one in targets.findings}
     assert ["policy-excluded"] == [one.rule for one in checked.findings if one.severity is Severity.ERROR]
     assert (wine / "requirements.txt").read_text().endswith("grape==1.0\n")
     assert "grape" in read_lockfile((wine / "uv.lock").read_bytes()).by_name

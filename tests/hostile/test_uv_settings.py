@@ -289,3 +289,27 @@ def test_a_list_that_holds_no_address_is_refused(asking: Path, listener: Listene
 
     assert (2, "") == (ended.code, listener.everything)
     assert "MLFLOW_UV_TRUSTED_INDEXES" in os.fsdecode(ended.said)
+
+
+KEYRING = '#!/bin/sh\nenv >> "{marker}"\n'
+
+
+@pytest.mark.parametrize("stranger", [True, False])
+def test_a_strangers_checkout_hands_no_credentials_of_a_cloud_to_a_keyring(
+    stranger: bool, folder: Path, listener: Listener, tmp_path: Path
+) -> None:
+    """
+    A project of one's own names its keyring; where builds are refused only the job and the machine do.
+    """
+    program(tmp_path / "bin/keyring", tmp_path / "marker")
+    (tmp_path / "bin/keyring").write_text(KEYRING.format(marker=tmp_path / "marker"))
+    manifest = folder / "pyproject.toml"
+    index = f'[[tool.uv.index]]\nname = "x"\nurl = "{listener.uri.replace("//", "//robot@")}/simple"\n'
+    manifest.write_text(f'{manifest.read_text()}\n{index}[tool.uv]\nkeyring-provider = "subprocess"\n')
+    projects.depend_on(folder, "grape==1.0", "quince")
+    variables = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "AWS_SECRET_ACCESS_KEY": CANARY}
+    given = {"builds": "refuse" if stranger else "allow"}
+
+    on_the_command_line("check-lock", folder=folder, given=given, variables={**variables, "UV_HTTP_RETRIES": "0"})
+
+    assert stranger is not (CANARY in (tmp_path / "marker").read_text())

@@ -131,7 +131,9 @@ class UvCalls:
     # how
 
     def _for_lock(self, *, respect_env: bool, project: Project | None = None) -> Partition:
-        return for_uv(self._variables, respect=respect_env, keyring=self.machine.keyring(project))
+        # A stranger's checkout does not decide who gets the credentials of a cloud.
+        keyring = self.machine.keyring(project if self.builds else None)
+        return for_uv(self._variables, respect=respect_env, keyring=keyring)
 
     def _for_project(
         self, project: Project, *, respect_env: bool, without: frozenset[str] = frozenset()

@@ -48,8 +48,8 @@ def settings_of(root: Path, manifest: Mapping[str, Any] | None = None) -> Settin
     """
     The settings that uv takes for the project with its lock in `root`: the nearest uv.toml or `[tool.uv]`.
 
-    uv looks into the folder and into every one above it; `manifest` is that of the folder, where it was read. Raises BadProject for what cannot be read in the folder itself
-    and for a uv.toml.
+    uv looks into the folder and into every one above it; `manifest` is that of the folder, where it was read. Raises
+    BadProject for what cannot be read in the folder itself, and for a uv.toml.
     """
     for folder in (root, *root.parents):
         for name, keys in _MARKS:
@@ -86,7 +86,7 @@ class MachineSettings:
         return {path: keys for path, keys in found.items() if keys}
 
     def keyring(self, project: Project | None) -> bool:
-        """Whether a setting leads uv to a keyring helper; those of a checkout may, as docs/threat-model.md says."""
+        """Whether a setting leads uv to a keyring helper: of the machine, and of a project where one is given."""
         files = [*self._own]
         if project is not None:
             with suppress(BadProject):  # uv says so
