@@ -53,7 +53,14 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
         if ruling.policy.about_packages:
             served = _serving(top) if project is top else (project,)
             units = tuple(Unit(selection=_selection(one), name=one.name if one.named else None) for one in served)
-            case = Case(path=top.lock, data=top.lock.read_bytes(), command=command, units=units, whole=project is top)
+            case = Case(
+                path=top.lock,
+                data=top.lock.read_bytes(),
+                command=command,
+                units=units,
+                whole=project is top,
+                now_s=tools.clock.date_s(),
+            )
             yield from in_packages(ruling, case)
 
 

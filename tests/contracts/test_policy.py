@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import shlex
 import subprocess
@@ -723,3 +724,65 @@ def test_a_selection_that_the_lock_does_not_have_keeps_no_rule(wine: Path) -> No
 
     line = line_in(wine / "pyproject.toml", 'allowed-sources = ["registry"]', before=1)
     assert [("policy-unknown", "pyproject.toml", line)] == places(findings)
+
+
+# keep-exclude-newer
+
+
+class Dated(SimpleHTTPRequestHandler):
+    """An index that says when its files were uploaded (PEP 700)."""
+
+    def do_GET(self) -> None:
+        """The page of `grape`, or a file."""
+        if self.path.endswith(".whl"):
+            super().do_GET()
+            return
+        files = [
+            {
+                "filename": path.name,
+                "url": f"/{path.name}",
+                "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+                "upload-time": f"2026-0{number}-01T00:00:00Z",
+            }
+            for number, path in enumerate(sorted(Path(self.directory).glob("*.whl")), start=1)
+        ]
+        page = {"meta": {"api-version": "1.1"}, "name": "grape", "versions": ["1.0", "1.1"], "files": files}
+        body = json.dumps(page).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_a_file_that_was_uploaded_too_late_is_told_and_its_mend_takes_an_older_one(tmp_path: Path) -> None:
+    """
+    1.0 is of January, 1.1 of February, and the lock takes nothing from the middle of January on: uv calls it fresh.
+    """
+    for version in ("1.0", "1.1"):
+        projects.wheel(tmp_path / "wheels", "grape", version)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Dated, directory=str(tmp_path / "wheels")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        index = f'[[tool.uv.index]]\nurl = "http://127.0.0.1:{server.server_port}/simple"\ndefault = true\n'
+        policy = "[tool.mlflow-uv.policy]\nkeep-exclude-newer = true\n"
+        folder = projects.project(tmp_path / "wine", "grape", more=index + policy)
+        subprocess.run([PROGRAM, "lock", "--quiet", "--no-cache"], cwd=folder, check=True)
+        moment = 'exclude-newer = "2026-01-15T00:00:00Z"'
+        manifest, lock = folder / "pyproject.toml", folder / "uv.lock"
+        manifest.write_text(f"{manifest.read_text()}[tool.uv]\n{moment}\n")
+        lock.write_text(lock.read_text().replace("\n[[package]]", f"\n[options]\n{moment}\n\n[[package]]", 1))
+        fresh = subprocess.run([PROGRAM, "lock", "--check", "--quiet", "--offline"], cwd=folder, check=False)
+
+        (finding,) = found(folder)
+        subprocess.run([PROGRAM, *shlex.split(finding.fix)[1:], "--quiet", "--no-cache"], cwd=folder, check=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert (0, "policy-keep-exclude-newer") == (fresh.returncode, finding.rule)
+    assert ("`grape` 1.1 was uploaded after `exclude-newer`", ()) == (finding.what, found(folder))
+    assert 'version = "1.0"' in lock.read_text()

@@ -35,7 +35,7 @@ def name_of(project: Project) -> str | None:
 def judged(lock: Path, **rules: object) -> list[Finding]:
     """What is to be said of a lock whose root serves what it always needs."""
     unit = Unit(selection=Selection(), name=name_of(read_project(lock.parent)))
-    case = Case(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True)
+    case = Case(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True, now_s=0.0)
     return list(in_packages(ruling(**rules), case))
 
 

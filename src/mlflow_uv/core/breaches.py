@@ -34,7 +34,8 @@ class Case:
     """
     A lock before its judge: the file, its bytes, how one writes it anew (`uv lock`), and what is served from it.
 
-    `whole` says that the policy is about everything in the lock; else it is about what is served.
+    `whole` says that the policy is about everything in the lock; else it is about what is served. `now_s` counts from
+    1970.
     """
 
     path: PurePath
@@ -42,10 +43,11 @@ class Case:
     command: str
     units: tuple[Unit, ...]
     whole: bool
+    now_s: float
 
 
 def in_packages(ruling: Ruling, case: Case) -> Iterator[Finding]:
-    """The rules about packages: indexes, kinds of source, hashes, and what is excluded."""
+    """The rules about packages: indexes, kinds of source, hashes, time of upload, and what is excluded."""
     try:
         lock = read_lockfile(case.data)
     except NotALock as error:
@@ -76,6 +78,8 @@ def in_packages(ruling: Ruling, case: Case) -> Iterator[Finding]:
         yield from _weighed("allowed-sources", judge.sources(policy.allowed_sources, found.values()), policy)
     if policy.require_hashes:
         yield from _weighed("require-hashes", judge.unhashed(), policy)
+    if policy.keep_exclude_newer:
+        yield from _weighed("keep-exclude-newer", judge.uploaded_late(now_s=case.now_s), policy)
     if policy.excluded:
         yield from _weighed("excluded", judge.excluded(policy.excluded), policy)
 

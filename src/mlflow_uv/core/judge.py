@@ -17,6 +17,7 @@ from .closure import Installed
 from .lockfile import Lockfile, Package, SourceKind, package_line
 from .policy import SHOWN, WORKSPACE, barred
 from .reach import ways
+from .uploads import cutoff_of, uploaded
 
 _NAMED = 5  # names in one sentence
 _SAID = {
@@ -96,6 +97,21 @@ class Judge:
                 fix=f"take it from an index that tells hashes, then `{self.command} --upgrade-package {first.name}`",
                 path=self.path,
                 line=self.line(first),
+            )
+
+    def uploaded_late(self, *, now_s: float) -> Iterator[Finding]:
+        """A finding for each version with a file that is newer than the lock says it would take."""
+        for package in self.packages:
+            cutoff, latest = cutoff_of(self.lock, package.name, now_s=now_s), uploaded(package)
+            if cutoff is None or latest is None or latest < cutoff.moment:
+                continue
+            yield Finding(
+                rule="policy-keep-exclude-newer",
+                what=f"`{package.name}` {package.version or ''} was uploaded after `exclude-newer`".replace("  ", " "),
+                why=f"on {latest:%Y-%m-%d %H:%M} UTC; uv.lock says `{cutoff.text}`, `keep-exclude-newer` is in {SHOWN}",
+                fix=f"{self.command} --upgrade-package {package.name}",
+                path=self.path,
+                line=self.line(package),
             )
 
     def excluded(self, entries: tuple[str, ...]) -> Iterator[Finding]:

@@ -32,6 +32,9 @@ class Policy:
         Doc(f"What is served comes from these kinds of source alone: {', '.join(sorted(SOURCES))}."),
     ] = None
     require_hashes: Annotated[bool, Doc("Every file that can be installed is locked with its hash.")] = False
+    keep_exclude_newer: Annotated[
+        bool, Doc("No file in the lock was uploaded after the lock's own `exclude-newer`, of which uv takes no notice.")
+    ] = False
     minimum_uv: Annotated[
         str | None,
         Matching(r"\d+(\.\d+){0,2}", "a version, such as 0.9"),
@@ -49,7 +52,12 @@ class Policy:
     def about_packages(self) -> bool:
         """Whether a rule asks what is in the lock."""
         asked = (self.allowed_indexes, self.allowed_sources)
-        return self.require_hashes or bool(self.excluded) or any(one is not None for one in asked)
+        return (
+            self.require_hashes
+            or self.keep_exclude_newer
+            or bool(self.excluded)
+            or any(one is not None for one in asked)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -178,10 +178,11 @@ def test_a_folder_is_the_same_however_it_is_written(one: str, other: str) -> Non
 def judged(lock: str, *rules: str, name: str | None = "wine") -> list[Finding]:
     """What is to be said of this text of a lock."""
     unit = Unit(selection=Selection(), name=name)
-    case = Case(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True)
+    case = Case(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True, now_s=NOON)
     return list(in_packages(ruling(*rules), case))
 
 
+NOON = 1_780_315_200.0  # 2026-06-01T12:00:00Z
 WINE = 'version = 1\n[[package]]\nname = "wine"\nsource = {{ virtual = "." }}\ndependencies = [{}]\n'
 
 
@@ -208,6 +209,46 @@ def test_what_needs_a_hash(package: str, broken: int) -> None:
     findings = judged(WINE.format("") + f'[[package]]\nname = "a"\nversion = "1"\n{package}\n', "require-hashes = true")
 
     assert [("policy-require-hashes", 6)] * broken == [(one.rule, one.line) for one in findings]
+
+
+OPTIONS = (
+    "version = 1\n[options]\n{}\n[[package]]\nname = 'a'\nversion = '1'\nsource = {{ registry = 'https://i.test' }}\n"
+)
+UPLOADED = "wheels = [{{ url = 'https://f.test/a.whl', upload-time = '{}' }}]\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "time", "late"),
+    [
+        ('exclude-newer = "2026-05-01T00:00:00Z"', "2026-04-30T23:59:59.999Z", False),
+        ('exclude-newer = "2026-05-01T00:00:00Z"', "2026-05-01T00:00:00Z", True),
+        ('exclude-newer = "2026-05-01T00:00:00Z"', "", False),
+        ("", "2026-05-01T00:00:00Z", False),
+        ('exclude-newer = "0001-01-01T00:00:00Z"\nexclude-newer-span = "P7D"', "2026-05-25T11:59:59Z", False),
+        ('exclude-newer = "0001-01-01T00:00:00Z"\nexclude-newer-span = "P7D"', "2026-05-25T12:00:01Z", True),
+        ('exclude-newer = "0001-01-01T00:00:00Z"\nexclude-newer-span = "P1M"', "2026-05-04T11:00:00Z", False),
+        ('exclude-newer = "0001-01-01T00:00:00Z"\nexclude-newer-span = "PT36H"', "2026-05-31T11:00:00Z", True),
+        ('exclude-newer = "2026-05-01T00:00:00Z"\nexclude-newer-package = {a = false}', "2026-05-31T00:00:00Z", False),
+        ('exclude-newer-package = {a = "2026-05-01T00:00:00Z"}', "2026-05-02T00:00:00Z", True),
+        (
+            'exclude-newer-package = {a = { timestamp = "0001-01-01T00:00:00Z", span = "P2W" }}',
+            "2026-05-19T00:00:00Z",
+            True,
+        ),
+        ('exclude-newer-package = {b = "2026-05-01T00:00:00Z"}', "2026-05-02T00:00:00Z", False),
+        ('exclude-newer = "no time"', "2026-05-02T00:00:00Z", False),
+    ],
+)
+def test_a_file_that_is_newer_than_the_lock_takes(options: str, time: str, late: bool) -> None:
+    """
+    The lock's own `exclude-newer`, a span counted from now, and exceptions for a package; uv calls such a lock fresh.
+    """
+    lock = OPTIONS.format(options) + UPLOADED.format(time)
+    line = 1 + lock.splitlines().index("[[package]]")
+
+    findings = judged(lock, "keep-exclude-newer = true")
+
+    assert [("policy-keep-exclude-newer", line)] * late == [(one.rule, one.line) for one in findings]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Tells which files of a lock were uploaded after the lock's own `exclude-newer`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .lockfile import Lockfile, Package
+
+_SPAN = re.compile(
+    r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cutoff:
+    """A moment from which on uv takes no file, and how the lock says it."""
+
+    moment: datetime
+    text: str
+
+
+def cutoff_of(lock: Lockfile, name: str, *, now_s: float) -> Cutoff | None:
+    """
+    The moment for a package, None where the lock has none for it.
+
+    A span counts from when the lock was made, which it does not say: from `now_s` (since 1970) on it is too late for
+    certain.
+    """
+    packages = lock.options.get("exclude-newer-package")
+    own = packages.get(name) if isinstance(packages, Mapping) else None
+    if own is False:
+        return None
+    if own is not None:
+        table = own if isinstance(own, Mapping) else {"timestamp": own}
+        return _cutoff(table.get("span"), table.get("timestamp"), now_s)
+    return _cutoff(lock.options.get("exclude-newer-span"), lock.options.get("exclude-newer"), now_s)
+
+
+def uploaded(package: Package) -> datetime | None:
+    """When the newest file of a package was uploaded, as far as its index said."""
+    files = (*package.table.get("wheels", ()), package.table.get("sdist") or {})
+    moments = [moment for file in files if (moment := _moment(file.get("upload-time"))) is not None]
+    return max(moments, default=None)
+
+
+def _cutoff(span: Any, timestamp: Any, now_s: float) -> Cutoff | None:
+    found = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    if found is not None:
+        length = {unit: int(number or 0) for unit, number in found.groupdict().items()}
+        # The shortest that months and years can be: what is called too late is.
+        days = length.pop("years") * 365 + length.pop("months") * 28 + length.pop("days")
+        return Cutoff(moment=datetime.fromtimestamp(now_s, UTC) - timedelta(days=days, **length), text=span)
+    moment = _moment(timestamp)
+    return None if moment is None else Cutoff(moment=moment, text=str(timestamp))
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
