@@ -128,4 +128,5 @@ def wanted_at(project: Project) -> tuple[Path, int]:
     settings = settings_of(project.root)
     path = project.root / "pyproject.toml" if settings is None else settings.path
     keys = (*(settings.keys if settings else ()), "required-version")
-    return path, line_at(key_lines(path.read_text(encoding="utf-8", errors="replace")), keys)
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return path, line_at(key_lines(text), keys)
