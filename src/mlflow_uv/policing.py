@@ -59,7 +59,7 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
                 command=command,
                 units=units,
                 whole=project is top,
-                now_s=tools.clock.date_s(),
+                now_s=tools.clock.date_s() if ruling.policy.keep_exclude_newer else 0.0,
             )
             yield from in_packages(ruling, case)
 
