@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -11,20 +11,19 @@ from .absentees import absent_groups
 from .core.causes import Cause, Difference, Place
 from .core.declared import Workspace
 from .core.hints import blamed
-from .core.ignoredsettings import ignored_in, shadowed_in
 from .core.lockfile import Lockfile, NotALock, read_lockfile
 from .core.staleness import differences, not_requirements
 from .errors import ToolFailed
 from .indexfaults import index_faults, not_found
 from .manifestfaults import manifest_fault
 from .report import Finding, Severity
+from .settingsfaults import too_old_to_read, without_these
 from .tools.files import Project, read_manifest, seen_from
 from .tools.indexlogins import Refusal, refusal_in
 from .tools.locktools import LockTools
 from .tools.manifests import Lines, read_workspace
 from .tools.uv import LockQuestion
 from .tools.uvargv import NEWER
-from .tools.uvsettings import settings_of
 from .tools.uvwords import LockState, LockVerdict
 from .wording import Wording, local, option
 
@@ -53,72 +52,6 @@ class Explanation(NamedTuple):
 def explain(case: Case) -> Explanation:
     """Find out why. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
     return _Explaining(case).outcome()
-
-
-def ignored_settings(
-    project: Project, tools: LockTools, question: LockQuestion, verdict: LockVerdict
-) -> tuple[Finding, ...]:
-    """
-    The files whose settings uv ignores, for one wrong word in each: whatever it says of the lock is about another one.
-
-    Where our own uv reads them, the one that was asked is too old.
-    """
-    newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(ignored_in(other.words)))
-    found = []
-    for one in ignored_in(verdict.words):
-        path = project.folder / one.file
-        shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
-        what = f"uv ignores the whole of {shown}"
-        why, fix = one.why, f"correct line {one.line} of {seen_from(tools.surroundings.folder, path)}"
-        if newer is not None:
-            what, why, fix = (
-                f"uv {newer.theirs} is too old for {shown} and ignores it",
-                f"{why}; uv {newer.ours} knows it",
-                NEWER,
-            )
-        finding = Finding(rule=f"lock-{Cause.SETTINGS.value}", what=what, why=why, fix=fix, path=path, line=one.line)
-        found.append(finding)
-    return tuple(found)
-
-
-def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
-    """What stands in `[tool.uv]` to no effect, because a uv.toml lies beside; at the first such key."""
-    keys = shadowed_in(verdict.words)
-    settings = settings_of(project.root)
-    if not keys or settings is None:
-        return ()
-    path = settings.path.with_name("pyproject.toml")
-    finding = Finding(
-        rule=f"lock-{Cause.SETTINGS.value}",
-        severity=Severity.WARNING,
-        what=f"uv ignores {', '.join(f'`{key}`' for key in keys)} in [tool.uv]",
-        why=f"{settings.path.name} lies beside it",
-        fix=f"move {'it' if len(keys) == 1 else 'them'} into {settings.path.name}",
-        path=path,
-        line=Lines(path.parent).at(Place(path.name, ("tool", "uv", keys[0]))),
-    )
-    return (finding,)
-
-
-class _Newer(NamedTuple):
-    """The versions of the uv that was asked and of our own, which can do what that cannot."""
-
-    theirs: str
-    ours: str
-
-
-def _newer_that(
-    tools: LockTools,
-    project: Project,
-    question: LockQuestion,
-    verdict: LockVerdict,
-    can: Callable[[LockVerdict], bool],
-) -> _Newer | None:
-    """Our own uv, if it is newer than the one that was asked and can do what that cannot."""
-    program = tools.uv.newer(verdict.program) if verdict.program else None
-    if program is None or not can(tools.uv.lock_state(project, replace(question, program=program))):
-        return None
-    return _Newer(tools.uv.version(verdict.program) or "", tools.uv.version(program) or "")
 
 
 class _Explaining:
@@ -173,19 +106,8 @@ class _Explaining:
             return self._finding(cause, what, str(error), fix=self._restored(file), line=error.line)
         if verdict.state is LockState.UNREADABLE:
             fix = self._restored(file)
-            newer = _newer_that(
-                self._tools,
-                self._project,
-                self._case.question,
-                verdict,
-                lambda other: other.state is not LockState.UNREADABLE,
-            )
-            if newer is not None:
-                what, why = (
-                    f"uv {newer.theirs} is too old to read uv.lock",
-                    f"{verdict.complaint}; uv {newer.ours} reads it",
-                )
-                return self._finding(Cause.FORMAT, what, why, fix=NEWER, line=verdict.line)
+            if said := too_old_to_read(self._project, self._tools, self._case.question, verdict):
+                return self._finding(Cause.FORMAT, said[0], said[1], fix=NEWER, line=verdict.line)
             return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
         return lock
 
@@ -237,7 +159,7 @@ class _Explaining:
         names = ", ".join(f"`{name}`" for name in guilty)
         make = "makes" if len(guilty) == 1 else "make"
         what = f"{names} {make} uv.lock look out of date"
-        fix = _without(guilty, {str(path): keys for path, keys in files.items()})
+        fix = without_these(guilty, {str(path): keys for path, keys in files.items()})
         if set(guilty) <= indexes and not question.respect_env:
             why = "without it the lock is fresh; it was made for another index"
             notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
@@ -360,19 +282,6 @@ def _is_lock(data: bytes) -> bool:
     except NotALock:
         return False
     return True
-
-
-def _without(guilty: list[str], files: Mapping[str, tuple[str, ...]]) -> str:
-    """How a caller takes variables, and settings in files, away."""
-    variables = [name for name in guilty if name not in files]
-    quoted = ", ".join(f"`{name}`" for name in variables)
-    settings = "; ".join(
-        f"remove {', '.join(f'`{key}`' for key in files[name])} from {name}" for name in guilty if name in files
-    )
-    if not variables:
-        return settings
-    more = f"; {settings}" if settings else ""
-    return local(f"unset {' '.join(variables)}{more}", f"take {quoted} out of `env`{more}")
 
 
 def _shown(changes: tuple[str, ...]) -> str:

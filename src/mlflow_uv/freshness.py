@@ -49,7 +49,7 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     except Unreadable as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     if "during settings discovery" in verdict.words:
-        from .explanation import ignored_settings  # noqa: PLC0415  # as below
+        from .settingsfaults import ignored_settings  # noqa: PLC0415  # as below
 
         if wrong := ignored_settings(project, tools, question, verdict):
             return _freshness(project, LockState.UNREADABLE, wrong)
@@ -71,7 +71,7 @@ def _shadowed(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
     """A warning of the keys that uv ignores because a uv.toml lies beside."""
     if "Found both a" not in verdict.words:
         return ()
-    from .explanation import shadowed_settings  # noqa: PLC0415  # as above
+    from .settingsfaults import shadowed_settings  # noqa: PLC0415  # as above
 
     return shadowed_settings(project, verdict)
 

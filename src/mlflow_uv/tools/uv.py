@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.causes import Cause
-from ..core.environment import INDEX_VARIABLES
 from ..core.requirements import Requirements, parse_requirements
 from ..core.selection import Selection
 from ..errors import BuildRefused, ToolFailed, ToolMissing
@@ -25,7 +24,6 @@ from .uvwords import (
     complaint,
     drift_in,
     failed,
-    lacks_a_flag,
     refused_selection,
     unknown,
     verdict_in,
@@ -64,10 +62,6 @@ class Uv(UvCalls):
         """Names of the caller's variables that do not get to steer the answer."""
         return self._for_lock(respect_env=respect_env).set_aside
 
-    def settings_set_aside(self, project: Project, *, respect_env: bool) -> Mapping[Path, tuple[str, ...]]:
-        """The same of files that are outside of the project's repository: their keys."""
-        return {} if respect_env else self.machine.steering(project, modes=True, indexes=False)
-
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
         """Whether uv.lock is still true to pyproject.toml. Raises ToolMissing."""
         return self._locking(project, "--dry-run" if question.changes else "--check", question=question)
@@ -103,16 +97,6 @@ class Uv(UvCalls):
         done = self._trusting.run(self._command((program, *argv), project.folder, variables))
         self._require_flags(done, program)
         return replace(self._verdict(done) or unknown(done), program=program)
-
-    def newer(self, program: str) -> str | None:
-        """Our own uv, where it is newer than one that could not answer."""
-        return self._programs.newer(program)
-
-    def _require_flags(self, done: Completed, program: str) -> None:
-        """Raises ToolMissing for a uv that does not know how it is asked."""
-        if flag := lacks_a_flag(done):
-            version = self.version(program)
-            raise ToolMissing(what=f"uv {version} is too old", why=f"it does not know `{flag}`", fix=NEWER)
 
     def _verdict(self, done: Completed) -> LockVerdict | None:
         if self._inert is not None and (name := unbuilt(done)):
@@ -226,19 +210,6 @@ class Uv(UvCalls):
         if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
             return done
         return self._ask(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
-
-    def outside_indexes(self, project: Project) -> frozenset[str]:
-        """Variables and files from outside of the project that lead uv to indexes."""
-        files = self.machine.steering(project, modes=False, indexes=True)
-        return (INDEX_VARIABLES & self._variables.keys()) | frozenset(map(str, files))
-
-    def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed:
-        """The error for a command that needs the network; one that a server refused names the credentials."""
-        refusal = refusal_in(done.stderr, project, self._variables)
-        if refusal is None:
-            return failed(what, done)
-        why = f"`{refusal.address}` wants credentials: {refusal.why}"
-        return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
 
     def sync_command(self, project: Project, selection: Selection) -> str:
         """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""

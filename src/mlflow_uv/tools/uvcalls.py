@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Self
 
 from ..core.digests import sha256
-from ..core.environment import Partition, for_uv
-from ..errors import ToolMissing
+from ..core.environment import INDEX_VARIABLES, Partition, for_uv
+from ..errors import ToolFailed, ToolMissing
 from ..pipsettings import PipSettings
 from .files import Project
+from .indexlogins import refusal_in
 from .inertpython import InertPython
 from .process import Command, Completed, Runner
 from .trust import TrustingRunner
+from .uvargv import NEWER
 from .uvguard import UvGuard
 from .uvsettings import MachineSettings
+from .uvwords import failed, lacks_a_flag
 from .whichuv import Programs, required_version, wanted_at
 
 NO_SETTINGS = PipSettings()
@@ -127,6 +130,35 @@ class UvCalls:
         with suppress(FileExistsError):  # made before, by us or by a neighbour
             (folder / "uv").symlink_to(program)
         return folder
+
+    # what is outside, and what an answer says of it
+
+    def settings_set_aside(self, project: Project, *, respect_env: bool) -> Mapping[Path, tuple[str, ...]]:
+        """The same of files that are outside of the project's repository: their keys."""
+        return {} if respect_env else self.machine.steering(project, modes=True, indexes=False)
+
+    def outside_indexes(self, project: Project) -> frozenset[str]:
+        """Variables and files from outside of the project that lead uv to indexes."""
+        files = self.machine.steering(project, modes=False, indexes=True)
+        return (INDEX_VARIABLES & self._variables.keys()) | frozenset(map(str, files))
+
+    def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed:
+        """The error for a command that needs the network; one that a server refused names the credentials."""
+        refusal = refusal_in(done.stderr, project, self._variables)
+        if refusal is None:
+            return failed(what, done)
+        why = f"`{refusal.address}` wants credentials: {refusal.why}"
+        return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
+
+    def newer(self, program: str) -> str | None:
+        """Our own uv, where it is newer than one that could not answer."""
+        return self._programs.newer(program)
+
+    def _require_flags(self, done: Completed, program: str) -> None:
+        """Raises ToolMissing for a uv that does not know how it is asked."""
+        if flag := lacks_a_flag(done):
+            version = self.version(program)
+            raise ToolMissing(what=f"uv {version} is too old", why=f"it does not know `{flag}`", fix=NEWER)
 
     # how
 
