@@ -56,7 +56,7 @@ def served(tmp_path: Path, wheels: Path) -> Iterator[Path]:
         folder = projects.project(tmp_path / "repository", "grape")
         subprocess.run(["uv", "lock", "--quiet", "--default-index", url], cwd=folder, check=True)
         lock = folder / "uv.lock"
-        lock.write_text(lock.read_text().replace(f'"{url}"', '"https://pypi.org/simple"'))
+        lock.write_text(lock.read_text().replace(f'"{url}"', '"https://main.example.test/simple"'))
         repository(folder)
         yield folder
 
