@@ -12,7 +12,7 @@ from .core.answerwords import SHOWN, ignoring_fix, listed
 from .core.columns import is_about_integers_with_gaps
 from .core.handed import NOTHING, Handed
 from .core.ignoring import naming_nothing
-from .core.modelhints import category_fix, missing_library, missing_module, missing_variable, untrusted_fix
+from .core.modelhints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from .errors import BadInput, ModelUnusable
 from .examplechecks import floats_fix
 from .report import Finding, Severity
@@ -123,7 +123,11 @@ def _fix(error: ModelUnusable, project: Project, question: Question, tools: Tool
     if is_about_integers_with_gaps(error.why):
         return floats_fix(list(question.requests))
     text = "\n".join((*error.output, error.why))
-    if (name := missing_variable(text)) and name in tools.surroundings.variables:
+    caller = tools.surroundings.variables
+    withheld = (
+        name for name in variables_in(text, error.why) if caller.get(name) and name not in question.handed.names
+    )
+    if name := next(withheld, ""):
         return Wording(option("serve-env", name), ", since the model needs that variable where it answers")
     if module := missing_module(text):
         return _module_fix(module, project)

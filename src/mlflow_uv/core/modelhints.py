@@ -3,15 +3,16 @@
 import re
 
 _VARIABLE = re.compile(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'")
+_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
 _LIBRARY = re.compile(r"([\w.+-]+\.so[\w.]*): cannot open shared object file")
 _UNTRUSTED = re.compile(r"[Uu]ntrusted types found in the file: (\[[^\]]*\])")
 _CATEGORY = re.compile(r"categor(?:y|ical|ies)", re.IGNORECASE)
 
 
-def missing_variable(text: str) -> str:
-    """The key of the last KeyError, which may be a variable's name."""
-    return _last(_VARIABLE, text)
+def variables_in(text: str, reason: str) -> tuple[str, ...]:
+    """What may be the name of a missing variable: the key of a KeyError, then names in capitals in the reason."""
+    return tuple(dict.fromkeys((*reversed(_VARIABLE.findall(text)), *_NAME.findall(reason))))
 
 
 def missing_module(text: str) -> str:

@@ -8,8 +8,6 @@ from mlflow_uv.core import modelhints
 @pytest.mark.parametrize(
     ("reader", "text", "found"),
     [
-        (modelhints.missing_variable, "the model cannot be loaded: KeyError: 'MODEL_KEY'", "MODEL_KEY"),
-        (modelhints.missing_variable, "KeyError: 'a b'", ""),
         (modelhints.missing_module, "ModuleNotFoundError: No module named 'helpers.columns'", "helpers"),
         (
             modelhints.missing_library,
@@ -37,3 +35,21 @@ def test_what_a_model_died_of_tells_what_it_lacks(reader: object, text: str, fou
     assert callable(reader)
 
     assert found == reader(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "names"),
+    [
+        ("KeyError: 'first'\nKeyError: 'MODEL_KEY'", "KeyError: 'MODEL_KEY'", ("MODEL_KEY", "first")),
+        ("KeyError: 'a b'", "KeyError: 'a b'", ()),
+        ("", "OpenAIError: pass api_key or set the OPENAI_API_KEY environment variable", ("OPENAI_API_KEY",)),
+        ("FLAG_OF_A_TRACEBACK", "ValueError: HTTP and JSON", ()),
+    ],
+)
+def test_a_variable_that_a_model_misses_is_found_by_its_name(text: str, reason: str, names: tuple[str, ...]) -> None:
+    """
+    The key of the last KeyError comes first; a library may ask for a variable in words of its own.
+    """
+    found = modelhints.variables_in(text, reason)
+
+    assert names == found
