@@ -2,22 +2,9 @@
 
 from collections.abc import Iterable
 
-from ..errors import BadProject, ToolMissing
-from ..wording import Wording, option
-from .modelfiles import SERVERS
-from .requirements import Requirements
+from ..errors import ToolMissing
 
 OLDEST_MLFLOW = (2, 20)
-
-
-def require_server(requirements: Requirements) -> None:
-    """Refuse a selection with which no model can be loaded. Raises BadProject."""
-    if not {pin.name for pin in requirements.pins} & SERVERS:
-        raise BadProject(
-            what="the served selection has no MLflow",
-            why="mlflow is in a group or extra that is not served, so nothing could load the model",
-            fix=Wording("uv add mlflow, or name its group with ", option("groups", "NAMES")),
-        )
 
 
 def require_logging(versions: Iterable[str | None]) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 from ..core.handed import handed
 from ..core.ignoring import ignored_paths
-from ..core.mlflowversion import require_logging, require_server
+from ..core.mlflowversion import require_logging
 from ..core.modelfiles import SERVERS
 from ..errors import BadInput, ToolMissing
 from ..report import Report, Severity
+from ..servedselection import require_mlflow
 from ..steps import check_lock, check_targets, log_model
 from ..wording import option
 from .circumstances import Circumstances, Problem
@@ -50,7 +51,7 @@ def mlflow(circumstances: Circumstances) -> str:
         return ""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
     requirements = circumstances.tools.uv.export(project, circumstances.selection, respect_env=inputs.respect_env)
-    require_server(requirements)
+    require_mlflow(requirements, circumstances.selection, project)
     versions = [pin.version for pin in requirements.pins if pin.name in SERVERS and pin.version]
     require_logging(versions)
     return f"MLflow {', '.join(dict.fromkeys(versions))}"

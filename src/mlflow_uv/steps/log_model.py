@@ -11,7 +11,7 @@ from ..core import modelfiles
 from ..core.digests import lock_digest
 from ..core.handed import handed
 from ..core.ignoring import ignored_paths
-from ..core.mlflowversion import require_logging, require_server
+from ..core.mlflowversion import require_logging
 from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
 from ..freshness import require_fresh
@@ -21,6 +21,7 @@ from ..modelsource import earlier, obtain
 from ..proof import Plan, Policy, prove
 from ..recompute import anchor
 from ..report import Finding, Report, Severity
+from ..servedselection import require_mlflow
 from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
 from ..tools.content import wheel_inputs
 from ..tools.environments import Environment, Local
@@ -170,7 +171,6 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
-        require_server(plan.served.requirements)
         close_dead(plan.job, tools)
         path = tools.records.path(inputs.record, inputs.project)
         given, again = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
@@ -212,13 +212,13 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> Way:
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
     way = way_in(inputs, project, tools)
     given = handed(inputs.serve_env, tools.surroundings.variables)
-    ignored = ignored_paths(inputs.ignore_answers)
-    commit = tools.git.commit(project.folder)
+    ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
-    program = tools.uv.program(project)
-    lock = Lock(sha256=lock_digest(project.lock.read_bytes()), uv=tools.uv.version(program) or "unknown")
+    uv = tools.uv.version(tools.uv.program(project))
+    lock = Lock(sha256=lock_digest(project.lock.read_bytes()), uv=uv or "unknown")
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
+    require_mlflow(requirements, selection, project)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, voice=tools.voice)
     wheels = tuple(sorted((replace(one.wheel, marker=one.local.marker) for one in built), key=lambda one: one.file))
