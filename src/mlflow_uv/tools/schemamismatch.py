@@ -23,11 +23,12 @@ def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreU
             fix=option("tracking-uri", "sqlite:///NEW_FILE"),
         )
     readers = releases_of(revision)
-    made_by = readers or "an MLflow that is not known here"
+    made_by = readers or "no MLflow that is known here: it is of a newer one, or of another program"
     why = f"its schema {revision} is that of {made_by}, and the MLflow {facts['mlflow']} in use has {facts['wanted']}"
-    use = f"use it from a project with {readers}" if readers else "use it from a project with the MLflow that made it"
+    use = f"use it from a project with {readers or 'the MLflow that made it'}"
     if not facts["upgradable"]:
-        return StoreUnreachable(what=f"`{shown}` is a database of another MLflow", why=why, fix=use)
+        fresh = Wording(use, ", or ", option("tracking-uri", "sqlite:///NEW_FILE"))
+        return StoreUnreachable(what=f"`{shown}` is a database of another MLflow", why=why, fix=fresh)
     program = str(Path(facts["python"]).parent / "mlflow")
     file = _SQLITE.fullmatch(uri)
     if file is None:

@@ -352,6 +352,7 @@ SAMPLES = {
     Kind.NUMBER: ("3", "0.5"),
     Kind.LIST: ("a", "a, b", "a b", "-a,b"),
     Kind.WORDS: ("python train.py --fast 'a b'", "-m x"),
+    Kind.QUOTED: ("alpha=0.5 note='a b'", "-odd=1"),
 }
 FIELDS = [(step, field) for step in ALL for field in fields_of(step.inputs)]
 
