@@ -16,6 +16,7 @@ from tests.unit.tools.registryserver import Answer, FakeRegistry, refusal, servi
 from .consumer import Consumer, Said
 from .foundry import BASE
 from .lab import Lab
+from .test_image_step import base  # noqa: F401  # a fixture
 
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 FINDINGS, BAD_INPUT, NO_PROJECT, NO_TOOL, FAILED, NO_COMMIT, NO_STORE = 1, 2, 4, 5, 6, 7, 8
@@ -59,8 +60,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         projects.wheel(place / "made", "grape", "1.0", tag="cp311-cp311-win_amd64"),
         projects.sdist(place / "made", "grape", "1.0"),
         projects.sdist(place / "made", "must", "1.0"),
+        projects.sdist(place / "made", "psycopg2", "1.0"),
+        projects.wheel(place / "made", "psycopg2", "1.0", tag="cp311-cp311-win_amd64"),
+        projects.wheel(place / "made", "psycopg2_binary", "1.0"),
     ]
-    with served(index_of(place / "pages", *files)) as url:
+    pages = index_of(place / "pages", *files)
+    (pages / "simple" / "psycopg2_binary").rename(pages / "simple" / "psycopg2-binary")
+    with served(pages) as url:
         yield url
 
 
@@ -259,6 +265,39 @@ def test_a_lock_that_cannot_be_served_stops_a_release_before_it_trains(
     assert (code, False) == (said.code, wine.trained.exists()), said.stderr
     assert problem["what"].startswith(what)
     assert fix in problem["fix"]
+
+
+@pytest.mark.engine
+def test_the_package_in_place_of_one_that_needs_a_compiler_is_what_the_fix_adds(site: Callable[..., Site]) -> None:
+    """
+    The line is run as it is printed, and then nothing is in the way.
+    """
+    wine = site("mlflow", "psycopg2")
+
+    refused = wine.release("--preflight", "--engine", "docker")
+    (problem,) = told(refused)
+    line = problem["fix"].rpartition(" or ")[2]
+    subprocess.run(line, shell=True, cwd=wine.folder, check=True, capture_output=True)  # noqa: S602  # as a person would
+    again = wine.release("--preflight", "--engine", "docker")
+
+    assert (FAILED, "uv remove psycopg2 && uv add psycopg2-binary") == (refused.code, line)
+    assert 0 == again.code, again.stderr
+
+
+@pytest.mark.engine
+def test_a_base_image_with_a_compiler_is_what_the_fix_asks_for(
+    site: Callable[..., Site],
+    base: Callable[[str], str],  # noqa: F811
+) -> None:
+    """
+    What it can build is left to it.
+    """
+    wine = site("mlflow", "grape")
+    name = base(f"FROM {BASE}\nRUN ln -s /bin/true /usr/local/bin/cc\n")
+
+    said = wine.release("--preflight", "--engine", "docker", "--base-image", name)
+
+    assert 0 == said.code, said.stderr
 
 
 @pytest.mark.engine
