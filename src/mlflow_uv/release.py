@@ -200,15 +200,19 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     except BadProject:
         yield f"look at it:  {store.shown}"
     if record.image is not None and record.image.kind == "image":
-        variables = record.answers.variables if record.answers else ()
-        handed = tuple(word for name in variables for word in ("--env", name))
-        words = ("docker", "run", "--rm", "--publish", "8080:8080", *handed, record.image.tag)
-        serve = f"serve it:    {shlex.join(words)}"
+        serve = _serve_line(record, record.image.tag)
         yield serve if record.image.digest else local(serve)
     elif record.image is not None:
         yield f"served in a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
         yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
+
+
+def _serve_line(record: Record, tag: str) -> str:
+    """The command that serves an image, with what its model needs taken from whoever types it."""
+    variables = record.answers.variables if record.answers else ()
+    handed = tuple(word for name in variables for word in ("--env", name))
+    return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *handed, tag))}"
 
 
 def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
