@@ -11,6 +11,7 @@ from ..errors import BadProject, StepError
 from ..freshness import Freshness, examine, restricted, unreadable
 from ..policing import policy_findings
 from ..report import Finding, Report, Severity, Table, counted
+from ..scriptlocks import ScriptAnswer, script_answers
 from ..step import Doc, Hook, OneRun, Step
 from ..tools.files import Project, Unreadable, bounds_of, read_project, table_of, write_whole
 from ..tools.locktools import LockTools
@@ -87,26 +88,36 @@ _WORSE = (
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Ask every project, and say what mends it. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
     tools = restricted(tools, inputs.builds)
+    scripts = () if inputs.alone else _scripts(inputs, tools)
     answers = _answers(_found(inputs, tools), inputs, tools)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)
     first, where = answers[0], tools.surroundings.folder
+    every: tuple[Freshness | ScriptAnswer, ...] = (*answers, *scripts)
     return Report(
         outputs=Outputs(
-            verdict=max((answer.state for answer in answers), key=_WORSE.index),
-            causes=tuple(dict.fromkeys(cause for answer in answers for cause in answer.causes)),
+            verdict=max((answer.state for answer in every), key=_WORSE.index),
+            causes=tuple(dict.fromkeys(cause for answer in every for cause in answer.causes)),
             lock=first.project.lock,
             lock_sha256=first.lock_sha256,
             projects=Matrix(include=tuple(_entry(answer, where) for answer in answers)),
             patch=_patched(inputs, answers, tools),
             set_aside=aside,
         ),
-        summary=_summary(answers),
+        summary=_summary(every),
         findings=(
-            *(finding for answer in answers for finding in answer.findings),
+            *(finding for answer in every for finding in answer.findings),
             *((_set_aside(first.project.lock, aside),) if aside else ()),
         ),
         tables=tuple(_changes(answer, where) for answer in answers if answer.changes),
     )
+
+
+def _scripts(inputs: Inputs, tools: LockTools) -> tuple[ScriptAnswer, ...]:
+    """What is said of the locks of single scripts, which belong to no project."""
+    asked = script_answers(
+        inputs.project, tools, exclude=inputs.exclude, respect_env=inputs.respect_env, offline=inputs.offline
+    )
+    return tuple(asked)
 
 
 def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | Unreadable, ...]:
@@ -207,7 +218,7 @@ def _not_followed(one: NotFollowed) -> Finding:
     )
 
 
-def _summary(answers: list[Freshness]) -> str:
+def _summary(answers: tuple[Freshness | ScriptAnswer, ...]) -> str:
     bad = sum(answer.state is not LockState.FRESH for answer in answers)
     said = [finding for answer in answers for finding in answer.findings if finding.severity is not Severity.NOTICE]
     rules = {finding.rule for finding in said if finding.rule.startswith("policy-")}

@@ -32,6 +32,20 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
     return tuple(_roots((folder, *sorted(found - {folder})), start=folder))
 
 
+def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """The locks of single scripts (`x.py.lock` beside `x.py`) in and below a folder, in path order."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    known = git.files_below(folder, ("*.py.lock",))
+    files = _walk(folder, ".py.lock") if known is None else known
+    return tuple(
+        file
+        for file in sorted(files)
+        if not _barred(file.parent.relative_to(folder).parts, exclude)
+        and file.is_file()
+        and file.with_suffix("").is_file()
+    )
+
+
 def projects_of(files: Iterable[Path], top: Path) -> tuple[Project | Unreadable, ...]:
     """The roots of the projects in `top` that changed files belong to, each once; a file may belong to none."""
     folders = {found: None for file in files if (found := _nearest(file, top)) is not None}
@@ -93,8 +107,8 @@ def _barred(parts: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
     return any(fnmatchcase(prefix, pattern.strip("/")) for prefix in prefixes for pattern in exclude)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, ending: str = "") -> Iterator[Path]:
     """Where there is no git to ask. Links are not followed, so that a loop ends."""
     for base, folders, names in os.walk(folder):
         folders[:] = [one for one in folders if one not in _NOT_OURS and not Path(base, one, "pyvenv.cfg").exists()]
-        yield from (Path(base, name) for name in names if name in _MARKS)
+        yield from (Path(base, name) for name in names if (name.endswith(ending) if ending else name in _MARKS))

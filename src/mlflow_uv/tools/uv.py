@@ -42,7 +42,8 @@ class LockQuestion:
     How uv is asked about a lock: for a verdict alone, or also for what locking would change.
 
     `without` are variables of the caller, and files outside of the repository, that do not steer it; `python` is an
-    interpreter to take for the project's own, `program` a uv to ask instead of the project's.
+    interpreter to take for the project's own, `program` a uv to ask instead of the project's, `script` a file in the
+    project's folder whose own lock is meant.
     """
 
     respect_env: bool
@@ -51,6 +52,7 @@ class LockQuestion:
     without: frozenset[str] = frozenset()
     python: Path | None = None
     program: str | None = None
+    script: str | None = None
 
 
 class Uv(UvCalls):
@@ -77,6 +79,7 @@ class Uv(UvCalls):
         argv = (
             "lock",
             *mode,
+            *(("--script", question.script) if question.script else ()),
             *(("--offline",) if question.offline else ()),
             *(("--python", str(python)) if python else ()),
         )
