@@ -63,7 +63,11 @@ mlflow.models.set_model(Traced())
 ''')
 signature = infer_signature(X, [1.0])
 mlflow.pyfunc.save_model(str(folder / "traced"), python_model=str(traced), signature=signature, pip_requirements=[])
-if hasattr(mlflow.pyfunc, "ResponsesAgent"):
+try:
+    from mlflow.types.responses import ResponsesAgentResponse
+except ImportError:  # from MLflow 3.0 on
+    pass
+else:
     agent = folder / "agent.py"
     agent.write_text('''
 import mlflow
@@ -156,13 +160,13 @@ def main(arguments: Sequence[str]) -> None:
             try:
                 lines.append(measured(python, folder, options.serving.resolve()))
             except RuntimeError as error:  # that one cannot be served is a result, too
-                lines.append(f"| {minor} | {error} | | | | | | |")
+                lines.append(f"| {minor} | {' '.join(str(error).split())[-200:]} | | | | | | |")
             print(lines[-1], flush=True)
             shutil.rmtree(folder)
     if options.write:
         machine = f"{os.cpu_count()} cores, Python 3.11, {version(UV)}, {platform.system()} {platform.release()}"
         table = "\n".join(lines)
-        section = f"### Measured with each minor version\n\n{table}\n{REMARK.format(machine=machine)}"
+        section = f"### Measured with minor versions of MLflow\n\n{table}\n{REMARK.format(machine=machine)}"
         DOCUMENT.write_text(page.put(DOCUMENT.read_text(), "mlflow_minors.py", section))
 
 

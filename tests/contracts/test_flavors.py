@@ -143,6 +143,72 @@ def test_a_class_is_logged_by_its_flavor_and_answers(packages: Mlflow, tmp_path:
     assert (2 if function == "onnx_graph" else 40) == len(rows)
 
 
+CHOOSING = textwrap.dedent("""
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+
+    X = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+
+    def line():
+        return LinearRegression().fit(X, 2 * X["x"])
+
+    def as_it_is():
+        return line(), X
+
+    def chosen():
+        return line(), X, {"serialization_format": "skops", "metadata": {"by": "us"}}
+
+    def without_example():
+        return line(), None, {"serialization_format": "pickle"}
+
+    def named():
+        return line(), X, {"name": "mine"}
+
+    def unknown():
+        return line(), X, {"format": "skops"}
+""")
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [("as_it_is", "cloudpickle"), ("chosen", "skops"), ("without_example", "pickle")],
+)
+def test_a_function_chooses_how_its_model_is_kept(
+    local_store: Mlflow, tmp_path: Path, function: str, said: str
+) -> None:
+    """
+    Beside the model stands what its flavor is told; without a word it is what loads again whatever the model is.
+    """
+    (tmp_path / "choosing.py").write_text(CHOOSING)
+
+    made = local_store.ask("call-function", function=f"choosing:{function}", folder=str(tmp_path), name="m")
+    local_store.ask("download-model", model_id=made["model_id"], destination=str(tmp_path / "model"))
+
+    mlmodel = (tmp_path / "model" / "MLmodel").read_text()
+    assert (True, function == "chosen") == (f"serialization_format: {said}\n" in mlmodel, "by: us" in mlmodel)
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        ("named", "`choosing:named` returned `name` beside its model, which the release says itself"),
+        (
+            "unknown",
+            "`choosing:unknown` returned `format` beside its model, which mlflow.sklearn.log_model does not take",
+        ),
+    ],
+)
+def test_what_a_flavor_is_not_told_is_refused(local_store: Mlflow, tmp_path: Path, function: str, why: str) -> None:
+    """
+    A word that `log_model` does not know, or that belongs to the release, is named before anything is logged.
+    """
+    (tmp_path / "choosing.py").write_text(CHOOSING)
+
+    refused = local_store.refuse("call-function", function=f"choosing:{function}", folder=str(tmp_path), name="m")
+
+    assert ("invalid", why) == (refused["kind"], refused["message"])
+
+
 def ask(packages: Mlflow, verb: str, scratch: Path, **request: Any) -> dict[str, Any]:
     """A payload's answer, asked where the packages beside the environment are seen."""
     answer = scratch / f"{verb}.json"

@@ -1,5 +1,6 @@
 """Contract: how MLflow's scoring app is made of the packages that a lock has, and what is said where it cannot be."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ async def ping(request):
 
 print([(route.path, sorted(route.methods), route.endpoint is ping) for route in app.routes])
 """
+# What `find_spec` says where a package is not installed.
+NO_READER = """
+import importlib.util
+
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name in ("pyarrow", "fastparquet") else found(name, *more)
+"""
 BREAKS = """
 import mlflow.pyfunc.scoring_server
 
@@ -45,6 +53,24 @@ def test_the_decorator_that_starlette_dropped_is_there_for_mlflow(mlflow: Mlflow
 
     expected = [("/health", ["GET", "HEAD"], True), ("/ping", ["GET", "HEAD"], True)]
     assert (str(expected), "") == (done.stdout.strip(), done.stderr)
+
+
+def test_parquet_without_its_reader_is_no_mistake_of_the_client(start: Starter, tmp_path: Path) -> None:
+    """
+    A server whose packages cannot read it, as a slim one's, says 415, why, and what it reads instead.
+    """
+    body, parquet = b"PAR1", {"Content-Type": "application/vnd.apache.parquet"}
+
+    with start(puppet(tmp_path / "model", loading=NO_READER)) as served:
+        status, _, said = served.ready().ask("POST", "/invocations", body, parquet)
+        without_type = served.ask("POST", "/invocations", body)
+        table = served.invoke({"x": 1})
+
+    message = json.loads(said)["message"]
+    assert (415, 415, 200) == (status, without_type[0], table[0])
+    assert "pyarrow is not among its packages" in message
+    assert "Send one of application/json, text/csv, or add it to the project's dependencies." in message
+    assert "one of application/json, text/csv." in json.loads(without_type[2])["message"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -31,16 +31,21 @@ FLAVORS = {
     "xgboost": "xgboost",
 }
 # By default newer ones write skops, which refuses to load trees again, or export a graph, which needs an example of a
-# fixed shape. Models of our own training need no protection from themselves.
+# fixed shape. Models of our own training need no protection from themselves. What a function returns beside its model
+# decides otherwise.
 FORMATS = {"lightgbm": "cloudpickle", "pytorch": "pickle", "sklearn": "cloudpickle"}
 _PYFUNC = ("mlflow.pyfunc", "PythonModel")
-_WITH_EXAMPLE = 2
+_WITH_EXAMPLE, _WITH_CHOICES = 2, 3
+# What the release says itself.
+_OURS = frozenset({"name", "artifact_path", "input_example"})
 
 
 def call(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Call a function of the project and log the model that it returns, alone or before an input example.
+    Call a function of the project and log the model that it returns.
 
+    It may return the model alone, before an input example, or before an example (or None) and a dict of what else the
+    flavor's `log_model` is told.
     {function: package.module:function, folder, name: of the model} -> {model_id}. This runs as the project's own
     program would: not isolated, and the project's folder is where imports are looked for first.
     """
@@ -52,14 +57,46 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
         made = function()
     except (Exception, SystemExit) as error:  # a project's code may raise anything
         raise Problem(Kind.TRAINING, f"{type(error).__name__}: {error}") from error
-    model, example = made if isinstance(made, tuple) and len(made) == _WITH_EXAMPLE else (made, None)
+    model, example, choices = _parts(made)
     if isinstance(model, ModelInfo):
         return {"model_id": _model_id(model)}
     _let_travel(folder)  # it may have imported more
     log, options = _logging(model, returned_by=request["function"])
+    options |= _checked(choices, log, options, returned_by=request["function"])
     options["name" if "name" in inspect.signature(log).parameters else "artifact_path"] = request["name"]
     with _its_run():
         return {"model_id": _model_id(log(**options, input_example=example))}
+
+
+def _parts(made: Any) -> "tuple[Any, Any, dict[str, Any]]":
+    """A model, its example, and what its flavor is told, of whatever a function returned."""
+    if isinstance(made, tuple) and len(made) == _WITH_CHOICES and isinstance(made[2], dict):
+        return made
+    if isinstance(made, tuple) and len(made) == _WITH_EXAMPLE:
+        return (*made, {})
+    return made, None, {}
+
+
+def _checked(
+    choices: "dict[str, Any]", log: "Callable[..., ModelInfo]", options: "dict[str, Any]", *, returned_by: str
+) -> "dict[str, Any]":
+    """The choices, where the flavor knows all of them and none is the model itself or what the release says."""
+    fixed = _OURS | {name for name in options if name != "serialization_format"}
+    known = _parameters(log)
+    if inspect.Parameter.VAR_KEYWORD in known.values():  # it hands them on
+        known = {**known, **_parameters(importlib.import_module(log.__module__).save_model)}
+    for name in choices:
+        if name in fixed or name not in known:
+            why = (
+                "which the release says itself" if name in fixed else f"which {log.__module__}.log_model does not take"
+            )
+            raise Problem(Kind.INVALID, f"`{returned_by}` returned `{name}` beside its model, {why}")
+    return choices
+
+
+def _parameters(function: "Callable[..., Any]") -> "dict[str, Any]":
+    """The kinds of a function's parameters by their names."""
+    return {name: one.kind for name, one in inspect.signature(function).parameters.items()}
 
 
 def function_of(name: str) -> Callable[[], Any]:

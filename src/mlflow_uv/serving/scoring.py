@@ -1,8 +1,12 @@
 """MLflow's own scoring app, with the fault where it is, the same answer to HEAD, and nothing guessed about a body."""
 
 import traceback
+from collections.abc import Sequence
 from http import HTTPStatus
+from importlib import util
 from typing import Any
+
+from mlflow.pyfunc import scoring_server
 
 from .asgi import Asgi, Message, Receive, Send, complain, complaint, header
 
@@ -18,8 +22,14 @@ READING = frozenset(
         "parse_parquet_input",
     }
 )
-MEDIA_TYPES = "application/json, text/csv, application/vnd.apache.parquet"
-WITHOUT_TYPE = f"The request has no Content-Type. Say what its body is: one of {MEDIA_TYPES}."
+PARQUET = "application/vnd.apache.parquet"
+# Of these, pandas needs one to read Parquet; it asks for neither when it is installed.
+PARQUET_READERS = ("pyarrow", "fastparquet")
+WITHOUT_TYPE = "The request has no Content-Type. Say what its body is: one of {}."
+WITHOUT_READER = (
+    "This server cannot read Parquet: {} is not among its packages, as `serving: slim` leaves it out. Send one of {},"
+    " or add it to the project's dependencies."
+)
 COMPRESSED = "The body is compressed ({}), which this server does not read. Send it as it is, without Content-Encoding."
 FAILED = "The server failed to answer; its log says why."
 
@@ -27,11 +37,12 @@ FAILED = "The server failed to answer; its log says why."
 def scoring(app: Any) -> Asgi:
     """MLflow's app behind our door."""
     app.add_exception_handler(Exception, answering)
+    types = media_types()
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST":
-            if not header(scope, b"content-type"):
-                await complain(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, WITHOUT_TYPE)
+            if wrong := unreadable(header(scope, b"content-type"), types):
+                await complain(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, wrong)
                 return
             # It answers by `answering` and raises all the same, for a log that would hold what clients send wrongly.
             try:
@@ -43,6 +54,22 @@ def scoring(app: Any) -> Asgi:
         await app(scope, receive, send)
 
     return handle
+
+
+def media_types() -> "tuple[str, ...]":
+    """What the body of a request may be: what this MLflow knows and these packages can read."""
+    known = ("application/json", "text/csv", *((PARQUET,) if hasattr(scoring_server, "parse_parquet_input") else ()))
+    return tuple(one for one in known if one != PARQUET or any(util.find_spec(reader) for reader in PARQUET_READERS))
+
+
+def unreadable(said: "str | None", types: "Sequence[str]") -> str:
+    """What is wrong with a Content-Type that MLflow would take for something else, or fail with; mostly nothing."""
+    if not said:
+        return WITHOUT_TYPE.format(", ".join(types))
+    asked = said.partition(";")[0].strip().lower()
+    if asked == PARQUET and PARQUET not in types and hasattr(scoring_server, "parse_parquet_input"):
+        return WITHOUT_READER.format(PARQUET_READERS[0], ", ".join(types))
+    return ""
 
 
 def answering(request: Any, error: Exception) -> Any:

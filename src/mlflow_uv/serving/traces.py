@@ -3,8 +3,8 @@ Turns MLflow's tracing off where nobody named a place for traces.
 
 A traced model (`@mlflow.trace`, every ResponsesAgent) would open MLflow's default tracking store at its first request:
 a new SQLite database in the current directory, which takes seconds, grows by the content of every request, and cannot
-be made on a read-only file system. `MLFLOW_TRACE_SAMPLING_RATIO=0` opens it all the same. Up to MLflow 3.11,
-`load_model` opens it for every model; not where tracing is off before.
+be made on a read-only file system. `MLFLOW_TRACE_SAMPLING_RATIO=0` opens it all the same. MLflow 3.0
+to 3.14 opens it whenever a model is loaded; not where tracing is off before.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -32,7 +32,7 @@ def off_unless_named(variables: "MutableMapping[str, str]") -> "Iterator[None]":
     """
     Load a model in this, so that nothing is traced from then on, unless a place is named.
 
-    Its code may turn tracing on again (setting an experiment does, up to MLflow 3.16), and may set the variables that
+    Its code may turn tracing on again (setting an experiment does, up to MLflow 3.14), and may set the variables that
     name a place: they are read before, and tracing is turned off before and after.
     """
     if named(variables):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .framing import BOTH
-from .scoring import WITHOUT_TYPE
+from .scoring import WITHOUT_TYPE, media_types
 from .settings import Settings
 
 REFUSED = 2
@@ -43,7 +43,7 @@ def limited(app: Wsgi, body_limit: int) -> Wsgi:
     def handle(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST" and not environ.get("CONTENT_TYPE"):
             start_response("415 Unsupported Media Type", [("Content-Type", "text/plain")])
-            return [WITHOUT_TYPE.encode()]
+            return [WITHOUT_TYPE.format(", ".join(media_types())).encode()]
         if environ.get("CONTENT_LENGTH") and environ.get("HTTP_TRANSFER_ENCODING"):
             start_response("400 Bad Request", [("Content-Type", "text/plain"), ("Connection", "close")])
             return [BOTH.encode()]

@@ -97,7 +97,7 @@ class Inputs:
     function: Annotated[
         str | None,
         OneOf("way"),
-        Doc("Function of the project, package.module:function, that returns a model and perhaps an input example."),
+        Doc("Function, package.module:function, that returns a model (pickled by default), perhaps with an example."),
     ] = None
     from_run: Annotated[
         str | None, OneOf("way"), OneRun(), Doc("Id of a finished run, of a cluster say, whose model is released.")
