@@ -355,9 +355,13 @@ def test_every_rule_can_only_warn() -> None:
     Whatever can be set can be made a warning.
     """
     listed = ", ".join(f'"{rule}"' for rule in sorted(RULES))
-    rules = ('excluded = ["wine"]', "require-hashes = true", "allowed-indexes = []", "allowed-sources = []")
+    rules = (
+        'excluded = ["wine"]', "require-hashes = true", "allowed-indexes = []", "allowed-sources = []",
+        "keep-exclude-newer = true",
+    )  # fmt: skip
     lock = WINE.format('{ name = "a" }') + '[[package]]\nname = "a"\nversion = "1"\nsource = { registry = "x" }\n'
-    lock += 'sdist = { url = "x" }\n'
+    lock += 'sdist = { url = "x", upload-time = "2026-05-02T00:00:00Z" }\n'
+    lock += '[options]\nexclude-newer = "2026-05-01T00:00:00Z"\n'
     more = (f"warn = [{listed}]", "maximum-age-days = 0", 'minimum-uv = "9"')
     old = LastChange(history=History.COMMITTED, at_s=0)
 
