@@ -203,7 +203,7 @@ def test_a_search_that_registers_by_itself_is_told_and_can_be_kept_from_it(shape
     champion = promoted(lab)
 
     assert {"alias-moved-by-training", "registered-elsewhere"} <= set(rules)
-    assert "train.py:12 calls set_registered_model_alias" in said.stderr
+    assert "train.py:11 calls set_registered_model_alias" in said.stderr
     assert "--withhold-registry" == flag
     assert set() == {"alias-moved-by-training", "registered-elsewhere"} & set(quiet)
     assert [("1",)] == lab.store.rows("SELECT version FROM model_versions WHERE name = 'best-wine'")
