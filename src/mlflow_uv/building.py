@@ -208,7 +208,7 @@ def require_libraries(image: Image, base: Base, engine: Engine, tools: Tools) ->
     if missed := str(said["missed"]):
         package = next((package for package, libraries in lacking.items() if missed in libraries), "a package")
         raise BaseImageUnfit(
-            what=f"the base image `{base.name}` has no {missed}, with which `{package}` is linked",
+            what=f"the base image `{base.name}` has no {missed}, which `{package}` is linked with",
             why="the model does not load without it",
             fix=base_with(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
         )
@@ -218,9 +218,9 @@ def require_libraries(image: Image, base: Base, engine: Engine, tools: Tools) ->
 def _lent(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     for library, file in rows:
         yield Finding(
-            rule="image-library-lent",
+            rule="image-library-linked",
             severity=Severity.NOTICE,
-            what=f"{library} is not in the base image, and was linked to that of another package",
+            what=f"{library} is not in the base image, and was linked to the copy of another package",
             why=f"it is {file}, from a wheel of the lock",
         )
 
@@ -229,7 +229,7 @@ def _unneeded(package: str, libraries: Iterable[str]) -> Finding:
     return Finding(
         rule="image-library-missing",
         severity=Severity.NOTICE,
-        what=f"`{package}` is linked with what the image has not, and the model loads without it",
+        what=f"`{package}` is linked with libraries that the image does not have, and the model loads without them",
         why=", ".join(dict.fromkeys(libraries)),
         fix=base_with(dict.fromkeys(libraries), needed_by=package),
     )

@@ -1,7 +1,7 @@
 """Looks up the image of a version by its digest or id, and what its name leads to now."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -39,14 +39,18 @@ def served_by(image: Image | None) -> tuple[str, ...]:
     return (command if image.digest else local(command),)
 
 
-def name_passed_on(link: LinkCheck, whose: str) -> Finding:
-    """That an image's name leads to another version's, so that only its address starts this one."""
-    return Finding(
-        rule="image-name-reused",
-        severity=Severity.WARNING,
-        what=f"the image of {whose} is there, and its name leads to another",
-        why=link.reason,
-        fix=link.fix,
+def names_reused(links: Iterable[LinkCheck], version: str) -> tuple[Finding, ...]:
+    """A warning where an image's name leads to another version's now, so that only its address starts this one."""
+    return tuple(
+        Finding(
+            rule="image-name-reused",
+            severity=Severity.WARNING,
+            what=f"the image of {version} is there, and its name leads to another",
+            why=link.reason,
+            fix=link.fix,
+        )
+        for link in links
+        if link.state is LinkState.HOLDS and link.fix
     )
 
 

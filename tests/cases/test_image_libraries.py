@@ -1,4 +1,4 @@
-"""What the packages in an image are linked with is there, is lent by another package, or stops the build."""
+"""A library that packages of an image need is there, is the copy of another package, or stops the build."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_openmp_is_lent_by_scikit_learn(foundry: Foundry, tmp_path: Path) -> Non
 
     (path,) = [name for name in names if name.endswith("/libgomp.so.1")]
     assert "usr/lib" in path
-    assert ("image-library-lent", True) == (finding.rule, f"scikit_learn.libs/{GOMP}" in finding.why)
+    assert ("image-library-linked", True) == (finding.rule, f"scikit_learn.libs/{GOMP}" in finding.why)
 
 
 @pytest.mark.engine
@@ -131,7 +131,7 @@ def test_a_library_without_which_the_model_does_not_load_is_named_with_what_brin
     ):
         findings = looked_at(again, image, other)
 
-    assert f"the base image `{BASE}` has no libGL.so.1, with which `opencv-python` is linked" == caught.value.what
+    assert f"the base image `{BASE}` has no libGL.so.1, which `opencv-python` is linked with" == caught.value.what
     assert f"`FROM {BASE}` with apt-get install libgl1 libglib2.0-0" in caught.value.fix
     assert "uv add opencv-python-headless" in caught.value.fix
     assert () == findings

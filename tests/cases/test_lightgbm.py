@@ -55,5 +55,5 @@ def test_lightgbm_goes_from_lock_to_promoted(tmp_path: Path, root: Path) -> None
         forget(image)
 
     assert (0, 0, 0) == (released.code, evaluated.code, promoted.code), promoted.stderr
-    assert "image-library-lent" in released.rules
+    assert "image-library-linked" in released.rules
     assert ["scikit_learn.libs"] == [Path(file).parent.name for file in files], "one runtime serves both"

@@ -12,7 +12,7 @@ from mlflow_uv.core.commit import Commit
 from mlflow_uv.core.record import Image, Lock, Model, Record, RequirementsLink
 from mlflow_uv.core.selection import Selection
 from mlflow_uv.errors import NoEngine
-from mlflow_uv.imagelink import address_of, from_identity, from_image, name_passed_on, name_taken, served_by
+from mlflow_uv.imagelink import address_of, from_identity, from_image, name_taken, names_reused, served_by
 from mlflow_uv.report import Severity
 from mlflow_uv.tools.engine import Engine
 from mlflow_uv.tools.registries import Published, PublishedImage, RegistryUnanswered
@@ -216,7 +216,8 @@ def test_a_name_that_went_to_the_next_version_breaks_nothing() -> None:
 
     assert (LinkState.HOLDS, PASSED_ON) == (check.state, check.reason)
     assert f"start it as ghcr.io/team/wine@{DIGEST}" == check.fix
-    assert "image-name-reused" == name_passed_on(check, "wine version 2").rule
+    (warning,) = names_reused((check,), "wine version 2")
+    assert ("image-name-reused", Severity.WARNING) == (warning.rule, warning.severity)
     assert LinkState.BROKEN is link(RECORD, Fake(published))[0], "within one release its name is its image"
 
 

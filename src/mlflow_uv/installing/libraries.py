@@ -47,7 +47,7 @@ class Library:
 
 
 def main(arguments: "list[str]") -> None:
-    """Lend, or tell."""
+    """Links missing libraries (`--lend`), or prints which ones are missing."""
     if arguments[0] == "--lend":
         folder, layer, machine = [*arguments[1:], "/", ""][:3]
         lend(Path(folder), layer, machine)
@@ -199,7 +199,7 @@ def lend(environment: Path, layer: str = "/", machine: str = "", here: "set[str]
             link(folder / name, lender)
             sys.stderr.write(f"{name} is that of {owner(environment, lender)}: {lender}\n")
         else:
-            sys.stderr.write(f"warning: {name} is not here, with which {', '.join(sorted(absent[name]))} is linked\n")
+            sys.stderr.write(f"warning: {name} is missing, which {', '.join(sorted(absent[name]))} is linked with\n")
 
 
 def lenders(environment: Path, name: str, versions: "set[bytes]") -> "Iterator[Path]":

@@ -10,7 +10,7 @@ from ..auditing import Audited, audited, named, numbered
 from ..contact import contact
 from ..core.chain import LinkCheck, LinkState, gathered
 from ..errors import BadInput
-from ..imagelink import address_of, name_passed_on
+from ..imagelink import address_of, names_reused
 from ..report import Finding, Report, Severity, Table
 from ..step import Doc, OneRun, Step
 from ..tools.toolbox import Tools
@@ -133,8 +133,7 @@ def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iter
                 why=link.reason,
                 fix=link.fix,
             )
-        elif link.fix:
-            yield name_passed_on(link, whose)
+    yield from names_reused(links, whose)
 
 
 def _told(states: Mapping[LinkState, tuple[str, ...]]) -> str:

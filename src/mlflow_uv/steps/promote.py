@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 from ..auditing import audited, distinct, numbered
 from ..contact import Contact, author, contact
+from ..core.chain import gathered
 from ..core.evaluationfile import LIMIT, EvaluationFile, read_evaluation
 from ..core.promotepolicy import Promotion
 from ..errors import BadInput
+from ..imagelink import names_reused
 from ..judging import Judgement, judge
 from ..measuring import keep_file
 from ..recompute import RECORD_TAG
@@ -113,6 +115,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         for note in moved["notes"]:
             tools.voice.say(f"  {note}")
     whose, rests = f"{name} version {version}", not findings and before == version
+    reused = names_reused(gathered(candidate.checks), whose)
     return Report(
         outputs=Outputs(
             model_name=name,
@@ -124,7 +127,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         summary=f"{inputs.champion} already is {whose}"
         if rests
         else _told(inputs.champion, whose, before, moved=moved is not None, failing=len(findings)),
-        findings=findings,
+        findings=(*findings, *reused),
         tables=(judgement.table, *judgement.tables),
         advice=() if moved is None or rests else tuple(_advice(inputs, store, name, moved["before"])),
     )

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from ..auditing import audited, distinct
 from ..contact import author, contact
-from ..core.chain import LinkCheck, LinkState, gathered, require
+from ..core.chain import gathered, require
 from ..errors import BadInput
-from ..imagelink import address_of, name_passed_on, served_by
+from ..imagelink import address_of, names_reused, served_by
 from ..report import Report
 from ..step import Doc, Matching, OneRun, Step
 from ..tools.toolbox import Tools
@@ -97,13 +97,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             model_name=name, version_before=before, version=after, who=entry["who"], image_address=address_of(image)
         ),
         summary=f"{inputs.champion} {told} {name} version {after} again, instead of version {before}",
-        findings=tuple(name_passed_on(link, f"{name} version {after}") for link in links if link.fix and _holds(link)),
+        findings=names_reused(links, f"{name} version {after}"),
         advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *served_by(image)),
     )
-
-
-def _holds(link: LinkCheck) -> bool:
-    return link.state is LinkState.HOLDS
 
 
 STEP: Step[Any, Any, Any] = Step(

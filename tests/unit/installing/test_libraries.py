@@ -148,7 +148,7 @@ def test_an_older_library_is_not_lent(tmp_path: Path, capsys) -> None:
     libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
 
     assert [] == list((tmp_path / "layer").rglob("*"))
-    assert "warning: libgomp.so.1 is not here, with which lightgbm is linked\n" == capsys.readouterr().err
+    assert "warning: libgomp.so.1 is missing, which lightgbm is linked with\n" == capsys.readouterr().err
 
 
 def test_nothing_else_is_lent(tmp_path: Path) -> None:
