@@ -91,16 +91,16 @@ READ_ONLY = (
     "setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups",
 )  # fmt: skip
 HEADER = (
-    "| MLflow | healthy after | of it processor | first answers (plain, traced, agent) | files written | "
+    "| MLflow | healthy after | of which CPU time | first answers (plain, traced, agent) | files written | "
     "2 workers share | memory of 2 workers | read-only root |\n|---|---|---|---|---|---|---|---|"
 )
 REMARK = """
-Measured by `benchmarks/mlflow_minors.py` on {machine}, shared with other work: the time of the processor tells more
-than that of the clock. Each server is a process with two workers; seconds until `/ping` answers for a scikit-learn
-model, seconds of the first request to each of three models (a scikit-learn model, a Python model with
-`@mlflow.trace`, a `ResponsesAgent`), and whatever any of them wrote into its folder, home or temporary folder. Memory
-is that of all processes (PSS). On the read-only root, where nothing at all can be written and by a
-user who may write nothing, the traced model is served.
+Measured by `benchmarks/mlflow_minors.py` on {machine}, shared with other work: CPU time tells more
+than the clock. Each server is a process with two workers; seconds until `/ping` answers for a scikit-learn model,
+seconds of the first request to each of three models (a scikit-learn model, a Python model with `@mlflow.trace`, a
+`ResponsesAgent`), and whatever any of them wrote into its folder, home or temporary folder. Memory is that of all
+processes (PSS). On the read-only root, where nothing at all can be written, by a user without rights, the traced model
+is served.
 """
 
 

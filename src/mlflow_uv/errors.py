@@ -157,10 +157,10 @@ class Unforeseen(StepError):
 
 
 class BaseImageUnfit(StepError):
-    """The base image has not the model's Python, or lacks a library without which the model does not load."""
+    """The base image lacks the model's Python, or a library without which the model does not load."""
 
     exit_code = 18
-    meaning = "the base image has not the Python, or a library, that the model needs"
+    meaning = "the base image lacks the Python or a library that the model needs"
 
 
 class NoSpace(StepError):

@@ -62,7 +62,7 @@ def _several(
         )
     return ModelNotFound(
         what=f"training logged {len(candidates)} models",
-        why=f"they are called {_names(candidates)}; which one is released is yours to say: {told}{'; '.join(listed)}",
+        why=f"they are called {_names(candidates)}; choose the one to release: {told}{'; '.join(listed)}",
         fix=fix,
     )
 

@@ -49,7 +49,7 @@ def _moved(alias: str, name: str, number: str, job: Job, tools: Tools) -> Findin
     return Finding(
         rule="alias-moved-by-training",
         severity=Severity.WARNING,
-        what=f"training let the alias `{alias}` of {name} name version {number}",
+        what=f"training moved the alias `{alias}` of {name} to version {number}",
         why="nothing of that version was tested yet, and whoever loads the alias gets it already",
         fix=_TURNED_OFF,
         path=file,

@@ -43,7 +43,7 @@ def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, opt
 
 _Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
 
-_Preflight = Annotated[bool, OneRun(), Doc("Ask whether everything that the steps need is there, and do nothing else.")]
+_Preflight = Annotated[bool, OneRun(), Doc("Check that everything the steps need is there, and do nothing else.")]
 
 Inputs = _union(
     "Inputs",
@@ -104,7 +104,7 @@ def _asked_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tool
     findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
     table = Table(title="What the steps need", columns=("step", "check", "answer"), rows=rows)
     failed = sum(answer.fails for answer in answers)
-    summary = f"{failed} of {len(answers)} checks fail" if failed else "nothing is in the way of a release"
+    summary = f"{failed} of {len(answers)} checks fail" if failed else "everything that a release needs is there"
     return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
 
 

@@ -117,7 +117,7 @@ def test_with_nothing_in_the_way_the_training_runs(lab: Lab) -> None:
     trained.unlink()
 
     assert (0, [], False) == (alone.code, alone.answer["findings"], before), alone.stderr
-    assert "nothing is in the way of a release" in alone.answer["summary"]
+    assert "everything that a release needs is there" in alone.answer["summary"]
     assert (NO_MODEL, True) == (said.code, after), said.stderr
 
 

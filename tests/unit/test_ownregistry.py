@@ -84,5 +84,5 @@ def test_an_alias_that_names_what_was_made_just_now_is_a_warning(tmp_path: Path)
 
     findings = moved_aliases(found, job(tmp_path), cast("Tools", tools))
 
-    assert ["training let the alias `production` of wine name version 3"] == [finding.what for finding in findings]
+    assert ["training moved the alias `production` of wine to version 3"] == [finding.what for finding in findings]
     assert [(tmp_path / "train.py", 4)] == [(finding.path, finding.line) for finding in findings]

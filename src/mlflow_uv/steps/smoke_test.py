@@ -58,7 +58,7 @@ class Inputs:
     serve_network: Annotated[
         bool, OneRun(), Doc("Give the container a network, the engine's, while it is tested; by default it has none.")
     ] = False
-    answer_timeout: Annotated[float, Doc("Seconds the server has for each answer, which it is started with.")] = (
+    answer_timeout: Annotated[float, Doc("Seconds that the server under test has for each answer (its REQUEST_TIMEOUT).")] = (
         ANSWER_S
     )
     ignore_answers: IgnoreAnswers = ()
