@@ -76,7 +76,7 @@ VersionState = Annotated[
 ImageAddress = Annotated[
     str,
     Doc(
-        "Address that starts this version's image whatever its name leads to: repository@digest, or the engine's id; or empty."
+        "Address that starts this version whatever its name leads to: repository@digest, or the engine's id; or empty."
     ),
 ]
 Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]

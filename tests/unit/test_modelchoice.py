@@ -67,7 +67,7 @@ def test_of_a_search_the_one_that_training_registered_is_released() -> None:
 
 @pytest.mark.parametrize(
     ("versions", "told"),
-    [((), "choose the one to release: m-1"), ((version(1, "a", of=1), version(2, "a", of=2)), "2 of them are registered; m-1")],
+    [((), "one to release: m-1"), ((version(1, "a", of=1), version(2, "a", of=2)), "2 of them are registered; m-1")],
     ids=["none registered", "two registered"],
 )
 def test_where_nothing_tells_which_all_are_listed(versions: tuple[dict[str, Any], ...], told: str) -> None:

@@ -80,7 +80,7 @@ class Inputs:
         tuple[str, ...],
         Words(),
         OneOf("way"),
-        Doc("Training command, run in the project folder under the lock, without a shell unless it names one (`sh -c`)."),
+        Doc("Training command, run in the project folder under the lock, without a shell unless it is `sh -c`."),
     ] = ()
     entry_point: Annotated[
         str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
@@ -97,7 +97,7 @@ class Inputs:
     function: Annotated[
         str | None,
         OneOf("way"),
-        Doc("Function, package.module:function, that returns a model (pickled by default) and perhaps an input example."),
+        Doc("Function, package.module:function, that returns a model (pickled by default), perhaps with an example."),
     ] = None
     from_run: Annotated[
         str | None, OneOf("way"), OneRun(), Doc("Id of a finished run, of a cluster say, whose model is released.")
@@ -148,7 +148,7 @@ class Outputs:
     """What was logged."""
 
     record: RecordFile
-    release_key: Annotated[str, Doc("Digest of everything that training depends on; two releases with one key are the same.")]
+    release_key: Annotated[str, Doc("Digest of what training depends on; releases with one key are the same.")]
     run_id: Annotated[str, Doc("MLflow run that made the model.")]
     model_id: Annotated[str, Doc("MLflow's id of the logged model.")]
     model_uri: Annotated[str, Doc("URI that loads exactly this model.")]
@@ -157,7 +157,7 @@ class Outputs:
     lock_sha256: LockDigest
     reused: Reused
     tracking_uri: Annotated[
-        str | None, Doc("Tracking store that training chose by itself and that has the model, for the steps that follow.")
+        str | None, Doc("Tracking store that training chose by itself and that holds the model, for later steps.")
     ]
 
 

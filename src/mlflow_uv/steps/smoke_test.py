@@ -58,7 +58,7 @@ class Inputs:
     serve_network: Annotated[
         bool, OneRun(), Doc("Give the container a network, the engine's, while it is tested; by default it has none.")
     ] = False
-    answer_timeout: Annotated[float, Doc("Seconds that the server under test has for each answer (its REQUEST_TIMEOUT).")] = (
+    answer_timeout: Annotated[float, Doc("Seconds that the tested server has for each answer (REQUEST_TIMEOUT).")] = (
         ANSWER_S
     )
     ignore_answers: IgnoreAnswers = ()
