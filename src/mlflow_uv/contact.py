@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from .core.selection import Selection
 from .errors import BadInput, BadProject
+from .servedselection import require_mlflow
 from .tools.files import Project, read_project
-from .tools.mlflow import Store
+from .tools.mlflow import Store, StoreKind
 from .tools.toolbox import Tools
 from .wording import option
 
@@ -68,13 +69,26 @@ class Contact:
 
 
 def contact(question: Question, tools: Tools) -> Contact:
-    """Raises BadProject for a database without a project, StoreUnreachable where no store was named, ToolFailed."""
+    """
+    Choose the interpreter that may talk to the named store.
+
+    Raises BadProject for a database without a project or whose project serves no MLflow, StoreUnreachable where no
+    store was named, ToolFailed.
+    """
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     project = project_here(question.project)
     selection = Selection(package=question.package, extras=question.extras, groups=question.groups)
     python = tools.environments.talking_to(store, project, selection)
+    if project is not None and store.kind is not StoreKind.SERVER:
+        _require_mlflow_in(python, project, selection, tools)
     store = tools.mlflow.settled(store, python, question.project)
     return Contact(store=store, python=python, project=project, selection=selection, tools=tools)
+
+
+def _require_mlflow_in(python: Path, project: Project, selection: Selection, tools: Tools) -> None:
+    """Name the group or extra that has MLflow, if a release was made with one that is not selected now."""
+    if tools.mlflow.describe_environment(python)["mlflow"] is None:
+        require_mlflow(tools.uv.export(project, selection), selection, project)
 
 
 def author(tools: Tools) -> dict[str, str]:

@@ -227,9 +227,12 @@ def test_a_list_that_is_not_the_lock_is_seen(tmp_path: Path, wheels: Path) -> No
 # the same bytes everywhere
 
 
+WHOLE: dict[str, Any] = {"local_packages": LocalPackages.WHEELS}  # uv locks no hash of a wheel in a folder
+
+
 def everything(folder: Path) -> dict[str, str]:
     """The files of an export with all there is, and their bytes as text."""
-    report = exports.exported(folder, **FILES, hashes=True, local_packages=LocalPackages.WHEELS)
+    report = exports.exported(folder, **FILES, **WHOLE)
     assert report.ok, report.findings
     made = [*FILES.values(), *(Path("wheels") / name for name in report.outputs.wheels)]
     return {str(file): (folder / file).read_bytes().hex() for file in made}
@@ -248,7 +251,7 @@ def test_an_export_is_the_same_bytes_in_another_folder(tmp_path: Path, wheels: P
     here = everything(tmp_path / "here" / "wine")
     there = everything(elsewhere)
 
-    again = exports.exported(elsewhere, **FILES, hashes=True, local_packages=LocalPackages.WHEELS)
+    again = exports.exported(elsewhere, **FILES, **WHOLE)
     assert (here, False, ()) == (there, again.outputs.changed, again.outputs.written)
 
 
@@ -287,13 +290,13 @@ def test_a_wheel_of_other_bytes_that_installs_the_same_is_kept(tmp_path: Path, w
     assert (True, False) == (first == second, first == third)
 
 
-def test_a_changed_source_changes_its_wheel(tmp_path: Path, wheels: Path) -> None:
+def test_a_changed_source_changes_its_wheel(tmp_path: Path) -> None:
     """
     A comparison builds again, and names the wheel that is not what its sources say.
     """
-    folder = package(tmp_path / "wine", "cork", name="wine", wheels=wheels)
+    folder = package(tmp_path / "wine", name="wine")
     projects.lock(folder)
-    everything(folder)
+    exports.exported(folder, **FILES, **WHOLE, hashes=True)
     (folder / "backend.py").write_text(BACKEND.replace("BUILT = ", "CHANGED = "))
 
     asked: dict[str, Any] = {**FILES, "hashes": True, "local_packages": LocalPackages.WHEELS, "check": True}
