@@ -11,7 +11,7 @@ from .core.answers import TOLERANCE, differences, not_json
 from .core.answerwords import SHOWN, ignoring_fix, listed
 from .core.columns import is_about_integers_with_gaps
 from .core.handed import NOTHING, Handed
-from .core.ignoring import naming_nothing
+from .core.ignoring import leaving_nothing, naming_nothing
 from .core.modelhints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from .errors import BadInput, ModelUnusable
 from .examplechecks import floats_fix
@@ -58,6 +58,7 @@ def answers_of(job: Job, question: Question, tools: Tools) -> tuple[list[Any], t
         *_keeping(question),
         *_beyond_json(said["answers"]),
         *naming_nothing(question.ignored, said["answers"]),
+        *leaving_nothing(question.ignored, said["answers"]),
     )
     return said["answers"], tuple(replace(finding, path=manifest) for finding in doubts)
 

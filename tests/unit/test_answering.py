@@ -62,9 +62,34 @@ def test_what_is_ignored_is_no_reason_for_doubt_and_a_path_to_nothing_is_told(tm
     """
     ignored = (parse_path("$.created"), parse_path("$.updated"))
 
-    (found,) = asked(tmp_path, {"created": 1}, {"created": 2}, ignored=ignored)
+    (found,) = asked(tmp_path, {"n": 1, "created": 1}, {"n": 1, "created": 2}, ignored=ignored)
 
     assert ("ignored-nothing", Severity.WARNING, True) == (found.rule, found.severity, "`$.updated`" in found.what)
+
+
+@pytest.mark.parametrize(
+    ("paths", "rules"),
+    [
+        (("$.predictions",), ["ignored-everything"]),
+        (("$.*",), ["ignored-everything"]),
+        (("$.predictions[*]",), ["ignored-everything"]),
+        (("$.predictions[0]", "$.predictions[1].value", "$.predictions[*].id"), ["ignored-everything"]),
+        (("$.predictions[0]", "$.predictions[1].id"), []),
+        (("$.predictions[*].id",), []),
+    ],
+)
+def test_paths_that_leave_nothing_to_compare_are_an_error(
+    tmp_path: Path, paths: tuple[str, ...], rules: list[str]
+) -> None:
+    """
+    Else every model would pass: also where it takes several paths, and where only lists of nulls are left.
+    """
+    answer = {"predictions": [{"id": "a", "value": 1}, {"id": "b", "value": 2}]}
+
+    found = asked(tmp_path, answer, ignored=tuple(map(parse_path, paths)))
+
+    assert rules == [finding.rule for finding in found]
+    assert all(finding.severity is Severity.ERROR for finding in found)
 
 
 def test_numbers_that_json_lacks_are_warned_of(tmp_path: Path) -> None:

@@ -64,6 +64,23 @@ def names_something(answer: object, path: AnswerPath) -> bool:
     return bool(found)
 
 
+def compares_something(answer: object, paths: Iterable[AnswerPath]) -> bool:
+    """Whether any value of an answer, other than empty objects and lists, is left when the paths are left out."""
+    return _has_value(answer, [path.parts for path in paths])
+
+
+def _has_value(value: object, left_out: list[tuple[str | int | None, ...]]) -> bool:
+    if () in left_out:
+        return False
+    if not isinstance(value, dict | list):
+        return True
+    keys = dict(_below(value, None))
+    return any(
+        _has_value(inner, [parts[1:] for parts in left_out if key in dict(_below(value, parts[0]))])
+        for key, inner in keys.items()
+    )
+
+
 def _part(match: "re.Match[str]") -> str | int | None:
     if match["all"]:
         return None

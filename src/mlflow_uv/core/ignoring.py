@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import BadInput
 from ..report import Finding, Severity
 from ..wording import option
-from .answerpaths import AnswerPath, names_something, parse_path
+from .answerpaths import AnswerPath, compares_something, names_something, parse_path
 
 
 def ignored_paths(texts: Sequence[str]) -> tuple[AnswerPath, ...]:
@@ -27,4 +27,16 @@ def naming_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> It
                 what=f"`{path.text}` of `ignore-answers` names nothing in any answer",
                 why="so nothing is left out for it",
                 fix="correct it, or take it out",
+            )
+
+
+def leaving_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
+    """An error where the paths together leave out every value of every answer, so that any model would pass."""
+    if paths and any(compares_something(answer, ()) for answer in answers):
+        if not any(compares_something(answer, paths) for answer in answers):
+            yield Finding(
+                rule="ignored-everything",
+                what="`ignore-answers` leaves out everything that the model answers",
+                why="nothing would be compared, so that any answer would pass as the one of training",
+                fix="name only what differs each time",
             )

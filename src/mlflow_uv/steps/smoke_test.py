@@ -16,7 +16,7 @@ from ..core.answers import TOLERANCE, answers_digest
 from ..core.answerwords import REASON, shortened
 from ..core.documents import Unparsable, parse_json
 from ..core.handed import Handed, handed
-from ..core.ignoring import ignored_paths, naming_nothing
+from ..core.ignoring import ignored_paths, leaving_nothing, naming_nothing
 from ..core.record import Alias, Image, Record
 from ..errors import BadInput, ChainBroken, NotServing, StepError
 from ..imagelink import require_image
@@ -134,6 +134,8 @@ def _needs(inputs: Inputs, found: Found, ignored: tuple[AnswerPath, ...], given:
         answers = parse_json((found.model / modelfiles.ANSWERS).read_bytes())
     except Unparsable as error:
         raise ChainBroken("answers", why=f"cases or answers in the model cannot be read: {error}") from error
+    if everything := next(leaving_nothing(ignored, answers), None):
+        raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
     return record.image, Expected(
         cases=cases,
         answers=answers,
