@@ -25,6 +25,7 @@ from .core.traininginputs import (
 from .report import Finding, Severity
 from .tools.content import digests_in
 from .tools.files import Project
+from .tools.gitwords import path_of
 from .tools.toolbox import Tools
 from .training import Job
 from .ways import NAMES, Kind
@@ -40,6 +41,7 @@ class Scope:
     """
     The folders whose files a training may read: the project's, and those of the packages of the checkout that it needs.
 
+    And, each a file or a folder, what symbolic links in them lead to elsewhere in the repository.
     `without` are patterns of files that are no inputs, each relative to the folder of these that a file lies in.
     """
 
@@ -67,6 +69,21 @@ class Scope:
         """The ids of all files as they are, by their paths in the repository."""
         return tools.git.contents(self.project.folder, self.folders)
 
+    def linked(self, files: Mapping[str, str], tools: Tools) -> tuple[Path, ...]:
+        """What links among these files lead to, elsewhere in the repository."""
+        top = Path(os.path.realpath(tools.git.top(self.project.folder) or self.project.folder))
+        known = tuple(Path(os.path.realpath(folder)) for folder in self.folders)
+        links = (path_of(top, name) for name in files if not self.without.match(self._inside(name, top)))
+        targets = dict.fromkeys(Path(os.path.realpath(link)) for link in links if link.is_symlink())
+        return tuple(
+            target
+            for target in targets
+            if target.is_relative_to(top)
+            and ".git" not in target.relative_to(top).parts
+            and target.exists()
+            and not any(target.is_relative_to(folder) for folder in known)
+        )
+
     def at(self, commit: str, tools: Tools) -> dict[str, str] | None:
         """The same at a commit, None where git does not have it."""
         return tools.git.contents_at(self.project.folder, commit, self.folders)
@@ -84,11 +101,11 @@ class Scope:
         return found
 
     def _inside(self, name: str, top: Path) -> str:
-        """The path of a file below the nearest of the folders."""
+        """The path of a file below the nearest of the folders, empty for what is no file below one."""
         path = Path(top, name)
         roots = (Path(os.path.realpath(folder)) for folder in self.folders)
-        nearest = max((root for root in roots if path.is_relative_to(root)), key=lambda root: len(root.parts))
-        return path.relative_to(nearest).as_posix()
+        nearest = max((root for root in roots if root in path.parents), key=lambda root: len(root.parts), default=None)
+        return path.relative_to(nearest).as_posix() if nearest else ""
 
     def shown(self, names: tuple[str, ...], tools: Tools) -> tuple[str, ...]:
         """Paths as they are called in the project's folder."""
@@ -124,6 +141,9 @@ def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, ob
     """
     scope = Scope.of(project, not_inputs)
     files = scope.now(tools)
+    while linked := scope.linked(files, tools):
+        scope = replace(scope, folders=(*scope.folders, *linked))
+        files = scope.now(tools)
     digests = {name: sha256(canonical(value)) for name, value in parts.items() if value}
     return Key(scope=scope, inputs=TrainingInputs(files=scope.counted(files, tools), parts=digests), files=files)
 

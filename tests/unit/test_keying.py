@@ -196,6 +196,87 @@ def test_a_change_of_an_input_makes_another_release(
     assert uncommitted == repository.key().inputs.key
 
 
+def linked(repository: Repository, name: str, target: str) -> None:
+    """A committed link in the project that leads to a file or folder elsewhere in the repository."""
+    repository.write("shared/data/wines.csv", "1\n")
+    (repository.project / name).symlink_to(target)
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message=link")
+
+
+@pytest.mark.parametrize("target", ["../../shared/data/wines.csv", "../../shared/data", "../../shared"])
+def test_what_a_link_leads_to_elsewhere_in_the_repository_is_an_input(repository: Repository, target: str) -> None:
+    """
+    A training reads through the link, so that a change there must train; the reason names the file.
+    """
+    linked(repository, "data", target)
+    before, tags = repository.key().inputs.key, repository.tags()
+    assert before == repository.key().inputs.key
+
+    repository.write("shared/data/wines.csv", "2\n")
+
+    assert before != repository.key().inputs.key
+    reason = reason_to_train(repository.key(), tags, repository.tools, wanted=False)
+    assert reason.endswith("these inputs changed: ../../shared/data/wines.csv")
+
+
+def test_a_link_that_is_no_input_is_not_followed(repository: Repository) -> None:
+    """
+    `not-inputs` names the link.
+    """
+    linked(repository, "data", "../../shared")
+    before = repository.key("/data").inputs.key
+
+    repository.write("shared/data/wines.csv", "2\n")
+
+    assert before == repository.key("/data").inputs.key
+
+
+def test_a_package_in_a_folder_of_a_submodule_is_an_input(repository: Repository) -> None:
+    """
+    The repository lists nothing in a submodule: its commit and what differs from it count. A clean one is no change.
+    """
+    other = repository.top.parent / "other"
+    (other / "liba").mkdir(parents=True)
+    (other / "liba" / "liba.py").write_text("A = 1\n")
+    for argv in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message=one")):
+        subprocess.run(("git", *IDENTITY, *argv), cwd=other, check=True)
+    repository.git("rm", "-r", "--quiet", "libs/liba")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "libs")
+    repository.git("commit", "--quiet", "--message=submodule")
+    before, tags = repository.key().inputs.key, repository.tags()
+
+    repository.write("libs/liba/liba.py", "A = 2\n")
+    changed = repository.key()
+    repository.write("libs/liba/liba.py", "A = 1\n")
+
+    assert before != changed.inputs.key
+    assert before == repository.key().inputs.key
+    assert reason_to_train(changed, tags, repository.tools, wanted=False).endswith("inputs changed: ../../libs")
+
+
+@pytest.mark.parametrize("stored", ["version https://git-lfs.github.com/spec/v1\n", "\0GITCRYPT\0"])
+def test_a_file_that_lies_there_as_git_keeps_it_is_another_input(repository: Repository, stored: str) -> None:
+    """
+    A checkout without Git LFS has pointers in place of data: once the data is there, a release must train.
+    """
+    repository.write("apps/wine/.gitattributes", "*.csv filter=kept\n")
+    repository.write("apps/wine/kept", stored)
+    kept = ("-c", "filter.kept.clean=cat apps/wine/kept")
+    repository.write("apps/wine/data.csv", "1,2\n")
+    os.utime(repository.project / "data.csv", (1, 1))
+    repository.git(*kept, "add", "--all")
+    repository.git(*kept, "commit", "--quiet", "--message=data")
+    with_data = repository.key().inputs.key
+
+    repository.write("apps/wine/data.csv", stored)
+    os.utime(repository.project / "data.csv", (1, 1))
+    repository.git("add", "--all")
+
+    assert "" == repository.git("diff-files", "--name-only")
+    assert with_data != repository.key().inputs.key
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -32,11 +32,11 @@ def naming_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> It
 
 def leaving_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
     """An error where the paths together leave out every value of every answer, so that any model would pass."""
-    if paths and any(compares_something(answer, ()) for answer in answers):
-        if not any(compares_something(answer, paths) for answer in answers):
-            yield Finding(
-                rule="ignored-everything",
-                what="`ignore-answers` leaves out everything that the model answers",
-                why="nothing would be compared, so that any answer would pass as the one of training",
-                fix="name only what differs each time",
-            )
+    before, after = (any(compares_something(answer, left_out) for answer in answers) for left_out in ((), paths))
+    if before and not after:
+        yield Finding(
+            rule="ignored-everything",
+            what="`ignore-answers` leaves out everything that the model answers",
+            why="nothing would be compared, so that any answer would pass as the one of training",
+            fix="name only what differs each time",
+        )

@@ -1,6 +1,7 @@
 """Lists the files of folders with the ids that git has, or would have, for their contents."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .gitwords import entry_of, link_blob, path_of, pathspecs
@@ -9,6 +10,10 @@ from .guardedgit import GuardedGit
 _LIST = ("ls-files", "-z", "-v", "--stage", "--cached", "--others", "--exclude-standard")
 _EDITED = ("diff-files", "-z", "--name-only", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
 _SUBMODULE = "160000"
+_NO_FILTER = (":(top,exclude,attr:!filter)", ":(top,exclude,attr:-filter)")
+# What Git LFS and git-crypt keep in the repository, and what lies in a checkout that was made without them.
+_HEADS = (b"version https://git-lfs.github.com/", b"\0GITCRYPT\0")
+_STORED_FORM = " as stored"
 _AT_ONCE = 500  # names in one argv
 
 
@@ -44,7 +49,32 @@ def contents_now(
         some = files[first : first + _AT_ONCE]
         blobs = git.answer(top, "hash-object", "--", *some, variables=filters).split()
         ids.update(zip(some, blobs, strict=True))
+    filtered = git.answer(top, "ls-files", "-z", "--", *where, *_NO_FILTER)
+    for name in filter(None, filtered.split("\0")):
+        if name in ids and _is_stored_form(path_of(top, name)):
+            ids[name] += _STORED_FORM
+    for inner in _repositories_of(top, scopes):
+        ids[inner.relative_to(top).as_posix()] = " ".join(filter(None, state(inner)))
     return ids
+
+
+def _is_stored_form(file: Path) -> bool:
+    """Whether a file holds what stands for its content in the repository: git has the same id for both."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return opened.read(max(map(len, _HEADS))).startswith(_HEADS)
+
+
+def _repositories_of(top: Path, scopes: tuple[Path, ...]) -> Iterator[Path]:
+    """The repositories in this one, such as submodules, in which a scope lies: this one lists nothing in them."""
+    root = Path(os.path.realpath(top))
+    for scope in scopes:
+        real = Path(os.path.realpath(scope))
+        within = [place for place in (real, *real.parents) if root in place.parents]
+        inner = next((place for place in reversed(within) if os.path.lexists(place / ".git")), None)
+        if inner is not None:
+            yield top / inner.relative_to(root)
 
 
 def contents_at(git: GuardedGit, folder: Path, commit: str, scopes: tuple[Path, ...]) -> dict[str, str] | None:
@@ -58,5 +88,10 @@ def contents_at(git: GuardedGit, folder: Path, commit: str, scopes: tuple[Path, 
     return {
         name: words.split(" ")[2]
         for words, name in lines
-        if any(root in {"", name} or name.startswith(f"{root}/") for root in roots)
+        if any(root in {"", name} or name.startswith(f"{root}/") or _holds(words, name, root) for root in roots)
     }
+
+
+def _holds(words: str, name: str, root: str) -> bool:
+    """Whether a line of `ls-tree` is a submodule that a folder lies in."""
+    return words.startswith(_SUBMODULE) and root.startswith(f"{name}/")
