@@ -1,4 +1,4 @@
-"""Splits a command line into words, and refuses what only a shell would understand: no shell reads it."""
+"""Splits a command line into words, and refuses what only a shell would understand."""
 
 import json
 import re

@@ -64,6 +64,31 @@ def test_what_another_machine_pushed_is_pulled_and_tested(lab: Lab, host: str) -
 
 
 @pytest.mark.extended
+def test_a_promotion_warns_of_a_name_that_another_version_took(lab: Lab, host: str) -> None:
+    """
+    The version is identified by its digest: the alias moves, and the warning has the address that starts it.
+    """
+    name = f"{host}/cellar/shared:prod"
+    built = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
+    tested = lab.run("smoke-test")
+    forget(built.outputs["image-id"])
+    labels = {"mlflow-uv.model-sha256": "f" * 64, "org.opencontainers.image.title": "wine"}
+    labels["org.opencontainers.image.version"] = "99"
+    recipe = f"FROM {BASE}\n" + "".join(f"LABEL {key}={value}\n" for key, value in labels.items())
+    subprocess.run(("docker", "build", "--tag", name, "-"), input=recipe.encode(), check=True, capture_output=True)
+    for words in (("push", "--quiet", name), ("rmi", name)):
+        subprocess.run(("docker", *words), check=True, capture_output=True)
+
+    promoted = lab.run("promote", variables=ELSEWHERE)
+
+    assert [0, 0] == [built.code, tested.code], tested.stderr
+    assert (0, True, ["image-name-reused"]) == (promoted.code, promoted.outputs["promoted"], promoted.rules)
+    (warning,) = promoted.answer["findings"]
+    assert warning["why"].endswith("leads to the image of wine version 99 now")
+    assert f"start it as {host}/cellar/shared@{built.outputs['image-digest']}" == warning["fix"]
+
+
+@pytest.mark.extended
 def test_another_image_under_the_name_breaks_the_chain(lab: Lab, host: str) -> None:
     """
     Who starts it by its name gets what nobody released: neither an audit nor a promotion passes over that.

@@ -1,4 +1,4 @@
-"""Reads in what a model died of what helps: a variable, a module, a library, a type or a kind of input it lacks."""
+"""Finds in the error of a model what it lacks: a variable, a module, a library, a trusted type or a kind of input."""
 
 import re
 

@@ -1,5 +1,5 @@
 """
-Which shared libraries do the packages of an environment need that are not here?
+Finds shared libraries that packages of an environment need and nothing has, and links copies that other wheels bring.
 
 `python -I -B libraries.py ENVIRONMENT [MODEL]` prints as JSON {lacking: [[package, file, library]], lent: [[library,
 file]], missed}. `lacking` are needed and nowhere: not among the packages, not where the loader looks. `lent` are those

@@ -1,4 +1,4 @@
-"""Finds the logged model behind what people have: a version, an alias, a place below a run."""
+"""Finds the logged model that a version, an alias or a place below a run names."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Asks a server whether it would let us write, by requests that it refuses for another reason where it would."""
+"""Finds out whether a server lets us write, by requests that it refuses as malformed where it does."""
 
 from typing import Any
 

@@ -153,7 +153,7 @@ def _without_wheel(one: Placed, circumstances: Circumstances, *, crossing: bool)
     """Stop for what is compiled, or cannot be built for another platform; warn where nobody knows what it is."""
     package = one.package
     if crossing:
-        yield unbuildable(package.name, why=f"nothing is built for {one.target}: it takes a wheel")
+        yield unbuildable(package.name, why=f"nothing is built for {one.target}, so it needs a wheel")
         return
     compiled = any(not wheel.file.endswith("-any.whl") for wheel in package.wheels)
     pure = False if compiled else _pure(package, circumstances)

@@ -1,4 +1,4 @@
-"""Says which error a kind of problem of a payload is, what it is called, and what helps."""
+"""Maps the kinds of problem that a payload reports to errors, with a sentence and a fix for each."""
 
 from collections.abc import Mapping
 
