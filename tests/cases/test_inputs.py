@@ -21,7 +21,7 @@ BAD_INPUT = 2
         (("release", "--steps", "foo"), "`foo` is not a step of a release: steps are check-lock, "),
         (("release", "--no-such-flag"), "--no-such-flag"),
         (("log-model", "--extras", "nothing"), "the selection is not in the lock"),
-        (("log-model", "--tracking-uri", "mlruns"), "`mlruns` is not a tracking URI"),
+        (("log-model", "--tracking-uri", "tracking"), "`tracking` is not a tracking URI"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

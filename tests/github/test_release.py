@@ -160,6 +160,7 @@ def test_one_action_releases_a_project(
     assert ("", "") == (containers(outputs["image"]), checkout.git(run.workspace, "status", "--porcelain"))
 
 
+@pytest.mark.extended
 def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
     wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
 ) -> None:
@@ -192,6 +193,7 @@ def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
     )
 
 
+@pytest.mark.extended
 def test_steps_chain_across_two_jobs(
     wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
 ) -> None:
