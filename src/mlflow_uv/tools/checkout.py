@@ -163,19 +163,19 @@ class Checkout:
         uri = str(claim.value)
         if uri in _HOSTLESS:
             return
-        flag = f"--tracking-uri {shlex.quote(uri)}"
+        named = option("tracking-uri", uri)
         if not is_plain_web_address(uri):
             raise BadInput(
                 what=f"{claim.source} is no address that a checkout may name",
                 why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE or ./FOLDER"
                 " in the project",
-                fix=flag,
+                fix=named,
             )
         if held := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
             raise BadInput(
                 what=f"{claim.source} names a server that the job does not name",
                 why=f"{', '.join(held)} would go to `{uri}`{claim.line}, which a checkout does not decide",
-                fix=f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or {flag}",
+                fix=Wording(f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or ", named),
             )
 
 
@@ -184,7 +184,7 @@ def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> Bad
     return BadInput(
         what=f"{claim.source} leads out of the {called}",
         why=f"`{claim.value}`{claim.line} is {real}, and a setting names a path in the {called}",
-        fix=f"--{claim.field.kebab} {address}{shlex.quote(real)}",
+        fix=option(claim.field.kebab, f"{address}{real}"),
     )
 
 

@@ -1,12 +1,12 @@
 """Describes a value that a checkout names, and refuses build caches and variables that it may not name."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import BadInput
 from ..step import Field
+from ..wording import option
 
 _CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
 _CACHE_TYPES = frozenset({"registry", "inline", "gha"})
@@ -43,7 +43,7 @@ def require_own_variables(claim: Claim) -> None:
         raise BadInput(
             what=f"{claim.source} names {', '.join(rights)}, which a checkout does not give to a model",
             why=f"who has it has rights on the forge or on a store{claim.line}",
-            fix=f"--{claim.field.kebab} {shlex.quote(','.join(claim.value))}",
+            fix=option(claim.field.kebab, ",".join(claim.value)),
         )
 
 
@@ -59,5 +59,5 @@ def require_harmless_cache(claim: Claim) -> None:
         raise BadInput(
             what=f"{claim.source} is no build cache that a checkout may name",
             why=f"it is `{value}`{claim.line}; a setting names a reference, or type=registry, inline or gha",
-            fix=f"--{claim.field.kebab} {shlex.quote(value)}",
+            fix=option(claim.field.kebab, value),
         )

@@ -11,6 +11,7 @@ from mlflow_uv.errors import BadInput
 from mlflow_uv.step import Doc, Reach, settle
 from mlflow_uv.tools.checkout import given_layer, settings_layer
 from mlflow_uv.tools.files import read_project
+from tests.runner import words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,3 +258,26 @@ def test_a_checkout_gives_a_model_no_variable_with_rights(project: Path) -> None
     given = settled(project, setting, given={flag.removeprefix("--"): value})
     assert ("MODEL_KEY", "GITHUB_TOKEN") == given.serve_env
     assert ("MODEL_KEY",) == settled(project, 'serve-env = ["MODEL_KEY"]').serve_env
+
+
+@pytest.mark.parametrize(
+    ("setting", "flag", "key"),
+    [
+        ('serve-env = ["GITHUB_TOKEN"]', "--serve-env GITHUB_TOKEN", "serve-env: GITHUB_TOKEN"),
+        ('cache-to = "type=local,dest=/x"', "--cache-to type=local,dest=/x", "cache-to: type=local,dest=/x"),
+        ('tracking-uri = "ftp://x"', "--tracking-uri ftp://x", "tracking-uri: ftp://x"),
+        ('file = "/etc/motd"', "--file /etc/motd", "file: /etc/motd"),
+    ],
+    ids=["variable", "cache", "server", "path"],
+)
+def test_what_a_checkout_may_not_say_is_said_in_the_words_of_the_place(
+    project: Path, setting: str, flag: str, key: str
+) -> None:
+    """
+    A flag on a command line, a key below `with:` in a workflow.
+    """
+    with pytest.raises(BadInput) as caught:
+        settled(project, setting, {"HOME": str(project)})
+
+    assert flag == caught.value.fix
+    assert key in words("release").text(caught.value.fix)
