@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from .core.documents import parse_json
+from .core.masking import mask, secrets_in
 from .core.origins import carries_user
 from .errors import BadInput, TrainingFailed
 from .report import Finding, Severity
@@ -87,21 +88,24 @@ class StoreWatch:
 
     def _new(self) -> Iterator[tuple[str, str]]:
         notes = self.folder / "notes"
-        lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.is_file() else []
+        # The training can write there too, whatever it likes.
+        text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
+        lines = text.splitlines(keepends=True)
         for line in lines[self._read :]:
             if not line.endswith("\n"):
                 return  # half of it is written
             self._read += 1
-            with suppress(ValueError, LookupError, TypeError, BadInput):  # the training can write there too
+            with suppress(ValueError, LookupError, TypeError, BadInput):
                 noted = parse_json(line)
-                yield str(noted["event"]), absolute_uri(str(noted["uri"]), Path(noted["folder"]))
+                event, uri = str(noted["event"]), absolute_uri(str(noted["uri"]), Path(noted["folder"]))
+                if uri.isprintable() and _shown(uri):  # else it is none that MLflow could open
+                    yield event, uri
 
     def _hear(self, uri: str) -> None:
         if uri not in self._heard:
             self._heard[uri] = None
-            shown = Store(uri=uri, kind=StoreKind.SERVER, variables={}).shown
             self.tools.voice.say(
-                f"training sets a tracking URI of its own, `{shown}`; it was handed `{self.store.shown}`"
+                f"training sets a tracking URI of its own, `{_shown(uri)}`; it was handed `{self.store.shown}`"
             )
 
     def _follow(self, uri: str) -> None:
@@ -186,7 +190,7 @@ def _as_setting(store: Store, project: Project) -> str:
 def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
     return TrainingFailed(
         what=f"training logs to `{_shown(uri)}`, and the release looks in `{store.shown}`: it was stopped",
-        why=error.why or error.what,
+        why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
         fix=Wording(_handed_in(uri), ", or take the tracking URI out of the training"),
     )
 

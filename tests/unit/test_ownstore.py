@@ -216,3 +216,42 @@ def test_the_setting_that_is_printed_is_relative_to_the_project(project: Project
     finding = followed(store, project)
 
     assert (f'add `tracking-uri = "{setting}"` to [tool.mlflow-uv] in pyproject.toml', 3) == (finding.fix, finding.line)
+
+
+@pytest.mark.parametrize("job", ["", "https://team.example"])
+@pytest.mark.parametrize("uri", [
+    "http://h/?password=canary-of-training", "sqlite:///x.db?mode=ro&password=canary-of-training",
+    "http://u:canary-of-training@h/", "postgresql://u:canary-of-training@h/db", "http://canary-of-training@h:bad/",
+])  # fmt: skip
+def test_a_password_in_the_address_of_a_training_is_in_no_message(watch, uri: str, job: str) -> None:
+    """
+    It is the training's own, so that no variable of the job tells what is to be masked.
+    """
+    found, tools = watch(job, **({"MLFLOW_TRACKING_TOKEN": "token-of-the-job"} if job else {}))
+
+    note(found, ("set", uri), ("run", uri))
+    stopped, refusal = found.must_stop(), found.refusal
+    assert refusal is not None
+    texts = (*tools.said, refusal.what, refusal.why, refusal.fix, found.advice())
+
+    assert (True, None) == (stopped, found.own)
+    assert not [text for text in map(str, texts) if "canary" in text]
+
+
+@pytest.mark.parametrize("line", [
+    b"\xff\xfe", b'{"event": "run", "uri": "http://[h", "folder": "/"}',
+    b'{"event": "run", "uri": "sqlite:///\\u0000x.db", "folder": "/"}',
+    b'{"event": "run", "uri": "http://h/\\n::error::x", "folder": "/"}', b"[]", b'{"uri": []}',
+])  # fmt: skip
+def test_a_note_that_no_plugin_writes_is_passed_over(watch, line: bytes) -> None:
+    """
+    The training can write there too; what follows is heard all the same.
+    """
+    found, tools = watch()
+    (found.folder / "notes").write_bytes(line + b"\n")
+    note(found, ("run", "sqlite:///mlflow.db"))
+
+    stopped = found.must_stop()
+
+    assert (False, f"sqlite:///{found.project.folder}/mlflow.db") == (stopped, found.own and found.own.uri)
+    assert not [text for text in tools.said if "[h" in text or "::error" in text]

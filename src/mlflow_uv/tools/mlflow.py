@@ -22,7 +22,7 @@ from .embedded import EmbeddedStores
 from .mlflowerrors import DATABASE_FIXES, ERRORS, FIXES
 from .process import Command, Conversation, Runner
 from .schemamismatch import schema_mismatch
-from .trackinguris import SQLITE, absolute_uri
+from .trackinguris import SQLITE, absolute_uri, require_readable
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 # Nothing is told to anybody else. The caller's wishes go first.
@@ -96,13 +96,14 @@ class Mlflow:
         Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
         """
         caller = self._surroundings.variables
+        uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
+        require_readable(uri)
         if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
             raise BadInput(
                 what="`tracking-uri` carries credentials",
                 why="inputs are shown in logs",
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
-        uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
         if not uri:
             return self._embedded(allowed=embedded or not self._surroundings.forge)
         registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}

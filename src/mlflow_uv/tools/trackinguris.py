@@ -29,6 +29,18 @@ def absolute_uri(uri: str, folder: Path) -> str:
     return uri
 
 
+def require_readable(uri: str) -> None:
+    """Raises BadInput, without the address and what it may carry, for one of which nobody can tell the host."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  # as below
+
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        raise BadInput(
+            what="the tracking URI cannot be read", why=str(error), fix="sqlite:///PATH, ./PATH or http://HOST"
+        ) from error
+
+
 def path_of_files(uri: str, folder: Path) -> Path | None:
     """The folder of a store of files: a path, or `file:` and a path of this machine; None for anything else."""
     if uri.startswith("file:"):

@@ -67,3 +67,17 @@ def test_a_word_is_no_tracking_uri(tmp_path: Path) -> None:
     """
     with pytest.raises(BadInput, match="is not a tracking URI"):
         asked(tmp_path).store("127.0.0.1:5000", embedded=False)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_address_that_nobody_can_read_is_a_wrong_input(tmp_path: Path, named: bool) -> None:
+    """
+    As an input or in the environment; it is not repeated, since a password may be in it.
+    """
+    uri = "http://user:canary@[bad"
+    mlflow = asked(tmp_path) if named else asked(tmp_path, MLFLOW_TRACKING_URI=uri)
+
+    with pytest.raises(BadInput) as caught:
+        mlflow.store(uri if named else None, embedded=False)
+
+    assert "the tracking URI cannot be read: Invalid IPv6 URL" == f"{caught.value.what}: {caught.value.why}"
