@@ -128,7 +128,8 @@ class _Explaining:
             cause = verdict.cause or Cause.UNREADABLE
             return self._finding(cause, fault.what, fault.why, fix=fault.fix, path=fault.path, line=fault.line)
         path = self._project.folder / verdict.file
-        read_manifest(path)  # what is not even TOML
+        if path.suffix == ".toml":
+            read_manifest(path)  # what is not even TOML
         file, line = path.name, verdict.line
         if verdict.cause is Cause.MEMBER:
             path = self._project.root / file

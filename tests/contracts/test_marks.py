@@ -64,3 +64,21 @@ def test_a_difference_in_a_file_with_a_mark_is_told_on_its_line(wine: Path) -> N
 
     (finding,) = (one for one in report.findings if one.rule.startswith("lock-"))
     assert ("lock-requirement-changed", 5) == (finding.rule, finding.line)
+
+
+def test_a_pin_that_uv_cannot_read_is_named_where_there_is_no_lock(wine: Path) -> None:
+    """
+    A lock is read without it; to make one, uv reads it, and it is no TOML to be corrected.
+    """
+    (wine / ".python-version").write_bytes("3.11\n".encode("utf-16"))
+    surroundings = Surroundings.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
+
+    with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
+        locked = check_lock.run(check_lock.Inputs(project=wine), tools)
+        (wine / "uv.lock").unlink()
+        report = check_lock.run(check_lock.Inputs(project=wine), tools)
+
+    assert LockState.FRESH is locked.outputs.verdict
+    (finding,) = (found for found in report.findings if found.rule.startswith("lock-"))
+    assert ("lock-unreadable", ".python-version cannot be used") == (finding.rule, finding.what)
+    assert "valid UTF-8" in finding.why
