@@ -16,7 +16,7 @@ from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
 from ..freshness import require_fresh
 from ..inputexample import example_of
-from ..keying import explain, key_of, left_behind, parts_of
+from ..keying import explain, key_of, left_behind, parts_of, require_program
 from ..modelsource import earlier, obtain
 from ..proof import Plan, Policy, prove
 from ..recompute import anchor
@@ -253,6 +253,8 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}
     parts = parts_of(job, selection, settings, packed, python=served.python)
     keyed = None if adopted else key_of(project, inputs.not_inputs, parts, tools)
+    if keyed:
+        require_program(keyed, way)
     return Plan(
         job=job,
         selection=selection,
