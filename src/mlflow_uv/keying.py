@@ -2,10 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from .core.commit import Commit
@@ -23,14 +22,13 @@ from .core.traininginputs import (
     local_folders,
     manifest_id,
 )
-from .errors import BadInput
 from .report import Finding, Severity
 from .tools.content import digests_in
 from .tools.files import Project
 from .tools.gitwords import path_of
 from .tools.toolbox import Tools
 from .training import Job
-from .ways import NAMES, Kind, Way
+from .ways import NAMES, Kind
 
 INPUTS_TAG = "mlflow-uv.inputs"
 PROJECT_TAG = "mlflow-uv.project"
@@ -148,37 +146,6 @@ def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, ob
         files = scope.now(tools)
     digests = {name: sha256(canonical(value)) for name, value in parts.items() if value}
     return Key(scope=scope, inputs=TrainingInputs(files=scope.counted(files, tools), parts=digests), files=files)
-
-
-def require_program(key: Key, way: Way) -> None:
-    """Raises BadInput where a program that makes the model is left out of its inputs: a change of it must train."""
-    folder = key.scope.project.folder
-    for name in _programs(way):
-        path = PurePosixPath(os.path.normpath(name))
-        if not path.is_absolute() and (folder / path).is_file() and key.scope.without.match(path.as_posix()):
-            raise BadInput(
-                what=f"`{path}`, which makes the model, is left out of what training depends on",
-                why=f"a change of it would train nothing: it matches `{_SETTING}`, or what is taken for documentation",
-                fix=f'add "!/{path}" as the last of `{_SETTING}` in [tool.mlflow-uv]',
-            )
-
-
-def _programs(way: Way) -> Iterator[str]:
-    """Files that a way of making a model may run, as far as its words tell; not all of them need exist."""
-    text = " ".join(way.words)
-    modules = re.findall(r"(?:^|\s)-m\s*([\w.]+)", text)
-    match way.kind:
-        case Kind.TRAIN:
-            yield from (way.word, *re.findall(r"[\w./-]+\.(?:py|ipynb|sh|R)(?![\w.])", text))
-        case Kind.ENTRY_POINT:
-            yield "MLproject"
-        case Kind.FUNCTION:
-            modules = [way.word.partition(":")[0]]
-        case _:
-            return
-    for place, module in product(("", "src/"), modules):
-        base = place + module.replace(".", "/")
-        yield from (f"{base}.py", f"{base}/__init__.py", f"{base}/__main__.py")
 
 
 def parts_of(

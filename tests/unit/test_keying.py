@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.commit import Commit
-from mlflow_uv.errors import BadInput
-from mlflow_uv.keying import Key, key_of, left_behind, reason_to_train, require_program, trained_from
+from mlflow_uv.keying import Key, key_of, left_behind, reason_to_train, trained_from
 from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
-from mlflow_uv.ways import Kind, Way
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
 MANIFEST = """\
@@ -343,47 +341,6 @@ def test_a_file_that_people_read_is_an_input_where_the_setting_says_so(repositor
     repository.write("apps/wine/docs/index.md", "# Vino\n")
 
     assert before != repository.key("!/docs/").inputs.key
-
-
-@pytest.mark.parametrize(
-    ("kind", "words", "not_inputs", "named"),
-    [
-        (Kind.TRAIN, ("python", "train.py"), ("*",), "train.py"),
-        (Kind.TRAIN, ("python", "./train.py", "--fast"), ("*.py",), "train.py"),
-        (Kind.TRAIN, ("sh", "-c", "python train.py > log"), ("/train.py",), "train.py"),
-        (Kind.TRAIN, ("python", "-m", "wine.fit"), ("src/",), "src/wine/fit.py"),
-        (Kind.TRAIN, ("python", "docs/fit.py"), (), "docs/fit.py"),
-        (Kind.FUNCTION, ("train:fit",), ("train.py",), "train.py"),
-    ],
-)
-def test_what_makes_the_model_cannot_be_left_out(
-    repository: Repository, kind: Kind, words: tuple[str, ...], not_inputs: tuple[str, ...], named: str
-) -> None:
-    """
-    Else a change of it would release the model of before; the fix makes it an input again.
-    """
-    repository.write("apps/wine/src/wine/fit.py", "\n")
-    repository.write("apps/wine/docs/fit.py", "\n")
-    way = Way(kind=kind, words=words)
-
-    with pytest.raises(BadInput) as caught:
-        require_program(repository.key(*not_inputs), way)
-    taken_back = str(caught.value.fix).split('"')[1]
-    mended = repository.key(*not_inputs, taken_back)
-    require_program(mended, way)
-
-    assert f"`{named}`, which makes the model, is left out of what training depends on" == caught.value.what
-    assert f"apps/wine/{named}" in mended.inputs.files
-
-
-def test_a_program_that_is_an_input_is_nothing_to_speak_of(repository: Repository) -> None:
-    """
-    Nor is one outside of the project, or a file that a training only names.
-    """
-    key = repository.key("notebooks/", "/out/")
-
-    for words in (("python", "train.py", "notebooks/look.ipynb.bak", "README.md"), ("python", "../beer/train.py")):
-        require_program(key, Way(kind=Kind.TRAIN, words=words))
 
 
 def test_the_reason_names_files_and_settings(repository: Repository) -> None:

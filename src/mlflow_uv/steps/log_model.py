@@ -16,7 +16,7 @@ from ..core.record import Lock, Record, release_key
 from ..core.selection import Selection
 from ..freshness import require_fresh
 from ..inputexample import example_of
-from ..keying import explain, key_of, left_behind, parts_of, require_program
+from ..keying import explain, key_of, left_behind, parts_of
 from ..modelsource import earlier, obtain
 from ..proof import Plan, Policy, prove
 from ..recompute import anchor
@@ -29,6 +29,7 @@ from ..tools.files import Project, read_project
 from ..tools.toolbox import Tools
 from ..tools.wheels import build_wheels
 from ..training import Job, close_dead
+from ..trainingprograms import with_program
 from ..vocabulary import (
     Embedded,
     Extras,
@@ -214,8 +215,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     given = handed(inputs.serve_env, tools.surroundings.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
-    uv = tools.uv.version(tools.uv.program(project))
-    lock = Lock(sha256=lock_digest(project.lock.read_bytes()), uv=uv or "unknown")
+    digest, uv = lock_digest(project.lock.read_bytes()), tools.uv.version(tools.uv.program(project)) or "unknown"
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     require_mlflow(requirements, selection, project)
@@ -236,7 +236,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         store=tools.mlflow.settled(store, python, project.folder),
         experiment=inputs.experiment or project.name,
         commit=commit,
-        lock=lock,
+        lock=Lock(sha256=digest, uv=uv),
         local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
         handed=inputs.train_env,
@@ -252,9 +252,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
     settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}
     parts = parts_of(job, selection, settings, packed, python=served.python)
-    keyed = None if adopted else key_of(project, inputs.not_inputs, parts, tools)
-    if keyed:
-        require_program(keyed, way)
+    keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), way)
     return Plan(
         job=job,
         selection=selection,
