@@ -72,7 +72,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["UV_CACHE_DIR"] = before.get("UV_CACHE_DIR") or _uv_cache()
     os.environ |= {
         "MLFLOW_UV_HOME": str(home / "mlflow-uv"),
-        "GIT_CONFIG_GLOBAL": os.devnull,
+        # Not the null device: where a test has git write its settings, root's git puts a file in its place.
+        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_SYSTEM": os.devnull,
         "PATH": f"{_shelf(home / 'bin')}{os.pathsep}{before['PATH']}",
     }

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .core.causes import Cause
+from .core.documents import LOCK_LIMIT
+from .errors import BadProject
 from .report import Finding
-from .tools.files import Project, seen_from
+from .tools.files import Project, require_bounded, seen_from
 from .tools.locktools import LockTools
 from .tools.tree import script_locks_below
 from .tools.uv import LockQuestion
@@ -35,6 +37,9 @@ def script_answers(
     """Ask of every script below a folder that has a lock, without a network first. Raises ToolMissing, ToolFailed."""
     for lock in script_locks_below(folder, tools.git, exclude=exclude):
         script = lock.with_suffix("")
+        if (refused := _refused(script, lock, tools.surroundings.folder)) is not None:
+            yield refused
+            continue
         project = Project(folder=script.parent, root=script.parent, manifest={})
         question = LockQuestion(
             respect_env=respect_env, offline=True, python=tools.surroundings.python, script=f"./{script.name}"
@@ -45,11 +50,37 @@ def script_answers(
         yield _answer(script, lock, verdict, tools.surroundings.folder)
 
 
+def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
+    """The answer for what uv must not read, because it has no end or is no file; None where uv may be asked."""
+    reason = "" if lock.is_file() else "it is a folder, a link that leads nowhere, a device or a pipe"
+    with_end: BadProject | None = None
+    try:
+        require_bounded(lock, LOCK_LIMIT)
+    except BadProject as error:
+        with_end = error
+    if not reason and with_end is None:
+        return None
+    finding = Finding(
+        rule=f"lock-{Cause.UNREADABLE.value}",
+        what=f"`{lock.name}` cannot be read",
+        why=reason or str(with_end and (with_end.why or with_end.what)),
+        fix=f"rm -r {_quoted(where, lock)} && uv lock --script {_quoted(where, script)}",
+        path=lock,
+    )
+    return ScriptAnswer(state=LockState.UNREADABLE, causes=(Cause.UNREADABLE,), findings=(finding,))
+
+
+def _quoted(where: Path, path: Path) -> str:
+    """A path for a shell, seen from a folder; never one that uv or rm would take for a flag."""
+    seen = seen_from(where, path)
+    return shlex.quote(f"./{seen}" if seen.startswith("-") else seen)
+
+
 def _answer(script: Path, lock: Path, verdict: LockVerdict, where: Path) -> ScriptAnswer:
     if verdict.state is LockState.FRESH:
         return ScriptAnswer(state=verdict.state)
     cause = verdict.cause or Cause.UNKNOWN
-    command = f"uv lock --script {shlex.quote(seen_from(where, script))}"
+    command = f"uv lock --script {_quoted(where, script)}"
     what = _WHAT.get(verdict.state, "whether {} is fresh cannot be told").format(f"`{lock.name}`")
     changes = ", ".join(f"{change[0].lower()}{change[1:]}" for change in verdict.changes[:5])
     again = f"uv says: {verdict.again}" if verdict.again else ""
@@ -59,7 +90,7 @@ def _answer(script: Path, lock: Path, verdict: LockVerdict, where: Path) -> Scri
         rule=f"lock-{cause.value}",
         what=what,
         why=why or verdict.complaint,
-        fix=f"rm {shlex.quote(seen_from(where, lock))} && {command}" if unreadable else command,
+        fix=f"rm {_quoted(where, lock)} && {command}" if unreadable else command,
         path=lock,
         line=verdict.line if unreadable else 1,
     )

@@ -83,3 +83,38 @@ def test_a_lock_of_a_script_that_cannot_be_read_is_told_on_its_line(wine: Path) 
     assert lock.read_text().count("\n") + 1 == finding.line
     subprocess.run(["sh", "-c", finding.fix], cwd=wine, check=True, env=exports.offline())
     assert LockState.FRESH is checked(wine).outputs.verdict
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "nowhere"])
+def test_a_lock_of_a_script_that_is_no_file_is_not_passed_over(wine: Path, target: str) -> None:
+    """
+    uv would read a device without end, so it is not asked; the printed commands make a lock.
+    """
+    lock = wine / "tools" / "fetch data.py.lock"
+    lock.unlink()
+    lock.symlink_to(target)
+
+    report = checked(wine)
+
+    (finding,) = report.findings
+    assert (LockState.UNREADABLE, lock, "`fetch data.py.lock` cannot be read") == (
+        report.outputs.verdict, finding.path, finding.what
+    )  # fmt: skip
+    subprocess.run(["sh", "-c", finding.fix], cwd=wine, check=True, env=exports.offline())
+    assert LockState.FRESH is checked(wine).outputs.verdict
+
+
+def test_a_script_whose_name_looks_like_a_flag_has_a_fix_that_works(wine: Path) -> None:
+    """
+    In the folder where it lies.
+    """
+    script = wine / "-x.py"
+    for suffix in (".py", ".py.lock"):
+        (wine / "tools" / f"fetch data{suffix}").rename(script.with_suffix(suffix))
+    script.write_text(script.read_text().replace('"grape"', '"grape<1.1"'))
+
+    (finding,) = checked(wine).findings
+
+    assert "uv lock --script ./-x.py" == finding.fix
+    subprocess.run([*shlex.split(finding.fix), "--quiet", "--offline"], cwd=wine, check=True)
+    assert LockState.FRESH is checked(wine).outputs.verdict

@@ -92,6 +92,23 @@ def test_no_step_reads_what_has_no_end(
     assert (code, "a device or a pipe has no end" in said) == ({"check-lock": 1}.get(step, 4), True)
 
 
+@pytest.mark.parametrize("step", ["check-lock", "export"])
+def test_no_settings_above_a_project_are_read_without_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    """
+    uv reads those of the folders above, too.
+    """
+    (tmp_path / "wine").mkdir()
+    (tmp_path / "wine" / "pyproject.toml").write_text(HEAD)
+    os.mkfifo(tmp_path / "uv.toml")
+
+    code = main([step, "--project", str(tmp_path / "wine")])
+
+    told = "".join(capsys.readouterr())
+    assert (code, "a device or a pipe has no end" in told) == ({"check-lock": 1}.get(step, 4), True)
+
+
 def test_a_member_that_has_no_end_is_refused(tmp_path: Path) -> None:
     """
     Whatever reads a manifest asks first whether it is a file.

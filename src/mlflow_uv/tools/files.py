@@ -72,7 +72,7 @@ class Unreadable(BadProject):
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
     """Parse a pyproject.toml. Raises Unreadable, or BadProject where there is nothing to read."""
-    _require_bounded(path, MANIFEST_LIMIT)
+    require_bounded(path, MANIFEST_LIMIT)
     try:
         return parse_toml(path.read_bytes(), limit=MANIFEST_LIMIT)
     except OSError as error:
@@ -95,11 +95,13 @@ def read_project(folder: Path) -> Project:
     root = _lock_root(folder, data)
     # uv reads these, too, and ends no sooner than they do.
     for name, limit in (("uv.lock", LOCK_LIMIT), ("uv.toml", MANIFEST_LIMIT), (".python-version", MANIFEST_LIMIT)):
-        _require_bounded(root / name, limit)
+        require_bounded(root / name, limit)
+    for above in root.parents:
+        require_bounded(above / "uv.toml", MANIFEST_LIMIT)
     return Project(folder=folder, root=root, manifest=data)
 
 
-def _require_bounded(path: Path, limit: int) -> None:
+def require_bounded(path: Path, limit: int) -> None:
     """Raises Unreadable for what has no end: a link to a device, a pipe, a file that is larger than what is read."""
     try:
         status = path.stat()

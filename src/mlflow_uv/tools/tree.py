@@ -33,16 +33,14 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
 
 
 def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Path, ...]:
-    """The locks of single scripts (`x.py.lock` beside `x.py`) in and below a folder, in path order."""
+    """The locks of single scripts (`x.py.lock` beside `x.py`) in and below a folder, in path order, files or not."""
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
     known = git.files_below(folder, ("*.py.lock",))
     files = _walk(folder, ".py.lock") if known is None else known
     return tuple(
         file
         for file in sorted(files)
-        if not _barred(file.parent.relative_to(folder).parts, exclude)
-        and file.is_file()
-        and file.with_suffix("").is_file()
+        if not _barred(file.parent.relative_to(folder).parts, exclude) and file.with_suffix("").is_file()
     )
 
 
