@@ -1,6 +1,7 @@
 """Steps in this process, against a real server behind the proxy: MLflow is imported once, so one more costs little."""
 
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -72,8 +73,10 @@ class Rig:
         return self.scratch / "record.json"
 
     def next_release(self) -> None:
-        """Commit, so that what is logged next is another release."""
-        self.lab.consumer.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        """Commit another input, so that what is logged next is another release."""
+        (self.lab.folder / "input.txt").write_text(secrets.token_hex(8))
+        self.lab.consumer.git("add", "input.txt")
+        self.lab.consumer.git("commit", "--quiet", "--message", "x")
 
     def next_name(self) -> str:
         """A registered model that nobody has used yet."""

@@ -56,7 +56,7 @@ def test_a_release_that_was_killed_is_completed_by_the_next(
 
     killed = lab.start("release", *flags, variables=variables)
     reached = happens(lambda: proxy.held.is_set() or killed.poll() is not None)
-    kill_everything(lab)
+    kill_everything(lab, killed.pid)
     code = lab.ended(killed).code
     proxy.forget()
     for path in lab.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
@@ -71,11 +71,11 @@ def test_a_release_that_was_killed_is_completed_by_the_next(
     assert set() == stored.open_runs() - others
 
 
-def kill_everything(lab: Lab) -> None:
+def kill_everything(lab: Lab, command: int) -> None:
     """Kill all that was started from the laboratory, the command itself and its children, at once."""
-    mark = f"TMPDIR={lab.temporary}".encode()
+    mark = f"TMPDIR={lab.temporary}".encode()  # what hides its own environment has none, and is told by its parent
 
-    def alive() -> list[int]:
+    def marked() -> list[int]:
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -83,7 +83,23 @@ def kill_everything(lab: Lab) -> None:
                     found.append(int(folder.name))
         return found
 
-    while processes := alive():
+    processes = [command, *below(command)]
+    while processes:
         for process in processes:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        processes = marked()
+
+
+def below(process: int) -> list[int]:
+    """The children of a process, and theirs."""
+    parents: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents.setdefault(int(file.read_text().rpartition(")")[2].split()[1]), []).append(int(file.parent.name))
+    found, queue = [], [process]
+    while queue:
+        children = parents.get(queue.pop(), [])
+        found += children
+        queue += children
+    return found
