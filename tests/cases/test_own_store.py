@@ -103,7 +103,9 @@ def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(the
 
     assert "it was stopped" in caught.value.what
     assert f"MLFLOW_TRACKING_URI is `sqlite:///{theirs.folder}/team.db`" in caught.value.why
-    assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
+    assert ("--tracking-uri", None) == (words[0], report.outputs.tracking_uri)
+    # A database that was half made when its training was stopped may be made anew.
+    assert {finding.rule for finding in report.findings} <= {"database-replaced"}
 
 
 def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -> None:
