@@ -76,8 +76,9 @@ class Consumer:
     @property
     def store(self) -> Path:
         """The folder of its embedded store, or where there is none yet, a folder that is not there."""
-        folders = (self.home / "state" / "stores").glob(f"{self.folder.name}-*/*")
-        return next(folders, self.home / "no-store")
+        stores = self.home / "state" / "stores"
+        own = sorted(stores.glob(f"{self.folder.name}-*/*"))  # else that of a member of its workspace
+        return next(iter(own or sorted(stores.glob("*/*"))), self.home / "no-store")
 
     @property
     def model(self) -> Path:
