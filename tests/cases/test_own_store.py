@@ -48,7 +48,7 @@ def theirs(bench: Workbench) -> Iterator[Workbench]:
     """A project that keeps its own store out of git, as most do."""
     (bench.folder / ".gitignore").write_text(IGNORED)
     yield bench
-    for left in ("mlflow.db", "go.mark", "team.db"):
+    for left in ("mlflow.db", "go.mark", "team.db", "beside.db"):
         (bench.folder / left).unlink(missing_ok=True)
 
 
@@ -93,7 +93,8 @@ def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(the
     """
     The job decides where models go: a training that would wait for ever is stopped, and the printed flag releases it.
     """
-    theirs.lab.train_with(training(WAITING.format(uri="sqlite:///mlflow.db")))
+    # A name of its own: an interpreter that answered the tests above still has the file open that they removed.
+    theirs.lab.train_with(training(WAITING.format(uri="sqlite:///beside.db")))
 
     with pytest.raises(TrainingFailed) as caught:
         theirs.log(train=("python", "train.py"), tracking_uri="sqlite:///team.db")
@@ -103,9 +104,7 @@ def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(the
 
     assert "it was stopped" in caught.value.what
     assert f"MLFLOW_TRACKING_URI is `sqlite:///{theirs.folder}/team.db`" in caught.value.why
-    assert ("--tracking-uri", None) == (words[0], report.outputs.tracking_uri)
-    # A database that was half made when its training was stopped may be made anew.
-    assert {finding.rule for finding in report.findings} <= {"database-replaced"}
+    assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
 
 
 def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -> None:
