@@ -106,7 +106,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         summary=_summary(every),
         findings=(
             *(finding for answer in every for finding in answer.findings),
-            *((_set_aside(first.project.lock, aside),) if aside else ()),
+            *((_env_set_aside(first.project.lock, aside),) if aside else ()),
         ),
         tables=tuple(_changes(answer, where) for answer in answers if answer.changes),
     )
@@ -252,24 +252,22 @@ def _relative(path: Path, where: Path) -> str:
 
 
 def _settings_set_aside(path: Path, keys: tuple[str, ...]) -> Finding:
+    names = ", ".join(f"`{key}`" for key in keys)
+    return _set_aside("settings-set-aside", f"{names} in {path}", path)
+
+
+def _env_set_aside(lock: Path, names: tuple[str, ...]) -> Finding:
+    return _set_aside("env-set-aside", ", ".join(names), lock)
+
+
+def _set_aside(rule: str, names: str, path: Path) -> Finding:
     return Finding(
-        rule="settings-set-aside",
+        rule=rule,
         severity=Severity.NOTICE,
-        what=f"{', '.join(f'`{key}`' for key in keys)} in {path} did not steer the answer",
+        what=f"{names} did not steer the answer",
         why="the lock is asked as everybody else would ask it",
         fix=Wording(option("respect-env"), ", to let it"),
         path=path,
-    )
-
-
-def _set_aside(lock: Path, names: tuple[str, ...]) -> Finding:
-    return Finding(
-        rule="env-set-aside",
-        severity=Severity.NOTICE,
-        what=f"{', '.join(names)} did not steer the answer",
-        why="the lock is asked as everybody else would ask it",
-        fix=Wording(option("respect-env"), ", to let it"),
-        path=lock,
     )
 
 
