@@ -128,6 +128,12 @@ def test_a_name_that_leads_to_no_model_is_refused(
     """
     What is not there is said by its name; what MLflow gave up, as stages, with the forms that there are.
     """
+    model_id = bench.model_of(bench.logged_elsewhere("single", noted=bench.head))
+    bench.ask(
+        "find-or-create-version", name="named", model_id=model_id, model_sha256="0", tags={}, description="",
+        timeout_s=60,
+    )  # fmt: skip
+
     with pytest.raises(error) as caught:
         bench.log(from_model=reference)
 

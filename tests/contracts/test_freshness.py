@@ -367,6 +367,21 @@ EQUAL = {
 }
 
 
+@pytest.mark.parametrize(("version", "cause"), [('"2"', "lock-option"), ('"1.0"', None)])
+def test_locked_metadata_of_what_nothing_needs_has_to_stay(wine: Path, version: str, cause: str | None) -> None:
+    """
+    uv ignores static metadata that is added for an absent package, not that an entry of the lock was changed.
+    """
+    changed(wine, "pyproject.toml", "", '[[tool.uv.dependency-metadata]]\nname = "peat"\nversion = "1"\n')
+    (wine / "uv.lock").unlink()  # uv would keep it as it is
+    projects.lock(wine)
+    changed(wine, "pyproject.toml", 'name = "peat"\nversion = "1"', f'name = "peat"\nversion = {version}')
+
+    found = asked(wine)
+
+    assert ([cause] if cause else []) == [one.rule for one in found.findings]
+
+
 @pytest.mark.parametrize("kind", EQUAL)
 def test_another_way_of_writing_the_same_is_no_difference(wine: Path, kind: str) -> None:
     """

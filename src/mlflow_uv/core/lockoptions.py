@@ -244,17 +244,22 @@ def _including(manifest: Manifest) -> Mapping[str, set[str]]:
 
 def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     now, then = _list(workspace.setting("dependency-metadata")), _list(lock.manifest.get("dependency-metadata"))
-    before = [_metadata(one) for one in then]
-    for position, one in enumerate(now):
-        name = normal(str(one.get("name"))) if isinstance(one, Mapping) else ""
-        if _metadata(one) in before:
-            before.remove(_metadata(one))
-        elif name in lock.by_name:  # uv does not mind what it has no use for
-            yield _option(
-                _setting(workspace, "dependency-metadata", position), f"`dependency-metadata` of `{name}`", ""
-            )
-    if before and len(now) < len(then):
-        what = f"`dependency-metadata`, which no longer has `{before[0][0]}`,"
+    missing = [_metadata(table) for table in then]
+    added: list[tuple[int, str]] = []
+    for position, table in enumerate(now):
+        if _metadata(table) in missing:
+            missing.remove(_metadata(table))
+        else:
+            added.append((position, normal(str(table.get("name"))) if isinstance(table, Mapping) else ""))
+    # uv ignores what was added for a package that the lock does not have; what is in the lock has to be there still.
+    locked = {str(metadata[0]) for metadata in missing}
+    for position, name in added:
+        if name in lock.by_name or name in locked:
+            place = _setting(workspace, "dependency-metadata", position)
+            yield _option(place, f"`dependency-metadata` of `{name}`", "")
+    removed = sorted(locked - {name for _, name in added})
+    if removed:
+        what = f"`dependency-metadata`, which no longer has `{removed[0]}`,"
         yield _option(_setting(workspace, "dependency-metadata"), what, "it")
 
 

@@ -22,7 +22,7 @@ A_DAY = "86400"
 
 
 class CannotLoad(Exception):
-    """The reason, in one line."""
+    """Why a model is not served; the reason is the last line of the message."""
 
 
 def import_mlflow() -> Any:
@@ -113,6 +113,10 @@ def in_a_thread(work: Callable[[], Any]) -> Any:
 
 
 def fail(what: str, error: BaseException) -> NoReturn:
-    """Show where it happened, and raise the reason."""
-    traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
-    raise CannotLoad(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    """
+    Raise CannotLoad with the traceback of `error` and, in its last line, the reason.
+
+    It is written at once: several workers fail at the same time, and the first that ends has the others stopped.
+    """
+    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    raise CannotLoad(f"{shown}{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -128,6 +128,8 @@ GIT = "https://git.test/hop?subdirectory=x&rev=v1"
         ('"2026-05-06"', '"2026-05-07T00:00:00Z"', None),
         ('"2026-05-06"', "false", Cause.OPTION),
         ("hop >= 1", "hop>1", Cause.OPTION),
+        ('[{ name = "Oak",', '[{ name = "cork" }, { name = "Oak",', None),
+        ('{ name = "Oak", version = "1.0.0", requires-dist = ["hop >= 1"] }', '{ name = "cork" }', Cause.OPTION),
         ('"oak>=1"', '{ package = "oak" }', None),
         ("[[{ extra", '[[{ extra = "a" }, { group = "b" }, { group = "c" }], [{ extra', Cause.OPTION),
     ],
