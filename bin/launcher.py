@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from mlflow_uv.core.masking import mask, secrets_in
-from mlflow_uv.pipsettings import DISTRUST, MACHINE_STORE, TRUST, PipSettings
+from mlflow_uv.command.pip_settings import DISTRUST, MACHINE_STORE, TRUST, PipSettings
+from mlflow_uv.core.security.masking import mask, secrets_in
 
 # How each is told what to trust.
 BUNDLES = {"pip": "PIP_CERT", "uv": "SSL_CERT_FILE"}

@@ -8,13 +8,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_uv.core.closure import selected_roots
-from mlflow_uv.core.installable import Verdict
-from mlflow_uv.core.lockfile import Lockfile, NotALock, Package, SourceKind
-from mlflow_uv.core.placement import Uncovered, place
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.core.targets import parse_target
-from mlflow_uv.errors import BadInput
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.core.lock.closure import selected_roots
+from mlflow_uv.core.lock.installable import Verdict
+from mlflow_uv.core.lock.lockfile import Lockfile, NotALock, Package, SourceKind
+from mlflow_uv.core.lock.placement import Uncovered, place
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.lock.targets import parse_target
 
 # What a target is called here, and there.
 PLATFORMS = {

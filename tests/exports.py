@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.report import Report
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report
 from mlflow_uv.steps import export
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.locktools import locktools
+from mlflow_uv.tools.lock_toolbox import locktools
 
 PROGRAM = Path(sys.executable).parent / "uv"
 LISTING = (

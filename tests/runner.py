@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow_uv.release import ALL
+from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.jobsummary import JobSummary
 from mlflow_uv.surfaces.phrasing import ActionPhrasing, Source
 

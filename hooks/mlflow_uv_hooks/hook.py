@@ -8,21 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.errors import BadInput, BadProject, StepError
-from mlflow_uv.registry import step_of
-from mlflow_uv.report import Report
-from mlflow_uv.settings import KEYS
-from mlflow_uv.step import SETTINGS, Step, fields_of, refuse_unknown, settle
+from mlflow_uv.command.errors import BadInput, BadProject, StepError
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report
+from mlflow_uv.command.settings import KEYS
+from mlflow_uv.command.step import SETTINGS, Step, fields_of, refuse_unknown, settle
+from mlflow_uv.command.wording import CommandLine
+from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.phrasing import Source
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.checkout import given_layer, settings_layer
-from mlflow_uv.tools.dependants import dependants
-from mlflow_uv.tools.files import Project, members, read_project
-from mlflow_uv.tools.locktools import LockTools, locktools
-from mlflow_uv.tools.tree import projects_of
-from mlflow_uv.wording import CommandLine
+from mlflow_uv.tools.lock_toolbox import LockTools, locktools
+from mlflow_uv.tools.project.checkout import given_layer, settings_layer
+from mlflow_uv.tools.project.dependants import dependants
+from mlflow_uv.tools.project.files import Project, members, read_project
+from mlflow_uv.tools.project.tree import projects_of
 
 HOOKS = ("check-lock", "export")
 

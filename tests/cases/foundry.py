@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlflow_uv.core.dockerfile import Recipe, render_dockerfile
-from mlflow_uv.core.modelfiles import WHEELS
-from mlflow_uv.core.parts import LARGE, PACKAGES, Part
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.context import Contents
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
+from mlflow_uv.core.image.layers import LARGE, PACKAGES, Part
+from mlflow_uv.core.model.model_files import WHEELS
+from mlflow_uv.tools.engines.build_context import Contents
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
 

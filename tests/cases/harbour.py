@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.core.dockerfile import PORT, SERVING, VENV
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.core.modelfiles import HASHED
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.core.slim import slim
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.core.image.dockerfile import PORT, SERVING, VENV
+from mlflow_uv.core.image.slim import slim
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.model.model_files import HASHED
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.network import build_secrets
 from tests.contracts.servingbench import JSON, Answer, ask, puppet, until
 from tests.waiting import CEILING_S
 

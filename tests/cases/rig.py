@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import StepError, StoreUnreachable
-from mlflow_uv.report import Report
+from mlflow_uv.command.errors import StepError, StoreUnreachable
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report
+from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model, register
-from mlflow_uv.surroundings import Surroundings
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests.proxy import Fault, Proxy
 from tests.stores import Postgres

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.dockerfile import PORT, SERVING
+from mlflow_uv.core.image.dockerfile import PORT, SERVING
 from tests.contracts.servingbench import JSON, meanwhile, puppet, statuses, until
 from tests.waiting import CEILING_S
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.dockerfile import PORT
+from mlflow_uv.core.image.dockerfile import PORT
 from tests.contracts.servingbench import JSON, puppet, statuses, until
 from tests.waiting import CEILING_S
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import StoreUnreachable
+from mlflow_uv.command.errors import StoreUnreachable
 from tests.proxy import Fault, Proxy, proxy_of
 from tests.stores import Stores
 

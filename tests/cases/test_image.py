@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.building import look_at
-from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.core.modelfiles import WHEELS
-from mlflow_uv.restoring import Needs
-from mlflow_uv.tools.context import locked_line
-from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.model.model_files import WHEELS
+from mlflow_uv.ops.image.build import look_at
+from mlflow_uv.ops.image.environment import Needs
+from mlflow_uv.tools.engines.build_context import locked_line
+from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 
 from .foundry import BASE, Entry, Foundry, built, digest_of, entries, foundry_in, run_in, said_of, saved

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 import tomli
 
-from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.errors import ChainBroken, ToolFailed
-from mlflow_uv.tools.client import Client
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Build, Cache
-from mlflow_uv.tools.network import build_secrets
-from mlflow_uv.tools.podman import Podman
-from mlflow_uv.tools.process import SystemRunner
+from mlflow_uv.command.errors import ChainBroken, ToolFailed
+from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.tools.engines.client import Client
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Build, Cache
+from mlflow_uv.tools.engines.podman import Podman
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.network import build_secrets
 from tests.registries import digest_in, is_in, platforms_in, registry
 from tests.waiting import happens
 

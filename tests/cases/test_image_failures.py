@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.modelfiles import WHEELS
-from mlflow_uv.errors import ToolFailed
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Build
-from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.core.model.model_files import WHEELS
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Build
+from mlflow_uv.tools.uv.network import build_secrets
 
 from .foundry import Foundry, digest_of, foundry_in
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.building import Base, require_libraries
-from mlflow_uv.core.modelfiles import WHEELS
-from mlflow_uv.errors import BaseImageUnfit
-from mlflow_uv.report import Finding
-from mlflow_uv.tools.docker import Docker
+from mlflow_uv.command.errors import BaseImageUnfit
+from mlflow_uv.command.report import Finding
+from mlflow_uv.core.model.model_files import WHEELS
+from mlflow_uv.ops.image.build import Base, require_libraries
+from mlflow_uv.tools.engines.docker import Docker
 from tests import elf
 
 from .foundry import BASE, Foundry, built, digest_of, entries, foundry_in, run_in, saved

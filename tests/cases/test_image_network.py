@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.errors import ToolFailed
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Build
-from mlflow_uv.tools.network import build_secrets
-from mlflow_uv.tools.podman import Podman
-from mlflow_uv.tools.process import SystemRunner
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Build
+from mlflow_uv.tools.engines.podman import Podman
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 from tests.company import Company, company_at
 from tests.conftest import missing

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from mlflow_uv.errors import ToolFailed
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Build
-from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Build
+from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 
 from .foundry import Foundry, address_of_this_machine, digest_of, forget, foundry_in, guises, leaks, run_in

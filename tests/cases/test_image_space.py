@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import NoSpace
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Build
-from mlflow_uv.tools.podman import Podman
-from mlflow_uv.tools.process import SystemRunner
+from mlflow_uv.command.errors import NoSpace
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Build
+from mlflow_uv.tools.engines.podman import Podman
+from mlflow_uv.tools.system.process import SystemRunner
 
 from .foundry import BASE, foundry_in
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.core.modelfiles import HASHED
-from mlflow_uv.core.parts import LARGE, PACKAGES
-from mlflow_uv.restoring import mismatches, needs_in
-from mlflow_uv.tools.network import build_secrets
+from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.image.layers import LARGE, PACKAGES
+from mlflow_uv.core.model.model_files import HASHED
+from mlflow_uv.ops.image.environment import mismatches, needs_in
+from mlflow_uv.tools.uv.network import build_secrets
 from tests.registries import digest_in, registry
 
 from .foundry import BASE, Entry, built, entries, forget, run_in, said_of, saved

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlflow_uv.errors import ModelUnusable
+from mlflow_uv.command.errors import ModelUnusable
 
 from .workbench import Workbench
 

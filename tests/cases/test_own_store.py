@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlflow_uv.errors import TrainingFailed
+from mlflow_uv.command.errors import TrainingFailed
 
 from .lab import Lab, error, training
 from .workbench import Workbench

@@ -11,7 +11,7 @@ import pytest
 
 from tests import projects
 from tests.indexes import index_of, served
-from tests.unit.tools.registryserver import Answer, FakeRegistry, refusal, serving
+from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, refusal, serving
 
 from .consumer import Consumer, Said
 from .foundry import BASE

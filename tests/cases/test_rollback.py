@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.digests import tree_digest
-from mlflow_uv.errors import BadInput, ChainBroken
+from mlflow_uv.command.errors import BadInput, ChainBroken
+from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.steps import prune, rollback
-from mlflow_uv.tools.content import digests_in
+from mlflow_uv.tools.system.content import digests_in
 
 from .workbench import Workbench
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core import modelfiles
-from mlflow_uv.core.requirements import parse_requirements
+from mlflow_uv.core.export.requirements import parse_requirements
+from mlflow_uv.core.model import model_files
 from tests import exports, indexes, projects
 
 from .consumer import Consumer, make_consumer
@@ -201,7 +201,7 @@ def proof(shape: Shape, place: Path, root: Path, surroundings: dict[str, str]) -
         assert said.code == 0, said.stderr
     assert consumer.git("status", "--porcelain") == ""
     model = Path(shutil.copytree(consumer.model, place / "elsewhere" / "model"))
-    listed, wheels = modelfiles.own_lines((model / "requirements.txt").read_text())
+    listed, wheels = model_files.own_lines((model / "requirements.txt").read_text())
     expected = exported(consumer, *shape.selected)
     network = {**exports.ONLINE, "UV_INDEX": surroundings["{index}"]}
     locked = exports.synced(consumer.folder, place / "locked", *shape.selected, network=network)
@@ -213,7 +213,7 @@ def proof(shape: Shape, place: Path, root: Path, surroundings: dict[str, str]) -
         listed=f"{listed}\n",
         travels=tuple(sorted(name.partition("-")[0] for name, _ in wheels)),
         differences=tuple(exports.compared(locked, found)),
-        expected=json.loads((model / modelfiles.ANSWERS).read_text())[0],
+        expected=json.loads((model / model_files.ANSWERS).read_text())[0],
         answered=answered(place / "elsewhere", model),
     )
 

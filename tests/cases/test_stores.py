@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import StepError
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
+from mlflow_uv.command.errors import StepError
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
 from tests.contracts.islands import Mlflow, free_port
 from tests.proxy import proxy_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput, BadProject, ChainBroken, ModelNotFound
-from mlflow_uv.proof import Policy
-from mlflow_uv.tools.environments import Environment
+from mlflow_uv.command.errors import BadInput, BadProject, ChainBroken, ModelNotFound
+from mlflow_uv.ops.model.proof import Policy
+from mlflow_uv.tools.uv.environments import Environment
 
 from .workbench import Workbench
 

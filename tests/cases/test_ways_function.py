@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput, TrainingFailed
+from mlflow_uv.command.errors import BadInput, TrainingFailed
 
 from .vineyard import with_module
 from .workbench import Workbench

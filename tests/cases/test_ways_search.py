@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mlflow_uv.errors import BadInput, ModelNotFound, ToolFailed
+from mlflow_uv.command.errors import BadInput, ModelNotFound, ToolFailed
 
 from .lab import training
 from .workbench import Workbench

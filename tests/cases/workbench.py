@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.report import Report
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report
+from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
+from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
 
 from .lab import Lab

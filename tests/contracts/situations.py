@@ -6,11 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_uv.report import Finding, Severity
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.locktools import locktools
+from mlflow_uv.tools.lock_toolbox import locktools
 from tests.checkout import IDENTITY
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.freshness import Freshness, examine, restricted
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.inputs import Builds
+from mlflow_uv.ops.lock.freshness import Freshness, examine, restricted
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
-from mlflow_uv.vocabulary import Builds
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 
 BACKENDS = {

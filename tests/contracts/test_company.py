@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import ToolFailed
-from mlflow_uv.pipsettings import PipSettings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import LockQuestion, Uv
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.pip_settings import PipSettings
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.messages import LockState
+from mlflow_uv.tools.uv.uv import LockQuestion, Uv
 from tests import projects
 from tests.company import HOST, Company, company_at
 from tests.conftest import ROOT, missing

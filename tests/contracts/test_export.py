@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv import release
-from mlflow_uv.core.handout import LocalPackages
-from mlflow_uv.errors import ToolMissing
-from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.command.errors import ToolMissing
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.export.portability import LocalPackages
+from mlflow_uv.steps import release
 from mlflow_uv.tools.toolbox import toolbox
 from tests import exports, projects
 

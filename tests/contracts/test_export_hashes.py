@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import BadInput, StepError
+from mlflow_uv.command.errors import BadInput, StepError
+from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.surfaces.cli import main
-from mlflow_uv.tools.files import read_project
+from mlflow_uv.tools.project.files import read_project
 from tests import exports, projects
 from tests.contracts.test_freshness_states import tools_in
 from tests.indexes import index_of, served

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tomli
 
-from mlflow_uv.report import Severity
+from mlflow_uv.command.report import Severity
 from tests import exports, indexes, projects
 
 REQUIREMENTS, PYLOCK, SBOM = Path("requirements.txt"), Path("pylock.toml"), Path("bill.cdx.json")

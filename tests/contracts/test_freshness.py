@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.core.staleness import differences
-from mlflow_uv.freshness import Freshness, examine
-from mlflow_uv.report import Severity
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.freshness.staleness import differences
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.ops.lock.freshness import Freshness, examine
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.manifests import read_workspace
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.project.manifests import read_workspace
+from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.causes import Cause
-from mlflow_uv.errors import LockNotFresh
-from mlflow_uv.freshness import Freshness, examine, require_fresh
-from mlflow_uv.report import Severity
+from mlflow_uv.command.errors import LockNotFresh
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.freshness.causes import Cause
+from mlflow_uv.ops.lock.freshness import Freshness, examine, require_fresh
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 from tests.indexes import index_of, served
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.registry import step_of
+from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.surfaces.jobsummary import command_line
 from tests import projects
 from tests.conftest import ROOT

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.report import Severity
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.steps import check_lock, check_targets
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, projects
 
 MARK = b"\xef\xbb\xbf"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.freshness import Freshness, examine
-from mlflow_uv.report import Severity
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.ops.lock.freshness import Freshness, examine
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, indexes, projects
 from tests.checkout import repository
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadProject, ToolFailed
-from mlflow_uv.patch import patch_of
+from mlflow_uv.command.errors import BadProject, ToolFailed
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.ops.lock.patch import patch_of
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uv import LockQuestion
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.messages import LockState
+from mlflow_uv.tools.uv.uv import LockQuestion
 from tests import projects
 from tests.checkout import commit, git, repository
 

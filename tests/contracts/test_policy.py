@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput
-from mlflow_uv.policing import policy_findings
-from mlflow_uv.report import Finding, Severity
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Finding, Severity
+from mlflow_uv.ops.lock.policy import policy_findings
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.locktools import locktools
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import read_project
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"
@@ -211,7 +211,7 @@ print(*sorted(sys.modules))
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
 
     rules = {f"mlflow_uv.core.{name}" for name in ("breaches", "closure", "judge", "policy", "reach", "targets")}
-    assert set() == {*rules, "mlflow_uv.tools.policies"} & set(done.stdout.split())
+    assert set() == {*rules, "mlflow_uv.tools.project.lock_policy"} & set(done.stdout.split())
 
 
 def test_a_wrong_policy_is_told_from_where_the_caller_is(tmp_path: Path, cellar: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core import modelfiles
-from mlflow_uv.core.requirements import parse_requirements
+from mlflow_uv.core.export.requirements import parse_requirements
+from mlflow_uv.core.model import model_files
 from tests import projects
 from tests.cases.consumer import make_consumer
 from tests.contracts.islands import QUIET, Mlflow
@@ -67,18 +67,18 @@ def carried(mlflow: Mlflow, wine_project: Path, tmp_path_factory: pytest.TempPat
     assert saved.returncode == 0, saved.stderr
     export = ("uv", "export", "--frozen", "--quiet", "--no-emit-project", "--project", wine_project)
     listed = subprocess.run(export, cwd=place, check=True, capture_output=True, text=True).stdout
-    wheel = projects.wheel(place / "model" / modelfiles.WHEELS, "grape", "1.0")
-    projects.wheel(place / "model" / modelfiles.WHEELS, "grape", "1.0", tag="cp311-cp311-win_amd64")
+    wheel = projects.wheel(place / "model" / model_files.WHEELS, "grape", "1.0")
+    projects.wheel(place / "model" / model_files.WHEELS, "grape", "1.0", tag="cp311-cp311-win_amd64")
     minor = mlflow.run("-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", cwd=place).stdout.strip()
-    served = modelfiles.Served(
+    served = model_files.Served(
         requirements=parse_requirements(listed),
         wheels=(
-            modelfiles.wheel_of(wheel.name, "", 'sys_platform == "linux"'),
-            modelfiles.wheel_of("grape-1.0-cp311-cp311-win_amd64.whl", "", 'sys_platform == "win32"'),
+            model_files.wheel_of(wheel.name, "", 'sys_platform == "linux"'),
+            model_files.wheel_of("grape-1.0-cp311-cp311-win_amd64.whl", "", 'sys_platform == "win32"'),
         ),
         python=f"{minor}.99",
     )
-    for name, text in modelfiles.environment_files(served).items():
+    for name, text in model_files.environment_files(served).items():
         (place / "model" / name).write_text(text)
     return place / "model"
 
@@ -202,7 +202,7 @@ def test_a_released_model_answers_where_nobody_saw_the_checkout(
     model = Path(shutil.copytree(consumer.model, tmp_path / "there" / "model"))
     shutil.rmtree(tmp_path / "here")
     shutil.rmtree(tmp_path / "home")
-    case = json.loads((model / modelfiles.CASES).read_text())[0]
+    case = json.loads((model / model_files.CASES).read_text())[0]
 
     found = []
     for manager in managers:
@@ -210,4 +210,4 @@ def test_a_released_model_answers_where_nobody_saw_the_checkout(
         (tmp_path / "answer.json").unlink(missing_ok=True)
         found.append(restored(manager, model, case))
 
-    assert [json.loads((model / modelfiles.ANSWERS).read_text())[0]] * len(managers) == found
+    assert [json.loads((model / model_files.ANSWERS).read_text())[0]] * len(managers) == found

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.schemas import releases_of
-from mlflow_uv.tools.schemamismatch import schema_mismatch
+from mlflow_uv.core.model.database_schemas import releases_of
+from mlflow_uv.tools.mlflow.schema_mismatch import schema_mismatch
 from tests.contracts.islands import QUIET, Mlflow, synced
 
 OF_3_1 = "bda7b8c39065"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.report import Report
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report
 from mlflow_uv.steps import check_lock
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, projects
 from tests.checkout import repository
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.signature import Effect, signature_changes
+from mlflow_uv.core.model.signature import Effect, signature_changes
 from tests.contracts.islands import Mlflow
 
 # Makes data by the old list of columns, lets MLflow enforce the new one, and looks whether all of it came through, as

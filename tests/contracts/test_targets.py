@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.closure import closure, selected_roots
-from mlflow_uv.core.lockfile import Lockfile, read_lockfile
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.core.targets import Markers, parse_target
+from mlflow_uv.core.lock.closure import closure, selected_roots
+from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.lock.targets import Markers, parse_target
 from tests import projects
 from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Python, ours, pythons, theirs
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.causes import Cause
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import BadInput, ToolFailed, ToolMissing
-from mlflow_uv.tools.files import members, read_project
-from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import LockQuestion, Uv
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.command.errors import BadInput, ToolFailed, ToolMissing
+from mlflow_uv.core.freshness.causes import Cause
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.tools.project.files import members, read_project
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.messages import LockState
+from mlflow_uv.tools.uv.uv import LockQuestion, Uv
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"

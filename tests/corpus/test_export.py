@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from packaging.markers import Marker
 
-from mlflow_uv.core.handout import LocalPackages
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.core.pylock import Elsewhere, pins_of_pylock, render_pylock
-from mlflow_uv.core.requirements import parse_requirements
-from mlflow_uv.core.sbom import pins_of_sbom, render_sbom
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.core.targets import parse_target
-from mlflow_uv.errors import BadInput, StepError
-from mlflow_uv.listing import Said, Wish, make_lists
-from mlflow_uv.report import Severity
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import Project, read_project
-from mlflow_uv.tools.locktools import LockTools, locktools
+from mlflow_uv.command.errors import BadInput, StepError
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.export.portability import LocalPackages
+from mlflow_uv.core.export.pylock import Elsewhere, pins_of_pylock, render_pylock
+from mlflow_uv.core.export.requirements import parse_requirements
+from mlflow_uv.core.image.sbom import pins_of_sbom, render_sbom
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.lock.targets import parse_target
+from mlflow_uv.ops.lock.export import Said, Wish, make_lists
+from mlflow_uv.tools.lock_toolbox import LockTools, locktools
+from mlflow_uv.tools.project.files import Project, read_project
 from tests import dryrun, exports
 
 FEWEST = 40

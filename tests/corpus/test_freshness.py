@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import tomli
 
-from mlflow_uv.core.causes import Cause, Difference
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.core.staleness import differences
-from mlflow_uv.core.tomllines import key_lines
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.manifests import read_workspace
-from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import LockQuestion, Uv
-from mlflow_uv.tools.uvwords import LockState, LockVerdict
+from mlflow_uv.core.freshness.causes import Cause, Difference
+from mlflow_uv.core.freshness.staleness import differences
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.core.lock.toml_lines import key_lines
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.project.manifests import read_workspace
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.messages import LockState, LockVerdict
+from mlflow_uv.tools.uv.uv import LockQuestion, Uv
 
 PROGRAM = Path(sys.executable).parent / "uv"
 PLACEHOLDERS = ("https://default-index.invalid/simple", "https://default-files.invalid")

@@ -5,14 +5,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from mlflow_uv.core.breaches import Case, Unit, in_packages
-from mlflow_uv.core.closure import selected_roots
-from mlflow_uv.core.lockfile import read_lockfile
-from mlflow_uv.core.policy import Ruling, read_policy
-from mlflow_uv.core.reach import served
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.report import Finding
-from mlflow_uv.tools.files import Project, read_project
+from mlflow_uv.command.report import Finding
+from mlflow_uv.core.lock.closure import selected_roots
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.lock.served_packages import served
+from mlflow_uv.core.policy.policy import Ruling, read_policy
+from mlflow_uv.core.policy.violations import Case, Unit, in_packages
+from mlflow_uv.tools.project.files import Project, read_project
 
 MOST_INEXACT = 0.05  # of the locks: markers that exclude each other along one way are not seen through
 EXPORT = (

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import pytest
 
-from mlflow_uv.core.lockfile import Lockfile, read_lockfile
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import BadInput
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
+from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import check_targets
 from mlflow_uv.steps.check_targets import Inputs
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import Project, read_project
-from mlflow_uv.tools.locktools import locktools
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.project.files import Project, read_project
 from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Outcome, Python, ours, pythons, theirs
 
 FEWEST = 40

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.causes import Cause
-from mlflow_uv.core.handout import LocalPackages
-from mlflow_uv.errors import BuildRefused
-from mlflow_uv.report import Report
+from mlflow_uv.command.errors import BuildRefused
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.inputs import Builds
+from mlflow_uv.command.report import Report
+from mlflow_uv.core.export.portability import LocalPackages
+from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.surfaces.github import main
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.locktools import locktools
-from mlflow_uv.tools.uvwords import LockState
-from mlflow_uv.vocabulary import Builds
+from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 
 BACKEND = """\

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from mlflow_uv_hooks.hook import main as hook
 
-from mlflow_uv.core.declared import Manifest, Workspace, declared
-from mlflow_uv.core.documents import (
+from mlflow_uv.core.freshness.declared import Manifest, Workspace, declared
+from mlflow_uv.core.freshness.staleness import differences
+from mlflow_uv.core.lock.installable import fits
+from mlflow_uv.core.lock.lockfile import NotALock, read_lockfile
+from mlflow_uv.core.lock.toml_lines import key_lines
+from mlflow_uv.core.security.documents import (
     DEPTH,
     LOCK_LIMIT,
     MANIFEST_LIMIT,
@@ -20,12 +24,8 @@ from mlflow_uv.core.documents import (
     parse_json,
     parse_toml,
 )
-from mlflow_uv.core.installable import fits
-from mlflow_uv.core.lockfile import NotALock, read_lockfile
-from mlflow_uv.core.staleness import differences
-from mlflow_uv.core.tomllines import key_lines
 from mlflow_uv.surfaces.cli import main
-from mlflow_uv.tools.files import Unreadable, read_manifest
+from mlflow_uv.tools.project.files import Unreadable, read_manifest
 
 HEAD = '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.11"\n'
 DEEP = {

@@ -20,17 +20,17 @@ from threading import Thread
 
 import pytest
 
-from mlflow_uv.core.commit import History
-from mlflow_uv.errors import NotCommitted, StepError, ToolFailed
+from mlflow_uv.command.errors import NotCommitted, StepError, ToolFailed
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.release.commit import History
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import read_project
-from mlflow_uv.tools.git import Git
-from mlflow_uv.tools.locktools import LockTools, locktools
-from mlflow_uv.tools.process import SystemRunner
-from mlflow_uv.tools.uv import LockQuestion
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.git.git import Git
+from mlflow_uv.tools.lock_toolbox import LockTools, locktools
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.uv.messages import LockState
+from mlflow_uv.tools.uv.uv import LockQuestion
 from tests import checkout, projects
 from tests.waiting import CEILING_S
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.errors import NotServing
-from mlflow_uv.observation import Expected, observe
-from mlflow_uv.tools.client import Client
-from mlflow_uv.tools.docker import Docker
-from mlflow_uv.tools.engine import Served
-from mlflow_uv.tools.http import Request
-from mlflow_uv.tools.podman import Podman
-from mlflow_uv.tools.process import SystemRunner
+from mlflow_uv.command.errors import NotServing
+from mlflow_uv.ops.image.serving_check import Expected, observe
+from mlflow_uv.tools.engines.client import Client
+from mlflow_uv.tools.engines.docker import Docker
+from mlflow_uv.tools.engines.engine import Served
+from mlflow_uv.tools.engines.podman import Podman
+from mlflow_uv.tools.mlflow.model_requests import Request
+from mlflow_uv.tools.system.process import SystemRunner
 from tests.cases.cellar import cellar_in
 from tests.cases.foundry import foundry_in
 from tests.cases.harbour import harbour_in

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mlflow_uv.core.controls import visible, visible_lines, without_sequences
-from mlflow_uv.errors import BadInput
-from mlflow_uv.report import Finding, Report, Table, Timing
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.report import Finding, Report, Table, Timing
+from mlflow_uv.core.security.control_characters import visible, visible_lines, without_sequences
 from mlflow_uv.surfaces.escaping.commands import command, fenced_line, text_lines
 from mlflow_uv.surfaces.escaping.markdown import code_block, inline
 from mlflow_uv.surfaces.terminal import Terminal, as_json

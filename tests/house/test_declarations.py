@@ -5,10 +5,10 @@ import tomllib
 
 import pytest
 
-from mlflow_uv import errors
-from mlflow_uv.release import ALL
-from mlflow_uv.settings import KEYS
-from mlflow_uv.step import Field, Kind, Reach, fields_of
+from mlflow_uv.command import errors
+from mlflow_uv.command.settings import KEYS
+from mlflow_uv.command.step import Field, Kind, Reach, fields_of
+from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.manifest import rendered
 from tests.house.files import ROOT, ours, shown
 
@@ -174,9 +174,9 @@ def test_what_others_wrote_is_parsed_in_one_place() -> None:
     """
     calls = re.compile(r"\b(json\.loads?|tomli\.loads?|tomllib\.loads?)\(")
     allowed = (
-        "src/mlflow_uv/core/documents.py",
-        "src/mlflow_uv/surroundings.py",  # the event, which GitHub wrote
-        "src/mlflow_uv/tools/context.py",  # our own lock
+        "src/mlflow_uv/command/host.py",  # the event, which GitHub wrote
+        "src/mlflow_uv/core/security/documents.py",
+        "src/mlflow_uv/tools/engines/build_context.py",  # our own lock
     )
     islands = "payloads|serving|installing"
 

@@ -26,7 +26,7 @@ HEAVY = frozenset(
     [
         (("mlflow_uv_hooks", "check-lock", "uv.lock"), {"packaging", "tempfile", "urllib.request", "difflib"}),
         (("mlflow_uv_hooks", "export", "--check", "requirements.txt"), {"urllib.request"}),
-        (("mlflow_uv", "check-targets"), {"mlflow_uv.tools.docker"}),
+        (("mlflow_uv", "check-targets"), {"mlflow_uv.tools.engines.docker"}),
     ],
     ids=["check-lock", "export", "check-targets"],
 )

@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from mlflow_uv.release import ALL
-from mlflow_uv.step import fields_of
+from mlflow_uv.command.step import fields_of
+from mlflow_uv.steps.release import ALL
 from tests.house.files import ROOT, ours, shown
 
 NAMES = "|".join(step.name for step in ALL)

@@ -49,7 +49,7 @@ def test_tools_have_nothing_to_say(argv: tuple[str, ...]) -> None:
         ("src/mlflow_uv/tools/x.py", "A = os.environ", "TID251"),
         ("src/mlflow_uv/steps/x.py", "A = os.getenv('A')", "TID251"),
         ("src/mlflow_uv/steps/x.py", "os.system('x')", "TID251"),
-        ("src/mlflow_uv/tools/process.py", "A = os.environ", "TID251"),
+        ("src/mlflow_uv/tools/system/process.py", "A = os.environ", "TID251"),
     ],
 )
 def test_printing_and_the_environment_belong_to_surfaces(place: str, line: str, law: str) -> None:
@@ -77,11 +77,11 @@ def test_surfaces_may_print_and_read_the_environment() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "law"),
     [
-        ("mlflow_uv/steps/x.py", "import subprocess", "Only tools/process.py starts processes"),
+        ("mlflow_uv/steps/x.py", "import subprocess", "Only tools/system/process.py starts processes"),
         ("mlflow_uv/steps/x.py", "import mlflow", "Only the islands import mlflow"),
         ("mlflow_uv/core/x.py", "from mlflow_uv.tools import files", "Imports run one way"),
         ("mlflow_uv/tools/x.py", "from mlflow_uv.payloads import dispatch", "Nobody imports the islands"),
-        ("mlflow_uv/payloads/x.py", "from mlflow_uv import errors", "The islands import nothing of ours"),
+        ("mlflow_uv/payloads/x.py", "from mlflow_uv.command import errors", "The islands import nothing of ours"),
         ("mlflow_uv/surfaces/x.py", "import mlflow_uv_hooks", "Nothing knows the hooks"),
         ("mlflow_uv/drawer.py", "A = 1", "Imports run one way"),
     ],

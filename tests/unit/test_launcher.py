@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import ToolMissing
+from mlflow_uv.command.errors import ToolMissing
 from tests.conftest import ROOT
 from tests.runner import Obeyed, obeyed
 

@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator

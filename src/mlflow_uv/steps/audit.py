@@ -6,15 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import Audited, audited, named, numbered
-from ..contact import contact
-from ..core.chain import LinkCheck, LinkState, gathered
-from ..errors import BadInput
-from ..imagelink import address_of, names_reused
-from ..report import Finding, Report, Severity, Table
-from ..step import Doc, OneRun, Step
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput
+from ..command.inputs import (
     Embedded,
     Extras,
     Groups,
@@ -26,6 +19,13 @@ from ..vocabulary import (
     VersionNumber,
     VersionState,
 )
+from ..command.report import Finding, Report, Severity, Table
+from ..command.step import Doc, OneRun, Step
+from ..core.release.chain import LinkCheck, LinkState, gathered
+from ..ops.image.lookup import address_of, names_reused
+from ..ops.lineage.audit import Audited, audited, named, numbered
+from ..ops.lineage.registry_client import contact
+from ..tools.toolbox import Tools
 
 _URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}

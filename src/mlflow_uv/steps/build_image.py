@@ -7,8 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from ..billing import bill_of, sizes_of
-from ..building import (
+from ..command.errors import BadInput, NoEngine
+from ..command.inputs import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
+from ..command.inputs import Engine as Choice
+from ..command.report import Finding, Report, Severity
+from ..command.step import Doc, Matching, OneRun, Reach, Step
+from ..command.wording import Wording, joined, option
+from ..core.release.record import Image
+from ..ops.image.build import (
     Base,
     Wish,
     building,
@@ -22,20 +28,14 @@ from ..building import (
     require_same,
     without_image,
 )
-from ..core.record import Image
-from ..errors import BadInput, NoEngine
-from ..imagelink import name_taken
-from ..layering import needs_for
-from ..recompute import Found, anchor, holding
-from ..report import Finding, Report, Severity
-from ..restoring import Needs, install, inventory_digest
-from ..step import Doc, Matching, OneRun, Reach, Step
-from ..tools.engine import Cache, Engine
-from ..tools.files import bounds_of, leads_out
+from ..ops.image.environment import Needs, install, inventory_digest
+from ..ops.image.layers import needs_for
+from ..ops.image.lookup import name_taken
+from ..ops.image.sbom import bill_of, sizes_of
+from ..ops.lineage.recompute import Found, anchor, holding
+from ..tools.engines.engine import Cache, Engine
+from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
-from ..vocabulary import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
-from ..vocabulary import Engine as Choice
-from ..wording import Wording, joined, option
 from .register import version_tags
 
 # As the engines have it: a registry, names in small letters, a tag; of a base image a digest, too.

@@ -6,21 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from ..core.causes import Cause
-from ..errors import BadProject, StepError
-from ..freshness import Freshness, examine, restricted, unreadable
-from ..policing import policy_findings
-from ..report import Finding, Report, Severity, Table, counted
-from ..scriptlocks import ScriptAnswer, script_answers
-from ..step import Doc, Hook, OneRun, Step
-from ..tools.files import Project, Unreadable, bounds_of, read_project, table_of, write_whole
-from ..tools.locktools import LockTools
-from ..tools.tree import is_managed, projects_below
-from ..tools.uv import LockQuestion
-from ..tools.uvguard import NotFollowed
-from ..tools.uvwords import LockState
-from ..vocabulary import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
-from ..wording import Wording, option
+from ..command.errors import BadProject, StepError
+from ..command.inputs import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
+from ..command.report import Finding, Report, Severity, Table, counted
+from ..command.step import Doc, Hook, OneRun, Step
+from ..command.wording import Wording, option
+from ..core.freshness.causes import Cause
+from ..ops.lock.freshness import Freshness, examine, restricted, unreadable
+from ..ops.lock.policy import policy_findings
+from ..ops.lock.script_locks import ScriptAnswer, script_answers
+from ..tools.lock_toolbox import LockTools
+from ..tools.project.files import Project, Unreadable, bounds_of, read_project, table_of, write_whole
+from ..tools.project.tree import is_managed, projects_below
+from ..tools.uv.guard import NotFollowed
+from ..tools.uv.messages import LockState
+from ..tools.uv.uv import LockQuestion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +180,7 @@ def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path
     old = [answer for answer in answers if answer.state in (LockState.STALE, LockState.MISSING)]
     if inputs.patch is None or not old:
         return None
-    from ..patch import patch_of  # noqa: PLC0415  # seldom wanted
+    from ..ops.lock.patch import patch_of  # noqa: PLC0415  # seldom wanted
 
     question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
     patch = b"".join(patch_of(answer.project, tools, question) for answer in old)

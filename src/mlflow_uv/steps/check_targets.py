@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ..core.closure import selected_roots
-from ..core.installable import Verdict, local_build
-from ..core.lockfile import Lockfile, NotALock, read_lockfile
-from ..core.obstacles import BARRED, Obstacles, needed_by
-from ..core.placement import Placed, Uncovered, place, together
-from ..core.selection import Selection
-from ..core.targets import Target, allows_several, parse_target, serving_target
-from ..report import Finding, Report, Severity, Table, counted
-from ..step import Doc, Step
-from ..tools.files import Project, read_project
-from ..tools.locktools import LockTools
-from ..vocabulary import Extras, Groups, PackageName, ProjectPath
+from ..command.inputs import Extras, Groups, PackageName, ProjectPath
+from ..command.report import Finding, Report, Severity, Table, counted
+from ..command.step import Doc, Step
+from ..core.lock.closure import selected_roots
+from ..core.lock.install_problems import BARRED, Obstacles, needed_by
+from ..core.lock.installable import Verdict, local_build
+from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
+from ..core.lock.placement import Placed, Uncovered, place, together
+from ..core.lock.selection import Selection
+from ..core.lock.targets import Target, allows_several, parse_target, serving_target
+from ..tools.lock_toolbox import LockTools
+from ..tools.project.files import Project, read_project
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

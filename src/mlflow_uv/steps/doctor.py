@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 from .. import __version__
-from ..core.controls import visible
-from ..core.masking import mask, secrets_in
-from ..errors import StepError
-from ..freshness import examine, restricted
-from ..report import Report
-from ..step import Doc, Step
-from ..tools.files import read_project
+from ..command.errors import StepError
+from ..command.inputs import Builds, Embedded, ProjectPath, TrackingUri, UvProgram
+from ..command.report import Report
+from ..command.step import Doc, Step
+from ..core.security.control_characters import visible
+from ..core.security.masking import mask, secrets_in
+from ..ops.lock.freshness import examine, restricted
+from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
-from ..vocabulary import Builds, Embedded, ProjectPath, TrackingUri, UvProgram
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

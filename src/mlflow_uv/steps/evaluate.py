@@ -8,22 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from ..auditing import named
-from ..contact import Contact, contact
-from ..core.digests import canonical, sha256
-from ..core.evaluationfile import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
-from ..core.exam import DataFile, DataFunction, Exam, Measures, TargetColumn
-from ..core.handed import handed
-from ..core.modeldifference import metric_table
-from ..core.selection import Selection
-from ..errors import BadInput, ToolFailed
-from ..isolation import subject_of
-from ..measuring import EVALUATION, Evaluation, Measured, Sitting, earlier, keep, measure, throwaway
-from ..report import Report
-from ..step import Doc, OneRun, Step
-from ..tools.files import write_whole
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput, ToolFailed
+from ..command.inputs import (
     Candidate,
     Champion,
     Embedded,
@@ -40,7 +26,21 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
-from ..wording import Wording, joined, option
+from ..command.report import Report
+from ..command.step import Doc, OneRun, Step
+from ..command.wording import Wording, joined, option
+from ..core.lock.selection import Selection
+from ..core.model.model_difference import metric_table
+from ..core.promotion.evaluation import DataFile, DataFunction, Exam, Measures, TargetColumn
+from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
+from ..core.release.digests import canonical, sha256
+from ..core.security.serve_env import handed
+from ..ops.image.isolation import subject_of
+from ..ops.lineage.audit import named
+from ..ops.lineage.registry_client import Contact, contact
+from ..ops.versions.evaluation import EVALUATION, Evaluation, Measured, Sitting, earlier, keep, measure, throwaway
+from ..tools.project.files import write_whole
+from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,18 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..core.changes import described, first_difference
-from ..core.handout import LocalPackages
-from ..core.selection import Selection
-from ..errors import BadInput
-from ..freshness import require_fresh, restricted
-from ..listing import Document, Lists, Said, Wish, make_lists
-from ..report import Finding, Report
-from ..step import Doc, Hook, OneRun, Reach, Step, fields_of
-from ..tools.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
-from ..tools.locktools import LockTools
-from ..tools.uvwords import HashesMissing
-from ..vocabulary import (
+from ..command.errors import BadInput
+from ..command.inputs import (
     BuildPermission,
     Builds,
     Extras,
@@ -31,7 +21,17 @@ from ..vocabulary import (
     RespectEnv,
     UvProgram,
 )
-from ..wording import Wording, checkout_call, extended, option, without
+from ..command.report import Finding, Report
+from ..command.step import Doc, Hook, OneRun, Reach, Step, fields_of
+from ..command.wording import Wording, checkout_call, extended, option, without
+from ..core.export.portability import LocalPackages
+from ..core.lock.selection import Selection
+from ..core.release.package_changes import described, first_difference
+from ..ops.lock.export import Document, Lists, Said, Wish, make_lists
+from ..ops.lock.freshness import require_fresh, restricted
+from ..tools.lock_toolbox import LockTools
+from ..tools.project.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
+from ..tools.uv.messages import HashesMissing
 
 _OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -147,7 +147,7 @@ def _environment(inputs: Inputs) -> Mapping[str, str] | None:
         return None
     if inputs.pylock_file is not None:
         raise BadInput(what="`target` and `pylock-file` exclude each other", why="a pylock.toml is for every target")
-    from ..core.targets import parse_target  # noqa: PLC0415  # 5 ms that a universal list does not pay
+    from ..core.lock.targets import parse_target  # noqa: PLC0415  # 5 ms that a universal list does not pay
 
     return parse_target(inputs.target).environment
 

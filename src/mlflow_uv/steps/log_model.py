@@ -6,31 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from ..adoption import adopt
-from ..core import modelfiles
-from ..core.digests import lock_digest
-from ..core.handed import handed
-from ..core.ignoring import ignored_paths
-from ..core.mlflowversion import require_logging
-from ..core.record import Lock, Record, release_key
-from ..core.selection import Selection
-from ..freshness import require_fresh
-from ..inputexample import example_of
-from ..keying import explain, key_of, left_behind, parts_of
-from ..modelsource import earlier, obtain
-from ..proof import Plan, Policy, prove
-from ..recompute import anchor
-from ..report import Finding, Report, Severity
-from ..servedselection import require_mlflow
-from ..step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
-from ..tools.content import wheel_inputs
-from ..tools.environments import Environment, Local
-from ..tools.files import Project, read_project
-from ..tools.toolbox import Tools
-from ..tools.wheels import build_wheels
-from ..training import Job, close_dead
-from ..trainingprograms import with_program
-from ..vocabulary import (
+from ..command.inputs import (
     Embedded,
     Extras,
     Groups,
@@ -49,7 +25,31 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
-from ..ways import NAMES, Kind, Way, way_of, with_parameters
+from ..command.report import Finding, Report, Severity
+from ..command.step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
+from ..core.lock.selection import Selection
+from ..core.model import model_files
+from ..core.model.ignored_answers import ignored_paths
+from ..core.model.mlflow_version import require_logging
+from ..core.release.digests import lock_digest
+from ..core.release.record import Lock, Record, release_key
+from ..core.security.serve_env import handed
+from ..ops.lineage.recompute import anchor
+from ..ops.lock.freshness import require_fresh
+from ..ops.lock.served_selection import require_mlflow
+from ..ops.model.acquire import earlier, obtain
+from ..ops.model.adoption import adopt
+from ..ops.model.input_example import example_of
+from ..ops.model.proof import Plan, Policy, prove
+from ..ops.model.release_key import explain, key_of, left_behind, parts_of
+from ..ops.model.source import NAMES, Kind, Way, way_of, with_parameters
+from ..ops.model.training import Job, close_dead
+from ..ops.model.training_programs import with_program
+from ..tools.project.files import Project, read_project
+from ..tools.system.content import wheel_inputs
+from ..tools.toolbox import Tools
+from ..tools.uv.environments import Environment, Local
+from ..tools.uv.wheels import build_wheels
 
 
 class Made(Enum):
@@ -247,7 +247,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     if adopted:
         job = replace(job, commit=adopted.commit, way=adopted.way)
     example, example_digest = example_of(inputs.input_example, job, tools)
-    served = modelfiles.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
+    served = model_files.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
     settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}

@@ -6,22 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import audited, distinct, numbered
-from ..contact import Contact, author, contact
-from ..core.chain import gathered
-from ..core.evaluationfile import LIMIT, EvaluationFile, read_evaluation
-from ..core.promotepolicy import Promotion
-from ..errors import BadInput
-from ..imagelink import names_reused
-from ..judging import Judgement, judge
-from ..measuring import keep_file
-from ..recompute import RECORD_TAG
-from ..report import Finding, Report, counted
-from ..step import Doc, Step
-from ..tools.files import read_project
-from ..tools.gates import promotion_of
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput
+from ..command.inputs import (
     Candidate,
     Champion,
     DryRun,
@@ -37,7 +23,21 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
-from ..wording import Wording, step_call
+from ..command.report import Finding, Report, counted
+from ..command.step import Doc, Step
+from ..command.wording import Wording, step_call
+from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluation
+from ..core.promotion.promote_policy import Promotion
+from ..core.release.chain import gathered
+from ..ops.image.lookup import names_reused
+from ..ops.lineage.audit import audited, distinct, numbered
+from ..ops.lineage.recompute import RECORD_TAG
+from ..ops.lineage.registry_client import Contact, author, contact
+from ..ops.versions.evaluation import keep_file
+from ..ops.versions.promotion import Judgement, judge
+from ..tools.project.files import read_project
+from ..tools.project.promote_policy import promotion_of
+from ..tools.toolbox import Tools
 
 LEASE_S = 300.0
 

@@ -4,13 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..contact import author, contact
-from ..core.pruning import Rule, Verdict, verdicts
-from ..errors import BadInput
-from ..report import Report, Table, counted
-from ..step import Doc, Step
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput
+from ..command.inputs import (
     DryRun,
     Embedded,
     Extras,
@@ -21,6 +16,11 @@ from ..vocabulary import (
     TrackingUri,
     UvProgram,
 )
+from ..command.report import Report, Table, counted
+from ..command.step import Doc, Step
+from ..core.promotion.pruning import Rule, Verdict, verdicts
+from ..ops.lineage.registry_client import author, contact
+from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

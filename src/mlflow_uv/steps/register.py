@@ -5,13 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..core.record import Record, Version
-from ..errors import ChainBroken
-from ..recompute import anchor, holding
-from ..report import Finding, Report, Severity
-from ..step import Doc, Step
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import ChainBroken
+from ..command.inputs import (
     Embedded,
     ModelName,
     ProjectPath,
@@ -21,7 +16,12 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
-from ..wording import Wording, option, step_call
+from ..command.report import Finding, Report, Severity
+from ..command.step import Doc, Step
+from ..command.wording import Wording, option, step_call
+from ..core.release.record import Record, Version
+from ..ops.lineage.recompute import anchor, holding
+from ..tools.toolbox import Tools
 
 READY_S = 300.0
 

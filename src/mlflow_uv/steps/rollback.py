@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..auditing import audited, distinct
-from ..contact import author, contact
-from ..core.chain import gathered, require
-from ..errors import BadInput
-from ..imagelink import address_of, names_reused, served_by
-from ..report import Report
-from ..step import Doc, Matching, OneRun, Step
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput
+from ..command.inputs import (
     Champion,
     DryRun,
     Embedded,
@@ -27,7 +20,14 @@ from ..vocabulary import (
     UvProgram,
     VersionNumber,
 )
-from ..wording import step_call
+from ..command.report import Report
+from ..command.step import Doc, Matching, OneRun, Step
+from ..command.wording import step_call
+from ..core.release.chain import gathered, require
+from ..ops.image.lookup import address_of, names_reused, served_by
+from ..ops.lineage.audit import audited, distinct
+from ..ops.lineage.registry_client import author, contact
+from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

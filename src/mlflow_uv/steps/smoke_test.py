@@ -8,26 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from ..auditing import kept_at
-from ..contact import author
-from ..core import modelfiles
-from ..core.answerpaths import AnswerPath
-from ..core.answers import TOLERANCE, answers_digest
-from ..core.answerwords import REASON, shortened
-from ..core.documents import Unparsable, parse_json
-from ..core.handed import Handed, handed
-from ..core.ignoring import ignored_paths, leaving_nothing, naming_nothing
-from ..core.record import Alias, Image, Record
-from ..errors import BadInput, ChainBroken, NotServing, StepError
-from ..imagelink import require_image
-from ..observation import ANSWER_S, Expected, Observed, observe, show_log
-from ..recompute import Found, anchor, holding
-from ..report import Finding, Report, Severity
-from ..restoring import inventory_digest
-from ..step import Doc, Matching, OneRun, Step
-from ..tools.engine import Given, Served
-from ..tools.toolbox import Tools
-from ..vocabulary import (
+from ..command.errors import BadInput, ChainBroken, NotServing, StepError
+from ..command.inputs import (
     NAME,
     Embedded,
     IgnoreAnswers,
@@ -39,7 +21,25 @@ from ..vocabulary import (
     UvProgram,
     VersionState,
 )
-from ..wording import Wording, option, step_call
+from ..command.report import Finding, Report, Severity
+from ..command.step import Doc, Matching, OneRun, Step
+from ..command.wording import Wording, option, step_call
+from ..core.model import model_files
+from ..core.model.answer_paths import AnswerPath
+from ..core.model.answer_wording import REASON, shortened
+from ..core.model.answers import TOLERANCE, answers_digest
+from ..core.model.ignored_answers import ignored_paths, leaving_nothing, naming_nothing
+from ..core.release.record import Alias, Image, Record
+from ..core.security.documents import Unparsable, parse_json
+from ..core.security.serve_env import Handed, handed
+from ..ops.image.environment import inventory_digest
+from ..ops.image.lookup import require_image
+from ..ops.image.serving_check import ANSWER_S, Expected, Observed, observe, show_log
+from ..ops.lineage.audit import kept_at
+from ..ops.lineage.recompute import Found, anchor, holding
+from ..ops.lineage.registry_client import author
+from ..tools.engines.engine import Given, Served
+from ..tools.toolbox import Tools
 from .register import version_tags
 
 LEASE_S = 30.0
@@ -130,8 +130,8 @@ def _needs(inputs: Inputs, found: Found, ignored: tuple[AnswerPath, ...], given:
             fix=option("serve-env", ",".join(record.answers.variables)),
         )
     try:
-        cases = parse_json((found.model / modelfiles.CASES).read_bytes())
-        answers = parse_json((found.model / modelfiles.ANSWERS).read_bytes())
+        cases = parse_json((found.model / model_files.CASES).read_bytes())
+        answers = parse_json((found.model / model_files.ANSWERS).read_bytes())
     except Unparsable as error:
         raise ChainBroken("answers", why=f"cases or answers in the model cannot be read: {error}") from error
     if everything := next(leaving_nothing(ignored, answers), None):

@@ -12,17 +12,17 @@ from types import FrameType
 from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
-from ..core.controls import visible_columns
-from ..core.masking import secrets_in
-from ..errors import BadInput, BadProject, Cancelled, StepError
-from ..registry import NAMES, step_of
-from ..report import Report, Voice
-from ..settings import KEYS
-from ..step import SETTINGS, Field, Kind, Step, fields_of, refuse_unknown, settle
-from ..surroundings import Surroundings
-from ..tools.checkout import given_layer, settings_layer
-from ..tools.files import Project, read_project
-from ..tools.locktools import LockTools, locktools
+from ..command.errors import BadInput, BadProject, Cancelled, StepError
+from ..command.host import Surroundings
+from ..command.report import Report, Voice
+from ..command.settings import KEYS
+from ..command.step import SETTINGS, Field, Kind, Step, fields_of, refuse_unknown, settle
+from ..core.security.control_characters import visible_columns
+from ..core.security.masking import secrets_in
+from ..steps.catalog import NAMES, step_of
+from ..tools.lock_toolbox import LockTools, locktools
+from ..tools.project.checkout import given_layer, settings_layer
+from ..tools.project.files import Project, read_project
 from .hiding import hide_environment
 from .phrasing import started_as
 from .terminal import as_json, terminal, unforeseen
@@ -142,11 +142,11 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
             project = read_project(folder)
             settings = project.settings
             if "policy" in settings:
-                from ..tools.policies import ruling_of  # noqa: PLC0415  # who has no policy does not pay for it
+                from ..tools.project.lock_policy import ruling_of  # noqa: PLC0415  # who has no policy does not pay for it
 
                 ruling_of(project, where=Path.cwd())
             if "promote" in settings:
-                from ..tools.gates import promotion_of  # noqa: PLC0415  # nor who has no gates
+                from ..tools.project.promote_policy import promotion_of  # noqa: PLC0415  # nor who has no gates
 
                 promotion_of(project, where=Path.cwd())
         except BadProject:
@@ -158,7 +158,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
 
 def _every() -> tuple[Step[Any, Any, Any], ...]:
     """Every step, and the release that is made of them: 100 ms that a step alone does not pay."""
-    from ..release import ALL  # noqa: PLC0415
+    from ..steps.release import ALL  # noqa: PLC0415
 
     return ALL
 

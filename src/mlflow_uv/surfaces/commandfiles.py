@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.environment import COMMAND_FILES
-from ..report import Finding
+from ..command.report import Finding
+from ..core.security.child_environment import COMMAND_FILES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,13 +14,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from actions_toolkit.file_command import prepare_key_value_message
 
-from ..core.documents import parse_json
-from ..core.masking import mask, secrets_in
-from ..errors import BadInput, StepError
-from ..release import ALL, DEFAULT, RELEASE
-from ..report import Finding, Report, Severity
-from ..step import Step, fields_of
-from ..wording import Wording
+from ..command.errors import BadInput, StepError
+from ..command.report import Finding, Report, Severity
+from ..command.step import Step, fields_of
+from ..command.wording import Wording
+from ..core.security.documents import parse_json
+from ..core.security.masking import mask, secrets_in
+from ..steps.release import ALL, DEFAULT, RELEASE
 from .cli import answer, cancellable
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command

@@ -4,8 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ..core.masking import holds_secrets
-from ..tools.prctl import make_undumpable
+from ..core.security.masking import holds_secrets
+from ..tools.system.prctl import make_undumpable
 
 
 def hide_environment() -> None:

@@ -9,11 +9,11 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..core.masking import mask
-from ..errors import StepError
-from ..report import Finding, Report, Severity, Table, Timing
-from ..step import Kind, Step, fields_of
-from ..wording import Wording
+from ..command.errors import StepError
+from ..command.report import Finding, Report, Severity, Table, Timing
+from ..command.step import Kind, Step, fields_of
+from ..command.wording import Wording
+from ..core.security.masking import mask
 from .escaping.markdown import code_block, inline
 from .phrasing import ActionPhrasing
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import errors
-from ..core.policy import Policy
-from ..core.promotepolicy import PromotePolicy
-from ..release import ALL, RELEASE
-from ..step import Field, Kind, Reach, Step, fields_of
+from ..command import errors
+from ..command.step import Field, Kind, Reach, Step, fields_of
+from ..core.policy.policy import Policy
+from ..core.promotion.promote_policy import PromotePolicy
+from ..steps.release import ALL, RELEASE
 
 _LIMITS = {
     Reach.WRITTEN: "As a setting: in the project.",
@@ -30,7 +30,7 @@ def rendered() -> dict[str, str]:
         files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
     files[".pre-commit-hooks.yaml"] = _hooks()
     files["docs/reference.md"] = _reference()
-    files["src/mlflow_uv/settings.py"] = _settings()
+    files["src/mlflow_uv/command/settings.py"] = _settings()
     return files
 
 

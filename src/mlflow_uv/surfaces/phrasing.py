@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..wording import PROGRAM, CommandLine, Local, Parameter, StepCall, worded
+from ..command.wording import PROGRAM, CommandLine, Local, Parameter, StepCall, worded
 
 _OWNER, _REF = "org/mlflow-uv-action", "v1"
 _FORGE = "https://github.com"

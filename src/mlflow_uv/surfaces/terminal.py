@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
-from ..core.controls import escaped_json, visible, visible_lines, without_sequences
-from ..core.masking import mask, secrets_in
-from ..errors import BadProject, StepError, Unforeseen
-from ..report import Finding, Report, Severity, Table, Timing, Voice
-from ..wording import CommandLine, Phrasing, Wording, step_call, worded
+from ..command.errors import BadProject, StepError, Unforeseen
+from ..command.report import Finding, Report, Severity, Table, Timing, Voice
+from ..command.wording import CommandLine, Phrasing, Wording, step_call, worded
+from ..core.security.control_characters import escaped_json, visible, visible_lines, without_sequences
+from ..core.security.masking import mask, secrets_in
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 

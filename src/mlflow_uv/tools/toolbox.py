@@ -5,20 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..report import Voice
-from ..surroundings import Surroundings
-from .attempts import Attempts
-from .context import Contexts
-from .engines import Engines
-from .environments import Environments
-from .locktools import LockTools, locktools
-from .logins import Logins
-from .mlflow import Mlflow
-from .process import Runner
-from .records import Records
-from .registries import Registries
-from .server import Servers
-from .web import Web
+from ..command.host import Surroundings
+from ..command.report import Voice
+from .engines.build_context import Contexts
+from .engines.choice import Engines
+from .lock_toolbox import LockTools, locktools
+from .mlflow.attempts import Attempts
+from .mlflow.mlflow import Mlflow
+from .mlflow.model_server import Servers
+from .mlflow.records import Records
+from .oci.logins import Logins
+from .oci.registries import Registries
+from .system.process import Runner
+from .system.web import Web
+from .uv.environments import Environments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.tools.containers import CLIENT
+from mlflow_uv.tools.engines.containers import CLIENT
 
 EVERY_BYTE = bytes(range(256))
 

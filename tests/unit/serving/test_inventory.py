@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.tools.server import SERVING
+from mlflow_uv.tools.mlflow.model_server import SERVING
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.core.requirements import Requirements, parse_requirements
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.files import Project
-from mlflow_uv.tools.threads import T
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.core.export.requirements import Requirements, parse_requirements
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.tools.project.files import Project
+from mlflow_uv.tools.system.threads import T
 from mlflow_uv.tools.toolbox import Tools
-from mlflow_uv.tools.uv import LockQuestion
-from mlflow_uv.tools.uvguard import UvGuard
-from mlflow_uv.tools.uvsettings import MachineSettings
-from mlflow_uv.tools.uvwords import LockState, LockVerdict
+from mlflow_uv.tools.uv.guard import UvGuard
+from mlflow_uv.tools.uv.messages import LockState, LockVerdict
+from mlflow_uv.tools.uv.settings import MachineSettings
+from mlflow_uv.tools.uv.uv import LockQuestion
 
 PYLOCK = """# written by uv
 lock-version = '1.0'

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.building import require_exact, require_model
-from mlflow_uv.core.commit import Commit
-from mlflow_uv.core.record import Image, Lock, Model, Record, RequirementsLink
-from mlflow_uv.core.requirements import parse_requirements
-from mlflow_uv.core.selection import Selection
-from mlflow_uv.errors import ChainBroken
-from mlflow_uv.restoring import Needs
+from mlflow_uv.command.errors import ChainBroken
+from mlflow_uv.core.export.requirements import parse_requirements
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.release.commit import Commit
+from mlflow_uv.core.release.record import Image, Lock, Model, Record, RequirementsLink
+from mlflow_uv.ops.image.build import require_exact, require_model
+from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.steps.build_image import Inputs, _unproven, _vanishing
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")

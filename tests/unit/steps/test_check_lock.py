@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.digests import lock_digest
-from mlflow_uv.errors import BadProject
-from mlflow_uv.report import Severity
+from mlflow_uv.command.errors import BadProject
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.release.digests import lock_digest
 from mlflow_uv.steps import check_lock
-from mlflow_uv.tools.uvwords import LockState, LockVerdict
+from mlflow_uv.tools.uv.messages import LockState, LockVerdict
 from tests import projects
 from tests.unit.steps.conftest import FakeTools
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput, BadProject
-from mlflow_uv.report import Report, Severity
+from mlflow_uv.command.errors import BadInput, BadProject
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.report import Report, Severity
 from mlflow_uv.steps import check_targets
 from mlflow_uv.steps.check_targets import Inputs, Outputs
 from mlflow_uv.surfaces.terminal import as_json
-from mlflow_uv.surroundings import Surroundings
 
 MANIFEST = '[project]\nname = "wine"\nversion = "0.1.0"\n'
 HEAD = 'version = 1\nrevision = 3\nrequires-python = ">=3.10"\n'

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.handout import LocalPackages
-from mlflow_uv.errors import BadInput, BadProject, LockNotFresh
-from mlflow_uv.report import Severity
+from mlflow_uv.command.errors import BadInput, BadProject, LockNotFresh
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.export.portability import LocalPackages
 from mlflow_uv.steps import export
-from mlflow_uv.tools.uvwords import LockState
+from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 from tests.unit.steps.conftest import FakeTools
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mlflow_uv.release import RELEASE
-from mlflow_uv.settings import KEYS
-from mlflow_uv.step import Step, configured, fields_of
+from mlflow_uv.command.settings import KEYS
+from mlflow_uv.command.step import Step, configured, fields_of
 from mlflow_uv.steps import smoke_test
+from mlflow_uv.steps.release import RELEASE
 
 
 @pytest.mark.parametrize("step", [smoke_test.STEP, RELEASE], ids=lambda step: step.name)

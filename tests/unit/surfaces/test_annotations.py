@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlflow_uv.core.controls import visible, visible_lines
-from mlflow_uv.errors import sentence
-from mlflow_uv.report import Finding, Report, Severity
+from mlflow_uv.command.errors import sentence
+from mlflow_uv.command.report import Finding, Report, Severity
+from mlflow_uv.core.security.control_characters import visible, visible_lines
 from mlflow_uv.surfaces.github import Runner, _annotate, _summarise
 from tests.runner import Obeyed, obeyed, summary_for, words
 

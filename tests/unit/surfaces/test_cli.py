@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import BadInput, Cancelled, Unforeseen
-from mlflow_uv.release import ALL
-from mlflow_uv.report import Report
-from mlflow_uv.step import fields_of
+from mlflow_uv.command.errors import BadInput, Cancelled, Unforeseen
+from mlflow_uv.command.report import Report
+from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import check_lock, export
+from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.cli import answer, cancellable, gather, main
 from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.tools.locktools import LockTools
+from mlflow_uv.tools.lock_toolbox import LockTools
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlflow_uv.core.controls import visible_lines
-from mlflow_uv.errors import BadInput
-from mlflow_uv.registry import step_of
-from mlflow_uv.release import ALL
-from mlflow_uv.report import Finding, Report, Severity, Table, Timing
-from mlflow_uv.step import Doc, Field, Kind, Step, fields_of
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
+from mlflow_uv.command.step import Doc, Field, Kind, Step, fields_of
+from mlflow_uv.core.security.control_characters import visible_lines
+from mlflow_uv.steps.catalog import step_of
+from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.cli import _parser
 from mlflow_uv.surfaces.github import (
     ANNOTATIONS,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.command.wording import Wording, checkout_call, local, option, step_call, worded
 from mlflow_uv.surfaces.phrasing import ActionPhrasing, Source, started_as
-from mlflow_uv.wording import Wording, checkout_call, local, option, step_call, worded
 
 UVX = "uvx --from git+https://github.com/org/mlflow-uv-action@v1 mlflow-uv"
 

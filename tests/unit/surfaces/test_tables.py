@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mlflow_uv.core.controls import visible, visible_lines
-from mlflow_uv.report import Finding, Report, Severity, Table, Timing
+from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
+from mlflow_uv.core.security.control_characters import visible, visible_lines
 from mlflow_uv.surfaces.github import Runner, _say
 from mlflow_uv.surfaces.terminal import aligned
 from tests.runner import obeyed, summary_for, words

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import ToolMissing
-from mlflow_uv.report import Finding, Report, Severity, Timing
+from mlflow_uv.command.errors import ToolMissing
+from mlflow_uv.command.report import Finding, Report, Severity, Timing
 from mlflow_uv.surfaces.terminal import Terminal, as_json, plain, shown, wants_colours
 
 

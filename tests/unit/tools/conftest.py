@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.errors import ToolMissing
-from mlflow_uv.tools.files import Project
-from mlflow_uv.tools.process import Command, Completed, Conversation, Running
-from mlflow_uv.tools.threads import T
+from mlflow_uv.command.errors import ToolMissing
+from mlflow_uv.tools.project.files import Project
+from mlflow_uv.tools.system.process import Command, Completed, Conversation, Running
+from mlflow_uv.tools.system.threads import T
 
 
 @dataclass

@@ -8,7 +8,7 @@ import re
 
 from actions_toolkit.command import Command
 
-from ...core.controls import visible, visible_columns, visible_lines, without_sequences
+from ...core.security.control_characters import visible, visible_columns, visible_lines, without_sequences
 
 _LENGTH = 10_000  # characters of an annotation's message; GitHub takes 64 KiB
 _TITLE = 255  # characters that GitHub takes of a title

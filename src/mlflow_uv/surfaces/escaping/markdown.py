@@ -8,7 +8,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 
 import re
 
-from ...core.controls import visible_columns, visible_lines
+from ...core.security.control_characters import visible_columns, visible_lines
 
 _REFERENCES = {
     "&": "&amp;",

@@ -1,0 +1,1 @@
+"""How a step is declared and how it reports."""

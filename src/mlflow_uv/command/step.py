@@ -1,0 +1,300 @@
+"""How is a step declared, and how do text and TOML become its inputs?"""
+
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum
+from pathlib import Path, PurePath
+from types import UnionType
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import BadInput
+from .report import Report
+from .wording import option
+
+SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
+
+I = TypeVar("I")  # noqa: E741  # Inputs of a step
+O = TypeVar("O")  # noqa: E741  # Outputs of a step
+T = TypeVar("T")  # its tools
+
+
+class Doc(NamedTuple):
+    """The one sentence that `--help`, `action.yml` and the reference show for a field."""
+
+    text: str
+
+
+class Matching(NamedTuple):
+    """What a text must match as a whole, and how a person would say it."""
+
+    pattern: str
+    meaning: str
+
+
+class Words(NamedTuple):
+    """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
+
+
+class Quoted(NamedTuple):
+    """Marks a tuple that is written as one line, with quotes around what has spaces; it is no command."""
+
+
+class OneOf(NamedTuple):
+    """Marks inputs that answer one question in different ways: what is given of them replaces what is configured."""
+
+    question: str
+
+
+class OneRun(NamedTuple):
+    """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
+
+
+class Reach(Enum):
+    """
+    What a setting could do outside the project, in the hands of somebody who may change the checkout alone.
+
+    It is put into the annotation of an input; what a setting may name then is decided by `tools.checkout`.
+    """
+
+    WRITTEN = "a file that is written"
+    DISCLOSED = "a file whose content is read, and may be uploaded"
+    SERVER = "a server that gets credentials"
+    BUILD_CACHE = "a build cache that is read or written"
+    VARIABLES = "variables of the job that code of the checkout gets"
+
+
+class Kind(Enum):
+    """How a field is written down."""
+
+    TEXT = "text"
+    PATH = "path"
+    SWITCH = "true or false"
+    NUMBER = "number"
+    CHOICE = "one of"
+    LIST = "names, separated by commas or spaces"
+    WORDS = "command line"
+    QUOTED = "words, in quotes where they have spaces"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One input or output, as every surface reads it."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: Any = None
+    required: bool = False
+    whole: bool = False
+    setting: bool = True
+    reach: Reach | None = None
+    question: str | None = None
+    choices: tuple[str, ...] = ()
+    choice: type[Enum] | None = None
+    matching: Matching | None = None
+
+    @property
+    def kebab(self) -> str:
+        """The name outside Python: the only translator."""
+        return self.name.replace("_", "-")
+
+    @property
+    def default_text(self) -> str:
+        """The default as a person would write it, empty where there is none."""
+        match self.default:
+            case None | ():
+                return ""
+            case bool() as switch:
+                return str(switch).lower()
+            case Enum() as choice:
+                return str(choice.value)
+            case tuple() as names:
+                return shlex.join(names) if self.kind in (Kind.WORDS, Kind.QUOTED) else ", ".join(map(str, names))
+            case other:
+                return str(other)
+
+    def parse(self, raw: object, *, source: str) -> Any:
+        """
+        Turn text (flags, action inputs) or a TOML value into the field's value.
+
+        Raises BadInput that names `source` when it does not fit.
+        """
+        value = self._parsed(raw, source)
+        if self.matching is not None and isinstance(value, str):
+            import re  # noqa: PLC0415  # compiled only where a name has to be checked
+
+            if not re.fullmatch(self.matching.pattern, value):
+                raise BadInput(what=f"{source} is not {self.matching.meaning}", why=f"it is {value!r}")
+        return value
+
+    def _parsed(self, raw: object, source: str) -> Any:
+        refuse = BadInput(what=f"{source} must be {self.expectation}", why=f"it is {raw!r}")
+        match self.kind, raw:
+            case Kind.TEXT, str():
+                return raw
+            case Kind.PATH, str() if "\0" not in raw:
+                try:
+                    return Path(raw).expanduser()
+                except RuntimeError as error:
+                    raise BadInput(what=f"{source} is not a path", why=f"{error}: {raw!r}") from None
+            case Kind.SWITCH, bool():
+                return raw
+            case Kind.SWITCH, str() if raw.lower() in ("true", "false"):
+                return raw.lower() == "true"
+            case Kind.NUMBER, int() | float() | str() if not isinstance(raw, bool):
+                try:
+                    number = float(raw)
+                    exact = int(raw) if self.whole else number
+                except (ValueError, OverflowError):
+                    raise refuse from None
+                if not 0 <= number < math.inf or number != exact:
+                    raise refuse
+                return exact
+            case Kind.CHOICE, str() if self.choice is not None and raw in self.choices:
+                return self.choice(raw)
+            case Kind.LIST, str():
+                return tuple(raw.replace(",", " ").split())
+            case Kind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
+                return tuple(raw)
+            case Kind.QUOTED, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+                from .shell_words import quoted  # noqa: PLC0415  # as below
+
+                return quoted(raw, source=source)
+            case Kind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+                from .shell_words import words_of  # noqa: PLC0415  # no hook reads a command line
+
+                return words_of(raw, name=self.kebab, source=source)
+        raise refuse
+
+    @property
+    def expectation(self) -> str:
+        """What `parse` accepts, for messages and help."""
+        return f"one of {', '.join(self.choices)}" if self.choices else self.kind.value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hook:
+    """How a step appears in pre-commit: which files wake it, and what it is called there."""
+
+    files: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step(Generic[I, O, T]):
+    """A command, an action and perhaps a hook, declared once."""
+
+    name: str
+    summary: str
+    inputs: type[I]
+    outputs: type[O]
+    run: Callable[[I, T], Report[O]]
+    hook: Hook | None = None
+    needs_project: bool = True
+
+
+def fields_of(record: type) -> tuple[Field, ...]:
+    """Read the fields of an `Inputs` or `Outputs` class: the one reader that every surface uses."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(_field(f.name, hints[f.name], f.default) for f in fields(record))
+
+
+def _field(name: str, hint: Any, default: object) -> Field:
+    notes = hint.__metadata__ if get_origin(hint) is Annotated else ()
+    kind, choice, whole = _kind(hint.__origin__ if notes else hint, notes)
+    return Field(
+        name=name,
+        kind=kind,
+        doc=next((note.text for note in notes if isinstance(note, Doc)), ""),
+        default=None if default is MISSING else default,
+        required=default is MISSING,
+        whole=whole,
+        setting=not any(isinstance(note, OneRun) for note in notes),
+        reach=next((note for note in notes if isinstance(note, Reach)), None),
+        question=next((note.question for note in notes if isinstance(note, OneOf)), None),
+        choices=tuple(str(member.value) for member in choice) if choice else (),
+        choice=choice,
+        matching=next((note for note in notes if isinstance(note, Matching)), None),
+    )
+
+
+def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[Kind, type[Enum] | None, bool]:
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is tuple:
+        marks = {type(note) for note in notes}
+        return (Kind.WORDS if Words in marks else Kind.QUOTED if Quoted in marks else Kind.LIST), None, False
+    if issubclass(hint, Enum):
+        return Kind.CHOICE, hint, False
+    if issubclass(hint, PurePath):
+        return Kind.PATH, None, False
+    if issubclass(hint, bool):
+        return Kind.SWITCH, None, False
+    if issubclass(hint, (int, float)):
+        return Kind.NUMBER, None, issubclass(hint, int)
+    return Kind.TEXT, None, False
+
+
+class Guard(Protocol):
+    """Decides what a layer may name."""
+
+    def __call__(self, field: Field, value: Any, *, source: str) -> Any:
+        """Return the value to use. Raises BadInput for one that the layer may not name."""
+
+
+class Layer(NamedTuple):
+    """Kebab-case values from one place; `source` names one of them in a message, e.g. `--{}`."""
+
+    source: str
+    values: Mapping[str, object]
+    guard: Guard | None = None
+
+
+def settle(record: type[I], layers: tuple[Layer, ...]) -> I:
+    """
+    Make inputs from layers, the strongest first.
+
+    A relative path from any layer is left as it is. The guard of a layer is asked about the values that win. Raises
+    BadInput for a value that does not fit, is missing, or that its layer may not name.
+    """
+    values: dict[str, object] = {}
+    every = fields_of(record)
+    for field in every:
+        for layer in layers:
+            if _says(layer.values, field):
+                source = layer.source.format(field.kebab)
+                value = field.parse(layer.values[field.kebab], source=source)
+                values[field.name] = layer.guard(field, value, source=source) if layer.guard else value
+                break
+            if field.question and any(
+                other.question == field.question and _says(layer.values, other) for other in every
+            ):
+                break  # answered in another way, which is stronger
+        else:
+            if field.required:
+                raise BadInput(what=f"`{field.kebab}` is not given", fix=option(field.kebab, "VALUE"))
+    return record(**values)
+
+
+def _says(layer: Mapping[str, object], field: Field) -> bool:
+    return layer.get(field.kebab) not in (None, "")
+
+
+def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """What `[tool.mlflow-uv]` says to a step: only what a setting may."""
+    return {
+        field.kebab: settings[field.kebab] for field in fields_of(record) if field.setting and field.kebab in settings
+    }
+
+
+def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source: str) -> None:
+    """Raise BadInput for a key nobody declared, naming the nearest one that somebody did."""
+    for key in keys:
+        if key not in known:
+            import difflib  # noqa: PLC0415  # only on the way to an error
+
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+            raise BadInput(what=f"{source} does not know `{key}`", why=hint)

@@ -1,0 +1,1 @@
+"""Requirements files and pylock.toml files made from a lock."""

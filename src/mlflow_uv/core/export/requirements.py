@@ -1,0 +1,236 @@
+"""What does an export of the lock say, in one normal form?"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from ..release.digests import sha256
+
+# The versions that tools write (PEP 440, normalised); `packaging` reads every other.
+_VERSION = r"(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
+_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+_PINNED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:\s*;\s*(.+))?")
+# What uv writes most often, in the form of `packaging` but for the quotes: no aliases, no parentheses.
+_ATOM = (
+    r"(?:os_name|sys_platform|platform_(?:machine|system|python_implementation)|implementation_name|python_full_version)"
+    r" (?:==|!=|<|<=|>|>=) '[A-Za-z0-9._-]+'"
+)
+_FLAT = re.compile(rf"{_ATOM}(?: and {_ATOM})*|{_ATOM}(?: or {_ATOM})+")
+_HASH = re.compile(r"\s--hash[= ](\S+)")
+_LOCAL = re.compile(r"(?:-e\s+|--editable[= ])?((?:file:|\.{1,2}(?:/|$|(?=\s))|/|[^\s;@]+/)[^;]*?)(?:\s*;\s*(.+))?")
+_DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\s+;\s*(.+))?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Local:
+    """A line that names a folder or file of the checkout: it means nothing anywhere else."""
+
+    path: str
+    marker: str
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """As pip reads it."""
+        return f"{self.path} ; {self.marker}" if self.marker else self.path
+
+    @property
+    def hashed_line(self) -> str:
+        """The same with pip's `--hash` options."""
+        return _hashed(self.line, self.hashes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One distribution, exactly: `name==version` or `name @ url`, its marker, and the hashes of its files."""
+
+    name: str
+    exact: str
+    marker: str
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """PEP 508, as the normal form writes it."""
+        return f"{self.exact} ; {self.marker}" if self.marker else self.exact
+
+    @property
+    def hashed_line(self) -> str:
+        """The same with pip's `--hash` options."""
+        return _hashed(self.line, self.hashes)
+
+    @property
+    def version(self) -> str | None:
+        """The version, None for a direct URL."""
+        return self.exact.partition("==")[2].removeprefix("=") or None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requirements:
+    """A parsed export: pins in normal order, local packages, and the options that stood among them."""
+
+    pins: tuple[Pin, ...]
+    local: tuple[Local, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The normalised export: PEP 503 names, canonical markers, one per line, sorted, nothing else."""
+        return "".join(f"{pin.line}\n" for pin in self.pins)
+
+    @property
+    def hashed_text(self) -> str:
+        """The same with the hashes of the lock, for an installer that insists on them."""
+        return "".join(f"{pin.hashed_line}\n" for pin in self.pins)
+
+    def resolved_in(self, environment: Mapping[str, str]) -> "Requirements":
+        """What is left of it in one environment (PEP 508 marker variables): nothing there depends on a marker."""
+        pins: dict[str, Pin] = {}
+        for pin in self.pins:
+            if holds(pin.marker, environment):
+                _add(pins, replace(pin, marker=""))
+        local = {one.path: replace(one, marker="") for one in self.local if holds(one.marker, environment)}
+        return replace(self, pins=tuple(pins.values()), local=tuple(local.values()))
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every pin carries a hash."""
+        return all(pin.hashes for pin in self.pins)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the record's link `requirements`."""
+        return sha256(self.text.encode())
+
+
+def parse_requirements(text: str) -> Requirements:
+    """
+    Read a requirements file of exact pins.
+
+    Raises ValueError that quotes the line for anything that is neither a pin, a direct URL, a local path nor an option.
+    """
+    pins: dict[str, Pin] = {}
+    local: list[Local] = []
+    options: list[str] = []
+    for line in _logical_lines(text):
+        hashes = tuple(sorted(_HASH.findall(line)))
+        body = _HASH.sub("", line).strip()
+        if not body.startswith("-e ") and not body.startswith("--editable") and body.startswith("-"):
+            if re.match(r"-r|--requirement[ =]", body):
+                raise ValueError(f"{body!r} is not a line but a whole file of them")
+            options.append(body)
+        elif found := _DIRECT.fullmatch(body):
+            name, extras, url, marker = found.groups()
+            exact = f"{canonicalize_name(name)}{_extras((extras or '')[1:-1].split(','))} @ {url}"
+            _add(pins, _pin(exact, canonicalize_name(name), marker, hashes))
+        elif found := _LOCAL.fullmatch(body):
+            local.append(Local(path=found[1].strip(), marker=canonical_marker(found[2] or ""), hashes=hashes))
+        else:
+            _add(pins, _exact(body, hashes))
+    ordered = tuple(sorted(pins.values(), key=lambda pin: (pin.name, pin.exact, pin.marker)))
+    return Requirements(pins=ordered, local=tuple(local), options=tuple(options))
+
+
+def _hashed(line: str, hashes: tuple[str, ...]) -> str:
+    return " \\\n    ".join((line, *(f"--hash={value}" for value in hashes)))
+
+
+def _logical_lines(text: str) -> list[str]:
+    joined = re.sub(r"\\\r?\n", " ", text)
+    without = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
+    return [line for line in without if line]
+
+
+def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
+    if found := _PINNED.fullmatch(body):
+        name, extras, version, marker = found.groups()
+        name = canonicalize_name(name)
+        return _pin(f"{name}{_extras((extras or '')[1:-1].split(','))}=={version}", name, marker, hashes)
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 30 ms, for what is unusual
+
+    try:
+        requirement = Requirement(body)
+    except InvalidRequirement as error:
+        raise ValueError(f"{body!r} is not a requirement") from error
+    specifiers = list(requirement.specifier)
+    if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or specifiers[0].version.endswith(".*"):
+        raise ValueError(f"{body!r} is not an exact pin")
+    name = canonicalize_name(requirement.name)
+    exact = f"{name}{_extras(requirement.extras)}{specifiers[0]}"
+    return _pin(exact, name, str(requirement.marker or ""), hashes)
+
+
+def _extras(names: Iterable[str]) -> str:
+    found = sorted({canonicalize_name(name) for name in map(str.strip, names) if name})
+    return f"[{','.join(found)}]" if found else ""
+
+
+def _add(pins: dict[str, Pin], pin: Pin) -> None:
+    """A pin that is written twice is one, and accepts the files of both lines."""
+    before = pins.get(pin.line, pin)
+    pins[pin.line] = replace(pin, hashes=tuple(sorted({*before.hashes, *pin.hashes})))
+
+
+def _pin(exact: str, name: str, marker: str | None, hashes: tuple[str, ...]) -> Pin:
+    return Pin(name=name, exact=exact, marker=canonical_marker(marker or ""), hashes=hashes)
+
+
+@cache
+def canonical_marker(text: str) -> str:
+    """A marker as `packaging` writes it; empty for none."""
+    if not text or _FLAT.fullmatch(text):
+        return text.replace("'", '"')
+    from packaging.markers import Marker  # noqa: PLC0415  # 17 ms that few locks make a hook pay
+
+    return str(Marker(text))
+
+
+def holds(marker: str, environment: Mapping[str, str]) -> bool:
+    """Whether a marker holds in an environment (PEP 508 marker variables); an empty one does everywhere."""
+    if not marker:
+        return True
+    from packaging.markers import Marker  # noqa: PLC0415  # as above
+
+    return Marker(marker).evaluate(dict(environment))
+
+
+def canonicalize_name(name: str) -> str:
+    """A name as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def difference(expected: str, actual: str, *, names: tuple[str, str]) -> str:
+    """A unified difference without context, for people."""
+    import difflib  # noqa: PLC0415  # only where they differ
+
+    lines = difflib.unified_diff(expected.splitlines(), actual.splitlines(), *names, lineterm="", n=0)
+    return "\n".join(line for line in lines if not line.startswith("@@"))
+
+
+def installed_difference(
+    requirements: Requirements,
+    *,
+    environment: dict[str, str],
+    installed: tuple[tuple[str, str], ...],
+    local: tuple[tuple[str, str], ...] = (),
+) -> tuple[str, ...]:
+    """
+    Compare what an environment holds with what the requirements say for it, each difference as a sentence.
+
+    `installed` and `local` are (name, version); local ones are the wheels that travel with the model.
+    """
+    from packaging.version import Version  # noqa: PLC0415  # hooks never compare versions
+
+    wanted: dict[str, str | None] = {
+        pin.name: pin.version for pin in requirements.pins if holds(pin.marker, environment)
+    }
+    wanted |= {canonicalize_name(name): version for name, version in local}
+    found: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
+    lines = [f"{name} is not installed" for name in sorted(wanted.keys() - found.keys())]
+    lines += [f"{name} {found[name]} is installed but not required" for name in sorted(found.keys() - wanted.keys())]
+    for name in sorted(wanted.keys() & found.keys()):
+        version = wanted[name]
+        if version is not None and Version(version) != Version(found[name]):
+            lines.append(f"{name} is {found[name]}, required is {version}")
+    return tuple(lines)

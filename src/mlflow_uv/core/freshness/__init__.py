@@ -1,0 +1,1 @@
+"""Compares a lock with the manifests that it was made from."""

@@ -1,0 +1,1 @@
+"""A serving image: its Dockerfile, layers, labels and SBOM."""

@@ -1,0 +1,1 @@
+"""The lock file: its packages, and what they are on a target."""

@@ -1,0 +1,1 @@
+"""A logged model: its files, signature, answers and errors."""

@@ -1,0 +1,1 @@
+"""The rules that a team sets for its lock."""

@@ -1,0 +1,1 @@
+"""The conditions for promoting a version, and for deleting one."""

@@ -1,0 +1,212 @@
+"""Which gates does a version pass on its way to an alias, and by which numbers?"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from math import copysign, inf, isfinite
+from operator import eq, ge, gt, le, lt
+
+from ...command.wording import step_call
+
+EXAMPLE = "accuracy >= champion - 0.01"
+ABSOLUTE = "accuracy >= 0.9"
+CHAMPION = "champion"
+_COMPARE = {">=": ge, ">": gt, "<=": le, "<": lt, "==": eq}
+_SIGNS = r"[<>=!~≤≥≠]+"
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# What MLflow lets a metric be called; without quotes it holds no space.
+_NAME = r"[\w./:-]+"
+_LEFT = re.compile(rf"\s*(?:([\"'`])(?P<quoted>[\w./: -]+)\1|(?P<bare>{_NAME}))\s*")
+_FIGURE = re.compile(rf"\s*([+-]?)\s*({_NUMBER})\s*")
+_BOUND = re.compile(
+    rf"\s*(?:([+-]?{_NUMBER})\s*\*\s*)?{CHAMPION}(?:\s*\*\s*([+-]?{_NUMBER}))?(?:\s*([+-])\s*({_NUMBER}))?\s*"
+)
+_UNIT = re.compile(rf"[+-]?{_NUMBER}\s*(%|[A-Za-z]+)")
+_DIGITS = 4  # of a number that is shown, unless more are needed to tell two apart
+_MOST_DIGITS = 17
+_MOST = 1.797e308  # a database keeps infinity as the largest number it knows
+
+
+class Verdict(Enum):
+    """What a gate says of a version."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    MISSING = "cannot be asked"
+    NO_CHAMPION = "there is no champion yet"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """One comparison: `metric` with `factor` times the champion's value, if there is a factor, plus `offset`."""
+
+    text: str
+    metric: str
+    comparison: str
+    factor: Decimal | None
+    offset: Decimal
+
+    @property
+    def against_champion(self) -> bool:
+        """Whether the champion's value is asked for."""
+        return self.factor is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ruling:
+    """What one gate says, with its numbers; `fix` is the command that helps where one does."""
+
+    gate: Gate
+    verdict: Verdict
+    text: str
+    fix: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is in the way; without a champion a gate against it is none."""
+        return self.verdict in (Verdict.HOLDS, Verdict.NO_CHAMPION)
+
+
+def read_gates(texts: tuple[str, ...]) -> tuple[Gate, ...]:
+    """Read every gate. Raises ValueError of the first that nobody can read."""
+    return tuple(map(read_gate, texts))
+
+
+def read_gate(text: str) -> Gate:
+    """Read `METRIC COMPARISON BOUND`. Raises ValueError with the place (characters from 1) and an example."""
+    left = _LEFT.match(text)
+    if left is None:
+        raise _refused(text, 0, "no metric stands here", ABSOLUTE)
+    if left["bare"] == CHAMPION:
+        raise _refused(text, left.start("bare"), f"`{CHAMPION}` stands on the right, the metric on the left", EXAMPLE)
+    signs = re.compile(_SIGNS).match(text, left.end())
+    if signs is None or signs[0] not in _COMPARE:
+        raise _refused(text, left.end(), _no_comparison(text, left), ABSOLUTE)
+    comparison, at = signs[0], signs.end()
+    factor, offset = _bound(text, at)
+    metric = left["quoted"] or left["bare"]
+    return Gate(text=text.strip(), metric=metric, comparison=comparison, factor=factor, offset=offset)
+
+
+def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Ruling:
+    """
+    Compare the numbers as they are written, in decimals: 0.7 is not below 0.8 - 0.1.
+
+    `champion` is None where there is none yet. What is missing, or is not a finite number, never holds.
+    """
+    for who, metrics in (("candidate", candidate), (CHAMPION, champion if gate.against_champion else None)):
+        if metrics is None:
+            continue
+        value = metrics.get(gate.metric)
+        if value is None:
+            why = f"{gate.text}: the {who} lacks the metric `{gate.metric}`"
+            return Ruling(gate=gate, verdict=Verdict.MISSING, text=why, fix=step_call("evaluate"))
+        if not isfinite(as_measured(value)):
+            why = f"{gate.text}: `{gate.metric}` of the {who} is {as_measured(value)}, which no gate accepts"
+            return Ruling(gate=gate, verdict=Verdict.FAILS, text=why)
+    if gate.against_champion and champion is None:
+        (mine,) = _shown(_decimal(candidate[gate.metric]))
+        bound = gate.text.partition(gate.comparison)[2].strip()
+        text = f"{gate.metric} {mine} {gate.comparison} {bound}: {Verdict.NO_CHAMPION.value}"
+        return Ruling(gate=gate, verdict=Verdict.NO_CHAMPION, text=text)
+    return _compared(gate, _decimal(candidate[gate.metric]), champion)
+
+
+def as_measured(value: float) -> float:
+    """What was measured, where a database keeps infinity as its largest number."""
+    return copysign(inf, value) if abs(value) >= _MOST else value
+
+
+def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -> Ruling:
+    theirs, limit = None, gate.offset
+    if gate.factor is not None and champion is not None:
+        theirs = _decimal(champion[gate.metric])
+        limit = gate.factor * theirs + gate.offset
+    verdict = Verdict.HOLDS if _COMPARE[gate.comparison](mine, limit) else Verdict.FAILS
+    shown = _shown(mine, limit)
+    reckoned = "" if theirs is None else f" ({_reckoning(gate, theirs)})"
+    text = f"{gate.metric} {shown[0]} {gate.comparison} {shown[1]}{reckoned}: {verdict.value}"
+    return Ruling(gate=gate, verdict=verdict, text=text)
+
+
+def _bound(text: str, at: int) -> tuple[Decimal | None, Decimal]:
+    """What stands on the right: factor and offset."""
+    if figure := _FIGURE.fullmatch(text, at):
+        return None, _finite(text, at, "".join(figure.groups()))
+    if (found := _BOUND.fullmatch(text, at)) and not (found[1] and found[2]):
+        factor = _finite(text, at, found[1] or found[2] or "1")
+        offset = _finite(text, at, f"{found[3]}{found[4]}") if found[3] else Decimal(0)
+        return factor, offset
+    raise _refused(text, at, *_no_bound(text, at))
+
+
+def _no_comparison(text: str, left: re.Match[str]) -> str:
+    """What is wrong between the metric and the number."""
+    rest = text[left.end() :].strip()
+    known = ", ".join(_COMPARE)
+    if not rest:
+        return f"a comparison is missing ({known})"
+    if signs := re.match(_SIGNS, rest):
+        return f"`{signs[0]}` is no comparison (known are {known})"
+    word = rest.split()[0]
+    return f"`{word}` is no comparison (known are {known}); a metric whose name holds a space stands in backticks"
+
+
+def _no_bound(text: str, at: int) -> tuple[str, str]:
+    """What is wrong with the right side, and what it could be instead."""
+    rest = text[at:].strip()
+    if not rest:
+        return "the number is missing", ABSOLUTE
+    if re.search(_SIGNS, rest):
+        return "a gate compares once; write two gates", ABSOLUTE
+    if re.fullmatch(r"[+-]?(nan|inf(inity)?)", rest, re.IGNORECASE):
+        return f"`{rest}` is not a finite number", ABSOLUTE
+    if rest.startswith(f"{CHAMPION}."):
+        return f"`{CHAMPION}` is the champion's value of the same metric, and has no parts", EXAMPLE
+    if unit := _UNIT.fullmatch(rest):
+        return f"`{unit[1]}` is a unit; a metric is a bare number", ABSOLUTE
+    shapes = f"a number, `{CHAMPION}`, or `NUMBER * {CHAMPION}`, and then perhaps `+ NUMBER` or `- NUMBER`"
+    return f"`{rest}` is not {shapes}", EXAMPLE
+
+
+def _finite(text: str, at: int, figure: str) -> Decimal:
+    if not isfinite(as_measured(float(figure))):
+        raise _refused(text, at, f"`{figure}` is not a finite number", ABSOLUTE)
+    return Decimal(figure)
+
+
+def _refused(text: str, at: int, why: str, example: str) -> ValueError:
+    at += len(text[at:]) - len(text[at:].lstrip())
+    return ValueError(f"at character {at + 1}: {why}, as in `{example}`")
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(float(value)))
+
+
+def _reckoning(gate: Gate, theirs: Decimal) -> str:
+    (shown,) = _shown(theirs)
+    factor = "" if gate.factor == 1 else f"{gate.factor} * "
+    if not gate.offset:
+        return f"{factor}{CHAMPION} {shown}"
+    return f"{factor}{CHAMPION} {shown} {'-' if gate.offset < 0 else '+'} {abs(gate.offset)}"
+
+
+def _shown(*values: Decimal) -> tuple[str, ...]:
+    """Numbers with few digits, and with as many as it takes to see that they differ."""
+    for digits in range(_DIGITS, _MOST_DIGITS):
+        rounded = tuple(_rounded(value, digits) for value in values)
+        if len({Decimal(text) for text in rounded}) == len(set(values)):
+            return rounded
+    return tuple(map(str, values))
+
+
+def _rounded(value: Decimal, digits: int) -> str:
+    """No exponent where a person would write none, and no digit before the point is lost."""
+    whole = value.adjusted() + 1
+    if not -_DIGITS < whole <= _MOST_DIGITS:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:.{max(digits - whole, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

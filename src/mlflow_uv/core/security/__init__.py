@@ -1,0 +1,1 @@
+"""What children see, what is masked, and how foreign text is read."""

@@ -1,0 +1,1 @@
+"""Builds, describes and checks serving images."""

@@ -1,0 +1,103 @@
+"""Chooses where a version is run: in a container of its image without a network, or in a process of this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...command.errors import ChainBroken, NoEngine, ToolFailed
+from ...command.inputs import Isolation
+from ...command.wording import Wording, option
+from ...core.image.reference import image_reference
+from ...core.release.digests import tree_digest
+from ...tools.engines.engine import Engine
+from ...tools.system.content import digests_in
+from ..lineage.audit import record_of
+from ..lineage.recompute import RECORD_TAG
+from ..lineage.registry_client import Contact
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """A version to be measured, its files, and the digest of those that were fetched."""
+
+    name: str
+    version: str
+    model_id: str | None
+    run_id: str | None
+    model: Path
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        """What its runs call it: the logged model where there is one."""
+        return self.model_id or f"models:/{self.name}/{self.version}"
+
+    @property
+    def shown(self) -> str:
+        """For a person."""
+        return f"{self.name} version {self.version}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """An engine and the id of an image that it has; without them, `reason` says why a process has to do."""
+
+    engine: Engine | None = None
+    image: str = ""
+    reason: str = ""
+
+
+def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
+    """A version and its files, as the store returns them. Raises ChainBroken for other files than were registered."""
+    said = store.version(name, version)
+    source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
+    store.ask("download-model", destination=str(model), **source)
+    digest = tree_digest(digests_in(model))
+    recorded = said["tags"].get("mlflow-uv.model-sha256", digest)
+    if recorded != digest:
+        why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
+        raise ChainBroken("model", why=why)
+    ids = {"model_id": said["model_id"], "run_id": said["run_id"]}
+    return Subject(name=name, version=version, model=model, sha256=digest, **ids)
+
+
+def place_of(store: Contact, subject: Subject, wanted: Isolation, scratch: Path) -> Place:
+    """
+    Where to run a version; `scratch` is a file that is not there yet.
+
+    Raises ToolFailed where an image is demanded and there is none.
+    """
+    if wanted is Isolation.PROCESS:
+        return Place(reason="a process was asked for")
+    try:
+        place = _image_of(store, subject, scratch)
+    except (NoEngine, ToolFailed) as error:
+        place = Place(reason=error.why or error.what)
+    if place.engine is None and wanted is Isolation.IMAGE:
+        what = f"{subject.shown} cannot be run in a container"
+        fix = Wording(option("isolation", "auto"), ", which takes a process instead")
+        raise ToolFailed(what=what, why=place.reason, fix=fix)
+    return place
+
+
+def _image_of(store: Contact, subject: Subject, scratch: Path) -> Place:
+    description = store.version(subject.name, subject.version)
+    record = record_of(store, description, scratch)
+    if record is None or record.image is None:
+        return Place(reason="nothing says which image serves it")
+    if record.sha256 != description["tags"].get(RECORD_TAG):
+        return Place(reason="its record is not the one that its version names")
+    image = record.image
+    if image.kind != "image":
+        return Place(reason=f"it has no image: {image.reason}")
+    if image.serving != "locked":
+        return Place(reason=f"its image holds what serving needs alone (`serving: {image.serving}`)")
+    engine = store.tools.engines.named(image.engine)
+    found = engine.image(image.id)
+    if found is None and image.digest:
+        found = engine.pull(image_reference(image.tag).at(image.digest))
+    if found is None:
+        pushed = "it cannot be pulled" if image.digest else "it was never pushed"
+        return Place(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
+    if found.labels.get("mlflow-uv.model-sha256") != subject.sha256:
+        return Place(reason=f"the image {image.tag} was made from another model")
+    return Place(engine=engine, image=found.id)

@@ -1,0 +1,92 @@
+"""What of a lock goes into an image, and in which layers?"""
+
+from dataclasses import replace
+
+from ...command.errors import BadInput, ChainBroken
+from ...command.inputs import Serving
+from ...command.wording import joined, option
+from ...core.export.requirements import Requirements
+from ...core.image.layers import LARGE, PACKAGES, Part, large
+from ...core.image.slim import ANY_MODEL, slim
+from ...core.lock.lockfile import NotALock, read_lockfile
+from ...core.model import model_files
+from ...core.model.model_files import Served, hashed_lines
+from ...tools.project.files import read_manifest, table_of
+from ..lineage.recompute import Found
+from .environment import Needs, needs_of
+
+
+def needs_for(found: Found, serving: Serving) -> Needs:
+    """
+    What the model needs to be served so.
+
+    Raises ChainBroken for a list that is not the record's, BadInput where the list cannot be made smaller.
+    """
+    record = found.record
+    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
+    if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
+        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
+    return needs if serving is Serving.LOCKED else _slimmed(needs, found)
+
+
+def parts_of(needs: Needs, found: Found, *, layered: bool) -> tuple[Part, ...]:
+    """What each layer gets, the lowest first: what is large apart where that is wanted and the lock tells."""
+    idle = _idle(needs, found)
+    whole = Part(folder=PACKAGES, requirements=needs.list.read_text(encoding="utf-8"), idle=idle)
+    lock = found.model / model_files.LOCK
+    if not layered or needs.requirements is None or not lock.is_file():
+        return (whole,)
+    names = large(read_lockfile(lock.read_bytes()).packages)
+    lower = tuple(pin for pin in needs.requirements.pins if pin.name in names)
+    upper = tuple(pin for pin in needs.requirements.pins if pin.name not in names)
+    below = _text(replace(needs, requirements=replace(needs.requirements, pins=lower), wheels=()))
+    above = _text(replace(needs, requirements=replace(needs.requirements, pins=upper)))
+    if not below or not above:
+        return (whole,)
+    # The names of all, since what has no bytecode there might get some here.
+    return (Part(folder=LARGE, requirements=below, idle=idle & names), replace(whole, requirements=above))
+
+
+def _text(needs: Needs) -> str:
+    if needs.requirements is None:
+        return needs.list.read_text(encoding="utf-8")
+    served = Served(requirements=needs.requirements, wheels=needs.wheels, python=needs.python)
+    return "".join(f"{line}\n" for line in hashed_lines(served))
+
+
+def _slimmed(needs: Needs, found: Found) -> Needs:
+    smaller = replace(needs, requirements=_part(needs, found, (found.model / "MLmodel").read_text(encoding="utf-8")))
+    needs.list.write_text(_text(smaller), encoding="utf-8")
+    return smaller
+
+
+def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
+    lock = found.model / model_files.LOCK
+    if needs.requirements is None or not lock.is_file():
+        raise BadInput(
+            what="`serving: slim` needs the lock that travels with the model",
+            why="MLflow inferred what this one requires",
+            fix=joined(", or ", (option("requirements", "lock"), option("serving", "locked"))),
+        )
+    manifest = read_manifest(found.model / model_files.MANIFEST)
+    name = table_of(manifest, "project").get("name")
+    try:
+        return slim(
+            needs.requirements,
+            read_lockfile(lock.read_bytes()),
+            found.record.selection,
+            name=None if name is None else str(name),
+            mlmodel=mlmodel,
+        )
+    except NotALock as error:
+        raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
+
+
+def _idle(needs: Needs, found: Found) -> frozenset[str]:
+    """What is installed and no server of ours imports, whatever the model is; nothing where that is not known."""
+    try:
+        needed = _part(needs, found, ANY_MODEL)
+    except BadInput:
+        return frozenset()
+    pinned = needs.requirements.pins if needs.requirements else ()
+    return frozenset(pin.name for pin in pinned) - {pin.name for pin in needed.pins}

@@ -1,0 +1,171 @@
+"""Asks a model server the recorded cases and a malformed one, and compares what it answers with what is expected."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...command.errors import NotServing
+from ...command.report import Finding
+from ...command.wording import Wording, option
+from ...core.image.system_libraries import base_with, machine_with, missing_library
+from ...core.model.answer_paths import AnswerPath, without
+from ...core.model.answer_wording import difference_fix, listed, reason_of
+from ...core.model.answers import differences, request_body
+from ...core.security.documents import parse_json
+from ...core.security.serve_env import NOTHING, Handed
+from ...tools.engines.engine import Served
+from ...tools.mlflow.model_requests import Reply, Request
+from ...tools.mlflow.model_server import Local
+from ...tools.toolbox import Tools
+
+POLL_S = 0.2
+ANSWER_S = 60.0  # what a server allows itself where nobody says otherwise, too
+GRACE_S = 5.0
+MALFORMED = b'{"this is": "not a request'
+# What a model prints that cannot reach another machine, in the words of Linux, glibc and musl.
+_UNREACHABLE = re.compile(
+    r"network is unreachable|name resolution|name or service not known|name does not resolve|failed to resolve",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """
+    The answer to each case, how far one may be off, what is not compared, and how long the server has.
+
+    `network` says that the server has one, `handed` what its model was given.
+    """
+
+    cases: list[Any]
+    answers: list[Any]
+    tolerance: float
+    deadline_s: float
+    network: bool
+    ignored: tuple[AnswerPath, ...] = ()
+    answer_s: float = ANSWER_S
+    handed: Handed = NOTHING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """What a server answered, and what is wrong with it."""
+
+    healthy_after_s: float
+    answers: list[Any]
+    complaints: tuple[Finding, ...]
+    slowest_s: float = 0.0
+
+
+def observe(server: Served, expected: Expected, tools: Tools) -> Observed:
+    """Wait until a server is healthy and ask it everything. Raises NotServing with the server's log shown."""
+    healthy_after = _wait_until_healthy(server, expected, tools)
+    answers: list[Any] = []
+    complaints: list[Finding] = []
+    slowest = 0.0
+    for number, case in enumerate(expected.cases, start=1):
+        begun = tools.clock.now_s()
+        answer, refusal = _answer(server, number, case, expected)
+        slowest = max(slowest, tools.clock.now_s() - begun)
+        answers.append(answer)
+        if refusal is not None:
+            complaints.append(refusal)
+        else:
+            complaints.extend(_differing(number, answer, expected))
+    complaints.extend(_accepting_anything(server))
+    if (code := server.code()) is not None:
+        # Whoever answered, it was not what we started.
+        what = f"the server ended with {code} while it was asked"
+        complaints.append(Finding(rule="server-ended", what=what, why=_last_line(server)))
+    return Observed(healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest)
+
+
+def show_log(server: Served, tools: Tools) -> None:
+    """Show the end of what a server printed."""
+    with tools.voice.group("log of the server", folded=False):
+        for line in server.log().splitlines()[-200:]:
+            tools.voice.foreign(line)
+
+
+def _answer(server: Served, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:
+    """The answer to a case; else None, with what is wrong and why."""
+    # The server says by itself that its time is up.
+    reply = _invoked(server, request_body(case), expected.answer_s + GRACE_S)
+    if reply is None and server.code() is not None:
+        return None, Finding(rule="case-refused", what=f"case {number} was not answered", why="the server ended")
+    if reply is None or reply.status == 504:  # noqa: PLR2004  # gateway timeout
+        slow = Wording(option("answer-timeout", "SECONDS"), " if it only needs longer")
+        return None, Finding(
+            rule="case-refused",
+            what=f"case {number} was not answered within {expected.answer_s:g} s",
+            why=expected.handed.masked(_last_line(server)),
+            fix=_fix(server, expected) or slow,
+        )
+    if reply.status != 200:  # noqa: PLR2004  # OK
+        why = f"status {reply.status}: {expected.handed.masked(reason_of(reply.body))}"
+        fix = _fix(server, expected)
+        return None, Finding(rule="case-refused", what=f"case {number} was not answered", why=why, fix=fix)
+    try:
+        return parse_json(reply.body), None
+    except (ValueError, RecursionError):
+        return None, Finding(rule="case-refused", what=f"case {number} was not answered in JSON")
+
+
+def _differing(number: int, answer: object, expected: Expected) -> Iterator[Finding]:
+    wanted, given = without(expected.answers[number - 1], expected.ignored), without(answer, expected.ignored)
+    found = tuple(differences(wanted, given, tolerance=expected.tolerance))
+    if found:
+        yield Finding(
+            rule="answers-differ",
+            what=f"case {number} is not answered as training answered it",
+            why=expected.handed.masked(listed(found)),
+            fix=difference_fix(found),
+        )
+
+
+def _accepting_anything(server: Served) -> Iterator[Finding]:
+    """A complaint about a server that does not refuse what is no request."""
+    reply = _invoked(server, MALFORMED, ANSWER_S)
+    if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
+        why = "there was no answer" if reply is None else f"the answer has status {reply.status}"
+        yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
+
+
+def _invoked(server: Served, body: bytes, answer_s: float) -> Reply | None:
+    return server.ask(Request(method="POST", path="/invocations", body=body, timeout_s=answer_s))
+
+
+def _wait_until_healthy(server: Served, expected: Expected, tools: Tools) -> float:
+    """Seconds until GET /ping answered 200."""
+    started = tools.clock.now_s()
+    while (passed := tools.clock.now_s() - started) < expected.deadline_s:
+        reply = server.ask(Request(method="GET", path="/ping", timeout_s=5))
+        if reply is not None and reply.status == 200:  # noqa: PLR2004  # OK
+            return passed
+        code = server.code()
+        if code is not None:
+            show_log(server, tools)
+            what = f"the server ended with {code} before it was healthy"
+            raise NotServing(what=what, why=_last_line(server), fix=_fix(server, expected))
+        tools.clock.wait(POLL_S)
+    show_log(server, tools)
+    raise NotServing(
+        what=f"the server was not healthy within {expected.deadline_s:.0f} s",
+        why=_last_line(server),
+        fix=_fix(server, expected) or Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+    )
+
+
+def _fix(server: Served, expected: Expected) -> str:
+    """What helps a model that lacked a library or looked for another machine, which its log tells; else nothing."""
+    if absent := missing_library(server.log()):
+        return machine_with(absent) if isinstance(server, Local) else base_with([absent])
+    if expected.network or _UNREACHABLE.search(server.log()) is None:
+        return ""
+    return Wording(option("serve-network"), " if the model needs a network")
+
+
+def _last_line(server: Served) -> str:
+    lines = [line.strip() for line in server.log().splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"

@@ -1,0 +1,1 @@
+"""Computes the links of a release again from their sources."""

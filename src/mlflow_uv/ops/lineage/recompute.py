@@ -1,0 +1,199 @@
+"""Computes every link of a record again from git, the store and the engine, before a step relies on it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from ...command.errors import sentence
+from ...core.export.requirements import parse_requirements
+from ...core.lock.selection import Selection
+from ...core.model import model_files
+from ...core.model.answers import answers_digest
+from ...core.release.chain import LinkCheck, LinkState, compared, require
+from ...core.release.commit import UNKNOWN, Commit
+from ...core.release.digests import REGISTERED, lock_digest, tree_digest
+from ...core.release.record import Record, Version
+from ...core.security.documents import parse_json
+from ...tools.mlflow.mlflow import Store
+from ...tools.project.files import Project
+from ...tools.system.content import digests_in
+from ...tools.toolbox import Tools
+from ..image.lookup import from_image
+from .registry_client import project_here
+
+RECORD_TAG = "mlflow-uv.record-sha256"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A record that holds: the store it is about, who may talk to it, the model as the store returns it, the checks."""
+
+    record: Record
+    store: Store
+    python: Path
+    project: Project | None
+    model: Path
+    checks: tuple[LinkCheck, ...]
+
+
+class Question(Protocol):
+    """Which release a consumer is asked about: the inputs that every one of them has."""
+
+    @property
+    def project(self) -> Path:
+        """Folder of the project, which need not be here."""
+
+    @property
+    def record(self) -> Path | None:
+        """The record's file, if one was named."""
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """The store, if one was named."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether a store that vanishes will do."""
+
+
+@contextmanager
+def holding(question: Question, tools: Tools) -> Iterator[Found]:
+    """
+    Recompute every link of a record so far, from its source.
+
+    The model is fresh from the store and lies in a private folder while the block runs. Raises ChainBroken that names
+    each broken link, BadInput where there is no record.
+    """
+    record = tools.records.load(tools.records.path(question.record, question.project))
+    project = project_here(question.project)
+    # The lock first: the environment that asks the store may be made from it.
+    before = require(_from_git(record, project, tools))
+    store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
+    python = tools.environments.talking_to(store, project, record.selection)
+    store = tools.mlflow.settled(store, python, question.project)
+    before += require(_anchored(record, store, python, tools))
+    with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
+        model = Path(scratch) / "model"
+        tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
+        _note_version(record.version, model)
+        checks = require((*before, *from_model(record, model), *from_image(record, tools)))
+        for check in checks:
+            if check.state is LinkState.UNVERIFIED and not record.commit.changed:
+                tools.voice.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
+        yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
+
+
+def _note_version(version: Version | None, model: Path) -> None:
+    """Write into a model what MLflow notes in one that comes from the registry: the server is called by that."""
+    if version is not None:
+        text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
+        (model / REGISTERED).write_text(text, encoding="utf-8")
+
+
+def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:
+    """
+    Tag what the record is about with its digest, so that an edited record is found out.
+
+    The model keeps the digest of the record that log-model left: a register that is interrupted can begin again there.
+    """
+    target: dict[str, object] = {"model_id": record.model.model_id}
+    if record.version is not None:
+        target = {"version": [record.version.name, record.version.version]}
+    tools.mlflow.ask(python, store, "tag", tags={RECORD_TAG: record.sha256}, **target)
+
+
+def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator[LinkCheck]:
+    if project is None:
+        yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason="the project is not here")
+        yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project is not here")
+        return
+    yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
+    found = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
+    yield compared("lock", recorded=record.lock.sha256, found=found, source=str(project.lock))
+
+
+def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
+    """Whether the lock at a commit is the recorded one; `committed` is None where git does not have it."""
+    if commit.changed or committed is None:
+        why = "the tree was dirty" if commit.changed else "git does not have it here"
+        why = "nobody recorded it" if commit.sha == UNKNOWN else why
+        return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
+    return compared("commit", recorded=lock_sha256, found=lock_digest(committed), source="uv.lock at that commit")
+
+
+def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
+    """The links that a model's own files tell, as the store returned them."""
+    source = "the model in the store"
+    lock = model / model_files.LOCK
+    found = lock_digest(lock.read_bytes()) if lock.is_file() else None
+    yield compared("lock", recorded=record.lock.sha256, found=found or "nothing", source=source)
+    yield compared("selection", recorded=record.selection.sha256, found=_selection(model), source=source)
+    _, wheels = _listed(model)
+    yield compared("requirements", recorded=record.requirements.sha256, found=requirements_of(model), source=source)
+    travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
+    listed_wheels = {(wheel.file, wheel.marker) for wheel in record.requirements.wheels}
+    lying = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
+    if set(wheels) != listed_wheels or lying != travelling:
+        reason = f"the wheels of {source} are not those of the record"
+        yield LinkCheck(link="requirements", state=LinkState.BROKEN, reason=reason)
+    if record.answers is not None:
+        cases = _json_digest(model / model_files.CASES)
+        expected = _json_digest(model / model_files.ANSWERS)
+        yield compared("answers", recorded=record.answers.cases, found=cases, source=f"the cases of {source}")
+        yield compared("answers", recorded=record.answers.expected, found=expected, source=f"the answers of {source}")
+    yield compared("model", recorded=record.model.sha256, found=tree_digest(digests_in(model)), source="the store")
+
+
+def _selection(model: Path) -> str:
+    try:
+        said = parse_json((model / model_files.SELECTION).read_text(encoding="utf-8"))
+        return Selection(package=said["package"], extras=tuple(said["extras"]), groups=tuple(said["groups"])).sha256
+    except (OSError, ValueError, KeyError, TypeError):
+        return "nothing that can be read"
+
+
+def _listed(model: Path) -> tuple[str, tuple[tuple[str, str], ...]]:
+    file = model / model_files.REQUIREMENTS
+    return model_files.own_lines(file.read_text(encoding="utf-8") if file.is_file() else "")
+
+
+def requirements_of(model: Path) -> str:
+    """Digest of what a model's requirements.txt says, or why it has none."""
+    said, _ = _listed(model)
+    try:
+        return parse_requirements(said).digest
+    except ValueError as error:
+        return str(error)
+
+
+def _json_digest(path: Path) -> str:
+    try:
+        return answers_digest(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return "nothing that can be read"
+
+
+def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Iterator[LinkCheck]:
+    if record.version is None:
+        said = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)
+        yield _anchor_holds(record, said)
+    else:
+        version = record.version
+        said = tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
+        yield from from_registry(record, version, said)
+
+
+def from_registry(record: Record, version: Version, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
+    """The links that the registry tells of a version, in the words of the payload `describe-version`."""
+    source = "the registry, of its source,"
+    yield compared("version", recorded=version.model_id, found=said["model_id"] or "nothing", source=source)
+    yield compared("version", recorded=record.model.model_id, found=version.model_id, source="the record's version")
+    yield _anchor_holds(record, said)
+
+
+def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
+    tagged = said["tags"].get(RECORD_TAG, "nothing")
+    return compared("record", recorded=record.sha256, found=tagged, source="the registry's tag")

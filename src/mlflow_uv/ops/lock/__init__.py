@@ -1,0 +1,1 @@
+"""Checks and explains locks, and exports them."""

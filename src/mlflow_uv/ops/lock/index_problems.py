@@ -1,0 +1,99 @@
+"""Finds addresses of indexes that cannot be right, and the one that a package which was not found would come from."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ...core.export.indexes import bare
+from ...core.freshness.causes import Cause, Difference, Place
+from ...core.freshness.declared import Manifest, Workspace
+from ...core.freshness.requirement import normal
+
+_SCHEMES = frozenset({"http", "https"})
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_KEYS = ("index-url", "extra-index-url", "find-links")
+_NOT_FOUND = re.compile(r"\b([A-Za-z0-9][A-Za-z0-9._-]*) was not found in the package registry")
+
+
+class _Address(NamedTuple):
+    """An address as a manifest has it."""
+
+    url: str
+    manifest: Manifest
+    place: Place
+
+
+def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
+    """Addresses of the manifests that are neither a web address nor a path where something lies."""
+    return tuple(
+        Difference(
+            cause=Cause.INDEX, place=address.place, what=f"`{bare(address.url)}` is no address of an index", why=why
+        )
+        for address in _addresses(workspace)
+        if (why := _fault(address))
+    )
+
+
+def not_found(words: str, workspace: Workspace) -> tuple[str, Place] | None:
+    """The package that an index of the manifests does not have, and where the address of that index stands."""
+    match = _NOT_FOUND.search(words)
+    addresses = tuple(_addresses(workspace))
+    if match is None or not addresses:
+        return None
+    name = normal(match[1])
+    sources = (
+        manifest.sources[name][1] for manifest in (*workspace.members, workspace.root) if name in manifest.sources
+    )
+    named = {source["index"] for source in sources if isinstance(source, dict) and isinstance(source.get("index"), str)}
+    meant = [address for address in addresses if _name(address) in named] or [
+        address for address in addresses if not _table(address).get("explicit")
+    ]
+    return (name, meant[0].place) if meant else None
+
+
+def _addresses(workspace: Workspace) -> Iterator[_Address]:
+    keys = workspace.options
+    yield from _in_manifest(workspace.settings, keys)
+    for manifest in workspace.members:
+        if manifest.file != workspace.settings.file:
+            yield from _in_manifest(manifest, ("tool", "uv"))
+
+
+def _in_manifest(manifest: Manifest, keys: tuple[str, ...]) -> Iterator[_Address]:
+    for position, table in enumerate(manifest.list_at(*keys, "index")):
+        if isinstance(table, dict) and isinstance(table.get("url"), str):
+            yield _Address(table["url"], manifest, Place(manifest.file, (*keys, "index", position, "url")))
+    for key in _KEYS:
+        value = manifest.get(*keys, key)
+        urls = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        for url in urls:
+            if isinstance(url, str):
+                yield _Address(url, manifest, Place(manifest.file, (*keys, key)))
+
+
+def _table(address: _Address) -> dict[str, object]:
+    keys = address.place.path
+    found = address.manifest.get(*map(str, keys[:-2])) if keys[-1] == "url" else None
+    position = keys[-2] if len(keys) > 1 else 0
+    return found[position] if isinstance(found, list) and isinstance(position, int) else {}
+
+
+def _name(address: _Address) -> object:
+    return _table(address).get("name")
+
+
+def _fault(address: _Address) -> str:
+    """Why uv can ask nothing there; empty where it can."""
+    url = address.url
+    if "$" in url:
+        return ""
+    scheme = _SCHEME.match(url)
+    if scheme and scheme[1].lower() in _SCHEMES:
+        return ""
+    if scheme and scheme[1].lower() != "file":
+        return f"`{scheme[1]}` is none of http, https and file"
+    path = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(address.manifest.folder, url)
+    return "" if os.path.lexists(path) else "it is taken for a path, and nothing is there"

@@ -1,0 +1,169 @@
+"""Names the place and the correction of a manifest that uv cannot use, by uv's own words."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ...core.freshness.causes import Cause, Place
+from ...core.freshness.declared import Manifest, Workspace, declared
+from ...core.freshness.requirement import normal
+from ...tools.project.files import Project
+from ...tools.project.manifests import Lines, read_workspace
+from ...tools.uv.messages import LockVerdict
+
+_TWICE = re.compile(r"^error: Two workspace members are both named `([^`]+)`: `([^`]+)` and `([^`]+)`", re.MULTILINE)
+_NO_PROJECT = re.compile(r"^error: No `project` table found in: `?([^`\n]+?)`?$", re.MULTILINE)
+_LEFT_BEHIND = re.compile(r"^error: Workspace member `([^`]+)` is missing a .*matches: `([^`]+)`", re.MULTILINE)
+_GROUPS = re.compile(r"^error: Project `([^`]+)` has malformed dependency groups\n\s+cause: (.+)$", re.MULTILINE)
+_NOT_THERE = re.compile(r"Distribution not found at: (file:\S+)")
+_NO_PYTHON = re.compile(r"`([^`\n]+)` does not appear to be a Python project")
+
+
+class ManifestFault(NamedTuple):
+    """What is wrong with a manifest, at which line of which file, and how it is corrected before the lock is made."""
+
+    what: str
+    why: str
+    fix: str
+    path: Path
+    line: int
+
+
+def manifest_fault(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFault | None:
+    """The fault that uv's words tell of; None where they tell of none that is known. Raises Unreadable, BadProject."""
+    match verdict.cause:
+        case Cause.MEMBER:
+            return _same_name(verdict, project) or _no_project(verdict, project) or _left_behind(verdict, project)
+        case Cause.UNMANAGED:
+            return _unmanaged(project, uv_lock)
+        case Cause.GROUP:
+            return _group(verdict, project, uv_lock)
+        case Cause.SOURCE:
+            return _source(verdict, project, uv_lock)
+    return None
+
+
+def _same_name(verdict: LockVerdict, project: Project) -> ManifestFault | None:
+    match = _TWICE.search(verdict.words)
+    if match is None:
+        return None
+    name, first, second = match.groups()
+    path = Path(second) / "pyproject.toml"
+    return ManifestFault(
+        what=f"`{name}` is the name of two members of the workspace",
+        why=f"`{_seen(first, project)}` and `{_seen(second, project)}` both have it",
+        fix=f'rename one of them, or add `exclude = ["{_seen(second, project)}"]` to [tool.uv.workspace]',
+        path=path,
+        line=_line(path, "project", "name"),
+    )
+
+
+def _no_project(verdict: LockVerdict, project: Project) -> ManifestFault | None:
+    match = _NO_PROJECT.search(verdict.words)
+    if match is None:
+        return None
+    folder = _seen(Path(match[1]).parent, project)
+    path = project.root / "pyproject.toml"
+    return ManifestFault(
+        what=f"`{folder}` is a member of the workspace and no project",
+        why="its pyproject.toml has no [project] table",
+        fix=f'add one there, or `exclude = ["{folder}"]` to [tool.uv.workspace]',
+        path=path,
+        line=_line(path, "tool", "uv", "workspace", "members"),
+    )
+
+
+def _left_behind(verdict: LockVerdict, project: Project) -> ManifestFault | None:
+    match = _LEFT_BEHIND.search(verdict.words)
+    if match is None:
+        return None
+    folder = _seen(match[1], project)
+    path = project.root / "pyproject.toml"
+    return ManifestFault(
+        what=f"`{folder}` matches `{match[2]}` and is no project",
+        why="it has no pyproject.toml, as a folder that a removed member left behind",
+        fix=f'remove the folder, or add `exclude = ["{folder}"]` to [tool.uv.workspace]',
+        path=path,
+        line=_line(path, "tool", "uv", "workspace", "members"),
+    )
+
+
+def _unmanaged(project: Project, uv_lock: str) -> ManifestFault:
+    path = project.root / "pyproject.toml"
+    line = _line(path, "tool", "uv", "managed")
+    return ManifestFault(
+        what="uv does not manage this project",
+        why="[tool.uv] says `managed = false`",
+        fix=f"remove line {line} of pyproject.toml, then `{uv_lock}`",
+        path=path,
+        line=line,
+    )
+
+
+def _group(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFault | None:
+    match = _GROUPS.search(verdict.words)
+    if match is None:
+        return None
+    name, reason = match.groups()
+    group = re.search(r"`([^`]+)`(?: ->|$)", reason) or re.search(r": `?([\w.-]+)", reason)
+    manifest = _manifest_of(normal(name), read_workspace(project, None))
+    tables = manifest.table_at("dependency-groups")
+    keys = [key for key in tables if group and normal(key) == normal(group[1])]
+    path = Path(manifest.folder) / "pyproject.toml"
+    line = _line(path, "dependency-groups", *keys[:1])
+    return ManifestFault(
+        what="[dependency-groups] cannot be used",
+        why=reason.strip(),
+        fix=f"correct line {line} of {manifest.file}, then `{uv_lock}`",
+        path=path,
+        line=line,
+    )
+
+
+def _source(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFault | None:
+    gone, empty = _NOT_THERE.search(verdict.words), _NO_PYTHON.search(verdict.words)
+    if gone is None and empty is None:
+        return None
+    folder = unquote(urlsplit(gone[1]).path) if gone else empty[1] if empty else ""
+    workspace = read_workspace(project, None)
+    name, owner, keys = _wanted_from(folder, workspace)
+    address = _seen(folder, project)
+    path = Path(owner.folder) / "pyproject.toml"
+    line = _line(path, *keys)
+    return ManifestFault(
+        what=f"`{name}` is not where {owner.file} says" if name else f"{owner.file} names a folder that cannot be used",
+        why=f"`{address}` is not there" if gone else f"`{address}` is no Python project",
+        fix=f"correct line {line} of {owner.file}, then `{uv_lock}`",
+        path=path,
+        line=line,
+    )
+
+
+def _wanted_from(folder: str, workspace: Workspace) -> tuple[str, Manifest, tuple[str | int, ...]]:
+    """The requirement that comes from a folder, the manifest that has it, and the keys where the folder stands."""
+    real = os.path.realpath(folder)
+    for manifest in (*workspace.members, workspace.root):
+        for wanted in (one for listed in declared(manifest, workspace).scopes.values() for one in listed):
+            if wanted.origin.kind != "path" or os.path.realpath(wanted.origin.address) != real:
+                continue
+            if wanted.name in manifest.sources:
+                return wanted.name, manifest, ("tool", "uv", "sources", manifest.sources[wanted.name][0])
+            if wanted.name in workspace.root.sources:
+                keys = ("tool", "uv", "sources", workspace.root.sources[wanted.name][0])
+                return wanted.name, workspace.root, keys
+            return wanted.name, manifest, wanted.place.path
+    return "", workspace.root, ("tool", "uv", "sources")
+
+
+def _manifest_of(name: str, workspace: Workspace) -> Manifest:
+    return next((manifest for manifest in workspace.members if manifest.name == name), workspace.root)
+
+
+def _seen(folder: str | Path, project: Project) -> str:
+    return Path(os.path.relpath(folder, project.root)).as_posix()
+
+
+def _line(path: Path, *keys: str | int) -> int:
+    return Lines(path.parent).at(Place(path.name, keys))

@@ -1,0 +1,78 @@
+"""Finds what a lock was made from that git tracks and has not put on disk, and the command that brings it there."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ...command.wording import local
+from ...core.lock.lockfile import NotALock, SourceKind, read_lockfile
+from ...core.lock.missing_files import Absence, Withheld
+from ...tools.git.git import Git
+from ...tools.project.files import Project, seen_from
+
+_FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
+_MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg")
+_NAMED = 5
+
+
+class AbsentGroup(NamedTuple):
+    """Paths that are not on disk for one reason, the command that brings all of them, and a file that is there."""
+
+    what: str
+    why: str
+    fix: str
+    near: Path
+
+
+def absent_groups(project: Project, git: Git, where: Path) -> tuple[AbsentGroup, ...]:
+    """What is absent, by the reason; commands are those that a caller types who stands in `where`."""
+    there = os.path.lexists(project.lock)
+    missing = tuple(_missing_folders(project)) if there else (project.lock,)
+    absences = [absence for path in missing if (absence := git.absence(path)) is not None]
+    return tuple(
+        _group(project, where, withheld, list(dict.fromkeys(one for one in absences if one.withheld is withheld)))
+        for withheld in Withheld
+        if any(one.withheld is withheld for one in absences)
+    )
+
+
+def _missing_folders(project: Project) -> Iterator[Path]:
+    try:
+        lock = read_lockfile(project.lock.read_bytes())
+    except (OSError, NotALock):
+        return
+    for package in lock.packages:
+        folder = Path(os.path.normpath(project.root / package.source.address))
+        if package.source.kind in _FOLDERS and not any((folder / name).is_file() for name in _MANIFESTS):
+            yield folder
+
+
+def _group(project: Project, where: Path, withheld: Withheld, absences: list[Absence]) -> AbsentGroup:
+    paths = [absence.path for absence in absences]
+    named = ", ".join(f"`{path}`" for path in paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+    lock_alone = [project.lock] == [absence.top / absence.path for absence in absences]
+    what = f"{named} {'is' if len(paths) == 1 else 'are'} in the repository and not on disk"
+    return AbsentGroup(
+        what=what,
+        why=f"{withheld.value}, so that uv cannot see {'it' if len(paths) == 1 else 'them'}",
+        fix=_fix(withheld, absences, where),
+        near=project.root / "pyproject.toml" if lock_alone else project.lock,
+    )
+
+
+def _fix(withheld: Withheld, absences: list[Absence], where: Path) -> str:
+    top = absences[0].top
+    paths = [absence.path for absence in absences]
+    git = "git" if top == where else f"git -C {shlex.quote(seen_from(where, top))}"
+    listed = shlex.join(paths)
+    match withheld:
+        case Withheld.SUBMODULE:
+            here = shlex.join(os.path.relpath(top / path, where) for path in paths)
+            return local(f"git submodule update --init -- {here}", "`submodules: recursive` for actions/checkout")
+        case Withheld.SPARSE:
+            workflow = f"{listed} in `sparse-checkout` of actions/checkout"
+            return local(f"{git} sparse-checkout add {listed}", workflow)
+    shown = f"{git} ls-files -z -- {listed} | {git} update-index --no-skip-worktree -z --stdin"
+    return f"{shown} && {git} checkout -- {listed}"

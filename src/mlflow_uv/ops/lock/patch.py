@@ -1,0 +1,76 @@
+"""What would `uv lock` change, as a patch that git takes?"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...command.errors import BadProject
+from ...core.freshness.declared import Workspace, declared
+from ...core.freshness.requirement import address_of
+from ...tools.lock_toolbox import LockTools
+from ...tools.project.files import Project, leads_out, read_project
+from ...tools.project.manifests import read_workspace
+from ...tools.uv.lock_copy import shadow_of
+from ...tools.uv.uv import LockQuestion
+
+
+def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> bytes:
+    """
+    Lock in a copy of the repository; what differs, for `git apply` in the repository's root, empty where nothing does.
+
+    Outside git the paths are relative to the folder of the lock. Raises BadProject for a project that needs folders
+    outside its repository, and ToolFailed, ToolMissing.
+    """
+    workspace = read_workspace(project, None)
+    beside = tuple(Path(one) for one in dict.fromkeys(_indexes(workspace)))
+    with shadow_of(project.root, tools.git, beside=beside) as (base, top):
+        _refuse_outside(workspace, top)
+        _refuse_stray(base / project.lock.relative_to(project.lock.anchor), base)
+        copy = read_project(base / project.root.relative_to(project.root.anchor))
+        versions = {side: base / side / project.lock.relative_to(top) for side in ("a", "b")}
+        _keep(copy.lock, versions["a"])
+        tools.uv.lock(copy, question)
+        _keep(copy.lock, versions["b"])
+        # An index that is a folder may be recorded by where it lies.
+        versions["b"].write_bytes(versions["b"].read_bytes().replace(f"file://{base}/".encode(), b"file:///"))
+        return tools.git.patch(base, *(path.relative_to(base) for path in versions.values()))
+
+
+def _refuse_stray(lock: Path, base: Path) -> None:
+    """uv writes a lock through links, and so wherever they lead."""
+    if leads_out(lock, base):
+        raise BadProject(
+            what="uv.lock is a link that leads out of the repository",
+            why=f"uv would write {os.path.realpath(lock)}",
+            fix="rm uv.lock && uv lock, in the checkout",
+        )
+
+
+def _keep(lock: Path, version: Path) -> None:
+    version.parent.mkdir(parents=True)
+    if lock.is_file():
+        shutil.copyfile(lock, version)
+
+
+def _indexes(workspace: Workspace) -> Iterator[str]:
+    """The folders that packages come from."""
+    manifests = ((one, ("tool", "uv")) for one in (workspace.root, *workspace.members))
+    for manifest, keys in ((workspace.settings, workspace.options), *manifests):
+        for found in (*manifest.list_at(*keys, "index"), *manifest.list_at(*keys, "find-links")):
+            url = found.get("url") if isinstance(found, dict) else found
+            address = address_of(url, manifest.folder) if isinstance(url, str) else ""
+            if address.startswith("/"):
+                yield address
+
+
+def _refuse_outside(workspace: Workspace, top: Path) -> None:
+    for manifest in (workspace.root, *workspace.members):
+        for listed in declared(manifest, workspace).scopes.values():
+            for one in listed:
+                if one.origin.kind == "path" and not Path(one.origin.address).is_relative_to(top):
+                    raise BadProject(
+                        what=f"`{one.name}` comes from `{one.origin.address}`, which is outside the repository",
+                        why="a patch is made in a copy of the repository alone",
+                        fix="uv lock, in the checkout",
+                    )

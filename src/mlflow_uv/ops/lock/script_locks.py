@@ -1,0 +1,97 @@
+"""Checks the locks of single scripts (PEP 723), which `uv lock --script` writes beside them."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...command.errors import BadProject
+from ...command.report import Finding
+from ...core.freshness.causes import Cause
+from ...core.security.documents import LOCK_LIMIT
+from ...tools.lock_toolbox import LockTools
+from ...tools.project.files import Project, require_bounded, seen_from
+from ...tools.project.tree import script_locks_below
+from ...tools.uv.messages import LockState, LockVerdict
+from ...tools.uv.uv import LockQuestion
+
+_WHAT = {
+    LockState.STALE: "{} is out of date",
+    LockState.UNSOLVABLE: "the requirements of {} have no solution",
+    LockState.UNREADABLE: "{} cannot be read",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScriptAnswer:
+    """What can be said of the lock of a script; a finding and a cause where it is not fresh."""
+
+    state: LockState
+    causes: tuple[Cause, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def script_answers(
+    folder: Path, tools: LockTools, *, exclude: tuple[str, ...], respect_env: bool, offline: bool
+) -> Iterator[ScriptAnswer]:
+    """Ask of every script below a folder that has a lock, without a network first. Raises ToolMissing, ToolFailed."""
+    for lock in script_locks_below(folder, tools.git, exclude=exclude):
+        script = lock.with_suffix("")
+        if (refused := _refused(script, lock, tools.surroundings.folder)) is not None:
+            yield refused
+            continue
+        project = Project(folder=script.parent, root=script.parent, manifest={})
+        question = LockQuestion(
+            respect_env=respect_env, offline=True, python=tools.surroundings.python, script=f"./{script.name}"
+        )
+        verdict = tools.uv.lock_state(project, question)
+        if verdict.state is not LockState.FRESH and not offline:
+            verdict = tools.uv.lock_state(project, replace(question, offline=False, changes=True))
+        yield _answer(script, lock, verdict, tools.surroundings.folder)
+
+
+def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
+    """The answer for what uv must not read, because it has no end or is no file; None where uv may be asked."""
+    reason = "" if lock.is_file() else "it is a folder, a link that leads nowhere, a device or a pipe"
+    with_end: BadProject | None = None
+    try:
+        require_bounded(lock, LOCK_LIMIT)
+    except BadProject as error:
+        with_end = error
+    if not reason and with_end is None:
+        return None
+    finding = Finding(
+        rule=f"lock-{Cause.UNREADABLE.value}",
+        what=f"`{lock.name}` cannot be read",
+        why=reason or str(with_end and (with_end.why or with_end.what)),
+        fix=f"rm -r {_quoted(where, lock)} && uv lock --script {_quoted(where, script)}",
+        path=lock,
+    )
+    return ScriptAnswer(state=LockState.UNREADABLE, causes=(Cause.UNREADABLE,), findings=(finding,))
+
+
+def _quoted(where: Path, path: Path) -> str:
+    """A path for a shell, seen from a folder; never one that uv or rm would take for a flag."""
+    seen = seen_from(where, path)
+    return shlex.quote(f"./{seen}" if seen.startswith("-") else seen)
+
+
+def _answer(script: Path, lock: Path, verdict: LockVerdict, where: Path) -> ScriptAnswer:
+    if verdict.state is LockState.FRESH:
+        return ScriptAnswer(state=verdict.state)
+    cause = verdict.cause or Cause.UNKNOWN
+    command = f"uv lock --script {_quoted(where, script)}"
+    what = _WHAT.get(verdict.state, "whether {} is fresh cannot be told").format(f"`{lock.name}`")
+    changes = ", ".join(f"{change[0].lower()}{change[1:]}" for change in verdict.changes[:5])
+    again = f"uv says: {verdict.again}" if verdict.again else ""
+    why = "; ".join(part for part in (again, f"`{command}` would {changes}" if changes else "") if part)
+    unreadable = verdict.state is LockState.UNREADABLE
+    finding = Finding(
+        rule=f"lock-{cause.value}",
+        what=what,
+        why=why or verdict.complaint,
+        fix=f"rm {_quoted(where, lock)} && {command}" if unreadable else command,
+        path=lock,
+        line=verdict.line if unreadable else 1,
+    )
+    return ScriptAnswer(state=verdict.state, causes=(cause,), findings=(finding,))

@@ -1,0 +1,65 @@
+"""Refuses a selection that serves no MLflow, and names the group or extra of the lock that has it."""
+
+from collections.abc import Iterable, Mapping
+
+from ...command.errors import BadProject
+from ...command.wording import Wording, option
+from ...core.export.requirements import Requirements
+from ...core.freshness.requirement import normal
+from ...core.lock.lockfile import Dependency, Lockfile, NotALock, read_lockfile
+from ...core.lock.selection import Selection
+from ...core.model.model_files import SERVERS
+from ...tools.project.files import Project
+
+
+def require_mlflow(requirements: Requirements, selection: Selection, project: Project) -> None:
+    """Raises BadProject where the served selection has no MLflow."""
+    if {pin.name for pin in requirements.pins} & SERVERS:
+        return
+    try:
+        lock = read_lockfile(project.lock.read_bytes())
+    except (OSError, NotALock):
+        return  # whoever asked uv for the requirements had it read
+    fix = _fix(lock, selection, project)
+    reason = "mlflow is in a group or extra that is not served" if fix else "nothing that is served requires mlflow"
+    raise BadProject(
+        what="the served selection has no MLflow",
+        why=f"{reason}, so nothing could load the model",
+        fix=fix or "uv add mlflow",
+    )
+
+
+def _fix(lock: Lockfile, selection: Selection, project: Project) -> str:
+    """The input that serves MLflow too, with what was selected already; empty where nothing of the project has it."""
+    name = normal(selection.package or project.name)
+    package = next((one for one in lock.by_name.get(name, ()) if one.source.kind.local), None)
+    groups = dict(package.groups) if package else {}
+    for kind, tables, chosen in (
+        ("groups", groups, selection.groups),
+        ("extras", package.extras if package else {}, selection.extras),
+    ):
+        holder = _holder(lock, tables)
+        if holder:
+            names = (*chosen, holder)
+            listed = ", ".join(f'"{one}"' for one in names)
+            return Wording(option(kind, ",".join(names)), f", or `{kind} = [{listed}]` in [tool.mlflow-uv]")
+    return ""
+
+
+def _holder(lock: Lockfile, tables: Mapping[str, Iterable[Dependency]]) -> str:
+    """The first of these groups or extras that leads to MLflow, one that names it before others."""
+    direct = [name for name, edges in tables.items() if {edge.name for edge in edges} & SERVERS]
+    reached = [name for name, edges in tables.items() if _reached(lock, edges) & SERVERS]
+    return next(iter((*direct, *reached)), "")
+
+
+def _reached(lock: Lockfile, edges: Iterable[Dependency]) -> set[str]:
+    """The names of all packages that these lead to."""
+    names: set[str] = set()
+    queue = [edge.name for edge in edges]
+    while queue:
+        name = queue.pop()
+        if name not in names:
+            names.add(name)
+            queue += [edge.name for package in lock.by_name.get(name, ()) for edge in package.dependencies]
+    return names

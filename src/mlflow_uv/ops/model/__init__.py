@@ -1,0 +1,1 @@
+"""Makes, finds and proves the model of a release."""

@@ -1,0 +1,132 @@
+"""Was a model that somebody else logged, on a cluster say, trained under this lock?"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...command.errors import BadInput, ChainBroken, ModelNotFound
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, local, option, step_call
+from ...core.release.commit import CHANGED, UNKNOWN, Commit
+from ...core.release.digests import lock_digest
+from ...tools.toolbox import Tools
+from .source import Kind, Way
+from .training import Job
+
+# Ours tells whether the tree was clean; MLflow's own does not.
+COMMIT_TAGS = ("mlflow-uv.commit", "mlflow.source.git.commit")
+KEY_TAG = "mlflow-uv.release-key"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adopted:
+    """
+    What the store knows of a run or a model, as `find-models` tells it, and the commit that it was trained from.
+
+    `way` names the run or the model by its id: an alias names another model tomorrow.
+    """
+
+    found: Mapping[str, Any]
+    way: Way
+    commit: Commit
+    findings: tuple[Finding, ...]
+
+
+def adopt(job: Job, tools: Tools) -> Adopted:
+    """
+    Look at a finished run, or a model, and at the lock of the commit that its run recorded; nothing is changed.
+
+    A link that cannot be checked here is a warning. Raises ModelNotFound for what is not finished, ChainBroken where
+    the lock was another one.
+    """
+    by_run = job.way.kind is Kind.RUN
+    way = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
+    word = {"run_id" if by_run else "model_id": way.word}
+    found = tools.mlflow.ask(job.python, job.store, "find-models", **word)
+    made = found["runs"][0] if by_run else found["models"][0]
+    if made["status"] != ("FINISHED" if by_run else "READY"):
+        raise ModelNotFound(
+            what=f"{'run' if by_run else 'model'} {job.way.word} is {made['status']}",
+            why="only what was finished is released",
+            fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
+        )
+    # What a run recorded is told by the run; a model that was logged without one carries the tags itself.
+    tags = (found["runs"] or found["models"])[0]["tags"]
+    commit, reason = _commit(job, tags, tools)
+    findings = (_unverified(job, commit, reason),) if reason else ()
+    return Adopted(found=found, way=way, commit=commit, findings=findings)
+
+
+def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
+    """Proving a model writes into it. Raises BadInput where that would break a version that another release made."""
+    for version in adopted.found["versions"]:
+        other = version["tags"].get(KEY_TAG, key)
+        if version["model_id"] == model["model_id"] and other != key:
+            raise BadInput(
+                what=f"model {model['model_id']} belongs to another release",
+                why=f"version {version['version']} of {version['name']} was made from it under the key {other[:12]},"
+                f" and this release has the key {key[:12]}",
+                fix="release it with the lock and the inputs that it was proved with, or log the model again",
+            )
+
+
+def _model_id(job: Job, tools: Tools) -> str:
+    """The id of the model that is named by its id, or by a URI of MLflow."""
+    reference = job.way.word
+    if not reference.startswith(("models:/", "runs:/")):
+        return reference
+    return str(tools.mlflow.ask(job.python, job.store, "find-referenced-model", reference=reference)["model_id"])
+
+
+def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, str]:
+    """The commit that a run recorded, and why nobody can tell here that it has this lock; empty where it has."""
+    sha = next((tags[name] for name in COMMIT_TAGS if tags.get(name)), "")
+    noted = tags.get("mlflow-uv.lock-sha256", job.lock.sha256)
+    if noted != job.lock.sha256:
+        raise _other_lock(job, sha, noted)
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
+        return Commit(sha=UNKNOWN, project=job.commit.project, dirty=UNKNOWN), "its run recorded no commit"
+    if tags.get("mlflow-uv.dirty") == "true":
+        commit = Commit(sha=sha, project=job.commit.project, dirty=CHANGED)
+        return commit, f"the tree differed from commit {sha[:12]} when it was trained"
+    clean = tags.get("mlflow-uv.dirty") == "false"
+    commit = Commit(sha=sha, project=job.commit.project, dirty=None if clean else UNKNOWN)
+    root = job.project.root
+    committed = tools.git.blob(root, sha, "uv.lock") or tools.git.blob_of_origin(root, sha, "uv.lock")
+    if committed is None:
+        return commit, f"neither this checkout nor its origin has uv.lock at commit {sha[:12]}"
+    if lock_digest(committed) != job.lock.sha256:
+        raise _other_lock(job, sha, lock_digest(committed))
+    if job.local and (job.commit.sha != sha or job.commit.dirty):
+        return commit, f"its local packages ({', '.join(job.local)}) are of commit {sha[:12]}, and those here are not"
+    return commit, ""
+
+
+def _other_lock(job: Job, sha: str, found: str) -> ChainBroken:
+    here = job.lock.sha256[:12]
+    return ChainBroken(
+        "lock",
+        why=f"{job.way.word} was trained under uv.lock {found[:12]}, and the one here is {here}",
+        fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again under the lock that is here")
+        if sha
+        else "train again",
+    )
+
+
+def _checkout(sha: str, typed: str) -> str:
+    return local(typed, f"`ref: {sha}` for actions/checkout")
+
+
+def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
+    known = commit.sha not in (UNKNOWN, job.commit.sha)
+    return Finding(
+        rule="lineage-unverified",
+        severity=Severity.WARNING,
+        what=f"nothing shows that {job.way.word} was trained under this lock",
+        why=reason,
+        fix=_checkout(commit.sha, f"git fetch origin {commit.sha} && git checkout {commit.sha}")
+        if known
+        else Wording("train with ", step_call("log-model")),
+        path=job.project.lock,
+    )

@@ -1,0 +1,81 @@
+"""Chooses the one model that is released, of those that a training or a run made."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...command.errors import ModelNotFound
+from ...command.report import Voice
+from ...command.wording import Wording, option
+
+_SHOWN_MODELS = 10
+_SHOWN_METRICS = 4
+
+
+def choose(found: Mapping[str, Any], wanted: str | None, voice: Voice) -> Mapping[str, Any]:
+    """
+    The one model of that name, or of all; of several the one that training registered by itself, which is said.
+
+    `found` is what the payload `find-models` answers. Raises ModelNotFound that lists what there is.
+    """
+    ready: list[Mapping[str, Any]] = [model for model in found["models"] if model["status"] == "READY"]
+    if not ready:
+        raise ModelNotFound(
+            what="training logged no model",
+            why=f"it opened {len(found['runs'])} runs, none with a finished model",
+            fix=Wording(
+                "call mlflow.<flavor>.log_model(...) in it; a tracking URI that it sets by itself is named with ",
+                option("tracking-uri", "URI"),
+            ),
+        )
+    candidates = [model for model in ready if wanted in (None, model["name"])]
+    if not candidates:
+        raise ModelNotFound(what=f"training logged no model called `{wanted}`", why=f"it logged {_names(ready)}")
+    if len(candidates) == 1:
+        return candidates[0]
+    registered = {version["model_id"]: version for version in found.get("versions", ())}
+    if len(chosen := [model for model in candidates if model["model_id"] in registered]) == 1:
+        version = registered[chosen[0]["model_id"]]
+        voice.say(
+            f"of {len(candidates)} models the one that training registered is released:"
+            f" {chosen[0]['model_id']}, which is version {version['version']} of {version['name']}"
+        )
+        return chosen[0]
+    raise _several(candidates, found["runs"], registered=len(chosen))
+
+
+def _several(
+    candidates: list[Mapping[str, Any]], runs: Iterable[Mapping[str, Any]], *, registered: int
+) -> ModelNotFound:
+    """Different names are told apart by name; one name for all, as in a search, by id."""
+    names = {str(model["name"]) for model in candidates}
+    by_id = {run["run_id"]: run for run in runs}
+    listed = [_described(model, by_id.get(model["run_id"])) for model in candidates[-_SHOWN_MODELS:]]
+    left_out = len(candidates) - len(listed)
+    listed += [f"and {left_out} before these"] if left_out else []
+    told = f"{registered} of them are registered; " if registered else ""
+    if len(names) == len(candidates):
+        fix = Wording(option("logged-model", "NAME"), ", or ", option("from-model", "ID"))
+    else:
+        fix = Wording(
+            option("from-model", "ID"),
+            "; or let training register the one that is released (`registered_model_name=`), and no other",
+        )
+    return ModelNotFound(
+        what=f"training logged {len(candidates)} models",
+        why=f"they are called {_names(candidates)}; choose the one to release: {told}{'; '.join(listed)}",
+        fix=fix,
+    )
+
+
+def _described(model: Mapping[str, Any], run: Mapping[str, Any] | None) -> str:
+    """Id, name, run and metrics of a model, for a person who has to choose."""
+    text = f"{model['model_id']} `{model['name']}`"
+    if run is None:
+        return text
+    metrics = sorted(run.get("metrics", {}).items())[:_SHOWN_METRICS]
+    values = ", ".join(f"{name} {value:.6g}" for name, value in metrics)
+    return f"{text} of run {run['name']} {run['run_id']}{f' ({values})' if values else ''}"
+
+
+def _names(models: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(sorted({str(model["name"]) for model in models}))

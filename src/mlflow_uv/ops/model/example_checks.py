@@ -1,0 +1,80 @@
+"""Checks what a model is asked with, and whether anything tells its columns apart."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...command.errors import BadInput, ModelUnusable
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, option
+from ...core.model.answers import TOLERANCE, differences, ignorable
+from ...core.model.columns import as_floats, integers_with_gaps, reordered
+from ...tools.project.files import Project, line_of
+
+_WITH_EXAMPLE = "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or "
+_WITH_SIGNATURE = "log_model(..., signature=infer_signature(X, y))"
+
+
+def example_findings(project: Project, about: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
+    """What a model lacks to be asked, and to refuse what it is not made for; `about` is of `describe-cases`."""
+    manifest = project.folder / "pyproject.toml"
+    line = line_of(manifest, "train =", "[tool.mlflow-uv]")
+    findings = []
+    if not requests:
+        findings.append(
+            Finding(
+                rule="no-input-example",
+                what="the model has no input example",
+                why="nothing can be asked of the server that training already answered",
+                fix=Wording(_WITH_EXAMPLE, option("input-example", "FILE")),
+                path=manifest,
+                line=line,
+            )
+        )
+    if not about["has_signature"]:
+        findings.append(
+            Finding(
+                rule="no-signature",
+                severity=Severity.WARNING,
+                what="the model has no signature",
+                why="the server cannot refuse input of the wrong shape, nor tell columns that come in another order",
+                fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,
+                path=manifest,
+                line=line,
+            )
+        )
+    return findings
+
+
+def floats_fix(requests: list[Any]) -> str:
+    """What helps where MLflow has no signature for an integer that may be missing, and leaves it out or refuses."""
+    line = as_floats(integers_with_gaps(requests))
+    return f"make floats of integer columns with missing values, before fit and log_model: {line}"
+
+
+def order_findings(
+    project: Project, requests: list[Any], ask: Callable[[list[Any]], Mapping[str, Any]]
+) -> list[Finding]:
+    """Ask a model that no signature protects with its columns in another order: it refuses, or answers the same."""
+    pairs = [(request, other) for request in requests if (other := reordered(request)) is not None]
+    if not pairs:
+        return []
+    try:
+        answers = ask([request for pair in pairs for request in pair])["answers"]
+    except (BadInput, ModelUnusable):
+        return []  # it compares names itself; one that cannot answer at all is found out afterwards
+    differing = list(differences(answers[::2], answers[1::2], tolerance=TOLERANCE))
+    if not differing or ignorable(tuple(differing)):
+        return []
+    manifest = project.folder / "pyproject.toml"
+    return [
+        Finding(
+            rule="columns-by-position",
+            severity=Severity.WARNING,
+            what="the model answers a request wrongly whose columns come in another order, and nobody is told",
+            why="it has no signature and takes columns by their position: in the opposite order "
+            + "; ".join(difference.text for difference in differing[:3]),
+            fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,
+            path=manifest,
+            line=line_of(manifest, "train =", "[tool.mlflow-uv]"),
+        )
+    ]

@@ -1,0 +1,23 @@
+"""Reads the file that a model is asked with instead of what it was logged with."""
+
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import BadInput
+from ...command.wording import option
+from ...core.release.digests import sha256
+from ...tools.toolbox import Tools
+from .training import Job
+
+
+def example_of(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...], str]:
+    """The requests that a file holds, and a digest of its bytes. Raises BadInput before anything is trained."""
+    if file is None:
+        return (), ""
+    path = job.project.folder / file
+    try:
+        answer = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
+    except BadInput as error:
+        fix = option("input-example", "FILE")
+        raise BadInput(what="`input-example` cannot be used", why=error.why, fix=fix) from error
+    return tuple(answer["requests"]), sha256(path.read_bytes())

@@ -1,0 +1,278 @@
+"""Is what the store returns exactly what the lock says, and what does it answer?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import BadProject, ChainBroken, ToolFailed
+from ...command.report import Finding, Severity
+from ...command.wording import option
+from ...core.export.requirements import difference, parse_requirements
+from ...core.lock.selection import Selection
+from ...core.model import model_files
+from ...core.model.answer_paths import AnswerPath
+from ...core.model.answers import answers_digest
+from ...core.release.digests import sha256, tree_digest
+from ...core.release.record import Answers, Model, Record, RequirementsLink
+from ...core.security.documents import parse_json
+from ...core.security.serve_env import NOTHING, Handed
+from ...tools.project.files import Project
+from ...tools.system.content import digests_in
+from ...tools.system.progress import under_way
+from ...tools.toolbox import Tools
+from ...tools.uv.network import indexes_of
+from ...tools.uv.settings import settings_of
+from .adoption import Adopted
+from .example_answers import Question, answers_of, compared_answers
+from .example_checks import example_findings, order_findings
+from .release_key import Key, trained_from
+from .training import Job
+
+
+class Policy(Enum):
+    """Whose list of requirements the model carries."""
+
+    LOCK = "lock"
+    VERIFY = "verify"
+    INFER = "infer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """
+    Everything that is known before training; `example` are requests that somebody else than the model brings.
+
+    `ignored` is what is not compared of its answers, `handed` what it is given where it answers.
+    """
+
+    job: Job
+    selection: Selection
+    served: model_files.Served
+    wheels: Path
+    mlflow: str
+    key: str
+    keyed: Key | None
+    policy: Policy
+    example: tuple[Any, ...] = ()
+    adopted: Adopted | None = None
+    ignored: tuple[AnswerPath, ...] = ()
+    handed: Handed = NOTHING
+
+
+def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
+    """The newest verified model that an earlier run of the same release made, None where there is none that holds."""
+    found = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
+    for number, model in enumerate(reversed(found)):
+        copy = scratch / f"released-{number}"
+        _download(plan, model["model_id"], copy, tools)
+        if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
+            tools.voice.say(f"model {model['model_id']} of the same release was changed since: it is not used")
+            continue
+        record = replace(_record(plan, model, copy), commit=trained_from(model["tags"], plan.job.commit))
+        if record.answers is not None:
+            return record
+    return None
+
+
+def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
+    """Put the lock and the answers into the model, read it back from the store, and compare."""
+    logged = scratch / "logged"
+    _download(plan, model["model_id"], logged, tools)
+    if guessed := _requirement_findings(plan, logged):
+        return _record(plan, model, logged), guessed
+    findings = []
+    about = _ask(plan, tools, "describe-cases", model=str(logged))
+    requests = list(plan.example) or about["requests"]
+    findings += example_findings(plan.job.project, about, requests)
+    if not about["has_signature"]:
+        questions = (_question(plan, logged, requests), tools)
+        findings += order_findings(
+            plan.job.project, requests, lambda asked: compared_answers(plan.job, asked, *questions)
+        )
+    overlay = scratch / "overlay"
+    _write(overlay, _overlay(plan))
+    if requests:
+        answers, doubts = answers_of(plan.job, _question(plan, logged, requests), tools)
+        findings += doubts
+        cases = json.dumps(requests, indent=1)
+        written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
+        _write(overlay, {name: text.encode() for name, text in written.items()})
+    delete = [name for name in model_files.UV_FILES if (logged / name).exists()]
+    with under_way(tools.voice, f"uploading what is added to {model['model_id']}", overlay):
+        _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
+    proof = scratch / "proof"
+    _download(plan, model["model_id"], proof, tools)
+    record = _record(plan, model, proof)
+    _require_written(plan, overlay, proof)
+    if not any(finding.severity is Severity.ERROR for finding in findings):
+        _tag(plan, record, tools)
+    return record, tuple(findings)
+
+
+def _question(plan: Plan, logged: Path, requests: list[Any]) -> Question:
+    return Question(
+        model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, handed=plan.handed
+    )
+
+
+def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
+    """In `verify`, what MLflow wrote must already be the lock: a guess is a failure, not a warning."""
+    if plan.policy is not Policy.VERIFY:
+        return ()
+    said = (logged / model_files.REQUIREMENTS).read_text(encoding="utf-8")
+    try:
+        read = parse_requirements(said)
+        # No wheel travels that nobody lists, and no option lets another index in.
+        actual = _lines(*(pin.line for pin in read.pins), *(one.line for one in read.local), *read.options)
+    except ValueError as error:
+        actual = str(error)
+    expected = _lines(*model_files.requirement_lines(plan.served))
+    if actual == expected:
+        return ()
+    return (
+        Finding(
+            rule="requirements-guessed",
+            what="the model's requirements are not the lock",
+            why=difference(expected, actual, names=("uv.lock", "model")),
+            fix=option("requirements", "lock"),
+            path=plan.job.project.lock,
+        ),
+    )
+
+
+def _overlay(plan: Plan) -> dict[str, bytes]:
+    project = plan.job.project
+    lock = project.lock.read_text(encoding="utf-8")
+    if model_files.without_credentials(lock) != lock:
+        raise BadProject(
+            what="uv.lock carries credentials",
+            why="it travels with the model",
+            fix="take them out of the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
+        )
+    manifest = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    files = {
+        model_files.LOCK: project.lock.read_bytes(),
+        model_files.MANIFEST: model_files.without_credentials(manifest).encode(),
+        model_files.PYTHON: f"{plan.served.python}\n".encode(),
+        model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
+        model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
+    }
+    if plan.policy is Policy.INFER:
+        return files
+    written = model_files.environment_files(plan.served)
+    if plan.policy is Policy.VERIFY:
+        # MLflow's own files say the same already, and stay as they are.
+        written = {model_files.HASHED: written[model_files.HASHED]}
+    files |= {name: text.encode() for name, text in written.items()}
+    files |= {
+        f"{model_files.WHEELS}/{wheel.file}": (plan.wheels / wheel.file).read_bytes() for wheel in plan.served.wheels
+    }
+    return files
+
+
+def _require_written(plan: Plan, overlay: Path, proof: Path) -> None:
+    """What the store returns is what was put there; a store that keeps something else breaks the chain at once."""
+    kept = dict(digests_in(proof))
+    lost = [str(path) for path, digest in digests_in(overlay) if kept.get(path) != digest]
+    if lost:
+        raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
+    if plan.policy is Policy.INFER:
+        return
+    said, _ = model_files.own_lines((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
+    if parse_requirements(said).digest != plan.served.requirements.digest:
+        raise ChainBroken("requirements", why="the model in the store does not say what the lock says")
+
+
+def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
+    """The record of a model, from its files as the store returned them."""
+    said, wheels = model_files.own_lines((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
+    try:
+        requirements = parse_requirements(said).digest
+    except ValueError as error:
+        if plan.policy is Policy.INFER:
+            what = "the model's requirements cannot be read"
+            raise ToolFailed(what=what, why=str(error), fix=option("requirements", "lock")) from error
+        requirements = sha256(said.encode())  # a finding says that they are not the lock
+    lying = {path.name: digest for path, digest in digests_in(copy / model_files.WHEELS)}
+    cases, answers = copy / model_files.CASES, copy / model_files.ANSWERS
+    return Record(
+        release_key=plan.key,
+        commit=plan.job.commit,
+        lock=plan.job.lock,
+        selection=plan.selection,
+        requirements=RequirementsLink(
+            sha256=requirements,
+            source=plan.policy.value,
+            wheels=tuple(model_files.wheel_of(name, lying[name], marker) for name, marker in wheels),
+        ),
+        model=Model(
+            model_id=str(model["model_id"]),
+            run_id=str(model["run_id"]),
+            name=str(model["name"]),
+            sha256=tree_digest(digests_in(copy)),
+            store=plan.job.store.shown,
+            python=_trained_with(copy) or plan.served.python,
+            mlflow=plan.mlflow,
+        ),
+        answers=(
+            Answers(cases=_digest(cases), expected=_digest(answers), variables=plan.handed.names)
+            if answers.is_file()
+            else None
+        ),
+    )
+
+
+def _settings(project: Project) -> dict[str, Any]:
+    """The settings that uv takes for the project, in the form of a manifest: also those of a uv.toml or from above."""
+    settings = settings_of(project.root)
+    return {"tool": {"uv": {} if settings is None else dict(settings.table)}}
+
+
+def _trained_with(model: Path) -> str | None:
+    """The Python that the model itself says it was trained with, to the micro version."""
+    path = model / model_files.PYTHON
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def _tag(plan: Plan, record: Record, tools: Tools) -> None:
+    """The tags by which a re-run finds this model; put last, so that half a proof is never found."""
+    tags = {
+        **plan.job.lineage,
+        **(plan.keyed.tags if plan.keyed else {}),
+        "mlflow-uv.release-key": record.release_key,
+        "mlflow-uv.requirements-sha256": record.requirements.sha256,
+        "mlflow-uv.model-sha256": record.model.sha256,
+    }
+    # What somebody else's run recorded stays as it is: it tells which lock it had.
+    own = record.model.run_id != "None" and plan.adopted is None
+    target: dict[str, object] = {"run_id": record.model.run_id} if own else {}
+    _ask(plan, tools, "tag", model_id=record.model.model_id, tags=tags, **target)
+
+
+def _lines(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _digest(path: Path) -> str:
+    return answers_digest(parse_json(path.read_text(encoding="utf-8")))
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _download(plan: Plan, model_id: str, destination: Path, tools: Tools) -> None:
+    coming = destination.with_name(f"{destination.name}-coming")
+    with under_way(tools.voice, f"downloading {model_id}", coming):
+        _ask(plan, tools, "download-model", model_id=model_id, destination=str(coming / "model"))
+    (coming / "model").rename(destination)
+
+
+def _ask(plan: Plan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
+    return tools.mlflow.ask(plan.job.python, plan.job.store, verb, **request)

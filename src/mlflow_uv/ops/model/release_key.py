@@ -1,0 +1,262 @@
+"""Collects what a training depends on, says why it trains again or does not, and what a training left behind."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...command.report import Finding, Severity
+from ...core.lock.lockfile import NotALock, read_lockfile
+from ...core.lock.selection import Selection
+from ...core.release.commit import Commit
+from ...core.release.digests import canonical, sha256, tree_digest
+from ...core.release.path_patterns import Patterns
+from ...core.release.record import Record
+from ...core.release.training_inputs import (
+    DOCUMENTATION,
+    MANIFEST,
+    TrainingInputs,
+    a_few,
+    changed_files,
+    local_folders,
+    manifest_id,
+)
+from ...tools.git.messages import path_of
+from ...tools.project.files import Project
+from ...tools.system.content import digests_in
+from ...tools.toolbox import Tools
+from .source import NAMES, Kind
+from .training import Job
+
+INPUTS_TAG = "mlflow-uv.inputs"
+PROJECT_TAG = "mlflow-uv.project"
+FILES = "files"
+_SETTING = "not-inputs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """
+    The folders whose files a training may read: the project's, and those of the packages of the checkout that it needs.
+
+    And, each a file or a folder, what symbolic links in them lead to elsewhere in the repository.
+    `without` are patterns of files that are no inputs, each relative to the folder of these that a file lies in.
+    """
+
+    project: Project
+    folders: tuple[Path, ...]
+    without: Patterns
+
+    @classmethod
+    def of(cls, project: Project, not_inputs: tuple[str, ...]) -> "Scope":
+        """That of a project, by its lock."""
+        try:
+            lock = read_lockfile(project.lock.read_bytes())
+            local = tuple(local_folders(lock, os.path.relpath(project.folder, project.root)))
+        except (OSError, NotALock):
+            local = ()
+        beside = (Path(os.path.normpath(project.root / one)) for one in local)
+        folders = (project.folder, *(one for one in beside if one.is_dir()))
+        return cls(
+            project=project,
+            folders=tuple(dict.fromkeys(folders)),
+            without=Patterns(lines=(*DOCUMENTATION, *not_inputs)),
+        )
+
+    def now(self, tools: Tools) -> dict[str, str]:
+        """The ids of all files as they are, by their paths in the repository."""
+        return tools.git.contents(self.project.folder, self.folders)
+
+    def linked(self, files: Mapping[str, str], tools: Tools) -> tuple[Path, ...]:
+        """What links among these files lead to, elsewhere in the repository."""
+        top = Path(os.path.realpath(tools.git.top(self.project.folder) or self.project.folder))
+        known = tuple(Path(os.path.realpath(folder)) for folder in self.folders)
+        links = (path_of(top, name) for name in files if not self.without.match(self._inside(name, top)))
+        targets = dict.fromkeys(Path(os.path.realpath(link)) for link in links if link.is_symlink())
+        return tuple(
+            target
+            for target in targets
+            if target.is_relative_to(top)
+            and ".git" not in target.relative_to(top).parts
+            and target.exists()
+            and not any(target.is_relative_to(folder) for folder in known)
+        )
+
+    def at(self, commit: str, tools: Tools) -> dict[str, str] | None:
+        """The same at a commit, None where git does not have it."""
+        return tools.git.contents_at(self.project.folder, commit, self.folders)
+
+    def counted(self, files: Mapping[str, str], tools: Tools, *, commit: str = "") -> dict[str, str]:
+        """The files that are inputs; of a manifest counts what training can depend on. `commit` is where they are."""
+        top = tools.git.top(self.project.folder) or self.project.folder
+        lock = os.path.relpath(os.path.realpath(self.project.lock), top)
+        found = {}
+        for name, blob in files.items():
+            if name == lock or self.without.match(self._inside(name, top)):
+                continue
+            data = _manifest(name, top, tools, commit=commit) if name.rpartition("/")[2] == MANIFEST else None
+            found[name] = blob if data is None else manifest_id(data)
+        return found
+
+    def _inside(self, name: str, top: Path) -> str:
+        """The path of a file below the nearest of the folders, empty for what is no file below one."""
+        path = Path(top, name)
+        roots = (Path(os.path.realpath(folder)) for folder in self.folders)
+        nearest = max((root for root in roots if root in path.parents), key=lambda root: len(root.parts), default=None)
+        return path.relative_to(nearest).as_posix() if nearest else ""
+
+    def shown(self, names: tuple[str, ...], tools: Tools) -> tuple[str, ...]:
+        """Paths as they are called in the project's folder."""
+        top = tools.git.top(self.project.folder) or self.project.folder
+        here = os.path.realpath(self.project.folder)
+        return tuple(os.path.relpath(top / name, here) for name in names)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Key:
+    """The inputs of a training that may happen now: what they are, and every file of their folders before it."""
+
+    scope: Scope
+    inputs: TrainingInputs
+    files: Mapping[str, str] = field(repr=False)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What goes with the model, so that a later release can say what differs."""
+        return {INPUTS_TAG: self.inputs.tag, PROJECT_TAG: self.project}
+
+    @property
+    def project(self) -> str:
+        """The project's name, as a search of MLflow takes it."""
+        return re.sub(r"['`]", "-", self.scope.project.name)
+
+
+def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, object], tools: Tools) -> Key:
+    """
+    The release key of a project as it lies here.
+
+    `parts` is everything that no file tells, by what a person calls it; what is None or empty counts as nothing.
+    """
+    scope = Scope.of(project, not_inputs)
+    files = scope.now(tools)
+    while linked := scope.linked(files, tools):
+        scope = replace(scope, folders=(*scope.folders, *linked))
+        files = scope.now(tools)
+    digests = {name: sha256(canonical(value)) for name, value in parts.items() if value}
+    return Key(scope=scope, inputs=TrainingInputs(files=scope.counted(files, tools), parts=digests), files=files)
+
+
+def parts_of(
+    job: Job, selection: Selection, settings: Mapping[str, object], packages: Mapping[str, str], *, python: str
+) -> dict[str, object]:
+    """
+    What no file of the project tells, by what a person calls it.
+
+    `settings` are those of a training by their names, `packages` digests of the local ones. A folder that is released
+    is what is in it, also where git ignores it.
+    """
+    parts: dict[str, object] = {
+        f"`{NAMES[job.way.kind]}`": list(job.way.made_by),
+        **{f"`{name}`": value for name, value in settings.items()},
+        "uv.lock": job.lock.sha256,
+        "the selection": selection.sha256,
+        "the Python": python.rpartition(".")[0],
+        "the project's path": job.commit.project,
+        **{f"package {name}": digest for name, digest in packages.items()},
+    }
+    if job.way.kind is Kind.FOLDER and (folder := job.project.folder / job.way.word).is_dir():
+        parts[f"the files of `{job.way.word}`"] = tree_digest(digests_in(folder))
+    return parts
+
+
+def trained_from(tags: Mapping[str, str], here: Commit) -> Commit:
+    """
+    The commit of a model that is found again: the one that it was trained from, where the tree was clean then.
+
+    Else the one that is here, whose inputs are the same to the byte.
+    """
+    sha = tags.get("mlflow-uv.commit", "")
+    if tags.get("mlflow-uv.dirty") != "false" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
+        return here
+    return replace(here, sha=sha, dirty=None)
+
+
+def explain(job: Job, key: Key | None, again: Record | None, tools: Tools, *, wanted: bool) -> None:
+    """
+    Say in one line why a model is trained, or is not; `wanted` says that somebody asked for it.
+
+    Of a model that somebody else trained, without a key, there is nothing to say.
+    """
+    if key is None:
+        return
+    if again is not None:
+        tools.voice.say(f"  {reason_to_reuse(key, again, tools)}")
+        return
+    latest = None
+    if not wanted:
+        latest = tools.mlflow.ask(job.python, job.store, "find-latest", project=key.project)["model"]
+    tools.voice.say(f"  {reason_to_train(key, latest, tools, wanted=wanted)}")
+
+
+def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
+    """Why nothing is trained, and which files changed that are no inputs."""
+    text = f"not trained again: no input changed since {record.commit.told}"
+    before = key.scope.at(record.commit.sha, tools)
+    names = changed_files(before, key.files) if before is not None else ()
+    return f"{text}; other changes: {a_few(key.scope.shown(names, tools))}" if names else text
+
+
+def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:
+    """Why a model is trained; `before` is the newest one of the project, as the store tells it."""
+    if wanted:
+        return "trained again: `retrain` says so"
+    if before is None:
+        return "trained: the store has no released model of this project"
+    parts = key.inputs.changed_parts(before["tags"].get(INPUTS_TAG, ""))
+    if not parts:
+        return f"trained again: model {before['model_id']}, which has the same inputs, cannot be used"
+    names = tuple(part for part in parts if part != FILES)
+    if FILES in parts:
+        names = (*_files_since(key, before["tags"], tools), *names)
+    return f"trained again: since model {before['model_id']} these inputs changed: {a_few(names)}"
+
+
+def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, ...]:
+    sha = tags.get("mlflow-uv.commit", "")
+    then = key.scope.at(sha, tools)
+    if then is None:
+        return (f"files (commit {sha[:12]} is not here to compare)",)
+    names = key.scope.shown(changed_files(key.scope.counted(then, tools, commit=sha), key.inputs.files), tools)
+    return names or (f"files that differed from commit {sha[:12]} then",)
+
+
+def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
+    """Files that training made or changed and that git does not ignore: the next release would take them for inputs."""
+    if key is None:
+        return ()
+    after = key.scope.counted(key.scope.now(tools), tools)
+    names = key.scope.shown(changed_files(key.inputs.files, after), tools)
+    if not names:
+        return ()
+    patterns = tuple(dict.fromkeys(f"/{name.partition('/')[0]}/" if "/" in name else f"/{name}" for name in names))
+    named = ", ".join(f'"{pattern}"' for pattern in patterns)
+    ignored = " ".join(f"'{pattern}'" for pattern in patterns)
+    finding = Finding(
+        rule="training-left-files",
+        severity=Severity.WARNING,
+        what=f"training left files that git does not ignore: {a_few(names)}",
+        why="they count as inputs from now on, since a training may read what is there, so that the next release trains"
+        " again",
+        fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{_SETTING} = [{named}]` in [tool.mlflow-uv]",
+        path=key.scope.project.folder / MANIFEST,
+    )
+    return (finding,)
+
+
+def _manifest(name: str, top: Path, tools: Tools, *, commit: str) -> bytes | None:
+    if commit:
+        return tools.git.blob(top, commit, name)
+    path = top / name
+    return path.read_bytes() if path.is_file() else None

@@ -1,0 +1,43 @@
+"""Tells whether the programs that make a model are inputs of its training."""
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import PurePosixPath
+
+from ...command.errors import BadInput
+from .release_key import Key
+from .source import Kind, Way
+
+
+def with_program(key: Key, way: Way) -> Key:
+    """The key. Raises BadInput where a program that makes the model is no input of it: a change of it must train."""
+    folder = key.scope.project.folder
+    for name in _programs(way):
+        path = PurePosixPath(os.path.normpath(name))
+        if not path.is_absolute() and (folder / path).is_file() and key.scope.without.match(path.as_posix()):
+            raise BadInput(
+                what=f"`{path}`, which makes the model, is left out of what training depends on",
+                why="a change of it would train nothing: it matches `not-inputs`, or what is taken for documentation",
+                fix=f'add "!/{path}" as the last of `not-inputs` in [tool.mlflow-uv]',
+            )
+    return key
+
+
+def _programs(way: Way) -> Iterator[str]:
+    """Files that a way of making a model may run, as far as its words tell; not all of them need exist."""
+    text = " ".join(way.words)
+    modules = re.findall(r"(?:^|\s)-m\s*([\w.]+)", text)
+    match way.kind:
+        case Kind.TRAIN:
+            yield from (way.word, *re.findall(r"[\w./-]+\.(?:py|ipynb|sh|R)(?![\w.])", text))
+        case Kind.ENTRY_POINT:
+            yield "MLproject"
+        case Kind.FUNCTION:
+            modules = [way.word.partition(":")[0]]
+        case _:
+            return
+    for place, module in product(("", "src/"), modules):
+        base = place + module.replace(".", "/")
+        yield from (f"{base}.py", f"{base}/__init__.py", f"{base}/__main__.py")

@@ -1,0 +1,68 @@
+"""Says where a training registers models and moves aliases by itself, before anything of them is tested."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, option
+from ...tools.project.files import seen_from
+from ...tools.toolbox import Tools
+from .training import Job
+
+# What moves an alias, or a stage, in MLflow's API; commented-out lines are not looked at.
+_MOVES = re.compile(rb"^[^#\n]*\b(set_registered_model_alias|transition_model_version_stage)\s*\(", re.MULTILINE)
+_LARGEST_SOURCE = 1_000_000
+_TURNED_OFF = Wording(
+    option("withhold-registry"),
+    ", which gives training a registry that is thrown away; or take the call out of it",
+)
+
+
+def announce(job: Job, tools: Tools) -> None:
+    """Before anything is trained: each line of the project that may move an alias, unless that is turned off."""
+    if job.way.adopts or not job.registers:
+        return
+    for file, line, call in _calls(job, tools):
+        where = f"{seen_from(job.project.folder, file)}:{line}"
+        text = f"{where} calls {call}: if training runs it, an alias moves before anything is tested. To turn it off: "
+        tools.voice.say(Wording(text, _TURNED_OFF))
+
+
+def moved_aliases(found: Mapping[str, Any], job: Job, tools: Tools) -> tuple[Finding, ...]:
+    """The aliases that name a version which this training made; `found` is what `find-models` answers."""
+    if not job.registers:
+        return ()
+    made = {(str(version["name"]), str(version["version"])) for version in found.get("versions", ())}
+    findings = []
+    for name in sorted({name for name, _ in made}):
+        aliases = tools.mlflow.ask(job.python, job.store, "describe-name", name=name)["aliases"]
+        findings += [
+            _moved(alias, name, number, job, tools) for alias, number in aliases.items() if (name, str(number)) in made
+        ]
+    return tuple(findings)
+
+
+def _moved(alias: str, name: str, number: str, job: Job, tools: Tools) -> Finding:
+    file, line, _ = next(_calls(job, tools), (job.project.folder / "pyproject.toml", 1, ""))
+    return Finding(
+        rule="alias-moved-by-training",
+        severity=Severity.WARNING,
+        what=f"training moved the alias `{alias}` of {name} to version {number}",
+        why="nothing of that version was tested yet, and whoever loads the alias gets it already",
+        fix=_TURNED_OFF,
+        path=file,
+        line=line,
+    )
+
+
+def _calls(job: Job, tools: Tools) -> Iterator[tuple[Path, int, str]]:
+    """Every call in the project's own sources that moves an alias or a stage: its file, 1-based line and name."""
+    folder = job.project.folder
+    for file in tools.git.files_below(folder, ("*.py", "*.ipynb")) or ():
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST_SOURCE:
+            continue
+        source = file.read_bytes()
+        for match in _MOVES.finditer(source):
+            yield file, source.count(b"\n", 0, match.start(1)) + 1, match[1].decode()

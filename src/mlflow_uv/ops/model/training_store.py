@@ -1,0 +1,206 @@
+"""
+Learns from inside a training which tracking store it uses, and decides whether the release may follow it there.
+
+A store that the training names by itself is followed where a setting of the checkout could have named it: see
+docs/threat-model.md. Else the training is stopped when it opens its first run, and the message says how the store is
+handed in.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote
+
+from ...command.errors import BadInput, TrainingFailed
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, option
+from ...core.security.documents import parse_json
+from ...core.security.masking import mask, secrets_in
+from ...core.security.origins import carries_user
+from ...tools.mlflow.mlflow import PAYLOADS, Store, StoreKind
+from ...tools.mlflow.tracking_uris import SQLITE, absolute_uri
+from ...tools.project.checkout import Checkout
+from ...tools.project.files import Project, line_of
+from ...tools.toolbox import Tools
+
+_REGISTRY = "MLFLOW_REGISTRY_URI"
+_PLUGIN = "mlflow_uv_tracking"
+_ENTRY_POINTS = f"[mlflow.run_context_provider]\nmlflow-uv = {_PLUGIN}:TrackingNote\n"
+_METADATA = "Metadata-Version: 2.1\nName: mlflow-uv-tracking\nVersion: 1\n"
+
+
+@dataclass(kw_only=True, slots=True)
+class StoreWatch:
+    """
+    What a training that runs now says of its store; `folder` holds the plugin and its notes.
+
+    `own` is the store that the training named by itself and that is followed, `refusal` why it was stopped.
+    """
+
+    project: Project
+    store: Store
+    tools: Tools
+    folder: Path
+    own: Store | None = None
+    refusal: TrainingFailed | None = None
+    _read: int = 0
+    _heard: dict[str, None] = field(default_factory=dict)
+    _handed_used: bool = False
+
+    def variables(self, caller: Mapping[str, str], *, registers: bool) -> dict[str, str]:
+        """What lets MLflow find the plugin, behind whatever the caller has on PYTHONPATH, and a registry."""
+        path = (*filter(None, (caller.get("PYTHONPATH"),)), str(self.folder))
+        thrown_away = {} if registers else {_REGISTRY: f"sqlite:///{self._registry_file}"}
+        return {"PYTHONPATH": os.pathsep.join(path), **thrown_away}
+
+    def registry(self, *, registers: bool) -> dict[str, str]:
+        """The registry that is thrown away, if training used it."""
+        used = not registers and self._registry_file.is_file()
+        return {_REGISTRY: f"sqlite:///{self._registry_file}"} if used else {}
+
+    @property
+    def _registry_file(self) -> Path:
+        return self.folder / "registry.db"
+
+    def must_stop(self) -> bool:
+        """Read what was noted since; whether the training goes where the release may not follow."""
+        for event, uri in self._new():
+            if uri == absolute_uri(self.store.uri, Path("/")):
+                self._handed_used |= event == "run"
+                continue
+            self._hear(uri)
+            if event == "run" and not self._handed_used and self.own is None:
+                self._follow(uri)
+        return self.refusal is not None
+
+    def advice(self) -> str:
+        """What helps a training that failed after it had set a tracking URI of its own; empty where it set none."""
+        uri = next(iter(self._heard), None)
+        if uri is None:
+            return ""
+        return Wording(
+            "see its output above; it set a tracking URI of its own, which is handed in by ", _handed_in(uri)
+        )
+
+    def _new(self) -> Iterator[tuple[str, str]]:
+        notes = self.folder / "notes"
+        # The training can write there too, whatever it likes.
+        text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
+        lines = text.splitlines(keepends=True)
+        for line in lines[self._read :]:
+            if not line.endswith("\n"):
+                return  # half of it is written
+            self._read += 1
+            with suppress(ValueError, LookupError, TypeError, BadInput):
+                noted = parse_json(line)
+                event, uri = str(noted["event"]), absolute_uri(str(noted["uri"]), Path(noted["folder"]))
+                if uri.isprintable() and _shown(uri):  # else it is none that MLflow could open
+                    yield event, uri
+
+    def _hear(self, uri: str) -> None:
+        if uri not in self._heard:
+            self._heard[uri] = None
+            self.tools.voice.say(
+                f"training sets a tracking URI of its own, `{_shown(uri)}`; it was handed `{self.store.shown}`"
+            )
+
+    def _follow(self, uri: str) -> None:
+        try:
+            self.own = store_of_training(uri, self.project, self.store, self.tools)
+        except BadInput as error:
+            self.refusal = _refused(uri, self.store, error)
+        else:
+            self.tools.voice.say(f"the release follows the training to `{self.own.shown}`")
+
+
+def store_of_training(uri: str, project: Project, store: Store, tools: Tools) -> Store:
+    """
+    The store at an address that a training named, beside the one that it was handed.
+
+    Raises BadInput where a setting of the checkout could not name it.
+    """
+    job = {name: text for name, text in tools.surroundings.variables.items() if name != "MLFLOW_TRACKING_URI"}
+    named = {} if store.kind is StoreKind.EMBEDDED else {"MLFLOW_TRACKING_URI": store.uri}
+    allowed = Checkout(project=project, variables={**job, **named}).server_of_training(uri)
+    return tools.mlflow.store(allowed or uri, embedded=False)
+
+
+@contextmanager
+def watched(project: Project, store: Store, tools: Tools) -> Iterator[StoreWatch]:
+    """A folder with the plugin, as long as the block runs."""
+    with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+        folder = Path(scratch)
+        shutil.copyfile(PAYLOADS / "trackingplugin.py", folder / f"{_PLUGIN}.py")
+        about = folder / f"{_PLUGIN}-1.dist-info"
+        about.mkdir()
+        (about / "entry_points.txt").write_text(_ENTRY_POINTS)
+        (about / "METADATA").write_text(_METADATA)
+        (folder / "handed").write_text(store.uri)
+        yield StoreWatch(project=project, store=store, tools=tools, folder=folder)
+
+
+def followed(store: Store, project: Project) -> Finding:
+    """Says where the model is, and how the next step and the next release know it."""
+    manifest = project.folder / "pyproject.toml"
+    return Finding(
+        rule="own-tracking-uri",
+        severity=Severity.WARNING,
+        what=f"training logged to `{store.shown}`, which nobody named",
+        why="the release followed it there; a step that runs by itself looks elsewhere",
+        fix=f'add `tracking-uri = "{_as_setting(store, project)}"` to [tool.mlflow-uv] in pyproject.toml',
+        path=manifest,
+        line=line_of(manifest, "[tool.mlflow-uv]"),
+    )
+
+
+def database_identity(store: Store) -> tuple[int, int] | None:
+    """What tells the file of a database from another one under its name; None for a store without one."""
+    if (match := SQLITE.fullmatch(store.uri)) is None or not (file := Path(match[2])).is_file():
+        return None
+    return file.stat().st_dev, file.stat().st_ino
+
+
+def database_replaced(store: Store, project: Project) -> Finding:
+    """Says that a training removed the database that it was handed, and what that cost."""
+    return Finding(
+        rule="database-replaced",
+        severity=Severity.WARNING,
+        what=f"training removed `{store.shown}` while it ran, and made it anew",
+        why="what was in it before is gone, versions and aliases too; the release goes on with what is in it now",
+        fix="take what removes it out of the training",
+        path=project.folder / "pyproject.toml",
+        line=line_of(project.folder / "pyproject.toml", "train =", "[tool.mlflow-uv]"),
+    )
+
+
+def _as_setting(store: Store, project: Project) -> str:
+    """The address as a committed file says it: a path is relative to the project."""
+    scheme, slashes, path = store.uri.partition(":///" if store.uri.startswith("sqlite") else "://")
+    local = Path(unquote(path) if scheme == "file" else path)
+    if scheme not in ("sqlite", "file") or not local.is_relative_to(project.folder):
+        return store.shown
+    relative = local.relative_to(project.folder)
+    return f"{scheme}{slashes}{relative}" if scheme == "sqlite" else f"./{relative}"
+
+
+def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
+    return TrainingFailed(
+        what=f"training logs to `{_shown(uri)}`, and the release looks in `{store.shown}`: it was stopped",
+        why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
+        fix=Wording(_handed_in(uri), ", or take the tracking URI out of the training"),
+    )
+
+
+def _handed_in(uri: str) -> str:
+    """How a tracking URI is named to a step; one with a password is not repeated."""
+    if _shown(uri) == uri and not carries_user(uri):
+        return option("tracking-uri", uri)
+    return "MLFLOW_TRACKING_URI, set from a secret"
+
+
+def _shown(uri: str) -> str:
+    return Store(uri=uri, kind=StoreKind.SERVER, variables={}).shown

@@ -1,0 +1,1 @@
+"""Evaluates and promotes versions of registered models."""

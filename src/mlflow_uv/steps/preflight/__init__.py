@@ -1,0 +1,94 @@
+"""
+Asks, before anything is trained, what each step of a release will need.
+
+A step contributes checks in CONTRIBUTIONS. All of them are asked, whatever one answers; none writes anything.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ...command.errors import StepError
+from ...command.report import Finding, Severity
+from ...core.lock.lockfile import NotALock
+from . import image, project, registry
+from .context import Circumstances, Problem
+
+Check = Callable[[Circumstances], str | tuple[Problem, ...]]
+
+# By step, in the order of a release: what is asked, and by which function. It returns what is so, nothing where the
+# question does not arise, or what is in the way; what it raises is in the way, too.
+CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
+    "check-lock": (("lock", project.lock),),
+    "check-targets": (("targets", project.targets),),
+    "log-model": (
+        ("way", project.way),
+        ("commit", project.commit),
+        ("MLflow", project.mlflow),
+        ("Python", project.python),
+        ("tracking server", registry.tracking_server),
+    ),
+    "register": (("model name", registry.model_name),),
+    "build-image": (
+        ("image options", image.options),
+        ("engine", image.engine),
+        ("base image", image.base_image),
+        ("packages without a wheel", image.sources),
+        ("image registry", image.image_registry),
+    ),
+    "smoke-test": (("alias", registry.alias),),
+}
+# Asked first: who needs the lock does not say again what is wrong with it.
+_FIRST = ("check-lock",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What one check answered."""
+
+    step: str
+    check: str
+    statement: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether it stops the release."""
+        return any(map(is_failure, self.problems))
+
+
+def is_failure(problem: Problem) -> bool:
+    """Whether a problem stops a release: every error, and a finding that is one."""
+    return isinstance(problem, StepError) or problem.severity is Severity.ERROR
+
+
+def preflight(steps: Iterable[str], circumstances: Circumstances) -> tuple[Answer, ...]:
+    """Ask every check of these steps, side by side, and return the answers in the order of the steps."""
+    questions = [(step, name, check) for step in steps for name, check in CONTRIBUTIONS.get(step, ())]
+    first = [question for question in questions if question[0] in _FIRST]
+    answers = [_asked(question, circumstances) for question in first]
+    if any(answer.fails for answer in answers):
+        circumstances.lock_is_bad = True
+    rest = [question for question in questions if question[0] not in _FIRST]
+    tasks = [lambda question=question: _asked(question, circumstances) for question in rest]
+    return (*answers, *circumstances.tools.runner.side_by_side(tasks))
+
+
+def _asked(question: tuple[str, str, Check], circumstances: Circumstances) -> Answer:
+    step, name, check = question
+    try:
+        answer = check(circumstances)
+    except StepError as error:
+        return Answer(step=step, check=name, problems=(error,))
+    except NotALock:
+        return Answer(step=step, check=name)  # which check-lock says
+    if isinstance(answer, str):
+        return Answer(step=step, check=name, statement=answer)
+    return Answer(step=step, check=name, problems=answer)
+
+
+def as_finding(answer: Answer, problem: Problem) -> Finding:
+    """A problem as a report shows it beside others."""
+    if isinstance(problem, Finding):
+        return problem
+    rule = f"preflight-{answer.check.lower().replace(' ', '-')}"
+    return Finding(rule=rule, what=problem.what, why=problem.why, fix=problem.fix, path=problem.path, line=problem.line)

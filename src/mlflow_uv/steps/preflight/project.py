@@ -1,0 +1,77 @@
+"""Checks what training needs of the project: its lock, its way, its commit, its MLflow and its Python."""
+
+from typing import Any
+
+from ...command.errors import BadInput, ToolMissing
+from ...command.report import Report, Severity
+from ...command.wording import option
+from ...core.model.ignored_answers import ignored_paths
+from ...core.model.mlflow_version import require_logging
+from ...core.model.model_files import SERVERS
+from ...core.security.serve_env import handed
+from ...ops.lock.served_selection import require_mlflow
+from .. import check_lock, check_targets, log_model
+from .context import Circumstances, Problem
+
+
+def lock(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+    """What check-lock finds."""
+    return _errors(check_lock.run(circumstances.inputs_of("check-lock"), circumstances.tools))
+
+
+def targets(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+    """What check-targets finds in a lock that can be read."""
+    if circumstances.lock_is_bad:
+        return ""
+    return _errors(check_targets.run(circumstances.inputs_of("check-targets"), circumstances.tools))
+
+
+def way(circumstances: Circumstances) -> str:
+    """Whether it is said how the model is made, and whether the files and variables that are named are there."""
+    inputs, project = circumstances.inputs_of("log-model"), circumstances.project
+    chosen = log_model.way_in(inputs, project, circumstances.tools)
+    handed(inputs.serve_env, circumstances.tools.surroundings.variables)
+    ignored_paths(inputs.ignore_answers)
+    for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
+        if file is not None and not (project.folder / file).exists():
+            raise BadInput(
+                what=f"`{name}` is not there", why=f"`{file}` is no file of {project.name}", fix=option(name, "PATH")
+            )
+    return f"{chosen.kind.value} {' '.join(chosen.words)}"
+
+
+def commit(circumstances: Circumstances) -> str:
+    """Whether there is a commit that names the state of the project."""
+    return circumstances.tools.git.commit(circumstances.project.folder).told
+
+
+def mlflow(circumstances: Circumstances) -> str:
+    """Whether what is served has an MLflow, and one that can log."""
+    if circumstances.lock_is_bad:
+        return ""
+    inputs, project = circumstances.inputs_of("log-model"), circumstances.project
+    requirements = circumstances.tools.uv.export(project, circumstances.selection, respect_env=inputs.respect_env)
+    require_mlflow(requirements, circumstances.selection, project)
+    versions = [pin.version for pin in requirements.pins if pin.name in SERVERS and pin.version]
+    require_logging(versions)
+    return f"MLflow {', '.join(dict.fromkeys(versions))}"
+
+
+def python(circumstances: Circumstances) -> str:
+    """Whether uv has the project's Python, or can fetch it."""
+    if circumstances.lock_is_bad:
+        return ""
+    version, why = circumstances.python()
+    if why:
+        raise ToolMissing(
+            what="the project's Python is not here, and uv cannot fetch it",
+            why=why,
+            fix="uv python install, a newer uv, or another `requires-python` or .python-version",
+        )
+    return f"Python {version}" if version else "uv fetches it"
+
+
+def _errors(report: Report[Any]) -> str | tuple[Problem, ...]:
+    """Only what fails: the step itself tells the rest."""
+    found = tuple(finding for finding in report.findings if finding.severity is Severity.ERROR)
+    return found or report.summary

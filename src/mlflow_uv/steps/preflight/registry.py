@@ -1,0 +1,58 @@
+"""Checks what registering needs: a store that answers, the right to write there, and names that are allowed."""
+
+import re
+
+from ...command.errors import BadInput
+from ...command.wording import option
+from ...core.lock.selection import Selection
+from ...tools.mlflow.mlflow import StoreKind
+from .context import Circumstances
+
+_LONGEST = 255
+# MLflow keeps these for itself.
+_RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+
+
+def tracking_server(circumstances: Circumstances) -> str:
+    """Whether a store is named, a server answers, and the login there may log and register; nothing is written."""
+    tools, inputs = circumstances.tools, circumstances.inputs_of("log-model")
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
+    if store.kind is not StoreKind.SERVER:
+        return f"{store.kind.value} store"
+    python = tools.environments.talking_to(store, None, Selection())
+    experiment = inputs.experiment or circumstances.project.name
+    answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(circumstances), experiment=experiment)
+    return f"{store.shown}{'' if answer['exists'] else ', where the name is new'}"
+
+
+def model_name(circumstances: Circumstances) -> str:
+    """Whether the registry takes the name of the registered model."""
+    name, inputs = _name(circumstances), circumstances.inputs_of("log-model")
+    variables = circumstances.tools.surroundings.variables
+    registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
+    if registry.startswith(("uc:", "databricks-uc")) and len(name.split(".")) != len(("catalog", "schema", "name")):
+        raise BadInput(
+            what=f"`{name}` is no name for Unity Catalog",
+            why="a model there has three parts",
+            fix=option("model-name", "CATALOG.SCHEMA.NAME"),
+        )
+    return name
+
+
+def alias(circumstances: Circumstances) -> str:
+    """Whether MLflow takes the alias that a tested version gets."""
+    name = str(circumstances.inputs_of("smoke-test").alias)
+    why = ""
+    if not re.fullmatch(r"[\w-]+", name):
+        why = "it may have letters, digits, underscores and dashes"
+    elif _RESERVED.fullmatch(name):
+        why = "MLflow keeps `latest` and the numbers of versions for itself"
+    elif len(name) > _LONGEST:
+        why = f"it has more than {_LONGEST} characters"
+    if why:
+        raise BadInput(what=f"`{name}` is no alias for MLflow", why=why, fix=option("alias", "candidate"))
+    return name
+
+
+def _name(circumstances: Circumstances) -> str:
+    return str(circumstances.inputs_of("register").model_name or circumstances.project.name)

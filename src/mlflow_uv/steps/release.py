@@ -1,0 +1,241 @@
+"""Which steps make a release, in which order, and where did it stop?"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
+from typing import Annotated, Any, get_type_hints
+
+from ..command.errors import BadInput, BadProject, ChainBroken, StepError
+from ..command.inputs import Builds
+from ..command.report import Finding, Report, Table, Timing
+from ..command.step import Doc, OneRun, Step, fields_of
+from ..command.wording import local
+from ..core.release.chain import picture
+from ..core.release.record import Record
+from ..tools.mlflow.mlflow import StoreKind
+from ..tools.project.files import read_project
+from ..tools.toolbox import Tools
+from .catalog import step_of, steps
+from .preflight import Answer, as_finding, preflight
+from .preflight.context import Circumstances
+
+DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
+# What a release decides by itself: it is about one project, runs its code, has a network, and prints no list.
+DECIDED: Mapping[str, object] = {
+    "alone": True, "builds": Builds.ALLOW, "context": None, "exclude": (), "offline": False, "patch": None,
+    "print_dockerfile": False, "silent": True,
+}  # fmt: skip
+
+
+def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
+    """One record of all the fields that the steps of a release have; a word means the same in each of them."""
+    known: dict[str, tuple[str, Any, Any]] = {}
+    for step in map(step_of, DEFAULT):
+        record = getattr(step, part)
+        hints = get_type_hints(record, include_extras=True)
+        for one in fields(record):
+            default = None if optional or one.default is MISSING else one.default
+            if part == "inputs" and one.name in DECIDED:
+                continue
+            known.setdefault(one.name, (one.name, hints[one.name], field(default=default)))
+    return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
+
+
+_Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
+
+_Preflight = Annotated[bool, OneRun(), Doc("Check that everything the steps need is there, and do nothing else.")]
+
+Inputs = _union(
+    "Inputs",
+    "inputs",
+    (("steps", _Steps, field(default=DEFAULT)), ("preflight", _Preflight, field(default=False))),
+    optional=False,
+)
+Outputs = _union("Outputs", "outputs", (), optional=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a release came: what its steps put out, what they found, how long they took."""
+
+    outputs: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+def run(inputs: Any, tools: Tools) -> Report[Any]:
+    """
+    Run the steps in a row, each on the record of those before; stop at the first that fails.
+
+    Raises what the step that stopped it raises, after the state of the chain was told.
+    """
+    steps = _chosen(inputs.steps)
+    if inputs.preflight:
+        return _asked_only(steps, inputs, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    with tools.records.turn(path, waiting=lambda: tools.voice.say("waiting for another release of this project")):
+        return _run(steps, inputs, tools)
+
+
+def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> tuple[Answer, ...]:
+    """What is in the way of each step, asked before the first of them. Raises the first error, after all were told."""
+    circumstances = Circumstances(
+        inputs_of=lambda name: _inputs_of(step_of(name), inputs), tools=tools, training_follows=not inputs.preflight
+    )
+    answers = preflight((step.name for step in steps), circumstances)
+    errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
+    if errors:
+        answer, error = errors[0]
+        chain = picture(None)
+        tools.voice.say(f"stopped before {answer.step}: {answer.check}")
+        findings = tuple(
+            as_finding(one, problem) for one in answers for problem in one.problems if problem is not error
+        )
+        summary = f"the release stopped before anything was trained: {error.what}"
+        error.so_far = replace(_report(Progress(outputs={}, findings=findings), summary, (f"chain:       {chain}",)))
+        raise error
+    return answers
+
+
+def _asked_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+    answers = _answers(steps, inputs, tools)
+    rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
+    findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+    table = Table(title="What the steps need", columns=("step", "check", "answer"), rows=rows)
+    failed = sum(answer.fails for answer in answers)
+    summary = f"{failed} of {len(answers)} checks fail" if failed else "everything that a release needs is there"
+    return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
+
+
+def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+    progress = Progress(outputs={})
+    answers = _answers(steps, inputs, tools)
+    if failing := next((answer for answer in answers if answer.fails), None):
+        findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+        stopped = f"the release stopped at {failing.step}, before anything was trained"
+        return _report(replace(progress, findings=findings), stopped, (f"chain:       {picture(None)}",))
+    warnings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
+    progress = replace(progress, findings=warnings)
+    for step in steps:
+        started = tools.clock.now_s()
+        tools.voice.say(f"▸ {step.name}")
+        try:
+            report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
+        except StepError as error:
+            broken = error.links if isinstance(error, ChainBroken) else ()
+            chain = picture(_begun(inputs, progress, tools), broken=broken)
+            tools.voice.say(f"stopped at {step.name}: {chain}")
+            reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
+            error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
+            raise
+        if own := getattr(report.outputs, "tracking_uri", None):
+            inputs = replace(inputs, tracking_uri=own)  # the steps that follow look where training put the model
+        taken = _timing(step, started, report.summary, tools)
+        progress = replace(
+            progress,
+            outputs={**progress.outputs, **{f.name: getattr(report.outputs, f.name) for f in fields(report.outputs)}},
+            findings=(*progress.findings, *report.findings),
+            timings=(*progress.timings, taken),
+            tables=(*progress.tables, *report.tables),
+        )
+        if not report.ok:
+            stopped = f"the release stopped at {step.name}: {report.summary}"
+            return _report(progress, stopped, (f"chain:       {_stopped(step, inputs, progress, tools)}",))
+    path = progress.outputs.get("record")
+    if path is None:
+        return _report(progress, f"{len(progress.timings)} steps done", ())
+    timings = tuple((timing.step, timing.seconds) for timing in progress.timings)
+    record = replace(tools.records.load(path), timings=timings)
+    tools.records.save(path, record)
+    return _report(progress, _made(record), tuple(_where(inputs, record, tools)))
+
+
+def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: Tools) -> Timing:
+    return Timing(step=step.name, seconds=round(tools.clock.now_s() - started_s, 2), summary=summary)
+
+
+def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
+    for name in names:
+        if name not in DEFAULT:
+            raise BadInput(what=f"`{name}` is not a step of a release", why=f"steps are {', '.join(DEFAULT)}")
+    return tuple(map(step_of, names))
+
+
+def _inputs_of(step: Step[Any, Any, Any], inputs: Any) -> Any:
+    names = [one.name for one in fields_of(step.inputs)]
+    return step.inputs(**{name: DECIDED.get(name, getattr(inputs, name, None)) for name in names})
+
+
+def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Any]:
+    return Report(
+        outputs=Outputs(**progress.outputs),
+        summary=summary,
+        findings=progress.findings,
+        timings=progress.timings,
+        tables=progress.tables,
+        advice=advice,
+    )
+
+
+def _made(record: Record) -> str:
+    made = [f"model {record.model.model_id}"]
+    if record.version is not None:
+        made.append(f"version {record.version.version} of {record.version.name}")
+    if record.image is not None and record.image.kind == "image":
+        made.append(f"image {record.image.tag}")
+    return f"released {', '.join(made)}"
+
+
+def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
+    """The chain, where to look, and what to do next."""
+    yield f"chain:       {picture(record)}"
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
+    try:
+        project = read_project(inputs.project)
+        python = tools.environments.project(project, record.selection)
+        store = tools.mlflow.settled(store, python, inputs.project)
+        look = f"look at it:  {tools.mlflow.ui_command(python, store)}"
+        yield look if store.kind is StoreKind.SERVER else local(look)
+    except BadProject:
+        yield f"look at it:  {store.shown}"
+    if record.image is not None and record.image.kind == "image":
+        serve = _serve_line(record, record.image.tag)
+        yield serve if record.image.digest else local(serve)
+    elif record.image is not None:
+        yield f"served in a process, no image: {record.image.reason}"
+    if record.alias is not None and record.version is not None:
+        yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
+
+
+def _serve_line(record: Record, tag: str) -> str:
+    """The command that serves an image, with what its model needs taken from whoever types it."""
+    variables = record.answers.variables if record.answers else ()
+    handed = tuple(word for name in variables for word in ("--env", name))
+    return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *handed, tag))}"
+
+
+def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
+    """The chain where findings stopped it: those of the smoke test are about the answers."""
+    broken = ("answers",) if step.name == "smoke-test" else ()
+    return picture(_begun(inputs, progress, tools), broken=broken)
+
+
+def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
+    """The record as far as this release came with it, None where it was not begun: an older one tells nothing."""
+    if "log-model" in inputs.steps and "record" not in progress.outputs:
+        return None
+    try:
+        return tools.records.load(tools.records.path(inputs.record, inputs.project))
+    except StepError:
+        return None
+
+
+RELEASE: Step[Any, Any, Any] = Step(
+    name="release",
+    summary="From uv.lock to a tested model: check, export, train, log, register, build and smoke-test in a row.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)
+ALL: tuple[Step[Any, Any, Any], ...] = (RELEASE, *steps())

@@ -1,0 +1,173 @@
+"""What lies in the folder that an image is built from?"""
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import ENOSPC
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import tomli
+
+from ...command.errors import NoSpace, ToolFailed
+from ...command.host import Surroundings
+from ...core.image import dockerfile
+from ...core.image.layers import PACKAGES, Part
+from ...core.lock.targets import System, machine_name
+from ...core.model import model_files
+from ...core.release.digests import canonical, sha256
+from ..mlflow.model_server import SERVING
+from ..system.content import digests_in
+from ..uv.uv import EARLIEST, Uv
+
+INSTALLING = Path(__file__).parents[2] / "installing"
+INSTALLERS = ("install.py", "libraries.py")
+WHEN = int(EARLIEST)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """
+    What an image is built from.
+
+    The wheels that the last of the `parts` names lie in the `model`'s folder. `machines` are those that may build it,
+    in the engine's word (`amd64`).
+    """
+
+    dockerfile: str
+    readme: str
+    parts: tuple[Part, ...]
+    model: Path
+    machines: tuple[str, ...]
+
+
+class Contexts:
+    """Fills folders, each time with the same bytes."""
+
+    def __init__(self, uv: Uv, *, surroundings: Surroundings) -> None:
+        self._uv = uv
+        self._surroundings = surroundings
+
+    @property
+    def question(self) -> str:
+        """A program for a base image's Python, which prints its version."""
+        return (INSTALLING / "question.py").read_text(encoding="utf-8")
+
+    @property
+    def libraries(self) -> str:
+        """A program for the Python of an image, which tells the libraries that its packages lack."""
+        return (INSTALLING / "libraries.py").read_text(encoding="utf-8")
+
+    def digest(self, part: Part, model: Path) -> str:
+        """What decides about a layer of packages, in one word: the list, its wheels, and what installs them."""
+        lying = digests_in(model / model_files.WHEELS) if part.folder == PACKAGES else ()
+        wheels = [(str(path), digest) for path, digest in lying]
+        programs = ((INSTALLING / name).read_text(encoding="utf-8") for name in INSTALLERS)
+        ours = (*programs, locked_line(self._surroundings.ours, "uv"))
+        return sha256(canonical([part.requirements, wheels, sorted(part.idle), *ours]))
+
+    def fill(self, folder: Path, contents: Contents) -> None:
+        """Fill a folder that is empty or not there. Raises NoSpace, ToolFailed."""
+        try:
+            self._fill(folder, contents)
+        except OSError as error:
+            why = f"{error.strerror or error}: {error.filename or folder}"
+            if error.errno == ENOSPC:
+                fix = "make room there, or set TMPDIR to a larger disk"
+                raise NoSpace(what="what the image is built from cannot be written", why=why, fix=fix) from error
+            raise ToolFailed(what="what the image is built from cannot be written", why=why) from error
+
+    def _fill(self, folder: Path, contents: Contents) -> None:
+        installer = folder / dockerfile.INSTALLER
+        installer.mkdir(parents=True)
+        (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
+        (folder / "README.md").write_text(contents.readme, encoding="utf-8")
+        for part in contents.parts:
+            idle = "".join(f"{name}\n" for name in sorted(part.idle))
+            (folder / part.folder).mkdir()
+            (folder / part.folder / "requirements.txt").write_text(part.requirements, encoding="utf-8")
+            (folder / part.folder / "idle.txt").write_text(idle, encoding="utf-8")
+        for name in INSTALLERS:
+            shutil.copyfile(INSTALLING / name, installer / name)
+        wheels = contents.model / model_files.WHEELS
+        if wheels.is_dir():
+            shutil.copytree(wheels, folder / PACKAGES / model_files.WHEELS, copy_function=shutil.copyfile)
+        for machine in contents.machines:
+            name = machine_name(machine, System.LINUX)
+            # Linked statically, it runs on every Linux, whatever the base image is made of.
+            ours = self._unpacked("uv", platform=f"{name}-unknown-linux-musl")
+            shutil.copyfile(ours / "bin" / "uv", installer / f"uv-{name}")
+        with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
+            server = Path(scratch) / "server"
+            shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(self._unpacked("prometheus-client"), server / "lib")
+            pack(folder / dockerfile.SERVER_LAYER, server, PurePosixPath(dockerfile.SERVING))
+        pack(folder / dockerfile.MODEL_LAYER, contents.model, PurePosixPath(dockerfile.MODEL))
+        for path in (*folder.rglob("*"), folder):
+            path.chmod(0o755 if path.is_dir() or path.name.startswith("uv-") else 0o644)
+            if path.is_file():
+                _date_by_content(path)
+
+    def _unpacked(self, name: str, *, platform: str | None = None) -> Path:
+        """A folder with a package of our own lock, kept from the last time."""
+        line = locked_line(self._surroundings.ours, name)
+        kept = self._surroundings.cache / "wheels" / sha256(f"{line} {platform}".encode())[:16]
+        if not kept.is_dir():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=kept.parent) as scratch:
+                listed, made = Path(scratch) / "requirements.txt", Path(scratch) / "made"
+                listed.write_text(line, encoding="utf-8")
+                self._uv.unpack(listed, made, python=self._surroundings.python, platform=platform)
+                (made / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):  # a neighbour was faster
+                    made.rename(kept)
+        return kept
+
+
+def locked_line(ours: Path, name: str) -> str:
+    """A package of our own lock as a line for pip, with the hashes of all its wheels."""
+    lock = tomli.loads((ours / "uv.lock").read_text(encoding="utf-8"))
+    (found,) = (package for package in lock["package"] if package["name"] == name)
+    return " ".join((f"{name}=={found['version']}", *(f"--hash={wheel['hash']}" for wheel in found["wheels"]))) + "\n"
+
+
+def _date_by_content(path: Path) -> None:
+    """
+    Give a file a date that is made from what it holds.
+
+    BuildKit takes a file of the same name, size and date for the one that it has: so it does not send a uv again, and
+    never mistakes one model for another.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    when = WHEN * 10**9 + int(digest[:14], 16)  # two years of nanoseconds
+    os.utime(path, ns=(when, when))
+
+
+def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
+    """Write a folder as a tar archive that unpacks at `top`: sorted, of one date, root's, and readable by everybody."""
+    found = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path, file in sorted(found.items()):
+            entry = tarfile.TarInfo(str(path.relative_to("/")))
+            entry.mtime = WHEN
+            if file is None:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(entry)
+                continue
+            entry.size, entry.mode = file.stat().st_size, 0o644
+            with file.open("rb") as data:
+                tar.addfile(entry, data)
+
+
+def _below(folder: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, Path | None]]:
+    """Every folder (None) and file below; a link to a file is what it points to."""
+    for base, folders, names in os.walk(folder):
+        for name in folders:
+            yield top / Path(base, name).relative_to(folder).as_posix(), None
+        for name in names:
+            yield top / Path(base, name).relative_to(folder).as_posix(), Path(base, name)

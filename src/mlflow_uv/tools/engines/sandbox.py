@@ -1,0 +1,84 @@
+"""Asks a payload inside an image, in a container without network whose answer is taken for a stranger's."""
+
+import base64
+import io
+import json
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ...command.errors import ToolFailed
+from ...core.image.dockerfile import VENV
+from ...core.security.documents import parse_json
+from ...core.security.serve_env import NOTHING, Handed
+from ..mlflow.mlflow import PAYLOADS
+from .engine import Engine
+
+ROOM = PurePosixPath("/tmp/mlflow-uv")  # noqa: S108  # the container's own, in memory
+LIMIT = 64 << 20  # bytes of artifacts that come back
+_PROGRAM = Path(__file__).parents[2] / "installing" / "sandbox.py"
+_PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """A verb of a payload with its request; the files lie in `ROOM` then, by their names."""
+
+    verb: str
+    request: Mapping[str, object]
+    files: tuple[Path, ...]
+    handed: Handed = NOTHING
+
+
+def ask_payload(engine: Engine, image: str, question: Question, *, answer: Path, artifacts: Path) -> None:
+    """
+    Ask a payload of ours with the packages of an image.
+
+    The answer is written to a file as the payload wrote it, its artifacts into a folder. Raises ToolFailed.
+    """
+    program = _PROGRAM.read_text(encoding="utf-8")
+    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(ROOM), question.verb, str(LIMIT))
+    with TemporaryDirectory(prefix="mlflow-uv-sandbox-") as scratch:
+        archive = Path(scratch) / "archive.tar"
+        _pack(archive, question)
+        output = engine.ask_inside(image, *argv, stdin=archive, timeout_s=None, handed=question.handed)
+    _unpack(output, answer, artifacts)
+
+
+def _pack(archive: Path, question: Question) -> None:
+    with tarfile.open(archive, "w") as tar:
+        for path in sorted(PAYLOADS.glob("*.py")):
+            tar.add(path, f"payloads/{path.name}", filter=_readable)
+        for path in question.files:
+            tar.add(path, path.name, filter=_readable)
+        text = json.dumps(question.request).encode()
+        entry = tarfile.TarInfo("request.json")
+        entry.size = len(text)
+        tar.addfile(entry, io.BytesIO(text))
+
+
+def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mode = 0o644
+    return entry
+
+
+def _unpack(output: str, answer: Path, artifacts: Path) -> None:
+    try:
+        parts = parse_json(output)
+        text, found = parts["answer"], parts["artifacts"]
+        contents = {name: base64.b64decode(content, validate=True) for name, content in found.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ToolFailed(
+            what="what came out of the container is no answer", why="the model may have written it"
+        ) from error
+    if not isinstance(text, str):
+        raise ToolFailed(what="the model ended the process that asked it", why="there is no answer")
+    answer.write_text(text, encoding="utf-8")
+    for name, content in contents.items():
+        path = PurePosixPath(name)
+        if path.parts and all(map(_PART.fullmatch, path.parts)):
+            (artifacts / path).parent.mkdir(parents=True, exist_ok=True)
+            (artifacts / path).write_bytes(content)

@@ -1,0 +1,53 @@
+"""What do the steps need that ask about a lock and nothing else? Hooks load these alone, and so start fast."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..command.host import Surroundings
+from ..command.report import Voice
+from .git.git import Git
+from .system.clock import Clock, SystemClock
+from .system.process import Runner, SystemRunner
+from .uv.guard import UvGuard
+from .uv.settings import MachineSettings
+from .uv.uv import Uv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockTools:
+    """What a step about the lock may use of the outside."""
+
+    voice: Voice
+    surroundings: Surroundings
+    runner: Runner
+    uv: Uv
+    git: Git
+    clock: Clock
+
+
+@contextmanager
+def locktools(
+    surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
+) -> Iterator[LockTools]:
+    """The real tools, over the real processes unless a test brings its own runner."""
+    runner = runner or SystemRunner(surroundings.variables)
+    own = surroundings.python.parent / "uv"
+    git = Git(runner, variables=surroundings.variables)
+    yield LockTools(
+        voice=voice,
+        surroundings=surroundings,
+        runner=runner,
+        uv=Uv(
+            runner,
+            variables=surroundings.variables,
+            asked=uv,
+            own=own if own.is_file() else None,
+            pip=surroundings.pip,
+            machine=MachineSettings(variables=surroundings.variables, cache=surroundings.cache),
+            guard=UvGuard(variables=surroundings.variables, tracked=git.tracks, tell=voice.say),
+        ),
+        git=git,
+        clock=SystemClock(),
+    )

@@ -1,0 +1,1 @@
+"""MLflow's stores and model servers."""

@@ -1,0 +1,75 @@
+"""Finds the embedded store of a project: one SQLite file for each schema of MLflow's database, in a private folder."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from ...core.model.database_schemas import releases_of
+from ...core.release.digests import sha256
+
+DATABASE = "mlflow.db"
+
+
+class EmbeddedStores:
+    """
+    The embedded stores below the state folder.
+
+    `stores/PROJECT/SCHEMA/mlflow.db` is used by one project, and by any MLflow whose database has that schema.
+    Releases up to 0.1 had one for all projects, `store/mlflow.db`.
+    """
+
+    def __init__(self, state: Path, *, say: Callable[[str], None]) -> None:
+        self._state = state
+        self._say = say
+        self._announced: set[Path] = set()
+
+    @property
+    def folder(self) -> Path:
+        """Where all of them lie."""
+        return self._state / "stores"
+
+    def prepared(self, project: Path, schema: str) -> Path:
+        """
+        The file of a project's store, in a folder that is made; its artifacts lie there, too.
+
+        Where it is new, what other stores may hold of the project is said.
+        """
+        own = self.folder / self._name(project)
+        folder = own / schema
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / DATABASE).exists() and folder not in self._announced:
+            self._announced.add(folder)
+            for line in self._elsewhere(own, folder, schema):
+                self._say(line)
+        return folder / DATABASE
+
+    def _name(self, project: Path) -> str:
+        folder = Path(os.path.abspath(project))  # noqa: PTH100  # a link stays the path the caller gave
+        return f"{folder.name}-{sha256(bytes(folder))[:12]}"
+
+    def _elsewhere(self, own: Path, folder: Path, schema: str) -> Iterator[str]:
+        for file in sorted(own.glob(f"*/{DATABASE}")):
+            if file.parent != folder:
+                yield f"a new embedded store is used: that of {_reader(file)} stays at {file}"
+        shared = self._state / "store" / DATABASE
+        if shared.is_file():
+            same = revision_of(shared) == schema
+            how = f"; MLFLOW_TRACKING_URI=sqlite:///{shared} goes on with it" if same else f", for {_reader(shared)}"
+            yield f"a new embedded store is used: the one that all projects shared stays at {shared}{how}"
+
+
+def _reader(file: Path) -> str:
+    revision = revision_of(file)
+    return releases_of(revision) or f"an MLflow whose schema is {revision or 'not known'}"
+
+
+def revision_of(file: Path) -> str:
+    """The Alembic revision of a SQLite file, empty where it has none or cannot be read. Nothing is written."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
+            return ",".join(str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version"))
+    except sqlite3.Error:
+        return ""

@@ -1,0 +1,60 @@
+"""Maps the kinds of problem that a payload reports to errors, with a sentence and a fix for each."""
+
+from collections.abc import Mapping
+
+from ...command.errors import (
+    BadInput,
+    ModelUnusable,
+    StepError,
+    StoreUnreachable,
+    ToolFailed,
+    ToolMissing,
+    TrainingFailed,
+)
+from ...command.wording import Wording, option, step_call
+
+ERRORS: Mapping[str, tuple[type[StepError], str]] = {
+    "unreachable": (StoreUnreachable, "the tracking server does not answer"),
+    "stranger": (StoreUnreachable, "what answers is no MLflow tracking server"),
+    "locked": (StoreUnreachable, "somebody else holds the tracking database"),
+    "schema": (StoreUnreachable, "the tracking database is of another MLflow"),
+    "library-missing": (ToolMissing, "a package that the store needs is not installed"),
+    "denied": (StoreUnreachable, "the tracking server refuses us"),
+    "not-found": (ToolFailed, "the tracking server does not know it"),
+    "invalid": (BadInput, "MLflow does not accept it"),
+    "training": (TrainingFailed, "training failed"),
+    "cannot-load": (ModelUnusable, "the model does not load"),
+    "cannot-predict": (ModelUnusable, "the model cannot answer its own input example"),
+    "timeout": (StoreUnreachable, "the version did not become ready in time"),
+    "local-artifacts": (StoreUnreachable, "the tracking server keeps artifacts in a folder, not in the server"),
+    "foreign-artifacts": (StoreUnreachable, "the tracking server names a place for artifacts that is not its own"),
+    "conflict": (ToolFailed, "somebody else changed the registry at the same time"),
+    "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
+}
+FIXES: Mapping[str, str] = {
+    "unreachable": Wording("start it, or name another with ", option("tracking-uri", "URI")),
+    "stranger": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
+    "library-missing": "let the server pass artifacts on (`mlflow server --artifacts-destination`), or `uv add` it",
+    "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "locked": "run it again when the other one has ended",
+    "schema": "use the MLflow that made it, or, with a backup at hand, `mlflow db upgrade`",
+    "training": Wording("see its output above; ", step_call("log-model")),
+    "cannot-load": "put what its code imports into the served selection or into a packaged project",
+    "cannot-predict": "log an input_example that the model's predict accepts",
+    "timeout": "run it again; the version is found, not made twice",
+    "local-artifacts": Wording(
+        "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a",
+        " new ",
+        option("experiment", "NAME"),
+        ", since one that is there keeps its location; a folder that this machine shares with the server goes into",
+        " MLFLOW_UV_ARTIFACT_ROOTS",
+    ),
+    "foreign-artifacts": "name the origin of an artifact server that you trust in MLFLOW_UV_ARTIFACT_ROOTS",
+    "conflict": "run it again, one release at a time",
+    "mlflow-missing": "uv add mlflow",
+}
+# Its credentials are part of its address, and its driver is a package of the project.
+DATABASE_FIXES: Mapping[str, str] = {
+    "denied": "put its user and password into MLFLOW_TRACKING_URI, from a secret",
+    "library-missing": "uv add the driver of that database, e.g. 'psycopg[binary]' or pymysql",
+}

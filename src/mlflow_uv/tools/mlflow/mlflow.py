@@ -1,0 +1,276 @@
+"""What does MLflow know, and what does it do for us? A payload in the right interpreter answers."""
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ...command.errors import BadInput, StepError, StoreUnreachable, ToolFailed
+from ...command.host import Surroundings
+from ...command.wording import Wording, option
+from ...core.image.system_libraries import machine_fix
+from ...core.security.child_environment import for_model, for_payload
+from ...core.security.documents import parse_json
+from ...core.security.masking import mask, secrets_in
+from ...core.security.serve_env import NOTHING, Handed
+from ..system.process import Command, Conversation, Runner
+from .embedded_store import EmbeddedStores
+from .errors import DATABASE_FIXES, ERRORS, FIXES
+from .schema_mismatch import schema_mismatch
+from .tracking_uris import SQLITE, absolute_uri, require_readable
+
+PAYLOADS = Path(__file__).parents[2] / "payloads"
+# Nothing is told to anybody else. The caller's wishes go first.
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+# What loads a model, and so runs its code: it gets no credentials, and a process of its own.
+_LOADING = ("answer", "evaluate")
+# Names of the variables whose values no message holds: see payloads/problems.py.
+_HANDED = "MLFLOW_UV_HANDED"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+# A call is repeated at once, and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
+_STRANGE, _KNOWN = 2, 6
+# The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+# Where else than in itself a server may keep artifacts: see payloads/locations.py. A checkout cannot say it.
+_TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
+# A folder of files is a store that newer ones open only where this is said; who names a folder says it.
+_FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
+
+
+class StoreKind(Enum):
+    """Who may talk to it: anybody over HTTP, only the project's own MLflow to its database or folder."""
+
+    EMBEDDED = "embedded"
+    SERVER = "server"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """A tracking store and registry, and the variables that lead to it."""
+
+    uri: str = field(repr=False)
+    kind: StoreKind
+    variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def artifacts(self) -> str | None:
+        """Where a database's artifacts lie, as a URI. A server says that itself."""
+        return self.variables.get(_ARTIFACT_ROOT)
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials."""
+        parts = urlsplit(self.uri)
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+        return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
+
+
+class Mlflow:
+    """The payloads, asked over JSON."""
+
+    def __init__(
+        self, runner: Runner, *, surroundings: Surroundings, hear: Callable[[str], None], say: Callable[[str], None]
+    ) -> None:
+        self._runner = runner
+        self._surroundings = surroundings
+        self._hear = hear
+        self._embedded_stores = EmbeddedStores(surroundings.state, say=say)
+        self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
+        self._answering: set[str] = set()
+
+    def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
+        """
+        The store a release uses: the one named, MLFLOW_TRACKING_URI, or on a laptop an embedded one.
+
+        Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
+        """
+        caller = self._surroundings.variables
+        uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
+        require_readable(uri)
+        if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
+            raise BadInput(
+                what="`tracking-uri` carries credentials",
+                why="inputs are shown in logs",
+                fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
+            )
+        if not uri:
+            return self._embedded(allowed=embedded or not self._surroundings.forge)
+        registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}
+        server = uri.startswith(("http://", "https://", "databricks", "uc:"))
+        uri = uri if server else absolute_uri(uri, self._surroundings.folder)
+        if uri.startswith("file:"):
+            opened = {_FILE_STORE: caller.get(_FILE_STORE, "true"), "MLFLOW_TRACKING_URI": uri, **registry}
+            return Store(uri=uri, kind=StoreKind.DATABASE, variables=opened)
+        if not server:
+            return self._database(uri, registry)
+        return Store(uri=uri, kind=StoreKind.SERVER, variables={"MLFLOW_TRACKING_URI": uri, **registry})
+
+    def _database(self, uri: str, registry: Mapping[str, str]) -> Store:
+        """A database of the caller's. Whoever asks it runs in another folder, so nothing of it may be relative."""
+        artifacts = self._surroundings.state / "store" / "artifacts"
+        if found := SQLITE.fullmatch(uri):
+            artifacts = Path(found[2]).parent / "mlruns"
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
+        return Store(uri=uri, kind=StoreKind.DATABASE, variables=variables)
+
+    def _embedded(self, *, allowed: bool) -> Store:
+        if not allowed:
+            raise StoreUnreachable(
+                what="no tracking server was named",
+                why="an embedded store would vanish with this runner",
+                fix=Wording("set ", option("tracking-uri", "URI"), ", or ", option("embedded"), " for a demonstration"),
+            )
+        uri = f"embedded:{self._embedded_stores.folder}"
+        return Store(uri=uri, kind=StoreKind.EMBEDDED, variables={"MLFLOW_TRACKING_URI": uri})
+
+    def settled(self, store: Store, python: Path, project: Path) -> Store:
+        """The store as an environment's MLflow uses it: an embedded one, refused before, is a file of its own."""
+        if store.kind is not StoreKind.EMBEDDED:
+            return store
+        about = self.describe_environment(python)
+        file = self._embedded_stores.prepared(project, about["mlflow_schema"] or f"mlflow-{about['mlflow']}")
+        uri = f"sqlite:///{file}"
+        # A URI, not a path: MLflow writes it into its first statement of SQL as it is, quotes included.
+        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
+        return replace(store, uri=uri, variables=variables)
+
+    def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
+        """Ask one payload; no tag holds a secret. Raises the StepError that fits the kind of its error."""
+        match request.get("tags"):
+            case Mapping() as tags:
+                secrets = secrets_in(self._surroundings.variables)
+                request = {**request, "tags": {name: mask(str(value), secrets) for name, value in tags.items()}}
+        try:
+            answer = self._ask(python, verb, request, store)
+        except StoreUnreachable:
+            # What is tidied up now is not worth another minute.
+            self._answering.discard(store.uri)
+            raise
+        self._answering.add(store.uri)
+        return answer
+
+    def ask_model(
+        self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: Handed
+    ) -> dict[str, Any]:
+        """Ask a payload that loads a model, which is handed these variables. Raises as `ask`."""
+        return self._ask(python, verb, request, store, handed)
+
+    def _retries(self, store: Store | None) -> int | None:
+        """A server that is not there is told within seconds; one that was there a moment ago may come back."""
+        if store is None or _RETRIES in self._surroundings.variables:
+            return None
+        return _KNOWN if store.uri in self._answering else _STRANGE
+
+    def describe_environment(self, python: Path) -> dict[str, Any]:
+        """Python and MLflow of an environment, MLflow None where there is none."""
+        return self._ask(python, "describe-environment", {}, None)
+
+    def ui_command(self, python: Path, store: Store) -> str:
+        """The exact command that opens MLflow's pages on a store, or its address."""
+        if store.kind is StoreKind.SERVER:
+            return store.shown
+        allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
+        return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
+
+    def _ask(
+        self,
+        python: Path,
+        verb: str,
+        request: Mapping[str, object],
+        store: Store | None,
+        handed: Handed = NOTHING,
+    ) -> dict[str, Any]:
+        variables = store.variables if store else {}
+        if verb not in _LOADING:
+            return self._asked(self._worker(python, variables), verb, request, store)
+        with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+            if verb == "answer":  # asks no store: whatever the model does with one is thrown away
+                variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+            kept = {**for_model(self._surroundings.variables).variables, **variables, **handed.variables}
+            if handed.names:
+                kept[_HANDED] = " ".join(handed.names)
+            command = self._command(python, kept)
+            command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
+            worker = self._runner.converse(command)
+            try:
+                return self._asked(worker, verb, request, store)
+            finally:
+                worker.stop()
+
+    def _asked(
+        self, worker: Conversation, verb: str, request: Mapping[str, object], store: Store | None
+    ) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+            answer = Path(scratch) / "answer.json"
+            try:
+                question = {"verb": verb, "request": request, "response": str(answer), "retries": self._retries(store)}
+                confirmed = worker.ask(json.dumps(question))
+            except BaseException:
+                # Cancelled in the middle: its next word would answer this question, not the one that closes the run.
+                self.close()
+                raise
+            if confirmed is None or not answer.is_file():
+                lines = worker.log().splitlines()
+                self.close()
+                for line in lines[-20:]:
+                    self._hear(line)
+                why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+                raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=why)
+            return self.said(verb, answer, store)
+
+    def said(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
+        """What a payload wrote, by whomever it was run. Raises the StepError that fits the kind of its error."""
+        response = parse_json(answer.read_text(encoding="utf-8"))
+        if "error" in response:
+            raise self._error(verb, response["error"], store)
+        value: dict[str, Any] = response["value"]
+        return value
+
+    def _worker(self, python: Path, variables: Mapping[str, str]) -> Conversation:
+        """One interpreter for all questions about a store: importing MLflow takes seconds."""
+        key = (python, tuple(sorted(variables.items())))
+        if key not in self._workers:
+            kept = {**for_payload(self._surroundings.variables).variables, **variables}
+            self._workers[key] = self._runner.converse(self._command(python, kept))
+        return self._workers[key]
+
+    def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
+        """The payloads, away from the checkout: nothing in it may be found by a relative path."""
+        # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
+        compiled = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
+        argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
+        folder = self._surroundings.state
+        folder.mkdir(parents=True, exist_ok=True)
+        return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})
+
+    def close(self) -> None:
+        """End every interpreter that was started to answer."""
+        for worker in self._workers.values():
+            worker.stop()
+        self._workers.clear()
+
+    def _error(self, verb: str, error: Mapping[str, Any], store: Store | None) -> StepError:
+        kind = str(error["kind"])
+        error_class, what = ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
+        if kind in ("training", "cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
+            for line in str(error["detail"]).splitlines()[-30:]:
+                self._hear(line)
+        if kind == "schema" and store is not None and error.get("facts"):
+            other = replace(store, uri=store.variables[error["facts"]["variable"]])
+            return schema_mismatch(error["facts"], uri=other.uri, shown=other.shown)
+        fixes = FIXES if store is None or store.kind is StoreKind.SERVER else {**FIXES, **DATABASE_FIXES}
+        why = str(error["message"])
+        failed = error_class(what=what, why=why, fix=machine_fix(why) or fixes.get(kind, ""))
+        failed.output = tuple(str(error.get("detail") or "").splitlines())
+        return failed

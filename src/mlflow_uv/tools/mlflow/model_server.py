@@ -1,0 +1,68 @@
+"""How is a model served without an engine? By the same server, in a process of its own environment."""
+
+import socket
+from pathlib import Path
+
+from ...command.host import Surroundings
+from ...core.security.child_environment import for_server
+from ..engines.engine import Given
+from ..system.process import Command, Runner, Running
+from .model_requests import Reply, Request, send
+
+SERVING = Path(__file__).parents[2] / "serving"
+
+
+class Local:
+    """A model server in a process; see engine.Served."""
+
+    def __init__(self, running: Running, port: int) -> None:
+        self._running = running
+        self._port = port
+
+    def ask(self, request: Request) -> Reply | None:
+        """See Served."""
+        return send(request, port=self._port)
+
+    def code(self) -> int | None:
+        """See Served."""
+        return self._running.code()
+
+    def log(self) -> str:
+        """See Served."""
+        return self._running.log()
+
+    def stop(self) -> None:
+        """See Served."""
+        self._running.stop()
+
+
+class Servers:
+    """Starts model servers as processes."""
+
+    def __init__(self, runner: Runner, *, surroundings: Surroundings) -> None:
+        self._runner = runner
+        self._variables = for_server(surroundings.variables).variables
+
+    def serve(self, python: Path, model: Path, given: Given) -> Local:
+        """Start the server on a free port of loopback. Raises ToolMissing."""
+        port = _free_port()
+        where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
+        argv = (str(python), "-I", "-B", str(SERVING))
+        variables = {**self._variables, **given.handed.variables, **given.settings, **where}
+        secrets = given.handed.secrets
+        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
+        return Local(self._runner.start(command), port)
+
+    def inventory(self, python: Path) -> str:
+        """What is installed in an environment, as serving/inventory.py prints it."""
+        argv = (str(python), "-I", "-B", str(SERVING / "inventory.py"))
+        return self._runner.run(
+            Command(argv=argv, folder=python.parent, variables=self._variables, verbatim=True, foreign=True)
+        ).stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,66 @@
+"""Where do records lie? Files that are written whole, one a release."""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...command.errors import BadInput
+from ...command.host import Surroundings
+from ...command.wording import Wording, option, step_call
+from ...core.release.digests import sha256
+from ...core.release.record import Record, from_json
+from ...core.security.documents import parse_json
+from ..project.files import bounds_of, write_whole
+
+
+class Records:
+    """Reads and writes release records."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    def path(self, given: Path | None, project: Path) -> Path:
+        """The record's file: the one named, relative to the current folder, else the project's in our state folder."""
+        if given is not None:
+            return self._surroundings.folder / given
+        key = sha256(bytes(project.absolute()))[:12]
+        return self._surroundings.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
+
+    @contextmanager
+    def turn(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Let one release at a time work on a record; `waiting` is called where another has to be waited for."""
+        folder = self._surroundings.state / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / sha256(bytes(path.absolute()))[:16]).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def load(self, path: Path) -> Record:
+        """Read a record. Raises BadInput that says what is wrong with it."""
+        try:
+            return from_json(parse_json(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise BadInput(
+                what=f"there is no release record at `{path}`",
+                why="log-model makes it",
+                fix=Wording(step_call("log-model"), ", or ", option("record", "FILE")),
+            ) from None
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                what=f"`{path}` is not a release record", why=str(error), fix=step_call("release")
+            ) from error
+
+    def save(self, path: Path, record: Record) -> None:
+        """Write it whole."""
+        text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
+        write_whole(path, text.encode(), within=self.bounds_of(path))
+
+    def bounds_of(self, path: Path) -> Path | None:
+        """The checkout that a record was named in, and no link of which may lead out; None for a folder of ours."""
+        return None if path.is_relative_to(self._surroundings.state) else bounds_of(path)

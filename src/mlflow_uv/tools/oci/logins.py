@@ -1,0 +1,123 @@
+"""Finds the credentials that `docker login` or `podman login` keeps for a registry."""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import StepError
+from ...core.image.reference import DOCKER_HUB, ImageReference
+from ...core.security.child_environment import for_engine
+from ...core.security.documents import parse_json
+from ..system.process import Command, Runner
+
+HELPER_S = 30.0
+# Docker Hub's key in Docker's configuration, from the time of its first protocol.
+_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB, "registry-1.docker.io")
+_TOKEN_USER = "<token>"  # noqa: S105  # the name under which a helper gives an identity token
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Login:
+    """A user with a password, or an identity token in place of both."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    identity: str = field(default="", repr=False)
+
+
+class Logins:
+    """The credentials of the person or job that runs us."""
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
+        self._runner = runner
+        self._variables = for_engine(variables).variables
+
+    def of(self, reference: ImageReference) -> Login | None:
+        """The credentials for a repository, None without a login; a file that cannot be read holds none."""
+        keys = tuple(_keys(reference))
+        for file in self._files():
+            content = _read(file)
+            helper = _first(content.get("credHelpers"), keys) or content.get("credsStore")
+            if isinstance(helper, str) and (login := self._from_helper(helper, keys)):
+                return login
+            entry = _first(content.get("auths"), keys)
+            if isinstance(entry, dict) and (login := _from_entry(entry)):
+                return login
+        return None
+
+    def _files(self) -> Iterator[Path]:
+        """The files in which Docker and Podman look, those that a variable names first."""
+        known = self._variables
+        home = Path(known.get("HOME") or "/nonexistent")
+        if known.get("REGISTRY_AUTH_FILE"):
+            yield Path(known["REGISTRY_AUTH_FILE"])
+        yield Path(known.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+        if known.get("XDG_RUNTIME_DIR"):
+            yield Path(known["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+        yield home / ".config" / "containers" / "auth.json"
+        yield from sorted(Path("/run/containers").glob("*/auth.json"))
+
+    def _from_helper(self, helper: str, keys: tuple[str, ...]) -> Login | None:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", helper):
+            return None
+        for key in keys:
+            command = Command(
+                argv=(f"docker-credential-{helper}", "get"),
+                variables=self._variables,
+                folder=Path("/"),
+                stdin=key,
+                timeout_s=HELPER_S,
+                verbatim=True,
+            )
+            try:
+                done = self._runner.run(command)
+            except StepError:
+                return None
+            if done.code == 0:
+                content = _object(done.stdout)
+                user, secret = str(content.get("Username", "")), str(content.get("Secret", ""))
+                return Login(identity=secret) if user == _TOKEN_USER else Login(user=user, password=secret)
+        return None
+
+
+def _keys(reference: ImageReference) -> Iterator[str]:
+    """The names under which a repository's credentials may lie: Podman has them for folders too, the longest first."""
+    parts = [reference.host, *reference.repository.split("/")]
+    yield from ("/".join(parts[:count]) for count in range(len(parts), 1, -1))
+    if reference.host == DOCKER_HUB:
+        yield from _HUB_KEYS
+    else:
+        yield from (reference.host, f"https://{reference.host}", f"https://{reference.host}/v1/")
+
+
+def _first(table: object, keys: tuple[str, ...]) -> Any:
+    return next((table[key] for key in keys if key in table), None) if isinstance(table, dict) else None
+
+
+def _from_entry(entry: Mapping[str, Any]) -> Login | None:
+    if isinstance(entry.get("identitytoken"), str) and entry["identitytoken"]:
+        return Login(identity=entry["identitytoken"])
+    try:
+        text = base64.b64decode(str(entry.get("auth") or "")).decode()
+    except ValueError:
+        return None
+    user, colon, password = text.partition(":")
+    return Login(user=user, password=password.rstrip("\0")) if colon else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return _object(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = parse_json(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

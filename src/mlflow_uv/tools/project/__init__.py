@@ -1,0 +1,1 @@
+"""uv projects on disk, and what a checkout may name."""

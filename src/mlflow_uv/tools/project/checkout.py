@@ -1,0 +1,258 @@
+"""
+Decides what a setting of the checkout may name: which server, which file, which build cache.
+
+Whoever may change the checkout, as the author of a pull request may, decides neither where the job's credentials go
+nor what is read or written outside the checkout. See docs/threat-model.md.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import BadInput
+from ...command.step import Field, Kind, Layer, Reach, configured
+from ...command.wording import Wording, option
+from ...core.security.child_environment import store_credentials_in
+from ..mlflow.tracking_uris import path_of_files
+from .claims import Claim, require_harmless_cache, require_own_variables
+from .files import Project, leads_out, repository_of
+
+SETTING = "`{}` in [tool.mlflow-uv]"
+_SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
+# Addresses without a host: MLflow takes it from the machine's own configuration.
+_HOSTLESS = frozenset({"databricks", "databricks-uc"})
+
+
+def settings_layer(record: type, project: Project | None, variables: Mapping[str, str]) -> Layer:
+    """What `[tool.mlflow-uv]` of a project says to a step, with the limits of a setting; `variables` are the job's."""
+    if project is None:
+        return Layer(SETTING, {})
+    return Layer(SETTING, configured(record, project.settings), Checkout(project=project, variables=variables).admit)
+
+
+def given_layer(source: str, given: Mapping[str, object], project: Project | None) -> Layer:
+    """What flags or inputs say: they may name any place, but no link of the checkout leads them to another."""
+    if project is None:
+        return Layer(source, given)
+    return Layer(source, given, Checkout(project=project, variables={}).follow)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkout:
+    """The checkout that a project lies in, and the variables of the job that works on it."""
+
+    project: Project
+    variables: Mapping[str, str]
+
+    def admit(self, field: Field, value: Any, *, source: str) -> Any:
+        """The value of a setting as it is used. Raises BadInput for what a checkout may not decide."""
+        claim = Claim(field, value, source, self.project.folder / "pyproject.toml")
+        match field.reach:
+            case Reach.WRITTEN:
+                self._require_in_project(claim, Path(value), "")
+            case Reach.DISCLOSED:
+                self._require_in_repository(claim)
+                self._require_own_links(claim)
+            case Reach.SERVER:
+                return self._server(claim)
+            case Reach.BUILD_CACHE:
+                require_harmless_cache(claim)
+            case Reach.VARIABLES:
+                require_own_variables(claim)
+        return value
+
+    def follow(self, field: Field, value: Any, *, source: str) -> Any:
+        """The value of a flag or input. Raises BadInput for a path into the checkout from which a link leads out."""
+        if field.reach is Reach.DISCLOSED:
+            claim = Claim(field, value, source)
+            if Path(os.path.normpath(self.project.folder / value)).is_relative_to(self._root):
+                self._require_in_repository(claim)
+            self._require_own_links(claim)
+        return value
+
+    def server_of_training(self, uri: str) -> str | None:
+        """
+        The tracking server that a training names by itself, as if a setting had; None where the job names it.
+
+        Raises BadInput for one that a checkout may not name.
+        """
+        field = Field(name="tracking_uri", kind=Kind.TEXT, doc="", reach=Reach.SERVER)
+        return self._server(Claim(field, uri, "the training"))
+
+    # files
+
+    @property
+    def _root(self) -> Path:
+        """The repository; a project without one has the folder of its lock instead."""
+        return repository_of(self.project.folder) or self.project.root
+
+    def _require_in_project(self, claim: Claim, file: Path, address: str) -> None:
+        """`address` is what comes before a path in the value of the flag."""
+        path = self.project.folder / file
+        if leads_out(path, self.project.folder):
+            raise _outside(claim, path, called="project", address=address)
+        _require_no_git(claim, path, self.project.folder)
+
+    def _require_in_repository(self, claim: Claim) -> None:
+        path = self.project.folder / claim.value
+        if leads_out(path, self._root):
+            raise _outside(claim, path, called="repository")
+        if claim.manifest is not None:
+            _require_no_git(claim, path, self._root)
+
+    def _require_own_links(self, claim: Claim) -> None:
+        """A folder that is uploaded takes along what its links lead to."""
+        folder = self.project.folder / claim.value
+        base = folder if leads_out(folder, self._root) else self._root
+        stray = next((link for link in _links_below(folder) if leads_out(link, base)), None)
+        if stray is not None:
+            copied = shlex.join(("cp", "-rL", str(claim.value), f"{claim.value}-copy"))
+            raise BadInput(
+                what=f"{claim.source} holds a link that leads out of the checkout",
+                why=f"`{os.path.relpath(stray, folder)}` is {os.path.realpath(stray)}, which would be uploaded",
+                fix=f"remove the link, or {copied} and name that folder",
+            )
+
+    # servers
+
+    def _server(self, claim: Claim) -> str | None:
+        """The tracking server that a setting may name, None where it is the one that the job names."""
+        uri = str(claim.value)
+        if "@" in uri.partition("://")[2].partition("/")[0]:
+            raise BadInput(
+                what="`tracking-uri` carries credentials",
+                why=f"a committed file keeps no secret{claim.line}",
+                fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
+            )
+        file, folder = self._database_file(claim), self._store_folder(claim)
+        if named := self.variables.get("MLFLOW_TRACKING_URI"):
+            return _beside(named, claim, file or folder)
+        if file is not None:
+            return f"sqlite:///{file}"
+        if folder is not None:
+            return folder.as_uri()
+        self._require_harmless_server(claim)
+        return uri
+
+    def _database_file(self, claim: Claim) -> Path | None:
+        """The file of a SQLite address, relative to the project as every path of a setting is."""
+        match = _SQLITE.fullmatch(claim.value)
+        if match is None:
+            return None
+        file = Path(match[1])
+        # The artifacts lie beside the database: see `Mlflow.store`.
+        for written in (file, file.parent / "mlruns"):
+            self._require_in_project(claim, written, "sqlite:///")
+        return Path(os.path.normpath(self.project.folder / file))
+
+    def _store_folder(self, claim: Claim) -> Path | None:
+        """The folder of a store of files, relative to the project; None for what has another scheme."""
+        path = path_of_files(str(claim.value), self.project.folder)
+        if path is not None:
+            self._require_in_project(claim, path, "")
+        return path
+
+    def _require_harmless_server(self, claim: Claim) -> None:
+        """The job names no server, so that it has no credentials for this one."""
+        from ...core.security.origins import is_plain_web_address  # noqa: PLC0415  # 5 ms that most checkouts do not pay
+
+        uri = str(claim.value)
+        if uri in _HOSTLESS:
+            return
+        named = option("tracking-uri", uri)
+        if not is_plain_web_address(uri):
+            raise BadInput(
+                what=f"{claim.source} is no address that a checkout may name",
+                why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE or ./FOLDER"
+                " in the project",
+                fix=named,
+            )
+        if held := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
+            raise BadInput(
+                what=f"{claim.source} names a server that the job does not name",
+                why=f"{', '.join(held)} would go to `{uri}`{claim.line}, which a checkout does not decide",
+                fix=Wording(f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or ", named),
+            )
+
+
+def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> BadInput:
+    real = os.path.realpath(path)
+    return BadInput(
+        what=f"{claim.source} leads out of the {called}",
+        why=f"`{claim.value}`{claim.line} is {real}, and a setting names a path in the {called}",
+        fix=option(claim.field.kebab, f"{address}{real}"),
+    )
+
+
+def _require_no_git(claim: Claim, path: Path, base: Path) -> None:
+    """What git keeps below a folder is its owner's: tokens in its settings, hooks that it runs."""
+    real = Path(os.path.realpath(path)).relative_to(os.path.realpath(base))
+    if any(part.casefold() == ".git" for part in real.parts):
+        raise BadInput(
+            what=f"{claim.source} leads into `.git`",
+            why=f"it is `{claim.value}`{claim.line}, and what git keeps there is no part of a checkout",
+            fix="name another file",
+        )
+
+
+def _links_below(folder: Path) -> Iterator[Path]:
+    """Every symbolic link in a folder; none is followed."""
+    for path, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if (link := Path(path, name)).is_symlink():
+                yield link
+
+
+def _beside(named: str, claim: Claim, file: Path | None) -> str | None:
+    """
+    The server of a setting beside the one that the job names: of the same origin, or nothing where it is that one.
+
+    The address that the job names may carry its credentials. Raises BadInput for another server.
+    """
+    from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user  # noqa: PLC0415  # as above
+
+    uri, bare = str(claim.value), without_user(named)
+    if uri.rstrip("/") == bare.rstrip("/") or (file is not None and file == _database_path(named)):
+        return None
+    if is_plain_web_address(uri) and origin_of(uri) == origin_of(bare):
+        if _path_of(uri) == _path_of(bare):
+            return None
+        if not carries_user(named):
+            return uri
+    raise BadInput(
+        what=f"{claim.source} names another server than the job",
+        why=f"it is `{uri}`{claim.line}, MLFLOW_TRACKING_URI is `{bare}`, and the job decides where credentials go",
+        fix=Wording("remove it from pyproject.toml, or ", option("tracking-uri", uri)),
+    )
+
+
+def _path_of(url: str) -> str:
+    return "/".join(url.split("/")[3:]).rstrip("/")
+
+
+def _database_path(uri: str) -> Path | None:
+    """The file, or folder of files, that the job names, relative to the working folder."""
+    match = _SQLITE.fullmatch(uri)
+    return Path(os.path.abspath(match[1])) if match else path_of_files(uri, Path.cwd())  # noqa: PTH100
+
+
+def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:
+    """Files from which MLflow takes credentials for any server, and its HTTP library those for this host."""
+    import netrc  # noqa: PLC0415  # only where a checkout names a server
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    home = Path(variables.get("HOME") or "/")
+    if (home / ".mlflow" / "credentials").exists():
+        yield "~/.mlflow/credentials"
+    named = variables.get("NETRC")
+    for file in (Path(named),) if named else (home / ".netrc", home / "_netrc"):
+        try:
+            known = netrc.netrc(str(file)).authenticators(urlsplit(uri).hostname or "")
+        except (OSError, netrc.NetrcParseError):
+            continue  # nor does that library read it
+        if known:
+            yield str(file)

@@ -1,0 +1,63 @@
+"""Describes a value that a checkout names, and refuses build caches and variables that it may not name."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...command.errors import BadInput
+from ...command.step import Field
+from ...command.wording import option
+
+_CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
+_CACHE_TYPES = frozenset({"registry", "inline", "gha"})
+_CACHE_WORDS = frozenset({
+    "type", "ref", "mode", "scope", "compression", "compression-level", "force-compression", "image-manifest",
+    "oci-mediatypes", "ignore-error", "timeout",
+})  # fmt: skip
+
+
+class Claim(NamedTuple):
+    """A value, the input that it is for, how a message calls it, and the manifest that it stands in, if any."""
+
+    field: Field
+    value: Any
+    source: str
+    manifest: Path | None = None
+
+    @property
+    def line(self) -> str:
+        """Where it stands, in parentheses; nothing for a flag."""
+        if self.manifest is None:
+            return ""
+        from ...core.lock.toml_lines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
+
+        lines = key_lines(self.manifest.read_text(encoding="utf-8", errors="replace"))
+        return f" (line {line_at(lines, ('tool', 'mlflow-uv', self.field.kebab))} of {self.manifest.name})"
+
+
+def require_own_variables(claim: Claim) -> None:
+    """What gives rights on the forge, its runner or the store is no model's, unless the job itself says so."""
+    from ...core.security.child_environment import gives_rights  # noqa: PLC0415  # only where a checkout names variables
+
+    if rights := [name for name in claim.value if gives_rights(name)]:
+        raise BadInput(
+            what=f"{claim.source} names {', '.join(rights)}, which a checkout does not give to a model",
+            why=f"who has it has rights on the forge or on a store{claim.line}",
+            fix=option(claim.field.kebab, ",".join(claim.value)),
+        )
+
+
+def require_harmless_cache(claim: Claim) -> None:
+    """A reference in a registry, or one of the kinds that lie neither in a folder nor behind another address."""
+    value = str(claim.value)
+    if _CACHE_REFERENCE.fullmatch(value):
+        return
+    words = [word.partition("=") for word in value.split(",")]
+    kinds = [text for name, _, text in words if name == "type"]
+    known = all(name in _CACHE_WORDS and re.fullmatch(r"[\w.\-/:@]+", text) for name, _, text in words)
+    if not known or len(kinds) != 1 or kinds[0] not in _CACHE_TYPES:
+        raise BadInput(
+            what=f"{claim.source} is no build cache that a checkout may name",
+            why=f"it is `{value}`{claim.line}; a setting names a reference, or type=registry, inline or gha",
+            fix=option(claim.field.kebab, value),
+        )

@@ -1,0 +1,1 @@
+"""Processes, clocks, files' contents and the network."""

@@ -1,0 +1,53 @@
+"""What is in a folder or a wheel? Digests of the bytes, not of times."""
+
+import hashlib
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ...core.release.digests import canonical, sha256
+
+
+def wheel_content(wheel: Path) -> str:
+    """Digest over what a wheel installs, whenever it was built: names and bytes, not times."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sha256(canonical(sorted((name, sha256(archive.read(name))) for name in archive.namelist())))
+
+
+def wheel_inputs(wheel: Path) -> str:
+    """
+    Digest over what code in a wheel can depend on: without the long description, licences and the list of files.
+
+    A project's README is in the metadata of its wheel.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        return sha256(canonical(sorted(_told(archive, name) for name in archive.namelist() if _counts(name))))
+
+
+def _counts(name: str) -> bool:
+    folder, _, rest = name.partition("/")
+    return not folder.endswith(".dist-info") or not (rest == "RECORD" or rest.startswith(("licenses/", "LICEN")))
+
+
+def _told(archive: zipfile.ZipFile, name: str) -> tuple[str, str]:
+    data = archive.read(name)
+    if name.endswith(".dist-info/METADATA"):
+        headers = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+        data = re.sub(rb"^(?:Description|License-File)\b[^\n]*(?:\n[ \t][^\n]*)*", b"", headers, flags=re.MULTILINE)
+    return name, sha256(data)
+
+
+def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
+    """(posix path, sha256) of every file below a folder. A link inside is read as what it points to."""
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(base, name)
+            yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,262 @@
+"""Runs other programs, and leaves none of them behind. The only place that starts processes."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from ...command.errors import ToolFailed, ToolMissing
+from ...core.security.masking import mask, secrets_in
+from .commands import Command, Completed, Conversation, Runner, Running
+from .descendants import MARK, Orphans
+from .streams import drain_masked, drain_verbatim
+from .threads import T, in_turn, side_by_side
+
+__all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "end_group")
+
+GRACE_S = 10.0
+ORPHAN_GRACE_S = 2.0  # what outlives its program has nothing left to do for it
+WATCH_S = 0.2  # how often a program that may have to stop is looked after
+AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
+
+
+class SystemRunner:
+    """
+    Real processes, each the leader of its own group, so that a cancelled step leaves nobody behind.
+
+    What they print is masked by the secrets of `caller`, the whole environment, for a child may find what it was not
+    given.
+    """
+
+    _orphans = Orphans()  # of this process, whoever runs programs in it
+
+    def __init__(self, caller: Mapping[str, str] | None = None) -> None:
+        self._caller = caller or {}
+        self._live: set[subprocess.Popen[bytes]] = set()
+        self._cancelled = False
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        return secrets_in(self._caller)
+
+    def _secrets_of(self, command: Command) -> tuple[str, ...]:
+        new = {name: value for name, value in command.variables.items() if self._caller.get(name) != value}
+        return (*command.secrets, *secrets_in(new), *self._secrets)
+
+    def run(self, command: Command) -> Completed:
+        """See Runner."""
+        secrets = self._secrets_of(command)
+        child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = child.process
+        kept: tuple[list[str], list[str]] = ([], [])
+        hear = command.hear and in_turn(command.hear)
+        masked = [(drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, kept, strict=True)]
+        reading: list[tuple[Callable[..., None], tuple[object, ...]]] = [*masked]
+        if command.verbatim:
+            reading[0] = (drain_verbatim, (process.stdout, kept[0]))
+        readers = [threading.Thread(target=read, args=args, daemon=True) for read, args in reading]
+        # A thread too: a child that never reads would hold us past its time.
+        feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
+        self._live.add(process)
+        orphans: tuple[str, ...] = ()
+        try:
+            for thread in (*readers, feeder):
+                thread.start()
+            if not self._cancelled:
+                _wait(process, command)
+        except subprocess.TimeoutExpired as error:
+            raise ToolFailed(
+                what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
+            ) from error
+        finally:
+            if command.unwind is not None and process.poll() is None:
+                command.unwind(process.pid)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=GRACE_S)
+            orphans = child.end()
+            self._live.discard(process)
+        until = time.monotonic() + GRACE_S
+        for reader in readers:
+            # What left our group may hold a pipe open for ever.
+            reader.join(timeout=max(0, until - time.monotonic()))
+        stdout, stderr = ("".join(lines) for lines in kept)
+        return Completed(code=process.returncode, stdout=stdout, stderr=stderr, orphans=orphans)
+
+    def start(self, command: Command) -> Running:
+        """See Runner."""
+        log = _log()
+        try:
+            child = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+            _feed(child.process, command.stdin)
+        except BaseException:
+            log.close()
+            raise
+        return _Started(child, log, self._secrets_of(command))
+
+    def converse(self, command: Command) -> Conversation:
+        """See Runner."""
+        log = _log()
+        try:
+            child = self._start(command, stdout=subprocess.PIPE, stderr=log)
+        except BaseException:
+            log.close()
+            raise
+        return _Conversing(child, log, self._secrets_of(command))
+
+    def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
+        mark = self._orphans.expect() if command.foreign else None
+        try:
+            with self._orphans.turn:
+                process = _popen(command, {MARK: mark} if mark else {}, stdout=stdout, stderr=stderr)
+                self._orphans.started.add(process.pid)
+        except BaseException:
+            if mark is not None:
+                self._orphans.end(None, mark, grace_s=ORPHAN_GRACE_S)
+            raise
+        return _Child(process, self._orphans, mark)
+
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """See Runner. Cancelled, it ends every program that is still running."""
+        return side_by_side(tasks, at_once=AT_ONCE, cancel=self._end_all)
+
+    def _end_all(self) -> None:
+        self._cancelled = True
+        for process in tuple(self._live):
+            end_group(process)
+
+
+class _Child:
+    """A process that was started, and what it is known by to those that it may leave behind."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", orphans: Orphans, mark: str | None) -> None:
+        self.process = process
+        self._orphans = orphans
+        self._mark = mark
+
+    @property
+    def pipes(self) -> tuple[IO[bytes] | None, IO[bytes] | None]:
+        return self.process.stdout, self.process.stderr
+
+    def end(self) -> tuple[str, ...]:
+        """End it, its group, and what a foreign one left in other sessions, whose names are returned."""
+        end_group(self.process)
+        if self._mark is not None:
+            return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
+        self._orphans.forget(self.process.pid)
+        return ()
+
+
+class _Started:
+    def __init__(self, child: _Child, log: IO[bytes], secrets: tuple[str, ...]) -> None:
+        self._child = child
+        self._process = child.process
+        self._log = log
+        self._secrets = secrets
+        self._final = ""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def code(self) -> int | None:
+        return self._process.poll()
+
+    def log(self) -> str:
+        if self._log.closed:
+            return self._final
+        size = os.fstat(self._log.fileno()).st_size
+        return mask(os.pread(self._log.fileno(), size, 0).decode(errors="replace"), self._secrets)
+
+    def stop(self) -> None:
+        if self._log.closed:
+            return
+        self._child.end()
+        self._final = self.log()
+        self._log.close()
+
+
+class _Conversing(_Started):
+    def ask(self, line: str) -> str | None:
+        assert self._process.stdin is not None  # noqa: S101  # always a pipe
+        assert self._process.stdout is not None  # noqa: S101  # `converse` made it one
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        answer = self._process.stdout.readline()
+        return answer.decode(errors="replace") if answer else None
+
+    def stop(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):  # it ended with a question half asked
+                    pipe.close()
+        super().stop()
+
+
+def _popen(
+    command: Command, more: Mapping[str, str], *, stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603  # argv only, no shell
+            command.argv,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=command.folder,
+            env={**command.variables, **more},
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        if not command.folder.is_dir():
+            raise ToolFailed(what=f"`{command.folder}` is not a folder", why=str(error)) from error
+        raise ToolMissing(what=f"`{_name(command)}` cannot be started", why=error.strerror or str(error)) from error
+
+
+def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:
+    """Until it ends, or has to. Raises TimeoutExpired."""
+    if command.must_stop is None:
+        process.wait(timeout=command.timeout_s)
+        return
+    while not command.must_stop():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=WATCH_S)
+            return
+
+
+def _log() -> IO[bytes]:
+    """A file that lives as long as its process."""
+    import tempfile  # noqa: PLC0415  # 4 ms that hooks do not pay: they leave nothing running
+
+    return tempfile.TemporaryFile()
+
+
+def _feed(process: "subprocess.Popen[bytes]", content: str | Path) -> None:
+    assert process.stdin is not None  # noqa: S101  # always a pipe
+    with suppress(BrokenPipeError), process.stdin as stdin:
+        stdin.write(content.read_bytes() if isinstance(content, Path) else content.encode())
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and all of its group: asked first, forced after a while."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            break
+        try:
+            process.wait(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _name(command: Command) -> str:
+    return Path(command.argv[0]).name

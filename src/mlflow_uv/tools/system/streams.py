@@ -1,0 +1,35 @@
+"""Reads what programs print: line by line, masked, while they run."""
+
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from ...core.security.masking import MaskedLines
+
+
+def drain_verbatim(stream: IO[bytes], lines: list[str]) -> None:
+    """Read data that nobody is shown; bytes that are not UTF-8 become surrogates."""
+    with stream:
+        lines += [raw.decode(errors="surrogateescape") for raw in stream]
+
+
+def drain_masked(
+    stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: Sequence[str]
+) -> None:
+    """Read text to its end, without secrets, and hand each line on to whoever listens."""
+    masked = MaskedLines(secrets)
+
+    def keep(shown: list[str]) -> None:
+        nonlocal hear
+        for line in shown:
+            lines.append(line)
+            if hear is None:
+                continue
+            try:
+                hear(line.rstrip("\r\n"))
+            except OSError:
+                hear = None  # nobody listens any more; a pipe that is not drained would stop the child
+
+    with stream:
+        for raw in stream:
+            keep(masked.feed(raw.decode(errors="replace")))
+        keep(masked.end())

@@ -1,0 +1,258 @@
+"""
+Keeps the files of a checkout from deciding which program uv starts, where it writes, and who gets an index's password.
+
+uv trusts the project that it is started in. What of that is not followed here, and what is, stands in
+docs/threat-model.md.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import BadInput, BadProject, sentence
+from ...core.lock.toml_lines import key_lines, line_at
+from ..project.files import Project, Unreadable, members, read_manifest, repository_of, table_of
+
+TRUSTED_INDEXES = "MLFLOW_UV_TRUSTED_INDEXES"
+NOWHERE = "/nonexistent/mlflow-uv"
+_NO_PYTHONS = Path(__file__).with_name("no-pythons.json")
+# A key of [tool.uv] or uv.toml that is not followed, the variable by which the job decides instead, and why.
+_NOT_FOLLOWED = {
+    "python-downloads-json-url": (
+        "UV_PYTHON_DOWNLOADS_JSON_URL",
+        "it would say which Python is downloaded and started",
+    ),
+    "cache-dir": ("UV_CACHE_DIR", "files would be written there, and taken from there without a look at their hashes"),
+}
+_VERSION_FILES = (".python-version", ".python-versions")
+# A request for a Python that uv never takes for a path, whatever lies in the checkout. A contract test holds it.
+_VERSION = re.compile(
+    r"(?:(?:cpython|pypy|graalpy|pyodide|cp|pp|gp)[-@]?)?[0-9<>=!~^][\w.+<>=!~^,* -]*|cpython|pypy|graalpy|any"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotFollowed:
+    """Something in a file of the checkout that uv is kept from, and why; `fix` is how the job says it instead."""
+
+    file: Path
+    line: int
+    what: str
+    why: str
+    fix: str
+
+
+class NamesProgram(Unreadable):
+    """A `.python-version` that names a program of the checkout instead of a version."""
+
+    def __init__(self, *, path: Path, line: int, text: str) -> None:
+        BadProject.__init__(
+            self,
+            what=f"`{path.name}` does not name a version of Python",
+            why=f"it says `{text}`, and uv would start what lies there",
+            fix=f"write a version there, such as `3.12`, into line {line}",
+        )
+        self.path = path
+        self.line = line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UvGuard:
+    """
+    What uv is told beside the checkout; `variables` are the caller's.
+
+    `tracked` says whether a path came with the checkout, `tell` shows a line.
+    """
+
+    variables: Mapping[str, str] = field(repr=False)
+    tracked: Callable[[Path], bool] = lambda _path: False
+    tell: Callable[[str], None] = lambda _line: None
+    _said: set[str] = field(default_factory=set)
+
+    def guarded(self, project: Project, kept: Mapping[str, str]) -> dict[str, str]:
+        """The variables of a uv that works on a project."""
+        overruled = {
+            variable: self._instead(variable)
+            for _, _, key in self._keys_not_followed(project)
+            for variable, _ in (_NOT_FOLLOWED[key],)
+        }
+        withheld = frozenset(name for name, _, _ in self._withheld(project))
+        return {name: value for name, value in kept.items() if name not in withheld} | overruled
+
+    def elsewhere(self, project: Project) -> dict[str, str]:
+        """Lead uv away from the `.venv` of a project that came with the checkout: it would start its Python."""
+        return {"UV_PROJECT_ENVIRONMENT": NOWHERE} if self.brings_environment(project.root) else {}
+
+    def brings_environment(self, folder: Path) -> bool:
+        """Whether `.venv` in a folder or above came with the checkout, and was not made here."""
+        return any(self.tracked(above / ".venv") for above in _up_from(folder) if (above / ".venv").exists())
+
+    def require_version(self, folder: Path) -> None:
+        """Raise NamesProgram where a file that pins a Python, in a folder or above, names something else."""
+        for above in _up_from(folder):
+            for file in (above / name for name in _VERSION_FILES):
+                if file.is_file():
+                    _require_version(file, folder)
+
+    def not_followed(self, project: Project) -> tuple[NotFollowed, ...]:
+        """What of the checkout is not followed."""
+        found = [
+            NotFollowed(
+                file=file,
+                line=line,
+                what=f"`{key}` is not followed",
+                why=f"{_NOT_FOLLOWED[key][1]}, which a checkout does not decide",
+                fix=f"set {_NOT_FOLLOWED[key][0]} in the job",
+            )
+            for file, line, key in self._keys_not_followed(project)
+        ]
+        for name, file, line in self._withheld(project):
+            why = f"{TRUSTED_INDEXES} does not list the index that it would be sent to"
+            fix = f"add its address to {TRUSTED_INDEXES}"
+            found.append(NotFollowed(file=file, line=line, what=f"`{name}` is not handed on", why=why, fix=fix))
+        return tuple(found)
+
+    def told(self, project: Project) -> None:
+        """Say what is not followed, where no finding does."""
+        lines = {sentence(one.what, one.why, one.fix) for one in self.not_followed(project)}
+        for line in sorted(lines - self._said):
+            self.tell(line)
+        self._said.update(lines)
+
+    # settings
+
+    def _instead(self, variable: str) -> str:
+        if variable == "UV_PYTHON_DOWNLOADS_JSON_URL":
+            return str(_NO_PYTHONS)
+        home = self.variables.get("XDG_CACHE_HOME") or f"{self.variables.get('HOME', '')}/.cache"
+        return f"{home}/uv"  # uv's own default
+
+    def _keys_not_followed(self, project: Project) -> Iterator[tuple[Path, int, str]]:
+        for file, path, table in _tables(project, *map(str.encode, _NOT_FOLLOWED)):
+            for key, (variable, _) in _NOT_FOLLOWED.items():
+                if key in table and not self.variables.get(variable):
+                    yield file, _line(file, (*path, key)), key
+
+    # credentials of indexes
+
+    def _withheld(self, project: Project) -> Iterator[tuple[str, Path, int]]:
+        """The variables with an index's credentials that are not handed on, and where that index is declared."""
+        trusted = self.variables.get(TRUSTED_INDEXES)
+        if not trusted:
+            return
+        origins = frozenset(_origins(trusted))
+        held = _credentials(self.variables)
+        if not held:
+            return
+        places: dict[str, tuple[Path, int]] = {}
+        known = set()
+        for name, url, file, line in _indexes(project):
+            known.add(name)
+            if _origin(url) not in origins:
+                places.setdefault(name, (file, line))
+        own = _named(self.variables.get("UV_INDEX", ""))
+        for variable, index in sorted(held.items()):
+            if index in places:
+                yield variable, *places[index]
+            elif index not in known and index not in own:
+                yield variable, project.root / "pyproject.toml", 1
+
+    def among(self, kept: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
+        """Variables beside those that lead to the indexes of a model, which somebody else may have written."""
+        trusted = self.variables.get(TRUSTED_INDEXES)
+        if not trusted:
+            return {**kept, **indexes}
+        origins = frozenset(_origins(trusted))
+        others = _named(indexes.get("UV_INDEX", ""))
+        listed = {name for name, url in others.items() if _origin(url) in origins}
+        allowed = listed | (_named(self.variables.get("UV_INDEX", "")).keys() - (others.keys() - listed))
+        withheld = {variable for variable, index in _credentials(kept).items() if index not in allowed}
+        return {**{name: value for name, value in kept.items() if name not in withheld}, **indexes}
+
+
+def _credentials(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that hold the user or password of an index, and how they spell its name."""
+    found = {name: re.fullmatch(r"UV_INDEX_(.+)_(?:USERNAME|PASSWORD)", name) for name in variables}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def _named(words: str) -> dict[str, str]:
+    """The addresses of the indexes in a value of UV_INDEX that have names, as a variable spells these."""
+    pairs = (word.partition("=") for word in words.split())
+    return {_spelled(name): url for name, equals, url in pairs if equals and "/" not in name}
+
+
+def _spelled(name: str) -> str:
+    """An index's name as uv spells it in a variable."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _origins(listed: str) -> Iterator[str]:
+    for word in listed.replace(",", " ").split():
+        origin = _origin(word)
+        if origin is None:
+            raise BadInput(
+                what=f"{TRUSTED_INDEXES} holds `{word}`",
+                why="it is no address of an index",
+                fix=f"{TRUSTED_INDEXES}=https://HOST, several separated by spaces",
+            )
+        yield origin
+
+
+def _origin(url: str) -> str | None:
+    from ...core.security.origins import origin_of  # noqa: PLC0415  # 5 ms that nobody pays who lists no index
+
+    return origin_of(url)
+
+
+def _indexes(project: Project) -> Iterator[tuple[str, str, Path, int]]:
+    """Every named index of the checkout, with the line of its address."""
+    top = project if project.folder == project.root else _project_at(project.root)
+    everybody = (top, *members(top), project)
+    for file, path, table in (found for one in everybody for found in _tables(one, b"index")):
+        indexes = table.get("index")
+        for position, index in enumerate(indexes if isinstance(indexes, list) else []):
+            if isinstance(index, dict) and index.get("name"):
+                line = _line(file, (*path, "index", position, "url"))
+                yield _spelled(str(index["name"])), str(index.get("url", "")), file, line
+
+
+def _project_at(folder: Path) -> Project:
+    return Project(folder=folder, root=folder, manifest=read_manifest(folder / "pyproject.toml"))
+
+
+# files
+
+
+def _up_from(folder: Path) -> Iterable[Path]:
+    """A folder and those above it, as far as the checkout reaches."""
+    top = repository_of(folder)
+    above = (folder, *folder.parents)
+    return above[: above.index(top) + 1] if top is not None else (folder,)
+
+
+def _tables(project: Project, *words: bytes) -> Iterator[tuple[Path, tuple[str, ...], Mapping[str, Any]]]:
+    """The settings of uv in the checkout, in files with one of these words: uv reads the nearest of the project's."""
+    places: tuple[tuple[str, tuple[str, ...]], ...] = (("uv.toml", ()), ("pyproject.toml", ("tool", "uv")))
+    for folder in dict.fromkeys((*_up_from(project.folder), *_up_from(project.root))):
+        for name, path in places:
+            file = folder / name
+            # Most files say nothing about it; an escaped key may say it in other bytes.
+            if file.is_file() and any(word in file.read_bytes() for word in (*words, b"\\")):
+                yield file, path, table_of(read_manifest(file), *path)
+
+
+def _line(file: Path, path: tuple[str | int, ...]) -> int:
+    return line_at(key_lines(file.read_text(encoding="utf-8", errors="replace")), path)
+
+
+def _require_version(file: Path, folder: Path) -> None:
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+        text = line.partition("#")[0].strip()
+        if not text or _VERSION.fullmatch(text):
+            continue
+        # A name is that of a program on PATH, unless a file or folder here has it.
+        if re.search(r"[/\\]", text) or any((place / text).exists() for place in (folder, file.parent)):
+            raise NamesProgram(path=file, line=number, text=text)

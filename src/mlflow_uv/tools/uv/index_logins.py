@@ -1,0 +1,90 @@
+"""Names the credentials that an index or a git server wanted and uv did not have."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ...command.errors import BadProject
+from ...core.export.indexes import Index, declared, without_user
+from ..project.files import Project, members, read_project, table_of
+from .settings import settings_of
+
+# How uv says that a server wants to know who asks; a contract test holds each.
+_BY_GIT = (
+    r"could not read (?:Username|Password) for|Authentication failed for|Permission denied \(publickey"
+    r"|terminal prompts disabled|Host key verification failed"
+)
+REFUSALS = (
+    r"could not be queried due to a lack of valid authentication|returned a 403 Forbidden error"
+    rf"|status client error \((?:401|403)|{_BY_GIT}"
+)
+_INDEX = re.compile(r"An index(?: URL)? \(`?(\S+?)`?\) (?:could not be queried|returned a (403))")
+_FILE = re.compile(r"status client error \((401|403)[^)]*\) for url \((\S+?)\)")
+_GIT = re.compile(rf"^ *(.*(?:{_BY_GIT}).*)$", re.MULTILINE)
+_SCP_OR_URL = re.compile(r"git fetch [^\n]*?'((?:https?|ssh)://[^']+)'")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A server that refused uv: its address without credentials, what it said, and how to let uv in."""
+
+    address: str
+    why: str
+    fix: str
+
+
+def refusal_in(words: str, project: Project, variables: Mapping[str, str]) -> Refusal | None:
+    """Who refused uv by its words, None where nobody did; `variables` are the caller's."""
+    if (found := _INDEX.search(words)) is not None:
+        return _index_refusal(found[1], found[2] or "401", project, variables)
+    if (found := _FILE.search(words)) is not None:
+        return _index_refusal(found[2], found[1], project, variables)
+    if (found := _GIT.search(words)) is not None:
+        source = _SCP_OR_URL.search(words)
+        address = without_user(source[1]) if source else "a git source"
+        fix = "give git a credential helper, or GIT_SSH_COMMAND, that needs no prompt"
+        return Refusal(address=address, why=found[1].strip(), fix=fix)
+    return None
+
+
+def _index_refusal(url: str, status: str, project: Project, variables: Mapping[str, str]) -> Refusal:
+    index = _index_of(url, project)
+    address = without_user(index.url if index else url)
+    if index is not None and index.name:
+        prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', index.name.upper())}"
+        names = (f"{prefix}_USERNAME", f"{prefix}_PASSWORD")
+        held = [name for name in names if variables.get(name)]
+        more = f"{' and '.join(held)} {'is' if len(held) == 1 else 'are'} set" if held else "neither is set"
+        fix = f"set {' and '.join(names)} for index `{index.name}` from a secret"
+        return Refusal(address=address, why=f"it answered {status}; of {' and '.join(names)} {more}", fix=fix)
+    by = next((name for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if _same(variables.get(name, ""), url)), None)
+    host = urlsplit(address).hostname
+    fix = f"put user and password into {by}" if by else f"a netrc with `machine {host}`, or a `name` for the index"
+    return Refusal(address=address, why=f"it answered {status}", fix=fix)
+
+
+def _index_of(url: str, project: Project) -> Index | None:
+    """The index that an address is of: the same, else one of that host."""
+    known = tuple(_indexes(project))
+    exact = tuple(index for index in known if _same(index.url, url))
+    return next(iter((*exact, *(index for index in known if _host(index.url) == _host(url)))), None)
+
+
+def _indexes(project: Project) -> Iterator[Index]:
+    with suppress(BadProject):
+        if (settings := settings_of(project.root)) is not None:
+            yield from declared(settings.table, folder=".")
+        top = project if project.folder == project.root else read_project(project.root)
+        for member in (top, *members(top)):
+            yield from declared(table_of(member.manifest, "tool", "uv"), folder=".")
+
+
+def _same(one: str, other: str) -> bool:
+    return without_user(one).rstrip("/") == without_user(other).rstrip("/")
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(without_user(url))
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,74 @@
+"""
+Makes an interpreter that tells uv what it is and runs nothing else, so that uv can build nothing.
+
+uv's own `--no-build` builds all the same what is editable or in the workspace, and a checkout can name interpreters
+too: its `.venv`, a path in `.python-version`. Every build starts the interpreter that uv was given, whatever the
+settings say.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import get_ident
+
+from ...core.release.digests import sha256
+from ..project.files import write_whole
+from ..system.process import Completed
+
+REFUSAL = "mlflow-uv: nothing is built here"
+# uv asks an interpreter what it is by a program of its own, isolated; a build backend is started without `-I`.
+_ANSWERING = rf"""
+import re, sys
+own, *words = sys.argv[1:]
+asked = r"import sys; sys\.path = \[[^;\n]*\] \+ sys\.path; "
+asked += r"from python\.get_interpreter_info import main; main\(\)"
+if words[:-1] != ["-I", "-B", "-c"] or not re.fullmatch(asked, words[-1]):
+    sys.exit({REFUSAL!r})
+sys.executable = sys._base_executable = own
+sys.argv = ["-c"]
+exec(words[-1])
+"""
+_BUILT = re.compile(r"Failed to (?:build|generate package metadata for|download and build) `([^`\n]+)`")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InertPython:
+    """Makes such interpreters in a private folder; `default` is what they are made of, unless uv needs another."""
+
+    cache: Path
+    default: Path
+
+    def of(self, python: Path | None) -> Path:
+        """One that is what `python` is. Raises ToolFailed where it cannot be written."""
+        real = str(python or self.default)
+        text = f'#!/bin/sh\nexec {shlex.join((real, "-I", "-B", "-c", _ANSWERING))} "$0" "$@"\n'
+        path = self.cache / "inert" / sha256(text.encode())[:16] / "python"
+        if not os.access(path, os.X_OK):
+            # Whoever asks at the same time finds the whole of it or nothing.
+            beside = path.with_name(f"{os.getpid()}-{get_ident()}")
+            write_whole(beside, text.encode())
+            beside.chmod(0o755)
+            beside.replace(path)
+        return path
+
+    def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """What keeps uv from any other interpreter, and from a cache that the checkout names."""
+        home = Path(variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME", ""), ".cache"))
+        usual = home / "uv" if home.is_absolute() else self.cache / "uv-cache"
+        return {
+            "UV_CACHE_DIR": variables.get("UV_CACHE_DIR") or str(usual),
+            "UV_PROJECT_ENVIRONMENT": str(self.cache / "inert" / "none"),
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+
+
+def unbuilt(done: Completed) -> str:
+    """What uv would have had to build to answer, empty where that is not what it failed for."""
+    named = _BUILT.search(done.stderr) if done.code != 0 else None
+    if named is None:
+        return ""
+    name = re.match(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", named[1])
+    return name[0] if name else named[1]

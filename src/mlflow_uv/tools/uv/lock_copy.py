@@ -1,0 +1,60 @@
+"""Where can uv write a lock without touching the checkout? In a private copy of what belongs to the repository."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..git.git import Git
+
+# What is larger is data: a build reads it at most, so a link will do.
+_COPIED_BYTES = 1_000_000
+_LEFT_OUT = frozenset({".git", ".hg", ".venv", "node_modules", "__pycache__", ".tox", ".nox"})
+
+
+@contextmanager
+def shadow_of(folder: Path, git: Git, *, beside: tuple[Path, ...] = ()) -> Iterator[tuple[Path, Path]]:
+    """
+    A copy of the repository around a folder: what git tracks and what is new, without what it ignores.
+
+    Outside git it is the folder, without environments and caches. Yields the root of the copy, below which every path
+    has its own place again, so that relative paths lead where they did, and the top that was copied. What is `beside`
+    the repository is linked, for reading.
+    """
+    top = git.top(folder) or folder
+    with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as name:
+        base = Path(os.path.realpath(name))
+        for path in git.files_below(top, (".",)) or _walk(top):
+            _copy(path, _below(base, path), top)
+        for path in beside:
+            if path.exists() and not path.is_relative_to(top):
+                _below(base, path).parent.mkdir(parents=True, exist_ok=True)
+                _below(base, path).symlink_to(path)
+        yield base, top
+
+
+def _below(base: Path, path: Path) -> Path:
+    return base / path.relative_to(path.anchor)
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(top):
+        folders[:] = [one for one in folders if one not in _LEFT_OUT and not Path(place, one, "pyvenv.cfg").exists()]
+        yield from (Path(place, name) for name in names)
+
+
+def _copy(path: Path, target: Path, top: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        # A link inside the repository leads to the copy, any other to what it always led to.
+        inside = Path(os.path.normpath(path.parent / os.readlink(path))).is_relative_to(top)  # noqa: PTH115
+        target.symlink_to(os.readlink(path) if inside else path.resolve())  # noqa: PTH115
+    elif path.is_dir():  # a submodule
+        shutil.copytree(path, target, symlinks=True, ignore=lambda _folder, names: _LEFT_OUT & set(names))
+    elif path.is_file():
+        if path.stat().st_size > _COPIED_BYTES and path.name != "uv.lock":
+            target.symlink_to(path)
+        else:
+            shutil.copy(path, target)

@@ -1,0 +1,297 @@
+"""What does uv say about the lock, and what does it make from it?"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...command.errors import BuildRefused, ToolFailed, ToolMissing
+from ...command.wording import option
+from ...core.export.requirements import Requirements, parse_requirements
+from ...core.freshness.causes import Cause
+from ...core.lock.selection import Selection
+from ..project.files import Project, read_manifest
+from ..system.process import Completed
+from .argv import EXPORT, NEWER, OURS, from_mirror, selected
+from .calls import UvCalls
+from .index_logins import refusal_in
+from .inert_python import unbuilt
+from .messages import (
+    HashesMissing,
+    LockState,
+    LockVerdict,
+    complaint,
+    drift_in,
+    failed,
+    refused_selection,
+    unknown,
+    verdict_in,
+)
+
+EARLIEST = "315532800"  # 1980, before which no archive can date a file
+# Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
+REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
+# Without a network uv tries four times in 7 s; behind a wall that swallows packets, four times 10 s.
+PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockQuestion:
+    """
+    How uv is asked about a lock: for a verdict alone, or also for what locking would change.
+
+    `without` are variables of the caller, and files outside of the repository, that do not steer it; `python` is an
+    interpreter to take for the project's own, `program` a uv to ask instead of the project's, `script` a file in the
+    project's folder whose own lock is meant.
+    """
+
+    respect_env: bool
+    offline: bool
+    changes: bool = False
+    without: frozenset[str] = frozenset()
+    python: Path | None = None
+    program: str | None = None
+    script: str | None = None
+
+
+class Uv(UvCalls):
+    """What is asked of one uv program, on behalf of one caller; see Programs for which."""
+
+    # questions about the lock
+
+    def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
+        """Names of the caller's variables that do not get to steer the answer."""
+        return self._for_lock(respect_env=respect_env).set_aside
+
+    def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
+        """Whether uv.lock is still true to pyproject.toml. Raises ToolMissing."""
+        return self._locking(project, "--dry-run" if question.changes else "--check", question=question)
+
+    def lock(self, project: Project, question: LockQuestion) -> None:
+        """Write uv.lock. Raises ToolMissing, and ToolFailed with what uv says."""
+        verdict = self._locking(project, question=question)
+        if verdict.state is not LockState.FRESH:
+            raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
+
+    def _locking(self, project: Project, *mode: str, question: LockQuestion) -> LockVerdict:
+        python = self._inert.of(question.python) if self._inert else question.python
+        argv = (
+            "lock",
+            *mode,
+            *(("--script", question.script) if question.script else ()),
+            *(("--offline",) if question.offline else ()),
+            *(("--python", str(python)) if python else ()),
+        )
+        if python is None:
+            self.guard.require_version(project.folder)
+        kept = self._for_project(project, respect_env=question.respect_env, without=question.without)
+        variables = kept | self.guard.elsewhere(project) | REASONS
+        if not question.offline:
+            variables = PATIENCE | variables
+        # Most often the first uv is the one: its words tell as much as its version would, and spare a process.
+        likely = question.program or self._programs.likely
+        if likely is not None:
+            with suppress(ToolMissing, OSError):
+                done = self._trusting.run(self._command((likely, *argv), project.folder, variables))
+                if (verdict := self._verdict(done)) is not None:
+                    return replace(verdict, program=likely)
+        program = self.program(project)
+        done = self._trusting.run(self._command((program, *argv), project.folder, variables))
+        self._require_flags(done, program)
+        return replace(self._verdict(done) or unknown(done), program=program)
+
+    def _verdict(self, done: Completed) -> LockVerdict | None:
+        if self._inert is not None and (name := unbuilt(done)):
+            why = f"`{name}` would have to be built"
+            return LockVerdict(state=LockState.UNVERIFIABLE, cause=Cause.BUILD, complaint=why, words=done.stderr)
+        return verdict_in(done)
+
+    def export(
+        self, project: Project, selection: Selection, *, respect_env: bool = False, hashes: bool = True
+    ) -> Requirements:
+        """
+        The selected part of the lock as requirements, local packages apart.
+
+        Raises BadInput for an extra, group or package that the lock does not have, ToolFailed otherwise.
+        """
+        flags = () if hashes else ("--no-hashes",)
+        said = self._exported(project, selection, flags, respect_env=respect_env)
+        try:
+            return parse_requirements(said)
+        except ValueError as error:
+            raise ToolFailed(what="`uv export` wrote a line that is not exact", why=str(error)) from error
+
+    def pylock(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
+        """The same as a pylock.toml (PEP 751), as uv writes it: paths are relative to the project's folder."""
+        return self._exported(project, selection, ("--format", "pylock.toml"), respect_env=respect_env)
+
+    def sbom(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
+        """The same as a CycloneDX 1.5 bill of materials, as uv writes it. Raises ToolMissing for a uv that cannot."""
+        return self._exported(project, selection, ("--format", "cyclonedx1.5"), respect_env=respect_env)
+
+    def _exported(self, project: Project, selection: Selection, flags: tuple[str, ...], *, respect_env: bool) -> str:
+        argv = (*EXPORT, *flags, *selected(project, selection))
+        likely, done = self._programs.likely, None
+        if likely is not None:  # as above: words that only a uv has spare asking for its version
+            command = self._command(
+                (likely, *argv), project.folder, self._for_project(project, respect_env=respect_env)
+            )
+            with suppress(ToolMissing, OSError):
+                done = self._trusting.run(replace(command, verbatim=True))
+        if done is None or done.code != 0 or not done.stdout:
+            done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
+        if done.code == 0:
+            return done.stdout
+        self._require_flags(done, self.program(project))
+        if refused := refused_selection(done):
+            raise refused
+        if "to compute missing hashes" in done.stderr:
+            why = f"the lock has no hash of some files, and they could not be fetched: {complaint(done)}"
+            raise HashesMissing(what="a pylock.toml cannot be written", why=why)
+        if "for '--format" in done.stderr:
+            why = f"uv {self.version(self.program(project))} is too old for {flags[-1]}"
+            raise ToolMissing(what="uv cannot write this file", why=why, fix=NEWER)
+        raise failed("uv export", done)
+
+    # environments
+
+    def sync(
+        self,
+        project: Project,
+        selection: Selection,
+        environment: Path,
+        flags: tuple[str, ...] = (),
+        *,
+        hear: Callable[[str], None],
+    ) -> Path:
+        """
+        Make the project's environment from its lock in a private folder; return its interpreter.
+
+        The lock is checked on the way (`--locked`). Raises ToolFailed.
+        """
+        argv = ("sync", "--locked", "--no-progress", *flags, *selected(project, selection))
+        done = self._locked(project, argv, environment, hear=hear)
+        if done.code != 0:
+            raise refused_selection(done) or self._failed("uv sync --locked", done, project)
+        return environment / "bin" / "python"
+
+    def drift(self, project: Project, selection: Selection, environment: Path) -> str | None:
+        """
+        What `uv sync --locked` would change in an environment, None where it is exactly the lock; nothing is changed.
+
+        Raises ToolFailed where uv cannot tell.
+        """
+        argv = ("sync", "--check", "--locked", "--no-progress", *selected(project, selection))
+        done = self._locked(project, argv, environment)
+        if done.code == 0:
+            return None
+        if "environment is outdated" not in done.stderr:
+            raise refused_selection(done) or failed("uv sync --check --locked", done)
+        return drift_in(done)
+
+    def _locked(
+        self,
+        project: Project,
+        argv: tuple[str, ...],
+        environment: Path,
+        *,
+        hear: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """
+        Ask with `--locked`, and once more where only an index from outside of the project makes the lock look stale.
+
+        An index of the caller may authenticate another one, so it is not left out at first.
+        """
+        extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
+        done = self._ask(project, argv, respect_env=False, extra=extra, hear=hear)
+        suspects = self.outside_indexes(project)
+        if done.code == 0 or not suspects:
+            return done
+        question = LockQuestion(respect_env=False, offline=True)
+        hidden, plain = (self.lock_state(project, way) for way in (question, replace(question, without=suspects)))
+        if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
+            return done
+        return self._ask(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
+
+    def sync_command(self, project: Project, selection: Selection) -> str:
+        """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""
+        return shlex.join(("uv", "sync", "--locked", *selected(project, selection)))
+
+    def build_wheel(self, project: Project, source: Path, out: Path) -> None:
+        """Build a local package into a wheel, the same bytes whenever it is built. Raises BuildRefused, ToolFailed."""
+        if self._inert is not None:
+            why = "its build backend is code of the checkout, and builds are refused"
+            raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix=option("builds", "allow"))
+        argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
+        self.guard.require_version(source)
+        # It takes the Python of a `.venv` in or above the folder where it runs, and only settings from the project.
+        away = self.guard.brings_environment(project.folder)
+        done = self._ask(
+            project,
+            (*argv[:1], "--project", str(project.folder), *argv[1:]) if away else argv,
+            respect_env=False,
+            extra={"SOURCE_DATE_EPOCH": EARLIEST, "PYTHONDONTWRITEBYTECODE": "1"},
+            folder=out if away else None,
+        )
+        if done.code != 0 and refusal_in(done.stderr, project, self._variables) is not None:
+            raise self._failed("uv build", done, project)
+        if done.code != 0:
+            raise ToolFailed(what=f"`uv build` failed for `{source.name}`", why=complaint(done))
+
+    def sync_ours(self, ours: Path, environment: Path) -> Path:
+        """
+        Make the environment that talks to registries, from our lock; return its interpreter. Raises ToolFailed.
+
+        The lock's own addresses are those of the public index: where another stands for it, the same files are taken
+        from there, by their hashes.
+        """
+        project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
+        for argv in from_mirror(environment) if self._mirror else (OURS,):
+            extra = {**self._mirror, "UV_PROJECT_ENVIRONMENT": str(environment)}
+            done = self._ask(project, argv, respect_env=False, extra=extra)
+            if done.code != 0:
+                raise failed(f"uv {argv[0]}", done)
+        return environment / "bin" / "python"
+
+    def install(  # noqa: PLR0913  # one word of uv's command each
+        self,
+        requirements: Path,
+        environment: Path,
+        *,
+        python: str,
+        hashed: bool,
+        resolved: bool,
+        indexes: Mapping[str, str],
+        hear: Callable[[str], None],
+    ) -> Path:
+        """
+        Make a fresh environment that holds these requirements; return its interpreter.
+
+        `resolved` says that they are the whole closure, so that nothing else may come along; `indexes` are variables
+        that lead to the lock's own. Raises ToolFailed.
+        """
+        program = self._programs.satisfying(None)
+        interpreter = environment / "bin" / "python"
+        variables = self.guard.among(self._anywhere(), indexes)
+        flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
+        install = ("pip", "install", "--no-progress", *flags)
+        for argv in (
+            ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
+            (*install, "--python", str(interpreter), "-r", str(requirements)),
+        ):
+            done = self._trusting.run(self._command((program, *argv), requirements.parent, variables, hear=hear))
+            if done.code != 0:
+                raise failed(f"uv {' '.join(argv[:2])}", done)
+        return interpreter
+
+    def unpack(self, requirements: Path, folder: Path, *, python: Path, platform: str | None = None) -> None:
+        """Put wheels of exact pins with hashes into a folder, for that platform (uv's word). Raises ToolFailed."""
+        flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+        meant = ("--python-platform", platform) if platform else ()
+        argv = ("pip", "install", *flags, *meant, "--python", str(python), "--target", str(folder))
+        variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
+        words = (self._programs.satisfying(None), *argv, "-r", str(requirements))
+        done = self._trusting.run(self._command(words, requirements.parent, variables))
+        if done.code != 0:
+            raise failed("uv pip install", done)

@@ -1,0 +1,53 @@
+"""What a version is asked has one name on every machine, so that another file cannot stand in for it."""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.core.promotion.evaluation import Exam, ModelType, shown
+
+FOLDER = Path("/home/ann/wine")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("unseen.csv", "file unseen.csv"),
+        ("./data/../unseen.csv", "file unseen.csv"),
+        ("/home/ann/wine/unseen.csv", "file unseen.csv"),
+        ("../unseen.csv", "file ../unseen.csv"),
+        ("/mnt/unseen.csv", "file /mnt/unseen.csv"),
+        ("/home/ann/wine2/unseen.csv", "file /home/ann/wine2/unseen.csv"),
+    ],
+)
+def test_a_file_is_called_by_its_place_in_the_project(data: str, said: str) -> None:
+    """
+    However it is written; one of another folder is another one.
+    """
+    tags = Exam(data=Path(data)).tags(FOLDER)
+
+    assert {"mlflow-uv.evaluation-data": said} == tags
+
+
+def test_only_what_is_named_is_asked_for() -> None:
+    """
+    What nobody names says nothing, to the store as to a person.
+    """
+    exam = Exam(data_function="train:unseen", target_column="cultivar", model_type=ModelType.CLASSIFIER)
+
+    told = [shown(one.tags(FOLDER)) for one in (exam, Exam(target_column="y"), Exam())]
+
+    assert ["the function train:unseen, target column `cultivar`, as a classifier", "target column `y`", ""] == told
+
+
+def test_data_comes_from_one_place() -> None:
+    """
+    A file and a function at once would leave one of them unasked.
+    """
+    exam = Exam(data=Path("unseen.csv"), data_function="train:unseen")
+
+    with pytest.raises(BadInput, match="`data` and `data-function` are given") as caught:
+        exam.tags(FOLDER)
+
+    assert "keep one of them" == caught.value.fix

@@ -1,0 +1,80 @@
+"""When does a link hold?"""
+
+import pytest
+
+from mlflow_uv.command.errors import ChainBroken
+from mlflow_uv.core.release.chain import LinkCheck, LinkState, compared, gathered, require
+
+HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
+UNVERIFIED = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="no engine")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found", "state"),
+    [
+        ("a", "a", LinkState.HOLDS),
+        ("a", "b", LinkState.BROKEN),
+        (None, "b", LinkState.BROKEN),
+        ("a", None, LinkState.UNVERIFIED),
+        (None, None, LinkState.UNVERIFIED),
+    ],
+)
+def test_a_link_holds_only_if_it_was_computed_again(recorded: str | None, found: str | None, state: LinkState) -> None:
+    """
+    What cannot be computed here is unverified, and that is not `holds`.
+    """
+    check = compared("lock", recorded=recorded, found=found, source="git")
+
+    assert state is check.state
+
+
+def test_a_broken_link_says_who_says_what() -> None:
+    """
+    The reason names the source, and shortens digests to what a person compares.
+    """
+    check = compared("lock", recorded="a" * 64, found="b" * 64, source="the commit")
+
+    assert "the record says aaaaaaaaaaaa, the commit says bbbbbbbbbbbb" == check.reason
+
+
+def test_a_chain_without_a_broken_link_is_returned() -> None:
+    """
+    Unverified links do not stop a release; they are handed on to be shown.
+    """
+    found = require(iter((HOLDS, UNVERIFIED)))
+
+    assert (HOLDS, UNVERIFIED) == found
+
+
+def test_a_broken_chain_names_every_broken_link_in_order() -> None:
+    """
+    The first link in the chain comes first: what follows from it may be broken by it.
+    """
+    broken = [compared(link, recorded="a", found="b", source=link) for link in ("lock", "model")]
+
+    with pytest.raises(ChainBroken) as caught:
+        require((broken[0], HOLDS, broken[1]))
+
+    assert "the chain is broken at `lock`, `model`" == caught.value.what
+
+
+def test_several_checks_of_a_link_become_its_worst() -> None:
+    """
+    A link that holds at one source and is broken at another is broken; links come in the order of the chain.
+    """
+    broken = compared("lock", recorded="a", found="b", source="the model")
+
+    found = gathered((UNVERIFIED, HOLDS, broken))
+
+    assert (broken, UNVERIFIED) == found
+
+
+def test_a_link_is_not_verified_as_long_as_one_of_its_checks_is_not() -> None:
+    """
+    That something else about it holds does not make up for it.
+    """
+    unverified = LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="no git")
+
+    found = gathered((HOLDS, unverified, HOLDS))
+
+    assert (unverified,) == found

@@ -1,0 +1,235 @@
+"""Does a release record say the same after a journey through JSON?"""
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.release.commit import Commit
+from mlflow_uv.core.release.record import (
+    LINKS,
+    Alias,
+    Answers,
+    Image,
+    Lock,
+    Model,
+    Record,
+    RequirementsLink,
+    Version,
+    Wheel,
+    from_json,
+    release_key,
+)
+
+COMMIT = Commit(sha="c" * 40, project="models/wine")
+LOCK = Lock(sha256="1" * 64, uv="0.9.1")
+SELECTION = Selection(package="wine", extras=("serve",), groups=("gpu",))
+BARE = Record(
+    release_key="k" * 64,
+    commit=COMMIT,
+    lock=LOCK,
+    selection=SELECTION,
+    requirements=RequirementsLink(
+        sha256="2" * 64,
+        source="lock",
+        wheels=(Wheel(file="wine-1-py3-none-any.whl", name="wine", version="1", sha256="3" * 64),),
+    ),
+    model=Model(
+        model_id="m-1", run_id="r", name="model", sha256="4" * 64, store="sqlite", python="3.11.7", mlflow="3.4.0"
+    ),
+)
+WHOLE = replace(
+    BARE,
+    version=Version(name="wine", version="7", model_id="m-1"),
+    image=Image(kind="engine", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6"),
+    answers=Answers(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
+    alias=Alias(name="candidate", before=None, after="7"),
+    timings=(("log-model", 12.5),),
+)
+
+
+def as_file(record: Record) -> dict[str, Any]:
+    """The record as another job reads it."""
+    return dict(json.loads(json.dumps(record.to_json())))
+
+
+@pytest.mark.parametrize("record", [BARE, WHOLE], ids=["bare", "whole"])
+def test_a_record_survives_its_file(record: Record) -> None:
+    """
+    What one job writes, the next one reads: every link, equal in value and digest.
+    """
+    found = from_json(as_file(record))
+
+    assert (record, record.sha256) == (found, found.sha256)
+
+
+def test_the_file_says_which_schema_and_which_program() -> None:
+    """
+    `schema` and our version come first.
+    """
+    found = list(WHOLE.to_json())
+
+    assert ["schema", "mlflow-uv", "release_key"] == found[:3]
+
+
+def test_how_long_it_took_is_not_identity() -> None:
+    """
+    Timings are carried, not digested.
+    """
+    slower = replace(WHOLE, timings=(("log-model", 99.0),))
+
+    assert WHOLE.sha256 == slower.sha256
+
+
+def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
+    """
+    The digest of an old record is a tag on its version; a part that holds nothing must not change it.
+    """
+    digest = "6fa7d529c6229ced59000ce0b57bcc7369e44d97feb983e18953fcfe01e7aee0"
+
+    assert (digest, False) == (WHOLE.sha256, "ignored" in as_file(WHOLE)["answers"])
+
+
+@pytest.mark.parametrize("part", [{"ignored": ("$.a",)}, {"variables": ("A",)}], ids=str)
+def test_what_was_not_compared_or_given_is_part_of_the_record(part: dict[str, Any]) -> None:
+    """
+    It travels with the record, and a record without it is another one.
+    """
+    assert WHOLE.answers is not None
+    record = replace(WHOLE, answers=replace(WHOLE.answers, **part))
+
+    found = from_json(as_file(record))
+
+    assert (record, record.sha256, False) == (found, found.sha256, record.sha256 == WHOLE.sha256)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_link_is_part_of_the_digest(link: str) -> None:
+    """
+    A record in which any link was exchanged is another record.
+    """
+    value = getattr(WHOLE, link)
+    part = next(field.name for field in fields(value) if isinstance(getattr(value, field.name), str | None))
+
+    other = replace(WHOLE, **{link: replace(value, **{part: "exchanged"})})
+
+    assert WHOLE.sha256 != other.sha256
+
+
+def test_an_unknown_schema_is_refused() -> None:
+    """
+    A record of a schema that we do not know is not half understood.
+    """
+    file = as_file(WHOLE) | {"schema": 99}
+
+    with pytest.raises(ValueError, match="schema 1"):
+        from_json(file)
+
+
+@pytest.mark.parametrize("file", [None, [], "record", {}])
+def test_what_is_no_record_is_refused(file: object) -> None:
+    """
+    Any other JSON is refused in a sentence.
+    """
+    with pytest.raises(ValueError, match="not a release record"):
+        from_json(file)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_parts_that_nobody_knows_are_refused(link: str) -> None:
+    """
+    A link with a part more than ours was written by somebody else, or edited.
+    """
+    file = as_file(WHOLE)
+    file[link]["surprise"] = 1
+
+    with pytest.raises(ValueError, match=f"`{link}`"):
+        from_json(file)
+
+
+@pytest.mark.parametrize("link", sorted(LINKS.keys() - {"selection"}))
+def test_a_link_that_lost_a_part_is_refused(link: str) -> None:
+    """
+    Half a link is no link.
+    """
+    file = as_file(WHOLE)
+    del file[link][next(iter(file[link]))]
+
+    with pytest.raises(ValueError, match=f"`{link}` is not whole"):
+        from_json(file)
+
+
+@pytest.mark.parametrize("link", ["commit", "lock", "selection", "requirements", "model", "release_key"])
+def test_what_every_release_has_cannot_be_missing(link: str) -> None:
+    """
+    What log-model begins a record with is in every record.
+    """
+    file = as_file(WHOLE)
+    del file[link]
+
+    with pytest.raises(ValueError, match=f"lacks {link}"):
+        from_json(file)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"timings": 3},
+        {"timings": [["a"]]},
+        {"timings": [["a", "soon"]]},
+        {"requirements": {"sha256": "2", "source": "lock", "wheels": [{"surprise": 1}]}},
+        {"requirements": {"sha256": "2", "source": "lock", "wheels": 3}},
+        {"commit": []},
+        {"commit": {"sha": 7, "project": "."}},
+        {"selection": {"extras": "serve"}},
+        {"surprise": {"sha256": "2"}},
+    ],
+    ids=str,
+)
+def test_a_record_that_was_edited_by_hand_is_refused_in_a_sentence(broken: dict[str, object]) -> None:
+    """
+    Whatever is wrong with the file, the answer is a ValueError that says so.
+    """
+    file = as_file(WHOLE) | broken
+
+    with pytest.raises(ValueError, match=r"it|its"):
+        from_json(file)
+
+
+PARTS = {"uv.lock": "1"}
+
+
+def key(*, commit: Commit = COMMIT, parts: dict[str, str] = PARTS) -> str:
+    """The release key of an adopted model, with one part exchanged."""
+    return release_key(commit=commit, parts=parts)
+
+
+@pytest.mark.parametrize(
+    "exchanged",
+    [
+        {"commit": replace(COMMIT, sha="d" * 40)},
+        {"commit": replace(COMMIT, project="models/beer")},
+        {"commit": replace(COMMIT, dirty="e" * 64)},
+        {"parts": {"uv.lock": "2"}},
+        {"parts": {"uv.lock": "1", "the selection": "1"}},
+    ],
+    ids=str,
+)
+def test_the_release_key_of_an_adopted_model_changes_with_each_of_its_parts(exchanged: dict[str, Any]) -> None:
+    """
+    Another commit, project, difference, lock or selection makes another release.
+    """
+    found = key(**exchanged)
+
+    assert key() != found
+
+
+def test_the_order_of_extras_is_not_identity() -> None:
+    """
+    `extras: a,b` and `extras: b,a` select the same.
+    """
+    one, other = Selection(extras=("a", "b"), groups=("c", "d")), Selection(extras=("b", "a"), groups=("d", "c"))
+
+    assert one.sha256 == other.sha256

@@ -1,0 +1,50 @@
+"""What of ours goes into an image, and how it is packed."""
+
+import os
+import tarfile
+from pathlib import Path, PurePosixPath
+
+import tomli
+
+from mlflow_uv.tools.engines.build_context import locked_line, pack
+
+
+def test_what_the_server_needs_beyond_the_model_is_one_package(root: Path) -> None:
+    """
+    The group `serving` of our lock is what is unpacked beside the server: nothing that it needs is left out.
+    """
+    lock = tomli.loads((root / "uv.lock").read_text())
+    by_name = {package["name"]: package for package in lock["package"]}
+
+    (asked,) = by_name["mlflow-uv-action"]["dev-dependencies"]["serving"]
+
+    assert ("prometheus-client", None) == (asked["name"], by_name[asked["name"]].get("dependencies"))
+    assert locked_line(root, asked["name"]).startswith("prometheus-client==")
+    assert "--hash=sha256:" in locked_line(root, asked["name"])
+
+
+def test_an_archive_is_the_same_whatever_the_dates_and_modes_were(tmp_path: Path) -> None:
+    """
+    Sorted, root's, of one date, readable by everybody; a link to a file is the file.
+    """
+    folders = []
+    for name, mode in (("one", 0o600), ("other", 0o755)):
+        folder = tmp_path / name
+        (folder / "code").mkdir(parents=True)
+        for file in ("z.txt", "code/.hidden", "a.txt") if name == "one" else ("a.txt", "code/.hidden", "z.txt"):
+            (folder / file).write_text(file)
+            (folder / file).chmod(mode)
+            os.utime(folder / file, (mode, mode))
+        folders.append(folder)
+    (folders[1] / "a.txt").unlink()
+    (tmp_path / "elsewhere").write_text("a.txt")
+    (folders[1] / "a.txt").symlink_to(tmp_path / "elsewhere")
+
+    archives = [tmp_path / f"{folder.name}.tar" for folder in folders]
+    for archive, folder in zip(archives, folders, strict=True):
+        pack(archive, folder, PurePosixPath("/opt/model"))
+
+    with tarfile.open(archives[0]) as tar:
+        names = tar.getnames()
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    assert ["opt", "opt/model", "opt/model/a.txt", "opt/model/code", "opt/model/code/.hidden"] == names[:5]

@@ -1,0 +1,66 @@
+"""Which trainings died without a word?"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.host import Surroundings
+from mlflow_uv.tools.mlflow.attempts import Attempts
+
+DIES = """
+import os, sys
+from pathlib import Path
+from mlflow_uv.surroundings import Surroundings
+from mlflow_uv.tools.attempts import Attempts
+
+here = Path(sys.argv[1])
+surroundings = Surroundings.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
+with Attempts(surroundings).begun("store") as attempt:
+    print(attempt.id, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def attempts(tmp_path: Path) -> Attempts:
+    """The trainings of one machine."""
+    variables = {"MLFLOW_UV_HOME": str(tmp_path)}
+    return Attempts(Surroundings.of(variables, folder=tmp_path, python=Path(sys.executable)))
+
+
+def test_a_training_that_was_killed_is_dead_until_its_runs_are_closed(attempts: Attempts, tmp_path: Path) -> None:
+    """
+    The system lets go of the lock for who was killed, and the file says which runs are meant.
+    """
+    killed = subprocess.run((sys.executable, "-c", DIES, tmp_path), capture_output=True, text=True, check=False)
+
+    found = list(attempts.dead("store"))
+    for one in found:
+        one.closed()
+
+    assert killed.stdout.split() == [one.id for one in found]
+    assert [] == list(attempts.dead("store"))
+
+
+def test_a_training_that_goes_on_is_not_dead(attempts: Attempts) -> None:
+    """
+    Nobody closes the runs of another release that trains at the same time.
+    """
+    with attempts.begun("store"):
+        found = list(attempts.dead("store"))
+
+    assert [] == found
+
+
+def test_a_training_that_could_not_close_its_runs_is_dead(attempts: Attempts) -> None:
+    """
+    Where the server was gone at the end, the next training closes them; another store is not asked for them.
+    """
+    with attempts.begun("store") as attempt:
+        pass
+
+    found = [one.id for one in attempts.dead("store")]
+
+    assert ([attempt.id], []) == (found, list(attempts.dead("another store")))

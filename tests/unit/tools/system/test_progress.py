@@ -1,0 +1,65 @@
+"""What is told of work that takes long?"""
+
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.tools.system.progress import readable, under_way
+
+
+class Listener:
+    """A voice that lets a test wait for the first word."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.heard = threading.Event()
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+        self.heard.set()
+
+    def group(self, title: str, *, folded: bool = True):  # noqa: ARG002
+        return nullcontext()
+
+    def foreign(self, line: str) -> None:
+        raise AssertionError(line)
+
+
+def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
+    """
+    What is done, and how much lies there by now, in folders too; the end is not told.
+    """
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(bytes(2_500_000))
+    voice = Listener()
+
+    with under_way(voice, "downloading m-1", tmp_path, silent_s=0):
+        heard = voice.heard.wait(30)
+
+    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, voice.said)
+
+
+def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
+    """
+    Within the first seconds nothing is said, also of a folder that is not there yet.
+    """
+    voice = Listener()
+
+    with under_way(voice, "downloading m-1", tmp_path / "none"):
+        pass
+
+    assert [] == voice.said
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0.0 MB"), (340_000, "0.3 MB"), (9_900_000, "9.9 MB"), (3e9, "3000 MB")]
+)
+def test_a_size_is_told_in_megabytes(size: int, text: str) -> None:
+    """
+    Two digits or whole megabytes: nobody compares more.
+    """
+    told = readable(size)
+
+    assert text == told
