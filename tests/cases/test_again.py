@@ -42,6 +42,7 @@ def beside(lab: Lab) -> Path:
     return folder
 
 
+@pytest.mark.extended
 def test_the_newest_model_is_found_again(lab: Lab) -> None:
     """
     After a second training, a plain re-run does not take the alias back to the first.
@@ -89,6 +90,7 @@ def test_nothing_goes_on_from_a_model_that_was_not_proved(lab: Lab) -> None:
     assert before == lab.consumer.record.read_text()
 
 
+@pytest.mark.extended
 def test_changed_code_beside_the_repository_is_another_release(lab: Lab, beside: Path) -> None:
     """
     No commit knows it, so the package itself is part of the key; training and serving get the new code.

@@ -112,6 +112,7 @@ def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(lab: Lab) -
     assert (130, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(lab: Lab, image: str) -> None:
     """

@@ -50,6 +50,7 @@ def rivals(lab: Lab) -> None:
     lab.consumer.ask_mlflow("client.set_registered_model_alias('wine', 'champion', '1')")
 
 
+@pytest.mark.extended
 def test_the_same_is_asked_of_both_and_asked_once(lab: Lab) -> None:
     """
     A champion that doubles is right, a candidate that triples is not; both runs are whole, and nothing is asked twice.
@@ -75,6 +76,7 @@ def test_the_same_is_asked_of_both_and_asked_once(lab: Lab) -> None:
     assert 0 < candidate["latency_p50_ms"] <= candidate["latency_p95_ms"]
 
 
+@pytest.mark.extended
 def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
     """
     One that is found again is it, and names its data; where the project names data, no other file stands in for it.
@@ -110,6 +112,7 @@ def everything(lab: Lab) -> list[tuple[str, ...]]:
     return [row for table in tables for row in lab.store.rows(f"SELECT * FROM {table}")]  # noqa: S608
 
 
+@pytest.mark.extended
 def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) -> None:
     """
     Another job promotes by it, and keeps its numbers then; one of other files stops it.

@@ -249,6 +249,7 @@ def autologging(options: str) -> str:
     )
 
 
+@pytest.mark.extended
 def test_a_model_that_could_not_be_served_is_refused_before_training(lab: Lab) -> None:
     """
     With MLflow in a development group alone, the served selection cannot load a model.

@@ -25,6 +25,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Ite
         yield name
 
 
+@pytest.mark.extended
 def test_what_is_pushed_is_promoted_on_another_machine(lab: Lab, image: str, host: str) -> None:
     """
     One that was built and not pushed is refused there, with what mends it; after that, the registry is enough.

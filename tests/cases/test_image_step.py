@@ -132,6 +132,7 @@ def test_a_base_image_with_another_python_is_refused_before_the_build(
     assert 0 != subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False).returncode
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_a_folder_builds_by_hand_what_the_step_builds(lab: Lab, image: str, tmp_path: Path) -> None:
     """

@@ -89,6 +89,7 @@ def test_the_setting_that_the_finding_prints_ends_it(theirs: Workbench) -> None:
     assert "of its own" not in said.stderr
 
 
+@pytest.mark.extended
 def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(theirs: Workbench) -> None:
     """
     The job decides where models go: a training that would wait for ever is stopped, and the printed flag releases it.

@@ -94,6 +94,7 @@ def test_what_nobody_measured_cannot_pass_a_gate(candidates: Lab) -> None:
     assert "mlflow-uv evaluate" == said.answer["findings"][2]["fix"]
 
 
+@pytest.mark.extended
 def test_a_gate_against_the_champion_is_asked_of_both_on_the_same_rows(candidates: Lab) -> None:
     """
     Before the evaluation nobody knows; after it, the numbers of both are told and the alias moves.

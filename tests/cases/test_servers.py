@@ -49,6 +49,7 @@ def holders_of(secret: str, *places: Path) -> list[str]:
     ]
 
 
+@pytest.mark.extended
 def test_a_release_over_a_server_goes_on_where_the_project_is_not(
     lab: Lab, server: tuple[str, Path], tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Pat
     assert ["1"] == Database(path=tmp_path / "own.db").versions
 
 
+@pytest.mark.extended
 def test_a_server_whose_artifacts_are_a_folder_is_told_before_training(
     lab: Lab, server_python: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ def release(lab: Lab, program: str, *flags: str) -> tuple[dict[str, str], str]:
     return lab.store.aliases, said.outputs["version"]
 
 
+@pytest.mark.extended
 def test_a_server_that_never_becomes_healthy_is_stopped_in_time(lab: Lab) -> None:
     """
     After the deadline the server is ended, the version is failed with the reason, and the candidate stays.

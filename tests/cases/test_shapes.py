@@ -226,6 +226,7 @@ def answered(elsewhere: Path, model: Path) -> object:
     return json.loads(done.stdout)
 
 
+@pytest.mark.extended
 def test_everything_at_once(tmp_path: Path, root: Path, surroundings: dict[str, str]) -> None:
     """
     A packaged project with a path, a wheel, a git dependency, an extra from an explicit index and a group.

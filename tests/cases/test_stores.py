@@ -157,6 +157,7 @@ def command_lines_watched(secret: str) -> Iterator[list[str]]:
         watcher.join()
 
 
+@pytest.mark.extended
 def test_a_whole_release_on_postgresql_and_s3(lab: Lab, servers: Stores) -> None:
     """
     A server with a password in front of PostgreSQL and S3 changes nothing, and a second release finds the first.

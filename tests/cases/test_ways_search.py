@@ -140,6 +140,7 @@ def test_a_name_that_leads_to_no_model_is_refused(
     assert told in str(caught.value)
 
 
+@pytest.mark.extended
 def test_an_entry_point_gets_its_parameters(bench: Workbench) -> None:
     """
     A value with a space and one without a default arrive as they are, and other ones are another release.

@@ -97,6 +97,7 @@ def test_a_swapped_wheel_is_refused(workspace: Consumer) -> None:
     assert (11, True) == (said.code, "`requirements`" in said.answer["error"]["what"]), said.stderr
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_a_container_of_it_answers(workspace: Consumer) -> None:
     """

@@ -469,6 +469,7 @@ def test_a_source_that_uv_cannot_use_is_told_on_its_line(wine: Path) -> None:
     assert rows[finding.line - 1].startswith("grape = {")
 
 
+@pytest.mark.extended
 def test_a_very_large_lock_is_told_like_a_small_one(wine: Path) -> None:
     """
     Fifty megabytes that are not TOML to the end.

@@ -98,6 +98,7 @@ def test_a_database_of_an_older_mlflow_is_refused_and_stays_as_it_is(
     assert (older.sha256, beside) == (digest(older.file), set(older.file.parent.iterdir()))
 
 
+@pytest.mark.extended
 def test_the_fix_of_that_refusal_leads_to_an_answer(older: Older, mlflow: Mlflow) -> None:
     """
     The copy that is upgraded by the printed command is answered; the original stays what its project reads.

@@ -95,6 +95,7 @@ def written(everyone: tuple[Exported, ...], tools: LockTools) -> tuple[tuple[Exp
 Written = tuple[tuple[Exported, dict[str, str]], ...]
 
 
+@pytest.mark.extended
 def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools) -> None:
     """
     Asked twice, and rendered from what was rendered: the bytes stay, and no folder of this machine is in them.

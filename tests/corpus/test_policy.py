@@ -5,6 +5,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from mlflow_uv.command.report import Finding
 from mlflow_uv.core.lock.closure import selected_roots
 from mlflow_uv.core.lock.lockfile import read_lockfile
@@ -94,6 +96,7 @@ def test_files_without_a_hash_are_found(locks: tuple[Path, ...]) -> None:
     assert any(expected.values())
 
 
+@pytest.mark.extended
 def test_every_package_can_be_excluded(locks: tuple[Path, ...]) -> None:
     """
     By its name, on its own line, as often as it is locked.

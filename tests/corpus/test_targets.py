@@ -111,6 +111,7 @@ def selections(case: Case) -> Iterator[Selection]:
     yield from (Selection(package=member) for member in case.lock.manifest.get("members", ()) if member != case.name)
 
 
+@pytest.mark.extended
 def test_every_extra_group_and_member_is_placed_as_uv_places_it(
     cases: tuple[Case, ...], interpreters: tuple[Python, ...]
 ) -> None:

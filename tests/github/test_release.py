@@ -209,6 +209,7 @@ def test_steps_chain_across_two_jobs(
     assert "" == containers(run.outputs["image"]["image"])
 
 
+@pytest.mark.extended
 def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_path: Path) -> None:
     """
     Job-wide variables that lead into other environments, Pythons and modules are neither touched nor heard.
