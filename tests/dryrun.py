@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.lock.closure import selected_roots
-from mlflow_uv.core.lock.installable import Verdict
+from mlflow_uv.core.lock.installable import InstallMethod
 from mlflow_uv.core.lock.lockfile import Lockfile, NotALock, Package, SourceKind
 from mlflow_uv.core.lock.placement import Uncovered, place
 from mlflow_uv.core.lock.selection import Selection
@@ -146,7 +146,7 @@ def ours(lock: Lockfile, selection: Selection, *, name: str | None, target: str)
         return Outcome(kind="bad", words=str(error))
     if isinstance(found, Uncovered):
         return Outcome(kind="not covered", words=found.allowed)
-    barred = [one.package for one in found if one.verdict is Verdict.IMPOSSIBLE]
+    barred = [one.package for one in found if one.verdict is InstallMethod.IMPOSSIBLE]
     if barred:
         return Outcome(kind="cannot install", packages=frozenset((one.name, one.version or "") for one in barred))
     return Outcome(kind="installs", packages=frozenset((one.package.name, _told(one.package)) for one in found))

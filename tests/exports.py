@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.steps import export
 from mlflow_uv.tools.lock_toolbox import locktools
@@ -25,16 +25,16 @@ class Silence:
     """A voice that nobody hears."""
 
     def say(self, text: str) -> None:
-        """See Voice."""
+        """See Console."""
 
     @contextmanager
     def group(self, _title: str, *, folded: bool = True) -> Iterator[None]:
-        """See Voice."""
+        """See Console."""
         assert folded
         yield
 
     def foreign(self, line: str) -> None:
-        """See Voice."""
+        """See Console."""
 
 
 def offline(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -47,7 +47,7 @@ def exported(
     folder: Path, *, uv: Path = PROGRAM, variables: Mapping[str, str] | None = None, **inputs: Any
 ) -> Report[export.Outputs]:
     """What the step says of a project."""
-    surroundings = Surroundings.of(offline(variables), folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(offline(variables), folder=folder, python=Path(sys.executable))
     with locktools(surroundings, voice=Silence(), uv=uv) as tools:
         return export.run(export.Inputs(project=folder, **inputs), tools)
 

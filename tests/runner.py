@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.jobsummary import JobSummary
-from mlflow_uv.surfaces.phrasing import ActionPhrasing, Source
+from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource
 
 COMMANDS = {
     "add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice", "remove-matcher",
@@ -65,7 +65,7 @@ def _unescaped(text: str, also: str) -> str:
 
 def words(step: str = "check-lock", root: str = "/w") -> ActionPhrasing:
     """The words of a runner whose checkout is that folder."""
-    return ActionPhrasing(step=step, source=Source(), root=Path(root))
+    return ActionPhrasing(step=step, source=ActionSource(), root=Path(root))
 
 
 def summary_for(step: str, *, secrets: tuple[str, ...] = ()) -> JobSummary:

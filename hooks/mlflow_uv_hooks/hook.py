@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_uv.command.errors import BadInput, BadProject, StepError
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import SETTINGS, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.surfaces.hiding import hide_environment
-from mlflow_uv.surfaces.phrasing import Source
+from mlflow_uv.surfaces.phrasing import ActionSource
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
 from mlflow_uv.tools.lock_toolbox import LockTools, locktools
 from mlflow_uv.tools.project.checkout import given_layer, settings_layer
@@ -40,10 +40,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
     if argv is None:
         hide_environment()
-    voice = terminal(CommandLine(program=Source().program))
+    voice = terminal(CommandLine(program=ActionSource().program))
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
-        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        surroundings = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
         with locktools(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
             tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
 from mlflow_uv.core.image.layers import LARGE, PACKAGES, Part
 from mlflow_uv.core.model.model_files import WHEELS
@@ -33,7 +33,7 @@ Entry = tuple[bytes, int, int, int, int, float, str]
 @contextmanager
 def foundry_in(scratch: Path, **variables: str) -> Iterator["Foundry"]:
     """Tools as a surface would make them for a caller with these variables, too."""
-    surroundings = Surroundings.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
+    surroundings = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
     with toolbox(surroundings, voice=Heard()) as tools:
         yield Foundry(tools=tools, scratch=scratch)
 

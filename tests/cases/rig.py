@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlflow_uv.command.errors import StepError, StoreUnreachable
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model, register
@@ -225,7 +225,7 @@ def rig_of(lab: Lab, proxy: Proxy, database: Postgres, scratch: Path, variables:
     """Tools as a surface would make them, kept open."""
     voice = Quiet()
     everything = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), **variables}
-    surroundings = Surroundings.of(everything, folder=lab.folder, python=Path(sys.executable))
+    surroundings = Host.of(everything, folder=lab.folder, python=Path(sys.executable))
     with toolbox(surroundings, voice=voice) as tools:
         yield Rig(lab=lab, proxy=proxy, database=database, tools=tools, scratch=scratch, voice=voice)
 

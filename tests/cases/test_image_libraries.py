@@ -8,7 +8,7 @@ import pytest
 from mlflow_uv.command.errors import BaseImageUnfit
 from mlflow_uv.command.report import Finding
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.ops.image.build import Base, require_libraries
+from mlflow_uv.ops.image.build import BaseImage, require_libraries
 from mlflow_uv.tools.engines.docker import Docker
 from tests import elf
 
@@ -52,7 +52,7 @@ def looked_at(foundry: Foundry, image: str, base_image: str = BASE) -> tuple[Fin
     engine = foundry.tools.engines.named(Docker.name)
     found = engine.image(image)
     assert found is not None
-    return require_libraries(found, Base(name=base_image), engine, foundry.tools)
+    return require_libraries(found, BaseImage(name=base_image), engine, foundry.tools)
 
 
 def test_the_base_image_of_the_tests_lacks_what_slim_images_lack() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import StepError
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
@@ -65,7 +65,7 @@ class Asked:
     def ask(self, uri: str, verb: str, **request: object) -> dict[str, Any]:
         """The value that answers."""
         variables = {**self.variables, "MLFLOW_TRACKING_URI": uri}
-        surroundings = Surroundings.of(variables, folder=self.lab.folder, python=Path(sys.executable))
+        surroundings = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
         with toolbox(surroundings, voice=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
             python = tools.environments.talking_to(store, read_project(self.lab.folder), Selection())

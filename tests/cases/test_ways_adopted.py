@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject, ChainBroken, ModelNotFound
-from mlflow_uv.ops.model.proof import Policy
+from mlflow_uv.ops.model.proof import RequirementsPolicy
 from mlflow_uv.tools.uv.environments import Environment
 
 from .workbench import Workbench
@@ -134,7 +134,7 @@ def test_a_model_of_another_release_keeps_its_version_whole(bench: Workbench) ->
     """
     run_id = bench.logged_elsewhere(noted=bench.head)
     first = bench.log(from_run=run_id)
-    free = bench.log(from_run=run_id, requirements=Policy.INFER)
+    free = bench.log(from_run=run_id, requirements=RequirementsPolicy.INFER)
     bench.log(from_run=run_id, retrain=True)
     tags = {"mlflow-uv.release-key": first.outputs.release_key}
     version = bench.ask(
@@ -149,7 +149,7 @@ def test_a_model_of_another_release_keeps_its_version_whole(bench: Workbench) ->
     before = {path: path.read_bytes() for path in bench.lab.consumer.model.rglob("*") if path.is_file()}
 
     with pytest.raises(BadInput) as caught:
-        bench.log(from_run=run_id, requirements=Policy.INFER, retrain=True)
+        bench.log(from_run=run_id, requirements=RequirementsPolicy.INFER, retrain=True)
     same = bench.log(from_run=run_id)
 
     assert (True, "1", True) == (free.ok, version["version"], same.ok)

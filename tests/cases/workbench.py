@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model
@@ -110,7 +110,7 @@ def workbench_of(lab: Lab) -> Iterator[Workbench]:
     shutil.copytree(lab.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
     (saved / "requirements.txt").write_text("mlflow\n")
     variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
-    surroundings = Surroundings.of(variables, folder=lab.folder, python=Path(sys.executable))
+    surroundings = Host.of(variables, folder=lab.folder, python=Path(sys.executable))
     voice = Heard()
     try:
         with toolbox(surroundings, voice=voice) as tools:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
@@ -36,7 +36,7 @@ class Answer:
 
 def check(folder: Path, project: Path = Path(), *, alone: bool = False, offline: bool = True) -> Answer:
     """Run `check-lock` with real uv and git for somebody who stands in the folder."""
-    surroundings = Surroundings.of(os.environ, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=folder, python=Path(sys.executable))
     inputs = check_lock.Inputs(project=folder / project, alone=alone, offline=offline)
     with locktools(surroundings, voice=terminal()) as tools:
         report = check_lock.run(inputs, tools)

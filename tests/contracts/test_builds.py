@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.inputs import Builds
 from mlflow_uv.ops.lock.freshness import Freshness, examine, restricted
 from mlflow_uv.surfaces.terminal import terminal
@@ -28,7 +28,7 @@ BACKENDS = {
 def asked(folder: Path, *, builds: Builds = Builds.REFUSE, python: str = sys.executable) -> Freshness:
     """What is found out about a project, with an empty cache and without a network."""
     variables = {**os.environ, "UV_CACHE_DIR": str(folder.parent / "empty")}
-    surroundings = Surroundings.of(variables, folder=folder, python=Path(python))
+    surroundings = Host.of(variables, folder=folder, python=Path(python))
     with locktools(surroundings, voice=terminal()) as tools:
         return examine(read_project(folder), restricted(tools, builds), respect_env=False, offline=True)
 
@@ -162,7 +162,7 @@ def test_the_tools_of_a_trusted_checkout_are_as_they_were(tmp_path: Path) -> Non
     """
     Nothing is made, and no question costs more, where builds are allowed.
     """
-    surroundings = Surroundings.of(os.environ, folder=tmp_path, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=tmp_path, python=Path(sys.executable))
     with locktools(surroundings, voice=terminal()) as tools:
         kept = [restricted(tools, builds) is tools for builds in (Builds.AUTO, Builds.ALLOW, Builds.REFUSE)]
         strange = replace(tools, surroundings=replace(surroundings, stranger=True))

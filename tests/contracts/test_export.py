@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import ToolMissing
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.export.portability import LocalPackages
 from mlflow_uv.steps import release
 from mlflow_uv.tools.toolbox import toolbox
@@ -365,7 +365,7 @@ def test_a_workspace_is_exported_inside_a_release(tmp_path: Path, root: Path) ->
     """
     folder = shutil.copytree(root / "examples" / "workspace", tmp_path / "workspace") / "packages" / "training"
     variables = exports.offline({"MLFLOW_UV_HOME": str(tmp_path / "home")})
-    surroundings = Surroundings.of(variables, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(variables, folder=folder, python=Path(sys.executable))
 
     with toolbox(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         within = release.run(release.Inputs(project=folder, steps=("check-lock", "export")), tools)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.lockfile import read_lockfile
@@ -114,7 +114,7 @@ def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **va
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
     python = Path(sys.executable)
-    return locktools(Surroundings.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
+    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
 
 
 def changed(folder: Path, file: str, old: str, new: str) -> None:

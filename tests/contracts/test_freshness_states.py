@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import LockNotFresh
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.ops.lock.freshness import Freshness, examine, require_fresh
@@ -27,7 +27,7 @@ DEAD = "http://127.0.0.1:9/simple"  # the port that discards: nobody listens
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables, who stands in the folder."""
     python = Path(sys.executable)
-    return locktools(Surroundings.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
+    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
 
 
 def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **variables: str) -> Freshness:

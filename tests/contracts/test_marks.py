@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.steps import check_lock, check_targets
@@ -37,7 +37,7 @@ def test_every_step_reads_over_a_mark(wine: Path, file: str) -> None:
         (wine / file).write_text(table.replace("tool.uv.", ""))
     path = wine / file
     path.write_bytes(MARK + (path.read_bytes() if path.exists() else b"3.11\n"))
-    surroundings = Surroundings.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
+    surroundings = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
     with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         checked = check_lock.run(check_lock.Inputs(project=wine), tools)
@@ -57,7 +57,7 @@ def test_a_difference_in_a_file_with_a_mark_is_told_on_its_line(wine: Path) -> N
     """
     manifest = wine / "pyproject.toml"
     manifest.write_bytes(MARK + manifest.read_bytes().replace(b'"grape"]', b'"grape<2"]', 1))
-    surroundings = Surroundings.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
+    surroundings = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
     with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         report = check_lock.run(check_lock.Inputs(project=wine), tools)
@@ -71,7 +71,7 @@ def test_a_pin_that_uv_cannot_read_is_named_where_there_is_no_lock(wine: Path) -
     A lock is read without it; to make one, uv reads it, and it is no TOML to be corrected.
     """
     (wine / ".python-version").write_bytes("3.11\n".encode("utf-16"))
-    surroundings = Surroundings.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
+    surroundings = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
     with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         locked = check_lock.run(check_lock.Inputs(project=wine), tools)

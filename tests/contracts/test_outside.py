@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.ops.lock.freshness import Freshness, examine
@@ -25,7 +25,7 @@ INHERITED = '[[{table}index]]\nname = "beside"\nurl = "{url}"\nformat = "flat"\n
 
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
-    surroundings = Surroundings.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
     return locktools(surroundings, voice=exports.Silence())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadProject, ToolFailed
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.ops.lock.patch import patch_of
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
@@ -46,7 +46,7 @@ def repo(tmp_path: Path, wheels: Path) -> Path:
 
 def patched(folder: Path, target: Path) -> bool:
     """Whether a patch was written."""
-    surroundings = Surroundings.of(os.environ, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=folder, python=Path(sys.executable))
     with locktools(surroundings, voice=terminal()) as tools:
         patch = patch_of(read_project(folder), tools, QUESTION)
     if patch:
@@ -93,7 +93,7 @@ def test_one_patch_makes_every_lock_of_a_monorepo_fresh(repo: Path, wheels: Path
         projects.lock(projects.project(top / name, "grape", name=name, wheels=wheels))
     projects.depend_on(repo, "grape", "cork")
     (top / "b" / "uv.lock").unlink()
-    surroundings = Surroundings.of(os.environ, folder=top, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=top, python=Path(sys.executable))
 
     with locktools(surroundings, voice=terminal()) as tools:
         report = check_lock.run(check_lock.Inputs(project=top, patch=tmp_path / "locks.patch"), tools)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.ops.lock.policy import policy_findings
 from mlflow_uv.surfaces.terminal import terminal
@@ -50,7 +50,7 @@ class At:
 
 def found(folder: Path, *, now: float = NOON, where: Path | None = None) -> tuple[Finding, ...]:
     """What is to be said of the policy of a project, called from its folder."""
-    surroundings = Surroundings.of(os.environ, folder=where or folder, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=where or folder, python=Path(sys.executable))
     with locktools(surroundings, voice=terminal(), uv=PROGRAM) as tools:
         return policy_findings(read_project(folder), replace(tools, clock=At(now)))
 
@@ -200,9 +200,9 @@ def test_without_a_policy_nothing_is_imported(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from mlflow_uv.errors import BadInput
-from mlflow_uv.policing import policy_findings
-from mlflow_uv.tools.files import read_project
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.ops.lock.policy import policy_findings
+from mlflow_uv.tools.project.files import read_project
 policy_findings(read_project(Path(sys.argv[1])), None)
 print(*sorted(sys.modules))
 """
@@ -210,7 +210,10 @@ print(*sorted(sys.modules))
 
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
 
-    rules = {f"mlflow_uv.core.{name}" for name in ("breaches", "closure", "judge", "policy", "reach", "targets")}
+    names = (
+        "lock.closure", "lock.served_packages", "lock.targets", "policy.policy", "policy.rules", "policy.violations",
+    )  # fmt: skip
+    rules = {f"mlflow_uv.core.{name}" for name in names}
     assert set() == {*rules, "mlflow_uv.tools.project.lock_policy"} & set(done.stdout.split())
 
 

@@ -70,7 +70,7 @@ def carried(mlflow: Mlflow, wine_project: Path, tmp_path_factory: pytest.TempPat
     wheel = projects.wheel(place / "model" / model_files.WHEELS, "grape", "1.0")
     projects.wheel(place / "model" / model_files.WHEELS, "grape", "1.0", tag="cp311-cp311-win_amd64")
     minor = mlflow.run("-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])", cwd=place).stdout.strip()
-    served = model_files.Served(
+    served = model_files.ServedFiles(
         requirements=parse_requirements(listed),
         wheels=(
             model_files.wheel_of(wheel.name, "", 'sys_platform == "linux"'),

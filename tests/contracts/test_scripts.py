@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.steps import check_lock
 from mlflow_uv.tools.lock_toolbox import locktools
@@ -44,7 +44,7 @@ def wine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def checked(folder: Path, *, alone: bool = False) -> Report[check_lock.Outputs]:
     """What the step says."""
-    surroundings = Surroundings.of(exports.offline(), folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(exports.offline(), folder=folder, python=Path(sys.executable))
     with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, alone=alone), tools)
 

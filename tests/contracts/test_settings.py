@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import LockNotFresh, ToolMissing
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.ops.lock.freshness import Freshness, examine, require_fresh
 from mlflow_uv.tools.lock_toolbox import locktools
@@ -55,7 +55,7 @@ exit 2
 
 def tools_in(folder: Path, *, uv: Path | None = None):
     """Real tools for a caller who stands in the folder."""
-    surroundings = Surroundings.of(os.environ, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=folder, python=Path(sys.executable))
     return locktools(surroundings, voice=exports.Silence(), uv=uv)
 
 

@@ -10,7 +10,7 @@ import pytest
 from packaging.markers import Marker
 
 from mlflow_uv.command.errors import BadInput, StepError
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.export.portability import LocalPackages
 from mlflow_uv.core.export.pylock import Elsewhere, pins_of_pylock, render_pylock
@@ -19,7 +19,7 @@ from mlflow_uv.core.image.sbom import pins_of_sbom, render_sbom
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.lock.targets import parse_target
-from mlflow_uv.ops.lock.export import Said, Wish, make_lists
+from mlflow_uv.ops.lock.export import ExportRequest, UvExport, make_lists
 from mlflow_uv.tools.lock_toolbox import LockTools, locktools
 from mlflow_uv.tools.project.files import Project, read_project
 from tests import dryrun, exports
@@ -33,7 +33,7 @@ WITHOUT_NETWORK, WITHOUT_MEMBER = "nvidia-cosmos__cosmos-predict2.5", "fixtures"
 @pytest.fixture(scope="module")
 def tools() -> Iterator[LockTools]:
     """Real uv, without a network."""
-    surroundings = Surroundings.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
+    surroundings = Host.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
     with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as found:
         yield found
 
@@ -43,12 +43,12 @@ class Exported:
     """What uv says of a real project; the freshness of its lock is another question."""
 
     project: Project
-    said: Said
+    said: UvExport
 
-    def wish(self, **changes: object) -> Wish:
+    def wish(self, **changes: object) -> ExportRequest:
         """All files, with hashes, without local packages."""
         folder = self.project.folder
-        wish = Wish(
+        wish = ExportRequest(
             project=self.project,
             requirements_file=folder / REQUIREMENTS,
             pylock_file=folder / PYLOCK,
@@ -70,7 +70,7 @@ class Exported:
 def ask(folder: Path, tools: LockTools) -> Exported:
     """Everything that uv says."""
     project, nothing = read_project(folder), Selection()
-    said = Said(
+    said = UvExport(
         requirements=tools.uv.export(project, nothing),
         pylock=tools.uv.pylock(project, nothing),
         sbom=tools.uv.sbom(project, nothing),
@@ -169,7 +169,7 @@ def test_an_explicit_index_without_hashes_is_refused_for_good(checkouts: tuple[P
     """
     (folder,) = (lock.parent for lock in checkouts if lock.parent.name == WITHOUT_NETWORK)
     project = read_project(folder)
-    one = Exported(project, Said(requirements=tools.uv.export(project, Selection())))
+    one = Exported(project, UvExport(requirements=tools.uv.export(project, Selection())))
 
     lists = make_lists(one.wish(pylock_file=None, sbom_file=None), one.said, tools)
 

@@ -12,8 +12,8 @@ from mlflow_uv.core.lock.closure import selected_roots
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.lock.served_packages import served
-from mlflow_uv.core.policy.policy import Ruling, read_policy
-from mlflow_uv.core.policy.violations import Case, Unit, in_packages
+from mlflow_uv.core.policy.policy import PolicySource, read_policy
+from mlflow_uv.core.policy.violations import LockUnderPolicy, Unit, in_packages
 from mlflow_uv.tools.project.files import Project, read_project
 
 MOST_INEXACT = 0.05  # of the locks: markers that exclude each other along one way are not seen through
@@ -23,7 +23,7 @@ EXPORT = (
 )  # fmt: skip
 
 
-def ruling(**rules: object) -> Ruling:
+def ruling(**rules: object) -> PolicySource:
     """A policy with these rules."""
     table = {key.replace("_", "-"): value for key, value in rules.items()}
     return read_policy(table, text="", manifest=Path("pyproject.toml"), shown="pyproject.toml")
@@ -37,7 +37,7 @@ def name_of(project: Project) -> str | None:
 def judged(lock: Path, **rules: object) -> list[Finding]:
     """What is to be said of a lock whose root serves what it always needs."""
     unit = Unit(selection=Selection(), name=name_of(read_project(lock.parent)))
-    case = Case(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True, now_s=0.0)
+    case = LockUnderPolicy(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True, now_s=0.0)
     return list(in_packages(ruling(**rules), case))
 
 

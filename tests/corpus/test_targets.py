@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import check_targets
@@ -156,7 +156,7 @@ def test_every_lock_gets_an_answer_and_every_finding_its_line(cases: tuple[Case,
     Whatever a real lock holds: what is found stands where the package begins, or on the key that excludes a target.
     """
     targets = tuple(f"{platform}-py3.{minor}" for platform in PLATFORMS for minor in (11, 13))
-    surroundings = Surroundings.of({}, folder=Path("/"), python=Path(sys.executable))
+    surroundings = Host.of({}, folder=Path("/"), python=Path(sys.executable))
     found: dict[str, set[str]] = {}
 
     with locktools(surroundings, voice=terminal()) as tools:

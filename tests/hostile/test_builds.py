@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BuildRefused
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.inputs import Builds
 from mlflow_uv.command.report import Report
 from mlflow_uv.core.export.portability import LocalPackages
@@ -88,7 +88,7 @@ def checked(
 ) -> Report[check_lock.Outputs]:
     """What the step says, on a machine where nothing was built yet."""
     own = {"UV_CACHE_DIR": str(folder.parent / "cache"), "MLFLOW_UV_HOME": str(folder.parent / "ours")}
-    surroundings = Surroundings.of({**os.environ, **own, **variables}, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of({**os.environ, **own, **variables}, folder=folder, python=Path(sys.executable))
     with locktools(replace(surroundings, stranger=stranger), voice=terminal()) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, offline=True, builds=builds), tools)
 
@@ -380,7 +380,7 @@ def test_export_builds_no_wheel_where_builds_are_refused(checkout: Path) -> None
     """
     package(checkout, dynamic=())
     projects.lock(checkout)
-    surroundings = Surroundings.of(os.environ, folder=checkout, python=Path(sys.executable))
+    surroundings = Host.of(os.environ, folder=checkout, python=Path(sys.executable))
     inputs = export.Inputs(project=checkout, requirements_file=Path("list.txt"), builds=Builds.REFUSE)
     ran(checkout)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow_uv_hooks.hook import main as hook
 
-from mlflow_uv.core.freshness.declared import Manifest, Workspace, declared
+from mlflow_uv.core.freshness.declared import ProjectManifest, Workspace, declared
 from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.installable import fits
 from mlflow_uv.core.lock.lockfile import NotALock, read_lockfile
@@ -25,7 +25,7 @@ from mlflow_uv.core.security.documents import (
     parse_toml,
 )
 from mlflow_uv.surfaces.cli import main
-from mlflow_uv.tools.project.files import Unreadable, read_manifest
+from mlflow_uv.tools.project.files import UnreadableProject, read_manifest
 
 HEAD = '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.11"\n'
 DEEP = {
@@ -47,7 +47,7 @@ def test_a_deep_manifest_is_refused_at_its_line(tmp_path: Path, text: str) -> No
     manifest = tmp_path / "pyproject.toml"
     manifest.write_text(f'{HEAD}s = """\n[[[[ # " \n"""\n# [[[[[[\n{text}\n')
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableProject) as caught:
         read_manifest(manifest)
 
     assert (manifest, 9, f"it is nested in more than {DEPTH} levels") == (
@@ -115,7 +115,7 @@ def test_a_member_that_has_no_end_is_refused(tmp_path: Path) -> None:
     """
     os.mkfifo(tmp_path / "pyproject.toml")
 
-    with pytest.raises(Unreadable, match="a device or a pipe has no end"):
+    with pytest.raises(UnreadableProject, match="a device or a pipe has no end"):
         read_manifest(tmp_path / "pyproject.toml")
 
 
@@ -126,7 +126,7 @@ def test_a_large_manifest_is_refused(tmp_path: Path) -> None:
     manifest = tmp_path / "pyproject.toml"
     manifest.write_text("#" * (7 * MANIFEST_LIMIT))
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableProject) as caught:
         read_manifest(manifest)
 
     assert "more than is read: it has 7.0 MB, and no more than 1 MB are read. Fix: shorten" in str(caught.value)
@@ -228,7 +228,7 @@ def test_reading_what_a_manifest_wants_takes_as_long_as_it_is(shape: Callable[[i
         table = parse_toml((HEAD + shape(number)).encode(), limit=MANIFEST_LIMIT)
 
         def read(table: dict[str, object] = table) -> None:
-            manifest = Manifest(file="pyproject.toml", folder="/w", table=table)
+            manifest = ProjectManifest(file="pyproject.toml", folder="/w", table=table)
             declared(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest))
 
         work.append(calls(read))
@@ -267,7 +267,7 @@ def test_what_multiplies_is_not_worked_out(shape: Callable[[int], str]) -> None:
     Markers over many variables, conflicts between groups that others include: twice as many would be a million times.
     """
     table = parse_toml((HEAD + shape(40)).encode(), limit=MANIFEST_LIMIT)
-    manifest = Manifest(file="pyproject.toml", folder="/w", table=table)
+    manifest = ProjectManifest(file="pyproject.toml", folder="/w", table=table)
     lock = read_lockfile(
         b'version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "a"\nversion = "1"\n'
         b'source = { virtual = "." }\ndependencies = [{ name = "p" }]\n'
@@ -302,7 +302,7 @@ def test_an_included_group_wants_what_it_wanted() -> None:
         other = ["c"]
         round = ["d", { include-group = "round" }]
     """
-    manifest = Manifest(file="pyproject.toml", folder="/w", table=parse_toml(text.encode(), limit=1000))
+    manifest = ProjectManifest(file="pyproject.toml", folder="/w", table=parse_toml(text.encode(), limit=1000))
 
     found = declared(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest)).scopes
 

@@ -21,7 +21,7 @@ from threading import Thread
 import pytest
 
 from mlflow_uv.command.errors import NotCommitted, StepError, ToolFailed
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.commit import History
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
@@ -544,7 +544,7 @@ def test_a_work_tree_elsewhere_is_not_read(plot: Plot) -> None:
 def tools_of(plot: Plot, folder: Path) -> contextlib.AbstractContextManager[LockTools]:
     """Real tools for the user in a folder."""
     variables = plot.variables | {"UV_OFFLINE": "1"}
-    return locktools(Surroundings.of(variables, folder=folder, python=Path(sys.executable)), voice=terminal())
+    return locktools(Host.of(variables, folder=folder, python=Path(sys.executable)), voice=terminal())
 
 
 def test_check_lock_runs_no_program_of_a_lookalike(plot: Plot) -> None:

@@ -15,9 +15,9 @@ from mlflow_uv.command.errors import NotServing
 from mlflow_uv.ops.image.serving_check import Expected, observe
 from mlflow_uv.tools.engines.client import Client
 from mlflow_uv.tools.engines.docker import Docker
-from mlflow_uv.tools.engines.engine import Served
+from mlflow_uv.tools.engines.engine import ServingContainer
 from mlflow_uv.tools.engines.podman import Podman
-from mlflow_uv.tools.mlflow.model_requests import Request
+from mlflow_uv.tools.mlflow.model_requests import ModelRequest
 from mlflow_uv.tools.system.process import SystemRunner
 from tests.cases.cellar import cellar_in
 from tests.cases.foundry import foundry_in
@@ -148,12 +148,12 @@ def needing(
         yield made.image
 
 
-def probed(served: Served) -> list[dict[str, Any]]:
+def probed(served: ServingContainer) -> list[dict[str, Any]]:
     """What the model found when it was loaded, and when it was asked."""
     try:
-        until(lambda: served.ask(Request(method="GET", path="/ping", timeout_s=5)) is not None)
+        until(lambda: served.ask(ModelRequest(method="GET", path="/ping", timeout_s=5)) is not None)
         body = json.dumps(CASE).encode()
-        reply = served.ask(Request(method="POST", path="/invocations", body=body, timeout_s=60))
+        reply = served.ask(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=60))
         assert reply is not None, served.log()
         assert 200 == reply.status, reply.body
         return json.loads(json.loads(reply.body)["predictions"][0])

@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.command import errors
 from mlflow_uv.command.settings import KEYS
-from mlflow_uv.command.step import Field, Kind, Reach, fields_of
+from mlflow_uv.command.step import Field, FieldKind, SettingReach, fields_of
 from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.manifest import rendered
 from tests.house.files import ROOT, ours, shown
@@ -111,10 +111,12 @@ def test_every_setting_that_is_a_path_says_what_it_reaches() -> None:
     """
     A checkout names no file outside itself: whoever declares a path says whether it is written or read.
     """
-    paths = {field.kebab: field.reach for _, part, field in FIELDS if part == "inputs" and field.kind is Kind.PATH}
+    paths = {field.kebab: field.reach for _, part, field in FIELDS if part == "inputs" and field.kind is FieldKind.PATH}
     settings = {name: reach for name, reach in paths.items() if name in KEYS}
 
-    assert [] == [name for name, reach in settings.items() if reach not in (Reach.WRITTEN, Reach.DISCLOSED)]
+    assert [] == [
+        name for name, reach in settings.items() if reach not in (SettingReach.WRITTEN, SettingReach.DISCLOSED)
+    ]
 
 
 def test_the_threat_model_names_every_setting() -> None:
@@ -143,7 +145,7 @@ def test_switches_are_off_unless_said() -> None:
     """
     An action's input that nobody set is off, as a flag is.
     """
-    on = [(step, field.name) for step, part, field in FIELDS if field.kind is Kind.SWITCH and field.default]
+    on = [(step, field.name) for step, part, field in FIELDS if field.kind is FieldKind.SWITCH and field.default]
 
     assert [] == on
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.house.files import ROOT, ours, shown
 
-LONGEST = 300
+LONGEST = 400
 PACKAGES = ("src/mlflow_uv", "hooks/mlflow_uv_hooks")
 # The brackets keep this line from holding what it forbids.
 FORBIDDEN = re.compile(r"/wor[k]/|pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.(?:org|com)|artifactor[y]", re.IGNORECASE)
@@ -102,7 +102,7 @@ def test_an_import_in_the_wrong_direction_is_found(tmp_path: Path, module: str, 
 
 def test_no_file_is_too_long() -> None:
     """
-    A file over 300 lines is two files.
+    A file over 400 lines is two files.
     """
     lengths = {shown(path): len(path.read_text().splitlines()) for path in ours(r"(src|hooks|bin)/.*")}
 

@@ -10,7 +10,7 @@ from .pip_settings import PipSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
+class Host:
     """
     What a surface found around us.
 
@@ -34,7 +34,7 @@ class Surroundings:
     pip: PipSettings
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Surroundings":
+    def of(cls, variables: Mapping[str, str], *, folder: Path, python: Path) -> "Host":
         """Read them from the variables of the process; MLFLOW_UV_HOME moves every private folder."""
         home = Path(variables.get("HOME") or Path.home())
         forge = variables.get("GITHUB_ACTIONS") == "true"

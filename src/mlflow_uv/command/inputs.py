@@ -4,7 +4,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Doc, Matching, OneRun, Reach
+from .step import Doc, Matching, OneRun, SettingReach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
 
@@ -29,17 +29,17 @@ RecordPath = Annotated[
 ]
 TrackingUri = Annotated[
     str | None,
-    Reach.SERVER,
+    SettingReach.SERVER,
     Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store."),
 ]
 InputExample = Annotated[
     Path | None,
-    Reach.DISCLOSED,
+    SettingReach.DISCLOSED,
     Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
 ]
 ServeEnv = Annotated[
     tuple[str, ...],
-    Reach.VARIABLES,
+    SettingReach.VARIABLES,
     Doc("Names of environment variables that the model needs where it answers; their values are never recorded."),
 ]
 IgnoreAnswers = Annotated[
@@ -100,7 +100,7 @@ BuildPermission = Annotated[
 ]
 
 
-class Engine(Enum):
+class EngineChoice(Enum):
     """What builds the image: a container engine that is here, a certain one, or none, and a process serves."""
 
     AUTO = "auto"

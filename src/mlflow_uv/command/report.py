@@ -83,7 +83,7 @@ class Report(Generic[Outputs]):
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
-class Voice(Protocol):
+class Console(Protocol):
     """Where a step tells of work under way. Surfaces implement it; nothing it says is part of the answer."""
 
     def say(self, text: str) -> None:

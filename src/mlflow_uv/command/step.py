@@ -51,7 +51,7 @@ class OneRun(NamedTuple):
     """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
 
 
-class Reach(Enum):
+class SettingReach(Enum):
     """
     What a setting could do outside the project, in the hands of somebody who may change the checkout alone.
 
@@ -65,7 +65,7 @@ class Reach(Enum):
     VARIABLES = "variables of the job that code of the checkout gets"
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """How a field is written down."""
 
     TEXT = "text"
@@ -83,13 +83,13 @@ class Field:
     """One input or output, as every surface reads it."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     doc: str
     default: Any = None
     required: bool = False
     whole: bool = False
     setting: bool = True
-    reach: Reach | None = None
+    reach: SettingReach | None = None
     question: str | None = None
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
@@ -111,7 +111,11 @@ class Field:
             case Enum() as choice:
                 return str(choice.value)
             case tuple() as names:
-                return shlex.join(names) if self.kind in (Kind.WORDS, Kind.QUOTED) else ", ".join(map(str, names))
+                return (
+                    shlex.join(names)
+                    if self.kind in (FieldKind.WORDS, FieldKind.QUOTED)
+                    else ", ".join(map(str, names))
+                )
             case other:
                 return str(other)
 
@@ -132,18 +136,18 @@ class Field:
     def _parsed(self, raw: object, source: str) -> Any:
         refuse = BadInput(what=f"{source} must be {self.expectation}", why=f"it is {raw!r}")
         match self.kind, raw:
-            case Kind.TEXT, str():
+            case FieldKind.TEXT, str():
                 return raw
-            case Kind.PATH, str() if "\0" not in raw:
+            case FieldKind.PATH, str() if "\0" not in raw:
                 try:
                     return Path(raw).expanduser()
                 except RuntimeError as error:
                     raise BadInput(what=f"{source} is not a path", why=f"{error}: {raw!r}") from None
-            case Kind.SWITCH, bool():
+            case FieldKind.SWITCH, bool():
                 return raw
-            case Kind.SWITCH, str() if raw.lower() in ("true", "false"):
+            case FieldKind.SWITCH, str() if raw.lower() in ("true", "false"):
                 return raw.lower() == "true"
-            case Kind.NUMBER, int() | float() | str() if not isinstance(raw, bool):
+            case FieldKind.NUMBER, int() | float() | str() if not isinstance(raw, bool):
                 try:
                     number = float(raw)
                     exact = int(raw) if self.whole else number
@@ -152,17 +156,17 @@ class Field:
                 if not 0 <= number < math.inf or number != exact:
                     raise refuse
                 return exact
-            case Kind.CHOICE, str() if self.choice is not None and raw in self.choices:
+            case FieldKind.CHOICE, str() if self.choice is not None and raw in self.choices:
                 return self.choice(raw)
-            case Kind.LIST, str():
+            case FieldKind.LIST, str():
                 return tuple(raw.replace(",", " ").split())
-            case Kind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
+            case FieldKind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
                 return tuple(raw)
-            case Kind.QUOTED, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+            case FieldKind.QUOTED, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
                 from .shell_words import quoted  # noqa: PLC0415  # as below
 
                 return quoted(raw, source=source)
-            case Kind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
+            case FieldKind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
                 from .shell_words import words_of  # noqa: PLC0415  # no hook reads a command line
 
                 return words_of(raw, name=self.kebab, source=source)
@@ -212,7 +216,7 @@ def _field(name: str, hint: Any, default: object) -> Field:
         required=default is MISSING,
         whole=whole,
         setting=not any(isinstance(note, OneRun) for note in notes),
-        reach=next((note for note in notes if isinstance(note, Reach)), None),
+        reach=next((note for note in notes if isinstance(note, SettingReach)), None),
         question=next((note.question for note in notes if isinstance(note, OneOf)), None),
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
@@ -220,21 +224,25 @@ def _field(name: str, hint: Any, default: object) -> Field:
     )
 
 
-def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[Kind, type[Enum] | None, bool]:
+def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[FieldKind, type[Enum] | None, bool]:
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is tuple:
         marks = {type(note) for note in notes}
-        return (Kind.WORDS if Words in marks else Kind.QUOTED if Quoted in marks else Kind.LIST), None, False
+        return (
+            (FieldKind.WORDS if Words in marks else FieldKind.QUOTED if Quoted in marks else FieldKind.LIST),
+            None,
+            False,
+        )
     if issubclass(hint, Enum):
-        return Kind.CHOICE, hint, False
+        return FieldKind.CHOICE, hint, False
     if issubclass(hint, PurePath):
-        return Kind.PATH, None, False
+        return FieldKind.PATH, None, False
     if issubclass(hint, bool):
-        return Kind.SWITCH, None, False
+        return FieldKind.SWITCH, None, False
     if issubclass(hint, (int, float)):
-        return Kind.NUMBER, None, issubclass(hint, int)
-    return Kind.TEXT, None, False
+        return FieldKind.NUMBER, None, issubclass(hint, int)
+    return FieldKind.TEXT, None, False
 
 
 class Guard(Protocol):
@@ -244,7 +252,7 @@ class Guard(Protocol):
         """Return the value to use. Raises BadInput for one that the layer may not name."""
 
 
-class Layer(NamedTuple):
+class ValueLayer(NamedTuple):
     """Kebab-case values from one place; `source` names one of them in a message, e.g. `--{}`."""
 
     source: str
@@ -252,7 +260,7 @@ class Layer(NamedTuple):
     guard: Guard | None = None
 
 
-def settle(record: type[I], layers: tuple[Layer, ...]) -> I:
+def settle(record: type[I], layers: tuple[ValueLayer, ...]) -> I:
     """
     Make inputs from layers, the strongest first.
 

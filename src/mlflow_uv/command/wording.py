@@ -31,14 +31,14 @@ class StepCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalFix:
     """What is typed on a machine that stays, and what is written into a workflow instead; empty where nothing is."""
 
     typed: str
     workflow: str = ""
 
 
-Part = str | Parameter | StepCall | Local
+Part = str | Parameter | StepCall | LocalFix
 
 
 class Phrasing(Protocol):
@@ -50,7 +50,7 @@ class Phrasing(Protocol):
     def step_call(self, call: StepCall) -> str:
         """A step that is run."""
 
-    def local(self, local: Local) -> str:
+    def local(self, local: LocalFix) -> str:
         """Something that is done on the machine."""
 
 
@@ -74,7 +74,7 @@ class CommandLine:
         """See Phrasing."""
         return " ".join((self.program, call.step, *map(self.parameter, call.inputs)))
 
-    def local(self, local: Local) -> str:
+    def local(self, local: LocalFix) -> str:
         """See Phrasing."""
         return local.typed
 
@@ -120,7 +120,7 @@ def _said(part: Part, phrasing: Phrasing) -> str:
             return phrasing.parameter(part)
         case StepCall():
             return phrasing.step_call(part)
-        case Local():
+        case LocalFix():
             return phrasing.local(part)
     return part
 
@@ -168,4 +168,4 @@ def _parameters(inputs: Mapping[str, str | bool]) -> tuple[Parameter, ...]:
 
 def local(typed: str, workflow: str = "") -> str:
     """What is typed here, and what helps on a runner that is gone before anybody can type."""
-    return Wording(Local(typed, workflow))
+    return Wording(LocalFix(typed, workflow))

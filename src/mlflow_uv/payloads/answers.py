@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.pyfunc import scoring_server
 
-from .problems import Kind, Problem, last_line, shortened
+from .problems import Problem, ProblemKind, last_line, shortened
 
 _TICK_S, _AROUND_NOW_S = 1.1, 100
 _LONGEST = 900
@@ -27,7 +27,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     {model: folder, requests: [payload], given?: by somebody else than the model, again?: ask everything twice}
     -> {answers: [body], again?: [body], python, mlflow}
     """
-    refused = Kind.INVALID if request.get("given") else Kind.CANNOT_PREDICT
+    refused = ProblemKind.INVALID if request.get("given") else ProblemKind.CANNOT_PREDICT
     with _serving():
         model = _load(request["model"])
 
@@ -59,12 +59,12 @@ def _load(folder: str) -> Any:
     try:
         model = scoring_server.load_model_with_mlflow_config(folder)
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(Kind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
+        raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
     mlflow.tracing.disable()  # its code may have turned it on again
     return model
 
 
-def _answer(model: Any, number: int, payload: Any, refused: Kind) -> Any:
+def _answer(model: Any, number: int, payload: Any, refused: ProblemKind) -> Any:
     try:
         response = scoring_server.invocations(
             json.dumps(payload), "application/json", model, model.metadata.get_input_schema()

@@ -13,7 +13,7 @@ import cloudpickle
 import mlflow
 from mlflow.models.model import ModelInfo
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 # Which flavor logs a class of which package. The first class of the MRO that is of one of them decides: XGBoost's
 # classifier is scikit-learn's too.
@@ -56,7 +56,7 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
     try:
         made = function()
     except (Exception, SystemExit) as error:  # a project's code may raise anything
-        raise Problem(Kind.TRAINING, f"{type(error).__name__}: {error}") from error
+        raise Problem(ProblemKind.TRAINING, f"{type(error).__name__}: {error}") from error
     model, example, choices = _parts(made)
     if isinstance(model, ModelInfo):
         return {"model_id": _model_id(model)}
@@ -90,7 +90,7 @@ def _checked(
             why = (
                 "which the release says itself" if name in fixed else f"which {log.__module__}.log_model does not take"
             )
-            raise Problem(Kind.INVALID, f"`{returned_by}` returned `{name}` beside its model, {why}")
+            raise Problem(ProblemKind.INVALID, f"`{returned_by}` returned `{name}` beside its model, {why}")
     return choices
 
 
@@ -103,19 +103,19 @@ def function_of(name: str) -> Callable[[], Any]:
     """What `package.module:function` names."""
     module_name, _, path = name.partition(":")
     if not module_name or not path:
-        raise Problem(Kind.INVALID, f"`{name}` is not of the form package.module:function")
+        raise Problem(ProblemKind.INVALID, f"`{name}` is not of the form package.module:function")
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise Problem(Kind.INVALID, f"there is no module called `{error.name}`") from error
-        raise Problem(Kind.TRAINING, f"{type(error).__name__}: {error}") from error
+            raise Problem(ProblemKind.INVALID, f"there is no module called `{error.name}`") from error
+        raise Problem(ProblemKind.TRAINING, f"{type(error).__name__}: {error}") from error
     except (Exception, SystemExit) as error:  # a project's code may raise anything
-        raise Problem(Kind.TRAINING, f"{type(error).__name__}: {error}") from error
+        raise Problem(ProblemKind.TRAINING, f"{type(error).__name__}: {error}") from error
     for part in path.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise Problem(Kind.INVALID, f"`{module_name}` has no function called `{path}`")
+        raise Problem(ProblemKind.INVALID, f"`{module_name}` has no function called `{path}`")
     return found  # type: ignore[no-any-return]
 
 
@@ -132,7 +132,7 @@ def _logging(model: Any, *, returned_by: str) -> "tuple[Callable[..., ModelInfo]
     told = type(model).__qualname__
     if type(model).__module__ != "builtins":
         told = f"{type(model).__module__}.{told}"
-    raise Problem(Kind.INVALID, f"`{returned_by}` returned a {told}, and it is not known which flavor logs that")
+    raise Problem(ProblemKind.INVALID, f"`{returned_by}` returned a {told}, and it is not known which flavor logs that")
 
 
 def _of_flavor(flavor: str, model: Any) -> "tuple[Callable[..., ModelInfo], dict[str, Any]]":

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def signature(request: dict[str, Any]) -> dict[str, Any]:
 
 def _said(folder: Path) -> dict[str, Any]:
     if not (folder / "MLmodel").is_file():
-        raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no MLmodel")
+        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is no MLflow model: it holds no MLmodel")
     said: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     return said
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 # The variables whose databases MLflow would open.
 STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -123,7 +123,7 @@ def _other_schema(variable: str, present: "str | None", wanted: str) -> Problem:
         "upgradable": present in _history(),
         "python": sys.executable,
     }
-    return Problem(Kind.SCHEMA, f"its schema is {present}, and the project's MLflow needs {wanted}", facts=facts)
+    return Problem(ProblemKind.SCHEMA, f"its schema is {present}, and the project's MLflow needs {wanted}", facts=facts)
 
 
 def _history() -> "set[Any]":

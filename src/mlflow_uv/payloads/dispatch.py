@@ -11,7 +11,7 @@ from typing import Any
 from .databases import STORES, require_usable
 from .hiding import hide_environment
 from .patience import read_whole, waiting
-from .problems import Kind, Problem, describe
+from .problems import Problem, ProblemKind, describe
 from .repositories import checked
 
 # The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
@@ -62,12 +62,12 @@ SEVERAL = "several"
 FOREIGN = "MLFLOW_UV_CHILD"
 
 
-class Request(dict[str, Any]):
+class VerbRequest(dict[str, Any]):
     """What was asked; a question that lacks a word says which."""
 
     def __missing__(self, key: str) -> Any:
         """Name the missing word instead of raising a bare KeyError from somewhere inside MLflow."""
-        raise Problem(Kind.INVALID, f"the request lacks `{key}`")
+        raise Problem(ProblemKind.INVALID, f"the request lacks `{key}`")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -111,26 +111,26 @@ def converse() -> int:
 def respond(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     """`{"value"}` or `{"error"}`: the island's surface, so everything becomes a response."""
     try:
-        return {"value": _ask(verb, Request(request))}
+        return {"value": _ask(verb, VerbRequest(request))}
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return {"error": describe(error)}
 
 
-def _ask(verb: str, request: Request) -> dict[str, Any]:
+def _ask(verb: str, request: VerbRequest) -> dict[str, Any]:
     """
     Answer one question, or several in turn, because importing mlflow takes longer than most answers.
 
     several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of all.
     """
     if verb == SEVERAL:
-        return {"answers": [_ask(one, Request(words)) for one, words in request["questions"]]}
+        return {"answers": [_ask(one, VerbRequest(words)) for one, words in request["questions"]]}
     if verb not in VERBS:
-        raise Problem(Kind.INVALID, f"no verb is called `{verb}`")
+        raise Problem(ProblemKind.INVALID, f"no verb is called `{verb}`")
     noun, function = VERBS[verb]
     try:
         module = importlib.import_module(f"{__package__}.{noun}")
     except Exception as error:  # a package that does not fit the others may raise anything while it is imported
-        raise Problem(Kind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
+        raise Problem(ProblemKind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
     for name in STORES:
         require_usable(name)
     answer: dict[str, Any]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 PREFIX = "mlflow-uv.audit."
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -17,7 +17,7 @@ _LONGEST = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class AliasEntry:
     """
     One move of an alias. It lies on `after` from before the alias moves, and on `before` when everything is `done`.
 
@@ -45,7 +45,7 @@ class Entry:
             text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
             if len(text) <= _LONGEST:
                 return text
-        raise Problem(Kind.INVALID, f"who, when and run of an entry do not fit into {_LONGEST} characters")
+        raise Problem(ProblemKind.INVALID, f"who, when and run of an entry do not fit into {_LONGEST} characters")
 
 
 def key_after(known: "Iterable[str]", now: datetime, token: str) -> str:
@@ -59,7 +59,7 @@ def key_after(known: "Iterable[str]", now: datetime, token: str) -> str:
     return f"{PREFIX}{max(now, latest).strftime(_STAMP)}-{token}"
 
 
-def entries_of(tags: "Mapping[str, str]") -> "dict[str, Entry]":
+def entries_of(tags: "Mapping[str, str]") -> "dict[str, AliasEntry]":
     """The entries of a version by their tags, newest first. What others put there is none."""
     found = {}
     for key in sorted((key for key in tags if _KEY.fullmatch(key)), reverse=True):
@@ -75,9 +75,9 @@ def _stamp(key: str) -> str:
     return found[1]
 
 
-def _read(text: str) -> "Entry | None":
+def _read(text: str) -> "AliasEntry | None":
     try:
         said: dict[str, Any] = json.loads(text)
-        return Entry(**{**said, "gates": tuple(said["gates"])})
+        return AliasEntry(**{**said, "gates": tuple(said["gates"])})
     except (ValueError, TypeError, KeyError):
         return None

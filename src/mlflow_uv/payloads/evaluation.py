@@ -15,7 +15,7 @@ from mlflow.models import evaluate as mlflow_evaluate
 from mlflow.types import DataType
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
-from .problems import Kind, Problem, last_line
+from .problems import Problem, ProblemKind, last_line
 
 _MOST_ROWS = 100  # that are asked one by one
 _WARM_UP = 3
@@ -35,13 +35,13 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     one model: of two with a module of the same name, MLflow lets the first one answer for both.
     """
     if _asked - {request["model"]}:
-        raise Problem(Kind.INVALID, "this process has evaluated another model before")
+        raise Problem(ProblemKind.INVALID, "this process has evaluated another model before")
     _asked.add(request["model"])
     raw = Path(request["data"]).read_bytes()
     frame = _read(Path(request["data"]))
     target = request.get("target")
     if target is not None and target not in frame.columns:
-        raise Problem(Kind.INVALID, f"it has no column `{target}`; its columns are {', '.join(map(str, frame))}")
+        raise Problem(ProblemKind.INVALID, f"it has no column `{target}`; its columns are {', '.join(map(str, frame))}")
     model = _load(request["model"])
     frame = _fitting(model, frame, target, text=Path(request["data"]).suffix.lower() in _TEXT)
     features = frame if target is None else frame.drop(columns=[target])
@@ -66,13 +66,13 @@ def _read(file: Path) -> pd.DataFrame:
             lines = file.read_text(encoding="utf-8").splitlines()
             frame = _of_json([json.loads(line) for line in lines if line.strip()])
         else:
-            raise Problem(Kind.INVALID, f"`{kind}` is none of {', '.join((*_TEXT, *_PARQUET))}")
+            raise Problem(ProblemKind.INVALID, f"`{kind}` is none of {', '.join((*_TEXT, *_PARQUET))}")
     except Problem:
         raise
     except Exception as error:  # pandas and its readers raise what they like
-        raise Problem(Kind.INVALID, f"it cannot be read: {last_line(error)}") from error
+        raise Problem(ProblemKind.INVALID, f"it cannot be read: {last_line(error)}") from error
     if frame.empty:
-        raise Problem(Kind.INVALID, "it holds no rows")
+        raise Problem(ProblemKind.INVALID, "it holds no rows")
     return frame
 
 
@@ -85,14 +85,14 @@ def _of_json(said: Any) -> pd.DataFrame:
     if isinstance(said, list) and all(isinstance(one, dict) for one in said):
         return pd.DataFrame(said)
     told = "it is neither a list of objects nor an object with `columns` and `data`, nor one with an object per column"
-    raise Problem(Kind.INVALID, f"{told}; DataFrame.to_json writes them as records, split and columns")
+    raise Problem(ProblemKind.INVALID, f"{told}; DataFrame.to_json writes them as records, split and columns")
 
 
 def _load(folder: str) -> Any:
     try:
         return pyfunc.load_model(folder)
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(Kind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
+        raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
 
 
 def _fitting(model: Any, frame: pd.DataFrame, target: "str | None", *, text: bool) -> pd.DataFrame:
@@ -104,13 +104,15 @@ def _fitting(model: Any, frame: pd.DataFrame, target: "str | None", *, text: boo
         try:
             frame = cast_df_types_according_to_schema(frame, schema)
         except Exception as error:  # a value that does not fit may raise anything
-            raise Problem(Kind.INVALID, f"it does not fit the model's signature: {_line(error)}") from error
+            raise Problem(ProblemKind.INVALID, f"it does not fit the model's signature: {_line(error)}") from error
     if not schema.has_input_names():
         return frame
     lacking = [name for name in schema.required_input_names() if name not in frame.columns]
     if lacking:
         has = ", ".join(map(str, frame))
-        raise Problem(Kind.INVALID, f"it lacks {_quoted(lacking)}, which the model asks for; its columns are {has}")
+        raise Problem(
+            ProblemKind.INVALID, f"it lacks {_quoted(lacking)}, which the model asks for; its columns are {has}"
+        )
     names = {*schema.input_names(), target}
     frame = frame[[name for name in frame.columns if name in names]]
     return frame.assign(
@@ -129,7 +131,7 @@ def _widened(column: Any, asked: Any) -> Any:
     wide = column.astype("float64" if column.hasnans else asked)
     if not column.hasnans and not (wide.astype(column.dtype) == column).all():
         told = f"column `{column.name}` holds {column.dtype} that no {asked} holds, which the signature says"
-        raise Problem(Kind.INVALID, f"{told}; `astype('{asked}')` rounds them")
+        raise Problem(ProblemKind.INVALID, f"{told}; `astype('{asked}')` rounds them")
     return wide
 
 
@@ -137,11 +139,11 @@ def _blamed(error: BaseException, frame: pd.DataFrame) -> "Problem | None":
     """What is wrong with the data, where that explains why nobody could be asked."""
     said = str(error)
     if "Failed to enforce schema" in said:
-        return Problem(Kind.INVALID, f"it does not fit the model's signature: {said.rpartition('Error: ')[2]}")
+        return Problem(ProblemKind.INVALID, f"it does not fit the model's signature: {said.rpartition('Error: ')[2]}")
     gaps = [name for name in frame.columns if not _all_finite(frame[name])]
     if not gaps:
         return None
-    return Problem(Kind.INVALID, f"it has rows without a finite value in {_quoted(gaps)}: {_line(error)}")
+    return Problem(ProblemKind.INVALID, f"it has rows without a finite value in {_quoted(gaps)}: {_line(error)}")
 
 
 def _all_finite(column: Any) -> bool:
@@ -173,7 +175,7 @@ def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
                 break
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise _blamed(error, row) or Problem(
-            Kind.CANNOT_PREDICT, f"it cannot answer a row of the data: {_line(error)}"
+            ProblemKind.CANNOT_PREDICT, f"it cannot answer a row of the data: {_line(error)}"
         ) from error
     taken.sort()
     return {
@@ -201,7 +203,7 @@ def _metrics(request: dict[str, Any], frame: pd.DataFrame, folder: Path) -> dict
         target = request.get("target")
         answers = "" if target is None else f", whose answers in `{target}` are {frame[target].dtype}"
         told = f"mlflow.models.evaluate cannot use it as a {request['model_type']}{answers}: {_line(error)}"
-        raise _blamed(error, frame) or Problem(Kind.INVALID, told) from error
+        raise _blamed(error, frame) or Problem(ProblemKind.INVALID, told) from error
     artifacts = location / run_id / "artifacts"
     if artifacts.is_dir():
         artifacts.rename(folder)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 
 def read(request: dict[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(
-            Kind.INVALID, f"`{path.name}` cannot be read: {getattr(error, 'strerror', None) or error}"
+            ProblemKind.INVALID, f"`{path.name}` cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     said = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
     return {"requests": [said]}
@@ -29,7 +29,7 @@ def _from_json(path: Path, text: str) -> Any:
     try:
         said = json.loads(text)
     except ValueError as error:
-        raise Problem(Kind.INVALID, f"`{path.name}` is not JSON: {error}") from error
+        raise Problem(ProblemKind.INVALID, f"`{path.name}` is not JSON: {error}") from error
     if isinstance(said, dict) and {"columns", "data"} <= said.keys() <= {"columns", "data", "index"}:
         return {"dataframe_split": said}
     if isinstance(said, list) and said and all(isinstance(row, dict) for row in said):
@@ -39,7 +39,7 @@ def _from_json(path: Path, text: str) -> Any:
     if isinstance(said, list) and said and not any(isinstance(row, dict) for row in said):
         return {"inputs": said}
     raise Problem(
-        Kind.INVALID,
+        ProblemKind.INVALID,
         f"`{path.name}` is neither a request (an object) nor a table (a list of objects or of rows, or `columns` and"
         " `data`)",
     )
@@ -51,11 +51,11 @@ def _from_csv(path: Path, text: str) -> Any:
     from mlflow.models import convert_input_example_to_serving_input  # noqa: PLC0415  # it needs pandas too
 
     if not text.strip():
-        raise Problem(Kind.INVALID, f"`{path.name}` is empty")
+        raise Problem(ProblemKind.INVALID, f"`{path.name}` is empty")
     try:
         table = pd.read_csv(path, encoding="utf-8-sig")
     except ValueError as error:
-        raise Problem(Kind.INVALID, f"`{path.name}` is not CSV: {error}") from error
+        raise Problem(ProblemKind.INVALID, f"`{path.name}` is not CSV: {error}") from error
     if table.empty:
-        raise Problem(Kind.INVALID, f"`{path.name}` has no row below its column names")
+        raise Problem(ProblemKind.INVALID, f"`{path.name}` has no row below its column names")
     return json.loads(convert_input_example_to_serving_input(table))

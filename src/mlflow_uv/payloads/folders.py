@@ -13,7 +13,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from . import older
 from .models import keeps_models, logged_model
 from .patience import make_once
-from .problems import Kind, Problem, mask
+from .problems import Problem, ProblemKind, mask
 from .stores import equals
 
 MLMODEL = "MLmodel"
@@ -29,7 +29,7 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
     """
     folder = Path(request["folder"])
     if not (folder / MLMODEL).is_file():
-        raise Problem(Kind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
+        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
     client = MlflowClient()
     run = client.get_run(request["run_id"])
     if not keeps_models(client):
@@ -75,13 +75,13 @@ def download(request: dict[str, Any]) -> dict[str, Any]:
     uri = _uri_of(request["model_id"]) if "model_id" in request else request["uri"]
     destination = Path(request["destination"])
     if destination.exists() and any(destination.iterdir()):
-        raise Problem(Kind.INVALID, f"`{destination.name}` is not empty")
+        raise Problem(ProblemKind.INVALID, f"`{destination.name}` is not empty")
     destination.parent.mkdir(parents=True, exist_ok=True)
     # A model may land in a subfolder named after its place in the store: look where MLflow put it, then move it.
     with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
         found = Path(download_artifacts(artifact_uri=uri, dst_path=scratch))
         if not (found / MLMODEL).is_file():
-            raise Problem(Kind.NOT_FOUND, f"`{mask(uri)}` holds no {MLMODEL}")
+            raise Problem(ProblemKind.NOT_FOUND, f"`{mask(uri)}` holds no {MLMODEL}")
         (found / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
         shutil.copytree(found, destination, dirs_exist_ok=True)
     return {}
@@ -101,7 +101,7 @@ def overwrite(request: dict[str, Any]) -> dict[str, Any]:
             _delete(repository, path)
     left = [path for path in request["delete"] if path in _listed(repository, path)]
     if left:
-        raise Problem(Kind.UNEXPECTED, f"the artifact store kept what was deleted from {model_id}: {left}")
+        raise Problem(ProblemKind.UNEXPECTED, f"the artifact store kept what was deleted from {model_id}: {left}")
     return {}
 
 
@@ -117,7 +117,9 @@ def _delete(repository: Any, path: str) -> None:
     try:
         repository.delete_artifacts(path)
     except NotImplementedError as error:
-        raise Problem(Kind.INVALID, f"{type(repository).__name__} cannot delete `{path}` from a model") from error
+        raise Problem(
+            ProblemKind.INVALID, f"{type(repository).__name__} cannot delete `{path}` from a model"
+        ) from error
 
 
 def _listed(repository: Any, path: str) -> set[str]:

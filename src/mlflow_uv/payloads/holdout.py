@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from . import calling
-from .problems import Kind, Problem, last_line
+from .problems import Problem, ProblemKind, last_line
 
 
 def write(request: dict[str, Any]) -> dict[str, Any]:
@@ -20,14 +20,18 @@ def write(request: dict[str, Any]) -> dict[str, Any]:
     try:
         made = calling.function_of(request["function"])()
     except Problem as problem:
-        raise Problem(Kind.INVALID, problem.message) from problem
+        raise Problem(ProblemKind.INVALID, problem.message) from problem
     except BaseException as error:  # a project's code may raise anything, KeyboardInterrupt too
-        raise Problem(Kind.INVALID, f"`{request['function']}` ended with {type(error).__name__}: {error}") from error
+        raise Problem(
+            ProblemKind.INVALID, f"`{request['function']}` ended with {type(error).__name__}: {error}"
+        ) from error
     if not hasattr(made, "to_parquet"):
-        raise Problem(Kind.INVALID, f"`{request['function']}` returned a {type(made).__name__} and no pandas DataFrame")
+        raise Problem(
+            ProblemKind.INVALID, f"`{request['function']}` returned a {type(made).__name__} and no pandas DataFrame"
+        )
     try:
         made.to_parquet(request["destination"], index=False)
     except Exception as error:  # a column of odd objects, or no pyarrow
         told = f"what `{request['function']}` returned cannot be written as Parquet: {last_line(error)}"
-        raise Problem(Kind.INVALID, told) from error
+        raise Problem(ProblemKind.INVALID, told) from error
     return {"rows": len(made)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from .problems import Kind, Problem, mask
+from .problems import Problem, ProblemKind, mask
 
 # Folders that this machine shares with the server, and origins of artifact servers; separated by spaces.
 ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
@@ -72,11 +72,11 @@ def check(location: str, trust: Trust) -> "Problem | None":
     if scheme in ("", "file") or PureWindowsPath(location).drive:
         if trust.local:
             return None
-        return None if _is_shared(location, trust) else Problem(Kind.LOCAL_ARTIFACTS, _local(location))
+        return None if _is_shared(location, trust) else Problem(ProblemKind.LOCAL_ARTIFACTS, _local(location))
     if scheme in ("http", "https") or (scheme == "mlflow-artifacts" and parts.netloc):
-        return None if _is_named(parts, trust) else Problem(Kind.FOREIGN_ARTIFACTS, _foreign(location))
+        return None if _is_named(parts, trust) else Problem(ProblemKind.FOREIGN_ARTIFACTS, _foreign(location))
     if scheme in _AZURE and not (parts.hostname or "").endswith(_AZURE_HOSTS):
-        return Problem(Kind.FOREIGN_ARTIFACTS, _foreign(location))
+        return Problem(ProblemKind.FOREIGN_ARTIFACTS, _foreign(location))
     return None
 
 

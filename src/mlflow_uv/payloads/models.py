@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from . import older, runs, versions
-from .problems import Kind, Problem, mask
+from .problems import Problem, ProblemKind, mask
 from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
 
 RELEASE_KEY = "mlflow-uv.release-key"
@@ -79,7 +79,7 @@ def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
     if older.is_of_run(model_id):
         return older.get(client, model_id)
     if not keeps_models(client):
-        raise Problem(Kind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
+        raise Problem(ProblemKind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
     return client.get_logged_model(model_id)
 
 

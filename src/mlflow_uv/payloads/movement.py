@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from .entries import Entry, entries_of, key_after
-from .problems import Kind, Problem, kind_of
-from .turns import CLOCK, LEASE_S, Clock, Turn, turn
+from .entries import AliasEntry, entries_of, key_after
+from .problems import Problem, ProblemKind, kind_of
+from .turns import CLOCK, LEASE_S, Lease, LeaseClock, turn
 
 STATE = "mlflow-uv.state"
 REASON = "mlflow-uv.reason"
@@ -52,7 +52,7 @@ def promote(request: dict[str, Any]) -> dict[str, Any]:
     return promote_with(MlflowClient(), request, CLOCK)
 
 
-def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock) -> dict[str, Any]:
+def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See promote."""
     alias, number, expected = request["alias"], str(request["version"]), request["expected"]
     with turn_for(client, request, clock) as mine:
@@ -74,7 +74,7 @@ def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Cloc
         return moved(mine, current, number, already=current == number)
 
 
-def move(mine: Turn, entry: Entry, version: ModelVersion, *, previous: str) -> None:
+def move(mine: Lease, entry: AliasEntry, version: ModelVersion, *, previous: str) -> None:
     """
     Write the entry on the version, move the alias there, and then whatever follows from the entry.
 
@@ -98,7 +98,7 @@ def move(mine: Turn, entry: Entry, version: ModelVersion, *, previous: str) -> N
     require_same(f"alias `{entry.alias}`: its version", entry.after, named(mine.look(), entry.alias))
 
 
-def finish_interrupted(mine: Turn, alias: str, previous: str) -> None:
+def finish_interrupted(mine: Lease, alias: str, previous: str) -> None:
     """What a killed process began, and moved the alias for, is done to its end by whoever comes next."""
     current = named(mine.look(), alias)
     if current is None:
@@ -112,7 +112,7 @@ def finish_interrupted(mine: Turn, alias: str, previous: str) -> None:
     mine.notes.append(f"the {entry.action} by {entry.who} at {entry.when} was interrupted, and is finished now")
 
 
-def _finish(mine: Turn, key: str, entry: Entry, after: ModelVersion, previous: str) -> None:
+def _finish(mine: Lease, key: str, entry: AliasEntry, after: ModelVersion, previous: str) -> None:
     """What follows from a moved alias, each step only where it lacks; that everything is done comes last."""
     client, name = mine.client, mine.name
     registered = mine.look()
@@ -129,7 +129,7 @@ def _finish(mine: Turn, key: str, entry: Entry, after: ModelVersion, previous: s
     client.set_model_version_tag(name, entry.after, key, done)
 
 
-def _point(mine: Turn, registered: RegisteredModel, previous: str, entry: Entry) -> None:
+def _point(mine: Lease, registered: RegisteredModel, previous: str, entry: AliasEntry) -> None:
     """Let the alias `previous` name where the next rollback goes; a first promotion does not touch it."""
     wanted = entry.previous
     if wanted == named(registered, previous):
@@ -154,7 +154,7 @@ def _tag(client: MlflowClient, version: ModelVersion, tags: dict[str, str]) -> N
             client.set_model_version_tag(version.name, str(version.version), key, value)
 
 
-def newest_of(version: ModelVersion, alias: str, *, before: "str | None" = None) -> "tuple[str, Entry] | None":
+def newest_of(version: ModelVersion, alias: str, *, before: "str | None" = None) -> "tuple[str, AliasEntry] | None":
     """The newest entry, or the newest before that of a key, by which an alias came to a version."""
     came = (
         (key, entry)
@@ -169,23 +169,23 @@ def existing(client: MlflowClient, name: str, number: str) -> "ModelVersion | No
     try:
         return client.get_model_version(name, number)
     except MlflowException as error:
-        if kind_of(error) is not Kind.NOT_FOUND:
+        if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
         return None
 
 
-def turn_for(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock) -> "AbstractContextManager[Turn]":
+def turn_for(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> "AbstractContextManager[Lease]":
     """The turn of a request, announced by who asks for it."""
     words = request["entry"]
     about = {key: words.get(key) for key in ("who", "when", "run")}
     return turn(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
 
 
-def entry_of(request: "Mapping[str, Any]", **words: Any) -> Entry:
+def entry_of(request: "Mapping[str, Any]", **words: Any) -> AliasEntry:
     """The entry that a request asks for."""
     said = request["entry"]
     told = {"who": said["who"], "when": said["when"], "run": said.get("run"), "gates": tuple(said.get("gates", ()))}
-    return Entry(alias=request["alias"], **told, **words)
+    return AliasEntry(alias=request["alias"], **told, **words)
 
 
 def previous_of(request: "Mapping[str, Any]") -> str:
@@ -193,7 +193,7 @@ def previous_of(request: "Mapping[str, Any]") -> str:
     return str(request.get("previous", "previous"))
 
 
-def moved(mine: Turn, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
+def moved(mine: Lease, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
     """The answer; its notes are the turn's own list, because more may be said when the turn ends."""
     return {"before": before, "after": after, "already": already, "notes": mine.notes}
 
@@ -201,13 +201,13 @@ def moved(mine: Turn, before: "str | None", after: str, *, already: bool) -> dic
 def require_same(what: str, expected: "str | None", found: "str | None") -> None:
     """Raise a conflict that names both."""
     if expected != found:
-        raise Problem(Kind.CONFLICT, f"{what} was {expected or 'none'} and is {found or 'none'} now")
+        raise Problem(ProblemKind.CONFLICT, f"{what} was {expected or 'none'} and is {found or 'none'} now")
 
 
 def require_ready(version: ModelVersion) -> None:
     """Raise where nobody could load it."""
     if str(version.status) != _READY:
-        raise Problem(Kind.INVALID, f"version {version.version} of `{version.name}` is {version.status}")
+        raise Problem(ProblemKind.INVALID, f"version {version.version} of `{version.name}` is {version.status}")
 
 
 def named(registered: RegisteredModel, alias: str) -> "str | None":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from .problems import Kind, breaks_off, kind_of
+from .problems import ProblemKind, breaks_off, kind_of
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def make_once(make: Callable[[], T], look: Callable[[], "T | None"]) -> T:
             with waiting(0):
                 return make()
         except Exception as error:  # whatever it is, it is raised again or the call is repeated
-            if kind_of(error) is not Kind.UNREACHABLE or attempt == retries:
+            if kind_of(error) is not ProblemKind.UNREACHABLE or attempt == retries:
                 raise
         time.sleep(_pause_s(attempt))
         found = look()

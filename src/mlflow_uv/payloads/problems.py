@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 
-class Kind(str, enum.Enum):
+class ProblemKind(str, enum.Enum):
     """What the caller can tell apart. The values are the wire format."""
 
     UNREACHABLE = "unreachable"  # no answer, half an answer, a timeout, a 5xx
@@ -33,7 +33,7 @@ class Kind(str, enum.Enum):
 class Problem(Exception):
     """A question without an answer, already told apart; `facts` are what the caller makes a better message from."""
 
-    def __init__(self, kind: Kind, message: str, *, facts: "dict[str, object] | None" = None) -> None:
+    def __init__(self, kind: ProblemKind, message: str, *, facts: "dict[str, object] | None" = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
@@ -41,24 +41,24 @@ class Problem(Exception):
 
 
 _KINDS_OF_CODES = {
-    "RESOURCE_DOES_NOT_EXIST": Kind.NOT_FOUND,
-    "NOT_FOUND": Kind.NOT_FOUND,
-    "ENDPOINT_NOT_FOUND": Kind.STRANGER,
-    "INVALID_PARAMETER_VALUE": Kind.INVALID,
-    "BAD_REQUEST": Kind.INVALID,
-    "INVALID_STATE": Kind.INVALID,
-    "NOT_IMPLEMENTED": Kind.INVALID,
-    "PERMISSION_DENIED": Kind.DENIED,
-    "CUSTOMER_UNAUTHORIZED": Kind.DENIED,
-    "UNAUTHENTICATED": Kind.DENIED,
-    "ALREADY_EXISTS": Kind.CONFLICT,
-    "RESOURCE_ALREADY_EXISTS": Kind.CONFLICT,
-    "RESOURCE_CONFLICT": Kind.CONFLICT,
-    "ABORTED": Kind.CONFLICT,
-    "TEMPORARILY_UNAVAILABLE": Kind.UNREACHABLE,
-    "DEADLINE_EXCEEDED": Kind.UNREACHABLE,
-    "REQUEST_LIMIT_EXCEEDED": Kind.UNREACHABLE,
-    "RESOURCE_EXHAUSTED": Kind.UNREACHABLE,
+    "RESOURCE_DOES_NOT_EXIST": ProblemKind.NOT_FOUND,
+    "NOT_FOUND": ProblemKind.NOT_FOUND,
+    "ENDPOINT_NOT_FOUND": ProblemKind.STRANGER,
+    "INVALID_PARAMETER_VALUE": ProblemKind.INVALID,
+    "BAD_REQUEST": ProblemKind.INVALID,
+    "INVALID_STATE": ProblemKind.INVALID,
+    "NOT_IMPLEMENTED": ProblemKind.INVALID,
+    "PERMISSION_DENIED": ProblemKind.DENIED,
+    "CUSTOMER_UNAUTHORIZED": ProblemKind.DENIED,
+    "UNAUTHENTICATED": ProblemKind.DENIED,
+    "ALREADY_EXISTS": ProblemKind.CONFLICT,
+    "RESOURCE_ALREADY_EXISTS": ProblemKind.CONFLICT,
+    "RESOURCE_CONFLICT": ProblemKind.CONFLICT,
+    "ABORTED": ProblemKind.CONFLICT,
+    "TEMPORARILY_UNAVAILABLE": ProblemKind.UNREACHABLE,
+    "DEADLINE_EXCEEDED": ProblemKind.UNREACHABLE,
+    "REQUEST_LIMIT_EXCEEDED": ProblemKind.UNREACHABLE,
+    "RESOURCE_EXHAUSTED": ProblemKind.UNREACHABLE,
 }
 # By name and module, because neither requests nor SQLAlchemy is there in every environment that has an mlflow.
 _UNREACHABLE = {
@@ -74,16 +74,17 @@ _UNREACHABLE = {
 # By what they say, because drivers of databases share no classes, MLflow wraps errors without keeping them, and what a
 # thread raised is only there as text. The first that fits wins.
 _SAID = {
-    Kind.SCHEMA: "out-of-date database schema|Can't locate revision|no such (?:table|column)|Undefined(?:Table|Column)",
-    Kind.LOCKED: "database is locked|Lock wait timeout|deadlock detected",
-    Kind.DENIED: (
+    ProblemKind.SCHEMA: "out-of-date database schema|Can't locate revision"
+    "|no such (?:table|column)|Undefined(?:Table|Column)",
+    ProblemKind.LOCKED: "database is locked|Lock wait timeout|deadlock detected",
+    ProblemKind.DENIED: (
         r"password authentication failed|no password supplied|no pg_hba\.conf entry|Access denied|permission denied for"
         "|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials"
     ),
-    Kind.UNREACHABLE: (
+    ProblemKind.UNREACHABLE: (
         "Max retries exceeded|Connection (?:broken|aborted|reset)|Read timed out|Could not connect to the endpoint"
     ),
-    Kind.STRANGER: "response body was not in a valid JSON format|file is not a database",
+    ProblemKind.STRANGER: "response body was not in a valid JSON format|file is not a database",
 }
 # Where a module is not called as the package that somebody has to add.
 _PACKAGES = {
@@ -117,7 +118,7 @@ def mask(text: str) -> str:
     return masked
 
 
-def kind_of(error: BaseException) -> Kind:
+def kind_of(error: BaseException) -> ProblemKind:
     """The kind of any error: its own, by MLflow's error code, by HTTP status, or by what lies underneath it."""
     chain = tuple(_chain(error))
     for link in chain:
@@ -130,16 +131,16 @@ def kind_of(error: BaseException) -> Kind:
     if by_word is not None:
         return by_word
     if _missing_module(error) is not None:
-        return Kind.LIBRARY_MISSING
+        return ProblemKind.LIBRARY_MISSING
     if any(_is_unreachable(link) for link in chain):
-        return Kind.UNREACHABLE
+        return ProblemKind.UNREACHABLE
     codes = (_KINDS_OF_CODES.get(str(getattr(link, "error_code", ""))) for link in chain)
     by_code = next((kind for kind in codes if kind is not None), None)
     if by_code is not None:
         return by_code
     if any(type(link).__name__ == "RestException" for link in chain):
-        return Kind.UNREACHABLE  # a server that answers "internal error" has no answer for us
-    return Kind.NOT_FOUND if isinstance(error, FileNotFoundError) else Kind.UNEXPECTED
+        return ProblemKind.UNREACHABLE  # a server that answers "internal error" has no answer for us
+    return ProblemKind.NOT_FOUND if isinstance(error, FileNotFoundError) else ProblemKind.UNEXPECTED
 
 
 def breaks_off(error: BaseException) -> bool:
@@ -180,7 +181,7 @@ def last_line(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     """What it says, without the pages that strangers answer with, and without the SQL that nobody asked for."""
     missing = _missing_module(error)
-    if missing is not None and kind_of(error) is Kind.LIBRARY_MISSING:
+    if missing is not None and kind_of(error) is ProblemKind.LIBRARY_MISSING:
         module = str(missing.name).partition(".")[0]
         return f"there is no module `{module}`, which the package `{_PACKAGES.get(module, module)}` brings"
     told = _CODE.sub("", str(getattr(error, "message", "") or error).strip())
@@ -207,19 +208,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _kind_by_status(error: BaseException) -> Kind | None:
+def _kind_by_status(error: BaseException) -> ProblemKind | None:
     """By the HTTP status an error speaks of. Files answer 404 plainly; MLflow's API only where it is not spoken."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == http.HTTPStatus.NOT_FOUND:
-        return Kind.NOT_FOUND
+        return ProblemKind.NOT_FOUND
     if not isinstance(status, int):
         found = _STATUS.search(str(error))
         status = 0 if found is None else int(found.group(1) or found.group(2))
     if status in {401, 403}:
-        return Kind.DENIED
+        return ProblemKind.DENIED
     if status in {404, 405}:
-        return Kind.STRANGER
-    return Kind.UNREACHABLE if status in {408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
+        return ProblemKind.STRANGER
+    return ProblemKind.UNREACHABLE if status in {408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 
 def _is_unreachable(error: BaseException) -> bool:

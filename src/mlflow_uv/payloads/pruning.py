@@ -6,7 +6,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from .movement import STATE, existing, turn_for
-from .turns import CLOCK, Clock, Turn
+from .turns import CLOCK, Lease, LeaseClock
 
 
 def delete(request: dict[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def delete(request: dict[str, Any]) -> dict[str, Any]:
     return delete_with(MlflowClient(), request, CLOCK)
 
 
-def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock) -> dict[str, Any]:
+def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See delete."""
     deleted: list[str] = []
     kept: dict[str, str] = {}
@@ -34,7 +34,7 @@ def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock
     return {"deleted": deleted, "kept": kept, "notes": mine.notes}
 
 
-def _why_it_stays(mine: Turn, number: str, state: str) -> "str | None":
+def _why_it_stays(mine: Lease, number: str, state: str) -> "str | None":
     found = existing(mine.client, mine.name, number)
     if found is None:
         return "it was deleted by somebody else"

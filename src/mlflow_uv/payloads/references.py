@@ -8,7 +8,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from . import older
 from .models import keeps_models
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 from .stores import equals, pages
 from .versions import of_name, source_model
 
@@ -37,7 +37,7 @@ def _model_of(client: MlflowClient, reference: str, *, copies: int) -> str:
     if copies and _VERSION.fullmatch(version.source or ""):
         return _model_of(client, str(version.source), copies=copies - 1)
     raise Problem(
-        Kind.NOT_FOUND,
+        ProblemKind.NOT_FOUND,
         f"version {version.version} of `{version.name}` was made from files at a place that is no logged model",
     )
 
@@ -50,8 +50,8 @@ def _version(client: MlflowClient, reference: str) -> ModelVersion:
             return client.get_model_version(match[1], match[2])
         if known := of_name(client, match[1]):
             return known[-1]
-        raise Problem(Kind.NOT_FOUND, f"there is no version of `{match[1]}`")
-    raise Problem(Kind.INVALID, f"`{reference}` names no model: known are {_FORMS}")
+        raise Problem(ProblemKind.NOT_FOUND, f"there is no version of `{match[1]}`")
+    raise Problem(ProblemKind.INVALID, f"`{reference}` names no model: known are {_FORMS}")
 
 
 def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
@@ -65,6 +65,7 @@ def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
     named = [str(model.model_id) for model in every if model.name == path]
     if len(named) > 1:
         raise Problem(
-            Kind.INVALID, f"run {run_id} has {len(named)} models called `{path}`: {', '.join(sorted(named))}; name one"
+            ProblemKind.INVALID,
+            f"run {run_id} has {len(named)} models called `{path}`: {', '.join(sorted(named))}; name one",
         )
     return named[0] if named else f"{older.SCHEME}{run_id}/{path}"

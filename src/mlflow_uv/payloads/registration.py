@@ -12,8 +12,8 @@ from mlflow.exceptions import MlflowException
 from . import older
 from .models import MODEL_DIGEST, logged_model
 from .patience import make_once
-from .problems import Kind, Problem, kind_of
-from .turns import CLOCK, Clock
+from .problems import Problem, ProblemKind, kind_of
+from .turns import CLOCK, LeaseClock
 from .versions import VERSIONS_OF_MODEL, of_name, source_model, summary
 
 _READY = "READY"
@@ -48,7 +48,7 @@ def find_or_create(request: dict[str, Any]) -> dict[str, Any]:
     return find_or_create_with(MlflowClient(), request, CLOCK)
 
 
-def find_or_create_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock) -> dict[str, Any]:
+def find_or_create_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See find_or_create."""
     name = request["name"]
     deadline = clock.now_s() + float(request["timeout_s"])
@@ -80,7 +80,7 @@ def _origin(client: MlflowClient, request: "Mapping[str, Any]") -> _Origin:
         return _Origin(source=source, model_id=None, run_id=run_id, digest=digest)
     model = logged_model(client, request["model_id"])
     if str(model.status) != _READY:
-        raise Problem(Kind.INVALID, f"model {model.model_id} is {model.status}, so it cannot become a version")
+        raise Problem(ProblemKind.INVALID, f"model {model.model_id} is {model.status}, so it cannot become a version")
     return _Origin(
         source=f"models:/{model.model_id}", model_id=model.model_id, run_id=model.source_run_id or None, digest=digest
     )
@@ -94,7 +94,7 @@ def _candidates(versions: tuple[ModelVersion, ...], origin: _Origin) -> tuple[Mo
 
 
 def _settle(
-    client: MlflowClient, name: str, origin: _Origin, deadline: float, clock: Clock
+    client: MlflowClient, name: str, origin: _Origin, deadline: float, clock: LeaseClock
 ) -> tuple[ModelVersion, tuple[ModelVersion, ...]]:
     """Wait until no candidate is pending any more, or take the ready ones when the time is over."""
     while True:
@@ -108,9 +108,11 @@ def _settle(
         if not found:
             failed = [version for version in every if origin.is_source_of(version)]
             said = "; ".join(str(version.status_message or version.status) for version in failed)
-            raise Problem(Kind.UNEXPECTED, f"the version made from {origin.source} did not last: {said or 'deleted'}")
+            raise Problem(
+                ProblemKind.UNEXPECTED, f"the version made from {origin.source} did not last: {said or 'deleted'}"
+            )
         if is_late:
-            raise Problem(Kind.TIMEOUT, f"version {pending[0].version} of `{name}` is still pending")
+            raise Problem(ProblemKind.TIMEOUT, f"version {pending[0].version} of `{name}` is still pending")
         clock.wait(_SECONDS_BETWEEN_LOOKS)
 
 
@@ -151,7 +153,7 @@ def _is_taken_away(client: MlflowClient, other: ModelVersion, request: "Mapping[
             return False
         client.delete_model_version(other.name, str(other.version))
     except MlflowException as error:
-        if kind_of(error) is not Kind.NOT_FOUND:  # the other job was quicker
+        if kind_of(error) is not ProblemKind.NOT_FOUND:  # the other job was quicker
             raise
     return True
 
@@ -161,7 +163,7 @@ def _create_name(client: MlflowClient, name: str) -> bool:
     try:
         client.create_registered_model(name)
     except MlflowException as error:
-        if kind_of(error) is not Kind.CONFLICT:
+        if kind_of(error) is not ProblemKind.CONFLICT:
             raise
         return False
     return True

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .locations import check, leaves, trust_of
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 # What reads and writes folders of this machine that we name ourselves.
 _LOCAL_VERBS = frozenset(
@@ -70,7 +70,7 @@ def _within(listing: "Callable[..., Any]") -> "Callable[..., Any]":
         entries = listing(*arguments, **named)
         for entry in entries:
             if leaves(str(entry.path)):
-                raise Problem(Kind.UNEXPECTED, f"the store lists `{entry.path}`, which leads out of its folder")
+                raise Problem(ProblemKind.UNEXPECTED, f"the store lists `{entry.path}`, which leads out of its folder")
         return entries
 
     return listed

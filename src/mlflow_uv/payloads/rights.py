@@ -7,10 +7,10 @@ from mlflow.entities import ExperimentTag
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.exceptions import MlflowException
 
-from .problems import Kind, kind_of
+from .problems import ProblemKind, kind_of
 
 # What a server answers to a request without a name: who may not write at all is refused before anybody looks at it.
-_MALFORMED = frozenset({Kind.INVALID, Kind.NOT_FOUND})
+_MALFORMED = frozenset({ProblemKind.INVALID, ProblemKind.NOT_FOUND})
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _exists(client: MlflowClient, name: str) -> bool:
     try:
         client.get_registered_model(name)
     except MlflowException as error:
-        if kind_of(error) is not Kind.NOT_FOUND:
+        if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
         return False
     return True

@@ -7,7 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-from .entries import Entry, entries_of
+from .entries import AliasEntry, entries_of
 from .movement import (
     REASON,
     ROLL_BACK,
@@ -24,8 +24,8 @@ from .movement import (
     require_same,
     turn_for,
 )
-from .problems import Kind, Problem
-from .turns import CLOCK, Clock
+from .problems import Problem, ProblemKind
+from .turns import CLOCK, LeaseClock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def roll_back(request: dict[str, Any]) -> dict[str, Any]:
     return roll_back_with(MlflowClient(), request, CLOCK)
 
 
-def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Clock) -> dict[str, Any]:
+def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See roll_back."""
     alias, expected = request["alias"], request["expected"]
     with turn_for(client, request, clock) as mine:
@@ -91,7 +91,7 @@ def _way(client: MlflowClient, registered: RegisteredModel, request: "Mapping[st
     alias, to, name = request["alias"], request.get("to"), registered.name
     current = named(registered, alias)
     if current is None:
-        raise Problem(Kind.INVALID, f"`{name}` has no alias `{alias}` to roll back")
+        raise Problem(ProblemKind.INVALID, f"`{name}` has no alias `{alias}` to roll back")
     key, newest = newest_of(client.get_model_version(name, current), alias) or ("", None)
     if to is not None and str(to) == current:
         return _Way(before=current, after=current, already=True)
@@ -105,7 +105,9 @@ def _way(client: MlflowClient, registered: RegisteredModel, request: "Mapping[st
         target = _version_named(client, name, str(to), newest, alias)
     require_ready(target)
     if target.tags.get(STATE) == "failed":
-        raise Problem(Kind.INVALID, f"version {target.version} of `{name}` failed: {target.tags.get(REASON, '')}")
+        raise Problem(
+            ProblemKind.INVALID, f"version {target.version} of `{name}` failed: {target.tags.get(REASON, '')}"
+        )
     older = newest_of(target, alias, before=key or None)
     previous = None if older is None else older[1].previous
     return _Way(before=current, after=str(target.version), previous=previous)
@@ -114,7 +116,7 @@ def _way(client: MlflowClient, registered: RegisteredModel, request: "Mapping[st
 def _version_before(
     client: MlflowClient,
     registered: RegisteredModel,
-    newest: "Entry | None",
+    newest: "AliasEntry | None",
     current: str,
     request: "Mapping[str, Any]",
 ) -> ModelVersion:
@@ -122,28 +124,32 @@ def _version_before(
     alias, previous = request["alias"], previous_of(request)
     if newest is None or newest.previous is None:
         raise Problem(
-            Kind.INVALID, f"no entry says what `{alias}` of `{registered.name}` named before version {current}"
+            ProblemKind.INVALID, f"no entry says what `{alias}` of `{registered.name}` named before version {current}"
         )
     target = existing(client, registered.name, newest.previous)
     if target is None:
-        raise Problem(Kind.NOT_FOUND, f"version {newest.previous} of `{registered.name}` was before, and is deleted")
+        raise Problem(
+            ProblemKind.NOT_FOUND, f"version {newest.previous} of `{registered.name}` was before, and is deleted"
+        )
     said = named(registered, previous)
     # Where the promotion was interrupted, the alias was not moved yet.
     if said != newest.previous and newest.done:
         raise Problem(
-            Kind.CONFLICT,
+            ProblemKind.CONFLICT,
             f"the entries say that version {newest.previous} was before version {current}, and alias `{previous}` names"
             f" {'no version' if said is None else f'version {said}'}",
         )
     return target
 
 
-def _version_named(client: MlflowClient, name: str, to: str, newest: "Entry | None", alias: str) -> ModelVersion:
+def _version_named(client: MlflowClient, name: str, to: str, newest: "AliasEntry | None", alias: str) -> ModelVersion:
     """A version that had the alias once. Any other is promoted, so that the gates are asked."""
     target = existing(client, name, to)
     if target is None:
-        raise Problem(Kind.NOT_FOUND, f"`{name}` has no version {to}")
+        raise Problem(ProblemKind.NOT_FOUND, f"`{name}` has no version {to}")
     had = any(entry.alias == alias for entry in entries_of(target.tags).values())
     if not had and (newest is None or newest.before != to):
-        raise Problem(Kind.INVALID, f"no entry says that version {to} of `{name}` was `{alias}` once: promote it")
+        raise Problem(
+            ProblemKind.INVALID, f"no entry says that version {to} of `{name}` was `{alias}` once: promote it"
+        )
     return target

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from . import repositories
 from .patience import make_once
-from .problems import Kind, Problem, kind_of, mask
+from .problems import Problem, ProblemKind, kind_of, mask
 from .stores import tag_equals
 
 # Before, _MLFLOW_SERVER_ARTIFACT_ROOT is ignored outside of a server, and a new experiment's artifacts lie in `mlruns`
@@ -59,7 +59,7 @@ def _require_location(client: MlflowClient, name: str) -> None:
     try:
         experiment_id = made or experiment_of(client, name)
     except Problem as error:
-        if error.kind is Kind.DENIED:
+        if error.kind is ProblemKind.DENIED:
             return  # training may choose another one; its model is looked at when it is there
         raise
     try:
@@ -112,9 +112,11 @@ def download_record(request: dict[str, Any]) -> dict[str, Any]:
         try:
             found = download_artifacts(run_id=request["run_id"], artifact_path=request["path"], dst_path=scratch)
         except OSError as error:
-            if kind_of(error) is not Kind.UNEXPECTED:
+            if kind_of(error) is not ProblemKind.UNEXPECTED:
                 raise
-            raise Problem(Kind.NOT_FOUND, f"run {request['run_id']} has no artifact `{request['path']}`") from error
+            raise Problem(
+                ProblemKind.NOT_FOUND, f"run {request['run_id']} has no artifact `{request['path']}`"
+            ) from error
         shutil.copyfile(found, destination)
     return {}
 
@@ -154,5 +156,5 @@ def experiment_of(client: MlflowClient, name: str, artifact_location: "str | Non
             if found is None:
                 raise Problem(kind_of(error), f"experiment `{name}` cannot be made: {error.message}") from error
     if found.lifecycle_stage != "active":
-        raise Problem(Kind.INVALID, f"experiment `{name}` is deleted; restore it or choose another name")
+        raise Problem(ProblemKind.INVALID, f"experiment `{name}` is deleted; restore it or choose another name")
     return str(found.experiment_id)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 # mlflow.entities.LoggedModel, which an MLflow 2 does not have.
 LoggedModel = Any
@@ -37,12 +37,12 @@ def experiment_groups(client: MlflowClient) -> tuple[tuple[str, ...], ...]:
 def equals(field: str, value: str) -> str:
     """A filter clause. MLflow's filter language has no escape for the quote that it encloses values in."""
     if "'" in value:
-        raise Problem(Kind.INVALID, f"MLflow cannot search for a value that holds a quote: {value}")
+        raise Problem(ProblemKind.INVALID, f"MLflow cannot search for a value that holds a quote: {value}")
     return f"{field} = '{value}'"
 
 
 def tag_equals(key: str, value: str) -> str:
     """A filter clause for a tag. The key stands in backquotes, because ours hold dots and hyphens."""
     if "`" in key:
-        raise Problem(Kind.INVALID, f"MLflow cannot search for a tag whose name holds a backquote: {key}")
+        raise Problem(ProblemKind.INVALID, f"MLflow cannot search for a tag whose name holds a backquote: {key}")
     return equals(f"tags.`{key}`", value)

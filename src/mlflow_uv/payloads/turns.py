@@ -15,7 +15,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 
-from .problems import Kind, Problem
+from .problems import Problem, ProblemKind
 
 PREFIX = "mlflow-uv.turn."
 LEASE_S = 120.0
@@ -23,7 +23,7 @@ _PAUSE_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
+class LeaseClock:
     """Seconds that only go forward, the date as seconds since 1970, waiting, and chance: a test brings its own."""
 
     now_s: Callable[[], float] = time.monotonic
@@ -32,11 +32,11 @@ class Clock:
     token: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
 
 
-CLOCK = Clock()
+CLOCK = LeaseClock()
 
 
 @dataclass(kw_only=True)
-class Turn:
+class Lease:
     """
     A turn at a registered model, announced by a tag on it, because MLflow has no compare-and-set.
 
@@ -54,7 +54,7 @@ class Turn:
     name: str
     lease_s: float
     about: "Mapping[str, Any]"
-    clock: Clock
+    clock: LeaseClock
     notes: "list[str]" = field(default_factory=list)
     _key: "str | None" = None
     _since: float = 0.0
@@ -63,7 +63,7 @@ class Turn:
         """The registered model as it is now. Raises a conflict if the turn is over: nothing may be done then."""
         found = self.client.get_registered_model(self.name)
         if self._key not in found.tags or self._age_s() >= self.lease_s:
-            raise Problem(Kind.CONFLICT, f"it took longer than {self.lease_s:g} s, and the turn was over")
+            raise Problem(ProblemKind.CONFLICT, f"it took longer than {self.lease_s:g} s, and the turn was over")
         return found
 
     def take(self) -> None:
@@ -119,14 +119,14 @@ def _lease_s(announcement: str, default: float) -> float:
 
 @contextmanager
 def turn(
-    client: MlflowClient, name: str, *, lease_s: float, about: "Mapping[str, Any]", clock: Clock = CLOCK
-) -> Iterator[Turn]:
+    client: MlflowClient, name: str, *, lease_s: float, about: "Mapping[str, Any]", clock: LeaseClock = CLOCK
+) -> Iterator[Lease]:
     """
     A turn at a registered model while the block runs; `about` says whose, to whoever finds it standing.
 
     What was done is not undone by a server that fails at the very end: then the turn ends with its lease, and a note.
     """
-    mine = Turn(client=client, name=name, lease_s=lease_s, about=about, clock=clock)
+    mine = Lease(client=client, name=name, lease_s=lease_s, about=about, clock=clock)
     with _ending_in_order():
         try:
             mine.take()

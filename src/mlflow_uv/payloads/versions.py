@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from . import older
 from .entries import entries_of
-from .problems import Kind, kind_of, mask
+from .problems import ProblemKind, kind_of, mask
 from .stores import LoggedModel, equals, pages
 
 # MLflow keeps the versions of a model in this tag of the logged model, and shows them from there.
@@ -61,7 +61,7 @@ def describe_name(request: dict[str, Any]) -> dict[str, Any]:
     try:
         found = MlflowClient().get_registered_model(request["name"])
     except MlflowException as error:
-        if kind_of(error) is not Kind.NOT_FOUND:
+        if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
         return {"exists": False, "aliases": {}, "tags": {}, "description": None}
     return {
@@ -122,7 +122,7 @@ def _of_runs(client: MlflowClient, runs: Iterable[Run]) -> Iterator[ModelVersion
             yield from pages(lambda token, clause=clause: client.search_model_versions(clause, page_token=token))  # type: ignore[misc]
         except MlflowException as error:
             # Unity Catalog searches by name alone; the note on the model is what remains there.
-            if kind_of(error) is not Kind.INVALID:
+            if kind_of(error) is not ProblemKind.INVALID:
                 raise
 
 
@@ -132,7 +132,7 @@ def _noted_on(client: MlflowClient, models: Iterable[LoggedModel]) -> Iterator[M
             try:
                 yield client.get_model_version(noted["name"], str(noted["version"]))
             except MlflowException as error:
-                if kind_of(error) is not Kind.NOT_FOUND:  # deleted since
+                if kind_of(error) is not ProblemKind.NOT_FOUND:  # deleted since
                     raise
 
 

@@ -9,13 +9,13 @@ from . import metrics, observing, openapi
 from .asgi import Asgi, Message, Receive, Send
 from .framing import unambiguous
 from .limits import limited
-from .observing import Observed, Observer
+from .observing import ObservedApplication, Observer
 from .scoring import polite, scoring
 from .settings import Settings
 from .v2 import Protocol
 
 
-def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> Observed:
+def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> ObservedApplication:
     """Everything that one worker answers with."""
     observers: Sequence[Observer] = (
         *((observing.log_as_json,) if settings.access_log else ()),
@@ -31,7 +31,7 @@ def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter 
         },
     )
     inner = unambiguous(limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout))
-    whole = Observed(with_threads(inner, settings.threads), observers)
+    whole = ObservedApplication(with_threads(inner, settings.threads), observers)
     if meter:
         meter.watch(whole)
     return whole

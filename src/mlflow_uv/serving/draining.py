@@ -15,7 +15,7 @@ from .asgi import Asgi, Message, Receive, Send, header
 from .connection import protocol
 from .framing import LONGEST_HEAD
 from .listening import Listener
-from .observing import Observed
+from .observing import ObservedApplication
 from .settings import Settings
 
 ORPHANED = 2.0  # seconds for the threads whose requests were given up
@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
     has been sent is in flight, even if this process was too busy to look.
     """
 
-    def __init__(self, config: uvicorn.Config, app: Observed) -> None:
+    def __init__(self, config: uvicorn.Config, app: ObservedApplication) -> None:
         super().__init__(config)
         self._app = app
         self.ended = False
@@ -84,7 +84,7 @@ async def moments() -> None:
         await asyncio.sleep(MOMENT)
 
 
-def serve(app: Observed, listener: Listener, settings: Settings) -> int:
+def serve(app: ObservedApplication, listener: Listener, settings: Settings) -> int:
     """Answer until told to stop; 0 if every request was answered, 1 if some were cut off."""
     drain: Any = settings.drain_timeout  # a fraction of a second is as good as a whole one
     whole = parting(app, lambda: server.should_exit)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         return run(said, bind(said.host, said.port))
     except Refused as error:
         return end(str(error), REFUSED)
-    except (loading.CannotLoad, places.Unreadable) as error:
+    except (loading.CannotLoad, places.UnreadableModel) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
         if folder := os.environ.pop(metrics.FOLDER, None):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .asgi import Asgi, Message, Receive, Send, complain, respond
-from .observing import Exchange, Observed
+from .observing import Exchange, ObservedApplication
 from .routes import route_of
 from .settings import Refused, Settings
 
@@ -51,7 +51,7 @@ class Meter:
         self._requests.labels(route=route, method=method, status=str(exchange.status)).inc()
         self._seconds.labels(route=route).observe(exchange.seconds)
 
-    def watch(self, observed: Observed) -> None:
+    def watch(self, observed: ObservedApplication) -> None:
         """Keep the number of requests in flight."""
         observed.watching = self._in_flight.set
 

@@ -29,7 +29,7 @@ class Exchange:
 Observer = Callable[[Exchange], None]
 
 
-class Observed:
+class ObservedApplication:
     """An application that counts what is in flight and what was cut off, and tells of every exchange."""
 
     def __init__(self, app: Asgi, observers: Sequence[Observer]) -> None:

@@ -11,7 +11,7 @@ DEEPEST = 4
 NAMED = re.compile(r"^(model_name|model_version): *['\"]?([^'\"\n]+?)['\"]? *$", re.MULTILINE)
 
 
-class Unreadable(Exception):
+class UnreadableModel(Exception):
     """What was mounted may not be read by the user that we are: one sentence."""
 
 
@@ -34,7 +34,7 @@ def holder(place: Path) -> "Path | None":
     try:
         next(place.iterdir(), None)
     except PermissionError as error:
-        raise Unreadable(f"The model in {place} cannot be served: user {os.getuid()} may not read it.") from error
+        raise UnreadableModel(f"The model in {place} cannot be served: user {os.getuid()} may not read it.") from error
     except OSError:
         return None
     for depth in range(DEEPEST):

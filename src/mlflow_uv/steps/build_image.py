@@ -9,14 +9,14 @@ from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
 from ..command.inputs import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
-from ..command.inputs import Engine as Choice
+from ..command.inputs import EngineChoice as Choice
 from ..command.report import Finding, Report, Severity
-from ..command.step import Doc, Matching, OneRun, Reach, Step
+from ..command.step import Doc, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
-from ..core.release.record import Image
+from ..core.release.record import ImageLink
 from ..ops.image.build import (
-    Base,
-    Wish,
+    BaseImage,
+    ImageRequest,
     building,
     default_base,
     fill,
@@ -32,7 +32,7 @@ from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import bill_of, sizes_of
-from ..ops.lineage.recompute import Found, anchor, holding
+from ..ops.lineage.recompute import RecomputedRelease, anchor, holding
 from ..tools.engines.engine import Cache, Engine
 from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
@@ -74,10 +74,10 @@ class Inputs:
     ] = ()
     push: Annotated[bool, Doc("Push the image to the registry that its name begins with.")] = False
     cache_from: Annotated[
-        str | None, Reach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
+        str | None, SettingReach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
     ] = None
     cache_to: Annotated[
-        str | None, Reach.BUILD_CACHE, Doc("Build cache to export, in the engine's `--cache-to` syntax.")
+        str | None, SettingReach.BUILD_CACHE, Doc("Build cache to export, in the engine's `--cache-to` syntax.")
     ] = None
     print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile, and build nothing.")] = False
     context: Annotated[
@@ -144,8 +144,8 @@ def require_sense(inputs: Inputs) -> None:
         )
 
 
-def _wish(inputs: Inputs) -> Wish:
-    return Wish(
+def _wish(inputs: Inputs) -> ImageRequest:
+    return ImageRequest(
         base=inputs.base_image,
         serving=inputs.serving,
         platforms=inputs.platforms,
@@ -153,9 +153,9 @@ def _wish(inputs: Inputs) -> Wish:
     )
 
 
-def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
+def _by_hand(inputs: Inputs, found: RecomputedRelease, tools: Tools) -> Report[Outputs]:
     needs = needs_for(found, inputs.serving)
-    base = Base(name=inputs.base_image or default_base(needs))
+    base = BaseImage(name=inputs.base_image or default_base(needs))
     planned = plan(found, needs, base, _wish(inputs), tools)
     folder = inputs.context
     if folder is not None:
@@ -168,13 +168,13 @@ def _by_hand(inputs: Inputs, found: Found, tools: Tools) -> Report[Outputs]:
         fill(folder, planned, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
-        outputs=_outputs(path, Image(kind="", id="", tag="", base=base.name, base_digest="")),
+        outputs=_outputs(path, ImageLink(kind="", id="", tag="", base=base.name, base_digest="")),
         summary=f"docker build {shlex.quote(str(folder))}" if folder else "nothing was built",
         result=planned.dockerfile if inputs.print_dockerfile else None,
     )
 
 
-def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Report[Outputs]:
+def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
     needs = needs_for(found, inputs.serving)
     wish, tag = _wish(inputs), image_name(inputs.image, found.record)
     base = look_at(wish.base or default_base(needs), needs, engine, tools)
@@ -191,7 +191,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
         findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
-    image = Image(
+    image = ImageLink(
         kind="image",
         id=built.id,
         tag=tag,
@@ -211,7 +211,7 @@ def _in_image(inputs: Inputs, found: Found, engine: Engine, tools: Tools) -> Rep
     )
 
 
-def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Report[Outputs]:
+def _in_process(inputs: Inputs, found: RecomputedRelease, reason: str, tools: Tools) -> Report[Outputs]:
     needs = needs_for(found, inputs.serving)
     image = _process(needs, found, reason, tools)
     path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
@@ -219,7 +219,7 @@ def _in_process(inputs: Inputs, found: Found, reason: str, tools: Tools) -> Repo
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 
-def _process(needs: Needs, found: Found, reason: str, tools: Tools) -> Image:
+def _process(needs: Needs, found: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
     # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
     python = needs.minor
     if found.project is not None:
@@ -228,10 +228,10 @@ def _process(needs: Needs, found: Found, reason: str, tools: Tools) -> Image:
         interpreter, inventory = install(needs, tools, python=python)
     require_exact(needs, inventory)
     folder = str(interpreter.parents[1])
-    return Image(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
+    return ImageLink(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
 
 
-def _recorded(inputs: Inputs, found: Found, image: Image, tools: Tools) -> Path:
+def _recorded(inputs: Inputs, found: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:
     """The record's file, with the image in it; its version says so too."""
     record = replace(found.record, image=image)
     if record.version is not None:
@@ -243,7 +243,7 @@ def _recorded(inputs: Inputs, found: Found, image: Image, tools: Tools) -> Path:
     return path
 
 
-def _outputs(record: Path, image: Image) -> Outputs:
+def _outputs(record: Path, image: ImageLink) -> Outputs:
     return Outputs(
         record=record,
         image=image.tag if image.kind == "image" else "",
@@ -272,7 +272,7 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
     )
 
 
-def _vanishing(inputs: Inputs, image: Image, *, forge: bool) -> Iterator[Finding]:
+def _vanishing(inputs: Inputs, image: ImageLink, *, forge: bool) -> Iterator[Finding]:
     """That an image which was not pushed is gone with the runner, unless the store is gone as well."""
     if forge and not image.digest and not inputs.embedded:
         yield Finding(

@@ -16,7 +16,7 @@ from ..ops.lock.freshness import Freshness, examine, restricted, unreadable
 from ..ops.lock.policy import policy_findings
 from ..ops.lock.script_locks import ScriptAnswer, script_answers
 from ..tools.lock_toolbox import LockTools
-from ..tools.project.files import Project, Unreadable, bounds_of, read_project, table_of, write_whole
+from ..tools.project.files import Project, UnreadableProject, bounds_of, read_project, table_of, write_whole
 from ..tools.project.tree import is_managed, projects_below
 from ..tools.uv.guard import NotFollowed
 from ..tools.uv.messages import LockState
@@ -44,7 +44,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class LockMatrixEntry:
     """One project, as a job of a matrix sees it; paths are relative to the working folder."""
 
     project: str
@@ -57,7 +57,7 @@ class Entry:
 class Matrix:
     """The shape of `strategy.matrix`."""
 
-    include: tuple[Entry, ...] = ()
+    include: tuple[LockMatrixEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,14 +120,14 @@ def _scripts(inputs: Inputs, tools: LockTools) -> tuple[ScriptAnswer, ...]:
     return tuple(asked)
 
 
-def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | Unreadable, ...]:
+def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | UnreadableProject, ...]:
     """The projects to ask; a folder without any is told as such."""
     found = projects_below(inputs.project, tools.git, exclude=inputs.exclude) if not inputs.alone else ()
     if found:
         return found
     try:
         project = read_project(inputs.project)
-    except Unreadable as error:
+    except UnreadableProject as error:
         return (error,)
     if not is_managed(project, first=True) and "uv" not in table_of(project.manifest, "tool"):
         raise BadProject(
@@ -138,10 +138,10 @@ def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | Unreadable, ...]
     return (project,)
 
 
-def _answers(projects: tuple[Project | Unreadable, ...], inputs: Inputs, tools: LockTools) -> list[Freshness]:
+def _answers(projects: tuple[Project | UnreadableProject, ...], inputs: Inputs, tools: LockTools) -> list[Freshness]:
     """Every project's answer: where one of several has none, it has a finding instead, and the others keep theirs."""
 
-    def attempt(project: Project | Unreadable) -> Freshness | StepError:
+    def attempt(project: Project | UnreadableProject) -> Freshness | StepError:
         try:
             return _examined(project, inputs, tools)
         except StepError as error:
@@ -157,7 +157,7 @@ def _answers(projects: tuple[Project | Unreadable, ...], inputs: Inputs, tools: 
     ]
 
 
-def _unanswered(project: Project | Unreadable, error: StepError) -> Freshness:
+def _unanswered(project: Project | UnreadableProject, error: StepError) -> Freshness:
     root = project.root if isinstance(project, Project) else project.path.parent
     finding = Finding(
         rule=f"lock-{Cause.UNANSWERED.value}",
@@ -188,8 +188,8 @@ def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path
     return inputs.patch
 
 
-def _examined(found: Project | Unreadable, inputs: Inputs, tools: LockTools) -> Freshness:
-    if isinstance(found, Unreadable):
+def _examined(found: Project | UnreadableProject, inputs: Inputs, tools: LockTools) -> Freshness:
+    if isinstance(found, UnreadableProject):
         folder, finding = found.path.parent, unreadable(found)
         return Freshness(
             project=Project(folder=folder, root=folder, manifest={}),
@@ -230,8 +230,8 @@ def _summary(answers: tuple[Freshness | ScriptAnswer, ...]) -> str:
     )
 
 
-def _entry(answer: Freshness, where: Path) -> Entry:
-    return Entry(
+def _entry(answer: Freshness, where: Path) -> LockMatrixEntry:
+    return LockMatrixEntry(
         project=_relative(answer.project.root, where),
         lock=_relative(answer.project.lock, where),
         verdict=answer.state,

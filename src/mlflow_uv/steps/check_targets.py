@@ -10,7 +10,7 @@ from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, Step
 from ..core.lock.closure import selected_roots
 from ..core.lock.install_problems import BARRED, Obstacles, needed_by
-from ..core.lock.installable import Verdict, local_build
+from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.lock.placement import Placed, Uncovered, place, together
 from ..core.lock.selection import Selection
@@ -39,13 +39,13 @@ class Inputs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class TargetEntry:
     """A package on a target where it is not simply a wheel."""
 
     name: str
     version: str | None
     target: str
-    verdict: Verdict
+    verdict: InstallMethod
     local_build: str
     via: tuple[str, ...]
 
@@ -56,7 +56,8 @@ class Outputs:
 
     targets: Annotated[tuple[str, ...], Doc("The targets that were asked about, written out.")]
     packages: Annotated[
-        tuple[Entry, ...], Doc("What is not simply a wheel there: name, version, target, verdict, and the way to it.")
+        tuple[TargetEntry, ...],
+        Doc("What is not simply a wheel there: name, version, target, verdict, and the way to it."),
     ]
 
 
@@ -119,8 +120,8 @@ def _fails(finding: Finding) -> bool:
     return finding.severity is Severity.ERROR
 
 
-def _entry(placed: Placed) -> Entry:
-    return Entry(
+def _entry(placed: Placed) -> TargetEntry:
+    return TargetEntry(
         name=placed.package.name,
         version=placed.package.version,
         target=str(placed.target),
@@ -133,7 +134,7 @@ def _entry(placed: Placed) -> Entry:
 def _summary(target: Target, answer: tuple[Placed, ...] | Uncovered) -> str:
     if isinstance(answer, Uncovered):
         return f"the lock does not cover {target}"
-    barred = sum(one.verdict is Verdict.IMPOSSIBLE for one in answer)
+    barred = sum(one.verdict is InstallMethod.IMPOSSIBLE for one in answer)
     if barred:
         return f"{barred} of {counted(len(answer), 'package')} cannot be installed on {target}"
     built = sum(one.verdict in BARRED for one in answer)
@@ -158,7 +159,7 @@ def _matters(placed: Placed) -> bool:
 
 
 def _local_build(placed: Placed) -> bool:
-    return placed.verdict is Verdict.WHEEL and bool(local_build(placed.package))
+    return placed.verdict is InstallMethod.WHEEL and bool(local_build(placed.package))
 
 
 def _cell(placed: Placed) -> str:

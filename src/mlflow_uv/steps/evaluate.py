@@ -37,8 +37,17 @@ from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import handed
 from ..ops.image.isolation import subject_of
 from ..ops.lineage.audit import named
-from ..ops.lineage.registry_client import Contact, contact
-from ..ops.versions.evaluation import EVALUATION, Evaluation, Measured, Sitting, earlier, keep, measure, throwaway
+from ..ops.lineage.registry_client import RegistryClient, contact
+from ..ops.versions.evaluation import (
+    EVALUATION,
+    Evaluation,
+    EvaluationSession,
+    Measured,
+    earlier,
+    keep,
+    measure,
+    throwaway,
+)
 from ..tools.project.files import write_whole
 from ..tools.toolbox import Tools
 
@@ -149,7 +158,7 @@ def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> st
     return f"evaluated alone: {f'it is the {inputs.champion}' if rival else f'there is no {inputs.champion} yet'}"
 
 
-def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Mapping[str, str]]:
+def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[EvaluationSession, Mapping[str, str]]:
     """What both are asked, and the tags that say what that was."""
     exam = Exam(
         data=inputs.data,
@@ -162,7 +171,7 @@ def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Ma
         fix = Wording(option("model-type", "classifier"), ", or regressor")
         raise BadInput(what="nothing says what to measure", why="there is a target-column, and no model-type", fix=fix)
     data = _data(inputs, store, scratch)
-    sitting = Sitting(
+    sitting = EvaluationSession(
         data=data,
         data_sha256=sha256(data.read_bytes()),
         target=inputs.target_column,
@@ -173,7 +182,7 @@ def _sitting(inputs: Inputs, store: Contact, scratch: Path) -> tuple[Sitting, Ma
     return sitting, tags
 
 
-def _data(inputs: Inputs, store: Contact, scratch: Path) -> Path:
+def _data(inputs: Inputs, store: RegistryClient, scratch: Path) -> Path:
     """A copy of the data, which nobody changes between the one model and the other."""
     if inputs.data_function is not None:
         if store.project is None:

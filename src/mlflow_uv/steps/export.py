@@ -22,12 +22,12 @@ from ..command.inputs import (
     UvProgram,
 )
 from ..command.report import Finding, Report
-from ..command.step import Doc, Hook, OneRun, Reach, Step, fields_of
+from ..command.step import Doc, Hook, OneRun, SettingReach, Step, fields_of
 from ..command.wording import Wording, checkout_call, extended, option, without
 from ..core.export.portability import LocalPackages
 from ..core.lock.selection import Selection
 from ..core.release.package_changes import described, first_difference
-from ..ops.lock.export import Document, Lists, Said, Wish, make_lists
+from ..ops.lock.export import Document, ExportRequest, Lists, UvExport, make_lists
 from ..ops.lock.freshness import require_fresh, restricted
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
@@ -47,13 +47,15 @@ class Inputs:
     groups: Groups = ()
     requirements_file: Annotated[
         Path | None,
-        Reach.WRITTEN,
+        SettingReach.WRITTEN,
         Doc("File for pip requirements, relative to the project; without any file they go to standard output."),
     ] = None
-    pylock_file: Annotated[Path | None, Reach.WRITTEN, Doc("File for the same as a pylock.toml (PEP 751).")] = None
-    sbom_file: Annotated[Path | None, Reach.WRITTEN, Doc("File for the same as a CycloneDX 1.5 bill of materials.")] = (
+    pylock_file: Annotated[Path | None, SettingReach.WRITTEN, Doc("File for the same as a pylock.toml (PEP 751).")] = (
         None
     )
+    sbom_file: Annotated[
+        Path | None, SettingReach.WRITTEN, Doc("File for the same as a CycloneDX 1.5 bill of materials.")
+    ] = None
     hashes: Annotated[bool, Doc("Give each requirement the hashes of the lock.")] = False
     local_packages: Annotated[
         LocalPackages,
@@ -122,13 +124,13 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
 
 
-def _wish(inputs: Inputs, project: Project, where: Path) -> Wish:
+def _wish(inputs: Inputs, project: Project, where: Path) -> ExportRequest:
     if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
         raise BadInput(
             what="`pylock-file` is not called `pylock.toml` or `pylock.NAME.toml`",
             why=f"it is {str(inputs.pylock_file)!r}, and installers go by the name",
         )
-    return Wish(
+    return ExportRequest(
         project=project,
         requirements_file=_at(project, "requirements-file", inputs.requirements_file),
         pylock_file=_at(project, "pylock-file", inputs.pylock_file),
@@ -180,7 +182,7 @@ def _command(inputs: Inputs, project: Project, where: Path) -> str:
     return checkout_call("export", **inputs_given)
 
 
-def _as_requirements(wish: Wish) -> str:
+def _as_requirements(wish: ExportRequest) -> str:
     """The command for a list without hashes instead of a pylock.toml."""
     command = without(wish.command, "pylock-file", "hashes")
     return command if wish.requirements_file else extended(command, requirements_file="requirements.txt")
@@ -192,7 +194,7 @@ def _written(value: object) -> str:
     return str(value.value) if isinstance(value, Enum) else str(value)
 
 
-def _ask(inputs: Inputs, project: Project, tools: LockTools) -> Said:
+def _ask(inputs: Inputs, project: Project, tools: LockTools) -> UvExport:
     """Everything that uv is asked, at once: what it exports of a stale lock is thrown away."""
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     questions: dict[str, Callable[..., Any]] = {"requirements": partial(tools.uv.export, hashes=inputs.hashes)}
@@ -205,7 +207,7 @@ def _ask(inputs: Inputs, project: Project, tools: LockTools) -> Said:
         *(partial(question, project, selection, respect_env=inputs.respect_env) for question in questions.values()),
     ]
     _, *answers = tools.runner.side_by_side(tasks)
-    return Said(**dict(zip(questions, answers, strict=True)))
+    return UvExport(**dict(zip(questions, answers, strict=True)))
 
 
 def _read(path: Path) -> str | None:
@@ -217,7 +219,7 @@ def _read(path: Path) -> str | None:
         raise BadInput(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
 
 
-def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said: Said) -> str:
+def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said: UvExport) -> str:
     pins = f"{len(said.requirements.pins)} pins"
     if not lists.documents:
         return pins if lists.printed is not None or inputs.silent else f"nothing listed ({pins})"
@@ -227,7 +229,10 @@ def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said
 
 
 def _differences(
-    wish: Wish, differing: tuple[Document, ...], before: Mapping[Path, str | None], wheels: Mapping[Path, bytes]
+    wish: ExportRequest,
+    differing: tuple[Document, ...],
+    before: Mapping[Path, str | None],
+    wheels: Mapping[Path, bytes],
 ) -> Iterator[Finding]:
     for document in differing:
         name, old = document.path.name, before[document.path]

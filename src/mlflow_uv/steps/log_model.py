@@ -26,13 +26,13 @@ from ..command.inputs import (
     UvProgram,
 )
 from ..command.report import Finding, Report, Severity
-from ..command.step import Doc, OneOf, OneRun, Quoted, Reach, Step, Words
+from ..command.step import Doc, OneOf, OneRun, Quoted, SettingReach, Step, Words
 from ..core.lock.selection import Selection
 from ..core.model import model_files
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.mlflow_version import require_logging
 from ..core.release.digests import lock_digest
-from ..core.release.record import Lock, Record, release_key
+from ..core.release.record import LockLink, Record, release_key
 from ..core.security.serve_env import handed
 from ..ops.lineage.recompute import anchor
 from ..ops.lock.freshness import require_fresh
@@ -40,19 +40,19 @@ from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
 from ..ops.model.adoption import adopt
 from ..ops.model.input_example import example_of
-from ..ops.model.proof import Plan, Policy, prove
+from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of
-from ..ops.model.source import NAMES, Kind, Way, way_of, with_parameters
+from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, way_of, with_parameters
 from ..ops.model.training import Job, close_dead
 from ..ops.model.training_programs import with_program
 from ..tools.project.files import Project, read_project
 from ..tools.system.content import wheel_inputs
 from ..tools.toolbox import Tools
-from ..tools.uv.environments import Environment, Local
+from ..tools.uv.environments import Environment, LocalSource
 from ..tools.uv.wheels import build_wheels
 
 
-class Made(Enum):
+class ModelOrigin(Enum):
     """Where the model comes from."""
 
     TRAINED = "trained"
@@ -61,11 +61,11 @@ class Made(Enum):
 
 
 _TOLD = {
-    (Made.TRAINED, True): "trained and proved",
-    (Made.TRAINED, False): "trained, but not proved",
-    (Made.ADOPTED, True): "adopted and proved",
-    (Made.ADOPTED, False): "found, but not proved",
-    (Made.FOUND_AGAIN, True): "found again, nothing trained",
+    (ModelOrigin.TRAINED, True): "trained and proved",
+    (ModelOrigin.TRAINED, False): "trained, but not proved",
+    (ModelOrigin.ADOPTED, True): "adopted and proved",
+    (ModelOrigin.ADOPTED, False): "found, but not proved",
+    (ModelOrigin.FOUND_AGAIN, True): "found again, nothing trained",
 }
 
 
@@ -92,7 +92,7 @@ class Inputs:
     model: Annotated[
         Path | None,
         OneOf("way"),
-        Reach.DISCLOSED,
+        SettingReach.DISCLOSED,
         Doc("Folder of an MLflow model that is already saved, instead of train."),
     ] = None
     function: Annotated[
@@ -126,8 +126,9 @@ class Inputs:
     ] = ()
     experiment: Annotated[str | None, Doc("MLflow experiment; without it the name of the project.")] = None
     requirements: Annotated[
-        Policy, Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers.")
-    ] = Policy.LOCK
+        RequirementsPolicy,
+        Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers."),
+    ] = RequirementsPolicy.LOCK
     retrain: Annotated[bool, OneRun(), Doc("Train again even if a verified model of the same release exists.")] = False
     withhold_registry: Annotated[
         bool, Doc("Give training a registry that is thrown away, so that it moves no alias before anything is tested.")
@@ -188,29 +189,31 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             # Nobody goes on from a model that was not proved.
             tools.records.save(path, record)
             anchor(record, plan.job.store, plan.job.python, tools)
-    made = Made.FOUND_AGAIN if again is not None else Made.ADOPTED if plan.adopted else Made.TRAINED
+    made = (
+        ModelOrigin.FOUND_AGAIN if again is not None else ModelOrigin.ADOPTED if plan.adopted else ModelOrigin.TRAINED
+    )
     own = plan.job.store.shown if plan.job.store is not given else None
     return _report(record, findings, made, record_file=path, own=own)
 
 
-def way_in(inputs: Inputs, project: Project, tools: Tools) -> Way:
+def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     """How the inputs say that the model is made. Raises BadInput unless it is in one way."""
     entry_point = with_parameters(inputs.entry_point, inputs.parameters)
     given = {
-        Kind.TRAIN: inputs.train,
-        Kind.ENTRY_POINT: entry_point,
-        Kind.FUNCTION: inputs.function,
-        Kind.FOLDER: inputs.model,
-        Kind.RUN: inputs.from_run,
-        Kind.MODEL: inputs.from_model,
+        ModelSourceKind.TRAIN: inputs.train,
+        ModelSourceKind.ENTRY_POINT: entry_point,
+        ModelSourceKind.FUNCTION: inputs.function,
+        ModelSourceKind.FOLDER: inputs.model,
+        ModelSourceKind.RUN: inputs.from_run,
+        ModelSourceKind.MODEL: inputs.from_model,
     }
     way = way_of(given, project=project)
-    if inputs.parameters and way.kind is not Kind.ENTRY_POINT:
+    if inputs.parameters and way.kind is not ModelSourceKind.ENTRY_POINT:
         tools.voice.say(f"`parameters` are those of an entry point: `{NAMES[way.kind]}` does not get them")
     return way
 
 
-def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan:
+def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
     way = way_in(inputs, project, tools)
     given = handed(inputs.serve_env, tools.surroundings.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
@@ -222,7 +225,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, voice=tools.voice)
     wheels = tuple(sorted((replace(one.wheel, marker=one.local.marker) for one in built), key=lambda one: one.file))
-    local = tuple(Local(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
+    local = tuple(LocalSource(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
     if inputs.environment is Environment.PROJECT:
         python = tools.environments.own(project, selection)
     else:
@@ -236,7 +239,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
         store=tools.mlflow.settled(store, python, project.folder),
         experiment=inputs.experiment or project.name,
         commit=commit,
-        lock=Lock(sha256=digest, uv=uv),
+        lock=LockLink(sha256=digest, uv=uv),
         local=tuple(one.wheel.name for one in built),
         respect_env=inputs.respect_env,
         handed=inputs.train_env,
@@ -247,13 +250,13 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
     if adopted:
         job = replace(job, commit=adopted.commit, way=adopted.way)
     example, example_digest = example_of(inputs.input_example, job, tools)
-    served = model_files.Served(requirements=requirements, wheels=wheels, python=str(about["python"]))
+    served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=str(about["python"]))
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
     settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}
     parts = parts_of(job, selection, settings, packed, python=served.python)
     keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), way)
-    return Plan(
+    return ProofPlan(
         job=job,
         selection=selection,
         served=served,
@@ -270,7 +273,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Plan
 
 
 def _report(
-    record: Record, findings: tuple[Finding, ...], made: Made, *, record_file: Path, own: str | None
+    record: Record, findings: tuple[Finding, ...], made: ModelOrigin, *, record_file: Path, own: str | None
 ) -> Report[Outputs]:
     proved = all(finding.severity is not Severity.ERROR for finding in findings)
     return Report(
@@ -283,7 +286,7 @@ def _report(
             model_sha256=record.model.sha256,
             requirements_sha256=record.requirements.sha256,
             lock_sha256=record.lock.sha256,
-            reused=made is Made.FOUND_AGAIN,
+            reused=made is ModelOrigin.FOUND_AGAIN,
             tracking_uri=own,
         ),
         summary=f"model {record.model.model_id} {_TOLD[made, proved]}",

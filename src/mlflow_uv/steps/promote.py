@@ -32,7 +32,7 @@ from ..core.release.chain import gathered
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, distinct, numbered
 from ..ops.lineage.recompute import RECORD_TAG
-from ..ops.lineage.registry_client import Contact, author, contact
+from ..ops.lineage.registry_client import RegistryClient, author, contact
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import Judgement, judge
 from ..tools.project.files import read_project
@@ -165,7 +165,7 @@ def _told(alias: str, version: str, before: str | None, *, moved: bool, failing:
     return f"{alias} {'is' if moved else 'would become'} {version}{instead}"
 
 
-def _advice(inputs: Inputs, store: Contact, name: str, before: str | None) -> Iterator[str]:
+def _advice(inputs: Inputs, store: RegistryClient, name: str, before: str | None) -> Iterator[str]:
     yield f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")'
     if before is not None:
         given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}

@@ -18,7 +18,7 @@ from ..command.inputs import (
 )
 from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
-from ..core.promotion.pruning import Rule, Verdict, verdicts
+from ..core.promotion.pruning import PruningVerdict, Rule, verdicts
 from ..ops.lineage.registry_client import author, contact
 from ..tools.toolbox import Tools
 
@@ -83,7 +83,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _table(judged: tuple[Verdict, ...], kept: dict[str, str], told: str) -> Table:
+def _table(judged: tuple[PruningVerdict, ...], kept: dict[str, str], told: str) -> Table:
     rows = tuple(
         (
             one.version,

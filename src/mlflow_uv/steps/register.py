@@ -19,7 +19,7 @@ from ..command.inputs import (
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
-from ..core.release.record import Record, Version
+from ..core.release.record import Record, VersionLink
 from ..ops.lineage.recompute import anchor, holding
 from ..tools.toolbox import Tools
 
@@ -69,7 +69,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             description=_description(record),
             timeout_s=READY_S,
         )
-        version = Version(name=name, version=str(made["version"]), model_id=str(made["model_id"]))
+        version = VersionLink(name=name, version=str(made["version"]), model_id=str(made["model_id"]))
         if version.model_id != record.model.model_id:
             raise ChainBroken(
                 "version",
@@ -100,12 +100,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _other_names(version: Version, known: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _other_names(version: VersionLink, known: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Under which other names the model is registered, and the last version of each."""
     return {str(other["name"]): str(other["version"]) for other in known if other["name"] != version.name}
 
 
-def _elsewhere(version: Version, name: str, number: str) -> Finding:
+def _elsewhere(version: VersionLink, name: str, number: str) -> Finding:
     return Finding(
         rule="registered-elsewhere",
         severity=Severity.WARNING,

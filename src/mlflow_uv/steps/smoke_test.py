@@ -29,16 +29,16 @@ from ..core.model.answer_paths import AnswerPath
 from ..core.model.answer_wording import REASON, shortened
 from ..core.model.answers import TOLERANCE, answers_digest
 from ..core.model.ignored_answers import ignored_paths, leaving_nothing, naming_nothing
-from ..core.release.record import Alias, Image, Record
+from ..core.release.record import AliasLink, ImageLink, Record
 from ..core.security.documents import Unparsable, parse_json
 from ..core.security.serve_env import Handed, handed
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
-from ..ops.image.serving_check import ANSWER_S, Expected, Observed, observe, show_log
+from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
 from ..ops.lineage.audit import kept_at
-from ..ops.lineage.recompute import Found, anchor, holding
+from ..ops.lineage.recompute import RecomputedRelease, anchor, holding
 from ..ops.lineage.registry_client import author
-from ..tools.engines.engine import Given, Served
+from ..tools.engines.engine import ServerSettings, ServingContainer
 from ..tools.toolbox import Tools
 from .register import version_tags
 
@@ -113,7 +113,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     return _report(inputs, path, record, observed, expected)
 
 
-def _needs(inputs: Inputs, found: Found, ignored: tuple[AnswerPath, ...], given: Handed) -> tuple[Image, Expected]:
+def _needs(
+    inputs: Inputs, found: RecomputedRelease, ignored: tuple[AnswerPath, ...], given: Handed
+) -> tuple[ImageLink, Expected]:
     record = found.record
     if record.image is None:
         raise BadInput(what="nothing was built to test", why="build-image adds it", fix=step_call("build-image"))
@@ -149,12 +151,14 @@ def _needs(inputs: Inputs, found: Found, ignored: tuple[AnswerPath, ...], given:
 
 
 @contextmanager
-def _serving(inputs: Inputs, image: Image, found: Found, variables: Handed, tools: Tools) -> Iterator[Served]:
+def _serving(
+    inputs: Inputs, image: ImageLink, found: RecomputedRelease, variables: Handed, tools: Tools
+) -> Iterator[ServingContainer]:
     """What was recorded, started; stopped and removed when the block ends, however it ends."""
     limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
-    given = Given(settings=limits, handed=variables)
+    given = ServerSettings(settings=limits, handed=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
-        server: Served
+        server: ServingContainer
         if image.kind == "image":
             require_image(image, found.record, tools)
             server = tools.engines.named(image.engine).serve(image.id, network=inputs.serve_network, given=given)
@@ -174,7 +178,7 @@ def _serving(inputs: Inputs, image: Image, found: Found, variables: Handed, tool
             server.stop()
 
 
-def _mark_failed(found: Found, reason: str, tools: Tools) -> None:
+def _mark_failed(found: RecomputedRelease, reason: str, tools: Tools) -> None:
     if found.record.version is None:
         return
     version = [found.record.version.name, found.record.version.version]
@@ -185,7 +189,9 @@ def _mark_failed(found: Found, reason: str, tools: Tools) -> None:
         tools.voice.say(f"version {version[1]} could not be tagged as failed: {error}")
 
 
-def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed, tools: Tools) -> Record:
+def _mark_tested(
+    inputs: Inputs, found: RecomputedRelease, image: ImageLink, observed: ObservedServer, tools: Tools
+) -> Record:
     record = found.record
     assert record.answers is not None  # noqa: S101  # _needs asked
     seen = replace(
@@ -208,24 +214,24 @@ def _mark_tested(inputs: Inputs, found: Found, image: Image, observed: Observed,
         tools.mlflow.ask(found.python, found.store, "tag", version=[name, version], tags=tags)
         asked = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
         moved = tools.mlflow.ask(found.python, found.store, "move-alias", **asked)
-        record = replace(record, alias=Alias(name=inputs.alias, before=moved["before"], after=version))
+        record = replace(record, alias=AliasLink(name=inputs.alias, before=moved["before"], after=version))
     anchor(record, found.store, found.python, tools)
     return record
 
 
-def _log_record(found: Found, path: Path, tools: Tools) -> None:
+def _log_record(found: RecomputedRelease, path: Path, tools: Tools) -> None:
     run_id, version = found.record.model.run_id, found.record.version
     if run_id and version is not None:
         kept = kept_at(version.model_id, version.name, version.version)
         tools.mlflow.ask(found.python, found.store, "log-record", run_id=run_id, file=str(path), path=kept)
 
 
-def _reaches(inputs: Inputs, image: Image) -> bool:
+def _reaches(inputs: Inputs, image: ImageLink) -> bool:
     """Whether a container had a network because somebody asked for it; a process has this machine's anyway."""
     return inputs.serve_network and image.kind == "image"
 
 
-def _isolation(inputs: Inputs, image: Image | None) -> Iterator[Finding]:
+def _isolation(inputs: Inputs, image: ImageLink | None) -> Iterator[Finding]:
     """What the model could reach while it was tested, where that is more than nothing."""
     if image is None:
         return
@@ -245,7 +251,7 @@ def _isolation(inputs: Inputs, image: Image | None) -> Iterator[Finding]:
         )
 
 
-def _slow(observed: Observed) -> Iterator[Finding]:
+def _slow(observed: ObservedServer) -> Iterator[Finding]:
     """That whoever starts the server has to give it more time than it gives itself."""
     if observed.slowest_s > ANSWER_S and not observed.complaints:
         yield Finding(
@@ -257,7 +263,9 @@ def _slow(observed: Observed) -> Iterator[Finding]:
         )
 
 
-def _report(inputs: Inputs, path: Path, record: Record, observed: Observed, expected: Expected) -> Report[Outputs]:
+def _report(
+    inputs: Inputs, path: Path, record: Record, observed: ObservedServer, expected: Expected
+) -> Report[Outputs]:
     alias, cases = record.alias, len(expected.cases)
     tested = not observed.complaints
     loud = ""

@@ -13,10 +13,10 @@ from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
 from ..command.errors import BadInput, BadProject, Cancelled, StepError
-from ..command.host import Surroundings
-from ..command.report import Report, Voice
+from ..command.host import Host
+from ..command.report import Console, Report
 from ..command.settings import KEYS
-from ..command.step import SETTINGS, Field, Kind, Step, fields_of, refuse_unknown, settle
+from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from ..core.security.control_characters import visible_columns
 from ..core.security.masking import secrets_in
 from ..steps.catalog import NAMES, step_of
@@ -105,11 +105,11 @@ def _wants_json(arguments: list[str]) -> bool:
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
-def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Voice, *, source: str) -> Report[Any]:
+def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Console, *, source: str) -> Report[Any]:
     """Run a step with the real tools. Raises StepError, a mistake of ours included, whose trace goes to stderr."""
     try:
         inputs = gather(step, given, source=source)
-        surroundings = Surroundings.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        surroundings = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         with _toolbox(step)(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
             report: Report[Any] = step.run(inputs, tools)
             return report
@@ -190,9 +190,9 @@ def _flag(command: argparse.ArgumentParser, field: Field) -> None:
         case _ if field.required:
             # What a step cannot do without is the word after its name.
             command.add_argument(field.name, metavar=field.kebab.upper(), help=text)
-        case Kind.SWITCH:
+        case FieldKind.SWITCH:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-        case Kind.CHOICE:
+        case FieldKind.CHOICE:
             command.add_argument(flag, choices=field.choices, help=text)
         case kind:
             command.add_argument(flag, metavar=kind.name, help=text)

@@ -27,14 +27,14 @@ from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
 from .hiding import hide_environment
 from .jobsummary import JobSummary, relative
-from .phrasing import ActionPhrasing, Source
+from .phrasing import ActionPhrasing, ActionSource
 from .terminal import aligned, plain, timed
 
 ANNOTATIONS = 10  # a level and step; more are not shown
 
 
-class Runner:
-    """A Voice for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
+class GithubRunner:
+    """A console for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
 
     def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:
         self._phrasing = phrasing
@@ -42,14 +42,14 @@ class Runner:
         self._fence: str | None = None
 
     def say(self, text: str) -> None:
-        """See Voice."""
+        """See Console."""
         self._unfence()
         for line in text_lines(mask(self._phrasing.text(text), self._secrets)):
             self._write(line)
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # noqa: ARG002  # the log folds all of them
-        """See Voice."""
+        """See Console."""
         self.issue("group", title)
         try:
             yield
@@ -57,7 +57,7 @@ class Runner:
             self.issue("endgroup", "")
 
     def foreign(self, line: str) -> None:
-        """See Voice."""
+        """See Console."""
         if self._fence is None:
             self._fence = token_hex(16)
             self._write(f"::stop-commands::{self._fence}")
@@ -93,10 +93,10 @@ def main(argv: Sequence[str]) -> int:
 def _act(name: str) -> int:
     step = next(step for step in ALL if step.name == name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-    source = Source.of(os.environ, file=Path(__file__))
+    source = ActionSource.of(os.environ, file=Path(__file__))
     phrasing = ActionPhrasing(step=name, source=source, root=root, parts=DEFAULT if step is RELEASE else ())
     secrets = secrets_in(os.environ)
-    runner = Runner(phrasing, secrets=secrets)
+    runner = GithubRunner(phrasing, secrets=secrets)
     summary = JobSummary(step=step, phrasing=phrasing, secrets=secrets)
     given: Mapping[str, object] = {}
     files = CommandFiles.of(os.environ, handed=())
@@ -119,7 +119,7 @@ def _act(name: str) -> int:
     return 0 if report.ok else 1
 
 
-def _tell_error(runner: Runner, error: StepError, summary: JobSummary) -> None:
+def _tell_error(runner: GithubRunner, error: StepError, summary: JobSummary) -> None:
     """An annotation where the error is, after what the steps before it found."""
     if isinstance(error.so_far, Report):
         _annotate(runner, error.so_far.findings, summary.phrasing.root)
@@ -144,25 +144,25 @@ def _inputs() -> Mapping[str, object]:
     return {str(key): value for key, value in inputs.items() if value not in (None, "")}
 
 
-def _print(runner: Runner, result: str | None) -> None:
+def _print(runner: GithubRunner, result: str | None) -> None:
     """What stdout of the command line would get. It may quote anybody, so the runner obeys none of it."""
     for line in (result or "").splitlines():
         runner.foreign(line)
 
 
-def _say(runner: Runner, report: Report[Any]) -> None:
+def _say(runner: GithubRunner, report: Report[Any]) -> None:
     """The summary, how long each step took, and where to look: the log says what a terminal shows."""
     runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
     tables = (line for table in report.tables for line in aligned(table))
     _say_lines(runner, (*tables, *timed(report.timings), *runner.advice(report)))
 
 
-def _say_lines(runner: Runner, lines: Iterable[str]) -> None:
+def _say_lines(runner: GithubRunner, lines: Iterable[str]) -> None:
     for line in lines:
         runner.say(Wording("  ", line))
 
 
-def _annotate(runner: Runner, findings: Sequence[Finding], root: Path) -> None:
+def _annotate(runner: GithubRunner, findings: Sequence[Finding], root: Path) -> None:
     """As many of each severity as GitHub shows; where there are more, the last annotation says so."""
     for severity in Severity:
         spread = _spread([finding for finding in findings if finding.severity is severity])

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..command.errors import StepError
 from ..command.report import Finding, Report, Severity, Table, Timing
-from ..command.step import Kind, Step, fields_of
+from ..command.step import FieldKind, Step, fields_of
 from ..command.wording import Wording
 from ..core.security.masking import mask
 from .escaping.markdown import code_block, inline
@@ -114,7 +114,7 @@ def command_line(step: Step[Any, Any, Any], given: Mapping[str, object], phrasin
             continue
         if field.required:
             words.append(value)
-        elif field.kind is Kind.SWITCH:
+        elif field.kind is FieldKind.SWITCH:
             named.append(f"--{'' if value.lower() == 'true' else 'no-'}{field.kebab}")
         elif value.startswith("-"):
             named.append(f"--{field.kebab}={value}")

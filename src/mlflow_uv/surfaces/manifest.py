@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ..command import errors
-from ..command.step import Field, Kind, Reach, Step, fields_of
-from ..core.policy.policy import Policy
+from ..command.step import Field, FieldKind, SettingReach, Step, fields_of
+from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
 from ..steps.release import ALL, RELEASE
 
 _LIMITS = {
-    Reach.WRITTEN: "As a setting: in the project.",
-    Reach.DISCLOSED: "As a setting: in the repository.",
-    Reach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
-    Reach.BUILD_CACHE: "As a setting: a registry's reference.",
-    Reach.VARIABLES: "As a setting: none that gives rights on a forge or a store.",
+    SettingReach.WRITTEN: "As a setting: in the project.",
+    SettingReach.DISCLOSED: "As a setting: in the repository.",
+    SettingReach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
+    SettingReach.BUILD_CACHE: "As a setting: a registry's reference.",
+    SettingReach.VARIABLES: "As a setting: none that gives rights on a forge or a store.",
 }
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 
@@ -125,7 +125,7 @@ def _reference() -> str:
         " Those of a workspace's root are about the whole lock, those of a member about what that member serves. A"
         " finding has the name of its rule: `policy-require-hashes`.\n"
     )
-    parts.append("".join(_table("rule", fields_of(Policy))))
+    parts.append("".join(_table("rule", fields_of(LockPolicy))))
     parts.append("## Gates\n")
     parts.append(
         "What promote asks of a version, in `[tool.mlflow-uv.promote]` of pyproject.toml. The chain must hold and the"
@@ -145,7 +145,7 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
     for field in fields:
         choices = f" One of {', '.join(f'`{choice}`' for choice in field.choices)}." if field.choices else ""
         lists = {"input": " Names, separated by commas or spaces.", "rule": " A list."}
-        names = lists.get(kind, "") if field.kind is Kind.LIST else ""
+        names = lists.get(kind, "") if field.kind is FieldKind.LIST else ""
         value = f" {f'`{field.default_text}`' if field.default_text else ''} |" if kind == "input" else ""
         limit = f" *{_LIMITS[field.reach]}*" if field.reach else ""
         yield f"| `{field.kebab}` | {field.doc}{choices}{names}{limit} |{value}\n"

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..command.wording import PROGRAM, CommandLine, Local, Parameter, StepCall, worded
+from ..command.wording import PROGRAM, CommandLine, LocalFix, Parameter, StepCall, worded
 
 _OWNER, _REF = "org/mlflow-uv-action", "v1"
 _FORGE = "https://github.com"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class ActionSource:
     """Where this program comes from: a repository of a forge, and the version of it that runs."""
 
     forge: str = _FORGE
@@ -21,7 +21,7 @@ class Source:
     ref: str = _REF
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], *, file: Path) -> "Source":
+    def of(cls, variables: Mapping[str, str], *, file: Path) -> "ActionSource":
         """
         As a runner tells it.
 
@@ -50,7 +50,7 @@ class ActionPhrasing:
     """The words of a workflow, for one step; files are named as seen from `root`, the checkout."""
 
     step: str
-    source: Source
+    source: ActionSource
     root: Path
     parts: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ class ActionPhrasing:
             return inputs or "run it again"
         return f"`uses: {self.source.uses(call.step)}`{f' with {inputs}' if inputs else ''}"
 
-    def local(self, local: Local) -> str:
+    def local(self, local: LocalFix) -> str:
         """See Phrasing."""
         return local.workflow
 
@@ -95,5 +95,5 @@ def started_as(variables: Mapping[str, str], *, prefix: Path) -> CommandLine:
     if typed := variables.get("MLFLOW_UV_COMMAND"):
         return CommandLine(program=shlex.quote(typed))
     if any(part.startswith("archive-v") for part in prefix.parts):  # the folder of uv's cache that uvx runs from
-        return CommandLine(program=Source().program)
+        return CommandLine(program=ActionSource().program)
     return CommandLine()

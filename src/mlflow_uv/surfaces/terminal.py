@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from ..command.errors import BadProject, StepError, Unforeseen
-from ..command.report import Finding, Report, Severity, Table, Timing, Voice
+from ..command.report import Console, Finding, Report, Severity, Table, Timing
 from ..command.wording import CommandLine, Phrasing, Wording, step_call, worded
 from ..core.security.control_characters import escaped_json, visible, visible_lines, without_sequences
 from ..core.security.masking import mask, secrets_in
@@ -23,7 +23,7 @@ KEPT = 60  # lines of folded output that are shown when it fails
 
 
 class Terminal:
-    """A Voice for people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
+    """For people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class Terminal:
         return secrets_in(self._caller)
 
     def say(self, text: str) -> None:
-        """See Voice."""
+        """See Console."""
         for line in visible_lines(worded(text, self._phrasing)):
             self._line(line)
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
-        """See Voice. What is folded shows its newest line while it goes on, and its last lines when it fails."""
+        """See Console. What is folded shows its newest line while it goes on, and its last lines when it fails."""
         self._line(self.paint(f"  {visible(title)}", "dim"))
         before, self._kept = self._kept, deque(maxlen=KEPT) if folded else None
         try:
@@ -66,7 +66,7 @@ class Terminal:
             self._kept = before
 
     def foreign(self, line: str) -> None:
-        """See Voice. Nothing in it colours, links, moves the cursor or rings the bell."""
+        """See Console. Nothing in it colours, links, moves the cursor or rings the bell."""
         line = mask(line, self._secrets)
         clean = without_sequences(line.rsplit("\r", 1)[-1])
         if self._kept is None:
@@ -212,7 +212,7 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
     return value
 
 
-def unforeseen(name: str, error: Exception, voice: Voice) -> StepError:
+def unforeseen(name: str, error: Exception, voice: Console) -> StepError:
     """The error of a step that failed unexpectedly; the traceback of a mistake in this program is shown."""
     if isinstance(error, RecursionError):
         return BadProject(

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..command.host import Surroundings
-from ..command.report import Voice
+from ..command.host import Host
+from ..command.report import Console
 from .git.git import Git
 from .system.clock import Clock, SystemClock
 from .system.process import Runner, SystemRunner
@@ -19,8 +19,8 @@ from .uv.uv import Uv
 class LockTools:
     """What a step about the lock may use of the outside."""
 
-    voice: Voice
-    surroundings: Surroundings
+    voice: Console
+    surroundings: Host
     runner: Runner
     uv: Uv
     git: Git
@@ -29,7 +29,7 @@ class LockTools:
 
 @contextmanager
 def locktools(
-    surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
+    surroundings: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[LockTools]:
     """The real tools, over the real processes unless a test brings its own runner."""
     runner = runner or SystemRunner(surroundings.variables)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..command.host import Surroundings
-from ..command.report import Voice
+from ..command.host import Host
+from ..command.report import Console
 from .engines.build_context import Contexts
 from .engines.choice import Engines
 from .lock_toolbox import LockTools, locktools
@@ -37,7 +37,7 @@ class Tools(LockTools):
 
 @contextmanager
 def toolbox(
-    surroundings: Surroundings, *, voice: Voice, uv: Path | None = None, runner: Runner | None = None
+    surroundings: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[Tools]:
     """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
     with locktools(surroundings, voice=voice, uv=uv, runner=runner) as basic:

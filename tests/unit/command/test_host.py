@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 
 HOME = {"HOME": "/home/me"}
 RUNNER = {**HOME, "GITHUB_ACTIONS": "true", "RUNNER_TEMP": "/runner/temp"}
@@ -26,7 +26,7 @@ def test_private_folders_follow_the_conventions(variables: dict[str, str], cache
     """
     The XDG folders, the runner's temporary folder for what need not outlive a job, or the one folder that was named.
     """
-    found = Surroundings.of(variables, folder=Path("/w"), python=Path("/python"))
+    found = Host.of(variables, folder=Path("/w"), python=Path("/python"))
 
     assert (Path(cache), Path(state), forge) == (found.cache, found.state, found.forge)
 
@@ -35,7 +35,7 @@ def test_our_own_lock_is_beside_our_manifest() -> None:
     """
     The environment that talks to registries is made from it, in a checkout and where we were installed.
     """
-    found = Surroundings.of(HOME, folder=Path("/w"), python=Path("/python"))
+    found = Host.of(HOME, folder=Path("/w"), python=Path("/python"))
 
     assert [True, True] == [(found.ours / name).is_file() for name in ("pyproject.toml", "uv.lock")]
 
@@ -82,7 +82,7 @@ def test_a_fork_s_pull_request_is_known_by_its_event(
     (tmp_path / "event.json").write_text(json.dumps(payload))
     variables = {**RUNNER, "GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
 
-    found = Surroundings.of(variables, folder=tmp_path, python=Path("/python"))
+    found = Host.of(variables, folder=tmp_path, python=Path("/python"))
 
     assert stranger is found.stranger
 
@@ -100,6 +100,6 @@ def test_an_event_that_cannot_be_read_is_a_stranger_s(variables: dict[str, str],
     """
     On a runner; elsewhere there are no events.
     """
-    found = Surroundings.of(variables, folder=Path("/w"), python=Path("/python"))
+    found = Host.of(variables, folder=Path("/w"), python=Path("/python"))
 
     assert stranger is found.stranger

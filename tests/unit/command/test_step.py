@@ -11,7 +11,18 @@ from typing import Annotated
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.step import Doc, Field, Kind, Layer, Matching, OneOf, Words, fields_of, refuse_unknown, settle
+from mlflow_uv.command.step import (
+    Doc,
+    Field,
+    FieldKind,
+    Matching,
+    OneOf,
+    ValueLayer,
+    Words,
+    fields_of,
+    refuse_unknown,
+    settle,
+)
 
 
 class Speed(Enum):
@@ -42,18 +53,18 @@ FIELDS = {field.name: field for field in fields_of(Inputs)}
 @pytest.mark.parametrize(
     ("name", "kind", "default_text"),
     [
-        ("text", Kind.TEXT, ""),
-        ("name", Kind.TEXT, ""),
-        ("some_path", Kind.PATH, "."),
-        ("switch", Kind.SWITCH, "false"),
-        ("seconds", Kind.NUMBER, "1.5"),
-        ("count", Kind.NUMBER, "3"),
-        ("speed", Kind.CHOICE, "right"),
-        ("extras", Kind.LIST, ""),
-        ("command", Kind.WORDS, "python 'train me.py'"),
+        ("text", FieldKind.TEXT, ""),
+        ("name", FieldKind.TEXT, ""),
+        ("some_path", FieldKind.PATH, "."),
+        ("switch", FieldKind.SWITCH, "false"),
+        ("seconds", FieldKind.NUMBER, "1.5"),
+        ("count", FieldKind.NUMBER, "3"),
+        ("speed", FieldKind.CHOICE, "right"),
+        ("extras", FieldKind.LIST, ""),
+        ("command", FieldKind.WORDS, "python 'train me.py'"),
     ],
 )
-def test_a_field_says_how_it_is_written(name: str, kind: Kind, default_text: str) -> None:
+def test_a_field_says_how_it_is_written(name: str, kind: FieldKind, default_text: str) -> None:
     """
     The type decides how a field is written; its default is shown the way a person would write it.
     """
@@ -137,9 +148,9 @@ def test_what_does_not_fit_is_refused_by_name(name: str, raw: object) -> None:
     assert caught.value.what.startswith("input `it` ")
 
 
-def layers(*values: dict[str, object]) -> tuple[Layer, ...]:
+def layers(*values: dict[str, object]) -> tuple[ValueLayer, ...]:
     """Layers, the strongest first, as surfaces name them."""
-    return tuple(map(Layer, ("--{}", "`{}` in [tool.mlflow-uv]"), values))
+    return tuple(map(ValueLayer, ("--{}", "`{}` in [tool.mlflow-uv]"), values))
 
 
 @pytest.mark.parametrize("source", ["`command` in [tool.mlflow-uv]", "--command"])
@@ -269,7 +280,7 @@ def test_quoted_words_are_no_command(raw: object, words: tuple[str, ...]) -> Non
     """
     What a shell would take for an assignment or an operator is a part of a parameter.
     """
-    field = Field(name="parameters", kind=Kind.QUOTED, doc="")
+    field = Field(name="parameters", kind=FieldKind.QUOTED, doc="")
 
     assert words == field.parse(raw, source="`parameters`")
     assert words == field.parse(replace(field, default=words).default_text, source="`parameters`")
@@ -280,4 +291,4 @@ def test_a_quote_without_an_end_is_refused() -> None:
     With the text as it stands.
     """
     with pytest.raises(BadInput, match="has a quote without an end"):
-        Field(name="parameters", kind=Kind.QUOTED, doc="").parse("note='a", source="`parameters`")
+        Field(name="parameters", kind=FieldKind.QUOTED, doc="").parse("note='a", source="`parameters`")

@@ -6,7 +6,7 @@ from mlflow_uv.command.errors import BadInput, ChainBroken, sentence
 from mlflow_uv.command.report import Finding
 from mlflow_uv.command.wording import (
     CommandLine,
-    Local,
+    LocalFix,
     Parameter,
     StepCall,
     Wording,
@@ -32,7 +32,7 @@ class Loud:
         """See Phrasing."""
         return f"<{call.step}{''.join(map(self.parameter, call.inputs))}>"
 
-    def local(self, local: Local) -> str:
+    def local(self, local: LocalFix) -> str:
         """See Phrasing."""
         return f"<{local.workflow}>"
 

@@ -10,7 +10,7 @@ from mlflow_uv.command.errors import ChainBroken
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
-from mlflow_uv.core.release.record import Image, Lock, Model, Record, RequirementsLink
+from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.build import require_exact, require_model
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.steps.build_image import Inputs, _unproven, _vanishing
@@ -19,10 +19,10 @@ REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
     release_key="k",
     commit=Commit(sha="c", project="."),
-    lock=Lock(sha256="l", uv="1"),
+    lock=LockLink(sha256="l", uv="1"),
     selection=Selection(),
     requirements=RequirementsLink(sha256=REQUIREMENTS.digest, source="lock"),
-    model=Model(model_id="m", run_id="r", name="n", sha256="0" * 64, store="s", python="3.12.1", mlflow="3.17.2"),
+    model=ModelLink(model_id="m", run_id="r", name="n", sha256="0" * 64, store="s", python="3.12.1", mlflow="3.17.2"),
 )
 
 
@@ -125,7 +125,7 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     """
     Not when somebody wants to promote it, days later.
     """
-    image = Image(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
+    image = ImageLink(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
 
     found = list(_vanishing(Inputs(embedded=embedded), image, forge=forge))
 

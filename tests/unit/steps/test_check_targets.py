@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report, Severity
 from mlflow_uv.steps import check_targets
 from mlflow_uv.steps.check_targets import Inputs, Outputs
@@ -286,7 +286,7 @@ def test_without_a_pin_it_is_the_python_that_trains_here(
     (tmp_path / "pyproject.toml").write_text(MANIFEST)
     (tmp_path / "uv.lock").write_text("\n".join((HEAD, package("grape", "py3-none-any"), WINE)))
     variables = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": forge} if forge else {}
-    surroundings = Surroundings.of(variables, folder=tmp_path, python=Path(sys.executable))
+    surroundings = Host.of(variables, folder=tmp_path, python=Path(sys.executable))
     found = replace(tools, surroundings=surroundings, uv=replace(tools.uv, python=python))
 
     report = check_targets.run(Inputs(project=tmp_path), found())

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mlflow_uv.core.release.record import Answers
+from mlflow_uv.core.release.record import AnswersLink
 from mlflow_uv.steps.release import _serve_line
 from tests.unit.core.release.test_record import WHOLE
 
@@ -11,7 +11,7 @@ def test_the_command_that_serves_an_image_hands_on_what_its_model_needs() -> Non
     """
     By name: the value is the caller's, and stands in no command line.
     """
-    needing = replace(WHOLE, answers=Answers(cases="7", expected="8", variables=("A_KEY", "REGION")))
+    needing = replace(WHOLE, answers=AnswersLink(cases="7", expected="8", variables=("A_KEY", "REGION")))
 
     found = [_serve_line(record, "wine:7") for record in (needing, WHOLE)]
 

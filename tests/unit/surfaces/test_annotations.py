@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlflow_uv.command.errors import sentence
 from mlflow_uv.command.report import Finding, Report, Severity
 from mlflow_uv.core.security.control_characters import visible, visible_lines
-from mlflow_uv.surfaces.github import Runner, _annotate, _summarise
+from mlflow_uv.surfaces.github import GithubRunner, _annotate, _summarise
 from tests.runner import Obeyed, obeyed, summary_for, words
 
 # What the runner's reader of a line looks at: ActionCommand.cs, and what ends a line.
@@ -47,7 +47,7 @@ def test_an_annotation_arrives_as_it_was_meant(
     place = PurePosixPath(*names)
     finding = Finding(rule=rule, what=what, why=why, fix=fix, path=Path("/w") / place, line=line, severity=level)
 
-    _annotate(Runner(words()), [finding], Path("/w"))
+    _annotate(GithubRunner(words()), [finding], Path("/w"))
 
     log = capsys.readouterr().out
     meant = {"title": visible(f"mlflow-uv {rule}"), "file": visible(str(place)), "line": str(line)}
@@ -67,7 +67,7 @@ def test_a_command_has_the_properties_that_it_was_given(
     """
     However many there are, none leaks into another or into the message; what ends them is not trimmed away.
     """
-    Runner(words()).issue(name, text, **given_ones, last="x")
+    GithubRunner(words()).issue(name, text, **given_ones, last="x")
 
     log = capsys.readouterr().out
     assert 1 == len(lines_in(log))
@@ -88,7 +88,7 @@ def test_what_others_print_is_never_a_command(
     """
     In whatever order it comes between our own lines and groups, the runner obeys ours and no other.
     """
-    runner = Runner(words())
+    runner = GithubRunner(words())
     meant: list[Obeyed] = []
     for kind, text in events:
         match kind:
@@ -114,7 +114,7 @@ def test_who_knows_the_fence_does_not_get_out(capsys: pytest.CaptureFixture[str]
     """
     A program that reads the log of its own step finds the token there; printing it resumes nothing.
     """
-    runner = Runner(words())
+    runner = GithubRunner(words())
     runner.foreign("first")
     token = capsys.readouterr().out.split("::stop-commands::")[1].splitlines()[0]
 
@@ -137,7 +137,7 @@ def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path, monkeypatch
     finding = Finding(rule="r", what="w", path=path)
 
     with redirect_stdout(log):
-        _annotate(Runner(words()), [finding], Path("/w"))
+        _annotate(GithubRunner(words()), [finding], Path("/w"))
     report = Report(outputs=None, summary="s", findings=(finding,))
     _summarise(summary_for("check-lock").of_report(report, {}))
 

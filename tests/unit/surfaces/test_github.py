@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
-from mlflow_uv.command.step import Doc, Field, Kind, Step, fields_of
+from mlflow_uv.command.step import Doc, Field, FieldKind, Step, fields_of
 from mlflow_uv.core.security.control_characters import visible_lines
 from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.cli import _parser
 from mlflow_uv.surfaces.github import (
     ANNOTATIONS,
-    Runner,
+    GithubRunner,
     _act,
     _annotate,
     _say,
@@ -68,7 +68,7 @@ def test_nothing_foreign_is_ever_a_command(capsys: pytest.CaptureFixture[str], e
     """
     Whatever other programs print and our lines quote, in any order: the runner obeys our own commands and no other.
     """
-    runner = Runner(words())
+    runner = GithubRunner(words())
     for kind, text in events:
         if kind == "issue":
             runner.issue("error", text, title=text)
@@ -90,7 +90,7 @@ def test_an_annotation_is_one_line_with_its_place(capsys: pytest.CaptureFixture[
     """
     finding = Finding(rule="r", what="a: b, c\nd%0A", fix="x", path=Path("/w/m, n/uv.lock"), line=7)
 
-    _annotate(Runner(words()), [finding], Path("/w"))
+    _annotate(GithubRunner(words()), [finding], Path("/w"))
 
     expected = {"title": "mlflow-uv r", "file": "m, n/uv.lock", "line": "7"}
     assert [Obeyed("error", "a: b, c\nd%0A. Fix: x", expected)] == obeyed(capsys.readouterr().out)
@@ -100,7 +100,7 @@ def test_a_finding_without_a_place_has_none(capsys: pytest.CaptureFixture[str]) 
     """
     Empty properties are not printed: GitHub would put the annotation on a file without a name.
     """
-    _annotate(Runner(words()), [Finding(rule="r", what="w", severity=Severity.NOTICE)], Path("/w"))
+    _annotate(GithubRunner(words()), [Finding(rule="r", what="w", severity=Severity.NOTICE)], Path("/w"))
 
     assert "::notice title=mlflow-uv r::w\n" == capsys.readouterr().out
 
@@ -116,7 +116,7 @@ def test_annotations_are_of_every_project_and_count_the_rest(capsys: pytest.Capt
         for severity in (Severity.NOTICE, Severity.ERROR)
     ]
 
-    _annotate(Runner(words()), findings, Path("/w"))
+    _annotate(GithubRunner(words()), findings, Path("/w"))
 
     commands = obeyed(capsys.readouterr().out)
     assert ["error"] * ANNOTATIONS + ["notice"] * ANNOTATIONS == [command.name for command in commands]
@@ -134,7 +134,7 @@ def test_ten_findings_are_ten_annotations(capsys: pytest.CaptureFixture[str]) ->
     """
     findings = [Finding(rule="r", what=str(number), severity=Severity.WARNING) for number in range(ANNOTATIONS)]
 
-    _annotate(Runner(words()), findings, Path("/w"))
+    _annotate(GithubRunner(words()), findings, Path("/w"))
 
     assert [str(number) for number in range(10)] == [command.data for command in obeyed(capsys.readouterr().out)]
 
@@ -143,7 +143,7 @@ def test_a_group_is_closed_also_when_its_work_fails(capsys: pytest.CaptureFixtur
     """
     What comes after a failure is not folded away with it.
     """
-    runner = Runner(words())
+    runner = GithubRunner(words())
 
     with pytest.raises(ZeroDivisionError), runner.group("title"):
         runner.foreign(f"::endgroup::{1 / 0}")
@@ -230,7 +230,7 @@ def test_a_step_that_fails_puts_out_what_a_workflow_can_read(
     assert {field.kebab for field in fields_of(step.outputs)} == set(found)
     assert {"", "[]", '{"include": []}'} >= set(found.values())
     for field in fields_of(step.outputs):
-        if field.kind is Kind.LIST:
+        if field.kind is FieldKind.LIST:
             assert "[]" == found[field.kebab], field.kebab
     if "projects" in found:
         assert {"include": []} == json.loads(found["projects"])
@@ -275,7 +275,7 @@ def test_the_log_ends_with_what_a_terminal_shows(capsys: pytest.CaptureFixture[s
     timings = (Timing(step="export", seconds=1.26, summary="u"), Timing(step="log-model", seconds=12, summary="v"))
     step = Report(outputs=GOOD, summary="s", timings=timings, advice=("chain:  ✓", "::error::x"))
 
-    _say(Runner(words()), step)
+    _say(GithubRunner(words()), step)
 
     lines = ["✓ s", "  export        1.3 s  u", "  log-model    12.0 s  v", "  chain:  ✓", "  : :error::x"]
     assert lines == capsys.readouterr().out.splitlines()
@@ -346,13 +346,13 @@ def test_the_command_for_a_laptop_can_be_pasted(inputs: dict[str, object], line:
 
 
 SAMPLES = {
-    Kind.TEXT: ("plain", "two words", "true", 'it\'s "so"', "-x", "--flag", "$HOME `x`", "a\nb", "ä"),
-    Kind.PATH: ("a/b.json", "mein Modell/x", "-odd", "--odd/x"),
-    Kind.SWITCH: ("true", "false", "True"),
-    Kind.NUMBER: ("3", "0.5"),
-    Kind.LIST: ("a", "a, b", "a b", "-a,b"),
-    Kind.WORDS: ("python train.py --fast 'a b'", "-m x"),
-    Kind.QUOTED: ("alpha=0.5 note='a b'", "-odd=1"),
+    FieldKind.TEXT: ("plain", "two words", "true", 'it\'s "so"', "-x", "--flag", "$HOME `x`", "a\nb", "ä"),
+    FieldKind.PATH: ("a/b.json", "mein Modell/x", "-odd", "--odd/x"),
+    FieldKind.SWITCH: ("true", "false", "True"),
+    FieldKind.NUMBER: ("3", "0.5"),
+    FieldKind.LIST: ("a", "a, b", "a b", "-a,b"),
+    FieldKind.WORDS: ("python train.py --fast 'a b'", "-m x"),
+    FieldKind.QUOTED: ("alpha=0.5 note='a b'", "-odd=1"),
 }
 FIELDS = [(step, field) for step in ALL for field in fields_of(step.inputs)]
 
@@ -369,7 +369,7 @@ def test_the_command_for_a_laptop_means_what_the_action_was_given(step: Step[Any
 
         namespace = _parser(arguments).parse_args(arguments)
 
-        expected = text.lower() == "true" if field.kind is Kind.SWITCH else text
+        expected = text.lower() == "true" if field.kind is FieldKind.SWITCH else text
         assert (step.name, expected) == (namespace.step.name, getattr(namespace, field.name)), line
 
 

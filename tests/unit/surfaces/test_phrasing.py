@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.wording import Wording, checkout_call, local, option, step_call, worded
-from mlflow_uv.surfaces.phrasing import ActionPhrasing, Source, started_as
+from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource, started_as
 
 UVX = "uvx --from git+https://github.com/org/mlflow-uv-action@v1 mlflow-uv"
 
 
 def action(step: str = "build-image", **more: tuple[str, ...]) -> ActionPhrasing:
     """The words of a workflow whose checkout is /w/repo."""
-    return ActionPhrasing(step=step, source=Source(), root=Path("/w/repo"), **more)
+    return ActionPhrasing(step=step, source=ActionSource(), root=Path("/w/repo"), **more)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_folder_of_everything_names_no_checkout() -> None:
     """
     Then every path would lose its first character.
     """
-    assert "/etc/x" == ActionPhrasing(step="doctor", source=Source(), root=Path("/")).text("/etc/x")
+    assert "/etc/x" == ActionPhrasing(step="doctor", source=ActionSource(), root=Path("/")).text("/etc/x")
 
 
 UNPACKED = Path("/runner/_actions/acme/mlflow-uv-action/v2.1.0/src/mlflow_uv/surfaces/phrasing.py")
@@ -95,14 +95,14 @@ def test_the_action_is_named_as_the_workflow_names_it(variables: dict[str, str],
     """
     A fork by its own name, at the version that runs.
     """
-    assert uses == Source.of(variables, file=file).uses("export")
+    assert uses == ActionSource.of(variables, file=file).uses("export")
 
 
 def test_the_program_comes_from_the_forge_that_the_runner_belongs_to() -> None:
     """
     Also from one of a company.
     """
-    source = Source.of({"GITHUB_SERVER_URL": "https://git.example"}, file=UNPACKED)
+    source = ActionSource.of({"GITHUB_SERVER_URL": "https://git.example"}, file=UNPACKED)
 
     assert "uvx --from git+https://git.example/acme/mlflow-uv-action@v2.1.0 mlflow-uv" == source.program
 

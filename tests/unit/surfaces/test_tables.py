@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.core.security.control_characters import visible, visible_lines
-from mlflow_uv.surfaces.github import Runner, _say
+from mlflow_uv.surfaces.github import GithubRunner, _say
 from mlflow_uv.surfaces.terminal import aligned
 from tests.runner import obeyed, summary_for, words
 
@@ -203,7 +203,7 @@ def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found
     """
     The log shows tables as a terminal does, and the runner obeys nothing of them.
     """
-    _say(Runner(words()), Report(outputs=None, summary=said, tables=tuple(found), advice=(said,)))
+    _say(GithubRunner(words()), Report(outputs=None, summary=said, tables=tuple(found), advice=(said,)))
 
     assert [] == obeyed(capsys.readouterr().out)
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from ...command.report import Finding, Severity
 from ..lock.lockfile import Lockfile, Package, package_line
 from .indexes import Used
-from .requirements import Local, Requirements
+from .requirements import LocalRequirement, Requirements
 
 _NAMED = 5
 _SECRET = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]+:[^/\s@]+@")
@@ -29,7 +29,7 @@ class LocalPackages(Enum):
 class Beside:
     """The wheel of a local package, in the folder `wheels` beside the lists of one folder."""
 
-    local: Local
+    local: LocalRequirement
     name: str
     version: str
     path: PurePath
@@ -42,7 +42,7 @@ class Beside:
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
-    def requirement(self) -> Local:
+    def requirement(self) -> LocalRequirement:
         """Its line in a requirements file: pip and uv read such a path from the folder they are started in."""
         return replace(self.local, path=f"./{self.seen}", hashes=(f"sha256:{self.sha256}",))
 
@@ -59,14 +59,14 @@ class Locked:
         """The 1-based line where a package stands."""
         return 1 if package is None else package_line(self.data, package.position)
 
-    def package_of(self, local: Local) -> Package | None:
+    def package_of(self, local: LocalRequirement) -> Package | None:
         """The package that a local line of an export means."""
         path = unquote(urlsplit(local.path).path) if local.path.startswith("file:") else local.path
         wanted = posixpath.normpath(path)
         found = (one for one in self.lock.packages if one.source.kind.local)
         return next((one for one in found if posixpath.normpath(one.source.address) == wanted), None)
 
-    def name_of(self, local: Local) -> str:
+    def name_of(self, local: LocalRequirement) -> str:
         """The name of a local package; its path where the lock does not know it."""
         package = self.package_of(local)
         return package.name if package else local.path

@@ -23,7 +23,7 @@ _DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Local:
+class LocalRequirement:
     """A line that names a folder or file of the checkout: it means nothing anywhere else."""
 
     path: str
@@ -71,7 +71,7 @@ class Requirements:
     """A parsed export: pins in normal order, local packages, and the options that stood among them."""
 
     pins: tuple[Pin, ...]
-    local: tuple[Local, ...] = ()
+    local: tuple[LocalRequirement, ...] = ()
     options: tuple[str, ...] = ()
 
     @property
@@ -111,7 +111,7 @@ def parse_requirements(text: str) -> Requirements:
     Raises ValueError that quotes the line for anything that is neither a pin, a direct URL, a local path nor an option.
     """
     pins: dict[str, Pin] = {}
-    local: list[Local] = []
+    local: list[LocalRequirement] = []
     options: list[str] = []
     for line in _logical_lines(text):
         hashes = tuple(sorted(_HASH.findall(line)))
@@ -125,7 +125,9 @@ def parse_requirements(text: str) -> Requirements:
             exact = f"{canonicalize_name(name)}{_extras((extras or '')[1:-1].split(','))} @ {url}"
             _add(pins, _pin(exact, canonicalize_name(name), marker, hashes))
         elif found := _LOCAL.fullmatch(body):
-            local.append(Local(path=found[1].strip(), marker=canonical_marker(found[2] or ""), hashes=hashes))
+            local.append(
+                LocalRequirement(path=found[1].strip(), marker=canonical_marker(found[2] or ""), hashes=hashes)
+            )
         else:
             _add(pins, _exact(body, hashes))
     ordered = tuple(sorted(pins.values(), key=lambda pin: (pin.name, pin.exact, pin.marker)))

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class ManifestPlace(NamedTuple):
     """A file, relative to the lock's folder, and a path of keys in it."""
 
     file: str
@@ -50,6 +50,6 @@ class Difference:
     """One thing that the lock was not made from, and where it stands now, or stood."""
 
     cause: Cause
-    place: Place
+    place: ManifestPlace
     what: str
     why: str

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.specifiers import SpecifierSet
 
-from .causes import Cause, Difference, Place
-from .declared import Manifest, Workspace, declared, index_place, source_place
-from .requirement import Aspect, Origin, Scope, Wanted, differs, normal
+from .causes import Cause, Difference, ManifestPlace
+from .declared import ProjectManifest, Workspace, declared, index_place, source_place
+from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, differs, normal
 
-By = Mapping[Scope, tuple[Wanted, ...]]
+By = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
 
 
 class Comparison:
     """What one manifest wants, scope by scope and name by name, against what the lock recorded."""
 
-    def __init__(self, manifest: Manifest, workspace: Workspace, python: SpecifierSet) -> None:
+    def __init__(self, manifest: ProjectManifest, workspace: Workspace, python: SpecifierSet) -> None:
         self._manifest = manifest
         self._workspace = workspace
         self._python = python
@@ -22,7 +22,7 @@ class Comparison:
 
     def run(self, then: By) -> Iterator[Difference]:
         """Every difference; one that a group shares because it includes another is told where the other has it."""
-        found: list[tuple[Wanted | None, Difference]] = []
+        found: list[tuple[ManifestRequirement | None, Difference]] = []
         for scope in sorted({*self._now.scopes, *then}):
             unrecorded = scope.kind == "group" and scope not in then and self._manifest in self._workspace.neighbours
             if scope.kind not in self._now.unknown and not unrecorded:
@@ -30,7 +30,9 @@ class Comparison:
         told = {wanted.place for wanted, _ in found if wanted is not None and wanted.via is None}
         yield from (one for wanted, one in found if wanted is None or wanted.via is None or wanted.place not in told)
 
-    def _scope(self, scope: Scope, then: tuple[Wanted, ...] | None) -> Iterator[tuple[Wanted | None, Difference]]:
+    def _scope(
+        self, scope: RequirementScope, then: tuple[ManifestRequirement, ...] | None
+    ) -> Iterator[tuple[ManifestRequirement | None, Difference]]:
         now = self._now.scopes.get(scope)
         if now is None:
             what, why = f"{_of(scope)} is gone", "uv.lock was made with it"
@@ -47,8 +49,12 @@ class Comparison:
                 yield self._name(scope, *one, aspect)
 
     def _name(
-        self, scope: Scope, now: tuple[Wanted, ...], then: tuple[Wanted, ...], aspect: Aspect
-    ) -> tuple[Wanted | None, Difference]:
+        self,
+        scope: RequirementScope,
+        now: tuple[ManifestRequirement, ...],
+        then: tuple[ManifestRequirement, ...],
+        aspect: Aspect,
+    ) -> tuple[ManifestRequirement | None, Difference]:
         before = " and ".join(f"`{one.text}`" for one in then)
         if not now:
             what, why = f"{before} was in {_of(scope)} when uv.lock was made", "it is not any more"
@@ -66,7 +72,9 @@ class Comparison:
         )
         return one, Difference(cause=Cause.REQUIREMENT_CHANGED, place=place, what=what, why=why)
 
-    def _source(self, one: Wanted, now: tuple[Wanted, ...], then: tuple[Wanted, ...]) -> Difference:
+    def _source(
+        self, one: ManifestRequirement, now: tuple[ManifestRequirement, ...], then: tuple[ManifestRequirement, ...]
+    ) -> Difference:
         mine, theirs = _odd(now, then), _odd(then, now)
         place, cause = source_place(one.name, self._manifest, self._workspace) or one.place, Cause.SOURCE
         if mine.kind == theirs.kind == "index" and mine.address and theirs.address:
@@ -79,23 +87,23 @@ class Comparison:
             why=f"the lock was made with it from {theirs.said}",
         )
 
-    def _key(self, scope: Scope) -> Place:
+    def _key(self, scope: RequirementScope) -> ManifestPlace:
         """Where the list of a scope stands, or stood."""
         if not scope.kind:
-            return Place(self._manifest.file, ("project", "dependencies"))
+            return ManifestPlace(self._manifest.file, ("project", "dependencies"))
         path = ("project", "optional-dependencies") if scope.kind == "extra" else ("dependency-groups",)
         key = next((key for key in self._manifest.table_at(*path) if normal(key) == scope.name), scope.name)
-        return Place(self._manifest.file, (*path, key))
+        return ManifestPlace(self._manifest.file, (*path, key))
 
 
-def _odd(side: tuple[Wanted, ...], other: tuple[Wanted, ...]) -> Origin:
+def _odd(side: tuple[ManifestRequirement, ...], other: tuple[ManifestRequirement, ...]) -> Origin:
     """The origin on one side that the other does not have."""
     return next((a.origin for a in side if not any(a.origin.agrees(b.origin) for b in other)), side[0].origin)
 
 
-def _moved_index(mine: Origin, theirs: Origin, workspace: Workspace, manifest: Manifest) -> Place | None:
+def _moved_index(mine: Origin, theirs: Origin, workspace: Workspace, manifest: ProjectManifest) -> ManifestPlace | None:
     """Where the address of an index stands that was changed; None where another index was named instead."""
-    found: Place | None = None
+    found: ManifestPlace | None = None
     for owner, keys in ((workspace.settings, workspace.options), (manifest, ("tool", "uv"))):
         for index in owner.list_at(*keys, "index"):
             name = index.get("name") if isinstance(index, Mapping) else None
@@ -107,12 +115,12 @@ def _moved_index(mine: Origin, theirs: Origin, workspace: Workspace, manifest: M
     return found
 
 
-def _by_name(wanted: Iterable[Wanted]) -> dict[str, tuple[Wanted, ...]]:
-    found: dict[str, list[Wanted]] = {}
+def _by_name(wanted: Iterable[ManifestRequirement]) -> dict[str, tuple[ManifestRequirement, ...]]:
+    found: dict[str, list[ManifestRequirement]] = {}
     for one in wanted:
         found.setdefault(one.name, []).append(one)
     return {name: tuple(wants) for name, wants in found.items()}
 
 
-def _of(scope: Scope) -> str:
+def _of(scope: RequirementScope) -> str:
     return f"{scope.kind} `{scope.name}`" if scope.kind else "[project] dependencies"

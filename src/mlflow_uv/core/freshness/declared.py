@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .causes import Place
+from .causes import ManifestPlace
 from .equivalence import readable
 from .requirement import (
     ANYWHERE,
     COPIED,
     EDITABLE,
     UNKNOWN,
+    ManifestRequirement,
     Origin,
-    Scope,
-    Wanted,
+    RequirementScope,
     address_of,
     git,
     normal,
@@ -26,7 +26,7 @@ Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class ProjectManifest:
     """A pyproject.toml or uv.toml: its name as seen from the lock's folder, its own folder (absolute), its content."""
 
     file: str
@@ -78,10 +78,10 @@ class Workspace:
     lock took requirements from. `settings` is the file that has uv's options, and where in it they stand.
     """
 
-    root: Manifest
-    members: tuple[Manifest, ...]
-    neighbours: tuple[Manifest, ...] = ()
-    settings: Manifest
+    root: ProjectManifest
+    members: tuple[ProjectManifest, ...]
+    neighbours: tuple[ProjectManifest, ...] = ()
+    settings: ProjectManifest
     options: tuple[str, ...] = ("tool", "uv")
 
     @property
@@ -95,25 +95,27 @@ class Workspace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Requirements:
+class DeclaredRequirements:
     """What one manifest wants, by who wants it. A scope in `unknown` cannot be told without a build."""
 
-    scopes: Mapping[Scope, tuple[Wanted, ...]]
+    scopes: Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
     unknown: frozenset[str] = frozenset()
 
 
-def declared(manifest: Manifest, workspace: Workspace) -> Requirements:
+def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequirements:
     """The requirements of a project, its extras and its groups, sources applied and groups flattened."""
-    scopes: dict[Scope, tuple[Wanted, ...]] = {}
+    scopes: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {}
     unknown: frozenset[str] = frozenset()
     if manifest.dynamic & {"dependencies", "optional-dependencies"}:
         unknown = frozenset({"", "extra"})  # a build tells all of it at once
     elif "project" in manifest.table:
-        scopes[Scope()] = _listed(manifest, ("project", "dependencies"))
+        scopes[RequirementScope()] = _listed(manifest, ("project", "dependencies"))
         for name in manifest.table_at("project", "optional-dependencies"):
-            scopes[Scope("extra", normal(name))] = _listed(manifest, ("project", "optional-dependencies", name))
+            scopes[RequirementScope("extra", normal(name))] = _listed(
+                manifest, ("project", "optional-dependencies", name)
+            )
     scopes |= _groups(manifest)
-    return Requirements(
+    return DeclaredRequirements(
         scopes={
             scope: tuple(found for one in listed for found in with_sources(one, scope, manifest, workspace))
             for scope, listed in scopes.items()
@@ -122,19 +124,19 @@ def declared(manifest: Manifest, workspace: Workspace) -> Requirements:
     )
 
 
-def _listed(manifest: Manifest, path: tuple[str, ...]) -> tuple[Wanted, ...]:
+def _listed(manifest: ProjectManifest, path: tuple[str, ...]) -> tuple[ManifestRequirement, ...]:
     found = (
-        written(text, Place(manifest.file, (*path, position)), manifest.folder)
+        written(text, ManifestPlace(manifest.file, (*path, position)), manifest.folder)
         for position, text in enumerate(manifest.list_at(*path))
     )
     return tuple(one for one in found if one is not None)
 
 
-def _groups(manifest: Manifest) -> Mapping[Scope, tuple[Wanted, ...]]:
-    found = {Scope("group", name): wanted for name, wanted in _Groups(manifest).flat().items()}
+def _groups(manifest: ProjectManifest) -> Mapping[RequirementScope, tuple[ManifestRequirement, ...]]:
+    found = {RequirementScope("group", name): wanted for name, wanted in _Groups(manifest).flat().items()}
     if manifest.get("tool", "uv", "dev-dependencies") is not None:
         older = _listed(manifest, ("tool", "uv", "dev-dependencies"))
-        found[Scope("group", "dev")] = (*found.get(Scope("group", "dev"), ()), *older)
+        found[RequirementScope("group", "dev")] = (*found.get(RequirementScope("group", "dev"), ()), *older)
     return found
 
 
@@ -145,13 +147,13 @@ class _Groups:
     A group is flattened once, after those it includes and whatever includes it; what several paths lead to counts once.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: ProjectManifest) -> None:
         self._manifest = manifest
         self._keys = {normal(key): key for key in manifest.table_at("dependency-groups")}
         self._pythons = _group_pythons(manifest)
-        self._flat: dict[str, tuple[Wanted, ...]] = {}
+        self._flat: dict[str, tuple[ManifestRequirement, ...]] = {}
 
-    def flat(self) -> Mapping[str, tuple[Wanted, ...]]:
+    def flat(self) -> Mapping[str, tuple[ManifestRequirement, ...]]:
         """What each group wants; uv refuses a circle, and we merely end there."""
         for group in self._keys:
             self._flatten(group)
@@ -176,18 +178,18 @@ class _Groups:
             if isinstance(included, str) and normal(included) in self._keys:
                 yield position, normal(included)
 
-    def _joined(self, group: str) -> tuple[Wanted, ...]:
+    def _joined(self, group: str) -> tuple[ManifestRequirement, ...]:
         path = ("dependency-groups", self._keys[group])
         found = {(one.place, one.marker): one for one in _listed(self._manifest, path)}
         for position, included in self._included(group):
-            via = Place(self._manifest.file, (*path, position))
+            via = ManifestPlace(self._manifest.file, (*path, position))
             for one in self._flat.get(included, ()):
                 found.setdefault((one.place, one.marker), replace(one, via=via))
         python = self._pythons.get(group, "")
         return tuple(_and(one, python) for one in found.values())
 
 
-def _group_pythons(manifest: Manifest) -> Mapping[str, str]:
+def _group_pythons(manifest: ProjectManifest) -> Mapping[str, str]:
     """The marker of each group that is for some Pythons alone."""
     found: dict[str, str] = {}
     for name, table in manifest.table_at("tool", "uv", "dependency-groups").items():
@@ -203,7 +205,7 @@ def _python_marker(part: str) -> str:
     return f"python_full_version {sign} '{part[len(sign) :].strip()}'"
 
 
-def _and(one: Wanted, marker: str) -> Wanted:
+def _and(one: ManifestRequirement, marker: str) -> ManifestRequirement:
     if not marker or one.opaque:
         return one
     if not readable(marker):
@@ -211,7 +213,9 @@ def _and(one: Wanted, marker: str) -> Wanted:
     return replace(one, marker=f"({one.marker}) and ({marker})" if one.marker else marker)
 
 
-def with_sources(one: Wanted, scope: Scope, manifest: Manifest, workspace: Workspace) -> Iterator[Wanted]:
+def with_sources(
+    one: ManifestRequirement, scope: RequirementScope, manifest: ProjectManifest, workspace: Workspace
+) -> Iterator[ManifestRequirement]:
     """A requirement as `tool.uv.sources` directs it: once for each source, and for where none applies."""
     found = _sources(one.name, manifest, workspace)
     if found is None or one.opaque:
@@ -230,16 +234,16 @@ def with_sources(one: Wanted, scope: Scope, manifest: Manifest, workspace: Works
         yield replace(one, unless=tuple(markers))
 
 
-def source_place(name: str, manifest: Manifest, workspace: Workspace) -> Place | None:
+def source_place(name: str, manifest: ProjectManifest, workspace: Workspace) -> ManifestPlace | None:
     """Where the sources of a name stand that this manifest goes by, if any do."""
     found = _sources(name, manifest, workspace)
     if found is None:
         return None
     owner, key, _ = found
-    return Place(owner.file, ("tool", "uv", "sources", key))
+    return ManifestPlace(owner.file, ("tool", "uv", "sources", key))
 
 
-def _sources(name: str, manifest: Manifest, workspace: Workspace) -> tuple[Manifest, str, Any] | None:
+def _sources(name: str, manifest: ProjectManifest, workspace: Workspace) -> tuple[ProjectManifest, str, Any] | None:
     """The manifest that has the sources of a name, their key and value; a project's own go before its root's."""
     inside = manifest in workspace.members
     for owner in (manifest, *((workspace.root,) if inside else ())):
@@ -248,16 +252,16 @@ def _sources(name: str, manifest: Manifest, workspace: Workspace) -> tuple[Manif
     return None
 
 
-def _applies(source: Table, scope: Scope) -> bool:
+def _applies(source: Table, scope: RequirementScope) -> bool:
     """A source may be for one extra or one group alone."""
     for kind in ("extra", "group"):
         only = source.get(kind)
-        if isinstance(only, str) and scope != Scope(kind, normal(only)):
+        if isinstance(only, str) and scope != RequirementScope(kind, normal(only)):
             return False
     return True
 
 
-def _origin(source: Table, name: str, owner: Manifest, workspace: Workspace) -> Origin:
+def _origin(source: Table, name: str, owner: ProjectManifest, workspace: Workspace) -> Origin:
     texts = {key: value for key, value in source.items() if isinstance(value, str)}
     if source.get("workspace") is True:
         folder = workspace.folders.get(name)
@@ -283,12 +287,12 @@ def _installed(source: Table, unsaid: str) -> str:
     return unsaid
 
 
-def index_place(name: str, owner: Manifest, workspace: Workspace) -> tuple[Place, str] | None:
+def index_place(name: str, owner: ProjectManifest, workspace: Workspace) -> tuple[ManifestPlace, str] | None:
     """The index of that name: where its address stands, and the address; None where no manifest has it."""
     mine = (owner, ("tool", "uv")) if owner is not workspace.settings else (workspace.settings, workspace.options)
     for manifest, keys in (mine, (workspace.settings, workspace.options), (workspace.root, ("tool", "uv"))):
         for position, index in enumerate(manifest.list_at(*keys, "index")):
             if isinstance(index, Mapping) and index.get("name") == name and isinstance(index.get("url"), str):
-                place = Place(manifest.file, (*keys, "index", position, "url"))
+                place = ManifestPlace(manifest.file, (*keys, "index", position, "url"))
                 return place, address_of(index["url"], manifest.folder)
     return None

@@ -11,10 +11,10 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile
-from .causes import Cause, Difference, Place
-from .declared import Manifest, Workspace, with_sources
+from .causes import Cause, Difference, ManifestPlace
+from .declared import ProjectManifest, Workspace, with_sources
 from .equivalence import TooManyEnvironments, environments, holds, python_range, readable
-from .requirement import Scope, Wanted, differs, normal, recorded, written
+from .requirement import ManifestRequirement, RequirementScope, differs, normal, recorded, written
 
 _LISTS = (
     ("constraint-dependencies", "constraints", Cause.CONSTRAINT),
@@ -42,7 +42,8 @@ def list_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
         now = [
             one
             for position, text in enumerate(texts)
-            if (one := written(text, Place(workspace.root.file, (*path, position)), workspace.root.folder)) is not None
+            if (one := written(text, ManifestPlace(workspace.root.file, (*path, position)), workspace.root.folder))
+            is not None
         ]
         then = [recorded(entry, workspace.root.folder) for entry in entries if isinstance(entry, Mapping)]
         yield from _wanted(now, then, setting, cause, lock, workspace)
@@ -50,12 +51,20 @@ def list_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
 
 
 def _wanted(  # noqa: PLR0913, PLR0917  # what one list is
-    now: list[Wanted], then: list[Wanted], setting: str, cause: Cause, lock: Lockfile, workspace: Workspace
+    now: list[ManifestRequirement],
+    then: list[ManifestRequirement],
+    setting: str,
+    cause: Cause,
+    lock: Lockfile,
+    workspace: Workspace,
 ) -> Iterator[Difference]:
     for name in dict.fromkeys(one.name for one in (*now, *then)):
         mine, theirs = ([one for one in side if one.name == name] for side in (now, then))
-        sourced = [found for one in mine for found in with_sources(one, Scope(), workspace.root, workspace)]
-        if any(differs(way, theirs, Scope(), python_range(lock.requires_python)) is None for way in (mine, sourced)):
+        sourced = [found for one in mine for found in with_sources(one, RequirementScope(), workspace.root, workspace)]
+        if any(
+            differs(way, theirs, RequirementScope(), python_range(lock.requires_python)) is None
+            for way in (mine, sourced)
+        ):
             continue
         before = " and ".join(f"`{one.text}`" for one in theirs)
         if mine:
@@ -63,12 +72,12 @@ def _wanted(  # noqa: PLR0913, PLR0917  # what one list is
             why = f"the lock was made from {before}" if theirs else "the lock was made without it"
             yield Difference(cause=cause, place=mine[0].place, what=what, why=why)
         else:
-            place = Place(workspace.root.file, ("tool", "uv", setting))
+            place = ManifestPlace(workspace.root.file, ("tool", "uv", setting))
             what = f"{before} was in {setting} when uv.lock was made"
             yield Difference(cause=cause, place=place, what=what, why="it is not any more")
 
 
-def _excludes(lock: Lockfile, root: Manifest) -> Iterator[Difference]:
+def _excludes(lock: Lockfile, root: ProjectManifest) -> Iterator[Difference]:
     path = ("tool", "uv", "exclude-dependencies")
     now, then = root.list_at(*path), _list(lock.manifest.get("excludes"))
     if not all(isinstance(name, str) for name in (*now, *then)):
@@ -77,10 +86,10 @@ def _excludes(lock: Lockfile, root: Manifest) -> Iterator[Difference]:
     for position, name in enumerate(now):
         if normal(name) not in before and normal(name) in lock.by_name:  # uv does not mind one that nothing needs
             what, why = f"`{name}` in exclude-dependencies is not in uv.lock", "the lock was made without it"
-            yield Difference(cause=Cause.EXCLUDE, place=Place(root.file, (*path, position)), what=what, why=why)
+            yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, (*path, position)), what=what, why=why)
     for name in sorted(before - {normal(name) for name in now}):
         what, why = f"`{name}` was in exclude-dependencies when uv.lock was made", "it is not any more"
-        yield Difference(cause=Cause.EXCLUDE, place=Place(root.file, path), what=what, why=why)
+        yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, path), what=what, why=why)
 
 
 def option_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
@@ -92,13 +101,13 @@ def option_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Differe
     yield from _static_metadata(lock, workspace)
 
 
-def _option(place: Place, what: str, then: str) -> Difference:
+def _option(place: ManifestPlace, what: str, then: str) -> Difference:
     why = f"the lock was made with {then}" if then else "the lock was made without it"
     return Difference(cause=Cause.OPTION, place=place, what=f"{what} is not what uv.lock was made with", why=why)
 
 
-def _setting(workspace: Workspace, *keys: str | int) -> Place:
-    return Place(workspace.settings.file, (*workspace.options, *keys))
+def _setting(workspace: Workspace, *keys: str | int) -> ManifestPlace:
+    return ManifestPlace(workspace.settings.file, (*workspace.options, *keys))
 
 
 def _modes(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
@@ -186,7 +195,7 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         except TooManyEnvironments:
             continue
         if any(_any(now, place) != _any(then, place) for place in places) or bool(now) != bool(then):
-            place = Place(workspace.root.file, ("tool", "uv", setting))
+            place = ManifestPlace(workspace.root.file, ("tool", "uv", setting))
             yield _option(place, f"`{setting}`", ", ".join(f"`{one}`" for one in then))
 
 
@@ -207,9 +216,11 @@ def _conflicts(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
                 return
             derived |= {frozenset(one) for one in product(*choices)}
             if mine not in then:
-                yield _option(Place(manifest.file, ("tool", "uv", "conflicts", position)), "this set of conflicts", "")
+                yield _option(
+                    ManifestPlace(manifest.file, ("tool", "uv", "conflicts", position)), "this set of conflicts", ""
+                )
     if then - derived:
-        place = Place(workspace.root.file, ("tool", "uv", "conflicts"))
+        place = ManifestPlace(workspace.root.file, ("tool", "uv", "conflicts"))
         items = sorted(name for one in then - derived for _, _, name in one)
         yield _option(place, "`conflicts`", f"one between {', '.join(f'`{item}`' for item in items)}")
 
@@ -224,7 +235,7 @@ def _conflict(listed: Any, owner: str) -> frozenset[tuple[str, str, str]]:
     return frozenset(found)
 
 
-def _including(manifest: Manifest) -> Mapping[str, set[str]]:
+def _including(manifest: ProjectManifest) -> Mapping[str, set[str]]:
     """For each group those that include it, directly or not."""
     direct: dict[str, set[str]] = {}
     for group, entries in manifest.table_at("dependency-groups").items():
@@ -275,7 +286,7 @@ def _metadata(table: Any) -> tuple[object, ...]:
 
 
 def _need(text: Any) -> tuple[object, ...]:
-    one = written(text, Place("", ()), "")
+    one = written(text, ManifestPlace("", ()), "")
     if one is None:
         return ("", str(text))
     return (one.name, one.extras, frozenset(one.specifier), one.marker, one.origin)

@@ -11,11 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from .causes import Place
+from .causes import ManifestPlace
 from .equivalence import TooManyEnvironments, environments, holds, readable, same_range
 
 
-class Scope(NamedTuple):
+class RequirementScope(NamedTuple):
     """Who wants it: the project itself (both empty), one of its extras, or one of its groups."""
 
     kind: str = ""
@@ -57,7 +57,7 @@ UNKNOWN = Origin("unknown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class ManifestRequirement:
     """
     One requirement. `text` is how it was written, `unless` the markers under which another entry stands for it.
 
@@ -67,13 +67,13 @@ class Wanted:
 
     name: str
     text: str
-    place: Place
+    place: ManifestPlace
     extras: frozenset[str] = frozenset()
     specifier: SpecifierSet = field(default_factory=SpecifierSet)
     marker: str = ""
     unless: tuple[str, ...] = ()
     origin: Origin = ANYWHERE
-    via: Place | None = None
+    via: ManifestPlace | None = None
     extra: str = ""
     opaque: bool = False
 
@@ -95,7 +95,12 @@ def normal(name: str) -> str:
     return str(canonicalize_name(name))
 
 
-def differs(now: Iterable[Wanted], then: Iterable[Wanted], scope: Scope, python: SpecifierSet) -> Aspect | None:
+def differs(
+    now: Iterable[ManifestRequirement],
+    then: Iterable[ManifestRequirement],
+    scope: RequirementScope,
+    python: SpecifierSet,
+) -> Aspect | None:
     """What differs between what is wanted of one name and what was; None where both mean the same everywhere."""
     now, then = tuple(now), tuple(then)
     if any(one.opaque for one in (*now, *then)):
@@ -116,7 +121,9 @@ def differs(now: Iterable[Wanted], then: Iterable[Wanted], scope: Scope, python:
     return Aspect(source, rest) if source or rest else None
 
 
-def _active(side: tuple[Wanted, ...], environment: tuple[tuple[str, str], ...], extra: str) -> tuple[Wanted, ...]:
+def _active(
+    side: tuple[ManifestRequirement, ...], environment: tuple[tuple[str, str], ...], extra: str
+) -> tuple[ManifestRequirement, ...]:
     return tuple(
         one
         for one in side
@@ -125,29 +132,29 @@ def _active(side: tuple[Wanted, ...], environment: tuple[tuple[str, str], ...], 
     )
 
 
-def _extras(side: tuple[Wanted, ...]) -> frozenset[str]:
+def _extras(side: tuple[ManifestRequirement, ...]) -> frozenset[str]:
     return frozenset(extra for one in side for extra in one.extras)
 
 
-def _ranged(side: tuple[Wanted, ...]) -> bool:
+def _ranged(side: tuple[ManifestRequirement, ...]) -> bool:
     """Only what comes from an index keeps its version range in the lock."""
     return all(one.origin.kind == "index" for one in side)
 
 
-def _range(side: tuple[Wanted, ...]) -> SpecifierSet:
+def _range(side: tuple[ManifestRequirement, ...]) -> SpecifierSet:
     found = SpecifierSet()
     for one in side:
         found &= one.specifier
     return found
 
 
-def _agree(mine: tuple[Wanted, ...], theirs: tuple[Wanted, ...]) -> bool:
+def _agree(mine: tuple[ManifestRequirement, ...], theirs: tuple[ManifestRequirement, ...]) -> bool:
     return all(any(one.origin.agrees(other.origin) for other in theirs) for one in mine) and all(
         any(one.origin.agrees(other.origin) for other in mine) for one in theirs
     )
 
 
-def written(text: Any, place: Place, folder: str) -> Wanted | None:
+def written(text: Any, place: ManifestPlace, folder: str) -> ManifestRequirement | None:
     """A requirement of a manifest in that folder, without its sources; None where not even a name can be read."""
     if not isinstance(text, str):
         return None
@@ -155,8 +162,8 @@ def written(text: Any, place: Place, folder: str) -> Wanted | None:
         parsed = Requirement(text)
     except InvalidRequirement:
         found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
-        return Wanted(name=normal(found[1]), text=text, place=place, opaque=True) if found else None
-    return Wanted(
+        return ManifestRequirement(name=normal(found[1]), text=text, place=place, opaque=True) if found else None
+    return ManifestRequirement(
         name=normal(parsed.name),
         text=text,
         place=place,
@@ -206,10 +213,10 @@ _KNOWN = frozenset(
 )
 
 
-def recorded(entry: Mapping[str, Any], root: str) -> Wanted:
+def recorded(entry: Mapping[str, Any], root: str) -> ManifestRequirement:
     """A requirement as `requires-dist` and its like in the lock have it; what is new to us is opaque."""
     name = normal(str(entry.get("name", "")))
-    place = Place("uv.lock", ())
+    place = ManifestPlace("uv.lock", ())
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     specifier, marker = texts.get("specifier", ""), texts.get("marker", "")
     listed = entry.get("extras", [])
@@ -222,8 +229,8 @@ def recorded(entry: Mapping[str, Any], root: str) -> Wanted:
             raise InvalidSpecifier
         versions = SpecifierSet("" if specifier == "*" else specifier)
     except InvalidSpecifier:
-        return Wanted(name=name, text=written_as, place=place, extra=extra, opaque=True)
-    return Wanted(
+        return ManifestRequirement(name=name, text=written_as, place=place, extra=extra, opaque=True)
+    return ManifestRequirement(
         name=name,
         text=written_as,
         place=place,

@@ -7,12 +7,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile, Package
-from .causes import Cause, Difference, Place
+from .causes import Cause, Difference, ManifestPlace
 from .comparison import By, Comparison
-from .declared import Manifest, Workspace, declared
+from .declared import ProjectManifest, Workspace, declared
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
-from .requirement import Scope, Wanted, normal, place_of, recorded
+from .requirement import ManifestRequirement, RequirementScope, normal, place_of, recorded
 from .uv_reasons import hinted
 
 
@@ -81,7 +81,7 @@ def _python(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     manifest, text = (narrower or asked)[0]
     yield Difference(
         cause=Cause.REQUIRES_PYTHON,
-        place=Place(manifest.file, ("project", "requires-python")),
+        place=ManifestPlace(manifest.file, ("project", "requires-python")),
         what=f'`requires-python = "{text}"` is not what uv.lock was made from',
         why=f"the lock was made from `{lock.requires_python}`",
     )
@@ -104,9 +104,9 @@ def _members(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         else:
             what = f"`{name}` is a member of the workspace that uv.lock does not know"
             why, cause = "the lock was made without it", Cause.MEMBER
-        yield Difference(cause=cause, place=Place(now[name].file, ("project", "name")), what=what, why=why)
+        yield Difference(cause=cause, place=ManifestPlace(now[name].file, ("project", "name")), what=what, why=why)
     for name in sorted(then - now.keys()):
-        place = Place(workspace.root.file, ("tool", "uv", "workspace", "members"))
+        place = ManifestPlace(workspace.root.file, ("tool", "uv", "workspace", "members"))
         what = f"`{name}` is no member of the workspace any more"
         yield Difference(cause=Cause.MEMBER, place=place, what=what, why="uv.lock was made with it")
 
@@ -115,7 +115,7 @@ def _local(package: Package) -> bool:
     return package.source.kind.local
 
 
-def _version(package: Package, manifest: Manifest) -> Iterator[Difference]:
+def _version(package: Package, manifest: ProjectManifest) -> Iterator[Difference]:
     now = manifest.get("project", "version")
     if not isinstance(now, str) or package.version is None or "version" in manifest.dynamic:
         return
@@ -126,29 +126,29 @@ def _version(package: Package, manifest: Manifest) -> Iterator[Difference]:
     if not same:
         yield Difference(
             cause=Cause.OPTION,
-            place=Place(manifest.file, ("project", "version")),
+            place=ManifestPlace(manifest.file, ("project", "version")),
             what=f'`version = "{now}"` is not what uv.lock was made from',
             why=f"the lock was made from `{package.version}`",
         )
 
 
 def _recorded(package: Package, root: str) -> By:
-    then: dict[Scope, tuple[Wanted, ...]] = {Scope(): ()}
+    then: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {RequirementScope(): ()}
     provided = package.metadata.get("provides-extras", [])
     for name in provided if isinstance(provided, list) else ():
-        then[Scope("extra", normal(str(name)))] = ()
+        then[RequirementScope("extra", normal(str(name)))] = ()
     for entry in _entries(package.metadata.get("requires-dist", [])):
         one = recorded(entry, root)
-        scope = Scope("extra", one.extra) if one.extra else Scope()
+        scope = RequirementScope("extra", one.extra) if one.extra else RequirementScope()
         then[scope] = (*then.get(scope, ()), one)
     return then | _recorded_groups(package.metadata.get("requires-dev", {}), root)
 
 
-def _recorded_groups(table: Any, root: str) -> dict[Scope, tuple[Wanted, ...]]:
+def _recorded_groups(table: Any, root: str) -> dict[RequirementScope, tuple[ManifestRequirement, ...]]:
     if not isinstance(table, Mapping):
         return {}
     return {
-        Scope("group", normal(name)): tuple(recorded(entry, root) for entry in _entries(listed))
+        RequirementScope("group", normal(name)): tuple(recorded(entry, root) for entry in _entries(listed))
         for name, listed in table.items()
     }
 

@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from .causes import Cause, Difference, Place
-from .declared import Manifest, Workspace, declared
+from .causes import Cause, Difference, ManifestPlace
+from .declared import ProjectManifest, Workspace, declared
 from .requirement import normal
 
 
@@ -61,11 +61,11 @@ def hinted(reason: str, workspace: Workspace) -> Hint | None:
                 return _hint(reason, cause, _index(workspace))
             if not of_project:
                 return _hint(reason, cause, _setting(workspace, keys))
-            return _hint(reason, cause, Place(_named(reason, workspace).file, keys))
+            return _hint(reason, cause, ManifestPlace(_named(reason, workspace).file, keys))
     return None
 
 
-def _hint(reason: str, cause: Cause, place: Place) -> Hint:
+def _hint(reason: str, cause: Cause, place: ManifestPlace) -> Hint:
     what = "uv would resolve again, although nothing else that can be compared differs"
     covers = _REQUIREMENTS if cause in _REQUIREMENTS else frozenset({cause})
     if reason.startswith("mismatched source"):
@@ -77,30 +77,30 @@ def _hint(reason: str, cause: Cause, place: Place) -> Hint:
     return Hint(Difference(cause=cause, place=place, what=what, why=f"it says: {reason}"), covers)
 
 
-def _setting(workspace: Workspace, keys: tuple[str, ...]) -> Place:
+def _setting(workspace: Workspace, keys: tuple[str, ...]) -> ManifestPlace:
     """The settings that a uv.toml may hold stand there, the others in the root's manifest."""
     for manifest, path in ((workspace.settings, workspace.options), (workspace.root, ("tool", "uv"))):
         if manifest.get(*path, *keys) is not None:
-            return Place(manifest.file, (*path, *keys))
-    return Place(workspace.root.file, ("tool", "uv", *keys))
+            return ManifestPlace(manifest.file, (*path, *keys))
+    return ManifestPlace(workspace.root.file, ("tool", "uv", *keys))
 
 
-def _index(workspace: Workspace) -> Place:
+def _index(workspace: Workspace) -> ManifestPlace:
     """The address that packages come from unless they say otherwise."""
     place = _setting(workspace, ("index",))
     owner = workspace.settings if place.file == workspace.settings.file else workspace.root
     listed = owner.list_at(*map(str, place.path))
     default = [at for at, one in enumerate(listed) if isinstance(one, dict) and one.get("default") is True]
-    return Place(place.file, (*place.path, default[0] if default else 0, "url"))
+    return ManifestPlace(place.file, (*place.path, default[0] if default else 0, "url"))
 
 
-def _named(reason: str, workspace: Workspace) -> Manifest:
+def _named(reason: str, workspace: Workspace) -> ProjectManifest:
     found = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
     name = normal(found[1]) if found else ""
     return next((one for one in (*workspace.members, *workspace.neighbours) if one.name == name), workspace.root)
 
 
-def blamed(words: str, workspace: Workspace) -> Place | None:
+def blamed(words: str, workspace: Workspace) -> ManifestPlace | None:
     """The requirement that uv's words name first of those that have no solution; None where they name none of ours."""
     wanted = [
         one

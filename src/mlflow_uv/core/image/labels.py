@@ -10,7 +10,7 @@ _OCI = "org.opencontainers.image."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Made:
+class BuildProvenance:
     """What the record does not say: the base, which packages, the commit's date (RFC 3339) and repository if known."""
 
     base: str
@@ -20,7 +20,7 @@ class Made:
     source: str
 
 
-def labels_of(record: Record, made: Made) -> Mapping[str, str]:
+def labels_of(record: Record, made: BuildProvenance) -> Mapping[str, str]:
     """Nothing in them changes when the same is built again."""
     said = {
         f"{_OCI}base.digest": made.base_digest,

@@ -18,14 +18,14 @@ MOST = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class ImageManifest:
     """The digest of an image's configuration, or those of the manifests that an index lists."""
 
     config: str = ""
     images: tuple[str, ...] = ()
 
 
-def read_manifest(body: bytes) -> Manifest:
+def read_manifest(body: bytes) -> ImageManifest:
     """Raises ValueError for anything that names no image."""
     content = _object(body)
     if "manifests" in content:
@@ -35,8 +35,8 @@ def read_manifest(body: bytes) -> Manifest:
         images = tuple(_digest(entry) for entry in listed if not _is_attestation(entry))
         if not 0 < len(images) <= MOST:
             raise ValueError(f"it lists {len(images)} images")
-        return Manifest(images=images)
-    return Manifest(config=_digest(content.get("config")))
+        return ImageManifest(images=images)
+    return ImageManifest(config=_digest(content.get("config")))
 
 
 def read_labels(body: bytes) -> Mapping[str, str]:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from packaging.utils import canonicalize_name
 
 from ...command.errors import BadInput
-from .lockfile import Dependency, Lockfile, NotALock, Package, Source
+from .lockfile import Dependency, Lockfile, NotALock, Package, PackageSource
 from .selection import Selection
 from .targets import Markers
 
-_Key = tuple[str, str | None, Source]
+_Key = tuple[str, str | None, PackageSource]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

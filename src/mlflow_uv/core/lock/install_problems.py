@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, step_call
-from .installable import Reach, Verdict, local_build, reach
+from .installable import InstallMethod, SourceReach, local_build, reach
 from .lockfile import Lockfile, Package, SourceKind, package_line
 from .placement import Placed, Uncovered, main_index, origins, together
 
 # Whatever is not installed by unpacking a wheel, the worst first.
-BARRED = (Verdict.IMPOSSIBLE, Verdict.GIT, Verdict.BUILT)
+BARRED = (InstallMethod.IMPOSSIBLE, InstallMethod.GIT, InstallMethod.BUILT)
 _SHOWN = 5  # names in a sentence
 
 
@@ -48,15 +48,15 @@ class Obstacles:
             for ones in together(one for one in placed if one.verdict is verdict):
                 yield self._barred(verdict, ones)
 
-    def _barred(self, verdict: Verdict, ones: Sequence[Placed]) -> Finding:
+    def _barred(self, verdict: InstallMethod, ones: Sequence[Placed]) -> Finding:
         package, targets = ones[0].package, _targets(ones)
         match verdict:
-            case Verdict.IMPOSSIBLE:
+            case InstallMethod.IMPOSSIBLE:
                 rule, severity = "target-cannot-install", Severity.ERROR
                 what = f"{_named(package)} cannot be installed on {targets}"
                 why = "it has neither a wheel for there nor a source distribution"
                 fix = f"{_other_source(ones)}, then `{self.again}`"
-            case Verdict.GIT:
+            case InstallMethod.GIT:
                 rule, severity = "target-git", Severity.WARNING
                 what = f"{_named(package)} would be fetched from git and built on {targets}"
                 why = "that takes git and the network there"
@@ -86,7 +86,7 @@ class Obstacles:
             if any(_covers(one, address) for one in reachable):
                 continue
             match reach(address):
-                case Reach.FOLDER:
+                case SourceReach.FOLDER:
                     why = "that is a folder of one machine, and not there where the model is served"
                     mend = f"a `[[tool.uv.index]]` that the target reaches, then `{self.again}`"
                     yield self._finding("target-folder", packages[0], what=what, why=why, fix=mend)
@@ -96,18 +96,18 @@ class Obstacles:
                     yield self._finding(
                         "target-unreachable", packages[0], severity=warning, what=what, why=why, fix=fix
                     )
-                case Reach.PRIVATE:
+                case SourceReach.PRIVATE:
                     why = "its name is that of a private network, where the target must be too"
                     warning = Severity.WARNING
                     yield self._finding("target-private", packages[0], severity=warning, what=what, why=why, fix=fix)
-                case Reach.ANYWHERE if address != main and packages[0].source.kind is SourceKind.REGISTRY:
+                case SourceReach.ANYWHERE if address != main and packages[0].source.kind is SourceKind.REGISTRY:
                     why = f"the target must reach it as well as {main}"
                     notice = Severity.NOTICE
                     yield self._finding("target-index", packages[0], severity=notice, what=what, why=why, fix=fix)
 
     def local_builds(self, placed: Iterable[Placed]) -> Iterator[Finding]:
         """Wheels with a local label: made for one kind of machine, and known to one index."""
-        wheels = (one for one in placed if one.verdict is Verdict.WHEEL and local_build(one.package))
+        wheels = (one for one in placed if one.verdict is InstallMethod.WHEEL and local_build(one.package))
         for ones in together(wheels):
             package = ones[0].package
             yield self._finding(

@@ -14,7 +14,7 @@ _MOST_TAGS = 1000  # that one name of a wheel stands for
 _PRIVATE = (".local", ".home.arpa", ".internal", ".localhost", ".lan", ".corp", ".intranet", ".alt")
 
 
-class Verdict(Enum):
+class InstallMethod(Enum):
     """How a package gets there."""
 
     WHEEL = "wheel"
@@ -24,7 +24,7 @@ class Verdict(Enum):
     LOCAL = "local, travels as a wheel"
 
 
-class Reach(Enum):
+class SourceReach(Enum):
     """From where an address answers."""
 
     ANYWHERE = "anywhere"
@@ -32,7 +32,7 @@ class Reach(Enum):
     FOLDER = "a folder of one machine"
 
 
-def verdict(package: Package, tags: frozenset[str]) -> Verdict:
+def verdict(package: Package, tags: frozenset[str]) -> InstallMethod:
     """
     How a package gets onto a target with these tags (see Target.tags).
 
@@ -40,15 +40,15 @@ def verdict(package: Package, tags: frozenset[str]) -> Verdict:
     """
     match package.source.kind:
         case SourceKind.GIT:
-            return Verdict.GIT
+            return InstallMethod.GIT
         case SourceKind.DIRECTORY | SourceKind.EDITABLE | SourceKind.VIRTUAL:
-            return Verdict.LOCAL
+            return InstallMethod.LOCAL
         case kind:
             if any(fits(wheel.file, tags) for wheel in package.wheels):
-                return Verdict.LOCAL if kind is SourceKind.PATH else Verdict.WHEEL
+                return InstallMethod.LOCAL if kind is SourceKind.PATH else InstallMethod.WHEEL
             if package.sdist is None:
-                return Verdict.IMPOSSIBLE
-            return Verdict.LOCAL if kind is SourceKind.PATH else Verdict.BUILT
+                return InstallMethod.IMPOSSIBLE
+            return InstallMethod.LOCAL if kind is SourceKind.PATH else InstallMethod.BUILT
 
 
 def fits(file: str, tags: frozenset[str]) -> bool:
@@ -77,13 +77,13 @@ def origin(package: Package) -> str | None:
             return None
 
 
-def reach(address: str) -> Reach:
+def reach(address: str) -> SourceReach:
     """From where an address answers, as far as its words tell: nobody is asked."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https"):
-        return Reach.FOLDER
+        return SourceReach.FOLDER
     host = (parts.hostname or "").rstrip(".")
     try:
-        return Reach.ANYWHERE if ip_address(host).is_global else Reach.PRIVATE
+        return SourceReach.ANYWHERE if ip_address(host).is_global else SourceReach.PRIVATE
     except ValueError:
-        return Reach.PRIVATE if "." not in host or host.endswith(_PRIVATE) else Reach.ANYWHERE
+        return SourceReach.PRIVATE if "." not in host or host.endswith(_PRIVATE) else SourceReach.ANYWHERE

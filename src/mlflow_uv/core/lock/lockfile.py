@@ -34,7 +34,7 @@ _KINDS = {int: "number", str: "text", dict: "table", list: "list"}
 _LOCAL = frozenset({SourceKind.PATH, SourceKind.DIRECTORY, SourceKind.EDITABLE, SourceKind.VIRTUAL})
 
 
-class Source(NamedTuple):
+class PackageSource(NamedTuple):
     """A kind and its address: a URL, or a path relative to the lock's folder."""
 
     kind: SourceKind
@@ -55,7 +55,7 @@ class Dependency(NamedTuple):
 
     name: str
     version: str | None
-    source: Source | None
+    source: PackageSource | None
     extras: tuple[str, ...]
     marker: str
 
@@ -78,7 +78,7 @@ class Package:
 
     name: str
     version: str | None
-    source: Source
+    source: PackageSource
     position: int
     table: Mapping[str, Any] = field(repr=False)
 
@@ -235,12 +235,12 @@ def _validate_edges(*groups: Mapping[str, Any]) -> None:
                     _source(edge["source"])
 
 
-def _source(raw: Any) -> Source:
+def _source(raw: Any) -> PackageSource:
     if isinstance(raw, dict):
         for kind in SourceKind:
             address = raw.get(kind.value)
             if isinstance(address, str):
-                return Source(kind, address)
+                return PackageSource(kind, address)
     raise _Malformed("source", f"{raw!r} is not a source")
 
 

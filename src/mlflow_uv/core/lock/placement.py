@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .closure import Roots, closure
-from .installable import Verdict, origin, verdict
+from .installable import InstallMethod, origin, verdict
 from .lockfile import Lockfile, Package, SourceKind
 from .targets import Markers, Target, allowed_pythons
 
@@ -16,7 +16,7 @@ class Placed:
 
     package: Package
     target: Target
-    verdict: Verdict
+    verdict: InstallMethod
     via: tuple[str, ...]
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from ..export.requirements import Requirements
 from ..lock.selection import Selection
-from ..release.record import Wheel
+from ..release.record import WheelLink
 
 FOLDER = "mlflow-uv"
 LOCK = f"{FOLDER}/uv.lock"
@@ -26,15 +26,15 @@ SERVERS = frozenset({"mlflow", "mlflow-skinny"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Served:
+class ServedFiles:
     """What a served model is made of, beside itself: the export, the wheels, the Python it was trained with."""
 
     requirements: Requirements
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[WheelLink, ...]
     python: str
 
 
-def wheel_line(wheel: Wheel) -> str:
+def wheel_line(wheel: WheelLink) -> str:
     """
     How requirements name a wheel that lies in the model: relative to the model's folder.
 
@@ -43,18 +43,18 @@ def wheel_line(wheel: Wheel) -> str:
     return f"{WHEELS}/{wheel.file} ; {wheel.marker}" if wheel.marker else f"{WHEELS}/{wheel.file}"
 
 
-def requirement_lines(served: Served) -> tuple[str, ...]:
+def requirement_lines(served: ServedFiles) -> tuple[str, ...]:
     """The lines of the model's requirements.txt: exactly the export, then the wheels that travel along."""
     return (*(pin.line for pin in served.requirements.pins), *(wheel_line(wheel) for wheel in served.wheels))
 
 
-def hashed_lines(served: Served) -> tuple[str, ...]:
+def hashed_lines(served: ServedFiles) -> tuple[str, ...]:
     """The same with the hashes of the lock and of the wheels, for an installer that insists on them."""
     wheels = (f"{wheel_line(wheel)} \\\n    --hash=sha256:{wheel.sha256}" for wheel in served.wheels)
     return (*(pin.hashed_line for pin in served.requirements.pins), *wheels)
 
 
-def environment_files(served: Served) -> dict[str, str]:
+def environment_files(served: ServedFiles) -> dict[str, str]:
     """
     requirements.txt, conda.yaml and python_env.yaml, all three saying the same.
 
@@ -102,9 +102,9 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(https?://)[^/\s\"'@]+@|(://)[^/\s\"':@]+:[^/\s\"'@]+@", r"\1\2", text)
 
 
-def wheel_of(file: str, digest: str, marker: str = "") -> Wheel:
+def wheel_of(file: str, digest: str, marker: str = "") -> WheelLink:
     """Read name and version from a wheel's file name (PEP 427)."""
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # hooks never see a wheel
 
     name, version, _, _ = parse_wheel_filename(file)
-    return Wheel(file=file, name=str(name), version=str(version), sha256=digest, marker=marker)
+    return WheelLink(file=file, name=str(name), version=str(version), sha256=digest, marker=marker)

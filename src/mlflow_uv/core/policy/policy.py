@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...command.errors import BadInput
-from ...command.step import Doc, Layer, Matching, fields_of, refuse_unknown, settle
+from ...command.step import Doc, Matching, ValueLayer, fields_of, refuse_unknown, settle
 from ..lock.lockfile import SourceKind
 from ..lock.toml_lines import key_lines, line_at
 
@@ -20,7 +20,7 @@ SOURCES = frozenset({WORKSPACE, *(kind.value for kind in SourceKind if kind is n
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class LockPolicy:
     """Rules about a lock, as they are written; each is off unless it is set."""
 
     allowed_indexes: Annotated[
@@ -61,19 +61,19 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ruling:
+class PolicySource:
     """A policy, and where it is written: the manifest, the table's line, and that of each of its keys."""
 
-    policy: Policy
+    policy: LockPolicy
     manifest: PurePath
     line: int
     lines: Mapping[str, int]
 
 
-RULES = frozenset(field.kebab for field in fields_of(Policy) if field.name != "warn")
+RULES = frozenset(field.kebab for field in fields_of(LockPolicy) if field.name != "warn")
 
 
-def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> Ruling:
+def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> PolicySource:
     """
     The policy that `text`, a manifest, holds as `table`; `shown` is how a message calls that file.
 
@@ -90,8 +90,10 @@ def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> Rul
     for key, value in table.items():
         if value == "":
             raise BadInput(what=f"{said(key)} is empty", why="a rule that is off is not there", fix=f"remove `{key}`")
-    layers = tuple(Layer(said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items())
-    policy = settle(Policy, layers)
+    layers = tuple(
+        ValueLayer(said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items()
+    )
+    policy = settle(LockPolicy, layers)
     refuse_unknown(dict.fromkeys(policy.allowed_sources or ()), SOURCES, source=said("allowed-sources"))
     refuse_unknown(dict.fromkeys(policy.warn), RULES, source=said("warn"))
     for position, entry in enumerate(policy.excluded):
@@ -101,7 +103,7 @@ def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> Rul
             source = said("excluded", position)
             raise BadInput(what=f"{source} holds {entry!r}, which excludes nothing", why=str(error)) from error
     found = {key: line_at(lines, (*TABLE, key)) for key in table}
-    return Ruling(policy=policy, manifest=manifest, line=line_at(lines, TABLE), lines=found)
+    return PolicySource(policy=policy, manifest=manifest, line=line_at(lines, TABLE), lines=found)
 
 
 def barred(entries: tuple[str, ...]) -> Iterator[Requirement]:

@@ -15,7 +15,7 @@ from ..lock.lockfile import NotALock, read_lockfile
 from ..lock.selection import Selection
 from ..lock.served_packages import served
 from ..release.commit import History, LastChange
-from .policy import SHOWN, Policy, Ruling
+from .policy import SHOWN, LockPolicy, PolicySource
 from .rules import Judge
 
 DAY_S = 86_400
@@ -30,7 +30,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class LockUnderPolicy:
     """
     A lock before its judge: the file, its bytes, how one writes it anew (`uv lock`), and what is served from it.
 
@@ -46,7 +46,7 @@ class Case:
     now_s: float
 
 
-def in_packages(ruling: Ruling, case: Case) -> Iterator[Finding]:
+def in_packages(ruling: PolicySource, case: LockUnderPolicy) -> Iterator[Finding]:
     """The rules about packages: indexes, kinds of source, hashes, time of upload, and what is excluded."""
     try:
         lock = read_lockfile(case.data)
@@ -84,7 +84,7 @@ def in_packages(ruling: Ruling, case: Case) -> Iterator[Finding]:
         yield from _weighed("excluded", judge.excluded(policy.excluded), policy)
 
 
-def in_uv(ruling: Ruling, version: str) -> Iterator[Finding]:
+def in_uv(ruling: PolicySource, version: str) -> Iterator[Finding]:
     """The rule about the uv that answers; it stands in the manifest."""
     least = ruling.policy.minimum_uv
     if least is None or SpecifierSet(f">={least}").contains(version, prereleases=True):
@@ -100,7 +100,9 @@ def in_uv(ruling: Ruling, version: str) -> Iterator[Finding]:
     yield from _weighed("minimum-uv", iter((finding,)), ruling.policy)
 
 
-def in_age(ruling: Ruling, lock: PurePath, change: LastChange, *, now_s: float, command: str) -> Iterator[Finding]:
+def in_age(
+    ruling: PolicySource, lock: PurePath, change: LastChange, *, now_s: float, command: str
+) -> Iterator[Finding]:
     """The rule about the lock's age; `now_s` counts from 1970. Where git cannot tell, a notice says what helps."""
     most = ruling.policy.maximum_age_days
     if most is None or change.history is History.UNCOMMITTED:
@@ -130,7 +132,7 @@ def in_age(ruling: Ruling, lock: PurePath, change: LastChange, *, now_s: float, 
         )
 
 
-def _untold(what: str, why: str, ruling: Ruling) -> Finding:
+def _untold(what: str, why: str, ruling: PolicySource) -> Finding:
     return Finding(
         rule="policy-unknown",
         what=f"nobody can tell whether {what} {SHOWN}",
@@ -141,7 +143,7 @@ def _untold(what: str, why: str, ruling: Ruling) -> Finding:
     )
 
 
-def _weighed(rule: str, findings: Iterator[Finding], policy: Policy) -> Iterator[Finding]:
+def _weighed(rule: str, findings: Iterator[Finding], policy: LockPolicy) -> Iterator[Finding]:
     """A rule in `warn` only warns."""
     for finding in findings:
         yield replace(finding, severity=Severity.WARNING) if rule in policy.warn else finding

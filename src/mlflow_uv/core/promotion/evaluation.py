@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ...command.errors import BadInput
-from ...command.step import Doc, Matching, OneOf, Reach
+from ...command.step import Doc, Matching, OneOf, SettingReach
 
 # Tags of the runs of an evaluation.
 DATA = "mlflow-uv.evaluation-data"
@@ -32,7 +32,7 @@ class ModelType(Enum):
 DataFile = Annotated[
     Path | None,
     OneOf("data"),
-    Reach.DISCLOSED,
+    SettingReach.DISCLOSED,
     Doc("File with data that no training has seen, in the project: CSV, Parquet, JSON or JSON Lines."),
 ]
 DataFunction = Annotated[

@@ -29,7 +29,7 @@ _MOST_DIGITS = 17
 _MOST = 1.797e308  # a database keeps infinity as the largest number it knows
 
 
-class Verdict(Enum):
+class GateVerdict(Enum):
     """What a gate says of a version."""
 
     HOLDS = "holds"
@@ -55,18 +55,18 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ruling:
+class GateResult:
     """What one gate says, with its numbers; `fix` is the command that helps where one does."""
 
     gate: Gate
-    verdict: Verdict
+    verdict: GateVerdict
     text: str
     fix: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether nothing is in the way; without a champion a gate against it is none."""
-        return self.verdict in (Verdict.HOLDS, Verdict.NO_CHAMPION)
+        return self.verdict in (GateVerdict.HOLDS, GateVerdict.NO_CHAMPION)
 
 
 def read_gates(texts: tuple[str, ...]) -> tuple[Gate, ...]:
@@ -90,7 +90,7 @@ def read_gate(text: str) -> Gate:
     return Gate(text=text.strip(), metric=metric, comparison=comparison, factor=factor, offset=offset)
 
 
-def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Ruling:
+def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> GateResult:
     """
     Compare the numbers as they are written, in decimals: 0.7 is not below 0.8 - 0.1.
 
@@ -102,15 +102,15 @@ def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, floa
         value = metrics.get(gate.metric)
         if value is None:
             why = f"{gate.text}: the {who} lacks the metric `{gate.metric}`"
-            return Ruling(gate=gate, verdict=Verdict.MISSING, text=why, fix=step_call("evaluate"))
+            return GateResult(gate=gate, verdict=GateVerdict.MISSING, text=why, fix=step_call("evaluate"))
         if not isfinite(as_measured(value)):
             why = f"{gate.text}: `{gate.metric}` of the {who} is {as_measured(value)}, which no gate accepts"
-            return Ruling(gate=gate, verdict=Verdict.FAILS, text=why)
+            return GateResult(gate=gate, verdict=GateVerdict.FAILS, text=why)
     if gate.against_champion and champion is None:
         (mine,) = _shown(_decimal(candidate[gate.metric]))
         bound = gate.text.partition(gate.comparison)[2].strip()
-        text = f"{gate.metric} {mine} {gate.comparison} {bound}: {Verdict.NO_CHAMPION.value}"
-        return Ruling(gate=gate, verdict=Verdict.NO_CHAMPION, text=text)
+        text = f"{gate.metric} {mine} {gate.comparison} {bound}: {GateVerdict.NO_CHAMPION.value}"
+        return GateResult(gate=gate, verdict=GateVerdict.NO_CHAMPION, text=text)
     return _compared(gate, _decimal(candidate[gate.metric]), champion)
 
 
@@ -119,16 +119,16 @@ def as_measured(value: float) -> float:
     return copysign(inf, value) if abs(value) >= _MOST else value
 
 
-def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -> Ruling:
+def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -> GateResult:
     theirs, limit = None, gate.offset
     if gate.factor is not None and champion is not None:
         theirs = _decimal(champion[gate.metric])
         limit = gate.factor * theirs + gate.offset
-    verdict = Verdict.HOLDS if _COMPARE[gate.comparison](mine, limit) else Verdict.FAILS
+    verdict = GateVerdict.HOLDS if _COMPARE[gate.comparison](mine, limit) else GateVerdict.FAILS
     shown = _shown(mine, limit)
     reckoned = "" if theirs is None else f" ({_reckoning(gate, theirs)})"
     text = f"{gate.metric} {shown[0]} {gate.comparison} {shown[1]}{reckoned}: {verdict.value}"
-    return Ruling(gate=gate, verdict=verdict, text=text)
+    return GateResult(gate=gate, verdict=verdict, text=text)
 
 
 def _bound(text: str, at: int) -> tuple[Decimal | None, Decimal]:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Annotated, Any
 
 from ...command.errors import BadInput
-from ...command.step import Doc, Layer, fields_of, refuse_unknown, settle
+from ...command.step import Doc, ValueLayer, fields_of, refuse_unknown, settle
 from ..lock.toml_lines import key_lines, line_at
 from ..release.record import LINKS
 from .gates import EXAMPLE, Gate, read_gate
@@ -83,7 +83,9 @@ def read_promotion(table: Any, *, text: str, manifest: PurePath, shown: str) -> 
     hours = table.get(_HOURS)
     if isinstance(hours, (int, float)) and (isinstance(hours, bool) or not 0 <= hours < inf):
         raise BadInput(what=f"{said(_HOURS)} must be a finite number, not negative", why=f"it is {hours!r}")
-    layers = tuple(Layer(said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items())
+    layers = tuple(
+        ValueLayer(said(key).replace("{", "{{").replace("}", "}}"), {key: value}) for key, value in table.items()
+    )
     policy = settle(PromotePolicy, layers)
     refuse_unknown(dict.fromkeys(policy.allow_unverified), CHAIN, source=said("allow-unverified"))
     for position, tag in enumerate(policy.required_tags):

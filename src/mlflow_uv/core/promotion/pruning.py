@@ -22,7 +22,7 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class PruningVerdict:
     """What becomes of a version, and why."""
 
     version: str
@@ -31,7 +31,7 @@ class Verdict:
     why: str
 
 
-def verdicts(versions: Iterable[Mapping[str, Any]], rule: Rule) -> tuple[Verdict, ...]:
+def verdicts(versions: Iterable[Mapping[str, Any]], rule: Rule) -> tuple[PruningVerdict, ...]:
     """Judge the versions of a registered model, each as the payload `find-versions` tells it; lowest number first."""
     versions = sorted(versions, key=lambda version: int(version["version"]))
     newest = [one for one in reversed(versions) if _state(one) in _CANDIDATES]
@@ -40,7 +40,7 @@ def verdicts(versions: Iterable[Mapping[str, Any]], rule: Rule) -> tuple[Verdict
     return tuple(_verdict(version, rule, kept) for version in versions)
 
 
-def _verdict(version: Mapping[str, Any], rule: Rule, kept: set[str]) -> Verdict:
+def _verdict(version: Mapping[str, Any], rule: Rule, kept: set[str]) -> PruningVerdict:
     state = _state(version)
     age = (rule.now_s - float(version["created"]) / 1000) / _DAY_S
     reasons = (
@@ -55,7 +55,7 @@ def _verdict(version: Mapping[str, Any], rule: Rule, kept: set[str]) -> Verdict:
     )
     why = next((text for stays, text in reasons if stays), None)
     told = why or f"it is {state}, and {age:.0f} days old"
-    return Verdict(version=str(version["version"]), state=state or "", goes=why is None, why=told)
+    return PruningVerdict(version=str(version["version"]), state=state or "", goes=why is None, why=told)
 
 
 def _state(version: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from enum import Enum
 from ...command.errors import ChainBroken
 from ...command.wording import joined
 from .commit import Commit
-from .record import LINKS, Alias, Answers, Image, Lock, Model, Record, RequirementsLink, Version
+from .record import LINKS, AliasLink, AnswersLink, ImageLink, LockLink, ModelLink, Record, RequirementsLink, VersionLink
 
 
 class LinkState(Enum):
@@ -79,7 +79,7 @@ def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
     if link in broken:
         return "✗"
     made = getattr(record, link, None)
-    if isinstance(made, Answers) and made.observed is None:
+    if isinstance(made, AnswersLink) and made.observed is None:
         return "·"  # expected, and by nobody given yet
     return "✓" if made is not None else "·"
 
@@ -89,13 +89,13 @@ def _told(record: Record | None, link: str) -> str:
     match getattr(record, link, None):
         case Commit(sha=sha, dirty=dirty):
             return f" {sha[:7]}{'+' if dirty else ''}"
-        case Lock(sha256=digest) | RequirementsLink(sha256=digest) | Model(sha256=digest):
+        case LockLink(sha256=digest) | RequirementsLink(sha256=digest) | ModelLink(sha256=digest):
             return f" {digest[:7]}"
-        case Version(version=version):
+        case VersionLink(version=version):
             return f" {version}"
-        case Image(kind=kind, tag=tag):
+        case ImageLink(kind=kind, tag=tag):
             return f" {tag}" if kind == "image" else " (process)"
-        case Alias(name=name):
+        case AliasLink(name=name):
             return f" {name}"
     return ""
 

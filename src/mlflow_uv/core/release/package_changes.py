@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from ..export.requirements import Local, Pin, difference, parse_requirements
+from ..export.requirements import LocalRequirement, Pin, difference, parse_requirements
 
 _SHOWN = 12
 _HASHED = {(False, True): "hashes are missing", (True, False): "hashes are not wanted"}
@@ -87,7 +87,7 @@ def _version(pin: Pin) -> str:
     return pin.exact.removeprefix(pin.name).removeprefix("==").lstrip(" ")
 
 
-def _wheel(local: Local) -> Pin:
+def _wheel(local: LocalRequirement) -> Pin:
     """A wheel beside the file by its name and version (PEP 427); any other path by itself."""
     file = local.path.rpartition("/")[2]
     name, _, rest = file.removesuffix(".whl").partition("-")

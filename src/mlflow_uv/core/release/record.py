@@ -13,7 +13,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lock:
+class LockLink:
     """`sha256` of uv.lock with line ends normalised."""
 
     sha256: str
@@ -21,7 +21,7 @@ class Lock:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wheel:
+class WheelLink:
     """A local package that travels with the model; with a marker it is only installed where that holds."""
 
     file: str
@@ -37,11 +37,11 @@ class RequirementsLink:
 
     sha256: str
     source: str
-    wheels: tuple[Wheel, ...] = ()
+    wheels: tuple[WheelLink, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Model:
+class ModelLink:
     """A logged model as the store returns it, and the environment that made it."""
 
     model_id: str
@@ -59,7 +59,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Version:
+class VersionLink:
     """A registered model version and the logged model it was made from."""
 
     name: str
@@ -68,7 +68,7 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
+class ImageLink:
     """
     What serves: an image by its id, or (`kind` process) an environment by the digest of what is installed in it.
 
@@ -88,7 +88,7 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answers:
+class AnswersLink:
     """
     Digests of the cases and of the answers training gave; `observed` of what a server gave, and which kind.
 
@@ -106,7 +106,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Alias:
+class AliasLink:
     """Which version a name pointed to before and after."""
 
     name: str
@@ -120,14 +120,14 @@ class Record:
 
     release_key: str
     commit: Commit
-    lock: Lock
+    lock: LockLink
     selection: Selection
     requirements: RequirementsLink
-    model: Model
-    version: Version | None = None
-    image: Image | None = None
-    answers: Answers | None = None
-    alias: Alias | None = None
+    model: ModelLink
+    version: VersionLink | None = None
+    image: ImageLink | None = None
+    answers: AnswersLink | None = None
+    alias: AliasLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -145,14 +145,14 @@ class Record:
 _GAINED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables"})}
 LINKS: Mapping[str, type] = {
     "commit": Commit,
-    "lock": Lock,
+    "lock": LockLink,
     "selection": Selection,
     "requirements": RequirementsLink,
-    "model": Model,
-    "version": Version,
-    "image": Image,
-    "answers": Answers,
-    "alias": Alias,
+    "model": ModelLink,
+    "version": VersionLink,
+    "image": ImageLink,
+    "answers": AnswersLink,
+    "alias": AliasLink,
 }
 
 

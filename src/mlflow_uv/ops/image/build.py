@@ -13,7 +13,7 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option, step_call
 from ...core.image.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
-from ...core.image.labels import Made, labels_of
+from ...core.image.labels import BuildProvenance, labels_of
 from ...core.image.layers import Part
 from ...core.image.reference import tagged
 from ...core.image.system_libraries import base_with
@@ -22,11 +22,11 @@ from ...core.release.digests import tree_digest
 from ...core.release.record import Record
 from ...core.security.documents import parse_json
 from ...tools.engines.build_context import Contents
-from ...tools.engines.engine import Build, Cache, Engine, Image
+from ...tools.engines.engine import Build, BuiltImage, Cache, Engine
 from ...tools.project.files import write_whole
 from ...tools.toolbox import Tools
 from ...tools.uv.network import build_secrets
-from ..lineage.recompute import Found
+from ..lineage.recompute import RecomputedRelease
 from .environment import Needs, indexes_for, minor_of, mismatches, read_inventory
 from .layers import parts_of
 
@@ -36,7 +36,7 @@ LOAD_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class ImageRequest:
     """How an image is wanted, where the default does not do."""
 
     base: str | None
@@ -46,7 +46,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Base:
+class BaseImage:
     """The image that is built on. Without an engine nobody has looked at it: no digest then."""
 
     name: str
@@ -57,11 +57,11 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ImagePlan:
     """What goes into an image: the needs of the model as they are served, on a base."""
 
     needs: Needs
-    base: Base
+    base: BaseImage
     dockerfile: str
     parts: tuple[Part, ...]
 
@@ -71,7 +71,7 @@ def default_base(needs: Needs) -> str:
     return f"python:{needs.minor}-slim"
 
 
-def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
+def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
     """A base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
     image = engine.fetch(name)
     python, told = _python_of(name, image, engine, tools)
@@ -96,7 +96,7 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
             why="that is where packages, server and model go",
             fix=Wording(option("base-image", default_base(needs)), ", or another that leaves these folders to us"),
         )
-    return Base(
+    return BaseImage(
         name=name,
         digest=image.digest,
         python=python,
@@ -105,7 +105,7 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> Base:
     )
 
 
-def _python_of(name: str, image: Image, engine: Engine, tools: Tools) -> tuple[str, str]:
+def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tuple[str, str]:
     """
     What a base image calls its Python, and what that one says; nothing, and why, where it has none.
 
@@ -130,13 +130,13 @@ def _python_of(name: str, image: Image, engine: Engine, tools: Tools) -> tuple[s
     return "", reasons[0]
 
 
-def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Plan:
+def plan(found: RecomputedRelease, needs: Needs, base: BaseImage, wish: ImageRequest, tools: Tools) -> ImagePlan:
     """What to build: text only, nothing is started but git."""
     record = found.record
     created, source = "", ""
     if found.project is not None:
         created, source = tools.git.provenance(found.project.folder, record.commit.sha)
-    made = Made(
+    made = BuildProvenance(
         base=base.name,
         base_digest=base.digest,
         serving=wish.serving.value,
@@ -155,10 +155,10 @@ def plan(found: Found, needs: Needs, base: Base, wish: Wish, tools: Tools) -> Pl
         variables=base.variables,
         labels=labels_of(record, made),
     )
-    return Plan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
+    return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
 
 
-def fill(folder: Path, planned: Plan, tools: Tools) -> None:
+def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:
     """Write everything that an engine needs into a folder. Raises ToolFailed."""
     planned.needs.list.unlink(missing_ok=True)  # it is ours, not the model's
     machines = (planned.base.architecture,) if planned.base.architecture else MACHINES
@@ -173,7 +173,7 @@ def fill(folder: Path, planned: Plan, tools: Tools) -> None:
 
 
 @contextmanager
-def building(planned: Plan, wish: Wish, tools: Tools) -> Iterator[Build]:
+def building(planned: ImagePlan, wish: ImageRequest, tools: Tools) -> Iterator[Build]:
     """A build whose folder and secrets are gone when the block ends."""
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch:
         context = Path(scratch) / "context"
@@ -185,7 +185,7 @@ def building(planned: Plan, wish: Wish, tools: Tools) -> Iterator[Build]:
         yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
 
 
-def require_same(image: Image, record: Record, needs: Needs, engine: Engine) -> str:
+def require_same(image: BuiltImage, record: Record, needs: Needs, engine: Engine) -> str:
     """The inventory of an image, which holds these packages and the recorded model. Raises ChainBroken otherwise."""
     inventory = engine.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
     require_exact(needs, inventory)
@@ -193,7 +193,7 @@ def require_same(image: Image, record: Record, needs: Needs, engine: Engine) -> 
     return inventory
 
 
-def require_libraries(image: Image, base: Base, engine: Engine, tools: Tools) -> tuple[Finding, ...]:
+def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools: Tools) -> tuple[Finding, ...]:
     """
     What the packages of an image are linked with is there, as far as the model needs it to load.
 
@@ -276,7 +276,7 @@ def without_image(reason: str, *, asked: bool) -> Finding:
     )
 
 
-def _readme(planned: Plan) -> str:
+def _readme(planned: ImagePlan) -> str:
     network = json.dumps({"UV_DEFAULT_INDEX": "https://user:password@host/simple"})
     return f"""# An image on {planned.base.name}
 

@@ -10,7 +10,7 @@ from ...command.errors import ModelUnusable, ToolFailed
 from ...core.export.requirements import Requirements, holds, installed_difference, parse_requirements
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
-from ...core.release.record import Wheel
+from ...core.release.record import WheelLink
 from ...core.security.documents import parse_json
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
@@ -30,7 +30,7 @@ class Needs:
 
     model: Path
     requirements: Requirements | None
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[WheelLink, ...]
     python: str
 
     @property
@@ -54,7 +54,7 @@ class Needs:
         return sha256(canonical([sha256(listed), python, [wheel.sha256 for wheel in self.wheels]]))
 
 
-def needs_of(model: Path, *, wheels: tuple[Wheel, ...], python: str) -> Needs:
+def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Needs:
     """
     The needs of a model whose wheels and Python are known. Leaves the list to install from in its folder.
 

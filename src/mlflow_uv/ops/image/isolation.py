@@ -12,11 +12,11 @@ from ...tools.engines.engine import Engine
 from ...tools.system.content import digests_in
 from ..lineage.audit import record_of
 from ..lineage.recompute import RECORD_TAG
-from ..lineage.registry_client import Contact
+from ..lineage.registry_client import RegistryClient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
+class EvaluatedVersion:
     """A version to be measured, its files, and the digest of those that were fetched."""
 
     name: str
@@ -38,7 +38,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Isolate:
     """An engine and the id of an image that it has; without them, `reason` says why a process has to do."""
 
     engine: Engine | None = None
@@ -46,7 +46,7 @@ class Place:
     reason: str = ""
 
 
-def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
+def subject_of(store: RegistryClient, name: str, version: str, model: Path) -> EvaluatedVersion:
     """A version and its files, as the store returns them. Raises ChainBroken for other files than were registered."""
     said = store.version(name, version)
     source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
@@ -57,21 +57,21 @@ def subject_of(store: Contact, name: str, version: str, model: Path) -> Subject:
         why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
         raise ChainBroken("model", why=why)
     ids = {"model_id": said["model_id"], "run_id": said["run_id"]}
-    return Subject(name=name, version=version, model=model, sha256=digest, **ids)
+    return EvaluatedVersion(name=name, version=version, model=model, sha256=digest, **ids)
 
 
-def place_of(store: Contact, subject: Subject, wanted: Isolation, scratch: Path) -> Place:
+def place_of(store: RegistryClient, subject: EvaluatedVersion, wanted: Isolation, scratch: Path) -> Isolate:
     """
     Where to run a version; `scratch` is a file that is not there yet.
 
     Raises ToolFailed where an image is demanded and there is none.
     """
     if wanted is Isolation.PROCESS:
-        return Place(reason="a process was asked for")
+        return Isolate(reason="a process was asked for")
     try:
         place = _image_of(store, subject, scratch)
     except (NoEngine, ToolFailed) as error:
-        place = Place(reason=error.why or error.what)
+        place = Isolate(reason=error.why or error.what)
     if place.engine is None and wanted is Isolation.IMAGE:
         what = f"{subject.shown} cannot be run in a container"
         fix = Wording(option("isolation", "auto"), ", which takes a process instead")
@@ -79,25 +79,25 @@ def place_of(store: Contact, subject: Subject, wanted: Isolation, scratch: Path)
     return place
 
 
-def _image_of(store: Contact, subject: Subject, scratch: Path) -> Place:
+def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> Isolate:
     description = store.version(subject.name, subject.version)
     record = record_of(store, description, scratch)
     if record is None or record.image is None:
-        return Place(reason="nothing says which image serves it")
+        return Isolate(reason="nothing says which image serves it")
     if record.sha256 != description["tags"].get(RECORD_TAG):
-        return Place(reason="its record is not the one that its version names")
+        return Isolate(reason="its record is not the one that its version names")
     image = record.image
     if image.kind != "image":
-        return Place(reason=f"it has no image: {image.reason}")
+        return Isolate(reason=f"it has no image: {image.reason}")
     if image.serving != "locked":
-        return Place(reason=f"its image holds what serving needs alone (`serving: {image.serving}`)")
+        return Isolate(reason=f"its image holds what serving needs alone (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
     found = engine.image(image.id)
     if found is None and image.digest:
         found = engine.pull(image_reference(image.tag).at(image.digest))
     if found is None:
         pushed = "it cannot be pulled" if image.digest else "it was never pushed"
-        return Place(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
+        return Isolate(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
     if found.labels.get("mlflow-uv.model-sha256") != subject.sha256:
-        return Place(reason=f"the image {image.tag} was made from another model")
-    return Place(engine=engine, image=found.id)
+        return Isolate(reason=f"the image {image.tag} was made from another model")
+    return Isolate(engine=engine, image=found.id)

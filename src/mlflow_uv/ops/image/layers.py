@@ -10,13 +10,13 @@ from ...core.image.layers import LARGE, PACKAGES, Part, large
 from ...core.image.slim import ANY_MODEL, slim
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.model import model_files
-from ...core.model.model_files import Served, hashed_lines
+from ...core.model.model_files import ServedFiles, hashed_lines
 from ...tools.project.files import read_manifest, table_of
-from ..lineage.recompute import Found
+from ..lineage.recompute import RecomputedRelease
 from .environment import Needs, needs_of
 
 
-def needs_for(found: Found, serving: Serving) -> Needs:
+def needs_for(found: RecomputedRelease, serving: Serving) -> Needs:
     """
     What the model needs to be served so.
 
@@ -29,7 +29,7 @@ def needs_for(found: Found, serving: Serving) -> Needs:
     return needs if serving is Serving.LOCKED else _slimmed(needs, found)
 
 
-def parts_of(needs: Needs, found: Found, *, layered: bool) -> tuple[Part, ...]:
+def parts_of(needs: Needs, found: RecomputedRelease, *, layered: bool) -> tuple[Part, ...]:
     """What each layer gets, the lowest first: what is large apart where that is wanted and the lock tells."""
     idle = _idle(needs, found)
     whole = Part(folder=PACKAGES, requirements=needs.list.read_text(encoding="utf-8"), idle=idle)
@@ -50,17 +50,17 @@ def parts_of(needs: Needs, found: Found, *, layered: bool) -> tuple[Part, ...]:
 def _text(needs: Needs) -> str:
     if needs.requirements is None:
         return needs.list.read_text(encoding="utf-8")
-    served = Served(requirements=needs.requirements, wheels=needs.wheels, python=needs.python)
+    served = ServedFiles(requirements=needs.requirements, wheels=needs.wheels, python=needs.python)
     return "".join(f"{line}\n" for line in hashed_lines(served))
 
 
-def _slimmed(needs: Needs, found: Found) -> Needs:
+def _slimmed(needs: Needs, found: RecomputedRelease) -> Needs:
     smaller = replace(needs, requirements=_part(needs, found, (found.model / "MLmodel").read_text(encoding="utf-8")))
     needs.list.write_text(_text(smaller), encoding="utf-8")
     return smaller
 
 
-def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
+def _part(needs: Needs, found: RecomputedRelease, mlmodel: str) -> Requirements:
     lock = found.model / model_files.LOCK
     if needs.requirements is None or not lock.is_file():
         raise BadInput(
@@ -82,7 +82,7 @@ def _part(needs: Needs, found: Found, mlmodel: str) -> Requirements:
         raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
 
 
-def _idle(needs: Needs, found: Found) -> frozenset[str]:
+def _idle(needs: Needs, found: RecomputedRelease) -> frozenset[str]:
     """What is installed and no server of ours imports, whatever the model is; nothing where that is not known."""
     try:
         needed = _part(needs, found, ANY_MODEL)

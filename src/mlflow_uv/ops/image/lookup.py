@@ -11,7 +11,7 @@ from ...command.wording import Wording, local, option, step_call
 from ...core.image.labels import MODEL, made_from, version_in
 from ...core.image.reference import image_reference
 from ...core.release.chain import LinkCheck, LinkState, compared
-from ...core.release.record import Image, Record
+from ...core.release.record import ImageLink, Record
 from ...tools.engines.engine import Engine
 from ...tools.oci.registries import Published, RegistryUnanswered
 from ...tools.toolbox import Tools
@@ -19,7 +19,7 @@ from ...tools.toolbox import Tools
 Labels = Mapping[str, str]
 
 
-def address_of(image: Image | None) -> str:
+def address_of(image: ImageLink | None) -> str:
     """
     What starts exactly this image, whatever its name leads to: repository@digest, or its id in the engine.
 
@@ -30,7 +30,7 @@ def address_of(image: Image | None) -> str:
     return image_reference(image.tag).at(image.digest) if image.digest else image.id
 
 
-def served_by(image: Image | None) -> tuple[str, ...]:
+def served_by(image: ImageLink | None) -> tuple[str, ...]:
     """The line that says how a version is served; none where it has no image."""
     address = address_of(image)
     if image is None or not address:
@@ -99,13 +99,13 @@ def _looked_up(record: Record, tools: Tools, passed_on: Callable[[Labels], bool]
     yield from _from_registry_of_images(record, image, published)
 
 
-def _renamed(image: Image, labels: Labels) -> LinkCheck:
+def _renamed(image: ImageLink, labels: Labels) -> LinkCheck:
     """That the image is there, and its name leads to that of another version."""
     reason = f"its name `{image.tag}` leads to the image of {version_in(labels)} now"
     return LinkCheck(link="image", state=LinkState.HOLDS, reason=reason, fix=f"start it as {address_of(image)}")
 
 
-def _from_registry_of_images(record: Record, image: Image, published: Published) -> Iterator[LinkCheck]:
+def _from_registry_of_images(record: Record, image: ImageLink, published: Published) -> Iterator[LinkCheck]:
     source = image_reference(image.tag).host
     if published.image is None:
         yield compared("image", recorded=image.digest, found="that it has no such image", source=source)
@@ -122,7 +122,7 @@ def _from_registry_of_images(record: Record, image: Image, published: Published)
             yield compared("image", recorded=value, found=found, source=f"{source}, of its label {name},")
 
 
-def _from_engine(image: Image, tools: Tools, untold: LinkCheck, passed_on: Callable[[Labels], bool]) -> LinkCheck:
+def _from_engine(image: ImageLink, tools: Tools, untold: LinkCheck, passed_on: Callable[[Labels], bool]) -> LinkCheck:
     """Whether the engine here has the image under its name; `untold` says more where it has none."""
     engine = tools.engines.named(image.engine)
     try:
@@ -140,7 +140,7 @@ def _from_engine(image: Image, tools: Tools, untold: LinkCheck, passed_on: Calla
     return compared("image", recorded=image.id, found=found.id, source="the engine")
 
 
-def require_image(image: Image, record: Record, tools: Tools) -> None:
+def require_image(image: ImageLink, record: Record, tools: Tools) -> None:
     """
     By its name, which is all that those have who start it, an image says what it was made from.
 

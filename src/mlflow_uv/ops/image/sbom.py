@@ -9,10 +9,10 @@ from ...command.report import Finding, Severity, Table
 from ...core.image.layers import Part
 from ...core.image.sbom import installed_only, render_sbom
 from ...core.model import model_files
-from ...tools.engines.engine import Engine, Image
+from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.project.files import read_project, write_whole
 from ...tools.toolbox import Tools
-from ..lineage.recompute import Found
+from ..lineage.recompute import RecomputedRelease
 from .environment import read_inventory
 
 
@@ -24,7 +24,7 @@ class Bill:
     findings: tuple[Finding, ...] = ()
 
 
-def bill_of(found: Found, inventory: str, record: Path, tools: Tools) -> Bill:
+def bill_of(found: RecomputedRelease, inventory: str, record: Path, tools: Tools) -> Bill:
     """Write the lock's own bill (CycloneDX 1.5) of what an inventory lists, beside the record."""
     folder = found.model / Path(model_files.LOCK).parent
     if not (found.model / model_files.LOCK).is_file():
@@ -45,7 +45,7 @@ def bill_of(found: Found, inventory: str, record: Path, tools: Tools) -> Bill:
     return Bill(file=path)
 
 
-def sizes_of(image: Image, engine: Engine, parts: Sequence[Part]) -> Table:
+def sizes_of(image: BuiltImage, engine: Engine, parts: Sequence[Part]) -> Table:
     """The size of an image, by what its layers are for; `parts` are those of its packages."""
     layers = engine.layers(image.id)
     server, model = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]

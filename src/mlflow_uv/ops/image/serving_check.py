@@ -14,9 +14,9 @@ from ...core.model.answer_wording import difference_fix, listed, reason_of
 from ...core.model.answers import differences, request_body
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NOTHING, Handed
-from ...tools.engines.engine import Served
-from ...tools.mlflow.model_requests import Reply, Request
-from ...tools.mlflow.model_server import Local
+from ...tools.engines.engine import ServingContainer
+from ...tools.mlflow.model_requests import ModelReply, ModelRequest
+from ...tools.mlflow.model_server import ServerProcess
 from ...tools.toolbox import Tools
 
 POLL_S = 0.2
@@ -49,7 +49,7 @@ class Expected:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Observed:
+class ObservedServer:
     """What a server answered, and what is wrong with it."""
 
     healthy_after_s: float
@@ -58,7 +58,7 @@ class Observed:
     slowest_s: float = 0.0
 
 
-def observe(server: Served, expected: Expected, tools: Tools) -> Observed:
+def observe(server: ServingContainer, expected: Expected, tools: Tools) -> ObservedServer:
     """Wait until a server is healthy and ask it everything. Raises NotServing with the server's log shown."""
     healthy_after = _wait_until_healthy(server, expected, tools)
     answers: list[Any] = []
@@ -78,17 +78,19 @@ def observe(server: Served, expected: Expected, tools: Tools) -> Observed:
         # Whoever answered, it was not what we started.
         what = f"the server ended with {code} while it was asked"
         complaints.append(Finding(rule="server-ended", what=what, why=_last_line(server)))
-    return Observed(healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest)
+    return ObservedServer(
+        healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest
+    )
 
 
-def show_log(server: Served, tools: Tools) -> None:
+def show_log(server: ServingContainer, tools: Tools) -> None:
     """Show the end of what a server printed."""
     with tools.voice.group("log of the server", folded=False):
         for line in server.log().splitlines()[-200:]:
             tools.voice.foreign(line)
 
 
-def _answer(server: Served, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:
+def _answer(server: ServingContainer, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:
     """The answer to a case; else None, with what is wrong and why."""
     # The server says by itself that its time is up.
     reply = _invoked(server, request_body(case), expected.answer_s + GRACE_S)
@@ -124,7 +126,7 @@ def _differing(number: int, answer: object, expected: Expected) -> Iterator[Find
         )
 
 
-def _accepting_anything(server: Served) -> Iterator[Finding]:
+def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
     """A complaint about a server that does not refuse what is no request."""
     reply = _invoked(server, MALFORMED, ANSWER_S)
     if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
@@ -132,15 +134,15 @@ def _accepting_anything(server: Served) -> Iterator[Finding]:
         yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
 
 
-def _invoked(server: Served, body: bytes, answer_s: float) -> Reply | None:
-    return server.ask(Request(method="POST", path="/invocations", body=body, timeout_s=answer_s))
+def _invoked(server: ServingContainer, body: bytes, answer_s: float) -> ModelReply | None:
+    return server.ask(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s))
 
 
-def _wait_until_healthy(server: Served, expected: Expected, tools: Tools) -> float:
+def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Tools) -> float:
     """Seconds until GET /ping answered 200."""
     started = tools.clock.now_s()
     while (passed := tools.clock.now_s() - started) < expected.deadline_s:
-        reply = server.ask(Request(method="GET", path="/ping", timeout_s=5))
+        reply = server.ask(ModelRequest(method="GET", path="/ping", timeout_s=5))
         if reply is not None and reply.status == 200:  # noqa: PLR2004  # OK
             return passed
         code = server.code()
@@ -157,15 +159,15 @@ def _wait_until_healthy(server: Served, expected: Expected, tools: Tools) -> flo
     )
 
 
-def _fix(server: Served, expected: Expected) -> str:
+def _fix(server: ServingContainer, expected: Expected) -> str:
     """What helps a model that lacked a library or looked for another machine, which its log tells; else nothing."""
     if absent := missing_library(server.log()):
-        return machine_with(absent) if isinstance(server, Local) else base_with([absent])
+        return machine_with(absent) if isinstance(server, ServerProcess) else base_with([absent])
     if expected.network or _UNREACHABLE.search(server.log()) is None:
         return ""
     return Wording(option("serve-network"), " if the model needs a network")
 
 
-def _last_line(server: Served) -> str:
+def _last_line(server: ServingContainer) -> str:
     lines = [line.strip() for line in server.log().splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"

@@ -13,13 +13,13 @@ from ...core.model import model_files
 from ...core.release.chain import LinkCheck, LinkState, compared
 from ...core.release.commit import Commit
 from ...core.release.digests import lock_digest, sha256, tree_digest
-from ...core.release.record import Record, Version
+from ...core.release.record import Record, VersionLink
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_identity
 from .recompute import from_commit, from_model, from_registry, requirements_of
-from .registry_client import Contact
+from .registry_client import RegistryClient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ class Audited:
 
 
 @contextmanager
-def audited(contact: Contact, *, name: str, version: str) -> Iterator[Audited]:
+def audited(contact: RegistryClient, *, name: str, version: str) -> Iterator[Audited]:
     """
     Compute every link of a version again; the model lies in a private folder while the block runs.
 
@@ -69,7 +69,7 @@ def audited(contact: Contact, *, name: str, version: str) -> Iterator[Audited]:
         yield Audited(said=said, model=model, record=record, checks=tuple(_checks(contact, said, model, record)))
 
 
-def numbered(asked: Contact, name: str, said: str) -> str:
+def numbered(asked: RegistryClient, name: str, said: str) -> str:
     """The number of a version that is said by its number or by an alias. Raises BadInput that lists what there is."""
     if not said.isdecimal():
         return named(asked, name, said)
@@ -81,7 +81,7 @@ def numbered(asked: Contact, name: str, said: str) -> str:
     return number
 
 
-def named(asked: Contact, name: str, alias: str) -> str:
+def named(asked: RegistryClient, name: str, alias: str) -> str:
     """The number of the version that an alias names. Raises BadInput that lists the aliases there are."""
     said = asked.ask("describe-name", name=name)
     if alias not in said["aliases"]:
@@ -111,7 +111,7 @@ def kept_at(model_id: str, name: str, version: str) -> str:
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
-def record_of(contact: Contact, said: Mapping[str, Any], file: Path) -> Record | None:
+def record_of(contact: RegistryClient, said: Mapping[str, Any], file: Path) -> Record | None:
     """The record that the version's run keeps. Its digest is compared later, like every other link."""
     if not said["run_id"] or not said["model_id"]:
         return None
@@ -123,13 +123,15 @@ def record_of(contact: Contact, said: Mapping[str, Any], file: Path) -> Record |
         return None
 
 
-def _checks(contact: Contact, said: Mapping[str, Any], model: Path, record: Record | None) -> Iterator[LinkCheck]:
+def _checks(
+    contact: RegistryClient, said: Mapping[str, Any], model: Path, record: Record | None
+) -> Iterator[LinkCheck]:
     tags = said["tags"]
     if record is None:
         yield LinkCheck(link="record", state=LinkState.UNVERIFIED, reason="the version's run keeps no record of it")
         yield from _from_tags(contact, tags, model)
         return
-    version = Version(name=str(said["name"]), version=str(said["version"]), model_id=str(said["model_id"]))
+    version = VersionLink(name=str(said["name"]), version=str(said["version"]), model_id=str(said["model_id"]))
     if record.version is not None:
         recorded = f"{record.version.name} {record.version.version}"
         found = f"{version.name} {version.version}"
@@ -155,7 +157,7 @@ def _tags_hold(record: Record, tags: Mapping[str, str]) -> Iterator[LinkCheck]:
         )
 
 
-def _from_tags(contact: Contact, tags: Mapping[str, str], model: Path) -> Iterator[LinkCheck]:
+def _from_tags(contact: RegistryClient, tags: Mapping[str, str], model: Path) -> Iterator[LinkCheck]:
     """What can be told of a version that was registered and not tested: its own tags are all that was recorded."""
     lock = model / model_files.LOCK
     found = {
@@ -176,7 +178,7 @@ def _from_tags(contact: Contact, tags: Mapping[str, str], model: Path) -> Iterat
         yield from_commit(commit, tags["mlflow-uv.lock-sha256"], _committed(contact, commit))
 
 
-def _committed(contact: Contact, commit: Commit) -> bytes | None:
+def _committed(contact: RegistryClient, commit: Commit) -> bytes | None:
     """uv.lock at the commit: of this checkout, else of where it came from."""
     if contact.project is None or commit.changed:
         return None

@@ -15,7 +15,7 @@ from ...core.model.answers import answers_digest
 from ...core.release.chain import LinkCheck, LinkState, compared, require
 from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
-from ...core.release.record import Record, Version
+from ...core.release.record import Record, VersionLink
 from ...core.security.documents import parse_json
 from ...tools.mlflow.mlflow import Store
 from ...tools.project.files import Project
@@ -28,7 +28,7 @@ RECORD_TAG = "mlflow-uv.record-sha256"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class RecomputedRelease:
     """A record that holds: the store it is about, who may talk to it, the model as the store returns it, the checks."""
 
     record: Record
@@ -39,7 +39,7 @@ class Found:
     checks: tuple[LinkCheck, ...]
 
 
-class Question(Protocol):
+class ReleaseInputs(Protocol):
     """Which release a consumer is asked about: the inputs that every one of them has."""
 
     @property
@@ -60,7 +60,7 @@ class Question(Protocol):
 
 
 @contextmanager
-def holding(question: Question, tools: Tools) -> Iterator[Found]:
+def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
     """
     Recompute every link of a record so far, from its source.
 
@@ -83,10 +83,10 @@ def holding(question: Question, tools: Tools) -> Iterator[Found]:
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.voice.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
-        yield Found(record=record, store=store, python=python, project=project, model=model, checks=checks)
+        yield RecomputedRelease(record=record, store=store, python=python, project=project, model=model, checks=checks)
 
 
-def _note_version(version: Version | None, model: Path) -> None:
+def _note_version(version: VersionLink | None, model: Path) -> None:
     """Write into a model what MLflow notes in one that comes from the registry: the server is called by that."""
     if version is not None:
         text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
@@ -186,7 +186,7 @@ def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Itera
         yield from from_registry(record, version, said)
 
 
-def from_registry(record: Record, version: Version, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
+def from_registry(record: Record, version: VersionLink, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
     """The links that the registry tells of a version, in the words of the payload `describe-version`."""
     source = "the registry, of its source,"
     yield compared("version", recorded=version.model_id, found=said["model_id"] or "nothing", source=source)

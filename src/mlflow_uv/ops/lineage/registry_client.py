@@ -15,7 +15,7 @@ from ...tools.toolbox import Tools
 from ..lock.served_selection import require_mlflow
 
 
-class Question(Protocol):
+class RegistryInputs(Protocol):
     """What every step that asks the registry is told: the project, what of it is served, and the store."""
 
     @property
@@ -44,7 +44,7 @@ class Question(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Contact:
+class RegistryClient:
     """A store, the interpreter that may talk to it, the project, if it is here, and what of the project is served."""
 
     store: Store
@@ -68,7 +68,7 @@ class Contact:
         return given or str(self.project and self.project.name)
 
 
-def contact(question: Question, tools: Tools) -> Contact:
+def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
     """
     Choose the interpreter that may talk to the named store.
 
@@ -82,7 +82,7 @@ def contact(question: Question, tools: Tools) -> Contact:
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
     store = tools.mlflow.settled(store, python, question.project)
-    return Contact(store=store, python=python, project=project, selection=selection, tools=tools)
+    return RegistryClient(store=store, python=python, project=project, selection=selection, tools=tools)
 
 
 def _require_mlflow_in(python: Path, project: Project, selection: Selection, tools: Tools) -> None:

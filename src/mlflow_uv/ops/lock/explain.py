@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option
-from ...core.freshness.causes import Cause, Difference, Place
+from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared import Workspace
 from ...core.freshness.staleness import differences, not_requirements
 from ...core.freshness.uv_reasons import blamed
@@ -31,7 +31,7 @@ _SHOWN = 5  # changes in a sentence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class UnfreshLock:
     """A lock that uv, asked without a network, did not call fresh; `offline` says that it may not be asked with one."""
 
     project: Project
@@ -49,13 +49,13 @@ class Explanation(NamedTuple):
     changes: tuple[str, ...] = ()
 
 
-def explain(case: Case) -> Explanation:
+def explain(case: UnfreshLock) -> Explanation:
     """Find out why. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
     return _Explaining(case).outcome()
 
 
 class _Explaining:
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: UnfreshLock) -> None:
         self._case = case
         self._project = case.project
         self._tools = case.tools
@@ -133,11 +133,11 @@ class _Explaining:
         file, line = path.name, verdict.line
         if verdict.cause is Cause.MEMBER:
             path = self._project.root / file
-            line = self._lines.at(Place(file, ("tool", "uv", "workspace", "members")))
+            line = self._lines.at(ManifestPlace(file, ("tool", "uv", "workspace", "members")))
         elif verdict.cause is Cause.SOURCE:
             name = re.search(r"Failed to parse entry: `([^`]+)`", verdict.words)
             keys = ("tool", "uv", "sources", name[1] if name else "")
-            line = Lines(path.parent).at(Place(file, keys))
+            line = Lines(path.parent).at(ManifestPlace(file, keys))
         what, fix = f"{file} cannot be used", f"correct line {line} of {file}"
         cause = verdict.cause or Cause.UNREADABLE
         return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
@@ -212,7 +212,7 @@ class _Explaining:
             yield self._finding(one.cause, one.what, one.why, fix=fix, path=path, line=line)
 
     def _unsolvable(self, verdict: LockVerdict, workspace: Workspace) -> Finding:
-        place = blamed(verdict.words, workspace) or Place("pyproject.toml", ("project", "dependencies"))
+        place = blamed(verdict.words, workspace) or ManifestPlace("pyproject.toml", ("project", "dependencies"))
         change = "change the requirement"
         if missing := not_found(verdict.words, workspace):
             name, index = missing

@@ -18,7 +18,7 @@ from ...core.export.portability import (
     local_findings,
     unhashed_findings,
 )
-from ...core.export.requirements import Local, Pin, Requirements, holds
+from ...core.export.requirements import LocalRequirement, Pin, Requirements, holds
 from ...core.lock.lockfile import Lockfile, NotALock, SourceKind, read_lockfile
 from ...core.release.digests import sha256
 from ...core.release.package_changes import pins_of_requirements
@@ -31,7 +31,7 @@ _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class ExportRequest:
     """What is wanted of a lock, in files with absolute paths; `command` asks for it again."""
 
     project: Project
@@ -61,7 +61,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class UvExport:
     """What uv says of the lock: requirements, and the other formats as it writes them, where they are wanted."""
 
     requirements: Requirements
@@ -97,7 +97,7 @@ class Context:
     locked: Locked | None = None
 
 
-def make_lists(wish: Wish, said: Said, tools: LockTools) -> Lists:
+def make_lists(wish: ExportRequest, said: UvExport, tools: LockTools) -> Lists:
     """
     Say it all in one normal form, with wheels for local packages where they are wanted; nothing is written yet.
 
@@ -133,7 +133,7 @@ def make_lists(wish: Wish, said: Said, tools: LockTools) -> Lists:
     )
 
 
-def _context(wish: Wish, chosen: Requirements) -> Context:
+def _context(wish: ExportRequest, chosen: Requirements) -> Context:
     """Read the lock where a list depends on it: that takes longer than uv takes to export it."""
     indexes = _own_indexes(wish.project)
     data = _bytes(wish.project.lock)
@@ -164,7 +164,7 @@ def _require_covered(environment: Mapping[str, str], lock: Lockfile) -> None:
         raise BadInput(what="the lock is not for this target", why=f"its `environments` are {', '.join(markers)}")
 
 
-def _findings(wish: Wish, chosen: Requirements, context: Context) -> Iterator[Finding]:
+def _findings(wish: ExportRequest, chosen: Requirements, context: Context) -> Iterator[Finding]:
     locked = context.locked
     if locked is None:
         return
@@ -185,7 +185,7 @@ def _findings(wish: Wish, chosen: Requirements, context: Context) -> Iterator[Fi
         yield from unhashed_findings(chosen, locked, wheels=wheels, fix=_with_every_hash(wish))
 
 
-def _with_every_hash(wish: Wish) -> str:
+def _with_every_hash(wish: ExportRequest) -> str:
     """The command for a pylock.toml instead: what the lock has no hash of, uv fetches to compute it."""
     command = without(wish.command, "requirements-file", "hashes", "target")
     return command if wish.pylock_file else extended(command, pylock_file="pylock.toml")
@@ -194,17 +194,17 @@ def _with_every_hash(wish: Wish) -> str:
 # what they say
 
 
-def _text(wish: Wish, chosen: Requirements, context: Context, wheels: tuple[Beside, ...], folder: Path) -> str:
+def _text(wish: ExportRequest, chosen: Requirements, context: Context, wheels: tuple[Beside, ...], folder: Path) -> str:
     """A requirements file in that folder: options, pins and wheels, one a line."""
     beside = Path(os.path.relpath(wish.project.root, folder)).as_posix()
     options = option_lines(context.used, context.indexes, beside=beside)
     here = [wheel.requirement for wheel in wheels if wheel.path.parent.parent == folder]
-    lines: list[Pin | Local] = [*chosen.pins, *here]
+    lines: list[Pin | LocalRequirement] = [*chosen.pins, *here]
     said = (*options, *(line.hashed_line if wish.hashes else line.line for line in lines))
     return "".join(f"{line}\n" for line in said)
 
 
-def _pylock(folder: Path, wish: Wish, said: Said, context: Context, wheels: tuple[Beside, ...]) -> str:
+def _pylock(folder: Path, wish: ExportRequest, said: UvExport, context: Context, wheels: tuple[Beside, ...]) -> str:
     assert context.locked is not None  # noqa: S101  # a pylock.toml always depends on the lock
     assert said.pylock is not None  # noqa: S101  # it was asked for
     from ...core.export.pylock import Elsewhere, render_pylock  # noqa: PLC0415  # as above
@@ -231,7 +231,7 @@ def _sayable(render: Callable[[str], str], raw: str) -> str:
 # what they depend on
 
 
-def _wheels(wish: Wish, chosen: Requirements, tools: LockTools) -> tuple[Beside, ...]:
+def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tuple[Beside, ...]:
     folders = dict.fromkeys(file.parent for file in (wish.requirements_file, wish.pylock_file) if file is not None)
     if not chosen.local or not folders:
         return ()

@@ -12,7 +12,7 @@ from ...command.report import Finding, Severity
 from ...core.freshness.causes import Cause
 from ...core.release.digests import lock_digest
 from ...tools.lock_toolbox import LockTools
-from ...tools.project.files import Project, Unreadable, table_of
+from ...tools.project.files import Project, UnreadableProject, table_of
 from ...tools.uv.inert_python import InertPython
 from ...tools.uv.messages import LockState, LockVerdict
 from ...tools.uv.uv import LockQuestion
@@ -46,7 +46,7 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     ask = _asked if tools.uv.builds else _asked_without_builds
     try:
         question, verdict = ask(project, tools, respect_env=respect_env)
-    except Unreadable as error:
+    except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     if "during settings discovery" in verdict.words:
         from .settings_problems import ignored_settings  # noqa: PLC0415  # as below
@@ -56,13 +56,13 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     if verdict.state is LockState.FRESH:
         return _freshness(project, LockState.FRESH, _shadowed(project, verdict))
 
-    from .explain import Case, explain  # noqa: PLC0415  # a fresh lock has no use for it
+    from .explain import UnfreshLock, explain  # noqa: PLC0415  # a fresh lock has no use for it
 
     switch = tools.surroundings.variables.get("UV_OFFLINE", "").lower()
     offline = offline or switch not in ("", "0", "false", "f", "n", "no", "off")
     try:
-        found = explain(Case(project=project, tools=tools, question=question, verdict=verdict, offline=offline))
-    except Unreadable as error:
+        found = explain(UnfreshLock(project=project, tools=tools, question=question, verdict=verdict, offline=offline))
+    except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     return _freshness(project, found.state, (*found.findings, *_shadowed(project, verdict)), found.changes)
 
@@ -133,7 +133,7 @@ def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> N
         raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
 
 
-def unreadable(error: Unreadable) -> Finding:
+def unreadable(error: UnreadableProject) -> Finding:
     """The finding for a manifest that is not TOML, on the line where it stops being that."""
     marker = 0 if error.bounded else _conflict_line(error.path)
     cause, line = (Cause.CONFLICT, marker) if marker else (Cause.UNREADABLE, error.line)

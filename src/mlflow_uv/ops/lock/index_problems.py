@@ -8,8 +8,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...core.export.indexes import bare
-from ...core.freshness.causes import Cause, Difference, Place
-from ...core.freshness.declared import Manifest, Workspace
+from ...core.freshness.causes import Cause, Difference, ManifestPlace
+from ...core.freshness.declared import ProjectManifest, Workspace
 from ...core.freshness.requirement import normal
 
 _SCHEMES = frozenset({"http", "https"})
@@ -22,8 +22,8 @@ class _Address(NamedTuple):
     """An address as a manifest has it."""
 
     url: str
-    manifest: Manifest
-    place: Place
+    manifest: ProjectManifest
+    place: ManifestPlace
 
 
 def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
@@ -37,7 +37,7 @@ def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
     )
 
 
-def not_found(words: str, workspace: Workspace) -> tuple[str, Place] | None:
+def not_found(words: str, workspace: Workspace) -> tuple[str, ManifestPlace] | None:
     """The package that an index of the manifests does not have, and where the address of that index stands."""
     match = _NOT_FOUND.search(words)
     addresses = tuple(_addresses(workspace))
@@ -62,16 +62,16 @@ def _addresses(workspace: Workspace) -> Iterator[_Address]:
             yield from _in_manifest(manifest, ("tool", "uv"))
 
 
-def _in_manifest(manifest: Manifest, keys: tuple[str, ...]) -> Iterator[_Address]:
+def _in_manifest(manifest: ProjectManifest, keys: tuple[str, ...]) -> Iterator[_Address]:
     for position, table in enumerate(manifest.list_at(*keys, "index")):
         if isinstance(table, dict) and isinstance(table.get("url"), str):
-            yield _Address(table["url"], manifest, Place(manifest.file, (*keys, "index", position, "url")))
+            yield _Address(table["url"], manifest, ManifestPlace(manifest.file, (*keys, "index", position, "url")))
     for key in _KEYS:
         value = manifest.get(*keys, key)
         urls = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         for url in urls:
             if isinstance(url, str):
-                yield _Address(url, manifest, Place(manifest.file, (*keys, key)))
+                yield _Address(url, manifest, ManifestPlace(manifest.file, (*keys, key)))
 
 
 def _table(address: _Address) -> dict[str, object]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ...core.freshness.causes import Cause, Place
-from ...core.freshness.declared import Manifest, Workspace, declared
+from ...core.freshness.causes import Cause, ManifestPlace
+from ...core.freshness.declared import ProjectManifest, Workspace, declared
 from ...core.freshness.requirement import normal
 from ...tools.project.files import Project
 from ...tools.project.manifests import Lines, read_workspace
@@ -141,7 +141,7 @@ def _source(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFau
     )
 
 
-def _wanted_from(folder: str, workspace: Workspace) -> tuple[str, Manifest, tuple[str | int, ...]]:
+def _wanted_from(folder: str, workspace: Workspace) -> tuple[str, ProjectManifest, tuple[str | int, ...]]:
     """The requirement that comes from a folder, the manifest that has it, and the keys where the folder stands."""
     real = os.path.realpath(folder)
     for manifest in (*workspace.members, workspace.root):
@@ -157,7 +157,7 @@ def _wanted_from(folder: str, workspace: Workspace) -> tuple[str, Manifest, tupl
     return "", workspace.root, ("tool", "uv", "sources")
 
 
-def _manifest_of(name: str, workspace: Workspace) -> Manifest:
+def _manifest_of(name: str, workspace: Workspace) -> ProjectManifest:
     return next((manifest for manifest in workspace.members if manifest.name == name), workspace.root)
 
 
@@ -166,4 +166,4 @@ def _seen(folder: str | Path, project: Project) -> str:
 
 
 def _line(path: Path, *keys: str | int) -> int:
-    return Lines(path.parent).at(Place(path.name, keys))
+    return Lines(path.parent).at(ManifestPlace(path.name, keys))

@@ -36,7 +36,7 @@ def policy_findings(project: Project, tools: LockTools) -> tuple[Finding, ...]:
 
 def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Iterator[Finding]:
     # A hook does not pay for rules that nobody wrote.
-    from ...core.policy.violations import Case, Unit, in_age, in_packages, in_uv  # noqa: PLC0415
+    from ...core.policy.violations import LockUnderPolicy, Unit, in_age, in_packages, in_uv  # noqa: PLC0415
     from ...tools.project.lock_policy import ruling_of  # noqa: PLC0415
 
     where = tools.surroundings.folder
@@ -53,7 +53,7 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
         if ruling.policy.about_packages:
             served = _serving(top) if project is top else (project,)
             units = tuple(Unit(selection=_selection(one), name=one.name if one.named else None) for one in served)
-            case = Case(
+            case = LockUnderPolicy(
                 path=top.lock,
                 data=top.lock.read_bytes(),
                 command=command,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ...command.report import Finding, Severity
 from ...command.wording import local
-from ...core.freshness.causes import Cause, Place
+from ...core.freshness.causes import Cause, ManifestPlace
 from ...core.freshness.ignored_settings import ignored_in, shadowed_in
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, seen_from
@@ -57,7 +57,7 @@ def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, 
         why=f"{settings.path.name} lies beside it",
         fix=f"move {'it' if len(keys) == 1 else 'them'} into {settings.path.name}",
         path=path,
-        line=Lines(path.parent).at(Place(path.name, ("tool", "uv", keys[0]))),
+        line=Lines(path.parent).at(ManifestPlace(path.name, ("tool", "uv", keys[0]))),
     )
     return (finding,)
 

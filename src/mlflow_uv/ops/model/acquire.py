@@ -13,7 +13,7 @@ from ...tools.mlflow.mlflow import StoreKind
 from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
-from .proof import Plan, released
+from .proof import ProofPlan, released
 from .training import train
 from .training_registrations import announce, moved_aliases
 from .training_store import followed, store_of_training
@@ -26,12 +26,12 @@ _NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
 class Obtained:
     """A model as `find-models` tells it, the plan with the store that it is in, and what is to be said of it."""
 
-    plan: Plan
+    plan: ProofPlan
     model: Mapping[str, Any]
     findings: tuple[Finding, ...] = ()
 
 
-def obtain(plan: Plan, wanted: str | None, tools: Tools) -> Obtained:
+def obtain(plan: ProofPlan, wanted: str | None, tools: Tools) -> Obtained:
     """A model that somebody else logged, or one that is made now; it is called as wanted, or as its maker names it."""
     if plan.adopted:
         model = choose(plan.adopted.found, wanted, tools.voice)
@@ -45,7 +45,9 @@ def obtain(plan: Plan, wanted: str | None, tools: Tools) -> Obtained:
     return Obtained(plan=plan, model=choose(trained.found, wanted, tools.voice), findings=findings)
 
 
-def earlier(plan: Plan, record: Path, scratch: Path, tools: Tools) -> tuple[Plan, Record, tuple[Finding, ...]] | None:
+def earlier(
+    plan: ProofPlan, record: Path, scratch: Path, tools: Tools
+) -> tuple[ProofPlan, Record, tuple[Finding, ...]] | None:
     """
     The verified model of an earlier release with the same key: in the store of the plan, else in the recorded one.
 
@@ -60,7 +62,7 @@ def earlier(plan: Plan, record: Path, scratch: Path, tools: Tools) -> tuple[Plan
     return None
 
 
-def _in_recorded_store(plan: Plan, file: Path, tools: Tools) -> Iterator[Plan]:
+def _in_recorded_store(plan: ProofPlan, file: Path, tools: Tools) -> Iterator[ProofPlan]:
     """A record is a file that anybody may write: what it names is followed no further than a checkout's setting."""
     if plan.job.store.kind is not StoreKind.EMBEDDED or not file.is_file():
         return

@@ -11,7 +11,7 @@ from ...command.wording import Wording, local, option, step_call
 from ...core.release.commit import CHANGED, UNKNOWN, Commit
 from ...core.release.digests import lock_digest
 from ...tools.toolbox import Tools
-from .source import Kind, Way
+from .source import ModelSource, ModelSourceKind
 from .training import Job
 
 # Ours tells whether the tree was clean; MLflow's own does not.
@@ -28,7 +28,7 @@ class Adopted:
     """
 
     found: Mapping[str, Any]
-    way: Way
+    way: ModelSource
     commit: Commit
     findings: tuple[Finding, ...]
 
@@ -40,7 +40,7 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     A link that cannot be checked here is a warning. Raises ModelNotFound for what is not finished, ChainBroken where
     the lock was another one.
     """
-    by_run = job.way.kind is Kind.RUN
+    by_run = job.way.kind is ModelSourceKind.RUN
     way = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
     word = {"run_id" if by_run else "model_id": way.word}
     found = tools.mlflow.ask(job.python, job.store, "find-models", **word)

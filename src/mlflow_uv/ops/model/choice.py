@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...command.errors import ModelNotFound
-from ...command.report import Voice
+from ...command.report import Console
 from ...command.wording import Wording, option
 
 _SHOWN_MODELS = 10
 _SHOWN_METRICS = 4
 
 
-def choose(found: Mapping[str, Any], wanted: str | None, voice: Voice) -> Mapping[str, Any]:
+def choose(found: Mapping[str, Any], wanted: str | None, voice: Console) -> Mapping[str, Any]:
     """
     The one model of that name, or of all; of several the one that training registered by itself, which is said.
 

@@ -23,7 +23,7 @@ from .training import Job
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ExampleQuestion:
     """What a model's folder is asked; `given` says that somebody else than the model brought the requests."""
 
     model: Path
@@ -33,7 +33,7 @@ class Question:
     handed: Handed = NOTHING
 
 
-def answers_of(job: Job, question: Question, tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
+def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
     """
     What the environment that trained a model answers; asked twice, because a fickle model cannot be tested.
 
@@ -63,14 +63,14 @@ def answers_of(job: Job, question: Question, tools: Tools) -> tuple[list[Any], t
     return said["answers"], tuple(replace(finding, path=manifest) for finding in doubts)
 
 
-def compared_answers(job: Job, requests: list[Any], question: Question, tools: Tools) -> Mapping[str, Any]:
+def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> Mapping[str, Any]:
     """What the model answers to other requests, without what is not compared. Raises as `answers_of`."""
     words = {"model": str(question.model), "requests": requests}
     said = tools.mlflow.ask_model(job.python, job.store, "answer", words, question.handed)
     return {"answers": [without(answer, question.ignored) for answer in said["answers"]]}
 
 
-def _fickle(question: Question, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
+def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
     pairs = [[without(answer, question.ignored) for answer in answers] for answers in (first, second)]
     found = [
         difference
@@ -86,7 +86,7 @@ def _fickle(question: Question, first: Sequence[Any], second: Sequence[Any]) -> 
         )
 
 
-def _leaking(question: Question, answers: Sequence[Any]) -> Iterator[Finding]:
+def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Finding]:
     for name in question.handed.shown_by(answers):
         yield Finding(
             rule="answers-hold-secret",
@@ -96,7 +96,7 @@ def _leaking(question: Question, answers: Sequence[Any]) -> Iterator[Finding]:
         )
 
 
-def _keeping(question: Question) -> Iterator[Finding]:
+def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
     for name, file in question.handed.kept_in(question.model):
         yield Finding(
             rule="model-holds-secret",
@@ -119,7 +119,7 @@ def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
         )
 
 
-def _fix(error: ModelUnusable, project: Project, question: Question, tools: Tools) -> str:
+def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tools: Tools) -> str:
     """What helps a model that cannot be loaded or asked, by the words of what it died of; else nothing."""
     if is_about_integers_with_gaps(error.why):
         return floats_fix(list(question.requests))

@@ -16,7 +16,7 @@ from ...core.model import model_files
 from ...core.model.answer_paths import AnswerPath
 from ...core.model.answers import answers_digest
 from ...core.release.digests import sha256, tree_digest
-from ...core.release.record import Answers, Model, Record, RequirementsLink
+from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NOTHING, Handed
 from ...tools.project.files import Project
@@ -26,13 +26,13 @@ from ...tools.toolbox import Tools
 from ...tools.uv.network import indexes_of
 from ...tools.uv.settings import settings_of
 from .adoption import Adopted
-from .example_answers import Question, answers_of, compared_answers
+from .example_answers import ExampleQuestion, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .release_key import Key, trained_from
 from .training import Job
 
 
-class Policy(Enum):
+class RequirementsPolicy(Enum):
     """Whose list of requirements the model carries."""
 
     LOCK = "lock"
@@ -41,7 +41,7 @@ class Policy(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ProofPlan:
     """
     Everything that is known before training; `example` are requests that somebody else than the model brings.
 
@@ -50,19 +50,19 @@ class Plan:
 
     job: Job
     selection: Selection
-    served: model_files.Served
+    served: model_files.ServedFiles
     wheels: Path
     mlflow: str
     key: str
     keyed: Key | None
-    policy: Policy
+    policy: RequirementsPolicy
     example: tuple[Any, ...] = ()
     adopted: Adopted | None = None
     ignored: tuple[AnswerPath, ...] = ()
     handed: Handed = NOTHING
 
 
-def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
+def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
     """The newest verified model that an earlier run of the same release made, None where there is none that holds."""
     found = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
     for number, model in enumerate(reversed(found)):
@@ -77,7 +77,7 @@ def released(plan: Plan, scratch: Path, tools: Tools) -> Record | None:
     return None
 
 
-def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
+def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
     """Put the lock and the answers into the model, read it back from the store, and compare."""
     logged = scratch / "logged"
     _download(plan, model["model_id"], logged, tools)
@@ -112,15 +112,15 @@ def prove(plan: Plan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> 
     return record, tuple(findings)
 
 
-def _question(plan: Plan, logged: Path, requests: list[Any]) -> Question:
-    return Question(
+def _question(plan: ProofPlan, logged: Path, requests: list[Any]) -> ExampleQuestion:
+    return ExampleQuestion(
         model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, handed=plan.handed
     )
 
 
-def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
+def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     """In `verify`, what MLflow wrote must already be the lock: a guess is a failure, not a warning."""
-    if plan.policy is not Policy.VERIFY:
+    if plan.policy is not RequirementsPolicy.VERIFY:
         return ()
     said = (logged / model_files.REQUIREMENTS).read_text(encoding="utf-8")
     try:
@@ -143,7 +143,7 @@ def _requirement_findings(plan: Plan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _overlay(plan: Plan) -> dict[str, bytes]:
+def _overlay(plan: ProofPlan) -> dict[str, bytes]:
     project = plan.job.project
     lock = project.lock.read_text(encoding="utf-8")
     if model_files.without_credentials(lock) != lock:
@@ -160,10 +160,10 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
         model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
         model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
     }
-    if plan.policy is Policy.INFER:
+    if plan.policy is RequirementsPolicy.INFER:
         return files
     written = model_files.environment_files(plan.served)
-    if plan.policy is Policy.VERIFY:
+    if plan.policy is RequirementsPolicy.VERIFY:
         # MLflow's own files say the same already, and stay as they are.
         written = {model_files.HASHED: written[model_files.HASHED]}
     files |= {name: text.encode() for name, text in written.items()}
@@ -173,26 +173,26 @@ def _overlay(plan: Plan) -> dict[str, bytes]:
     return files
 
 
-def _require_written(plan: Plan, overlay: Path, proof: Path) -> None:
+def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
     """What the store returns is what was put there; a store that keeps something else breaks the chain at once."""
     kept = dict(digests_in(proof))
     lost = [str(path) for path, digest in digests_in(overlay) if kept.get(path) != digest]
     if lost:
         raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
-    if plan.policy is Policy.INFER:
+    if plan.policy is RequirementsPolicy.INFER:
         return
     said, _ = model_files.own_lines((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     if parse_requirements(said).digest != plan.served.requirements.digest:
         raise ChainBroken("requirements", why="the model in the store does not say what the lock says")
 
 
-def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
+def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
     """The record of a model, from its files as the store returned them."""
     said, wheels = model_files.own_lines((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     try:
         requirements = parse_requirements(said).digest
     except ValueError as error:
-        if plan.policy is Policy.INFER:
+        if plan.policy is RequirementsPolicy.INFER:
             what = "the model's requirements cannot be read"
             raise ToolFailed(what=what, why=str(error), fix=option("requirements", "lock")) from error
         requirements = sha256(said.encode())  # a finding says that they are not the lock
@@ -208,7 +208,7 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
             source=plan.policy.value,
             wheels=tuple(model_files.wheel_of(name, lying[name], marker) for name, marker in wheels),
         ),
-        model=Model(
+        model=ModelLink(
             model_id=str(model["model_id"]),
             run_id=str(model["run_id"]),
             name=str(model["name"]),
@@ -218,7 +218,7 @@ def _record(plan: Plan, model: Mapping[str, Any], copy: Path) -> Record:
             mlflow=plan.mlflow,
         ),
         answers=(
-            Answers(cases=_digest(cases), expected=_digest(answers), variables=plan.handed.names)
+            AnswersLink(cases=_digest(cases), expected=_digest(answers), variables=plan.handed.names)
             if answers.is_file()
             else None
         ),
@@ -237,7 +237,7 @@ def _trained_with(model: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _tag(plan: Plan, record: Record, tools: Tools) -> None:
+def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
     """The tags by which a re-run finds this model; put last, so that half a proof is never found."""
     tags = {
         **plan.job.lineage,
@@ -267,12 +267,12 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def _download(plan: Plan, model_id: str, destination: Path, tools: Tools) -> None:
+def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
     coming = destination.with_name(f"{destination.name}-coming")
     with under_way(tools.voice, f"downloading {model_id}", coming):
         _ask(plan, tools, "download-model", model_id=model_id, destination=str(coming / "model"))
     (coming / "model").rename(destination)
 
 
-def _ask(plan: Plan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
+def _ask(plan: ProofPlan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
     return tools.mlflow.ask(plan.job.python, plan.job.store, verb, **request)

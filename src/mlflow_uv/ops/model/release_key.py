@@ -27,7 +27,7 @@ from ...tools.git.messages import path_of
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
-from .source import NAMES, Kind
+from .source import NAMES, ModelSourceKind
 from .training import Job
 
 INPUTS_TAG = "mlflow-uv.inputs"
@@ -37,7 +37,7 @@ _SETTING = "not-inputs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scope:
+class TrainingFolders:
     """
     The folders whose files a training may read: the project's, and those of the packages of the checkout that it needs.
 
@@ -50,7 +50,7 @@ class Scope:
     without: Patterns
 
     @classmethod
-    def of(cls, project: Project, not_inputs: tuple[str, ...]) -> "Scope":
+    def of(cls, project: Project, not_inputs: tuple[str, ...]) -> "TrainingFolders":
         """That of a project, by its lock."""
         try:
             lock = read_lockfile(project.lock.read_bytes())
@@ -118,7 +118,7 @@ class Scope:
 class Key:
     """The inputs of a training that may happen now: what they are, and every file of their folders before it."""
 
-    scope: Scope
+    scope: TrainingFolders
     inputs: TrainingInputs
     files: Mapping[str, str] = field(repr=False)
 
@@ -139,7 +139,7 @@ def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, ob
 
     `parts` is everything that no file tells, by what a person calls it; what is None or empty counts as nothing.
     """
-    scope = Scope.of(project, not_inputs)
+    scope = TrainingFolders.of(project, not_inputs)
     files = scope.now(tools)
     while linked := scope.linked(files, tools):
         scope = replace(scope, folders=(*scope.folders, *linked))
@@ -166,7 +166,7 @@ def parts_of(
         "the project's path": job.commit.project,
         **{f"package {name}": digest for name, digest in packages.items()},
     }
-    if job.way.kind is Kind.FOLDER and (folder := job.project.folder / job.way.word).is_dir():
+    if job.way.kind is ModelSourceKind.FOLDER and (folder := job.project.folder / job.way.word).is_dir():
         parts[f"the files of `{job.way.word}`"] = tree_digest(digests_in(folder))
     return parts
 

@@ -10,7 +10,7 @@ from ...command.wording import option
 from ...tools.project.files import Project
 
 
-class Kind(Enum):
+class ModelSourceKind(Enum):
     """Every way there is; the values begin the part of the release key that says how."""
 
     TRAIN = "train"
@@ -21,16 +21,18 @@ class Kind(Enum):
     MODEL = "from-model"
 
 
-NAMES: Mapping[Kind, str] = {kind: "model" if kind is Kind.FOLDER else kind.value for kind in Kind}
-ADOPTING = frozenset({Kind.RUN, Kind.MODEL})
+NAMES: Mapping[ModelSourceKind, str] = {
+    kind: "model" if kind is ModelSourceKind.FOLDER else kind.value for kind in ModelSourceKind
+}
+ADOPTING = frozenset({ModelSourceKind.RUN, ModelSourceKind.MODEL})
 _PARAMETER = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
+class ModelSource:
     """How the model is made, and the words that say what: a command line, or one name and perhaps its parameters."""
 
-    kind: Kind
+    kind: ModelSourceKind
     words: tuple[str, ...]
 
     @property
@@ -63,9 +65,9 @@ def with_parameters(entry_point: str | None, parameters: tuple[str, ...]) -> tup
     return (entry_point, *parameters)
 
 
-def way_of(given: Mapping[Kind, object], *, project: Project) -> Way:
+def way_of(given: Mapping[ModelSourceKind, object], *, project: Project) -> ModelSource:
     """The way that was chosen, of what was given for each. Raises BadInput unless it is exactly one."""
-    chosen = [kind for kind in Kind if given.get(kind)]
+    chosen = [kind for kind in ModelSourceKind if given.get(kind)]
     names = [f"`{NAMES[kind]}`" for kind in chosen]
     if not chosen:
         raise BadInput(
@@ -81,4 +83,4 @@ def way_of(given: Mapping[Kind, object], *, project: Project) -> Way:
         )
     value = given[chosen[0]]
     words = value if isinstance(value, tuple) else (value,)
-    return Way(kind=chosen[0], words=tuple(map(str, words)))
+    return ModelSource(kind=chosen[0], words=tuple(map(str, words)))

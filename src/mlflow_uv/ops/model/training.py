@@ -17,7 +17,7 @@ from ...core.image.system_libraries import machine_fix
 from ...core.model.error_hints import untrusted_fix
 from ...core.model.tracebacks import deepest_frame
 from ...core.release.commit import Commit
-from ...core.release.record import Lock
+from ...core.release.record import LockLink
 from ...core.security.child_environment import for_training
 from ...tools.engines.source_snapshot import without_an_empty_folder
 from ...tools.mlflow.attempts import Attempt
@@ -26,7 +26,7 @@ from ...tools.project.files import Project
 from ...tools.system.process import Command
 from ...tools.system.progress import under_way
 from ...tools.toolbox import Tools
-from .source import Kind, Way
+from .source import ModelSource, ModelSourceKind
 from .training_store import StoreWatch, database_identity, database_replaced, followed, watched
 
 ATTEMPT_TAG = "mlflow-uv.attempt"
@@ -44,12 +44,12 @@ class Job:
     """
 
     project: Project
-    way: Way
+    way: ModelSource
     python: Path
     store: Store
     experiment: str
     commit: Commit
-    lock: Lock
+    lock: LockLink
     local: tuple[str, ...]
     respect_env: bool
     handed: tuple[str, ...] = ()
@@ -129,12 +129,12 @@ def close_dead(job: Job, tools: Tools) -> None:
 def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
     """The id of the model, where the way of making it tells which one it is."""
     match job.way.kind:
-        case Kind.TRAIN:
+        case ModelSourceKind.TRAIN:
             _run(job, tags, job.way.words, watch, tools)
             return None
-        case Kind.FUNCTION:
+        case ModelSourceKind.FUNCTION:
             return _call(job, name, tags, watch, tools)
-        case Kind.ENTRY_POINT:
+        case ModelSourceKind.ENTRY_POINT:
             run_id = _create_run(job, tags, tools)
             _run(job, tags, _mlflow_run(job, run_id), watch, tools)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
@@ -220,7 +220,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         "PYTHONPYCACHEPREFIX": str(tools.surroundings.cache / "bytecode"),
         "PYTHONUNBUFFERED": "1",
     }
-    if job.way.kind is Kind.ENTRY_POINT:
+    if job.way.kind is ModelSourceKind.ENTRY_POINT:
         del variables["MLFLOW_EXPERIMENT_NAME"]  # its run is there already
     command = Command(
         argv=_resolved(argv, variables["PATH"], job.project.folder),

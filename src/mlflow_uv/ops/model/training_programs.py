@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 
 from ...command.errors import BadInput
 from .release_key import Key
-from .source import Kind, Way
+from .source import ModelSource, ModelSourceKind
 
 
-def with_program(key: Key, way: Way) -> Key:
+def with_program(key: Key, way: ModelSource) -> Key:
     """The key. Raises BadInput where a program that makes the model is no input of it: a change of it must train."""
     folder = key.scope.project.folder
     for name in _programs(way):
@@ -25,16 +25,16 @@ def with_program(key: Key, way: Way) -> Key:
     return key
 
 
-def _programs(way: Way) -> Iterator[str]:
+def _programs(way: ModelSource) -> Iterator[str]:
     """Files that a way of making a model may run, as far as its words tell; not all of them need exist."""
     text = " ".join(way.words)
     modules = re.findall(r"(?:^|\s)-m\s*([\w.]+)", text)
     match way.kind:
-        case Kind.TRAIN:
+        case ModelSourceKind.TRAIN:
             yield from (way.word, *re.findall(r"[\w./-]+\.(?:py|ipynb|sh|R)(?![\w.])", text))
-        case Kind.ENTRY_POINT:
+        case ModelSourceKind.ENTRY_POINT:
             yield "MLproject"
-        case Kind.FUNCTION:
+        case ModelSourceKind.FUNCTION:
             modules = [way.word.partition(":")[0]]
         case _:
             return

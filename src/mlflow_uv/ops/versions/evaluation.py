@@ -16,14 +16,14 @@ from ...core.promotion.evaluation_file import EvaluationFile, read_metrics
 from ...core.release.digests import tree_digest
 from ...core.security.serve_env import NOTHING, Handed
 from ...tools.engines.engine import Engine
-from ...tools.engines.sandbox import ROOM, Question, ask_payload
+from ...tools.engines.sandbox import ROOM, SandboxRequest, ask_payload
 from ...tools.mlflow.mlflow import Store
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, minor_of, mismatches, needs_in, restored
-from ..image.isolation import Subject, place_of
+from ..image.isolation import EvaluatedVersion, place_of
 from ..lineage.audit import Audited
-from ..lineage.registry_client import Contact
+from ..lineage.registry_client import RegistryClient
 
 # When somebody last asked for an evaluation: a text that sorts.
 ASKED = "mlflow-uv.evaluation-asked"
@@ -55,7 +55,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sitting:
+class EvaluationSession:
     """
     What every subject is asked: a file that nobody changes, its digest, the column of the answers, the kind of model.
 
@@ -72,7 +72,9 @@ class Sitting:
     handed: Handed = NOTHING
 
 
-def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, str]) -> Evaluation | None:
+def earlier(
+    store: RegistryClient, subjects: tuple[EvaluatedVersion, ...], tags: Mapping[str, str]
+) -> Evaluation | None:
     """
     A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same.
 
@@ -87,7 +89,9 @@ def earlier(store: Contact, subjects: tuple[Subject, ...], tags: Mapping[str, st
     return Evaluation(id=said["evaluation"], metrics=tuple(found[one.id]["metrics"] for one in subjects))
 
 
-def measure(store: Contact, subject: Subject, sitting: Sitting, wanted: Isolation) -> Measured:
+def measure(
+    store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, wanted: Isolation
+) -> Measured:
     """
     Ask a version with its own packages: in a container of its image where that can be, else on this machine.
 
@@ -105,7 +109,9 @@ def measure(store: Contact, subject: Subject, sitting: Sitting, wanted: Isolatio
             raise _told(error, subject) from error
 
 
-def _in_image(store: Contact, subject: Subject, sitting: Sitting, engine: Engine, image: str) -> Measured:
+def _in_image(
+    store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, engine: Engine, image: str
+) -> Measured:
     answer = sitting.scratch / f"answer-{subject.version}.json"
     artifacts = sitting.scratch / f"artifacts-{subject.version}"
     request = {
@@ -115,7 +121,7 @@ def _in_image(store: Contact, subject: Subject, sitting: Sitting, engine: Engine
         "model_type": sitting.model_type,
         "artifacts": str(ROOM / "artifacts"),
     }
-    question = Question(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
+    question = SandboxRequest(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
     ask_payload(engine, image, question, answer=answer, artifacts=artifacts)
     try:
         said = store.tools.mlflow.said("evaluate", answer, None)
@@ -126,7 +132,7 @@ def _in_image(store: Contact, subject: Subject, sitting: Sitting, engine: Engine
     return Measured(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
 
 
-def _in_process(store: Contact, subject: Subject, sitting: Sitting, reason: str) -> Measured:
+def _in_process(store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, reason: str) -> Measured:
     tools, needs = store.tools, needs_in(subject.model)
     python = _interpreter(subject, needs, store)
     # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
@@ -142,7 +148,10 @@ def _in_process(store: Contact, subject: Subject, sitting: Sitting, reason: str)
 
 
 def keep(
-    store: Contact, subjects: tuple[Subject, ...], measured: tuple[Measured, ...], tags: Mapping[str, str]
+    store: RegistryClient,
+    subjects: tuple[EvaluatedVersion, ...],
+    measured: tuple[Measured, ...],
+    tags: Mapping[str, str],
 ) -> None:
     """One run for each subject; none is finished before all of them are whole."""
     opened: list[str] = []
@@ -173,10 +182,10 @@ def keep(
         raise
 
 
-def keep_file(store: Contact, file: EvaluationFile, versions: tuple[Audited, ...]) -> None:
+def keep_file(store: RegistryClient, file: EvaluationFile, versions: tuple[Audited, ...]) -> None:
     """Keep what another job measured of these versions, unless its runs are there already."""
     subjects = tuple(
-        Subject(
+        EvaluatedVersion(
             name=version.name,
             version=version.version,
             model_id=version.said["model_id"],
@@ -209,11 +218,11 @@ def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
     return replace(store, variables={**store.variables, **hidden})
 
 
-def _now(store: Contact) -> str:
+def _now(store: RegistryClient) -> str:
     return datetime.fromtimestamp(store.tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _give_up(store: Contact, opened: list[str], status: str) -> None:
+def _give_up(store: RegistryClient, opened: list[str], status: str) -> None:
     """Nothing looks finished that is not. What went wrong before is what is told: errors end here."""
     try:
         for run_id in opened:
@@ -222,7 +231,7 @@ def _give_up(store: Contact, opened: list[str], status: str) -> None:
         store.tools.voice.say(f"the runs of this evaluation could not be closed: {error}")
 
 
-def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
+def _interpreter(subject: EvaluatedVersion, needs: Needs, store: RegistryClient) -> Path:
     """Of an environment that holds what the model requires; with a Python that is here, where one will do."""
     interpreter, inventory = restored(needs, store.tools, python=python_for(needs, store))
     if lines := mismatches(needs, inventory):
@@ -231,7 +240,7 @@ def _interpreter(subject: Subject, needs: Needs, store: Contact) -> Path:
     return interpreter
 
 
-def python_for(needs: Needs, store: Contact) -> str:
+def python_for(needs: Needs, store: RegistryClient) -> str:
     """
     The interpreter that talks to the store or the project's own, if it is of the model's minor version; else another.
 
@@ -248,7 +257,7 @@ def python_for(needs: Needs, store: Contact) -> str:
     return tools.environments.interpreter(needs.minor)
 
 
-def _exposed(subject: Subject, reason: str) -> Finding:
+def _exposed(subject: EvaluatedVersion, reason: str) -> Finding:
     return Finding(
         rule="not-isolated",
         severity=Severity.NOTICE,
@@ -257,7 +266,7 @@ def _exposed(subject: Subject, reason: str) -> Finding:
     )
 
 
-def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:
+def _inferred(subject: EvaluatedVersion, needs: Needs) -> tuple[Finding, ...]:
     if needs.requirements is not None:
         return ()
     finding = Finding(
@@ -269,7 +278,7 @@ def _inferred(subject: Subject, needs: Needs) -> tuple[Finding, ...]:
     return (finding,)
 
 
-def _told(error: StepError, subject: Subject) -> StepError:
+def _told(error: StepError, subject: EvaluatedVersion) -> StepError:
     """The same reason, and what it means here."""
     if isinstance(error, BadInput):
         fix: str = Wording(

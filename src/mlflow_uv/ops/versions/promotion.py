@@ -22,7 +22,7 @@ from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
-from ..lineage.registry_client import Contact
+from ..lineage.registry_client import RegistryClient
 
 _AGAIN = step_call("release")
 
@@ -65,7 +65,11 @@ class _Measured:
 
 
 def judge(
-    candidate: Audited, champion: Audited | None, asked: Promotion, contact: Contact, evaluation: EvaluationFile | None
+    candidate: Audited,
+    champion: Audited | None,
+    asked: Promotion,
+    contact: RegistryClient,
+    evaluation: EvaluationFile | None,
 ) -> Judgement:
     """
     Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none).
@@ -168,7 +172,7 @@ def _tags(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
 
 
-def _signature(candidate: Audited, champion: Audited | None, contact: Contact) -> tuple[tuple[str, str], ...]:
+def _signature(candidate: Audited, champion: Audited | None, contact: RegistryClient) -> tuple[tuple[str, str], ...]:
     """Effect and text of every change, the breaking ones first."""
     if champion is None:
         return ()
@@ -233,7 +237,7 @@ def _gates(
 
 
 def _measured(
-    candidate: Audited, champion: Audited | None, contact: Contact, evaluation: EvaluationFile | None
+    candidate: Audited, champion: Audited | None, contact: RegistryClient, evaluation: EvaluationFile | None
 ) -> _Measured:
     """
     What the evaluation of both that was asked for last measured, by model.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ...command.errors import NoEngine, StepError
-from ...command.inputs import Engine as Choice
+from ...command.inputs import EngineChoice as Choice
 from ...command.report import Finding
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...command.errors import BaseImageUnfit, StepError, ToolFailed
-from ...command.inputs import Engine as Choice
+from ...command.inputs import EngineChoice as Choice
 from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.export.requirements import Requirements
 from ...core.image.reference import image_reference, tagged
 from ...core.image.slim import ANY_MODEL, slim
-from ...core.lock.installable import Verdict
+from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placed
-from ...ops.image.build import PYTHONS, Base, default_base, look_at
+from ...ops.image.build import PYTHONS, BaseImage, default_base, look_at
 from ...ops.image.environment import Needs
 from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
@@ -25,7 +25,7 @@ from .context import Circumstances, Problem
 
 # Debian's, and what a source distribution asks for first.
 _COMPILERS = "import shutil; print(next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang'))), ''))"
-_SOURCES = (Verdict.BUILT, Verdict.GIT)
+_SOURCES = (InstallMethod.BUILT, InstallMethod.GIT)
 
 
 def options(circumstances: Circumstances) -> str:
@@ -102,7 +102,7 @@ def _needs(version: str) -> Needs:
     return Needs(model=Path(), requirements=None, wheels=(), python=version)
 
 
-def _looked_at(circumstances: Circumstances, found: Engine, version: str) -> Base:
+def _looked_at(circumstances: Circumstances, found: Engine, version: str) -> BaseImage:
     return look_at(_base_name(circumstances, version), _needs(version), found, circumstances.tools)
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import tomli
 
 from ...command.errors import NoSpace, ToolFailed
-from ...command.host import Surroundings
+from ...command.host import Host
 from ...core.image import dockerfile
 from ...core.image.layers import PACKAGES, Part
 from ...core.lock.targets import System, machine_name
@@ -48,7 +48,7 @@ class Contents:
 class Contexts:
     """Fills folders, each time with the same bytes."""
 
-    def __init__(self, uv: Uv, *, surroundings: Surroundings) -> None:
+    def __init__(self, uv: Uv, *, surroundings: Host) -> None:
         self._uv = uv
         self._surroundings = surroundings
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ...command.errors import NoEngine
-from ...command.inputs import Engine as Choice
+from ...command.inputs import EngineChoice as Choice
 from ..system.process import Runner
 from .docker import Docker
 from .engine import Engine

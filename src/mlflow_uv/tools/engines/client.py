@@ -19,7 +19,7 @@ from ...core.security.serve_env import NOTHING, Handed
 from ..system.process import Command, Completed, Runner
 from .build_errors import build_error
 from .containers import OURS, Container
-from .engine import ANSWER_S, BARE, Build, Candidate, Given, Image, Layer
+from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
 
 PULL_S = 600.0
 # Rights that neither a model nor a base image needs. Of the namespaces the engine shares, none is the machine's.
@@ -44,7 +44,7 @@ class Client(ABC):
         self._hear = hear
 
     @abstractmethod
-    def build(self, build: Build) -> Image:
+    def build(self, build: Build) -> BuiltImage:
         """See Engine."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Client(ABC):
         """What lets a build that is given up end in its own way; None where a signal does."""
         return None
 
-    def image(self, name: str) -> Image | None:
+    def image(self, name: str) -> BuiltImage | None:
         """See Engine."""
         try:
             done = self.ask("image", "inspect", "--", name, verbatim=True)
@@ -77,7 +77,7 @@ class Client(ABC):
         if done.code != 0:
             return None
         (found,) = parse_json(done.stdout)
-        return Image(
+        return BuiltImage(
             id=_as_digest(found["Id"]),
             labels=found["Config"].get("Labels") or {},
             size=found["Size"],
@@ -89,10 +89,10 @@ class Client(ABC):
         )
 
     @abstractmethod
-    def layers(self, image: str) -> tuple[Layer, ...]:
+    def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
 
-    def fetch(self, base: str) -> Image:
+    def fetch(self, base: str) -> BuiltImage:
         """See Engine."""
         found = self.image(base)
         # Who built for another machine may have its image under this name. What came from no registry is in none.
@@ -105,12 +105,12 @@ class Client(ABC):
             raise base_missing(self.name, base, why=done.last_line)
         return found
 
-    def pull(self, name: str) -> Image | None:
+    def pull(self, name: str) -> BuiltImage | None:
         """See Engine."""
         self.ask("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
         return self.image(name)
 
-    def built(self, build: Build, *words: str) -> Image:
+    def built(self, build: Build, *words: str) -> BuiltImage:
         """Build what is then here. Raises ToolFailed, NoSpace."""
         with TemporaryDirectory(prefix="mlflow-uv-built-") as scratch:
             # By its id: somebody else may build another image at the same time.
@@ -120,7 +120,7 @@ class Client(ABC):
                 raise build_error(done)
             return self.kept(written.read_text().strip())
 
-    def kept(self, name: str) -> Image:
+    def kept(self, name: str) -> BuiltImage:
         """What was built. Raises ToolFailed where it is not here."""
         if found := self.image(name):
             return found
@@ -184,7 +184,7 @@ class Client(ABC):
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(said or [done.last_line])[-1])
         return done.stdout
 
-    def serve(self, image: str, *, network: bool, given: Given = BARE) -> Container:
+    def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> Container:
         """See Engine."""
         reach = () if network else (_NO_NETWORK,)
         settings = tuple(f"--env={name}={value}" for name, value in given.settings.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...command.errors import ToolFailed
 from ...core.image.dockerfile import PORT, VENV
 from ...core.security.documents import parse_json
-from ..mlflow.model_requests import LIMIT, Reply, Request
+from ..mlflow.model_requests import LIMIT, ModelReply, ModelRequest
 from ..system.process import Completed
 
 OURS = "mlflow-uv.smoke-test"  # label of every container we start
@@ -30,7 +30,7 @@ class Container:
         self._final: str | None = None
         self._client = CLIENT.read_text(encoding="utf-8")
 
-    def ask(self, request: Request) -> Reply | None:
+    def ask(self, request: ModelRequest) -> ModelReply | None:
         """
         See Served. A client inside the container sends the request, to its loopback.
 
@@ -66,13 +66,13 @@ class Container:
             self._command("rm", "--force", "--volumes", self._name)
 
 
-def _reply(text: str) -> Reply | None:
+def _reply(text: str) -> ModelReply | None:
     """What the client wrote; a model that runs beside it may have written it instead."""
     try:
         answer = parse_json(text)
         if answer is None:
             return None
         content = base64.b64decode(answer["body"], validate=True)
-        return Reply(status=int(answer["status"]), body=content.decode(errors="replace"))
+        return ModelReply(status=int(answer["status"]), body=content.decode(errors="replace"))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

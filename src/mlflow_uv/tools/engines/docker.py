@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ...core.security.documents import parse_json
 from .build_errors import build_error
 from .client import Client, digest_in
-from .engine import Build, Candidate, Image, Layer
+from .engine import Build, BuiltImage, Candidate, ImageLayer
 
 
 class Docker(Client):
@@ -28,16 +28,16 @@ class Docker(Client):
         """See Client."""
         return self.answering("version", "--format", "{{.Server.Arch}}").stdout.strip()
 
-    def build(self, build: Build) -> Image:
+    def build(self, build: Build) -> BuiltImage:
         """See Engine."""
         return self.built(build, "--load")
 
-    def layers(self, image: str) -> tuple[Layer, ...]:
+    def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
         words = ("history", "--no-trunc", "--human=false", "--format", "{{json .}}", image)
         said = self.demand(*words, what="the layers of the image cannot be listed").stdout.splitlines()
         steps = map(parse_json, reversed(said))
-        return tuple(Layer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
+        return tuple(ImageLayer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
 
     @contextmanager
     def several(self, build: Build, name: str) -> Iterator[Candidate]:

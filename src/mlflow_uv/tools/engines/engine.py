@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.security.serve_env import NOTHING, Handed
-from ..mlflow.model_requests import Reply, Request
+from ..mlflow.model_requests import ModelReply, ModelRequest
 
 ANSWER_S = 120.0
 
 
-class Served(Protocol):
+class ServingContainer(Protocol):
     """A model server that was started, whatever it runs in."""
 
-    def ask(self, request: Request) -> Reply | None:
+    def ask(self, request: ModelRequest) -> ModelReply | None:
         """Its answer, None where it gives none in time."""
 
     def code(self) -> int | None:
@@ -29,18 +29,18 @@ class Served(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
+class ServerSettings:
     """What a server is started with: settings of its own (docs/serving.md), and what its model is handed."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     handed: Handed = NOTHING
 
 
-BARE = Given()
+BARE = ServerSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
+class ImageLayer:
     """A step of an image's history, and how many bytes it added."""
 
     made_by: str
@@ -48,7 +48,7 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
+class BuiltImage:
     """
     An image as the engine knows it; `size` in bytes, `architecture` in the engine's word (`amd64`).
 
@@ -92,7 +92,7 @@ class Candidate:
     `push` sends the image of every platform to where their name says, and tells the digest that the whole has there.
     """
 
-    image: Image
+    image: BuiltImage
     push: Callable[[], str]
 
 
@@ -106,19 +106,19 @@ class Engine(Protocol):
     def version(self) -> str:
         """The engine's version. Raises NoEngine with the reason."""
 
-    def image(self, name: str) -> Image | None:
+    def image(self, name: str) -> BuiltImage | None:
         """An image by tag or id, None where the engine has none."""
 
-    def layers(self, image: str) -> tuple[Layer, ...]:
+    def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """The history of an image, its base first."""
 
-    def fetch(self, base: str) -> Image:
+    def fetch(self, base: str) -> BuiltImage:
         """A base image for the engine's own machine, pulled where it is not here. Raises BaseImageMissing."""
 
-    def pull(self, name: str) -> Image | None:
+    def pull(self, name: str) -> BuiltImage | None:
         """An image of a registry, None where the engine cannot have it."""
 
-    def build(self, build: Build) -> Image:
+    def build(self, build: Build) -> BuiltImage:
         """Build for one platform, without a name. Raises ToolFailed with the step that failed."""
 
     def candidate(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
@@ -151,7 +151,7 @@ class Engine(Protocol):
         Raises ToolFailed.
         """
 
-    def serve(self, image: str, *, network: bool, given: Given = BARE) -> Served:
+    def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> ServingContainer:
         """
         Start a container of an image, with few rights and no port; the engine's network is there with `network` alone.
 

@@ -11,7 +11,7 @@ from ...core.security.documents import parse_json
 from ..system.descendants import end_other_sessions
 from .build_errors import build_error
 from .client import Client, digest_in
-from .engine import Build, Candidate, Image, Layer
+from .engine import Build, BuiltImage, Candidate, ImageLayer
 
 
 class Podman(Client):
@@ -35,15 +35,15 @@ class Podman(Client):
         """See Client."""
         return self.answering("info", "--format", "{{.Host.Arch}}").stdout.strip()
 
-    def build(self, build: Build) -> Image:
+    def build(self, build: Build) -> BuiltImage:
         """See Engine."""
         return self.built(build)
 
-    def layers(self, image: str) -> tuple[Layer, ...]:
+    def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
         words = ("history", "--format", "json", image)
         said = parse_json(self.demand(*words, what="the layers of the image cannot be listed").stdout)
-        return tuple(Layer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
+        return tuple(ImageLayer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
 
     @contextmanager
     def several(self, build: Build, name: str) -> Iterator[Candidate]:

@@ -24,7 +24,7 @@ _PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class SandboxRequest:
     """A verb of a payload with its request; the files lie in `ROOM` then, by their names."""
 
     verb: str
@@ -33,7 +33,7 @@ class Question:
     handed: Handed = NOTHING
 
 
-def ask_payload(engine: Engine, image: str, question: Question, *, answer: Path, artifacts: Path) -> None:
+def ask_payload(engine: Engine, image: str, question: SandboxRequest, *, answer: Path, artifacts: Path) -> None:
     """
     Ask a payload of ours with the packages of an image.
 
@@ -48,7 +48,7 @@ def ask_payload(engine: Engine, image: str, question: Question, *, answer: Path,
     _unpack(output, answer, artifacts)
 
 
-def _pack(archive: Path, question: Question) -> None:
+def _pack(archive: Path, question: SandboxRequest) -> None:
     with tarfile.open(archive, "w") as tar:
         for path in sorted(PAYLOADS.glob("*.py")):
             tar.add(path, f"payloads/{path.name}", filter=_readable)

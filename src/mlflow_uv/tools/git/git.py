@@ -13,7 +13,7 @@ from ...core.release.commit import Commit, History, LastChange
 from ..system.process import Completed
 from .contents import contents_at, contents_now
 from .guarded import lookalike
-from .messages import BARE, Entry, bytes_of, entry_of, headers, link_blob, link_target, path_of
+from .messages import BARE, GitEntry, bytes_of, entry_of, headers, link_blob, link_target, path_of
 from .missing_files import SUBMODULE, GitFiles
 
 # Every setting of a user that would change the words is set, so that the same difference has the same headers. What
@@ -228,7 +228,7 @@ class Git(GitFiles):
         base = "HEAD" if head.code == 0 else self._git.answer(folder, "hash-object", "-t", "tree", "--stdin").strip()
         return head.stdout.strip() if head.code == 0 else "", self._dirty(folder, base)
 
-    def _submodules(self, top: Path, entries: list[Entry]) -> Iterator[str]:
+    def _submodules(self, top: Path, entries: list[GitEntry]) -> Iterator[str]:
         """Submodules that differ from their own commit; another commit is in the diff, unless it was hidden."""
         for entry in entries:
             head, dirty = self._state(path_of(top, entry.name))
@@ -236,7 +236,7 @@ class Git(GitFiles):
             if moved or dirty:
                 yield f"{entry.name}\0submodule {moved} {dirty}"
 
-    def _hidden(self, top: Path, entries: list[Entry], filters: Mapping[str, str]) -> Iterator[str]:
+    def _hidden(self, top: Path, entries: list[GitEntry], filters: Mapping[str, str]) -> Iterator[str]:
         """Files whose contents are not those of the index, although git says nothing of them."""
         files = []
         for entry in entries:

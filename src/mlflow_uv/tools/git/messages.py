@@ -10,7 +10,7 @@ _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "del
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class GitEntry:
     """A file as the index has it; `tag` is lower case for --assume-unchanged, S for --skip-worktree."""
 
     tag: str
@@ -39,11 +39,11 @@ def headers(patch: str) -> tuple[str, ...]:
     )
 
 
-def entry_of(line: str) -> Entry:
+def entry_of(line: str) -> GitEntry:
     """A line of `ls-files -v --stage`: tag, mode, blob, stage, and after a tab the name."""
     words, name = line.split("\t", 1)
     tag, mode, blob, _ = words.split(" ")
-    return Entry(tag=tag, mode=mode, blob=blob, name=name)
+    return GitEntry(tag=tag, mode=mode, blob=blob, name=name)
 
 
 def path_of(folder: Path, name: str) -> Path:

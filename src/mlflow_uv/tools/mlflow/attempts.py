@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...command.host import Surroundings
+from ...command.host import Host
 from ...core.release.digests import sha256
 
 
@@ -30,7 +30,7 @@ class Attempts:
     What was killed on another machine is not known here.
     """
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Host) -> None:
         self._state = surroundings.state / "attempts"
 
     @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ...command.errors import BadInput, StepError, StoreUnreachable, ToolFailed
-from ...command.host import Surroundings
+from ...command.host import Host
 from ...command.wording import Wording, option
 from ...core.image.system_libraries import machine_fix
 from ...core.security.child_environment import for_model, for_payload
@@ -80,7 +80,7 @@ class Mlflow:
     """The payloads, asked over JSON."""
 
     def __init__(
-        self, runner: Runner, *, surroundings: Surroundings, hear: Callable[[str], None], say: Callable[[str], None]
+        self, runner: Runner, *, surroundings: Host, hear: Callable[[str], None], say: Callable[[str], None]
     ) -> None:
         self._runner = runner
         self._surroundings = surroundings

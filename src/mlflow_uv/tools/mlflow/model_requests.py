@@ -6,7 +6,7 @@ LIMIT = 256 << 20  # bytes of an answer that are read: who answers may mean harm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class ModelRequest:
     """What is sent; the body, JSON as it stands. `timeout_s` is how long each part of the answer may take."""
 
     method: str
@@ -16,14 +16,14 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
+class ModelReply:
     """An HTTP status and body."""
 
     status: int
     body: str
 
 
-def send(request: Request, *, port: int) -> Reply | None:
+def send(request: ModelRequest, *, port: int) -> ModelReply | None:
     """The answer of a port of loopback; None where nobody answers in time."""
     import http.client  # noqa: PLC0415  # 30 ms that a hook must not pay
 
@@ -32,7 +32,7 @@ def send(request: Request, *, port: int) -> Reply | None:
         headers = {"Content-Type": "application/json"}
         connection.request(request.method, request.path, body=request.body, headers=headers)
         response = connection.getresponse()
-        return Reply(status=response.status, body=response.read(LIMIT).decode(errors="replace"))
+        return ModelReply(status=response.status, body=response.read(LIMIT).decode(errors="replace"))
     except (OSError, http.client.HTTPException):
         return None
     finally:

@@ -3,23 +3,23 @@
 import socket
 from pathlib import Path
 
-from ...command.host import Surroundings
+from ...command.host import Host
 from ...core.security.child_environment import for_server
-from ..engines.engine import Given
+from ..engines.engine import ServerSettings
 from ..system.process import Command, Runner, Running
-from .model_requests import Reply, Request, send
+from .model_requests import ModelReply, ModelRequest, send
 
 SERVING = Path(__file__).parents[2] / "serving"
 
 
-class Local:
+class ServerProcess:
     """A model server in a process; see engine.Served."""
 
     def __init__(self, running: Running, port: int) -> None:
         self._running = running
         self._port = port
 
-    def ask(self, request: Request) -> Reply | None:
+    def ask(self, request: ModelRequest) -> ModelReply | None:
         """See Served."""
         return send(request, port=self._port)
 
@@ -39,11 +39,11 @@ class Local:
 class Servers:
     """Starts model servers as processes."""
 
-    def __init__(self, runner: Runner, *, surroundings: Surroundings) -> None:
+    def __init__(self, runner: Runner, *, surroundings: Host) -> None:
         self._runner = runner
         self._variables = for_server(surroundings.variables).variables
 
-    def serve(self, python: Path, model: Path, given: Given) -> Local:
+    def serve(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
         where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
@@ -51,7 +51,7 @@ class Servers:
         variables = {**self._variables, **given.handed.variables, **given.settings, **where}
         secrets = given.handed.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
-        return Local(self._runner.start(command), port)
+        return ServerProcess(self._runner.start(command), port)
 
     def inventory(self, python: Path) -> str:
         """What is installed in an environment, as serving/inventory.py prints it."""

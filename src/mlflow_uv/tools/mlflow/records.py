@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...command.errors import BadInput
-from ...command.host import Surroundings
+from ...command.host import Host
 from ...command.wording import Wording, option, step_call
 from ...core.release.digests import sha256
 from ...core.release.record import Record, from_json
@@ -18,7 +18,7 @@ from ..project.files import bounds_of, write_whole
 class Records:
     """Reads and writes release records."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Host) -> None:
         self._surroundings = surroundings
 
     def path(self, given: Path | None, project: Path) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput
-from ...command.step import Field, Kind, Layer, Reach, configured
+from ...command.step import Field, FieldKind, SettingReach, ValueLayer, configured
 from ...command.wording import Wording, option
 from ...core.security.child_environment import store_credentials_in
 from ..mlflow.tracking_uris import path_of_files
@@ -27,18 +27,20 @@ _SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
 _HOSTLESS = frozenset({"databricks", "databricks-uc"})
 
 
-def settings_layer(record: type, project: Project | None, variables: Mapping[str, str]) -> Layer:
+def settings_layer(record: type, project: Project | None, variables: Mapping[str, str]) -> ValueLayer:
     """What `[tool.mlflow-uv]` of a project says to a step, with the limits of a setting; `variables` are the job's."""
     if project is None:
-        return Layer(SETTING, {})
-    return Layer(SETTING, configured(record, project.settings), Checkout(project=project, variables=variables).admit)
+        return ValueLayer(SETTING, {})
+    return ValueLayer(
+        SETTING, configured(record, project.settings), Checkout(project=project, variables=variables).admit
+    )
 
 
-def given_layer(source: str, given: Mapping[str, object], project: Project | None) -> Layer:
+def given_layer(source: str, given: Mapping[str, object], project: Project | None) -> ValueLayer:
     """What flags or inputs say: they may name any place, but no link of the checkout leads them to another."""
     if project is None:
-        return Layer(source, given)
-    return Layer(source, given, Checkout(project=project, variables={}).follow)
+        return ValueLayer(source, given)
+    return ValueLayer(source, given, Checkout(project=project, variables={}).follow)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +54,22 @@ class Checkout:
         """The value of a setting as it is used. Raises BadInput for what a checkout may not decide."""
         claim = Claim(field, value, source, self.project.folder / "pyproject.toml")
         match field.reach:
-            case Reach.WRITTEN:
+            case SettingReach.WRITTEN:
                 self._require_in_project(claim, Path(value), "")
-            case Reach.DISCLOSED:
+            case SettingReach.DISCLOSED:
                 self._require_in_repository(claim)
                 self._require_own_links(claim)
-            case Reach.SERVER:
+            case SettingReach.SERVER:
                 return self._server(claim)
-            case Reach.BUILD_CACHE:
+            case SettingReach.BUILD_CACHE:
                 require_harmless_cache(claim)
-            case Reach.VARIABLES:
+            case SettingReach.VARIABLES:
                 require_own_variables(claim)
         return value
 
     def follow(self, field: Field, value: Any, *, source: str) -> Any:
         """The value of a flag or input. Raises BadInput for a path into the checkout from which a link leads out."""
-        if field.reach is Reach.DISCLOSED:
+        if field.reach is SettingReach.DISCLOSED:
             claim = Claim(field, value, source)
             if Path(os.path.normpath(self.project.folder / value)).is_relative_to(self._root):
                 self._require_in_repository(claim)
@@ -80,7 +82,7 @@ class Checkout:
 
         Raises BadInput for one that a checkout may not name.
         """
-        field = Field(name="tracking_uri", kind=Kind.TEXT, doc="", reach=Reach.SERVER)
+        field = Field(name="tracking_uri", kind=FieldKind.TEXT, doc="", reach=SettingReach.SERVER)
         return self._server(Claim(field, uri, "the training"))
 
     # files

@@ -51,7 +51,7 @@ class Project:
         return found
 
 
-class Unreadable(BadProject):
+class UnreadableProject(BadProject):
     """A manifest or lock that is not TOML, no file, or too much of it: its path, and the 1-based line where that is."""
 
     path: Path
@@ -78,7 +78,7 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise BadProject(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
     except Unparsable as error:
-        raise Unreadable(path=path, error=error) from error
+        raise UnreadableProject(path=path, error=error) from error
 
 
 def read_project(folder: Path) -> Project:
@@ -110,9 +110,9 @@ def require_bounded(path: Path, limit: int) -> None:
     if stat.S_ISDIR(status.st_mode):
         return
     if not stat.S_ISREG(status.st_mode):
-        raise Unreadable(path=path, error=Unbounded("it is no file: a device or a pipe has no end"))
+        raise UnreadableProject(path=path, error=Unbounded("it is no file: a device or a pipe has no end"))
     if status.st_size > limit:
-        raise Unreadable(path=path, error=too_large(status.st_size, limit))
+        raise UnreadableProject(path=path, error=too_large(status.st_size, limit))
 
 
 def seen_from(where: Path, path: Path) -> str:

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...command.errors import BadProject
-from ...core.freshness.causes import Place
-from ...core.freshness.declared import Manifest, Workspace
+from ...core.freshness.causes import ManifestPlace
+from ...core.freshness.declared import ProjectManifest, Workspace
 from ...core.lock.lockfile import Lockfile
 from ...core.lock.toml_lines import key_lines, line_at
 from ..uv.settings import settings_of
@@ -37,9 +37,9 @@ def read_workspace(project: Project, lock: Lockfile | None) -> Workspace:
     )
 
 
-def _manifest(root: Path, path: Path) -> Manifest:
+def _manifest(root: Path, path: Path) -> ProjectManifest:
     file = os.path.relpath(path, root).replace(os.sep, "/")
-    return Manifest(file=file, folder=str(path.parent), table=read_manifest(path))
+    return ProjectManifest(file=file, folder=str(path.parent), table=read_manifest(path))
 
 
 class Lines:
@@ -49,7 +49,7 @@ class Lines:
         self._root = root
         self._known: dict[str, Mapping[tuple[str | int, ...], int]] = {}
 
-    def at(self, place: Place) -> int:
+    def at(self, place: ManifestPlace) -> int:
         """The 1-based line of a place, or of what is around it; 1 where it cannot be read."""
         if place.file not in self._known:
             try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...command.errors import BadProject
 from ..git.git import Git
-from .files import Project, Unreadable, read_project, table_of
+from .files import Project, UnreadableProject, read_project, table_of
 
 # Folders that hold other people's projects: copies, and what package managers make.
 _NOT_OURS = frozenset({
@@ -17,7 +17,7 @@ _NOT_OURS = frozenset({
 _MARKS = frozenset({"pyproject.toml", "uv.lock"})
 
 
-def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Project | Unreadable, ...]:
+def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Project | UnreadableProject, ...]:
     """
     The roots of the projects in and below a folder, in path order, the folder's own first.
 
@@ -44,7 +44,7 @@ def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ())
     )
 
 
-def projects_of(files: Iterable[Path], top: Path) -> tuple[Project | Unreadable, ...]:
+def projects_of(files: Iterable[Path], top: Path) -> tuple[Project | UnreadableProject, ...]:
     """The roots of the projects in `top` that changed files belong to, each once; a file may belong to none."""
     folders = {found: None for file in files if (found := _nearest(file, top)) is not None}
     return tuple(_roots(folders, start=top))
@@ -70,12 +70,12 @@ def _nearest(file: Path, top: Path) -> Path | None:
     return None if found is None or _barred(found.relative_to(top).parts, ()) else found
 
 
-def _roots(folders: Iterable[Path], *, start: Path) -> Iterator[Project | Unreadable]:
+def _roots(folders: Iterable[Path], *, start: Path) -> Iterator[Project | UnreadableProject]:
     seen: set[Path] = set()
     for folder in folders:
         try:
             project = read_project(folder)
-        except Unreadable as error:
+        except UnreadableProject as error:
             known = error.path.parent == start or os.path.lexists(error.path.parent / "uv.lock")
             if known and error.path not in seen:
                 seen.add(error.path)

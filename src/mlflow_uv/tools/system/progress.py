@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...command.report import Voice
+from ...command.report import Console
 
 SILENT_S, EVERY_S = 2.0, 15.0
 
 
 @contextmanager
-def under_way(voice: Voice, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
+def under_way(voice: Console, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
     """Say what is done, and how large the folder is by now, once it has taken `silent_s`, and again now and then."""
     done = threading.Event()
 

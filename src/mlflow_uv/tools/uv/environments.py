@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 
 from ...command.errors import BadProject
-from ...command.host import Surroundings
-from ...command.report import Voice
+from ...command.host import Host
+from ...command.report import Console
 from ...command.wording import Wording, local, option
 from ...core.lock.selection import Selection
 from ...core.release.digests import lock_digest, sha256
@@ -26,7 +26,7 @@ class Environment(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Local:
+class LocalSource:
     """A package of the checkout, or beside it: its name and the folder of its sources."""
 
     name: str
@@ -36,14 +36,14 @@ class Local:
 class Environments:
     """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
 
-    def __init__(self, uv: Uv, *, surroundings: Surroundings, voice: Voice) -> None:
+    def __init__(self, uv: Uv, *, surroundings: Host, voice: Console) -> None:
         self._uv = uv
         self._surroundings = surroundings
         self._voice = voice
         self._made: dict[Path, Path] = {}
         self._fresh: set[Path] = set()  # those whose local packages were built again
 
-    def project(self, project: Project, selection: Selection, *, local: tuple[Local, ...] = ()) -> Path:
+    def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
         """
         The interpreter of the project's environment, exactly as its lock says (`uv sync --locked`).
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...command.errors import BadInput, BadProject, sentence
 from ...core.lock.toml_lines import key_lines, line_at
-from ..project.files import Project, Unreadable, members, read_manifest, repository_of, table_of
+from ..project.files import Project, UnreadableProject, members, read_manifest, repository_of, table_of
 
 TRUSTED_INDEXES = "MLFLOW_UV_TRUSTED_INDEXES"
 NOWHERE = "/nonexistent/mlflow-uv"
@@ -44,7 +44,7 @@ class NotFollowed:
     fix: str
 
 
-class NamesProgram(Unreadable):
+class NamesProgram(UnreadableProject):
     """A `.python-version` that names a program of the checkout instead of a version."""
 
     def __init__(self, *, path: Path, line: int, text: str) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...command.errors import ToolFailed
-from ...command.report import Voice
-from ...core.export.requirements import Local
+from ...command.report import Console
+from ...core.export.requirements import LocalRequirement
 from ...core.model.model_files import wheel_of
-from ...core.release.record import Wheel
+from ...core.release.record import WheelLink
 from ..engines.source_snapshot import as_they_were
 from ..project.files import Project
 from ..system.content import digests_in, wheel_content
@@ -19,19 +19,21 @@ from .uv import Uv
 class Built:
     """A local package as a wheel, and the folder or file that it was made from."""
 
-    local: Local
+    local: LocalRequirement
     source: Path
-    wheel: Wheel
+    wheel: WheelLink
 
 
-def build_wheels(project: Project, local: tuple[Local, ...], out: Path, *, uv: Uv, voice: Voice) -> tuple[Built, ...]:
+def build_wheels(
+    project: Project, local: tuple[LocalRequirement, ...], out: Path, *, uv: Uv, voice: Console
+) -> tuple[Built, ...]:
     """
     Put a wheel of each local package into a new folder; what is one already is copied.
 
     Source folders are left as they were. Raises ToolFailed.
     """
     out.mkdir(parents=True)
-    made: dict[Path, Wheel] = {}
+    made: dict[Path, WheelLink] = {}
     for source in dict.fromkeys(source_of(project, one) for one in local):
         if source.suffix == ".whl":
             (out / source.name).write_bytes(_read(source))
@@ -48,7 +50,7 @@ def build_wheels(project: Project, local: tuple[Local, ...], out: Path, *, uv: U
     )
 
 
-def source_of(project: Project, local: Local) -> Path:
+def source_of(project: Project, local: LocalRequirement) -> Path:
     """The folder or file that a line of an export names: uv writes paths relative to the lock's folder."""
     path = unquote(urlsplit(local.path).path) if local.path.startswith("file:") else local.path
     return project.root / path

@@ -7,8 +7,8 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.freshness.causes import Cause, Place
-from mlflow_uv.core.freshness.declared import Manifest, Workspace
+from mlflow_uv.core.freshness.causes import Cause, ManifestPlace
+from mlflow_uv.core.freshness.declared import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.staleness import differences, not_requirements
 from mlflow_uv.core.freshness.uv_reasons import blamed
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
@@ -95,7 +95,7 @@ def lock_of(text: str) -> Lockfile:
 
 def workspace_of(table: dict[str, Any]) -> Workspace:
     """A project that is a workspace of its own."""
-    manifest = Manifest(file="pyproject.toml", folder="/wine", table=table)
+    manifest = ProjectManifest(file="pyproject.toml", folder="/wine", table=table)
     return Workspace(root=manifest, members=(manifest,), settings=manifest)
 
 
@@ -207,7 +207,7 @@ def test_the_requirement_that_uv_blames_is_found(words: str, place: tuple[str | 
     """
     found = blamed(words, workspace_of(tomli.loads(MANIFEST)))
 
-    assert (Place("pyproject.toml", place) if place else None) == found
+    assert (ManifestPlace("pyproject.toml", place) if place else None) == found
 
 
 def test_lines_that_are_no_requirements_are_found() -> None:

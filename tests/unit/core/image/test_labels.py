@@ -2,21 +2,23 @@
 
 from dataclasses import replace
 
-from mlflow_uv.core.image.labels import Made, labels_of
+from mlflow_uv.core.image.labels import BuildProvenance, labels_of
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
-from mlflow_uv.core.release.record import Lock, Model, Record, RequirementsLink, Version
+from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink
 
 RECORD = Record(
     release_key="k",
     commit=Commit(sha="c0ffee", project="."),
-    lock=Lock(sha256="l0", uv="1"),
+    lock=LockLink(sha256="l0", uv="1"),
     selection=Selection(),
     requirements=RequirementsLink(sha256="4e", source="lock"),
-    model=Model(model_id="m-1", run_id="r", name="double", sha256="30de1", store="s", python="3.12.1", mlflow="3.17.2"),
-    version=Version(name="wine", version="7", model_id="m-1"),
+    model=ModelLink(
+        model_id="m-1", run_id="r", name="double", sha256="30de1", store="s", python="3.12.1", mlflow="3.17.2"
+    ),
+    version=VersionLink(name="wine", version="7", model_id="m-1"),
 )
-MADE = Made(
+MADE = BuildProvenance(
     base="python:3.12-slim",
     base_digest="sha256:ba5e",
     serving="slim",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.image.oci_manifest import Manifest, read_labels, read_manifest
+from mlflow_uv.core.image.oci_manifest import ImageManifest, read_labels, read_manifest
 
 DIGESTS = tuple(f"sha256:{sign * 64}" for sign in "abc")
 
@@ -23,7 +23,7 @@ def test_the_attestations_of_an_index_are_no_images() -> None:
 
     found = read_manifest(json.dumps({"manifests": listed}).encode())
 
-    assert Manifest(images=DIGESTS[:2]) == found
+    assert ImageManifest(images=DIGESTS[:2]) == found
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.lock.installable import Reach, Verdict, fits, local_build, origin, reach, verdict
-from mlflow_uv.core.lock.lockfile import Package, Source, SourceKind
+from mlflow_uv.core.lock.installable import InstallMethod, SourceReach, fits, local_build, origin, reach, verdict
+from mlflow_uv.core.lock.lockfile import Package, PackageSource, SourceKind
 from mlflow_uv.core.lock.targets import parse_target
 
 TAGS = parse_target("linux-x86_64-py3.11").tags
@@ -24,31 +24,31 @@ def package(
     """A package with one wheel a tag."""
     files = [{"url": f"https://files.test/{tag}/grape-1.0-{tag}.whl"} for tag in tags]
     table = {"wheels": files, **({"sdist": {"url": "https://files.test/grape-1.0.tar.gz"}} if sdist else {})}
-    return Package(name="grape", version=version, source=Source(kind, address), position=0, table=table)
+    return Package(name="grape", version=version, source=PackageSource(kind, address), position=0, table=table)
 
 
 @pytest.mark.parametrize(
     ("kind", "tags", "sdist", "expected"),
     [
-        (SourceKind.REGISTRY, GOOD[:1], False, Verdict.WHEEL),
-        (SourceKind.REGISTRY, (*BAD, GOOD[1]), True, Verdict.WHEEL),
-        (SourceKind.REGISTRY, BAD, True, Verdict.BUILT),
-        (SourceKind.REGISTRY, BAD, False, Verdict.IMPOSSIBLE),
-        (SourceKind.REGISTRY, (), False, Verdict.IMPOSSIBLE),
-        (SourceKind.URL, GOOD[:1], False, Verdict.WHEEL),
-        (SourceKind.URL, BAD[:1], False, Verdict.IMPOSSIBLE),
-        (SourceKind.URL, (), True, Verdict.BUILT),
-        (SourceKind.GIT, (), False, Verdict.GIT),
-        (SourceKind.PATH, GOOD[:1], False, Verdict.LOCAL),
-        (SourceKind.PATH, BAD[:1], False, Verdict.IMPOSSIBLE),
-        (SourceKind.PATH, (), True, Verdict.LOCAL),
-        (SourceKind.DIRECTORY, (), False, Verdict.LOCAL),
-        (SourceKind.EDITABLE, (), False, Verdict.LOCAL),
-        (SourceKind.VIRTUAL, (), False, Verdict.LOCAL),
+        (SourceKind.REGISTRY, GOOD[:1], False, InstallMethod.WHEEL),
+        (SourceKind.REGISTRY, (*BAD, GOOD[1]), True, InstallMethod.WHEEL),
+        (SourceKind.REGISTRY, BAD, True, InstallMethod.BUILT),
+        (SourceKind.REGISTRY, BAD, False, InstallMethod.IMPOSSIBLE),
+        (SourceKind.REGISTRY, (), False, InstallMethod.IMPOSSIBLE),
+        (SourceKind.URL, GOOD[:1], False, InstallMethod.WHEEL),
+        (SourceKind.URL, BAD[:1], False, InstallMethod.IMPOSSIBLE),
+        (SourceKind.URL, (), True, InstallMethod.BUILT),
+        (SourceKind.GIT, (), False, InstallMethod.GIT),
+        (SourceKind.PATH, GOOD[:1], False, InstallMethod.LOCAL),
+        (SourceKind.PATH, BAD[:1], False, InstallMethod.IMPOSSIBLE),
+        (SourceKind.PATH, (), True, InstallMethod.LOCAL),
+        (SourceKind.DIRECTORY, (), False, InstallMethod.LOCAL),
+        (SourceKind.EDITABLE, (), False, InstallMethod.LOCAL),
+        (SourceKind.VIRTUAL, (), False, InstallMethod.LOCAL),
     ],
 )
 def test_a_wheel_goes_before_a_source_and_that_before_nothing(
-    kind: SourceKind, tags: tuple[str, ...], sdist: bool, expected: Verdict
+    kind: SourceKind, tags: tuple[str, ...], sdist: bool, expected: InstallMethod
 ) -> None:
     """
     What is local travels with the model; only a wheel that does not fit cannot.
@@ -58,7 +58,7 @@ def test_a_wheel_goes_before_a_source_and_that_before_nothing(
     assert expected is found
 
 
-RANK = (Verdict.IMPOSSIBLE, Verdict.BUILT, Verdict.LOCAL, Verdict.WHEEL)
+RANK = (InstallMethod.IMPOSSIBLE, InstallMethod.BUILT, InstallMethod.LOCAL, InstallMethod.WHEEL)
 
 
 @given(
@@ -76,7 +76,7 @@ def test_another_wheel_never_makes_it_worse(kind: SourceKind, tags: list[str], m
     after = verdict(package(kind, *tags, more, sdist=sdist), TAGS)
 
     assert RANK.index(after) >= RANK.index(before)
-    assert after in (Verdict.WHEEL, Verdict.LOCAL) or more in BAD
+    assert after in (InstallMethod.WHEEL, InstallMethod.LOCAL) or more in BAD
 
 
 @pytest.mark.parametrize(
@@ -113,24 +113,24 @@ def test_a_local_build_is_told_by_its_label(version: str | None, label: str) -> 
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("https://index.test/simple", Reach.ANYWHERE),
-        ("https://user:word@index.test:8443/simple", Reach.ANYWHERE),
-        ("https://8.8.8.8/simple", Reach.ANYWHERE),
-        ("http://127.0.0.1:3141/root", Reach.PRIVATE),
-        ("http://localhost:3141/root", Reach.PRIVATE),
-        ("http://[::1]/simple", Reach.PRIVATE),
-        ("https://10.1.2.3/simple", Reach.PRIVATE),
-        ("https://192.168.0.4/simple", Reach.PRIVATE),
-        ("https://devpi/simple", Reach.PRIVATE),
-        ("https://devpi.internal./simple", Reach.PRIVATE),
-        ("https://nas.local/simple", Reach.PRIVATE),
-        ("../wheels", Reach.FOLDER),
-        ("/srv/wheels", Reach.FOLDER),
-        ("file:///srv/wheels", Reach.FOLDER),
-        ("C:\\wheels", Reach.FOLDER),
+        ("https://index.test/simple", SourceReach.ANYWHERE),
+        ("https://user:word@index.test:8443/simple", SourceReach.ANYWHERE),
+        ("https://8.8.8.8/simple", SourceReach.ANYWHERE),
+        ("http://127.0.0.1:3141/root", SourceReach.PRIVATE),
+        ("http://localhost:3141/root", SourceReach.PRIVATE),
+        ("http://[::1]/simple", SourceReach.PRIVATE),
+        ("https://10.1.2.3/simple", SourceReach.PRIVATE),
+        ("https://192.168.0.4/simple", SourceReach.PRIVATE),
+        ("https://devpi/simple", SourceReach.PRIVATE),
+        ("https://devpi.internal./simple", SourceReach.PRIVATE),
+        ("https://nas.local/simple", SourceReach.PRIVATE),
+        ("../wheels", SourceReach.FOLDER),
+        ("/srv/wheels", SourceReach.FOLDER),
+        ("file:///srv/wheels", SourceReach.FOLDER),
+        ("C:\\wheels", SourceReach.FOLDER),
     ],
 )
-def test_an_address_tells_from_where_it_answers(address: str, expected: Reach) -> None:
+def test_an_address_tells_from_where_it_answers(address: str, expected: SourceReach) -> None:
     """
     By its words alone: nobody is asked.
     """

@@ -10,7 +10,7 @@ from mlflow_uv.core.lock.lockfile import (
     Artifact,
     Dependency,
     NotALock,
-    Source,
+    PackageSource,
     SourceKind,
     package_line,
     read_lockfile,
@@ -50,7 +50,7 @@ def test_it_reads_packages_edges_and_files() -> None:
     lock = read_lockfile(LOCK)
 
     numpy, wine = lock.packages
-    registry = Source(SourceKind.REGISTRY, "https://index.example/simple")
+    registry = PackageSource(SourceKind.REGISTRY, "https://index.example/simple")
     url = "https://files.example/numpy-1.26.4%2Bcpu-cp311-cp311-linux_x86_64.whl"
 
     assert (3, ">=3.11", {"members": ["wine"]}) == (lock.revision, lock.requires_python, lock.manifest)

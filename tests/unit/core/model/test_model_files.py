@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.model import model_files
-from mlflow_uv.core.release.record import Wheel
+from mlflow_uv.core.release.record import WheelLink
 
 WHEELS = st.lists(
     st.builds(
@@ -19,8 +19,8 @@ WHEELS = st.lists(
 )
 
 
-def served(python: str = "3.11.7", wheels: tuple[Wheel, ...] = ()) -> model_files.Served:
-    return model_files.Served(
+def served(python: str = "3.11.7", wheels: tuple[WheelLink, ...] = ()) -> model_files.ServedFiles:
+    return model_files.ServedFiles(
         requirements=parse_requirements("a==1 --hash=sha256:aa\nb==2 ; os_name == 'nt' --hash=sha256:bb"),
         wheels=wheels,
         python=python,
@@ -28,7 +28,7 @@ def served(python: str = "3.11.7", wheels: tuple[Wheel, ...] = ()) -> model_file
 
 
 @given(WHEELS)
-def test_what_is_written_is_read_again(wheels: list[Wheel]) -> None:
+def test_what_is_written_is_read_again(wheels: list[WheelLink]) -> None:
     """
     Pins and wheels are told apart in both lists, whatever markers the wheels have.
     """
@@ -43,7 +43,7 @@ def test_what_is_written_is_read_again(wheels: list[Wheel]) -> None:
 
 
 @given(WHEELS)
-def test_the_three_files_list_the_same(wheels: list[Wheel]) -> None:
+def test_the_three_files_list_the_same(wheels: list[WheelLink]) -> None:
     """
     conda.yaml repeats requirements.txt line by line, and python_env.yaml refers to it.
     """

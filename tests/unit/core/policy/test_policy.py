@@ -13,9 +13,9 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.lock.selection import Selection
-from mlflow_uv.core.policy.policy import RULES, Policy, Ruling, read_policy
+from mlflow_uv.core.policy.policy import RULES, LockPolicy, PolicySource, read_policy
 from mlflow_uv.core.policy.rules import address
-from mlflow_uv.core.policy.violations import Case, Unit, in_age, in_packages, in_uv
+from mlflow_uv.core.policy.violations import LockUnderPolicy, Unit, in_age, in_packages, in_uv
 from mlflow_uv.core.release.commit import History, LastChange
 
 HEAD = '[project]\nname = "wine"\n\n[tool.mlflow-uv.policy]\n'
@@ -23,7 +23,7 @@ LOCK = PurePath("uv.lock")
 DAY = 86_400
 
 
-def ruling(*lines: str) -> Ruling:
+def ruling(*lines: str) -> PolicySource:
     """A manifest's policy; its first line is the fifth of the file."""
     text = HEAD + "".join(f"{line}\n" for line in lines)
     table = tomli.loads(text)["tool"]["mlflow-uv"]["policy"]
@@ -49,7 +49,7 @@ def test_every_key_is_explained_in_one_sentence() -> None:
     """
     The reference shows it beside the key.
     """
-    wrong = [one.kebab for one in fields_of(Policy) if not re.fullmatch(r"[A-Z][^.]*(\.\S[^.]*)*\.", one.doc)]
+    wrong = [one.kebab for one in fields_of(LockPolicy) if not re.fullmatch(r"[A-Z][^.]*(\.\S[^.]*)*\.", one.doc)]
 
     assert [] == wrong
 
@@ -178,7 +178,7 @@ def test_a_folder_is_the_same_however_it_is_written(one: str, other: str) -> Non
 def judged(lock: str, *rules: str, name: str | None = "wine") -> list[Finding]:
     """What is to be said of this text of a lock."""
     unit = Unit(selection=Selection(), name=name)
-    case = Case(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True, now_s=NOON)
+    case = LockUnderPolicy(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True, now_s=NOON)
     return list(in_packages(ruling(*rules), case))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.gates import Verdict, read_gate, read_gates, rule
+from mlflow_uv.core.promotion.gates import GateVerdict, read_gate, read_gates, rule
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6)
 
@@ -149,14 +149,14 @@ def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float
 @pytest.mark.parametrize(
     ("text", "candidate", "champion", "verdict", "said"),
     [
-        ("f1 >= champion", {}, {"f1": 1.0}, Verdict.MISSING, "f1 >= champion: the candidate lacks the metric `f1`"),
-        ("f1 >= champion", {"f1": 1.0}, {}, Verdict.MISSING, "f1 >= champion: the champion lacks the metric `f1`"),
-        ("f1 >= champion", {}, None, Verdict.MISSING, "f1 >= champion: the candidate lacks the metric `f1`"),
-        ("f1 >= 0.5", {}, {"f1": 1.0}, Verdict.MISSING, "f1 >= 0.5: the candidate lacks the metric `f1`"),
+        ("f1 >= champion", {}, {"f1": 1.0}, GateVerdict.MISSING, "f1 >= champion: the candidate lacks the metric `f1`"),
+        ("f1 >= champion", {"f1": 1.0}, {}, GateVerdict.MISSING, "f1 >= champion: the champion lacks the metric `f1`"),
+        ("f1 >= champion", {}, None, GateVerdict.MISSING, "f1 >= champion: the candidate lacks the metric `f1`"),
+        ("f1 >= 0.5", {}, {"f1": 1.0}, GateVerdict.MISSING, "f1 >= 0.5: the candidate lacks the metric `f1`"),
     ],
 )
 def test_a_missing_metric_does_not_hold_and_says_whose(
-    text: str, candidate: dict[str, float], champion: dict[str, float] | None, verdict: Verdict, said: str
+    text: str, candidate: dict[str, float], champion: dict[str, float] | None, verdict: GateVerdict, said: str
 ) -> None:
     """
     Also without a champion: a metric that nobody measured would else let everything through.
@@ -187,7 +187,7 @@ def test_what_is_no_number_never_holds(value: float, said: str, comparison: str,
 
     ruling = rule(read_gate(f"f1 {comparison} champion"), {"f1": mine}, {"f1": theirs})
 
-    assert (Verdict.FAILS, True) == (ruling.verdict, f"is {said}, which no gate accepts" in ruling.text)
+    assert (GateVerdict.FAILS, True) == (ruling.verdict, f"is {said}, which no gate accepts" in ruling.text)
 
 
 def test_an_absolute_gate_does_not_look_at_the_champion() -> None:
@@ -198,7 +198,7 @@ def test_an_absolute_gate_does_not_look_at_the_champion() -> None:
 
     verdicts = [rule(gate, {"f1": 0.4}, champion).verdict for champion in (None, {}, {"f1": math.nan}, {"f1": 0.1})]
 
-    assert [Verdict.FAILS] * 4 == verdicts
+    assert [GateVerdict.FAILS] * 4 == verdicts
 
 
 @given(NUMBERS, NUMBERS)

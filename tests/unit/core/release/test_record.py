@@ -10,21 +10,21 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import (
     LINKS,
-    Alias,
-    Answers,
-    Image,
-    Lock,
-    Model,
+    AliasLink,
+    AnswersLink,
+    ImageLink,
+    LockLink,
+    ModelLink,
     Record,
     RequirementsLink,
-    Version,
-    Wheel,
+    VersionLink,
+    WheelLink,
     from_json,
     release_key,
 )
 
 COMMIT = Commit(sha="c" * 40, project="models/wine")
-LOCK = Lock(sha256="1" * 64, uv="0.9.1")
+LOCK = LockLink(sha256="1" * 64, uv="0.9.1")
 SELECTION = Selection(package="wine", extras=("serve",), groups=("gpu",))
 BARE = Record(
     release_key="k" * 64,
@@ -34,18 +34,18 @@ BARE = Record(
     requirements=RequirementsLink(
         sha256="2" * 64,
         source="lock",
-        wheels=(Wheel(file="wine-1-py3-none-any.whl", name="wine", version="1", sha256="3" * 64),),
+        wheels=(WheelLink(file="wine-1-py3-none-any.whl", name="wine", version="1", sha256="3" * 64),),
     ),
-    model=Model(
+    model=ModelLink(
         model_id="m-1", run_id="r", name="model", sha256="4" * 64, store="sqlite", python="3.11.7", mlflow="3.4.0"
     ),
 )
 WHOLE = replace(
     BARE,
-    version=Version(name="wine", version="7", model_id="m-1"),
-    image=Image(kind="engine", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6"),
-    answers=Answers(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
-    alias=Alias(name="candidate", before=None, after="7"),
+    version=VersionLink(name="wine", version="7", model_id="m-1"),
+    image=ImageLink(kind="engine", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6"),
+    answers=AnswersLink(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
+    alias=AliasLink(name="candidate", before=None, after="7"),
     timings=(("log-model", 12.5),),
 )
 

@@ -11,7 +11,7 @@ import pytest
 
 from mlflow_uv.command.errors import ModelUnusable
 from mlflow_uv.core.model import model_files
-from mlflow_uv.core.release.record import Wheel
+from mlflow_uv.core.release.record import WheelLink
 from mlflow_uv.ops.image.environment import install, mismatches, needs_in, needs_of, restored
 from mlflow_uv.tools.toolbox import Tools
 
@@ -163,7 +163,7 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
     """
     (tmp_path / model_files.HASHED).parent.mkdir()
     (tmp_path / model_files.HASHED).write_text(SIX)
-    wheel = Wheel(file=WHEEL, name="mine", version="1.0", sha256="0", marker='sys_platform == "win32"')
+    wheel = WheelLink(file=WHEEL, name="mine", version="1.0", sha256="0", marker='sys_platform == "win32"')
     needs = needs_of(tmp_path, wheels=(wheel,), python="3.12.1")
     said = {"python": "3.12.9", "marker_environment": {"sys_platform": "linux"}, "elsewhere": []}
 

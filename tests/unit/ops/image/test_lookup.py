@@ -12,7 +12,7 @@ from mlflow_uv.command.report import Severity
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.chain import LinkCheck, LinkState, gathered
 from mlflow_uv.core.release.commit import Commit
-from mlflow_uv.core.release.record import Image, Lock, Model, Record, RequirementsLink
+from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.lookup import address_of, from_identity, from_image, name_taken, names_reused, served_by
 from mlflow_uv.tools.engines.engine import Engine
 from mlflow_uv.tools.oci.registries import Published, PublishedImage, RegistryUnanswered
@@ -24,11 +24,11 @@ NAME = "ghcr.io/team/wine:2"
 RECORD = Record(
     release_key="k",
     commit=Commit(sha="c", project="."),
-    lock=Lock(sha256="l" * 64, uv="1"),
+    lock=LockLink(sha256="l" * 64, uv="1"),
     selection=Selection(),
     requirements=RequirementsLink(sha256="r" * 64, source="lock"),
-    model=Model(model_id="m", run_id="r", name="n", sha256="m" * 64, store="s", python="3.12.1", mlflow="3.17.2"),
-    image=Image(kind="image", id=ID, tag=NAME, base="b", base_digest="d", engine="docker", digest=DIGEST),
+    model=ModelLink(model_id="m", run_id="r", name="n", sha256="m" * 64, store="s", python="3.12.1", mlflow="3.17.2"),
+    image=ImageLink(kind="image", id=ID, tag=NAME, base="b", base_digest="d", engine="docker", digest=DIGEST),
 )
 LABELS = {
     "mlflow-uv.lock-sha256": "l" * 64,
@@ -170,7 +170,7 @@ NEXT = {
     "org.opencontainers.image.version": "3",
 }
 PASSED_ON = f"its name `{NAME}` leads to the image of wine version 3 now"
-UNPUSHED = replace(RECORD, image=replace(cast("Image", RECORD.image), digest=""))
+UNPUSHED = replace(RECORD, image=replace(cast("ImageLink", RECORD.image), digest=""))
 
 
 @dataclass(frozen=True)

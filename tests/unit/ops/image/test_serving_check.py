@@ -11,7 +11,7 @@ from mlflow_uv.command.report import Finding
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.security.serve_env import Handed
 from mlflow_uv.ops.image.serving_check import Expected, observe
-from mlflow_uv.tools.mlflow.model_requests import Reply, Request
+from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.toolbox import Tools
 
 CASE = {"inputs": {"width": [1, 2], "age": [5, 7]}}
@@ -21,16 +21,16 @@ CASE = {"inputs": {"width": [1, 2], "age": [5, 7]}}
 class Puppet:
     """A server that answers as it is told, and keeps what it was asked."""
 
-    reply: Reply | None
-    asked: list[Request] = field(default_factory=list)
+    reply: ModelReply | None
+    asked: list[ModelRequest] = field(default_factory=list)
 
-    def ask(self, request: Request) -> Reply | None:
+    def ask(self, request: ModelRequest) -> ModelReply | None:
         """See Served."""
         self.asked.append(request)
         if request.path == "/ping":
-            return Reply(status=200, body="")
+            return ModelReply(status=200, body="")
         if request.body is not None and request.body.startswith(b'{"this is"'):
-            return Reply(status=400, body="{}")
+            return ModelReply(status=400, body="{}")
         return self.reply
 
     def code(self) -> int | None:
@@ -59,7 +59,7 @@ def seen(server: Puppet, answer: Any, **more: Any) -> tuple[Finding, ...]:
 
 def answering(body: Any, status: int = 200) -> Puppet:
     """A server with one answer."""
-    return Puppet(Reply(status=status, body=body if isinstance(body, str) else json.dumps(body)))
+    return Puppet(ModelReply(status=status, body=body if isinstance(body, str) else json.dumps(body)))
 
 
 def test_a_server_is_asked_the_bytes_that_training_was_asked() -> None:
@@ -104,8 +104,8 @@ def test_a_difference_comes_with_what_can_close_it(trained: Any, answer: Any, fi
     assert (True, "tolerance" in fix) == (fix in found.fix, "tolerance" in found.fix)
 
 
-@pytest.mark.parametrize("reply", [None, Reply(status=504, body="{}")], ids=["none", "504"])
-def test_an_answer_that_takes_too_long_names_the_input_that_gives_it_longer(reply: Reply | None) -> None:
+@pytest.mark.parametrize("reply", [None, ModelReply(status=504, body="{}")], ids=["none", "504"])
+def test_an_answer_that_takes_too_long_names_the_input_that_gives_it_longer(reply: ModelReply | None) -> None:
     """
     Whether the server gives up or we do.
     """

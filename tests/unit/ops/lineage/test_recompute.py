@@ -13,7 +13,7 @@ from mlflow_uv.core.model import model_files
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import sha256, tree_digest
-from mlflow_uv.core.release.record import Lock, Model, Record, RequirementsLink, Version, Wheel
+from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink, WheelLink
 from mlflow_uv.ops.lineage.recompute import _note_version, from_model
 from mlflow_uv.serving import places
 from mlflow_uv.tools.system.content import digests_in
@@ -33,7 +33,7 @@ LOCK = b"version = 1\n"
 def model(tmp_path: Path) -> Path:
     """A model's folder with everything that is ours in it."""
     selection = Selection(package=None, extras=(), groups=())
-    served = model_files.Served(
+    served = model_files.ServedFiles(
         requirements=parse_requirements("\n".join(PINS)),
         wheels=(model_files.wheel_of(WHEEL, sha256(b"wheel"), 'sys_platform == "linux"'),),
         python="3.11.7",
@@ -53,14 +53,14 @@ def recorded(model: Path) -> Record:
     return Record(
         release_key="k",
         commit=Commit(project=".", sha="0" * 40, dirty=None),
-        lock=Lock(sha256=sha256(LOCK), uv="0.13.8"),
+        lock=LockLink(sha256=sha256(LOCK), uv="0.13.8"),
         selection=Selection(package=None, extras=(), groups=()),
         requirements=RequirementsLink(
             sha256=parse_requirements("\n".join(PINS)).digest,
             source="lock",
             wheels=(model_files.wheel_of(WHEEL, sha256(b"wheel"), 'sys_platform == "linux"'),),
         ),
-        model=Model(
+        model=ModelLink(
             model_id="m-0", run_id="r", name="n", sha256=tree_digest(digests_in(model)), store="s", python="3.11.7",
             mlflow="3.17.2",
         ),
@@ -182,7 +182,7 @@ def test_a_record_of_other_wheels_breaks_requirements(model: Path) -> None:
     A record that names another wheel speaks of another model.
     """
     record = recorded(model)
-    other = Wheel(file=WHEEL, name="wine", version="0.1.0", sha256="0" * 64, marker='sys_platform == "linux"')
+    other = WheelLink(file=WHEEL, name="wine", version="0.1.0", sha256="0" * 64, marker='sys_platform == "linux"')
 
     found = broken(replace(record, requirements=replace(record.requirements, wheels=(other,))), model)
 
@@ -209,7 +209,7 @@ def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
 
     _note_version(None, model)
     nameless = places.name_and_version(model, {})
-    _note_version(Version(name="wine of 2026", version="7", model_id="m-1"), model)
+    _note_version(VersionLink(name="wine of 2026", version="7", model_id="m-1"), model)
 
     assert (("model", ""), ("wine of 2026", "7")) == (nameless, places.name_and_version(model, {}))
     assert digest == tree_digest(digests_in(model))

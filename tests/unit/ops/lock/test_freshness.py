@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.core.security.child_environment import INDEX_VARIABLES
 from mlflow_uv.ops.lock.freshness import Freshness, examine, unreadable
 from mlflow_uv.tools.lock_toolbox import LockTools
-from mlflow_uv.tools.project.files import Project, Unreadable, read_project
+from mlflow_uv.tools.project.files import Project, UnreadableProject, read_project
 from mlflow_uv.tools.uv.messages import LockState, LockVerdict
 from mlflow_uv.tools.uv.settings import MachineSettings
 from mlflow_uv.tools.uv.uv import LockQuestion
@@ -95,7 +95,7 @@ def asked(
     project: Project, uv: FakeUv, *, offline: bool = False, respect_env: bool = False, **variables: str
 ) -> Freshness:
     """What is found out about it."""
-    surroundings = Surroundings.of(variables, folder=project.folder, python=Path(sys.executable))
+    surroundings = Host.of(variables, folder=project.folder, python=Path(sys.executable))
     uv.indexes = frozenset(variables) & INDEX_VARIABLES
     tools = cast("LockTools", SimpleNamespace(uv=uv, surroundings=surroundings, git=NoGit()))
     return examine(project, tools, respect_env=respect_env, offline=offline)
@@ -267,7 +267,7 @@ def test_a_manifest_that_is_not_toml_is_a_finding(tmp_path: Path, text: str, rul
     On its line; a merge conflict is called by its name.
     """
     (tmp_path / "pyproject.toml").write_text(text)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableProject) as caught:
         read_project(tmp_path)
 
     finding: Any = unreadable(caught.value)

@@ -16,15 +16,15 @@ class Heard:
         self.lines: list[str] = []
 
     def say(self, text: str) -> None:
-        """See Voice."""
+        """See Console."""
         self.lines.append(text)
 
     def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[Any]:
-        """See Voice."""
+        """See Console."""
         return nullcontext((title, folded))
 
     def foreign(self, line: str) -> None:
-        """See Voice."""
+        """See Console."""
 
 
 def model(number: int, name: str = "model", status: str = "READY") -> dict[str, Any]:

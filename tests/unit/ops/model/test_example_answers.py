@@ -10,7 +10,7 @@ from mlflow_uv.command.errors import ModelUnusable
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.security.serve_env import Handed
-from mlflow_uv.ops.model.example_answers import Question, answers_of
+from mlflow_uv.ops.model.example_answers import ExampleQuestion, answers_of
 from mlflow_uv.ops.model.training import Job
 from mlflow_uv.tools.toolbox import Tools
 
@@ -29,7 +29,7 @@ def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **mor
     tools = cast("Tools", SimpleNamespace(mlflow=SimpleNamespace(ask_model=ask_model), surroundings=surroundings))
     project = SimpleNamespace(folder=folder, root=folder)
     job = cast("Job", SimpleNamespace(project=project, python=Path("python"), store=None))
-    question = Question(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
+    question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
     return answers_of(job, question, tools)[1]
 
 

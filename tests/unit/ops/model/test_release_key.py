@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.ops.model.release_key import Key, key_of, left_behind, reason_to_train, trained_from
 from mlflow_uv.tools.project.files import read_project
@@ -124,7 +124,7 @@ class Repository:
 def repository_in(folder: Path) -> Iterator[Repository]:
     """A clean repository with one commit."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_UV_HOME": str(folder / "private")}
-    surroundings = Surroundings.of(variables, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of(variables, folder=folder, python=Path(sys.executable))
     with toolbox(surroundings, voice=Quiet()) as tools:
         repository = Repository(top=folder / "mein Repo ü", tools=tools)
         repository.top.mkdir()

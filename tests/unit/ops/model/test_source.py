@@ -5,38 +5,45 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.ops.model.source import Kind, Way, way_of, with_parameters
+from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind, way_of, with_parameters
 from mlflow_uv.tools.project.files import Project
 
 PROJECT = Project(folder=Path("/wine"), root=Path("/wine"), manifest={"project": {"name": "wine"}})
-NOTHING: dict[Kind, object] = {kind: () if kind is Kind.TRAIN else None for kind in Kind}
+NOTHING: dict[ModelSourceKind, object] = {
+    kind: () if kind is ModelSourceKind.TRAIN else None for kind in ModelSourceKind
+}
 
 
 @pytest.mark.parametrize(
     ("kind", "value", "made_by"),
     [
-        (Kind.TRAIN, ("python", "train.py"), ("train", "python", "train.py")),
-        (Kind.ENTRY_POINT, "main", ("entry-point", "main")),
-        (Kind.FUNCTION, "wine.train:make", ("function", "wine.train:make")),
-        (Kind.FOLDER, Path("saved"), ("folder", "saved")),
-        (Kind.RUN, "0a", ("from-run", "0a")),
-        (Kind.MODEL, "m-0a", ("from-model", "m-0a")),
+        (ModelSourceKind.TRAIN, ("python", "train.py"), ("train", "python", "train.py")),
+        (ModelSourceKind.ENTRY_POINT, "main", ("entry-point", "main")),
+        (ModelSourceKind.FUNCTION, "wine.train:make", ("function", "wine.train:make")),
+        (ModelSourceKind.FOLDER, Path("saved"), ("folder", "saved")),
+        (ModelSourceKind.RUN, "0a", ("from-run", "0a")),
+        (ModelSourceKind.MODEL, "m-0a", ("from-model", "m-0a")),
     ],
 )
-def test_the_one_way_that_is_given_is_chosen(kind: Kind, value: object, made_by: tuple[str, ...]) -> None:
+def test_the_one_way_that_is_given_is_chosen(kind: ModelSourceKind, value: object, made_by: tuple[str, ...]) -> None:
     """
     What is given is the way, and its words are part of what makes two releases the same one.
     """
     way = way_of({**NOTHING, kind: value}, project=PROJECT)
 
-    assert (Way(kind=kind, words=made_by[1:]), made_by) == (way, way.made_by)
+    assert (ModelSource(kind=kind, words=made_by[1:]), made_by) == (way, way.made_by)
 
 
 def test_each_two_ways_are_too_many() -> None:
     """
     Whichever two are given, both are named.
     """
-    pairs = [(one, other) for one in Kind for other in Kind if list(Kind).index(one) < list(Kind).index(other)]
+    pairs = [
+        (one, other)
+        for one in ModelSourceKind
+        for other in ModelSourceKind
+        if list(ModelSourceKind).index(one) < list(ModelSourceKind).index(other)
+    ]
 
     told = []
     for one, other in pairs:
@@ -62,7 +69,9 @@ def test_parameters_are_part_of_an_entry_point() -> None:
     """
     Other parameters are another release; without an entry point there is nothing to give them to.
     """
-    way = way_of({**NOTHING, Kind.ENTRY_POINT: with_parameters("main", ("alpha=0.5", "note=a b"))}, project=PROJECT)
+    way = way_of(
+        {**NOTHING, ModelSourceKind.ENTRY_POINT: with_parameters("main", ("alpha=0.5", "note=a b"))}, project=PROJECT
+    )
 
     assert ("entry-point", "main", "alpha=0.5", "note=a b") == way.made_by
     assert None is with_parameters(None, ("alpha=0.5",))

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.ops.model.source import Kind, Way
+from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind
 from mlflow_uv.ops.model.training import Job
 from mlflow_uv.ops.model.training_registrations import announce, moved_aliases
 from mlflow_uv.tools.project.files import Project
@@ -38,7 +38,7 @@ class FakeTools:
 
 
 def job(folder: Path, **more: Any) -> Job:
-    fields = {"way": Way(kind=Kind.TRAIN, words=("python", "train.py")), "registers": True, **more}
+    fields = {"way": ModelSource(kind=ModelSourceKind.TRAIN, words=("python", "train.py")), "registers": True, **more}
     project = Project(folder=folder, root=folder, manifest={})
     return cast("Job", SimpleNamespace(project=project, python=None, store=None, **fields))
 
@@ -60,7 +60,9 @@ def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "more", [{"registers": False}, {"way": Way(kind=Kind.MODEL, words=("m-0a",))}], ids=["turned off", "adopted"]
+    "more",
+    [{"registers": False}, {"way": ModelSource(kind=ModelSourceKind.MODEL, words=("m-0a",))}],
+    ids=["turned off", "adopted"],
 )
 def test_what_cannot_move_an_alias_is_not_spoken_of(tmp_path: Path, more: dict[str, Any]) -> None:
     """

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.ops.model.training_store import StoreWatch, followed, watched
 from mlflow_uv.tools.mlflow.mlflow import Mlflow, Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
@@ -22,7 +22,7 @@ from mlflow_uv.tools.toolbox import Tools
 class FakeTools:
     """A real reader of stores for a caller, and a voice that keeps what it says."""
 
-    surroundings: Surroundings
+    surroundings: Host
     said: list[str] = field(default_factory=list)
 
     @property
@@ -36,11 +36,11 @@ class FakeTools:
         return Mlflow(SystemRunner(), surroundings=self.surroundings, hear=self.say, say=self.say)
 
     def say(self, text: str) -> None:
-        """See Voice."""
+        """See Console."""
         self.said.append(text)
 
     def group(self, title: str) -> AbstractContextManager[Any]:
-        """See Voice."""
+        """See Console."""
         return nullcontext(title)
 
 
@@ -57,7 +57,7 @@ def watch(project: Project) -> Callable[..., tuple[StoreWatch, FakeTools]]:
 
     def made(store: str = "", **variables: str) -> tuple[StoreWatch, FakeTools]:
         home = {"HOME": str(project.folder), "MLFLOW_UV_HOME": str(project.folder / "home")}
-        surroundings = Surroundings.of({**home, **variables}, folder=project.folder, python=Path(sys.executable))
+        surroundings = Host.of({**home, **variables}, folder=project.folder, python=Path(sys.executable))
         tools = FakeTools(surroundings=surroundings)
         handed = tools.mlflow.store(store or None, embedded=False)
         if handed.kind is StoreKind.EMBEDDED:
@@ -187,7 +187,7 @@ def test_the_plugin_lies_where_only_the_step_can_read(project: Project) -> None:
     The address of a store may hold a password.
     """
     store = Store(uri="sqlite:////x.db", kind=StoreKind.DATABASE, variables={})
-    surroundings = Surroundings.of({}, folder=project.folder, python=Path(sys.executable))
+    surroundings = Host.of({}, folder=project.folder, python=Path(sys.executable))
 
     with watched(project, store, cast("Tools", FakeTools(surroundings=surroundings))) as found:
         mode = found.folder.stat().st_mode & 0o777

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.ops.lineage.registry_client import Contact
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.versions.evaluation import python_for
 
 OURS, PROJECTS = Path("/ours/bin/python"), Path("/project/bin/python")
@@ -33,7 +33,7 @@ def test_an_interpreter_that_is_known_to_start_goes_first(minor: str, project: s
             project=lambda _project, _selection: PROJECTS, interpreter=lambda wanted: f"behind a shim of {wanted}"
         ),
     )
-    store = cast("Contact", SimpleNamespace(tools=tools, python=OURS, project=project, selection=None))
+    store = cast("RegistryClient", SimpleNamespace(tools=tools, python=OURS, project=project, selection=None))
     needs = Needs(model=Path("/model"), requirements=None, wheels=(), python=f"{minor}.1")
 
     assert python == python_for(needs, store)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import NoEngine
-from mlflow_uv.command.inputs import Engine
+from mlflow_uv.command.inputs import EngineChoice
 from mlflow_uv.tools.engines.choice import Engines
 from mlflow_uv.tools.system.process import SystemRunner
 
@@ -26,13 +26,13 @@ def engines(folder: Path, *, where: str = "", **answers: str) -> Engines:
 @pytest.mark.parametrize(
     ("here", "asked", "taken"),
     [
-        ({"docker": "20", "podman": "4"}, Engine.AUTO, "docker"),
-        ({"docker": "20", "podman": "4"}, Engine.PODMAN, "podman"),
-        ({"docker": "", "podman": "4"}, Engine.AUTO, "podman"),
-        ({"podman": "4"}, Engine.ANY, "podman"),
+        ({"docker": "20", "podman": "4"}, EngineChoice.AUTO, "docker"),
+        ({"docker": "20", "podman": "4"}, EngineChoice.PODMAN, "podman"),
+        ({"docker": "", "podman": "4"}, EngineChoice.AUTO, "podman"),
+        ({"podman": "4"}, EngineChoice.ANY, "podman"),
     ],
 )
-def test_the_first_that_answers_is_taken(tmp_path: Path, here: dict[str, str], asked: Engine, taken: str) -> None:
+def test_the_first_that_answers_is_taken(tmp_path: Path, here: dict[str, str], asked: EngineChoice, taken: str) -> None:
     """
     Docker first, Podman where it is the one that is there, and nothing else where one was named.
     """
@@ -42,12 +42,14 @@ def test_the_first_that_answers_is_taken(tmp_path: Path, here: dict[str, str], a
 @pytest.mark.parametrize(
     ("here", "asked", "told"),
     [
-        ({"podman": "4"}, Engine.DOCKER, "Docker does not answer"),
-        ({"docker": "20"}, Engine.PODMAN, "Podman does not answer"),
-        ({"docker": ""}, Engine.ANY, "no container engine answers"),
+        ({"podman": "4"}, EngineChoice.DOCKER, "Docker does not answer"),
+        ({"docker": "20"}, EngineChoice.PODMAN, "Podman does not answer"),
+        ({"docker": ""}, EngineChoice.ANY, "no container engine answers"),
     ],
 )
-def test_where_none_answers_it_is_said_which(tmp_path: Path, here: dict[str, str], asked: Engine, told: str) -> None:
+def test_where_none_answers_it_is_said_which(
+    tmp_path: Path, here: dict[str, str], asked: EngineChoice, told: str
+) -> None:
     """
     Another one does not step in for the one that was named.
     """
@@ -63,7 +65,7 @@ def test_who_says_where_docker_is_means_docker(tmp_path: Path, variable: str) ->
     Podman does not quietly take the place of a Docker that somebody told us how to reach.
     """
     with pytest.raises(NoEngine) as caught:
-        engines(tmp_path, where=variable, docker="", podman="4").answering(Engine.AUTO)
+        engines(tmp_path, where=variable, docker="", podman="4").answering(EngineChoice.AUTO)
 
     assert "Docker does not answer" == caught.value.what
 

@@ -10,13 +10,13 @@ from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.security.serve_env import Handed
 from mlflow_uv.tools.engines.client import Client
 from mlflow_uv.tools.engines.docker import Docker
-from mlflow_uv.tools.engines.engine import Given
+from mlflow_uv.tools.engines.engine import ServerSettings
 from mlflow_uv.tools.engines.podman import Podman
-from mlflow_uv.tools.mlflow.model_requests import Reply, Request
+from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.process import Command, Completed
 from tests.unit.tools.conftest import FakeRunner, said
 
-PING = Request(method="GET", path="/ping", timeout_s=5)
+PING = ModelRequest(method="GET", path="/ping", timeout_s=5)
 CONFINED = {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private"}
 
 
@@ -55,7 +55,7 @@ def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> 
     The client has the value in its environment and hands it on by name; what it then prints does not hold it.
     """
     engine, runner = client(kind, **{f"{kind.name}_logs": said("started with canary-of-the-model\n")})
-    given = Given(settings={"REQUEST_TIMEOUT": "90"}, handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    given = ServerSettings(settings={"REQUEST_TIMEOUT": "90"}, handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
 
     log = engine.serve("sha256:1", network=False, given=given).log()
 
@@ -101,10 +101,10 @@ def test_a_server_is_asked_from_inside_its_container(kind: type[Client]) -> None
     engine, runner = client(kind, exec=said(answer))
     served = engine.serve("sha256:1", network=False)
 
-    reply = served.ask(Request(method="POST", path="/invocations", body=content, timeout_s=5))
+    reply = served.ask(ModelRequest(method="POST", path="/invocations", body=content, timeout_s=5))
 
     asked = runner.asked[-1]
-    assert Reply(status=200, body="[1]") == reply
+    assert ModelReply(status=200, body="[1]") == reply
     assert (kind.name, "exec", "--interactive") == asked.argv[:3]
     assert ("/opt/venv/bin/python", "-I", "-S", "-c") == asked.argv[4:8]
     assert content == base64.b64decode(json.loads(str(asked.stdin))["body"])

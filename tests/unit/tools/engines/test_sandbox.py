@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.engines.docker import Docker
-from mlflow_uv.tools.engines.sandbox import Question, ask_payload
+from mlflow_uv.tools.engines.sandbox import SandboxRequest, ask_payload
 from mlflow_uv.tools.system.process import Command, Completed
 from tests.unit.tools.conftest import FakeRunner, said
 
@@ -33,7 +33,7 @@ def asked(folder: Path, output: str) -> tuple[Recording, Path]:
     (folder / "data.csv").write_text("x\n1\n")
     runner = Recording({"docker run": said(output)})
     engine = Docker(runner, variables={}, hear=print)
-    question = Question(verb="evaluate", request={"model": "/opt/model"}, files=(folder / "data.csv",))
+    question = SandboxRequest(verb="evaluate", request={"model": "/opt/model"}, files=(folder / "data.csv",))
     artifacts = folder / "room" / "artifacts"
     ask_payload(engine, "sha256:1", question, answer=folder / "answer.json", artifacts=artifacts)
     return runner, artifacts

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.tools.mlflow.attempts import Attempts
 
 DIES = """
 import os, sys
 from pathlib import Path
-from mlflow_uv.surroundings import Surroundings
-from mlflow_uv.tools.attempts import Attempts
+from mlflow_uv.command.host import Host
+from mlflow_uv.tools.mlflow.attempts import Attempts
 
 here = Path(sys.argv[1])
-surroundings = Surroundings.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
+surroundings = Host.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
 with Attempts(surroundings).begun("store") as attempt:
     print(attempt.id, flush=True)
     os.kill(os.getpid(), 9)
@@ -27,7 +27,7 @@ with Attempts(surroundings).begun("store") as attempt:
 def attempts(tmp_path: Path) -> Attempts:
     """The trainings of one machine."""
     variables = {"MLFLOW_UV_HOME": str(tmp_path)}
-    return Attempts(Surroundings.of(variables, folder=tmp_path, python=Path(sys.executable)))
+    return Attempts(Host.of(variables, folder=tmp_path, python=Path(sys.executable)))
 
 
 def test_a_training_that_was_killed_is_dead_until_its_runs_are_closed(attempts: Attempts, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.host import Surroundings
+from mlflow_uv.command.host import Host
 from mlflow_uv.tools.mlflow.mlflow import Mlflow, Store, StoreKind
 from mlflow_uv.tools.system.process import SystemRunner
 
@@ -34,7 +34,7 @@ def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
 
 def asked(folder: Path, **variables: str) -> Mlflow:
     """MLflow for a caller who stands in a folder; nothing is started."""
-    surroundings = Surroundings.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
+    surroundings = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
     return Mlflow(SystemRunner(), surroundings=surroundings, hear=lambda _line: None, say=lambda _line: None)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.step import Doc, Reach, settle
+from mlflow_uv.command.step import Doc, SettingReach, settle
 from mlflow_uv.tools.project.checkout import given_layer, settings_layer
 from mlflow_uv.tools.project.files import read_project
 from tests.runner import words
@@ -18,11 +18,11 @@ from tests.runner import words
 class Inputs:
     """An input of each reach."""
 
-    file: Annotated[Path | None, Reach.WRITTEN, Doc("Written.")] = None
-    example: Annotated[Path | None, Reach.DISCLOSED, Doc("Read.")] = None
-    tracking_uri: Annotated[str | None, Reach.SERVER, Doc("Server.")] = None
-    cache_to: Annotated[str | None, Reach.BUILD_CACHE, Doc("Cache.")] = None
-    serve_env: Annotated[tuple[str, ...], Reach.VARIABLES, Doc("Variables.")] = ()
+    file: Annotated[Path | None, SettingReach.WRITTEN, Doc("Written.")] = None
+    example: Annotated[Path | None, SettingReach.DISCLOSED, Doc("Read.")] = None
+    tracking_uri: Annotated[str | None, SettingReach.SERVER, Doc("Server.")] = None
+    cache_to: Annotated[str | None, SettingReach.BUILD_CACHE, Doc("Cache.")] = None
+    serve_env: Annotated[tuple[str, ...], SettingReach.VARIABLES, Doc("Variables.")] = ()
 
 
 def settled(

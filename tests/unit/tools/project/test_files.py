@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject, ToolFailed
-from mlflow_uv.tools.project.files import Unreadable, bounds_of, line_of, members, read_project, write_whole
+from mlflow_uv.tools.project.files import UnreadableProject, bounds_of, line_of, members, read_project, write_whole
 from mlflow_uv.tools.system.content import digests_in
 
 
@@ -74,7 +74,7 @@ def test_a_manifest_that_is_not_toml_says_where(tmp_path: Path, content: bytes, 
     """
     (tmp_path / "pyproject.toml").write_bytes(content)
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableProject) as caught:
         read_project(tmp_path)
 
     assert (tmp_path / "pyproject.toml", line) == (caught.value.path, caught.value.line)

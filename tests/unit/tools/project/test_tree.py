@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.git.git import Git
-from mlflow_uv.tools.project.files import Project, Unreadable
+from mlflow_uv.tools.project.files import Project, UnreadableProject
 from mlflow_uv.tools.project.tree import projects_below, projects_of
 from mlflow_uv.tools.system.process import SystemRunner
 from tests import checkout
@@ -28,7 +28,7 @@ def below(top: Path, *exclude: str) -> list[str]:
     return named(projects_below(top, GIT, exclude=exclude), top)
 
 
-def named(found: tuple[Project | Unreadable, ...], top: Path) -> list[str]:
+def named(found: tuple[Project | UnreadableProject, ...], top: Path) -> list[str]:
     """Projects by their root, manifests that cannot be read by their path."""
     roots = (one.root if isinstance(one, Project) else one.path for one in found)
     return [root.relative_to(top).as_posix() for root in roots]

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.command.host import Surroundings
-from mlflow_uv.command.report import Voice
+from mlflow_uv.command.host import Host
+from mlflow_uv.command.report import Console
 from mlflow_uv.tools.uv.environments import Environments
 from mlflow_uv.tools.uv.uv import Uv
 
@@ -24,8 +24,8 @@ def test_behind_a_shim_its_newest_interpreter_is_taken(tmp_path: Path, kept: str
         program.parent.mkdir(parents=True)
         program.touch()
     path = os.pathsep.join(("/usr/bin", str(tmp_path / "shims")))
-    surroundings = Surroundings.of({"PATH": path}, folder=tmp_path, python=Path(sys.executable))
-    environments = Environments(cast("Uv", None), surroundings=surroundings, voice=cast("Voice", None))
+    surroundings = Host.of({"PATH": path}, folder=tmp_path, python=Path(sys.executable))
+    environments = Environments(cast("Uv", None), surroundings=surroundings, voice=cast("Console", None))
 
     interpreters = [environments.interpreter(minor) for minor in ("3.11", "3.12", "3.13")]
 
