@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mlflow import MlflowClient  # type: ignore[import-not-found]  # of whoever runs this
+from mlflow import MlflowClient  # of whoever runs this
 
 TURN = "mlflow-uv.turn."
 AUDIT = "mlflow-uv.audit."
@@ -134,7 +134,7 @@ class Schedule:
 
     def clock(self, actor: Actor) -> Any:
         """Time that passes when everybody waits; the dates of the actors differ by up to an hour."""
-        return self.island.turns.Clock(
+        return self.island.lease.LeaseClock(
             now_s=lambda: self.now_s,
             date_s=lambda: DATE_S + self.now_s + actor.skew_s,
             wait=actor.pause,
@@ -145,8 +145,8 @@ class Schedule:
 class Island:
     """The payloads, loaded as they load themselves."""
 
-    turns: Any
-    movement: Any
+    lease: Any
+    alias_moves: Any
     rollbacks: Any
     registration: Any
     pruning: Any
@@ -160,7 +160,7 @@ class Island:
         assert spec.loader is not None
         spec.loader.exec_module(door)
         door.load_package(folder)
-        for noun in ("turns", "movement", "rollbacks", "registration", "pruning", "entries", "problems"):
+        for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "entries", "problems"):
             setattr(self, noun, importlib.import_module(f"{door.PACKAGE}.{noun}"))
 
 
@@ -172,18 +172,18 @@ def promoting(number: str) -> Callable[[Actor], Any]:
     """Judge a version against what has the alias, and promote it; whoever was too late judges once more."""
 
     def promote(actor: Actor) -> Any:
-        movement, name = actor.schedule.island.movement, actor.schedule.name
+        alias_moves, name = actor.schedule.island.alias_moves, actor.schedule.name
         for attempt in range(2):
             registered = actor.get_registered_model(name)
             tags = actor.get_model_version(name, number).tags
             expected = {
-                "alias_names": movement.named(registered, ALIAS),
-                "record_sha256": tags[movement.RECORD],
+                "alias_names": alias_moves.named(registered, ALIAS),
+                "record_sha256": tags[alias_moves.RECORD],
                 "state": tags[STATE],
             }
             request = {"name": name, "version": number, "alias": ALIAS, "lease_s": LEASE_S}
             try:
-                return movement.promote_with(
+                return alias_moves.promote_with(
                     actor, {**request, "expected": expected, "entry": entry(actor)}, actor.schedule.clock(actor)
                 )
             except actor.schedule.island.problems.Problem:
@@ -200,7 +200,7 @@ def rolling_back(actor: Actor) -> Any:
     request = {"name": name, "alias": ALIAS, "lease_s": LEASE_S, "entry": entry(actor)}
     way = rollbacks.find_with(actor, request)
     if way["after"] is None:
-        raise actor.schedule.island.problems.Problem(actor.schedule.island.problems.Kind.INVALID, way["why"])
+        raise actor.schedule.island.problems.Problem(actor.schedule.island.problems.ProblemKind.INVALID, way["why"])
     expected = {"before": way["before"], "after": way["after"]}
     return rollbacks.roll_back_with(actor, {**request, "expected": expected}, actor.schedule.clock(actor))
 
@@ -241,7 +241,7 @@ def prepare(schedule: Schedule, *states: str) -> None:
     for number, state in enumerate(states, start=1):
         tags = {STATE: state, "mlflow-uv.record-sha256": f"record-{number}"}
         if state in ("promoted", "replaced"):
-            one = schedule.island.entries.Entry(
+            one = schedule.island.entries.AliasEntry(
                 action="promote", alias=ALIAS, before=before, after=str(number), previous=before, who="x", when="x",
                 done=True,
             )  # fmt: skip

@@ -396,7 +396,7 @@ def test_a_process_that_is_asked_to_end_gives_its_turn_back(local_store: Mlflow,
         spec.loader.exec_module(door)
         door.load_package(__import__("pathlib").Path(sys.argv[1]))
         from mlflow import MlflowClient
-        from mlflow_uv_payloads.turns import turn
+        from mlflow_uv_payloads.lease import turn
         client = MlflowClient()
         client.create_registered_model("held")
         with turn(client, "held", lease_s=1000, about={}):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .databases import STORES, require_usable
-from .hiding import hide_environment
-from .patience import read_whole, waiting
 from .problems import Problem, ProblemKind, describe
+from .process_environment import hide_environment
 from .repositories import checked
+from .retries import read_whole, waiting
 
 # The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
 # where there is none.
@@ -48,8 +48,8 @@ VERBS = {
     "find-versions": ("versions", "find"),
     "describe-name": ("versions", "describe_name"),
     "describe-rights": ("rights", "describe"),
-    "move-alias": ("movement", "present"),
-    "promote": ("movement", "promote"),
+    "move-alias": ("alias_moves", "present"),
+    "promote": ("alias_moves", "promote"),
     "find-rollback": ("rollbacks", "find"),
     "roll-back": ("rollbacks", "roll_back"),
     "delete-versions": ("pruning", "delete"),

@@ -12,8 +12,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from . import older
 from .models import keeps_models, logged_model
-from .patience import make_once
 from .problems import Problem, ProblemKind, mask
+from .retries import make_once
 from .stores import equals
 
 MLMODEL = "MLmodel"

@@ -5,8 +5,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from .movement import STATE, existing, turn_for
-from .turns import CLOCK, Lease, LeaseClock
+from .alias_moves import STATE, existing, turn_for
+from .lease import CLOCK, Lease, LeaseClock
 
 
 def delete(request: dict[str, Any]) -> dict[str, Any]:

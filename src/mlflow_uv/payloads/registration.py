@@ -10,10 +10,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from . import older
+from .lease import CLOCK, LeaseClock
 from .models import MODEL_DIGEST, logged_model
-from .patience import make_once
 from .problems import Problem, ProblemKind, kind_of
-from .turns import CLOCK, LeaseClock
+from .retries import make_once
 from .versions import VERSIONS_OF_MODEL, of_name, source_model, summary
 
 _READY = "READY"

@@ -7,8 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-from .entries import AliasEntry, entries_of
-from .movement import (
+from .alias_moves import (
     REASON,
     ROLL_BACK,
     STATE,
@@ -24,8 +23,9 @@ from .movement import (
     require_same,
     turn_for,
 )
+from .entries import AliasEntry, entries_of
+from .lease import CLOCK, LeaseClock
 from .problems import Problem, ProblemKind
-from .turns import CLOCK, LeaseClock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from . import repositories
-from .patience import make_once
 from .problems import Problem, ProblemKind, kind_of, mask
+from .retries import make_once
 from .stores import tag_equals
 
 # Before, _MLFLOW_SERVER_ARTIFACT_ROOT is ignored outside of a server, and a new experiment's artifacts lie in `mlruns`

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import metrics, observing, openapi
+from . import metrics, observers, openapi
 from .asgi import Asgi, Message, Receive, Send
-from .framing import unambiguous
+from .http_framing import unambiguous
 from .limits import limited
-from .observing import ObservedApplication, Observer
+from .observers import ObservedApplication, Observer
 from .scoring import polite, scoring
 from .settings import Settings
 from .v2 import Protocol
@@ -17,8 +17,8 @@ from .v2 import Protocol
 
 def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> ObservedApplication:
     """Everything that one worker answers with."""
-    observers: Sequence[Observer] = (
-        *((observing.log_as_json,) if settings.access_log else ()),
+    active: Sequence[Observer] = (
+        *((observers.log_as_json,) if settings.access_log else ()),
         *((meter.observe,) if meter else ()),
     )
     openapi.strip(app)
@@ -31,7 +31,7 @@ def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter 
         },
     )
     inner = unambiguous(limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout))
-    whole = ObservedApplication(with_threads(inner, settings.threads), observers)
+    whole = ObservedApplication(with_threads(inner, settings.threads), active)
     if meter:
         meter.watch(whole)
     return whole

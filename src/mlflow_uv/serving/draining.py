@@ -13,9 +13,9 @@ import uvicorn
 
 from .asgi import Asgi, Message, Receive, Send, header
 from .connection import protocol
-from .framing import LONGEST_HEAD
-from .listening import Listener
-from .observing import ObservedApplication
+from .http_framing import LONGEST_HEAD
+from .listener import Listener
+from .observers import ObservedApplication
 from .settings import Settings
 
 ORPHANED = 2.0  # seconds for the threads whose requests were given up
@@ -24,7 +24,7 @@ BACKLOG = 2048
 MOMENT, MOMENTS = 0.01, 10  # seconds, and how often
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not installed where types are checked
     """
     uvicorn, which refuses connections and lets requests in flight finish; this one says whether they did.
 

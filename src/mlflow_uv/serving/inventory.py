@@ -67,7 +67,7 @@ def elsewhere() -> "list[tuple[str, str]]":
 
 def serves() -> str:
     """The folder of the model that the server beside us would take here."""
-    places = runpy.run_path(str(Path(__file__).with_name("places.py")))
+    places = runpy.run_path(str(Path(__file__).with_name("model_location.py")))
     return str(places["model_folder"](os.environ))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import traces
-from .places import OURS
+from .model_location import OURS
 from .workers import TOLD
 
 CANNOT_LOAD = 3

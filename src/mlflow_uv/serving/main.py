@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import loading, metrics, places, routing, settings, workers
-from .listening import TURN, Listener
+from . import loading, metrics, model_location, routing, settings, workers
+from .listener import TURN, Listener
 from .settings import Refused, Settings
 
 REFUSED = 2
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         return run(said, bind(said.host, said.port))
     except Refused as error:
         return end(str(error), REFUSED)
-    except (loading.CannotLoad, places.UnreadableModel) as error:
+    except (loading.CannotLoad, model_location.UnreadableModel) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
         if folder := os.environ.pop(metrics.FOLDER, None):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .asgi import Asgi, Message, Receive, Send, complain, respond
-from .observing import Exchange, ObservedApplication
+from .observers import Exchange, ObservedApplication
 from .routes import route_of
 from .settings import Refused, Settings
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cpus, places
+from . import cpus, model_location
 
 DEFAULT_PORT = "8080"
 HIGHEST_PORT = 65_535
@@ -47,8 +47,8 @@ class Settings:
 def read(variables: Mapping[str, str]) -> Settings:
     """The settings that the variables and the machine say. Raises Refused for a value that cannot be meant."""
     available = cpus.available()
-    model = places.model_folder(variables)
-    name, version = places.name_and_version(model, variables)
+    model = model_location.model_folder(variables)
+    name, version = model_location.name_and_version(model, variables)
     return Settings(
         model=model,
         name=name,

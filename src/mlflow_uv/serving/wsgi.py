@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .framing import BOTH
+from .http_framing import BOTH
 from .scoring import WITHOUT_TYPE, media_types
 from .settings import Settings
 

@@ -55,7 +55,7 @@ class Contexts:
     @property
     def question(self) -> str:
         """A program for a base image's Python, which prints its version."""
-        return (INSTALLING / "question.py").read_text(encoding="utf-8")
+        return (INSTALLING / "probe.py").read_text(encoding="utf-8")
 
     @property
     def libraries(self) -> str:

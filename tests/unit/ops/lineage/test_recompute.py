@@ -15,7 +15,7 @@ from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import sha256, tree_digest
 from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink, WheelLink
 from mlflow_uv.ops.lineage.recompute import _note_version, from_model
-from mlflow_uv.serving import places
+from mlflow_uv.serving import model_location
 from mlflow_uv.tools.system.content import digests_in
 
 PINS = (
@@ -208,8 +208,8 @@ def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
     digest = tree_digest(digests_in(model))
 
     _note_version(None, model)
-    nameless = places.name_and_version(model, {})
+    nameless = model_location.name_and_version(model, {})
     _note_version(VersionLink(name="wine of 2026", version="7", model_id="m-1"), model)
 
-    assert (("model", ""), ("wine of 2026", "7")) == (nameless, places.name_and_version(model, {}))
+    assert (("model", ""), ("wine of 2026", "7")) == (nameless, model_location.name_and_version(model, {}))
     assert digest == tree_digest(digests_in(model))

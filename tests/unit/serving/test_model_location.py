@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.serving import places
+from mlflow_uv.serving import model_location
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_mounted_model_comes_before_the_images_own(
         (tmp_path / model / "MLmodel").touch()
     variables = {name: str(tmp_path / value) for name, value in said.items()}
 
-    folder = places.model_folder(variables, sagemaker=tmp_path / "sagemaker", ours=tmp_path / "ours")
+    folder = model_location.model_folder(variables, sagemaker=tmp_path / "sagemaker", ours=tmp_path / "ours")
 
     assert tmp_path / expected == folder
 
@@ -56,6 +56,6 @@ def test_a_model_is_called_as_its_registry_noted(
     if noted is not None:
         (tmp_path / "registered_model_meta").write_text(noted)
 
-    named = places.name_and_version(tmp_path, said)
+    named = model_location.name_and_version(tmp_path, said)
 
     assert expected == named

@@ -1,4 +1,4 @@
-"""Which Python is this, and what is already here? `python3 -I question.py FOLDER...`: its version, and those in use."""
+"""Which Python is this, and what is already here? `python3 -I probe.py FOLDER...`: its version, and those in use."""
 
 import platform
 import sys

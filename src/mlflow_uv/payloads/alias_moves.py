@@ -11,8 +11,8 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from .entries import AliasEntry, entries_of, key_after
+from .lease import CLOCK, LEASE_S, Lease, LeaseClock, turn
 from .problems import Problem, ProblemKind, kind_of
-from .turns import CLOCK, LEASE_S, Lease, LeaseClock, turn
 
 STATE = "mlflow-uv.state"
 REASON = "mlflow-uv.reason"
