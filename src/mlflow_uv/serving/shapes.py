@@ -226,7 +226,7 @@ def one_dimension(values: Sequence[Any]) -> Any:
 
 def numbers(array: Any) -> Any:
     """Columns of objects are often columns of one kind of number; where some are missing, they are floats."""
-    found = [None if is_missing(one) else one for one in array.ravel().tolist()]
+    found: list[Any] = [None if is_missing(one) else one for one in array.ravel().tolist()]
     kinds = {type(one) for one in found} - {type(None)}
     missing = None in found
     if kinds == {bool} and not missing:
