@@ -8,78 +8,104 @@ from .step import Doc, Matching, OneRun, SettingReach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
 
-ProjectPath = Annotated[Path, OneRun(), Doc("Folder of the project: the one that holds its pyproject.toml.")]
+ProjectPath = Annotated[Path, OneRun(), Doc("Project folder, which contains pyproject.toml.")]
 PackageName = Annotated[
     str | None,
-    Doc("Workspace member to serve, where the project folder is not that member itself."),
+    Doc("Workspace member to serve, if the project folder is not that member itself."),
     Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package name"),
 ]
-Extras = Annotated[tuple[str, ...], Doc("Extras of the project that the served model needs.")]
+Extras = Annotated[tuple[str, ...], Doc("Extras (optional dependencies) of the project that the served model needs.")]
 Groups = Annotated[tuple[str, ...], Doc("Dependency groups of the project that the served model needs.")]
 RespectEnv = Annotated[
-    bool, Doc("Let the caller's UV_* variables steer questions about the lock instead of setting them aside.")
+    bool,
+    Doc(
+        "Apply the caller's `UV_*` variables and user-level uv settings to commands on the lock, instead of"
+        " ignoring them."
+    ),
 ]
 UvProgram = Annotated[
     Path | None,
     OneRun(),
-    Doc("The uv to use, instead of the one on PATH that the project accepts or the one that came with us."),
+    Doc(
+        "Path of the uv executable; by default the uv on PATH if the project's `required-version` allows it,"
+        " else the bundled one."
+    ),
 ]
 RecordPath = Annotated[
-    Path | None, OneRun(), Doc("Release record that the steps of a release share, made where it does not exist.")
+    Path | None,
+    OneRun(),
+    Doc("File of the release record, which the steps of a release share; created if it does not exist."),
 ]
 TrackingUri = Annotated[
     str | None,
     SettingReach.SERVER,
-    Doc("MLflow tracking server; without it MLFLOW_TRACKING_URI, and on a laptop an embedded store."),
+    Doc(
+        "URI of the MLflow tracking server; defaults to `MLFLOW_TRACKING_URI` and, outside CI, to an embedded"
+        " local store."
+    ),
 ]
 InputExample = Annotated[
     Path | None,
     SettingReach.DISCLOSED,
-    Doc("JSON or CSV file of the project to ask the model with, instead of what it was logged with."),
+    Doc(
+        "JSON or CSV file with the input example for the tests, instead of the example that the model was logged with."
+    ),
 ]
 ServeEnv = Annotated[
     tuple[str, ...],
     SettingReach.VARIABLES,
-    Doc("Names of environment variables that the model needs where it answers; their values are never recorded."),
+    Doc("Names of environment variables that the model needs at inference time; their values are never recorded."),
 ]
 IgnoreAnswers = Annotated[
     tuple[str, ...],
-    Doc("Paths into an answer that are not compared, such as $.created or $.choices[*].id (a subset of JSONPath)."),
+    Doc("Paths in a response that are not compared, such as `$.created` or `$.choices[*].id` (a subset of JSONPath)."),
 ]
 Embedded = Annotated[
-    bool, Doc("Accept an embedded store that vanishes with the runner, for demonstrations and pull-request checks.")
+    bool,
+    Doc(
+        "Allow an embedded store on CI, where it is lost with the runner; meant for demonstrations and"
+        " pull-request checks."
+    ),
 ]
 ModelName = Annotated[
     str | None,
-    Doc("Name of the registered model; without it the name of the project."),
+    Doc("Name of the registered model; defaults to the project name."),
     Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
 ]
 
-Candidate = Annotated[str, Doc("Alias or number of the version on trial."), Matching(NAME, "an alias or a number")]
-Champion = Annotated[str, Doc("Alias that the version in use has."), Matching(NAME, "a name MLflow accepts")]
-Previous = Annotated[str, Doc("Alias of the version that was in use before."), Matching(NAME, "a name MLflow accepts")]
+Candidate = Annotated[str, Doc("Alias or version number of the candidate."), Matching(NAME, "an alias or a number")]
+Champion = Annotated[
+    str, Doc("Alias of the champion, the version in production."), Matching(NAME, "a name MLflow accepts")
+]
+Previous = Annotated[str, Doc("Alias of the previous champion."), Matching(NAME, "a name MLflow accepts")]
 EvaluationPath = Annotated[
     Path | None,
     OneRun(),
-    Doc("File that carries an evaluation from `evaluate`, which then only reads the store, to `promote`."),
+    Doc(
+        "File for the evaluation result: `evaluate` writes it instead of writing to the store, and `promote` reads it."
+    ),
 ]
-DryRun = Annotated[bool, OneRun(), Doc("Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, OneRun(), Doc("Report what would be done, without changing anything.")]
 
-RecordFile = Annotated[Path, Doc("The release record, to be handed to the next step or job.")]
-LockDigest = Annotated[str, Doc("sha256 of uv.lock with line ends normalised to LF.")]
-RequirementsDigest = Annotated[str, Doc("sha256 of the normalised requirements.")]
-ModelDigest = Annotated[str, Doc("sha256 over every file of the model as the store returns it.")]
-VersionNumber = Annotated[str, Doc("Number of the registered model version.")]
+RecordFile = Annotated[Path, Doc("File of the release record, to pass to the next step or job.")]
+LockDigest = Annotated[str, Doc("SHA-256 of uv.lock with line endings normalised to LF.")]
+RequirementsDigest = Annotated[str, Doc("SHA-256 of the normalised requirements list.")]
+ModelDigest = Annotated[str, Doc("SHA-256 over all model files as downloaded from the store.")]
+VersionNumber = Annotated[str, Doc("Registered model version number.")]
 VersionState = Annotated[
-    str, Doc("What the version says of itself: registered, tested, failed, promoted or replaced; none if nothing.")
+    str,
+    Doc(
+        "State recorded on the version: registered, tested, failed, promoted or replaced; none if no state is recorded."
+    ),
 ]
 ImageAddress = Annotated[
     str,
     Doc(
-        "Address that starts this version whatever its name leads to: repository@digest, or the engine's id; or empty."
+        "Immutable image reference of this version: repository@digest, or the local image id; empty if there"
+        " is no image."
     ),
 ]
-Reused = Annotated[bool, Doc("Whether what an earlier run did with the same inputs was found, and not done again.")]
+Reused = Annotated[bool, Doc("Whether the result of an earlier run with the same inputs was reused.")]
 
 
 class Builds(Enum):
@@ -94,8 +120,9 @@ BuildPermission = Annotated[
     Builds,
     OneRun(),
     Doc(
-        "Whether uv may run build backends, which are code of the checkout: auto refuses for a pull request from a fork"
-        " on GitHub and allows elsewhere; a lock that cannot be checked without a build is called unverifiable."
+        "Whether uv may run build backends, which execute code of the checkout: `auto` refuses on GitHub for"
+        " pull requests from forks and allows otherwise; a lock that cannot be checked without a build is"
+        " reported as unverifiable."
     ),
 ]
 

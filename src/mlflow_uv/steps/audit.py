@@ -40,7 +40,7 @@ class Inputs:
     package: PackageName = None
     extras: Extras = ()
     groups: Groups = ()
-    strict: Annotated[bool, Doc("A link that cannot be verified here is an error, not a warning.")] = False
+    strict: Annotated[bool, Doc("Report links that cannot be verified here as errors instead of warnings.")] = False
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
     uv: UvProgram = None
@@ -53,9 +53,9 @@ class Outputs:
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
     state: VersionState
-    holds: Annotated[tuple[str, ...], Doc("Links that hold.")]
-    broken: Annotated[tuple[str, ...], Doc("Links that do not.")]
-    unverified: Annotated[tuple[str, ...], Doc("Links that cannot be verified here.")]
+    holds: Annotated[tuple[str, ...], Doc("Links of the lineage that hold.")]
+    broken: Annotated[tuple[str, ...], Doc("Links of the lineage that are broken.")]
+    unverified: Annotated[tuple[str, ...], Doc("Links of the lineage that could not be verified here.")]
     image_address: ImageAddress
 
 
@@ -166,7 +166,7 @@ def _history(found: Audited) -> Iterator[Table]:
 
 STEP: Step[Any, Any, Any] = Step(
     name="audit",
-    summary="Compute every link of a registered version again, and say for each whether it holds.",
+    summary="Recompute every link in the lineage of a registered version, and report whether it holds.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -55,33 +55,43 @@ class Inputs:
     record: RecordPath = None
     base_image: Annotated[
         str | None,
-        Doc("Image to build on; without it the official slim image of the model's Python minor version."),
+        Doc("Base image; defaults to the official slim Python image of the model's Python minor version."),
         Matching(_BASE, "an image reference"),
     ] = None
     image: Annotated[
         str | None,
-        Doc("Name of the image, the model's name by default; without a tag in it, the version becomes the tag."),
+        Doc("Image name; defaults to the model name, and a missing tag to the version number."),
         Matching(_NAME, "an image reference"),
     ] = None
     engine: Annotated[
-        Choice, Doc("What builds the image: the engine that is here or else a process, any, a certain one, or none.")
+        Choice,
+        Doc(
+            "How the model is packaged: `auto` uses Docker, else Podman, else an environment on this machine"
+            " served by a process; `any` requires an engine; `docker` and `podman` require that one; `none` uses"
+            " no engine."
+        ),
     ] = Choice.AUTO
     serving: Annotated[
-        Serving, Doc("Install the whole lock, or the part of it that serves this model, without MLflow's own server.")
+        Serving,
+        Doc(
+            "Packages to install: `locked` installs the whole lock, `slim` only those that serve this model,"
+            " without MLflow's own server."
+        ),
     ] = Serving.LOCKED
     platforms: Annotated[
-        tuple[str, ...], Doc("Platforms such as linux/arm64; several at once are pushed as one image of that name.")
+        tuple[str, ...],
+        Doc("Target platforms, such as linux/arm64; several platforms are pushed as one multi-platform image."),
     ] = ()
-    push: Annotated[bool, Doc("Push the image to the registry that its name begins with.")] = False
+    push: Annotated[bool, Doc("Push the image to the registry in its name.")] = False
     cache_from: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
     ] = None
     cache_to: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to export, in the engine's `--cache-to` syntax.")
     ] = None
-    print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile, and build nothing.")] = False
+    print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile instead of building the image.")] = False
     context: Annotated[
-        Path | None, OneRun(), Doc("New folder for everything that a build by hand needs; nothing is built then.")
+        Path | None, OneRun(), Doc("New folder to write the complete build context to, instead of building the image.")
     ] = None
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -93,12 +103,15 @@ class Outputs:
     """What serves the model."""
 
     record: RecordFile
-    image: Annotated[str, Doc("Name and tag of the image, empty where none was built.")]
-    image_id: Annotated[str, Doc("Id of the image, or digest of what is installed in the process's environment.")]
-    image_digest: Annotated[str, Doc("Digest of the image in the registry, empty where it was not pushed.")]
-    image_size: Annotated[int, Doc("Size of the image in bytes, 0 where none was built.")]
-    image_sbom: Annotated[Path | None, Doc("CycloneDX bill of the packages in the image, where the lock lists them.")]
-    served_by: Annotated[str, Doc("Either image or process, nothing where nothing was built.")]
+    image: Annotated[str, Doc("Name and tag of the image; empty if none was built.")]
+    image_id: Annotated[str, Doc("Id of the image, or digest of the installed packages if a process serves the model.")]
+    image_digest: Annotated[str, Doc("Digest of the image in the registry; empty if it was not pushed.")]
+    image_size: Annotated[int, Doc("Size of the image in bytes; 0 if none was built.")]
+    image_sbom: Annotated[
+        Path | None,
+        Doc("Path of the CycloneDX SBOM of the packages in the image; empty if the model was logged without the lock."),
+    ]
+    served_by: Annotated[str, Doc("What serves the model, image or process; empty if nothing was built.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -286,7 +299,7 @@ def _vanishing(inputs: Inputs, image: ImageLink, *, forge: bool) -> Iterator[Fin
 
 STEP = Step(
     name="build-image",
-    summary="Build a serving image whose packages are the lock, and compare what is installed with it.",
+    summary="Build a serving image with the locked packages, and verify what is installed in it.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

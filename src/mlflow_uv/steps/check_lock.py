@@ -28,15 +28,17 @@ class Inputs:
     """What to check."""
 
     project: ProjectPath = Path()
-    alone: Annotated[bool, Doc("Check only the project in the folder, not every uv project below it.")] = False
-    exclude: Annotated[
-        tuple[str, ...], Doc("Folders to leave out with all that is in them: glob patterns of paths below the project.")
-    ] = ()
-    offline: Annotated[bool, Doc("Do not use the network; what cannot be told without it is called unverifiable.")] = (
-        False
-    )
+    alone: Annotated[
+        bool, Doc("Check only the project in the project folder, not the uv projects in its subfolders.")
+    ] = False
+    exclude: Annotated[tuple[str, ...], Doc("Folders to skip, as glob patterns relative to the project folder.")] = ()
+    offline: Annotated[
+        bool, Doc("Do not use the network; a lock that cannot be checked without it is reported as unverifiable.")
+    ] = False
     patch: Annotated[
-        Path | None, OneRun(), Doc("File for what `uv lock` would change in all of them, as a patch for `git apply`.")
+        Path | None,
+        OneRun(),
+        Doc("File for a patch (`git apply`) with the changes that `uv lock` would make to all checked locks."),
     ] = None
     builds: BuildPermission = Builds.AUTO
     uv: UvProgram = None
@@ -65,14 +67,26 @@ class Outputs:
     """What was found; `lock` and its digest are the first project's."""
 
     verdict: Annotated[
-        LockState, Doc("fresh, stale, missing, unsolvable, unreadable or unverifiable: the worst of all projects.")
+        LockState,
+        Doc(
+            "Worst state of all checked locks, by increasing severity: fresh, unverifiable, stale, missing,"
+            " unsolvable, unreadable."
+        ),
     ]
-    causes: Annotated[tuple[Cause, ...], Doc("Why, in one word for each kind of reason.")]
-    lock: Annotated[Path, Doc("The uv.lock that covers the project.")]
+    causes: Annotated[tuple[Cause, ...], Doc("Causes of the verdict, as keywords such as requirement-added.")]
+    lock: Annotated[Path, Doc("Path of the uv.lock that covers the project.")]
     lock_sha256: LockDigest
-    projects: Annotated[Matrix, Doc("Every project with its lock and verdict, as JSON for `strategy.matrix`.")]
-    patch: Annotated[Path | None, Doc("The patch that makes every lock fresh, if there was something to write.")]
-    set_aside: Annotated[tuple[str, ...], Doc("The caller's variables that did not get to steer the answer.")]
+    projects: Annotated[
+        Matrix, Doc("All checked projects with their locks, verdicts and causes, as JSON for `strategy.matrix`.")
+    ]
+    patch: Annotated[
+        Path | None,
+        Doc(
+            "Path of the patch that updates all stale or missing locks; empty if there are none or no patch was"
+            " requested."
+        ),
+    ]
+    set_aside: Annotated[tuple[str, ...], Doc("Names of the `UV_*` variables that were ignored.")]
 
 
 _WORSE = (
@@ -273,7 +287,8 @@ def _set_aside(rule: str, names: str, path: Path) -> Finding:
 
 STEP = Step(
     name="check-lock",
-    summary="Check that every uv.lock is still true to its pyproject.toml, and keeps the rules of its project.",
+    summary="Check that every uv.lock is up to date with its pyproject.toml and complies with the project's lock"
+    " policy.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -30,11 +30,16 @@ class Inputs:
     targets: Annotated[
         tuple[str, ...],
         Doc(
-            "Where the model is served, such as linux-aarch64-py3.12; without it the platform and Python of the image."
+            "Platforms and Python versions where the model is served, such as linux-aarch64-py3.12; defaults to"
+            " those of the image."
         ),
     ] = ()
     reachable_indexes: Annotated[
-        tuple[str, ...], Doc("Hosts or addresses of all the indexes that the targets reach; any other is a warning.")
+        tuple[str, ...],
+        Doc(
+            "Hosts or URLs of all package indexes that the targets can reach; packages from any other index cause"
+            " a warning."
+        ),
     ] = ()
 
 
@@ -54,10 +59,13 @@ class TargetEntry:
 class Outputs:
     """What was found."""
 
-    targets: Annotated[tuple[str, ...], Doc("The targets that were asked about, written out.")]
+    targets: Annotated[tuple[str, ...], Doc("Checked targets in full notation.")]
     packages: Annotated[
         tuple[TargetEntry, ...],
-        Doc("What is not simply a wheel there: name, version, target, verdict, and the way to it."),
+        Doc(
+            "Packages that are not installed from a plain wheel, as JSON with name, version, target, verdict and"
+            " dependency path."
+        ),
     ]
 
 
@@ -168,7 +176,7 @@ def _cell(placed: Placed) -> str:
 
 STEP = Step(
     name="check-targets",
-    summary="Check that what the lock selects would install where the model is served, without a network.",
+    summary="Check, without network access, that the locked packages can be installed where the model is served.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

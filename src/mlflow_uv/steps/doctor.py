@@ -32,7 +32,7 @@ class Inputs:
 class Outputs:
     """What was seen."""
 
-    seen: Annotated[str, Doc("The block, one fact a line.")]
+    seen: Annotated[str, Doc("Text of the report, one fact per line.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -76,7 +76,7 @@ def _lock(inputs: Inputs, tools: Tools) -> str:
 
 STEP = Step(
     name="doctor",
-    summary="Say what is seen here, in one block to paste into a bug report.",
+    summary="Report versions, paths and settings as seen by mlflow-uv, in one block for a bug report.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

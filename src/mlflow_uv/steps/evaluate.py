@@ -67,12 +67,17 @@ class Inputs:
     data_function: DataFunction = None
     target_column: TargetColumn = None
     model_type: Measures = None
-    again: Annotated[bool, OneRun(), Doc("Evaluate again what was evaluated on the same data before.")] = False
+    again: Annotated[bool, OneRun(), Doc("Evaluate even if these versions were evaluated on the same data before.")] = (
+        False
+    )
     evaluation_file: EvaluationPath = None
     isolation: Annotated[
         Isolation,
         OneRun(),
-        Doc("Run each version in its image, in a process of this machine, or (auto) in its image where it has one."),
+        Doc(
+            "Where each version runs: `image` in a container of its image, `process` in a process of this"
+            " machine, `auto` in a container if possible, else in a process."
+        ),
     ] = Isolation.AUTO
     serve_env: ServeEnv = ()
     tracking_uri: TrackingUri = None
@@ -86,13 +91,22 @@ class Outputs:
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
-    champion_version: Annotated[str | None, Doc("Version that the champion's alias names, if it is another one.")]
-    evaluation: Annotated[str, Doc("Id that the runs of both versions carry.")]
-    evaluation_file: Annotated[Path | None, Doc("The file with the result, to be handed to promote in another job.")]
-    isolation: Annotated[
-        str, Doc("What the versions ran in: image, containers without network, or process; nothing if reused.")
+    champion_version: Annotated[
+        str | None, Doc("Version number of the champion; empty if there is none or it is the candidate itself.")
     ]
-    data_sha256: Annotated[str, Doc("sha256 of the file that both were asked with.")]
+    evaluation: Annotated[str, Doc("Id of the evaluation, recorded in the runs of both versions.")]
+    evaluation_file: Annotated[
+        Path | None,
+        Doc("Path of the evaluation result, to pass to promote in another job; empty if none was requested."),
+    ]
+    isolation: Annotated[
+        str,
+        Doc(
+            "Where the versions ran, image (containers without network) or process; empty if an earlier result"
+            " was reused."
+        ),
+    ]
+    data_sha256: Annotated[str, Doc("SHA-256 of the evaluation data file.")]
     reused: Reused
 
 
@@ -216,7 +230,7 @@ def _data(inputs: Inputs, store: RegistryClient, scratch: Path) -> Path:
 
 STEP = Step(
     name="evaluate",
-    summary="Evaluate candidate and champion on the same data, each in its own environment, and keep the numbers.",
+    summary="Evaluate candidate and champion on the same data, each in its own environment, and record the metrics.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -48,25 +48,40 @@ class Inputs:
     requirements_file: Annotated[
         Path | None,
         SettingReach.WRITTEN,
-        Doc("File for pip requirements, relative to the project; without any file they go to standard output."),
+        Doc(
+            "File for pip requirements, relative to the project folder; without any output file they go to"
+            " standard output."
+        ),
     ] = None
-    pylock_file: Annotated[Path | None, SettingReach.WRITTEN, Doc("File for the same as a pylock.toml (PEP 751).")] = (
-        None
-    )
+    pylock_file: Annotated[
+        Path | None,
+        SettingReach.WRITTEN,
+        Doc("File to write the selection to as a pylock.toml (PEP 751), relative to the project folder."),
+    ] = None
     sbom_file: Annotated[
-        Path | None, SettingReach.WRITTEN, Doc("File for the same as a CycloneDX 1.5 bill of materials.")
+        Path | None,
+        SettingReach.WRITTEN,
+        Doc("File to write the selection to as a CycloneDX 1.5 SBOM, relative to the project folder."),
     ] = None
-    hashes: Annotated[bool, Doc("Give each requirement the hashes of the lock.")] = False
+    hashes: Annotated[bool, Doc("Add the hashes in the lock to each requirement.")] = False
     local_packages: Annotated[
         LocalPackages,
-        Doc("Refuse packages that are folders of the checkout, list them as wheels in a folder beside, or omit them."),
+        Doc(
+            "Packages that are folders of the checkout: `refuse` to export, build `wheels` next to the output"
+            " file, or `omit` them."
+        ),
     ] = LocalPackages.REFUSE
     target: Annotated[
         str | None,
-        Doc("List what is installed on one target alone, such as linux-x86_64-py3.11, instead of by markers."),
+        Doc(
+            "Export only the packages of one target, such as linux-x86_64-py3.11, instead of all packages with"
+            " environment markers."
+        ),
     ] = None
-    silent: Annotated[bool, OneRun(), Doc("Where no file is named, print no list and judge none.")] = False
-    check: Annotated[bool, OneRun(), Doc("Compare the files with the lock instead of writing them.")] = False
+    silent: Annotated[bool, OneRun(), Doc("If no output file is given, neither print nor check the requirements.")] = (
+        False
+    )
+    check: Annotated[bool, OneRun(), Doc("Compare the existing files with the lock instead of writing them.")] = False
     builds: BuildPermission = Builds.AUTO
     uv: UvProgram = None
     respect_env: RespectEnv = False
@@ -76,14 +91,23 @@ class Inputs:
 class Outputs:
     """What was exported."""
 
-    requirements_file: Annotated[Path | None, Doc("The requirements that were written or compared, if named.")]
+    requirements_file: Annotated[
+        Path | None, Doc("Path of the requirements file that was written or compared; empty if none was requested.")
+    ]
     requirements_sha256: RequirementsDigest
-    pylock_file: Annotated[Path | None, Doc("The pylock.toml that was written or compared, if named.")]
-    sbom_file: Annotated[Path | None, Doc("The bill of materials that was written or compared, if named.")]
-    wheels: Annotated[tuple[str, ...], Doc("Wheels of local packages that lie beside the list.")]
-    pins: Annotated[int, Doc("How many distributions the lock pins for this selection.")]
-    changed: Annotated[bool, Doc("Whether a file differed from the lock.")]
-    written: Annotated[tuple[str, ...], Doc("The files that differed, wheels among them: written, unless compared.")]
+    pylock_file: Annotated[
+        Path | None, Doc("Path of the pylock.toml that was written or compared; empty if none was requested.")
+    ]
+    sbom_file: Annotated[
+        Path | None, Doc("Path of the SBOM that was written or compared; empty if none was requested.")
+    ]
+    wheels: Annotated[tuple[str, ...], Doc("File names of the wheels of local packages next to the output file.")]
+    pins: Annotated[int, Doc("Number of distributions that the lock pins for the selection.")]
+    changed: Annotated[bool, Doc("Whether any file differed from the lock.")]
+    written: Annotated[
+        tuple[str, ...],
+        Doc("Files, including wheels, that differed from the lock; they were rewritten unless `check` is set."),
+    ]
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
@@ -253,7 +277,7 @@ def _differences(
 
 STEP = Step(
     name="export",
-    summary="Write the lock as pip requirements, pylock.toml and bill of materials, byte-stable.",
+    summary="Export the lock reproducibly as pip requirements, pylock.toml and CycloneDX SBOM.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -81,57 +81,76 @@ class Inputs:
         tuple[str, ...],
         Words(),
         OneOf("way"),
-        Doc("Training command, run in the project folder under the lock, without a shell unless it is `sh -c`."),
+        Doc(
+            "Training command, run without a shell in the project folder, with the locked packages; use `sh -c`"
+            " for shell syntax."
+        ),
     ] = ()
     entry_point: Annotated[
-        str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of train.")
+        str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of `train`.")
     ] = None
     parameters: Annotated[
-        tuple[str, ...], Quoted(), Doc("Parameters of the entry point, NAME=VALUE each, as `mlflow run -P` takes them.")
+        tuple[str, ...], Quoted(), Doc("Parameters of the entry point as NAME=VALUE, as for `mlflow run -P`.")
     ] = ()
     model: Annotated[
         Path | None,
         OneOf("way"),
         SettingReach.DISCLOSED,
-        Doc("Folder of an MLflow model that is already saved, instead of train."),
+        Doc("Folder of a saved MLflow model to log, instead of `train`."),
     ] = None
     function: Annotated[
         str | None,
         OneOf("way"),
-        Doc("Function, package.module:function, that returns a model (pickled by default), perhaps with an example."),
+        Doc(
+            "Function, as package.module:function, that returns the model and optionally an input example,"
+            " instead of `train`."
+        ),
     ] = None
     from_run: Annotated[
-        str | None, OneOf("way"), OneRun(), Doc("Id of a finished run, of a cluster say, whose model is released.")
+        str | None,
+        OneOf("way"),
+        OneRun(),
+        Doc("Id of a finished MLflow run whose model is released, instead of `train`."),
     ] = None
     from_model: Annotated[
         str | None,
         OneOf("way"),
         OneRun(),
         Doc(
-            "Model that is logged already and is released: its id, models:/NAME@ALIAS, models:/NAME/VERSION or"
+            "Logged model to release, instead of `train`: its id, models:/NAME@ALIAS, models:/NAME/VERSION or"
             " runs:/RUN/NAME."
         ),
     ] = None
-    logged_model: Annotated[str | None, Doc("Name of the logged model to release, where training logs several.")] = None
+    logged_model: Annotated[str | None, Doc("Name of the logged model to release, if training logs several.")] = None
     input_example: InputExample = None
     ignore_answers: IgnoreAnswers = ()
     serve_env: ServeEnv = ()
     environment: Annotated[
         Environment,
-        Doc("Train in a private environment made from the lock, or in the project's own, if it is the lock."),
+        Doc(
+            "Environment for training: `private` is created from the lock, `project` is the project's own if it"
+            " matches the lock."
+        ),
     ] = Environment.PRIVATE
     not_inputs: Annotated[
         tuple[str, ...],
-        Doc("Files that training does not depend on, in .gitignore syntax; a change of them trains nothing."),
+        Doc(
+            "Files that training does not depend on, as .gitignore patterns; changing only these files does not"
+            " cause a new training."
+        ),
     ] = ()
-    experiment: Annotated[str | None, Doc("MLflow experiment; without it the name of the project.")] = None
+    experiment: Annotated[str | None, Doc("Name of the MLflow experiment; defaults to the project name.")] = None
     requirements: Annotated[
         RequirementsPolicy,
-        Doc("Write the lock's requirements into the model, only verify MLflow's own, or accept what it infers."),
+        Doc(
+            "Requirements in the logged model: `lock` writes those of uv.lock, `verify` requires that MLflow's"
+            " own match uv.lock, `infer` accepts MLflow's own."
+        ),
     ] = RequirementsPolicy.LOCK
-    retrain: Annotated[bool, OneRun(), Doc("Train again even if a verified model of the same release exists.")] = False
+    retrain: Annotated[bool, OneRun(), Doc("Train even if a verified model of the same release exists.")] = False
     withhold_registry: Annotated[
-        bool, Doc("Give training a registry that is thrown away, so that it moves no alias before anything is tested.")
+        bool,
+        Doc("Give training a temporary model registry, so that it cannot move aliases before the model is tested."),
     ] = False
     record: RecordPath = None
     tracking_uri: TrackingUri = None
@@ -141,7 +160,10 @@ class Inputs:
     train_env: Annotated[
         tuple[str, ...],
         OneRun(),
-        Doc("Variables to hand to training that are withheld by default, such as GITHUB_TOKEN."),
+        Doc(
+            "Names of environment variables to pass to training although they are withheld by default, such as"
+            " GITHUB_TOKEN."
+        ),
     ] = ()
 
 
@@ -150,16 +172,22 @@ class Outputs:
     """What was logged."""
 
     record: RecordFile
-    release_key: Annotated[str, Doc("Digest of what training depends on; releases with one key are the same.")]
-    run_id: Annotated[str, Doc("MLflow run that made the model.")]
-    model_id: Annotated[str, Doc("MLflow's id of the logged model.")]
-    model_uri: Annotated[str, Doc("URI that loads exactly this model.")]
+    release_key: Annotated[
+        str, Doc("Digest of everything that training depends on; releases with equal keys are the same release.")
+    ]
+    run_id: Annotated[str, Doc("Id of the MLflow run that created the model.")]
+    model_id: Annotated[str, Doc("Id of the logged model in MLflow.")]
+    model_uri: Annotated[str, Doc("URI that loads exactly this logged model.")]
     model_sha256: ModelDigest
     requirements_sha256: RequirementsDigest
     lock_sha256: LockDigest
     reused: Reused
     tracking_uri: Annotated[
-        str | None, Doc("Tracking store that training chose by itself and that holds the model, for later steps.")
+        str | None,
+        Doc(
+            "Tracking URI that training chose itself and where the model is stored, for use in later steps;"
+            " usually empty."
+        ),
     ]
 
 
@@ -296,7 +324,8 @@ def _report(
 
 STEP = Step(
     name="log-model",
-    summary="Train under the lock, log the model, and prove that what MLflow logged is the lock.",
+    summary="Train with the locked packages, log the model, and verify that its logged requirements are those of"
+    " the lock.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

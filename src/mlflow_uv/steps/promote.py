@@ -67,9 +67,9 @@ class Outputs:
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
-    version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
-    promoted: Annotated[bool, Doc("Whether the alias names the version now.")]
-    gates: Annotated[tuple[str, ...], Doc("Every gate with its numbers.")]
+    version_before: Annotated[str | None, Doc("Version number that the alias pointed to before; empty if none.")]
+    promoted: Annotated[bool, Doc("Whether the alias points to the version now.")]
+    gates: Annotated[tuple[str, ...], Doc("Every gate with the values that were compared.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -176,7 +176,7 @@ def _advice(inputs: Inputs, store: RegistryClient, name: str, before: str | None
 
 STEP: Step[Any, Any, Any] = Step(
     name="promote",
-    summary="Move the champion's alias to the candidate if its chain, its tests and every gate hold.",
+    summary="Move the champion alias to the candidate if its audit and smoke test passed and every gate holds.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -33,9 +33,9 @@ class Inputs:
     groups: Groups = ()
     model_name: ModelName = None
     keep: Annotated[
-        int, Doc("How many of the newest candidates stay, however old they are; failed ones do not count.")
+        int, Doc("Number of newest candidates to keep regardless of their age; failed versions do not count.")
     ] = 5
-    older_than_days: Annotated[float, Doc("Only what was registered at least so many days ago goes.")] = 30.0
+    older_than_days: Annotated[float, Doc("Minimum age, in days since registration, of the versions to delete.")] = 30.0
     dry_run: DryRun = False
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -47,8 +47,8 @@ class Outputs:
     """What went."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
-    deleted: Annotated[tuple[str, ...], Doc("Numbers of the versions that were deleted, or would be.")]
-    kept: Annotated[tuple[str, ...], Doc("Numbers of the versions that stay.")]
+    deleted: Annotated[tuple[str, ...], Doc("Numbers of the versions that were deleted, or would be in a dry run.")]
+    kept: Annotated[tuple[str, ...], Doc("Numbers of the versions that were kept.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -98,7 +98,7 @@ def _table(judged: tuple[PruningVerdict, ...], kept: dict[str, str], told: str) 
 
 STEP: Step[Any, Any, Any] = Step(
     name="prune",
-    summary="Delete failed versions and old candidates that no alias names.",
+    summary="Delete failed versions and old candidates that no alias points to.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -45,8 +45,10 @@ class Outputs:
     record: RecordFile
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
-    version_uri: Annotated[str, Doc("URI of the version.")]
-    created: Annotated[bool, Doc("Whether the version is new; a re-run finds the one it made before.")]
+    version_uri: Annotated[str, Doc("Model URI of the version, models:/NAME/NUMBER.")]
+    created: Annotated[
+        bool, Doc("Whether a new version was created; false if an existing version of the same model was reused.")
+    ]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -139,7 +141,7 @@ def _description(record: Record) -> str:
 
 STEP = Step(
     name="register",
-    summary="Make the model a registered version, or find the version it already is.",
+    summary="Register the model as a new version, or reuse the existing version of the same model.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -41,9 +41,9 @@ def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, opt
     return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
 
 
-_Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; the others are left out.")]
+_Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")]
 
-_Preflight = Annotated[bool, OneRun(), Doc("Check that everything the steps need is there, and do nothing else.")]
+_Preflight = Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")]
 
 Inputs = _union(
     "Inputs",
@@ -233,7 +233,8 @@ def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
 
 RELEASE: Step[Any, Any, Any] = Step(
     name="release",
-    summary="From uv.lock to a tested model: check, export, train, log, register, build and smoke-test in a row.",
+    summary="Release a tested model from uv.lock: check, export, train, log, register, build and smoke-test in"
+    " one run.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -44,7 +44,10 @@ class Inputs:
     to: Annotated[
         str | None,
         OneRun(),
-        Doc("Version to go back to, which had the alias once; without it the one before."),
+        Doc(
+            "Number of the version to roll back to, which must have had the alias before; defaults to the"
+            " previous champion."
+        ),
         Matching(r"[1-9][0-9]*", "the number of a version"),
     ] = None
     dry_run: DryRun = False
@@ -58,9 +61,9 @@ class Outputs:
     """Where it went."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
-    version_before: Annotated[str | None, Doc("Version that the alias named before, if any.")]
+    version_before: Annotated[str | None, Doc("Version number that the alias pointed to before; empty if none.")]
     version: VersionNumber
-    who: Annotated[str, Doc("Who asked for it, as the entries on both versions say.")]
+    who: Annotated[str, Doc("Who requested the rollback, as recorded on both versions.")]
     image_address: ImageAddress
 
 
@@ -104,7 +107,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 STEP: Step[Any, Any, Any] = Step(
     name="rollback",
-    summary="Give the champion's alias back to the version that had it before.",
+    summary="Move the champion alias back to the version that had it before.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -51,20 +51,23 @@ class Inputs:
 
     project: ProjectPath = Path()
     record: RecordPath = None
-    deadline: Annotated[float, Doc("Seconds the server has to become healthy.")] = 120.0
+    deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
     tolerance: Annotated[
-        float, Doc("How far a floating-point answer may be off, relative to it and absolutely; all else must be equal.")
+        float,
+        Doc("Relative and absolute tolerance for floating-point values in responses; all other values must be equal."),
     ] = TOLERANCE
     serve_network: Annotated[
-        bool, OneRun(), Doc("Give the container a network, the engine's, while it is tested; by default it has none.")
+        bool,
+        OneRun(),
+        Doc("Connect the tested container to the engine's default network; by default it has no network."),
     ] = False
-    answer_timeout: Annotated[float, Doc("Seconds that the tested server has for each answer (REQUEST_TIMEOUT).")] = (
-        ANSWER_S
-    )
+    answer_timeout: Annotated[
+        float, Doc("Seconds that the tested server may take for each response, passed to it as REQUEST_TIMEOUT.")
+    ] = ANSWER_S
     ignore_answers: IgnoreAnswers = ()
     serve_env: ServeEnv = ()
     alias: Annotated[
-        str, Doc("Alias that moves to the version when it is tested."), Matching(NAME, "a name MLflow accepts")
+        str, Doc("Alias to move to the version when the test passes."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"
     tracking_uri: TrackingUri = None
     embedded: Embedded = False
@@ -76,10 +79,10 @@ class Outputs:
     """What was observed."""
 
     record: RecordFile
-    cases: Annotated[int, Doc("How many recorded cases were asked.")]
+    cases: Annotated[int, Doc("Number of recorded requests that were sent to the server.")]
     healthy_after: Annotated[float, Doc("Seconds until the server was healthy.")]
     state: VersionState
-    alias_before: Annotated[str | None, Doc("Version the alias named before, if any.")]
+    alias_before: Annotated[str | None, Doc("Version number that the alias pointed to before; empty if none.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -300,7 +303,8 @@ def _report(
 
 STEP = Step(
     name="smoke-test",
-    summary="Start the server, ask what training answered, compare, and mark the version tested.",
+    summary="Start the server, compare its responses with those recorded after training, and mark the version as"
+    " tested.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,
