@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,9 @@ from mlflow_uv.command.errors import BadInput, BadProject, StepError
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.settings import KEYS
-from mlflow_uv.command.step import SETTINGS, Step, fields_of, refuse_unknown, settle
+from mlflow_uv.command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.command.wording import CommandLine
-from mlflow_uv.steps.catalog import step_of
+from mlflow_uv.steps.catalog import NAMES, step_of, steps
 from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.phrasing import ActionSource
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
@@ -23,8 +23,6 @@ from mlflow_uv.tools.project.checkout import given_layer, settings_layer
 from mlflow_uv.tools.project.dependants import dependants
 from mlflow_uv.tools.project.files import Project, members, read_project
 from mlflow_uv.tools.project.tree import projects_of
-
-HOOKS = ("check-lock", "export")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,25 +123,39 @@ def _served(root: Path) -> list[Path]:
     return configured or ([root] if project.named else [])
 
 
+def _step(name: str) -> Step[Any, Any, Any]:
+    """The step of a hook, loaded alone: what the others import takes longer than the hook itself."""
+    if name in NAMES and (step := step_of(name)).hook is not None:
+        return step
+    known = ", ".join(step.name for step in steps() if step.hook is not None)
+    raise BadInput(what="no such hook", why=f"known are {known}")
+
+
 def _parse(arguments: list[str]) -> Call:
     """Flags as pre-commit hands on `args`, then file names; a file may be called anything after `--`."""
-    if not arguments or arguments[0] not in HOOKS:
-        raise BadInput(what="no such hook", why=f"known are {', '.join(HOOKS)}")
-    # One step alone: what the other imports is half of what a hook takes.
-    step = step_of(arguments[0])
-    known = {f"--{field.kebab}": field for field in fields_of(step.inputs)}
+    step = _step(arguments[0] if arguments else "")
+    known = {flag: field for field in fields_of(step.inputs) for flag in field.flags}
     flags: dict[str, object] = {}
     files: list[Path] = []
     rest = iter(arguments[1:])
     for word in rest:
-        name, equals, value = word.partition("=")
+        name = word.partition("=")[0]
         if word == "--":
             files += map(Path, rest)
         elif name in known:
-            field = known[name]
-            flags[field.kebab] = value if equals else True if isinstance(field.default, bool) else next(rest, "")
+            flags[known[name].kebab] = _value(known[name], word, rest)
         elif word.startswith("--") and not Path(word).exists():
             raise BadInput(what=f"`{name}` is not a flag of {step.name}", why=f"known are {', '.join(sorted(known))}")
         else:
             files.append(Path(word))
     return Call(step=step, flags=flags, files=tuple(file.absolute() for file in files))
+
+
+def _value(field: Field, word: str, rest: Iterator[str]) -> object:
+    """The value that a flag sets, which is in the same word or in the next one; a switch needs none."""
+    name, equals, value = word.partition("=")
+    if field.kind is not FieldKind.SWITCH:
+        return value if equals else next(rest, "")
+    if equals and name != field.flags[0]:
+        raise BadInput(what=f"`{name}` takes no value", why=f"it is `{value}`")
+    return value if equals else name == field.flags[0]

@@ -161,15 +161,6 @@ def test_every_kind_of_error_has_its_own_exit_code() -> None:
     assert not {0, 1, *range(64, 79), *range(126, 256)} & set(codes)
 
 
-def test_every_hook_runs_the_step_of_its_name() -> None:
-    """
-    What pre-commit starts is known to the hook surface.
-    """
-    from mlflow_uv_hooks.hook import HOOKS  # noqa: PLC0415  # the only test here that looks at hooks
-
-    assert {step.name for step in ALL if step.hook} == set(HOOKS)
-
-
 def test_what_others_wrote_is_parsed_in_one_place() -> None:
     """
     A parser that is called elsewhere has neither bounds nor an error of ours; the islands have their own.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from .errors import BadInput
 from .report import Report
-from .wording import option
+from .wording import flag_argv, option
 
 SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
 
@@ -101,23 +101,48 @@ class Field:
         return self.name.replace("_", "-")
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of the command line and of a hook: one, and for a switch a second one that turns it off."""
+        flag = f"--{self.kebab}"
+        return (flag, f"--no-{self.kebab}") if self.kind is FieldKind.SWITCH else (flag,)
+
+    @property
     def default_text(self) -> str:
-        """The default as a person would write it, empty where there is none."""
-        match self.default:
+        """The default as text, empty where there is none."""
+        return self.text(self.default, separator=", ")
+
+    def text(self, value: object, *, separator: str = ",") -> str:
+        """Write a value as the text that `parse` reads, with `separator` between names; empty for None and ()."""
+        match value:
             case None | ():
                 return ""
             case bool() as switch:
                 return str(switch).lower()
             case Enum() as choice:
                 return str(choice.value)
+            case tuple() as words if self.kind in (FieldKind.WORDS, FieldKind.QUOTED):
+                return shlex.join(words)
             case tuple() as names:
-                return (
-                    shlex.join(names)
-                    if self.kind in (FieldKind.WORDS, FieldKind.QUOTED)
-                    else ", ".join(map(str, names))
-                )
+                return separator.join(map(str, names))
             case other:
                 return str(other)
+
+    def argv(self, value: object) -> tuple[str, ...]:
+        """
+        Write a value, or the text of one, as arguments of the command line; none for a value that is not given.
+
+        A required field is the argument after the step's name, as in `mlflow-uv audit models:/wine@champion`. Both the
+        command line and the hooks accept every other form.
+        """
+        text = self.text(value)
+        if not text:
+            return ()
+        if self.required and not text.startswith("-"):
+            return (text,)
+        if self.kind is FieldKind.SWITCH:
+            switch = {"true": True, "false": False}.get(text.lower())
+            return (f"{self.flags[0]}={text}",) if switch is None else flag_argv(self.kebab, switch)
+        return flag_argv(self.kebab, text)
 
     def parse(self, raw: object, *, source: str) -> Any:
         """

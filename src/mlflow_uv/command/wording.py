@@ -62,13 +62,7 @@ class CommandLine:
 
     def parameter(self, parameter: Parameter) -> str:
         """See Phrasing."""
-        match parameter.value:
-            case bool() as switch:
-                return f"--{'' if switch else 'no-'}{parameter.name}"
-            case "":
-                return f"--{parameter.name}"
-            case value:
-                return f"--{parameter.name} {shlex.quote(value)}"
+        return shlex.join(flag_argv(parameter.name, parameter.value))
 
     def step_call(self, call: StepCall) -> str:
         """See Phrasing."""
@@ -123,6 +117,19 @@ def _said(part: Part, phrasing: Phrasing) -> str:
         case LocalFix():
             return phrasing.local(part)
     return part
+
+
+def flag_argv(name: str, value: str | bool) -> tuple[str, ...]:  # noqa: FBT001  # the value of a switch
+    """Write the flag of an input and its value as arguments; an empty value names the flag alone."""
+    match value:
+        case bool() as switch:
+            return (f"--{'' if switch else 'no-'}{name}",)
+        case "":
+            return (f"--{name}",)
+        case text if text.startswith("-"):
+            return (f"--{name}={text}",)  # as a word of its own it would be read as another flag
+        case text:
+            return (f"--{name}", text)
 
 
 def option(name: str, value: str | bool = True) -> str:  # noqa: FBT001, FBT002  # the value of a switch

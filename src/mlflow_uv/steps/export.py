@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -202,7 +201,7 @@ def _command(inputs: Inputs, project: Project, where: Path) -> str:
     for field in fields_of(Inputs):
         value = getattr(inputs, field.name)
         if field.name not in _OF_A_CALL and value != field.default:
-            inputs_given[field.name] = value if isinstance(value, bool) else _written(value)
+            inputs_given[field.name] = value if isinstance(value, bool) else field.text(value)
     return checkout_call("export", **inputs_given)
 
 
@@ -210,12 +209,6 @@ def _as_requirements(wish: ExportRequest) -> str:
     """The command for a list without hashes instead of a pylock.toml."""
     command = without(wish.command, "pylock-file", "hashes")
     return command if wish.requirements_file else extended(command, requirements_file="requirements.txt")
-
-
-def _written(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def _ask(inputs: Inputs, project: Project, tools: LockTools) -> UvExport:

@@ -76,9 +76,7 @@ def _command(arguments: list[str]) -> int:
             print(as_json(next(iter(arguments), ""), error, secrets_in(os.environ)))
         return error.exit_code
     step: Step[Any, Any, Any] = namespace.step
-    given = {
-        field.kebab: value for field in fields_of(step.inputs) if (value := getattr(namespace, field.name)) is not None
-    }
+    given = given_in(namespace)
     as_text = namespace.format == "text"
     try:
         report = answer(step, given, voice, source="--{}")
@@ -93,6 +91,12 @@ def _command(arguments: list[str]) -> int:
         print(as_json(step.name, report, secrets_in(os.environ)))
     voice.report(report)
     return 0 if report.ok else 1
+
+
+def given_in(namespace: argparse.Namespace) -> Mapping[str, object]:
+    """The inputs of the step that were given, by their kebab-case names."""
+    values = {field.kebab: getattr(namespace, field.name) for field in fields_of(namespace.step.inputs)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _shown(result: str) -> str:
@@ -178,17 +182,19 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")
         for field in fields_of(step.inputs):
-            _flag(command, field)
+            _add(command, field, arguments)
     return parser
 
 
-def _flag(command: argparse.ArgumentParser, field: Field) -> None:
+def _add(command: argparse.ArgumentParser, field: Field, arguments: Sequence[str]) -> None:
+    """Let the parser accept what `Field.argv` and fixes write; a required input is a word, or its flag where given."""
     default = f" (default: {field.default_text})" if field.default_text else ""
     text = f"{field.doc}{default}".replace("%", "%%")
-    flag = f"--{field.kebab}"
+    flag = field.flags[0]
     match field.kind:
+        case _ if field.required and flag in {word.partition("=")[0] for word in arguments}:
+            command.add_argument(flag, metavar=field.kebab.upper(), required=True, help=text)
         case _ if field.required:
-            # What a step cannot do without is the word after its name.
             command.add_argument(field.name, metavar=field.kebab.upper(), help=text)
         case FieldKind.SWITCH:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)

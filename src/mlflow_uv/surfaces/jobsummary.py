@@ -11,7 +11,7 @@ from typing import Any
 
 from ..command.errors import StepError
 from ..command.report import Finding, Report, Severity, Table, Timing
-from ..command.step import FieldKind, Step, fields_of
+from ..command.step import Step, fields_of
 from ..command.wording import Wording
 from ..core.security.masking import mask
 from .escaping.markdown import code_block, inline
@@ -107,21 +107,9 @@ class JobSummary:
 
 def command_line(step: Step[Any, Any, Any], given: Mapping[str, object], phrasing: ActionPhrasing) -> str:
     """The inputs of an action as a command line for the shell of a machine that has uv, in a clone."""
-    words, named = [], []
-    for field in fields_of(step.inputs):
-        value = phrasing.text(str(given.get(field.kebab, "")))
-        if not value:
-            continue
-        if field.required:
-            words.append(value)
-        elif field.kind is FieldKind.SWITCH:
-            named.append(f"--{'' if value.lower() == 'true' else 'no-'}{field.kebab}")
-        elif value.startswith("-"):
-            named.append(f"--{field.kebab}={value}")
-        else:
-            named += [f"--{field.kebab}", value]
-    apart = ["--"] if any(word.startswith("-") for word in words) else []
-    return f"{phrasing.source.program} {shlex.join((step.name, *named, *apart, *words))}"
+    texts = ((field, phrasing.text(str(given.get(field.kebab, "")))) for field in fields_of(step.inputs))
+    words = chain.from_iterable(field.argv(text) for field, text in texts)
+    return f"{phrasing.source.program} {shlex.join((step.name, *words))}"
 
 
 def relative(path: PurePath, root: Path) -> str:

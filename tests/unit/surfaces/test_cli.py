@@ -78,6 +78,20 @@ def test_a_wrong_word_is_told_in_json_where_json_was_asked_for(
     assert (2, "BadInput") == (code, json.loads(capsys.readouterr().out)["error"]["kind"])
 
 
+@pytest.mark.parametrize("words", [["models:/x"], ["--version-uri", "models:/x"], ["--version-uri=models:/x"]])
+def test_a_required_input_is_a_word_or_a_flag(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    The command line accepts the flag that a fix names, and the word that `--help` shows.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["audit", *words])
+
+    assert (2, True) == (code, capsys.readouterr().err.startswith("error: `models:/x` names no version"))
+
+
 def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     No traceback for a user's mistake.

@@ -1,0 +1,78 @@
+"""A value for every input of every step, written as an action or a flag takes it."""
+
+from typing import Any
+
+from mlflow_uv.command.step import FieldKind, Step, ValueLayer, fields_of, settle
+
+# Texts that need quoting, look like flags or hold several values, where the field allows them.
+EXAMPLES = {
+    "alias": "candidate two",
+    "answer_timeout": "2.5",
+    "base_image": "docker.io/library/python:3.12-slim",
+    "cache_from": "type=registry,ref=registry.example/cache",
+    "cache_to": "-odd",
+    "candidate": "12",
+    "champion": "champion ü",
+    "context": "mein Kontext/a",
+    "data": "data/hold out.csv",
+    "data_function": "wine.data:hold_out",
+    "deadline": "90",
+    "entry_point": "train",
+    "evaluation_file": "evaluation.json",
+    "exclude": "old/*,examples",
+    "experiment": 'it\'s "so" $HOME `x`',
+    "extras": "gpu,serve",
+    "from_model": "m-0123",
+    "from_run": "0123456789abcdef",
+    "function": "--wine.model:make",
+    "groups": "dev",
+    "ignore_answers": "$.created,$.choices[*].id",
+    "image": "registry.example/wine",
+    "input_example": "-example.json",
+    "keep": "3",
+    "logged_model": "model",
+    "model": "models/saved model",
+    "model_name": "wine second ü",
+    "not_inputs": "notebooks/**,*.md",
+    "older_than_days": "30",
+    "package": "wine-server",
+    "parameters": "alpha=0.5 'note=two words && more'",
+    "patch": "lock.patch",
+    "platforms": "linux/amd64,linux/arm64",
+    "previous": "previous",
+    "project": "mein Modell",
+    "pylock_file": "pylock.toml",
+    "reachable_indexes": "https://a.example/simple,https://b.example/simple",
+    "record": "release.json",
+    "requirements_file": "requirements.txt",
+    "sbom_file": "wine.cdx.json",
+    "serve_env": "API_URL,REGION",
+    "steps": "check-lock,export",
+    "target": "linux-x86_64-py3.11",
+    "target_column": "quality of wine",
+    "targets": "linux-x86_64-py3.11,macos-arm64-py3.12",
+    "to": "4",
+    "tolerance": "0.001",
+    "tracking_uri": "https://mlflow.example/?a=b&c=d",
+    "train": "python train.py --name 'two words' '$HOME'",
+    "train_env": "WANDB_MODE",
+    "uv": "/opt/uv 2/uv",
+    "version_uri": "models:/wine@champion",
+}
+
+
+def texts_of(step: Step[Any, Any, Any], *, switch: str) -> dict[str, str]:
+    """A text for every input of a step, by its kebab-case name; all switches are `switch`."""
+    return {
+        field.kebab: field.choices[-1]
+        if field.choices
+        else switch
+        if field.kind is FieldKind.SWITCH
+        else EXAMPLES[field.name]
+        for field in fields_of(step.inputs)
+    }
+
+
+def inputs_of(step: Step[Any, Any, Any], *, switch: str) -> Any:
+    """The inputs that those texts are."""
+    return settle(step.inputs, (ValueLayer("input `{}`", texts_of(step, switch=switch)),))

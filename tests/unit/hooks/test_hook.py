@@ -1,0 +1,69 @@
+"""The arguments of the hooks: which steps they name, and which flags they accept."""
+
+from typing import Any
+
+import pytest
+from mlflow_uv_hooks.hook import _parse
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.step import Step, ValueLayer, fields_of, settle
+from mlflow_uv.steps.release import ALL
+from tests.inputs import inputs_of
+
+HOOKS = [step for step in ALL if step.hook is not None]
+
+
+def parsed(step: Step[Any, Any, Any], words: list[str]) -> Any:
+    """The inputs that a hook makes of its arguments, before the project is looked at."""
+    call = _parse([step.name, *words, "uv.lock"])
+    assert (step.name, ["uv.lock"]) == (call.step.name, [file.name for file in call.files])
+    return settle(step.inputs, (ValueLayer("--{}", call.flags),))
+
+
+@pytest.mark.parametrize("switch", ["true", "false"])
+@pytest.mark.parametrize("step", HOOKS, ids=lambda step: step.name)
+def test_a_hook_reads_what_a_field_writes(step: Step[Any, Any, Any], switch: str) -> None:
+    """
+    Every input, as arguments written from its text or from its value, gives the inputs that the text gives.
+    """
+    expected = inputs_of(step, switch=switch)
+    given = [(field, getattr(expected, field.name)) for field in fields_of(step.inputs)]
+
+    from_values = parsed(step, [word for field, value in given for word in field.argv(value)])
+    from_texts = parsed(step, [word for field, value in given for word in field.argv(field.text(value))])
+
+    assert (expected, expected) == (from_values, from_texts)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [(["--hashes"], True), (["--no-hashes"], False), (["--hashes=true"], True), (["--hashes=false"], False)],
+)
+def test_a_switch_is_written_in_every_form(words: list[str], value: bool) -> None:
+    """
+    The forms of the command line, and those of a key with a value.
+    """
+    (export,) = [step for step in HOOKS if step.name == "export"]
+
+    inputs = parsed(export, words)
+
+    assert value is inputs.hashes
+
+
+def test_no_form_of_a_switch_says_the_opposite_twice() -> None:
+    """
+    `--no-hashes=false` is refused by its name.
+    """
+    with pytest.raises(BadInput, match="`--no-hashes` takes no value: it is `false`"):
+        _parse(["export", "--no-hashes=false"])
+
+
+@pytest.mark.parametrize("words", [[], ["no-such-hook"], ["log-model"]])
+def test_a_step_without_a_hook_is_no_hook(words: list[str]) -> None:
+    """
+    The error names every hook that a step declares.
+    """
+    with pytest.raises(BadInput) as caught:
+        _parse(words)
+
+    assert f"known are {', '.join(step.name for step in HOOKS)}" == caught.value.why
