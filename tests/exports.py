@@ -47,8 +47,8 @@ def exported(
     folder: Path, *, uv: Path = PROGRAM, variables: Mapping[str, str] | None = None, **inputs: Any
 ) -> Report[export.Outputs]:
     """What the step says of a project."""
-    surroundings = Host.of(offline(variables), folder=folder, python=Path(sys.executable))
-    with locktools(surroundings, voice=Silence(), uv=uv) as tools:
+    host = Host.of(offline(variables), folder=folder, python=Path(sys.executable))
+    with locktools(host, voice=Silence(), uv=uv) as tools:
         return export.run(export.Inputs(project=folder, **inputs), tools)
 
 

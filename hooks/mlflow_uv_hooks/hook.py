@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     voice = terminal(CommandLine(program=ActionSource().program))
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
-        surroundings = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
-        with locktools(surroundings, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
+        with locktools(host, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
             tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]
             return max((tell(voice) for tell in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
@@ -104,7 +104,7 @@ def _project(folder: Path) -> Project | None:
 
 def _folders(call: Call, tools: LockTools) -> list[Path]:
     """The projects to ask, each once: for the lock its root, for an export every project of it that is served."""
-    top = tools.surroundings.folder
+    top = tools.host.folder
     projects = projects_of(call.files, top)
     roots = [project.root if isinstance(project, Project) else project.path.parent for project in projects]
     if call.step.name == "check-lock":

@@ -33,8 +33,8 @@ Entry = tuple[bytes, int, int, int, int, float, str]
 @contextmanager
 def foundry_in(scratch: Path, **variables: str) -> Iterator["Foundry"]:
     """Tools as a surface would make them for a caller with these variables, too."""
-    surroundings = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
-    with toolbox(surroundings, voice=Heard()) as tools:
+    host = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
+    with toolbox(host, voice=Heard()) as tools:
         yield Foundry(tools=tools, scratch=scratch)
 
 

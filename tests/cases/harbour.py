@@ -197,7 +197,7 @@ def harbour_in(
         machines = (said_of(BASE, engine)["Architecture"],)
         own = {"mlflow-uv.test": secrets.token_hex(6)}  # an image of the same content is another one's to remove
         context = foundry.context("context", model, requirements=requirements, machines=machines, labels=own)
-        network = build_secrets(scratch, foundry.tools.surroundings.variables, {})
+        network = build_secrets(scratch, foundry.tools.host.variables, {})
         words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
         with built(context, *words, engine=engine) as image:
             yield Harbour(image, shared)

@@ -225,8 +225,8 @@ def rig_of(lab: Lab, proxy: Proxy, database: Postgres, scratch: Path, variables:
     """Tools as a surface would make them, kept open."""
     voice = Quiet()
     everything = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), **variables}
-    surroundings = Host.of(everything, folder=lab.folder, python=Path(sys.executable))
-    with toolbox(surroundings, voice=voice) as tools:
+    host = Host.of(everything, folder=lab.folder, python=Path(sys.executable))
+    with toolbox(host, voice=voice) as tools:
         yield Rig(lab=lab, proxy=proxy, database=database, tools=tools, scratch=scratch, voice=voice)
 
 

@@ -127,7 +127,7 @@ def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Fou
     """
     Their layer has the same digest, and nothing of it comes again in the one above.
     """
-    below, layers, held = locked_line(foundry.tools.surroundings.ours, "packaging"), [], []
+    below, layers, held = locked_line(foundry.tools.host.ours, "packaging"), [], []
     words = words_for_the_network(foundry, tmp_path)
     for package in ("grape", "plum"):
         context = foundry.context(f"on-{package}", foundry.model(f"on-{package}-m"), package=package, below=below)
@@ -153,7 +153,7 @@ def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(foundry: Fo
     (model / WHEELS).mkdir(parents=True)
     shutil.copy(wheel, model / WHEELS)
     listed = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
-    below = locked_line(foundry.tools.surroundings.ours, "packaging")
+    below = locked_line(foundry.tools.host.ours, "packaging")
 
     context = foundry.context("same-file", model, requirements=listed, below=below)
     with built(context, *words_for_the_network(foundry, tmp_path)) as image:
@@ -164,7 +164,7 @@ def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(foundry: Fo
 
 def words_for_the_network(foundry: Foundry, folder: Path) -> list[str]:
     """By which a build reaches an index from here."""
-    network = build_secrets(folder, foundry.tools.surroundings.variables, {})
+    network = build_secrets(folder, foundry.tools.host.variables, {})
     return [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
 
 

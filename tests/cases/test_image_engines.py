@@ -433,7 +433,7 @@ def binary_requirement() -> str:
 def secrets_of(foundry: Foundry) -> dict[str, Path]:
     """What reaches an index from here."""
     folder = Path(tempfile.mkdtemp(dir=foundry.scratch))
-    return dict(build_secrets(folder, foundry.tools.surroundings.variables, {}))
+    return dict(build_secrets(folder, foundry.tools.host.variables, {}))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def sources(folder: Path) -> Path:
 def failed(foundry: Foundry, context: Path) -> ToolFailed:
     """How a build ends that cannot end well."""
     tools = foundry.tools
-    variables = tools.surroundings.variables
+    variables = tools.host.variables
     engine = Docker(tools.runner, variables=variables, hear=print)
     with pytest.raises(ToolFailed) as caught:
         engine.build(Build(context=context, secrets=build_secrets(foundry.scratch, variables, {})))

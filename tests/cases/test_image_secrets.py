@@ -104,7 +104,7 @@ def test_credentials_are_used_and_nowhere_to_be_found(
     """
     The package is installed with them; plain or escaped, they are in no file of any layer and in no word of the image.
     """
-    caller = dict(foundry.tools.surroundings.variables)
+    caller = dict(foundry.tools.host.variables)
     match way:
         case "index URL":
             caller["UV_DEFAULT_INDEX"] = private.url(f"reader:{quote(SECRET, safe='')}@")
@@ -168,7 +168,7 @@ def test_without_credentials_there_is_no_image(foundry: Foundry, private: Privat
 def docker(foundry: Foundry) -> Docker:
     """The engine, for this caller."""
     tools = foundry.tools
-    return Docker(tools.runner, variables=tools.surroundings.variables, hear=print)
+    return Docker(tools.runner, variables=tools.host.variables, hear=print)
 
 
 def netrc_quoted(text: str) -> str:

@@ -65,8 +65,8 @@ class Asked:
     def ask(self, uri: str, verb: str, **request: object) -> dict[str, Any]:
         """The value that answers."""
         variables = {**self.variables, "MLFLOW_TRACKING_URI": uri}
-        surroundings = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
-        with toolbox(surroundings, voice=Quiet()) as tools:
+        host = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
+        with toolbox(host, voice=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
             python = tools.environments.talking_to(store, read_project(self.lab.folder), Selection())
             return tools.mlflow.ask(python, store, verb, **request)

@@ -234,7 +234,7 @@ def test_the_projects_own_environment_is_used_where_it_is_the_lock(bench: Workbe
     """
     model_id = bench.model_of(bench.logged_elsewhere(noted=bench.head))
     sync = ("uv", "sync", "--quiet", "--locked", "--project", bench.folder)
-    environment = bench.tools.surroundings.variables
+    environment = bench.tools.host.variables
     inputs = {"from_model": model_id, "environment": Environment.PROJECT}
 
     refused = []

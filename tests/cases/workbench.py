@@ -110,10 +110,10 @@ def workbench_of(lab: Lab) -> Iterator[Workbench]:
     shutil.copytree(lab.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
     (saved / "requirements.txt").write_text("mlflow\n")
     variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
-    surroundings = Host.of(variables, folder=lab.folder, python=Path(sys.executable))
+    host = Host.of(variables, folder=lab.folder, python=Path(sys.executable))
     voice = Heard()
     try:
-        with toolbox(surroundings, voice=voice) as tools:
+        with toolbox(host, voice=voice) as tools:
             yield Workbench(lab=lab, tools=tools, voice=voice, saved=saved, own=own)
     finally:
         shutil.rmtree(saved)

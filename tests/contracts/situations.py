@@ -36,9 +36,9 @@ class Answer:
 
 def check(folder: Path, project: Path = Path(), *, alone: bool = False, offline: bool = True) -> Answer:
     """Run `check-lock` with real uv and git for somebody who stands in the folder."""
-    surroundings = Host.of(os.environ, folder=folder, python=Path(sys.executable))
+    host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
     inputs = check_lock.Inputs(project=folder / project, alone=alone, offline=offline)
-    with locktools(surroundings, voice=terminal()) as tools:
+    with locktools(host, voice=terminal()) as tools:
         report = check_lock.run(inputs, tools)
     return Answer(
         verdicts={entry.project: entry.verdict.value for entry in report.outputs.projects.include},

@@ -28,8 +28,8 @@ BACKENDS = {
 def asked(folder: Path, *, builds: Builds = Builds.REFUSE, python: str = sys.executable) -> Freshness:
     """What is found out about a project, with an empty cache and without a network."""
     variables = {**os.environ, "UV_CACHE_DIR": str(folder.parent / "empty")}
-    surroundings = Host.of(variables, folder=folder, python=Path(python))
-    with locktools(surroundings, voice=terminal()) as tools:
+    host = Host.of(variables, folder=folder, python=Path(python))
+    with locktools(host, voice=terminal()) as tools:
         return examine(read_project(folder), restricted(tools, builds), respect_env=False, offline=True)
 
 
@@ -162,10 +162,10 @@ def test_the_tools_of_a_trusted_checkout_are_as_they_were(tmp_path: Path) -> Non
     """
     Nothing is made, and no question costs more, where builds are allowed.
     """
-    surroundings = Host.of(os.environ, folder=tmp_path, python=Path(sys.executable))
-    with locktools(surroundings, voice=terminal()) as tools:
+    host = Host.of(os.environ, folder=tmp_path, python=Path(sys.executable))
+    with locktools(host, voice=terminal()) as tools:
         kept = [restricted(tools, builds) is tools for builds in (Builds.AUTO, Builds.ALLOW, Builds.REFUSE)]
-        strange = replace(tools, surroundings=replace(surroundings, stranger=True))
+        strange = replace(tools, host=replace(host, stranger=True))
         refused = [restricted(strange, builds).uv.builds for builds in Builds]
 
     assert ([True, True, False], [False, True, False]) == (kept, refused)

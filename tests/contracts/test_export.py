@@ -365,9 +365,9 @@ def test_a_workspace_is_exported_inside_a_release(tmp_path: Path, root: Path) ->
     """
     folder = shutil.copytree(root / "examples" / "workspace", tmp_path / "workspace") / "packages" / "training"
     variables = exports.offline({"MLFLOW_UV_HOME": str(tmp_path / "home")})
-    surroundings = Host.of(variables, folder=folder, python=Path(sys.executable))
+    host = Host.of(variables, folder=folder, python=Path(sys.executable))
 
-    with toolbox(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with toolbox(host, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         within = release.run(release.Inputs(project=folder, steps=("check-lock", "export")), tools)
         asked = release.Inputs(project=folder, steps=("check-lock", "export"), requirements_file=REQUIREMENTS)
         filed = release.run(asked, tools)

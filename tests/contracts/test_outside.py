@@ -25,8 +25,8 @@ INHERITED = '[[{table}index]]\nname = "beside"\nurl = "{url}"\nformat = "flat"\n
 
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
-    surroundings = Host.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
-    return locktools(surroundings, voice=exports.Silence())
+    host = Host.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
+    return locktools(host, voice=exports.Silence())
 
 
 def asked(folder: Path, *, respect_env: bool = False, **variables: Any) -> Freshness:

@@ -50,8 +50,8 @@ class At:
 
 def found(folder: Path, *, now: float = NOON, where: Path | None = None) -> tuple[Finding, ...]:
     """What is to be said of the policy of a project, called from its folder."""
-    surroundings = Host.of(os.environ, folder=where or folder, python=Path(sys.executable))
-    with locktools(surroundings, voice=terminal(), uv=PROGRAM) as tools:
+    host = Host.of(os.environ, folder=where or folder, python=Path(sys.executable))
+    with locktools(host, voice=terminal(), uv=PROGRAM) as tools:
         return policy_findings(read_project(folder), replace(tools, clock=At(now)))
 
 

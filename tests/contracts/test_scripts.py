@@ -44,8 +44,8 @@ def wine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def checked(folder: Path, *, alone: bool = False) -> Report[check_lock.Outputs]:
     """What the step says."""
-    surroundings = Host.of(exports.offline(), folder=folder, python=Path(sys.executable))
-    with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
+    host = Host.of(exports.offline(), folder=folder, python=Path(sys.executable))
+    with locktools(host, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, alone=alone), tools)
 
 

@@ -55,8 +55,8 @@ exit 2
 
 def tools_in(folder: Path, *, uv: Path | None = None):
     """Real tools for a caller who stands in the folder."""
-    surroundings = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    return locktools(surroundings, voice=exports.Silence(), uv=uv)
+    host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
+    return locktools(host, voice=exports.Silence(), uv=uv)
 
 
 def asked(folder: Path, *, uv: Path | None = None) -> Freshness:

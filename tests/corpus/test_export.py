@@ -33,8 +33,8 @@ WITHOUT_NETWORK, WITHOUT_MEMBER = "nvidia-cosmos__cosmos-predict2.5", "fixtures"
 @pytest.fixture(scope="module")
 def tools() -> Iterator[LockTools]:
     """Real uv, without a network."""
-    surroundings = Host.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
-    with locktools(surroundings, voice=exports.Silence(), uv=exports.PROGRAM) as found:
+    host = Host.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
+    with locktools(host, voice=exports.Silence(), uv=exports.PROGRAM) as found:
         yield found
 
 

@@ -156,10 +156,10 @@ def test_every_lock_gets_an_answer_and_every_finding_its_line(cases: tuple[Case,
     Whatever a real lock holds: what is found stands where the package begins, or on the key that excludes a target.
     """
     targets = tuple(f"{platform}-py3.{minor}" for platform in PLATFORMS for minor in (11, 13))
-    surroundings = Host.of({}, folder=Path("/"), python=Path(sys.executable))
+    host = Host.of({}, folder=Path("/"), python=Path(sys.executable))
     found: dict[str, set[str]] = {}
 
-    with locktools(surroundings, voice=terminal()) as tools:
+    with locktools(host, voice=terminal()) as tools:
         for case in cases:
             if not any(one.source.kind.local for one in case.lock.packages):
                 continue  # nothing to select

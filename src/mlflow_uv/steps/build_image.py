@@ -219,7 +219,7 @@ def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: T
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*findings, *_vanishing(inputs, image, forge=tools.surroundings.forge), *bill.findings),
+        findings=(*findings, *_vanishing(inputs, image, forge=tools.host.forge), *bill.findings),
         tables=(sizes_of(built, engine, planned.parts),),
     )
 

@@ -105,7 +105,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     scripts = () if inputs.alone else _scripts(inputs, tools)
     answers = _answers(_found(inputs, tools), inputs, tools)
     aside = tools.uv.set_aside(respect_env=inputs.respect_env)
-    first, where = answers[0], tools.surroundings.folder
+    first, where = answers[0], tools.host.folder
     every: tuple[Freshness | ScriptAnswer, ...] = (*answers, *scripts)
     return Report(
         outputs=Outputs(

@@ -80,10 +80,10 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         roots = selected_roots(lock, selection, name=project.name if project.named else None)
         answers = [place(lock, roots, target) for target in targets]
     except (OSError, NotALock) as error:
-        return _unreadable(project, error, again=project.lock_command(tools.surroundings.folder))
+        return _unreadable(project, error, again=project.lock_command(tools.host.folder))
     placed = [one for answer in answers if not isinstance(answer, Uncovered) for one in answer]
     matter = tuple(filter(_matters, placed))
-    again = project.lock_command(tools.surroundings.folder)
+    again = project.lock_command(tools.host.folder)
     obstacles = Obstacles(path=project.lock, data=data, lock=lock, again=again)
     elsewhere = tuple(obstacles.elsewhere(placed, reachable=inputs.reachable_indexes))
     folders = ("an index is a folder of one machine",) if any(map(_fails, elsewhere)) else ()
@@ -106,9 +106,9 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools)
         return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
     text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
-    if not text.strip() and allows_several(lock.requires_python) and not tools.surroundings.stranger:
+    if not text.strip() and allows_several(lock.requires_python) and not tools.host.stranger:
         text = tools.uv.python_of(project) or ""
-    return (serving_target(tools.surroundings.machine, lock.requires_python, pinned=text),)
+    return (serving_target(tools.host.machine, lock.requires_python, pinned=text),)
 
 
 def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:

@@ -1,4 +1,4 @@
-"""Describes what the program sees of its surroundings, in one block to paste into a bug report."""
+"""Describes what the program finds on its host, in one block to paste into a bug report."""
 
 import platform
 from collections.abc import Iterator
@@ -38,12 +38,12 @@ class Outputs:
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """Look at everything, and fail at nothing: what cannot be seen is said."""
     lines = [f"{name + ':':<22} {visible(_said(seen))}" for name, seen in _facts(inputs, tools)]
-    text = mask("\n".join(lines), secrets_in(tools.surroundings.variables)) + "\n"
+    text = mask("\n".join(lines), secrets_in(tools.host.variables)) + "\n"
     return Report(outputs=Outputs(seen=text), summary="one block to paste into a bug report", result=text)
 
 
 def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
-    around = tools.surroundings
+    around = tools.host
     yield "mlflow-uv", __version__
     yield "python", f"{platform.python_version()} ({around.python})"
     yield "platform", platform.platform()

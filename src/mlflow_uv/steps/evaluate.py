@@ -191,7 +191,7 @@ def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[Eval
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
-        handed=handed(inputs.serve_env, store.tools.surroundings.variables),
+        handed=handed(inputs.serve_env, store.tools.host.variables),
     )
     return sitting, tags
 

@@ -113,7 +113,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
     tools = restricted(tools, inputs.builds)
-    wish = _wish(inputs, project, tools.surroundings.folder)
+    wish = _wish(inputs, project, tools.host.folder)
     try:
         said = _ask(inputs, project, tools)
     except HashesMissing as error:

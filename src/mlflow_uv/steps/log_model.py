@@ -243,7 +243,7 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
     way = way_in(inputs, project, tools)
-    given = handed(inputs.serve_env, tools.surroundings.variables)
+    given = handed(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     digest, uv = lock_digest(project.lock.read_bytes()), tools.uv.version(tools.uv.program(project)) or "unknown"

@@ -80,7 +80,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     project = read_project(inputs.project)
     distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
-    asked = promotion_of(project, where=tools.surroundings.folder)
+    asked = promotion_of(project, where=tools.host.folder)
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)

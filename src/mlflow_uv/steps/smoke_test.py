@@ -92,7 +92,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
     Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
     """
-    given = handed(inputs.serve_env, tools.surroundings.variables)
+    given = handed(inputs.serve_env, tools.host.variables)
     ignored = ignored_paths(inputs.ignore_answers)
     with holding(inputs, tools) as found:
         image, expected = _needs(inputs, found, ignored, given)

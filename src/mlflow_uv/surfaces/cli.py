@@ -113,8 +113,8 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Consol
     """Run a step with the real tools. Raises StepError, a mistake of ours included, whose trace goes to stderr."""
     try:
         inputs = gather(step, given, source=source)
-        surroundings = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with _toolbox(step)(surroundings, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
+        host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
+        with _toolbox(step)(host, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
             report: Report[Any] = step.run(inputs, tools)
             return report
     except (StepError, BrokenPipeError):

@@ -20,7 +20,7 @@ class LockTools:
     """What a step about the lock may use of the outside."""
 
     voice: Console
-    surroundings: Host
+    host: Host
     runner: Runner
     uv: Uv
     git: Git
@@ -29,24 +29,24 @@ class LockTools:
 
 @contextmanager
 def locktools(
-    surroundings: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
+    host: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[LockTools]:
     """The real tools, over the real processes unless a test brings its own runner."""
-    runner = runner or SystemRunner(surroundings.variables)
-    own = surroundings.python.parent / "uv"
-    git = Git(runner, variables=surroundings.variables)
+    runner = runner or SystemRunner(host.variables)
+    own = host.python.parent / "uv"
+    git = Git(runner, variables=host.variables)
     yield LockTools(
         voice=voice,
-        surroundings=surroundings,
+        host=host,
         runner=runner,
         uv=Uv(
             runner,
-            variables=surroundings.variables,
+            variables=host.variables,
             asked=uv,
             own=own if own.is_file() else None,
-            pip=surroundings.pip,
-            machine=MachineSettings(variables=surroundings.variables, cache=surroundings.cache),
-            guard=UvGuard(variables=surroundings.variables, tracked=git.tracks, tell=voice.say),
+            pip=host.pip,
+            machine=MachineSettings(variables=host.variables, cache=host.cache),
+            guard=UvGuard(variables=host.variables, tracked=git.tracks, tell=voice.say),
         ),
         git=git,
         clock=SystemClock(),

@@ -36,28 +36,24 @@ class Tools(LockTools):
 
 
 @contextmanager
-def toolbox(
-    surroundings: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
-) -> Iterator[Tools]:
+def toolbox(host: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None) -> Iterator[Tools]:
     """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
-    with locktools(surroundings, voice=voice, uv=uv, runner=runner) as basic:
+    with locktools(host, voice=voice, uv=uv, runner=runner) as basic:
         tools = Tools(
             voice=voice,
-            surroundings=surroundings,
+            host=host,
             runner=basic.runner,
             uv=basic.uv,
             git=basic.git,
             clock=basic.clock,
-            environments=Environments(basic.uv, surroundings=surroundings, voice=voice),
-            mlflow=Mlflow(basic.runner, surroundings=surroundings, hear=voice.foreign, say=voice.say),
-            engines=Engines(basic.runner, variables=surroundings.variables, hear=voice.foreign),
-            registries=Registries(
-                Web(surroundings.variables), Logins(basic.runner, variables=surroundings.variables), basic.clock
-            ),
-            contexts=Contexts(basic.uv, surroundings=surroundings),
-            servers=Servers(basic.runner, surroundings=surroundings),
-            records=Records(surroundings),
-            attempts=Attempts(surroundings),
+            environments=Environments(basic.uv, host=host, voice=voice),
+            mlflow=Mlflow(basic.runner, host=host, hear=voice.foreign, say=voice.say),
+            engines=Engines(basic.runner, variables=host.variables, hear=voice.foreign),
+            registries=Registries(Web(host.variables), Logins(basic.runner, variables=host.variables), basic.clock),
+            contexts=Contexts(basic.uv, host=host),
+            servers=Servers(basic.runner, host=host),
+            records=Records(host),
+            attempts=Attempts(host),
         )
         try:
             yield tools

@@ -129,7 +129,7 @@ class NoGit:
 class FakeTools:
     """A toolbox with a uv in it."""
 
-    surroundings: Host
+    host: Host
     uv: FakeUv = field(default_factory=FakeUv)
     runner: InARow = field(default_factory=InARow)
     git: NoGit = field(default_factory=NoGit)
@@ -158,4 +158,4 @@ class FakeTools:
 @pytest.fixture
 def tools(tmp_path: Path) -> FakeTools:
     """Tools of a project whose lock is fresh, called from the folder of the project."""
-    return FakeTools(surroundings=Host.of({}, folder=tmp_path, python=Path(sys.executable)))
+    return FakeTools(host=Host.of({}, folder=tmp_path, python=Path(sys.executable)))

@@ -268,7 +268,7 @@ def test_without_targets_it_is_the_serving_image(ask, tools, tmp_path: Path) -> 
 
     report = ask(package("grape", "py3-none-any"), targets=())
 
-    machine = tools.surroundings.machine.replace("arm64", "aarch64")
+    machine = tools.host.machine.replace("arm64", "aarch64")
     assert (f"linux-{machine}-py3.12",) == report.outputs.targets
 
 
@@ -286,8 +286,8 @@ def test_without_a_pin_it_is_the_python_that_trains_here(
     (tmp_path / "pyproject.toml").write_text(MANIFEST)
     (tmp_path / "uv.lock").write_text("\n".join((HEAD, package("grape", "py3-none-any"), WINE)))
     variables = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": forge} if forge else {}
-    surroundings = Host.of(variables, folder=tmp_path, python=Path(sys.executable))
-    found = replace(tools, surroundings=surroundings, uv=replace(tools.uv, python=python))
+    host = Host.of(variables, folder=tmp_path, python=Path(sys.executable))
+    found = replace(tools, host=host, uv=replace(tools.uv, python=python))
 
     report = check_targets.run(Inputs(project=tmp_path), found())
 
@@ -345,7 +345,7 @@ def test_the_fix_works_where_the_caller_stands(tmp_path: Path, tools) -> None:
     """
     (tmp_path / "my wine").mkdir()
     (tmp_path / "my wine" / "pyproject.toml").write_text(MANIFEST)
-    elsewhere = replace(tools, surroundings=replace(tools.surroundings, folder=tmp_path))
+    elsewhere = replace(tools, host=replace(tools.host, folder=tmp_path))
 
     report = check_targets.run(Inputs(project=tmp_path / "my wine"), elsewhere())
 

@@ -302,7 +302,7 @@ def test_the_command_that_mends_asks_for_the_same(project: Path, tools: FakeTool
     """
     With all that was asked for, and from where the caller stands.
     """
-    tools = replace(tools, surroundings=replace(tools.surroundings, folder=project.parent))
+    tools = replace(tools, host=replace(tools.host, folder=project.parent))
     inputs = export.Inputs(
         project=project, requirements_file=FILE, hashes=True, local_packages=LocalPackages.OMIT, check=True
     )

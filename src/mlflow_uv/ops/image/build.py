@@ -111,7 +111,7 @@ def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tu
 
     What is in an image of that id never changes, so that it is asked once.
     """
-    known = tools.surroundings.cache / "bases" / image.id.rpartition(":")[2]
+    known = tools.host.cache / "bases" / image.id.rpartition(":")[2]
     if known.is_file():
         python, _, said = known.read_text(encoding="utf-8").partition(" ")
         return python, said
@@ -178,8 +178,8 @@ def building(planned: ImagePlan, wish: ImageRequest, tools: Tools) -> Iterator[B
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch:
         context = Path(scratch) / "context"
         fill(context, planned, tools)
-        caller = tools.surroundings.variables
-        reached = {**caller, **tools.surroundings.pip.network(caller)}
+        caller = tools.host.variables
+        reached = {**caller, **tools.host.pip.network(caller)}
         indexes = indexes_for(planned.needs, tools)
         secrets = build_secrets(Path(scratch), tools.uv.guard.among(reached, indexes), indexes)
         yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)

@@ -114,7 +114,7 @@ def indexes_for(needs: Needs, tools: Tools) -> Mapping[str, str]:
     """The variables that lead an installer to the indexes of the model's lock."""
     said = needs.model / model_files.INDEXES
     text = said.read_text(encoding="utf-8") if said.is_file() else "[]"
-    return index_variables(text, tools.surroundings.variables, hashed=needs.hashed)
+    return index_variables(text, tools.host.variables, hashed=needs.hashed)
 
 
 def mismatches(needs: Needs, inventory: str) -> tuple[str, ...]:

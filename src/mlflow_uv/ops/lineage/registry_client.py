@@ -93,14 +93,14 @@ def _require_mlflow_in(python: Path, project: Project, selection: Selection, too
 
 def author(tools: Tools) -> dict[str, str]:
     """Who asks, when (UTC), and in which run of a workflow, for whoever looks at a version later."""
-    variables = tools.surroundings.variables
+    variables = tools.host.variables
     when = datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if tools.surroundings.forge:
+    if tools.host.forge:
         where = [variables.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
         server, repository, run = where
         address = f"{server}/{repository}/actions/runs/{run}" if all(where) else ""
         return {"who": variables.get("GITHUB_ACTOR", "unknown"), "when": when, "run": address}
-    return {"who": tools.surroundings.who, "when": when, "run": ""}
+    return {"who": tools.host.who, "when": when, "run": ""}
 
 
 def project_here(folder: Path) -> Project | None:

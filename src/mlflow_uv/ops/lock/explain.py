@@ -82,7 +82,7 @@ class _Explaining:
 
     def _absent(self) -> tuple[Finding, ...]:
         """A finding for what git tracks of this workspace and has not put on disk, the lock itself among it."""
-        where, git = self._tools.surroundings.folder, self._tools.git
+        where, git = self._tools.host.folder, self._tools.git
         return tuple(
             self._finding(Cause.ABSENT, group.what, group.why, fix=group.fix, path=group.near)
             for group in absent_groups(self._project, git, where)
@@ -240,7 +240,7 @@ class _Explaining:
             case Cause.BUILD:
                 what = "whether uv.lock is fresh cannot be told without a build"
                 fix = Wording(f"{self._uv_lock} --check, where its code may run; or ", option("builds", "allow"))
-                whose = " for a pull request from a fork" if self._tools.surroundings.stranger else ""
+                whose = " for a pull request from a fork" if self._tools.host.stranger else ""
                 why = f"{verdict.complaint}, and builds are refused{whose}"
                 return self._finding(verdict.cause, what, why, fix=fix)
             case _:
@@ -248,7 +248,7 @@ class _Explaining:
         return self._finding(verdict.cause, what, verdict.complaint, fix=fix)
 
     def _refusal(self, verdict: LockVerdict) -> Refusal | None:
-        return refusal_in(verdict.words, self._project, self._tools.surroundings.variables)
+        return refusal_in(verdict.words, self._project, self._tools.host.variables)
 
     def _refused(self, verdict: LockVerdict) -> Iterator[Finding]:
         """Beside a difference: the lock cannot be written here either."""
@@ -261,14 +261,14 @@ class _Explaining:
     @property
     def _uv_lock(self) -> str:
         """The command that writes the lock, from where the caller stands."""
-        return self._project.lock_command(self._tools.surroundings.folder)
+        return self._project.lock_command(self._tools.host.folder)
 
     @property
     def _correct(self) -> str:
         return f"correct it, then `{self._uv_lock}`"
 
     def _from_here(self, file: str) -> str:
-        return shlex.quote(seen_from(self._tools.surroundings.folder, self._project.root / file))
+        return shlex.quote(seen_from(self._tools.host.folder, self._project.root / file))
 
     def _finding(  # noqa: PLR0913  # the parts of a finding
         self, cause: Cause, what: str, why: str, *, fix: str = "", path: Path | None = None, line: int = 1

@@ -58,7 +58,7 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
 
     from .explain import UnfreshLock, explain  # noqa: PLC0415  # a fresh lock has no use for it
 
-    switch = tools.surroundings.variables.get("UV_OFFLINE", "").lower()
+    switch = tools.host.variables.get("UV_OFFLINE", "").lower()
     offline = offline or switch not in ("", "0", "false", "f", "n", "no", "off")
     try:
         found = explain(UnfreshLock(project=project, tools=tools, question=question, verdict=verdict, offline=offline))
@@ -84,7 +84,7 @@ def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[Lo
     the project does not say for which Pythons it is; then uv's own is the one, if it finds any.
     """
     plain = LockQuestion(respect_env=respect_env, offline=True)
-    ours = replace(plain, python=tools.surroundings.python)
+    ours = replace(plain, python=tools.host.python)
     free = table_of(project.manifest, "project").get("requires-python") and not respect_env
     verdicts: dict[LockQuestion, LockVerdict] = {}
     for question in (ours, plain) if free else (plain, ours):
@@ -97,7 +97,7 @@ def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[Lo
 
 def _asked_without_builds(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
     """The same of a uv that runs nothing which the project names: an interpreter is chosen here, not by the project."""
-    ours = LockQuestion(respect_env=respect_env, offline=True, python=tools.surroundings.python)
+    ours = LockQuestion(respect_env=respect_env, offline=True, python=tools.host.python)
     declared = table_of(project.manifest, "project").get("requires-python")
     if declared:
         verdict = tools.uv.lock_state(project, ours)
@@ -118,10 +118,10 @@ def _pinned(project: Project) -> str:
 
 def restricted(tools: T, builds: Builds) -> T:
     """The tools of a step, without build backends where the input refuses them or the checkout is a stranger's."""
-    if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.surroundings.stranger):
+    if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.host.stranger):
         return tools
-    surroundings = tools.surroundings
-    inert = InertPython(cache=surroundings.cache, default=surroundings.python)
+    host = tools.host
+    inert = InertPython(cache=host.cache, default=host.python)
     return replace(tools, uv=tools.uv.without_builds(inert))
 
 

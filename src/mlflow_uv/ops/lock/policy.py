@@ -39,7 +39,7 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
     from ...core.policy.violations import LockUnderPolicy, Unit, in_age, in_packages, in_uv  # noqa: PLC0415
     from ...tools.project.lock_policy import ruling_of  # noqa: PLC0415
 
-    where = tools.surroundings.folder
+    where = tools.host.folder
     command = top.lock_command(where)
     for project in ruled:
         ruling = ruling_of(project, where=where)

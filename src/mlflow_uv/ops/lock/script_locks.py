@@ -37,17 +37,17 @@ def script_answers(
     """Ask of every script below a folder that has a lock, without a network first. Raises ToolMissing, ToolFailed."""
     for lock in script_locks_below(folder, tools.git, exclude=exclude):
         script = lock.with_suffix("")
-        if (refused := _refused(script, lock, tools.surroundings.folder)) is not None:
+        if (refused := _refused(script, lock, tools.host.folder)) is not None:
             yield refused
             continue
         project = Project(folder=script.parent, root=script.parent, manifest={})
         question = LockQuestion(
-            respect_env=respect_env, offline=True, python=tools.surroundings.python, script=f"./{script.name}"
+            respect_env=respect_env, offline=True, python=tools.host.python, script=f"./{script.name}"
         )
         verdict = tools.uv.lock_state(project, question)
         if verdict.state is not LockState.FRESH and not offline:
             verdict = tools.uv.lock_state(project, replace(question, offline=False, changes=True))
-        yield _answer(script, lock, verdict, tools.surroundings.folder)
+        yield _answer(script, lock, verdict, tools.host.folder)
 
 
 def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:

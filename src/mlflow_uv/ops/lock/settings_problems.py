@@ -31,7 +31,7 @@ def ignored_settings(
         path = project.folder / one.file
         shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
         what = f"uv ignores the whole of {shown}"
-        why, fix = one.why, f"correct line {one.line} of {seen_from(tools.surroundings.folder, path)}"
+        why, fix = one.why, f"correct line {one.line} of {seen_from(tools.host.folder, path)}"
         if newer is not None:
             what, why, fix = (
                 f"uv {newer.theirs} is too old for {shown} and ignores it",

@@ -124,7 +124,7 @@ def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tool
     if is_about_integers_with_gaps(error.why):
         return floats_fix(list(question.requests))
     text = "\n".join((*error.output, error.why))
-    caller = tools.surroundings.variables
+    caller = tools.host.variables
     withheld = (
         name for name in variables_in(text, error.why) if caller.get(name) and name not in question.handed.names
     )

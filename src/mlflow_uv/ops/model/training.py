@@ -200,10 +200,10 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
 def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
     job: Job, tags: Mapping[str, str], argv: tuple[str, ...], watch: StoreWatch, tools: Tools, *, stdin: str = ""
 ) -> None:
-    given = for_training(tools.surroundings.variables, respect=job.respect_env, handed=job.handed)
+    given = for_training(tools.host.variables, respect=job.respect_env, handed=job.handed)
     caller = given.variables
     binaries = job.python.parent
-    uv = tools.uv.alone(job.project, tools.surroundings.cache)
+    uv = tools.uv.alone(job.project, tools.host.cache)
     variables = {
         **caller,
         **job.store.variables,
@@ -217,7 +217,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         "MLFLOW_RUN_CONTEXT": json.dumps(tags),
         "MLFLOW_LOG_UV_FILES": "false",
         # Nothing is written into the checkout that was not asked for.
-        "PYTHONPYCACHEPREFIX": str(tools.surroundings.cache / "bytecode"),
+        "PYTHONPYCACHEPREFIX": str(tools.host.cache / "bytecode"),
         "PYTHONUNBUFFERED": "1",
     }
     if job.way.kind is ModelSourceKind.ENTRY_POINT:

@@ -123,7 +123,7 @@ def store_of_training(uri: str, project: Project, store: Store, tools: Tools) ->
 
     Raises BadInput where a setting of the checkout could not name it.
     """
-    job = {name: text for name, text in tools.surroundings.variables.items() if name != "MLFLOW_TRACKING_URI"}
+    job = {name: text for name, text in tools.host.variables.items() if name != "MLFLOW_TRACKING_URI"}
     named = {} if store.kind is StoreKind.EMBEDDED else {"MLFLOW_TRACKING_URI": store.uri}
     allowed = Checkout(project=project, variables={**job, **named}).server_of_training(uri)
     return tools.mlflow.store(allowed or uri, embedded=False)

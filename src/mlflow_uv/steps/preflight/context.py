@@ -75,7 +75,7 @@ class Circumstances:
         if self.lock is None or not version:
             return
         inputs = self.inputs_of("build-image")
-        machines = [platform.rpartition("/")[2] for platform in inputs.platforms] or [self.tools.surroundings.machine]
+        machines = [platform.rpartition("/")[2] for platform in inputs.platforms] or [self.tools.host.machine]
         for machine in machines:
             pinned = ".".join(version.split(".")[:2])
             yield serving_target(machine, self.lock.requires_python, pinned=pinned)

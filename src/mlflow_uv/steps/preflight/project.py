@@ -30,7 +30,7 @@ def way(circumstances: Circumstances) -> str:
     """Whether it is said how the model is made, and whether the files and variables that are named are there."""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
     chosen = log_model.way_in(inputs, project, circumstances.tools)
-    handed(inputs.serve_env, circumstances.tools.surroundings.variables)
+    handed(inputs.serve_env, circumstances.tools.host.variables)
     ignored_paths(inputs.ignore_answers)
     for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
         if file is not None and not (project.folder / file).exists():

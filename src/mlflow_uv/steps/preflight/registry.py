@@ -28,7 +28,7 @@ def tracking_server(circumstances: Circumstances) -> str:
 def model_name(circumstances: Circumstances) -> str:
     """Whether the registry takes the name of the registered model."""
     name, inputs = _name(circumstances), circumstances.inputs_of("log-model")
-    variables = circumstances.tools.surroundings.variables
+    variables = circumstances.tools.host.variables
     registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
     if registry.startswith(("uc:", "databricks-uc")) and len(name.split(".")) != len(("catalog", "schema", "name")):
         raise BadInput(

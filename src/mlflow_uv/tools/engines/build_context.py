@@ -48,9 +48,9 @@ class Contents:
 class Contexts:
     """Fills folders, each time with the same bytes."""
 
-    def __init__(self, uv: Uv, *, surroundings: Host) -> None:
+    def __init__(self, uv: Uv, *, host: Host) -> None:
         self._uv = uv
-        self._surroundings = surroundings
+        self._host = host
 
     @property
     def question(self) -> str:
@@ -67,7 +67,7 @@ class Contexts:
         lying = digests_in(model / model_files.WHEELS) if part.folder == PACKAGES else ()
         wheels = [(str(path), digest) for path, digest in lying]
         programs = ((INSTALLING / name).read_text(encoding="utf-8") for name in INSTALLERS)
-        ours = (*programs, locked_line(self._surroundings.ours, "uv"))
+        ours = (*programs, locked_line(self._host.ours, "uv"))
         return sha256(canonical([part.requirements, wheels, sorted(part.idle), *ours]))
 
     def fill(self, folder: Path, contents: Contents) -> None:
@@ -114,14 +114,14 @@ class Contexts:
 
     def _unpacked(self, name: str, *, platform: str | None = None) -> Path:
         """A folder with a package of our own lock, kept from the last time."""
-        line = locked_line(self._surroundings.ours, name)
-        kept = self._surroundings.cache / "wheels" / sha256(f"{line} {platform}".encode())[:16]
+        line = locked_line(self._host.ours, name)
+        kept = self._host.cache / "wheels" / sha256(f"{line} {platform}".encode())[:16]
         if not kept.is_dir():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=kept.parent) as scratch:
                 listed, made = Path(scratch) / "requirements.txt", Path(scratch) / "made"
                 listed.write_text(line, encoding="utf-8")
-                self._uv.unpack(listed, made, python=self._surroundings.python, platform=platform)
+                self._uv.unpack(listed, made, python=self._host.python, platform=platform)
                 (made / ".lock").unlink(missing_ok=True)
                 with suppress(OSError):  # a neighbour was faster
                     made.rename(kept)

@@ -30,8 +30,8 @@ class Attempts:
     What was killed on another machine is not known here.
     """
 
-    def __init__(self, surroundings: Host) -> None:
-        self._state = surroundings.state / "attempts"
+    def __init__(self, host: Host) -> None:
+        self._state = host.state / "attempts"
 
     @contextmanager
     def begun(self, store: str) -> Iterator[Attempt]:

@@ -79,13 +79,11 @@ class Store:
 class Mlflow:
     """The payloads, asked over JSON."""
 
-    def __init__(
-        self, runner: Runner, *, surroundings: Host, hear: Callable[[str], None], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, runner: Runner, *, host: Host, hear: Callable[[str], None], say: Callable[[str], None]) -> None:
         self._runner = runner
-        self._surroundings = surroundings
+        self._host = host
         self._hear = hear
-        self._embedded_stores = EmbeddedStores(surroundings.state, say=say)
+        self._embedded_stores = EmbeddedStores(host.state, say=say)
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
         self._answering: set[str] = set()
 
@@ -95,7 +93,7 @@ class Mlflow:
 
         Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
         """
-        caller = self._surroundings.variables
+        caller = self._host.variables
         uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
         require_readable(uri)
         if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
@@ -105,10 +103,10 @@ class Mlflow:
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
         if not uri:
-            return self._embedded(allowed=embedded or not self._surroundings.forge)
+            return self._embedded(allowed=embedded or not self._host.forge)
         registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
-        uri = uri if server else absolute_uri(uri, self._surroundings.folder)
+        uri = uri if server else absolute_uri(uri, self._host.folder)
         if uri.startswith("file:"):
             opened = {_FILE_STORE: caller.get(_FILE_STORE, "true"), "MLFLOW_TRACKING_URI": uri, **registry}
             return Store(uri=uri, kind=StoreKind.DATABASE, variables=opened)
@@ -118,7 +116,7 @@ class Mlflow:
 
     def _database(self, uri: str, registry: Mapping[str, str]) -> Store:
         """A database of the caller's. Whoever asks it runs in another folder, so nothing of it may be relative."""
-        artifacts = self._surroundings.state / "store" / "artifacts"
+        artifacts = self._host.state / "store" / "artifacts"
         if found := SQLITE.fullmatch(uri):
             artifacts = Path(found[2]).parent / "mlruns"
         variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
@@ -149,7 +147,7 @@ class Mlflow:
         """Ask one payload; no tag holds a secret. Raises the StepError that fits the kind of its error."""
         match request.get("tags"):
             case Mapping() as tags:
-                secrets = secrets_in(self._surroundings.variables)
+                secrets = secrets_in(self._host.variables)
                 request = {**request, "tags": {name: mask(str(value), secrets) for name, value in tags.items()}}
         try:
             answer = self._ask(python, verb, request, store)
@@ -168,7 +166,7 @@ class Mlflow:
 
     def _retries(self, store: Store | None) -> int | None:
         """A server that is not there is told within seconds; one that was there a moment ago may come back."""
-        if store is None or _RETRIES in self._surroundings.variables:
+        if store is None or _RETRIES in self._host.variables:
             return None
         return _KNOWN if store.uri in self._answering else _STRANGE
 
@@ -197,7 +195,7 @@ class Mlflow:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             if verb == "answer":  # asks no store: whatever the model does with one is thrown away
                 variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
-            kept = {**for_model(self._surroundings.variables).variables, **variables, **handed.variables}
+            kept = {**for_model(self._host.variables).variables, **variables, **handed.variables}
             if handed.names:
                 kept[_HANDED] = " ".join(handed.names)
             command = self._command(python, kept)
@@ -241,16 +239,16 @@ class Mlflow:
         """One interpreter for all questions about a store: importing MLflow takes seconds."""
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
-            kept = {**for_payload(self._surroundings.variables).variables, **variables}
+            kept = {**for_payload(self._host.variables).variables, **variables}
             self._workers[key] = self._runner.converse(self._command(python, kept))
         return self._workers[key]
 
     def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
         """The payloads, away from the checkout: nothing in it may be found by a relative path."""
         # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
-        compiled = f"pycache_prefix={self._surroundings.cache / 'bytecode'}"
+        compiled = f"pycache_prefix={self._host.cache / 'bytecode'}"
         argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
-        folder = self._surroundings.state
+        folder = self._host.state
         folder.mkdir(parents=True, exist_ok=True)
         return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})
 

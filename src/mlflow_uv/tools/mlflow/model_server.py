@@ -39,9 +39,9 @@ class ServerProcess:
 class Servers:
     """Starts model servers as processes."""
 
-    def __init__(self, runner: Runner, *, surroundings: Host) -> None:
+    def __init__(self, runner: Runner, *, host: Host) -> None:
         self._runner = runner
-        self._variables = for_server(surroundings.variables).variables
+        self._variables = for_server(host.variables).variables
 
     def serve(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
         """Start the server on a free port of loopback. Raises ToolMissing."""

@@ -18,20 +18,20 @@ from ..project.files import bounds_of, write_whole
 class Records:
     """Reads and writes release records."""
 
-    def __init__(self, surroundings: Host) -> None:
-        self._surroundings = surroundings
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def path(self, given: Path | None, project: Path) -> Path:
         """The record's file: the one named, relative to the current folder, else the project's in our state folder."""
         if given is not None:
-            return self._surroundings.folder / given
+            return self._host.folder / given
         key = sha256(bytes(project.absolute()))[:12]
-        return self._surroundings.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
+        return self._host.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
 
     @contextmanager
     def turn(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
         """Let one release at a time work on a record; `waiting` is called where another has to be waited for."""
-        folder = self._surroundings.state / "locks"
+        folder = self._host.state / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / sha256(bytes(path.absolute()))[:16]).open("w") as lock:
             try:
@@ -63,4 +63,4 @@ class Records:
 
     def bounds_of(self, path: Path) -> Path | None:
         """The checkout that a record was named in, and no link of which may lead out; None for a folder of ours."""
-        return None if path.is_relative_to(self._surroundings.state) else bounds_of(path)
+        return None if path.is_relative_to(self._host.state) else bounds_of(path)

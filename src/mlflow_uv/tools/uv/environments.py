@@ -36,9 +36,9 @@ class LocalSource:
 class Environments:
     """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
 
-    def __init__(self, uv: Uv, *, surroundings: Host, voice: Console) -> None:
+    def __init__(self, uv: Uv, *, host: Host, voice: Console) -> None:
         self._uv = uv
-        self._surroundings = surroundings
+        self._host = host
         self._voice = voice
         self._made: dict[Path, Path] = {}
         self._fresh: set[Path] = set()  # those whose local packages were built again
@@ -63,7 +63,7 @@ class Environments:
     def place(self, project: Project, selection: Selection) -> Path:
         """Folder of the project's private environment, which need not be there."""
         key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
-        return self._surroundings.cache / "environments" / f"{project.name}-{key}"
+        return self._host.cache / "environments" / f"{project.name}-{key}"
 
     def own(self, project: Project, selection: Selection) -> Path:
         """
@@ -71,7 +71,7 @@ class Environments:
 
         That is `.venv` beside the lock, or what UV_PROJECT_ENVIRONMENT names. Raises BadProject that says what differs.
         """
-        folder = project.root / self._surroundings.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
+        folder = project.root / self._host.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
         drift = self._uv.drift(project, selection, folder)
         if drift is not None:
             raise BadProject(
@@ -103,7 +103,7 @@ class Environments:
 
     def serving(self, key: str) -> Path:
         """Folder of the environment that serves a model in a process."""
-        return self._surroundings.cache / "serving" / key[:16]
+        return self._host.cache / "serving" / key[:16]
 
     def interpreter(self, minor: str) -> str:
         """
@@ -111,7 +111,7 @@ class Environments:
 
         A shim answers in folders that pin a version, and in no other.
         """
-        for entry in map(Path, self._surroundings.variables.get("PATH", "").split(os.pathsep)):
+        for entry in map(Path, self._host.variables.get("PATH", "").split(os.pathsep)):
             if entry.name == "shims" and entry.is_absolute():
                 for kept in (entry.parent / "versions", entry.parent / "installs" / "python"):
                     if found := sorted(kept.glob(f"{minor}.*/bin/python{minor}"), key=_patch_of):
@@ -119,11 +119,11 @@ class Environments:
         return minor
 
     def _ours(self) -> Path:
-        lock = (self._surroundings.ours / "uv.lock").read_bytes()
-        folder = self._surroundings.cache / f"registry-{lock_digest(lock)[:16]}"
+        lock = (self._host.ours / "uv.lock").read_bytes()
+        folder = self._host.cache / f"registry-{lock_digest(lock)[:16]}"
         if folder not in self._made:
             with self._voice.group("environment that talks to tracking servers"):
-                self._made[folder] = self._uv.sync_ours(self._surroundings.ours, folder)
+                self._made[folder] = self._uv.sync_ours(self._host.ours, folder)
         return self._made[folder]
 
 

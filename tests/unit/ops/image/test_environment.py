@@ -34,7 +34,7 @@ class Fakes:
             uv=SimpleNamespace(install=self._install),
             servers=SimpleNamespace(inventory=self._inventory),
             voice=SimpleNamespace(foreign=print, group=nullcontext),
-            surroundings=SimpleNamespace(variables={}),
+            host=SimpleNamespace(variables={}),
         )
         return cast("Tools", fakes)
 

@@ -68,8 +68,8 @@ class Fake:
 
 def link(record: Record, fake: Fake, *, forge: bool = False) -> tuple[LinkState, str, str]:
     """What became of it: state, reason and fix."""
-    surroundings = SimpleNamespace(forge=forge)
-    tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, surroundings=surroundings))
+    host = SimpleNamespace(forge=forge)
+    tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, host=host))
     (check,) = gathered(from_image(record, tools))
     return check.state, check.reason, words("promote").text(check.fix) if forge else check.fix
 

@@ -95,9 +95,9 @@ def asked(
     project: Project, uv: FakeUv, *, offline: bool = False, respect_env: bool = False, **variables: str
 ) -> Freshness:
     """What is found out about it."""
-    surroundings = Host.of(variables, folder=project.folder, python=Path(sys.executable))
+    host = Host.of(variables, folder=project.folder, python=Path(sys.executable))
     uv.indexes = frozenset(variables) & INDEX_VARIABLES
-    tools = cast("LockTools", SimpleNamespace(uv=uv, surroundings=surroundings, git=NoGit()))
+    tools = cast("LockTools", SimpleNamespace(uv=uv, host=host, git=NoGit()))
     return examine(project, tools, respect_env=respect_env, offline=offline)
 
 

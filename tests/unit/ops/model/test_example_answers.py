@@ -25,8 +25,8 @@ def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **mor
 
     (folder / "model").mkdir(exist_ok=True)
     variables = {"MODEL_KEY": "canary-of-the-model", "OPENAI_API_KEY": "canary"}
-    surroundings = SimpleNamespace(variables=variables)
-    tools = cast("Tools", SimpleNamespace(mlflow=SimpleNamespace(ask_model=ask_model), surroundings=surroundings))
+    host = SimpleNamespace(variables=variables)
+    tools = cast("Tools", SimpleNamespace(mlflow=SimpleNamespace(ask_model=ask_model), host=host))
     project = SimpleNamespace(folder=folder, root=folder)
     job = cast("Job", SimpleNamespace(project=project, python=Path("python"), store=None))
     question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)

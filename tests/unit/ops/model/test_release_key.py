@@ -124,8 +124,8 @@ class Repository:
 def repository_in(folder: Path) -> Iterator[Repository]:
     """A clean repository with one commit."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_UV_HOME": str(folder / "private")}
-    surroundings = Host.of(variables, folder=folder, python=Path(sys.executable))
-    with toolbox(surroundings, voice=Quiet()) as tools:
+    host = Host.of(variables, folder=folder, python=Path(sys.executable))
+    with toolbox(host, voice=Quiet()) as tools:
         repository = Repository(top=folder / "mein Repo ü", tools=tools)
         repository.top.mkdir()
         for name, content in FILES.items():

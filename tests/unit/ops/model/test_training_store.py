@@ -22,7 +22,7 @@ from mlflow_uv.tools.toolbox import Tools
 class FakeTools:
     """A real reader of stores for a caller, and a voice that keeps what it says."""
 
-    surroundings: Host
+    host: Host
     said: list[str] = field(default_factory=list)
 
     @property
@@ -33,7 +33,7 @@ class FakeTools:
     @property
     def mlflow(self) -> Mlflow:
         """Nothing is started where only a store is named."""
-        return Mlflow(SystemRunner(), surroundings=self.surroundings, hear=self.say, say=self.say)
+        return Mlflow(SystemRunner(), host=self.host, hear=self.say, say=self.say)
 
     def say(self, text: str) -> None:
         """See Console."""
@@ -57,8 +57,8 @@ def watch(project: Project) -> Callable[..., tuple[StoreWatch, FakeTools]]:
 
     def made(store: str = "", **variables: str) -> tuple[StoreWatch, FakeTools]:
         home = {"HOME": str(project.folder), "MLFLOW_UV_HOME": str(project.folder / "home")}
-        surroundings = Host.of({**home, **variables}, folder=project.folder, python=Path(sys.executable))
-        tools = FakeTools(surroundings=surroundings)
+        host = Host.of({**home, **variables}, folder=project.folder, python=Path(sys.executable))
+        tools = FakeTools(host=host)
         handed = tools.mlflow.store(store or None, embedded=False)
         if handed.kind is StoreKind.EMBEDDED:
             handed = replace(handed, uri=f"sqlite:///{project.folder}/embedded.db")
@@ -187,9 +187,9 @@ def test_the_plugin_lies_where_only_the_step_can_read(project: Project) -> None:
     The address of a store may hold a password.
     """
     store = Store(uri="sqlite:////x.db", kind=StoreKind.DATABASE, variables={})
-    surroundings = Host.of({}, folder=project.folder, python=Path(sys.executable))
+    host = Host.of({}, folder=project.folder, python=Path(sys.executable))
 
-    with watched(project, store, cast("Tools", FakeTools(surroundings=surroundings))) as found:
+    with watched(project, store, cast("Tools", FakeTools(host=host))) as found:
         mode = found.folder.stat().st_mode & 0o777
         given = found.variables({"PYTHONPATH": "/theirs"}, registers=True)
         names = {path.name for path in found.folder.iterdir()}

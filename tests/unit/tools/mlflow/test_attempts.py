@@ -16,8 +16,8 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.tools.mlflow.attempts import Attempts
 
 here = Path(sys.argv[1])
-surroundings = Host.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
-with Attempts(surroundings).begun("store") as attempt:
+host = Host.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
+with Attempts(host).begun("store") as attempt:
     print(attempt.id, flush=True)
     os.kill(os.getpid(), 9)
 """

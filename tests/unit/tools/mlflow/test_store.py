@@ -34,8 +34,8 @@ def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
 
 def asked(folder: Path, **variables: str) -> Mlflow:
     """MLflow for a caller who stands in a folder; nothing is started."""
-    surroundings = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(SystemRunner(), surroundings=surroundings, hear=lambda _line: None, say=lambda _line: None)
+    host = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
+    return Mlflow(SystemRunner(), host=host, hear=lambda _line: None, say=lambda _line: None)
 
 
 @pytest.mark.parametrize(
