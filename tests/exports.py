@@ -22,7 +22,7 @@ LISTING = (
 
 
 class Silence:
-    """A voice that nobody hears."""
+    """A console that discards its messages."""
 
     def say(self, text: str) -> None:
         """See Console."""
@@ -48,7 +48,7 @@ def exported(
 ) -> Report[export.Outputs]:
     """What the step says of a project."""
     host = Host.of(offline(variables), folder=folder, python=Path(sys.executable))
-    with locktools(host, voice=Silence(), uv=uv) as tools:
+    with locktools(host, console=Silence(), uv=uv) as tools:
         return export.run(export.Inputs(project=folder, **inputs), tools)
 
 

@@ -38,21 +38,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
     if argv is None:
         hide_environment()
-    voice = terminal(CommandLine(program=ActionSource().program))
+    console = terminal(CommandLine(program=ActionSource().program))
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
-        with locktools(host, voice=voice, uv=Path(str(uv)) if uv else None) as tools:
+        with locktools(host, console=console, uv=Path(str(uv)) if uv else None) as tools:
             tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]
-            return max((tell(voice) for tell in tools.runner.side_by_side(tasks)), default=0)
+            return max((tell(console) for tell in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
-        voice.error(error)
+        console.error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  # a surface
-        return _error(unforeseen("the hook", error, voice), voice)
+        return _error(unforeseen("the hook", error, console), console)
 
 
 def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int]:
@@ -65,16 +65,16 @@ def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int
         return partial(_error, error)
 
 
-def _error(error: StepError, voice: Terminal) -> int:
-    voice.error(error)
+def _error(error: StepError, console: Terminal) -> int:
+    console.error(error)
     return error.exit_code
 
 
-def _report(call: Call, inputs: Any, report: Report[Any], voice: Terminal) -> int:
+def _report(call: Call, inputs: Any, report: Report[Any], console: Terminal) -> int:
     for finding in report.findings:
-        voice.finding(finding)
+        console.finding(finding)
     if call.step.name == "export" and report.outputs.changed and not inputs.check:
-        voice.say(f"{', '.join(report.outputs.written)} was written. Fix: stage it and commit again")
+        console.say(f"{', '.join(report.outputs.written)} was written. Fix: stage it and commit again")
         return 1
     return 0 if report.ok else 1
 

@@ -34,7 +34,7 @@ Entry = tuple[bytes, int, int, int, int, float, str]
 def foundry_in(scratch: Path, **variables: str) -> Iterator["Foundry"]:
     """Tools as a surface would make them for a caller with these variables, too."""
     host = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
-    with toolbox(host, voice=Heard()) as tools:
+    with toolbox(host, console=Heard()) as tools:
         yield Foundry(tools=tools, scratch=scratch)
 
 

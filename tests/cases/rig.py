@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Quiet:
-    """A voice that keeps what it is told."""
+    """A console that keeps its messages."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -63,7 +63,7 @@ class Rig:
     database: Postgres
     tools: Tools
     scratch: Path
-    voice: Quiet
+    console: Quiet
     made: list[str] = field(default_factory=list)
     dry: dict[str, list[str]] = field(default_factory=dict)
 
@@ -223,11 +223,11 @@ class Rig:
 @contextmanager
 def rig_of(lab: Lab, proxy: Proxy, database: Postgres, scratch: Path, variables: Mapping[str, str]) -> Iterator[Rig]:
     """Tools as a surface would make them, kept open."""
-    voice = Quiet()
+    console = Quiet()
     everything = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), **variables}
     host = Host.of(everything, folder=lab.folder, python=Path(sys.executable))
-    with toolbox(host, voice=voice) as tools:
-        yield Rig(lab=lab, proxy=proxy, database=database, tools=tools, scratch=scratch, voice=voice)
+    with toolbox(host, console=console) as tools:
+        yield Rig(lab=lab, proxy=proxy, database=database, tools=tools, scratch=scratch, console=console)
 
 
 def outcome(attempt: Callable[[], T]) -> tuple[T | None, StepError | None]:

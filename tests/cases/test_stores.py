@@ -66,7 +66,7 @@ class Asked:
         """The value that answers."""
         variables = {**self.variables, "MLFLOW_TRACKING_URI": uri}
         host = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
-        with toolbox(host, voice=Quiet()) as tools:
+        with toolbox(host, console=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
             python = tools.environments.talking_to(store, read_project(self.lab.folder), Selection())
             return tools.mlflow.ask(python, store, verb, **request)

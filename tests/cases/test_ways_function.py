@@ -110,5 +110,5 @@ def test_a_function_that_fails_is_a_failed_training(bench: Workbench, function: 
         bench.log(function=function)
 
     assert told == caught.value.why
-    assert any('vineyard.py", line ' in line for line in bench.voice.said)
+    assert any('vineyard.py", line ' in line for line in bench.console.said)
     assert "RUNNING" not in bench.lab.store.runs

@@ -19,7 +19,7 @@ from .lab import Lab
 
 
 class Heard:
-    """A voice that keeps what it is told."""
+    """A console that keeps its messages."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -45,7 +45,7 @@ class Workbench:
 
     lab: Lab
     tools: Tools
-    voice: Heard
+    console: Heard
     saved: Path
     own: Path
 
@@ -111,10 +111,10 @@ def workbench_of(lab: Lab) -> Iterator[Workbench]:
     (saved / "requirements.txt").write_text("mlflow\n")
     variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
     host = Host.of(variables, folder=lab.folder, python=Path(sys.executable))
-    voice = Heard()
+    console = Heard()
     try:
-        with toolbox(host, voice=voice) as tools:
-            yield Workbench(lab=lab, tools=tools, voice=voice, saved=saved, own=own)
+        with toolbox(host, console=console) as tools:
+            yield Workbench(lab=lab, tools=tools, console=console, saved=saved, own=own)
     finally:
         shutil.rmtree(saved)
         shutil.rmtree(own, ignore_errors=True)

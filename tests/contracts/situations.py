@@ -38,7 +38,7 @@ def check(folder: Path, project: Path = Path(), *, alone: bool = False, offline:
     """Run `check-lock` with real uv and git for somebody who stands in the folder."""
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
     inputs = check_lock.Inputs(project=folder / project, alone=alone, offline=offline)
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         report = check_lock.run(inputs, tools)
     return Answer(
         verdicts={entry.project: entry.verdict.value for entry in report.outputs.projects.include},

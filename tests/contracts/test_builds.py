@@ -29,7 +29,7 @@ def asked(folder: Path, *, builds: Builds = Builds.REFUSE, python: str = sys.exe
     """What is found out about a project, with an empty cache and without a network."""
     variables = {**os.environ, "UV_CACHE_DIR": str(folder.parent / "empty")}
     host = Host.of(variables, folder=folder, python=Path(python))
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         return examine(read_project(folder), restricted(tools, builds), respect_env=False, offline=True)
 
 
@@ -163,7 +163,7 @@ def test_the_tools_of_a_trusted_checkout_are_as_they_were(tmp_path: Path) -> Non
     Nothing is made, and no question costs more, where builds are allowed.
     """
     host = Host.of(os.environ, folder=tmp_path, python=Path(sys.executable))
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         kept = [restricted(tools, builds) is tools for builds in (Builds.AUTO, Builds.ALLOW, Builds.REFUSE)]
         strange = replace(tools, host=replace(host, stranger=True))
         refused = [restricted(strange, builds).uv.builds for builds in Builds]

@@ -87,7 +87,7 @@ def wine(tmp_path: Path, url: str, *, user: str = "", name: str = "corp-pi", set
 def tools_in(folder: Path, **variables: Any):
     """Real tools for a caller with these variables, and nothing that was fetched before."""
     given = {**os.environ, "UV_HTTP_RETRIES": "0", "UV_CACHE_DIR": str(folder.parent / "cache"), **variables}
-    return locktools(Host.of(given, folder=folder, python=Path(sys.executable)), voice=exports.Silence())
+    return locktools(Host.of(given, folder=folder, python=Path(sys.executable)), console=exports.Silence())
 
 
 def asked(folder: Path, **variables: Any) -> Freshness:

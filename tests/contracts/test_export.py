@@ -367,7 +367,7 @@ def test_a_workspace_is_exported_inside_a_release(tmp_path: Path, root: Path) ->
     variables = exports.offline({"MLFLOW_UV_HOME": str(tmp_path / "home")})
     host = Host.of(variables, folder=folder, python=Path(sys.executable))
 
-    with toolbox(host, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with toolbox(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
         within = release.run(release.Inputs(project=folder, steps=("check-lock", "export")), tools)
         asked = release.Inputs(project=folder, steps=("check-lock", "export"), requirements_file=REQUIREMENTS)
         filed = release.run(asked, tools)

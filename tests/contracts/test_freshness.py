@@ -114,7 +114,7 @@ def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **va
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
     python = Path(sys.executable)
-    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
+    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), console=terminal())
 
 
 def changed(folder: Path, file: str, old: str, new: str) -> None:

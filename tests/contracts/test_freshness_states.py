@@ -27,7 +27,7 @@ DEAD = "http://127.0.0.1:9/simple"  # the port that discards: nobody listens
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables, who stands in the folder."""
     python = Path(sys.executable)
-    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), voice=terminal())
+    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), console=terminal())
 
 
 def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **variables: str) -> Freshness:

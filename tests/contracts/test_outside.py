@@ -26,7 +26,7 @@ INHERITED = '[[{table}index]]\nname = "beside"\nurl = "{url}"\nformat = "flat"\n
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
     host = Host.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
-    return locktools(host, voice=exports.Silence())
+    return locktools(host, console=exports.Silence())
 
 
 def asked(folder: Path, *, respect_env: bool = False, **variables: Any) -> Freshness:

@@ -47,7 +47,7 @@ def repo(tmp_path: Path, wheels: Path) -> Path:
 def patched(folder: Path, target: Path) -> bool:
     """Whether a patch was written."""
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         patch = patch_of(read_project(folder), tools, QUESTION)
     if patch:
         target.write_bytes(patch)
@@ -95,7 +95,7 @@ def test_one_patch_makes_every_lock_of_a_monorepo_fresh(repo: Path, wheels: Path
     (top / "b" / "uv.lock").unlink()
     host = Host.of(os.environ, folder=top, python=Path(sys.executable))
 
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         report = check_lock.run(check_lock.Inputs(project=top, patch=tmp_path / "locks.patch"), tools)
 
     git(top, "apply", str(tmp_path / "locks.patch"))

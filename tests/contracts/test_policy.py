@@ -51,7 +51,7 @@ class At:
 def found(folder: Path, *, now: float = NOON, where: Path | None = None) -> tuple[Finding, ...]:
     """What is to be said of the policy of a project, called from its folder."""
     host = Host.of(os.environ, folder=where or folder, python=Path(sys.executable))
-    with locktools(host, voice=terminal(), uv=PROGRAM) as tools:
+    with locktools(host, console=terminal(), uv=PROGRAM) as tools:
         return policy_findings(read_project(folder), replace(tools, clock=At(now)))
 
 

@@ -45,7 +45,7 @@ def wine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def checked(folder: Path, *, alone: bool = False) -> Report[check_lock.Outputs]:
     """What the step says."""
     host = Host.of(exports.offline(), folder=folder, python=Path(sys.executable))
-    with locktools(host, voice=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, alone=alone), tools)
 
 

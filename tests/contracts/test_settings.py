@@ -56,7 +56,7 @@ exit 2
 def tools_in(folder: Path, *, uv: Path | None = None):
     """Real tools for a caller who stands in the folder."""
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    return locktools(host, voice=exports.Silence(), uv=uv)
+    return locktools(host, console=exports.Silence(), uv=uv)
 
 
 def asked(folder: Path, *, uv: Path | None = None) -> Freshness:

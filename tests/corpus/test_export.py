@@ -34,7 +34,7 @@ WITHOUT_NETWORK, WITHOUT_MEMBER = "nvidia-cosmos__cosmos-predict2.5", "fixtures"
 def tools() -> Iterator[LockTools]:
     """Real uv, without a network."""
     host = Host.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
-    with locktools(host, voice=exports.Silence(), uv=exports.PROGRAM) as found:
+    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as found:
         yield found
 
 

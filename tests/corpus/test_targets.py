@@ -159,7 +159,7 @@ def test_every_lock_gets_an_answer_and_every_finding_its_line(cases: tuple[Case,
     host = Host.of({}, folder=Path("/"), python=Path(sys.executable))
     found: dict[str, set[str]] = {}
 
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         for case in cases:
             if not any(one.source.kind.local for one in case.lock.packages):
                 continue  # nothing to select

@@ -89,7 +89,7 @@ def checked(
     """What the step says, on a machine where nothing was built yet."""
     own = {"UV_CACHE_DIR": str(folder.parent / "cache"), "MLFLOW_UV_HOME": str(folder.parent / "ours")}
     host = Host.of({**os.environ, **own, **variables}, folder=folder, python=Path(sys.executable))
-    with locktools(replace(host, stranger=stranger), voice=terminal()) as tools:
+    with locktools(replace(host, stranger=stranger), console=terminal()) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, offline=True, builds=builds), tools)
 
 
@@ -384,7 +384,7 @@ def test_export_builds_no_wheel_where_builds_are_refused(checkout: Path) -> None
     inputs = export.Inputs(project=checkout, requirements_file=Path("list.txt"), builds=Builds.REFUSE)
     ran(checkout)
 
-    with locktools(host, voice=terminal()) as tools:
+    with locktools(host, console=terminal()) as tools:
         omitted = export.run(replace(inputs, local_packages=LocalPackages.OMIT), tools)
         with pytest.raises(BuildRefused) as caught:
             export.run(replace(inputs, local_packages=LocalPackages.WHEELS), tools)

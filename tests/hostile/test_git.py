@@ -544,7 +544,7 @@ def test_a_work_tree_elsewhere_is_not_read(plot: Plot) -> None:
 def tools_of(plot: Plot, folder: Path) -> contextlib.AbstractContextManager[LockTools]:
     """Real tools for the user in a folder."""
     variables = plot.variables | {"UV_OFFLINE": "1"}
-    return locktools(Host.of(variables, folder=folder, python=Path(sys.executable)), voice=terminal())
+    return locktools(Host.of(variables, folder=folder, python=Path(sys.executable)), console=terminal())
 
 
 def test_check_lock_runs_no_program_of_a_lookalike(plot: Plot) -> None:

@@ -259,19 +259,19 @@ def test_a_terminal_is_steered_by_us_alone(what: str, why: str, name: str) -> No
     A finding is one line, whatever its path is called; no sequence of a stranger reaches the screen.
     """
     stream = io.StringIO()
-    voice = Terminal(stream, colours=False)
+    console = Terminal(stream, colours=False)
     path = Path(name.replace("\0", "") or "a")
 
-    voice.finding(Finding(rule="r", what=what, why=why, path=path))
+    console.finding(Finding(rule="r", what=what, why=why, path=path))
     (line,) = stream.getvalue().removesuffix("\n").split("\n")
     error = BadInput(what=what, why=why)
     error.path = path
-    voice.error(error)
-    voice.say(what)
-    voice.foreign(why.replace("\n", " "))
-    with voice.group(what):
-        voice.foreign(what.replace("\n", " "))
-    voice.report(
+    console.error(error)
+    console.say(what)
+    console.foreign(why.replace("\n", " "))
+    with console.group(what):
+        console.foreign(what.replace("\n", " "))
+    console.report(
         Report(outputs=None, summary=what, advice=(why,), timings=(Timing(step="s", seconds=1, summary=what),))
     )
 

@@ -1,4 +1,4 @@
-"""What does a step say? Findings, outputs, and the voice that tells of work under way."""
+"""Defines what a step reports: findings, outputs, and the console for progress messages."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -193,7 +193,7 @@ def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: T
     base = look_at(wish.base or default_base(needs), needs, engine, tools)
     planned = plan(found, needs, base, wish, tools)
     with (
-        tools.voice.group(f"build {tag}"),
+        tools.console.group(f"build {tag}"),
         building(planned, wish, tools) as build,
         engine.candidate(build, tag) as candidate,
     ):
@@ -237,7 +237,7 @@ def _process(needs: Needs, found: RecomputedRelease, reason: str, tools: Tools) 
     python = needs.minor
     if found.project is not None:
         python = str(tools.environments.project(found.project, found.record.selection))
-    with tools.voice.group("environment that serves the model"):
+    with tools.console.group("environment that serves the model"):
         interpreter, inventory = install(needs, tools, python=python)
     require_exact(needs, inventory)
     folder = str(interpreter.parents[1])

@@ -237,7 +237,7 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     }
     way = way_of(given, project=project)
     if inputs.parameters and way.kind is not ModelSourceKind.ENTRY_POINT:
-        tools.voice.say(f"`parameters` are those of an entry point: `{NAMES[way.kind]}` does not get them")
+        tools.console.say(f"`parameters` are those of an entry point: `{NAMES[way.kind]}` does not get them")
     return way
 
 
@@ -251,7 +251,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     requirements = tools.uv.export(project, selection, respect_env=inputs.respect_env)
     require_mlflow(requirements, selection, project)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
-    built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, voice=tools.voice)
+    built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, console=tools.console)
     wheels = tuple(sorted((replace(one.wheel, marker=one.local.marker) for one in built), key=lambda one: one.file))
     local = tuple(LocalSource(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
     if inputs.environment is Environment.PROJECT:

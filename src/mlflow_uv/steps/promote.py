@@ -86,7 +86,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
     version = numbered(store, name, inputs.candidate)
     before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
-    with ExitStack() as opened, tools.voice.group(f"judge {name} version {version}"):
+    with ExitStack() as opened, tools.console.group(f"judge {name} version {version}"):
         candidate = opened.enter_context(audited(store, name=name, version=version))
         rival = before if before != version else None
         champion = opened.enter_context(audited(store, name=name, version=rival)) if rival else None
@@ -113,7 +113,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             lease_s=LEASE_S,
         )
         for note in moved["notes"]:
-            tools.voice.say(f"  {note}")
+            tools.console.say(f"  {note}")
     whose, rests = f"{name} version {version}", not findings and before == version
     reused = names_reused(gathered(candidate.checks), whose)
     return Report(

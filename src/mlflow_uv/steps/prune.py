@@ -70,7 +70,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         done = store.ask("delete-versions", name=name, versions=going, entry=author(tools))
         kept = done["kept"]
         for note in done["notes"]:
-            tools.voice.say(f"  {note}")
+            tools.console.say(f"  {note}")
     gone = tuple(number for number in going if number not in kept)
     told = "would be deleted" if inputs.dry_run else "deleted"
     return Report(

@@ -74,7 +74,7 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
     if inputs.preflight:
         return _asked_only(steps, inputs, tools)
     path = tools.records.path(inputs.record, inputs.project)
-    with tools.records.turn(path, waiting=lambda: tools.voice.say("waiting for another release of this project")):
+    with tools.records.turn(path, waiting=lambda: tools.console.say("waiting for another release of this project")):
         return _run(steps, inputs, tools)
 
 
@@ -88,7 +88,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) 
     if errors:
         answer, error = errors[0]
         chain = picture(None)
-        tools.voice.say(f"stopped before {answer.step}: {answer.check}")
+        tools.console.say(f"stopped before {answer.step}: {answer.check}")
         findings = tuple(
             as_finding(one, problem) for one in answers for problem in one.problems if problem is not error
         )
@@ -119,13 +119,13 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
     progress = replace(progress, findings=warnings)
     for step in steps:
         started = tools.clock.now_s()
-        tools.voice.say(f"▸ {step.name}")
+        tools.console.say(f"▸ {step.name}")
         try:
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
             chain = picture(_begun(inputs, progress, tools), broken=broken)
-            tools.voice.say(f"stopped at {step.name}: {chain}")
+            tools.console.say(f"stopped at {step.name}: {chain}")
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise

@@ -84,14 +84,14 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     if after is None:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
         raise BadInput(what=what, why=way["why"], fix=step_call("rollback", to="NUMBER"))
-    with tools.voice.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
+    with tools.console.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
         links = gathered(require(found.checks))
         image = found.record.image if found.record else None
     if not inputs.dry_run:
         expected = {"before": before, "after": after}
         moved = store.ask("roll-back", **alias, entry=entry, expected=expected)
         for note in moved["notes"]:
-            tools.voice.say(f"  {note}")
+            tools.console.say(f"  {note}")
     told = "would become" if inputs.dry_run else "is"
     if way["already"]:
         told = "already is"

@@ -189,7 +189,7 @@ def _mark_failed(found: RecomputedRelease, reason: str, tools: Tools) -> None:
     try:
         tools.mlflow.ask(found.python, found.store, "tag", version=version, tags=tags)
     except StepError as error:
-        tools.voice.say(f"version {version[1]} could not be tagged as failed: {error}")
+        tools.console.say(f"version {version[1]} could not be tagged as failed: {error}")
 
 
 def _mark_tested(

@@ -67,11 +67,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _command(arguments: list[str]) -> int:
-    voice = terminal(started_as(os.environ, prefix=Path(sys.prefix)))
+    console = terminal(started_as(os.environ, prefix=Path(sys.prefix)))
     try:
         namespace = _parser(arguments).parse_args(arguments)
     except BadInput as error:
-        voice.error(error)
+        console.error(error)
         if _wants_json(arguments):
             print(as_json(next(iter(arguments), ""), error, secrets_in(os.environ)))
         return error.exit_code
@@ -79,9 +79,9 @@ def _command(arguments: list[str]) -> int:
     given = given_in(namespace)
     as_text = namespace.format == "text"
     try:
-        report = answer(step, given, voice, source="--{}")
+        report = answer(step, given, console, source="--{}")
     except StepError as error:
-        voice.error(error)
+        console.error(error)
         if not as_text:
             print(as_json(step.name, error, secrets_in(os.environ)))
         return error.exit_code
@@ -89,7 +89,7 @@ def _command(arguments: list[str]) -> int:
         sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
         print(as_json(step.name, report, secrets_in(os.environ)))
-    voice.report(report)
+    console.report(report)
     return 0 if report.ok else 1
 
 
@@ -109,18 +109,18 @@ def _wants_json(arguments: list[str]) -> bool:
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
-def answer(step: Step[Any, Any, Any], given: Mapping[str, object], voice: Console, *, source: str) -> Report[Any]:
+def answer(step: Step[Any, Any, Any], given: Mapping[str, object], console: Console, *, source: str) -> Report[Any]:
     """Run a step with the real tools. Raises StepError, a mistake of ours included, whose trace goes to stderr."""
     try:
         inputs = gather(step, given, source=source)
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with _toolbox(step)(host, voice=voice, uv=getattr(inputs, "uv", None)) as tools:
+        with _toolbox(step)(host, console=console, uv=getattr(inputs, "uv", None)) as tools:
             report: Report[Any] = step.run(inputs, tools)
             return report
     except (StepError, BrokenPipeError):
         raise
     except Exception as error:
-        raise unforeseen(step.name, error, voice) from error
+        raise unforeseen(step.name, error, console) from error
 
 
 def _toolbox(step: Step[Any, Any, Any]) -> Callable[..., AbstractContextManager[Any]]:

@@ -212,7 +212,7 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
     return value
 
 
-def unforeseen(name: str, error: Exception, voice: Console) -> StepError:
+def unforeseen(name: str, error: Exception, console: Console) -> StepError:
     """The error of a step that failed unexpectedly; the traceback of a mistake in this program is shown."""
     if isinstance(error, RecursionError):
         return BadProject(
@@ -223,7 +223,7 @@ def unforeseen(name: str, error: Exception, voice: Console) -> StepError:
     import traceback  # noqa: PLC0415  # only on the way to an error
 
     for line in "".join(traceback.format_exception(error)).splitlines():
-        voice.foreign(line)  # what it quotes may come from anywhere
+        console.foreign(line)  # what it quotes may come from anywhere
     return Unforeseen(
         what=f"{name} failed unexpectedly",
         why=f"{type(error).__name__}: {error}",

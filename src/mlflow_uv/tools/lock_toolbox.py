@@ -19,7 +19,7 @@ from .uv.uv import Uv
 class LockTools:
     """What a step about the lock may use of the outside."""
 
-    voice: Console
+    console: Console
     host: Host
     runner: Runner
     uv: Uv
@@ -29,14 +29,14 @@ class LockTools:
 
 @contextmanager
 def locktools(
-    host: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None
+    host: Host, *, console: Console, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[LockTools]:
     """The real tools, over the real processes unless a test brings its own runner."""
     runner = runner or SystemRunner(host.variables)
     own = host.python.parent / "uv"
     git = Git(runner, variables=host.variables)
     yield LockTools(
-        voice=voice,
+        console=console,
         host=host,
         runner=runner,
         uv=Uv(
@@ -46,7 +46,7 @@ def locktools(
             own=own if own.is_file() else None,
             pip=host.pip,
             machine=MachineSettings(variables=host.variables, cache=host.cache),
-            guard=UvGuard(variables=host.variables, tracked=git.tracks, tell=voice.say),
+            guard=UvGuard(variables=host.variables, tracked=git.tracks, tell=console.say),
         ),
         git=git,
         clock=SystemClock(),

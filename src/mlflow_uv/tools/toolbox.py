@@ -36,19 +36,19 @@ class Tools(LockTools):
 
 
 @contextmanager
-def toolbox(host: Host, *, voice: Console, uv: Path | None = None, runner: Runner | None = None) -> Iterator[Tools]:
+def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Runner | None = None) -> Iterator[Tools]:
     """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
-    with locktools(host, voice=voice, uv=uv, runner=runner) as basic:
+    with locktools(host, console=console, uv=uv, runner=runner) as basic:
         tools = Tools(
-            voice=voice,
+            console=console,
             host=host,
             runner=basic.runner,
             uv=basic.uv,
             git=basic.git,
             clock=basic.clock,
-            environments=Environments(basic.uv, host=host, voice=voice),
-            mlflow=Mlflow(basic.runner, host=host, hear=voice.foreign, say=voice.say),
-            engines=Engines(basic.runner, variables=host.variables, hear=voice.foreign),
+            environments=Environments(basic.uv, host=host, console=console),
+            mlflow=Mlflow(basic.runner, host=host, hear=console.foreign, say=console.say),
+            engines=Engines(basic.runner, variables=host.variables, hear=console.foreign),
             registries=Registries(Web(host.variables), Logins(basic.runner, variables=host.variables), basic.clock),
             contexts=Contexts(basic.uv, host=host),
             servers=Servers(basic.runner, host=host),

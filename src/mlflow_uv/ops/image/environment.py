@@ -92,7 +92,7 @@ def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
         hashed=needs.hashed,
         resolved=needs.requirements is not None,
         indexes=indexes_for(needs, tools),
-        hear=tools.voice.foreign,
+        hear=tools.console.foreign,
     )
     inventory = tools.servers.inventory(interpreter)
     (folder / _STAMP).write_text(inventory_digest(inventory), encoding="utf-8")

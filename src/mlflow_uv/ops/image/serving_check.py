@@ -85,9 +85,9 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
 
 def show_log(server: ServingContainer, tools: Tools) -> None:
     """Show the end of what a server printed."""
-    with tools.voice.group("log of the server", folded=False):
+    with tools.console.group("log of the server", folded=False):
         for line in server.log().splitlines()[-200:]:
-            tools.voice.foreign(line)
+            tools.console.foreign(line)
 
 
 def _answer(server: ServingContainer, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:

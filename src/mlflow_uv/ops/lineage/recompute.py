@@ -82,7 +82,7 @@ def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease
         checks = require((*before, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
-                tools.voice.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
+                tools.console.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
         yield RecomputedRelease(record=record, store=store, python=python, project=project, model=model, checks=checks)
 
 

@@ -241,7 +241,7 @@ def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tupl
 
     found = []
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-        built = build_wheels(wish.project, chosen.local, Path(scratch) / WHEELS, uv=tools.uv, voice=tools.voice)
+        built = build_wheels(wish.project, chosen.local, Path(scratch) / WHEELS, uv=tools.uv, console=tools.console)
         for one in sorted(built, key=lambda one: (one.wheel.file, one.local.marker)):
             made = Path(scratch) / WHEELS / one.wheel.file
             for folder in folders:

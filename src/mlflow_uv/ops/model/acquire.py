@@ -34,15 +34,15 @@ class Obtained:
 def obtain(plan: ProofPlan, wanted: str | None, tools: Tools) -> Obtained:
     """A model that somebody else logged, or one that is made now; it is called as wanted, or as its maker names it."""
     if plan.adopted:
-        model = choose(plan.adopted.found, wanted, tools.voice)
+        model = choose(plan.adopted.found, wanted, tools.console)
         require_free(model, plan.adopted, plan.key)
         return Obtained(plan=plan, model=model)
-    with tools.voice.group(f"train {plan.job.project.name}", folded=False):
+    with tools.console.group(f"train {plan.job.project.name}", folded=False):
         announce(plan.job, tools)
         trained = train(plan.job, wanted or _NOT_IN_NAMES.sub("-", plan.job.project.name), tools)
     plan = replace(plan, job=replace(plan.job, store=trained.store))
     findings = (*moved_aliases(trained.found, plan.job, tools), *trained.findings)
-    return Obtained(plan=plan, model=choose(trained.found, wanted, tools.voice), findings=findings)
+    return Obtained(plan=plan, model=choose(trained.found, wanted, tools.console), findings=findings)
 
 
 def earlier(

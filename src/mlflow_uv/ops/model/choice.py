@@ -11,7 +11,7 @@ _SHOWN_MODELS = 10
 _SHOWN_METRICS = 4
 
 
-def choose(found: Mapping[str, Any], wanted: str | None, voice: Console) -> Mapping[str, Any]:
+def choose(found: Mapping[str, Any], wanted: str | None, console: Console) -> Mapping[str, Any]:
     """
     The one model of that name, or of all; of several the one that training registered by itself, which is said.
 
@@ -35,7 +35,7 @@ def choose(found: Mapping[str, Any], wanted: str | None, voice: Console) -> Mapp
     registered = {version["model_id"]: version for version in found.get("versions", ())}
     if len(chosen := [model for model in candidates if model["model_id"] in registered]) == 1:
         version = registered[chosen[0]["model_id"]]
-        voice.say(
+        console.say(
             f"of {len(candidates)} models the one that training registered is released:"
             f" {chosen[0]['model_id']}, which is version {version['version']} of {version['name']}"
         )

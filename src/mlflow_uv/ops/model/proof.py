@@ -69,7 +69,7 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
         copy = scratch / f"released-{number}"
         _download(plan, model["model_id"], copy, tools)
         if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
-            tools.voice.say(f"model {model['model_id']} of the same release was changed since: it is not used")
+            tools.console.say(f"model {model['model_id']} of the same release was changed since: it is not used")
             continue
         record = replace(_record(plan, model, copy), commit=trained_from(model["tags"], plan.job.commit))
         if record.answers is not None:
@@ -101,7 +101,7 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
         written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = [name for name in model_files.UV_FILES if (logged / name).exists()]
-    with under_way(tools.voice, f"uploading what is added to {model['model_id']}", overlay):
+    with under_way(tools.console, f"uploading what is added to {model['model_id']}", overlay):
         _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
     proof = scratch / "proof"
     _download(plan, model["model_id"], proof, tools)
@@ -269,7 +269,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
     coming = destination.with_name(f"{destination.name}-coming")
-    with under_way(tools.voice, f"downloading {model_id}", coming):
+    with under_way(tools.console, f"downloading {model_id}", coming):
         _ask(plan, tools, "download-model", model_id=model_id, destination=str(coming / "model"))
     (coming / "model").rename(destination)
 

@@ -192,12 +192,12 @@ def explain(job: Job, key: Key | None, again: Record | None, tools: Tools, *, wa
     if key is None:
         return
     if again is not None:
-        tools.voice.say(f"  {reason_to_reuse(key, again, tools)}")
+        tools.console.say(f"  {reason_to_reuse(key, again, tools)}")
         return
     latest = None
     if not wanted:
         latest = tools.mlflow.ask(job.python, job.store, "find-latest", project=key.project)["model"]
-    tools.voice.say(f"  {reason_to_train(key, latest, tools, wanted=wanted)}")
+    tools.console.say(f"  {reason_to_train(key, latest, tools, wanted=wanted)}")
 
 
 def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:

@@ -122,7 +122,7 @@ def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
 def close_dead(job: Job, tools: Tools) -> None:
     """Close what trainings on this machine left open that were killed, or lost their server, before they could."""
     for attempt in tools.attempts.dead(job.store.uri):
-        tools.voice.say("a training before this one did not end: its runs are closed")
+        tools.console.say("a training before this one did not end: its runs are closed")
         _give_up(job, attempt, "KILLED", tools)
 
 
@@ -142,7 +142,7 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         case _:
             folder = job.project.folder / job.way.word
             run_id = _create_run(job, tags, tools)
-            with under_way(tools.voice, f"uploading {folder.name}", folder):
+            with under_way(tools.console, f"uploading {folder.name}", folder):
                 made = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
             return str(made["model_id"])
@@ -227,7 +227,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         folder=job.project.folder,
         variables=variables,
         stdin=stdin,
-        hear=tools.voice.foreign,
+        hear=tools.console.foreign,
         foreign=True,
         must_stop=watch.must_stop,
         secrets=job.hidden,
@@ -237,10 +237,10 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
     if watch.must_stop() and watch.refusal is not None:
         raise watch.refusal
     if done.orphans:
-        tools.voice.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
+        tools.console.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
     if done.code != 0:
         if given.withheld:
-            tools.voice.say(f"training did not get {', '.join(given.withheld)}: name in `train-env` what it needs")
+            tools.console.say(f"training did not get {', '.join(given.withheld)}: name in `train-env` what it needs")
         failed = TrainingFailed(
             what=f"training ended with {done.code}",
             why=done.last_line,
@@ -284,7 +284,7 @@ def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
     try:
         _close(job, attempt, status, tools)
     except StepError as error:
-        tools.voice.say(f"the runs of this training could not be closed: {error}")
+        tools.console.say(f"the runs of this training could not be closed: {error}")
 
 
 def _where(attempt: Attempt) -> dict[str, object]:

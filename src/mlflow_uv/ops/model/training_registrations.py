@@ -27,7 +27,7 @@ def announce(job: Job, tools: Tools) -> None:
     for file, line, call in _calls(job, tools):
         where = f"{seen_from(job.project.folder, file)}:{line}"
         text = f"{where} calls {call}: if training runs it, an alias moves before anything is tested. To turn it off: "
-        tools.voice.say(Wording(text, _TURNED_OFF))
+        tools.console.say(Wording(text, _TURNED_OFF))
 
 
 def moved_aliases(found: Mapping[str, Any], job: Job, tools: Tools) -> tuple[Finding, ...]:

@@ -104,7 +104,7 @@ class StoreWatch:
     def _hear(self, uri: str) -> None:
         if uri not in self._heard:
             self._heard[uri] = None
-            self.tools.voice.say(
+            self.tools.console.say(
                 f"training sets a tracking URI of its own, `{_shown(uri)}`; it was handed `{self.store.shown}`"
             )
 
@@ -114,7 +114,7 @@ class StoreWatch:
         except BadInput as error:
             self.refusal = _refused(uri, self.store, error)
         else:
-            self.tools.voice.say(f"the release follows the training to `{self.own.shown}`")
+            self.tools.console.say(f"the release follows the training to `{self.own.shown}`")
 
 
 def store_of_training(uri: str, project: Project, store: Store, tools: Tools) -> Store:

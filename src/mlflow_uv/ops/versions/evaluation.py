@@ -98,7 +98,7 @@ def measure(
     Raises ModelUnusable, ToolMissing where its environment cannot evaluate, BadInput for data that does not fit it,
     ToolFailed where an image is demanded.
     """
-    with store.tools.voice.group(f"evaluate {subject.shown}"):
+    with store.tools.console.group(f"evaluate {subject.shown}"):
         scratch = sitting.scratch / f"record-{subject.version}.json"
         place = place_of(store, subject, wanted, scratch)
         try:
@@ -228,7 +228,7 @@ def _give_up(store: RegistryClient, opened: list[str], status: str) -> None:
         for run_id in opened:
             store.ask("end-run", run_id=run_id, status=status)
     except StepError as error:
-        store.tools.voice.say(f"the runs of this evaluation could not be closed: {error}")
+        store.tools.console.say(f"the runs of this evaluation could not be closed: {error}")
 
 
 def _interpreter(subject: EvaluatedVersion, needs: Needs, store: RegistryClient) -> Path:

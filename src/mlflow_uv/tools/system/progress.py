@@ -11,14 +11,14 @@ SILENT_S, EVERY_S = 2.0, 15.0
 
 
 @contextmanager
-def under_way(voice: Console, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
+def under_way(console: Console, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
     """Say what is done, and how large the folder is by now, once it has taken `silent_s`, and again now and then."""
     done = threading.Event()
 
     def tell() -> None:
         wait_s = silent_s
         while not done.wait(wait_s):
-            voice.say(f"  {what}: {readable(_size(folder))}")
+            console.say(f"  {what}: {readable(_size(folder))}")
             wait_s = EVERY_S
 
     teller = threading.Thread(target=tell, daemon=True)

@@ -36,10 +36,10 @@ class LocalSource:
 class Environments:
     """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
 
-    def __init__(self, uv: Uv, *, host: Host, voice: Console) -> None:
+    def __init__(self, uv: Uv, *, host: Host, console: Console) -> None:
         self._uv = uv
         self._host = host
-        self._voice = voice
+        self._console = console
         self._made: dict[Path, Path] = {}
         self._fresh: set[Path] = set()  # those whose local packages were built again
 
@@ -52,10 +52,10 @@ class Environments:
         """
         folder = self.place(project, selection)
         if folder not in self._made or (local and folder not in self._fresh):
-            with self._voice.group(f"environment of {project.name}"):
+            with self._console.group(f"environment of {project.name}"):
                 again = tuple(flag for one in local for flag in ("--reinstall-package", one.name))
                 with as_they_were(tuple(one.source for one in local)):
-                    self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._voice.foreign)
+                    self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._console.foreign)
             if local:
                 self._fresh.add(folder)
         return self._made[folder]
@@ -122,7 +122,7 @@ class Environments:
         lock = (self._host.ours / "uv.lock").read_bytes()
         folder = self._host.cache / f"registry-{lock_digest(lock)[:16]}"
         if folder not in self._made:
-            with self._voice.group("environment that talks to tracking servers"):
+            with self._console.group("environment that talks to tracking servers"):
                 self._made[folder] = self._uv.sync_ours(self._host.ours, folder)
         return self._made[folder]
 

@@ -25,7 +25,7 @@ class Built:
 
 
 def build_wheels(
-    project: Project, local: tuple[LocalRequirement, ...], out: Path, *, uv: Uv, voice: Console
+    project: Project, local: tuple[LocalRequirement, ...], out: Path, *, uv: Uv, console: Console
 ) -> tuple[Built, ...]:
     """
     Put a wheel of each local package into a new folder; what is one already is copied.
@@ -38,7 +38,7 @@ def build_wheels(
         if source.suffix == ".whl":
             (out / source.name).write_bytes(_read(source))
         else:
-            with voice.group(f"wheel of {source.name}"), as_they_were((source,)):
+            with console.group(f"wheel of {source.name}"), as_they_were((source,)):
                 uv.build_wheel(project, source, out)
         known = {wheel.file for wheel in made.values()}
         (new,) = (

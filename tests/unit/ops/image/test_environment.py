@@ -33,7 +33,7 @@ class Fakes:
             environments=SimpleNamespace(serving=lambda key: self.folder / key[:16]),
             uv=SimpleNamespace(install=self._install),
             servers=SimpleNamespace(inventory=self._inventory),
-            voice=SimpleNamespace(foreign=print, group=nullcontext),
+            console=SimpleNamespace(foreign=print, group=nullcontext),
             host=SimpleNamespace(variables={}),
         )
         return cast("Tools", fakes)

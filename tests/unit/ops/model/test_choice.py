@@ -10,7 +10,7 @@ from mlflow_uv.ops.model.choice import choose
 
 
 class Heard:
-    """A voice that keeps what it says."""
+    """A console that keeps its messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -46,23 +46,25 @@ def test_the_only_model_is_released() -> None:
     """
     What did not become ready is no model, and nothing is said where there is nothing to choose.
     """
-    voice = Heard()
+    console = Heard()
 
-    chosen = choose({"models": [model(1, status="FAILED"), model(2)], "runs": []}, None, voice)
+    chosen = choose({"models": [model(1, status="FAILED"), model(2)], "runs": []}, None, console)
 
-    assert ("m-2", []) == (chosen["model_id"], voice.lines)
+    assert ("m-2", []) == (chosen["model_id"], console.lines)
 
 
 def test_of_a_search_the_one_that_training_registered_is_released() -> None:
     """
     Three child runs log `model`, and the best one is registered: that one, and it is said.
     """
-    voice = Heard()
+    console = Heard()
 
-    chosen = choose({**SEARCH, "versions": [version(4, "wine", of=2)]}, None, voice)
+    chosen = choose({**SEARCH, "versions": [version(4, "wine", of=2)]}, None, console)
 
     assert "m-2" == chosen["model_id"]
-    assert ["of 3 models the one that training registered is released: m-2, which is version 4 of wine"] == voice.lines
+    assert [
+        "of 3 models the one that training registered is released: m-2, which is version 4 of wine"
+    ] == console.lines
 
 
 @pytest.mark.parametrize(

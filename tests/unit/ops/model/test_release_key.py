@@ -72,7 +72,7 @@ FILES = {
 
 
 class Quiet:
-    """A voice that says nothing."""
+    """A console that discards its messages."""
 
     def say(self, text: str) -> None:
         """Say nothing."""
@@ -125,7 +125,7 @@ def repository_in(folder: Path) -> Iterator[Repository]:
     """A clean repository with one commit."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_UV_HOME": str(folder / "private")}
     host = Host.of(variables, folder=folder, python=Path(sys.executable))
-    with toolbox(host, voice=Quiet()) as tools:
+    with toolbox(host, console=Quiet()) as tools:
         repository = Repository(top=folder / "mein Repo ü", tools=tools)
         repository.top.mkdir()
         for name, content in FILES.items():

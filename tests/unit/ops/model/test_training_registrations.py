@@ -25,14 +25,14 @@ client.set_registered_model_alias(
 
 @dataclass
 class FakeTools:
-    """Files of a folder, a registry with aliases, and a voice that keeps what it says."""
+    """Files of a folder, a registry with aliases, and a console that keeps its messages."""
 
     folder: Path
     aliases: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.voice = SimpleNamespace(say=self.said.append)
+        self.console = SimpleNamespace(say=self.said.append)
         self.git = SimpleNamespace(files_below=lambda folder, _patterns: sorted(folder.rglob("*.py")))
         self.mlflow = SimpleNamespace(ask=lambda *_words, **_request: {"aliases": self.aliases})
 

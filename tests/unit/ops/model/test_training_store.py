@@ -20,13 +20,13 @@ from mlflow_uv.tools.toolbox import Tools
 
 @dataclass
 class FakeTools:
-    """A real reader of stores for a caller, and a voice that keeps what it says."""
+    """A real reader of stores for a caller, and a console that keeps its messages."""
 
     host: Host
     said: list[str] = field(default_factory=list)
 
     @property
-    def voice(self) -> "FakeTools":
+    def console(self) -> "FakeTools":
         """Itself."""
         return self
 

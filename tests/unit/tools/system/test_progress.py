@@ -10,7 +10,7 @@ from mlflow_uv.tools.system.progress import readable, under_way
 
 
 class Listener:
-    """A voice that lets a test wait for the first word."""
+    """A console that lets a test wait for the first message."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -33,24 +33,24 @@ def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     """
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(bytes(2_500_000))
-    voice = Listener()
+    console = Listener()
 
-    with under_way(voice, "downloading m-1", tmp_path, silent_s=0):
-        heard = voice.heard.wait(30)
+    with under_way(console, "downloading m-1", tmp_path, silent_s=0):
+        heard = console.heard.wait(30)
 
-    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, voice.said)
+    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, console.said)
 
 
 def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
     """
     Within the first seconds nothing is said, also of a folder that is not there yet.
     """
-    voice = Listener()
+    console = Listener()
 
-    with under_way(voice, "downloading m-1", tmp_path / "none"):
+    with under_way(console, "downloading m-1", tmp_path / "none"):
         pass
 
-    assert [] == voice.said
+    assert [] == console.said
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_behind_a_shim_its_newest_interpreter_is_taken(tmp_path: Path, kept: str
         program.touch()
     path = os.pathsep.join(("/usr/bin", str(tmp_path / "shims")))
     host = Host.of({"PATH": path}, folder=tmp_path, python=Path(sys.executable))
-    environments = Environments(cast("Uv", None), host=host, voice=cast("Console", None))
+    environments = Environments(cast("Uv", None), host=host, console=cast("Console", None))
 
     interpreters = [environments.interpreter(minor) for minor in ("3.11", "3.12", "3.13")]
 
