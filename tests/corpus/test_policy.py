@@ -11,7 +11,7 @@ from mlflow_uv.command.report import Finding
 from mlflow_uv.core.lock.closure import selected_roots
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
-from mlflow_uv.core.lock.served_packages import served
+from mlflow_uv.core.lock.served_packages import served_packages
 from mlflow_uv.core.policy.policy import PolicySource, read_policy
 from mlflow_uv.core.policy.violations import LockUnderPolicy, Unit, in_packages
 from mlflow_uv.tools.project.files import Project, read_project
@@ -123,7 +123,7 @@ def test_what_is_served_is_what_uv_would_export_for_all_platforms(checkouts: tup
             continue  # a lock that is older than its project
         asked += 1
         read = read_lockfile(lock.read_bytes())
-        mine = served(read, selected_roots(read, Selection(), name=name_of(project)))
+        mine = served_packages(read, selected_roots(read, Selection(), name=name_of(project)))
         ours = {one.package.name for one in mine if not one.package.source.kind.local}
         uvs = {match[1] for match in re.finditer(r"^([a-z0-9][a-z0-9._-]*) ?(?:==|@)", done.stdout, re.MULTILINE)}
         if uvs - ours:

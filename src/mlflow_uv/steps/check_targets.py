@@ -9,10 +9,10 @@ from ..command.inputs import Extras, Groups, PackageName, ProjectPath
 from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, Step
 from ..core.lock.closure import selected_roots
-from ..core.lock.install_problems import BARRED, Obstacles, needed_by
+from ..core.lock.install_problems import NOT_WHEELS, InstallFindings, needed_by
 from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
-from ..core.lock.placement import Placed, Uncovered, place, together
+from ..core.lock.placement import Placement, Uncovered, group_by_package, place
 from ..core.lock.selection import Selection
 from ..core.lock.targets import Target, allows_several, parse_target, serving_target
 from ..tools.lock_toolbox import LockTools
@@ -84,17 +84,17 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     placed = [one for answer in answers if not isinstance(answer, Uncovered) for one in answer]
     matter = tuple(filter(_matters, placed))
     again = project.lock_command(tools.host.folder)
-    obstacles = Obstacles(path=project.lock, data=data, lock=lock, again=again)
-    elsewhere = tuple(obstacles.elsewhere(placed, reachable=inputs.reachable_indexes))
+    install_findings = InstallFindings(path=project.lock, data=data, lock=lock, lock_command=again)
+    elsewhere = tuple(install_findings.other_origins(placed, reachable=inputs.reachable_indexes))
     folders = ("an index is a folder of one machine",) if any(map(_fails, elsewhere)) else ()
     return Report(
         outputs=Outputs(targets=tuple(map(str, targets)), packages=tuple(map(_entry, matter))),
         summary="; ".join((*map(_summary, targets, answers), *folders)),
         findings=(
-            *(obstacles.uncovered(one) for one in answers if isinstance(one, Uncovered)),
-            *obstacles.barred(placed),
+            *(install_findings.uncovered(one) for one in answers if isinstance(one, Uncovered)),
+            *install_findings.not_wheels(placed),
             *elsewhere,
-            *obstacles.local_builds(placed),
+            *install_findings.local_builds(placed),
         ),
         tables=(_table(targets, placed),) if matter else (),
     )
@@ -128,7 +128,7 @@ def _fails(finding: Finding) -> bool:
     return finding.severity is Severity.ERROR
 
 
-def _entry(placed: Placed) -> TargetEntry:
+def _entry(placed: Placement) -> TargetEntry:
     return TargetEntry(
         name=placed.package.name,
         version=placed.package.version,
@@ -139,21 +139,21 @@ def _entry(placed: Placed) -> TargetEntry:
     )
 
 
-def _summary(target: Target, answer: tuple[Placed, ...] | Uncovered) -> str:
+def _summary(target: Target, answer: tuple[Placement, ...] | Uncovered) -> str:
     if isinstance(answer, Uncovered):
         return f"the lock does not cover {target}"
     barred = sum(one.verdict is InstallMethod.IMPOSSIBLE for one in answer)
     if barred:
         return f"{barred} of {counted(len(answer), 'package')} cannot be installed on {target}"
-    built = sum(one.verdict in BARRED for one in answer)
+    built = sum(one.verdict in NOT_WHEELS for one in answer)
     verb = "installs" if len(answer) == 1 else "install"
     told = f"{counted(len(answer), 'package')} {verb} on {target}"
     return f"{told}, {built} of them built there" if built else told
 
 
-def _table(targets: Sequence[Target], placed: Iterable[Placed]) -> Table:
+def _table(targets: Sequence[Target], placed: Iterable[Placement]) -> Table:
     rows = []
-    for ones in together(placed):
+    for ones in group_by_package(placed):
         if any(map(_matters, ones)):
             cells = {one.target: _cell(one) for one in ones}
             name = f"{ones[0].package.name} {ones[0].package.version or ''}".rstrip()
@@ -162,15 +162,15 @@ def _table(targets: Sequence[Target], placed: Iterable[Placed]) -> Table:
     return Table(title="What is not simply a wheel everywhere", columns=columns, rows=tuple(rows))
 
 
-def _matters(placed: Placed) -> bool:
-    return placed.verdict in BARRED or _local_build(placed)
+def _matters(placed: Placement) -> bool:
+    return placed.verdict in NOT_WHEELS or _local_build(placed)
 
 
-def _local_build(placed: Placed) -> bool:
+def _local_build(placed: Placement) -> bool:
     return placed.verdict is InstallMethod.WHEEL and bool(local_build(placed.package))
 
 
-def _cell(placed: Placed) -> str:
+def _cell(placed: Placement) -> str:
     return f"{placed.verdict.value} (local build)" if _local_build(placed) else placed.verdict.value
 
 

@@ -208,7 +208,8 @@ def test_a_chosen_file_that_does_not_fit_is_replaced_where_it_was_chosen(ask) ->
     )
 
     assert (
-        "a source of `grape` for there, with a marker, in [tool.uv.sources], then `uv lock`" == report.findings[0].fix
+        "a source of `grape` for this platform, with a marker, in [tool.uv.sources], then `uv lock`"
+        == report.findings[0].fix
     )
 
 

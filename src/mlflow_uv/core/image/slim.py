@@ -10,7 +10,7 @@ from ..export.requirements import Requirements
 from ..lock.closure import selected_roots
 from ..lock.lockfile import Lockfile, Package
 from ..lock.selection import Selection
-from ..lock.served_packages import served
+from ..lock.served_packages import served_packages
 
 FULL, SKINNY = "mlflow", "mlflow-skinny"
 # What MLflow's scoring server imports beside mlflow-skinny; the first few are dependencies of that since MLflow 2.22.
@@ -51,7 +51,7 @@ def slim(
     kept = wanted | (_loading(mlmodel) & pinned)
     thin = replace(lock, packages=tuple(_thinned(one, kept) if one.name == FULL else one for one in lock.packages))
     roots = selected_roots(thin, selection, name=name)
-    names = {one.package.name for one in served(thin, roots)} - {FULL}
+    names = {one.package.name for one in served_packages(thin, roots)} - {FULL}
     return replace(requirements, pins=tuple(pin for pin in requirements.pins if pin.name in names))
 
 

@@ -1,1 +1,1 @@
-"""The lock file: its packages, and what they are on a target."""
+"""Reads uv.lock and answers which of its packages install on a target."""

@@ -1,4 +1,4 @@
-"""Which packages does a lock install on a target, and which dependency pulls each of them in?"""
+"""Computes the packages that a lock installs on a target, each with its shortest dependency path."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ _Key = tuple[str, str | None, PackageSource]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installed:
-    """A package that is installed, and the shortest way to it: names, from what was selected to the package itself."""
+    """A package to install, and the shortest path of names from a selected package to it (both included)."""
 
     package: Package
     via: tuple[str, ...]
 
 
 class Roots(NamedTuple):
-    """What was selected: packages of the lock, and the names of their extras and groups, normalised."""
+    """The selected packages of the lock, and the names of the selected extras and groups, normalised (PEP 503)."""
 
     packages: tuple[Package, ...]
     extras: frozenset[str]
     groups: frozenset[str]
 
 
-class _Stop(NamedTuple):
-    """A package, or one extra of it, that is still to be walked on from."""
+class _Node(NamedTuple):
+    """A package, or one extra of it, in the dependency graph; `via` is the path to it."""
 
     package: Package
     extra: str | None
@@ -41,10 +41,10 @@ class _Stop(NamedTuple):
 
 def selected_roots(lock: Lockfile, selection: Selection, *, name: str | None) -> Roots:
     """
-    What a selection means in this lock, as `uv sync` reads `--package`, `--extra` and `--group`.
+    Resolve a selection in a lock, as `uv sync` resolves `--package`, `--extra` and `--group`.
 
-    `name` is the project's; a virtual root has none and then stands for all its members. Raises BadInput for what the
-    lock does not have.
+    `name` is the project's; None is a virtual root, which selects all its members. Raises BadInput for a package, extra
+    or group that is not in the lock.
     """
     wanted = selection.package or name
     if wanted is not None:
@@ -53,7 +53,7 @@ def selected_roots(lock: Lockfile, selection: Selection, *, name: str | None) ->
             raise BadInput(what="the selection is not in the lock", why=f"it has no local package `{wanted}`")
     else:
         members = lock.manifest.get("members", ())
-        packages = tuple(found for member in members for found in _local(lock, member)) or _at_root(lock)
+        packages = tuple(package for member in members for package in _local(lock, member)) or _at_root(lock)
     roots = Roots(
         packages,
         frozenset(map(canonicalize_name, selection.extras)),
@@ -65,122 +65,129 @@ def selected_roots(lock: Lockfile, selection: Selection, *, name: str | None) ->
 
 def closure(lock: Lockfile, roots: Roots, markers: Markers) -> tuple[Installed, ...]:
     """
-    Every package that the roots need where these markers hold, the roots among them, in the order of the lock.
+    Return every package that the roots need where these markers hold, the roots included, in the order of the lock.
 
-    Each is there once, however many extras of it are asked for. Raises BadInput for extras and groups that the lock's
-    `conflicts` set apart, NotALock for an edge that leads nowhere.
+    A package is returned once, however many of its extras are requested. Raises BadInput for extras and groups that the
+    lock's `conflicts` exclude from each other, NotALock for a dependency on a package that is not in the lock.
     """
-    walk = _Walk(lock, markers)
-    start, active = walk.start(roots, _activated(lock, roots))
+    graph = _Graph(lock, markers)
+    start, active = graph.start(roots, _activated(lock, roots))
     if lock.conflicts:
         _refuse_conflicts(lock, active)
-        # What a dependency asks for (`wine[gpu]`) is active everywhere, also where the walk came by before it: hence
-        # a walk that only collects, and one that counts. uv does the same.
-        grown = set(active)
-        deque(walk.on(start, frozenset(), grown), maxlen=0)
-        active = frozenset(grown)
+        # An extra that a dependency activates (`wine[gpu]`) is active everywhere, also for edges visited before it:
+        # the first traversal collects these extras, the second one the packages. uv does the same.
+        activated = set(active)
+        deque(graph.reachable(start, frozenset(), activated), maxlen=0)
+        active = frozenset(activated)
         _refuse_conflicts(lock, active)
-    found: dict[int, Installed] = {}
-    for stop in walk.on(start, active):
-        found.setdefault(stop.package.position, Installed(package=stop.package, via=stop.via))
-    return tuple(found[position] for position in sorted(found))
+    installed: dict[int, Installed] = {}
+    for node in graph.reachable(start, active):
+        installed.setdefault(node.package.position, Installed(package=node.package, via=node.via))
+    return tuple(installed[position] for position in sorted(installed))
 
 
-class _Walk:
-    """Breadth first over the edges whose markers hold, so that the first way to a package is a shortest one."""
+class _Graph:
+    """The edges whose markers hold; traversed breadth first, so that the first path to a package is a shortest one."""
 
     def __init__(self, lock: Lockfile, markers: Markers) -> None:
         self._markers = markers
         self._by_name = lock.by_name
-        self._by_key: Mapping[_Key, Package] = {(one.name, one.version, one.source): one for one in lock.packages}
+        self._by_key: Mapping[_Key, Package] = {
+            (package.name, package.version, package.source): package for package in lock.packages
+        }
         self._groups = _manifest_groups(lock)
 
-    def start(self, roots: Roots, active: frozenset[str]) -> tuple[tuple[_Stop, ...], frozenset[str]]:
+    def start(self, roots: Roots, active: frozenset[str]) -> tuple[tuple[_Node, ...], frozenset[str]]:
         """
-        The roots, their extras and what their groups name; and what is active with that.
+        Return the nodes of the roots, their extras and their groups, and the extras that are active with them.
 
-        The groups see what the selection activates and what they ask for themselves, but nothing that is found later:
-        so does uv, which then may install two versions of one name.
+        Markers of groups see the extras that the selection and the groups activate, but none that is activated later,
+        as in uv, which may then install two versions of one name.
         """
-        found = [
-            _Stop(root, extra, (root.name,))
+        nodes = [
+            _Node(root, extra, (root.name,))
             for root in roots.packages
             for extra in (None, *sorted(roots.extras & root.extras.keys()))
         ]
         for root in roots.packages:
             for group in sorted(roots.groups & root.groups.keys()):
                 for edge in root.groups[group]:
-                    asked = active.union(_extra(edge.name, extra) for extra in edge.extras)
-                    if self._markers.hold(edge.marker, asked):
-                        active = asked
-                        found += self._stops(self._led_to(edge), edge, (root.name,))
+                    activated = active.union(_extra(edge.name, extra) for extra in edge.extras)
+                    if self._markers.hold(edge.marker, activated):
+                        active = activated
+                        nodes += self._nodes(self._target_of(edge), edge, (root.name,))
         for group in sorted(roots.groups & self._groups.keys()):
             for edge in self._groups[group]:
                 if self._markers.hold(edge.marker):
-                    found += self._stops(self._meant_by(edge), edge, ())
-        return tuple(found), active
+                    nodes += self._nodes(self._group_target_of(edge), edge, ())
+        return tuple(nodes), active
 
-    def on(self, start: tuple[_Stop, ...], active: frozenset[str], grown: set[str] | None = None) -> Iterator[_Stop]:
+    def reachable(
+        self, start: tuple[_Node, ...], active: frozenset[str], growing: set[str] | None = None
+    ) -> Iterator[_Node]:
         """
-        Every package, and every extra of one, that is reached from the start.
+        Yield every package and every extra that is reachable from the start, the start included.
 
-        With `grown` that is what is active, and grows by each extra that an edge asks for on the way.
+        With `growing` that set is what is active, and each extra that a visited edge activates is added to it.
         """
         queue = deque(start)
-        seen = {(stop.package.position, stop.extra) for stop in start}
+        seen = {(node.package.position, node.extra) for node in start}
         while queue:
-            stop = queue.popleft()
-            yield stop
-            package = stop.package
-            for edge in package.dependencies if stop.extra is None else package.extras.get(stop.extra, ()):
-                asked = {_extra(edge.name, extra) for extra in edge.extras} if grown is not None else ()
-                if not self._markers.hold(edge.marker, active if grown is None else frozenset((*grown, *asked))):
+            node = queue.popleft()
+            yield node
+            package = node.package
+            for edge in package.dependencies if node.extra is None else package.extras.get(node.extra, ()):
+                activated = {_extra(edge.name, extra) for extra in edge.extras} if growing is not None else ()
+                if not self._markers.hold(
+                    edge.marker, active if growing is None else frozenset((*growing, *activated))
+                ):
                     continue
-                if grown is not None:
-                    grown.update(asked)
-                for reached in self._stops(self._led_to(edge), edge, stop.via):
+                if growing is not None:
+                    growing.update(activated)
+                for reached in self._nodes(self._target_of(edge), edge, node.via):
                     if (reached.package.position, reached.extra) not in seen:
                         seen.add((reached.package.position, reached.extra))
                         queue.append(reached)
 
-    def _stops(self, package: Package, edge: Dependency, via: tuple[str, ...]) -> list[_Stop]:
+    def _nodes(self, package: Package, edge: Dependency, via: tuple[str, ...]) -> list[_Node]:
         via = via if via[-1:] == (package.name,) else (*via, package.name)
-        return [_Stop(package, extra, via) for extra in (None, *edge.extras)]
+        return [_Node(package, extra, via) for extra in (None, *edge.extras)]
 
-    def _led_to(self, edge: Dependency) -> Package:
-        """The package of an edge; it names version and source where the name alone is not one package."""
-        named = self._by_name.get(edge.name, ())
+    def _target_of(self, edge: Dependency) -> Package:
+        """The package of an edge, which states version and source where its name is locked more than once."""
+        candidates = self._by_name.get(edge.name, ())
         if edge.source is not None:
             exact = self._by_key.get((edge.name, edge.version, edge.source))
-            named = (exact,) if exact is not None else ()
-        if len(named) != 1:
-            raise NotALock(f"a dependency on `{edge.name}` leads to {len(named)} packages instead of one")
-        return named[0]
+            candidates = (exact,) if exact is not None else ()
+        if len(candidates) != 1:
+            raise NotALock(f"a dependency on `{edge.name}` leads to {len(candidates)} packages instead of one")
+        return candidates[0]
 
-    def _meant_by(self, edge: Dependency) -> Package:
-        """The package of a root's group; which of several versions is said by where each is meant."""
-        named = [
-            one
-            for one in self._by_name.get(edge.name, ())
-            if not one.resolution_markers or any(map(self._markers.hold, one.resolution_markers))
+    def _group_target_of(self, edge: Dependency) -> Package:
+        """The package of an edge of a virtual root's group, which states no version: `resolution-markers` decide."""
+        candidates = [
+            package
+            for package in self._by_name.get(edge.name, ())
+            if not package.resolution_markers or any(map(self._markers.hold, package.resolution_markers))
         ]
-        if len(named) != 1:
-            raise NotALock(f"a group's dependency on `{edge.name}` leads to {len(named)} packages instead of one")
-        return named[0]
+        if len(candidates) != 1:
+            raise NotALock(f"a group's dependency on `{edge.name}` leads to {len(candidates)} packages instead of one")
+        return candidates[0]
 
 
 def _manifest_groups(lock: Lockfile) -> Mapping[str, tuple[Dependency, ...]]:
-    """The groups of a root that is no package; here, and only here, uv writes `extras`."""
+    """The groups of a virtual root. Only here does uv write `extras` instead of `extra`."""
     return {
         group: tuple(
-            Dependency(one["name"], None, None, tuple(one.get("extras", ())), one.get("marker", "")) for one in listed
+            Dependency(entry["name"], None, None, tuple(entry.get("extras", ())), entry.get("marker", ""))
+            for entry in listed
         )
         for group, listed in lock.manifest.get("dependency-groups", {}).items()
     }
 
 
 def _activated(lock: Lockfile, roots: Roots) -> frozenset[str]:
-    """The extras by which uv writes what the selection activates in `conflicts`."""
+    """The synthetic extras by which uv encodes, in the markers of a lock with `conflicts`, what is selected."""
     if not lock.conflicts:
         return frozenset()
     return frozenset(
@@ -196,14 +203,16 @@ def _activated(lock: Lockfile, roots: Roots) -> frozenset[str]:
 
 def _refuse_conflicts(lock: Lockfile, active: frozenset[str]) -> None:
     for items in lock.conflicts:
-        met = [said for said, name in map(_conflicting, items) if name in active]
-        if len(met) > 1:
-            why = "they are set apart by `conflicts` in [tool.uv]"
-            raise BadInput(what=f"{' and '.join(met)} cannot be served together", why=why, fix="select one of them")
+        selected = [description for description, name in map(_conflicting, items) if name in active]
+        if len(selected) > 1:
+            why = "`conflicts` in [tool.uv] excludes them from each other"
+            raise BadInput(
+                what=f"{' and '.join(selected)} cannot be served together", why=why, fix="select one of them"
+            )
 
 
 def _conflicting(item: Any) -> tuple[str, str]:
-    """One item of `conflicts`: as a person says it, and as markers do. Raises NotALock."""
+    """One item of `conflicts`: its description for messages, and its synthetic extra in markers. Raises NotALock."""
     if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
         raise NotALock("its `conflicts` are malformed")
     package = item.get("package", "")
@@ -219,7 +228,7 @@ def _extra(package: str, extra: str) -> str:
 
 
 def _local(lock: Lockfile, name: str) -> tuple[Package, ...]:
-    return tuple(one for one in lock.packages if one.name == name and one.source.kind.local)
+    return tuple(package for package in lock.packages if package.name == name and package.source.kind.local)
 
 
 def _at_root(lock: Lockfile) -> tuple[Package, ...]:
@@ -228,7 +237,7 @@ def _at_root(lock: Lockfile) -> tuple[Package, ...]:
 
 
 def _refuse_unknown(lock: Lockfile, roots: Roots) -> None:
-    """An extra or group that no root has; empty ones stand in the metadata alone."""
+    """Raise BadInput for an extra or group that no root has; empty ones are listed in the metadata alone."""
     extras = {
         extra for root in roots.packages for extra in (*root.extras, *_names(root.metadata.get("provides-extras")))
     }
@@ -237,10 +246,12 @@ def _refuse_unknown(lock: Lockfile, roots: Roots) -> None:
     } | _manifest_groups(lock).keys()
     for kind, unknown in (("extra", roots.extras - extras), ("group", roots.groups - groups)):
         if unknown:
-            said = ", ".join(f"`{name}`" for name in sorted(unknown))
-            names = ", ".join(sorted(extras if kind == "extra" else groups)) or "none"
-            raise BadInput(what="the selection is not in the lock", why=f"{kind} {said} is not: known are {names}")
+            missing = ", ".join(f"`{name}`" for name in sorted(unknown))
+            known = ", ".join(sorted(extras if kind == "extra" else groups)) or "none"
+            raise BadInput(
+                what="the selection is not in the lock", why=f"{kind} {missing} is unknown, known are {known}"
+            )
 
 
-def _names(found: Any) -> Iterator[str]:
-    return (one for one in found if isinstance(one, str)) if isinstance(found, (list, dict)) else iter(())
+def _names(value: Any) -> Iterator[str]:
+    return (name for name in value if isinstance(name, str)) if isinstance(value, (list, dict)) else iter(())

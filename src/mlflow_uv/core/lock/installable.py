@@ -1,4 +1,4 @@
-"""Can a package of the lock be installed on a target, and from where is it fetched?"""
+"""Determines how a locked package installs on a target, and whether its origin is public, private or local."""
 
 from enum import Enum
 from ipaddress import ip_address
@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from ..export.indexes import bare
 from .lockfile import Package, SourceKind
 
-# RFC 6762, 8375 and 9476, and what ICANN set aside.
-_MOST_TAGS = 1000  # that one name of a wheel stands for
+_MOST_TAGS = 1000  # combinations in one wheel's file name
+# Top-level domains of private networks: RFC 6762, 8375 and 9476, and those that ICANN reserved.
 _PRIVATE = (".local", ".home.arpa", ".internal", ".localhost", ".lan", ".corp", ".intranet", ".alt")
 
 
 class InstallMethod(Enum):
-    """How a package gets there."""
+    """How a package is installed on a target."""
 
     WHEEL = "wheel"
     BUILT = "built from source"
@@ -25,18 +25,18 @@ class InstallMethod(Enum):
 
 
 class SourceReach(Enum):
-    """From where an address answers."""
+    """From where an address can be reached."""
 
     ANYWHERE = "anywhere"
     PRIVATE = "a private network"
     FOLDER = "a folder of one machine"
 
 
-def verdict(package: Package, tags: frozenset[str]) -> InstallMethod:
+def install_method(package: Package, tags: frozenset[str]) -> InstallMethod:
     """
-    How a package gets onto a target with these tags (see Target.tags).
+    Return how a package is installed on a target with these tags (see Target.tags).
 
-    The Python that a single wheel asks for is not in the lock: uv has seen to it when it locked.
+    The `Requires-Python` of a single wheel is not in the lock; uv took it into account when it resolved.
     """
     match package.source.kind:
         case SourceKind.GIT:
@@ -52,22 +52,22 @@ def verdict(package: Package, tags: frozenset[str]) -> InstallMethod:
 
 
 def fits(file: str, tags: frozenset[str]) -> bool:
-    """Whether a wheel of this file name installs where these tags do; its own may be several in one (PEP 425)."""
+    """Whether a wheel's compressed tag set (PEP 425), read from its file name, has one of these tags."""
     match file.removesuffix(".whl").lower().rsplit("-", 3):
         case [_, *parts] if len(parts) == len(("python", "abi", "platform")):
             choices = [part.split(".") for part in parts]
-            # A name that stands for more was given by no build.
+            # No real build tool produces a name with more combinations.
             return prod(map(len, choices)) <= _MOST_TAGS and any("-".join(tag) in tags for tag in product(*choices))
     return False
 
 
 def local_build(package: Package) -> str:
-    """The local label of its version, e.g. `cu121` of `2.4.0+cu121`, which only the index that made it has."""
+    """The local version label (PEP 440), such as `cu121` of `2.4.0+cu121`; empty where the version has none."""
     return "" if package.version is None else package.version.partition("+")[2]
 
 
 def origin(package: Package) -> str | None:
-    """The address, without credentials, of the index or URL that it is installed from; None where it is neither."""
+    """The index or URL that a package is installed from, without credentials; None for any other kind of source."""
     match package.source.kind:
         case SourceKind.REGISTRY:
             return bare(package.source.address).rstrip("/")
@@ -77,8 +77,8 @@ def origin(package: Package) -> str | None:
             return None
 
 
-def reach(address: str) -> SourceReach:
-    """From where an address answers, as far as its words tell: nobody is asked."""
+def source_reach(address: str) -> SourceReach:
+    """Classify an address by its scheme and host name alone; no request is made."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https"):
         return SourceReach.FOLDER

@@ -1,4 +1,4 @@
-"""What does uv.lock say? A reader of the format that uv writes, versions 1, any revision."""
+"""Parses uv.lock: version 1 of the format, any revision."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ VERSION = 1
 
 
 class SourceKind(Enum):
-    """Where a package comes from; the words are uv's."""
+    """The kind of a package's source; the values are the keys that uv writes."""
 
     REGISTRY = "registry"
     GIT = "git"
@@ -26,7 +26,7 @@ class SourceKind(Enum):
 
     @property
     def local(self) -> bool:
-        """Whether it is a folder or file of the checkout, which means nothing anywhere else."""
+        """Whether it is a folder or file of the checkout, which exists on no other machine."""
         return self in _LOCAL
 
 
@@ -35,14 +35,14 @@ _LOCAL = frozenset({SourceKind.PATH, SourceKind.DIRECTORY, SourceKind.EDITABLE, 
 
 
 class PackageSource(NamedTuple):
-    """A kind and its address: a URL, or a path relative to the lock's folder."""
+    """A source's kind and its address: a URL, or a path relative to the lock's folder."""
 
     kind: SourceKind
     address: str
 
 
 class Artifact(NamedTuple):
-    """A wheel or source distribution. `hash` is `sha256:…`, `size` in bytes; either may be unknown, and then None."""
+    """A wheel or source distribution. `hash` is `sha256:…`, `size` is in bytes; both are None where unknown."""
 
     url: str
     file: str
@@ -51,7 +51,7 @@ class Artifact(NamedTuple):
 
 
 class Dependency(NamedTuple):
-    """An edge. `version` and `source` are only written where the name alone is not one package of the lock."""
+    """A dependency. uv writes `version` and `source` only where the name is locked more than once, else None."""
 
     name: str
     version: str | None
@@ -61,7 +61,7 @@ class Dependency(NamedTuple):
 
 
 class NotALock(ValueError):
-    """The text is not a lock that can be read: why, and the 1-based line where that shows."""
+    """The text is not a readable uv.lock. `line` is 1-based."""
 
     def __init__(self, why: str, *, line: int = 1) -> None:
         super().__init__(why)
@@ -71,7 +71,7 @@ class NotALock(ValueError):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Package:
     """
-    One `[[package]]`: identified by name, version **and source**; a local one may have no version.
+    A `[[package]]` table, identified by name, version **and source**; a local package may have no version.
 
     `position` counts from 0 in the order of the file; names are normalised (PEP 503), as uv writes them.
     """
@@ -84,45 +84,45 @@ class Package:
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:
-        """What it always needs."""
+        """The dependencies without any extra or group."""
         return _dependencies(self.table.get("dependencies", ()))
 
     @property
     def extras(self) -> Mapping[str, tuple[Dependency, ...]]:
-        """What each extra adds."""
-        return {name: _dependencies(found) for name, found in self.table.get("optional-dependencies", {}).items()}
+        """The additional dependencies of each extra."""
+        return {name: _dependencies(entries) for name, entries in self.table.get("optional-dependencies", {}).items()}
 
     @property
     def groups(self) -> Mapping[str, tuple[Dependency, ...]]:
-        """What each dependency group is."""
-        return {name: _dependencies(found) for name, found in self.table.get("dev-dependencies", {}).items()}
+        """The dependencies of each dependency group."""
+        return {name: _dependencies(entries) for name, entries in self.table.get("dev-dependencies", {}).items()}
 
     @property
     def wheels(self) -> tuple[Artifact, ...]:
-        """The built distributions that the lock knows."""
+        """The locked wheels."""
         return tuple(map(_artifact, self.table.get("wheels", ())))
 
     @property
     def sdist(self) -> Artifact | None:
-        """The source distribution, if the lock knows one."""
-        found = self.table.get("sdist")
-        return None if found is None else _artifact(found)
+        """The locked source distribution, or None."""
+        table = self.table.get("sdist")
+        return None if table is None else _artifact(table)
 
     @property
     def resolution_markers(self) -> tuple[str, ...]:
-        """Where this version is meant, for a name that is locked at several."""
+        """The markers under which this version applies, for a name that is locked more than once."""
         return tuple(self.table.get("resolution-markers", ()))
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What a local package was locked from: `requires-dist`, `requires-dev`, `provides-extras`."""
-        found: Mapping[str, Any] = self.table.get("metadata", {})
-        return found
+        """The requirements that a local package was locked from: `requires-dist`, `requires-dev`, `provides-extras`."""
+        metadata: Mapping[str, Any] = self.table.get("metadata", {})
+        return metadata
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lockfile:
-    """A whole uv.lock. `manifest`, `options` and `conflicts` are as uv wrote them."""
+    """A parsed uv.lock. `manifest`, `options` and `conflicts` are as uv wrote them."""
 
     revision: int
     requires_python: str
@@ -137,18 +137,20 @@ class Lockfile:
     @property
     def by_name(self) -> Mapping[str, tuple[Package, ...]]:
         """The packages of each name, in the order of the file."""
-        found: dict[str, list[Package]] = {}
+        by_name: dict[str, list[Package]] = {}
         for package in self.packages:
-            found.setdefault(package.name, []).append(package)
-        return {name: tuple(packages) for name, packages in found.items()}
+            by_name.setdefault(package.name, []).append(package)
+        return {name: tuple(packages) for name, packages in by_name.items()}
 
     def local(self, path: str) -> Package | None:
-        """The package whose source is this folder, relative to the lock's (`.` is the root itself)."""
-        return next((one for one in self.packages if one.source.kind.local and one.source.address == path), None)
+        """The package whose source is this folder, relative to the lock's folder (`.`: the root); None without one."""
+        return next(
+            (package for package in self.packages if package.source.kind.local and package.source.address == path), None
+        )
 
 
 def read_lockfile(data: bytes) -> Lockfile:
-    """Read the bytes of a uv.lock. Raises NotALock, and nothing else, for whatever is not one."""
+    """Parse the bytes of a uv.lock. Raises NotALock, and no other exception, for any other content."""
     try:
         table = parse_toml(data, limit=LOCK_LIMIT)
     except Unparsable as error:
@@ -159,10 +161,10 @@ def read_lockfile(data: bytes) -> Lockfile:
 
 
 def package_line(data: bytes, position: int) -> int:
-    """The 1-based line of the `[[package]]` at that position; 1 where there is none."""
+    """The 1-based line of the `[[package]]` at a position (from 0); 1 where there is none."""
     starts = re.finditer(rb"^\[\[package\]\]", data, re.MULTILINE)
-    found = next(islice(starts, position, None), None)
-    return data.count(b"\n", 0, found.start()) + 1 if found else 1
+    match = next(islice(starts, position, None), None)
+    return data.count(b"\n", 0, match.start()) + 1 if match else 1
 
 
 def _conflict_line(data: bytes) -> int | None:
@@ -175,14 +177,16 @@ def _lockfile(table: Mapping[str, Any], data: bytes) -> Lockfile:
         if "version" not in table:
             raise NotALock("it has no `version`: uv did not write it")
         if _get(table, "version", int, 0) > VERSION:
-            raise _Malformed("version", f"it is of format {table['version']}, and the newest known is {VERSION}")
+            raise _Malformed("version", f"its format is version {table['version']}, supported is {VERSION}")
         manifest = _get(table, "manifest", dict, {})
         _list(manifest, "members", str)
         _validate_edges(_get(manifest, "dependency-groups", dict, {}))
         return Lockfile(
             revision=_get(table, "revision", int, 0),
             requires_python=_get(table, "requires-python", str, ""),
-            packages=tuple(_package(one, at, data) for at, one in enumerate(_list(table, "package", dict))),
+            packages=tuple(
+                _package(entry, position, data) for position, entry in enumerate(_list(table, "package", dict))
+            ),
             resolution_markers=_list(table, "resolution-markers", str),
             supported_markers=_list(table, "supported-markers", str),
             required_markers=_list(table, "required-markers", str),
@@ -211,7 +215,7 @@ def _package(table: Mapping[str, Any], position: int, data: bytes) -> Package:
 
 
 def _validate(table: Mapping[str, Any]) -> None:
-    """Whatever the properties of a Package read has the shape they need. Raises _Malformed, ValueError."""
+    """Check the types of everything that the properties of a Package read. Raises _Malformed, ValueError."""
     groups = (_get(table, name, dict, {}) for name in ("optional-dependencies", "dev-dependencies"))
     _validate_edges({"dependencies": table.get("dependencies", [])}, *groups)
     _list(table, "resolution-markers", str)
@@ -230,7 +234,7 @@ def _validate_edges(*groups: Mapping[str, Any]) -> None:
                 _get(edge, "version", str, None)
                 _get(edge, "marker", str, "")
                 _list(edge, "extra", str)
-                _list(edge, "extras", str)  # so in the manifest
+                _list(edge, "extras", str)  # as in the manifest
                 if "source" in edge:
                     _source(edge["source"])
 
@@ -246,7 +250,7 @@ def _source(raw: Any) -> PackageSource:
 
 def _artifact(raw: Mapping[str, Any]) -> Artifact:
     url = raw.get("url") or raw.get("path") or raw.get("filename") or ""
-    path = url.partition("#")[0].partition("?")[0]  # urlsplit, for thousands of them, costs as much as the TOML
+    path = url.partition("#")[0].partition("?")[0]  # urlsplit on thousands of URLs takes as long as parsing the TOML
     file = raw.get("filename") or unquote(path.rpartition("/")[2])
     return Artifact(url, file, raw.get("hash"), raw.get("size"))
 
@@ -254,13 +258,13 @@ def _artifact(raw: Mapping[str, Any]) -> Artifact:
 def _dependencies(raw: Any) -> tuple[Dependency, ...]:
     return tuple(
         Dependency(
-            one["name"],
-            one.get("version"),
-            _source(one["source"]) if "source" in one else None,
-            tuple(one.get("extra", ())),
-            one.get("marker", ""),
+            entry["name"],
+            entry.get("version"),
+            _source(entry["source"]) if "source" in entry else None,
+            tuple(entry.get("extra", ())),
+            entry.get("marker", ""),
         )
-        for one in raw
+        for entry in raw
     )
 
 
@@ -269,7 +273,7 @@ def _key_line(data: bytes, key: str) -> int:
 
 
 class _Malformed(Exception):
-    """A key whose value is not what it should be."""
+    """A key has a value of the wrong type."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(why)
@@ -277,10 +281,10 @@ class _Malformed(Exception):
 
 
 def _get(table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
-    found = table.get(key, default)
-    if found is not default and type(found) is not kind:
+    value = table.get(key, default)
+    if value is not default and type(value) is not kind:
         raise _Malformed(key, f"its `{key}` is not a {_KINDS[kind]}")
-    return found
+    return value
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:
@@ -290,7 +294,7 @@ def _text(table: Mapping[str, Any], key: str) -> str:
 
 
 def _list(table: Mapping[str, Any], key: str, kind: type) -> tuple[Any, ...]:
-    found = _get(table, key, list, ())
-    if not all(type(one) is kind for one in found):
+    values = _get(table, key, list, ())
+    if not all(type(value) is kind for value in values):
         raise _Malformed(key, f"its `{key}` is not a list of {_KINDS[kind]}s")
-    return tuple(found)
+    return tuple(values)

@@ -1,22 +1,26 @@
-"""What of a repository is tracked and not on disk, and what brings it there."""
+"""Describes tracked paths of a repository that are not on disk."""
 
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 
-class Withheld(Enum):
+class AbsenceReason(Enum):
     """Why a tracked path is not on disk."""
 
     SUBMODULE = "its submodule is not initialised"
-    SPARSE = "the sparse checkout leaves it out"
-    SKIPPED = "git was told to skip it (--skip-worktree)"
+    SPARSE = "the sparse checkout excludes it"
+    SKIPPED = "it is marked `--skip-worktree` in git's index"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Absence:
-    """A path that is not on disk, or the submodule that it lies in, relative to the root of its repository."""
+    """
+    A tracked path that is not on disk, or the submodule that contains it.
 
-    withheld: Withheld
+    `path` is relative to `top`, the root of the repository.
+    """
+
+    reason: AbsenceReason
     path: str
     top: Path

@@ -1,18 +1,18 @@
-"""What does a lock put on each target, and how does it get there?"""
+"""Lists what a lock installs on each target, and how each package is installed there."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .closure import Roots, closure
-from .installable import InstallMethod, origin, verdict
+from .installable import InstallMethod, install_method, origin
 from .lockfile import Lockfile, Package, SourceKind
 from .targets import Markers, Target, allowed_pythons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Placed:
-    """A package on a target: how it gets there, and the shortest way from what is served to it."""
+class Placement:
+    """A package on a target: how it is installed, and the shortest dependency path to it."""
 
     package: Package
     target: Target
@@ -22,18 +22,18 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Uncovered:
-    """A target that the lock was not made for, by the key of the lock that says so."""
+    """A target that the lock does not support: the lock's key that excludes it, and what that key allows."""
 
     target: Target
     key: str
     allowed: str
 
 
-def place(lock: Lockfile, roots: Roots, target: Target) -> tuple[Placed, ...] | Uncovered:
+def place(lock: Lockfile, roots: Roots, target: Target) -> tuple[Placement, ...] | Uncovered:
     """
-    What `uv sync` would install there, in the order of the lock. Raises BadInput, NotALock.
+    Return what `uv sync` would install on a target, in the order of the lock. Raises BadInput, NotALock.
 
-    A virtual package is not among it: nothing of it is installed.
+    Virtual packages are left out, since they are not installed themselves.
     """
     markers = Markers(target)
     if not allowed_pythons(lock.requires_python).contains(target.python, prereleases=True):
@@ -42,31 +42,33 @@ def place(lock: Lockfile, roots: Roots, target: Target) -> tuple[Placed, ...] | 
         return Uncovered(target=target, key="supported-markers", allowed=" or ".join(lock.supported_markers))
     tags = target.tags
     return tuple(
-        Placed(package=one.package, target=target, verdict=verdict(one.package, tags), via=one.via)
-        for one in closure(lock, roots, markers)
-        if one.package.source.kind is not SourceKind.VIRTUAL
+        Placement(
+            package=installed.package, target=target, verdict=install_method(installed.package, tags), via=installed.via
+        )
+        for installed in closure(lock, roots, markers)
+        if installed.package.source.kind is not SourceKind.VIRTUAL
     )
 
 
-def together(placed: Iterable[Placed]) -> tuple[tuple[Placed, ...], ...]:
-    """The same package on several targets is one thing to say; in the order of the lock."""
-    found: dict[int, tuple[Placed, ...]] = {}
-    for one in placed:
-        found[one.package.position] = (*found.get(one.package.position, ()), one)
-    return tuple(found[position] for position in sorted(found))
+def group_by_package(placed: Iterable[Placement]) -> tuple[tuple[Placement, ...], ...]:
+    """Group placements on several targets by package, in the order of the lock."""
+    by_position: dict[int, tuple[Placement, ...]] = {}
+    for placement in placed:
+        by_position[placement.package.position] = (*by_position.get(placement.package.position, ()), placement)
+    return tuple(by_position[position] for position in sorted(by_position))
 
 
-def origins(placed: Iterable[Placed]) -> Mapping[str, tuple[Package, ...]]:
-    """The packages that come from each index or URL, once each."""
-    found: dict[str, dict[int, Package]] = {}
-    for one in placed:
-        address = origin(one.package)
+def origins(placed: Iterable[Placement]) -> Mapping[str, tuple[Package, ...]]:
+    """The packages of each index or URL, without duplicates."""
+    by_address: dict[str, dict[int, Package]] = {}
+    for placement in placed:
+        address = origin(placement.package)
         if address is not None:
-            found.setdefault(address, {})[one.package.position] = one.package
-    return {address: tuple(packages.values()) for address, packages in found.items()}
+            by_address.setdefault(address, {})[placement.package.position] = placement.package
+    return {address: tuple(packages.values()) for address, packages in by_address.items()}
 
 
 def main_index(lock: Lockfile) -> str | None:
-    """The index that most of the lock comes from: the lock does not say which was the default."""
-    counted = Counter(origin(one) for one in lock.packages if one.source.kind is SourceKind.REGISTRY)
-    return counted.most_common(1)[0][0] if counted else None
+    """The index that most packages come from, as the lock does not record the default index; None without any."""
+    package_counts = Counter(origin(package) for package in lock.packages if package.source.kind is SourceKind.REGISTRY)
+    return package_counts.most_common(1)[0][0] if package_counts else None

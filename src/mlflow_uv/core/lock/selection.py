@@ -1,4 +1,4 @@
-"""What of the lock is served?"""
+"""Defines the selection: the package, extras and groups of a lock that are served."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from ..release.digests import canonical, sha256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """What of the lock is served."""
+    """The package, extras and groups of a lock that are served; no package is the project itself."""
 
     package: str | None = None
     extras: tuple[str, ...] = ()
@@ -15,5 +15,5 @@ class Selection:
 
     @property
     def sha256(self) -> str:
-        """Digest of the canonical JSON; the order in which extras and groups were named does not matter."""
+        """SHA-256 of the canonical JSON, in hex; independent of the order of extras and groups."""
         return sha256(canonical([self.package, sorted(set(self.extras)), sorted(set(self.groups))]))

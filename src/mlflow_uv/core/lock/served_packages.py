@@ -1,4 +1,4 @@
-"""What of a lock is served on any platform, and which dependency brings a package into it?"""
+"""Lists the packages that a selection needs on any platform, and the dependency path to each package of a lock."""
 
 import re
 from collections import deque
@@ -18,68 +18,69 @@ _COMPARISON = re.compile(rf"extra *(?P<sign>==|!=) *(?P<conflict>{_TEXT})|\w+{_S
 _TRUE, _FALSE = "os_name != ''", "os_name == ''"
 
 
-class Anywhere(Markers):
-    """Markers of no target in particular: one holds that can hold on some platform with some Python."""
+class AnyPlatformMarkers(Markers):
+    """Markers without a target: a marker holds if it can hold on some platform with some Python."""
 
     def __init__(self) -> None:
-        """Nothing is known of the target."""
+        """Create it without a target."""
 
     def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:
-        """See Markers. Of what was set apart by `conflicts` it is known whether it is active."""
+        """See Markers. Only the extras by which uv encodes `conflicts` are evaluated."""
         return _possible(marker, active)
 
 
 @lru_cache(maxsize=4096)
 def _possible(marker: str, active: frozenset[str]) -> bool:
-    """Markers have no `not`: each part that nobody knows may be taken to hold."""
+    """Take every comparison with an unknown value as true, which is safe because markers have no negation."""
     if "extra" not in marker:
         return True
 
-    def told(found: re.Match[str]) -> str:
-        holds = found["sign"] is None or (found["conflict"][1:-1] in active) == (found["sign"] == "==")
+    def replacement(match: re.Match[str]) -> str:
+        holds = match["sign"] is None or (match["conflict"][1:-1] in active) == (match["sign"] == "==")
         return _TRUE if holds else _FALSE
 
     try:
-        return Marker(_COMPARISON.sub(told, marker)).evaluate()
+        return Marker(_COMPARISON.sub(replacement, marker)).evaluate()
     except InvalidMarker:
         return True
 
 
-def served(lock: Lockfile, roots: Roots) -> Iterator[Installed]:
-    """What each of the roots needs on some platform, without that root itself. Raises BadInput, NotALock."""
-    every: list[tuple[Package, ...]] = [(root,) for root in roots.packages]
-    for alone in every or [()]:
-        for one in closure(lock, roots._replace(packages=alone), Anywhere()):
-            if one.package not in alone:
-                yield one
+def served_packages(lock: Lockfile, roots: Roots) -> Iterator[Installed]:
+    """Yield what each root needs on some platform, without that root itself. Raises BadInput, NotALock."""
+    root_sets: list[tuple[Package, ...]] = [(root,) for root in roots.packages]
+    for root_packages in root_sets or [()]:
+        for installed in closure(lock, roots._replace(packages=root_packages), AnyPlatformMarkers()):
+            if installed.package not in root_packages:
+                yield installed
 
 
-def ways(lock: Lockfile) -> Mapping[int, tuple[str, ...]]:
+def dependency_paths(lock: Lockfile) -> Mapping[int, tuple[str, ...]]:
     """
-    What needs each package, by its position: names from a package of the checkout on, the shortest of such ways.
+    Return the shortest dependency path to each package, by its position, without the package itself.
 
-    Every extra and group counts, on every platform.
+    A path is a tuple of names and begins with a member of the workspace or `group NAME`. All extras and groups on all
+    platforms are followed; a package that nothing needs has no path.
     """
     members = lock.manifest.get("members", ())
-    found: dict[int, tuple[str, ...]] = {}
+    paths: dict[int, tuple[str, ...]] = {}
     queue: deque[tuple[Package, tuple[str, ...]]] = deque()
     by_name = lock.by_name
 
-    def follow(edges: Iterable[Dependency], way: tuple[str, ...]) -> None:
+    def follow(edges: Iterable[Dependency], path: tuple[str, ...]) -> None:
         for edge in edges:
             for package in by_name.get(edge.name, ()):
                 exact = edge.version in {None, package.version} and edge.source in {None, package.source}
-                if exact and package.position not in found:
-                    found[package.position] = way
-                    queue.append((package, (*way, package.name)))
+                if exact and package.position not in paths:
+                    paths[package.position] = path
+                    queue.append((package, (*path, package.name)))
 
     for package in lock.packages:
         if package.source.kind.local and (package.name in members or package.source.address == "."):
-            found[package.position] = ()
+            paths[package.position] = ()
             queue.append((package, (package.name,)))
     for group, entries in lock.manifest.get("dependency-groups", {}).items():
-        follow((Dependency(one["name"], None, None, (), "") for one in entries), (f"group {group}",))
+        follow((Dependency(entry["name"], None, None, (), "") for entry in entries), (f"group {group}",))
     while queue:
-        package, way = queue.popleft()
-        follow(chain(package.dependencies, *package.extras.values(), *package.groups.values()), way)
-    return found
+        package, path = queue.popleft()
+        follow(chain(package.dependencies, *package.extras.values(), *package.groups.values()), path)
+    return paths

@@ -1,4 +1,4 @@
-"""Where is the model served? A platform and a Python, as markers and tags see them."""
+"""Parses serving targets: a platform and a Python, with their environment markers and wheel tags."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from ...command.wording import option
 from .lockfile import NotALock
 
 GRAMMAR = "OS-MACHINE-pyX.Y, e.g. linux-x86_64-py3.11, linux-aarch64-musl1.2-py3.12, macos-arm64-py3.12"
-# Debian 12's: the oldest under the official slim images. What runs there runs on a newer one.
+# Debian 12's, the oldest among the official slim images. glibc is backward compatible.
 GLIBC = (2, 36)
-# What uv takes for a Mac that it does not run on.
+# uv's default for a macOS target when it runs on another platform.
 MACOS = (13, 0)
-# An image of Python 3.11 has its newest patch; markers ask for no patch as high as this.
+# Stands for the newest patch release of a minor version; no marker compares with a patch as high as this.
 NEWEST_PATCH = 99
 OLDEST_MINOR, NEWEST_MINOR = 8, 15
 
@@ -28,14 +28,14 @@ _SHAPE = re.compile(
     r"(?:-(?P<libc>glibc2|musl1)\.(?P<libc_minor>[0-9]{1,3}))?"
     r"-py3\.(?P<minor>[0-9]{1,2})(?:\.(?P<patch>[0-9]{1,3}))?"
 )
-# The glibc of manylinux under its older names; the first two were never meant for ARM.
+# Minor version of glibc to the legacy manylinux tag (PEP 600); the first two do not exist for ARM.
 _LEGACY = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 _OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
 _WINDOWS = {"x86_64": "win_amd64", "arm64": "win_arm64"}
 
 
 class System(Enum):
-    """The operating systems that are known as targets."""
+    """The operating systems that a target can have."""
 
     LINUX = "linux"
     MACOS = "macos"
@@ -47,7 +47,7 @@ class Target:
     """
     A platform and a Python. `machine` is `aarch64` on Linux and `arm64` elsewhere; `patch` None is the newest.
 
-    `level` is the version of glibc or, where `musl` says so, of musl; on macOS it is the system's. Windows has none.
+    `level` is the version of glibc, of musl if `musl` is true, or of macOS; Windows has none.
     """
 
     system: System
@@ -70,12 +70,12 @@ class Target:
 
     @property
     def python(self) -> str:
-        """The full version of its Python."""
+        """The full version of the target's Python."""
         return f"3.{self.minor}.{NEWEST_PATCH if self.patch is None else self.patch}"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What markers ask (PEP 508). Nobody knows its kernel: as for uv, it is older than any that a marker names."""
+        """The values of marker variables (PEP 508). As in uv, the kernel's version is unknown and set to 0."""
         os_name, sys_platform, platform_system = {
             System.LINUX: ("posix", "linux", "Linux"),
             System.MACOS: ("posix", "darwin", "Darwin"),
@@ -99,7 +99,7 @@ class Target:
 
     @property
     def tags(self) -> frozenset[str]:
-        """The tags of wheels that install there (PEP 425), each as `python-abi-platform`."""
+        """The tags of wheels that install on the target (PEP 425), each as `python-abi-platform`."""
         python, interpreter, platforms = (3, self.minor), f"cp3{self.minor}", tuple(self._platforms())
         return frozenset(
             (
@@ -110,9 +110,9 @@ class Target:
 
     @property
     def marker(self) -> str:
-        """The marker by which `environments` and `required-environments` of uv name its platform."""
-        asked = self.environment
-        return f"sys_platform == '{asked['sys_platform']}' and platform_machine == '{asked['platform_machine']}'"
+        """The target's platform as a marker for uv's `environments` and `required-environments`."""
+        platform, machine = self.environment["sys_platform"], self.environment["platform_machine"]
+        return f"sys_platform == '{platform}' and platform_machine == '{machine}'"
 
     def _platforms(self) -> Iterator[str]:
         match self.system, self.level:
@@ -132,39 +132,40 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """Read the name of a target. Raises BadInput, which shows how one is written."""
-    found = _SHAPE.fullmatch(text.strip().lower())
-    if found is None:
-        raise BadInput(what=f"{text!r} is not a target", why="a platform and a Python are asked for", fix=GRAMMAR)
-    system = System(found["system"])
-    if (found["libc"] and system is not System.LINUX) or (found["level"] and system is not System.MACOS):
+    """Parse a target such as `linux-x86_64-py3.11` (see GRAMMAR). Raises BadInput with the grammar as its fix."""
+    match = _SHAPE.fullmatch(text.strip().lower())
+    if match is None:
+        raise BadInput(what=f"{text!r} is not a target", why="a target is a platform and a Python", fix=GRAMMAR)
+    system = System(match["system"])
+    if (match["libc"] and system is not System.LINUX) or (match["level"] and system is not System.MACOS):
         raise BadInput(
-            what=f"{text!r} is not a target", why="only Linux has a libc and only macOS a level", fix=GRAMMAR
+            what=f"{text!r} is not a target", why="only Linux takes a libc, and only macOS a version", fix=GRAMMAR
         )
-    if not OLDEST_MINOR <= int(found["minor"]) <= NEWEST_MINOR:
-        why = f"known are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}"
-        raise BadInput(what=f"{text!r} has an unknown Python", why=why, fix=GRAMMAR)
+    if not OLDEST_MINOR <= int(match["minor"]) <= NEWEST_MINOR:
+        why = f"supported are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}"
+        raise BadInput(what=f"{text!r} has an unsupported Python", why=why, fix=GRAMMAR)
     return Target(
         system=system,
-        machine=machine_name(found["machine"], system),
-        minor=int(found["minor"]),
-        patch=None if found["patch"] is None else int(found["patch"]),
-        level=_level(found, system),
-        musl=found["libc"] == "musl1",
+        machine=machine_name(match["machine"], system),
+        minor=int(match["minor"]),
+        patch=None if match["patch"] is None else int(match["patch"]),
+        level=_level(match, system),
+        musl=match["libc"] == "musl1",
     )
 
 
 def machine_name(machine: str, system: System) -> str:
-    """A machine as its system calls it: the two names of each architecture mean the same."""
+    """The architecture's name on a system: `arm64` and `aarch64` are one, as are `amd64` and `x86_64`."""
     arm = "aarch64" if system is System.LINUX else "arm64"
     return arm if machine.lower() in ("aarch64", "arm64") else "x86_64"
 
 
 def serving_target(machine: str, requires_python: str, *, pinned: str = "") -> Target:
     """
-    Where the image of this project is served that is built on such a machine.
+    Return the target of an image that is built on a machine of this architecture.
 
-    Its Python is the pinned one: of `.python-version`, or that of this machine which trains; else the oldest allowed.
+    Its Python is `pinned` (the content of `.python-version`, or the version that trains), else the oldest that
+    `requires_python` allows. Raises NotALock, BadInput.
     """
     minor, patch = _pinned(pinned) or _oldest(requires_python)
     return Target(
@@ -173,14 +174,14 @@ def serving_target(machine: str, requires_python: str, *, pinned: str = "") -> T
 
 
 def allows_several(requires_python: str) -> bool:
-    """Whether a lock leaves open which minor version of Python it is installed with. Raises NotALock."""
+    """Whether a lock allows more than one minor version of Python. Raises NotALock."""
     allowed = allowed_pythons(requires_python)
     minors = range(OLDEST_MINOR, NEWEST_MINOR + 1)
     return sum(allowed.contains(f"3.{minor}.{NEWEST_PATCH}") for minor in minors) > 1
 
 
 def allowed_pythons(requires_python: str) -> SpecifierSet:
-    """What a lock's `requires-python` allows. Raises NotALock."""
+    """Parse a lock's `requires-python`. Raises NotALock."""
     try:
         return SpecifierSet(requires_python)
     except InvalidSpecifier as error:
@@ -188,7 +189,7 @@ def allowed_pythons(requires_python: str) -> SpecifierSet:
 
 
 class Markers:
-    """Whether markers hold on one target. Each is parsed once, however often it is asked: locks repeat themselves."""
+    """Evaluates markers on one target. Results are cached, since a lock repeats the same few markers."""
 
     def __init__(self, target: Target) -> None:
         self._environment = dict(target.environment)
@@ -196,13 +197,13 @@ class Markers:
 
     def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:
         """
-        Whether it holds where these `extra`s are active, e.g. `extra-4-wine-cpu` or `group-4-wine-train`.
+        Whether a marker holds where these synthetic extras are active, such as `extra-4-wine-cpu`.
 
-        uv writes what its `conflicts` set apart as such extras, and asks for several at once, which PEP 508 cannot.
+        uv encodes items of `conflicts` as such extras, of which several can be active at once; PEP 508 allows one.
         Raises NotALock.
         """
         if "extra" in marker:
-            marker = _EXTRA.sub(lambda asked: _TRUE if (asked[2] in active) is (asked[1] == "==") else _FALSE, marker)
+            marker = _EXTRA.sub(lambda match: _TRUE if (match[2] in active) is (match[1] == "==") else _FALSE, marker)
         if marker not in self._known:
             try:
                 self._known[marker] = Marker(marker).evaluate(self._environment)
@@ -215,27 +216,27 @@ _EXTRA = re.compile(r"\bextra (==|!=) '([^']*)'")
 _TRUE, _FALSE = "os_name != ''", "os_name == ''"
 
 
-def _level(found: re.Match[str], system: System) -> tuple[int, int] | None:
+def _level(match: re.Match[str], system: System) -> tuple[int, int] | None:
     match system:
         case System.LINUX:
-            return (int(found["libc"][-1]), int(found["libc_minor"])) if found["libc"] else GLIBC
+            return (int(match["libc"][-1]), int(match["libc_minor"])) if match["libc"] else GLIBC
         case System.MACOS:
-            major, _, minor = (found["level"] or "{}.{}".format(*MACOS)).partition(".")
+            major, _, minor = (match["level"] or "{}.{}".format(*MACOS)).partition(".")
             return int(major), int(minor or 0)
         case System.WINDOWS:
             return None
 
 
 def _pinned(text: str) -> tuple[int, int | None] | None:
-    """What the first line of a `.python-version` that is not a comment says, if it is one CPython."""
+    """The version on the first line of a `.python-version` that is not a comment; None unless it is a CPython."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and not line.startswith("#")), "")
-    found = re.fullmatch(r"(?:(?:cpython|python)[-@]?)?3\.([0-9]{1,2})(?:\.[0-9]+)?", first, re.IGNORECASE)
-    return (int(found[1]), None) if found else None
+    match = re.fullmatch(r"(?:(?:cpython|python)[-@]?)?3\.([0-9]{1,2})(?:\.[0-9]+)?", first, re.IGNORECASE)
+    return (int(match[1]), None) if match else None
 
 
 def _oldest(requires_python: str) -> tuple[int, int | None]:
-    """The oldest minor version that is allowed, by its newest patch; else by the one patch that is allowed."""
+    """The oldest minor version whose newest patch is allowed; else the oldest with any allowed patch."""
     allowed = allowed_pythons(requires_python)
     minors = range(OLDEST_MINOR, NEWEST_MINOR + 1)
     for minor in minors:
@@ -246,7 +247,7 @@ def _oldest(requires_python: str) -> tuple[int, int | None]:
             if allowed.contains(f"3.{minor}.{patch}"):
                 return minor, patch
     raise BadInput(
-        what="no Python that is known satisfies the lock's `requires-python`",
-        why=f"it is {requires_python!r}, known are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}",
+        what="no supported Python satisfies the lock's `requires-python`",
+        why=f"it is {requires_python!r}, supported are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}",
         fix=option("targets", "TARGET"),
     )

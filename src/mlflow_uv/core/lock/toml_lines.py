@@ -1,4 +1,4 @@
-"""On which line does a key of a TOML text stand?"""
+"""Finds the lines of keys, tables and array elements in a TOML text."""
 
 import re
 from bisect import bisect_left
@@ -20,25 +20,25 @@ _SHORT = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 def key_lines(text: str) -> Mapping[Path, int]:
     """
-    Where each key, table and element of an array begins: its path (names, and numbers from 0) to a 1-based line.
+    Map the path of each key, table and array element (names, and positions from 0) to its 1-based first line.
 
-    The text must be TOML; of any other it tells what it read before it lost its way.
+    The text must be valid TOML; of any other text, the part before the error is returned.
     """
     scanner = _Scanner(text)
-    with suppress(_Lost):
+    with suppress(_NotToml):
         scanner.document()
     return scanner.lines
 
 
 def line_at(lines: Mapping[Path, int], path: Path) -> int:
-    """The line of a path, or of the nearest thing around it that is there; 1 where nothing is."""
+    """The line of a path, or of its nearest parent that exists; 1 without one."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
 
 
-class _Lost(Exception):
-    """The text is not TOML here."""
+class _NotToml(Exception):
+    """The text is not valid TOML at the current position."""
 
 
 class _Scanner:
@@ -56,95 +56,95 @@ class _Scanner:
                 at, table = self._header(at)
             else:
                 at, path = self._key(at, table)
-                at = self._value(self._after("=", at), path)
+                at = self._value(self._skip_past("=", at), path)
             at = self._skip(_BLANK, at)
 
     def _header(self, at: int) -> tuple[int, Path]:
         array = self._text.startswith("[[", at)
         start = at
-        at, names = self._names(self._skip(_BLANK, at + 1 + array))
+        at, keys = self._dotted_keys(self._skip(_BLANK, at + 1 + array))
         path: Path = ()
-        for name in names[:-1]:
-            path = self._inside((*path, name))
-            self._found(path, start)
-        path = (*path, names[-1])
+        for name in keys[:-1]:
+            path = self._in_last_element((*path, name))
+            self._record(path, start)
+        path = (*path, keys[-1])
         if array:
             self._arrays[path] = self._arrays.get(path, 0) + 1
-            self._found(path, start)
-        path = self._inside(path)
-        self._found(path, start)
-        return self._after("]]" if array else "]", at), path
+            self._record(path, start)
+        path = self._in_last_element(path)
+        self._record(path, start)
+        return self._skip_past("]]" if array else "]", at), path
 
-    def _inside(self, path: Path) -> Path:
-        """Of an array of tables, a path goes on in the last one."""
+    def _in_last_element(self, path: Path) -> Path:
+        """The path of the last element where a path is an array of tables, else the path itself."""
         return (*path, self._arrays[path] - 1) if path in self._arrays else path
 
     def _key(self, at: int, table: Path) -> tuple[int, Path]:
         start = at
-        at, names = self._names(at)
-        for end in range(1, len(names) + 1):
-            self._found((*table, *names[:end]), start)
-        return at, (*table, *names)
+        at, keys = self._dotted_keys(at)
+        for end in range(1, len(keys) + 1):
+            self._record((*table, *keys[:end]), start)
+        return at, (*table, *keys)
 
-    def _names(self, at: int) -> tuple[int, tuple[str, ...]]:
-        names: list[str] = []
+    def _dotted_keys(self, at: int) -> tuple[int, tuple[str, ...]]:
+        keys: list[str] = []
         while True:
             if match := _BARE.match(self._text, at):
-                names.append(match[0])
+                keys.append(match[0])
             elif match := _BASIC.match(self._text, at):
-                names.append(_ESCAPE.sub(_unescaped, match[1]))
+                keys.append(_ESCAPE.sub(_unescaped, match[1]))
             elif match := _LITERAL.match(self._text, at):
-                names.append(match[1])
+                keys.append(match[1])
             else:
-                raise _Lost
+                raise _NotToml
             at = self._skip(_BLANK, match.end())
             if not self._text.startswith(".", at):
-                return at, tuple(names)
+                return at, tuple(keys)
             at = self._skip(_BLANK, at + 1)
 
     def _value(self, at: int, path: Path) -> int:
-        """Step over a value, whatever it holds; a stack instead of recursion, for depth is no reason to fail."""
-        around: list[tuple[Path, int | None]] = []
+        """Skip a value, and record what it contains. Uses a stack instead of recursion, as nesting is not limited."""
+        open_containers: list[tuple[Path, int | None]] = []
         while True:
             if self._text.startswith("[", at):
-                around.append((path, 0))
+                open_containers.append((path, 0))
                 at += 1
             elif self._text.startswith("{", at):
-                around.append((path, None))
+                open_containers.append((path, None))
                 at += 1
             else:
                 at = self._scalar(at)
-            at = self._skip(_BETWEEN, at) if around else at
-            while around and self._text.startswith(("]", "}"), at):
-                around.pop()
-                at = self._skip(_BETWEEN, at + 1) if around else at + 1
-            if not around:
+            at = self._skip(_BETWEEN, at) if open_containers else at
+            while open_containers and self._text.startswith(("]", "}"), at):
+                open_containers.pop()
+                at = self._skip(_BETWEEN, at + 1) if open_containers else at + 1
+            if not open_containers:
                 return at
-            outer, position = around[-1]
+            outer, position = open_containers[-1]
             if position is None:
                 at, path = self._key(at, outer)
-                at = self._after("=", at)
+                at = self._skip_past("=", at)
             else:
                 path = (*outer, position)
-                around[-1] = (outer, position + 1)
-                self._found(path, at)
+                open_containers[-1] = (outer, position + 1)
+                self._record(path, at)
 
     def _scalar(self, at: int) -> int:
         for pattern in (_LONG, _BASIC, _LITERAL, _SCALAR):
             if match := pattern.match(self._text, at):
                 return match.end()
-        raise _Lost
+        raise _NotToml
 
-    def _after(self, sign: str, at: int) -> int:
+    def _skip_past(self, sign: str, at: int) -> int:
         if not self._text.startswith(sign, at):
-            raise _Lost
+            raise _NotToml
         return self._skip(_BLANK, at + len(sign))
 
     def _skip(self, pattern: re.Pattern[str], at: int) -> int:
         match = pattern.match(self._text, at)
         return match.end() if match else at
 
-    def _found(self, path: Path, at: int) -> None:
+    def _record(self, path: Path, at: int) -> None:
         self.lines.setdefault(path, bisect_left(self._breaks, at) + 1)
 
 

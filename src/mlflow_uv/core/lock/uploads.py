@@ -1,4 +1,4 @@
-"""Tells which files of a lock were uploaded after the lock's own `exclude-newer`."""
+"""Reads upload times of locked files, and the `exclude-newer` that the lock records."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _SPAN = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cutoff:
-    """A moment from which on uv takes no file, and how the lock says it."""
+    """The moment from which on uv ignores files (`exclude-newer`), and its text in the lock."""
 
     moment: datetime
     text: str
@@ -24,10 +24,10 @@ class Cutoff:
 
 def cutoff_of(lock: Lockfile, name: str, *, now_s: float) -> Cutoff | None:
     """
-    The moment for a package, None where the lock has none for it.
+    Return the cutoff of a package, None where the lock has none for it.
 
-    A span counts from when the lock was made, which it does not say: from `now_s` (since 1970) on it is too late for
-    certain.
+    A span counts from the time of locking, which the lock does not record. It is counted from `now_s` (seconds since
+    1970) instead, which gives the latest possible cutoff.
     """
     packages = lock.options.get("exclude-newer-package")
     own = packages.get(name) if isinstance(packages, Mapping) else None
@@ -39,18 +39,18 @@ def cutoff_of(lock: Lockfile, name: str, *, now_s: float) -> Cutoff | None:
     return _cutoff(lock.options.get("exclude-newer-span"), lock.options.get("exclude-newer"), now_s)
 
 
-def uploaded(package: Package) -> datetime | None:
-    """When the newest file of a package was uploaded, as far as its index said."""
+def latest_upload(package: Package) -> datetime | None:
+    """When the newest file of a package was uploaded; None where its index gives no upload times."""
     files = (*package.table.get("wheels", ()), package.table.get("sdist") or {})
     moments = [moment for file in files if (moment := _moment(file.get("upload-time"))) is not None]
     return max(moments, default=None)
 
 
 def _cutoff(span: Any, timestamp: Any, now_s: float) -> Cutoff | None:
-    found = _SPAN.fullmatch(span) if isinstance(span, str) else None
-    if found is not None:
-        length = {unit: int(number or 0) for unit, number in found.groupdict().items()}
-        # The shortest that months and years can be: what is called too late is.
+    match = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    if match is not None:
+        length = {unit: int(number or 0) for unit, number in match.groupdict().items()}
+        # Months and years at their shortest, so that no file is reported too early.
         days = length.pop("years") * 365 + length.pop("months") * 28 + length.pop("days")
         return Cutoff(moment=datetime.fromtimestamp(now_s, UTC) - timedelta(days=days, **length), text=span)
     moment = _moment(timestamp)

@@ -15,8 +15,8 @@ from packaging.version import InvalidVersion
 from ...command.report import Finding, counted
 from ..lock.closure import Installed
 from ..lock.lockfile import Lockfile, Package, SourceKind, package_line
-from ..lock.served_packages import ways
-from ..lock.uploads import cutoff_of, uploaded
+from ..lock.served_packages import dependency_paths
+from ..lock.uploads import cutoff_of, latest_upload
 from .policy import SHOWN, WORKSPACE, barred
 
 _NAMED = 5  # names in one sentence
@@ -102,7 +102,7 @@ class Judge:
     def uploaded_late(self, *, now_s: float) -> Iterator[Finding]:
         """A finding for each version with a file that is newer than the lock says it would take."""
         for package in self.packages:
-            cutoff, latest = cutoff_of(self.lock, package.name, now_s=now_s), uploaded(package)
+            cutoff, latest = cutoff_of(self.lock, package.name, now_s=now_s), latest_upload(package)
             if cutoff is None or latest is None or latest < cutoff.moment:
                 continue
             yield Finding(
@@ -119,7 +119,7 @@ class Judge:
         wanted: dict[str, list[Requirement]] = {}
         for one in barred(entries):
             wanted.setdefault(canonicalize_name(one.name), []).append(one)
-        needing = ways(self.lock) if any(package.name in wanted for package in self.packages) else {}
+        needing = dependency_paths(self.lock) if any(package.name in wanted for package in self.packages) else {}
         for package in self.packages:
             named = wanted.get(package.name, ())
             entry = next((one for one in named if _matches(one.specifier, package.version)), None)

@@ -13,7 +13,7 @@ from ...command.wording import Wording, local, option, step_call
 from ..lock.closure import Installed, selected_roots
 from ..lock.lockfile import NotALock, read_lockfile
 from ..lock.selection import Selection
-from ..lock.served_packages import served
+from ..lock.served_packages import served_packages
 from ..release.commit import History, LastChange
 from .policy import SHOWN, LockPolicy, PolicySource
 from .rules import Judge
@@ -59,7 +59,7 @@ def in_packages(ruling: PolicySource, case: LockUnderPolicy) -> Iterator[Finding
     for unit in case.units:
         try:
             roots = selected_roots(lock, unit.selection, name=unit.name)
-            found = {**{one.package.position: one for one in served(lock, roots)}, **found}
+            found = {**{one.package.position: one for one in served_packages(lock, roots)}, **found}
             about |= {package.position for package in roots.packages}
         except (BadInput, NotALock) as error:
             if not case.whole or policy.allowed_sources is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...command.wording import local
 from ...core.lock.lockfile import NotALock, SourceKind, read_lockfile
-from ...core.lock.missing_files import Absence, Withheld
+from ...core.lock.missing_files import Absence, AbsenceReason
 from ...tools.git.git import Git
 from ...tools.project.files import Project, seen_from
 
@@ -32,9 +32,9 @@ def absent_groups(project: Project, git: Git, where: Path) -> tuple[AbsentGroup,
     missing = tuple(_missing_folders(project)) if there else (project.lock,)
     absences = [absence for path in missing if (absence := git.absence(path)) is not None]
     return tuple(
-        _group(project, where, withheld, list(dict.fromkeys(one for one in absences if one.withheld is withheld)))
-        for withheld in Withheld
-        if any(one.withheld is withheld for one in absences)
+        _group(project, where, reason, list(dict.fromkeys(one for one in absences if one.reason is reason)))
+        for reason in AbsenceReason
+        if any(one.reason is reason for one in absences)
     )
 
 
@@ -49,29 +49,29 @@ def _missing_folders(project: Project) -> Iterator[Path]:
             yield folder
 
 
-def _group(project: Project, where: Path, withheld: Withheld, absences: list[Absence]) -> AbsentGroup:
+def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[Absence]) -> AbsentGroup:
     paths = [absence.path for absence in absences]
     named = ", ".join(f"`{path}`" for path in paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     lock_alone = [project.lock] == [absence.top / absence.path for absence in absences]
     what = f"{named} {'is' if len(paths) == 1 else 'are'} in the repository and not on disk"
     return AbsentGroup(
         what=what,
-        why=f"{withheld.value}, so that uv cannot see {'it' if len(paths) == 1 else 'them'}",
-        fix=_fix(withheld, absences, where),
+        why=f"{reason.value}, so that uv cannot see {'it' if len(paths) == 1 else 'them'}",
+        fix=_fix(reason, absences, where),
         near=project.root / "pyproject.toml" if lock_alone else project.lock,
     )
 
 
-def _fix(withheld: Withheld, absences: list[Absence], where: Path) -> str:
+def _fix(reason: AbsenceReason, absences: list[Absence], where: Path) -> str:
     top = absences[0].top
     paths = [absence.path for absence in absences]
     git = "git" if top == where else f"git -C {shlex.quote(seen_from(where, top))}"
     listed = shlex.join(paths)
-    match withheld:
-        case Withheld.SUBMODULE:
+    match reason:
+        case AbsenceReason.SUBMODULE:
             here = shlex.join(os.path.relpath(top / path, where) for path in paths)
             return local(f"git submodule update --init -- {here}", "`submodules: recursive` for actions/checkout")
-        case Withheld.SPARSE:
+        case AbsenceReason.SPARSE:
             workflow = f"{listed} in `sparse-checkout` of actions/checkout"
             return local(f"{git} sparse-checkout add {listed}", workflow)
     shown = f"{git} ls-files -z -- {listed} | {git} update-index --no-skip-worktree -z --stdin"

@@ -12,7 +12,7 @@ from ...command.inputs import EngineChoice as Choice
 from ...command.report import Finding
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
-from ...core.lock.placement import Placed, Uncovered, place
+from ...core.lock.placement import Placement, Uncovered, place
 from ...core.lock.selection import Selection
 from ...core.lock.targets import Target, allowed_pythons, serving_target
 from ...tools.engines.engine import Engine
@@ -80,7 +80,7 @@ class Circumstances:
             pinned = ".".join(version.split(".")[:2])
             yield serving_target(machine, self.lock.requires_python, pinned=pinned)
 
-    def placed(self, target: Target) -> tuple[Placed, ...]:
+    def placed(self, target: Target) -> tuple[Placement, ...]:
         """What of the lock gets to a target; nothing where the lock does not say, which check-targets tells."""
         if self.lock is None:
             return ()

@@ -13,7 +13,7 @@ from ...core.image.reference import image_reference, tagged
 from ...core.image.slim import ANY_MODEL, slim
 from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
-from ...core.lock.placement import Placed
+from ...core.lock.placement import Placement
 from ...ops.image.build import PYTHONS, BaseImage, default_base, look_at
 from ...ops.image.environment import Needs
 from ...tools.engines.build_errors import unbuildable
@@ -149,7 +149,7 @@ def _served(circumstances: Circumstances) -> frozenset[str] | None:
     return frozenset(pin.name for pin in smaller.pins)
 
 
-def _without_wheel(one: Placed, circumstances: Circumstances, *, crossing: bool) -> Iterator[Problem]:
+def _without_wheel(one: Placement, circumstances: Circumstances, *, crossing: bool) -> Iterator[Problem]:
     """Stop for what is compiled, or cannot be built for another platform; warn where nobody knows what it is."""
     package = one.package
     if crossing:

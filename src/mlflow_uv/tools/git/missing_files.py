@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed, ToolMissing
-from ...core.lock.missing_files import Absence, Withheld
+from ...core.lock.missing_files import Absence, AbsenceReason
 from ..system.process import Runner
 from .guarded import GuardedGit
 from .messages import bytes_of, entry_of
@@ -34,13 +34,13 @@ class GitFiles:
                 one.name for one in entries if one.mode == SUBMODULE and f"{name}/".startswith(f"{one.name}/")
             ]
             if submodules:
-                return Absence(withheld=Withheld.SUBMODULE, path=submodules[0], top=top)
+                return Absence(reason=AbsenceReason.SUBMODULE, path=submodules[0], top=top)
             if not any(f"{one.name}/".startswith(f"{name}/") and one.tag.upper() == "S" for one in entries):
                 return None
             sparse = self._git.ask(top, "config", "--type=bool", "--get", "core.sparseCheckout").stdout.strip()
         except (ToolMissing, ToolFailed, ValueError):
             return None
-        return Absence(withheld=Withheld.SPARSE if sparse == "true" else Withheld.SKIPPED, path=name, top=top)
+        return Absence(reason=AbsenceReason.SPARSE if sparse == "true" else AbsenceReason.SKIPPED, path=name, top=top)
 
     def restorable(self, file: Path, accepts: Callable[[bytes], bool]) -> tuple[str, ...] | None:
         """

@@ -87,8 +87,8 @@ def test_every_package_comes_with_the_shortest_way_to_it(selection: Selection, t
 @pytest.mark.parametrize(
     ("selection", "why"),
     [
-        (Selection(extras=("no",)), "extra `no` is not: known are all, empty, fast-one"),
-        (Selection(groups=("no",)), "group `no` is not: known are none, train"),
+        (Selection(extras=("no",)), "extra `no` is unknown, known are all, empty, fast-one"),
+        (Selection(groups=("no",)), "group `no` is unknown, known are none, train"),
         (Selection(package="grape"), "it has no local package `grape`"),
         (Selection(package="no"), "it has no local package `no`"),
     ],

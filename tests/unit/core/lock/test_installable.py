@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.lock.installable import InstallMethod, SourceReach, fits, local_build, origin, reach, verdict
+from mlflow_uv.core.lock.installable import (
+    InstallMethod,
+    SourceReach,
+    fits,
+    install_method,
+    local_build,
+    origin,
+    source_reach,
+)
 from mlflow_uv.core.lock.lockfile import Package, PackageSource, SourceKind
 from mlflow_uv.core.lock.targets import parse_target
 
@@ -53,7 +61,7 @@ def test_a_wheel_goes_before_a_source_and_that_before_nothing(
     """
     What is local travels with the model; only a wheel that does not fit cannot.
     """
-    found = verdict(package(kind, *tags, sdist=sdist), TAGS)
+    found = install_method(package(kind, *tags, sdist=sdist), TAGS)
 
     assert expected is found
 
@@ -71,9 +79,9 @@ def test_another_wheel_never_makes_it_worse(kind: SourceKind, tags: list[str], m
     """
     Whatever wheel is added; and one that fits makes it good.
     """
-    before = verdict(package(kind, *tags, sdist=sdist), TAGS)
+    before = install_method(package(kind, *tags, sdist=sdist), TAGS)
 
-    after = verdict(package(kind, *tags, more, sdist=sdist), TAGS)
+    after = install_method(package(kind, *tags, more, sdist=sdist), TAGS)
 
     assert RANK.index(after) >= RANK.index(before)
     assert after in (InstallMethod.WHEEL, InstallMethod.LOCAL) or more in BAD
@@ -134,7 +142,7 @@ def test_an_address_tells_from_where_it_answers(address: str, expected: SourceRe
     """
     By its words alone: nobody is asked.
     """
-    found = reach(address)
+    found = source_reach(address)
 
     assert expected is found
 

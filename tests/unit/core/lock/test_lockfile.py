@@ -77,7 +77,7 @@ def test_a_package_has_the_line_where_it_begins() -> None:
         (LOCK.replace(b"[manifest]", b"<<<<<<< HEAD\n[manifest]"), "merge conflict", 5),
         (b"\n\xff\n", "not UTF-8", 2),
         (b"", "no `version`", 1),
-        (LOCK.replace(b"version = 1\n", b"version = 2\n", 1), "format 2", 1),
+        (LOCK.replace(b"version = 1\n", b"version = 2\n", 1), "format is version 2", 1),
         (LOCK.replace(b"revision = 3", b"revision = 'x'"), "`revision` is not a number", 2),
         (LOCK.replace(b'name = "numpy"\n', b"", 1), "it has no `name`", 8),
         (LOCK.replace(b"{ editable = ", b"{ telepathy = "), "is not a source", 16),
