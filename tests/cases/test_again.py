@@ -86,7 +86,7 @@ def test_nothing_goes_on_from_a_model_that_was_not_proved(lab: Lab) -> None:
     said = lab.run("log-model")
 
     assert (1, ["no-input-example", "no-signature"]) == (said.code, said.rules)
-    assert said.answer["summary"].endswith("trained, but not proved")
+    assert said.answer["summary"].endswith("trained, but not verified")
     assert before == lab.consumer.record.read_text()
 
 

@@ -102,7 +102,7 @@ def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
     digests = [one.outputs["data-sha256"][:12] for one in (wrong, good)]
     assert [on.format("wrong.csv", digests[0]), on.format("unseen.csv", digests[1])] == judged
     (finding,) = by_none.answer["findings"]
-    why = "mean_absolute_error <= 0.1: version 1 was not evaluated as [tool.mlflow-uv] says: the file never.csv"
+    why = "mean_absolute_error <= 0.1: version 1 was not evaluated as [tool.mlflow-uv] requires: the file never.csv"
     assert ("gate-gates", why, "mlflow-uv evaluate") == (finding["rule"], finding["what"], finding["fix"])
 
 
@@ -139,7 +139,7 @@ def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) ->
     assert [0, 1, 1, BAD_INPUT, 0, 0] == codes, promoted.stderr
     assert (before, before) == (after, unchanged)
     assert ["gate-gates"] * 2 == [*without.rules, *by_forged.rules]
-    assert "evaluated with other files than the store returns" in by_forged.stderr
+    assert "evaluated with files other than those in the store" in by_forged.stderr
     runs = runs_of(lab, said.outputs["evaluation"])
     assert {"evaluate wine v1": "FINISHED"} == {name: run["status"] for name, run in runs.items()}
     assert 0.0 == metrics_of(lab, "1")["mean_absolute_error"]
@@ -180,7 +180,7 @@ def test_without_an_image_a_process_evaluates_and_that_is_said(lab: Lab) -> None
     said = lab.run("evaluate", *FLAGS, "--isolation", "auto")
 
     code, kind, sentence, fix = error(demanded)
-    assert (TOOL_FAILED, "ToolFailed", True) == (code, kind, "it has no image: a process was asked for" in sentence)
+    assert (TOOL_FAILED, "ToolFailed", True) == (code, kind, "it has no image: a process was requested" in sentence)
     assert fix.startswith("--isolation auto")
     assert (0, ["not-isolated"], "process") == (said.code, said.rules, said.outputs["isolation"])
 
@@ -252,9 +252,9 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> Non
 @pytest.mark.parametrize(
     ("flags", "what", "why"),
     [
-        ((), "nothing says which data to evaluate on", "--data FILE"),
-        (("--data", "gone.csv"), "the data `gone.csv` is not there", "is no file"),
-        ((*FLAGS[:4],), "nothing says what to measure", "--model-type"),
+        ((), "no evaluation data is given", "--data FILE"),
+        (("--data", "gone.csv"), "the data `gone.csv` does not exist", "is not a file"),
+        ((*FLAGS[:4],), "`target-column` needs `model-type`", "--model-type"),
         ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
         ((*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it"),
         (("--data-function", "train"), "data-function", "package.module:function"),

@@ -88,9 +88,9 @@ def test_a_manifest_that_is_not_toml_is_named_with_its_line(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        ("python -c 'raise SystemExit(7)'", "training ended with 7: it printed nothing"),
-        ("python nowhere.py", "training ended with 2: "),
-        ("no-such-program --fast", "`no-such-program` is not there to train with: "),
+        ("python -c 'raise SystemExit(7)'", "training exited with 7: it printed nothing"),
+        ("python nowhere.py", "training exited with 2: "),
+        ("no-such-program --fast", "`no-such-program` was not found, so training cannot start: "),
     ],
     ids=["code", "no file", "no program"],
 )
@@ -114,7 +114,7 @@ def test_training_that_raises_in_a_run_leaves_a_failed_run(lab: Lab) -> None:
 
     said = lab.run("release", traceback=True)
 
-    assert (NO_TRAINING, "training ended with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
+    assert (NO_TRAINING, "training exited with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
     assert ["check-lock", "check-targets", "export", "log-model"] == [one["step"] for one in said.answer["timings"]]
     assert (["FINISHED", "FAILED"], ["1"]) == (lab.store.runs, lab.store.versions)
 
@@ -143,10 +143,10 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(la
     assert (NO_TRAINING, True) == (done.returncode, "ValueError: the data is gone" in annotation.data), done.stdout
     assert {"file": "train.py", "line": str(line), "title": "mlflow-uv release"} == annotation.properties
     text = summary.read_text()
-    assert text.startswith(f"### ✗ mlflow-uv release\n\ntrain.py:<wbr>{line}: training ended with 1: ValueError: ")
+    assert text.startswith(f"### ✗ mlflow-uv release\n\ntrain.py:<wbr>{line}: training exited with 1: ValueError: ")
     steps = re.findall(r"^\| ([a-z-]+) \| (.*) \| [\d.]+ \|$", text, re.MULTILINE)
     assert ["check-lock", "check-targets", "export", "log-model"] == [step for step, _ in steps]
-    assert ("log-model", "training ended with 1") == steps[-1]
+    assert ("log-model", "training exited with 1") == steps[-1]
     assert "- chain: " in text
 
 

@@ -85,7 +85,7 @@ def test_a_promotion_warns_of_a_name_that_another_version_took(lab: Lab, host: s
     assert [0, 0] == [built.code, tested.code], tested.stderr
     assert (0, True, ["image-name-reused"]) == (promoted.code, promoted.outputs["promoted"], promoted.rules)
     (warning,) = promoted.answer["findings"]
-    assert warning["why"].endswith("leads to the image of wine version 99 now")
+    assert warning["why"].endswith("now points to the image of wine version 99")
     assert f"start it as {host}/cellar/shared@{built.outputs['image-digest']}" == warning["fix"]
 
 

@@ -107,7 +107,7 @@ def test_an_image_is_pushed_where_its_name_says(lab: Lab, tmp_path: Path, regist
     [
         (
             f"FROM {BASE}\nWORKDIR /usr/local/bin\n{ANOTHER}",
-            "has Python 3.12.1: the model's is 3.11",
+            "has Python 3.12.1: the model needs 3.11",
         ),
         pytest.param("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python", marks=pytest.mark.extended),
         (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),
@@ -217,12 +217,12 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--push",), "nothing says where to push"),
-        (("--push", "--image", "wine:1"), "nothing says where to push"),
+        (("--push",), "there is no registry to push"),
+        (("--push", "--image", "wine:1"), "there is no registry to push"),
         (("--image", "registry.example/team/-wine:1"), "an image reference"),
-        (("--platforms", "linux/amd64,linux/amd64"), "names one twice"),
-        (("--platforms", "linux/amd64,linux/arm64"), "an image of several platforms is built to be pushed"),
-        (("--platforms", "linux/mips"), "`linux/mips` is not a platform"),
+        (("--platforms", "linux/amd64,linux/amd64"), "lists a platform twice"),
+        (("--platforms", "linux/amd64,linux/arm64"), "a multi-platform image must be pushed"),
+        (("--platforms", "linux/mips"), "`linux/mips` is not a supported platform"),
         (("--context", "."), "is not empty"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_model_without_its_lock_is_not_served_slim(lab: Lab) -> None:
     said = lab.run("build-image", "--serving", "slim", "--engine", "none")
 
     assert (0, BAD_INPUT) == (made.code, said.code)
-    assert "needs the lock that travels with the model" in error(said)[2]
+    assert "needs a model that was logged with its lock" in error(said)[2]
 
 
 @pytest.mark.engine

@@ -68,7 +68,7 @@ def test_a_store_in_the_project_is_followed_and_found_again(theirs: Workbench) -
     assert (f"sqlite:///{database}", True) == (report.outputs.tracking_uri, report.ok)
     assert (report.outputs.model_id, True) == (again.outputs.model_id, again.outputs.reused)
     assert list((theirs.folder / "mlruns").rglob(report.outputs.model_id))
-    assert any("training sets a tracking URI of its own" in line for line in theirs.console.said)
+    assert any("training sets its own tracking URI" in line for line in theirs.console.said)
 
 
 def test_the_setting_that_the_finding_prints_ends_it(theirs: Workbench) -> None:
@@ -119,7 +119,7 @@ def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -
     code, kind, sentence, fix = error(said)
     assert (9, "TrainingFailed") == (code, kind)
     assert "MLFLOW_TRACKING_TOKEN would go to `http://127.0.0.1:9`" in sentence
-    assert "--tracking-uri http://127.0.0.1:9, or take the tracking URI out of the training" == fix
+    assert "--tracking-uri http://127.0.0.1:9, or remove the tracking URI from the training" == fix
     assert "canary-7c1f" not in said.stdout + said.stderr
 
 

@@ -117,16 +117,16 @@ def test_with_nothing_in_the_way_the_training_runs(lab: Lab) -> None:
     trained.unlink()
 
     assert (0, [], False) == (alone.code, alone.answer["findings"], before), alone.stderr
-    assert "everything that a release needs is there" in alone.answer["summary"]
+    assert "everything that the release needs is available" in alone.answer["summary"]
     assert (NO_MODEL, True) == (said.code, after), said.stderr
 
 
 HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
     "two ways": (
-        ("--train", "touch trained", "--function", "a:b"), {}, BAD_INPUT, "a model is made in one way", "keep one of",
+        ("--train", "touch trained", "--function", "a:b"), {}, BAD_INPUT, "a release has one model source", "keep one",
     ),
     "an example that is not there": (
-        ("--input-example", "a.json"), {}, BAD_INPUT, "`input-example` is not there", "--input-example PATH",
+        ("--input-example", "a.json"), {}, BAD_INPUT, "`input-example` does not exist", "--input-example PATH",
     ),
     "a server that is not there": (
         ("--tracking-uri", "http://127.0.0.1:9"), {}, NO_STORE, "the tracking server does not answer", "--tracking-uri",
@@ -135,16 +135,16 @@ HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
         (), {"GITHUB_ACTIONS": "true"}, NO_STORE, "no tracking server was named", "--tracking-uri",
     ),
     "a name that Unity Catalog does not take": (
-        (), {"MLFLOW_REGISTRY_URI": "databricks-uc"}, BAD_INPUT, "`wine` is no name for Unity Catalog",
+        (), {"MLFLOW_REGISTRY_URI": "databricks-uc"}, BAD_INPUT, "`wine` is not a Unity Catalog model name",
         "--model-name CATALOG.SCHEMA.NAME",
     ),
     "an alias that MLflow keeps": (
-        ("--alias", "V2"), {}, BAD_INPUT, "`V2` is no alias for MLflow", "--alias candidate",
+        ("--alias", "V2"), {}, BAD_INPUT, "`V2` is not a valid MLflow alias", "--alias candidate",
     ),
     "an alias with a space": (
-        ("--alias", "on trial"), {}, BAD_INPUT, "`on trial` is no alias for MLflow", "--alias candidate",
+        ("--alias", "on trial"), {}, BAD_INPUT, "`on trial` is not a valid MLflow alias", "--alias candidate",
     ),
-    "a push to nowhere": (("--push",), {}, BAD_INPUT, "nothing says where to push", "--image REGISTRY/NAME"),
+    "a push to nowhere": (("--push",), {}, BAD_INPUT, "there is no registry to push", "--image REGISTRY/NAME"),
     "an engine that does not answer": (
         ("--engine", "docker"), NOWHERE, NO_ENGINE, "Docker does not answer", "install and start Docker",
     ),
@@ -200,7 +200,7 @@ def test_a_base_image_with_another_python_stops_a_release_before_it_trains(site:
 
     (problem,) = told(said)
     assert (UNFIT, False) == (said.code, wine.trained.exists()), said.stderr
-    assert "the model's is 3.12" in problem["why"]
+    assert "the model needs 3.12" in problem["why"]
     assert "python:3.12-slim" in problem["fix"]
 
 
@@ -330,9 +330,9 @@ def test_a_commit_and_a_python_that_are_not_there_stop_a_release_before_it_train
     assert (NO_COMMIT, False) == (said.code, wine.trained.exists()), said.stderr
     assert {
         f"`{wine.folder}` has no commit",
-        "the project's Python is not here, and uv cannot fetch it",
-        "nothing says where to push the image",
-        "`latest` is no alias for MLflow",
+        "the project's Python is not installed, and uv cannot download it",
+        "there is no registry to push the image to",
+        "`latest` is not a valid MLflow alias",
     } == found
 
 

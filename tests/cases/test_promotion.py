@@ -225,7 +225,7 @@ def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tm
         ("rollback", ("--previous", "champion"), 2, "`previous` and `champion` are both `champion`"),
         ("audit", ("models:/wine/99",), 2, "`wine` has no version 99"),
         ("promote", ("--model-name", "beer"), 2, "there is no registered model `beer`"),
-        ("audit", ("wine@champion",), 2, "`wine@champion` names no version"),
+        ("audit", ("wine@champion",), 2, "`wine@champion` is not the URI of a version"),
         ("rollback", (), 2, "`wine` has no alias `champion`"),
     ],
 )

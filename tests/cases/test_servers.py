@@ -77,7 +77,7 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
     said = (begun, registered, built, tested)
     assert [0, 0, 0, 0] == [one.code for one in said], [one.stderr for one in said]
     assert ("tested", "1") == (tested.outputs["state"], json.loads(record.read_text())["alias"]["after"])
-    assert "`commit` is not verified here: the project is not here" in registered.stderr
+    assert "`commit` is not verified here: the project folder is not available here" in registered.stderr
     assert [] == [one for one in said if leaks(one)]
     assert [] == holders_of(PASSWORD, kept, tmp_path, lab.folder, lab.consumer.home / "state")
 

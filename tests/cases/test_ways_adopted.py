@@ -37,7 +37,7 @@ def test_a_run_of_this_lock_is_released(bench: Workbench, tag: str, tags: dict[s
     again = bench.log(from_run=run_id)
 
     assert ((), {"sha": commit, "project": ".", "dirty": dirty}) == (adopted.findings, recorded(bench))
-    assert ("adopted and proved", True) == (adopted.summary[-18:], again.outputs.reused)
+    assert ("adopted and verified", True) == (adopted.summary[-20:], again.outputs.reused)
     assert run_id == adopted.outputs.run_id
     files = {path.name for path in (bench.lab.consumer.model / "mlflow-uv").iterdir()}
     assert {"uv.lock", "answers.json"} <= files

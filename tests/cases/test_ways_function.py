@@ -92,7 +92,7 @@ def test_a_class_that_no_flavor_logs_is_wrong_input_with_the_way_out(bench: Work
     with pytest.raises(BadInput) as caught:
         bench.log(function="vineyard:unknown")
 
-    assert "`vineyard:unknown` makes no model that can be logged" == caught.value.what
+    assert "`vineyard:unknown` returns no model that MLflow can log" == caught.value.what
     assert "`train` with a program that calls log_model" in caught.value.fix
     assert "RUNNING" not in bench.lab.store.runs
 

@@ -259,7 +259,7 @@ def test_without_credentials_a_lock_is_unverifiable(tmp_path: Path, pages: Path)
     (finding,) = found.findings
     assert LockState.FRESH is right.state
     assert (LockState.UNVERIFIABLE, "lock-credentials") == (found.state, finding.rule)
-    assert f"whether uv.lock is fresh cannot be told without credentials for `{url}`" == finding.what
+    assert f"uv.lock cannot be checked without credentials for `{url}`" == finding.what
     assert "a netrc with `machine 127.0.0.1`, or a `name` for the index" == finding.fix
 
 

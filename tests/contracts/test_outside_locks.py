@@ -63,7 +63,7 @@ def test_a_folder_that_a_removed_member_left_behind_is_named(cellar: Path) -> No
     answer = check(cellar)
 
     assert ("unreadable", "lock-member") == (answer.verdict, answer.error.rule)
-    assert "`packages/cork` matches `packages/*` and is no project" == answer.error.what
+    assert "`packages/cork` matches `packages/*`, but is not a project" == answer.error.what
     assert 'remove the folder, or add `exclude = ["packages/cork"]` to [tool.uv.workspace]' == answer.error.fix
     manifest = cellar / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace(MEMBERS, f'{MEMBERS}exclude = ["packages/cork"]\n'))

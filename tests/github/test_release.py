@@ -183,7 +183,7 @@ def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
     )
     assert ["the image `wine"] == [found.message[:15] for found in alone.of("warning")]
     assert any("`image` is not verified here" in found.message for found in refused.of("error")), refused.log
-    assert any("pushed to no registry" in found.message for found in refused.of("error"))
+    assert any("not pushed to a registry" in found.message for found in refused.of("error"))
     assert ["process", "image"] == [one.outputs["evaluate"]["isolation"] for one in (refused, run)]
     assert "✓ accuracy_score" in run.outputs["promote"]["gates"]
     assert "| chain | ✓ holds |" in run.summary

@@ -143,7 +143,7 @@ def test_export_can_check_instead_of_writing(monorepo: Monorepo, runner: str) ->
     done = monorepo.run(runner, *EVERYTHING)
 
     assert (1, "") == (done.code, monorepo.status()), done.text
-    assert "requirements-prod.txt is not what uv.lock says" in done.text
+    assert "requirements-prod.txt does not match uv.lock" in done.text
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

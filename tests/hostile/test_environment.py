@@ -150,7 +150,7 @@ def test_what_was_ended_is_said(release: Release) -> None:
     """
     Who starts a server on purpose learns why it is gone.
     """
-    assert "training left processes running, which were ended: python" in release.logged.log
+    assert "training left processes running, which were stopped: python" in release.logged.log
 
 
 @pytest.mark.extended

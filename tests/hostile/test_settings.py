@@ -330,7 +330,7 @@ def test_a_patch_is_made_without_writing_through_a_link_of_the_checkout(
         "check-lock", folder=workspace, given={"patch": "lock.patch"}, variables={"HOME": str(home)}
     )
 
-    assert (before, True) == (_plain(outside), "link that leads out of the repository" in ended.said)
+    assert (before, True) == (_plain(outside), "symbolic link to a path outside the repository" in ended.said)
 
 
 def test_the_checkout_writes_below_the_project_as_before(workspace: Path, home: Path) -> None:

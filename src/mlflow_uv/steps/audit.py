@@ -96,7 +96,9 @@ def _asked(uri: str) -> tuple[str, str, str | None]:
     match = _URI.fullmatch(uri)
     if match is None:
         raise BadInput(
-            what=f"`{uri}` names no version", why="it is not models:/NAME@ALIAS or models:/NAME/NUMBER", fix=""
+            what=f"`{uri}` is not the URI of a version",
+            why="expected is models:/NAME@ALIAS or models:/NAME/NUMBER",
+            fix="",
         )
     return match["name"], match["version"] or "", match["alias"]
 
@@ -108,15 +110,15 @@ def alias_holds(found: Audited, alias: str) -> LinkCheck:
     kept = next((one for one in entries if one["keeps"] == alias), None)
     entry = moved or kept
     if entry is None:
-        why = f"`{alias}` names version {found.version}, and nothing says who moved it there"
+        why = f"`{alias}` points to version {found.version}, but no audit entry says who moved it"
         return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
     if not entry["done"]:
-        why = f"the {entry['action']} by {entry['who']} was not finished; the next one finishes it"
+        why = f"the {entry['action']} by {entry['who']} was not finished; the next promotion or rollback completes it"
         return LinkCheck(link="alias", state=LinkState.UNVERIFIED, reason=why)
     said = entry["after"] if moved else entry["previous"]
     if said == found.version:
         return LinkCheck(link="alias", state=LinkState.HOLDS)
-    why = f"it names version {found.version}, the entry of {entry['when']} says version {said}"
+    why = f"it points to version {found.version}, but the entry of {entry['when']} says version {said}"
     return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
 
 

@@ -131,29 +131,29 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 raise
             return _in_process(inputs, found, error.why or error.what, tools)
         if engine is None:
-            return _in_process(inputs, found, "a process was asked for", tools)
+            return _in_process(inputs, found, "a process was requested", tools)
         return _in_image(inputs, found, engine, tools)
 
 
 def require_sense(inputs: Inputs) -> None:
     """Refuse inputs that contradict each other. Raises BadInput."""
     if len(set(inputs.platforms)) < len(inputs.platforms):
-        raise BadInput(what=f"`platforms` names one twice: {', '.join(inputs.platforms)}")
+        raise BadInput(what=f"`platforms` lists a platform twice: {', '.join(inputs.platforms)}")
     for platform in inputs.platforms:
         if platform not in _PLATFORMS:
             known = ", ".join(_PLATFORMS)
-            raise BadInput(what=f"`{platform}` is not a platform that is known", why=f"known are {known}")
+            raise BadInput(what=f"`{platform}` is not a supported platform", why=f"supported are {known}")
     if len(inputs.platforms) > 1 and not inputs.push:
         raise BadInput(
-            what="an image of several platforms is built to be pushed",
+            what="a multi-platform image must be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
             fix=Wording(option("push"), ", or one platform"),
         )
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
-            what="nothing says where to push the image",
+            what="there is no registry to push the image to",
             fix=option("image", "REGISTRY/NAME"),
-            why="its name has no registry",
+            why="the image name contains none",
         )
 
 
@@ -174,7 +174,11 @@ def _by_hand(inputs: Inputs, found: RecomputedRelease, tools: Tools) -> Report[O
     if folder is not None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             what = f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}"
-            raise BadInput(what=what, why="what is there would be built, too", fix=option("context", "NEW_FOLDER"))
+            raise BadInput(
+                what=what,
+                why="existing files would become part of the build context",
+                fix=option("context", "NEW_FOLDER"),
+            )
         if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
             why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
             raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix=option("context", "NEW_FOLDER"))
@@ -272,14 +276,14 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
     """That not every file was compared with a hash, where there is not one for each."""
     if needs.hashed:
         return
-    why, fix = "the model has no lock, only MLflow's list", option("requirements", "lock")
+    why, fix = "the model has no lock, only the requirements that MLflow inferred", option("requirements", "lock")
     if needs.requirements is not None:
         lacking = [pin.name for pin in needs.requirements.pins if not pin.hashes]
-        why, fix = f"the lock has none of {', '.join(lacking)}", "take them from an index, and uv lock"
+        why, fix = f"the lock has no hashes for {', '.join(lacking)}", "install them from an index, then uv lock"
     yield Finding(
         rule="image-unhashed",
         severity=Severity.NOTICE,
-        what="packages were installed without comparing their hashes",
+        what="packages were installed without verifying hashes",
         why=why,
         fix=fix,
     )
@@ -291,8 +295,8 @@ def _vanishing(inputs: Inputs, image: ImageLink, *, forge: bool) -> Iterator[Fin
         yield Finding(
             rule="image-not-pushed",
             severity=Severity.WARNING,
-            what=f"the image `{image.tag}` is on this runner only",
-            why="it is not pushed, so that no other job can verify, promote or start it",
+            what=f"the image `{image.tag}` exists only on this runner",
+            why="it was not pushed, so no other job can verify, promote or start it",
             fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
         )
 

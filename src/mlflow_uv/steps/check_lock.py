@@ -145,8 +145,8 @@ def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | UnreadableProjec
         return (error,)
     if not is_managed(project, first=True) and "uv" not in table_of(project.manifest, "tool"):
         raise BadProject(
-            what=f"`{project.folder}` holds no project of uv",
-            why="its pyproject.toml has neither [project] nor [tool.uv], and no uv.lock lies beside it",
+            what=f"`{project.folder}` is not a uv project",
+            why="its pyproject.toml has neither [project] nor [tool.uv], and there is no uv.lock next to it",
             fix=option("project", "FOLDER"),
         )
     return (project,)
@@ -267,20 +267,20 @@ def _relative(path: Path, where: Path) -> str:
 
 def _settings_set_aside(path: Path, keys: tuple[str, ...]) -> Finding:
     names = ", ".join(f"`{key}`" for key in keys)
-    return _set_aside("settings-set-aside", f"{names} in {path}", path)
+    return _ignored("settings-set-aside", f"{names} in {path}", len(keys), path)
 
 
 def _env_set_aside(lock: Path, names: tuple[str, ...]) -> Finding:
-    return _set_aside("env-set-aside", ", ".join(names), lock)
+    return _ignored("env-set-aside", ", ".join(names), len(names), lock)
 
 
-def _set_aside(rule: str, names: str, path: Path) -> Finding:
+def _ignored(rule: str, names: str, number: int, path: Path) -> Finding:
     return Finding(
         rule=rule,
         severity=Severity.NOTICE,
-        what=f"{names} did not steer the answer",
-        why="the lock is asked as everybody else would ask it",
-        fix=Wording(option("respect-env"), ", to let it"),
+        what=f"{names} {'was' if number == 1 else 'were'} ignored",
+        why="the lock is checked as on any other machine",
+        fix=Wording(option("respect-env"), ", to apply them"),
         path=path,
     )
 

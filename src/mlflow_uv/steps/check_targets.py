@@ -86,7 +86,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     again = project.lock_command(tools.host.folder)
     install_findings = InstallFindings(path=project.lock, data=data, lock=lock, lock_command=again)
     elsewhere = tuple(install_findings.other_origins(placed, reachable=inputs.reachable_indexes))
-    folders = ("an index is a folder of one machine",) if any(map(_fails, elsewhere)) else ()
+    folders = ("an index is a folder on one machine",) if any(map(_fails, elsewhere)) else ()
     return Report(
         outputs=Outputs(targets=tuple(map(str, targets)), packages=tuple(map(_entry, matter))),
         summary="; ".join((*map(_summary, targets, answers), *folders)),
@@ -114,7 +114,7 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools)
 def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:
     """A lock that is missing, or is none: what check-lock says, without asking uv."""
     if isinstance(error, FileNotFoundError):
-        what, why, rule = "uv.lock is missing", "nothing says which packages this project uses", "lock-missing"
+        what, why, rule = "uv.lock is missing", "the project's packages are not pinned", "lock-missing"
     else:
         why = str(error) if isinstance(error, NotALock) else error.strerror or str(error)
         what, rule = "uv.lock cannot be read", "lock-unreadable"
@@ -159,7 +159,7 @@ def _table(targets: Sequence[Target], placed: Iterable[Placement]) -> Table:
             name = f"{ones[0].package.name} {ones[0].package.version or ''}".rstrip()
             rows.append((name, *(cells.get(target, "not needed") for target in targets), needed_by(ones[0])))
     columns = ("package", *map(str, targets), "needed by")
-    return Table(title="What is not simply a wheel everywhere", columns=columns, rows=tuple(rows))
+    return Table(title="Packages without a plain wheel on every target", columns=columns, rows=tuple(rows))
 
 
 def _matters(placed: Placement) -> bool:

@@ -142,7 +142,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             write_whole(file, result.to_json().encode())
         elif measured:
             keep(store, subjects, measured, {**tags, EVALUATION: found.id})
-    again = ", found again" if known else ""
+    again = ", reused" if known else ""
     return Report(
         outputs=Outputs(
             model_name=name,
@@ -168,7 +168,7 @@ def _isolation(measured: tuple[Measured, ...]) -> str:
 
 def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> str:
     if len(versions) > 1:
-        return f"evaluated beside version {rival}, the {inputs.champion}"
+        return f"compared with version {rival}, the {inputs.champion}"
     return f"evaluated alone: {f'it is the {inputs.champion}' if rival else f'there is no {inputs.champion} yet'}"
 
 
@@ -183,7 +183,9 @@ def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[Eval
     tags = exam.tags(store.project.folder if store.project else inputs.project)
     if inputs.target_column and inputs.model_type is None:
         fix = Wording(option("model-type", "classifier"), ", or regressor")
-        raise BadInput(what="nothing says what to measure", why="there is a target-column, and no model-type", fix=fix)
+        raise BadInput(
+            what="`target-column` needs `model-type`", why="the metrics depend on the type of the model", fix=fix
+        )
     data = _data(inputs, store, scratch)
     sitting = EvaluationSession(
         data=data,
@@ -201,7 +203,9 @@ def _data(inputs: Inputs, store: RegistryClient, scratch: Path) -> Path:
     if inputs.data_function is not None:
         if store.project is None:
             raise BadInput(
-                what="`data-function` needs the project", why="it is not here", fix=option("project", "FOLDER")
+                what="`data-function` needs the project",
+                why="the project folder was not found",
+                fix=option("project", "FOLDER"),
             )
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
         python = store.tools.environments.project(store.project, selection)
@@ -212,18 +216,16 @@ def _data(inputs: Inputs, store: RegistryClient, scratch: Path) -> Path:
         except BadInput as error:
             raise BadInput(what="`data-function` returns no data", why=error.why) from error
         except ToolFailed as error:  # what it called has ended the process that called it
-            why = f"`{inputs.data_function}` ended its process, whose last words are: {error.why}"
+            why = f"`{inputs.data_function}` ended its process; its last output is: {error.why}"
             raise BadInput(what="`data-function` returns no data", why=why) from error
         return copy
     if inputs.data is None:
         fix = joined(", or ", (option("data", "FILE"), option("data-function", "package.module:function")))
-        raise BadInput(
-            what="nothing says which data to evaluate on", why="there is neither data nor data-function", fix=fix
-        )
+        raise BadInput(what="no evaluation data is given", why="neither `data` nor `data-function` is set", fix=fix)
     file = (store.project.folder if store.project else inputs.project) / inputs.data
     if not file.is_file():
         raise BadInput(
-            what=f"the data `{inputs.data}` is not there", why=f"{file} is no file", fix=option("data", "FILE")
+            what=f"the data `{inputs.data}` does not exist", why=f"{file} is not a file", fix=option("data", "FILE")
         )
     return Path(shutil.copyfile(file, scratch / f"data{file.suffix}"))
 

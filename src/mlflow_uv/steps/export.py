@@ -117,7 +117,9 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     try:
         said = _ask(inputs, project, tools)
     except HashesMissing as error:
-        error.fix = Wording(_as_requirements(wish), ", which needs none, or the same where the files can be fetched")
+        error.fix = Wording(
+            _as_requirements(wish), ", which needs no hashes, or the same command where the files can be downloaded"
+        )
         raise
     lists = make_lists(wish, said, tools)
     before = {document.path: _read(document.path) for document in lists.documents}
@@ -151,7 +153,7 @@ def _wish(inputs: Inputs, project: Project, where: Path) -> ExportRequest:
     if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
         raise BadInput(
             what="`pylock-file` is not called `pylock.toml` or `pylock.NAME.toml`",
-            why=f"it is {str(inputs.pylock_file)!r}, and installers go by the name",
+            why=f"it is {str(inputs.pylock_file)!r}, and installers find the file by its name",
         )
     return ExportRequest(
         project=project,
@@ -171,7 +173,7 @@ def _environment(inputs: Inputs) -> Mapping[str, str] | None:
     if inputs.target is None:
         return None
     if inputs.pylock_file is not None:
-        raise BadInput(what="`target` and `pylock-file` exclude each other", why="a pylock.toml is for every target")
+        raise BadInput(what="`target` and `pylock-file` exclude each other", why="a pylock.toml covers every target")
     from ..core.lock.targets import parse_target  # noqa: PLC0415  # 5 ms that a universal list does not pay
 
     return parse_target(inputs.target).environment
@@ -186,7 +188,7 @@ def _at(project: Project, name: str, file: Path | None) -> Path | None:
     if bounds is not None and leads_out(path, bounds):
         real = os.path.realpath(path)
         raise BadInput(
-            what=f"`{name}` is a link that leads out of the checkout",
+            what=f"`{name}` is a symbolic link to a path outside the checkout",
             why=f"`{file}` is {real}",
             fix=Wording("remove the link, or ", option(name, real)),
         )
@@ -240,7 +242,7 @@ def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said
     pins = f"{len(said.requirements.pins)} pins"
     if not lists.documents:
         return pins if lists.printed is not None or inputs.silent else f"nothing listed ({pins})"
-    verbs = ("differs from the lock", "is the lock") if inputs.check else ("written", "unchanged")
+    verbs = ("differs from the lock", "matches the lock") if inputs.check else ("written", "unchanged")
     told = (f"{document.path.name} {verbs[document not in differing]}" for document in lists.documents)
     return f"{', '.join(told)} ({pins})"
 
@@ -255,7 +257,7 @@ def _differences(
         name, old = document.path.name, before[document.path]
         yield Finding(
             rule="export-differs",
-            what=f"{name} is not what uv.lock says",
+            what=f"{name} does not match uv.lock",
             why="it does not exist"
             if old is None
             else described(old, document.text, document.pins_of, names=(name, "uv.lock")),
@@ -264,7 +266,7 @@ def _differences(
             line=1 if old is None else first_difference(old, document.text),
         )
     for path in wheels:
-        what = f"{path.name} is not what its sources say" if path.is_file() else f"{path.name} does not exist"
+        what = f"{path.name} does not match its sources" if path.is_file() else f"{path.name} does not exist"
         yield Finding(rule="export-differs", what=what, fix=wish.command, path=path)
 
 

@@ -61,11 +61,11 @@ class ModelOrigin(Enum):
 
 
 _TOLD = {
-    (ModelOrigin.TRAINED, True): "trained and proved",
-    (ModelOrigin.TRAINED, False): "trained, but not proved",
-    (ModelOrigin.ADOPTED, True): "adopted and proved",
-    (ModelOrigin.ADOPTED, False): "found, but not proved",
-    (ModelOrigin.FOUND_AGAIN, True): "found again, nothing trained",
+    (ModelOrigin.TRAINED, True): "trained and verified",
+    (ModelOrigin.TRAINED, False): "trained, but not verified",
+    (ModelOrigin.ADOPTED, True): "adopted and verified",
+    (ModelOrigin.ADOPTED, False): "found, but not verified",
+    (ModelOrigin.FOUND_AGAIN, True): "reused, nothing trained",
 }
 
 
@@ -237,7 +237,7 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     }
     way = way_of(given, project=project)
     if inputs.parameters and way.kind is not ModelSourceKind.ENTRY_POINT:
-        tools.console.say(f"`parameters` are those of an entry point: `{NAMES[way.kind]}` does not get them")
+        tools.console.say(f"`parameters` apply only to an entry point: `{NAMES[way.kind]}` does not receive them")
     return way
 
 

@@ -86,7 +86,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
     version = numbered(store, name, inputs.candidate)
     before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
-    with ExitStack() as opened, tools.console.group(f"judge {name} version {version}"):
+    with ExitStack() as opened, tools.console.group(f"check the gates of {name} version {version}"):
         candidate = opened.enter_context(audited(store, name=name, version=version))
         rival = before if before != version else None
         champion = opened.enter_context(audited(store, name=name, version=rival)) if rival else None
@@ -145,7 +145,7 @@ def _evaluation(file: Path, name: str) -> EvaluationFile:
     except ValueError as error:
         raise BadInput(what=f"`{file}` is not an evaluation", why=str(error), fix=step_call("evaluate")) from error
     if found.model_name != name:
-        raise BadInput(what=f"the evaluation in `{file}` is of another model", why=f"`{name}` is to be promoted")
+        raise BadInput(what=f"the evaluation in `{file}` is of another model", why=f"the model to promote is `{name}`")
     return found
 
 
@@ -171,7 +171,7 @@ def _advice(inputs: Inputs, store: RegistryClient, name: str, before: str | None
         given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
         usual = {"model-name": store.model_name(None), "champion": "champion", "previous": "previous"}
         words = {flag.replace("-", "_"): word for flag, word in given.items() if word != usual[flag]}
-        yield Wording("take it back: ", step_call("rollback", **words))
+        yield Wording("roll back:   ", step_call("rollback", **words))
 
 
 STEP: Step[Any, Any, Any] = Step(

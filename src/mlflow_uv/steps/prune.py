@@ -58,7 +58,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     The logged models that they were made from stay, and so do their files. Raises BadInput, StoreUnreachable.
     """
     if inputs.keep < 0 or inputs.older_than_days < 0:
-        raise BadInput(what="`keep` and `older-than-days` are not negative", why="they count what stays")
+        raise BadInput(
+            what="`keep` and `older-than-days` must not be negative", why="they are a number of versions and an age"
+        )
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
     found = store.ask("find-versions", name=name)["versions"]
@@ -79,7 +81,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         ),
         summary=f"{counted(len(gone), 'version')} of {name} {told}, {len(judged) - len(gone)} stay",
         tables=(_table(judged, kept, told),) if judged else (),
-        advice=("the logged models of deleted versions, and their files, stay in the store",) if gone else (),
+        advice=("the logged models of deleted versions, and their files, remain in the store",) if gone else (),
     )
 
 

@@ -76,7 +76,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             raise ChainBroken(
                 "version",
                 why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
-                fix=Wording(step_call("release"), ", which finds that model again"),
+                fix=Wording(step_call("release"), ", which reuses that model"),
             )
         # A version that training registered by itself has none of our tags yet; a tested one keeps its state.
         state = {} if "mlflow-uv.state" in made["tags"] else {"mlflow-uv.state": "registered"}
@@ -112,9 +112,9 @@ def _elsewhere(version: VersionLink, name: str, number: str) -> Finding:
         rule="registered-elsewhere",
         severity=Severity.WARNING,
         what=f"the model is also version {number} of {name}",
-        why=f"training, or somebody else, registered it under that name, so that one model is two versions;"
+        why=f"training or another process registered it under that name too;"
         f" only version {version.version} of {version.name} is tested and gets an alias",
-        fix=Wording(option("model-name", name), ", or take `registered_model_name=` out of the training"),
+        fix=Wording(option("model-name", name), ", or remove `registered_model_name=` from the training"),
     )
 
 

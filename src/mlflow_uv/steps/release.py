@@ -102,9 +102,9 @@ def _asked_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tool
     answers = _answers(steps, inputs, tools)
     rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
     findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
-    table = Table(title="What the steps need", columns=("step", "check", "answer"), rows=rows)
+    table = Table(title="Preflight checks", columns=("step", "check", "answer"), rows=rows)
     failed = sum(answer.fails for answer in answers)
-    summary = f"{failed} of {len(answers)} checks fail" if failed else "everything that a release needs is there"
+    summary = f"{failed} of {len(answers)} checks fail" if failed else "everything that the release needs is available"
     return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
 
 
@@ -158,7 +158,7 @@ def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: To
 def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     for name in names:
         if name not in DEFAULT:
-            raise BadInput(what=f"`{name}` is not a step of a release", why=f"steps are {', '.join(DEFAULT)}")
+            raise BadInput(what=f"`{name}` is not a step of a release", why=f"its steps are {', '.join(DEFAULT)}")
     return tuple(map(step_of, names))
 
 
@@ -203,7 +203,7 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
         serve = _serve_line(record, record.image.tag)
         yield serve if record.image.digest else local(serve)
     elif record.image is not None:
-        yield f"served in a process, no image: {record.image.reason}"
+        yield f"served by a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
         yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
 

@@ -121,7 +121,11 @@ def _needs(
 ) -> tuple[ImageLink, Expected]:
     record = found.record
     if record.image is None:
-        raise BadInput(what="nothing was built to test", why="build-image adds it", fix=step_call("build-image"))
+        raise BadInput(
+            what="there is no image or environment to test",
+            why="the record has none before build-image",
+            fix=step_call("build-image"),
+        )
     if record.answers is None:
         raise BadInput(
             what="there are no recorded answers to compare with",
@@ -138,7 +142,9 @@ def _needs(
         cases = parse_json((found.model / model_files.CASES).read_bytes())
         answers = parse_json((found.model / model_files.ANSWERS).read_bytes())
     except Unparsable as error:
-        raise ChainBroken("answers", why=f"cases or answers in the model cannot be read: {error}") from error
+        raise ChainBroken(
+            "answers", why=f"the recorded cases or answers in the model cannot be read: {error}"
+        ) from error
     if everything := next(leaving_nothing(ignored, answers), None):
         raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
     return record.image, Expected(
@@ -171,7 +177,7 @@ def _serving(
             if held != image.id:
                 raise ChainBroken(
                     "image",
-                    why=f"the environment in {image.tag} is not the one that was recorded",
+                    why=f"the environment in {image.tag} is not the recorded one",
                     fix=step_call("build-image"),
                 )
             server = tools.servers.serve(python, found.model, given)
@@ -242,15 +248,15 @@ def _isolation(inputs: Inputs, image: ImageLink | None) -> Iterator[Finding]:
         yield Finding(
             rule="not-isolated",
             severity=Severity.NOTICE,
-            what="the model was tested in a process of this machine: it could read and reach what this user can",
+            what="the model was tested in a process on this machine, with this user's access to files and network",
             why=image.reason,
         )
     elif _reaches(inputs, image):
         yield Finding(
             rule="serve-network",
             severity=Severity.NOTICE,
-            what="the model was tested with the network of the container engine: it could reach what that leads to",
-            why="`serve-network` asks for it",
+            what="the model was tested with the container engine's default network: it could reach other machines",
+            why="`serve-network` is set",
         )
 
 
@@ -261,7 +267,7 @@ def _slow(observed: ObservedServer) -> Iterator[Finding]:
             rule="slow-answers",
             severity=Severity.WARNING,
             what=f"an answer took {observed.slowest_s:.0f} s, and the server gives up after {ANSWER_S:.0f} s",
-            why="`answer-timeout` holds for the test alone",
+            why="`answer-timeout` applies to the test only",
             fix=f"start it with REQUEST_TIMEOUT={math.ceil(observed.slowest_s * 2)}",
         )
 
@@ -277,7 +283,7 @@ def _report(
     elif inputs.serve_network:
         loud = " (in a container with network)"
     within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
-    within += f", {', '.join(inputs.ignore_answers)} aside" if inputs.ignore_answers else ""
+    within += f", {', '.join(inputs.ignore_answers)} ignored" if inputs.ignore_answers else ""
     moved = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
         outputs=Outputs(

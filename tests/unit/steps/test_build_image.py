@@ -80,7 +80,7 @@ def test_a_model_that_the_server_would_not_take_breaks_the_image() -> None:
     """
     The recorded model may lie where it should, and the server answer for another one.
     """
-    with pytest.raises(ChainBroken, match="the server in it would take the model in /opt/ml/model"):
+    with pytest.raises(ChainBroken, match="the server in it would load the model from /opt/ml/model"):
         require_model(RECORD, inventory(serves="/opt/ml/model"))
 
 
@@ -96,8 +96,8 @@ def test_another_model_breaks_the_image() -> None:
     ("requirements", "why"),
     [
         ("six==1.17.0 --hash=sha256:00\n", []),
-        ("six==1.17.0 --hash=sha256:00\nplum @ git+https://a.example/plum@0f\n", ["the lock has none of plum"]),
-        (None, ["the model has no lock, only MLflow's list"]),
+        ("six==1.17.0 --hash=sha256:00\nplum @ git+https://a.example/plum@0f\n", ["the lock has no hashes for plum"]),
+        (None, ["the model has no lock, only the requirements that MLflow inferred"]),
     ],
 )
 def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: str | None, why: list[str]) -> None:

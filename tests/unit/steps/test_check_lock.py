@@ -124,7 +124,7 @@ def test_variables_that_did_not_steer_are_a_notice(project: Path, tools: FakeToo
 
     (finding,) = report.findings
     assert (True, Severity.NOTICE) == (report.ok, finding.severity)
-    assert finding.what.startswith("UV_EXCLUDE_NEWER, UV_PYTHON did not")
+    assert finding.what.startswith("UV_EXCLUDE_NEWER, UV_PYTHON were ignored")
 
 
 def test_respect_env_lets_them_steer(project: Path, tools: FakeTools) -> None:

@@ -196,7 +196,7 @@ def test_an_index_that_is_a_folder_is_in_the_summary(ask) -> None:
     """
     report = ask(package("grape", "py3-none-any", source='registry = "../wheels"'))
 
-    assert (False, f"2 packages install on {LINUX}; an index is a folder of one machine") == (report.ok, report.summary)
+    assert (False, f"2 packages install on {LINUX}; an index is a folder on one machine") == (report.ok, report.summary)
 
 
 def test_a_chosen_file_that_does_not_fit_is_replaced_where_it_was_chosen(ask) -> None:

@@ -265,7 +265,7 @@ def test_a_target_leaves_what_is_installed_there(project: Path, tools: FakeTools
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ({"target": "linux-x86_64-py3.9"}, "the lock is not for this target"),
+        ({"target": "linux-x86_64-py3.9"}, "the lock does not cover this target"),
         ({"target": "amiga-py3.11"}, "is not a target"),
         ({"target": "linux-x86_64-py3.11", "pylock_file": PYLOCK}, "exclude each other"),
         ({"pylock_file": Path("locked.toml")}, r"pylock\.NAME\.toml"),

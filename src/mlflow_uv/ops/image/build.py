@@ -87,14 +87,14 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
     if minor_of(said) != needs.minor:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has Python {said}",
-            why=f"the model's is {needs.python}",
+            why=f"the model needs {needs.python}",
             fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
         )
     if used:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has something in {used.replace(' ', ', ')}",
-            why="that is where packages, server and model go",
-            fix=Wording(option("base-image", default_base(needs)), ", or another that leaves these folders to us"),
+            why="these folders are reserved for packages, server and model",
+            fix=Wording(option("base-image", default_base(needs)), ", or another image without these folders"),
         )
     return BaseImage(
         name=name,
@@ -247,7 +247,7 @@ def require_model(record: Record, inventory: str) -> None:
     if said["serves"] != MODEL:
         raise ChainBroken(
             "image",
-            why=f"the server in it would take the model in {said['serves']}",
+            why=f"the server in it would load the model from {said['serves']}",
             fix=Wording("another ", option("base-image", "NAME")),
         )
     lying = tree_digest((PurePosixPath(path), digest) for path, digest in said["model"])
@@ -270,9 +270,9 @@ def without_image(reason: str, *, asked: bool) -> Finding:
     return Finding(
         rule="no-image",
         severity=Severity.NOTICE if asked else Severity.WARNING,
-        what="no image was built: the model is served in a process of this machine, which is no isolation",
+        what="no image was built: the model is served by a process on this machine, without isolation",
         why=reason,
-        fix="" if asked else Wording("start Docker, or say ", option("engine", "none")),
+        fix="" if asked else Wording("start Docker, or set ", option("engine", "none")),
     )
 
 

@@ -62,7 +62,7 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     """
     hashed, listed = model / model_files.HASHED, model / model_files.REQUIREMENTS
     if not hashed.is_file() and not listed.is_file():
-        what = "nothing says which packages the model needs"
+        what = "the model does not list the packages that it needs"
         raise ModelUnusable(what=what, why=f"it has no {model_files.REQUIREMENTS}", fix="log it again with MLflow")
     requirements = None
     text = (hashed if hashed.is_file() else listed).read_bytes()
@@ -150,7 +150,7 @@ def read_inventory(text: str) -> dict[str, Any]:
     try:
         said: dict[str, Any] = parse_json(text)
     except ValueError as error:
-        raise ToolFailed(what="the serving environment cannot say what it holds", why=str(error)) from error
+        raise ToolFailed(what="the package list of the serving environment cannot be read", why=str(error)) from error
     return said
 
 
@@ -169,7 +169,7 @@ def _python_of(model: Path) -> str:
         path = model / name
         if path.is_file() and (found := re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)):
             return found[1]
-    what = "nothing says which Python the model needs"
+    what = "the model does not name the Python that it needs"
     raise ModelUnusable(
         what=what, why="it has neither a python_env.yaml nor a conda.yaml", fix="log it again with MLflow"
     )

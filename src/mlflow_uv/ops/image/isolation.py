@@ -67,7 +67,7 @@ def place_of(store: RegistryClient, subject: EvaluatedVersion, wanted: Isolation
     Raises ToolFailed where an image is demanded and there is none.
     """
     if wanted is Isolation.PROCESS:
-        return Isolate(reason="a process was asked for")
+        return Isolate(reason="a process was requested")
     try:
         place = _image_of(store, subject, scratch)
     except (NoEngine, ToolFailed) as error:
@@ -83,14 +83,14 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -
     description = store.version(subject.name, subject.version)
     record = record_of(store, description, scratch)
     if record is None or record.image is None:
-        return Isolate(reason="nothing says which image serves it")
+        return Isolate(reason="its record names no image")
     if record.sha256 != description["tags"].get(RECORD_TAG):
-        return Isolate(reason="its record is not the one that its version names")
+        return Isolate(reason="its record does not match the digest in the version's tag")
     image = record.image
     if image.kind != "image":
         return Isolate(reason=f"it has no image: {image.reason}")
     if image.serving != "locked":
-        return Isolate(reason=f"its image holds what serving needs alone (`serving: {image.serving}`)")
+        return Isolate(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
     found = engine.image(image.id)
     if found is None and image.digest:

@@ -25,7 +25,7 @@ def needs_for(found: RecomputedRelease, serving: Serving) -> Needs:
     record = found.record
     needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
     if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
-        raise ChainBroken("requirements", why="the list with hashes is not the list of the record")
+        raise ChainBroken("requirements", why="the requirements with hashes are not the recorded ones")
     return needs if serving is Serving.LOCKED else _slimmed(needs, found)
 
 
@@ -64,8 +64,8 @@ def _part(needs: Needs, found: RecomputedRelease, mlmodel: str) -> Requirements:
     lock = found.model / model_files.LOCK
     if needs.requirements is None or not lock.is_file():
         raise BadInput(
-            what="`serving: slim` needs the lock that travels with the model",
-            why="MLflow inferred what this one requires",
+            what="`serving: slim` needs a model that was logged with its lock",
+            why="the requirements of this model were inferred by MLflow",
             fix=joined(", or ", (option("requirements", "lock"), option("serving", "locked"))),
         )
     manifest = read_manifest(found.model / model_files.MANIFEST)

@@ -45,7 +45,7 @@ def names_reused(links: Iterable[LinkCheck], version: str) -> tuple[Finding, ...
         Finding(
             rule="image-name-reused",
             severity=Severity.WARNING,
-            what=f"the image of {version} is there, and its name leads to another",
+            what=f"the image of {version} exists, but its name points to another image",
             why=link.reason,
             fix=link.fix,
         )
@@ -80,7 +80,7 @@ def _looked_up(record: Record, tools: Tools, passed_on: Callable[[Labels], bool]
         return
     if not image.digest:
         fix = step_call("release", push=True, image="REGISTRY/NAME")
-        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was pushed to no registry", fix=fix)
+        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was not pushed to a registry", fix=fix)
         yield _from_engine(image, tools, untold, passed_on)
         return
     try:
@@ -101,7 +101,7 @@ def _looked_up(record: Record, tools: Tools, passed_on: Callable[[Labels], bool]
 
 def _renamed(image: ImageLink, labels: Labels) -> LinkCheck:
     """That the image is there, and its name leads to that of another version."""
-    reason = f"its name `{image.tag}` leads to the image of {version_in(labels)} now"
+    reason = f"its name `{image.tag}` now points to the image of {version_in(labels)}"
     return LinkCheck(link="image", state=LinkState.HOLDS, reason=reason, fix=f"start it as {address_of(image)}")
 
 
@@ -130,7 +130,7 @@ def _from_engine(image: ImageLink, tools: Tools, untold: LinkCheck, passed_on: C
         if found is not None and found.id != image.id and passed_on(found.labels):
             if engine.image(image.id) is not None:
                 return _renamed(image, found.labels)
-            reason = f"{engine.name} has it no more, and {_renamed(image, found.labels).reason}"
+            reason = f"{engine.name} no longer has it, and {_renamed(image, found.labels).reason}"
             gone = LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
             return replace(untold, reason=f"{reason}; {untold.reason}") if image.digest else gone
     except NoEngine as error:
@@ -177,8 +177,8 @@ def name_taken(
     finding = Finding(
         rule="image-name-reused",
         severity=Severity.WARNING,
-        what=f"`{name}` was the name of another image: that of {version_in(other)}",
-        why="who starts that version by its name gets this one from now on; by its digest or id it is still there",
+        what=f"`{name}` already names another image, that of {version_in(other)}",
+        why="the name starts this image from now on; the other one can still be started by its digest or id",
         fix=Wording(*fix) if chosen else option("image", "ANOTHER_NAME"),
     )
     return (finding,)

@@ -76,7 +76,7 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
     complaints.extend(_accepting_anything(server))
     if (code := server.code()) is not None:
         # Whoever answered, it was not what we started.
-        what = f"the server ended with {code} while it was asked"
+        what = f"the server exited with {code} during the test"
         complaints.append(Finding(rule="server-ended", what=what, why=_last_line(server)))
     return ObservedServer(
         healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest
@@ -120,7 +120,7 @@ def _differing(number: int, answer: object, expected: Expected) -> Iterator[Find
     if found:
         yield Finding(
             rule="answers-differ",
-            what=f"case {number} is not answered as training answered it",
+            what=f"case {number} is not answered as in training",
             why=expected.handed.masked(listed(found)),
             fix=difference_fix(found),
         )
@@ -148,7 +148,7 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
         code = server.code()
         if code is not None:
             show_log(server, tools)
-            what = f"the server ended with {code} before it was healthy"
+            what = f"the server exited with {code} before it was healthy"
             raise NotServing(what=what, why=_last_line(server), fix=_fix(server, expected))
         tools.clock.wait(POLL_S)
     show_log(server, tools)

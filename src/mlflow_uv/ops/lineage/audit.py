@@ -128,7 +128,9 @@ def _checks(
 ) -> Iterator[LinkCheck]:
     tags = said["tags"]
     if record is None:
-        yield LinkCheck(link="record", state=LinkState.UNVERIFIED, reason="the version's run keeps no record of it")
+        yield LinkCheck(
+            link="record", state=LinkState.UNVERIFIED, reason="the version's run has no release record for it"
+        )
         yield from _from_tags(contact, tags, model)
         return
     version = VersionLink(name=str(said["name"]), version=str(said["version"]), model_id=str(said["model_id"]))
@@ -169,7 +171,7 @@ def _from_tags(contact: RegistryClient, tags: Mapping[str, str], model: Path) ->
         recorded = tags.get(f"mlflow-uv.{link}-sha256")
         if recorded is None:
             yield LinkCheck(
-                link=link, state=LinkState.UNVERIFIED, reason="no tag of the version says what it should be"
+                link=link, state=LinkState.UNVERIFIED, reason="the version has no tag with the expected digest"
             )
         else:
             yield compared(link, recorded=recorded, found=digest, source="the store")

@@ -107,8 +107,8 @@ def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:
 
 def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator[LinkCheck]:
     if project is None:
-        yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason="the project is not here")
-        yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project is not here")
+        yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason="the project folder is not available here")
+        yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project folder is not available here")
         return
     yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
     found = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
@@ -118,8 +118,8 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
 def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
     """Whether the lock at a commit is the recorded one; `committed` is None where git does not have it."""
     if commit.changed or committed is None:
-        why = "the tree was dirty" if commit.changed else "git does not have it here"
-        why = "nobody recorded it" if commit.sha == UNKNOWN else why
+        why = "the tree was dirty" if commit.changed else "git does not have the commit here"
+        why = "no commit was recorded" if commit.sha == UNKNOWN else why
         return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
     return compared("commit", recorded=lock_sha256, found=lock_digest(committed), source="uv.lock at that commit")
 

@@ -64,7 +64,9 @@ class RegistryClient:
     def model_name(self, given: str | None) -> str:
         """The name of the registered model: the one given, else the project's. Raises BadInput without either."""
         if given is None and self.project is None:
-            raise BadInput(what="no model was named", why="the project is not here", fix=option("model-name", "NAME"))
+            raise BadInput(
+                what="no model was named", why="the project folder was not found", fix=option("model-name", "NAME")
+            )
         return given or str(self.project and self.project.name)
 
 

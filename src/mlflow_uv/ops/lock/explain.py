@@ -66,7 +66,7 @@ class _Explaining:
         if absent := self._absent():
             return Explanation(LockState.UNVERIFIABLE, absent)
         if verdict.state is LockState.MISSING:
-            what, why = "uv.lock is missing", "nothing says which packages this project uses"
+            what, why = "uv.lock is missing", "the project's packages are not pinned"
             # A file that is not there can carry no annotation.
             finding = self._finding(Cause.MISSING, what, why, path=self._project.root / "pyproject.toml")
             return Explanation(LockState.MISSING, (finding,))
@@ -188,7 +188,7 @@ class _Explaining:
         if not findings and silent:
             return Explanation(LockState.UNVERIFIABLE, (self._unverifiable(final),))
         if not findings:
-            why = f"uv says: {again}" if again else "uv would write another one"
+            why = f"uv says: {again}" if again else "uv would write a different lock"
             findings.append(self._finding(Cause.UNKNOWN, "uv.lock is out of date", why))
         findings[0] = replace(findings[0], why="; ".join(filter(None, (findings[0].why, _shown(final.changes)))))
         return Explanation(LockState.STALE, (*findings, *self._refused(final)), final.changes)
@@ -229,16 +229,16 @@ class _Explaining:
     def _unverifiable(self, verdict: LockVerdict) -> Finding:
         match verdict.cause:
             case Cause.INTERPRETER:
-                what = "whether uv.lock is fresh cannot be told without a Python that the project allows"
+                what = "uv.lock cannot be checked without a Python that the project allows"
                 fix = local("uv python install", "put a step with actions/setup-python before this one")
             case Cause.CREDENTIALS if (refusal := self._refusal(verdict)) is not None:
-                what = f"whether uv.lock is fresh cannot be told without credentials for `{refusal.address}`"
+                what = f"uv.lock cannot be checked without credentials for `{refusal.address}`"
                 return self._finding(verdict.cause, what, refusal.why, fix=refusal.fix)
             case Cause.NETWORK:
-                what = "whether uv.lock is fresh cannot be told without a network"
+                what = "uv.lock cannot be checked without a network"
                 fix = f"{self._uv_lock} --check, where there is one"
             case Cause.BUILD:
-                what = "whether uv.lock is fresh cannot be told without a build"
+                what = "uv.lock cannot be checked without a build"
                 fix = Wording(f"{self._uv_lock} --check, where its code may run; or ", option("builds", "allow"))
                 whose = " for a pull request from a fork" if self._tools.host.stranger else ""
                 why = f"{verdict.complaint}, and builds are refused{whose}"

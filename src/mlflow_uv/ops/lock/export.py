@@ -158,10 +158,12 @@ def _require_covered(environment: Mapping[str, str], lock: Lockfile) -> None:
 
     python = environment["python_full_version"]
     if not SpecifierSet(lock.requires_python).contains(python, prereleases=True):
-        raise BadInput(what="the lock is not for this target", why=f"its `requires-python` is {lock.requires_python!r}")
+        raise BadInput(
+            what="the lock does not cover this target", why=f"its `requires-python` is {lock.requires_python!r}"
+        )
     markers = lock.supported_markers
     if markers and not any(holds(marker, environment) for marker in markers):
-        raise BadInput(what="the lock is not for this target", why=f"its `environments` are {', '.join(markers)}")
+        raise BadInput(what="the lock does not cover this target", why=f"its `environments` are {', '.join(markers)}")
 
 
 def _findings(wish: ExportRequest, chosen: Requirements, context: Context) -> Iterator[Finding]:
@@ -225,7 +227,7 @@ def _sayable(render: Callable[[str], str], raw: str) -> str:
         return render(raw)
     except (ValueError, KeyError, TypeError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise ToolFailed(what="`uv export` wrote what cannot be read", why=why) from error
+        raise ToolFailed(what="the output of `uv export` cannot be read", why=why) from error
 
 
 # what they depend on

@@ -29,9 +29,7 @@ class _Address(NamedTuple):
 def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
     """Addresses of the manifests that are neither a web address nor a path where something lies."""
     return tuple(
-        Difference(
-            cause=Cause.INDEX, place=address.place, what=f"`{bare(address.url)}` is no address of an index", why=why
-        )
+        Difference(cause=Cause.INDEX, place=address.place, what=f"`{bare(address.url)}` is not an index URL", why=why)
         for address in _addresses(workspace)
         if (why := _fault(address))
     )
@@ -94,6 +92,6 @@ def _fault(address: _Address) -> str:
     if scheme and scheme[1].lower() in _SCHEMES:
         return ""
     if scheme and scheme[1].lower() != "file":
-        return f"`{scheme[1]}` is none of http, https and file"
+        return f"`{scheme[1]}` is not http, https or file"
     path = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(address.manifest.folder, url)
-    return "" if os.path.lexists(path) else "it is taken for a path, and nothing is there"
+    return "" if os.path.lexists(path) else "it is read as a path that does not exist"

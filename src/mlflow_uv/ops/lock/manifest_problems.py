@@ -52,7 +52,7 @@ def _same_name(verdict: LockVerdict, project: Project) -> ManifestFault | None:
     name, first, second = match.groups()
     path = Path(second) / "pyproject.toml"
     return ManifestFault(
-        what=f"`{name}` is the name of two members of the workspace",
+        what=f"`{name}` is the name of two workspace members",
         why=f"`{_seen(first, project)}` and `{_seen(second, project)}` both have it",
         fix=f'rename one of them, or add `exclude = ["{_seen(second, project)}"]` to [tool.uv.workspace]',
         path=path,
@@ -67,7 +67,7 @@ def _no_project(verdict: LockVerdict, project: Project) -> ManifestFault | None:
     folder = _seen(Path(match[1]).parent, project)
     path = project.root / "pyproject.toml"
     return ManifestFault(
-        what=f"`{folder}` is a member of the workspace and no project",
+        what=f"`{folder}` is a workspace member, but not a project",
         why="its pyproject.toml has no [project] table",
         fix=f'add one there, or `exclude = ["{folder}"]` to [tool.uv.workspace]',
         path=path,
@@ -82,8 +82,8 @@ def _left_behind(verdict: LockVerdict, project: Project) -> ManifestFault | None
     folder = _seen(match[1], project)
     path = project.root / "pyproject.toml"
     return ManifestFault(
-        what=f"`{folder}` matches `{match[2]}` and is no project",
-        why="it has no pyproject.toml, as a folder that a removed member left behind",
+        what=f"`{folder}` matches `{match[2]}`, but is not a project",
+        why="it has no pyproject.toml; it may be left over from a removed member",
         fix=f'remove the folder, or add `exclude = ["{folder}"]` to [tool.uv.workspace]',
         path=path,
         line=_line(path, "tool", "uv", "workspace", "members"),
@@ -95,7 +95,7 @@ def _unmanaged(project: Project, uv_lock: str) -> ManifestFault:
     line = _line(path, "tool", "uv", "managed")
     return ManifestFault(
         what="uv does not manage this project",
-        why="[tool.uv] says `managed = false`",
+        why="[tool.uv] sets `managed = false`",
         fix=f"remove line {line} of pyproject.toml, then `{uv_lock}`",
         path=path,
         line=line,
@@ -133,8 +133,10 @@ def _source(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFau
     path = Path(owner.folder) / "pyproject.toml"
     line = _line(path, *keys)
     return ManifestFault(
-        what=f"`{name}` is not where {owner.file} says" if name else f"{owner.file} names a folder that cannot be used",
-        why=f"`{address}` is not there" if gone else f"`{address}` is no Python project",
+        what=f"`{name}` is not at the path in {owner.file}"
+        if name
+        else f"{owner.file} names a folder that cannot be used",
+        why=f"`{address}` does not exist" if gone else f"`{address}` is not a Python project",
         fix=f"correct line {line} of {owner.file}, then `{uv_lock}`",
         path=path,
         line=line,

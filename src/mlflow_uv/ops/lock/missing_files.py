@@ -53,10 +53,10 @@ def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[
     paths = [absence.path for absence in absences]
     named = ", ".join(f"`{path}`" for path in paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     lock_alone = [project.lock] == [absence.top / absence.path for absence in absences]
-    what = f"{named} {'is' if len(paths) == 1 else 'are'} in the repository and not on disk"
+    what = f"{named} {'is' if len(paths) == 1 else 'are'} in the repository, but not on disk"
     return AbsentGroup(
         what=what,
-        why=f"{reason.value}, so that uv cannot see {'it' if len(paths) == 1 else 'them'}",
+        why=f"{reason.value}, so uv cannot read {'it' if len(paths) == 1 else 'them'}",
         fix=_fix(reason, absences, where),
         near=project.root / "pyproject.toml" if lock_alone else project.lock,
     )

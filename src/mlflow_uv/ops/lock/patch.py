@@ -41,7 +41,7 @@ def _refuse_stray(lock: Path, base: Path) -> None:
     """uv writes a lock through links, and so wherever they lead."""
     if leads_out(lock, base):
         raise BadProject(
-            what="uv.lock is a link that leads out of the repository",
+            what="uv.lock is a symbolic link to a path outside the repository",
             why=f"uv would write {os.path.realpath(lock)}",
             fix="rm uv.lock && uv lock, in the checkout",
         )
@@ -71,6 +71,6 @@ def _refuse_outside(workspace: Workspace, top: Path) -> None:
                 if one.origin.kind == "path" and not Path(one.origin.address).is_relative_to(top):
                     raise BadProject(
                         what=f"`{one.name}` comes from `{one.origin.address}`, which is outside the repository",
-                        why="a patch is made in a copy of the repository alone",
+                        why="the patch is computed in a copy of the repository",
                         fix="uv lock, in the checkout",
                     )

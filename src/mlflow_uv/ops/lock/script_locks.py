@@ -52,7 +52,7 @@ def script_answers(
 
 def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
     """The answer for what uv must not read, because it has no end or is no file; None where uv may be asked."""
-    reason = "" if lock.is_file() else "it is a folder, a link that leads nowhere, a device or a pipe"
+    reason = "" if lock.is_file() else "it is a folder, a dangling link, a device or a pipe"
     with_end: BadProject | None = None
     try:
         require_bounded(lock, LOCK_LIMIT)
@@ -81,7 +81,7 @@ def _answer(script: Path, lock: Path, verdict: LockVerdict, where: Path) -> Scri
         return ScriptAnswer(state=verdict.state)
     cause = verdict.cause or Cause.UNKNOWN
     command = f"uv lock --script {_quoted(where, script)}"
-    what = _WHAT.get(verdict.state, "whether {} is fresh cannot be told").format(f"`{lock.name}`")
+    what = _WHAT.get(verdict.state, "{} cannot be checked").format(f"`{lock.name}`")
     changes = ", ".join(f"{change[0].lower()}{change[1:]}" for change in verdict.changes[:5])
     again = f"uv says: {verdict.again}" if verdict.again else ""
     why = "; ".join(part for part in (again, f"`{command}` would {changes}" if changes else "") if part)

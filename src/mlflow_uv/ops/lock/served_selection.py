@@ -21,10 +21,10 @@ def require_mlflow(requirements: Requirements, selection: Selection, project: Pr
     except (OSError, NotALock):
         return  # whoever asked uv for the requirements had it read
     fix = _fix(lock, selection, project)
-    reason = "mlflow is in a group or extra that is not served" if fix else "nothing that is served requires mlflow"
+    reason = "mlflow is in a group or extra that is not served" if fix else "no served package requires mlflow"
     raise BadProject(
         what="the served selection has no MLflow",
-        why=f"{reason}, so nothing could load the model",
+        why=f"{reason}, so the model could not be loaded",
         fix=fix or "uv add mlflow",
     )
 

@@ -35,7 +35,7 @@ def ignored_settings(
         if newer is not None:
             what, why, fix = (
                 f"uv {newer.theirs} is too old for {shown} and ignores it",
-                f"{why}; uv {newer.ours} knows it",
+                f"{why}; uv {newer.ours} supports it",
                 NEWER,
             )
         finding = Finding(rule=f"lock-{Cause.SETTINGS.value}", what=what, why=why, fix=fix, path=path, line=one.line)
@@ -54,7 +54,7 @@ def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, 
         rule=f"lock-{Cause.SETTINGS.value}",
         severity=Severity.WARNING,
         what=f"uv ignores {', '.join(f'`{key}`' for key in keys)} in [tool.uv]",
-        why=f"{settings.path.name} lies beside it",
+        why=f"{settings.path.name} is next to it and takes precedence",
         fix=f"move {'it' if len(keys) == 1 else 'them'} into {settings.path.name}",
         path=path,
         line=Lines(path.parent).at(ManifestPlace(path.name, ("tool", "uv", keys[0]))),
@@ -103,4 +103,4 @@ def without_these(guilty: list[str], files: Mapping[str, tuple[str, ...]]) -> st
     if not variables:
         return settings
     more = f"; {settings}" if settings else ""
-    return local(f"unset {' '.join(variables)}{more}", f"take {quoted} out of `env`{more}")
+    return local(f"unset {' '.join(variables)}{more}", f"remove {quoted} from `env`{more}")

@@ -48,7 +48,7 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     if made["status"] != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
             what=f"{'run' if by_run else 'model'} {job.way.word} is {made['status']}",
-            why="only what was finished is released",
+            why="only finished runs and models can be released",
             fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
     # What a run recorded is told by the run; a model that was logged without one carries the tags itself.
@@ -123,7 +123,7 @@ def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
     return Finding(
         rule="lineage-unverified",
         severity=Severity.WARNING,
-        what=f"nothing shows that {job.way.word} was trained under this lock",
+        what=f"it is unverified that {job.way.word} was trained with this lock",
         why=reason,
         fix=_checkout(commit.sha, f"git fetch origin {commit.sha} && git checkout {commit.sha}")
         if known

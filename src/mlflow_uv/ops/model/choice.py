@@ -21,9 +21,9 @@ def choose(found: Mapping[str, Any], wanted: str | None, console: Console) -> Ma
     if not ready:
         raise ModelNotFound(
             what="training logged no model",
-            why=f"it opened {len(found['runs'])} runs, none with a finished model",
+            why=f"it started {len(found['runs'])} runs, none with a finished model",
             fix=Wording(
-                "call mlflow.<flavor>.log_model(...) in it; a tracking URI that it sets by itself is named with ",
+                "call mlflow.<flavor>.log_model(...) in it; if it sets its own tracking URI, set ",
                 option("tracking-uri", "URI"),
             ),
         )

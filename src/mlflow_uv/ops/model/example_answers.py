@@ -46,7 +46,7 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[
         raise BadInput(
             what="the model does not answer `input-example`",
             why=error.why,
-            fix="give it what the model's signature asks for",
+            fix="make it match the model's signature",
         ) from error
     except ModelUnusable as error:
         error.fix = _fix(error, job.project, question, tools) or error.fix
@@ -82,7 +82,7 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
             rule="answers-fickle",
             what="the model answers its own input example differently each time",
             why=question.handed.masked(listed(found)),
-            fix=ignoring_fix(found) or "seed what is random in its predict",
+            fix=ignoring_fix(found) or "seed the random numbers in its predict",
         )
 
 
@@ -90,8 +90,8 @@ def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Find
     for name in question.handed.shown_by(answers):
         yield Finding(
             rule="answers-hold-secret",
-            what=f"the model answers with the value of {name}",
-            why="its answers are recorded in the model, and whoever asks it could read the value",
+            what=f"the model returns the value of {name}",
+            why="its answers are recorded in the model, and any client could read the value",
             fix="keep it out of what predict returns, errors included",
         )
 
@@ -100,7 +100,7 @@ def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
     for name, file in question.handed.kept_in(question.model):
         yield Finding(
             rule="model-holds-secret",
-            what=f"the model carries the value of {name} in its file `{file.relative_to(question.model)}`",
+            what=f"the model contains the value of {name} in its file `{file.relative_to(question.model)}`",
             why="it is in the store already, and would be in every image",
             fix="read it in predict and keep it out of what is pickled, and change the secret",
         )
@@ -114,7 +114,7 @@ def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
             rule="answers-not-json",
             severity=Severity.WARNING,
             what="the model answers with NaN or infinity, which JSON does not have",
-            why=f"{'; '.join(places[:SHOWN])}{more}; a client that is not Python refuses the whole answer",
+            why=f"{'; '.join(places[:SHOWN])}{more}; clients in other languages than Python reject the whole response",
             fix="return None, or a number, in its place",
         )
 

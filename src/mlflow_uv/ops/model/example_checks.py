@@ -24,7 +24,7 @@ def example_findings(project: Project, about: Mapping[str, Any], requests: list[
             Finding(
                 rule="no-input-example",
                 what="the model has no input example",
-                why="nothing can be asked of the server that training already answered",
+                why="the server could not be compared with the answers in training",
                 fix=Wording(_WITH_EXAMPLE, option("input-example", "FILE")),
                 path=manifest,
                 line=line,
@@ -36,7 +36,7 @@ def example_findings(project: Project, about: Mapping[str, Any], requests: list[
                 rule="no-signature",
                 severity=Severity.WARNING,
                 what="the model has no signature",
-                why="the server cannot refuse input of the wrong shape, nor tell columns that come in another order",
+                why="the server cannot reject input of the wrong shape or notice columns in another order",
                 fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,
                 path=manifest,
                 line=line,
@@ -48,7 +48,7 @@ def example_findings(project: Project, about: Mapping[str, Any], requests: list[
 def floats_fix(requests: list[Any]) -> str:
     """What helps where MLflow has no signature for an integer that may be missing, and leaves it out or refuses."""
     line = as_floats(integers_with_gaps(requests))
-    return f"make floats of integer columns with missing values, before fit and log_model: {line}"
+    return f"convert integer columns with missing values to floats before fit and log_model: {line}"
 
 
 def order_findings(
@@ -70,8 +70,8 @@ def order_findings(
         Finding(
             rule="columns-by-position",
             severity=Severity.WARNING,
-            what="the model answers a request wrongly whose columns come in another order, and nobody is told",
-            why="it has no signature and takes columns by their position: in the opposite order "
+            what="the model silently answers wrongly if the columns of a request come in another order",
+            why="it has no signature and uses columns by position; in the opposite order "
             + "; ".join(difference.text for difference in differing[:3]),
             fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,
             path=manifest,

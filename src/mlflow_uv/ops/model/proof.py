@@ -69,7 +69,7 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
         copy = scratch / f"released-{number}"
         _download(plan, model["model_id"], copy, tools)
         if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
-            tools.console.say(f"model {model['model_id']} of the same release was changed since: it is not used")
+            tools.console.say(f"model {model['model_id']} of the same release was changed since, so it is not used")
             continue
         record = replace(_record(plan, model, copy), commit=trained_from(model["tags"], plan.job.commit))
         if record.answers is not None:
@@ -101,7 +101,7 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
         written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = [name for name in model_files.UV_FILES if (logged / name).exists()]
-    with under_way(tools.console, f"uploading what is added to {model['model_id']}", overlay):
+    with under_way(tools.console, f"uploading additions to {model['model_id']}", overlay):
         _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
     proof = scratch / "proof"
     _download(plan, model["model_id"], proof, tools)
@@ -135,7 +135,7 @@ def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     return (
         Finding(
             rule="requirements-guessed",
-            what="the model's requirements are not the lock",
+            what="the model's requirements do not match the lock",
             why=difference(expected, actual, names=("uv.lock", "model")),
             fix=option("requirements", "lock"),
             path=plan.job.project.lock,
@@ -148,9 +148,9 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
     lock = project.lock.read_text(encoding="utf-8")
     if model_files.without_credentials(lock) != lock:
         raise BadProject(
-            what="uv.lock carries credentials",
-            why="it travels with the model",
-            fix="take them out of the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
+            what="uv.lock contains credentials",
+            why="it is stored with the model",
+            fix="remove them from the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
         )
     manifest = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
     files = {
@@ -183,7 +183,7 @@ def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
         return
     said, _ = model_files.own_lines((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     if parse_requirements(said).digest != plan.served.requirements.digest:
-        raise ChainBroken("requirements", why="the model in the store does not say what the lock says")
+        raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
 def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:

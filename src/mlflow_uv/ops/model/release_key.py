@@ -211,7 +211,7 @@ def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
 def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:
     """Why a model is trained; `before` is the newest one of the project, as the store tells it."""
     if wanted:
-        return "trained again: `retrain` says so"
+        return "trained again: `retrain` is set"
     if before is None:
         return "trained: the store has no released model of this project"
     parts = key.inputs.changed_parts(before["tags"].get(INPUTS_TAG, ""))
@@ -247,7 +247,7 @@ def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
         rule="training-left-files",
         severity=Severity.WARNING,
         what=f"training left files that git does not ignore: {a_few(names)}",
-        why="they count as inputs from now on, since a training may read what is there, so that the next release trains"
+        why="they count as training inputs from now on, since training may read them, so that the next release trains"
         " again",
         fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{_SETTING} = [{named}]` in [tool.mlflow-uv]",
         path=key.scope.project.folder / MANIFEST,

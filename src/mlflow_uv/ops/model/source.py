@@ -71,14 +71,14 @@ def way_of(given: Mapping[ModelSourceKind, object], *, project: Project) -> Mode
     names = [f"`{NAMES[kind]}`" for kind in chosen]
     if not chosen:
         raise BadInput(
-            what="nothing says how the model is made",
+            what="no model source is configured",
             why=f"`[tool.mlflow-uv]` of {project.name} has none of {', '.join(NAMES.values())}",
             fix='add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml',
         )
     if len(chosen) > 1:
         raise BadInput(
-            what=f"a model is made in one way, and {' and '.join(names)} are given",
-            why="each of them says how the model is made",
+            what=f"a release has one model source, and {' and '.join(names)} are given",
+            why="each of them is a source of the model",
             fix="keep one of them",
         )
     value = given[chosen[0]]

@@ -122,7 +122,7 @@ def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
 def close_dead(job: Job, tools: Tools) -> None:
     """Close what trainings on this machine left open that were killed, or lost their server, before they could."""
     for attempt in tools.attempts.dead(job.store.uri):
-        tools.console.say("a training before this one did not end: its runs are closed")
+        tools.console.say("an earlier training did not finish: its runs are closed")
         _give_up(job, attempt, "KILLED", tools)
 
 
@@ -191,7 +191,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             raise _placed(error, job) from error
         except BadInput as error:
             raise BadInput(
-                what=f"`{job.way.word}` makes no model that can be logged",
+                what=f"`{job.way.word}` returns no model that MLflow can log",
                 why=error.why,
                 fix="return a model of a flavor that MLflow has, or use `train` with a program that calls log_model",
             ) from error
@@ -237,12 +237,12 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
     if watch.must_stop() and watch.refusal is not None:
         raise watch.refusal
     if done.orphans:
-        tools.console.say(f"training left processes running, which were ended: {', '.join(done.orphans)}")
+        tools.console.say(f"training left processes running, which were stopped: {', '.join(done.orphans)}")
     if done.code != 0:
         if given.withheld:
-            tools.console.say(f"training did not get {', '.join(given.withheld)}: name in `train-env` what it needs")
+            tools.console.say(f"training did not receive {', '.join(given.withheld)}: add what it needs to `train-env`")
         failed = TrainingFailed(
-            what=f"training ended with {done.code}",
+            what=f"training exited with {done.code}",
             why=done.last_line,
             fix=watch.advice() or Wording("see its output above; ", step_call("log-model")),
         )
@@ -267,7 +267,7 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
         found = str(folder / argv[0])
     if found is None:
         raise TrainingFailed(
-            what=f"`{argv[0]}` is not there to train with",
+            what=f"`{argv[0]}` was not found, so training cannot start",
             why="it is neither in the project's environment nor on PATH",
             fix="correct `train` in [tool.mlflow-uv], or `uv add` the package that brings it",
         )

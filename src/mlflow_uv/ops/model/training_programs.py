@@ -18,8 +18,8 @@ def with_program(key: Key, way: ModelSource) -> Key:
         path = PurePosixPath(os.path.normpath(name))
         if not path.is_absolute() and (folder / path).is_file() and key.scope.without.match(path.as_posix()):
             raise BadInput(
-                what=f"`{path}`, which makes the model, is left out of what training depends on",
-                why="a change of it would train nothing: it matches `not-inputs`, or what is taken for documentation",
+                what=f"`{path}`, which creates the model, is excluded from what training depends on",
+                why="changing it would not cause a new training: it matches `not-inputs` or counts as documentation",
                 fix=f'add "!/{path}" as the last of `not-inputs` in [tool.mlflow-uv]',
             )
     return key

@@ -16,7 +16,7 @@ _MOVES = re.compile(rb"^[^#\n]*\b(set_registered_model_alias|transition_model_ve
 _LARGEST_SOURCE = 1_000_000
 _TURNED_OFF = Wording(
     option("withhold-registry"),
-    ", which gives training a registry that is thrown away; or take the call out of it",
+    ", which gives training a temporary registry; or remove the call",
 )
 
 
@@ -50,7 +50,7 @@ def _moved(alias: str, name: str, number: str, job: Job, tools: Tools) -> Findin
         rule="alias-moved-by-training",
         severity=Severity.WARNING,
         what=f"training moved the alias `{alias}` of {name} to version {number}",
-        why="nothing of that version was tested yet, and whoever loads the alias gets it already",
+        why="the version is not tested yet, and whoever loads the alias already gets it",
         fix=_TURNED_OFF,
         path=file,
         line=line,

@@ -82,9 +82,7 @@ class StoreWatch:
         uri = next(iter(self._heard), None)
         if uri is None:
             return ""
-        return Wording(
-            "see its output above; it set a tracking URI of its own, which is handed in by ", _handed_in(uri)
-        )
+        return Wording("see its output above; it sets its own tracking URI, so set ", _handed_in(uri))
 
     def _new(self) -> Iterator[tuple[str, str]]:
         notes = self.folder / "notes"
@@ -105,7 +103,7 @@ class StoreWatch:
         if uri not in self._heard:
             self._heard[uri] = None
             self.tools.console.say(
-                f"training sets a tracking URI of its own, `{_shown(uri)}`; it was handed `{self.store.shown}`"
+                f"training sets its own tracking URI, `{_shown(uri)}`, instead of `{self.store.shown}`"
             )
 
     def _follow(self, uri: str) -> None:
@@ -149,8 +147,8 @@ def followed(store: Store, project: Project) -> Finding:
     return Finding(
         rule="own-tracking-uri",
         severity=Severity.WARNING,
-        what=f"training logged to `{store.shown}`, which nobody named",
-        why="the release followed it there; a step that runs by itself looks elsewhere",
+        what=f"training logged to `{store.shown}`, which is not configured",
+        why="the release uses that store, but a step that runs alone would use another",
         fix=f'add `tracking-uri = "{_as_setting(store, project)}"` to [tool.mlflow-uv] in pyproject.toml',
         path=manifest,
         line=line_of(manifest, "[tool.mlflow-uv]"),
@@ -169,9 +167,9 @@ def database_replaced(store: Store, project: Project) -> Finding:
     return Finding(
         rule="database-replaced",
         severity=Severity.WARNING,
-        what=f"training removed `{store.shown}` while it ran, and made it anew",
-        why="what was in it before is gone, versions and aliases too; the release goes on with what is in it now",
-        fix="take what removes it out of the training",
+        what=f"training removed `{store.shown}` while it ran, and created it again",
+        why="its earlier content is lost, including versions and aliases; the release continues with the new content",
+        fix="remove the code that deletes it from the training",
         path=project.folder / "pyproject.toml",
         line=line_of(project.folder / "pyproject.toml", "train =", "[tool.mlflow-uv]"),
     )
@@ -189,9 +187,9 @@ def _as_setting(store: Store, project: Project) -> str:
 
 def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
     return TrainingFailed(
-        what=f"training logs to `{_shown(uri)}`, and the release looks in `{store.shown}`: it was stopped",
+        what=f"training was stopped: it logs to `{_shown(uri)}`, and the release uses `{store.shown}`",
         why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
-        fix=Wording(_handed_in(uri), ", or take the tracking URI out of the training"),
+        fix=Wording(_handed_in(uri), ", or remove the tracking URI from the training"),
     )
 
 

@@ -127,8 +127,8 @@ def _in_image(
         said = store.tools.mlflow.said("evaluate", answer, None)
         metrics = read_metrics(said["metrics"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"what came of evaluating {subject.shown} is no result"
-        raise ToolFailed(what=what, why="its container wrote something else") from error
+        what = f"the evaluation of {subject.shown} gave no valid result"
+        raise ToolFailed(what=what, why="its container wrote an invalid result file") from error
     return Measured(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
 
 
@@ -261,7 +261,8 @@ def _exposed(subject: EvaluatedVersion, reason: str) -> Finding:
     return Finding(
         rule="not-isolated",
         severity=Severity.NOTICE,
-        what=f"{subject.shown} was evaluated in a process of this machine: it could read and reach what this user can",
+        what=f"{subject.shown} was evaluated in a process on this machine, with this user's access to files and"
+        " network",
         why=reason,
     )
 
@@ -273,7 +274,7 @@ def _inferred(subject: EvaluatedVersion, needs: Needs) -> tuple[Finding, ...]:
         rule="environment-inferred",
         severity=Severity.NOTICE,
         what=f"{subject.shown} was evaluated in an environment made from its own requirements.txt",
-        why="no lock came with the model, so what that installs may change from day to day",
+        why="the model has no lock, so the installed versions may change over time",
     )
     return (finding,)
 
@@ -282,7 +283,7 @@ def _told(error: StepError, subject: EvaluatedVersion) -> StepError:
     """The same reason, and what it means here."""
     if isinstance(error, BadInput):
         fix: str = Wording(
-            "mend the data, or name other: ",
+            "correct the data, or change ",
             joined(", ", (option("data", ""), option("target-column", ""), option("model-type", ""))),
         )
         return BadInput(what=f"{subject.shown} cannot be evaluated on this data", why=error.why, fix=fix)

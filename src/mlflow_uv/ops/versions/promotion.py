@@ -142,14 +142,16 @@ def _is_dirty(candidate: Audited) -> bool:
 def clean(commit: Commit | None, *, allowed: bool) -> Condition:
     """Whether a version comes from a tree that is known to have been clean; of None nobody recorded anything."""
     if commit is None:
-        return Condition(name="allow-dirty", holds=False, text="nothing says from which tree it was made", fix=_AGAIN)
+        return Condition(
+            name="allow-dirty", holds=False, text="no record names the commit that it was made from", fix=_AGAIN
+        )
     sha = commit.sha[:12]
     if commit.dirty is None:
         return Condition(name="allow-dirty", holds=True, text=f"commit {sha}, a clean tree")
     fix = "commit, and release again; or allow-dirty = true in [tool.mlflow-uv.promote]"
-    text = f"commit {sha} with changes that no commit holds"
+    text = f"commit {sha} with uncommitted changes"
     if not commit.changed:
-        text = f"commit {sha}, and nothing says that the tree was clean"
+        text = f"commit {sha}, and it is unknown whether the tree was clean"
     return Condition(name="allow-dirty", holds=allowed, text=text, fix=fix)
 
 
@@ -157,7 +159,7 @@ def _age(candidate: Audited, asked: Promotion, tools: Tools) -> Iterator[Conditi
     least = asked.policy.minimum_age_hours
     if least is not None:
         hours = (tools.clock.date_s() - float(candidate.said["created"]) / 1000) / 3600
-        text = f"registered {hours:.1f} hours ago, at least {least:g} are asked"
+        text = f"registered {hours:.1f} hours ago, at least {least:g} are required"
         yield Condition(name="minimum-age-hours", holds=hours >= least, text=text)
 
 
@@ -167,7 +169,7 @@ def _tags(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
         said = candidate.tags.get(key)
         holds = said is not None and (not equals or said == value)
         text = f"tag `{key}` is {'missing' if said is None else repr(said)}" + (
-            f", asked is {value!r}" if equals else ""
+            f", required is {value!r}" if equals else ""
         )
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
 
@@ -190,7 +192,7 @@ def _breaking(changes: tuple[tuple[str, str], ...], asked: Promotion) -> Iterato
             name="allow-breaking-signature",
             holds=asked.policy.allow_breaking_signature,
             text=text,
-            fix="allow-breaking-signature = true in [tool.mlflow-uv.promote], once its users are ready",
+            fix="allow-breaking-signature = true in [tool.mlflow-uv.promote], once its clients are ready",
         )
 
 
@@ -252,11 +254,11 @@ def _measured(
         said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
     whom = " and ".join(f"version {one.version}" for one in subjects.values())
     if said["evaluation"] is None:
-        on = f" as [tool.mlflow-uv] says: {shown(tags)}" if tags else ""
+        on = f" as [tool.mlflow-uv] requires: {shown(tags)}" if tags else ""
         return _Measured(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
     for name, one in said["models"].items():
         if one["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
-            return _Measured(text=f"{whom} {_were(subjects)} evaluated with other files than the store returns")
+            return _Measured(text=f"{whom} {_were(subjects)} evaluated with files other than those in the store")
     on = shown(said["tags"]) or "data of unknown origin"
     return _Measured(
         text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {said['data_sha256'][:12]}",

@@ -66,7 +66,7 @@ class Circumstances:
         return self._once("python", self._python)
 
     def engine(self) -> Engine | StepError | None:
-        """The engine that will build, why there is none, or None where a process was asked for."""
+        """The engine that will build, why there is none, or None where a process was requested."""
         return self._once("engine", self._engine)
 
     def targets(self) -> Iterator[Target]:

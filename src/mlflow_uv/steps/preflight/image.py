@@ -40,7 +40,7 @@ def engine(circumstances: Circumstances) -> str:
     if isinstance(found, StepError):
         if circumstances.inputs_of("build-image").engine is not Choice.AUTO:
             raise found
-        return "none answers: a process of this machine would serve"
+        return "none answers: a process on this machine would serve"
     return found.name if found else "none is used"
 
 
@@ -89,7 +89,7 @@ def image_registry(circumstances: Circumstances) -> str | tuple[Problem, ...]:
         if error.denied:
             fix = local(f"docker login {host}", "a step with docker/login-action before this one")
             raise ToolFailed(what=f"`{inputs.image}` cannot be pushed", why=str(error), fix=fix) from error
-        return (_unknown("preflight-image-registry", f"nobody knows whether `{inputs.image}` can be pushed", error),)
+        return (_unknown("preflight-image-registry", f"it is unknown whether `{inputs.image}` can be pushed", error),)
     return host
 
 

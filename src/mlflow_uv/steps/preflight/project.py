@@ -35,7 +35,9 @@ def way(circumstances: Circumstances) -> str:
     for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
         if file is not None and not (project.folder / file).exists():
             raise BadInput(
-                what=f"`{name}` is not there", why=f"`{file}` is no file of {project.name}", fix=option(name, "PATH")
+                what=f"`{name}` does not exist",
+                why=f"`{file}` is not a file of {project.name}",
+                fix=option(name, "PATH"),
             )
     return f"{chosen.kind.value} {' '.join(chosen.words)}"
 
@@ -64,11 +66,11 @@ def python(circumstances: Circumstances) -> str:
     version, why = circumstances.python()
     if why:
         raise ToolMissing(
-            what="the project's Python is not here, and uv cannot fetch it",
+            what="the project's Python is not installed, and uv cannot download it",
             why=why,
             fix="uv python install, a newer uv, or another `requires-python` or .python-version",
         )
-    return f"Python {version}" if version else "uv fetches it"
+    return f"Python {version}" if version else "uv downloads it"
 
 
 def _errors(report: Report[Any]) -> str | tuple[Problem, ...]:

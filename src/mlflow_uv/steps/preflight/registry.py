@@ -22,7 +22,7 @@ def tracking_server(circumstances: Circumstances) -> str:
     python = tools.environments.talking_to(store, None, Selection())
     experiment = inputs.experiment or circumstances.project.name
     answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(circumstances), experiment=experiment)
-    return f"{store.shown}{'' if answer['exists'] else ', where the name is new'}"
+    return f"{store.shown}{'' if answer['exists'] else ', where the model name is new'}"
 
 
 def model_name(circumstances: Circumstances) -> str:
@@ -32,8 +32,8 @@ def model_name(circumstances: Circumstances) -> str:
     registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
     if registry.startswith(("uc:", "databricks-uc")) and len(name.split(".")) != len(("catalog", "schema", "name")):
         raise BadInput(
-            what=f"`{name}` is no name for Unity Catalog",
-            why="a model there has three parts",
+            what=f"`{name}` is not a Unity Catalog model name",
+            why="a name there has three parts",
             fix=option("model-name", "CATALOG.SCHEMA.NAME"),
         )
     return name
@@ -44,13 +44,13 @@ def alias(circumstances: Circumstances) -> str:
     name = str(circumstances.inputs_of("smoke-test").alias)
     why = ""
     if not re.fullmatch(r"[\w-]+", name):
-        why = "it may have letters, digits, underscores and dashes"
+        why = "an alias has only letters, digits, underscores and dashes"
     elif _RESERVED.fullmatch(name):
-        why = "MLflow keeps `latest` and the numbers of versions for itself"
+        why = "MLflow reserves `latest` and version numbers such as v1"
     elif len(name) > _LONGEST:
         why = f"it has more than {_LONGEST} characters"
     if why:
-        raise BadInput(what=f"`{name}` is no alias for MLflow", why=why, fix=option("alias", "candidate"))
+        raise BadInput(what=f"`{name}` is not a valid MLflow alias", why=why, fix=option("alias", "candidate"))
     return name
 
 

@@ -75,7 +75,7 @@ class Environments:
         drift = self._uv.drift(project, selection, folder)
         if drift is not None:
             raise BadProject(
-                what=f"`{seen_from(project.folder, folder)}` is not what uv.lock says",
+                what=f"`{seen_from(project.folder, folder)}` does not match uv.lock",
                 why=drift,
                 fix=self._uv.sync_command(project, selection),
             )

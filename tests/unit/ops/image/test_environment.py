@@ -115,7 +115,7 @@ def test_a_model_that_says_too_little_is_unusable(tmp_path: Path, lost: str) -> 
     with pytest.raises(ModelUnusable) as caught:
         needs_in(tmp_path)
 
-    assert "nothing says which" in caught.value.what
+    assert "the model does not " in caught.value.what
 
 
 def test_an_environment_is_found_again(model: Path, fakes: Fakes) -> None:

@@ -160,7 +160,7 @@ def test_what_was_never_pushed_is_gone_with_its_runner(engine: Callable[[], Any]
     said, on_github = (link(record, Fake(None, engine=engine), forge=forge) for forge in (False, True))
 
     fix = "mlflow-uv release --push --image REGISTRY/NAME"
-    assert (LinkState.UNVERIFIED, f"{where}, and it was pushed to no registry", fix) == said
+    assert (LinkState.UNVERIFIED, f"{where}, and it was not pushed to a registry", fix) == said
     assert "`uses: org/mlflow-uv-action@v1` with `push: true` and `image: REGISTRY/NAME`" == on_github[2]
 
 
@@ -169,7 +169,7 @@ NEXT = {
     "org.opencontainers.image.title": "wine",
     "org.opencontainers.image.version": "3",
 }
-PASSED_ON = f"its name `{NAME}` leads to the image of wine version 3 now"
+PASSED_ON = f"its name `{NAME}` now points to the image of wine version 3"
 UNPUSHED = replace(RECORD, image=replace(cast("ImageLink", RECORD.image), digest=""))
 
 
@@ -244,7 +244,7 @@ def test_an_image_that_was_never_pushed_is_found_by_its_id() -> None:
     gone = identity(UNPUSHED, Names({NAME: next_one}))
 
     assert (LinkState.HOLDS, PASSED_ON, f"start it as {ID}") == (there.state, there.reason, there.fix)
-    assert (LinkState.BROKEN, f"docker has it no more, and {PASSED_ON}") == (gone.state, gone.reason)
+    assert (LinkState.BROKEN, f"docker no longer has it, and {PASSED_ON}") == (gone.state, gone.reason)
     assert LinkState.UNVERIFIED is silent.state, "the registry may have it"
 
 
@@ -279,7 +279,7 @@ def test_a_build_says_from_which_version_it_takes_the_name(given: str | None, fi
 
     (finding,) = name_taken(NAME, given, RECORD, cast("Engine", fake), tools)
 
-    assert f"`{NAME}` was the name of another image: that of wine version 3" == finding.what
+    assert f"`{NAME}` already names another image, that of wine version 3" == finding.what
     assert (Severity.WARNING, fix) == (finding.severity, str(finding.fix))
 
 

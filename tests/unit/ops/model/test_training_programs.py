@@ -45,7 +45,7 @@ def test_what_makes_the_model_cannot_be_left_out(
     mended = repository.key(*not_inputs, taken_back)
     with_program(mended, way)
 
-    assert f"`{named}`, which makes the model, is left out of what training depends on" == caught.value.what
+    assert f"`{named}`, which creates the model, is excluded from what training depends on" == caught.value.what
     assert f"apps/wine/{named}" in mended.inputs.files
 
 

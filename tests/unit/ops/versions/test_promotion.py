@@ -16,10 +16,10 @@ def made_from(dirty: str | None) -> Commit:
     ("commit", "holds", "text"),
     [
         (made_from(None), (True, True), "commit 0123456789ab, a clean tree"),
-        (made_from("8d" * 32), (False, True), "commit 0123456789ab with changes that no commit holds"),
-        (made_from(CHANGED), (False, True), "commit 0123456789ab with changes that no commit holds"),
-        (made_from(UNKNOWN), (False, True), "commit 0123456789ab, and nothing says that the tree was clean"),
-        (None, (False, False), "nothing says from which tree it was made"),
+        (made_from("8d" * 32), (False, True), "commit 0123456789ab with uncommitted changes"),
+        (made_from(CHANGED), (False, True), "commit 0123456789ab with uncommitted changes"),
+        (made_from(UNKNOWN), (False, True), "commit 0123456789ab, and it is unknown whether the tree was clean"),
+        (None, (False, False), "no record names the commit that it was made from"),
     ],
     ids=["clean", "digested", "changed", "unknown", "no record"],
 )
