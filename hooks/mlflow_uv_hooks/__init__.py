@@ -1,1 +1,1 @@
-"""The hook surface: from changed file names to projects to steps."""
+"""The surface of pre-commit and prek: finds the projects of changed files and runs a step on each."""

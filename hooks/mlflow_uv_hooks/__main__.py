@@ -1,4 +1,4 @@
-"""`python -I -m mlflow_uv_hooks STEP [--flag VALUE …] [FILE …]`: what pre-commit and prek start."""
+"""Starts a hook, as pre-commit and prek do: `python -I -m mlflow_uv_hooks STEP [--flag VALUE …] [FILE …]`."""
 
 from mlflow_uv_hooks.hook import main
 

@@ -1,4 +1,4 @@
-"""Which projects do the changed files belong to, and what does the step say of each?"""
+"""Runs the step of a hook on every project to which the changed files belong."""
 
 import os
 import sys
@@ -35,7 +35,7 @@ class Call:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the step on every project that the files belong to; 0 where all is well, and then nothing is printed."""
+    """Run the step on every project of the changed files; return the exit code. Without findings nothing is printed."""
     if argv is None:
         hide_environment()
     console = terminal(CommandLine(program=ActionSource().program))
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         uv = call.flags.get("uv")
         with locktools(host, console=console, uv=Path(str(uv)) if uv else None) as tools:
             tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]
-            return max((tell(console) for tell in tools.runner.side_by_side(tasks)), default=0)
+            return max((show(console) for show in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
         console.error(error)
         return error.exit_code
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int]:
-    """What a project has to say, told when its turn comes; the exit code is what telling returns."""
+    """Run the step on one project; the result prints its report or error, and returns the exit code."""
     try:
         inputs = _inputs(call, folder)
         return partial(_report, call, inputs, call.step.run(inputs, tools))
@@ -103,7 +103,7 @@ def _project(folder: Path) -> Project | None:
 
 
 def _folders(call: Call, tools: LockTools) -> list[Path]:
-    """The projects to ask, each once: for the lock its root, for an export every project of it that is served."""
+    """The folders to run on, each once: check-lock on the root of each lock, export on its configured projects."""
     top = tools.host.folder
     projects = projects_of(call.files, top)
     roots = [project.root if isinstance(project, Project) else project.path.parent for project in projects]
@@ -116,10 +116,10 @@ def _served(root: Path) -> list[Path]:
     """Projects under this lock that carry `[tool.mlflow-uv]`, else the root itself if it is a project."""
     try:
         project = read_project(root)
-        everyone: tuple[Project, ...] = (project, *members(project))
+        candidates: tuple[Project, ...] = (project, *members(project))
     except BadProject:
         return [root]
-    configured = [one.folder for one in everyone if one.settings]
+    configured = [candidate.folder for candidate in candidates if candidate.settings]
     return configured or ([root] if project.named else [])
 
 
@@ -132,7 +132,7 @@ def _step(name: str) -> Step[Any, Any, Any]:
 
 
 def _parse(arguments: list[str]) -> Call:
-    """Flags as pre-commit hands on `args`, then file names; a file may be called anything after `--`."""
+    """Parse the flags from `args` of the configuration, then file names; after `--` every word is a file name."""
     step = _step(arguments[0] if arguments else "")
     known = {flag: field for field in fields_of(step.inputs) for flag in field.flags}
     flags: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""From uv.lock to a served, tested MLflow model."""
+"""Turns a uv.lock into a served, tested MLflow model."""
 
 import sys
 

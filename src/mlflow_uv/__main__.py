@@ -1,4 +1,4 @@
-"""`python -I -m mlflow_uv`: the command line."""
+"""Starts the command line: `python -I -m mlflow_uv STEP`."""
 
 from .surfaces.cli import main
 

@@ -1,1 +1,1 @@
-"""Where people and programs meet the steps."""
+"""The surfaces: command line, GitHub action and the files that are rendered from the steps."""

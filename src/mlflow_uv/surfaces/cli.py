@@ -1,4 +1,4 @@
-"""`mlflow-uv STEP`: every step as a command."""
+"""Runs a step from the command line: `mlflow-uv STEP [ARGUMENTS]`."""
 
 import argparse
 import os
@@ -29,14 +29,18 @@ from .terminal import as_json, terminal, unforeseen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, run, print; return the exit code. Never raises for a user's mistake."""
+    """Parse the arguments, run the step and print; return the exit code. Raises no StepError."""
     if argv is None:
         hide_environment()
     return cancellable(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
 
 
 def cancellable(work: Callable[[], int]) -> int:
-    """Do the work of a surface; Ctrl-C and SIGTERM unwind it, so that everything it started is removed."""
+    """
+    Run the work of a surface and return its exit code.
+
+    Ctrl-C (130) and SIGTERM (143) unwind it, so that everything it started is removed. A closed standard output is 0.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _cancel)
     try:
@@ -53,14 +57,14 @@ def cancellable(work: Callable[[], int]) -> int:
 
 
 def _cancel(number: int, _frame: FrameType | None) -> None:
-    """Unwind once; what is being removed by then is not interrupted again (it takes seconds, never longer)."""
+    """Unwind once; the clean-up, which takes seconds at most, is not interrupted by a second signal."""
     for other in (signal.SIGINT, signal.SIGTERM):
         signal.signal(other, lambda *_: None)  # not SIG_IGN, which every child would inherit
     raise KeyboardInterrupt if number == signal.SIGINT else Cancelled
 
 
 class _Parser(argparse.ArgumentParser):
-    """A wrong word is wrong input like any other, so that who asked for JSON gets it."""
+    """Raises BadInput for a wrong argument, so that `--format json` reports it too."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(what=message, fix=f"{self.prog} --help")
@@ -100,17 +104,21 @@ def given_in(namespace: argparse.Namespace) -> Mapping[str, object]:
 
 
 def _shown(result: str) -> str:
-    """A result as a person may look at it; a file or a program gets it as it is."""
+    """A result with its control characters made visible, for a terminal."""
     return "\n".join(map(visible_columns, result.split("\n")))
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """What `--format` says, where the words around it make no sense."""
+    """Whether `--format json` is given, in arguments that the parser refused."""
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def answer(step: Step[Any, Any, Any], given: Mapping[str, object], console: Console, *, source: str) -> Report[Any]:
-    """Run a step with the real tools. Raises StepError, a mistake of ours included, whose trace goes to stderr."""
+    """
+    Run a step with the real tools.
+
+    Raises StepError. An internal error is one too, and its traceback goes to standard error.
+    """
     try:
         inputs = gather(step, given, source=source)
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
@@ -124,7 +132,7 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], console: Cons
 
 
 def _toolbox(step: Step[Any, Any, Any]) -> Callable[..., AbstractContextManager[Any]]:
-    """The tools that a step takes: one about a lock does not wait for those that talk to engines and registries."""
+    """The tools that a step takes. A step about a lock does not import those of engines and registries."""
     if get_type_hints(step.run).get("tools") is LockTools:
         return locktools
     from ..tools.toolbox import toolbox  # noqa: PLC0415
@@ -146,11 +154,11 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
             project = read_project(folder)
             settings = project.settings
             if "policy" in settings:
-                from ..tools.project.lock_policy import ruling_of  # noqa: PLC0415  # who has no policy does not pay for it
+                from ..tools.project.lock_policy import ruling_of  # noqa: PLC0415  # only where there is a policy
 
                 ruling_of(project, where=Path.cwd())
             if "promote" in settings:
-                from ..tools.project.promote_policy import promotion_of  # noqa: PLC0415  # nor who has no gates
+                from ..tools.project.promote_policy import promotion_of  # noqa: PLC0415  # only where there are gates
 
                 promotion_of(project, where=Path.cwd())
         except BadProject:
@@ -161,14 +169,14 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
 
 
 def _every() -> tuple[Step[Any, Any, Any], ...]:
-    """Every step, and the release that is made of them: 100 ms that a step alone does not pay."""
+    """Every step and `release`; a single step does not import them, which takes 100 ms."""
     from ..steps.release import ALL  # noqa: PLC0415
 
     return ALL
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """For the step that comes first, or for whatever else somebody wants to know."""
+    """The parser of the step that is named first, or of all steps."""
     parser = _Parser(
         prog="mlflow-uv",
         description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone.",
@@ -187,7 +195,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
 
 def _add(command: argparse.ArgumentParser, field: Field, arguments: Sequence[str]) -> None:
-    """Let the parser accept what `Field.argv` and fixes write; a required input is a word, or its flag where given."""
+    """Add an input. A required one is positional, and also accepted as a flag, which is how a fix names it."""
     default = f" (default: {field.default_text})" if field.default_text else ""
     text = f"{field.doc}{default}".replace("%", "%%")
     flag = field.flags[0]

@@ -1,4 +1,4 @@
-"""Keeps what a step runs from writing into the files that a GitHub runner obeys."""
+"""Undoes what programs of a step wrote into the files from which a GitHub runner takes commands."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,22 +12,22 @@ from ..core.security.child_environment import COMMAND_FILES
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandFiles:
     """
-    The runner's files as a step found them, by the variables that name them.
+    The contents of the runner's files at the start of the step, by the variables that name them.
 
-    A runner gives each step files of its own, so that until this step writes there, nobody else may. Children are not
-    told where they are, but can find them below RUNNER_TEMP.
+    A runner gives each step files of its own, so until this step writes them, no other program may. Children do not get
+    the variables, but can find the files below RUNNER_TEMP.
     """
 
     before: Mapping[str, tuple[Path, bytes | None]]
 
     @classmethod
     def of(cls, variables: Mapping[str, str], *, handed: tuple[str, ...]) -> "CommandFiles":
-        """Read them; those that training was `handed` by name are its own."""
+        """Read them, without those that `train-env` handed to the training by name."""
         names = [name for name in COMMAND_FILES if variables.get(name) and name not in handed]
         return cls(before={name: (path := Path(variables[name]), _content(path)) for name in names})
 
     def restored(self) -> tuple[Finding, ...]:
-        """Put back what somebody changed; an error that names it."""
+        """Restore the files that were changed; one error names all of them."""
         changed = [name for name, (path, content) in self.before.items() if _content(path) != content]
         for path, content in (self.before[name] for name in changed):
             with suppress(OSError):
@@ -46,7 +46,7 @@ class CommandFiles:
 
 
 def _content(path: Path) -> bytes | None:
-    """None for what is not there, and for what is no file of its own."""
+    """The bytes of a file; None where there is none, or a link."""
     try:
         return None if path.is_symlink() else path.read_bytes()
     except OSError:

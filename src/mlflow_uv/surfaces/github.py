@@ -1,4 +1,4 @@
-"""A step as a GitHub action: inputs from one variable, findings as annotations, outputs and a summary."""
+"""Runs a step as a GitHub action: inputs from one variable, findings as annotations, outputs and a job summary."""
 
 import json
 import os
@@ -34,7 +34,7 @@ ANNOTATIONS = 10  # a level and step; more are not shown
 
 
 class GithubRunner:
-    """A console for a runner's log. What others print stands between stop-commands, so that GitHub obeys none of it."""
+    """A console for a runner's log. Output of other programs is fenced with stop-commands."""
 
     def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:
         self._phrasing = phrasing
@@ -64,7 +64,7 @@ class GithubRunner:
         self._write(fenced_line(mask(line, self._secrets), fence=self._fence))
 
     def issue(self, command: str, message: str, **properties: object) -> None:
-        """One workflow command; properties that are None are left out."""
+        """Print one workflow command; properties that are None are left out."""
         self._unfence()
         masked = {
             name: mask(value, self._secrets) if isinstance(value, str) else value for name, value in properties.items()
@@ -72,7 +72,7 @@ class GithubRunner:
         self._write(workflow_command(command, mask(self._phrasing.text(message), self._secrets), **masked))
 
     def advice(self, report: Report[Any]) -> Iterator[str]:
-        """What a report advises, without what only helps on a machine that stays."""
+        """The advice of a report, without lines that only help on a machine that outlives the job."""
         return (line for line in report.advice if self._phrasing.text(line).strip())
 
     def _unfence(self) -> None:
@@ -106,7 +106,7 @@ def _act(name: str) -> int:
         report = answer(step, given, runner, source="input `{}`")
     except StepError as error:
         _annotate(runner, files.restored(), root)
-        _tell_error(runner, error, summary)
+        _report_error(runner, error, summary)
         _write_outputs(step, None)
         _summarise(summary.of_error(error, given))
         return error.exit_code
@@ -119,8 +119,8 @@ def _act(name: str) -> int:
     return 0 if report.ok else 1
 
 
-def _tell_error(runner: GithubRunner, error: StepError, summary: JobSummary) -> None:
-    """An annotation where the error is, after what the steps before it found."""
+def _report_error(runner: GithubRunner, error: StepError, summary: JobSummary) -> None:
+    """Annotate the findings of the steps before, then the error at its place."""
     if isinstance(error.so_far, Report):
         _annotate(runner, error.so_far.findings, summary.phrasing.root)
         _say_lines(runner, timed(error.so_far.timings))
@@ -133,7 +133,7 @@ def _tell_error(runner: GithubRunner, error: StepError, summary: JobSummary) -> 
 
 
 def _inputs() -> Mapping[str, object]:
-    """Composite actions get no INPUT_* variables; their action.yml hands all inputs over as JSON instead."""
+    """The inputs as JSON in MLFLOW_UV_INPUTS: composite actions get no INPUT_* variables. Raises BadInput."""
     raw = os.environ.get("MLFLOW_UV_INPUTS", "{}")
     try:
         inputs = parse_json(raw)
@@ -145,13 +145,13 @@ def _inputs() -> Mapping[str, object]:
 
 
 def _print(runner: GithubRunner, result: str | None) -> None:
-    """What stdout of the command line would get. It may quote anybody, so the runner obeys none of it."""
+    """Print the result, which the command line prints on standard output; it may quote others, so it is fenced."""
     for line in (result or "").splitlines():
         runner.foreign(line)
 
 
 def _say(runner: GithubRunner, report: Report[Any]) -> None:
-    """The summary, how long each step took, and where to look: the log says what a terminal shows."""
+    """Print summary, tables, times and advice, as a terminal shows them."""
     runner.say(f"{'✓' if report.ok else '✗'} {report.summary}")
     tables = (line for table in report.tables for line in aligned(table))
     _say_lines(runner, (*tables, *timed(report.timings), *runner.advice(report)))
@@ -163,7 +163,7 @@ def _say_lines(runner: GithubRunner, lines: Iterable[str]) -> None:
 
 
 def _annotate(runner: GithubRunner, findings: Sequence[Finding], root: Path) -> None:
-    """As many of each severity as GitHub shows; where there are more, the last annotation says so."""
+    """Annotate at most ANNOTATIONS findings of each severity; the last one counts those that are not shown."""
     for severity in Severity:
         spread = _spread([finding for finding in findings if finding.severity is severity])
         shown = spread if len(spread) <= ANNOTATIONS else spread[: ANNOTATIONS - 1]
@@ -186,12 +186,12 @@ def _spread(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _place(path: PurePath | None, line: int, root: Path) -> Mapping[str, object]:
-    """The properties of an annotation that say where it belongs: none, or GitHub would take a file without a name."""
+    """The place of an annotation: no properties without a path, since GitHub would take an empty file name."""
     return {} if path is None else {"file": relative(path, root), "line": line}
 
 
 def _write_outputs(step: Step[Any, Any, Any], outputs: object) -> None:
-    """What a step puts out; what it leaves open, as a failed one does all of it, is empty, as JSON where it is JSON."""
+    """Write every output; one without a value, as all of a failed step, is empty, or the empty JSON of its type."""
     path = os.environ.get("GITHUB_OUTPUT")
     if not path:
         return
@@ -206,7 +206,7 @@ def _write_outputs(step: Step[Any, Any, Any], outputs: object) -> None:
 
 
 def _nothing(hint: Any) -> object:
-    """The value of that type that holds nothing."""
+    """The empty value of a type: (), a record of defaults, or None."""
     for kind in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
         if get_origin(kind) is tuple:
             return ()

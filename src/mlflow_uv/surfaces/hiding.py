@@ -1,4 +1,4 @@
-"""Takes the environment of this process out of the sight of the programs that it starts."""
+"""Hides the environment of this process from the programs that it starts."""
 
 import os
 from contextlib import suppress
@@ -10,11 +10,11 @@ from ..tools.system.prctl import make_undumpable
 
 def hide_environment() -> None:
     """
-    Overwrite the variables that this process was started with, and close its memory where there are secrets in them.
+    Overwrite the environment block of this process, and make the process undumpable where variables hold secrets.
 
-    `/proc/PID/environ` shows the block in which the kernel handed them over, to every process of the same user and to
-    root; `os.environ` and what C programs read are copies. Who may trace any process, as root may with CAP_SYS_PTRACE,
-    still reads the memory. Elsewhere than on Linux nothing is done.
+    `/proc/PID/environ` shows the block that the kernel made at the start to every process of the same user and to root;
+    `os.environ` and the C environment are copies. A process with CAP_SYS_PTRACE can still read the memory. Does nothing
+    on systems other than Linux.
     """
     with suppress(OSError, ValueError):
         _overwrite(_block())
@@ -23,7 +23,7 @@ def hide_environment() -> None:
 
 
 def _block() -> tuple[int, int]:
-    """Where the block begins and ends: fields 50 and 51 of proc_pid_stat(5)."""
+    """Start and end address of the block: fields 50 and 51 (env_start, env_end) of proc_pid_stat(5)."""
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[47]), int(fields[48])
 

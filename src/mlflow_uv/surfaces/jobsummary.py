@@ -1,4 +1,4 @@
-"""Writes the job summary of one step as Markdown: what went wrong first, then what was done."""
+"""Writes the job summary of one step as Markdown: findings first, then results, tables and times."""
 
 import os
 import re
@@ -25,9 +25,9 @@ _RESULT = 20_000  # characters of a result that is shown; a longer one is in the
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobSummary:
     """
-    The summaries of a step, in the words of an action.
+    Writes the summaries of a step for a workflow.
 
-    `secrets` are hidden before anything is escaped: the runner masks its log, and no summary.
+    `secrets` are masked before anything is escaped: the runner masks its log, but no summary.
     """
 
     step: Step[Any, Any, Any]
@@ -35,12 +35,12 @@ class JobSummary:
     secrets: tuple[str, ...] = ()
 
     def of_report(self, report: Report[Any], given: Mapping[str, object]) -> str:
-        """What a step answers, and how to repeat it elsewhere if it failed."""
+        """The summary of a report, with the line that repeats the step elsewhere if it failed."""
         repeat = () if report.ok else self._repeat(given)
         return _limited(chain([self._heading(ok=report.ok)], self._body(report), repeat))
 
     def of_error(self, error: StepError, given: Mapping[str, object]) -> str:
-        """Why a step has no answer, and what was done before it failed."""
+        """The summary of an error, with what was done before it, and the line that repeats the step elsewhere."""
         place = f"{self.place(error.path, error.line)}: " if error.path is not None else ""
         what = Wording(place, error.text)
         done = self._body(error.so_far) if isinstance(error.so_far, Report) else ()
@@ -67,7 +67,7 @@ class JobSummary:
             yield f"{code_block(mask(report.result, self.secrets))}\n"
 
     def _findings(self, findings: tuple[Finding, ...]) -> Iterator[str]:
-        yield "| | where | what | mend |\n|---|---|---|---|\n"
+        yield "| | where | what | fix |\n|---|---|---|---|\n"
         for finding in sorted(findings, key=lambda finding: list(Severity).index(finding.severity)):
             where = self.place(finding.path, finding.line) if finding.path is not None else ""
             what = f"{finding.what}: {finding.why}" if finding.why else finding.what
@@ -106,14 +106,14 @@ class JobSummary:
 
 
 def command_line(step: Step[Any, Any, Any], given: Mapping[str, object], phrasing: ActionPhrasing) -> str:
-    """The inputs of an action as a command line for the shell of a machine that has uv, in a clone."""
+    """The inputs of an action as a command for a POSIX shell, in a clone, on a machine that has only uv."""
     texts = ((field, phrasing.text(str(given.get(field.kebab, "")))) for field in fields_of(step.inputs))
     words = chain.from_iterable(field.argv(text) for field, text in texts)
     return f"{phrasing.source.program} {shlex.join((step.name, *words))}"
 
 
 def relative(path: PurePath, root: Path) -> str:
-    """A path as GitHub calls it: from the root of the checkout, with slashes."""
+    """A path as GitHub names it: relative to the root of the checkout, with slashes."""
     try:
         return PurePath(os.path.relpath(path, root) if path.is_absolute() else path).as_posix()
     except ValueError:
@@ -121,7 +121,7 @@ def relative(path: PurePath, root: Path) -> str:
 
 
 def _limited(parts: Iterable[str]) -> str:
-    """As many whole parts as GitHub takes: a part leaves nothing open."""
+    """Join as many whole parts as fit into LIMIT bytes; each part closes the markup it opens."""
     kept, size = [], 0
     for part in parts:
         size += len(part.encode())

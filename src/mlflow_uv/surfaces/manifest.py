@@ -1,4 +1,4 @@
-"""What do action.yml, the hooks and the reference say? Rendered from the steps, so that they say nothing else."""
+"""Renders action.yml, the hooks' manifest, the list of settings and the reference from the steps' declarations."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ _LIMITS = {
     SettingReach.DISCLOSED: "As a setting: in the repository.",
     SettingReach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
     SettingReach.BUILD_CACHE: "As a setting: a registry's reference.",
-    SettingReach.VARIABLES: "As a setting: none that gives rights on a forge or a store.",
+    SettingReach.VARIABLES: "As a setting: none that gives rights on a CI server or a store.",
 }
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 
@@ -98,7 +98,7 @@ def _hooks() -> str:
 
 
 def _settings() -> str:
-    """Known without the steps, which take 100 ms to import."""
+    """The names of all settings as a module of their own: importing the steps to collect them takes 100 ms."""
     keys = sorted(
         {"policy", "promote", *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting)}
     )
@@ -128,8 +128,8 @@ def _reference() -> str:
     parts.append("".join(_table("rule", fields_of(LockPolicy))))
     parts.append("## Gates\n")
     parts.append(
-        "What promote asks of a version, in `[tool.mlflow-uv.promote]` of pyproject.toml. The chain must hold and the"
-        " version be tested in any case.\n"
+        "What promote requires of a version, set in `[tool.mlflow-uv.promote]` of pyproject.toml. In any case the chain"
+        " must hold and the version must be tested.\n"
     )
     parts.append("".join(_table("rule", fields_of(PromotePolicy))))
     parts.append("## Exit codes\n")
@@ -153,7 +153,7 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
 
 def _codes() -> Iterator[str]:
     yield "| code | kind | meaning |\n|---:|---|---|\n"
-    yield "| 0 | | all is well |\n| 1 | | there are findings; each says what mends it |\n"
+    yield "| 0 | | all is well |\n| 1 | | there are findings, each with its fix |\n"
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StepError)]
     for kind in sorted(kinds, key=lambda kind: kind.exit_code):
         if kind is not errors.StepError:

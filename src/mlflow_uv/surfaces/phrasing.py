@@ -1,4 +1,4 @@
-"""Says messages in the words of an action, and tells how the same program is started elsewhere."""
+"""Phrases messages for a workflow, and names the command that starts the same program on another machine."""
 
 import re
 import shlex
@@ -9,31 +9,31 @@ from pathlib import Path, PurePosixPath
 from ..command.wording import PROGRAM, CommandLine, LocalFix, Parameter, StepCall, worded
 
 _OWNER, _REF = "org/mlflow-uv-action", "v1"
-_FORGE = "https://github.com"
+_SERVER = "https://github.com"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionSource:
-    """Where this program comes from: a repository of a forge, and the version of it that runs."""
+    """Where this program comes from: a GitHub server, a repository on it, and the version that runs."""
 
-    forge: str = _FORGE
+    server: str = _SERVER
     repository: str = _OWNER
     ref: str = _REF
 
     @classmethod
     def of(cls, variables: Mapping[str, str], *, file: Path) -> "ActionSource":
         """
-        As a runner tells it.
+        Read it from the runner's variables, or from the path of `file`.
 
-        In the steps of a composite action its variables are empty, and the folder that it unpacked us into is named
-        `_actions/OWNER/NAME/REF`.
+        In the steps of a composite action GITHUB_ACTION_REPOSITORY and GITHUB_ACTION_REF are empty, and the runner has
+        unpacked the action into `_actions/OWNER/NAME/REF`.
         """
         repository, ref = variables.get("GITHUB_ACTION_REPOSITORY"), variables.get("GITHUB_ACTION_REF")
         unpacked = re.search(r"/_actions/([^/]+/[^/]+)/([^/]+)/", file.as_posix())
         if not (repository and ref) and unpacked is not None:
             repository, ref = unpacked[1], unpacked[2]
-        forge = variables.get("GITHUB_SERVER_URL") or _FORGE
-        return cls(forge=forge, repository=repository or _OWNER, ref=ref or _REF)
+        server = variables.get("GITHUB_SERVER_URL") or _SERVER
+        return cls(server=server, repository=repository or _OWNER, ref=ref or _REF)
 
     def uses(self, step: str) -> str:
         """The action of a step, as a workflow names it."""
@@ -41,13 +41,17 @@ class ActionSource:
 
     @property
     def program(self) -> str:
-        """What starts the same program on a machine that has uv and nothing of ours."""
-        return f"uvx --from git+{self.forge}/{self.repository}@{self.ref} {PROGRAM}"
+        """The command that starts the same program on a machine that has only uv."""
+        return f"uvx --from git+{self.server}/{self.repository}@{self.ref} {PROGRAM}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionPhrasing:
-    """The words of a workflow, for one step; files are named as seen from `root`, the checkout."""
+    """
+    Phrases the messages of one step for a workflow; files are named relative to `root`, the checkout.
+
+    `parts` are the steps that this step runs, as those of `release`: a fix does not name their actions.
+    """
 
     step: str
     source: ActionSource
@@ -55,7 +59,7 @@ class ActionPhrasing:
     parts: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
-        """A text as it is shown: in these words, and without the place of the checkout on the runner."""
+        """A text as it is shown: inputs as keys, steps as actions, paths relative to the checkout."""
         return _without_root(worded(text, self), self.root)
 
     def parameter(self, parameter: Parameter) -> str:
@@ -83,7 +87,7 @@ class ActionPhrasing:
 
 
 def _without_root(text: str, root: Path) -> str:
-    """Without the folder of the checkout, where it is named as a path and not as part of one or of a URL."""
+    """Remove the folder of the checkout where it begins a path, not within a longer name or a URL."""
     if root in (Path(), Path("/")):
         return text
     place = re.escape(PurePosixPath(root).as_posix())
@@ -91,7 +95,7 @@ def _without_root(text: str, root: Path) -> str:
 
 
 def started_as(variables: Mapping[str, str], *, prefix: Path) -> CommandLine:
-    """How the person at this terminal starts the program: from a clone, by uvx, or by its name."""
+    """How the program was started: from a clone (MLFLOW_UV_COMMAND), by uvx, or by its name."""
     if typed := variables.get("MLFLOW_UV_COMMAND"):
         return CommandLine(program=shlex.quote(typed))
     if any(part.startswith("archive-v") for part in prefix.parts):  # the folder of uv's cache that uvx runs from

@@ -1,4 +1,4 @@
-"""How does a person at a terminal see a step? Logs on stderr, results on stdout."""
+"""Prints progress, findings and reports for a person at a terminal, or an answer as JSON."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ KEPT = 60  # lines of folded output that are shown when it fails
 
 
 class Terminal:
-    """For people: headings bold, what others print dimmed and indented, colours only where they are wanted."""
+    """A console on a stream: output of other programs is dimmed and indented, colours follow `wants_colours`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Terminal:
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
-        """Those of the caller, looked for when something is printed: a hook that is content prints nothing."""
+        """The secrets of the caller, collected at the first line: a hook without findings prints none."""
         return secrets_in(self._caller)
 
     def say(self, text: str) -> None:
@@ -51,7 +51,7 @@ class Terminal:
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
-        """See Console. What is folded shows its newest line while it goes on, and its last lines when it fails."""
+        """See Console. A folded group shows its newest line while it runs, and its last KEPT lines when it fails."""
         self._line(self.paint(f"  {visible(title)}", "dim"))
         before, self._kept = self._kept, deque(maxlen=KEPT) if folded else None
         try:
@@ -66,7 +66,7 @@ class Terminal:
             self._kept = before
 
     def foreign(self, line: str) -> None:
-        """See Console. Nothing in it colours, links, moves the cursor or rings the bell."""
+        """See Console. Control sequences are removed."""
         line = mask(line, self._secrets)
         clean = without_sequences(line.rsplit("\r", 1)[-1])
         if self._kept is None:
@@ -76,9 +76,9 @@ class Terminal:
             self._overwrite(f"  │ {clean}")
 
     def _overwrite(self, text: str) -> None:
-        """Write over the current line where a person is looking; a log file gets nothing."""
+        """Write over the current line of a terminal; a log file gets nothing."""
         if self._colours and self._stream.isatty():
-            import shutil  # noqa: PLC0415  # 4 ms that a hook in a pipe does not pay
+            import shutil  # noqa: PLC0415  # 4 ms, only for a terminal
 
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K\x1b[2m{text[:width]}\x1b[0m" if text else "\r\x1b[K")
@@ -94,7 +94,7 @@ class Terminal:
         self._line(f"{_place(finding.path, finding.line)}{severity}: {self._visible(finding.text)}")
 
     def error(self, error: StepError) -> None:
-        """What was done before, and why there is no answer; lines after the first are indented."""
+        """The findings and times of the steps before, then the error; lines after the first are indented."""
         if isinstance(error.so_far, Report):
             for finding in error.so_far.findings:
                 self.finding(finding)
@@ -132,20 +132,20 @@ def _place(path: PurePath | None, line: int) -> str:
 
 
 def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
-    """How long each step took and what it said, in columns."""
+    """Step, seconds and summary in columns."""
     width = max((len(timing.step) for timing in timings), default=0)
     return tuple(f"{timing.step:<{width}}  {timing.seconds:6.1f} s  {visible(timing.summary)}" for timing in timings)
 
 
 def aligned(table: Table) -> tuple[str, ...]:
-    """A table in columns, under its title; each row is one line, whatever its cells hold."""
+    """A table in columns, under its title; each row is one line."""
     title, *rows = ([visible(cell) for cell in row] for row in ((table.title,), table.columns, *table.rows))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return (*title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
 
 
 def shown(path: PurePath) -> str:
-    """A path as short as it can be said from the current folder."""
+    """A path relative to the current folder where it is below it."""
     try:
         return str(path.relative_to(Path.cwd())) if path.is_absolute() else str(path)
     except ValueError:
@@ -153,14 +153,14 @@ def shown(path: PurePath) -> str:
 
 
 def wants_colours(stream: TextIO) -> bool:
-    """The conventions of NO_COLOR and FORCE_COLOR, else whether a person is looking."""
+    """Whether to use colours: NO_COLOR, then FORCE_COLOR, else whether the stream is a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def plain(value: Any) -> Any:
-    """A value of ours as JSON: records become kebab-case objects."""
+    """A value as `json.dumps` takes it: dataclasses become objects with kebab-case keys."""
     match value:
         case Enum():
             return value.value
@@ -175,7 +175,7 @@ def plain(value: Any) -> Any:
 
 def as_json(step: str, answer: "Report[Any] | StepError", secrets: Sequence[str] = ()) -> str:
     """What `--format json` prints: one object, for an answer and for an error alike. Outputs are not masked."""
-    import json  # noqa: PLC0415  # 2 ms that hooks do not pay
+    import json  # noqa: PLC0415  # 2 ms, only for `--format json`
 
     if isinstance(answer, StepError):
         body: dict[str, Any] = {
@@ -188,8 +188,8 @@ def as_json(step: str, answer: "Report[Any] | StepError", secrets: Sequence[str]
             },
         }
         if isinstance(answer.so_far, Report):
-            told = {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
-            body |= {name: _masked(value, secrets) for name, value in told.items()}
+            so_far = {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
+            body |= {name: _masked(value, secrets) for name, value in so_far.items()}
     else:
         body = {
             "ok": answer.ok,
@@ -213,7 +213,7 @@ def _masked(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def unforeseen(name: str, error: Exception, console: Console) -> StepError:
-    """The error of a step that failed unexpectedly; the traceback of a mistake in this program is shown."""
+    """The StepError of an internal error, whose traceback is printed."""
     if isinstance(error, RecursionError):
         return BadProject(
             what=f"{name} cannot read something that is nested too deeply",
@@ -223,7 +223,7 @@ def unforeseen(name: str, error: Exception, console: Console) -> StepError:
     import traceback  # noqa: PLC0415  # only on the way to an error
 
     for line in "".join(traceback.format_exception(error)).splitlines():
-        console.foreign(line)  # what it quotes may come from anywhere
+        console.foreign(line)  # it may quote text from outside
     return Unforeseen(
         what=f"{name} failed unexpectedly",
         why=f"{type(error).__name__}: {error}",
@@ -232,5 +232,5 @@ def unforeseen(name: str, error: Exception, console: Console) -> StepError:
 
 
 def terminal(phrasing: Phrasing | None = None) -> Terminal:
-    """The terminal of this process, stderr; without a phrasing our program has its own name."""
+    """The console on standard error of this process; without a phrasing the program is called `mlflow-uv`."""
     return Terminal(sys.stderr, colours=wants_colours(sys.stderr), caller=os.environ, phrasing=phrasing)

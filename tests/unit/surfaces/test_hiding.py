@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 OURS = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); from mlflow_uv.surfaces.hiding import hide_environment"
 # A payload imports nothing of ours, and so has one of its own.
 PAYLOADS = ROOT / "src/mlflow_uv/payloads"
-THEIRS = f"import sys; sys.path.insert(0, {str(PAYLOADS)!r}); from hiding import hide_environment"
+THEIRS = f"import sys; sys.path.insert(0, {str(PAYLOADS)!r}); from process_environment import hide_environment"
 CANARY = "canary-9f31"
 
 

@@ -1,1 +1,1 @@
-"""Puts text from outside into what a medium reads as markup or commands; a module for each medium."""
+"""Escapes text from outside for each medium: workflow commands and Markdown."""
