@@ -144,7 +144,8 @@ def test_a_model_that_may_not_be_read_is_not_replaced_by_another(harbour: Harbou
     with harbour.start(model=model) as container:
         code, log = container.end(), container.log()
 
-    assert (CANNOT_LOAD, ["The model in /opt/ml/model cannot be served: user 10001 may not read it."]) == (code, log)
+    sentence = "The model in /opt/ml/model cannot be served: user 10001 has no permission to read it."
+    assert (CANNOT_LOAD, [sentence]) == (code, log)
 
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])

@@ -148,7 +148,7 @@ def test_what_is_compressed_is_refused(wine: Served, example: bytes) -> None:
 
     plain, _, _ = wine.ask("POST", "/invocations", example, {**JSON, "Content-Encoding": "Identity"})
 
-    assert (415, True, 200) == (status, "(gzip)" in json.loads(body)["message"], plain)
+    assert (415, True, 200) == (status, "Content-Encoding gzip" in json.loads(body)["message"], plain)
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def test_a_body_that_says_it_is_too_long_is_refused_unread(wine: Served) -> None
     with sending(wine.port, "Content-Type: application/json", "Content-Length: 1000001") as connection:
         status, message = answered(connection)
 
-    assert (413, "The body is longer than BODY_LIMIT allows, 1000000 bytes.") == (status, message)
+    assert (413, "The request body is longer than BODY_LIMIT (1000000 bytes).") == (status, message)
 
 
 def test_a_body_in_chunks_is_cut_off_at_the_limit(wine: Served) -> None:

@@ -68,7 +68,7 @@ def test_parquet_without_its_reader_is_no_mistake_of_the_client(start: Starter, 
 
     message = json.loads(said)["message"]
     assert (415, 415, 200) == (status, without_type[0], table[0])
-    assert "pyarrow is not among its packages" in message
+    assert "pyarrow is not installed" in message
     assert "Send one of application/json, text/csv, or add it to the project's dependencies." in message
     assert "one of application/json, text/csv." in json.loads(without_type[2])["message"]
 

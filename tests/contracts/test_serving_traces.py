@@ -26,7 +26,7 @@ TRACED = """
 """
 # As agents in the wild do: the address of the team's server is in the code, and tracing is turned on there.
 HARD_CODED = TRACED.replace("class", "mlflow.set_tracking_uri('URI')\n    mlflow.tracing.enable()\n\n    class")
-# What a fork would not get along with, so that each worker loads the model by itself.
+# What a fork cannot share, so that each worker loads the model by itself.
 THREAD = """
     import threading
     threading.Thread(target=threading.Event().wait, daemon=True).start()

@@ -1,8 +1,8 @@
 """
-Door of the server: `PYTHON -I <this folder> [serve]`.
+Entry point of the server: `PYTHON -I <this folder> [serve]`.
 
-Python puts this folder first on `sys.path`. It is taken off again, and the siblings are loaded as a package of a name
-nobody else has, so that a model whose own code is called `settings` or `metrics` finds its module and not one of ours.
+Python puts this folder first on `sys.path`. It is removed again, and the modules are loaded as a package with a unique
+name, so that a model with its own module called `settings` or `metrics` imports that one and not the server's.
 """
 
 import importlib
@@ -12,18 +12,18 @@ import sys
 import types
 
 if __name__ == "__main__":
-    # A container's first process is not ended by a signal that it does not handle: who stops it would wait in vain. So
-    # this comes before everything that takes time. Nothing is in flight yet.
+    # Process 1 of a container ignores signals that it has no handler for, so a stop would time out. The handlers are
+    # installed before the slow imports; no request is in flight yet.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: os._exit(0))
 
-from pathlib import Path  # takes longer than all of the above
+from pathlib import Path  # slower than everything above
 
 PACKAGE = "mlflow_uv_serving"
 
 
 def load_package(folder: Path) -> None:
-    """Make the siblings importable as `mlflow_uv_serving.<sibling>` without leaving `folder` on the path."""
+    """Make the modules importable as `mlflow_uv_serving.<sibling>` without leaving `folder` on the path."""
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != folder]
     package = types.ModuleType(PACKAGE)
     package.__path__ = [str(folder)]

@@ -1,4 +1,4 @@
-"""What answers which path? MLflow's scoring app, the V2 protocol and the metrics, behind limits and observers."""
+"""Builds the ASGI application: MLflow's scoring app, the V2 protocol and metrics, behind limits and observers."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,43 +7,45 @@ from typing import Any
 
 from . import metrics, observers, openapi
 from .asgi import Asgi, Message, Receive, Send
-from .http_framing import unambiguous
+from .http_framing import reject_ambiguous
 from .limits import limited
 from .observers import ObservedApplication, Observer
-from .scoring import polite, scoring
+from .scoring import normalized, scoring
 from .settings import Settings
 from .v2 import Protocol
 
 
 def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> ObservedApplication:
-    """Everything that one worker answers with."""
+    """The complete ASGI application of one worker."""
     active: Sequence[Observer] = (
         *((observers.log_as_json,) if settings.access_log else ()),
         *((meter.observe,) if meter else ()),
     )
     openapi.strip(app)
-    doors = choosing(
+    routes = dispatching(
         scoring(app),
         Protocol(model, name=settings.name, version=settings.version),
         {
-            **({"/metrics": metrics.door(meter)} if meter else {}),
-            **({openapi.PATH: openapi.door(model.metadata, settings)} if settings.openapi else {}),
+            **({"/metrics": metrics.endpoint(meter)} if meter else {}),
+            **({openapi.PATH: openapi.endpoint(model.metadata, settings)} if settings.openapi else {}),
         },
     )
-    inner = unambiguous(limited(polite(doors), body_limit=settings.body_limit, timeout=settings.request_timeout))
-    whole = ObservedApplication(with_threads(inner, settings.threads), active)
+    guarded = reject_ambiguous(
+        limited(normalized(routes), body_limit=settings.body_limit, timeout=settings.request_timeout)
+    )
+    observed = ObservedApplication(with_threads(guarded, settings.threads), active)
     if meter:
-        meter.watch(whole)
-    return whole
+        meter.watch(observed)
+    return observed
 
 
-def choosing(mlflow: Asgi, v2: Asgi, asked_for: Mapping[str, Asgi]) -> Asgi:
-    """By the beginning of the path."""
+def dispatching(mlflow: Asgi, v2: Asgi, extra: Mapping[str, Asgi]) -> Asgi:
+    """Route by path: the exact paths of `extra`, the V2 protocol below `/v2`, else MLflow's scoring app."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if path in asked_for:
-            await asked_for[path](scope, receive, send)
+        if path in extra:
+            await extra[path](scope, receive, send)
         elif path == "/v2" or path.startswith("/v2/"):
             await v2(scope, receive, send)
         else:
@@ -53,7 +55,7 @@ def choosing(mlflow: Asgi, v2: Asgi, asked_for: Mapping[str, Asgi]) -> Asgi:
 
 
 def with_threads(app: Asgi, threads: int) -> Asgi:
-    """Predict in at most so many threads, MLflow's and ours; what is more waits for its turn."""
+    """Limit concurrent predictions to `threads`, for MLflow's endpoint and V2 together; others are queued."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,4 +1,4 @@
-"""How do two halves of a server talk? The types of ASGI 3, and the few answers that we give ourselves."""
+"""Defines the ASGI 3 types and the responses that the server writes itself."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,31 +19,31 @@ CODES = {
 
 
 def header(scope: Message, name: bytes) -> "str | None":
-    """The first value of a header, whose name is given in small letters."""
+    """The first value of a header, None without one; `name` is lower case."""
     return next((value.decode("latin-1").strip() for key, value in scope["headers"] if key == name), None)
 
 
 async def respond(
     send: Send, status: int, body: bytes, *, media_type: str = "application/json", headers: "tuple[Header, ...]" = ()
 ) -> None:
-    """A whole response."""
+    """Send a complete response."""
     await send(head(status, len(body), media_type=media_type, headers=headers))
     await send({"type": "http.response.body", "body": body})
 
 
 def head(status: int, length: int, *, media_type: str, headers: "tuple[Header, ...]" = ()) -> Message:
-    """The message that a response begins with."""
-    about = ((b"content-type", media_type.encode()), (b"content-length", str(length).encode()))
-    return {"type": "http.response.start", "status": int(status), "headers": [*about, *headers]}
+    """The `http.response.start` message of a response; `length` is the body's size in bytes."""
+    entity_headers = ((b"content-type", media_type.encode()), (b"content-length", str(length).encode()))
+    return {"type": "http.response.start", "status": int(status), "headers": [*entity_headers, *headers]}
 
 
-def complaint(scope: Message, status: HTTPStatus, sentence: str) -> bytes:
-    """An error as the one who asked expects it: the V2 protocol has a form of its own, MLflow another."""
+def error_body(scope: Message, status: HTTPStatus, sentence: str) -> bytes:
+    """The JSON body of an error: `{"error"}` below `/v2`, else MLflow's `{"error_code", "message"}`."""
     if scope["path"].startswith("/v2"):
         return json.dumps({"error": sentence}).encode()
     return json.dumps({"error_code": CODES.get(status, "BAD_REQUEST"), "message": sentence}).encode()
 
 
-async def complain(scope: Message, send: Send, status: HTTPStatus, sentence: str) -> None:
-    """Say what is wrong, in the form that belongs to the path."""
-    await respond(send, status, complaint(scope, status, sentence))
+async def respond_error(scope: Message, send: Send, status: HTTPStatus, sentence: str) -> None:
+    """Send an error response in the format that the path's protocol prescribes."""
+    await respond(send, status, error_body(scope, status, sentence))

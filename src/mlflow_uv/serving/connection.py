@@ -1,9 +1,9 @@
 """
-A connection that is given up when a request's head, or the reader of an answer, takes too long.
+Closes connections whose request head arrives too slowly or whose client does not read the response.
 
-uvicorn has a deadline for a kept connection that says nothing, and none for one that has said a part of a head or has
-never said anything; such connections cost a client nothing and stay for ever. One parser, h11, reads every request,
-whichever others are installed: the limits below are h11's, and what is refused does not depend on the model's packages.
+uvicorn has a timeout for idle kept-alive connections, but none for a connection that has sent nothing, or only part of
+a request head; such connections cost a client nothing and stay open for ever. Every request is parsed by h11, whichever
+other parsers are installed: the limits below are h11's, and what is rejected does not depend on the model's packages.
 """
 
 from asyncio import TimerHandle, Transport
@@ -17,7 +17,7 @@ from .settings import Settings
 
 
 def protocol(settings: Settings) -> "type[Connection]":
-    """The class of connections with these limits."""
+    """A connection class with the limits of these settings."""
     limits = {
         "head_timeout": settings.head_timeout,
         "reader_timeout": settings.request_timeout,
@@ -27,19 +27,21 @@ def protocol(settings: Settings) -> "type[Connection]":
 
 
 class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not installed where types are checked
-    """uvicorn's own, with deadlines; `most` is how many there may be in one worker."""
+    """uvicorn's connection with timeouts in seconds; `most` is the maximum number of connections of one worker."""
 
     head_timeout = 30.0
     reader_timeout = 60.0
     most = 1000
     _timer: "TimerHandle | None" = None
-    _begun = False  # whether a part of a head was read
+    _begun = False  # whether part of a request head was read
 
     def connection_made(self, transport: Transport) -> None:
         """See asyncio.Protocol."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            self._give_up(HTTPStatus.SERVICE_UNAVAILABLE, f"There are {self.most} connections, as CONNECTIONS allows.")
+            self._close_with(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"All {self.most} connections that CONNECTIONS allows are in use."
+            )
             return
         self._expect_head()
 
@@ -56,13 +58,13 @@ class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not installed
             self._set_timer(None)
 
     def on_response_complete(self) -> None:
-        """See H11Protocol: the next head, or the end of the connection, is what is waited for now."""
+        """See H11Protocol: after a response comes the next request head, or the end of the connection."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later(self.reader_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """See H11Protocol: it closes, which waits for a client that does not read its answer."""
+        """See H11Protocol: it closes the connection, which waits for a client that does not read its response."""
         super().timeout_keep_alive_handler()
         self._abort_later(self.reader_timeout)
 
@@ -72,16 +74,16 @@ class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not installed
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
-        """From the first byte on; the bytes that follow do not buy more time."""
+        """Start the timeout once per request head; further bytes do not extend it."""
         if self._timer is None:
-            self._set_timer(self.loop.call_later(self.head_timeout, self._head_is_late))
+            self._set_timer(self.loop.call_later(self.head_timeout, self._on_head_timeout))
 
-    def _head_is_late(self) -> None:
-        sentence = f"The head of the request did not arrive within HEAD_TIMEOUT, {self.head_timeout:g} s."
-        self._give_up(HTTPStatus.REQUEST_TIMEOUT if self._begun else None, sentence)
+    def _on_head_timeout(self) -> None:
+        sentence = f"The request head did not arrive within HEAD_TIMEOUT ({self.head_timeout:g} s)."
+        self._close_with(HTTPStatus.REQUEST_TIMEOUT if self._begun else None, sentence)
 
-    def _give_up(self, status: "HTTPStatus | None", sentence: str) -> None:
-        """Close, and say why where somebody has asked for something."""
+    def _close_with(self, status: "HTTPStatus | None", sentence: str) -> None:
+        """Close the connection, after an error response if a status is given and no response has begun."""
         if status is not None and self.conn.our_state is h11.IDLE and not self.transport.is_closing():
             headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
             headers += [("content-length", str(len(sentence)))]
@@ -96,7 +98,7 @@ class Connection(H11Protocol):  # type: ignore[misc]  # uvicorn is not installed
         self._abort_later(self.head_timeout)
 
     def _abort_later(self, seconds: float) -> None:
-        """Closing waits until everything is written; not for ever."""
+        """Bound the time that closing waits until everything is written."""
         self._set_timer(self.loop.call_later(seconds, self.transport.abort))
 
     def _set_timer(self, timer: "TimerHandle | None") -> None:

@@ -1,9 +1,9 @@
 """
-How many processors may this process use? What its cgroups and its affinity leave it, not what the host has.
+Computes how many processors this process may use, from its cgroup quotas and its CPU affinity.
 
-Version 2 of cgroups: `cpu.max` holds "QUOTA PERIOD" or "max PERIOD". Version 1: `cpu.cfs_quota_us` (-1 is no limit) and
-`cpu.cfs_period_us`. A container sees its own group at the root of the mount; outside of one, /proc/self/cgroup names
-the group, and every group above it limits too.
+cgroup v2: `cpu.max` holds "QUOTA PERIOD" or "max PERIOD". cgroup v1: `cpu.cfs_quota_us` (-1: no limit) and
+`cpu.cfs_period_us`. A container sees its own group at the root of the mount; elsewhere /proc/self/cgroup names the
+group, and the quota of every parent group applies, too.
 """
 
 import os
@@ -15,34 +15,34 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def available(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float:
-    """Processors, in parts where a quota says so."""
+    """The number of processors; fractional under a quota such as 1.5."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min([float(allowed), *quotas(cgroups, membership)])
 
 
 def quotas(cgroups: Path, membership: Path) -> Iterator[float]:
-    """Every limit on the way from our group to the root of each hierarchy that counts processors."""
+    """The quotas, in processors, of this process's group and its parents in every hierarchy that limits CPU."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, controllers, cgroup_path = line.split(":", 2)
         if controllers == "":
             mount = cgroups
         elif "cpu" in controllers.split(","):
-            mount = next((one for one in (cgroups / controllers, cgroups / "cpu") if one.is_dir()), cgroups)
+            mount = next((folder for folder in (cgroups / controllers, cgroups / "cpu") if folder.is_dir()), cgroups)
         else:
             continue
-        # Of a container that does not see the namespace of its host, the path leads nowhere; the root is its own.
-        inside = (mount / path.lstrip("/")).resolve()
-        for group in (inside, *inside.parents):
+        # In a container without the host's cgroup namespace the path does not exist; its group is at the root.
+        own_group = (mount / cgroup_path.lstrip("/")).resolve()
+        for group in (own_group, *own_group.parents):
             if group.is_relative_to(mount.resolve()):
                 yield from quota(group)
 
 
 def quota(group: Path) -> Iterator[float]:
-    """The limit of one group, if it has one."""
+    """The quota of one group in processors; nothing without one."""
     try:
         if (group / "cpu.max").is_file():
             most, period = (group / "cpu.max").read_text(encoding="utf-8").split()

@@ -1,4 +1,4 @@
-"""What happens between the signal to stop and the end? Nobody new is let in, who is in gets an answer."""
+"""Runs uvicorn and drains it after a stop signal: no new connections, requests in flight are answered."""
 
 import asyncio
 import os
@@ -18,49 +18,49 @@ from .listener import Listener
 from .observers import ObservedApplication
 from .settings import Settings
 
-ORPHANED = 2.0  # seconds for the threads whose requests were given up
-CUT_OFF = 1
+ORPHANED_S = 2.0  # seconds that threads of aborted requests get to end
+ABORTED = 1
 BACKLOG = 2048
-MOMENT, MOMENTS = 0.01, 10  # seconds, and how often
+POLL_S, POLLS = 0.01, 10
 
 
 class Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is not installed where types are checked
     """
-    uvicorn, which refuses connections and lets requests in flight finish; this one says whether they did.
+    A uvicorn server that reports whether all requests in flight were answered.
 
-    It closes every connection on which it has read nothing yet. Here who has connected is let in and heard first: what
-    has been sent is in flight, even if this process was too busy to look.
+    On shutdown uvicorn closes every connection on which it has read nothing yet. This server accepts and reads pending
+    connections first: a request that was sent is in flight, even if this process was too busy to read it.
     """
 
     def __init__(self, config: uvicorn.Config, app: ObservedApplication) -> None:
         super().__init__(config)
         self._app = app
         self.ended = False
-        self.code = CUT_OFF
+        self.code = ABORTED
 
     async def shutdown(self, sockets: "list[Any] | None" = None) -> None:
-        """Drain; then make sure that a thread which predicts for ever does not keep the process."""
+        """Drain, then end the process even if a prediction thread never returns."""
         for listener in sockets or ():
-            await let_in(listener)
+            await accept_pending(listener)
         for server in self.servers:
             server.close()
-        await moments()  # to read what they say
+        await read_pending()
         await super().shutdown(sockets)
-        self.code = CUT_OFF if self._app.in_flight or self._app.cut_off else 0
+        self.code = ABORTED if self._app.in_flight or self._app.aborted else 0
         self.ended = True
         if self.code:
-            sys.stderr.write("Requests were cut off: they took longer than DRAIN_TIMEOUT.\n")
-        watchdog = threading.Timer(ORPHANED, end, (self.code,))
+            sys.stderr.write("Requests were aborted: they took longer than DRAIN_TIMEOUT.\n")
+        watchdog = threading.Timer(ORPHANED_S, end, (self.code,))
         watchdog.daemon = True
         watchdog.start()
 
 
-def parting(app: Asgi, leaving: Callable[[], bool]) -> Asgi:
-    """Let the last answer on a connection say so: else its client sends the next request while it is being closed."""
+def closing_connections(app: Asgi, stopping: Callable[[], bool]) -> Asgi:
+    """Add `Connection: close` while stopping: else a client sends its next request on a connection that is closing."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         async def forward(message: Message) -> None:
-            if message["type"] == "http.response.start" and leaving() and not header(message, b"connection"):
+            if message["type"] == "http.response.start" and stopping() and not header(message, b"connection"):
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
@@ -69,30 +69,30 @@ def parting(app: Asgi, leaving: Callable[[], bool]) -> Asgi:
     return handle
 
 
-async def let_in(listener: Listener) -> None:
-    """Take everybody who waits at the door; for a moment, since others may come all the time."""
-    listener.turn = 0.0
-    for _ in range(MOMENTS):
-        if not listener.waited_for():
+async def accept_pending(listener: Listener) -> None:
+    """Accept the pending connections, for a bounded time, because new ones may keep arriving."""
+    listener.pause_s = 0.0
+    for _ in range(POLLS):
+        if not listener.has_pending():
             return
-        await asyncio.sleep(MOMENT)
+        await asyncio.sleep(POLL_S)
 
 
-async def moments() -> None:
-    """So long, and so many times around, as a busy process needs to read what lies there."""
-    for _ in range(MOMENTS):
-        await asyncio.sleep(MOMENT)
+async def read_pending() -> None:
+    """Let the event loop run often enough that a busy process reads what its connections have received."""
+    for _ in range(POLLS):
+        await asyncio.sleep(POLL_S)
 
 
 def serve(app: ObservedApplication, listener: Listener, settings: Settings) -> int:
-    """Answer until told to stop; 0 if every request was answered, 1 if some were cut off."""
-    drain: Any = settings.drain_timeout  # a fraction of a second is as good as a whole one
-    whole = parting(app, lambda: server.should_exit)
+    """Serve until a stop signal; 0 if every request was answered, 1 if some were aborted."""
+    drain: Any = settings.drain_timeout  # typed as int, works with fractions
+    draining_app = closing_connections(app, lambda: server.should_exit)
     config = uvicorn.Config(
-        whole,
+        draining_app,
         http=protocol(settings),
         h11_max_incomplete_event_size=LONGEST_HEAD,
-        ws="none",  # no path of ours is one, and a library that is installed would take the connection over
+        ws="none",  # no WebSocket endpoint exists, and an installed library would take the connection over
         lifespan="on",
         backlog=BACKLOG,
         access_log=False,
@@ -100,19 +100,19 @@ def serve(app: ObservedApplication, listener: Listener, settings: Settings) -> i
     )
     server = Server(config, app)
 
-    def leave(_number: int, _frame: "FrameType | None") -> None:
-        # uvicorn raises the signal that it was told to stop with once more when it has stopped.
+    def stop(_number: int, _frame: "FrameType | None") -> None:
+        # When it has stopped, uvicorn raises the signal that stopped it once more.
         if not server.ended:
             end(0)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+        signal.signal(number, stop)
     server.run(sockets=[listener])
     return server.code
 
 
 def end(code: int) -> None:
-    """At once, with what was said so far."""
+    """Flush the output and end the process without waiting for threads."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

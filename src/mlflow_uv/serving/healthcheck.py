@@ -1,4 +1,4 @@
-"""Does the server in this container answer `/ping`? Exit status 0 or 1; `python -I healthcheck.py`."""
+"""Checks that the server in this container answers `/ping`: `python -I healthcheck.py`, exit status 0 or 1."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ WILDCARDS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
 def answers(host: str, port: int) -> bool:
-    """Ask by hand: importing an HTTP client takes longer than the answer."""
+    """Whether `GET /ping` returns status 200; uses a socket, because importing an HTTP client takes longer."""
     try:
         with socket.create_connection((host, port), timeout=SECONDS) as connection:
             connection.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

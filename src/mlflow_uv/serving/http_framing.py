@@ -1,4 +1,4 @@
-"""Refuses a request whose head is too long, or whose end can be read in two ways: that hides one request in another."""
+"""Rejects requests with an overlong head or ambiguous message framing, which allows request smuggling (RFC 9112)."""
 
 from http import HTTPStatus
 
@@ -6,19 +6,17 @@ from .asgi import Asgi, Message, Receive, Send
 from .limits import refuse
 
 LONGEST_HEAD = 65_536  # bytes
-BOTH = "The request has a Content-Length and a Transfer-Encoding; it may have one of them."
-OLD = "The request is HTTP/1.0, which has no Transfer-Encoding."
-SEVERAL = "The request has several values of Content-Length."
-LONG = f"The head of the request is longer than {LONGEST_HEAD} bytes."
-UNKNOWN = "This server speaks HTTP/1.1."
+BOTH = "The request has both Content-Length and Transfer-Encoding; only one of them is allowed."
+OLD = "The request has a Transfer-Encoding, which HTTP/1.0 does not support."
+SEVERAL = "The request has more than one value of Content-Length."
+LONG = f"The request head is longer than {LONGEST_HEAD} bytes."
+UNKNOWN = "The HTTP version is not supported; use HTTP/1.1."
 LENGTH, ENCODING = b"content-length", b"transfer-encoding"
 
 
 def fault(scope: Message) -> "tuple[HTTPStatus, str] | None":
-    """What is wrong with the head of a request (RFC 9112, 2.3, 6.1 and 6.3), None where nothing is."""
-    lengths, encodings = (
-        {value for name, value in scope["headers"] if name == wanted} for wanted in (LENGTH, ENCODING)
-    )
+    """Status and message for a request head that RFC 9112 (2.3, 6.1, 6.3) forbids; None for a valid one."""
+    lengths, encodings = ({value for name, value in scope["headers"] if name == field} for field in (LENGTH, ENCODING))
     if scope["http_version"] not in {"1.0", "1.1"}:
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, UNKNOWN
     if lengths and encodings:
@@ -33,14 +31,14 @@ def fault(scope: Message) -> "tuple[HTTPStatus, str] | None":
     return None
 
 
-def unambiguous(app: Asgi) -> Asgi:
-    """Answer such a request and close its connection: what follows on it may be anything."""
+def reject_ambiguous(app: Asgi) -> Asgi:
+    """Answer such a request with an error and close its connection: what follows on it cannot be parsed reliably."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
-        found = fault(scope) if scope["type"] == "http" else None
-        if found is None:
+        violation = fault(scope) if scope["type"] == "http" else None
+        if violation is None:
             await app(scope, receive, send)
         else:
-            await refuse(scope, receive, send, *found)
+            await refuse(scope, receive, send, *violation)
 
     return handle

@@ -1,9 +1,9 @@
 """
-Which packages does this interpreter hold, what would a marker be evaluated with here, and which model lies here?
+Prints an interpreter's installed packages and marker environment, and the files of a model, as JSON.
 
-`python -I inventory.py [MODEL]` prints as JSON {python, marker_environment, installed: [[name, version]], elsewhere:
-[[module, place]], serves, model: [[posix path, sha256]]}. `elsewhere` are modules of these packages that would be
-imported from another place, `serves` is the folder that the server would take, and `model` is empty without a folder.
+`python -I inventory.py [MODEL]` prints {python, marker_environment, installed: [[name, version]], elsewhere: [[module,
+path]], serves, model: [[posix path, sha256]]}. `elsewhere` lists modules of these packages that Python would import
+from another path, `serves` is the model folder that the server would use, and `model` is empty without MODEL.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 
 
 def marker_environment() -> "dict[str, str]":
-    """The names of PEP 508, as `packaging.markers.default_environment` computes them."""
+    """The marker variables of PEP 508, computed as `packaging.markers.default_environment` does."""
     version = sys.implementation.version
     suffix = "" if version.releaselevel == "final" else version.releaselevel[0] + str(version.serial)
     return {
@@ -38,43 +38,43 @@ def marker_environment() -> "dict[str, str]":
 
 
 def folders() -> "list[str]":
-    """Where this interpreter's packages lie."""
+    """The site-packages folders of this interpreter."""
     return sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
 
 def installed() -> "list[tuple[str, str]]":
-    """Name, normalised as PEP 503 says, and version of every distribution; what lies there twice is listed twice."""
-    found = metadata.distributions(path=folders())
-    return sorted((re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(), one.version) for one in found)
+    """The PEP 503 name and the version of every distribution; one that is installed twice is listed twice."""
+    distributions = metadata.distributions(path=folders())
+    return sorted((re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(), item.version) for item in distributions)
 
 
 def elsewhere() -> "list[tuple[str, str]]":
     """
-    Modules of a distribution that Python would import from outside, and from where; nothing is imported.
+    Modules of a distribution that Python would import from outside of `folders()`, with that path.
 
-    Those named like one of the standard library are a backport that Python never takes.
+    Nothing is imported. Modules with a name of the standard library are skipped: Python never imports such backports.
     """
-    files = [file for one in metadata.distributions(path=folders()) for file in one.files or ()]
+    files = [file for item in metadata.distributions(path=folders()) for file in item.files or ()]
     names = {file.parts[0].partition(".")[0] for file in files if len(file.parts) > 1 or file.suffix in (".py", ".so")}
-    found = []
+    shadowed = []
     for name in sorted(names):
         if name.isidentifier() and name not in sys.stdlib_module_names and name != "__pycache__":
             spec = util.find_spec(name)
-            places = [] if spec is None else spec.submodule_search_locations or [spec.origin or ""]
-            found += [(name, place) for place in places if not place.startswith(tuple(folders()))]
-    return found
+            paths = [] if spec is None else spec.submodule_search_locations or [spec.origin or ""]
+            shadowed += [(name, path) for path in paths if not path.startswith(tuple(folders()))]
+    return shadowed
 
 
 def serves() -> str:
-    """The folder of the model that the server beside us would take here."""
-    places = runpy.run_path(str(Path(__file__).with_name("model_location.py")))
-    return str(places["model_folder"](os.environ))
+    """The model folder that the server beside this file would use here."""
+    namespace = runpy.run_path(str(Path(__file__).with_name("model_location.py")))
+    return str(namespace["model_folder"](os.environ))
 
 
 def files(folder: str) -> "list[tuple[str, str]]":
-    """Posix path and sha256 of every file below a folder."""
-    found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    return [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in found]
+    """The posix path and the SHA-256 of every file below a folder."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
 
 
 if __name__ == "__main__":

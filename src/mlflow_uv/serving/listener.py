@@ -1,34 +1,34 @@
-"""Who gets the next connection? Of several workers each in its turn; and at the end, nobody is left at the door."""
+"""Provides a listening socket whose connections are spread over several workers."""
 
 import math
 import select
 import socket
 import time
 
-TURN = 0.0005  # seconds: long enough for another worker to wake up, short enough for who waits
+PAUSE_S = 0.0005  # long enough for another worker to wake up, short enough for a waiting client
 
 
 class Listener(socket.socket):
     """
-    A socket that takes connections one by one where several workers listen on it.
+    A socket that accepts connections one by one where several workers listen on it.
 
-    All of them wake up for a connection. The first would take all that come at once, and keep them for as long as their
-    clients stay; so who has taken one leaves the next to the others for a moment.
+    A connection wakes up all workers. The first one would accept every connection that is pending, and keep them for as
+    long as their clients stay; so after each connection a worker pauses for `pause_s` and leaves the next to others.
     """
 
-    turn = 0.0
-    _taken = -math.inf
+    pause_s = 0.0
+    _accepted_s = -math.inf
 
     def accept(self) -> "tuple[socket.socket, object]":
-        """See socket.socket. Raises BlockingIOError where there is none, or it is another's turn."""
-        if time.monotonic() < self._taken + self.turn:
+        """See socket.socket. Raises BlockingIOError without a pending connection, and during the pause."""
+        if time.monotonic() < self._accepted_s + self.pause_s:
             raise BlockingIOError
-        found = super().accept()
-        self._taken = time.monotonic()
-        return found
+        connection = super().accept()
+        self._accepted_s = time.monotonic()
+        return connection
 
-    def waited_for(self) -> bool:
-        """Whether somebody has connected whom nobody has taken yet."""
+    def has_pending(self) -> bool:
+        """Whether a connection is pending that no worker has accepted yet."""
         poll = select.poll()
         poll.register(self, select.POLLIN)
         return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""Does the model load? If not, the process ends at once, with the reason in its last line."""
+"""Imports MLflow and loads the model; on failure the process ends with the reason in its last log line."""
 
 import gc
 import logging
@@ -12,67 +12,67 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import traces
-from .model_location import OURS
-from .workers import TOLD
+from .model_location import IMAGE_MODEL
+from .workers import STOP_SIGNALS
 
 CANNOT_LOAD = 3
-MLFLOWS_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
-A_DAY = "86400"
+MLFLOW_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
+ONE_DAY_S = "86400"
 
 
 class CannotLoad(Exception):
-    """Why a model is not served; the reason is the last line of the message."""
+    """The model cannot be served; the last line of the message is the reason."""
 
 
 def import_mlflow() -> Any:
-    """MLflow's scoring server, with all that it imports. Raises CannotLoad."""
-    # An image has no home that can be written to, and nobody to report to. Ours is the time limit that answers.
+    """Import MLflow's scoring server and what it needs. Raises CannotLoad."""
+    # MLflow's own timeout is set to a day, because REQUEST_TIMEOUT is enforced by this server.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ[MLFLOWS_TIMEOUT] = A_DAY
+    os.environ[MLFLOW_TIMEOUT] = ONE_DAY_S
     if not os.access(os.environ.get("HOME", "/"), os.W_OK):
-        os.environ["HOME"] = "/tmp"  # noqa: S108 - the one folder that a read-only container can write to
-    gc.disable()  # nothing of what is imported is garbage: a tenth of the time
+        os.environ["HOME"] = "/tmp"  # noqa: S108 - the only writable folder of a read-only container
+    gc.disable()  # imports create no garbage; saves a tenth of the time
     try:
-        from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - a failure to import it is reported like the rest
+        from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - an import failure is reported like a load failure
 
         with suppress(ImportError):  # an MLflow that serves with Flask
-            # Now, because the model's own code may have a module of one of these names.
+            # Imported before the model, whose own code may have a module with one of these names.
             import uvicorn.lifespan.on  # noqa: PLC0415
             import uvicorn.protocols.http.h11_impl  # noqa: PLC0415, F401
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+    except Exception as error:  # noqa: BLE001 - any error of the import is reported
         fail("MLflow cannot be imported", error)
     return scoring_server
 
 
 def load(scoring_server: Any, folder: Path) -> Any:
-    """The model. Raises CannotLoad."""
-    if folder == OURS and (folder / "mlflow-uv" / "requirements.txt").is_file():
-        # What that lists was compared when the image was built; in a slim one MLflow would miss itself.
+    """Load the model in `folder`. Raises CannotLoad."""
+    if folder == IMAGE_MODEL and (folder / "mlflow-uv" / "requirements.txt").is_file():
+        # The requirements were checked when the image was built; in a slim image MLflow would warn that it is missing.
         logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
     try:
-        with traces.off_unless_named(os.environ):
+        with traces.disabled_without_destination(os.environ):
             model = scoring_server.load_model_with_mlflow_config(str(folder))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a model's code may raise anything
         fail(f"The model in {folder} cannot be served", error)
     gc.enable()
-    gc.freeze()  # what is there now stays: the collector need not touch it, and forks go on sharing it
+    gc.freeze()  # loaded objects stay alive: excluding them from collection keeps their pages shared between forks
     return model
 
 
 @contextmanager
-def ended_when_told() -> "Iterator[None]":
+def exit_on_stop_signal() -> "Iterator[None]":
     """
-    End at once when a signal says so, also while this thread is in a call of some library, which may last for minutes.
+    End the process at once on a stop signal, also while a library call runs, which may take minutes.
 
-    Python handles a signal when such a call is over; that there was one is written into a pipe at once. A library that
-    never lets go of Python's lock keeps our thread waiting, too.
+    Python runs signal handlers only after such a call, but writes the signal's number to the wakeup pipe at once, which
+    a thread reads here. A library that never releases the GIL delays that thread, too.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
     def watch() -> None:
-        while said := os.read(reading, 1):
-            if said[0] in TOLD:
+        while received := os.read(reading, 1):
+            if received[0] in STOP_SIGNALS:
                 os._exit(0)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -87,35 +87,36 @@ def ended_when_told() -> "Iterator[None]":
         os.close(reading)
 
 
-def in_a_thread(work: Callable[[], Any]) -> Any:
+def run_in_thread(work: Callable[[], Any]) -> Any:
     """
-    Do it in a thread that ends.
+    Run `work` in a thread that ends afterwards; its result, or its exception.
 
-    GNU's OpenMP keeps the threads of a parallel loop for the thread that ran it, and a fork of that thread waits for
-    them for ever; LightGBM and XGBoost run such loops while they load. A thread that ends takes its own along.
+    GNU OpenMP keeps the worker threads of a parallel loop for the thread that ran it, and a fork of that thread waits
+    for them for ever; LightGBM and XGBoost run such loops while they load. When the thread ends, its workers end, too.
     """
-    done: list[Any] = []
-    raised: list[BaseException] = []
+    results: list[Any] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            done.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            raised.append(error)
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+            errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join()
-    if raised:
-        raise raised[0]
-    return done[0]
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def fail(what: str, error: BaseException) -> NoReturn:
     """
-    Raise CannotLoad with the traceback of `error` and, in its last line, the reason.
+    Raise CannotLoad with the traceback of `error` and the reason in the last line.
 
-    It is written at once: several workers fail at the same time, and the first that ends has the others stopped.
+    Both are one message, written at once: several workers may fail at the same time, and the first that ends stops the
+    others.
     """
-    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    raise CannotLoad(f"{shown}{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    raise CannotLoad(f"{trace}{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -1,4 +1,4 @@
-"""Start a server for one model: `python -I FOLDER [serve]`. Its exit status: 0, 1 cut off, 2 refused, 3 cannot load."""
+"""Starts the server: exit status 0, 1 (requests aborted), 2 (invalid settings) or 3 (model cannot be loaded)."""
 
 import os
 import shutil
@@ -8,26 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import loading, metrics, model_location, routing, settings, workers
-from .listener import TURN, Listener
-from .settings import Refused, Settings
+from .listener import PAUSE_S, Listener
+from .settings import InvalidSetting, Settings
 
-REFUSED = 2
+INVALID = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop. `serve` is what SageMaker says."""
-    # `-I` does not hear the variables that an image has for these.
+    """Serve until a stop signal; the exit status. SageMaker passes the argument `serve`."""
+    # `-I` ignores PYTHONUNBUFFERED and PYTHONDONTWRITEBYTECODE, which images set.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.dont_write_bytecode |= bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     try:
         if list(arguments) not in ([], ["serve"]):
-            raise Refused(f"This image serves a model, with no argument or with `serve`; it cannot {arguments[0]!r}.")
-        said = settings.read(os.environ)
-        if said.metrics:
-            metrics.prepare(said)
-        return run(said, bind(said.host, said.port))
-    except Refused as error:
-        return end(str(error), REFUSED)
+            raise InvalidSetting(f"Unknown argument {arguments[0]!r}: the server takes none, or `serve`.")
+        configuration = settings.read(os.environ)
+        if configuration.metrics:
+            metrics.prepare(configuration)
+        return run(configuration, bind(configuration.host, configuration.port))
+    except InvalidSetting as error:
+        return end(str(error), INVALID)
     except (loading.CannotLoad, model_location.UnreadableModel) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
@@ -36,72 +36,80 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def end(sentence: str, code: int) -> int:
-    """The last line, and the status."""
-    workers.say(sentence)
+    """Log the last line and return the exit status."""
+    workers.log(sentence)
     return code
 
 
 def bind(host: str, port: int) -> Listener:
-    """Take the address without listening on it yet: connections are refused until a model is there to answer."""
+    """Bind the address without listening: connections are refused until the model is loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # If the protocol is not named, asyncio leaves Nagle's algorithm on, and an answer in two parts waits for 40 ms.
+    # Without an explicit protocol asyncio leaves Nagle's algorithm on, which delays a response in two parts by 40 ms.
     listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise Refused(f"HOST={host!r} with PORT={port} cannot be listened on: {error.strerror or error}.") from error
+        raise InvalidSetting(
+            f"HOST={host!r}, PORT={port}: the server cannot listen on this address: {error.strerror or error}."
+        ) from error
     return listener
 
 
-def run(said: Settings, listener: Listener) -> int:
-    """One worker serves in this process, several in forks of it. Raises CannotLoad."""
-    variables = dict(os.environ)  # as they were told: a model's code may set some
+def run(configuration: Settings, listener: Listener) -> int:
+    """Serve with one worker in this process, or several in forks of it. Raises CannotLoad and InvalidSetting."""
+    variables = dict(os.environ)  # before the model's code, which may change them
     scoring_server = loading.import_mlflow()
-    if said.workers == 1:
-        with loading.ended_when_told():
-            model = loading.load(scoring_server, said.model)
-        return serve(scoring_server, model, said, listener)
+    if configuration.workers == 1:
+        with loading.exit_on_stop_signal():
+            model = loading.load(scoring_server, configuration.model)
+        return serve(scoring_server, model, configuration, listener)
     if not hasattr(os, "sched_getaffinity"):
-        raise Refused(f"WORKERS={said.workers}: several workers need Linux, whose forks are safe.")
-    listener.turn = TURN
+        raise InvalidSetting(
+            f"WORKERS={configuration.workers}: more than one worker needs Linux, where forks are safe."
+        )
+    listener.pause_s = PAUSE_S
 
     def load_and_serve() -> int:
         try:
-            return serve(scoring_server, loading.load(scoring_server, said.model), said, listener)
+            return serve(scoring_server, loading.load(scoring_server, configuration.model), configuration, listener)
         except loading.CannotLoad as error:
             return end(str(error), loading.CANNOT_LOAD)
 
-    if said.apart:
-        return workers.supervise(load_and_serve, said.workers, said.drain_timeout, listener)
-    before = workers.held()
-    model = loading.in_a_thread(lambda: loading.load(scoring_server, said.model))
-    if more := workers.held_since(before):
-        workers.say(f"Each worker loads the model by itself: a fork would not get along with what it holds, {more}.")
+    if configuration.separate:
+        return workers.supervise(load_and_serve, configuration.workers, configuration.drain_timeout, listener)
+    before = workers.unshareable()
+    model = loading.run_in_thread(lambda: loading.load(scoring_server, configuration.model))
+    if opened := workers.unshareable_since(before):
+        workers.log(f"Each worker loads the model by itself: loading opened what a fork cannot share: {opened}.")
         os.execve(sys.executable, sys.orig_argv, {**variables, "MLFLOW_UV_APART": "1"})  # noqa: S606
 
     def serve_loaded() -> int:
         try:
-            return serve(scoring_server, model, said, listener)
+            return serve(scoring_server, model, configuration, listener)
         except loading.CannotLoad as error:
             return end(str(error), loading.CANNOT_LOAD)
 
-    return workers.supervise(serve_loaded, said.workers, said.drain_timeout, listener)
+    return workers.supervise(serve_loaded, configuration.workers, configuration.drain_timeout, listener)
 
 
-def serve(scoring_server: Any, model: Any, said: Settings, listener: Listener) -> int:
-    """Answer on the socket with the app that the model's MLflow makes."""
+def serve(scoring_server: Any, model: Any, configuration: Settings, listener: Listener) -> int:
+    """Serve on the socket with the scoring app of the model's MLflow; the exit status. Raises CannotLoad."""
     routing.restore_route()
     try:
         app = scoring_server.init(model)
-    except Exception as error:  # noqa: BLE001 - packages of a lock that do not fit each other may raise anything
+    except Exception as error:  # noqa: BLE001 - incompatible package versions may raise anything
         loading.fail("MLflow cannot make its scoring app", error)
     if hasattr(app, "wsgi_app"):
-        from . import wsgi  # noqa: PLC0415 - only for an MLflow that needs it
+        from . import wsgi  # noqa: PLC0415 - only an MLflow with Flask needs it
 
-        return wsgi.serve(app, listener, said)
-    # What these import is there because MLflow is.
+        return wsgi.serve(app, listener, configuration)
+    # Their dependencies are known to be installed only when MLflow is.
     from . import application, draining  # noqa: PLC0415
 
-    meter = metrics.meter(said, str(model.loader_module), str(scoring_server.VERSION)) if said.metrics else None
-    return draining.serve(application.application(model, app, said, meter), listener, said)
+    meter = (
+        metrics.meter(configuration, str(model.loader_module), str(scoring_server.VERSION))
+        if configuration.metrics
+        else None
+    )
+    return draining.serve(application.application(model, app, configuration, meter), listener, configuration)

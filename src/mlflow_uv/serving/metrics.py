@@ -1,7 +1,7 @@
 """
-How busy is the server, and with what? Prometheus metrics, by prometheus-client.
+Exports Prometheus metrics of the server, with prometheus-client.
 
-With several workers each writes its numbers into files of one folder, and any of them answers for all
+Several workers write their values into files of one folder, and any of them reports the sum
 (https://prometheus.github.io/client_python/multiprocess/). The folder must be known before the library is imported.
 """
 
@@ -14,10 +14,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .asgi import Asgi, Message, Receive, Send, complain, respond
+from .asgi import Asgi, Message, Receive, Send, respond, respond_error
 from .observers import Exchange, ObservedApplication
 from .routes import route_of
-from .settings import Refused, Settings
+from .settings import InvalidSetting, Settings
 
 LIBRARY = Path(__file__).resolve().parent / "lib"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -25,53 +25,51 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class Meter:
-    """The metrics of this process, and of its siblings where there are any."""
+    """The metrics of this process, or of all workers where there are several."""
 
-    def __init__(self, library: Any, about: Mapping[str, str]) -> None:
+    def __init__(self, library: Any, model_labels: Mapping[str, str]) -> None:
         self._library = library
-        self._requests = library.Counter(
-            "mlflow_uv_requests", "Requests that were answered.", ("route", "method", "status")
-        )
+        self._requests = library.Counter("mlflow_uv_requests", "Completed requests.", ("route", "method", "status"))
         self._seconds = library.Histogram(
-            "mlflow_uv_request_seconds", "From the head of a request to the end of its answer.", ("route",),
+            "mlflow_uv_request_seconds", "Seconds from the request head to the end of the response.", ("route",),
             buckets=BUCKETS,
         )  # fmt: skip
         self._in_flight = library.Gauge(
-            "mlflow_uv_requests_in_flight", "Requests that are being answered.", multiprocess_mode="livesum"
+            "mlflow_uv_requests_in_flight", "Requests in flight.", multiprocess_mode="livesum"
         )
         self._model = library.Gauge(
-            "mlflow_uv_model_info", "The model that is served; always 1.", tuple(about), multiprocess_mode="max"
+            "mlflow_uv_model_info", "The served model; always 1.", tuple(model_labels), multiprocess_mode="max"
         )
-        self._model.labels(**about).set(1)
+        self._model.labels(**model_labels).set(1)
 
     def observe(self, exchange: Exchange) -> None:
-        """Count an exchange. Methods and paths that nobody serves are counted together."""
+        """Count a request. Unknown methods and unknown paths share one label value each, which bounds the series."""
         route = route_of(exchange.path).pattern
         method = exchange.method if exchange.method in {"GET", "HEAD", "POST"} else "other"
         self._requests.labels(route=route, method=method, status=str(exchange.status)).inc()
         self._seconds.labels(route=route).observe(exchange.seconds)
 
     def watch(self, observed: ObservedApplication) -> None:
-        """Keep the number of requests in flight."""
-        observed.watching = self._in_flight.set
+        """Report the number of requests in flight."""
+        observed.on_in_flight = self._in_flight.set
 
     def text(self) -> bytes:
-        """What Prometheus reads."""
+        """The metrics in Prometheus' text format."""
         registry = self._library.REGISTRY
         if FOLDER in os.environ:
-            from prometheus_client import multiprocess  # noqa: PLC0415 - after the folder is known
+            from prometheus_client import multiprocess  # noqa: PLC0415 - reads FOLDER at import
 
             registry = self._library.CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)
         return bytes(self._library.generate_latest(registry))
 
 
-def door(meter: Meter) -> Asgi:
+def endpoint(meter: Meter) -> Asgi:
     """GET /metrics."""
 
     async def handle(scope: Message, _receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
-            await complain(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, "Metrics are read with GET.")
+            await respond_error(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, "/metrics supports GET only.")
             return
         await respond(send, HTTPStatus.OK, meter.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -79,32 +77,32 @@ def door(meter: Meter) -> Asgi:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the library importable, and the folder that several workers share. Raises Refused where it cannot be."""
+    """Make prometheus-client importable and create the folder that several workers share. Raises InvalidSetting."""
     if importlib.util.find_spec("prometheus_client") is None:
         sys.path.append(str(LIBRARY))
     if importlib.util.find_spec("prometheus_client") is None:
-        raise Refused(f"METRICS=1 needs prometheus-client, which is neither in {LIBRARY} nor a package of the model.")
+        raise InvalidSetting(f"METRICS=1 needs prometheus-client, which is neither in {LIBRARY} nor installed.")
     if settings.workers == 1:
         os.environ.pop(FOLDER, None)
         return
-    if settings.apart and FOLDER in os.environ:
+    if settings.separate and FOLDER in os.environ:
         return
     try:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="mlflow-uv-metrics-")
     except OSError as error:
-        raise Refused(f"METRICS=1 with several workers needs a temporary folder: {error}.") from error
+        raise InvalidSetting(f"METRICS=1 with several workers needs a temporary folder: {error}.") from error
 
 
 def meter(settings: Settings, flavor: str, mlflow_version: str) -> Meter:
-    """The metrics; call `prepare` first, and this once."""
-    import prometheus_client  # noqa: PLC0415 - only where it was asked for
+    """Create the metrics; call `prepare` before, and this once."""
+    import prometheus_client  # noqa: PLC0415 - only if METRICS=1
 
     prometheus_client.disable_created_metrics()
-    about = {
+    model_labels = {
         "name": settings.name,
         "version": settings.version,
         "flavor": flavor,
         "mlflow_version": mlflow_version,
         "python_version": sys.version.split()[0],
     }
-    return Meter(prometheus_client, about)
+    return Meter(prometheus_client, model_labels)

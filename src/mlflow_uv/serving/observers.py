@@ -1,4 +1,4 @@
-"""What happened to each request? Told to whoever wants to know: the log, the metrics, and the end of the process."""
+"""Counts requests in flight and reports every finished request to observers: the access log and the metrics."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from datetime import datetime, timezone
 
 from .asgi import Asgi, Message, Receive, Send, header
 
-LONGEST_PATH = 500  # in a line that is written at once, so that those of several workers do not mingle
+LONGEST_PATH = 500  # keeps a log line below PIPE_BUF, so that lines of several workers are not interleaved
 STDOUT = 1
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer; `status` is 0 where the client or the server left before there was one."""
+    """A request and its response; `status` is 0 without a response, `sent` is in bytes."""
 
     method: str
     path: str
@@ -30,12 +30,12 @@ Observer = Callable[[Exchange], None]
 
 
 class ObservedApplication:
-    """An application that counts what is in flight and what was cut off, and tells of every exchange."""
+    """An ASGI application that counts requests in flight and aborted ones, and reports every exchange to observers."""
 
     def __init__(self, app: Asgi, observers: Sequence[Observer]) -> None:
         self.in_flight = 0
-        self.cut_off = 0
-        self.watching: Callable[[int], None] = lambda _in_flight: None
+        self.aborted = 0
+        self.on_in_flight: Callable[[int], None] = lambda _in_flight: None
         self._app = app
         self._observers = observers
 
@@ -44,18 +44,18 @@ class ObservedApplication:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status, sent, over = time.perf_counter(), 0, 0, False
+        started, status, sent, finished = time.perf_counter(), 0, 0, False
         length: str | None = None
 
         def finish() -> None:
-            nonlocal over
-            if over:
+            nonlocal finished
+            if finished:
                 return
-            over = True
+            finished = True
             self._count(-1)
             client = (scope.get("client") or ("",))[0]
-            took = time.perf_counter() - begun
-            exchange = Exchange(scope["method"], scope["path"], status, sent, took, client)
+            seconds = time.perf_counter() - started
+            exchange = Exchange(scope["method"], scope["path"], status, sent, seconds, client)
             for observer in self._observers:
                 observer(exchange)
 
@@ -66,25 +66,25 @@ class ObservedApplication:
             else:
                 sent += len(message.get("body", b""))
                 if str(sent) == length or not message.get("more_body", False):
-                    finish()  # before the last of it goes out: who has the answer finds it counted
+                    finish()  # before the last message, so that a client that has the response finds it counted
             await send(message)
 
         self._count(1)
         try:
             await self._app(scope, receive, forward)
         except asyncio.CancelledError:
-            self.cut_off += not over
+            self.aborted += not finished
             raise
         finally:
             finish()
 
     def _count(self, change: int) -> None:
         self.in_flight += change
-        self.watching(self.in_flight)
+        self.on_in_flight(self.in_flight)
 
 
 def log_as_json(exchange: Exchange) -> None:
-    """One object a line on standard output; neither bodies nor queries, which may hold what nobody should read."""
+    """Write one JSON object per line to standard output, without bodies and query strings, which may hold secrets."""
     line = {
         "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "method": exchange.method,

@@ -1,7 +1,7 @@
 """
-Describes this model's requests and answers as an OpenAPI 3.1 document, from its signature.
+Describes this model's requests and responses as an OpenAPI 3.1 document, from its signature.
 
-What MLflow's own app would publish describes no model: its handler takes any request.
+The document of MLflow's own app does not describe the model: its handler accepts any request.
 """
 
 import json
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from .asgi import Asgi, Message, Receive, Send, complain, respond
+from .asgi import Asgi, Message, Receive, Send, respond, respond_error
 from .settings import Settings
 
 PATH = "/openapi.json"
 Schema = dict[str, Any]
-# How MLflow reads a JSON value into a column of each type. A missing number or text is null.
+# How MLflow reads a JSON value into a column of each type. A missing number or string is null.
 VALUES: "Mapping[str, Schema]" = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "format": "int32"},
@@ -25,7 +25,7 @@ VALUES: "Mapping[str, Schema]" = {
     "binary": {"type": "string", "contentEncoding": "base64"},
     "datetime": {"type": "string", "format": "date-time"},
 }
-# By the kind of a numpy type.
+# By the kind of a numpy dtype.
 ELEMENTS: "Mapping[str, Schema]" = {
     "b": {"type": "boolean"},
     "i": {"type": "integer"},
@@ -40,19 +40,19 @@ WRONG = {"400": {"$ref": "#/components/responses/Wrong"}}
 
 
 def strip(app: Any) -> None:
-    """Take FastAPI's pages off MLflow's app: two load scripts from elsewhere, and none says anything of the model."""
+    """Remove FastAPI's pages from MLflow's app: two load scripts from a CDN, and none describes the model."""
     names = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
     pages = {getattr(app, name, None) for name in names}
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) not in pages]
 
 
-def door(metadata: Any, settings: Settings) -> Asgi:
+def endpoint(metadata: Any, settings: Settings) -> Asgi:
     """`GET /openapi.json`."""
     body = json.dumps(document(metadata, settings)).encode()
 
     async def handle(scope: Message, _receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
-            await complain(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, "The document is read with GET.")
+            await respond_error(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, "/openapi.json supports GET only.")
             return
         await respond(send, HTTPStatus.OK, body)
 
@@ -60,38 +60,38 @@ def door(metadata: Any, settings: Settings) -> Asgi:
 
 
 def document(metadata: Any, settings: Settings) -> Schema:
-    """The whole document."""
+    """The complete OpenAPI document."""
     inputs, outputs = metadata.get_input_schema(), metadata.get_output_schema()
     schemas = {"Request": request(inputs, metadata.get_params_schema()), "Answer": answer(outputs)}
     if inputs is not None and not inputs.is_tensor_spec():
         schemas["Row"] = row(inputs)
-    wrong = {"type": "object", "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}}}
+    error = {"type": "object", "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Request"}}}
     if inputs is None or not inputs.is_tensor_spec():
         content["text/csv"] = {"schema": {"type": "string", "description": CSV}}
-    said = {"required": True, "content": content}
+    request_body = {"required": True, "content": content}
     return {
         "openapi": "3.1.0",
         "info": {"title": settings.name, "version": settings.version or "unversioned"},
         "paths": {
-            "/invocations": {"post": operation("Predict.", "Answer", requestBody=said, more=WRONG)},
+            "/invocations": {"post": operation("Predict.", "Answer", requestBody=request_body, more=WRONG)},
             **{path: {"get": operation("Whether the model is loaded.")} for path in ("/ping", "/health")},
             "/version": {"get": operation("The version of MLflow.")},
         },
         "components": {
-            "schemas": {**schemas, "Wrong": wrong},
+            "schemas": {**schemas, "Wrong": error},
             "responses": {"Wrong": response("The request does not suit the model.", "Wrong")},
         },
     }
 
 
-def operation(summary: str, schema: "str | None" = None, *, more: "Schema | None" = None, **words: Any) -> Schema:
-    """One method of one path."""
-    return {"summary": summary, **words, "responses": {"200": response("The answer.", schema), **(more or {})}}
+def operation(summary: str, schema: "str | None" = None, *, more: "Schema | None" = None, **fields: Any) -> Schema:
+    """The operation of one method of one path; `fields` are further members."""
+    return {"summary": summary, **fields, "responses": {"200": response("The answer.", schema), **(more or {})}}
 
 
 def response(description: str, schema: "str | None") -> Schema:
-    """A response in JSON, or one without a form of its own."""
+    """A JSON response with a schema of `components`, or one without content."""
     if schema is None:
         return {"description": description}
     return {
@@ -101,7 +101,7 @@ def response(description: str, schema: "str | None") -> Schema:
 
 
 def request(inputs: Any, params: Any) -> Schema:
-    """The four forms of MLflow's scoring protocol; exactly one of them is sent."""
+    """The four request formats of MLflow's scoring protocol, of which a request uses exactly one."""
     forms = tensors(inputs) if inputs is not None and inputs.is_tensor_spec() else columns(inputs)
     optional = {} if params is None else {"params": parameters(params)}
     return {
@@ -113,7 +113,7 @@ def request(inputs: Any, params: Any) -> Schema:
 
 
 def columns(inputs: Any) -> "dict[str, Schema]":
-    """Of a model that takes rows, or anything."""
+    """The formats for a model with column inputs, or without a signature."""
     if inputs is None:
         return dict.fromkeys(("dataframe_records", "dataframe_split", "instances", "inputs"), ANYTHING)
     cells = {"type": "array", "items": {"type": "array"}}
@@ -133,41 +133,41 @@ def columns(inputs: Any) -> "dict[str, Schema]":
 
 
 def tensors(inputs: Any) -> "dict[str, Schema]":
-    """Of a model that takes tensors."""
+    """The formats for a model with tensor inputs."""
     if not inputs.has_input_names():
         whole = nested(inputs.inputs[0])
         return {"instances": whole, "inputs": whole}
-    each = {spec.name: nested(spec) for spec in inputs.inputs}
-    one = {spec.name: nested(spec, skip=1) for spec in inputs.inputs}
+    arrays = {spec.name: nested(spec) for spec in inputs.inputs}
+    elements = {spec.name: nested(spec, skip=1) for spec in inputs.inputs}
     return {
-        "instances": array({"type": "object", "required": sorted(one), "properties": one}),
-        "inputs": {"type": "object", "required": sorted(each), "properties": each},
+        "instances": array({"type": "object", "required": sorted(elements), "properties": elements}),
+        "inputs": {"type": "object", "required": sorted(arrays), "properties": arrays},
     }
 
 
 def row(inputs: Any) -> Schema:
-    """An object with a member for each column."""
+    """A row as an object with a member for each column."""
     specs = {str(spec.name or number): spec for number, spec in enumerate(inputs.inputs)}
     required = [name for name, spec in specs.items() if getattr(spec, "required", True)]
     return {"type": "object", "required": required, "properties": named(inputs)}
 
 
 def named(schema: Any) -> "dict[str, Schema]":
-    """The columns of a schema; those without a name are called by their number."""
-    found = {}
+    """The columns of a schema by name; one without a name by its number."""
+    columns_by_name = {}
     for number, spec in enumerate(schema.inputs):
-        found[str(spec.name or number)] = value(spec.type, required=getattr(spec, "required", True))
-    return found
+        columns_by_name[str(spec.name or number)] = value(spec.type, required=getattr(spec, "required", True))
+    return columns_by_name
 
 
 def value(kind: Any, *, required: bool = True) -> Schema:
-    """A value of one of MLflow's types, simple or made of others."""
-    found = of_type(kind)
-    return found if required or not found else {"anyOf": [found, {"type": "null"}]}
+    """The schema of a value of an MLflow type, a scalar or a compound one; null is allowed if not required."""
+    schema = of_type(kind)
+    return schema if required or not schema else {"anyOf": [schema, {"type": "null"}]}
 
 
 def of_type(kind: Any) -> Schema:
-    """See `value`."""
+    """The schema of an MLflow type, without null."""
     name = type(kind).__name__
     if name == "Array":
         return array(of_type(kind.dtype))
@@ -181,26 +181,26 @@ def of_type(kind: Any) -> Schema:
 
 
 def nested(spec: Any, *, skip: int = 0) -> Schema:
-    """Lists in lists, as deep as a tensor has dimensions; a size that is fixed is said."""
-    found = dict(ELEMENTS.get(spec.type.kind, ANYTHING))
+    """Nested arrays for the dimensions of a tensor from `skip` on; a fixed size becomes minItems and maxItems."""
+    schema = dict(ELEMENTS.get(spec.type.kind, ANYTHING))
     for size in reversed(spec.shape[skip:]):
-        found = array(found, size if size >= 0 else None)
-    return found
+        schema = array(schema, size if size >= 0 else None)
+    return schema
 
 
 def parameters(schema: Any) -> Schema:
-    """The parameters of a model's signature: each has a default, so none is required."""
-    found: dict[str, Schema] = {}
+    """The parameters of a model's signature; each has a default, so none is required."""
+    properties: dict[str, Schema] = {}
     for spec in schema.params:
-        one = of_type(spec.dtype)
+        member = of_type(spec.dtype)
         if spec.shape is not None:
-            one = array(one)
-        found[spec.name] = {**one, "default": spec.default} if is_json(spec.default) else one
-    return {"type": "object", "properties": found}
+            member = array(member)
+        properties[spec.name] = {**member, "default": spec.default} if is_json(spec.default) else member
+    return {"type": "object", "properties": properties}
 
 
 def is_json(default: Any) -> bool:
-    """Whether a default can be said; a date cannot."""
+    """Whether a default can be written as JSON; a date cannot."""
     try:
         json.dumps(default, allow_nan=False)
     except (TypeError, ValueError):
@@ -209,12 +209,12 @@ def is_json(default: Any) -> bool:
 
 
 def answer(outputs: Any) -> Schema:
-    """What MLflow answers: the predictions, as rows, as values, or as lists in lists."""
+    """MLflow's response: the predictions as rows, values or nested arrays."""
     return {"type": "object", "required": ["predictions"], "properties": {"predictions": predictions(outputs)}}
 
 
 def predictions(outputs: Any) -> Schema:
-    """As far as the signature tells."""
+    """The schema of the predictions; unrestricted without an output signature."""
     if outputs is None:
         return ANYTHING
     if outputs.is_tensor_spec():
@@ -223,11 +223,11 @@ def predictions(outputs: Any) -> Schema:
         return {"type": "object", "properties": {spec.name: nested(spec) for spec in outputs.inputs}}
     values = named(outputs)
     rows = {"type": "object", "properties": values}
-    # Of one column, a model returns a frame or the column alone.
+    # For one output column a model returns a DataFrame or the column alone.
     return array(rows if len(values) > 1 else {"anyOf": [rows, *values.values()]})
 
 
 def array(items: Schema, size: "int | None" = None) -> Schema:
-    """A list, of a certain length where there is one."""
+    """An array, with a fixed length if `size` is given."""
     fixed = {} if size is None else {"minItems": size, "maxItems": size}
     return {"type": "array", "items": items, **fixed}

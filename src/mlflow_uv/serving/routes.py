@@ -1,4 +1,4 @@
-"""Which door does a path lead to? One answer for the protocol, the metrics and the log."""
+"""Maps request paths to a bounded set of route patterns, for the V2 protocol and the metrics."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MODEL = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?
 
 @dataclass(frozen=True)
 class Route:
-    """`pattern` is one of a few, so that nobody can fill the metrics by asking for paths."""
+    """A route; `pattern` is one of a fixed set, so that requests cannot create metric series without bound."""
 
     pattern: str
     name: str = ""
@@ -30,11 +30,11 @@ OTHER = Route("other")
 
 
 def route_of(path: str) -> Route:
-    """The door of a path; a slash at its end is none of the path."""
+    """The route of a path; a slash at its end is ignored."""
     shorter = path.rstrip("/")
     if shorter in PLAIN:
         return Route(shorter)
-    found = MODEL.fullmatch(shorter)
-    if found is None:
+    match = MODEL.fullmatch(shorter)
+    if match is None:
         return OTHER
-    return Route("/v2/models/{name}" + (found["verb"] or ""), found["name"], found["version"])
+    return Route("/v2/models/{name}" + (match["verb"] or ""), match["name"], match["version"])

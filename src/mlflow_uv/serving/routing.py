@@ -1,7 +1,7 @@
 """
-Gives FastAPI back the decorator `route`, with which MLflow 2.21 to 3.10 builds its scoring app.
+Restores FastAPI's decorator `route`, with which MLflow 2.21 to 3.10 builds its scoring app.
 
-Starlette 1.0 dropped it, and those versions of MLflow allow any FastAPI below 1: locked today, none of them could be
+Starlette 1.0 removed it, and those versions of MLflow allow any FastAPI below 1: with a new lock none of them could be
 served (`'FastAPI' object has no attribute 'route'`), neither here nor by `mlflow models serve`.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def restore_route() -> None:
-    """Add what is missing, where FastAPI is there and lacks it."""
+    """Add `FastAPI.route` if FastAPI is installed without it."""
     try:
         from fastapi import FastAPI  # noqa: PLC0415 - only an MLflow that serves with it brings it along
     except ImportError:

@@ -1,4 +1,4 @@
-"""MLflow's own scoring app, with the fault where it is, the same answer to HEAD, and nothing guessed about a body."""
+"""Wraps MLflow's scoring app: correct status codes for bad input, HEAD support, and explicit media types."""
 
 import traceback
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Any
 
 from mlflow.pyfunc import scoring_server
 
-from .asgi import Asgi, Message, Receive, Send, complain, complaint, header
+from .asgi import Asgi, Message, Receive, Send, error_body, header, respond_error
 
-# Functions of MLflow's scoring server that read the request. What goes wrong below one of them is wrong with the input.
+# Functions of MLflow's scoring server that read the request. An error raised below one of them is a client error.
 READING = frozenset(
     {
         "_decode_json_input",
@@ -23,32 +23,32 @@ READING = frozenset(
     }
 )
 PARQUET = "application/vnd.apache.parquet"
-# Of these, pandas needs one to read Parquet; it asks for neither when it is installed.
+# pandas needs one of these to read Parquet, and depends on neither.
 PARQUET_READERS = ("pyarrow", "fastparquet")
-WITHOUT_TYPE = "The request has no Content-Type. Say what its body is: one of {}."
+WITHOUT_TYPE = "The request has no Content-Type. Use one of {}."
 WITHOUT_READER = (
-    "This server cannot read Parquet: {} is not among its packages, as `serving: slim` leaves it out. Send one of {},"
+    "This server cannot read Parquet: {} is not installed, because `serving: slim` leaves it out. Send one of {},"
     " or add it to the project's dependencies."
 )
-COMPRESSED = "The body is compressed ({}), which this server does not read. Send it as it is, without Content-Encoding."
-FAILED = "The server failed to answer; its log says why."
+COMPRESSED = "Content-Encoding {} is not supported. Send the request body uncompressed."
+FAILED = "Internal server error; the server's log has the traceback."
 
 
 def scoring(app: Any) -> Asgi:
-    """MLflow's app behind our door."""
-    app.add_exception_handler(Exception, answering)
+    """Wrap MLflow's app: check the media type of `/invocations` and translate uncaught errors to JSON."""
+    app.add_exception_handler(Exception, error_response)
     types = media_types()
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST":
-            if wrong := unreadable(header(scope, b"content-type"), types):
-                await complain(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, wrong)
+            if problem := media_type_problem(header(scope, b"content-type"), types):
+                await respond_error(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
                 return
-            # It answers by `answering` and raises all the same, for a log that would hold what clients send wrongly.
+            # Starlette answers by `error_response` and raises all the same; client errors do not belong in the log.
             try:
                 await app(scope, receive, send)
             except Exception as error:  # noqa: BLE001 - a model's code may raise anything
-                if not misread(error):
+                if not is_client_error(error):
                     traceback.print_exc()
             return
         await app(scope, receive, send)
@@ -57,38 +57,38 @@ def scoring(app: Any) -> Asgi:
 
 
 def media_types() -> "tuple[str, ...]":
-    """What the body of a request may be: what this MLflow knows and these packages can read."""
+    """The accepted media types: those that this MLflow supports and the installed packages can read."""
     known = ("application/json", "text/csv", *((PARQUET,) if hasattr(scoring_server, "parse_parquet_input") else ()))
-    return tuple(one for one in known if one != PARQUET or any(util.find_spec(reader) for reader in PARQUET_READERS))
+    return tuple(item for item in known if item != PARQUET or any(util.find_spec(reader) for reader in PARQUET_READERS))
 
 
-def unreadable(said: "str | None", types: "Sequence[str]") -> str:
-    """What is wrong with a Content-Type that MLflow would take for something else, or fail with; mostly nothing."""
-    if not said:
+def media_type_problem(content_type: "str | None", types: "Sequence[str]") -> str:
+    """An error for a Content-Type that MLflow would misinterpret or fail with; empty for a valid one."""
+    if not content_type:
         return WITHOUT_TYPE.format(", ".join(types))
-    asked = said.partition(";")[0].strip().lower()
-    if asked == PARQUET and PARQUET not in types and hasattr(scoring_server, "parse_parquet_input"):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == PARQUET and PARQUET not in types and hasattr(scoring_server, "parse_parquet_input"):
         return WITHOUT_READER.format(PARQUET_READERS[0], ", ".join(types))
     return ""
 
 
-def answering(request: Any, error: Exception) -> Any:
-    """Let what MLflow's app does not catch be answered in JSON and without a traceback."""
+def error_response(request: Any, error: Exception) -> Any:
+    """A JSON response without a traceback for an error that MLflow's app does not handle."""
     from starlette.responses import Response  # noqa: PLC0415 - only an MLflow that needs it brings it along
 
-    status = HTTPStatus.BAD_REQUEST if misread(error) else HTTPStatus.INTERNAL_SERVER_ERROR
-    sentence = f"The input cannot be read: {type(error).__name__}: {error}" if misread(error) else FAILED
-    body = complaint(request.scope, status, sentence)
+    status = HTTPStatus.BAD_REQUEST if is_client_error(error) else HTTPStatus.INTERNAL_SERVER_ERROR
+    sentence = f"The input cannot be read: {type(error).__name__}: {error}" if is_client_error(error) else FAILED
+    body = error_body(request.scope, status, sentence)
     return Response(body, status_code=status, media_type="application/json")
 
 
-def misread(error: BaseException) -> bool:
-    """Whether an error came up while the request was being read."""
+def is_client_error(error: BaseException) -> bool:
+    """Whether an error was raised while the request was read."""
     return not READING.isdisjoint(frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def polite(app: Asgi) -> Asgi:
-    """Answer HEAD as GET without a body, and refuse what is compressed, which nobody behind this reads."""
+def normalized(app: Asgi) -> Asgi:
+    """Answer HEAD as GET without a body, and reject compressed bodies, which neither application decodes."""
 
     async def handle(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,8 +96,8 @@ def polite(app: Asgi) -> Asgi:
         elif scope["method"] == "HEAD":
             await app({**scope, "method": "GET"}, receive, without_body(send))
         elif (header(scope, b"content-encoding") or "identity").lower() != "identity":
-            said = COMPRESSED.format(header(scope, b"content-encoding"))
-            await complain(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said)
+            sentence = COMPRESSED.format(header(scope, b"content-encoding"))
+            await respond_error(scope, send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, sentence)
         else:
             await app(scope, receive, send)
 
@@ -105,7 +105,7 @@ def polite(app: Asgi) -> Asgi:
 
 
 def without_body(send: Send) -> Send:
-    """The head of a response alone."""
+    """A `send` that drops the body of a response."""
 
     async def forward(message: Message) -> None:
         if message["type"] == "http.response.body":

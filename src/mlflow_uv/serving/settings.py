@@ -1,4 +1,4 @@
-"""What did the one who started the server ask for? Environment variables, read once; docs/serving.md lists them."""
+"""Reads the server's settings from environment variables, once at start-up; docs/serving.md lists them."""
 
 import math
 import re
@@ -14,17 +14,17 @@ HIGHEST_PORT = 65_535
 MOST_WORKERS = 1024
 MOST_THREADS = 32
 MOST_CONNECTIONS = 2**20
-SPARE_FILES = 128  # for the model and its libraries
+SPARE_FILES = 128  # file descriptors for the model and its libraries
 SWITCH = {"0": False, "1": True}
 
 
-class Refused(Exception):
-    """A value that cannot be meant: one sentence for the last line of the log."""
+class InvalidSetting(Exception):
+    """An invalid value, which stops the server at start-up with exit status 2; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Seconds and bytes; `threads` is how many requests one worker predicts for at once."""
+    """Timeouts are in seconds, `body_limit` in bytes; `threads` limits the concurrent predictions of one worker."""
 
     model: Path
     name: str
@@ -41,11 +41,11 @@ class Settings:
     access_log: bool
     metrics: bool
     openapi: bool
-    apart: bool
+    separate: bool
 
 
 def read(variables: Mapping[str, str]) -> Settings:
-    """The settings that the variables and the machine say. Raises Refused for a value that cannot be meant."""
+    """The settings of these variables, with defaults from the machine. Raises InvalidSetting and UnreadableModel."""
     available = cpus.available()
     model = model_location.model_folder(variables)
     name, version = model_location.name_and_version(model, variables)
@@ -53,7 +53,7 @@ def read(variables: Mapping[str, str]) -> Settings:
         model=model,
         name=name,
         version=version,
-        host=variables.get("HOST") or "0.0.0.0",  # noqa: S104 - a container is reached from outside
+        host=variables.get("HOST") or "0.0.0.0",  # noqa: S104 - a container is accessed from outside
         port=port(variables),
         workers=whole(variables, "WORKERS", str(math.ceil(available)), (1, MOST_WORKERS)),
         threads=whole(variables, "THREADS", str(min(MOST_THREADS, math.ceil(available) + 4)), (1, MOST_WORKERS)),
@@ -65,50 +65,52 @@ def read(variables: Mapping[str, str]) -> Settings:
         access_log=choice(variables, "ACCESS_LOG", "off", {"off": False, "json": True}),
         metrics=choice(variables, "METRICS", "0", SWITCH),
         openapi=choice(variables, "OPENAPI", "0", SWITCH),
-        apart=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
+        separate=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
     )
 
 
 def connections() -> int:
-    """As many as the limit of open files leaves: a connection that is let in is a file that the model cannot open."""
+    """The default of CONNECTIONS: what RLIMIT_NOFILE leaves, because each connection uses a file descriptor."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(MOST_CONNECTIONS, max(SPARE_FILES, files - SPARE_FILES)) if files > 0 else MOST_CONNECTIONS
 
 
 def port(variables: Mapping[str, str]) -> int:
-    """PORT is Cloud Run's and ours; SageMaker has a name of its own."""
-    ours = variables.get("PORT")
-    name = "PORT" if ours or not variables.get("SAGEMAKER_BIND_TO_PORT") else "SAGEMAKER_BIND_TO_PORT"
+    """The port of PORT, which Cloud Run sets, too; else of SageMaker's own variable."""
+    port_value = variables.get("PORT")
+    name = "PORT" if port_value or not variables.get("SAGEMAKER_BIND_TO_PORT") else "SAGEMAKER_BIND_TO_PORT"
     return whole(variables, name, DEFAULT_PORT, (1, HIGHEST_PORT))
 
 
 def request_timeout(variables: Mapping[str, str]) -> float:
-    """Ours, else MLflow's own variable, else MLflow's default of a minute."""
-    mlflows = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
-    name = "REQUEST_TIMEOUT" if variables.get("REQUEST_TIMEOUT") or not variables.get(mlflows) else mlflows
+    """REQUEST_TIMEOUT, else MLflow's own variable, else MLflow's default, in seconds."""
+    mlflow_name = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
+    name = "REQUEST_TIMEOUT" if variables.get("REQUEST_TIMEOUT") or not variables.get(mlflow_name) else mlflow_name
     return seconds(variables, name, "60", zero=False)
 
 
 def whole(variables: Mapping[str, str], name: str, default: str, bounds: "tuple[int, int]") -> int:
-    """A whole number between two bounds, both of them allowed; empty is the default."""
-    said = variables.get(name) or default
+    """A whole number between two bounds, inclusive; an empty value means the default."""
+    value = variables.get(name) or default
     lowest, highest = bounds
-    if not re.fullmatch(r"[0-9]{1,19}", said) or not lowest <= int(said) <= highest:
-        raise Refused(f"{name}={said!r} is not a whole number from {lowest} to {highest}.")
-    return int(said)
+    if not re.fullmatch(r"[0-9]{1,19}", value) or not lowest <= int(value) <= highest:
+        raise InvalidSetting(f"{name}={value!r} is not a whole number from {lowest} to {highest}.")
+    return int(value)
 
 
 def seconds(variables: Mapping[str, str], name: str, default: str, *, zero: bool) -> float:
-    """A number of seconds; empty is the default."""
-    said = variables.get(name) or default
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", said) or (float(said) == 0 and not zero):
-        raise Refused(f"{name}={said!r} is not a number of seconds{'' if zero else ' above zero'}, such as 30 or 0.5.")
-    return float(said)
+    """A number of seconds; an empty value means the default."""
+    value = variables.get(name) or default
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) or (float(value) == 0 and not zero):
+        raise InvalidSetting(
+            f"{name}={value!r} is not a number of seconds{'' if zero else ' above zero'}, such as 30 or 0.5."
+        )
+    return float(value)
 
 
 def choice(variables: Mapping[str, str], name: str, default: str, meaning: Mapping[str, bool]) -> bool:
-    """One of a few words; empty is the default."""
-    said = variables.get(name) or default
-    if said not in meaning:
-        raise Refused(f"{name}={said!r} is not one of: {', '.join(meaning)}.")
-    return meaning[said]
+    """The meaning of one of a few words; an empty value means the default."""
+    value = variables.get(name) or default
+    if value not in meaning:
+        raise InvalidSetting(f"{name}={value!r} is not one of: {', '.join(meaning)}.")
+    return meaning[value]

@@ -1,8 +1,8 @@
 """
-How does a tensor travel? Between the V2 protocol's JSON or bytes and numpy.
+Encodes and decodes tensors between the V2 protocol's JSON or binary data and numpy.
 
 Sources: the Open Inference Protocol (https://github.com/kserve/open-inference-protocol) and its binary tensor data
-extension, and the content types by which MLServer says what the bytes of BYTES are: `str` (the default), `base64`.
+extension, and MLServer's content types for BYTES: `str` (the default), `base64`.
 """
 
 import base64
@@ -27,38 +27,40 @@ DATATYPES = {np.dtype(dtype): datatype for datatype, dtype in DTYPES.items()}
 JSON_TYPES: "dict[str, set[type]]" = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float, type(None)}}
 TEXTS = {str, type(None)}
 LENGTH = struct.Struct("<I")
-INFINITE = "The model answered with infinity, which JSON cannot say. Ask for binary data, by binary_data_output."
+INFINITE = "The model returned infinity, which JSON cannot represent. Request binary data with binary_data_output."
 BASE64, TEXT, NUMBERS, JSON = "base64", "str", "np", "pd_json"
 
 
 class BadRequest(Exception):
-    """What the client has to change: one sentence."""
+    """The request is invalid; the message is one sentence for the client."""
 
 
 class Inexpressible(Exception):
-    """What the model answered has no form in the protocol: one sentence."""
+    """The model's result cannot be represented in the protocol; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An array with its name; `content` says what is in it where the datatype does not."""
+    """A named numpy array; `content` is its content type, which distinguishes kinds of BYTES."""
 
     name: str
     array: Any
     content: str
 
 
-def decode(said: Mapping[str, Any], raw: "bytes | None") -> Tensor:
-    """A tensor of a request, from its JSON or from the bytes that follow it. Raises BadRequest."""
-    name, datatype, shape = said.get("name"), said.get("datatype"), said.get("shape")
+def decode(description: Mapping[str, Any], raw: "bytes | None") -> Tensor:
+    """A tensor of a request, from its JSON description and its binary data, None for JSON. Raises BadRequest."""
+    name, datatype, shape = description.get("name"), description.get("datatype"), description.get("shape")
     if not isinstance(name, str) or not name:
         raise BadRequest("Every input needs a name.")
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise BadRequest(f"Input {name!r}: the datatype {datatype!r} is not one of {', '.join(DTYPES)}.")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise BadRequest(f"Input {name!r}: the shape is not a list of whole numbers.")
-    content = str((said.get("parameters") or {}).get("content_type") or (TEXT if datatype == "BYTES" else NUMBERS))
-    elements = from_json(name, datatype, said.get("data")) if raw is None else from_bytes(name, datatype, raw)
+    content = str(
+        (description.get("parameters") or {}).get("content_type") or (TEXT if datatype == "BYTES" else NUMBERS)
+    )
+    elements = from_json(name, datatype, description.get("data")) if raw is None else from_bytes(name, datatype, raw)
     if datatype == "BYTES":
         elements = contents(name, elements, content)
     if elements.size != math.prod(shape):
@@ -67,9 +69,9 @@ def decode(said: Mapping[str, Any], raw: "bytes | None") -> Tensor:
 
 
 def from_json(name: str, datatype: str, data: Any) -> Any:
-    """The elements in row-major order, given flat or nested; nothing is rounded, cut or read as something else."""
+    """The elements of flat or nested JSON data, in row-major order, without any lossy conversion. Raises BadRequest."""
     if not isinstance(data, list):
-        raise BadRequest(f"Input {name!r}: there is no list of data.")
+        raise BadRequest(f"Input {name!r}: its data is not a list.")
     flat: Sequence[Any] = data
     while flat and type(flat[0]) is list:
         if any(type(part) is not list for part in flat):
@@ -77,8 +79,8 @@ def from_json(name: str, datatype: str, data: Any) -> Any:
         flat = list(chain.from_iterable(flat))
     dtype = np.dtype(DTYPES[datatype])
     allowed = JSON_TYPES.get(dtype.kind, TEXTS)
-    if strange := {type(element).__name__ for element in flat if type(element) not in allowed}:
-        raise BadRequest(f"Input {name!r}: {datatype} cannot hold {', '.join(sorted(strange))}.")
+    if unexpected := {type(element).__name__ for element in flat if type(element) not in allowed}:
+        raise BadRequest(f"Input {name!r}: {datatype} cannot hold {', '.join(sorted(unexpected))}.")
     if dtype.kind in "ui" and flat:
         limits = np.iinfo(dtype)
         if min(flat) < limits.min or max(flat) > limits.max:
@@ -92,53 +94,53 @@ def from_json(name: str, datatype: str, data: Any) -> Any:
 
 
 def from_bytes(name: str, datatype: str, raw: bytes) -> Any:
-    """The elements as they lie in memory, little-endian; of BYTES, each after its length in four bytes."""
+    """The elements of little-endian binary data; each element of BYTES is preceded by its length in four bytes."""
     dtype = np.dtype(DTYPES[datatype])
     if datatype != "BYTES":
         if len(raw) % dtype.itemsize:
-            raise BadRequest(f"Input {name!r}: {len(raw)} bytes are no whole number of {datatype}.")
-        return np.frombuffer(raw, dtype=dtype).copy()  # a model may write into what it is given
-    found, at = [], 0
-    while at < len(raw):
-        end = at + LENGTH.size + (LENGTH.unpack_from(raw, at)[0] if at + LENGTH.size <= len(raw) else 0)
-        if at + LENGTH.size > len(raw) or end > len(raw):
+            raise BadRequest(f"Input {name!r}: {len(raw)} bytes are not a multiple of the size of {datatype}.")
+        return np.frombuffer(raw, dtype=dtype).copy()  # writable, because a model may modify its input
+    values, offset = [], 0
+    while offset < len(raw):
+        end = offset + LENGTH.size + (LENGTH.unpack_from(raw, offset)[0] if offset + LENGTH.size <= len(raw) else 0)
+        if offset + LENGTH.size > len(raw) or end > len(raw):
             raise BadRequest(f"Input {name!r}: an element is longer than the bytes that are there.")
-        found.append(raw[at + LENGTH.size : end])
-        at = end
-    return objects(found)
+        values.append(raw[offset + LENGTH.size : end])
+        offset = end
+    return objects(values)
 
 
 def contents(name: str, elements: Any, content: str) -> Any:
-    """What the elements of BYTES stand for: bytes where they are base64, text everywhere else."""
+    """The elements of BYTES: decoded bytes if the content type is base64, else text. Raises BadRequest."""
     try:
         if content == BASE64:
-            return objects([one if one is None else base64.b64decode(one, validate=True) for one in elements])
-        return objects([one.decode() if isinstance(one, bytes) else one for one in elements])
+            return objects([item if item is None else base64.b64decode(item, validate=True) for item in elements])
+        return objects([item.decode() if isinstance(item, bytes) else item for item in elements])
     except (UnicodeDecodeError, binascii.Error, ValueError) as error:
         raise BadRequest(f"Input {name!r}: an element cannot be read as {content}: {error}.") from error
 
 
 def objects(elements: Sequence[Any]) -> Any:
-    """One dimension of whatever it is; numpy would look into elements that have a length."""
+    """A one-dimensional object array; numpy would convert elements with a length into further dimensions."""
     array = np.empty(len(elements), dtype=object)
     array[:] = elements
     return array
 
 
 def encode(tensor: Tensor, *, binary: bool) -> "tuple[dict[str, Any], bytes]":
-    """A tensor of a response: what its JSON says, and the bytes that follow. Raises Inexpressible."""
+    """A tensor of a response: its JSON description and its binary data, empty for JSON. Raises Inexpressible."""
     array = tensor.array
     datatype = DATATYPES[array.dtype.newbyteorder("<")]
-    said = {"name": tensor.name, "datatype": datatype, "shape": list(array.shape)}
+    description = {"name": tensor.name, "datatype": datatype, "shape": list(array.shape)}
     parameters: dict[str, Any] = {"content_type": tensor.content}
     if not binary:
-        return {**said, "parameters": parameters, "data": to_json(array)}, b""
+        return {**description, "parameters": parameters, "data": to_json(array)}, b""
     raw = to_bytes(array)
-    return {**said, "parameters": {**parameters, "binary_data_size": len(raw)}}, raw
+    return {**description, "parameters": {**parameters, "binary_data_size": len(raw)}}, raw
 
 
 def to_json(array: Any) -> "list[Any]":
-    """The elements, flat. What is not a number is null; JSON has no word for it, and none for infinity."""
+    """The elements, flat, with null for NaN. Raises Inexpressible for infinity."""
     flat = array.ravel()
     if flat.dtype.kind != "f":
         return list(flat.tolist())
@@ -148,8 +150,8 @@ def to_json(array: Any) -> "list[Any]":
 
 
 def to_bytes(array: Any) -> bytes:
-    """The elements as they lie in memory."""
+    """The elements as binary data, see `from_bytes`."""
     if array.dtype.kind != "O":
         return bytes(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-    texts = (b"" if one is None else one.encode() for one in array.ravel())
-    return b"".join(LENGTH.pack(len(text)) + text for text in texts)
+    texts = (b"" if text is None else text.encode() for text in array.ravel())
+    return b"".join(LENGTH.pack(len(encoded)) + encoded for encoded in texts)

@@ -1,16 +1,16 @@
 """
-Turns MLflow's tracing off where nobody named a place for traces.
+Disables MLflow's tracing unless a destination for traces is configured.
 
 A traced model (`@mlflow.trace`, every ResponsesAgent) would open MLflow's default tracking store at its first request:
 a new SQLite database in the current directory, which takes seconds, grows by the content of every request, and cannot
-be made on a read-only file system. `MLFLOW_TRACE_SAMPLING_RATIO=0` opens it all the same. MLflow 3.0
-to 3.14 opens it whenever a model is loaded; not where tracing is off before.
+be created on a read-only file system. `MLFLOW_TRACE_SAMPLING_RATIO=0` opens it all the same. MLflow 3.0 to 3.14 opens
+it whenever a model is loaded, unless tracing was disabled before.
 """
 
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
-# By which of its variables MLflow, or OpenTelemetry for it, is told where traces go.
+# The variables that set a destination for the traces of MLflow or OpenTelemetry.
 DESTINATIONS = (
     "MLFLOW_TRACKING_URI",
     "MLFLOW_TRACING_DESTINATION",
@@ -19,8 +19,8 @@ DESTINATIONS = (
 )
 
 
-def named(variables: "MutableMapping[str, str]") -> bool:
-    """Whether traces have a place; a variable without a value is taken away, since not every MLflow ignores it."""
+def has_destination(variables: "MutableMapping[str, str]") -> bool:
+    """Whether traces have a destination; removes empty variables, which some versions of MLflow do not ignore."""
     for name in DESTINATIONS:
         if not variables.get(name):
             variables.pop(name, None)
@@ -28,17 +28,17 @@ def named(variables: "MutableMapping[str, str]") -> bool:
 
 
 @contextmanager
-def off_unless_named(variables: "MutableMapping[str, str]") -> "Iterator[None]":
+def disabled_without_destination(variables: "MutableMapping[str, str]") -> "Iterator[None]":
     """
-    Load a model in this, so that nothing is traced from then on, unless a place is named.
+    Disable tracing before and after the block, which loads a model, unless a destination is configured.
 
-    Its code may turn tracing on again (setting an experiment does, up to MLflow 3.14), and may set the variables that
-    name a place: they are read before, and tracing is turned off before and after.
+    The model's code may enable tracing (up to MLflow 3.14 setting an experiment does) and may set the variables of
+    DESTINATIONS: they are read before it runs.
     """
-    if named(variables):
+    if has_destination(variables):
         yield
         return
-    import mlflow.tracing  # noqa: PLC0415 - MLflow is imported once, where a failure is reported
+    import mlflow.tracing  # noqa: PLC0415 - imported after MLflow, whose import failure is reported elsewhere
 
     mlflow.tracing.disable()
     yield

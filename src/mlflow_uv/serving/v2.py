@@ -1,7 +1,7 @@
 """
-The V2 (Open Inference) protocol over HTTP, which the clients of KServe, Seldon and Triton speak.
+Answers the V2 (Open Inference) protocol over HTTP, which clients of KServe, Seldon and Triton use.
 
-https://github.com/kserve/open-inference-protocol, with the extension for binary tensor data.
+Source: https://github.com/kserve/open-inference-protocol, with the extension for binary tensor data.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.version import VERSION
 
-from .asgi import Message, Receive, Send, complain, header, respond
+from .asgi import Message, Receive, Send, header, respond, respond_error
 from .routes import Route, route_of
 from .scoring import FAILED
-from .shapes import NAMELESS, Shapes
+from .shapes import UNNAMED_OUTPUT, Shapes
 from .tensors import BadRequest, Inexpressible, Tensor, decode, encode
 
 SERVER = {"name": "mlflow-uv", "version": VERSION, "extensions": ["binary_tensor_data"]}
 JSON_LENGTH = "inference-header-content-length"
-MLSERVERS = "output-1"  # what MLServer calls the one output without a name, of which its metadata say `output-0`
+MLSERVER_OUTPUT = "output-1"  # MLServer's name of the one unnamed output in responses; its metadata say `output-0`
 INFER = "/v2/models/{name}/infer"
 
 
 class NotFound(Exception):
-    """Something that is not here: one sentence."""
+    """An unknown path, model or version; the message is one sentence."""
 
 
 class Protocol:
-    """An ASGI application that answers for one model."""
+    """An ASGI application that serves one model."""
 
     def __init__(self, model: Any, *, name: str, version: str) -> None:
         self._model = model
@@ -58,27 +58,27 @@ class Protocol:
             else:
                 await respond(send, HTTPStatus.OK, json.dumps(self._describe(route)).encode())
         except NotFound as error:
-            await complain(scope, send, HTTPStatus.NOT_FOUND, str(error))
+            await respond_error(scope, send, HTTPStatus.NOT_FOUND, str(error))
         except BadRequest as error:
-            await complain(scope, send, HTTPStatus.BAD_REQUEST, str(error))
+            await respond_error(scope, send, HTTPStatus.BAD_REQUEST, str(error))
         except Inexpressible as error:
-            await complain(scope, send, HTTPStatus.NOT_ACCEPTABLE, str(error))
+            await respond_error(scope, send, HTTPStatus.NOT_ACCEPTABLE, str(error))
         except PermissionError as error:
-            await complain(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, str(error))
+            await respond_error(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, str(error))
         except Exception:  # noqa: BLE001 - a model's code may raise anything
             traceback.print_exc()
-            await complain(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
+            await respond_error(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
 
     def _require(self, route: Route, method: str) -> None:
         if not route.pattern.startswith("/v2"):
-            raise NotFound("The protocol knows no such path.")
+            raise NotFound("The V2 protocol has no such path.")
         if route.name and route.name != self._name:
             raise NotFound(f"There is no model {route.name!r}; this server has {self._name!r}.")
         if route.version is not None and route.version != self._version:
             raise NotFound(f"There is no version {route.version!r} of {self._name!r}; it is {self._version!r}.")
-        wanted = "POST" if route.pattern == INFER else "GET"
-        if method != wanted:
-            raise PermissionError(f"{route.pattern} is asked with {wanted}.")
+        allowed = "POST" if route.pattern == INFER else "GET"
+        if method != allowed:
+            raise PermissionError(f"{route.pattern} supports {allowed} only.")
 
     def _describe(self, route: Route) -> Mapping[str, Any]:
         match route.pattern:
@@ -100,52 +100,56 @@ class Protocol:
                 }
 
     def _infer(self, body: bytes, length: "str | None") -> "tuple[tuple[tuple[bytes, bytes], ...], bytes]":
-        """In a thread: read, predict, write."""
-        request, rest = parted(body, length)
+        """Parse the request, predict, and build headers and body of the response; runs in a thread."""
+        request, raw = split_body(body, length)
         parameters = parameters_of(request, "the request")
-        tensors = inputs_of(request, rest)
+        tensors = inputs_of(request, raw)
         content = parameters.get("content_type") or ""
-        given = self._shapes.assemble(tensors, str(content))
+        model_input = self._shapes.to_model_input(tensors, str(content))
         params = {name: value for name, value in parameters.items() if name in self._params} or None
         try:
-            answer = self._model.predict(given, params=params) if self._takes_params else self._model.predict(given)
+            prediction = (
+                self._model.predict(model_input, params=params)
+                if self._takes_params
+                else self._model.predict(model_input)
+            )
         except MlflowException as error:
             raise BadRequest(error.message) from error
         except Exception as error:
             traceback.print_exc()
-            # As MLflow's own app says: mostly it is the input that does not suit the model.
+            # A client error, as in MLflow's own app: usually the input does not fit the model.
             raise BadRequest(f"The model cannot predict for this input: {type(error).__name__}: {error}") from error
-        return self._written(request, parameters, self._shapes.express(answer))
+        return self._response(request, parameters, self._shapes.to_tensors(prediction))
 
-    def _written(
+    def _response(
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], tensors: Sequence[Tensor]
     ) -> "tuple[tuple[tuple[bytes, bytes], ...], bytes]":
         all_binary = parameters.get("binary_data_output") is True
-        asked = wanted_of(request)
-        if MLSERVERS in asked and [one.name for one in tensors] == [NAMELESS]:
-            tensors = [replace(tensors[0], name=MLSERVERS)]
-        wanted = asked or {one.name: {"binary_data": all_binary} for one in tensors}
-        if missing := sorted(set(wanted) - {one.name for one in tensors}):
+        requested = outputs_of(request)
+        if MLSERVER_OUTPUT in requested and [tensor.name for tensor in tensors] == [UNNAMED_OUTPUT]:
+            tensors = [replace(tensors[0], name=MLSERVER_OUTPUT)]
+        selected = requested or {tensor.name: {"binary_data": all_binary} for tensor in tensors}
+        if missing := sorted(set(selected) - {tensor.name for tensor in tensors}):
             raise BadRequest(f"The model has no output {missing[0]!r}.")
         pairs = [
-            encode(one, binary=wanted[one.name].get("binary_data", all_binary) is True)
-            for one in tensors
-            if one.name in wanted
+            encode(tensor, binary=selected[tensor.name].get("binary_data", all_binary) is True)
+            for tensor in tensors
+            if tensor.name in selected
         ]
-        said = {
+        response = {
             "model_name": self._name,
             **({"model_version": self._version} if self._version else {}),
             **({"id": request["id"]} if "id" in request else {}),
             "outputs": [described for described, _ in pairs],
         }
-        text, raw = json.dumps(said).encode(), b"".join(raw for _, raw in pairs)
+        text, raw = json.dumps(response).encode(), b"".join(raw for _, raw in pairs)
         if not any("binary_data_size" in described["parameters"] for described, _ in pairs):
             return (), text
         return ((JSON_LENGTH.encode(), str(len(text)).encode()),), text + raw
 
 
-def parted(body: bytes, length: "str | None") -> "tuple[Mapping[str, Any], bytes]":
-    """The JSON of a request and the bytes behind it."""
+def split_body(body: bytes, length: "str | None") -> "tuple[Mapping[str, Any], bytes]":
+    """The JSON of a request and the binary data after it; `length` is the size of the JSON in bytes, None for all."""
     if length is not None and (not length.isdecimal() or int(length) > len(body)):
         raise BadRequest(f"{JSON_LENGTH} is {length!r}, and the body has {len(body)} bytes.")
     end = len(body) if length is None else int(length)
@@ -156,45 +160,45 @@ def parted(body: bytes, length: "str | None") -> "tuple[Mapping[str, Any], bytes
     return mapping(request, "The request"), body[end:]
 
 
-def inputs_of(request: Mapping[str, Any], rest: bytes) -> "list[Tensor]":
-    """The tensors of a request, in its order."""
-    said = request.get("inputs")
-    if not isinstance(said, list) or not said:
-        raise BadRequest("The request has no list of inputs.")
-    found: list[Tensor] = []
-    for one in said:
-        size = parameters_of(mapping(one, "An input"), "an input").get("binary_data_size")
+def inputs_of(request: Mapping[str, Any], raw: bytes) -> "list[Tensor]":
+    """The tensors of a request, in its order; `raw` is the binary data after the JSON. Raises BadRequest."""
+    inputs = request.get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise BadRequest("The request's `inputs` is not a non-empty list.")
+    tensors: list[Tensor] = []
+    for item in inputs:
+        size = parameters_of(mapping(item, "An input"), "an input").get("binary_data_size")
         if size is None:
-            found.append(decode(one, None))
+            tensors.append(decode(item, None))
             continue
-        if type(size) is not int or not 0 <= size <= len(rest):
-            raise BadRequest(f"binary_data_size is {size!r}, and {len(rest)} bytes are left.")
-        found.append(decode(one, rest[:size]))
-        rest = rest[size:]
-    if rest:
-        raise BadRequest(f"{len(rest)} bytes belong to no input.")
-    if len({one.name for one in found}) != len(found):
+        if type(size) is not int or not 0 <= size <= len(raw):
+            raise BadRequest(f"binary_data_size is {size!r}, and {len(raw)} bytes are left.")
+        tensors.append(decode(item, raw[:size]))
+        raw = raw[size:]
+    if raw:
+        raise BadRequest(f"{len(raw)} bytes follow the last input.")
+    if len({tensor.name for tensor in tensors}) != len(tensors):
         raise BadRequest("Two inputs have the same name.")
-    return found
+    return tensors
 
 
-def wanted_of(request: Mapping[str, Any]) -> "dict[str, Mapping[str, Any]]":
-    """The parameters of the outputs that were asked for, by name; empty where all are wanted."""
-    said = request.get("outputs") or []
-    if not isinstance(said, list):
+def outputs_of(request: Mapping[str, Any]) -> "dict[str, Mapping[str, Any]]":
+    """The parameters of the requested outputs by name; empty where all are requested."""
+    requested = request.get("outputs") or []
+    if not isinstance(requested, list):
         raise BadRequest("The outputs are not a list.")
-    found = [mapping(one, "An output") for one in said]
-    return {str(one.get("name")): parameters_of(one, "an output") for one in found}
+    outputs = [mapping(item, "An output") for item in requested]
+    return {str(output.get("name")): parameters_of(output, "an output") for output in outputs}
 
 
-def parameters_of(said: Mapping[str, Any], whose: str) -> Mapping[str, Any]:
-    """What a request, an input or an output has of them; none is as good as an empty object."""
-    found = said.get("parameters")
-    return {} if found is None else mapping(found, f"The parameters of {whose}")
+def parameters_of(owner: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The parameters of a request, an input or an output; empty without any."""
+    parameters = owner.get("parameters")
+    return {} if parameters is None else mapping(parameters, f"The parameters of {name}")
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """An object of JSON. Raises BadRequest for anything else."""
+    """The value if it is a JSON object. Raises BadRequest for anything else."""
     if not isinstance(value, dict):
         raise BadRequest(f"{what} is not an object.")
     return value

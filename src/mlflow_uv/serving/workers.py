@@ -1,8 +1,8 @@
 """
-How do several processes serve one model? They are forked from one that loaded it, and stand and fall together.
+Forks several worker processes from one that loaded the model; if one of them dies, all stop.
 
-A fork takes along memory, which is then shared as long as nobody writes to it, and only the thread that forks. So what
-the model started or opened while it was loaded would be lost or shared by mistake; `held` finds that out.
+A fork shares memory until it is written to, and keeps only the thread that forks. So threads that the model started
+while it was loaded would be lost, and files that it opened shared by mistake; `unshareable` detects both.
 """
 
 import os
@@ -16,18 +16,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-TOLD = (signal.SIGTERM, signal.SIGINT)
-GRACE = 5.0  # seconds for a worker to end after it has drained, or after another one died
-ENDING = 0.3  # seconds
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE_S = 5.0  # for a worker to end after it has drained, or after another one died
+ENDING_S = 0.3  # for threads that are stopping
 KILLED = 128  # what a shell adds to the number of a signal
 
 
-def held() -> "frozenset[str]":
+def unshareable() -> "frozenset[str]":
     """
-    The threads and open files of this process that a fork would not get right.
+    The threads and open files of this process, which a fork loses or shares by mistake.
 
-    OpenBLAS ends its threads before every fork and starts them again after it, so a fork is made first: threads that
-    are still there belong to a library that does nothing of the kind.
+    OpenBLAS stops its threads before every fork and restarts them on use, so a first fork is made here: the remaining
+    threads belong to libraries that do not support forks.
     """
     child = os.fork()
     if child == 0:
@@ -37,68 +37,69 @@ def held() -> "frozenset[str]":
     return frozenset((*threads, *open_files()))
 
 
-def held_since(before: "frozenset[str]") -> "list[str]":
-    """What came since then and stays; threads that are told to end are given a moment."""
-    deadline = time.monotonic() + ENDING
-    more = held() - before
-    while more and time.monotonic() < deadline:
-        time.sleep(ENDING / 10)
-        more = held() - before
-    return sorted(more)
+def unshareable_since(before: "frozenset[str]") -> "list[str]":
+    """What was added since `before`; threads that are stopping get up to ENDING_S seconds."""
+    deadline = time.monotonic() + ENDING_S
+    added = unshareable() - before
+    while added and time.monotonic() < deadline:
+        time.sleep(ENDING_S / 10)
+        added = unshareable() - before
+    return sorted(added)
 
 
 def open_files() -> "list[str]":
-    """Every descriptor with what is behind it."""
-    found = []
+    """Every open file descriptor with its target."""
+    descriptors = []
     for path in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # the one that read the folder
-            found.append(f"{path.name} is {path.readlink()}")
-    return found
+        with suppress(OSError):  # the descriptor that lists the folder
+            descriptors.append(f"{path.name} is {path.readlink()}")
+    return descriptors
 
 
 def supervise(serve: Callable[[], int], count: int, drain: float, listener: socket.socket) -> int:
     """
-    Fork the workers, pass on the signal to stop, and end when they have; 0 if all of them ended in order.
+    Fork `count` workers, forward the stop signal, and wait for them; 0 if all ended in order, else a worker's status.
 
-    When one ends unasked, all end: whoever runs the container sees it and starts it anew.
+    `drain` is in seconds. If one worker ends without a stop signal, all are stopped, so that the platform restarts the
+    container.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, (*TOLD, signal.SIGCHLD))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGCHLD))
     workers = {fork(serve) for _ in range(count)}
-    listener.close()  # the workers have it, and when they close it, connections are refused
+    listener.close()  # the workers hold it; once they close it, connections are refused
     code, deadline = 0, None
     while workers:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        told = wait_for_signal(left)
-        if told is None:
-            tell(workers, signal.SIGKILL)
-            code, deadline = code or 1, time.monotonic() + GRACE
-        elif told != signal.SIGCHLD and deadline is None:
-            tell(workers, signal.SIGTERM)
-            deadline = time.monotonic() + drain + GRACE
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        received = wait_for_signal(remaining)
+        if received is None:
+            send_signal(workers, signal.SIGKILL)
+            code, deadline = code or 1, time.monotonic() + GRACE_S
+        elif received != signal.SIGCHLD and deadline is None:
+            send_signal(workers, signal.SIGTERM)
+            deadline = time.monotonic() + drain + GRACE_S
         for worker, ended in reap(workers):
             workers.discard(worker)
-            if deadline is None or ended != KILLED + signal.SIGTERM:  # told to, before it served
+            if deadline is None or ended != KILLED + signal.SIGTERM:  # stopped before it served
                 code = code or ended
             if deadline is None:
                 if ended > KILLED:
-                    say(f"Worker {worker} was killed by signal {ended - KILLED}, so all end. Out of memory sends 9.")
+                    log(f"Worker {worker} was killed by signal {ended - KILLED}; all stop. Out of memory is signal 9.")
                 code = code or 1
-                tell(workers, signal.SIGTERM)
-                deadline = time.monotonic() + GRACE
+                send_signal(workers, signal.SIGTERM)
+                deadline = time.monotonic() + GRACE_S
     return code
 
 
 def wait_for_signal(seconds: "float | None") -> "int | None":
-    """The number of the next signal to us, or None after so many seconds."""
-    mine = (*TOLD, signal.SIGCHLD)
+    """The number of the next signal to this process; None after `seconds` without one."""
+    handled = (*STOP_SIGNALS, signal.SIGCHLD)
     if seconds is None:
-        return signal.sigwait(mine)
-    found = signal.sigtimedwait(mine, seconds)
-    return None if found is None else found.si_signo
+        return signal.sigwait(handled)
+    received = signal.sigtimedwait(handled, seconds)
+    return None if received is None else received.si_signo
 
 
 def fork(serve: Callable[[], int]) -> int:
-    """Start a worker, which ends without what others would clean up at their end: the parent does that once."""
+    """Fork a worker, which ends with os._exit: exit handlers run once, in the parent. Returns its process id."""
     sys.stdout.flush()
     sys.stderr.flush()
     worker = os.fork()
@@ -106,15 +107,15 @@ def fork(serve: Callable[[], int]) -> int:
         return worker
     code = 1
     try:
-        # It is no first process: until it serves, a signal ends it, also in a call that does not let Python handle any.
-        for number in TOLD:
+        # Unlike process 1 it has default handlers: until it serves, a signal ends it even during a long library call.
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*TOLD, signal.SIGCHLD))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGCHLD))
         reseed()
         code = serve()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - whatever it is, the process ends below before Python would show it
+    except BaseException:  # noqa: BLE001 - os._exit below would hide it
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -123,15 +124,15 @@ def fork(serve: Callable[[], int]) -> int:
 
 
 def reseed() -> None:
-    """Give each worker random numbers of its own; `random` does that by itself, numpy does not."""
+    """Seed the global random generators of a worker: forks share the state of numpy's."""
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
 
 
 def reap(workers: "set[int]") -> "list[tuple[int, int]]":
-    """The workers that have ended, with their status as a shell counts it; as a first process, orphans too."""
-    found = []
+    """The workers that have ended, with their exit status as a shell reports it; reaps orphans, too, as process 1."""
+    ended_workers = []
     with suppress(ChildProcessError):
         while True:
             ended, status = os.waitpid(-1, os.WNOHANG)
@@ -139,18 +140,18 @@ def reap(workers: "set[int]") -> "list[tuple[int, int]]":
                 break
             if ended in workers:
                 code = os.waitstatus_to_exitcode(status)
-                found.append((ended, code if code >= 0 else KILLED - code))
-    return found
+                ended_workers.append((ended, code if code >= 0 else KILLED - code))
+    return ended_workers
 
 
-def tell(workers: "set[int]", number: signal.Signals) -> None:
-    """Send a signal to all that are there."""
+def send_signal(workers: "set[int]", number: signal.Signals) -> None:
+    """Send a signal to all workers that are still running."""
     for worker in workers:
         with suppress(ProcessLookupError):
             os.kill(worker, number)
 
 
-def say(sentence: str) -> None:
-    """A line in the log."""
+def log(sentence: str) -> None:
+    """Write a line to the log on standard error."""
     sys.stderr.write(sentence + "\n")
     sys.stderr.flush()

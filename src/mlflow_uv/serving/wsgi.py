@@ -1,4 +1,4 @@
-"""MLflow before 2.21: Flask under gunicorn. What the newer one has beyond is told in docs/serving.md."""
+"""Serves an MLflow before 2.21, whose scoring app is Flask, with gunicorn; docs/serving.md lists what it lacks."""
 
 import os
 import socket
@@ -10,16 +10,16 @@ from .http_framing import BOTH
 from .scoring import WITHOUT_TYPE, media_types
 from .settings import Settings
 
-REFUSED = 2
+INVALID = 2
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
-    """One worker of gunicorn, forked after the model was loaded."""
+    """Serve with one gunicorn worker, forked after the model was loaded."""
     if settings.metrics or settings.access_log or settings.openapi:
         sys.stderr.write("METRICS, ACCESS_LOG and OPENAPI need MLflow 2.21 or newer in the model's environment.\n")
-        raise SystemExit(REFUSED)
-    from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only an MLflow that needs it brings it along
+        raise SystemExit(INVALID)
+    from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - only installed with an MLflow that uses it
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:
@@ -38,7 +38,7 @@ def serve(app: Wsgi, listener: socket.socket, settings: Settings) -> int:
 
 
 def limited(app: Wsgi, body_limit: int) -> Wsgi:
-    """The same refusals as elsewhere, where a header alone tells."""
+    """Reject the same requests as the ASGI server, as far as the headers show it."""
 
     def handle(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST" and not environ.get("CONTENT_TYPE"):
@@ -49,7 +49,7 @@ def limited(app: Wsgi, body_limit: int) -> Wsgi:
             return [BOTH.encode()]
         if int(environ.get("CONTENT_LENGTH") or 0) > body_limit:
             start_response("413 Content Too Large", [("Content-Type", "text/plain")])
-            return [f"The body is longer than BODY_LIMIT allows, {body_limit} bytes.".encode()]
+            return [f"The request body is longer than BODY_LIMIT ({body_limit} bytes).".encode()]
         return app(environ, start_response)
 
     return handle

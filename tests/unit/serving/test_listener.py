@@ -33,25 +33,25 @@ def take_all(listener: Listener) -> int:
     return taken
 
 
-@pytest.mark.parametrize(("turn", "taken", "left"), [(0.0, 2, False), (LONG, 1, True)])
-def test_whoever_took_one_leaves_the_next_to_others(listener: Listener, turn: float, taken: int, left: bool) -> None:
+@pytest.mark.parametrize(("pause_s", "taken", "left"), [(0.0, 2, False), (LONG, 1, True)])
+def test_whoever_took_one_leaves_the_next_to_others(listener: Listener, pause_s: float, taken: int, left: bool) -> None:
     """
-    For as long as its turn is; without others there is no turn, and all are taken.
+    For as long as it pauses; without a pause, which one worker has none of, all are taken.
     """
-    listener.turn = turn
+    listener.pause_s = pause_s
 
     found = take_all(listener)
 
-    assert (taken, left) == (found, listener.waited_for())
+    assert (taken, left) == (found, listener.has_pending())
 
 
 def test_at_the_end_whoever_waits_is_taken(listener: Listener) -> None:
     """
     Turns are over when nobody new is to come.
     """
-    listener.turn = LONG
+    listener.pause_s = LONG
     first = take_all(listener)
 
-    listener.turn = 0.0
+    listener.pause_s = 0.0
 
-    assert (1, 1, False) == (first, take_all(listener), listener.waited_for())
+    assert (1, 1, False) == (first, take_all(listener), listener.has_pending())

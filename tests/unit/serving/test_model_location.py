@@ -32,7 +32,7 @@ def test_a_mounted_model_comes_before_the_images_own(
         (tmp_path / model / "MLmodel").touch()
     variables = {name: str(tmp_path / value) for name, value in said.items()}
 
-    folder = model_location.model_folder(variables, sagemaker=tmp_path / "sagemaker", ours=tmp_path / "ours")
+    folder = model_location.model_folder(variables, sagemaker=tmp_path / "sagemaker", image=tmp_path / "ours")
 
     assert tmp_path / expected == folder
 
