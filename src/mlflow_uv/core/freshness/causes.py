@@ -1,4 +1,4 @@
-"""Why is a lock not fresh, or why can nobody tell? The words for it."""
+"""Defines the causes for a lock that is out of date or cannot be verified, and the differences that have them."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class ManifestPlace(NamedTuple):
-    """A file, relative to the lock's folder, and a path of keys in it."""
+    """A file, relative to the lock's folder, and a path of keys and positions in it."""
 
     file: str
     path: tuple[str | int, ...]
 
 
 class Cause(Enum):
-    """Why a lock is not fresh, or why nobody can tell."""
+    """Why a lock is out of date or cannot be verified; each value ends the name of a finding's rule."""
 
     REQUIREMENT_ADDED = "requirement-added"
     REQUIREMENT_REMOVED = "requirement-removed"
@@ -47,7 +47,7 @@ class Cause(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """One thing that the lock was not made from, and where it stands now, or stood."""
+    """A difference between the manifests and what the lock was made from, with its place in a manifest."""
 
     cause: Cause
     place: ManifestPlace

@@ -1,4 +1,4 @@
-"""What do the manifests ask for, in the terms of the lock?"""
+"""Reads the requirements that manifests declare, in the form in which the lock records them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,11 +15,11 @@ from .requirement import (
     Origin,
     RequirementScope,
     address_of,
-    git,
+    git_origin,
     normal,
+    normalized_url,
+    parse_requirement,
     place_of,
-    web,
-    written,
 )
 
 Table = Mapping[str, Any]
@@ -27,55 +27,55 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectManifest:
-    """A pyproject.toml or uv.toml: its name as seen from the lock's folder, its own folder (absolute), its content."""
+    """A pyproject.toml or uv.toml: its path relative to the lock's folder, its absolute folder, and its content."""
 
     file: str
     folder: str
     table: Table = field(repr=False)
     sources: Mapping[str, tuple[str, Any]] = field(init=False, repr=False, compare=False)
-    """The keys and values of `tool.uv.sources` by the normal names of packages."""
+    """The keys and values of `tool.uv.sources` by normalised package name."""
 
     def __post_init__(self) -> None:
-        """Read the sources once: every requirement asks for its own."""
+        """Read the sources once, since they are looked up for every requirement."""
         table = self.table_at("tool", "uv", "sources")
         object.__setattr__(self, "sources", {normal(key): (key, value) for key, value in reversed(list(table.items()))})
 
     def get(self, *names: str) -> Any:
-        """What stands under these keys; None where nothing does, or something on the way is no table."""
-        found: Any = self.table
+        """The value under these keys; None where a key is missing or a parent is not a table."""
+        value: Any = self.table
         for name in names:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
 
     def table_at(self, *names: str) -> Table:
         """The table under these keys; empty where there is none."""
-        found = self.get(*names)
-        return found if isinstance(found, Mapping) else {}
+        value = self.get(*names)
+        return value if isinstance(value, Mapping) else {}
 
     def list_at(self, *names: str) -> list[Any]:
         """The list under these keys; empty where there is none."""
-        found = self.get(*names)
-        return found if isinstance(found, list) else []
+        value = self.get(*names)
+        return value if isinstance(value, list) else []
 
     @property
     def name(self) -> str:
         """The project's name, normalised; empty where it has none."""
-        found = self.get("project", "name")
-        return normal(found) if isinstance(found, str) else ""
+        value = self.get("project", "name")
+        return normal(value) if isinstance(value, str) else ""
 
     @property
     def dynamic(self) -> frozenset[str]:
-        """What of `[project]` only a build can tell."""
-        return frozenset(one for one in self.list_at("project", "dynamic") if isinstance(one, str))
+        """The fields in `project.dynamic`, whose values only a build determines."""
+        return frozenset(name for name in self.list_at("project", "dynamic") if isinstance(name, str))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workspace:
     """
-    Everything that one lock is made from, as it is now.
+    The current manifests that one lock is made from.
 
-    `members` are all projects, the root among them if it is one; `neighbours` projects outside the workspace that the
-    lock took requirements from. `settings` is the file that has uv's options, and where in it they stand.
+    `members` are the workspace's projects, including the root if it is one. `neighbours` are projects outside the
+    workspace that the lock depends on by path. `settings` is the file with uv's options, at the keys `options` in it.
     """
 
     root: ProjectManifest
@@ -96,7 +96,7 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeclaredRequirements:
-    """What one manifest wants, by who wants it. A scope in `unknown` cannot be told without a build."""
+    """A manifest's requirements by scope. The kinds of scope in `unknown` are dynamic, known only after a build."""
 
     scopes: Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
     unknown: frozenset[str] = frozenset()
@@ -107,7 +107,7 @@ def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequire
     scopes: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {}
     unknown: frozenset[str] = frozenset()
     if manifest.dynamic & {"dependencies", "optional-dependencies"}:
-        unknown = frozenset({"", "extra"})  # a build tells all of it at once
+        unknown = frozenset({"", "extra"})  # a build determines both
     elif "project" in manifest.table:
         scopes[RequirementScope()] = _listed(manifest, ("project", "dependencies"))
         for name in manifest.table_at("project", "optional-dependencies"):
@@ -117,7 +117,9 @@ def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequire
     scopes |= _groups(manifest)
     return DeclaredRequirements(
         scopes={
-            scope: tuple(found for one in listed for found in with_sources(one, scope, manifest, workspace))
+            scope: tuple(
+                sourced for requirement in listed for sourced in with_sources(requirement, scope, manifest, workspace)
+            )
             for scope, listed in scopes.items()
         },
         unknown=unknown,
@@ -125,26 +127,26 @@ def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequire
 
 
 def _listed(manifest: ProjectManifest, path: tuple[str, ...]) -> tuple[ManifestRequirement, ...]:
-    found = (
-        written(text, ManifestPlace(manifest.file, (*path, position)), manifest.folder)
+    requirements = (
+        parse_requirement(text, ManifestPlace(manifest.file, (*path, position)), manifest.folder)
         for position, text in enumerate(manifest.list_at(*path))
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(requirement for requirement in requirements if requirement is not None)
 
 
 def _groups(manifest: ProjectManifest) -> Mapping[RequirementScope, tuple[ManifestRequirement, ...]]:
-    found = {RequirementScope("group", name): wanted for name, wanted in _Groups(manifest).flat().items()}
+    groups = {RequirementScope("group", name): requirements for name, requirements in _Groups(manifest).flat().items()}
     if manifest.get("tool", "uv", "dev-dependencies") is not None:
         older = _listed(manifest, ("tool", "uv", "dev-dependencies"))
-        found[RequirementScope("group", "dev")] = (*found.get(RequirementScope("group", "dev"), ()), *older)
-    return found
+        groups[RequirementScope("group", "dev")] = (*groups.get(RequirementScope("group", "dev"), ()), *older)
+    return groups
 
 
 class _Groups:
     """
-    The dependency groups of a manifest, each with those that it includes.
+    The dependency groups of a manifest, flattened (PEP 735).
 
-    A group is flattened once, after those it includes and whatever includes it; what several paths lead to counts once.
+    Each group is flattened once, after the groups that it includes, without recursion and without duplicates.
     """
 
     def __init__(self, manifest: ProjectManifest) -> None:
@@ -154,7 +156,7 @@ class _Groups:
         self._flat: dict[str, tuple[ManifestRequirement, ...]] = {}
 
     def flat(self) -> Mapping[str, tuple[ManifestRequirement, ...]]:
-        """What each group wants; uv refuses a circle, and we merely end there."""
+        """The requirements of each group. A cycle of includes is cut, as uv reports it itself."""
         for group in self._keys:
             self._flatten(group)
         return {group: self._flat[group] for group in self._keys}
@@ -180,24 +182,26 @@ class _Groups:
 
     def _joined(self, group: str) -> tuple[ManifestRequirement, ...]:
         path = ("dependency-groups", self._keys[group])
-        found = {(one.place, one.marker): one for one in _listed(self._manifest, path)}
+        requirements = {
+            (requirement.place, requirement.marker): requirement for requirement in _listed(self._manifest, path)
+        }
         for position, included in self._included(group):
             via = ManifestPlace(self._manifest.file, (*path, position))
-            for one in self._flat.get(included, ()):
-                found.setdefault((one.place, one.marker), replace(one, via=via))
+            for requirement in self._flat.get(included, ()):
+                requirements.setdefault((requirement.place, requirement.marker), replace(requirement, via=via))
         python = self._pythons.get(group, "")
-        return tuple(_and(one, python) for one in found.values())
+        return tuple(_and(requirement, python) for requirement in requirements.values())
 
 
 def _group_pythons(manifest: ProjectManifest) -> Mapping[str, str]:
-    """The marker of each group that is for some Pythons alone."""
-    found: dict[str, str] = {}
+    """The marker of each group that has a `requires-python` in `tool.uv.dependency-groups`."""
+    markers: dict[str, str] = {}
     for name, table in manifest.table_at("tool", "uv", "dependency-groups").items():
-        wanted = table.get("requires-python") if isinstance(table, Mapping) else None
-        if isinstance(wanted, str):
-            parts = (_python_marker(part.strip()) for part in wanted.split(",") if part.strip())
-            found.setdefault(normal(name), " and ".join(parts))
-    return found
+        python = table.get("requires-python") if isinstance(table, Mapping) else None
+        if isinstance(python, str):
+            parts = (_python_marker(part.strip()) for part in python.split(",") if part.strip())
+            markers.setdefault(normal(name), " and ".join(parts))
+    return markers
 
 
 def _python_marker(part: str) -> str:
@@ -205,46 +209,46 @@ def _python_marker(part: str) -> str:
     return f"python_full_version {sign} '{part[len(sign) :].strip()}'"
 
 
-def _and(one: ManifestRequirement, marker: str) -> ManifestRequirement:
-    if not marker or one.opaque:
-        return one
+def _and(requirement: ManifestRequirement, marker: str) -> ManifestRequirement:
+    if not marker or requirement.opaque:
+        return requirement
     if not readable(marker):
-        return replace(one, opaque=True)
-    return replace(one, marker=f"({one.marker}) and ({marker})" if one.marker else marker)
+        return replace(requirement, opaque=True)
+    return replace(requirement, marker=f"({requirement.marker}) and ({marker})" if requirement.marker else marker)
 
 
 def with_sources(
-    one: ManifestRequirement, scope: RequirementScope, manifest: ProjectManifest, workspace: Workspace
+    requirement: ManifestRequirement, scope: RequirementScope, manifest: ProjectManifest, workspace: Workspace
 ) -> Iterator[ManifestRequirement]:
-    """A requirement as `tool.uv.sources` directs it: once for each source, and for where none applies."""
-    found = _sources(one.name, manifest, workspace)
-    if found is None or one.opaque:
-        yield one
+    """Apply `tool.uv.sources` to a requirement: one for each source that applies, and one for where none does."""
+    entry = _sources(requirement.name, manifest, workspace)
+    if entry is None or requirement.opaque:
+        yield requirement
         return
-    owner, _, table = found
+    owner, _, table = entry
     sources = table if isinstance(table, list) else [table]
     fitting = [source for source in sources if isinstance(source, Mapping) and _applies(source, scope)]
     markers = [source.get("marker") or "" for source in fitting]
     if not all(isinstance(marker, str) and readable(marker) for marker in markers):
-        yield replace(one, opaque=True)
+        yield replace(requirement, opaque=True)
         return
     for source, marker in zip(fitting, markers, strict=True):
-        yield replace(_and(one, marker), origin=_origin(source, one.name, owner, workspace))
+        yield replace(_and(requirement, marker), origin=_origin(source, requirement.name, owner, workspace))
     if all(markers):
-        yield replace(one, unless=tuple(markers))
+        yield replace(requirement, unless=tuple(markers))
 
 
 def source_place(name: str, manifest: ProjectManifest, workspace: Workspace) -> ManifestPlace | None:
-    """Where the sources of a name stand that this manifest goes by, if any do."""
-    found = _sources(name, manifest, workspace)
-    if found is None:
+    """The place of the `tool.uv.sources` entry that applies to a name in this manifest, or None."""
+    entry = _sources(name, manifest, workspace)
+    if entry is None:
         return None
-    owner, key, _ = found
+    owner, key, _ = entry
     return ManifestPlace(owner.file, ("tool", "uv", "sources", key))
 
 
 def _sources(name: str, manifest: ProjectManifest, workspace: Workspace) -> tuple[ProjectManifest, str, Any] | None:
-    """The manifest that has the sources of a name, their key and value; a project's own go before its root's."""
+    """The manifest with the sources of a name, their key and value; a member's own take precedence over the root's."""
     inside = manifest in workspace.members
     for owner in (manifest, *((workspace.root,) if inside else ())):
         if name in owner.sources:
@@ -253,7 +257,7 @@ def _sources(name: str, manifest: ProjectManifest, workspace: Workspace) -> tupl
 
 
 def _applies(source: Table, scope: RequirementScope) -> bool:
-    """A source may be for one extra or one group alone."""
+    """Whether a source applies to a scope; it may be limited to one extra or group."""
     for kind in ("extra", "group"):
         only = source.get(kind)
         if isinstance(only, str) and scope != RequirementScope(kind, normal(only)):
@@ -267,9 +271,9 @@ def _origin(source: Table, name: str, owner: ProjectManifest, workspace: Workspa
         folder = workspace.folders.get(name)
         return UNKNOWN if folder is None else Origin("path", folder, _installed(source, ""))
     if "git" in texts:
-        return git(texts["git"], texts, texts.get("subdirectory", ""))
+        return git_origin(texts["git"], texts, texts.get("subdirectory", ""))
     if "url" in texts:
-        return Origin("url", web(texts["url"]), texts.get("subdirectory", ""))
+        return Origin("url", normalized_url(texts["url"]), texts.get("subdirectory", ""))
     if "path" in texts:
         return Origin("path", place_of(texts["path"], owner.folder), _installed(source, COPIED))
     if "index" in texts:
@@ -278,17 +282,17 @@ def _origin(source: Table, name: str, owner: ProjectManifest, workspace: Workspa
     return ANYWHERE
 
 
-def _installed(source: Table, unsaid: str) -> str:
+def _installed(source: Table, default: str) -> str:
     match source.get("editable"):
         case True:
             return EDITABLE
         case False:
             return COPIED
-    return unsaid
+    return default
 
 
 def index_place(name: str, owner: ProjectManifest, workspace: Workspace) -> tuple[ManifestPlace, str] | None:
-    """The index of that name: where its address stands, and the address; None where no manifest has it."""
+    """The place and the address of the index with this name; None where no manifest declares it."""
     mine = (owner, ("tool", "uv")) if owner is not workspace.settings else (workspace.settings, workspace.options)
     for manifest, keys in (mine, (workspace.settings, workspace.options), (workspace.root, ("tool", "uv"))):
         for position, index in enumerate(manifest.list_at(*keys, "index")):

@@ -1,4 +1,4 @@
-"""Do two ways of writing a version range or a marker mean the same?"""
+"""Decides whether version ranges are equivalent, and lists the environments that tell markers apart."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ Environment = Mapping[str, str]
 _COMPARISON = re.compile(
     r'(\w+) (?:===|==|~=|!=|<=|>=|<|>|not in|in) "([^"]*)"|"([^"]*)" (?:===|==|~=|!=|<=|>=|<|>|not in|in) (\w+)'
 )
-# What uv takes to exclude each other: a platform has one name in each of the three variables.
+# Values that uv treats as mutually exclusive: a platform has one value in each of the three variables.
 _PLATFORMS = (
     ("posix", "linux", "Linux"),
     ("posix", "darwin", "Darwin"),
@@ -35,39 +35,40 @@ _FAMILIES = (
 _PYTHON = ("python_version", "python_full_version", "implementation_version")
 _ANYTHING = "something else"
 _LAST = 99
-_MOST = 20_000  # environments that a comparison tries: a second
+_MOST = 20_000  # environments of one comparison, which take a second
 
 
 def python_range(text: str) -> SpecifierSet:
-    """The Pythons that a lock is for; all of them where that cannot be read."""
+    """Parse `requires-python`; text that is not a range allows every version."""
     try:
         return SpecifierSet(text)
     except InvalidSpecifier:
         return SpecifierSet()
 
 
-def same_range(one: SpecifierSet, other: SpecifierSet) -> bool:
-    """Whether two ranges admit the same versions: `>=1.0,<2` and `~=1.0` do."""
-    if one == other:
+def same_range(first: SpecifierSet, second: SpecifierSet) -> bool:
+    """Whether two ranges allow the same versions, as `>=1.0,<2` and `~=1.0` do."""
+    if first == second:
         return True
-    return _same(one, other, _around(str(one), str(other)))
+    return _same(first, second, _around(str(first), str(second)))
 
 
-def same_pythons(one: SpecifierSet, other: SpecifierSet) -> bool:
-    """Whether two ranges admit the same releases of Python: uv writes `>=3.12,<3.13` as `==3.12.*`."""
-    versions = _around(str(one), str(other))
-    return _same(one, other, [one for one in versions if not (one.is_prerelease or one.is_postrelease or one.local)])
+def same_pythons(first: SpecifierSet, second: SpecifierSet) -> bool:
+    """Whether two ranges allow the same final releases of Python; uv writes `>=3.12,<3.13` as `==3.12.*`."""
+    versions = _around(str(first), str(second))
+    final = [version for version in versions if not (version.is_prerelease or version.is_postrelease or version.local)]
+    return _same(first, second, final)
 
 
-def _same(one: SpecifierSet, other: SpecifierSet, versions: Iterable[Version]) -> bool:
+def _same(first: SpecifierSet, second: SpecifierSet, versions: Iterable[Version]) -> bool:
     return all(
-        one.contains(version, prereleases=True) == other.contains(version, prereleases=True) for version in versions
+        first.contains(version, prereleases=True) == second.contains(version, prereleases=True) for version in versions
     )
 
 
 @lru_cache(maxsize=4096)
 def holds(marker: str, environment: tuple[tuple[str, str], ...], extra: str) -> bool:
-    """Whether a marker is true there. The environment is a tuple of pairs, for it is asked again and again."""
+    """Whether a marker holds in an environment, which is a tuple of pairs so that results can be cached."""
     return _marker(marker).evaluate({**dict(environment), "extra": extra})
 
 
@@ -77,7 +78,7 @@ def _marker(text: str) -> Marker:
 
 
 def readable(marker: str) -> bool:
-    """Whether it is a marker at all; none is one that always holds."""
+    """Whether a text is a valid marker (PEP 508); an empty text always holds and is valid."""
     try:
         _marker(marker or "extra == ''")
     except InvalidMarker:
@@ -86,15 +87,15 @@ def readable(marker: str) -> bool:
 
 
 class TooManyEnvironments(ValueError):
-    """The markers tell more environments apart than can be compared."""
+    """Comparing these markers would need more environments than the limit."""
 
 
 def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple[tuple[str, str], ...]]:
     """
-    Enough environments to tell any two combinations of these markers apart, on the Pythons of that range.
+    Yield enough environments, within a range of Pythons, to tell any two combinations of these markers apart.
 
-    Around every value that a marker compares with, and one that none of them does. Raises TooManyEnvironments: each
-    further variable multiplies them.
+    They cover the neighbourhood of every value that a marker compares with, and one other value. Raises
+    TooManyEnvironments, as each variable multiplies their number.
     """
     literals: dict[str, set[str]] = {}
     for marker in markers:
@@ -103,11 +104,13 @@ def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple
     axes: list[list[dict[str, str]]] = [_pythons(literals, python)]
     for names, known in _FAMILIES:
         if literals.keys() & set(names):
-            axes.append([dict(zip(names, one, strict=True)) for one in (*known, *_strangers(literals, names, known))])
+            axes.append(
+                [dict(zip(names, family, strict=True)) for family in (*known, *_strangers(literals, names, known))]
+            )
     free = literals.keys() - set(_PYTHON) - {name for names, _ in _FAMILIES for name in names} - {"extra"}
     axes += [[{name: value} for value in sorted({*literals[name], _ANYTHING})] for name in sorted(free)]
     if prod(map(len, axes)) > _MOST:
-        raise TooManyEnvironments(f"these markers tell more than {_MOST} environments apart")
+        raise TooManyEnvironments(f"comparing these markers needs more than {_MOST} environments")
     return (
         tuple(sorted({name: value for part in parts for name, value in part.items()}.items()))
         for parts in product(*axes)
@@ -119,25 +122,31 @@ def _strangers(
 ) -> Iterator[tuple[str, ...]]:
     yield tuple(_ANYTHING for _ in names)
     for position, name in enumerate(names):
-        for value in sorted(literals.get(name, set()) - {one[position] for one in known}):
+        for value in sorted(literals.get(name, set()) - {family[position] for family in known}):
             yield tuple(value if at == position else _ANYTHING for at in range(len(names)))
 
 
 def _pythons(literals: Mapping[str, set[str]], python: SpecifierSet) -> list[dict[str, str]]:
-    asked = [value for name in _PYTHON for value in literals.get(name, ())]
-    versions = {version for version in _around(*asked, str(python)) if not version.is_prerelease and not version.local}
-    fitting = [one for one in sorted(versions) if python.contains(one)] or [Version("3.12.1")]
-    full = {f"{one.major}.{one.minor}.{one.micro}": f"{one.major}.{one.minor}" for one in fitting}
+    literals_of_python = [value for name in _PYTHON for value in literals.get(name, ())]
+    versions = {
+        version
+        for version in _around(*literals_of_python, str(python))
+        if not version.is_prerelease and not version.local
+    }
+    fitting = [version for version in sorted(versions) if python.contains(version)] or [Version("3.12.1")]
+    full = {
+        f"{version.major}.{version.minor}.{version.micro}": f"{version.major}.{version.minor}" for version in fitting
+    }
     return [
-        {"python_full_version": one, "python_version": short, "implementation_version": one}
-        for one, short in full.items()
+        {"python_full_version": version, "python_version": short, "implementation_version": version}
+        for version, short in full.items()
     ]
 
 
 @lru_cache(maxsize=1024)
 def _around(*texts: str) -> tuple[Version, ...]:
-    """Every version that the texts name, and its neighbours: before, after, pre, post, local."""
-    found: set[Version] = {Version("0"), Version("9999")}
+    """Every version in the texts and its neighbours: the next and the previous, pre-, post- and local releases."""
+    versions: set[Version] = {Version("0"), Version("9999")}
     for literal in re.findall(r"[0-9][A-Za-z0-9.!+_-]*", " ".join(texts)):
         try:
             version = Version(literal.rstrip("."))
@@ -145,12 +154,15 @@ def _around(*texts: str) -> tuple[Version, ...]:
             continue
         epoch, release = f"{version.epoch}!", list(version.release)
         whole = ".".join(map(str, release))
-        found |= {version, *map(Version, (f"{epoch}{whole}{end}" for end in (".dev0", "a0", "", ".post0", "+local")))}
-        found |= {Version(f"{epoch}{whole}.{end}") for end in ("0.1", "1", str(_LAST))}
+        versions |= {
+            version,
+            *map(Version, (f"{epoch}{whole}{end}" for end in (".dev0", "a0", "", ".post0", "+local"))),
+        }
+        versions |= {Version(f"{epoch}{whole}.{end}") for end in ("0.1", "1", str(_LAST))}
         for digits in range(1, len(release) + 1):
             kept = release[: digits - 1]
             steps = [[*kept, release[digits - 1] + 1]]
             if release[digits - 1]:
                 steps += [[*kept, release[digits - 1] - 1], [*kept, release[digits - 1] - 1, _LAST]]
-            found |= {Version(epoch + ".".join(map(str, step)) + end) for step in steps for end in ("", ".dev0")}
-    return tuple(sorted(found))
+            versions |= {Version(epoch + ".".join(map(str, step)) + end) for step in steps for end in ("", ".dev0")}
+    return tuple(sorted(versions))

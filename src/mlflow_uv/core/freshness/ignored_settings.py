@@ -1,4 +1,4 @@
-"""Finds in uv's words the settings that it ignores: one wrong key or value, and uv goes on without the whole table."""
+"""Parses uv's warnings about settings that it ignores; one wrong key or value makes uv ignore the whole table."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SHADOWED = re.compile(
 
 
 class Ignored(NamedTuple):
-    """A file whose settings uv ignores, as uv calls it, the 1-based line that is wrong, and why."""
+    """A file whose settings uv ignores, named as in uv's warning, the 1-based line of the error, and its reason."""
 
     file: str
     line: int
@@ -24,7 +24,7 @@ class Ignored(NamedTuple):
 
 
 def ignored_in(words: str) -> Iterator[Ignored]:
-    """Each file of which uv says that it goes on without its settings."""
+    """Yield each file whose settings uv ignores, from uv's standard error."""
     for file, text in dict.fromkeys(_IGNORED.findall(words)):
         line = _LINE.search(text)
         reason = next((row.strip() for row in reversed(text.splitlines()) if row.strip()), "")
@@ -32,13 +32,13 @@ def ignored_in(words: str) -> Iterator[Ignored]:
 
 
 def shadowed_in(words: str) -> tuple[str, ...]:
-    """The keys of `[tool.uv]` that uv ignores because a uv.toml lies beside."""
-    found = _SHADOWED.search(words)
-    return tuple(row.removeprefix("- ").strip() for row in found[1].splitlines()) if found else ()
+    """The keys of `[tool.uv]` that uv ignores because of a uv.toml in the same folder, from uv's standard error."""
+    match = _SHADOWED.search(words)
+    return tuple(row.removeprefix("- ").strip() for row in match[1].splitlines()) if match else ()
 
 
 def _short(reason: str) -> str:
-    """uv lists everything that could stand there; what is nearest is what was meant."""
+    """Shorten uv's reason, which lists every valid key, to the wrong one and its closest match."""
     wrong = _WRONG.fullmatch(reason)
     if wrong is None:
         return reason

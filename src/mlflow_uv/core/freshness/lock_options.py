@@ -1,4 +1,4 @@
-"""Which of uv's settings are not those that the lock was made with?"""
+"""Compares uv's settings with those that the lock was made with."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,38 +14,51 @@ from ..lock.lockfile import Lockfile
 from .causes import Cause, Difference, ManifestPlace
 from .declared import ProjectManifest, Workspace, with_sources
 from .equivalence import TooManyEnvironments, environments, holds, python_range, readable
-from .requirement import ManifestRequirement, RequirementScope, differs, normal, recorded, written
+from .requirement import (
+    ManifestRequirement,
+    RequirementScope,
+    compare_requirements,
+    normal,
+    parse_locked_requirement,
+    parse_requirement,
+)
 
 _LISTS = (
     ("constraint-dependencies", "constraints", Cause.CONSTRAINT),
     ("override-dependencies", "overrides", Cause.OVERRIDE),
     ("build-constraint-dependencies", "build-constraints", Cause.BUILD_CONSTRAINT),
 )
-# Key in the settings, key in the lock, what uv takes where nothing is set, as far as it leaves it out of the lock.
+# Key in the settings, key in the lock, and the defaults, which uv does not write to the lock.
 _MODES = (
     ("resolution", "resolution-mode", {"highest"}),
     ("prerelease", "prerelease-mode", {"if-necessary-or-explicit", "if-necessary"}),
     ("fork-strategy", "fork-strategy", {"requires-python"}),
 )
 _SPAN = re.compile(r"(\d+)\s*(years?|months?|weeks?|days?|hours?|minutes?|seconds?)\s*,?\s*")
-_DERIVED = 100_000  # sets of conflicts that are worked out
-_ZONES = timedelta(hours=14)  # a date alone is a day of the caller's time zone
+_DERIVED = 100_000  # sets of conflicts that are derived
+_ZONES = timedelta(hours=14)  # a date without a time is a day in the local time zone
 
 
 def list_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
-    """Constraints, overrides, build constraints and exclusions, which uv reads from the root's manifest alone."""
+    """Compare constraints, overrides, build constraints and exclusions, all from the root's manifest (as in uv)."""
     for setting, key, cause in _LISTS:
         path = ("tool", "uv", setting)
         texts, entries = workspace.root.list_at(*path), _list(lock.manifest.get(key))
         if not all(isinstance(text, str) for text in texts):
-            continue  # a form that is newer than this comparison
+            continue  # a form that this comparison does not support
         now = [
-            one
+            requirement
             for position, text in enumerate(texts)
-            if (one := written(text, ManifestPlace(workspace.root.file, (*path, position)), workspace.root.folder))
+            if (
+                requirement := parse_requirement(
+                    text, ManifestPlace(workspace.root.file, (*path, position)), workspace.root.folder
+                )
+            )
             is not None
         ]
-        then = [recorded(entry, workspace.root.folder) for entry in entries if isinstance(entry, Mapping)]
+        then = [
+            parse_locked_requirement(entry, workspace.root.folder) for entry in entries if isinstance(entry, Mapping)
+        ]
         yield from _wanted(now, then, setting, cause, lock, workspace)
     yield from _excludes(lock, workspace.root)
 
@@ -58,15 +71,19 @@ def _wanted(  # noqa: PLR0913, PLR0917  # what one list is
     lock: Lockfile,
     workspace: Workspace,
 ) -> Iterator[Difference]:
-    for name in dict.fromkeys(one.name for one in (*now, *then)):
-        mine, theirs = ([one for one in side if one.name == name] for side in (now, then))
-        sourced = [found for one in mine for found in with_sources(one, RequirementScope(), workspace.root, workspace)]
+    for name in dict.fromkeys(requirement.name for requirement in (*now, *then)):
+        mine, theirs = ([requirement for requirement in side if requirement.name == name] for side in (now, then))
+        sourced = [
+            sourced_requirement
+            for requirement in mine
+            for sourced_requirement in with_sources(requirement, RequirementScope(), workspace.root, workspace)
+        ]
         if any(
-            differs(way, theirs, RequirementScope(), python_range(lock.requires_python)) is None
-            for way in (mine, sourced)
+            compare_requirements(candidate, theirs, RequirementScope(), python_range(lock.requires_python)) is None
+            for candidate in (mine, sourced)
         ):
             continue
-        before = " and ".join(f"`{one.text}`" for one in theirs)
+        before = " and ".join(f"`{requirement.text}`" for requirement in theirs)
         if mine:
             what = f"`{mine[0].text}` in {setting} is not what uv.lock was made from"
             why = f"the lock was made from {before}" if theirs else "the lock was made without it"
@@ -74,7 +91,7 @@ def _wanted(  # noqa: PLR0913, PLR0917  # what one list is
         else:
             place = ManifestPlace(workspace.root.file, ("tool", "uv", setting))
             what = f"{before} was in {setting} when uv.lock was made"
-            yield Difference(cause=cause, place=place, what=what, why="it is not any more")
+            yield Difference(cause=cause, place=place, what=what, why="it was removed since")
 
 
 def _excludes(lock: Lockfile, root: ProjectManifest) -> Iterator[Difference]:
@@ -84,16 +101,16 @@ def _excludes(lock: Lockfile, root: ProjectManifest) -> Iterator[Difference]:
         return
     before = {normal(name) for name in then}
     for position, name in enumerate(now):
-        if normal(name) not in before and normal(name) in lock.by_name:  # uv does not mind one that nothing needs
+        if normal(name) not in before and normal(name) in lock.by_name:  # uv ignores one that nothing requires
             what, why = f"`{name}` in exclude-dependencies is not in uv.lock", "the lock was made without it"
             yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, (*path, position)), what=what, why=why)
     for name in sorted(before - {normal(name) for name in now}):
-        what, why = f"`{name}` was in exclude-dependencies when uv.lock was made", "it is not any more"
+        what, why = f"`{name}` was in exclude-dependencies when uv.lock was made", "it was removed since"
         yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, path), what=what, why=why)
 
 
 def option_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
-    """`[tool.uv]` of the root, or its uv.toml where that stands for it."""
+    """Compare the options in the root's `[tool.uv]`, or in its uv.toml, which takes precedence."""
     yield from _modes(lock, workspace)
     yield from _exclude_newer(lock, workspace)
     yield from _platforms(lock, workspace)
@@ -137,7 +154,7 @@ def _exclude_newer(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]
         if isinstance(older, Mapping):
             older = older.get("span") or older.get("timestamp")
         if value is False and older is None and before is None:
-            continue  # an exception to nothing
+            continue  # an exception without a rule
         if not _same_moment(value, older):
             place = _setting(workspace, "exclude-newer-package", key)
             what = f"`exclude-newer-package` of `{name}`{'' if value is not None else ', which is not set,'}"
@@ -149,7 +166,7 @@ def _same_moment(now: Any, then: Any) -> bool:
         return now is then or now == then
     mine, theirs = _moment(now), _moment(then)
     if mine is None or theirs is None:
-        return True  # a way of writing it that only uv reads
+        return True  # a form that only uv can read
     if isinstance(mine, datetime) and isinstance(theirs, datetime):
         day = isinstance(now, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", now.strip())
         return abs(mine + timedelta(days=1) - theirs) <= _ZONES if day else mine == theirs
@@ -157,17 +174,17 @@ def _same_moment(now: Any, then: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime | str | None:
-    """A point in time, or a span in the form of ISO 8601; None for what is neither."""
+    """A point in time, or a span in ISO 8601 form; None for anything else."""
     text = value.isoformat() if hasattr(value, "isoformat") else str(value).strip()
     if re.fullmatch(r"P[0-9A-Z]+", text):
         return text
     if text and not _SPAN.sub("", text.removesuffix("ago").lower()).strip():
         return _span(text.lower())
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00Z").tzinfo)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00Z").tzinfo)
 
 
 def _span(text: str) -> str:
@@ -186,9 +203,9 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         ("environments", lock.supported_markers),
         ("required-environments", lock.required_markers),
     ):
-        found = workspace.root.get("tool", "uv", setting)
-        now = [found] if isinstance(found, str) else workspace.root.list_at("tool", "uv", setting)
-        if not all(isinstance(one, str) and readable(one) for one in (*now, *then)):
+        value = workspace.root.get("tool", "uv", setting)
+        now = [value] if isinstance(value, str) else workspace.root.list_at("tool", "uv", setting)
+        if not all(isinstance(marker, str) and readable(marker) for marker in (*now, *then)):
             continue
         try:
             places = environments((*now, *then), python_range(lock.requires_python))
@@ -196,7 +213,7 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
             continue
         if any(_any(now, place) != _any(then, place) for place in places) or bool(now) != bool(then):
             place = ManifestPlace(workspace.root.file, ("tool", "uv", setting))
-            yield _option(place, f"`{setting}`", ", ".join(f"`{one}`" for one in then))
+            yield _option(place, f"`{setting}`", ", ".join(f"`{marker}`" for marker in then))
 
 
 def _any(markers: Iterable[str], environment: tuple[tuple[str, str], ...]) -> bool:
@@ -204,53 +221,53 @@ def _any(markers: Iterable[str], environment: tuple[tuple[str, str], ...]) -> bo
 
 
 def _conflicts(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
-    """uv adds to each set the ones in which a group stands for another that it includes."""
-    then = {_conflict(one, "") for one in lock.conflicts}
+    """Compare `conflicts`. uv adds to each set those in which a group is replaced by a group that includes it."""
+    then = {_conflict(items, "") for items in lock.conflicts}
     derived: set[frozenset[tuple[str, str, str]]] = set()
-    for manifest in {one.file: one for one in (workspace.root, *workspace.members)}.values():
+    for manifest in {project.file: project for project in (workspace.root, *workspace.members)}.values():
         including = _including(manifest)
         for position, listed in enumerate(manifest.list_at("tool", "uv", "conflicts")):
             mine = _conflict(listed, manifest.name)
-            choices = [{item, *(("group", item[1], one) for one in including.get(item[2], ()))} for item in mine]
+            choices = [{item, *(("group", item[1], group) for group in including.get(item[2], ()))} for item in mine]
             if prod(map(len, choices)) > _DERIVED:
                 return
-            derived |= {frozenset(one) for one in product(*choices)}
+            derived |= {frozenset(combination) for combination in product(*choices)}
             if mine not in then:
                 yield _option(
                     ManifestPlace(manifest.file, ("tool", "uv", "conflicts", position)), "this set of conflicts", ""
                 )
     if then - derived:
         place = ManifestPlace(workspace.root.file, ("tool", "uv", "conflicts"))
-        items = sorted(name for one in then - derived for _, _, name in one)
+        items = sorted(name for items in then - derived for _, _, name in items)
         yield _option(place, "`conflicts`", f"one between {', '.join(f'`{item}`' for item in items)}")
 
 
 def _conflict(listed: Any, owner: str) -> frozenset[tuple[str, str, str]]:
-    found = set()
+    items = set()
     for item in _list(listed):
         if isinstance(item, Mapping):
             package = normal(str(item.get("package", owner)))
             kind = next((kind for kind in ("extra", "group") if kind in item), "project")
-            found.add((kind, package, normal(str(item.get(kind, "")))))
-    return frozenset(found)
+            items.add((kind, package, normal(str(item.get(kind, "")))))
+    return frozenset(items)
 
 
 def _including(manifest: ProjectManifest) -> Mapping[str, set[str]]:
-    """For each group those that include it, directly or not."""
+    """The groups that include each group, directly or indirectly."""
     direct: dict[str, set[str]] = {}
     for group, entries in manifest.table_at("dependency-groups").items():
         for entry in _list(entries):
             if isinstance(entry, Mapping) and isinstance(entry.get("include-group"), str):
                 direct.setdefault(normal(entry["include-group"]), set()).add(normal(group))
-    found: dict[str, set[str]] = {}
+    including: dict[str, set[str]] = {}
     for group in direct:
         waiting, reached = [group], set[str]()
         while waiting:
             more = direct.get(waiting.pop(), set()) - reached
             reached |= more
             waiting += more
-        found[group] = reached
-    return found
+        including[group] = reached
+    return including
 
 
 def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
@@ -262,7 +279,7 @@ def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
             missing.remove(_metadata(table))
         else:
             added.append((position, normal(str(table.get("name"))) if isinstance(table, Mapping) else ""))
-    # uv ignores what was added for a package that the lock does not have; what is in the lock has to be there still.
+    # uv ignores additional metadata of a package that is not locked; metadata in the lock must still be declared.
     locked = {str(metadata[0]) for metadata in missing}
     for position, name in added:
         if name in lock.by_name or name in locked:
@@ -286,15 +303,21 @@ def _metadata(table: Any) -> tuple[object, ...]:
 
 
 def _need(text: Any) -> tuple[object, ...]:
-    one = written(text, ManifestPlace("", ()), "")
-    if one is None:
+    requirement = parse_requirement(text, ManifestPlace("", ()), "")
+    if requirement is None:
         return ("", str(text))
-    return (one.name, one.extras, frozenset(one.specifier), one.marker, one.origin)
+    return (
+        requirement.name,
+        requirement.extras,
+        frozenset(requirement.specifier),
+        requirement.marker,
+        requirement.origin,
+    )
 
 
 def _quoted(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f'"{value}"'
 
 
-def _list(found: Any) -> list[Any]:
-    return list(found) if isinstance(found, list | tuple) else []
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []

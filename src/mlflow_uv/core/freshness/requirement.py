@@ -1,4 +1,4 @@
-"""What is wanted? A requirement as a manifest writes it and as the lock recorded it, in one form."""
+"""Parses requirements from manifests and from uv.lock into one form, and compares them."""
 
 import os.path
 import re
@@ -16,21 +16,25 @@ from .equivalence import TooManyEnvironments, environments, holds, readable, sam
 
 
 class RequirementScope(NamedTuple):
-    """Who wants it: the project itself (both empty), one of its extras, or one of its groups."""
+    """What a requirement belongs to: the project (both empty), an `extra` or a `group`, by name."""
 
     kind: str = ""
     name: str = ""
 
 
 class Origin(NamedTuple):
-    """Where it comes from: `index`, `git`, `url`, `path` (a file or folder) or, where nobody can tell, `unknown`."""
+    """
+    Where a requirement comes from.
+
+    `kind` is `index`, `git`, `url`, `path` (a file or folder) or, where it cannot be determined, `unknown`.
+    """
 
     kind: str
     address: str = ""
     detail: str = ""
 
     def agrees(self, other: "Origin") -> bool:
-        """Whether both may be the same; what nobody can tell may be anything."""
+        """Whether both may be the same origin; `unknown` agrees with any."""
         if "unknown" in (self.kind, other.kind):
             return True
         if (self.kind, self.address) != (other.kind, other.address):
@@ -38,11 +42,11 @@ class Origin(NamedTuple):
         return self.detail == other.detail or (self.kind == "path" and "" in (self.detail, other.detail))
 
     @property
-    def said(self) -> str:
-        """For a person."""
+    def description(self) -> str:
+        """The origin in messages."""
         match self.kind:
             case "index":
-                return f"the index `{self.address}`" if self.address else "no index of its own"
+                return f"the index `{self.address}`" if self.address else "the default indexes"
             case "git":
                 ref, _, below = self.detail.partition("#")
                 return f"git `{self.address}`" + "".join(f" ({part})" for part in (ref, below) if part)
@@ -52,17 +56,17 @@ class Origin(NamedTuple):
 
 
 ANYWHERE = Origin("index")
-EDITABLE, COPIED = "editable", "copied"  # how a folder is installed, where that is said
+EDITABLE, COPIED = "editable", "copied"  # how a folder is installed, where specified
 UNKNOWN = Origin("unknown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestRequirement:
     """
-    One requirement. `text` is how it was written, `unless` the markers under which another entry stands for it.
+    One requirement, with `text` as it was written. Where one of the markers in `unless` holds, another entry applies.
 
-    `via` is where a group includes the one that it stands in, `extra` the extra that the lock recorded it for. An
-    `opaque` one could not be read: it equals any other of its name.
+    `via` is the place where a group includes the group that declares it, `extra` the extra that the lock recorded it
+    for. An `opaque` requirement could not be parsed and equals any other with its name.
     """
 
     name: str
@@ -79,38 +83,42 @@ class ManifestRequirement:
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """Every marker that has a say."""
+        """Every marker that decides whether it applies."""
         return tuple(filter(None, (self.marker, *self.unless)))
 
 
 class Aspect(NamedTuple):
-    """What differs between two ways of wanting one name."""
+    """What differs between two sets of requirements of one package: the source, or the rest."""
 
     source: bool
     rest: bool
 
 
 def normal(name: str) -> str:
-    """A name of a package, extra or group as uv writes it (PEP 503)."""
+    """Normalise the name of a package, extra or group (PEP 503), as uv does."""
     return str(canonicalize_name(name))
 
 
-def differs(
+def compare_requirements(
     now: Iterable[ManifestRequirement],
     then: Iterable[ManifestRequirement],
     scope: RequirementScope,
     python: SpecifierSet,
 ) -> Aspect | None:
-    """What differs between what is wanted of one name and what was; None where both mean the same everywhere."""
+    """
+    Compare the current and the recorded requirements of one package; None where both are equivalent everywhere.
+
+    Requirements that cannot be compared count as equivalent: uv itself decides then.
+    """
     now, then = tuple(now), tuple(then)
-    if any(one.opaque for one in (*now, *then)):
+    if any(requirement.opaque for requirement in (*now, *then)):
         return None
     extra = scope.name if scope.kind == "extra" else ""
     source = rest = False
     try:
-        places = environments({marker for one in (*now, *then) for marker in one.markers}, python)
+        places = environments({marker for requirement in (*now, *then) for marker in requirement.markers}, python)
     except TooManyEnvironments:
-        return None  # as what cannot be read
+        return None  # as for opaque requirements
     for environment in places:
         mine, theirs = (_active(side, environment, extra) for side in (now, then))
         ranged = _ranged(mine) and _ranged(theirs)
@@ -125,44 +133,48 @@ def _active(
     side: tuple[ManifestRequirement, ...], environment: tuple[tuple[str, str], ...], extra: str
 ) -> tuple[ManifestRequirement, ...]:
     return tuple(
-        one
-        for one in side
-        if (not one.marker or holds(one.marker, environment, extra))
-        and not any(holds(marker, environment, extra) for marker in one.unless)
+        requirement
+        for requirement in side
+        if (not requirement.marker or holds(requirement.marker, environment, extra))
+        and not any(holds(marker, environment, extra) for marker in requirement.unless)
     )
 
 
 def _extras(side: tuple[ManifestRequirement, ...]) -> frozenset[str]:
-    return frozenset(extra for one in side for extra in one.extras)
+    return frozenset(extra for requirement in side for extra in requirement.extras)
 
 
 def _ranged(side: tuple[ManifestRequirement, ...]) -> bool:
-    """Only what comes from an index keeps its version range in the lock."""
-    return all(one.origin.kind == "index" for one in side)
+    """Whether all come from an index: only these keep their version range in the lock."""
+    return all(requirement.origin.kind == "index" for requirement in side)
 
 
 def _range(side: tuple[ManifestRequirement, ...]) -> SpecifierSet:
-    found = SpecifierSet()
-    for one in side:
-        found &= one.specifier
-    return found
+    combined = SpecifierSet()
+    for requirement in side:
+        combined &= requirement.specifier
+    return combined
 
 
 def _agree(mine: tuple[ManifestRequirement, ...], theirs: tuple[ManifestRequirement, ...]) -> bool:
-    return all(any(one.origin.agrees(other.origin) for other in theirs) for one in mine) and all(
-        any(one.origin.agrees(other.origin) for other in mine) for one in theirs
+    return all(any(requirement.origin.agrees(other.origin) for other in theirs) for requirement in mine) and all(
+        any(requirement.origin.agrees(other.origin) for other in mine) for requirement in theirs
     )
 
 
-def written(text: Any, place: ManifestPlace, folder: str) -> ManifestRequirement | None:
-    """A requirement of a manifest in that folder, without its sources; None where not even a name can be read."""
+def parse_requirement(text: Any, place: ManifestPlace, folder: str) -> ManifestRequirement | None:
+    """
+    Parse a requirement (PEP 508) of a manifest in a folder, without its sources.
+
+    Text that is invalid gives an opaque requirement, and None where it has no name.
+    """
     if not isinstance(text, str):
         return None
     try:
         parsed = Requirement(text)
     except InvalidRequirement:
-        found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
-        return ManifestRequirement(name=normal(found[1]), text=text, place=place, opaque=True) if found else None
+        match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
+        return ManifestRequirement(name=normal(match[1]), text=text, place=place, opaque=True) if match else None
     return ManifestRequirement(
         name=normal(parsed.name),
         text=text,
@@ -170,40 +182,40 @@ def written(text: Any, place: ManifestPlace, folder: str) -> ManifestRequirement
         extras=frozenset(map(normal, parsed.extras)),
         specifier=parsed.specifier,
         marker=str(parsed.marker or ""),
-        origin=direct(parsed.url, folder) if parsed.url else ANYWHERE,
+        origin=direct_origin(parsed.url, folder) if parsed.url else ANYWHERE,
     )
 
 
-def direct(url: str, folder: str) -> Origin:
-    """The origin that a direct reference names (`name @ url`)."""
+def direct_origin(url: str, folder: str) -> Origin:
+    """The origin of a direct reference (`name @ url`)."""
     parts = urlsplit(url)
     fragment = dict(parse_qsl(parts.fragment))
     if parts.scheme.startswith("git+"):
         path, _, ref = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "")
         repository = parts._replace(scheme=parts.scheme.removeprefix("git+"), path=path, fragment="").geturl()
-        return git(repository, {"rev": ref}, fragment.get("subdirectory", ""))
+        return git_origin(repository, {"rev": ref}, fragment.get("subdirectory", ""))
     if "$" in url:
-        return UNKNOWN  # variables are uv's to expand
+        return UNKNOWN  # only uv expands variables
     if parts.scheme == "file":
         return Origin("path", place_of(parts.path, folder))
-    return Origin("url", web(url), fragment.get("subdirectory", ""))
+    return Origin("url", normalized_url(url), fragment.get("subdirectory", ""))
 
 
-def git(repository: str, reference: Mapping[str, str], subdirectory: str) -> Origin:
-    """A git origin; a commit, tag or branch is looked for under `rev`, `tag` and `branch`."""
+def git_origin(repository: str, reference: Mapping[str, str], subdirectory: str) -> Origin:
+    """The origin of a git repository; `reference` may have a commit, tag or branch as `rev`, `tag` or `branch`."""
     ref = next((f"{kind}={reference[kind]}" for kind in ("rev", "tag", "branch") if reference.get(kind)), "")
-    return Origin("git", web(repository), f"{ref}#{subdirectory}")
+    return Origin("git", normalized_url(repository), f"{ref}#{subdirectory}")
 
 
-def web(url: str) -> str:
-    """An address without credentials, query, fragment and trailing slash."""
+def normalized_url(url: str) -> str:
+    """A URL without credentials, query, fragment and trailing slash."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="", path=parts.path.rstrip("/")).geturl()
 
 
 def place_of(path: str, folder: str) -> str:
-    """A path as seen from the folder of the lock."""
+    """A path relative to `folder`, normalised, with forward slashes."""
     return os.path.normpath(os.path.join(folder, path)).replace(os.sep, "/")  # noqa: PTH118  # pure, no disk
 
 
@@ -213,16 +225,16 @@ _KNOWN = frozenset(
 )
 
 
-def recorded(entry: Mapping[str, Any], root: str) -> ManifestRequirement:
-    """A requirement as `requires-dist` and its like in the lock have it; what is new to us is opaque."""
+def parse_locked_requirement(entry: Mapping[str, Any], root: str) -> ManifestRequirement:
+    """Parse an entry of `requires-dist` or a similar list of the lock; one with an unknown key is opaque."""
     name = normal(str(entry.get("name", "")))
     place = ManifestPlace("uv.lock", ())
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     specifier, marker = texts.get("specifier", ""), texts.get("marker", "")
     listed = entry.get("extras", [])
-    extras = [normal(str(one)) for one in listed] if isinstance(listed, list) else []
-    found = re.search(r"""extra == ['"]([^'"]+)['"]""", marker)
-    extra = normal(found[1]) if found else ""
+    extras = [normal(str(extra_name)) for extra_name in listed] if isinstance(listed, list) else []
+    match = re.search(r"""extra == ['"]([^'"]+)['"]""", marker)
+    extra = normal(match[1]) if match else ""
     written_as = "".join((name, f"[{','.join(extras)}]" if extras else "", specifier, f" ; {marker}" if marker else ""))
     try:
         if not readable(marker) or entry.keys() - _KNOWN:
@@ -246,10 +258,10 @@ def _recorded_origin(texts: Mapping[str, str], root: str) -> Origin:
     if "git" in texts:
         parts = urlsplit(texts["git"])
         query = dict(parse_qsl(parts.query))
-        return git(texts["git"], query, query.get("subdirectory", ""))
+        return git_origin(texts["git"], query, query.get("subdirectory", ""))
     if "url" in texts:
         fragment = dict(parse_qsl(urlsplit(texts["url"]).fragment))
-        return Origin("url", web(texts["url"]), texts.get("subdirectory", fragment.get("subdirectory", "")))
+        return Origin("url", normalized_url(texts["url"]), texts.get("subdirectory", fragment.get("subdirectory", "")))
     for kind in ("path", "directory", "editable", "virtual"):
         if kind in texts:
             return Origin(
@@ -259,8 +271,8 @@ def _recorded_origin(texts: Mapping[str, str], root: str) -> Origin:
 
 
 def address_of(index: str, folder: str) -> str:
-    """An index by its address; a folder as the lock's folder sees it, whether written as a path or as a file URL."""
+    """The normalised address of an index: a URL, or a path relative to `folder`, also where it is a file URL."""
     parts = urlsplit(index)
     if parts.scheme == "file":
         return place_of(parts.path, folder)
-    return web(index) if parts.scheme and "://" in index else place_of(index, folder)
+    return normalized_url(index) if parts.scheme and "://" in index else place_of(index, folder)

@@ -1,4 +1,4 @@
-"""Why is a lock not fresh? What it says it was made from, against what the manifests say now."""
+"""Lists the differences between a workspace's manifests and what its lock was made from."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,41 +12,45 @@ from .comparison import By, Comparison
 from .declared import ProjectManifest, Workspace, declared
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
-from .requirement import ManifestRequirement, RequirementScope, normal, place_of, recorded
-from .uv_reasons import hinted
+from .requirement import ManifestRequirement, RequirementScope, normal, parse_locked_requirement, place_of
+from .uv_reasons import hint_from_reason
 
 
 def differences(lock: Lockfile, workspace: Workspace, *, reason: str = "") -> tuple[Difference, ...]:
     """
-    Everything that the lock was not made from, each once, in the order of the manifests.
+    Return every difference between the workspace and its lock once, in the order of the manifests.
 
-    `reason` is why uv would resolve again, in its words: it names the first thing that it came upon, and so what this
-    comparison cannot see, such as a package from an index that only the caller's configuration had.
+    `reason` is uv's own reason to resolve again. It names uv's first difference, which this comparison may be unable to
+    see, such as a package from an index that only the user's configuration had.
     """
-    found = (*_requirements(lock, workspace), *list_differences(lock, workspace), *option_differences(lock, workspace))
-    once: dict[tuple[object, ...], Difference] = {}
-    for one in found:
-        shared = one.cause in (Cause.SOURCE, Cause.INDEX)  # one address, however many requirements go by it
-        once.setdefault((one.cause, one.place, "" if shared else one.what), one)
-    hint = hinted(reason, workspace) if reason else None
-    known = {one.cause for one in once.values()}
+    all_differences = (
+        *_requirements(lock, workspace),
+        *list_differences(lock, workspace),
+        *option_differences(lock, workspace),
+    )
+    unique: dict[tuple[object, ...], Difference] = {}
+    for difference in all_differences:
+        shared = difference.cause in (Cause.SOURCE, Cause.INDEX)  # reported once for all requirements that use it
+        unique.setdefault((difference.cause, difference.place, "" if shared else difference.what), difference)
+    hint = hint_from_reason(reason, workspace) if reason else None
+    known = {difference.cause for difference in unique.values()}
     if hint is not None and not hint.covers & known:
-        return (*once.values(), hint.difference)
-    return tuple(once.values())
+        return (*unique.values(), hint.difference)
+    return tuple(unique.values())
 
 
 def not_requirements(workspace: Workspace) -> tuple[Difference, ...]:
-    """Lines that are no requirement (PEP 508), which uv tells by whatever a build backend makes of them."""
-    found = {
-        one.place: one.text
+    """List the entries that are not valid requirements (PEP 508); uv itself shows the build backend's error instead."""
+    unreadable = {
+        requirement.place: requirement.text
         for manifest in (*workspace.members, workspace.root)
         for listed in declared(manifest, workspace).scopes.values()
-        for one in listed
-        if one.opaque
+        for requirement in listed
+        if requirement.opaque
     }
     return tuple(
         Difference(cause=Cause.UNREADABLE, place=place, what=f"`{text}` is not a requirement", why="see PEP 508")
-        for place, text in found.items()
+        for place, text in unreadable.items()
     )
 
 
@@ -54,7 +58,9 @@ def _requirements(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     yield from _python(lock, workspace)
     yield from _members(lock, workspace)
     root = workspace.root.folder
-    packages = {place_of(one.source.address, root): one for one in lock.packages if one.source.kind.local}
+    packages = {
+        place_of(package.source.address, root): package for package in lock.packages if package.source.kind.local
+    }
     for manifest in (*workspace.members, *workspace.neighbours):
         package = packages.get(manifest.folder)
         if package is not None:
@@ -66,19 +72,25 @@ def _requirements(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
 
 
 def _python(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
-    asked = [(one, text) for one in workspace.members if isinstance(text := one.get("project", "requires-python"), str)]
+    declared_ranges = [
+        (member, text)
+        for member in workspace.members
+        if isinstance(text := member.get("project", "requires-python"), str)
+    ]
     try:
-        ranges = {one.file: SpecifierSet(text) for one, text in asked}
+        ranges = {member.file: SpecifierSet(text) for member, text in declared_ranges}
     except InvalidSpecifier:
-        return  # uv says so itself
+        return  # uv reports it itself
     now = SpecifierSet()
-    for one in ranges.values():
-        now &= one
+    for member_range in ranges.values():
+        now &= member_range
     then = python_range(lock.requires_python)
-    if not asked or not lock.requires_python or same_pythons(now, then):
+    if not declared_ranges or not lock.requires_python or same_pythons(now, then):
         return
-    narrower = [(one, text) for one, text in asked if not same_pythons(then & ranges[one.file], then)]
-    manifest, text = (narrower or asked)[0]
+    narrower = [
+        (member, text) for member, text in declared_ranges if not same_pythons(then & ranges[member.file], then)
+    ]
+    manifest, text = (narrower or declared_ranges)[0]
     yield Difference(
         cause=Cause.REQUIRES_PYTHON,
         place=ManifestPlace(manifest.file, ("project", "requires-python")),
@@ -90,24 +102,28 @@ def _python(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
 def _members(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     listed, root = lock.manifest.get("members"), lock.local(".")
     if isinstance(listed, list):
-        then = {normal(one) for one in listed if isinstance(one, str)}
+        then = {normal(name) for name in listed if isinstance(name, str)}
     else:
         then = {root.name} if root else set()
-    now = {one.name: one for one in workspace.members if one.name}
-    folders = {place_of(one.source.address, workspace.root.folder): one.name for one in lock.packages if _local(one)}
+    now = {member.name: member for member in workspace.members if member.name}
+    folders = {
+        place_of(package.source.address, workspace.root.folder): package.name
+        for package in lock.packages
+        if _local(package)
+    }
     for name in sorted(now.keys() - then):
         was = folders.get(now[name].folder)
         if was in then - now.keys():
             then -= {was}
-            what = f"the project is called `{name}`, and uv.lock was made for another name"
+            what = f"the project's name is `{name}`, and uv.lock was made for another name"
             why, cause = f"the lock was made for `{was}`", Cause.OPTION
         else:
-            what = f"`{name}` is a member of the workspace that uv.lock does not know"
+            what = f"`{name}` is a member of the workspace that is not in uv.lock"
             why, cause = "the lock was made without it", Cause.MEMBER
         yield Difference(cause=cause, place=ManifestPlace(now[name].file, ("project", "name")), what=what, why=why)
     for name in sorted(then - now.keys()):
         place = ManifestPlace(workspace.root.file, ("tool", "uv", "workspace", "members"))
-        what = f"`{name}` is no member of the workspace any more"
+        what = f"`{name}` is no longer a member of the workspace"
         yield Difference(cause=Cause.MEMBER, place=place, what=what, why="uv.lock was made with it")
 
 
@@ -138,9 +154,9 @@ def _recorded(package: Package, root: str) -> By:
     for name in provided if isinstance(provided, list) else ():
         then[RequirementScope("extra", normal(str(name)))] = ()
     for entry in _entries(package.metadata.get("requires-dist", [])):
-        one = recorded(entry, root)
-        scope = RequirementScope("extra", one.extra) if one.extra else RequirementScope()
-        then[scope] = (*then.get(scope, ()), one)
+        requirement = parse_locked_requirement(entry, root)
+        scope = RequirementScope("extra", requirement.extra) if requirement.extra else RequirementScope()
+        then[scope] = (*then.get(scope, ()), requirement)
     return then | _recorded_groups(package.metadata.get("requires-dev", {}), root)
 
 
@@ -148,10 +164,12 @@ def _recorded_groups(table: Any, root: str) -> dict[RequirementScope, tuple[Mani
     if not isinstance(table, Mapping):
         return {}
     return {
-        RequirementScope("group", normal(name)): tuple(recorded(entry, root) for entry in _entries(listed))
+        RequirementScope("group", normal(name)): tuple(
+            parse_locked_requirement(entry, root) for entry in _entries(listed)
+        )
         for name, listed in table.items()
     }
 
 
 def _entries(listed: Any) -> Iterator[Mapping[str, Any]]:
-    return (one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, Mapping))
+    return (entry for entry in (listed if isinstance(listed, list) else ()) if isinstance(entry, Mapping))

@@ -1,4 +1,4 @@
-"""What does uv's own reason point at, where a comparison of lock and manifests sees nothing?"""
+"""Maps uv's messages about a lock to causes and to places in the manifests."""
 
 import re
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from .requirement import normal
 
 
 class Hint(NamedTuple):
-    """A difference by uv's words, and the causes that say as much when a comparison named them."""
+    """A difference named by uv, and the causes that make it redundant if a comparison found one of them."""
 
     difference: Difference
     covers: frozenset[Cause]
@@ -18,7 +18,7 @@ class Hint(NamedTuple):
 _REQUIREMENTS = frozenset(
     {Cause.REQUIREMENT_ADDED, Cause.REQUIREMENT_REMOVED, Cause.REQUIREMENT_CHANGED, Cause.SOURCE, Cause.INDEX}
 )
-# How uv's reason begins, the cause, and which keys to show: of the project it names, or of uv's settings at the root.
+# The beginning of uv's reason, the cause, and the keys: of the project that it names, or of uv's settings at the root.
 _KNOWN: tuple[tuple[str, Cause, tuple[str, ...]], ...] = (
     ("mismatched requirements", Cause.REQUIREMENT_CHANGED, ("project", "dependencies")),
     ("mismatched extras", Cause.REQUIREMENT_CHANGED, ("project", "optional-dependencies")),
@@ -49,8 +49,8 @@ _KNOWN: tuple[tuple[str, Cause, tuple[str, ...]], ...] = (
 )
 
 
-def hinted(reason: str, workspace: Workspace) -> Hint | None:
-    """What uv's reason names; None where it names nothing that stands in a manifest."""
+def hint_from_reason(reason: str, workspace: Workspace) -> Hint | None:
+    """Return the difference that uv's reason names; None where it names nothing in a manifest."""
     if "exclude newer" in reason:
         key = "exclude-newer-package" if "for package" in reason else "exclude-newer"
         return _hint(reason, Cause.OPTION, _setting(workspace, (key,)))
@@ -66,19 +66,19 @@ def hinted(reason: str, workspace: Workspace) -> Hint | None:
 
 
 def _hint(reason: str, cause: Cause, place: ManifestPlace) -> Hint:
-    what = "uv would resolve again, although nothing else that can be compared differs"
+    what = "uv would resolve again, although no other difference was found"
     covers = _REQUIREMENTS if cause in _REQUIREMENTS else frozenset({cause})
     if reason.startswith("mismatched source"):
         covers |= {Cause.SOURCE}
     if reason.startswith("mismatched group metadata"):
-        covers |= _REQUIREMENTS  # what a group wants of Python is part of each of its requirements
+        covers |= _REQUIREMENTS  # a group's `requires-python` is part of each of its requirements
     if cause is Cause.MEMBER:
         covers |= {Cause.OPTION}  # another name for the same project
-    return Hint(Difference(cause=cause, place=place, what=what, why=f"it says: {reason}"), covers)
+    return Hint(Difference(cause=cause, place=place, what=what, why=f"uv's reason: {reason}"), covers)
 
 
 def _setting(workspace: Workspace, keys: tuple[str, ...]) -> ManifestPlace:
-    """The settings that a uv.toml may hold stand there, the others in the root's manifest."""
+    """The place of a setting: in uv.toml if it is set there, else in the root's manifest."""
     for manifest, path in ((workspace.settings, workspace.options), (workspace.root, ("tool", "uv"))):
         if manifest.get(*path, *keys) is not None:
             return ManifestPlace(manifest.file, (*path, *keys))
@@ -86,30 +86,34 @@ def _setting(workspace: Workspace, keys: tuple[str, ...]) -> ManifestPlace:
 
 
 def _index(workspace: Workspace) -> ManifestPlace:
-    """The address that packages come from unless they say otherwise."""
+    """The place of the default index's address."""
     place = _setting(workspace, ("index",))
     owner = workspace.settings if place.file == workspace.settings.file else workspace.root
     listed = owner.list_at(*map(str, place.path))
-    default = [at for at, one in enumerate(listed) if isinstance(one, dict) and one.get("default") is True]
+    default = [at for at, index in enumerate(listed) if isinstance(index, dict) and index.get("default") is True]
     return ManifestPlace(place.file, (*place.path, default[0] if default else 0, "url"))
 
 
 def _named(reason: str, workspace: Workspace) -> ProjectManifest:
-    found = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
-    name = normal(found[1]) if found else ""
-    return next((one for one in (*workspace.members, *workspace.neighbours) if one.name == name), workspace.root)
+    match = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
+    name = normal(match[1]) if match else ""
+    return next(
+        (member for member in (*workspace.members, *workspace.neighbours) if member.name == name), workspace.root
+    )
 
 
-def blamed(words: str, workspace: Workspace) -> ManifestPlace | None:
-    """The requirement that uv's words name first of those that have no solution; None where they name none of ours."""
-    wanted = [
-        one
+def blamed_place(words: str, workspace: Workspace) -> ManifestPlace | None:
+    """The place of the first requirement in uv's message about an unsolvable resolution; None where it names none."""
+    requirements = [
+        requirement
         for manifest in (*workspace.members, workspace.root)
         for listed in declared(manifest, workspace).scopes.values()
-        for one in listed
+        for requirement in listed
     ]
     for name in re.findall(r"depends? on (?:one of:\s*)?([A-Za-z0-9][A-Za-z0-9._-]*)", words):
-        found = next((one for one in wanted if one.name == normal(name.rstrip("."))), None)
-        if found is not None:
-            return found.place
+        blamed_requirement = next(
+            (requirement for requirement in requirements if requirement.name == normal(name.rstrip("."))), None
+        )
+        if blamed_requirement is not None:
+            return blamed_requirement.place
     return None

@@ -13,7 +13,7 @@ from ...command.wording import Wording, local, option
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared import Workspace
 from ...core.freshness.staleness import differences, not_requirements
-from ...core.freshness.uv_reasons import blamed
+from ...core.freshness.uv_reasons import blamed_place
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, read_manifest, seen_from
@@ -212,7 +212,7 @@ class _Explaining:
             yield self._finding(one.cause, one.what, one.why, fix=fix, path=path, line=line)
 
     def _unsolvable(self, verdict: LockVerdict, workspace: Workspace) -> Finding:
-        place = blamed(verdict.words, workspace) or ManifestPlace("pyproject.toml", ("project", "dependencies"))
+        place = blamed_place(verdict.words, workspace) or ManifestPlace("pyproject.toml", ("project", "dependencies"))
         change = "change the requirement"
         if missing := not_found(verdict.words, workspace):
             name, index = missing

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlflow_uv.core.freshness.causes import Cause, ManifestPlace
 from mlflow_uv.core.freshness.declared import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.staleness import differences, not_requirements
-from mlflow_uv.core.freshness.uv_reasons import blamed
+from mlflow_uv.core.freshness.uv_reasons import blamed_place
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 
 LOCK = """\
@@ -190,7 +190,7 @@ def test_a_reason_that_no_comparison_saw_is_told_in_uv_s_words(reason: str) -> N
     found = differences(lock_of(LOCK), workspace_of(tomli.loads(MANIFEST)), reason=reason)
 
     assert ([expected] if expected else []) == [(one.cause, one.place.path) for one in found]
-    assert all(one.why == f"it says: {reason}" for one in found)
+    assert all(one.why == f"uv's reason: {reason}" for one in found)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_requirement_that_uv_blames_is_found(words: str, place: tuple[str | 
     """
     The first of ours that it names.
     """
-    found = blamed(words, workspace_of(tomli.loads(MANIFEST)))
+    found = blamed_place(words, workspace_of(tomli.loads(MANIFEST)))
 
     assert (ManifestPlace("pyproject.toml", place) if place else None) == found
 
