@@ -581,7 +581,7 @@ def history(wine: Path) -> Path:
 @pytest.mark.parametrize(
     ("depth", "rule", "what"),
     [
-        (1, "policy-age-unknown", "nobody can tell here how old uv.lock is"),
+        (1, "policy-age-unknown", "the age of uv.lock cannot be determined here"),
         (2, "policy-maximum-age-days", "uv.lock is at least 100 days old"),
         (3, "policy-maximum-age-days", "uv.lock is 200 days old"),
     ],

@@ -13,7 +13,7 @@ from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.lock.served_packages import served_packages
 from mlflow_uv.core.policy.policy import PolicySource, read_policy
-from mlflow_uv.core.policy.violations import LockUnderPolicy, Unit, in_packages
+from mlflow_uv.core.policy.violations import PolicyContext, ServedUnit, package_violations
 from mlflow_uv.tools.project.files import Project, read_project
 
 MOST_INEXACT = 0.05  # of the locks: markers that exclude each other along one way are not seen through
@@ -36,9 +36,9 @@ def name_of(project: Project) -> str | None:
 
 def judged(lock: Path, **rules: object) -> list[Finding]:
     """What is to be said of a lock whose root serves what it always needs."""
-    unit = Unit(selection=Selection(), name=name_of(read_project(lock.parent)))
-    case = LockUnderPolicy(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True, now_s=0.0)
-    return list(in_packages(ruling(**rules), case))
+    unit = ServedUnit(selection=Selection(), name=name_of(read_project(lock.parent)))
+    case = PolicyContext(path=lock, data=lock.read_bytes(), command="uv lock", units=(unit,), whole=True, now_s=0.0)
+    return list(package_violations(ruling(**rules), case))
 
 
 @cache

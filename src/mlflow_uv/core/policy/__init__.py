@@ -1,1 +1,1 @@
-"""The rules that a team sets for its lock."""
+"""Reads the lock policy in [tool.mlflow-uv.policy], and checks a lock against it."""

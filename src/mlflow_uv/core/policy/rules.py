@@ -1,4 +1,4 @@
-"""Which packages of a lock break a rule, and what mends it?"""
+"""Checks the packages of a lock against the rules of a policy."""
 
 import posixpath
 import shlex
@@ -17,10 +17,10 @@ from ..lock.closure import Installed
 from ..lock.lockfile import Lockfile, Package, SourceKind, package_line
 from ..lock.served_packages import dependency_paths
 from ..lock.uploads import cutoff_of, latest_upload
-from .policy import SHOWN, WORKSPACE, barred
+from .policy import SHOWN, WORKSPACE, parse_excluded
 
 _NAMED = 5  # names in one sentence
-_SAID = {
+_SOURCE_WORDS = {
     SourceKind.REGISTRY.value: "an index",
     SourceKind.GIT.value: "a git repository",
     SourceKind.URL.value: "a URL",
@@ -34,11 +34,11 @@ _PORTS = {"https": ":443", "http": ":80"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judge:
+class PolicyRules:
     """
-    A lock with its bytes and its place, how one writes it anew (`uv lock`), and those of its packages that count.
+    A method for each rule about packages, which yields the violations.
 
-    Each of its questions is one rule.
+    `path` and `data` are those of the lock, `command` writes it anew (`uv lock`), and `packages` are those to check.
     """
 
     path: PurePath
@@ -48,13 +48,13 @@ class Judge:
     packages: tuple[Package, ...]
 
     def indexes(self, allowed: tuple[str, ...]) -> Iterator[Finding]:
-        """Of an index all packages in one finding. Where its files lie does not matter: often on another host."""
+        """Check `allowed-indexes`, one finding for each index. The host of an index's files does not matter."""
         known = frozenset(map(address, allowed))
-        strange: dict[str, list[Package]] = {}
+        not_allowed: dict[str, list[Package]] = {}
         for package in self.packages:
             if package.source.kind is SourceKind.REGISTRY and address(package.source.address) not in known:
-                strange.setdefault(address(package.source.address), []).append(package)
-        for index, packages in strange.items():
+                not_allowed.setdefault(address(package.source.address), []).append(package)
+        for index, packages in not_allowed.items():
             yield Finding(
                 rule="policy-allowed-indexes",
                 what=f"{counted(len(packages), 'package')} from `{index}`",
@@ -65,42 +65,42 @@ class Judge:
             )
 
     def sources(self, allowed: tuple[str, ...], served: Iterable[Installed]) -> Iterator[Finding]:
-        """A finding for each package that is served; nothing of a virtual one is installed."""
+        """Check `allowed-sources`, one finding for each served package; virtual ones are not installed."""
         members = self.lock.manifest.get("members", ())
-        for one in served:
-            package, kind = one.package, one.package.source.kind.value
+        for installed in served:
+            package, kind = installed.package, installed.package.source.kind.value
             if package.source.kind.local and package.name in members:
                 kind = WORKSPACE
             if kind in allowed or package.source.kind is SourceKind.VIRTUAL:
                 continue
             yield Finding(
                 rule="policy-allowed-sources",
-                what=f"`{package.name}` comes from {_SAID[kind]}",
-                why=f"{_way(one.via)} is served, and `allowed-sources` in {SHOWN} has {_quoted(allowed) or 'none'}",
+                what=f"`{package.name}` comes from {_SOURCE_WORDS[kind]}",
+                why=f"{_path(installed.via)} is served; `allowed-sources` in {SHOWN} has {_quoted(allowed) or 'none'}",
                 fix=f"publish it to an index, remove it from [tool.uv.sources], then `{self.command}`",
                 path=self.path,
                 line=self.line(package),
             )
 
     def unhashed(self) -> Iterator[Finding]:
-        """Of an index all packages in one finding."""
-        bare: dict[str, list[Package]] = {}
+        """Check `require-hashes`, one finding for each index."""
+        unhashed: dict[str, list[Package]] = {}
         for package in self.packages:
             if not _hashed(package):
-                bare.setdefault(address(package.source.address), []).append(package)
-        for origin, packages in bare.items():
+                unhashed.setdefault(address(package.source.address), []).append(package)
+        for origin, packages in unhashed.items():
             first = packages[0]
             yield Finding(
                 rule="policy-require-hashes",
                 what=f"{counted(len(packages), 'package')} from `{origin}` without a hash for every file",
                 why=f"{_names(packages)}; `require-hashes` in {SHOWN}",
-                fix=f"take it from an index that tells hashes, then `{self.command} --upgrade-package {first.name}`",
+                fix=f"use an index that publishes hashes, then `{self.command} --upgrade-package {first.name}`",
                 path=self.path,
                 line=self.line(first),
             )
 
     def uploaded_late(self, *, now_s: float) -> Iterator[Finding]:
-        """A finding for each version with a file that is newer than the lock says it would take."""
+        """Check `keep-exclude-newer`, one finding for each version with a file that was uploaded too late."""
         for package in self.packages:
             cutoff, latest = cutoff_of(self.lock, package.name, now_s=now_s), latest_upload(package)
             if cutoff is None or latest is None or latest < cutoff.moment:
@@ -108,50 +108,52 @@ class Judge:
             yield Finding(
                 rule="policy-keep-exclude-newer",
                 what=f"`{package.name}` {package.version or ''} was uploaded after `exclude-newer`".replace("  ", " "),
-                why=f"on {latest:%Y-%m-%d %H:%M} UTC; uv.lock says `{cutoff.text}`, `keep-exclude-newer` is in {SHOWN}",
+                why=f"on {latest:%Y-%m-%d %H:%M} UTC; uv.lock has `{cutoff.text}`, `keep-exclude-newer` is in {SHOWN}",
                 fix=f"{self.command} --upgrade-package {package.name}",
                 path=self.path,
                 line=self.line(package),
             )
 
     def excluded(self, entries: tuple[str, ...]) -> Iterator[Finding]:
-        """A finding for each version, with what needs it."""
-        wanted: dict[str, list[Requirement]] = {}
-        for one in barred(entries):
-            wanted.setdefault(canonicalize_name(one.name), []).append(one)
-        needing = dependency_paths(self.lock) if any(package.name in wanted for package in self.packages) else {}
+        """Check `excluded`, one finding for each version, with the dependency path to it."""
+        excluded: dict[str, list[Requirement]] = {}
+        for requirement in parse_excluded(entries):
+            excluded.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+        needing = dependency_paths(self.lock) if any(package.name in excluded for package in self.packages) else {}
         for package in self.packages:
-            named = wanted.get(package.name, ())
-            entry = next((one for one in named if _matches(one.specifier, package.version)), None)
+            candidates = excluded.get(package.name, ())
+            entry = next(
+                (requirement for requirement in candidates if _matches(requirement.specifier, package.version)), None
+            )
             if entry is None:
                 continue
             yield Finding(
                 rule="policy-excluded",
                 what=f"`{package.name}`{f' {package.version}' if package.version else ''} is locked",
-                why=f"{_way(needing.get(package.position, ()))} needs it; `excluded` in {SHOWN} has `{entry}`",
-                fix=_without(entry, package, self.command),
+                why=f"{_path(needing.get(package.position, ()))} needs it; `excluded` in {SHOWN} has `{entry}`",
+                fix=_removal_fix(entry, package, self.command),
                 path=self.path,
                 line=self.line(package),
             )
 
     def line(self, package: Package) -> int:
-        """Where a package begins."""
+        """The 1-based line of a package in the lock."""
         return package_line(self.data, package.position)
 
 
 def _hashed(package: Package) -> bool:
-    """Whether each file of it has its hash; a git commit is its own, and a folder has none."""
+    """Whether each file of a package has a hash; git sources are identified by their commit, folders have none."""
     files = (*package.wheels, *((package.sdist,) if package.sdist else ()))
     match package.source.kind:
         case SourceKind.REGISTRY:
-            return all(one.hash for one in files)
+            return all(file.hash for file in files)
         case SourceKind.URL | SourceKind.PATH:
-            return bool(files) and all(one.hash for one in files)
+            return bool(files) and all(file.hash for file in files)
     return True
 
 
 def _matches(specifier: SpecifierSet, version: str | None) -> bool:
-    """A range says nothing of what has no version; without a range it is the name that counts."""
+    """Whether a version is in a range. An empty range contains everything; a missing version is in no other range."""
     if not specifier:
         return True
     try:
@@ -160,19 +162,19 @@ def _matches(specifier: SpecifierSet, version: str | None) -> bool:
         return False
 
 
-def _without(entry: Requirement, package: Package, command: str) -> str:
-    """What takes it out of the lock: another version, where the entry leaves one."""
+def _removal_fix(entry: Requirement, package: Package, command: str) -> str:
+    """The command that removes a package from the lock, or changes its version where the entry allows another."""
     if not entry.specifier:
-        return f"remove what needs it, then `{command}`"
-    found = list(entry.specifier)
-    if len(found) == 1 and found[0].operator in _OPPOSITE:
-        wanted = f"{package.name}{_OPPOSITE[found[0].operator]}{found[0].version}"
-        return f"{command} --upgrade-package {shlex.quote(wanted)}"
+        return f"remove the dependency on it, then `{command}`"
+    specifiers = list(entry.specifier)
+    if len(specifiers) == 1 and specifiers[0].operator in _OPPOSITE:
+        requirement = f"{package.name}{_OPPOSITE[specifiers[0].operator]}{specifiers[0].version}"
+        return f"{command} --upgrade-package {shlex.quote(requirement)}"
     return f"{command} --upgrade-package {package.name}"
 
 
 def address(index: str) -> str:
-    """An index so that two ways of writing it are equal: no credentials, query, default port or trailing slash."""
+    """An index's normalised address: no credentials, query, fragment, default port or trailing slash."""
     try:
         parts = urlsplit(index)
     except ValueError:
@@ -183,15 +185,15 @@ def address(index: str) -> str:
     return parts._replace(netloc=host, path=parts.path.rstrip("/"), query="", fragment="").geturl()
 
 
-def _way(names: tuple[str, ...]) -> str:
-    return f"`{' → '.join(names)}`" if names else "nothing in the lock"
+def _path(path: tuple[str, ...]) -> str:
+    return f"`{' → '.join(path)}`" if path else "nothing in the lock"
 
 
 def _names(packages: list[Package]) -> str:
-    names = [f"`{name}`" for name in dict.fromkeys(package.name for package in packages)]
-    more = len(names) - _NAMED
-    return ", ".join((*names[:_NAMED], *((f"and {more} more",) if more > 0 else ())))
+    quoted_names = [f"`{name}`" for name in dict.fromkeys(package.name for package in packages)]
+    omitted = len(quoted_names) - _NAMED
+    return ", ".join((*quoted_names[:_NAMED], *((f"and {omitted} more",) if omitted > 0 else ())))
 
 
-def _quoted(words: Iterable[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)

@@ -1,4 +1,4 @@
-"""Where does a lock break the rules of its team?"""
+"""Checks a lock, the uv that reads it and its age against a policy, and yields the violations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,135 +16,138 @@ from ..lock.selection import Selection
 from ..lock.served_packages import served_packages
 from ..release.commit import History, LastChange
 from .policy import SHOWN, LockPolicy, PolicySource
-from .rules import Judge
+from .rules import PolicyRules
 
 DAY_S = 86_400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unit:
-    """Something that is served from a lock: a selection, and the name of its project, None for a virtual root's."""
+class ServedUnit:
+    """A selection that is served from a lock, and the name of its project; None for a virtual root."""
 
     selection: Selection
     name: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockUnderPolicy:
+class PolicyContext:
     """
-    A lock before its judge: the file, its bytes, how one writes it anew (`uv lock`), and what is served from it.
+    A lock to check: its file and bytes, the command that writes it anew (`uv lock`), and what is served from it.
 
-    `whole` says that the policy is about everything in the lock; else it is about what is served. `now_s` counts from
-    1970.
+    If `whole` is true, all packages in the lock are checked, else the served ones. `now_s` is in seconds since 1970.
     """
 
     path: PurePath
     data: bytes
     command: str
-    units: tuple[Unit, ...]
+    units: tuple[ServedUnit, ...]
     whole: bool
     now_s: float
 
 
-def in_packages(ruling: PolicySource, case: LockUnderPolicy) -> Iterator[Finding]:
-    """The rules about packages: indexes, kinds of source, hashes, time of upload, and what is excluded."""
+def package_violations(source: PolicySource, context: PolicyContext) -> Iterator[Finding]:
+    """Check the rules about packages: indexes, kinds of source, hashes, upload times and excluded packages."""
     try:
-        lock = read_lockfile(case.data)
+        lock = read_lockfile(context.data)
     except NotALock as error:
-        yield replace(_untold("uv.lock keeps", str(error), ruling), path=case.path, line=error.line)
+        yield replace(_unchecked("uv.lock", str(error), source), path=context.path, line=error.line)
         return
-    policy = ruling.policy
-    found: dict[int, Installed] = {}
-    about: set[int] = set()
-    for unit in case.units:
+    policy = source.policy
+    served: dict[int, Installed] = {}
+    positions: set[int] = set()
+    for unit in context.units:
         try:
             roots = selected_roots(lock, unit.selection, name=unit.name)
-            found = {**{one.package.position: one for one in served_packages(lock, roots)}, **found}
-            about |= {package.position for package in roots.packages}
+            served = {**{installed.package.position: installed for installed in served_packages(lock, roots)}, **served}
+            positions |= {package.position for package in roots.packages}
         except (BadInput, NotALock) as error:
-            if not case.whole or policy.allowed_sources is not None:
-                yield _untold("what is served keeps", str(error), ruling)
-    about |= found.keys()
-    judge = Judge(
-        path=case.path,
-        data=case.data,
-        command=case.command,
+            if not context.whole or policy.allowed_sources is not None:
+                yield _unchecked("the selection that is served", str(error), source)
+    positions |= served.keys()
+    rules = PolicyRules(
+        path=context.path,
+        data=context.data,
+        command=context.command,
         lock=lock,
-        packages=tuple(one for one in lock.packages if case.whole or one.position in about),
+        packages=tuple(package for package in lock.packages if context.whole or package.position in positions),
     )
     if policy.allowed_indexes is not None:
-        yield from _weighed("allowed-indexes", judge.indexes(policy.allowed_indexes), policy)
+        yield from _with_severity("allowed-indexes", rules.indexes(policy.allowed_indexes), policy)
     if policy.allowed_sources is not None:
-        yield from _weighed("allowed-sources", judge.sources(policy.allowed_sources, found.values()), policy)
+        yield from _with_severity("allowed-sources", rules.sources(policy.allowed_sources, served.values()), policy)
     if policy.require_hashes:
-        yield from _weighed("require-hashes", judge.unhashed(), policy)
+        yield from _with_severity("require-hashes", rules.unhashed(), policy)
     if policy.keep_exclude_newer:
-        yield from _weighed("keep-exclude-newer", judge.uploaded_late(now_s=case.now_s), policy)
+        yield from _with_severity("keep-exclude-newer", rules.uploaded_late(now_s=context.now_s), policy)
     if policy.excluded:
-        yield from _weighed("excluded", judge.excluded(policy.excluded), policy)
+        yield from _with_severity("excluded", rules.excluded(policy.excluded), policy)
 
 
-def in_uv(ruling: PolicySource, version: str) -> Iterator[Finding]:
-    """The rule about the uv that answers; it stands in the manifest."""
-    least = ruling.policy.minimum_uv
-    if least is None or SpecifierSet(f">={least}").contains(version, prereleases=True):
+def uv_violations(source: PolicySource, version: str) -> Iterator[Finding]:
+    """Check `minimum-uv` against the version of uv; the finding is at the rule's line in the manifest."""
+    minimum = source.policy.minimum_uv
+    if minimum is None or SpecifierSet(f">={minimum}").contains(version, prereleases=True):
         return
     finding = Finding(
         rule="policy-minimum-uv",
-        what=f"uv {version} is older than {least}",
+        what=f"uv {version} is older than {minimum}",
         why=f"`minimum-uv` in {SHOWN}",
         fix=Wording("uv self update, or ", option("uv", "PATH"), " of a newer one"),
-        path=ruling.manifest,
-        line=ruling.lines["minimum-uv"],
+        path=source.manifest,
+        line=source.lines["minimum-uv"],
     )
-    yield from _weighed("minimum-uv", iter((finding,)), ruling.policy)
+    yield from _with_severity("minimum-uv", iter((finding,)), source.policy)
 
 
-def in_age(
-    ruling: PolicySource, lock: PurePath, change: LastChange, *, now_s: float, command: str
+def age_violations(
+    source: PolicySource, lock: PurePath, change: LastChange, *, now_s: float, command: str
 ) -> Iterator[Finding]:
-    """The rule about the lock's age; `now_s` counts from 1970. Where git cannot tell, a notice says what helps."""
-    most = ruling.policy.maximum_age_days
-    if most is None or change.history is History.UNCOMMITTED:
+    """
+    Check `maximum-age-days`. `now_s` is in seconds since 1970.
+
+    If git cannot determine the lock's age, a notice with a fix is yielded instead.
+    """
+    maximum = source.policy.maximum_age_days
+    if maximum is None or change.history is History.UNCOMMITTED:
         return
     days = int((now_s - change.at_s) // DAY_S)
-    if change.history is not History.UNKNOWN and days > most:
-        least = "at least " if change.history is History.CUT_OFF else ""
+    if change.history is not History.UNKNOWN and days > maximum:
+        qualifier = "at least " if change.history is History.CUT_OFF else ""
         finding = Finding(
             rule="policy-maximum-age-days",
-            what=f"uv.lock is {least}{days} day{'' if days == 1 else 's'} old",
-            why=f"its last commit is of {_date(change.at_s)}, and `maximum-age-days` in {SHOWN} is {most}",
+            what=f"uv.lock is {qualifier}{days} day{'' if days == 1 else 's'} old",
+            why=f"its last commit is of {_date(change.at_s)}, and `maximum-age-days` in {SHOWN} is {maximum}",
             fix=f"{command} --upgrade",
             path=lock,
         )
-        yield from _weighed("maximum-age-days", iter((finding,)), ruling.policy)
+        yield from _with_severity("maximum-age-days", iter((finding,)), source.policy)
     elif change.history in {History.UNKNOWN, History.CUT_OFF}:
-        cut = change.history is History.CUT_OFF
+        shallow = change.history is History.CUT_OFF
         yield Finding(
             rule="policy-age-unknown",
             severity=Severity.NOTICE,
-            what="nobody can tell here how old uv.lock is",
-            why=f"the clone is shallow and goes back to {_date(change.at_s)}" if cut else change.reason,
+            what="the age of uv.lock cannot be determined here",
+            why=f"the clone is shallow and goes back to {_date(change.at_s)}" if shallow else change.reason,
             fix=local("git fetch --unshallow", "`fetch-depth: 0` for actions/checkout")
-            if cut
+            if shallow
             else "commit uv.lock to git",
             path=lock,
         )
 
 
-def _untold(what: str, why: str, ruling: PolicySource) -> Finding:
+def _unchecked(what: str, why: str, source: PolicySource) -> Finding:
     return Finding(
         rule="policy-unknown",
-        what=f"nobody can tell whether {what} {SHOWN}",
+        what=f"{what} cannot be checked against {SHOWN}",
         why=why,
-        fix=Wording(step_call("check-lock"), " and ", step_call("export"), ", which say more"),
-        path=ruling.manifest,
-        line=ruling.line,
+        fix=Wording(step_call("check-lock"), " and ", step_call("export"), ", which give details"),
+        path=source.manifest,
+        line=source.line,
     )
 
 
-def _weighed(rule: str, findings: Iterator[Finding], policy: LockPolicy) -> Iterator[Finding]:
-    """A rule in `warn` only warns."""
+def _with_severity(rule: str, findings: Iterator[Finding], policy: LockPolicy) -> Iterator[Finding]:
+    """Turn the violations of a rule in `warn` into warnings."""
     for finding in findings:
         yield replace(finding, severity=Severity.WARNING) if rule in policy.warn else finding
 

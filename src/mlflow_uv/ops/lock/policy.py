@@ -36,7 +36,7 @@ def policy_findings(project: Project, tools: LockTools) -> tuple[Finding, ...]:
 
 def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Iterator[Finding]:
     # A hook does not pay for rules that nobody wrote.
-    from ...core.policy.violations import LockUnderPolicy, Unit, in_age, in_packages, in_uv  # noqa: PLC0415
+    from ...core.policy.violations import PolicyContext, ServedUnit, age_violations, package_violations, uv_violations  # noqa: PLC0415
     from ...tools.project.lock_policy import ruling_of  # noqa: PLC0415
 
     where = tools.host.folder
@@ -44,16 +44,16 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
     for project in ruled:
         ruling = ruling_of(project, where=where)
         if ruling.policy.minimum_uv is not None:
-            yield from in_uv(ruling, tools.uv.version(tools.uv.program(top)) or "")
+            yield from uv_violations(ruling, tools.uv.version(tools.uv.program(top)) or "")
         if not top.lock.is_file():
             continue  # check-lock says so
         if ruling.policy.maximum_age_days is not None:
             change = tools.git.last_change(top.lock)
-            yield from in_age(ruling, top.lock, change, now_s=tools.clock.date_s(), command=command)
+            yield from age_violations(ruling, top.lock, change, now_s=tools.clock.date_s(), command=command)
         if ruling.policy.about_packages:
             served = _serving(top) if project is top else (project,)
-            units = tuple(Unit(selection=_selection(one), name=one.name if one.named else None) for one in served)
-            case = LockUnderPolicy(
+            units = tuple(ServedUnit(selection=_selection(one), name=one.name if one.named else None) for one in served)
+            case = PolicyContext(
                 path=top.lock,
                 data=top.lock.read_bytes(),
                 command=command,
@@ -61,7 +61,7 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
                 whole=project is top,
                 now_s=tools.clock.date_s() if ruling.policy.keep_exclude_newer else 0.0,
             )
-            yield from in_packages(ruling, case)
+            yield from package_violations(ruling, case)
 
 
 def _serving(top: Project) -> tuple[Project, ...]:

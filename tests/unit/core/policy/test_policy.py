@@ -15,7 +15,13 @@ from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.policy.policy import RULES, LockPolicy, PolicySource, read_policy
 from mlflow_uv.core.policy.rules import address
-from mlflow_uv.core.policy.violations import LockUnderPolicy, Unit, in_age, in_packages, in_uv
+from mlflow_uv.core.policy.violations import (
+    PolicyContext,
+    ServedUnit,
+    age_violations,
+    package_violations,
+    uv_violations,
+)
 from mlflow_uv.core.release.commit import History, LastChange
 
 HEAD = '[project]\nname = "wine"\n\n[tool.mlflow-uv.policy]\n'
@@ -82,9 +88,9 @@ def test_a_key_has_the_line_where_it_stands() -> None:
         ('minimum-uv = ""', "`minimum-uv` in [tool.mlflow-uv.policy] (line 5 of pyproject.toml) is empty", "off"),
         ('excluded = ["a",\n\n"b =="]', "(line 7 of pyproject.toml) holds 'b =='", "Expected"),
         ('excluded = ["<2"]', "(line 5 of pyproject.toml) holds '<2'", "Expected package name"),
-        ('excluded = ["a[b]"]', "holds 'a[b]'", "a name, or a name and a range"),
-        ("excluded = [\"a; os_name == 'nt'\"]", "holds", "a name, or a name and a range"),
-        ('excluded = ["a @ https://h.example/a.whl"]', "holds", "a name, or a name and a range"),
+        ('excluded = ["a[b]"]', "holds 'a[b]'", "a name, or a name and a version range"),
+        ("excluded = [\"a; os_name == 'nt'\"]", "holds", "a name, or a name and a version range"),
+        ('excluded = ["a @ https://h.example/a.whl"]', "holds", "a name, or a name and a version range"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(line: str, what: str, why: str) -> None:
@@ -177,9 +183,9 @@ def test_a_folder_is_the_same_however_it_is_written(one: str, other: str) -> Non
 
 def judged(lock: str, *rules: str, name: str | None = "wine") -> list[Finding]:
     """What is to be said of this text of a lock."""
-    unit = Unit(selection=Selection(), name=name)
-    case = LockUnderPolicy(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True, now_s=NOON)
-    return list(in_packages(ruling(*rules), case))
+    unit = ServedUnit(selection=Selection(), name=name)
+    case = PolicyContext(path=LOCK, data=lock.encode(), command="uv lock", units=(unit,), whole=True, now_s=NOON)
+    return list(package_violations(ruling(*rules), case))
 
 
 NOON = 1_780_315_200.0  # 2026-06-01T12:00:00Z
@@ -252,7 +258,7 @@ def test_a_file_that_is_newer_than_the_lock_takes(options: str, time: str, late:
 
 
 @pytest.mark.parametrize(
-    ("version", "entry", "barred"),
+    ("version", "entry", "refused"),
     [
         ('version = "1.0+cpu"', "a==1.0", True),
         ('version = "2.0rc1"', "a>=1", True),
@@ -262,7 +268,7 @@ def test_a_file_that_is_newer_than_the_lock_takes(options: str, time: str, late:
         ("", "a", True),
     ],
 )
-def test_a_range_bars_versions_and_a_name_everything(version: str, entry: str, barred: bool) -> None:
+def test_a_range_bars_versions_and_a_name_everything(version: str, entry: str, refused: bool) -> None:
     """
     Local and pre-release versions count; what has no version is in no range.
     """
@@ -270,7 +276,7 @@ def test_a_range_bars_versions_and_a_name_everything(version: str, entry: str, b
 
     findings = judged(lock, f'excluded = ["{entry}"]')
 
-    assert ["policy-excluded"] * barred == [one.rule for one in findings]
+    assert ["policy-excluded"] * refused == [one.rule for one in findings]
 
 
 def test_nothing_is_claimed_of_what_needs_a_package() -> None:
@@ -332,7 +338,7 @@ def test_an_age_is_told_as_far_as_it_is_known(change: LastChange, said: tuple[st
     """
     Too old is an error also where only a part of the history is there; not knowing is none.
     """
-    findings = list(in_age(ruling("maximum-age-days = 10"), LOCK, change, now_s=100 * DAY, command="uv lock"))
+    findings = list(age_violations(ruling("maximum-age-days = 10"), LOCK, change, now_s=100 * DAY, command="uv lock"))
 
     assert ([] if said is None else [said]) == [(one.rule, one.severity) for one in findings]
 
@@ -345,7 +351,7 @@ def test_versions_of_uv_compare_as_versions_do(version: str, least: str, kept: b
     """
     By number, not by text; a candidate of a release is older than the release.
     """
-    findings = list(in_uv(ruling(f'minimum-uv = "{least}"'), version))
+    findings = list(uv_violations(ruling(f'minimum-uv = "{least}"'), version))
 
     assert ([] if kept else [5]) == [one.line for one in findings]
 
@@ -367,8 +373,8 @@ def test_every_rule_can_only_warn() -> None:
 
     findings = [
         *judged(lock, *rules, *more),
-        *in_age(ruling(*more), LOCK, old, now_s=9 * DAY, command="uv lock"),
-        *in_uv(ruling(*more), "1"),
+        *age_violations(ruling(*more), LOCK, old, now_s=9 * DAY, command="uv lock"),
+        *uv_violations(ruling(*more), "1"),
     ]
 
     assert {f"policy-{rule}": Severity.WARNING for rule in RULES} == {one.rule: one.severity for one in findings}
