@@ -5,7 +5,7 @@ Payloads of several actors, interleaved call by call over a real registry; run b
 blind], and prints what every schedule came to. Exactly one actor runs at a time; before and after each of its calls to
 the registry a seeded choice says who is next. Time passes only when everybody waits. An actor may be killed at a call:
 it never runs again, and when the others have ended a new one does its work. Where the actors are blind, the registry
-shows nobody the turns of the others.
+shows nobody the leases of the others.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from typing import Any
 
 from mlflow import MlflowClient  # of whoever runs this
 
-TURN = "mlflow-uv.turn."
+LEASE = "mlflow-uv.turn."
 AUDIT = "mlflow-uv.audit."
 STATE = "mlflow-uv.state"
 ALIAS = "champion"
@@ -82,7 +82,7 @@ class Actor(threading.Thread):
             self._die_at(2 * self.calls + 1)
             self.pause()
             if self.schedule.blind and call == "get_registered_model":
-                shown = {key: text for key, text in answer.tags.items() if not key.startswith(TURN)}
+                shown = {key: text for key, text in answer.tags.items() if not key.startswith(LEASE)}
                 own = {key: text for key, text in answer.tags.items() if key in self.announced}
                 return SimpleNamespace(name=answer.name, aliases=answer.aliases, tags={**shown, **own})
             return answer
@@ -294,14 +294,14 @@ def complaints(schedule: Schedule, actors: list[Actor]) -> Iterator[str]:
             yield f"{actor.name} failed: {actor.error!r}"
         if actor.killed and actor.error is None and actor.result is not None:
             yield f"{actor.name} was killed and answered"
-    left = {key for key in schedule.client.get_registered_model(schedule.name).tags if key.startswith(TURN)}
-    # A dead actor's stays until somebody wants a turn.
+    left = {key for key in schedule.client.get_registered_model(schedule.name).tags if key.startswith(LEASE)}
+    # A dead actor's lease stays until another actor acquires one.
     if any(actor.result for actor in actors if actor.name.endswith("-again")):
         dead = set()
     else:
         dead = {key for actor in actors if actor.killed for key in actor.announced}
     if left - dead:
-        yield f"turns were not given back: {left - dead}"
+        yield f"leases were not released: {left - dead}"
     if ALIAS in schedule.client.get_registered_model(schedule.name).aliases:
         yield from complaints_about_history(schedule, actors)
 
@@ -362,7 +362,7 @@ def told_of(actors: list[Actor]) -> dict[str, int]:
         "killed": sum(actor.killed for actor in actors),
         "refused": sum(actor.error is not None for actor in actors),
         "calls": sum(actor.calls for actor in actors),
-        "ended turns": sum("nobody gave back" in note for note in notes),
+        "expired leases": sum("expired lease" in note for note in notes),
     }
 
 

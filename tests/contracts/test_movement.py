@@ -71,7 +71,7 @@ class Registered:
         return self.worker.ask("move-alias", name=self.name, alias="candidate", version=number, entry=ENTRY)
 
     def by_hand(self, alias: str, number: str | None) -> None:
-        """What somebody does who never heard of turns and entries."""
+        """What somebody does who never heard of leases and entries."""
         said = {"name": self.name, "alias": alias, **({"version": number} if number else {})}
         request = urllib.request.Request(  # noqa: S310  # loopback
             f"{self.server}/api/2.0/mlflow/registered-models/alias",
@@ -350,9 +350,9 @@ def test_more_gates_than_a_tag_can_hold_are_counted(registered: Registered) -> N
     assert (longest <= 5000, len(kept) > 40, f"and {101 - len(kept)} more") == (True, True, kept[-1])
 
 
-def test_the_turn_of_a_dead_process_is_ended_and_told(registered: Registered) -> None:
+def test_the_lease_of_a_dead_process_expires_and_is_reported(registered: Registered) -> None:
     """
-    After its lease nobody waits for it any longer; the answer says whose turn it was.
+    Another process waits no longer than the lease; the answer names its owner.
     """
     left = {"who": "bob", "when": "yesterday", "lease_s": 0.5}
     registered.worker.ask("tag", name=registered.name, tags={"mlflow-uv.turn.0": json.dumps(left)})
@@ -360,7 +360,7 @@ def test_the_turn_of_a_dead_process_is_ended_and_told(registered: Registered) ->
     answer = registered.promote("1")
 
     tags = registered.worker.ask("describe-name", name=registered.name)["tags"]
-    assert ({}, [f"a turn that nobody gave back was ended: {json.dumps(left)}"]) == (tags, answer["notes"])
+    assert ({}, [f"an expired lease was deleted: {json.dumps(left)}"]) == (tags, answer["notes"])
 
 
 def test_two_processes_at_once_end_one_after_the_other(remote_store: Mlflow, registered: Registered) -> None:
@@ -385,9 +385,9 @@ def test_two_processes_at_once_end_one_after_the_other(remote_store: Mlflow, reg
     assert {} == registered.worker.ask("describe-name", name=registered.name)["tags"]
 
 
-def test_a_process_that_is_asked_to_end_gives_its_turn_back(local_store: Mlflow, tmp_path: Path) -> None:
+def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: Mlflow, tmp_path: Path) -> None:
     """
-    SIGTERM in the middle of a turn ends it, and the process, by that signal.
+    SIGTERM while a lease is held releases it and ends the process by that signal.
     """
     holder = textwrap.dedent("""
         import importlib.util, sys, time
@@ -396,10 +396,10 @@ def test_a_process_that_is_asked_to_end_gives_its_turn_back(local_store: Mlflow,
         spec.loader.exec_module(door)
         door.load_package(__import__("pathlib").Path(sys.argv[1]))
         from mlflow import MlflowClient
-        from mlflow_uv_payloads.lease import turn
+        from mlflow_uv_payloads.lease import lease
         client = MlflowClient()
         client.create_registered_model("held")
-        with turn(client, "held", lease_s=1000, about={}):
+        with lease(client, "held", lease_s=1000, about={}):
             print("held", len(client.get_registered_model("held").tags), flush=True)
             time.sleep(600)
     """)

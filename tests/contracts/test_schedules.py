@@ -24,7 +24,7 @@ CORE = (
     ("prune", 4),
     ("prune-killed", 2),
 )
-# Scenes in which a registry that hides turns lets two go on at once, and seeds among which it does.
+# Scenes in which a registry that hides leases lets two go on at once, and seeds among which it does.
 BLIND = (("promote-same", 3), ("rollback", 12))
 MORE = 25
 
@@ -61,7 +61,7 @@ def core(play: Callable[..., Played]) -> Played:
 @pytest.mark.parametrize("scene", [scene for scene, _ in CORE])
 def test_every_schedule_ends_in_one_history(core: Played, scene: str) -> None:
     """
-    One version a model; every move follows from the one before and is told on both versions; no turn is left.
+    One version a model; every move follows from the one before and is told on both versions; no lease is left.
     """
     told = core[scene]
 
@@ -70,18 +70,18 @@ def test_every_schedule_ends_in_one_history(core: Played, scene: str) -> None:
 
 def test_the_dead_are_outlived(core: Played) -> None:
     """
-    Actors are killed at every kind of call; a turn that a dead one holds is ended, and its work is done by the next.
+    Actors are killed at every kind of call; the lease of a dead one expires, and its work is done by the next.
     """
     killed = {scene: told["killed"] for scene, told in core.items() if scene.endswith("-killed")}
-    ended = sum(told["ended turns"] for told in core.values())
+    ended = sum(told["expired leases"] for told in core.values())
 
     assert all(killed.values()), killed
     assert ended > 0
 
 
-def test_without_turns_the_same_schedules_go_wrong(play: Callable[..., Played]) -> None:
+def test_without_leases_the_same_schedules_go_wrong(play: Callable[..., Played]) -> None:
     """
-    Where the registry shows nobody the turns of the others, moves are lost: the schedules above would notice.
+    Where the registry shows nobody the leases of the others, moves are lost: the schedules above would notice.
     """
     told = play(*BLIND, blind=True)
 

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from .entries import AliasEntry, entries_of, key_after
-from .lease import CLOCK, LEASE_S, Lease, LeaseClock, turn
+from .lease import CLOCK, LEASE_S, Lease, LeaseClock, lease
 from .problems import Problem, ProblemKind, kind_of
 
 STATE = "mlflow-uv.state"
@@ -30,7 +30,7 @@ def present(request: dict[str, Any]) -> dict[str, Any]:
     {name, version, alias, lease_s?, entry: {who, when, run?}} -> {before, after, already: whether it was so, notes}
     """
     client, alias, number = MlflowClient(), request["alias"], str(request["version"])
-    with turn_for(client, request, CLOCK) as mine:
+    with lease_for(client, request, CLOCK) as mine:
         finish_interrupted(mine, alias, previous_of(request))
         current = named(mine.look(), alias)
         version = client.get_model_version(mine.name, number)
@@ -55,7 +55,7 @@ def promote(request: dict[str, Any]) -> dict[str, Any]:
 def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See promote."""
     alias, number, expected = request["alias"], str(request["version"]), request["expected"]
-    with turn_for(client, request, clock) as mine:
+    with lease_for(client, request, clock) as mine:
         finish_interrupted(mine, alias, previous_of(request))
         current = named(mine.look(), alias)
         version = client.get_model_version(mine.name, number)
@@ -174,11 +174,11 @@ def existing(client: MlflowClient, name: str, number: str) -> "ModelVersion | No
         return None
 
 
-def turn_for(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> "AbstractContextManager[Lease]":
-    """The turn of a request, announced by who asks for it."""
+def lease_for(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> "AbstractContextManager[Lease]":
+    """The lease for a request, announced in the name of the requester."""
     words = request["entry"]
     about = {key: words.get(key) for key in ("who", "when", "run")}
-    return turn(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
+    return lease(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
 
 
 def entry_of(request: "Mapping[str, Any]", **words: Any) -> AliasEntry:
@@ -194,7 +194,7 @@ def previous_of(request: "Mapping[str, Any]") -> str:
 
 
 def moved(mine: Lease, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
-    """The answer; its notes are the turn's own list, because more may be said when the turn ends."""
+    """The answer; its notes are the lease's own list, because its release may add one."""
     return {"before": before, "after": after, "already": already, "notes": mine.notes}
 
 

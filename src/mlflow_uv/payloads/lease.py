@@ -1,4 +1,4 @@
-"""Whose turn is it to move what names the versions of a registered model?"""
+"""Serializes changes to a registered model by a lease, which is a tag on the registered model."""
 
 import json
 import os
@@ -38,9 +38,9 @@ CLOCK = LeaseClock()
 @dataclass(kw_only=True)
 class Lease:
     """
-    A turn at a registered model, announced by a tag on it, because MLflow has no compare-and-set.
+    A lease on a registered model, announced by a tag on it, because MLflow has no compare-and-set.
 
-    Whoever wants a turn announces, then reads, and goes on only if the answer shows the own announcement and no other.
+    A process announces its lease, then reads, and continues only if it reads its own announcement and no other.
     Of two announcements, one was written later. Its writer's answer shows it, so it shows the earlier one too, which
     stands until its owner is done. So the later one does not go on while the earlier one may.
 
@@ -60,14 +60,16 @@ class Lease:
     _since: float = 0.0
 
     def look(self) -> RegisteredModel:
-        """The registered model as it is now. Raises a conflict if the turn is over: nothing may be done then."""
+        """The registered model as it is now. Raises a conflict if the lease expired: nothing may be changed then."""
         found = self.client.get_registered_model(self.name)
         if self._key not in found.tags or self._age_s() >= self.lease_s:
-            raise Problem(ProblemKind.CONFLICT, f"it took longer than {self.lease_s:g} s, and the turn was over")
+            raise Problem(
+                ProblemKind.CONFLICT, f"the lease of {self.lease_s:g} s expired before the change was complete"
+            )
         return found
 
-    def take(self) -> None:
-        """Wait until it is our turn. Raises not-found if there is no such model."""
+    def acquire(self) -> None:
+        """Wait until the lease is ours. Raises not-found if there is no such model."""
         seen: dict[str, float] = {}
         while True:
             tags = self.client.get_registered_model(self.name).tags
@@ -79,11 +81,11 @@ class Lease:
             if self._key in tags and not others and fresh:
                 return
             if self._key is not None and (not fresh or (others and min(others) < self._key)):
-                self.give_back()
+                self.release()
             self.clock.wait(_PAUSE_S)
 
-    def give_back(self) -> None:
-        """Let others have their turn; safe to call twice."""
+    def release(self) -> None:
+        """Delete the announcement; safe to call twice."""
         if self._key is not None:
             self.client.delete_registered_model_tag(self.name, self._key)
             self._key = None
@@ -106,7 +108,7 @@ class Lease:
                 alive.append(key)
                 continue
             self.client.delete_registered_model_tag(self.name, key)
-            self.notes.append(f"a turn that nobody gave back was ended: {tags[key]}")
+            self.notes.append(f"an expired lease was deleted: {tags[key]}")
         return alive
 
 
@@ -118,33 +120,33 @@ def _lease_s(announcement: str, default: float) -> float:
 
 
 @contextmanager
-def turn(
+def lease(
     client: MlflowClient, name: str, *, lease_s: float, about: "Mapping[str, Any]", clock: LeaseClock = CLOCK
 ) -> Iterator[Lease]:
     """
-    A turn at a registered model while the block runs; `about` says whose, to whoever finds it standing.
+    Hold the lease on a registered model while the block runs; `about` names its owner to other processes.
 
-    What was done is not undone by a server that fails at the very end: then the turn ends with its lease, and a note.
+    A server that fails when the lease is released undoes nothing: the lease then expires, and a note says so.
     """
     mine = Lease(client=client, name=name, lease_s=lease_s, about=about, clock=clock)
     with _ending_in_order():
         try:
-            mine.take()
+            mine.acquire()
             yield mine
         finally:
             try:
-                mine.give_back()
+                mine.release()
             except Exception as error:  # noqa: BLE001  # whatever it is, the move is done
-                mine.notes.append(f"the turn could not be given back, the next one waits {lease_s:g} s: {error}")
+                mine.notes.append(f"the lease could not be released and expires after {lease_s:g} s: {error}")
 
 
 class _Terminated(BaseException):
-    """SIGTERM, while we have a turn to give back."""
+    """SIGTERM, received while a lease is held."""
 
 
 @contextmanager
 def _ending_in_order() -> Iterator[None]:
-    """A process that is asked to end gives its turn back first: the next one would wait for the lease to pass."""
+    """Release the lease on SIGTERM before the process ends: the next process would wait until the lease expires."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from .alias_moves import STATE, existing, turn_for
+from .alias_moves import STATE, existing, lease_for
 from .lease import CLOCK, Lease, LeaseClock
 
 
@@ -23,7 +23,7 @@ def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Lease
     """See delete."""
     deleted: list[str] = []
     kept: dict[str, str] = {}
-    with turn_for(client, request, clock) as mine:
+    with lease_for(client, request, clock) as mine:
         for number, state in request["versions"].items():
             why = _why_it_stays(mine, number, state)
             if why is None:

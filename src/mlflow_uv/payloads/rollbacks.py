@@ -14,6 +14,7 @@ from .alias_moves import (
     entry_of,
     existing,
     finish_interrupted,
+    lease_for,
     move,
     moved,
     named,
@@ -21,7 +22,6 @@ from .alias_moves import (
     previous_of,
     require_ready,
     require_same,
-    turn_for,
 )
 from .entries import AliasEntry, entries_of
 from .lease import CLOCK, LeaseClock
@@ -72,7 +72,7 @@ def roll_back(request: dict[str, Any]) -> dict[str, Any]:
 def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See roll_back."""
     alias, expected = request["alias"], request["expected"]
-    with turn_for(client, request, clock) as mine:
+    with lease_for(client, request, clock) as mine:
         # Before what was interrupted is finished: after that, the same question would lead one version further back.
         way = _way(client, mine.look(), request, run=request["entry"].get("run"))
         require_same(f"alias `{alias}`: its version", expected["before"], way.before)

@@ -74,7 +74,7 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
     if inputs.preflight:
         return _asked_only(steps, inputs, tools)
     path = tools.records.path(inputs.record, inputs.project)
-    with tools.records.turn(path, waiting=lambda: tools.console.say("waiting for another release of this project")):
+    with tools.records.locked(path, waiting=lambda: tools.console.say("waiting for another release of this project")):
         return _run(steps, inputs, tools)
 
 

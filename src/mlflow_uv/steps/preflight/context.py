@@ -37,7 +37,7 @@ class Circumstances:
     tools: Tools
     training_follows: bool
     lock_is_bad: bool = False
-    _turns: Mapping[str, threading.Lock] = field(
+    _mutexes: Mapping[str, threading.Lock] = field(
         default_factory=lambda: {name: threading.Lock() for name in ("python", "engine")}, repr=False
     )
     _answers: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -92,7 +92,7 @@ class Circumstances:
         return () if isinstance(found, Uncovered) else found
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
-        with self._turns[name]:
+        with self._mutexes[name]:
             if name not in self._answers:
                 self._answers[name] = ask()
             answer: T = self._answers[name]

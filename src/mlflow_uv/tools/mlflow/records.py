@@ -1,4 +1,4 @@
-"""Where do records lie? Files that are written whole, one a release."""
+"""Reads and writes release records: one JSON file a release, replaced atomically."""
 
 import fcntl
 import json
@@ -29,8 +29,8 @@ class Records:
         return self._host.state / "records" / f"{project.absolute().name}-{key}" / "record.json"
 
     @contextmanager
-    def turn(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
-        """Let one release at a time work on a record; `waiting` is called where another has to be waited for."""
+    def locked(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Lock a record for one release at a time; `waiting` is called once if another process holds the lock."""
         folder = self._host.state / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / sha256(bytes(path.absolute()))[:16]).open("w") as lock:
@@ -57,7 +57,7 @@ class Records:
             ) from error
 
     def save(self, path: Path, record: Record) -> None:
-        """Write it whole."""
+        """Replace the file of a record atomically."""
         text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
         write_whole(path, text.encode(), within=self.bounds_of(path))
 

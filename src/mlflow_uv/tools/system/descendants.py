@@ -30,11 +30,11 @@ class Orphans:
         self._foreign: set[str] = set()
         self._spared: set[int] = set()
         self.started: set[int] = set()
-        self.turn = threading.Lock()  # held while a program starts, so that no child is taken for an orphan
+        self.mutex = threading.Lock()  # held while a program starts, so that no child is taken for an orphan
 
     def expect(self) -> str:
         """The mark of a foreign program that is about to start."""
-        with self.turn:
+        with self.mutex:
             if self._adopting is None:
                 self._adopting = adopt_orphans()
             if not self._foreign:
@@ -45,14 +45,14 @@ class Orphans:
 
     def forget(self, pid: int) -> None:
         """A program of ours ended, whose daemons are its own affair: an engine's monitors its containers."""
-        with self.turn:
+        with self.mutex:
             self.started.discard(pid)
             if self._adopting:
                 self._spared |= {orphan for orphan in self._unknown() if _mark_of(orphan) not in self._foreign}
 
     def end(self, pid: int | None, mark: str, *, grace_s: float) -> tuple[str, ...]:
         """End what is left of a foreign program, asked first and forced after a while; the names of what was ended."""
-        with self.turn:
+        with self.mutex:
             self.started.discard(pid or 0)
             self._foreign.discard(mark)
         ended: dict[int, str] = {}
@@ -60,7 +60,7 @@ class Orphans:
         give_up = forced_from + grace_s
         quiet = 0
         while quiet < 2 and time.monotonic() < give_up:  # noqa: PLR2004  # children are listed while they come and go
-            with self.turn:
+            with self.mutex:
                 left = [orphan for orphan in self._candidates(mark) if self._is_left(orphan, mark)]
                 for orphan in left:
                     force = time.monotonic() >= forced_from

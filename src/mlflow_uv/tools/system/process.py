@@ -16,7 +16,7 @@ from ...core.security.masking import mask, secrets_in
 from .commands import Command, Completed, Conversation, Runner, Running
 from .descendants import MARK, Orphans
 from .streams import drain_masked, drain_verbatim
-from .threads import T, in_turn, side_by_side
+from .threads import T, serialized, side_by_side
 
 __all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "end_group")
 
@@ -55,7 +55,7 @@ class SystemRunner:
         child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process = child.process
         kept: tuple[list[str], list[str]] = ([], [])
-        hear = command.hear and in_turn(command.hear)
+        hear = command.hear and serialized(command.hear)
         masked = [(drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, kept, strict=True)]
         reading: list[tuple[Callable[..., None], tuple[object, ...]]] = [*masked]
         if command.verbatim:
@@ -112,7 +112,7 @@ class SystemRunner:
     def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
         mark = self._orphans.expect() if command.foreign else None
         try:
-            with self._orphans.turn:
+            with self._orphans.mutex:
                 process = _popen(command, {MARK: mark} if mark else {}, stdout=stdout, stderr=stderr)
                 self._orphans.started.add(process.pid)
         except BaseException:

@@ -19,11 +19,11 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
     answers: dict[int, T] = {}
     errors: dict[int, BaseException] = {}
     rest: Iterator[tuple[int, Callable[[], T] | None]] = iter(enumerate(tasks))
-    turn = threading.Lock()
+    mutex = threading.Lock()
 
     def work() -> None:
         while True:
-            with turn:
+            with mutex:
                 at, task = next(rest, (-1, None))
             if task is None:
                 return
@@ -41,7 +41,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
                 # A signal that the kernel hands to another thread does not wake a join that waits for ever.
                 worker.join(timeout=POLL_S)
     except BaseException:
-        with turn:
+        with mutex:
             rest = iter(())
         cancel()
         raise
@@ -50,12 +50,12 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
     return [answers[at] for at in range(len(tasks))]
 
 
-def in_turn(hear: Callable[[str], None]) -> Callable[[str], None]:
+def serialized(hear: Callable[[str], None]) -> Callable[[str], None]:
     """The same, one call at a time: whoever listens need not be safe for threads."""
-    turn = threading.Lock()
+    mutex = threading.Lock()
 
     def heard(line: str) -> None:
-        with turn:
+        with mutex:
             hear(line)
 
     return heard
