@@ -165,7 +165,7 @@ def test_the_tools_of_a_trusted_checkout_are_as_they_were(tmp_path: Path) -> Non
     host = Host.of(os.environ, folder=tmp_path, python=Path(sys.executable))
     with locktools(host, console=terminal()) as tools:
         kept = [restricted(tools, builds) is tools for builds in (Builds.AUTO, Builds.ALLOW, Builds.REFUSE)]
-        strange = replace(tools, host=replace(host, stranger=True))
+        strange = replace(tools, host=replace(host, untrusted_event=True))
         refused = [restricted(strange, builds).uv.builds for builds in Builds]
 
     assert ([True, True, False], [False, True, False]) == (kept, refused)

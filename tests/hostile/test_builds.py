@@ -89,7 +89,7 @@ def checked(
     """What the step says, on a machine where nothing was built yet."""
     own = {"UV_CACHE_DIR": str(folder.parent / "cache"), "MLFLOW_UV_HOME": str(folder.parent / "ours")}
     host = Host.of({**os.environ, **own, **variables}, folder=folder, python=Path(sys.executable))
-    with locktools(replace(host, stranger=stranger), console=terminal()) as tools:
+    with locktools(replace(host, untrusted_event=stranger), console=terminal()) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, offline=True, builds=builds), tools)
 
 

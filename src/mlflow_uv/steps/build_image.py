@@ -223,7 +223,7 @@ def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: T
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*findings, *_vanishing(inputs, image, forge=tools.host.forge), *bill.findings),
+        findings=(*findings, *_vanishing(inputs, image, ci=tools.host.ci), *bill.findings),
         tables=(sizes_of(built, engine, planned.parts),),
     )
 
@@ -289,9 +289,9 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
     )
 
 
-def _vanishing(inputs: Inputs, image: ImageLink, *, forge: bool) -> Iterator[Finding]:
+def _vanishing(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
     """That an image which was not pushed is gone with the runner, unless the store is gone as well."""
-    if forge and not image.digest and not inputs.embedded:
+    if ci and not image.digest and not inputs.embedded:
         yield Finding(
             rule="image-not-pushed",
             severity=Severity.WARNING,

@@ -106,7 +106,7 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools)
         return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
     text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
-    if not text.strip() and allows_several(lock.requires_python) and not tools.host.stranger:
+    if not text.strip() and allows_several(lock.requires_python) and not tools.host.untrusted_event:
         text = tools.uv.python_of(project) or ""
     return (serving_target(tools.host.machine, lock.requires_python, pinned=text),)
 

@@ -55,7 +55,7 @@ def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
     yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
     yield "engine", tools.engines.described
     yield "tracking store", lambda: tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded).shown
-    yield "forge", "GitHub Actions" if around.forge else "none"
+    yield "CI", "GitHub Actions" if around.ci else "none"
 
 
 def _uv(inputs: Inputs, tools: Tools) -> str:

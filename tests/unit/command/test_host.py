@@ -13,7 +13,7 @@ RUNNER = {**HOME, "GITHUB_ACTIONS": "true", "RUNNER_TEMP": "/runner/temp"}
 
 
 @pytest.mark.parametrize(
-    ("variables", "cache", "state", "forge"),
+    ("variables", "cache", "state", "ci"),
     [
         (HOME, "/home/me/.cache/mlflow-uv", "/home/me/.local/state/mlflow-uv", False),
         ({**HOME, "XDG_CACHE_HOME": "/c", "XDG_STATE_HOME": "/s"}, "/c/mlflow-uv", "/s/mlflow-uv", False),
@@ -22,13 +22,13 @@ RUNNER = {**HOME, "GITHUB_ACTIONS": "true", "RUNNER_TEMP": "/runner/temp"}
         ({**HOME, "RUNNER_TEMP": "/t"}, "/home/me/.cache/mlflow-uv", "/home/me/.local/state/mlflow-uv", False),
     ],
 )  # fmt: skip
-def test_private_folders_follow_the_conventions(variables: dict[str, str], cache: str, state: str, forge: bool) -> None:
+def test_private_folders_follow_the_conventions(variables: dict[str, str], cache: str, state: str, ci: bool) -> None:
     """
     The XDG folders, the runner's temporary folder for what need not outlive a job, or the one folder that was named.
     """
     found = Host.of(variables, folder=Path("/w"), python=Path("/python"))
 
-    assert (Path(cache), Path(state), forge) == (found.cache, found.state, found.forge)
+    assert (Path(cache), Path(state), ci) == (found.cache, found.state, found.ci)
 
 
 def test_our_own_lock_is_beside_our_manifest() -> None:
@@ -50,7 +50,7 @@ def pull(head: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("event", "payload", "stranger"),
+    ("event", "payload", "untrusted"),
     [
         ("push", {}, False),
         ("schedule", pull(THEIRS), False),
@@ -74,7 +74,7 @@ def pull(head: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_fork_s_pull_request_is_known_by_its_event(
-    tmp_path: Path, event: str, payload: object, *, stranger: bool
+    tmp_path: Path, event: str, payload: object, *, untrusted: bool
 ) -> None:
     """
     The repositories of both sides tell; where nobody can tell, as of a fork that is gone, it is one.
@@ -84,11 +84,11 @@ def test_a_fork_s_pull_request_is_known_by_its_event(
 
     found = Host.of(variables, folder=tmp_path, python=Path("/python"))
 
-    assert stranger is found.stranger
+    assert untrusted is found.untrusted_event
 
 
 @pytest.mark.parametrize(
-    ("variables", "stranger"),
+    ("variables", "untrusted"),
     [
         ({**RUNNER, "GITHUB_EVENT_NAME": "pull_request"}, True),
         ({**RUNNER, "GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": "/no/such"}, True),
@@ -96,10 +96,10 @@ def test_a_fork_s_pull_request_is_known_by_its_event(
         (HOME, False),
     ],
 )
-def test_an_event_that_cannot_be_read_is_a_stranger_s(variables: dict[str, str], *, stranger: bool) -> None:
+def test_an_event_that_cannot_be_read_is_untrusted(variables: dict[str, str], *, untrusted: bool) -> None:
     """
     On a runner; elsewhere there are no events.
     """
     found = Host.of(variables, folder=Path("/w"), python=Path("/python"))
 
-    assert stranger is found.stranger
+    assert untrusted is found.untrusted_event

@@ -110,7 +110,7 @@ def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: 
 
 
 @pytest.mark.parametrize(
-    ("forge", "digest", "embedded", "rules"),
+    ("ci", "digest", "embedded", "rules"),
     [
         (True, "", False, ["image-not-pushed"]),
         (True, "sha256:0", False, []),
@@ -120,13 +120,13 @@ def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: 
     ids=["on a runner", "pushed", "with a store that is gone too", "on a laptop"],
 )
 def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
-    forge: bool, digest: str, embedded: bool, rules: list[str]
+    ci: bool, digest: str, embedded: bool, rules: list[str]
 ) -> None:
     """
     Not when somebody wants to promote it, days later.
     """
     image = ImageLink(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
 
-    found = list(_vanishing(Inputs(embedded=embedded), image, forge=forge))
+    found = list(_vanishing(Inputs(embedded=embedded), image, ci=ci))
 
     assert rules == [finding.rule for finding in found]

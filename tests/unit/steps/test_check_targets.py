@@ -274,19 +274,19 @@ def test_without_targets_it_is_the_serving_image(ask, tools, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("python", "forge", "minor"),
+    ("python", "event", "minor"),
     [("3.12.4", "", "3.12"), (None, "", "3.10"), ("3.12.4", "pull_request", "3.10")],
     ids=["the one that trains here", "none is here", "a pull request that may be a stranger's"],
 )
 def test_without_a_pin_it_is_the_python_that_trains_here(
-    tools, tmp_path: Path, python: str | None, forge: str, minor: str
+    tools, tmp_path: Path, python: str | None, event: str, minor: str
 ) -> None:
     """
     The image gets the Python of the training, which is the lowest that the lock allows by chance alone.
     """
     (tmp_path / "pyproject.toml").write_text(MANIFEST)
     (tmp_path / "uv.lock").write_text("\n".join((HEAD, package("grape", "py3-none-any"), WINE)))
-    variables = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": forge} if forge else {}
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": event} if event else {}
     host = Host.of(variables, folder=tmp_path, python=Path(sys.executable))
     found = replace(tools, host=host, uv=replace(tools.uv, python=python))
 

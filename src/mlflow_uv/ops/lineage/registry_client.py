@@ -97,7 +97,7 @@ def author(tools: Tools) -> dict[str, str]:
     """Who asks, when (UTC), and in which run of a workflow, for whoever looks at a version later."""
     variables = tools.host.variables
     when = datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if tools.host.forge:
+    if tools.host.ci:
         where = [variables.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
         server, repository, run = where
         address = f"{server}/{repository}/actions/runs/{run}" if all(where) else ""

@@ -240,7 +240,7 @@ class _Explaining:
             case Cause.BUILD:
                 what = "uv.lock cannot be checked without a build"
                 fix = Wording(f"{self._uv_lock} --check, where its code may run; or ", option("builds", "allow"))
-                whose = " for a pull request from a fork" if self._tools.host.stranger else ""
+                whose = " for a pull request from a fork" if self._tools.host.untrusted_event else ""
                 why = f"{verdict.complaint}, and builds are refused{whose}"
                 return self._finding(verdict.cause, what, why, fix=fix)
             case _:

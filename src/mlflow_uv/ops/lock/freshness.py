@@ -117,8 +117,8 @@ def _pinned(project: Project) -> str:
 
 
 def restricted(tools: T, builds: Builds) -> T:
-    """The tools of a step, without build backends where the input refuses them or the checkout is a stranger's."""
-    if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.host.stranger):
+    """The tools of a step, without build backends where the input refuses them or the event of CI is untrusted."""
+    if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.host.untrusted_event):
         return tools
     host = tools.host
     inert = InertPython(cache=host.cache, default=host.python)

@@ -103,7 +103,7 @@ class Mlflow:
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
         if not uri:
-            return self._embedded(allowed=embedded or not self._host.forge)
+            return self._embedded(allowed=embedded or not self._host.ci)
         registry = {name: caller[name] for name in ("MLFLOW_REGISTRY_URI", _TRUSTED_ROOTS) if caller.get(name)}
         server = uri.startswith(("http://", "https://", "databricks", "uc:"))
         uri = uri if server else absolute_uri(uri, self._host.folder)

@@ -66,12 +66,12 @@ class Fake:
         return self.engine()
 
 
-def link(record: Record, fake: Fake, *, forge: bool = False) -> tuple[LinkState, str, str]:
+def link(record: Record, fake: Fake, *, ci: bool = False) -> tuple[LinkState, str, str]:
     """What became of it: state, reason and fix."""
-    host = SimpleNamespace(forge=forge)
+    host = SimpleNamespace(ci=ci)
     tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, host=host))
     (check,) = gathered(from_image(record, tools))
-    return check.state, check.reason, words("promote").text(check.fix) if forge else check.fix
+    return check.state, check.reason, words("promote").text(check.fix) if ci else check.fix
 
 
 def test_what_was_pushed_is_verified_without_an_engine() -> None:
@@ -125,21 +125,21 @@ def test_the_engine_is_asked_where_the_registry_does_not_tell(found: str, state:
 
 
 @pytest.mark.parametrize(
-    ("denied", "forge", "fix"),
+    ("denied", "ci", "fix"),
     [
         (True, False, "docker login ghcr.io"),
         (True, True, "a step with docker/login-action for ghcr.io before this one"),
         (False, True, "reach ghcr.io from here"),
     ],
 )
-def test_neither_of_both_is_unverified(denied: bool, forge: bool, fix: str) -> None:
+def test_neither_of_both_is_unverified(denied: bool, ci: bool, fix: str) -> None:
     """
     Both reasons are told, and what gives access.
     """
     fake = Fake(RegistryUnanswered("ghcr.io does not show it", denied=denied), engine=lambda: None)
 
     told = f"docker has no {NAME} here, and ghcr.io does not show it"
-    assert (LinkState.UNVERIFIED, told, fix) == link(RECORD, fake, forge=forge)
+    assert (LinkState.UNVERIFIED, told, fix) == link(RECORD, fake, ci=ci)
 
 
 def no_engine() -> None:
@@ -157,7 +157,7 @@ def test_what_was_never_pushed_is_gone_with_its_runner(engine: Callable[[], Any]
     assert RECORD.image is not None
     record = replace(RECORD, image=replace(RECORD.image, digest=""))
 
-    said, on_github = (link(record, Fake(None, engine=engine), forge=forge) for forge in (False, True))
+    said, on_github = (link(record, Fake(None, engine=engine), ci=ci) for ci in (False, True))
 
     fix = "mlflow-uv release --push --image REGISTRY/NAME"
     assert (LinkState.UNVERIFIED, f"{where}, and it was not pushed to a registry", fix) == said
