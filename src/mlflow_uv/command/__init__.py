@@ -1,1 +1,1 @@
-"""How a step is declared and how it reports."""
+"""Declares steps and what they report."""

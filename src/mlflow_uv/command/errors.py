@@ -1,4 +1,4 @@
-"""Why is there no answer? One class, and so one exit code, for each reason."""
+"""Defines the errors that end a step without an answer: one class, and one exit code, for each reason."""
 
 from pathlib import PurePath
 from typing import ClassVar

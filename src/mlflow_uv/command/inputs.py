@@ -1,4 +1,4 @@
-"""What do the inputs and outputs that several steps share mean? Each word is defined here once."""
+"""Defines the inputs and outputs that several steps share."""
 
 from enum import Enum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reads what pip is told about the network, in variables and in its configuration files, and translates it for uv."""
+"""Reads pip's network settings from variables and configuration files, and translates them for uv."""
 
 import sys
 from collections.abc import Iterator, Mapping

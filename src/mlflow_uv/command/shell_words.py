@@ -1,4 +1,4 @@
-"""Splits a command line into words, and refuses what only a shell would understand."""
+"""Splits a command line into words, and rejects syntax that only a shell understands."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How is a step declared, and how do text and TOML become its inputs?"""
+"""Declares a step, and converts text and TOML to its inputs."""
 
 import math
 import shlex

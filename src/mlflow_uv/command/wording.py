@@ -1,8 +1,8 @@
 """
-Texts that every surface says in its own words.
+Defines texts that each surface prints in its own notation.
 
-A message names an input, a step to run, or what is done differently on a runner; whoever shows it knows whether that is
-a flag or a key of an action. Where nobody asks, the text is that of the command line.
+A message may name an input, a step to run, or a fix that differs on a runner; the surface prints an input as a flag or
+as a key of an action. Converted with `str`, a text is that of the command line.
 """
 
 import shlex

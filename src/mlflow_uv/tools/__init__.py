@@ -1,1 +1,1 @@
-"""The outside, one module per program."""
+"""Interfaces to other programs, files and servers: one module or folder for each program."""

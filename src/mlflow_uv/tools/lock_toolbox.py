@@ -1,4 +1,4 @@
-"""What do the steps need that ask about a lock and nothing else? Hooks load these alone, and so start fast."""
+"""Collects the tools of the steps that only check a lock; hooks load these alone, to start fast."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

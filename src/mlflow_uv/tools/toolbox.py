@@ -1,4 +1,4 @@
-"""Everything a step may use of the outside."""
+"""Collects the tools that a step may use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What lies in the folder that an image is built from?"""
+"""Writes the build context of an image: the Dockerfile and the files that it copies."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Why did a build end without an image? The step that failed says it, before the engine's own last word."""
+"""Finds the cause of a failed image build in the output of the engine."""
 
 import re
 

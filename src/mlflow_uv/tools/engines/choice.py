@@ -1,4 +1,4 @@
-"""Which container engine is used here?"""
+"""Chooses the container engine for an `engine` input."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What do the engines' command lines have in common? Nearly everything: one was written to replace the other."""
+"""Implements what the command lines of Docker and Podman have in common."""
 
 import re
 import secrets

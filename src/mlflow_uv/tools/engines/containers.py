@@ -1,4 +1,4 @@
-"""A container that serves: asked from inside, since it may have no network, and looked after from outside."""
+"""Watches a running container: its requests are sent from inside, because it may have no network."""
 
 import base64
 import json

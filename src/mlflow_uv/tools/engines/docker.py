@@ -1,4 +1,4 @@
-"""How is Docker told? By its client, with the builder that `docker buildx` uses."""
+"""Runs Docker, which builds with the current builder of `docker buildx`."""
 
 import re
 from collections.abc import Iterator

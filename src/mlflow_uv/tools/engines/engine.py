@@ -1,4 +1,4 @@
-"""What can a container engine do for us, whichever it is?"""
+"""Defines the interface of a container engine."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""How is Podman told, which builds with Buildah?"""
+"""Runs Podman, which builds with Buildah."""
 
 import secrets
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Asks a payload inside an image, in a container without network whose answer is taken for a stranger's."""
+"""Runs a payload inside an image, in a container without network, and validates its untrusted response."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Keeps source folders as they were before a build."""
+"""Restores source folders after a build that writes into them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

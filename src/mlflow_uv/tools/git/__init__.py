@@ -1,1 +1,1 @@
-"""Everything that is asked of git."""
+"""Interface to git."""

@@ -1,4 +1,4 @@
-"""Lists the files of folders with the ids that git has, or would have, for their contents."""
+"""Lists the files of folders with the blob ids that git has, or would compute, for their contents."""
 
 import os
 from collections.abc import Callable, Iterator

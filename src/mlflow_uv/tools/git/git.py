@@ -1,4 +1,4 @@
-"""Which commit is this, and what differs from it?"""
+"""Reads commits, tracked files and changes of a repository."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Starts git so that it starts no program that a checkout names; docs/threat-model.md lists what could name one."""
+"""Runs git so that it starts no program that a checkout names (see docs/threat-model.md)."""
 
 import os
 from collections.abc import Mapping

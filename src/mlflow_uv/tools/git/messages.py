@@ -1,4 +1,4 @@
-"""How are git's words about files read?"""
+"""Parses git's output about files."""
 
 import hashlib
 import os

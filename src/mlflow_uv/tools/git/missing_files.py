@@ -1,4 +1,4 @@
-"""Asks git why a tracked file is not on disk, and which version of a broken file can be brought back."""
+"""Explains why a tracked file is not on disk, and finds the last valid version of a broken file."""
 
 import os
 from collections.abc import Callable, Mapping

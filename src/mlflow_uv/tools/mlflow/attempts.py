@@ -1,4 +1,4 @@
-"""Which trainings died without a word? Their runs would look for ever as if they went on."""
+"""Records running trainings, so that runs of a killed training can be marked as failed later."""
 
 import fcntl
 import secrets

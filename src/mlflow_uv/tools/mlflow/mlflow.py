@@ -1,4 +1,4 @@
-"""What does MLflow know, and what does it do for us? A payload in the right interpreter answers."""
+"""Calls MLflow: runs payloads in an interpreter that has it, and reads their responses."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""How is a model served without an engine? By the same server, in a process of its own environment."""
+"""Serves a model without a container engine: runs the same server as a process of the model's environment."""
 
 import socket
 from pathlib import Path

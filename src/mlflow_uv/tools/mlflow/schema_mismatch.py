@@ -1,4 +1,4 @@
-"""Says which MLflow can read a database whose schema is not that of the MLflow in use, and what can be done."""
+"""Explains a database whose schema is not that of the MLflow in use, and names the fix."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Reads tracking URIs as MLflow does: a path, and what follows `sqlite:///` or `file:`, may be relative."""
+"""Resolves tracking URIs as MLflow does: a path, and what follows `sqlite:///` or `file:`, may be relative."""
 
 import os
 import re

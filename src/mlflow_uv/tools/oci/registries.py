@@ -1,4 +1,4 @@
-"""Asks container registries what they have under a name and a digest (OCI distribution specification)."""
+"""Queries container registries for manifests and configurations (OCI distribution specification)."""
 
 import base64
 import hashlib

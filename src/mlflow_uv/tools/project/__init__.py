@@ -1,1 +1,1 @@
-"""uv projects on disk, and what a checkout may name."""
+"""Reads uv projects from disk, and limits what a checkout may configure."""

@@ -1,8 +1,8 @@
 """
-Decides what a setting of the checkout may name: which server, which file, which build cache.
+Decides which servers, files and build caches a setting of the checkout may name.
 
-Whoever may change the checkout, as the author of a pull request may, decides neither where the job's credentials go
-nor what is read or written outside the checkout. See docs/threat-model.md.
+The author of a checkout, such as that of a pull request, decides neither where the job's credentials go nor what is
+read or written outside the checkout. See docs/threat-model.md.
 """
 
 import os

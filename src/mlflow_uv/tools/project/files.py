@@ -1,4 +1,4 @@
-"""What lies on disk? Projects as uv sees them, and writing that is whole or not at all."""
+"""Reads projects as uv does, and writes files atomically."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Which files is a lock made from, and on which of their lines does a key stand?"""
+"""Finds the manifests that a lock depends on, and the line of a key in them."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which uv projects are there below a folder? Each once, by the root whose lock covers it."""
+"""Finds the uv projects below a folder, each once, by the root whose lock covers it."""
 
 import os
 from collections.abc import Iterable, Iterator

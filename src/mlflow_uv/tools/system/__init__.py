@@ -1,1 +1,1 @@
-"""Processes, clocks, files' contents and the network."""
+"""Processes, clocks, file contents and the network."""

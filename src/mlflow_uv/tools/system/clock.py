@@ -1,4 +1,4 @@
-"""What time is it? Injected, so that a test can say."""
+"""Tells the time; tests inject another clock."""
 
 import time
 from typing import Protocol

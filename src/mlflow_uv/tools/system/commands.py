@@ -1,4 +1,4 @@
-"""Describes programs that are run, how they ended, and who runs them: the seam between tools and processes."""
+"""Defines a command to run, its result, and the runner interface."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is in a folder or a wheel? Digests of the bytes, not of times."""
+"""Computes digests of folders and wheels from their bytes, not from timestamps."""
 
 import hashlib
 import os

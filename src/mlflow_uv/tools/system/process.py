@@ -1,4 +1,4 @@
-"""Runs other programs, and leaves none of them behind. The only place that starts processes."""
+"""Runs other programs and leaves none of them running; no other module starts processes."""
 
 import os
 import signal

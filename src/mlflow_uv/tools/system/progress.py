@@ -1,4 +1,4 @@
-"""How is a person told that something large is under way, and not told of what is quick?"""
+"""Prints progress of a transfer at intervals, and nothing for a quick one."""
 
 import threading
 from collections.abc import Iterator

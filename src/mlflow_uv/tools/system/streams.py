@@ -1,4 +1,4 @@
-"""Reads what programs print: line by line, masked, while they run."""
+"""Reads the output of a running program line by line, with secrets masked."""
 
 from collections.abc import Callable, Sequence
 from typing import IO

@@ -1,4 +1,4 @@
-"""Asks servers on the network over HTTPS: through the machine's proxy, with the machine's trust, within limits."""
+"""Sends HTTPS requests with the host's proxy and certificates, within limits of size and time."""
 
 import time
 from collections.abc import Mapping

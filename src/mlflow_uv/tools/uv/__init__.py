@@ -1,1 +1,1 @@
-"""Everything that is asked of uv."""
+"""Interface to uv."""

@@ -1,4 +1,4 @@
-"""Starts uv, by the rules about which uv, with which variables, and with which code it may run."""
+"""Starts uv with the program, the variables and the permissions that apply to a project."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""Chooses the certificates that uv trusts: those that are set for uv, else pip's, else the machine's own."""
+"""Chooses the certificates that uv trusts: those set for uv, else pip's, else the machine's."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whose interpreter runs what? Private environments, each made from one lock."""
+"""Creates private environments, each from one lock."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Which uv does a project get?"""
+"""Chooses the uv program for a project."""
 
 import re
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """
-Keeps the files of a checkout from deciding which program uv starts, where it writes, and who gets an index's password.
+Prevents a checkout from choosing the program that uv starts, where it writes, and who gets an index's password.
 
-uv trusts the project that it is started in. What of that is not followed here, and what is, stands in
-docs/threat-model.md.
+uv trusts the project that it is started in. docs/threat-model.md lists the settings that are ignored here, and those
+that are not.
 """
 
 import re

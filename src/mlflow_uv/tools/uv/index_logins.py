@@ -1,4 +1,4 @@
-"""Names the credentials that an index or a git server wanted and uv did not have."""
+"""Identifies the index or git server that refused uv, and the credentials that it requires."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,9 @@
 """
-Makes an interpreter that tells uv what it is and runs nothing else, so that uv can build nothing.
+Creates an interpreter that answers uv's query for its properties and runs nothing else, so that uv cannot build.
 
-uv's own `--no-build` builds all the same what is editable or in the workspace, and a checkout can name interpreters
-too: its `.venv`, a path in `.python-version`. Every build starts the interpreter that uv was given, whatever the
-settings say.
+uv's own `--no-build` still builds editable packages and workspace members, and a checkout can also name interpreters:
+its `.venv`, or a path in `.python-version`. Every build starts the interpreter that uv was given, whatever the settings
+are.
 """
 
 import os

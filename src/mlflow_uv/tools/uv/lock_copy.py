@@ -1,4 +1,4 @@
-"""Where can uv write a lock without touching the checkout? In a private copy of what belongs to the repository."""
+"""Copies a repository, so that uv can write a lock without changing the checkout."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What do uv's words mean? It answers 1 and 2 for many things; only what it says tells them apart."""
+"""Parses uv's messages; its exit codes 1 and 2 have many meanings."""
 
 import re
 from dataclasses import dataclass

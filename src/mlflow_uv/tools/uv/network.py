@@ -1,4 +1,4 @@
-"""How are packages reached from here? Indexes, proxies and trust, which no layer, label or command line may keep."""
+"""Collects package indexes, proxies and certificates; no image layer, label or command line may keep them."""
 
 import json
 import re

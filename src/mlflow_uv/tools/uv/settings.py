@@ -1,8 +1,8 @@
 """
-Finds uv's settings where uv finds them: of a project, of the folders above it, of the user and of the machine.
+Reads uv's settings where uv does: from a project, the folders above it, the user and the machine.
 
-Whatever is outside of a repository must not make its lock look stale: what steers a resolution there is set aside, and
-what authenticates or transports stays.
+Settings outside of a repository must not make its lock look stale: those that affect a resolution are ignored, those
+for authentication and transport apply.
 """
 
 import json

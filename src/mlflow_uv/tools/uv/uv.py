@@ -1,4 +1,4 @@
-"""What does uv say about the lock, and what does it make from it?"""
+"""Runs uv to check, write and export a lock and to create environments."""
 
 import shlex
 from collections.abc import Callable, Mapping

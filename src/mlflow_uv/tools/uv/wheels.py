@@ -1,4 +1,4 @@
-"""How does a local package become a wheel, which means the same everywhere?"""
+"""Builds the local packages of a lock into wheels."""
 
 from dataclasses import dataclass
 from pathlib import Path
