@@ -231,7 +231,7 @@ def rig_of(lab: Lab, proxy: Proxy, database: Postgres, scratch: Path, variables:
 
 
 def outcome(attempt: Callable[[], T]) -> tuple[T | None, StepError | None]:
-    """How a step ended; anything but an answer or a StepError is a mistake of ours, and raised."""
+    """How a step ended; anything but an answer or a StepError is an internal error, and raised."""
     try:
         return attempt(), None
     except StepError as error:

@@ -33,7 +33,7 @@ def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path, disk:
             foundry.context("disk/context", model)
     said = caught.value
 
-    assert ("what the image is built from cannot be written", True) == (said.what, "No space left" in said.why)
+    assert ("the build context cannot be written", True) == (said.what, "No space left" in said.why)
     assert "TMPDIR" in said.fix
 
 

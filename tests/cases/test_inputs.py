@@ -46,7 +46,7 @@ def test_a_wrong_word_is_named(lab: Lab, words: tuple[str, ...], says: str) -> N
         ("deadline = []", "`deadline` in [tool.mlflow-uv] must be number"),
         ('requirements = "guess"', "must be one of lock, verify, infer"),
         ('alias = "a/b"', "`alias` in [tool.mlflow-uv] is not a name MLflow accepts"),
-        ('tracking-uri = "http://me:s3cr3t@127.0.0.1"', "`tracking-uri` carries credentials"),
+        ('tracking-uri = "http://me:s3cr3t@127.0.0.1"', "`tracking-uri` contains credentials"),
     ],
 )
 def test_a_wrong_setting_is_named(lab: Lab, line: str, says: str) -> None:

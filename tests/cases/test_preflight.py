@@ -132,7 +132,7 @@ HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
         ("--tracking-uri", "http://127.0.0.1:9"), {}, NO_STORE, "the tracking server does not answer", "--tracking-uri",
     ),
     "no server on a runner": (
-        (), {"GITHUB_ACTIONS": "true"}, NO_STORE, "no tracking server was named", "--tracking-uri",
+        (), {"GITHUB_ACTIONS": "true"}, NO_STORE, "no tracking server is configured", "--tracking-uri",
     ),
     "a name that Unity Catalog does not take": (
         (), {"MLFLOW_REGISTRY_URI": "databricks-uc"}, BAD_INPUT, "`wine` is not a Unity Catalog model name",
@@ -183,7 +183,7 @@ def test_a_base_image_that_nobody_has_stops_a_release_before_it_trains(
 
     (problem,) = told(said)
     assert (NO_BASE, False) == (said.code, wine.trained.exists()), said.stderr
-    assert f"the base image `{name}` is not here and cannot be pulled" == problem["what"]
+    assert f"the base image `{name}` is not present and cannot be pulled" == problem["what"]
     assert f"docker pull {name}" in problem["fix"]
 
 

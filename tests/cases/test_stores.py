@@ -192,7 +192,7 @@ def test_what_a_server_refuses_says_what_to_set(lab: Lab, servers: Stores, reade
     name = admin.refused(servers.uri, "describe-name", name="a/b:c")
 
     assert [] == found["models"]
-    refused = (NO_STORE, "the tracking server refuses us")
+    refused = (NO_STORE, "the tracking server denies access")
     assert [refused, refused] == [kinds(wrong), kinds(forbidden)]
     assert "MLFLOW_TRACKING_PASSWORD" in wrong.fix
     assert "ermission" in forbidden.why
@@ -213,7 +213,7 @@ def test_the_right_to_register_is_asked_without_writing(lab: Lab, servers: Store
     after = servers.database.ask(COUNTED, database=DATABASE)
 
     assert ({"exists": False}, {"exists": False}, before) == (allowed, new, after)
-    assert (NO_STORE, "the tracking server refuses us") == kinds(forbidden)
+    assert (NO_STORE, "the tracking server denies access") == kinds(forbidden)
 
 
 @pytest.mark.extended
@@ -225,7 +225,7 @@ def test_a_token_leads_through_a_gate(lab: Lab, servers: Stores, tmp_path: Path)
         let_in = Asked(lab, {"MLFLOW_TRACKING_TOKEN": "of-the-gate"}).ask(gate.uri, "describe-name", name="wine")
         refused = Asked(lab, {"MLFLOW_TRACKING_TOKEN": WRONG}).refused(gate.uri)
 
-    assert (False, (NO_STORE, "the tracking server refuses us")) == (let_in["exists"], kinds(refused))
+    assert (False, (NO_STORE, "the tracking server denies access")) == (let_in["exists"], kinds(refused))
 
 
 @pytest.mark.parametrize("status", [200, pytest.param(302, marks=pytest.mark.extended), 404])
@@ -236,7 +236,7 @@ def test_an_address_that_is_no_mlflow_server_is_told_by_its_title(lab: Lab, stat
     with page(status) as uri:
         refused = Asked(lab, {}).refused(uri)
 
-    assert (NO_STORE, "what answers is no MLflow tracking server") == kinds(refused)
+    assert (NO_STORE, "the server is not an MLflow tracking server") == kinds(refused)
     assert "Sign in to Example" in refused.why
     assert len(refused.why) < 300
 
@@ -306,7 +306,7 @@ def test_a_database_that_somebody_holds_is_told(lab: Lab) -> None:
 
     code, kind, sentence, fix = error(said)
     assert (8, NO_STORE) == (code, kind), said.stderr
-    assert "somebody else holds the tracking database" in sentence
+    assert "another process locks the tracking database" in sentence
     assert "run it again" in fix
 
 

@@ -277,5 +277,5 @@ def test_an_environment_that_lacks_credentials_names_them(tmp_path: Path, pages:
             tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", hear=lambda _: None)
 
     fix = "set UV_INDEX_CORP_PI_USERNAME and UV_INDEX_CORP_PI_PASSWORD for index `corp-pi` from a secret"
-    assert (fix, True) == (caught.value.fix, f"`{url}` wants credentials" in caught.value.why)
+    assert (fix, True) == (caught.value.fix, f"`{url}` requires credentials" in caught.value.why)
     assert "1.1" == exports.held(tmp_path / "environment")["grape"]

@@ -85,7 +85,7 @@ ODDITIES = {
     "a project that needs another uv": Oddity(
         {"pyproject.toml": f'{HEAD}[tool.uv]\nrequired-version = "<0.5"\n'},
         "pyproject.toml:6",
-        ('no uv here satisfies `required-version = "<0.5"`',),
+        ('no installed uv satisfies `required-version = "<0.5"`',),
         {"pyproject.toml": ("<0.5", ">=0.5")},
         "lock-unanswered",
     ),

@@ -147,7 +147,7 @@ def test_a_file_of_another_program_gets_no_tables(mlflow: Mlflow, tmp_path: Path
     refused = mlflow.on(MLFLOW_TRACKING_URI=f"sqlite:///{file}").refuse("describe-name", name="wine")
 
     told = schema_mismatch(refused["facts"], uri=f"sqlite:///{file}", shown=f"sqlite:///{file}")
-    assert ("schema", f"`sqlite:///{file}` is no database of MLflow") == (refused["kind"], told.what)
+    assert ("schema", f"`sqlite:///{file}` is not an MLflow database") == (refused["kind"], told.what)
     assert before == digest(file)
 
 

@@ -238,4 +238,4 @@ def test_a_vanishing_store_is_an_error_on_a_runner(wine: Consumer, root: Path) -
     run = wine.run(workflow)
 
     assert not run.ok
-    assert ["no tracking server was named"] == [found.message.partition(":")[0] for found in run.of("error")]
+    assert ["no tracking server is configured"] == [found.message.partition(":")[0] for found in run.of("error")]

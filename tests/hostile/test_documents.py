@@ -63,7 +63,7 @@ def test_no_step_falls_over_a_deep_manifest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, text: str
 ) -> None:
     """
-    It is a finding or the project's error, never a mistake of ours; doctor goes on.
+    It is a finding or the project's error, never an internal error; doctor goes on.
     """
     (tmp_path / "pyproject.toml").write_text(f"{HEAD}{text}\n")
     (tmp_path / "uv.lock").write_text("version = 1\n")

@@ -522,7 +522,7 @@ def test_a_folder_that_looks_like_a_repository_has_no_commit(plot: Plot) -> None
     subprocess.run(["sh", "-c", caught.value.fix], check=True)
     after = git.commit(plot.folder / "sub")
 
-    assert f"git does not enter `{plot.folder / 'sub'}`" == caught.value.what
+    assert f"git does not run in `{plot.folder / 'sub'}`" == caught.value.what
     assert History.UNKNOWN is unknown.history
     assert "cannot use bare repository" in unknown.reason
     assert ("sub", False) == (after.project, plot.ran())

@@ -516,4 +516,4 @@ def test_the_checkout_names_no_build_cache_in_a_folder_or_behind_another_address
 
     ended = on_the_command_line("build-image", folder=workspace, given={}, variables={"HOME": str(home)})
 
-    assert (2, True) == (ended.code, f"no build cache that a checkout may name: it is `{value}`" in ended.said)
+    assert (2, True) == (ended.code, f"not a build cache that a checkout may name: it is `{value}`" in ended.said)

@@ -26,7 +26,7 @@ class StepError(Exception):
     """
 
     exit_code: ClassVar[int] = 3
-    meaning: ClassVar[str] = "something else went wrong"
+    meaning: ClassVar[str] = "the step ended without an answer"
 
     def __init__(self, *, what: str, why: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -65,7 +65,7 @@ class ToolMissing(StepError):
     """A program this step needs is not installed or too old."""
 
     exit_code = 5
-    meaning = "a program that is needed is missing"
+    meaning = "a required program is missing"
 
 
 class ToolFailed(StepError):
@@ -79,7 +79,7 @@ class NotCommitted(StepError):
     """The project is not in a git repository with a commit, so nothing can name its state."""
 
     exit_code = 7
-    meaning = "there is no commit to name"
+    meaning = "the project has no commit"
 
 
 class StoreUnreachable(StepError):
@@ -100,7 +100,7 @@ class ModelNotFound(StepError):
     """Training logged no model, or several and none was chosen."""
 
     exit_code = 10
-    meaning = "there is no model, or no single one"
+    meaning = "there is no model, or more than one"
 
 
 class ChainBroken(StepError):
@@ -132,14 +132,14 @@ class ModelUnusable(StepError):
     """The model does not load, or cannot predict its own input example."""
 
     exit_code = 14
-    meaning = "the model cannot answer its own input example"
+    meaning = "the model cannot predict its own input example"
 
 
 class NotServing(StepError):
     """The server died, or was not healthy in time."""
 
     exit_code = 15
-    meaning = "the model server never became healthy"
+    meaning = "the model server did not become healthy"
 
 
 class LockNotFresh(StepError):
@@ -153,7 +153,7 @@ class Unforeseen(StepError):
     """A mistake of ours: anything that none of the classes above was made for."""
 
     exit_code = 17
-    meaning = "a mistake of ours"
+    meaning = "an internal error"
 
 
 class BaseImageUnfit(StepError):
@@ -174,7 +174,7 @@ class BuildRefused(StepError):
     """Something would have to be built to answer, and builds are refused, as for a pull request from a fork."""
 
     exit_code = 20
-    meaning = "a build would be needed and is refused"
+    meaning = "a build is required and is refused"
 
 
 class Cancelled(BaseException):

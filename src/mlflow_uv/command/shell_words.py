@@ -38,8 +38,8 @@ def words_of(raw: str | Sequence[str], *, name: str, source: str) -> tuple[str, 
         command = shell_command(error)
         setting = f"{name} = {json.dumps(command, ensure_ascii=False)}"
         raise BadInput(
-            what=f"{source} needs a shell, and no shell reads it",
-            why=f"{error.sign} would be handed to the program with all that follows; quote it where that is meant",
+            what=f"{source} requires a shell, but is run without one",
+            why=f"{error.sign} and what follows it would be passed to the program; quote it if that is intended",
             fix=setting if source.endswith("[tool.mlflow-uv]") else option(name, command),
         ) from None
 
@@ -49,7 +49,7 @@ def quoted(raw: str | Sequence[str], *, source: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(raw) if isinstance(raw, str) else raw)
     except ValueError as error:
-        raise BadInput(what=f"{source} has a quote without an end", why=f"{error}: {raw!r}") from None
+        raise BadInput(what=f"{source} has an unterminated quote", why=f"{error}: {raw!r}") from None
 
 
 def split(text: str) -> tuple[str, ...]:

@@ -290,5 +290,5 @@ def test_a_quote_without_an_end_is_refused() -> None:
     """
     With the text as it stands.
     """
-    with pytest.raises(BadInput, match="has a quote without an end"):
+    with pytest.raises(BadInput, match="has an unterminated quote"):
         Field(name="parameters", kind=FieldKind.QUOTED, doc="").parse("note='a", source="`parameters`")

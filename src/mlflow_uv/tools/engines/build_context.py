@@ -77,9 +77,9 @@ class Contexts:
         except OSError as error:
             why = f"{error.strerror or error}: {error.filename or folder}"
             if error.errno == ENOSPC:
-                fix = "make room there, or set TMPDIR to a larger disk"
-                raise NoSpace(what="what the image is built from cannot be written", why=why, fix=fix) from error
-            raise ToolFailed(what="what the image is built from cannot be written", why=why) from error
+                fix = "free space there, or set TMPDIR to a larger disk"
+                raise NoSpace(what="the build context cannot be written", why=why, fix=fix) from error
+            raise ToolFailed(what="the build context cannot be written", why=why) from error
 
     def _fill(self, folder: Path, contents: Contents) -> None:
         installer = folder / dockerfile.INSTALLER

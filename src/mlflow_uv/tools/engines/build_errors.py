@@ -52,7 +52,7 @@ def build_error(done: Completed) -> StepError:
 def unbuildable(package: str, *, why: str) -> ToolFailed:
     """The error of a package that the base image cannot build."""
     return ToolFailed(
-        what=f"`{package}` has no wheel for the base image, and cannot be built on it",
+        what=f"`{package}` has no wheel for the base image and cannot be built in it",
         why=why,
         fix=Wording(
             option("base-image", "NAME"),

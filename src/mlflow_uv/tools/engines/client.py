@@ -124,7 +124,7 @@ class Client(ABC):
         """What was built. Raises ToolFailed where it is not here."""
         if found := self.image(name):
             return found
-        raise ToolFailed(what="the image was built but is not there", why="the builder did not load it")
+        raise ToolFailed(what="the image was built but cannot be found", why="the builder did not load it")
 
     def building(self, build: Build, *words: str) -> Completed:
         """Let the engine build, heard by whoever waits."""
@@ -157,7 +157,7 @@ class Client(ABC):
 
     def tag(self, image: str, name: str) -> None:
         """See Engine."""
-        self.demand("tag", image, name, what=f"the image cannot be called `{name}`")
+        self.demand("tag", image, name, what=f"the image cannot be tagged `{name}`")
 
     def untag(self, image: str) -> None:
         """See Engine."""
@@ -253,7 +253,7 @@ def _named(handed: Handed) -> tuple[str, ...]:
 def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:
     """The error of a base image that an engine cannot have."""
     return BaseImageMissing(
-        what=f"the base image `{base}` is not here and cannot be pulled",
+        what=f"the base image `{base}` is not present and cannot be pulled",
         why=why,
         fix=Wording(
             local(f"{program} pull {base}", f"a step before this one with `{program} pull {base}`"),

@@ -46,7 +46,7 @@ class Docker(Client):
 
         Others keep nothing: the images are in the registry then, and have no name there yet.
         """
-        said = self.demand("buildx", "inspect", what="Docker does not say which builder it has").stdout
+        said = self.demand("buildx", "inspect", what="Docker does not report its builder").stdout
         if re.search(r"^Driver: +docker$", said, re.MULTILINE):
             with self.one(build, name) as candidate:
                 yield candidate
@@ -60,7 +60,7 @@ class Docker(Client):
                 raise build_error(done)
             digest = digest_in(str(parse_json(told.read_text()).get("containerimage.digest")))
         pushed = f"{place}@{digest}"
-        self.demand("pull", "--quiet", pushed, what="what was built cannot be pulled, to be compared")
+        self.demand("pull", "--quiet", pushed, what="the built image cannot be pulled for comparison")
         yield Candidate(image=self.kept(pushed), push=partial(self._named, name, pushed))
 
     def _named(self, name: str, pushed: str) -> str:

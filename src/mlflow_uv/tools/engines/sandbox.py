@@ -72,10 +72,10 @@ def _unpack(output: str, answer: Path, artifacts: Path) -> None:
         contents = {name: base64.b64decode(content, validate=True) for name, content in found.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ToolFailed(
-            what="what came out of the container is no answer", why="the model may have written it"
+            what="the output of the container is not a valid response", why="the model may have written to it"
         ) from error
     if not isinstance(text, str):
-        raise ToolFailed(what="the model ended the process that asked it", why="there is no answer")
+        raise ToolFailed(what="the model ended the process that called it", why="there is no answer")
     answer.write_text(text, encoding="utf-8")
     for name, content in contents.items():
         path = PurePosixPath(name)

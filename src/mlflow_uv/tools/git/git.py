@@ -181,12 +181,12 @@ class Git(GitFiles):
                 trust := f"git config --global --add safe.directory {shlex.quote(str(folder))}",
                 f"a step before this one with `{trust}`",
             )
-            raise NotCommitted(what=f"git does not trust `{folder}`", why="somebody else owns it", fix=fix)
+            raise NotCommitted(what=f"git does not trust `{folder}`", why="another user owns it", fix=fix)
         if BARE in head.stderr:
             place = lookalike(folder) or folder
             why = "it looks like a bare repository, whose settings may start programs"
             fix = shlex.join(("mv", str(place / "HEAD"), str(place / "HEAD.txt")))
-            raise NotCommitted(what=f"git does not enter `{place}`", why=why, fix=fix)
+            raise NotCommitted(what=f"git does not run in `{place}`", why=why, fix=fix)
         return head
 
     def _dirty(self, folder: Path, base: str) -> str | None:

@@ -57,7 +57,9 @@ class EmbeddedStores:
         shared = self._state / "store" / DATABASE
         if shared.is_file():
             same = revision_of(shared) == schema
-            how = f"; MLFLOW_TRACKING_URI=sqlite:///{shared} goes on with it" if same else f", for {_reader(shared)}"
+            how = (
+                f"; MLFLOW_TRACKING_URI=sqlite:///{shared} continues to use it" if same else f", for {_reader(shared)}"
+            )
             yield f"a new embedded store is used: the one that all projects shared stays at {shared}{how}"
 
 

@@ -98,7 +98,7 @@ class Mlflow:
         require_readable(uri)
         if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
             raise BadInput(
-                what="`tracking-uri` carries credentials",
+                what="`tracking-uri` contains credentials",
                 why="inputs are shown in logs",
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
@@ -125,8 +125,8 @@ class Mlflow:
     def _embedded(self, *, allowed: bool) -> Store:
         if not allowed:
             raise StoreUnreachable(
-                what="no tracking server was named",
-                why="an embedded store would vanish with this runner",
+                what="no tracking server is configured",
+                why="an embedded store is lost with this runner",
                 fix=Wording("set ", option("tracking-uri", "URI"), ", or ", option("embedded"), " for a demonstration"),
             )
         uri = f"embedded:{self._embedded_stores.folder}"
@@ -224,7 +224,7 @@ class Mlflow:
                 for line in lines[-20:]:
                     self._hear(line)
                 why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
-                raise ToolFailed(what=f"MLflow ended while it was asked to {verb}", why=why)
+                raise ToolFailed(what=f"MLflow exited during `{verb}`", why=why)
             return self.said(verb, answer, store)
 
     def said(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:

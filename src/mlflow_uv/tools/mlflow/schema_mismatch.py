@@ -18,8 +18,8 @@ def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreU
     revision = str(facts["revision"])
     if revision == "none":
         return StoreUnreachable(
-            what=f"`{shown}` is no database of MLflow",
-            why="it holds other tables, to which MLflow would add its own",
+            what=f"`{shown}` is not an MLflow database",
+            why="it contains other tables, and MLflow would add its own",
             fix=option("tracking-uri", "sqlite:///NEW_FILE"),
         )
     readers = releases_of(revision)

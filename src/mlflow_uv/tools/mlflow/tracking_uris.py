@@ -23,7 +23,7 @@ def absolute_uri(uri: str, folder: Path) -> str:
     if not _OTHER.match(uri):
         raise BadInput(
             what=f"`{uri}` is not a tracking URI",
-            why="it has no scheme, and is no path",
+            why="it has no scheme and is not a path",
             fix="sqlite:///PATH, ./PATH or http://HOST",
         )
     return uri

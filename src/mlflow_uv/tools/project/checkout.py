@@ -114,7 +114,7 @@ class Checkout:
         if stray is not None:
             copied = shlex.join(("cp", "-rL", str(claim.value), f"{claim.value}-copy"))
             raise BadInput(
-                what=f"{claim.source} holds a link that leads out of the checkout",
+                what=f"{claim.source} contains a link to a path outside of the checkout",
                 why=f"`{os.path.relpath(stray, folder)}` is {os.path.realpath(stray)}, which would be uploaded",
                 fix=f"remove the link, or {copied} and name that folder",
             )
@@ -126,8 +126,8 @@ class Checkout:
         uri = str(claim.value)
         if "@" in uri.partition("://")[2].partition("/")[0]:
             raise BadInput(
-                what="`tracking-uri` carries credentials",
-                why=f"a committed file keeps no secret{claim.line}",
+                what="`tracking-uri` contains credentials",
+                why=f"a committed file must not contain secrets{claim.line}",
                 fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD from a secret",
             )
         file, folder = self._database_file(claim), self._store_folder(claim)
@@ -168,7 +168,7 @@ class Checkout:
         named = option("tracking-uri", uri)
         if not is_plain_web_address(uri):
             raise BadInput(
-                what=f"{claim.source} is no address that a checkout may name",
+                what=f"{claim.source} is not an address that a checkout may name",
                 why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE or ./FOLDER"
                 " in the project",
                 fix=named,
@@ -176,7 +176,7 @@ class Checkout:
         if held := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
             raise BadInput(
                 what=f"{claim.source} names a server that the job does not name",
-                why=f"{', '.join(held)} would go to `{uri}`{claim.line}, which a checkout does not decide",
+                why=f"{', '.join(held)} would go to `{uri}`{claim.line}, which a checkout may not decide",
                 fix=Wording(f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or ", named),
             )
 
@@ -196,7 +196,7 @@ def _require_no_git(claim: Claim, path: Path, base: Path) -> None:
     if any(part.casefold() == ".git" for part in real.parts):
         raise BadInput(
             what=f"{claim.source} leads into `.git`",
-            why=f"it is `{claim.value}`{claim.line}, and what git keeps there is no part of a checkout",
+            why=f"it is `{claim.value}`{claim.line}, and the files of git are not part of a checkout",
             fix="name another file",
         )
 

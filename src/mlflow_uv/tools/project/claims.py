@@ -41,8 +41,8 @@ def require_own_variables(claim: Claim) -> None:
 
     if rights := [name for name in claim.value if gives_rights(name)]:
         raise BadInput(
-            what=f"{claim.source} names {', '.join(rights)}, which a checkout does not give to a model",
-            why=f"who has it has rights on the forge or on a store{claim.line}",
+            what=f"{claim.source} names {', '.join(rights)}, which a checkout may not pass to a model",
+            why=f"they grant access to the repository, the CI or a store{claim.line}",
             fix=option(claim.field.kebab, ",".join(claim.value)),
         )
 
@@ -57,7 +57,7 @@ def require_harmless_cache(claim: Claim) -> None:
     known = all(name in _CACHE_WORDS and re.fullmatch(r"[\w.\-/:@]+", text) for name, _, text in words)
     if not known or len(kinds) != 1 or kinds[0] not in _CACHE_TYPES:
         raise BadInput(
-            what=f"{claim.source} is no build cache that a checkout may name",
+            what=f"{claim.source} is not a build cache that a checkout may name",
             why=f"it is `{value}`{claim.line}; a setting names a reference, or type=registry, inline or gha",
             fix=option(claim.field.kebab, value),
         )

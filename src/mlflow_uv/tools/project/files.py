@@ -110,7 +110,7 @@ def require_bounded(path: Path, limit: int) -> None:
     if stat.S_ISDIR(status.st_mode):
         return
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableProject(path=path, error=Unbounded("it is no file: a device or a pipe has no end"))
+        raise UnreadableProject(path=path, error=Unbounded("it is a device or a pipe, not a file"))
     if status.st_size > limit:
         raise UnreadableProject(path=path, error=too_large(status.st_size, limit))
 

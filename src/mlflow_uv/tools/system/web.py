@@ -69,13 +69,13 @@ class Web:
             secret = request.secret if _origin(url) == origin else {}
             parts = urlsplit(url)
             if parts.scheme != "https" and not (parts.scheme == "http" and plain and is_loopback(parts.hostname or "")):
-                raise WebUnreachable(f"{parts.hostname or origin[1]} is not asked without encryption")
+                raise WebUnreachable(f"{parts.hostname or origin[1]} is not contacted without encryption")
             reply = self._once(url, request, {**request.headers, **secret}, until)
             target = reply.headers.get("location")
             if reply.status not in {301, 302, 303, 307, 308} or not target or request.form is not None:
                 return reply
             url = urljoin(url, target)
-        raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a circle")
+        raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
 
     def _once(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
         import http.client  # noqa: PLC0415  # 60 ms that only those pay who ask
@@ -140,9 +140,9 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
     while piece := response.read(PIECE):
         body += piece
         if len(body) > limit:
-            raise WebUnreachable(f"the answer is longer than {limit >> 20} MiB")
+            raise WebUnreachable(f"the response is larger than {limit >> 20} MiB")
         if time.monotonic() > until:
-            raise WebUnreachable(f"the answer takes longer than {WHOLE_S:.0f} s")
+            raise WebUnreachable(f"the response takes longer than {WHOLE_S:.0f} s")
     headers = {name.lower(): value for name, value in response.headers.items()}
     return WebReply(status=response.status, headers=headers, body=bytes(body))
 

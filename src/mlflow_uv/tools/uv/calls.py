@@ -147,7 +147,7 @@ class UvCalls:
         refusal = refusal_in(done.stderr, project, self._variables)
         if refusal is None:
             return failed(what, done)
-        why = f"`{refusal.address}` wants credentials: {refusal.why}"
+        why = f"`{refusal.address}` requires credentials: {refusal.why}"
         return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
 
     def newer(self, program: str) -> str | None:

@@ -92,7 +92,7 @@ class Environments:
         if project is None:
             raise BadProject(
                 what="a database store needs the project's own MLflow",
-                why="only that one knows the schema",
+                why="only that version has the right schema",
                 fix=Wording(
                     local("check the project out", "check it out with actions/checkout"),
                     ", and name its folder with ",

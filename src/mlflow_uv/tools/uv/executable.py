@@ -60,7 +60,7 @@ class Programs:
             if version is not None and (wanted is None or wanted.admits(version)):
                 return candidate
         told = ", ".join(
-            f"{name} is {version}" if (version := self.version(name)) else f"{name} does not tell a version"
+            f"{name} is {version}" if (version := self.version(name)) else f"{name} prints no version"
             for name in self._candidates
         )
         if wanted is None or not self._candidates:
@@ -70,7 +70,7 @@ class Programs:
                 fix=local("pip install uv", "put a step with astral-sh/setup-uv before this one"),
             )
         raise ToolMissing(
-            what=f'no uv here satisfies `required-version = "{wanted.text}"`',
+            what=f'no installed uv satisfies `required-version = "{wanted.text}"`',
             why=told,
             fix=Wording(option("uv", "PATH"), f" of a uv {wanted.text}"),
         )
@@ -91,7 +91,7 @@ class Programs:
     def _checked(self, program: str, wanted: Range | None) -> str:
         version = self.version(program)
         if version is None:
-            raise ToolMissing(what=f"`{program}` is not uv", why="it does not tell its version")
+            raise ToolMissing(what=f"`{program}` is not uv", why="it prints no version")
         if wanted is not None and not wanted.admits(version):
             raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {wanted.text}")
         return program

@@ -22,7 +22,7 @@ _NO_PYTHONS = Path(__file__).with_name("no-pythons.json")
 _NOT_FOLLOWED = {
     "python-downloads-json-url": (
         "UV_PYTHON_DOWNLOADS_JSON_URL",
-        "it would say which Python is downloaded and started",
+        "it selects the Python that is downloaded and run",
     ),
     "cache-dir": ("UV_CACHE_DIR", "files would be written there, and taken from there without a look at their hashes"),
 }
@@ -51,7 +51,7 @@ class NamesProgram(UnreadableProject):
         BadProject.__init__(
             self,
             what=f"`{path.name}` does not name a version of Python",
-            why=f"it says `{text}`, and uv would start what lies there",
+            why=f"it says `{text}`, and uv would run the file of that name",
             fix=f"write a version there, such as `3.12`, into line {line}",
         )
         self.path = path
@@ -102,16 +102,16 @@ class UvGuard:
             NotFollowed(
                 file=file,
                 line=line,
-                what=f"`{key}` is not followed",
-                why=f"{_NOT_FOLLOWED[key][1]}, which a checkout does not decide",
+                what=f"`{key}` is ignored",
+                why=f"{_NOT_FOLLOWED[key][1]}, which a checkout may not decide",
                 fix=f"set {_NOT_FOLLOWED[key][0]} in the job",
             )
             for file, line, key in self._keys_not_followed(project)
         ]
         for name, file, line in self._withheld(project):
-            why = f"{TRUSTED_INDEXES} does not list the index that it would be sent to"
+            why = f"{TRUSTED_INDEXES} does not list the index that would receive it"
             fix = f"add its address to {TRUSTED_INDEXES}"
-            found.append(NotFollowed(file=file, line=line, what=f"`{name}` is not handed on", why=why, fix=fix))
+            found.append(NotFollowed(file=file, line=line, what=f"`{name}` is not passed to uv", why=why, fix=fix))
         return tuple(found)
 
     def told(self, project: Project) -> None:
@@ -195,7 +195,7 @@ def _origins(listed: str) -> Iterator[str]:
         if origin is None:
             raise BadInput(
                 what=f"{TRUSTED_INDEXES} holds `{word}`",
-                why="it is no address of an index",
+                why="it is not the address of an index",
                 fix=f"{TRUSTED_INDEXES}=https://HOST, several separated by spaces",
             )
         yield origin

@@ -61,7 +61,11 @@ def _index_refusal(url: str, status: str, project: Project, variables: Mapping[s
         return Refusal(address=address, why=f"it answered {status}; of {' and '.join(names)} {more}", fix=fix)
     by = next((name for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if _same(variables.get(name, ""), url)), None)
     host = urlsplit(address).hostname
-    fix = f"put user and password into {by}" if by else f"a netrc with `machine {host}`, or a `name` for the index"
+    fix = (
+        f"put the user and the password into {by}"
+        if by
+        else f"a netrc with `machine {host}`, or a `name` for the index"
+    )
     return Refusal(address=address, why=f"it answered {status}", fix=fix)
 
 

@@ -163,7 +163,7 @@ def refused_selection(done: Completed) -> BadInput | None:
     if re.search(NOT_IN_LOCK, done.stderr):
         return BadInput(what="the selection is not in the lock", why=complaint(done))
     if apart := _APART.search(done.stderr):
-        why = f"{apart[1]} are set apart by `conflicts` in [tool.uv]"
+        why = f"{apart[1]} are declared as `conflicts` in [tool.uv]"
         return BadInput(what="the selection cannot be served together", why=why, fix="select one of them")
     return None
 

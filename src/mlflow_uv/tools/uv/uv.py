@@ -120,7 +120,9 @@ class Uv(UvCalls):
         try:
             return parse_requirements(said)
         except ValueError as error:
-            raise ToolFailed(what="`uv export` wrote a line that is not exact", why=str(error)) from error
+            raise ToolFailed(
+                what="`uv export` wrote a line that is not an exact requirement", why=str(error)
+            ) from error
 
     def pylock(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
         """The same as a pylock.toml (PEP 751), as uv writes it: paths are relative to the project's folder."""

@@ -130,8 +130,8 @@ def test_where_nobody_named_a_store_it_is_followed(watch, uri: str, own: str) ->
             "the job decides where credentials go",
             "--tracking-uri https://team.example.test.evil.test",
         ),
-        ({}, "http://me:canary-1@evil.example.test", "keeps no secret", "MLFLOW_TRACKING_URI, set from a secret"),
-        ({}, "postgresql://me:canary-1@db/mlflow", "keeps no secret", "MLFLOW_TRACKING_URI, set from a secret"),
+        ({}, "http://me:canary-1@evil.example.test", "contain secrets", "MLFLOW_TRACKING_URI, set from a secret"),
+        ({}, "postgresql://me:canary-1@db/mlflow", "contain secrets", "MLFLOW_TRACKING_URI, set from a secret"),
     ],
 )  # fmt: skip
 def test_where_a_checkout_may_not_lead_the_training_is_stopped(

@@ -59,7 +59,7 @@ def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_
 
     stores.prepared(project, OF_3_17)
     stores.prepared(project, OF_3_17)
-    on = f"MLFLOW_TRACKING_URI=sqlite:///{shared} goes on with it"
+    on = f"MLFLOW_TRACKING_URI=sqlite:///{shared} continues to use it"
 
     assert [
         f"a new embedded store is used: that of MLflow 3.0.1 and 3.1.1 to 3.1.4 stays at {older}",

@@ -254,11 +254,11 @@ def test_a_registry_that_is_busy_is_asked_again(registry: FakeRegistry) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (Answer(200, b"x" * (5 << 20)), "the answer is longer than 4 MiB"),
+        (Answer(200, b"x" * (5 << 20)), "the response is larger than 4 MiB"),
         (Answer(200, b"<html>"), "is no image: it is not JSON"),
-        (Answer(302, headers={"Location": "http://metadata.example/"}), "is not asked without encryption"),
-        (Answer(302, headers={"Location": "file:///etc/passwd"}), "is not asked without encryption"),
-        (Answer(302, headers={"Location": "/v2/again"}), "redirects in a circle"),
+        (Answer(302, headers={"Location": "http://metadata.example/"}), "is not contacted without encryption"),
+        (Answer(302, headers={"Location": "file:///etc/passwd"}), "is not contacted without encryption"),
+        (Answer(302, headers={"Location": "/v2/again"}), "redirects in a loop"),
     ],
     ids=["endless", "a page", "plain", "a file", "a circle"],
 )

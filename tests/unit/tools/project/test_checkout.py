@@ -112,7 +112,7 @@ def test_a_checkout_names_no_database_server_and_nothing_unknown(project: Path, 
     """
     What a driver does with an address is not known here: it may read files, and send them.
     """
-    with pytest.raises(BadInput, match="is no address that a checkout may name"):
+    with pytest.raises(BadInput, match="is not an address that a checkout may name"):
         settled(project, f'tracking-uri = "{uri}"')
 
 
@@ -237,7 +237,7 @@ def test_a_checkout_names_no_other_build_cache(project: Path, value: str) -> Non
     """
     A folder of the machine and another address are for a flag.
     """
-    with pytest.raises(BadInput, match="is no build cache that a checkout may name"):
+    with pytest.raises(BadInput, match="is not a build cache that a checkout may name"):
         settled(project, f'cache-to = "{value}"')
 
 
@@ -251,7 +251,7 @@ def test_a_checkout_gives_a_model_no_variable_with_rights(project: Path) -> None
         settled(project, setting)
 
     flag, value = refused.value.fix.split()
-    assert ("`serve-env` in [tool.mlflow-uv] names GITHUB_TOKEN, which a checkout does not give to a model", True) == (
+    assert ("`serve-env` in [tool.mlflow-uv] names GITHUB_TOKEN, which a checkout may not pass to a model", True) == (
         refused.value.what,
         "(line 4 of pyproject.toml)" in refused.value.why,
     )

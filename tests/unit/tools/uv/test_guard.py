@@ -112,7 +112,7 @@ def test_a_list_of_no_addresses_is_refused(tmp_path: Path) -> None:
     """
     It would withhold everything, or nothing, without a word.
     """
-    with pytest.raises(BadInput, match="it is no address of an index"):
+    with pytest.raises(BadInput, match="it is not the address of an index"):
         guarded(tmp_path, "", {**KEPT, "MLFLOW_UV_TRUSTED_INDEXES": "corp"})
 
 

@@ -359,7 +359,7 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, project: Pro
     except ToolMissing as error:
         found = error.why
 
-    assert (str(real) if own else f"{shim} does not tell a version") == found
+    assert (str(real) if own else f"{shim} prints no version") == found
 
 
 def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
@@ -385,7 +385,7 @@ def test_no_uv_that_the_project_accepts_names_all_of_them(project: Project) -> N
     with pytest.raises(ToolMissing) as caught:
         uv(runner, asked="", own="/own/uv").program(requiring(project, ">=0.9"))
 
-    assert ('no uv here satisfies `required-version = ">=0.9"`', "/own/uv is 0.8.0") == (
+    assert ('no installed uv satisfies `required-version = ">=0.9"`', "/own/uv is 0.8.0") == (
         caught.value.what,
         caught.value.why,
     )
