@@ -53,6 +53,7 @@ class Proxy:
     _fault: Fault | None = None
     _hold: Held | None = None
     _call: re.Pattern[str] | None = None
+    _before: int = 0
     _at: int = 0
     _lasting: bool = False
     _down_s: float | None = None
@@ -63,6 +64,7 @@ class Proxy:
         """Count from one again, and spoil nothing."""
         with self._turn:
             self.calls, self.injected, self._fault, self._hold, self._call = [], 0, None, None, None
+            self._before = 0
             self._down_s, self._until = None, 0.0
             self.held.clear()
 
@@ -77,10 +79,10 @@ class Proxy:
         self.inject(Fault.DROPPED_BEFORE, at=at, lasting=True)
         self._down_s = seconds
 
-    def hold(self, where: Held, *, call: str) -> None:
-        """Let the first call that fits a pattern wait for ever; `held` is set when it came."""
+    def hold(self, where: Held, *, call: str, before: int = 0) -> None:
+        """Let the first call that fits a pattern, after `before` others, wait for ever; `held` is set when it came."""
         self.forget()
-        self._hold, self._at, self._call = where, 0, re.compile(call)
+        self._hold, self._at, self._call, self._before = where, 0, re.compile(call), before
 
     @property
     def spoiled(self) -> str:
@@ -93,7 +95,10 @@ class Proxy:
             self.calls.append(call)
             number = len(self.calls)
             if self._call is not None and self._call.search(call):
-                self._at, self._call = number, None
+                if self._before:
+                    self._before -= 1
+                else:
+                    self._at, self._call = number, None
             if self._hold is not None and number == self._at:
                 return None, self._hold
             if self._down_s is not None and self._fault is not None and number >= self._at:

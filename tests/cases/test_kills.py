@@ -71,6 +71,41 @@ def test_a_release_that_was_killed_is_completed_by_the_next(
     assert set() == stored.open_runs() - others
 
 
+TAGGED = "POST .*/model-versions/set-tag"
+
+
+@pytest.mark.extended
+def test_a_step_that_was_killed_after_it_tagged_its_record_goes_on(lab: Lab, servers: Stores, proxy: Proxy) -> None:
+    """
+    Killed between the tag and the file, build-image has a staged record, and the next step goes on with it.
+    """
+    variables = {"MLFLOW_TRACKING_URI": proxy.uri, **servers.as_admin}
+
+    def begun(name: str) -> None:
+        lab.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
+        flags = ("--engine", "none", "--model-name", name, "--steps", "log-model register")
+        assert 0 == lab.run("release", *flags, variables=variables).code
+
+    begun("tagged-once")
+    proxy.forget()
+    lab.run("build-image", "--engine", "none", variables=variables)
+    tags = sum(re.fullmatch(TAGGED, call) is not None for call in proxy.calls)
+    begun("tagged-and-killed")
+    proxy.hold(Held.AFTER, call=TAGGED, before=tags - 1)  # the digest of the record is the last of them
+
+    killed = lab.start("build-image", "--engine", "none", variables=variables)
+    reached = happens(lambda: proxy.held.is_set() or killed.poll() is not None)
+    kill_everything(lab, killed.pid)
+    code = lab.ended(killed).code
+    proxy.forget()
+    for path in lab.temporary.glob("mlflow-uv*"):
+        shutil.rmtree(path, ignore_errors=True)
+    tested = lab.run("smoke-test", variables=variables)
+
+    assert (True, -signal.SIGKILL, 0) == (reached, code, tested.code), tested.stderr
+    assert tags > 1
+
+
 def kill_everything(lab: Lab, command: int) -> None:
     """Kill all that was started from the laboratory, the command itself and its children, at once."""
     mark = f"TMPDIR={lab.temporary}".encode()  # what hides its own environment has none, and is told by its parent

@@ -32,7 +32,8 @@ from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import bill_of, sizes_of
-from ..ops.lineage.recompute import RecomputedRelease, anchor, holding
+from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.recompute import RecomputedRelease, holding
 from ..tools.engines.engine import Cache, Engine
 from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
@@ -251,12 +252,9 @@ def _process(needs: Needs, found: RecomputedRelease, reason: str, tools: Tools) 
 def _recorded(inputs: Inputs, found: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:
     """The record's file, with the image in it; its version says so too."""
     record = replace(found.record, image=image)
-    if record.version is not None:
-        target = [record.version.name, record.version.version]
-        tools.mlflow.ask(found.python, found.store, "tag", version=target, tags=version_tags(record))
-    anchor(record, found.store, found.python, tools)
     path = tools.records.path(inputs.record, inputs.project)
-    tools.records.save(path, record)
+    tags = {} if record.version is None else version_tags(record)
+    publish(record, path, StoreAccess(store=found.store, python=found.python), tools, tags=tags)
     return path
 
 

@@ -34,7 +34,7 @@ from ..core.model.mlflow_version import require_logging
 from ..core.release.digests import lock_digest
 from ..core.release.record import LockLink, Record, release_key
 from ..core.security.serve_env import handed
-from ..ops.lineage.recompute import anchor
+from ..ops.lineage.publication import StoreAccess, publish
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
@@ -215,8 +215,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # Nobody goes on from a model that was not proved.
-            tools.records.save(path, record)
-            anchor(record, plan.job.store, plan.job.python, tools)
+            publish(record, path, StoreAccess(store=plan.job.store, python=plan.job.python), tools)
     made = (
         ModelOrigin.FOUND_AGAIN if again is not None else ModelOrigin.ADOPTED if plan.adopted else ModelOrigin.TRAINED
     )

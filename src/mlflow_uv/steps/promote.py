@@ -31,7 +31,7 @@ from ..core.promotion.promote_policy import Promotion
 from ..core.release.chain import gathered
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, distinct, numbered
-from ..ops.lineage.recompute import RECORD_TAG
+from ..ops.lineage.publication import RECORD_TAG
 from ..ops.lineage.registry_client import RegistryClient, author, contact
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import Judgement, judge

@@ -20,7 +20,8 @@ from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
-from ..ops.lineage.recompute import anchor, holding
+from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.recompute import holding
 from ..tools.toolbox import Tools
 
 READY_S = 300.0
@@ -81,13 +82,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         # A version that training registered by itself has none of our tags yet; a tested one keeps its state.
         state = {} if "mlflow-uv.state" in made["tags"] else {"mlflow-uv.state": "registered"}
         record = replace(record, version=version)
-        tools.mlflow.ask(
-            found.python, found.store, "tag", version=[name, version.version], tags={**version_tags(record), **state}
+        path = tools.records.path(inputs.record, inputs.project)
+        publish(
+            record,
+            path,
+            StoreAccess(store=found.store, python=found.python),
+            tools,
+            tags={**version_tags(record), **state},
         )
-        anchor(record, found.store, found.python, tools)
         known = tools.mlflow.ask(found.python, found.store, "find-models", model_id=version.model_id)["versions"]
-    path = tools.records.path(inputs.record, inputs.project)
-    tools.records.save(path, record)
     also = f" (also registered as {', '.join(made['also'])})" if made["also"] else ""
     return Report(
         outputs=Outputs(

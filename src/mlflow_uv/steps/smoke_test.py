@@ -36,7 +36,8 @@ from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
 from ..ops.lineage.audit import kept_at
-from ..ops.lineage.recompute import RecomputedRelease, anchor, holding
+from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.recompute import RecomputedRelease, holding
 from ..ops.lineage.registry_client import author
 from ..tools.engines.engine import ServerSettings, ServingContainer
 from ..tools.toolbox import Tools
@@ -104,14 +105,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         except NotServing as error:
             _mark_failed(found, str(error), tools)
             raise
+        path = tools.records.path(inputs.record, inputs.project)
         if observed.complaints:
             _mark_failed(found, "; ".join(finding.text for finding in observed.complaints), tools)
             record = found.record
         else:
             record = _mark_tested(inputs, found, image, observed, tools)
-        path = tools.records.path(inputs.record, inputs.project)
-        tools.records.save(path, record)
-        if not observed.complaints:
+            publish(record, path, StoreAccess(store=found.store, python=found.python), tools)
             _log_record(found, path, tools)
     return _report(inputs, path, record, observed, expected)
 
@@ -224,7 +224,6 @@ def _mark_tested(
         asked = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
         moved = tools.mlflow.ask(found.python, found.store, "move-alias", **asked)
         record = replace(record, alias=AliasLink(name=inputs.alias, before=moved["before"], after=version))
-    anchor(record, found.store, found.python, tools)
     return record
 
 

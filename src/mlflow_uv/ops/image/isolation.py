@@ -11,7 +11,7 @@ from ...core.release.digests import tree_digest
 from ...tools.engines.engine import Engine
 from ...tools.system.content import digests_in
 from ..lineage.audit import record_of
-from ..lineage.recompute import RECORD_TAG
+from ..lineage.publication import RECORD_TAG
 from ..lineage.registry_client import RegistryClient
 
 

@@ -22,9 +22,8 @@ from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_image
+from .publication import RECORD_TAG, StoreAccess, settled
 from .registry_client import project_here
-
-RECORD_TAG = "mlflow-uv.record-sha256"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,13 +66,17 @@ def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease
     The model is fresh from the store and lies in a private folder while the block runs. Raises ChainBroken that names
     each broken link, BadInput where there is no record.
     """
-    record = tools.records.load(tools.records.path(question.record, question.project))
+    path = tools.records.path(question.record, question.project)
+    record = tools.records.load(path)
     project = project_here(question.project)
     # The lock first: the environment that asks the store may be made from it.
     before = require(_from_git(record, project, tools))
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     python = tools.environments.talking_to(store, project, record.selection)
     store = tools.mlflow.settled(store, python, question.project)
+    in_file, record = record, settled(record, path, StoreAccess(store=store, python=python), tools)
+    if record is not in_file:
+        before = require(_from_git(record, project, tools))
     before += require(_anchored(record, store, python, tools))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
@@ -91,18 +94,6 @@ def _note_version(version: VersionLink | None, model: Path) -> None:
     if version is not None:
         text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
         (model / REGISTERED).write_text(text, encoding="utf-8")
-
-
-def anchor(record: Record, store: Store, python: Path, tools: Tools) -> None:
-    """
-    Tag what the record is about with its digest, so that an edited record is found out.
-
-    The model keeps the digest of the record that log-model left: a register that is interrupted can begin again there.
-    """
-    target: dict[str, object] = {"model_id": record.model.model_id}
-    if record.version is not None:
-        target = {"version": [record.version.name, record.version.version]}
-    tools.mlflow.ask(python, store, "tag", tags={RECORD_TAG: record.sha256}, **target)
 
 
 def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator[LinkCheck]:

@@ -61,6 +61,29 @@ class Records:
         text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
         write_whole(path, text.encode(), within=self.bounds_of(path))
 
+    def stage(self, path: Path, record: Record) -> None:
+        """Write a record beside its file, whose place it takes with `take_staged`."""
+        self.save(_staged(path), record)
+
+    def staged(self, path: Path) -> Record | None:
+        """The record that was staged for a file and did not take its place; None if there is none to read."""
+        try:
+            return self.load(_staged(path))
+        except BadInput:
+            return None
+
+    def take_staged(self, path: Path) -> None:
+        """Let the staged record take the place of the file, at once."""
+        _staged(path).replace(path)
+
+    def drop_staged(self, path: Path) -> None:
+        """Remove a staged record that nothing refers to."""
+        _staged(path).unlink(missing_ok=True)
+
     def bounds_of(self, path: Path) -> Path | None:
         """The checkout that a record was named in, and no link of which may lead out; None for a folder of ours."""
         return None if path.is_relative_to(self._host.state) else bounds_of(path)
+
+
+def _staged(path: Path) -> Path:
+    return path.with_name(f"{path.name}.staged")
