@@ -41,61 +41,65 @@ T = TypeVar("T")
 SECTION = """
 ## The serving image
 
-Stock is what `mlflow models build-docker --env-manager local` builds, ours what `mlflow-uv build-image` builds, with
-the whole lock and slim: the same model out of the same store, the same base image of {base:.0f} MB, the same network,
-side by side in one run of {minutes:.0f} minutes on {processors} processors ({architecture}), Docker {docker}, {uv}.
+"Stock" is the image that `mlflow models build-docker --env-manager local` builds. "Locked" and "slim" are the images
+that `mlflow-uv build-image` builds with the whole lock and with `serving: slim`. All are built from the same model in
+the same store, on the same base image of {base:.0f} MB and over the same network. Stock and this project were measured
+in one run of {minutes:.0f} minutes on {processors} processors ({architecture}), Docker {docker}, {uv}.
 
-![Builds, starts, sizes, memory and throughput of stock MLflow and ours](serving-image.svg)
+![Builds, starts, sizes, memory and throughput of stock MLflow and of this project](serving-image.svg)
 
-### Aims
+### Targets
 
-How many times faster or sooner than stock, or which part of stock's; **bold where the aim is missed**.
+Each number compares with stock: how many times faster, or which fraction of stock's value. **Bold numbers miss the
+target.**
 
 {summary}{complaints}
 
-Why aims are missed, and what was tried:
+Why targets are missed, and what was done:
 
-- They were drawn up from one measurement in which stock took 72 s for every build and 8 s to answer. Here the engine's
-  cache serves stock's packages after a change, too, and what was read once is in memory.
-- A cold build of ours is the unpacking of wheels, the bytecode of what a server starts with, and the engine's own copy
-  and digests, each 3 to 5 s. What only MLflow's own server needs is left without bytecode, which saved about 2 s.
-- After a change of the model the engine has little to do. What is left is the step around it: it reads record and model
-  from the store again and compares them, and imports MLflow for that.
-- A change of one small dependency was slower than stock's while all packages were one layer (14 s); it rebuilds those
-  that are small.
-- The wheels of the scikit-learn lock, unpacked, and the base alone are 764 MB, more than three quarters of stock's
-  image; only `serving: slim` leaves anything out.
-- With scikit-learn, half of the first answer is a container's Python and the import of MLflow, below. Bytecode is there
-  for all of it, and the collector rests meanwhile.
-- One worker holds what importing MLflow, pandas and the model's library takes, and shares it with nobody. From two on
-  it is loaded once; what each of them then writes to is its own.
+- The targets are based on an early measurement in which stock took 72 s for every build and 8 s until its first
+  response. In this measurement the engine's cache also speeds up stock's build after a change, and files that were read
+  before are in memory.
+- A cold build consists of unpacking the wheels, compiling the modules that a server imports at start-up, and the
+  engine's own copies and digests, each 3 to 5 s. Packages that only MLflow's own server needs are not compiled, which
+  saved about 2 s.
+- After a change of the model, the engine has little work. The rest of the time is spent in the step itself: it reads
+  record and model from the store again, compares them, and imports MLflow for that.
+- While all packages were in one layer, a build after a change of one small dependency was slower than stock's (14 s).
+  Now small packages have a layer of their own.
+- The unpacked wheels of the scikit-learn lock and the base alone take 764 MB, more than three quarters of stock's
+  image. Only `serving: slim` installs fewer packages.
+- With scikit-learn, half of the time until the first response is the start of Python and the import of MLflow, as shown
+  below. All modules are already compiled, and garbage collection is off during the import.
+- One worker holds what the import of MLflow, pandas and the model's library needs, and shares it with no other process.
+  Two or more workers load it once; only memory that a worker writes to is its own.
 
-### Builds, sizes, starts
+### Builds, sizes, start-up
 
-Seconds of the whole command, and in brackets what the engine took of them. Cold means that no layer and no download is
-cached, on any side. In later builds the engine's cache has what the builds before left in it.
+Seconds of the whole command, with the engine's part in brackets. In a cold build, no layer and no download is cached,
+for stock or this project. In later builds the engine's cache contains the results of the earlier builds.
 
 {builds}
 
 ### Requests
 
-One client on one kept connection for the latencies, eight at once for the rate, {seconds} s each after half a second
-that does not count; the client shares the {processors} processors with the server, so more workers than those only
-compete. Every answer is compared with training's. Memory is that of all processes of the container after that. Each
-number is the median of {starts} containers.
+Latencies are measured with one client on one persistent connection, request rates with eight clients, for {seconds} s
+each after half a second of warm-up. The client shares the {processors} processors with the server, so additional
+workers only compete with it. Every response is compared with the predictions after training. Memory is that of all
+processes of the container after the requests. Each number is the median of {starts} containers.
 
 {serving}
 
-### What nobody can do without
+### Lower bounds
 
-The packages of the scikit-learn image, alone: their wheels fetched over {connections} connections, unpacked and
-compiled by nothing but Python's standard library; and its containers.
+The packages of the scikit-learn image alone: their wheels downloaded over {connections} connections, unpacked and
+compiled with Python's standard library only; and the start-up of the containers.
 
 {physics}
 
-### What was claimed
+### Initial estimates
 
-When this project was drawn up, before anything was measured.
+These estimates were made before anything was measured.
 
 {claimed}
 """
@@ -196,13 +200,13 @@ def run(project: Project, image: Built, case: Case, name: str, sides: dict[str, 
     shop, numbers, variable = project.shop, sides[name], SIDES[name].workers
     numbers["served"] = {}
     for workers in WORKERS[name]:
-        say(f"{LIBRARIES[project.name].title}: {name}, {workers} at work")
+        say(f"{LIBRARIES[project.name].title}: {name}, {workers} workers")
 
         def one(workers: int = workers) -> Numbers:
             with asked(shop, image.name, case, **{variable: str(workers)}) as container:
                 return container.measured()
 
-        found = [attempt(one, f"does not serve with {workers} at work", numbers) for _ in range(STARTS)]
+        found = [attempt(one, f"does not serve with {workers} workers", numbers) for _ in range(STARTS)]
         started = [some for some in found if some is not None]
         if len(started) == STARTS:
             numbers["served"][str(workers)] = {

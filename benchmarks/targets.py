@@ -24,7 +24,7 @@ def races(scratch: Path) -> Iterator[Race]:
     size = (project / "uv.lock").stat().st_size
     for names in (("linux-x86_64",), tuple(PLATFORMS)):
         yield Race(
-            question=f"Where does a lock of {size / 1e6:.1f} MB install? ({len(names)} targets)",
+            question=f"check a lock of {size / 1e6:.1f} MB for {len(names)} target(s)",
             sides=(
                 Side(name="`uv sync --frozen --dry-run` for each", run=in_a_row(project, names)),
                 Side(name="`mlflow-uv check-targets`", run=ours(project, names)),

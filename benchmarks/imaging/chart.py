@@ -48,7 +48,7 @@ def seconds(value: float) -> str:
 
 PANELS = (
     Panel(title="Cold build", remark="nothing cached", value=lambda side: side["cold"][0], shown=seconds),
-    Panel(title="First answer", remark="from docker run", value=lambda side: side["first"], shown=seconds),
+    Panel(title="First response", remark="from docker run", value=lambda side: side["first"], shown=seconds),
     Panel(
         title="Build after a change of the model",
         remark="whole command",
@@ -68,7 +68,7 @@ PANELS = (
         shown=lambda value: f"{value / MEGABYTE:.0f} MB",
     ),
     Panel(
-        title="Requests a second, 2 workers",
+        title="Requests per second, 2 workers",
         remark="more is better",
         value=lambda side: side["served"]["2"]["rate"],
         shown=lambda value: f"{value:.0f}",
@@ -88,10 +88,10 @@ def chart(numbers: Mapping[str, Any]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {total:.0f}" width="{WIDTH}" role="img"'
             ' aria-labelledby="title description">'
         ),
-        '<title id="title">Serving images: stock MLflow beside ours</title>',
+        '<title id="title">Serving images: stock MLflow and this project</title>',
         f'<desc id="description">{escape(described(models))}</desc>',
         f"<style>{STYLE}</style>",
-        f'<text class="head" x="{MARGIN}" y="34">Serving images: stock MLflow beside ours</text>',
+        f'<text class="head" x="{MARGIN}" y="34">Serving images: stock MLflow and this project</text>',
         *legend(),
     ]
     for number, panel in enumerate(PANELS):
@@ -106,8 +106,8 @@ def legend() -> Iterator[str]:
     left = MARGIN
     for side, words in (
         ("stock", "stock: mlflow models build-docker"),
-        ("locked", "ours: the whole lock"),
-        ("slim", "ours: slim"),
+        ("locked", "this project: locked"),
+        ("slim", "this project: slim"),
     ):
         yield f'<rect class="{side}" x="{left}" y="50" width="12" height="12" rx="2"/>'
         yield f'<text class="quiet" x="{left + 18}" y="60">{words}</text>'

@@ -48,22 +48,22 @@ def each(workers: str) -> Callable[[Numbers], float]:
 
 AIMS = (
     aim("cold build: 6 times faster", lambda side: side["cold"][0], 6),
-    aim("… the engine's part alone", lambda side: side["cold"][1], 6),
+    aim("… the engine's part only", lambda side: side["cold"][1], 6),
     aim("build after a change of the model: 100 times faster", lambda side: side["model"][0], 100),
-    aim("… the engine's part alone", lambda side: side["model"][1], 100),
-    aim("first answer: 2.2 times sooner", lambda side: side["first"], 2.2),
+    aim("… the engine's part only", lambda side: side["model"][1], 100),
+    aim("first response: 2.2 times faster", lambda side: side["first"], 2.2),
     aim("size: at most 0.7, slim 0.45", lambda side: side["size"], 0.7, 0.45),
     *(
-        aim(f"memory of a worker, {workers} at work: at most 0.4", each(workers), 0.4)
+        aim(f"memory per worker (workers: {workers}): at most 0.4", each(workers), 0.4)
         for workers in WORKERS
     ),
     *(
-        aim(f"{what}, {workers} at work: not worse", value, 1)
+        aim(f"{what} (workers: {workers}): not worse", value, 1)
         for workers in WORKERS
         for what, value in (
             ("p50", served(workers, "p50")),
             ("p95", served(workers, "p95")),
-            ("requests a second", inverse(served(workers, "rate"))),
+            ("requests per second", inverse(served(workers, "rate"))),
         )
     ),
 )  # fmt: skip
@@ -106,7 +106,7 @@ def summary(numbers: Numbers) -> str:
     """Every aim, and how far each model came."""
     models = numbers["models"].values()
     rows = ((one.words, *(told(one, model) for model in models)) for one in AIMS)
-    return table(("aim, beside stock", *(model["title"] for model in models)), iter(rows))
+    return table(("target, compared with stock", *(model["title"] for model in models)), iter(rows))
 
 
 def built(side: Numbers, what: str) -> str:
@@ -121,11 +121,11 @@ def builds(numbers: Numbers) -> str:
     """Builds, sizes and starts, as measured."""
     lines: tuple[tuple[str, Callable[[Numbers], str]], ...] = (
         ("cold build", lambda side: built(side, "cold")),
-        ("the same, what was downloaded before is kept", lambda side: built(side, "warm")),
+        ("cold build with cached downloads", lambda side: built(side, "warm")),
         ("after a change of the model", lambda side: built(side, "model")),
         ("after a change of one dependency", lambda side: built(side, "dependency")),
-        ("image, base included", lambda side: f"{side['size'] / MEGABYTE:.0f} MB" if "size" in side else "–"),
-        ("first answer, 1 worker", lambda side: f"{side['first']:.1f} s" if "first" in side else "–"),
+        ("image, including the base", lambda side: f"{side['size'] / MEGABYTE:.0f} MB" if "size" in side else "–"),
+        ("first response, 1 worker", lambda side: f"{side['first']:.1f} s" if "first" in side else "–"),
     )
     rows = (
         (model["title"] if number == 0 else "", words, *(show(model["sides"].get(side, {})) for side in SIDES))
@@ -150,7 +150,7 @@ def speed(side: Numbers, workers: str) -> Sequence[str]:
 
 def serving(numbers: Numbers) -> str:
     """What was measured while containers answered."""
-    head = ("model", "workers", "side", "p50, p95", "requests a second", "PSS (RSS, private)")
+    head = ("model", "workers", "side", "p50, p95", "requests per second", "PSS (RSS, private)")
     rows = (
         (model["title"], workers, side, *speed(model["sides"][side], workers))
         for model in numbers["models"].values()
@@ -164,11 +164,11 @@ def serving(numbers: Numbers) -> str:
 def physics(numbers: Numbers) -> str:
     """What nobody can do without."""
     lines: tuple[tuple[str, Callable[[str], str]], ...] = (
-        ("fetch its wheels", lambda side: spent(numbers, "limits", side, "download")),
-        ("unpack them, on every processor", lambda side: spent(numbers, "limits", side, "unpack")),
-        ("compile them, on every processor", lambda side: spent(numbers, "limits", side, "compile")),
-        ("a container's Python says its first word", lambda side: spent(numbers, "starts", side, "container")),
-        ("it imports `mlflow.pyfunc`", lambda side: spent(numbers, "starts", side, "import")),
+        ("download the wheels", lambda side: spent(numbers, "limits", side, "download")),
+        ("unpack them, on all processors", lambda side: spent(numbers, "limits", side, "unpack")),
+        ("compile them, on all processors", lambda side: spent(numbers, "limits", side, "compile")),
+        ("start of a container until Python runs", lambda side: spent(numbers, "starts", side, "container")),
+        ("import of `mlflow.pyfunc`", lambda side: spent(numbers, "starts", side, "import")),
     )
     rows = ((words, *(show(side) for side in SIDES)) for words, show in lines)
     return table(("", *SIDES), iter(rows))
@@ -184,33 +184,33 @@ def claimed(numbers: Numbers) -> str:
     """Claim beside result."""
     found, claim = numbers["claims"], "15–30 times"
     rows = [
-        (f"{words}: `{slow}`, then uv", claim, seconds(found[kind][slow]), seconds(found[kind]["uv"]),
+        (f"{words}: `{slow}`, uv", claim, seconds(found[kind][slow]), seconds(found[kind]["uv"]),
          times(found[kind][slow], found[kind]["uv"]))
         for kind, words in (
-            ("empty", "an empty environment"),
-            ("cold", "with the lock in it, all of it downloaded"),
-            ("warm", "with the lock in it, nothing downloaded"),
+            ("empty", "creating an empty environment"),
+            ("cold", "installing the lock, with downloads"),
+            ("warm", "installing the lock, from a cache"),
         )
         for slow in ("venv", "virtualenv")
         if slow in found[kind]
     ]  # fmt: skip
     warm = found["warm"]
     rows.append((
-        "the same: `venv`, then uv that compiles as pip does", claim, seconds(warm["venv"]),
+        "the same: `venv`, uv with bytecode compilation as in pip", claim, seconds(warm["venv"]),
         seconds(warm["uv, compiled"]), times(warm["venv"], warm["uv, compiled"]),
     ))  # fmt: skip
     log = found["logging"]
-    lines = f"({log['imported lines']} lines, then {log['lock lines']})"
-    rows.append((f"`log_model` without the lock, then with it {lines}", "4 times", seconds(log["imported"]),
+    lines = f"({log['imported lines']} and {log['lock lines']} lines)"
+    rows.append((f"`log_model` without the lock, with the lock {lines}", "4 times", seconds(log["imported"]),
                  seconds(log["lock"]), times(log["imported"], log["lock"])))  # fmt: skip
     rows.extend(
-        (f"the image of {model['title']}, cold: stock, then locked", "4–7 times", seconds(stock), seconds(ours),
+        (f"cold build of the {model['title']} image: stock, locked", "4–7 times", seconds(stock), seconds(ours),
          times(stock, ours))
         for model in numbers["models"].values()
         if "cold" in model["sides"]["stock"] and "cold" in model["sides"]["locked"]
         for stock, ours in [(model["sides"]["stock"]["cold"][0], model["sides"]["locked"]["cold"][0])]
     )  # fmt: skip
-    return table(("what", "claimed", "first", "second", "measured"), iter(rows))
+    return table(("comparison", "estimate", "first", "second", "measured"), iter(rows))
 
 
 def seconds(taken: float) -> str:

@@ -1,4 +1,4 @@
-"""Which of three cultivars is this wine from? Trains a classifier and logs it with MLflow."""
+"""Trains a classifier that predicts which of three cultivars a wine is from, and logs it with MLflow."""
 
 from typing import Any
 
@@ -16,19 +16,19 @@ PARAMETERS = {"C": 0.5, "max_iter": 500, "random_state": 7}
 
 
 def split() -> list[Any]:
-    """Three quarters of the wines to learn from and the rest, then their cultivars."""
+    """Split the wines into three quarters for training and the rest, with their cultivars."""
     wines, cultivars = load_wine(as_frame=True, return_X_y=True)
     return train_test_split(wines, cultivars, test_size=0.25, stratify=cultivars, random_state=7)
 
 
 def unseen() -> pd.DataFrame:
-    """The wines that no training sees, with what they are: what candidate and champion are compared on."""
+    """The wines not used for training, with their cultivar: the evaluation data for candidate and champion."""
     _, wines, _, cultivars = split()
     return wines.assign(cultivar=cultivars)
 
 
 def main() -> None:
-    """Fit on three quarters of the data, measure on the rest, log the model with a signature and an example."""
+    """Fit on three quarters of the data, score on the rest, log the model with a signature and an input example."""
     wines_seen, wines_unseen, cultivars_seen, cultivars_unseen = split()
 
     with mlflow.start_run():

@@ -16,11 +16,11 @@ def rows(table: str) -> dict[str, str]:
 
 def test_an_aim_that_is_missed_is_bold_and_one_that_is_reached_is_not(numbers: Numbers) -> None:
     """
-    Five times as fast misses "6 times faster" and reaches "2.2 times sooner"; a fifth of the size reaches 0.7.
+    Five times as fast misses "6 times faster" and reaches "2.2 times faster"; a fifth of the size reaches 0.7.
     """
     said = rows(summary(numbers))
 
-    found = [said[words] for words in ("cold build: 6 times faster", "first answer: 2.2 times sooner")]
+    found = [said[words] for words in ("cold build: 6 times faster", "first response: 2.2 times faster")]
     assert ["**5.00**, slim 10", "5.00, slim 10"] == found
     assert "0.20, slim 0.10" == said["size: at most 0.7, slim 0.45"]
 
@@ -58,12 +58,12 @@ def test_what_a_side_could_not_do_is_told_and_compares_with_nothing(numbers: Num
     """
     stock = numbers["models"]["wine"]["sides"]["stock"]
     del stock["served"]["4"], stock["first"]
-    stock["complaints"].append("does not serve with 4 at work")
+    stock["complaints"].append("does not serve with 4 workers")
 
     said = rows(summary(numbers))
 
-    assert "–" == said["first answer: 2.2 times sooner"] == said["p50, 4 at work: not worse"]
-    assert "- Wine & cheese, stock: does not serve with 4 at work" == complaints(numbers)
+    assert "–" == said["first response: 2.2 times faster"] == said["p50 (workers: 4): not worse"]
+    assert "- Wine & cheese, stock: does not serve with 4 workers" == complaints(numbers)
 
 
 def test_builds_and_requests_are_told_as_measured(numbers: Numbers) -> None:
@@ -74,7 +74,7 @@ def test_builds_and_requests_are_told_as_measured(numbers: Numbers) -> None:
 
     assert [
         "| Wine & cheese | cold build | 60.0 s (50.0 s) | 12.0 s (10.0 s) | 6.0 s (5.0 s) |",
-        "|  | the same, what was downloaded before is kept | – | – | – |",
+        "|  | cold build with cached downloads | – | – | – |",
         "| Wine & cheese | 1 | stock | 10.0, 20.0 ms | 100 | 400 (500, 300) MB |",
         "| Wine & cheese | 1 | locked | 2.0, 4.0 ms | 500 | 80 (100, 60) MB |",
     ] == lines

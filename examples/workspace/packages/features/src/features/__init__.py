@@ -1,4 +1,4 @@
-"""What does the model look at? Used when it is trained and again wherever it answers."""
+"""The features of the wine model, computed in training and in serving."""
 
 from features.ratios import Ratios
 

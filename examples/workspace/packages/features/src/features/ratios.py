@@ -1,4 +1,4 @@
-"""How much of one substance is there per unit of another?"""
+"""Ratios of pairs of columns, as a scikit-learn transformer."""
 
 from typing import Self
 
@@ -13,11 +13,11 @@ class Ratios(TransformerMixin, BaseEstimator):
         self.pairs = pairs
 
     def fit(self, wines: pd.DataFrame, _cultivars: object = None) -> Self:
-        """Remember the columns; a ratio has nothing else to learn."""
+        """Store the columns; a ratio has no other parameters to fit."""
         self.columns_ = list(wines.columns)
         return self
 
     def transform(self, wines: pd.DataFrame) -> pd.DataFrame:
-        """The measurements followed by their ratios, in the order in which the pairs were given."""
+        """Return the measurements followed by their ratios, in the order of the pairs."""
         ratios = {f"{above}/{below}": wines[above] / wines[below] for above, below in self.pairs}
         return wines.assign(**ratios)

@@ -1,4 +1,4 @@
-"""Which of three cultivars is this wine from? Trains on the features of a sibling package and logs with MLflow."""
+"""Trains a wine classifier on the features of a sibling package, and logs it with MLflow."""
 
 import mlflow
 from features import Ratios
@@ -16,7 +16,7 @@ SEED = 7
 
 
 def main() -> None:
-    """Fit on three quarters of the data, measure on the rest, log the model with a signature and an example."""
+    """Fit on three quarters of the data, score on the rest, log the model with a signature and an input example."""
     wines, cultivars = load_wine(as_frame=True, return_X_y=True)
     wines_seen, wines_unseen, cultivars_seen, cultivars_unseen = train_test_split(
         wines, cultivars, test_size=0.25, stratify=cultivars, random_state=SEED

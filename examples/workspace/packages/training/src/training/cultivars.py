@@ -1,4 +1,4 @@
-"""What does the model say about a wine?"""
+"""A model that returns the cultivar of a wine and its probability."""
 
 import pandas as pd
 from mlflow.pyfunc import PythonModel
@@ -6,7 +6,7 @@ from sklearn.pipeline import Pipeline
 
 
 class Cultivars(PythonModel):  # type: ignore[misc]  # mlflow does not type its base class
-    """The classifier, answering with the names of the cultivars and how sure it is."""
+    """Wraps the classifier and returns names of cultivars with their probability."""
 
     def __init__(self, classifier: Pipeline) -> None:
         self.classifier = classifier
