@@ -35,8 +35,8 @@ REMARK = """
 Two targets are missed. More than half of the time that a hook needs in addition to uv is the start of Python and the
 import of the standard library (dataclasses, typing, pathlib, subprocess); most of the rest is the creation of this
 program's classes. The hook does not import packaging, tempfile, json, difflib, or any step but the one that it runs. It
-passes an interpreter to uv, so that uv does not search for one; this saves another 100 ms if Python is behind shims, which
-is not the case here.
+passes an interpreter to uv, so that uv does not search for one. This saves another 100 ms if Python is behind shims,
+which is not the case here.
 """
 MODEL = """
 import sys, mlflow
@@ -141,8 +141,8 @@ def section(lines: Sequence[str]) -> str:
     table = "\n".join(lines)
     return (
         "## Lock steps\n\n"
-        "Each row compares a step with the command that a user would run instead. Both were run in alternation; the numbers\n"
-        f"are medians of wall-clock time on {machine}.\n\n{table}\n{REMARK}"
+        "Each row compares a step with the command that a user would run instead. Both were run in alternation; the\n"
+        f"numbers are medians of wall-clock time on {machine}.\n\n{table}\n{REMARK}"
     )
 
 
