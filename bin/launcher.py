@@ -25,21 +25,26 @@ STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FR
             "UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK", "UV_ENV", "UV_WORKING", "UV_DIRECTORY", "UV_OVERRIDE",
             "UV_CONSTRAINT", "UV_BUILD", "UV_COMPILE", "UV_REQUIRE", "UV_TARGET", "UV_SYSTEM_PYTHON", "PIP_TARGET",
             "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE", "PIP_PYTHON", "PIP_NO_", "PIP_CONSTRAINT", "PIP_ROOT")  # fmt: skip
+PARALLEL = ["--numprocesses=auto", "--dist=loadscope"]  # a whole suite, on every processor
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
 
 
 def main(arguments):
-    """Run the program; `github STEP` is how an action calls it, `render` and `test` are for its developers."""
+    """Run the program; `github STEP` is how an action calls it, `hook`, `render` and `test` are for its developers."""
     module, flags = "mlflow_uv", ("--no-dev",)
     typed = os.environ.pop("MLFLOW_UV_COMMAND", None)  # what messages call the program
     if arguments[:1] == ["github"]:
         module, flags, arguments = "mlflow_uv.surfaces.github", ("--no-dev", "--extra", "actions"), arguments[1:]
+    elif arguments[:1] == ["hook"]:
+        module, arguments = "mlflow_uv_hooks", arguments[1:]
     elif arguments[:1] == ["render"]:
         module, arguments = "mlflow_uv.surfaces.manifest", arguments[1:] or [str(ROOT)]
     elif arguments[:1] == ["test"]:
         module, flags, arguments = "pytest", ("--group", "dev", "--extra", "actions"), arguments[1:]
-        if all(argument.startswith("-") for argument in arguments):
-            arguments += ["--numprocesses=auto", "--dist=loadscope"]  # the whole suite, on every processor
+        if "--fast" in arguments:
+            arguments += ["tests/unit", "tests/house", *PARALLEL]
+        elif all(argument.startswith("-") for argument in arguments):
+            arguments += PARALLEL
         os.chdir(ROOT)
     try:
         python = environment(flags)

@@ -32,8 +32,13 @@ MACHINE = (
 )  # fmt: skip
 
 
+# What `--fast` leaves out.
+SLOW = ("extended", "engine", "installs")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
+    parser.addoption("--fast", action="store_true", help="leave out what installs packages or needs an engine")
 
 
 class Together(LoadScopeScheduling):
@@ -50,6 +55,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        slow = [item for item in items if any(map(item.get_closest_marker, SLOW))]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
     if config.getoption("--extended"):
         return
     for item in items:

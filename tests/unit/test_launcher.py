@@ -38,6 +38,7 @@ def made(home: Path) -> Path:
     return folder
 
 
+@pytest.mark.installs
 def test_an_environment_is_made_once(tmp_path: Path) -> None:
     """
     The second run starts at once, and stdout holds nothing but the answer.
@@ -51,6 +52,7 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
     assert first.stdout == second.stdout
 
 
+@pytest.mark.installs
 @pytest.mark.parametrize("harm", ["interpreter gone", "interpreter dangles", "never finished", "no environment"])
 def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -> None:
     """
@@ -75,6 +77,7 @@ def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -
     assert (0, MAKING) == (done.returncode, done.stderr)
 
 
+@pytest.mark.installs
 @pytest.mark.parametrize("content", ["#!/bin/sh\necho junk\n", "junk"])
 def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, content: str) -> None:
     """
@@ -87,6 +90,7 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, content: str
     assert (0, MAKING) == (done.returncode, done.stderr)
 
 
+@pytest.mark.installs
 @pytest.mark.parametrize("part", ["", ".", "bin"])
 def test_programs_of_the_current_folder_are_not_started(tmp_path: Path, part: str) -> None:
     """
@@ -388,6 +392,7 @@ def test_windows_is_refused_by_every_entry(module: str) -> None:
     assert (ToolMissing.exit_code, "", WINDOWS) == (done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.installs
 def test_messages_name_the_program_as_it_was_typed(tmp_path: Path) -> None:
     """
     The command that mends can be pasted where nothing is installed.

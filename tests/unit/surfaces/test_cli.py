@@ -89,7 +89,7 @@ def test_a_required_input_is_a_word_or_a_flag(
 
     code = main(["audit", *words])
 
-    assert (2, True) == (code, capsys.readouterr().err.startswith("error: `models:/x` names no version"))
+    assert (2, True) == (code, capsys.readouterr().err.startswith("error: `models:/x` is not the URI"))
 
 
 def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,8 @@ def test_whatever_the_server_follows_is_known_here() -> None:
     """
     A variable of a base image would change its defaults; those that the server reads are in its source.
     """
-    read = {name for file in ("settings", "places", "traces") for name in re.findall(r'"([A-Z][A-Z_]+)"', source(file))}
+    modules = ("settings", "model_location", "traces")
+    read = {name for module in modules for name in re.findall(r'"([A-Z][A-Z_]+)"', source(module))}
 
     assert FOLLOWED == read
 
