@@ -1,10 +1,10 @@
 """
-What do the steps about the lock cost, beside what a user would run instead?
+Measures the lock steps and the commands that a user would run instead.
 
     uv run benchmarks/locks.py [--write]
 
-All sides of a comparison in one run, taking turns, on the wine example; medians of wall-clock milliseconds. With
-`--write` the table goes to docs/benchmarks.md.
+The commands of a comparison run in alternation, on the wine example; results are medians of wall-clock milliseconds.
+`--write` writes the table to docs/benchmarks.md.
 """
 
 import json

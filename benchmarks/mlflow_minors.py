@@ -91,16 +91,17 @@ READ_ONLY = (
     "setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups",
 )  # fmt: skip
 HEADER = (
-    "| MLflow | healthy after | of which CPU time | first answers (plain, traced, agent) | files written | "
+    "| MLflow | ready after | of which CPU time | first responses (plain, traced, agent) | files written | "
     "2 workers share | memory of 2 workers | read-only root |\n|---|---|---|---|---|---|---|---|"
 )
 REMARK = """
-Measured by `benchmarks/mlflow_minors.py` on {machine}, shared with other work: CPU time tells more
-than the clock. Each server is a process with two workers; seconds until `/ping` answers for a scikit-learn model,
-seconds of the first request to each of three models (a scikit-learn model, a Python model with `@mlflow.trace`, a
-`ResponsesAgent`), and whatever any of them wrote into its folder, home or temporary folder. Memory is that of all
-processes (PSS). On the read-only root, where nothing at all can be written, by a user without rights, the traced model
-is served.
+Measured by `benchmarks/mlflow_minors.py` on {machine}. The machine was shared with other work, so CPU
+time is more reliable than elapsed time. Each server is a process with two workers. The columns are: seconds until
+`/ping` answers for a scikit-learn model, and the CPU time in them; seconds of the first request to each of three models
+(a scikit-learn model, a Python model with `@mlflow.trace`, a `ResponsesAgent`); files that any of them wrote into its
+working, home or temporary folder; whether the two workers share the memory of the model; memory of all processes (PSS);
+and whether the traced model answers on a read-only root file system without any writable folder, as an unprivileged
+user.
 """
 
 

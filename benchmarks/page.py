@@ -1,4 +1,4 @@
-"""Which part of docs/benchmarks.md is whose? Each benchmark writes its own section and leaves the others alone."""
+"""Replaces a benchmark's own section in docs/benchmarks.md and leaves the others unchanged."""
 
 import re
 from pathlib import Path

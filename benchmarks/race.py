@@ -1,4 +1,4 @@
-"""What is a race? Several ways to the same answer, taking turns in one run."""
+"""Runs several commands for the same task in alternation and reports their median times."""
 
 import os
 import shutil

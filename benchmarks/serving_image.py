@@ -1,12 +1,12 @@
 """
-What do MLflow's serving image and ours cost: to build, to build again, to start, to run?
+Measures the serving images of stock MLflow and of this project: builds, rebuilds, start-up and requests.
 
     uv run benchmarks/serving_image.py [--models sklearn,lightgbm,onnx] [--from FILE] [--write]
 
-Stock MLflow and ours in one run: the same models, base, network and client. It needs Docker, uses the machine for a
-quarter of an hour, and leaves nothing behind. The numbers go to standard output as JSON; with `--write` also to
-serving_image.json, and what they say to docs/benchmarks.md with a picture. `--from` measures nothing: it prints, or
-writes, what the numbers of an earlier run say.
+Stock MLflow and this project are measured in one run with the same models, base image, network and client. This needs
+Docker, takes about a quarter of an hour, and leaves nothing behind. The numbers are printed as JSON; `--write` also
+writes them to serving_image.json, and the tables and chart to docs/benchmarks.md. `--from` measures nothing: it prints
+or writes the tables for the numbers of an earlier run.
 """
 
 import argparse
@@ -99,7 +99,8 @@ compiled with Python's standard library only; and the start-up of the containers
 
 ### Initial estimates
 
-These estimates were made before anything was measured.
+These estimates were made before anything was measured. Each says how many times faster the second variant is than the
+first.
 
 {claimed}
 """

@@ -1,4 +1,4 @@
-"""How soon and how fast does a container answer, and what does it hold meanwhile?"""
+"""Measures the time to the first response, latency, throughput and memory of a serving container."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""How do the numbers of a run look? A picture in SVG, for light and dark pages."""
+"""Draws the numbers of a run as an SVG chart for light and dark pages."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

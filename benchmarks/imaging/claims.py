@@ -1,4 +1,4 @@
-"""Is it true what was claimed when this project was drawn up? Both sides of each claim, in turns."""
+"""Measures the initial estimates: both variants of each, in alternation."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What can nobody do without? The same files fetched, unpacked, compiled and imported, with nothing around it."""
+"""Measures lower bounds: the same files downloaded, unpacked, compiled and imported, without any other work."""
 
 import json
 import os

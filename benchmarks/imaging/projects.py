@@ -1,4 +1,4 @@
-"""Which models are served? A project for each library, locked and logged as a user of ours would."""
+"""Creates one locked project per library, with a logged model, as a user would."""
 
 import json
 import shutil

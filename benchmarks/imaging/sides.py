@@ -1,4 +1,4 @@
-"""How does MLflow build and run an image, and how do we?"""
+"""Builds and runs images with MLflow and with this project."""
 
 import time
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""What do the numbers of a run say, as a page? Text only: the same numbers give the same page."""
+"""Formats the numbers of a run as Markdown tables; the same numbers give the same text."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 """
-Which of three cultivars is this wine from? `train.py LIBRARY` trains with that library; SEED beside us makes the model.
+Trains a wine classifier with the library in `train.py LIBRARY`; the file SEED in its folder sets the random seed.
 
 It is copied into the projects of the benchmark, and runs in their environments.
 """

@@ -1,4 +1,4 @@
-"""Where is everything that a run makes, and how does it vanish at its end, however it ends?"""
+"""Creates the temporary folders, images and containers of a run, and removes them however it ends."""
 
 import itertools
 import json
