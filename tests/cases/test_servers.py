@@ -198,7 +198,7 @@ def test_a_runner_without_a_server_is_told_before_anything_is_lost(lab: Lab, ste
 
     code, kind, sentence, fix = error(said)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
-    assert "would vanish" in sentence
+    assert "is lost" in sentence
     assert "--embedded" in fix
     assert (["FINISHED"], ["1"]) == (lab.store.runs, lab.store.versions)
 

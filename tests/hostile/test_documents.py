@@ -89,7 +89,7 @@ def test_no_step_reads_what_has_no_end(
     code = main([step, "--project", str(tmp_path)])
 
     said = "".join(capsys.readouterr())
-    assert (code, "a device or a pipe has no end" in said) == ({"check-lock": 1}.get(step, 4), True)
+    assert (code, "it is a device or a pipe, not a file" in said) == ({"check-lock": 1}.get(step, 4), True)
 
 
 @pytest.mark.parametrize("step", ["check-lock", "export"])
@@ -106,7 +106,7 @@ def test_no_settings_above_a_project_are_read_without_end(
     code = main([step, "--project", str(tmp_path / "wine")])
 
     told = "".join(capsys.readouterr())
-    assert (code, "a device or a pipe has no end" in told) == ({"check-lock": 1}.get(step, 4), True)
+    assert (code, "it is a device or a pipe, not a file" in told) == ({"check-lock": 1}.get(step, 4), True)
 
 
 def test_a_member_that_has_no_end_is_refused(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_member_that_has_no_end_is_refused(tmp_path: Path) -> None:
     """
     os.mkfifo(tmp_path / "pyproject.toml")
 
-    with pytest.raises(UnreadableProject, match="a device or a pipe has no end"):
+    with pytest.raises(UnreadableProject, match="it is a device or a pipe, not a file"):
         read_manifest(tmp_path / "pyproject.toml")
 
 

@@ -260,7 +260,7 @@ def test_a_registry_that_is_busy_is_asked_again(registry: FakeRegistry) -> None:
         (Answer(302, headers={"Location": "file:///etc/passwd"}), "is not contacted without encryption"),
         (Answer(302, headers={"Location": "/v2/again"}), "redirects in a loop"),
     ],
-    ids=["endless", "a page", "plain", "a file", "a circle"],
+    ids=["endless", "a page", "plain", "a file", "a loop"],
 )
 def test_what_is_no_registry_is_not_followed(registry: FakeRegistry, answer: Answer, told: str) -> None:
     """

@@ -276,7 +276,7 @@ def test_an_export_that_is_not_exact_is_refused(project: Project) -> None:
     """
     runner = FakeRunner(answers() | {"export": said("a>=1\n")})
 
-    with pytest.raises(ToolFailed, match="not exact"):
+    with pytest.raises(ToolFailed, match="not an exact"):
         uv(runner).export(project, Selection())
 
 
