@@ -162,7 +162,7 @@ class Rig:
     def promote(self, name: str, version: str) -> dict[str, Any]:
         """Let the champion's alias name a version, as the step does once every gate holds."""
         store = self.tools.mlflow.store(self.proxy.uri, embedded=False)
-        python = self.tools.environments.talking_to(store, None, Selection())
+        python = self.tools.environments.registry_client(store, None, Selection())
         said = self.tools.mlflow.ask(python, store, "describe-version", name=name, version=version)["tags"]
         aliases = self.tools.mlflow.ask(python, store, "describe-name", name=name)["aliases"]
         expected = {

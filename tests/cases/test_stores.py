@@ -68,7 +68,7 @@ class Asked:
         host = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
         with toolbox(host, console=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
-            python = tools.environments.talking_to(store, read_project(self.lab.folder), Selection())
+            python = tools.environments.registry_client(store, read_project(self.lab.folder), Selection())
             return tools.mlflow.ask(python, store, verb, **request)
 
     def refused(self, uri: str, verb: str = "describe-name", **request: object) -> StepError:

@@ -217,7 +217,7 @@ def uv_told(clone: Clone, told: Mapping[str, str]) -> Uv:
     """Our uv, on behalf of somebody who has told pip alone."""
     variables = clone.variables(told)
     pip = PipSettings.read(variables, prefix=Path("/nowhere"))
-    return Uv(SystemRunner(), variables=variables, asked=PROGRAM, own=None, pip=pip)
+    return Uv(SystemRunner(), variables=variables, named=PROGRAM, own=None, pip=pip)
 
 
 PIP = NO_FILE | {"PIP_CERT": "{bundle}", "PIP_PROXY": "{proxy}"}
@@ -300,7 +300,7 @@ def test_where_the_machine_trusts_them_that_is_enough(clone: Clone, by_store: Pa
     pip = PipSettings.read(variables, prefix=Path("/nowhere"))
     # A step's uv does not see the variable of this test.
     by_store.write_text(by_store.read_text().replace("$BUNDLE", str(clone.company.bundle)))
-    uv = Uv(SystemRunner(), variables=variables, asked=by_store, own=None, pip=pip)
+    uv = Uv(SystemRunner(), variables=variables, named=by_store, own=None, pip=pip)
 
     done = clone.start(told | {"PATH": variables["PATH"]})
     uv.sync_ours(clone.folder, clone.scratch / "direct")

@@ -140,7 +140,7 @@ def test_what_transports_stays_where_modes_are_set_aside(served: Path, tmp_path:
     (tmp_path / "user" / "git" / "config").write_text("[user]\nname = somebody\n")
 
     with tools_in(served, **variables) as tools:
-        past = tools.uv.machine.past(read_project(served), modes=True)
+        past = tools.uv.machine.overrides(read_project(served), modes=True)
 
     folder = Path(past["XDG_CONFIG_HOME"])
     kept = '"keyring-provider" = "subprocess"\n"allow-insecure-host" = ["a.test", "b"]\n'

@@ -27,7 +27,7 @@ def uv(
 ) -> Uv:
     """Real uv, on behalf of a caller with these variables, without a network."""
     caller = {**os.environ, "UV_OFFLINE": "1", **variables, **(more or {})}
-    return Uv(SystemRunner(), variables=caller, asked=asked, own=own)
+    return Uv(SystemRunner(), variables=caller, named=asked, own=own)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def asked(
     """Both opinions of every lock; uv has an empty cache, so that only what needs no network has an answer."""
     path = f"{PROGRAM.parent}{os.pathsep}{os.defpath}"  # no shims, which take their time to say that they are none
     variables = {**os.environ, "UV_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "PATH": path}
-    uv = Uv(SystemRunner(), variables=variables, asked=PROGRAM, own=None)
+    uv = Uv(SystemRunner(), variables=variables, named=PROGRAM, own=None)
     return tuple(_ask(uv, lock, interpreters) for lock in genuine)
 
 

@@ -18,7 +18,7 @@ from ..ops.lock.script_locks import ScriptAnswer, script_answers
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, UnreadableProject, bounds_of, read_project, table_of, write_whole
 from ..tools.project.tree import is_managed, projects_below
-from ..tools.uv.guard import NotFollowed
+from ..tools.uv.guard import IgnoredSetting
 from ..tools.uv.messages import LockState
 from ..tools.uv.uv import LockQuestion
 
@@ -214,13 +214,13 @@ def _examined(found: Project | UnreadableProject, inputs: Inputs, tools: LockToo
     freshness = examine(found, tools, respect_env=inputs.respect_env, offline=inputs.offline)
     if freshness.state is LockState.UNREADABLE:
         return freshness  # what cannot be read keeps no rules
-    more = (*policy_findings(found, tools), *map(_not_followed, tools.uv.guard.not_followed(found)))
+    more = (*policy_findings(found, tools), *map(_not_followed, tools.uv.guard.ignored_settings(found)))
     aside = tools.uv.settings_set_aside(found, respect_env=inputs.respect_env)
     more = (*more, *(_settings_set_aside(path, keys) for path, keys in aside.items()))
     return replace(freshness, findings=(*freshness.findings, *more))
 
 
-def _not_followed(one: NotFollowed) -> Finding:
+def _not_followed(one: IgnoredSetting) -> Finding:
     return Finding(
         rule="uv-setting-not-followed",
         severity=Severity.WARNING,

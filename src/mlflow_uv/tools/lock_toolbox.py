@@ -42,7 +42,7 @@ def locktools(
         uv=Uv(
             runner,
             variables=host.variables,
-            asked=uv,
+            named=uv,
             own=own if own.is_file() else None,
             pip=host.pip,
             machine=MachineSettings(variables=host.variables, cache=host.cache),

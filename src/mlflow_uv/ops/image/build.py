@@ -181,7 +181,7 @@ def building(planned: ImagePlan, wish: ImageRequest, tools: Tools) -> Iterator[B
         caller = tools.host.variables
         reached = {**caller, **tools.host.pip.network(caller)}
         indexes = indexes_for(planned.needs, tools)
-        secrets = build_secrets(Path(scratch), tools.uv.guard.among(reached, indexes), indexes)
+        secrets = build_secrets(Path(scratch), tools.uv.guard.with_indexes(reached, indexes), indexes)
         yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
 
 

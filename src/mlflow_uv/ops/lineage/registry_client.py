@@ -80,7 +80,7 @@ def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     project = project_here(question.project)
     selection = Selection(package=question.package, extras=question.extras, groups=question.groups)
-    python = tools.environments.talking_to(store, project, selection)
+    python = tools.environments.registry_client(store, project, selection)
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
     store = tools.mlflow.settled(store, python, question.project)

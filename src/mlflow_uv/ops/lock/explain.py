@@ -146,7 +146,7 @@ class _Explaining:
         """Where something from outside alone makes the lock look stale; None where it is for another reason."""
         uv = self._tools.uv
         aside = uv.set_aside(respect_env=False) if question.respect_env else ()
-        files = uv.machine.steering(self._project, modes=question.respect_env, indexes=True)
+        files = uv.machine.resolution_keys(self._project, modes=question.respect_env, indexes=True)
         indexes = uv.outside_indexes(self._project)
         suspects = frozenset(aside) | indexes | frozenset(map(str, files))
 

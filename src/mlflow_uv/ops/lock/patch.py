@@ -11,7 +11,7 @@ from ...core.freshness.requirement import address_of
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, leads_out, read_project
 from ...tools.project.manifests import read_workspace
-from ...tools.uv.lock_copy import shadow_of
+from ...tools.uv.lock_copy import copy_of_repository
 from ...tools.uv.uv import LockQuestion
 
 
@@ -24,7 +24,7 @@ def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> byte
     """
     workspace = read_workspace(project, None)
     beside = tuple(Path(one) for one in dict.fromkeys(_indexes(workspace)))
-    with shadow_of(project.root, tools.git, beside=beside) as (base, top):
+    with copy_of_repository(project.root, tools.git, beside=beside) as (base, top):
         _refuse_outside(workspace, top)
         _refuse_stray(base / project.lock.relative_to(project.lock.anchor), base)
         copy = read_project(base / project.root.relative_to(project.root.anchor))

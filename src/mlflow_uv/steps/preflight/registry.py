@@ -19,7 +19,7 @@ def tracking_server(circumstances: Circumstances) -> str:
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     if store.kind is not StoreKind.SERVER:
         return f"{store.kind.value} store"
-    python = tools.environments.talking_to(store, None, Selection())
+    python = tools.environments.registry_client(store, None, Selection())
     experiment = inputs.experiment or circumstances.project.name
     answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(circumstances), experiment=experiment)
     return f"{store.shown}{'' if answer['exists'] else ', where the model name is new'}"

@@ -12,7 +12,7 @@ OURS = ("sync", "--frozen", "--no-progress", "--only-group", "registry")
 
 
 def from_mirror(environment: Path) -> tuple[tuple[str, ...], ...]:
-    """What makes the same of an index that stands for the lock's, by way of a list with hashes."""
+    """Commands that do the same from a mirror of the lock's index, by way of a requirements file with hashes."""
     python, pins = str(environment / "bin" / "python"), str(environment.with_suffix(".txt"))
     return (
         ("export", "--frozen", "--only-group", "registry", "--quiet", "--output-file", pins),
@@ -22,7 +22,7 @@ def from_mirror(environment: Path) -> tuple[tuple[str, ...], ...]:
 
 
 def selected(project: Project, selection: Selection) -> tuple[str, ...]:
-    """The flags for a part of the lock: of the project itself where no other package is named."""
+    """The flags for a selection of the lock; its package is the project unless another one is named."""
     package = selection.package or (project.name if project.named else None)
     flags: list[str] = ["--package", package] if package else []
     for extra in selection.extras:

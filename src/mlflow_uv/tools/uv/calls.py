@@ -16,11 +16,11 @@ from ..project.files import Project
 from ..system.process import Command, Completed, Runner
 from .argv import NEWER
 from .certificates import TrustingRunner
-from .executable import Programs, required_version, wanted_at
+from .executable import Programs, required_version, required_version_place
 from .guard import UvGuard
 from .index_logins import refusal_in
 from .inert_python import InertPython
-from .messages import failed, lacks_a_flag
+from .messages import failed, unsupported_flag
 from .settings import MachineSettings
 
 NO_SETTINGS = PipSettings()
@@ -28,14 +28,14 @@ _RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
 
 
 class UvCalls:
-    """One uv program, asked on behalf of one caller; see Programs for which."""
+    """Runs uv with the environment of one caller; see Programs for the choice of the program."""
 
-    def __init__(  # noqa: PLR0913  # what the caller has, each of it
+    def __init__(  # noqa: PLR0913  # each from the caller
         self,
         runner: Runner,
         *,
         variables: Mapping[str, str],
-        asked: Path | None,
+        named: Path | None,
         own: Path | None,
         pip: PipSettings = NO_SETTINGS,
         guard: UvGuard | None = None,
@@ -50,100 +50,106 @@ class UvCalls:
         self._mirror = pip.mirror(variables)
         self._inert: InertPython | None = None
         plain = for_uv(self._variables, respect=False).variables
-        self._programs = Programs(runner, variables=plain, asked=asked, own=own)
+        self._programs = Programs(runner, variables=plain, named=named, own=own)
 
-    # what it may run
+    # permissions
 
     @property
     def builds(self) -> bool:
-        """Whether it may run build backends, and interpreters that the project names."""
+        """Whether uv may run build backends, and interpreters that the project names."""
         return self._inert is None
 
     def without_builds(self, inert: InertPython) -> Self:
-        """The same uv for a checkout that is not trusted: it runs no code of it, and so knows less."""
+        """A copy for an untrusted checkout, which runs no code of it; some locks are unverifiable then."""
         other = copy.copy(self)
         other._inert = inert  # noqa: SLF001  # our own
         return other
 
-    def other_python(self, wanted: str) -> Path | None:
-        """An interpreter of the machine for a range of versions, any for an empty one; None where there is none."""
-        if wanted and not _RANGE.fullmatch(wanted):
-            return None  # uv takes a path too
+    def other_python(self, version_range: str) -> Path | None:
+        """An installed interpreter in a range of versions (PEP 440), any for an empty range; None if there is none."""
+        if version_range and not _RANGE.fullmatch(version_range):
+            return None  # uv also accepts a path
         flags = ("--no-project", "--no-config", "--no-python-downloads", "--system")
-        argv = (self._programs.satisfying(None), "python", "find", *flags, *(("--", wanted) if wanted else ()))
+        argv = (
+            self._programs.satisfying(None),
+            "python",
+            "find",
+            *flags,
+            *(("--", version_range) if version_range else ()),
+        )
         done = self._trusting.run(self._command(argv, Path("/"), self._for_lock(respect_env=False).variables))
         return Path(done.stdout.strip()) if done.code == 0 and done.stdout.strip() else None
 
     def python_of(self, project: Project) -> str | None:
         """
-        The version of the interpreter that an environment of the project gets on this machine, without a download.
+        The version of the interpreter that uv selects for the project on this machine, without a download.
 
-        None where there is none yet, or where uv is too old to say.
+        None if none is installed, or if uv is too old to print it.
         """
         argv = ("python", "find", "--system", "--no-python-downloads", "--show-version")
-        done = self._ask(project, argv, respect_env=False)
+        done = self._run(project, argv, respect_env=False)
         version = done.stdout.strip()
         return version if done.code == 0 and re.fullmatch(r"\d+\.\d+\S*", version) else None
 
     def python_or_why(self, project: Project) -> tuple[str, str]:
         """
-        The version of the Python that uv would take for a project's environment, else why there is none.
+        The version of the Python that uv would select for a project's environment, and uv's error if there is none.
 
-        Both are empty where uv would fetch one, or is too old to say.
+        Both are empty if uv would download one, or is too old to print it.
         """
-        done = self._ask(project, ("python", "find", "--system", "--show-version"), respect_env=False)
+        done = self._run(project, ("python", "find", "--system", "--show-version"), respect_env=False)
         if done.code == 0:
             return done.stdout.strip(), ""
-        if "Failed to inspect Python interpreter" in done.stderr:  # a shim of pyenv for a version that is not there
+        if "Failed to inspect Python interpreter" in done.stderr:  # a pyenv shim for a version that is not installed
             return "", done.last_line
         missing = re.search(r"No interpreter found for (.+?) in ", done.stderr)
         if missing is None:
             return "", ""
-        asked = re.sub(r"^(?:Python|executable name) ", "", missing[1])
-        offered = self._ask(project, ("python", "list", "--only-downloads", asked), respect_env=False)
+        requested = re.sub(r"^(?:Python|executable name) ", "", missing[1])
+        downloads = self._run(project, ("python", "list", "--only-downloads", requested), respect_env=False)
         refused = self._variables.get("UV_PYTHON_DOWNLOADS") in ("never", "manual")
-        if not refused and (offered.code != 0 or offered.stdout.strip()):
+        if not refused and (downloads.code != 0 or downloads.stdout.strip()):
             return "", ""
         return "", done.last_line.removeprefix("error: ")
 
-    # which uv
+    # program
 
     def program(self, project: Project) -> str:
-        """The uv that this project gets. Raises ToolMissing, at its line, when none is of its `required-version`."""
-        wanted = required_version(project)
+        """The uv for this project. Raises ToolMissing, with the line of `required-version`, if none satisfies it."""
+        required = required_version(project)
         try:
-            return self._programs.satisfying(wanted)
+            return self._programs.satisfying(required)
         except ToolMissing as error:
-            if wanted is not None:
-                error.path, error.line = wanted_at(project)
+            if required is not None:
+                error.path, error.line = required_version_place(project)
             raise
 
     def version(self, program: str) -> str | None:
-        """The version a uv program tells, None when it tells none."""
+        """The version that a uv program prints, None if it prints none."""
         return self._programs.version(program)
 
     def alone(self, project: Project, cache: Path) -> Path:
-        """A folder that holds this project's uv and nothing else, for the PATH of somebody who has none."""
+        """A folder that contains only this project's uv, for the PATH of a program that needs it."""
         program = self.program(project)
         folder = cache / "uv" / sha256(program.encode())[:12]
         folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # made before, by us or by a neighbour
+        with suppress(FileExistsError):  # another process may have created it
             (folder / "uv").symlink_to(program)
         return folder
 
-    # what is outside, and what an answer says of it
+    # settings outside of the project, and errors
 
     def settings_set_aside(self, project: Project, *, respect_env: bool) -> Mapping[Path, tuple[str, ...]]:
-        """The same of files that are outside of the project's repository: their keys."""
-        return {} if respect_env else self.machine.steering(project, modes=True, indexes=False)
+        """The ignored keys of settings files outside of the project's repository, by file; see `set_aside`."""
+        return {} if respect_env else self.machine.resolution_keys(project, modes=True, indexes=False)
 
     def outside_indexes(self, project: Project) -> frozenset[str]:
-        """Variables and files from outside of the project that lead uv to indexes."""
-        files = self.machine.steering(project, modes=False, indexes=True)
+        """Variables and files outside of the project that name indexes."""
+        files = self.machine.resolution_keys(project, modes=False, indexes=True)
         return (INDEX_VARIABLES & self._variables.keys()) | frozenset(map(str, files))
 
     def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed:
-        """The error for a command that needs the network; one that a server refused names the credentials."""
+        """The error for a command that uses the network; it names the credentials if a server denied access."""
         refusal = refusal_in(done.stderr, project, self._variables)
         if refusal is None:
             return failed(what, done)
@@ -151,36 +157,36 @@ class UvCalls:
         return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
 
     def newer(self, program: str) -> str | None:
-        """Our own uv, where it is newer than one that could not answer."""
+        """Our own uv, if it is newer than `program`; see Programs."""
         return self._programs.newer(program)
 
     def _require_flags(self, done: Completed, program: str) -> None:
-        """Raises ToolMissing for a uv that does not know how it is asked."""
-        if flag := lacks_a_flag(done):
+        """Raise ToolMissing for a uv that rejected a flag."""
+        if flag := unsupported_flag(done):
             version = self.version(program)
             raise ToolMissing(what=f"uv {version} is too old", why=f"it does not know `{flag}`", fix=NEWER)
 
-    # how
+    # commands
 
     def _for_lock(self, *, respect_env: bool, project: Project | None = None) -> Partition:
-        # A stranger's checkout does not decide who gets the credentials of a cloud.
+        # An untrusted checkout must not choose the program that gets a cloud's credentials.
         keyring = self.machine.keyring(project if self.builds else None)
         return for_uv(self._variables, respect=respect_env, keyring=keyring)
 
     def _for_project(
         self, project: Project, *, respect_env: bool, without: frozenset[str] = frozenset()
     ) -> dict[str, str]:
-        """The variables of a uv that works on a project; `without` are variables and files that do not steer it."""
+        """The variables for uv in a project, without the variables and files in `without`."""
         kept = self._for_lock(respect_env=respect_env, project=project).variables
         kept = {name: value for name, value in kept.items() if name not in without}
-        past = self.machine.past(project, modes=not respect_env, without=without)
-        return {**self.guard.guarded(project, kept), **past}
+        overrides = self.machine.overrides(project, modes=not respect_env, without=without)
+        return {**self.guard.guarded(project, kept), **overrides}
 
     def _anywhere(self) -> dict[str, str]:
-        """The variables of a uv that works on no project."""
-        return {**self._for_lock(respect_env=False).variables, **self.machine.past(None, modes=True)}
+        """The variables for uv outside of any project."""
+        return {**self._for_lock(respect_env=False).variables, **self.machine.overrides(None, modes=True)}
 
-    def _ask(  # noqa: PLR0913  # each has one reader
+    def _run(  # noqa: PLR0913  # each has one reader
         self,
         project: Project,
         argv: tuple[str, ...],
@@ -194,7 +200,7 @@ class UvCalls:
     ) -> Completed:
         if self.builds:
             self.guard.require_version(project.folder)
-        self.guard.told(project)
+        self.guard.report(project)
         variables = {**self._for_project(project, respect_env=respect_env, without=without), **(extra or {})}
         command = self._command((self.program(project), *argv), folder or project.folder, variables, hear=hear)
         return self._trusting.run(replace(command, verbatim=verbatim))

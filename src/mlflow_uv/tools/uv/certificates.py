@@ -8,7 +8,7 @@ from ..system.process import Command, Completed, Runner
 
 
 class TrustingRunner:
-    """Runs uv; where a certificate is not trusted, once more with those of the machine, which then stay."""
+    """Runs uv; if it rejects a certificate, again with those of the machine, which are kept if they help."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], pip: PipSettings) -> None:
         self.variables = {**variables, **pip.network(variables)}
@@ -17,13 +17,13 @@ class TrustingRunner:
         self._untried = not any(variables.get(name) for name in TRUST)
 
     def run(self, command: Command) -> Completed:
-        """See Runner; the command's own variables are made from `variables`."""
+        """See Runner; the command's variables derive from `self.variables`."""
         done = self._runner.run(self._trusting(command))
-        if not self._untried or not distrusts(done):
+        if not self._untried or not certificate_rejected(done):
             return done
         self._untried, self._machine_store = False, True
         again = self._runner.run(self._trusting(command))
-        self._machine_store = not distrusts(again)
+        self._machine_store = not certificate_rejected(again)
         return again if self._machine_store else done
 
     def _trusting(self, command: Command) -> Command:
@@ -33,6 +33,6 @@ class TrustingRunner:
         return replace(command, variables=kept | MACHINE_STORE)
 
 
-def distrusts(done: Completed) -> bool:
-    """Whether uv did not trust a certificate."""
+def certificate_rejected(done: Completed) -> bool:
+    """Whether uv rejected a certificate."""
     return done.code != 0 and DISTRUST in done.stderr

@@ -19,7 +19,7 @@ from .uv import Uv
 
 
 class Environment(Enum):
-    """Which environment a project is trained in."""
+    """The environment in which a project is trained."""
 
     PRIVATE = "private"
     PROJECT = "project"
@@ -27,49 +27,51 @@ class Environment(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalSource:
-    """A package of the checkout, or beside it: its name and the folder of its sources."""
+    """A local package: its name and the folder of its sources."""
 
     name: str
     source: Path
 
 
 class Environments:
-    """Makes environments in our cache, and finds them again; the checkout's `.venv` is neither made nor changed."""
+    """Creates environments in our cache, each once; the checkout's `.venv` is neither created nor changed."""
 
     def __init__(self, uv: Uv, *, host: Host, console: Console) -> None:
         self._uv = uv
         self._host = host
         self._console = console
-        self._made: dict[Path, Path] = {}
-        self._fresh: set[Path] = set()  # those whose local packages were built again
+        self._interpreters: dict[Path, Path] = {}
+        self._rebuilt: set[Path] = set()  # those whose local packages were rebuilt
 
     def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
         """
-        The interpreter of the project's environment, exactly as its lock says (`uv sync --locked`).
+        The interpreter of the project's environment, synced with its lock (`uv sync --locked`).
 
-        It holds the project's default groups too: training may need what serving does not. `local` packages are built
-        again, because uv does not see that their code changed. Raises ToolFailed.
+        It includes the project's default groups, which training may need. `local` packages are rebuilt, because uv does
+        not notice changes of their code. Raises BadInput, ToolFailed: see `Uv.sync`.
         """
         folder = self.place(project, selection)
-        if folder not in self._made or (local and folder not in self._fresh):
+        if folder not in self._interpreters or (local and folder not in self._rebuilt):
             with self._console.group(f"environment of {project.name}"):
-                again = tuple(flag for one in local for flag in ("--reinstall-package", one.name))
-                with as_they_were(tuple(one.source for one in local)):
-                    self._made[folder] = self._uv.sync(project, selection, folder, again, hear=self._console.foreign)
+                again = tuple(flag for package in local for flag in ("--reinstall-package", package.name))
+                with as_they_were(tuple(package.source for package in local)):
+                    self._interpreters[folder] = self._uv.sync(
+                        project, selection, folder, again, hear=self._console.foreign
+                    )
             if local:
-                self._fresh.add(folder)
-        return self._made[folder]
+                self._rebuilt.add(folder)
+        return self._interpreters[folder]
 
     def place(self, project: Project, selection: Selection) -> Path:
-        """Folder of the project's private environment, which need not be there."""
+        """Folder of the project's private environment, which may not exist."""
         key = sha256(f"{project.folder}\0{selection.sha256}".encode())[:12]
         return self._host.cache / "environments" / f"{project.name}-{key}"
 
     def own(self, project: Project, selection: Selection) -> Path:
         """
-        The interpreter of the environment that the project has itself, if it is exactly the lock; it is not changed.
+        The interpreter of the project's own environment, if it matches the lock; it is not changed.
 
-        That is `.venv` beside the lock, or what UV_PROJECT_ENVIRONMENT names. Raises BadProject that says what differs.
+        That is `.venv` beside the lock, or UV_PROJECT_ENVIRONMENT. Raises BadProject that lists the differences.
         """
         folder = project.root / self._host.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
         drift = self._uv.drift(project, selection, folder)
@@ -81,9 +83,9 @@ class Environments:
             )
         return folder / "bin" / "python"
 
-    def talking_to(self, store: Store, project: Project | None, selection: Selection) -> Path:
+    def registry_client(self, store: Store, project: Project | None, selection: Selection) -> Path:
         """
-        The interpreter that may talk to a store: ours to a server, the project's own to its database.
+        The interpreter of the registry client: our own for a server, the project's for a database.
 
         Raises BadProject for a database without a project, ToolFailed.
         """
@@ -102,32 +104,32 @@ class Environments:
         return self.project(project, selection)
 
     def serving(self, key: str) -> Path:
-        """Folder of the environment that serves a model in a process."""
+        """Folder of the environment that serves a model without a container engine."""
         return self._host.cache / "serving" / key[:16]
 
     def interpreter(self, minor: str) -> str:
         """
-        An interpreter of a minor version that pyenv or asdf keeps behind its shims; else the version, for uv to find.
+        The newest interpreter of a minor version that pyenv or asdf installed; else the version itself, for uv to find.
 
-        A shim answers in folders that pin a version, and in no other.
+        Their shims work only in folders that pin a version.
         """
         for entry in map(Path, self._host.variables.get("PATH", "").split(os.pathsep)):
             if entry.name == "shims" and entry.is_absolute():
-                for kept in (entry.parent / "versions", entry.parent / "installs" / "python"):
-                    if found := sorted(kept.glob(f"{minor}.*/bin/python{minor}"), key=_patch_of):
-                        return str(found[-1])
+                for folder in (entry.parent / "versions", entry.parent / "installs" / "python"):
+                    if interpreters := sorted(folder.glob(f"{minor}.*/bin/python{minor}"), key=_patch_of):
+                        return str(interpreters[-1])
         return minor
 
     def _ours(self) -> Path:
         lock = (self._host.ours / "uv.lock").read_bytes()
         folder = self._host.cache / f"registry-{lock_digest(lock)[:16]}"
-        if folder not in self._made:
-            with self._console.group("environment that talks to tracking servers"):
-                self._made[folder] = self._uv.sync_ours(self._host.ours, folder)
-        return self._made[folder]
+        if folder not in self._interpreters:
+            with self._console.group("environment of the registry client"):
+                self._interpreters[folder] = self._uv.sync_ours(self._host.ours, folder)
+        return self._interpreters[folder]
 
 
 def _patch_of(interpreter: Path) -> int:
-    """The patch of the version that its folder is called by; none for a pre-release."""
+    """The patch number in the name of its folder; -1 for a pre-release."""
     digits = re.fullmatch(r"\d+\.\d+\.(\d+)", interpreter.parents[1].name)
     return int(digits[1]) if digits else -1

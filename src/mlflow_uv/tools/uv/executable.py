@@ -14,12 +14,12 @@ from .settings import settings_of
 
 
 class Range(NamedTuple):
-    """Versions of uv, as PEP 440 writes them."""
+    """A range of uv versions, as a PEP 440 specifier."""
 
     text: str
 
     def admits(self, version: str) -> bool:
-        """Whether a version is one of them; a pre-release may be. Raises BadProject where this is no range."""
+        """Whether a version is in the range; pre-releases may be. Raises BadProject for an invalid range."""
         from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  # 11 ms, for few projects
 
         try:
@@ -30,82 +30,82 @@ class Range(NamedTuple):
 
 class Programs:
     """
-    The uvs that one caller has, by the rule in docs/identity.md, "Which uv".
+    The installed uv programs, in the order of docs/identity.md, "Which uv".
 
-    `asked` is the program the caller named; else the one on PATH if the project accepts it, else `own`. Only what
-    tells a version is a uv: a shim may end well and do nothing.
+    `named` is the program that the caller named; else the one on PATH is used if it satisfies the project, else `own`.
+    Only a program that prints a version counts as uv: a shim may exit with 0 and do nothing.
     """
 
-    def __init__(self, runner: Runner, *, variables: Mapping[str, str], asked: Path | None, own: Path | None) -> None:
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], named: Path | None, own: Path | None) -> None:
         self._runner = runner
         self._variables = variables
-        # A bare name is looked up on PATH; a path is the caller's, and uv runs in the project's folder.
-        self._asked = asked if asked is None or len(asked.parts) == 1 else asked.absolute()
+        # A bare name is looked up on PATH; a path is made absolute, because uv runs in the project's folder.
+        self._named = named if named is None or len(named.parts) == 1 else named.absolute()
         self._own = own
         self._versions: dict[str, str | None] = {}
 
     @property
     def likely(self) -> str | None:
-        """The one that it will be, if that is a uv and the project accepts it; None where there is none."""
-        if self._asked is not None:
-            return str(self._asked)
+        """The first candidate, whose version is not checked yet; None if there is none."""
+        if self._named is not None:
+            return str(self._named)
         return next(iter(self._candidates), None)
 
-    def satisfying(self, wanted: Range | None) -> str:
-        """The one of that range. Raises ToolMissing."""
-        if self._asked is not None:
-            return self._checked(str(self._asked), wanted)
+    def satisfying(self, required: Range | None) -> str:
+        """The first program in that range. Raises ToolMissing."""
+        if self._named is not None:
+            return self._checked(str(self._named), required)
         for candidate in self._candidates:
             version = self.version(candidate)
-            if version is not None and (wanted is None or wanted.admits(version)):
+            if version is not None and (required is None or required.admits(version)):
                 return candidate
-        told = ", ".join(
+        versions = ", ".join(
             f"{name} is {version}" if (version := self.version(name)) else f"{name} prints no version"
             for name in self._candidates
         )
-        if wanted is None or not self._candidates:
+        if required is None or not self._candidates:
             raise ToolMissing(
                 what="uv is not installed",
-                why=told or "it is not on PATH",
+                why=versions or "it is not on PATH",
                 fix=local("pip install uv", "put a step with astral-sh/setup-uv before this one"),
             )
         raise ToolMissing(
-            what=f'no installed uv satisfies `required-version = "{wanted.text}"`',
-            why=told,
-            fix=Wording(option("uv", "PATH"), f" of a uv {wanted.text}"),
+            what=f'no installed uv satisfies `required-version = "{required.text}"`',
+            why=versions,
+            fix=Wording(option("uv", "PATH"), f" of a uv {required.text}"),
         )
 
     def newer(self, program: str) -> str | None:
-        """Our own uv, if it is newer than a program; None where it is not, or there is none."""
+        """Our own uv, if it is newer than `program`; else None."""
         own = str(self._own) if self._own else program
-        mine, theirs = self.version(own), self.version(program)
-        return own if mine and theirs and _parts(mine) > _parts(theirs) else None
+        own_version, version = self.version(own), self.version(program)
+        return own if own_version and version and _parts(own_version) > _parts(version) else None
 
     @cached_property
     def _candidates(self) -> tuple[str, ...]:
         import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
 
-        found = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
-        return tuple(name for name in found if name)
+        paths = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
+        return tuple(name for name in paths if name)
 
-    def _checked(self, program: str, wanted: Range | None) -> str:
+    def _checked(self, program: str, required: Range | None) -> str:
         version = self.version(program)
         if version is None:
             raise ToolMissing(what=f"`{program}` is not uv", why="it prints no version")
-        if wanted is not None and not wanted.admits(version):
-            raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {wanted.text}")
+        if required is not None and not required.admits(version):
+            raise ToolMissing(what=f"`{program}` is uv {version}", why=f"the project requires {required.text}")
         return program
 
     def version(self, program: str) -> str | None:
-        """The version a uv program tells, None when it tells none."""
+        """The version that a uv program prints, None if it prints none."""
         if program not in self._versions:
             try:
                 done = self._runner.run(
                     Command(argv=(program, "--version"), folder=Path("/"), variables=self._variables)
                 )
-                found = re.match(r"uv (\d+\.\d\S*)", done.stdout)
-                self._versions[program] = found[1] if done.code == 0 and found else None
-            except (ToolMissing, ToolFailed, OSError):  # OSError: a file that is no program
+                match = re.match(r"uv (\d+\.\d\S*)", done.stdout)
+                self._versions[program] = match[1] if done.code == 0 and match else None
+            except (ToolMissing, ToolFailed, OSError):  # OSError: a file that is not a program
                 self._versions[program] = None
         return self._versions[program]
 
@@ -115,14 +115,14 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 def required_version(project: Project) -> Range | None:
-    """`required-version` as uv reads it, from the nearest settings at the root of the workspace or above."""
+    """`required-version` from the nearest settings, at the root of the workspace or above, as uv reads it."""
     settings = settings_of(project.root, project.manifest if project.root == project.folder else None)
     raw = None if settings is None else settings.table.get("required-version")
     return None if raw is None else Range(f"=={raw}" if str(raw)[:1].isdigit() else str(raw))
 
 
-def wanted_at(project: Project) -> tuple[Path, int]:
-    """The file and the 1-based line where `required-version` stands."""
+def required_version_place(project: Project) -> tuple[Path, int]:
+    """The file and line (1-based) of `required-version`."""
     from ...core.lock.toml_lines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
 
     settings = settings_of(project.root)

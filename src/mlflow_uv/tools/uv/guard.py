@@ -18,24 +18,24 @@ from ..project.files import Project, UnreadableProject, members, read_manifest, 
 TRUSTED_INDEXES = "MLFLOW_UV_TRUSTED_INDEXES"
 NOWHERE = "/nonexistent/mlflow-uv"
 _NO_PYTHONS = Path(__file__).with_name("no-pythons.json")
-# A key of [tool.uv] or uv.toml that is not followed, the variable by which the job decides instead, and why.
-_NOT_FOLLOWED = {
+# Keys of [tool.uv] or uv.toml that are ignored, each with the variable by which the job sets it, and the reason.
+_IGNORED = {
     "python-downloads-json-url": (
         "UV_PYTHON_DOWNLOADS_JSON_URL",
         "it selects the Python that is downloaded and run",
     ),
-    "cache-dir": ("UV_CACHE_DIR", "files would be written there, and taken from there without a look at their hashes"),
+    "cache-dir": ("UV_CACHE_DIR", "files would be written to it, and read from it without a check of their hashes"),
 }
 _VERSION_FILES = (".python-version", ".python-versions")
-# A request for a Python that uv never takes for a path, whatever lies in the checkout. A contract test holds it.
+# A request for a Python that uv never takes for a path, whatever the checkout contains. A contract test covers it.
 _VERSION = re.compile(
     r"(?:(?:cpython|pypy|graalpy|pyodide|cp|pp|gp)[-@]?)?[0-9<>=!~^][\w.+<>=!~^,* -]*|cpython|pypy|graalpy|any"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NotFollowed:
-    """Something in a file of the checkout that uv is kept from, and why; `fix` is how the job says it instead."""
+class IgnoredSetting:
+    """A setting of the checkout that uv does not get, and why; `fix` is how the job can set it."""
 
     file: Path
     line: int
@@ -61,106 +61,106 @@ class NamesProgram(UnreadableProject):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UvGuard:
     """
-    What uv is told beside the checkout; `variables` are the caller's.
+    Limits what a checkout may configure in uv; `variables` are the caller's.
 
-    `tracked` says whether a path came with the checkout, `tell` shows a line.
+    `tracked` returns whether git tracks a path, `tell` prints a line.
     """
 
     variables: Mapping[str, str] = field(repr=False)
     tracked: Callable[[Path], bool] = lambda _path: False
     tell: Callable[[str], None] = lambda _line: None
-    _said: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
 
     def guarded(self, project: Project, kept: Mapping[str, str]) -> dict[str, str]:
-        """The variables of a uv that works on a project."""
+        """The variables for uv in a project: those in `kept`, with overrides for ignored settings."""
         overruled = {
-            variable: self._instead(variable)
-            for _, _, key in self._keys_not_followed(project)
-            for variable, _ in (_NOT_FOLLOWED[key],)
+            variable: self._replacement(variable)
+            for _, _, key in self._ignored_keys(project)
+            for variable, _ in (_IGNORED[key],)
         }
         withheld = frozenset(name for name, _, _ in self._withheld(project))
         return {name: value for name, value in kept.items() if name not in withheld} | overruled
 
-    def elsewhere(self, project: Project) -> dict[str, str]:
-        """Lead uv away from the `.venv` of a project that came with the checkout: it would start its Python."""
+    def environment_override(self, project: Project) -> dict[str, str]:
+        """Variables that keep uv from a `.venv` that git tracks, because uv would run its Python."""
         return {"UV_PROJECT_ENVIRONMENT": NOWHERE} if self.brings_environment(project.root) else {}
 
     def brings_environment(self, folder: Path) -> bool:
-        """Whether `.venv` in a folder or above came with the checkout, and was not made here."""
+        """Whether git tracks a `.venv` in a folder or above it, up to the root of the repository."""
         return any(self.tracked(above / ".venv") for above in _up_from(folder) if (above / ".venv").exists())
 
     def require_version(self, folder: Path) -> None:
-        """Raise NamesProgram where a file that pins a Python, in a folder or above, names something else."""
+        """Raise NamesProgram if a `.python-version` in a folder or above it names a program instead of a version."""
         for above in _up_from(folder):
             for file in (above / name for name in _VERSION_FILES):
                 if file.is_file():
                     _require_version(file, folder)
 
-    def not_followed(self, project: Project) -> tuple[NotFollowed, ...]:
-        """What of the checkout is not followed."""
-        found = [
-            NotFollowed(
+    def ignored_settings(self, project: Project) -> tuple[IgnoredSetting, ...]:
+        """The settings of the checkout that are ignored, and the credentials that are withheld."""
+        ignored = [
+            IgnoredSetting(
                 file=file,
                 line=line,
                 what=f"`{key}` is ignored",
-                why=f"{_NOT_FOLLOWED[key][1]}, which a checkout may not decide",
-                fix=f"set {_NOT_FOLLOWED[key][0]} in the job",
+                why=f"{_IGNORED[key][1]}, which a checkout may not decide",
+                fix=f"set {_IGNORED[key][0]} in the job",
             )
-            for file, line, key in self._keys_not_followed(project)
+            for file, line, key in self._ignored_keys(project)
         ]
         for name, file, line in self._withheld(project):
             why = f"{TRUSTED_INDEXES} does not list the index that would receive it"
             fix = f"add its address to {TRUSTED_INDEXES}"
-            found.append(NotFollowed(file=file, line=line, what=f"`{name}` is not passed to uv", why=why, fix=fix))
-        return tuple(found)
+            ignored.append(IgnoredSetting(file=file, line=line, what=f"`{name}` is not passed to uv", why=why, fix=fix))
+        return tuple(ignored)
 
-    def told(self, project: Project) -> None:
-        """Say what is not followed, where no finding does."""
-        lines = {sentence(one.what, one.why, one.fix) for one in self.not_followed(project)}
-        for line in sorted(lines - self._said):
+    def report(self, project: Project) -> None:
+        """Print the ignored settings, each once; for steps that have no findings for them."""
+        lines = {sentence(setting.what, setting.why, setting.fix) for setting in self.ignored_settings(project)}
+        for line in sorted(lines - self._reported):
             self.tell(line)
-        self._said.update(lines)
+        self._reported.update(lines)
 
     # settings
 
-    def _instead(self, variable: str) -> str:
+    def _replacement(self, variable: str) -> str:
         if variable == "UV_PYTHON_DOWNLOADS_JSON_URL":
             return str(_NO_PYTHONS)
         home = self.variables.get("XDG_CACHE_HOME") or f"{self.variables.get('HOME', '')}/.cache"
         return f"{home}/uv"  # uv's own default
 
-    def _keys_not_followed(self, project: Project) -> Iterator[tuple[Path, int, str]]:
-        for file, path, table in _tables(project, *map(str.encode, _NOT_FOLLOWED)):
-            for key, (variable, _) in _NOT_FOLLOWED.items():
+    def _ignored_keys(self, project: Project) -> Iterator[tuple[Path, int, str]]:
+        for file, path, table in _tables(project, *map(str.encode, _IGNORED)):
+            for key, (variable, _) in _IGNORED.items():
                 if key in table and not self.variables.get(variable):
                     yield file, _line(file, (*path, key)), key
 
     # credentials of indexes
 
     def _withheld(self, project: Project) -> Iterator[tuple[str, Path, int]]:
-        """The variables with an index's credentials that are not handed on, and where that index is declared."""
+        """The variables with an index's credentials that are withheld, and the place where that index is declared."""
         trusted = self.variables.get(TRUSTED_INDEXES)
         if not trusted:
             return
         origins = frozenset(_origins(trusted))
-        held = _credentials(self.variables)
-        if not held:
+        credentials = _credentials(self.variables)
+        if not credentials:
             return
         places: dict[str, tuple[Path, int]] = {}
-        known = set()
+        declared = set()
         for name, url, file, line in _indexes(project):
-            known.add(name)
+            declared.add(name)
             if _origin(url) not in origins:
                 places.setdefault(name, (file, line))
         own = _named(self.variables.get("UV_INDEX", ""))
-        for variable, index in sorted(held.items()):
+        for variable, index in sorted(credentials.items()):
             if index in places:
                 yield variable, *places[index]
-            elif index not in known and index not in own:
+            elif index not in declared and index not in own:
                 yield variable, project.root / "pyproject.toml", 1
 
-    def among(self, kept: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
-        """Variables beside those that lead to the indexes of a model, which somebody else may have written."""
+    def with_indexes(self, kept: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
+        """Variables for a model's indexes, without credentials for indexes that MLFLOW_UV_TRUSTED_INDEXES lacks."""
         trusted = self.variables.get(TRUSTED_INDEXES)
         if not trusted:
             return {**kept, **indexes}
@@ -173,19 +173,19 @@ class UvGuard:
 
 
 def _credentials(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables that hold the user or password of an index, and how they spell its name."""
-    found = {name: re.fullmatch(r"UV_INDEX_(.+)_(?:USERNAME|PASSWORD)", name) for name in variables}
-    return {name: match[1] for name, match in found.items() if match}
+    """The variables with the user or password of an index, and the index name in each of them."""
+    matches = {name: re.fullmatch(r"UV_INDEX_(.+)_(?:USERNAME|PASSWORD)", name) for name in variables}
+    return {name: match[1] for name, match in matches.items() if match}
 
 
 def _named(words: str) -> dict[str, str]:
-    """The addresses of the indexes in a value of UV_INDEX that have names, as a variable spells these."""
+    """The addresses of named indexes in a value of UV_INDEX, by the name as it appears in variables."""
     pairs = (word.partition("=") for word in words.split())
-    return {_spelled(name): url for name, equals, url in pairs if equals and "/" not in name}
+    return {_variable_name(name): url for name, equals, url in pairs if equals and "/" not in name}
 
 
-def _spelled(name: str) -> str:
-    """An index's name as uv spells it in a variable."""
+def _variable_name(name: str) -> str:
+    """An index's name as uv writes it in a variable."""
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
@@ -202,21 +202,21 @@ def _origins(listed: str) -> Iterator[str]:
 
 
 def _origin(url: str) -> str | None:
-    from ...core.security.origins import origin_of  # noqa: PLC0415  # 5 ms that nobody pays who lists no index
+    from ...core.security.origins import origin_of  # noqa: PLC0415  # 5 ms, only where indexes are listed
 
     return origin_of(url)
 
 
 def _indexes(project: Project) -> Iterator[tuple[str, str, Path, int]]:
-    """Every named index of the checkout, with the line of its address."""
+    """The named indexes of the checkout, with the line of each address."""
     top = project if project.folder == project.root else _project_at(project.root)
-    everybody = (top, *members(top), project)
-    for file, path, table in (found for one in everybody for found in _tables(one, b"index")):
+    projects = (top, *members(top), project)
+    for file, path, table in (table for member in projects for table in _tables(member, b"index")):
         indexes = table.get("index")
         for position, index in enumerate(indexes if isinstance(indexes, list) else []):
             if isinstance(index, dict) and index.get("name"):
                 line = _line(file, (*path, "index", position, "url"))
-                yield _spelled(str(index["name"])), str(index.get("url", "")), file, line
+                yield _variable_name(str(index["name"])), str(index.get("url", "")), file, line
 
 
 def _project_at(folder: Path) -> Project:
@@ -227,19 +227,19 @@ def _project_at(folder: Path) -> Project:
 
 
 def _up_from(folder: Path) -> Iterable[Path]:
-    """A folder and those above it, as far as the checkout reaches."""
+    """A folder and those above it, up to the root of the repository."""
     top = repository_of(folder)
     above = (folder, *folder.parents)
     return above[: above.index(top) + 1] if top is not None else (folder,)
 
 
 def _tables(project: Project, *words: bytes) -> Iterator[tuple[Path, tuple[str, ...], Mapping[str, Any]]]:
-    """The settings of uv in the checkout, in files with one of these words: uv reads the nearest of the project's."""
+    """The tables of uv settings in the checkout, in files that contain one of these words."""
     places: tuple[tuple[str, tuple[str, ...]], ...] = (("uv.toml", ()), ("pyproject.toml", ("tool", "uv")))
     for folder in dict.fromkeys((*_up_from(project.folder), *_up_from(project.root))):
         for name, path in places:
             file = folder / name
-            # Most files say nothing about it; an escaped key may say it in other bytes.
+            # Most files contain none of them; a key with escapes may be written in other bytes.
             if file.is_file() and any(word in file.read_bytes() for word in (*words, b"\\")):
                 yield file, path, table_of(read_manifest(file), *path)
 
@@ -253,6 +253,6 @@ def _require_version(file: Path, folder: Path) -> None:
         text = line.partition("#")[0].strip()
         if not text or _VERSION.fullmatch(text):
             continue
-        # A name is that of a program on PATH, unless a file or folder here has it.
+        # A name is that of a program on PATH, unless a file or folder here has the same name.
         if re.search(r"[/\\]", text) or any((place / text).exists() for place in (folder, file.parent)):
             raise NamesProgram(path=file, line=number, text=text)

@@ -11,7 +11,7 @@ from ...core.export.indexes import Index, declared, without_user
 from ..project.files import Project, members, read_project, table_of
 from .settings import settings_of
 
-# How uv says that a server wants to know who asks; a contract test holds each.
+# Messages of uv and git about missing credentials; a contract test covers each.
 _BY_GIT = (
     r"could not read (?:Username|Password) for|Authentication failed for|Permission denied \(publickey"
     r"|terminal prompts disabled|Host key verification failed"
@@ -28,24 +28,24 @@ _SCP_OR_URL = re.compile(r"git fetch [^\n]*?'((?:https?|ssh)://[^']+)'")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """A server that refused uv: its address without credentials, what it said, and how to let uv in."""
+    """A server that denied access to uv: its address without credentials, its response, and the fix."""
 
     address: str
     why: str
     fix: str
 
 
-def refusal_in(words: str, project: Project, variables: Mapping[str, str]) -> Refusal | None:
-    """Who refused uv by its words, None where nobody did; `variables` are the caller's."""
-    if (found := _INDEX.search(words)) is not None:
-        return _index_refusal(found[1], found[2] or "401", project, variables)
-    if (found := _FILE.search(words)) is not None:
-        return _index_refusal(found[2], found[1], project, variables)
-    if (found := _GIT.search(words)) is not None:
-        source = _SCP_OR_URL.search(words)
+def refusal_in(output: str, project: Project, variables: Mapping[str, str]) -> Refusal | None:
+    """The server that denied access, by uv's output, None if none did; `variables` are the caller's."""
+    if (match := _INDEX.search(output)) is not None:
+        return _index_refusal(match[1], match[2] or "401", project, variables)
+    if (match := _FILE.search(output)) is not None:
+        return _index_refusal(match[2], match[1], project, variables)
+    if (match := _GIT.search(output)) is not None:
+        source = _SCP_OR_URL.search(output)
         address = without_user(source[1]) if source else "a git source"
         fix = "give git a credential helper, or GIT_SSH_COMMAND, that needs no prompt"
-        return Refusal(address=address, why=found[1].strip(), fix=fix)
+        return Refusal(address=address, why=match[1].strip(), fix=fix)
     return None
 
 
@@ -55,22 +55,28 @@ def _index_refusal(url: str, status: str, project: Project, variables: Mapping[s
     if index is not None and index.name:
         prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', index.name.upper())}"
         names = (f"{prefix}_USERNAME", f"{prefix}_PASSWORD")
-        held = [name for name in names if variables.get(name)]
-        more = f"{' and '.join(held)} {'is' if len(held) == 1 else 'are'} set" if held else "neither is set"
+        variables_set = [name for name in names if variables.get(name)]
+        state = (
+            f"{' and '.join(variables_set)} {'is' if len(variables_set) == 1 else 'are'} set"
+            if variables_set
+            else "neither is set"
+        )
         fix = f"set {' and '.join(names)} for index `{index.name}` from a secret"
-        return Refusal(address=address, why=f"it answered {status}; of {' and '.join(names)} {more}", fix=fix)
-    by = next((name for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if _same(variables.get(name, ""), url)), None)
+        return Refusal(address=address, why=f"it answered {status}; of {' and '.join(names)} {state}", fix=fix)
+    variable = next(
+        (name for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if _same(variables.get(name, ""), url)), None
+    )
     host = urlsplit(address).hostname
     fix = (
-        f"put the user and the password into {by}"
-        if by
+        f"put the user and the password into {variable}"
+        if variable
         else f"a netrc with `machine {host}`, or a `name` for the index"
     )
     return Refusal(address=address, why=f"it answered {status}", fix=fix)
 
 
 def _index_of(url: str, project: Project) -> Index | None:
-    """The index that an address is of: the same, else one of that host."""
+    """The index with this address, else one on the same host."""
     known = tuple(_indexes(project))
     exact = tuple(index for index in known if _same(index.url, url))
     return next(iter((*exact, *(index for index in known if _host(index.url) == _host(url)))), None)
@@ -85,8 +91,8 @@ def _indexes(project: Project) -> Iterator[Index]:
             yield from declared(table_of(member.manifest, "tool", "uv"), folder=".")
 
 
-def _same(one: str, other: str) -> bool:
-    return without_user(one).rstrip("/") == without_user(other).rstrip("/")
+def _same(url: str, other: str) -> bool:
+    return without_user(url).rstrip("/") == without_user(other).rstrip("/")
 
 
 def _host(url: str) -> str:

@@ -19,7 +19,7 @@ from ..project.files import write_whole
 from ..system.process import Completed
 
 REFUSAL = "mlflow-uv: nothing is built here"
-# uv asks an interpreter what it is by a program of its own, isolated; a build backend is started without `-I`.
+# uv queries an interpreter by running its own program with `-I`; it starts a build backend without `-I`.
 _ANSWERING = rf"""
 import re, sys
 own, *words = sys.argv[1:]
@@ -36,18 +36,18 @@ _BUILT = re.compile(r"Failed to (?:build|generate package metadata for|download 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InertPython:
-    """Makes such interpreters in a private folder; `default` is what they are made of, unless uv needs another."""
+    """Creates such interpreters in a private folder; `default` is the real one behind them, unless uv needs another."""
 
     cache: Path
     default: Path
 
     def of(self, python: Path | None) -> Path:
-        """One that is what `python` is. Raises ToolFailed where it cannot be written."""
+        """An inert interpreter with the properties of `python`. Raises ToolFailed if it cannot be written."""
         real = str(python or self.default)
         text = f'#!/bin/sh\nexec {shlex.join((real, "-I", "-B", "-c", _ANSWERING))} "$0" "$@"\n'
         path = self.cache / "inert" / sha256(text.encode())[:16] / "python"
         if not os.access(path, os.X_OK):
-            # Whoever asks at the same time finds the whole of it or nothing.
+            # Replaced atomically: another thread or process may create it at the same time.
             beside = path.with_name(f"{os.getpid()}-{get_ident()}")
             write_whole(beside, text.encode())
             beside.chmod(0o755)
@@ -55,7 +55,7 @@ class InertPython:
         return path
 
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """What keeps uv from any other interpreter, and from a cache that the checkout names."""
+        """Variables that keep uv from any other interpreter, and from a cache that the checkout names."""
         home = Path(variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME", ""), ".cache"))
         usual = home / "uv" if home.is_absolute() else self.cache / "uv-cache"
         return {
@@ -65,8 +65,8 @@ class InertPython:
         }
 
 
-def unbuilt(done: Completed) -> str:
-    """What uv would have had to build to answer, empty where that is not what it failed for."""
+def refused_build(done: Completed) -> str:
+    """The package that uv would have to build, empty if it failed for another reason."""
     named = _BUILT.search(done.stderr) if done.code != 0 else None
     if named is None:
         return ""

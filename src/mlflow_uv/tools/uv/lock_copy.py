@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ..git.git import Git
 
-# What is larger is data: a build reads it at most, so a link will do.
+# Larger files are data, which a build at most reads, so they are linked.
 _COPIED_BYTES = 1_000_000
-_LEFT_OUT = frozenset({".git", ".hg", ".venv", "node_modules", "__pycache__", ".tox", ".nox"})
+_EXCLUDED = frozenset({".git", ".hg", ".venv", "node_modules", "__pycache__", ".tox", ".nox"})
 
 
 @contextmanager
-def shadow_of(folder: Path, git: Git, *, beside: tuple[Path, ...] = ()) -> Iterator[tuple[Path, Path]]:
+def copy_of_repository(folder: Path, git: Git, *, beside: tuple[Path, ...] = ()) -> Iterator[tuple[Path, Path]]:
     """
-    A copy of the repository around a folder: what git tracks and what is new, without what it ignores.
+    Copy the repository around a folder: tracked and untracked files, without ignored ones.
 
-    Outside git it is the folder, without environments and caches. Yields the root of the copy, below which every path
-    has its own place again, so that relative paths lead where they did, and the top that was copied. What is `beside`
-    the repository is linked, for reading.
+    Outside of git the folder itself is copied, without environments and caches. Yields the root of the copy and the
+    folder that was copied. Every path keeps its absolute place below the root, so that relative paths stay valid; the
+    paths in `beside` are linked there, to be read.
     """
     top = git.top(folder) or folder
     with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as name:
@@ -41,18 +41,20 @@ def _below(base: Path, path: Path) -> Path:
 
 def _walk(top: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(top):
-        folders[:] = [one for one in folders if one not in _LEFT_OUT and not Path(place, one, "pyvenv.cfg").exists()]
+        folders[:] = [
+            name for name in folders if name not in _EXCLUDED and not Path(place, name, "pyvenv.cfg").exists()
+        ]
         yield from (Path(place, name) for name in names)
 
 
 def _copy(path: Path, target: Path, top: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink():
-        # A link inside the repository leads to the copy, any other to what it always led to.
+        # A link inside the repository points into the copy, any other to its original target.
         inside = Path(os.path.normpath(path.parent / os.readlink(path))).is_relative_to(top)  # noqa: PTH115
         target.symlink_to(os.readlink(path) if inside else path.resolve())  # noqa: PTH115
     elif path.is_dir():  # a submodule
-        shutil.copytree(path, target, symlinks=True, ignore=lambda _folder, names: _LEFT_OUT & set(names))
+        shutil.copytree(path, target, symlinks=True, ignore=lambda _folder, names: _EXCLUDED & set(names))
     elif path.is_file():
         if path.stat().st_size > _COPIED_BYTES and path.name != "uv.lock":
             target.symlink_to(path)

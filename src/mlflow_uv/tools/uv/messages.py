@@ -8,12 +8,12 @@ from pathlib import PurePath
 from ...command.errors import BadInput, ToolFailed
 from ...core.freshness.causes import Cause
 from ..system.process import Completed
-from .certificates import distrusts
+from .certificates import certificate_rejected
 from .index_logins import REFUSALS
 
 
 class LockState(Enum):
-    """What can be said of a lock; `unverifiable` is that nothing can: no network, no interpreter, a broken build."""
+    """State of a lock; it is unverifiable without a network or an interpreter, or if a build fails."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -26,10 +26,10 @@ class LockState(Enum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockVerdict:
     """
-    State of a lock, and the file and line (1-based) that uv points to, if any.
+    State of a lock, and the file and line (1-based) that uv names, if any.
 
-    `again` is why it would not take the lock as it is, `complaint` why it gave up; `changes` is what locking would do,
-    one line each, where that was asked. `words` is all that it said, `program` the uv that said it.
+    `again` is uv's reason for resolving again, `complaint` its error. `changes` lists what locking would change, a line
+    each, if requested. `words` is the complete output, `program` the uv that wrote it.
     """
 
     state: LockState
@@ -43,9 +43,9 @@ class LockVerdict:
     program: str = ""
 
 
-# A contract test holds each of these. The first that fits is the answer: a package that could not be looked at is
-# also one without a solution, and a Python that could not be downloaded also lacks a network.
-_SAYS: tuple[tuple[str, LockState, Cause], ...] = (
+# A contract test covers each of these. The first match wins: a package whose metadata could not be read also has no
+# solution, and a Python that could not be downloaded also lacks a network.
+_PATTERNS: tuple[tuple[str, LockState, Cause], ...] = (
     (r"Unable to find lockfile", LockState.MISSING, Cause.MISSING),
     (r"needs to be updated", LockState.STALE, Cause.UNKNOWN),
     (r"unsupported schema version", LockState.UNREADABLE, Cause.FORMAT),
@@ -81,22 +81,22 @@ NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|do
 
 def verdict_in(done: Completed) -> LockVerdict | None:
     """
-    The verdict of a question about the lock; None where it is none of the known ones.
+    The verdict in uv's output; None for an unknown one.
 
-    Only what says that it resolved is believed when it ends well: a program that does nothing ends well too.
+    Exit code 0 counts only together with "Resolved": a program that does nothing also exits with 0.
     """
     if done.code == 0:
-        return _well(done.stderr)
+        return _verdict_of_success(done.stderr)
     if _REFUSED in done.stderr:
         return None
-    for words, state, cause in _SAYS:
+    for words, state, cause in _PATTERNS:
         if re.search(words, done.stderr, _LINES):
             return _verdict(state, cause, done.stderr)
     return None
 
 
 def unknown(done: Completed) -> LockVerdict:
-    """The verdict where uv gave none of the answers we know: nothing can be told, and this is what it said."""
+    """The verdict for unknown output of uv: the lock is unverifiable, and the complaint quotes uv."""
     return LockVerdict(
         state=LockState.UNVERIFIABLE,
         cause=Cause.UNKNOWN,
@@ -106,8 +106,8 @@ def unknown(done: Completed) -> LockVerdict:
     )
 
 
-def _well(stderr: str) -> LockVerdict | None:
-    """Fresh, or what a dry run would change; a lock that was just written is fresh, and what it `Added` no change."""
+def _verdict_of_success(stderr: str) -> LockVerdict | None:
+    """Fresh, or stale with the changes of a dry run; a lock just written is fresh, and its `Added` is no change."""
     if not _RESOLVED.search(stderr):
         return None
     changes = tuple(line for line in stderr.splitlines() if _CHANGE.match(line))
@@ -135,18 +135,18 @@ def _verdict(state: LockState, cause: Cause, stderr: str) -> LockVerdict:
 
 def _again(stderr: str) -> str:
     again = r"^(?:DEBUG )?(?:Resolving despite|Ignoring) existing lockfile due to (.+)$"
-    found = re.search(again, stderr, _LINES)
-    return found[1].rstrip(":") if found else ""
+    match = re.search(again, stderr, _LINES)
+    return match[1].rstrip(":") if match else ""
 
 
 def _complaint(stderr: str) -> str:
-    """uv's error and the first cause below it; of TOML that it cannot read, what it expected there."""
+    """uv's error and the first cause below it; for a TOML error, its last line, which says what was expected."""
     error = re.search(r"^error: (.+)$", stderr, _LINES)
     causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, _LINES)
-    told = [error[1].rstrip(".")] if error else []
+    messages = [error[1].rstrip(".")] if error else []
     if causes and causes[0].startswith("TOML parse error"):
         return [line.strip() for line in stderr.splitlines() if line.strip()][-1]
-    return ": ".join((*told, *(cause.strip() for cause in causes[:1])))
+    return ": ".join((*messages, *(cause.strip() for cause in causes[:1])))
 
 
 def complaint(done: Completed) -> str:
@@ -155,11 +155,11 @@ def complaint(done: Completed) -> str:
 
 
 class HashesMissing(ToolFailed):
-    """A pylock.toml has a hash of every file; the lock lacks some, and their files could not be fetched."""
+    """A pylock.toml requires a hash for every file; the lock lacks some, and the files could not be downloaded."""
 
 
 def refused_selection(done: Completed) -> BadInput | None:
-    """The error for a selection that the lock cannot serve; None where uv failed for another reason."""
+    """The error for a selection that is not in the lock or has conflicts; None if uv failed for another reason."""
     if re.search(NOT_IN_LOCK, done.stderr):
         return BadInput(what="the selection is not in the lock", why=complaint(done))
     if apart := _APART.search(done.stderr):
@@ -175,15 +175,15 @@ def drift_in(done: Completed) -> str:
     return ", ".join((*changes[:_SHOWN], *more)) or complaint(done)
 
 
-def lacks_a_flag(done: Completed) -> str:
-    """The flag that a uv does not know, because it is too old; empty where it knows all."""
-    found = re.search(r"unexpected argument '(-[^']+)' found", done.stderr)
-    return found[1] if found and done.code != 0 else ""
+def unsupported_flag(done: Completed) -> str:
+    """The flag that uv rejected, because its version is too old; empty if it rejected none."""
+    match = re.search(r"unexpected argument '(-[^']+)' found", done.stderr)
+    return match[1] if match and done.code != 0 else ""
 
 
 def failed(what: str, done: Completed) -> ToolFailed:
-    """The error for a uv command that gave none of the answers we know."""
-    if distrusts(done):
+    """The error for a failed uv command whose output has no more specific meaning."""
+    if certificate_rejected(done):
         why = f"{complaint(done).partition(': ')[2] or complaint(done)}: its certificate is not trusted"
         fix = "set SSL_CERT_FILE to a file with the certificates of your network"
         return ToolFailed(what=f"`{what}` failed", why=why, fix=fix)

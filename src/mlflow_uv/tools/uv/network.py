@@ -19,19 +19,19 @@ _TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 
 def indexes_of(*manifests: Mapping[str, Any]) -> str:
-    """The `[[tool.uv.index]]` tables of manifests as JSON, without credentials and without folders of this machine."""
-    found = []
+    """The `[[tool.uv.index]]` tables of manifests as JSON, without credentials and without local folders."""
+    indexes = []
     for manifest in manifests:
         for index in _declared(table_of(manifest, "tool", "uv")):
             url = without_credentials(str(index.get("url", "")))
-            said = {"name": str(index.get("name", "")), "url": url, "default": bool(index.get("default", False))}
-            if "://" in url and said not in found:
-                found.append(said)
-    return json.dumps(found, indent=1) + "\n"
+            entry = {"name": str(index.get("name", "")), "url": url, "default": bool(index.get("default", False))}
+            if "://" in url and entry not in indexes:
+                indexes.append(entry)
+    return json.dumps(indexes, indent=1) + "\n"
 
 
 def _declared(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The tables of indexes, and the older keys for the same."""
+    """The tables of indexes, and those of the deprecated keys `index-url` and `extra-index-url`."""
     yield from table.get("index", ())
     if url := table.get("index-url"):
         yield {"url": url, "default": True}
@@ -40,15 +40,16 @@ def _declared(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def index_variables(indexes: str, caller: Mapping[str, str], *, hashed: bool) -> dict[str, str]:
     """
-    The variables by which uv finds the indexes of a lock, where the caller has not said others.
+    Variables that name the indexes of a lock to uv, except those that the caller sets.
 
-    With hashes it does not matter which index a file comes from, so that every index may be asked for every package; an
-    explicit index cannot be told to `uv pip` otherwise.
+    With hashes, any index may serve any package. `uv pip` has no other option to use an explicit index.
     """
-    found = parse_json(indexes)
-    default = next((index["url"] for index in found if index["default"]), None)
+    entries = parse_json(indexes)
+    default = next((index["url"] for index in entries if index["default"]), None)
     others = " ".join(
-        f"{index['name']}={index['url']}" if index["name"] else index["url"] for index in found if not index["default"]
+        f"{index['name']}={index['url']}" if index["name"] else index["url"]
+        for index in entries
+        if not index["default"]
     )
     variables = {"UV_DEFAULT_INDEX": default or "", "UV_INDEX": others}
     if hashed and others:
@@ -57,7 +58,7 @@ def index_variables(indexes: str, caller: Mapping[str, str], *, hashed: bool) ->
 
 
 def build_secrets(folder: Path, caller: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, Path]:
-    """Write what a build needs to reach packages into files that it is handed as secrets."""
+    """Write network settings, certificates and netrc for a build to files, which it gets as secrets."""
     variables = {name: caller[name] for name in _NAMES if caller.get(name)}
     variables |= {name: value for name, value in caller.items() if _CREDENTIALS.fullmatch(name)}
     secrets = {"network": folder / "network"}

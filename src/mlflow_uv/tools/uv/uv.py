@@ -16,7 +16,7 @@ from ..system.process import Completed
 from .argv import EXPORT, NEWER, OURS, from_mirror, selected
 from .calls import UvCalls
 from .index_logins import refusal_in
-from .inert_python import unbuilt
+from .inert_python import refused_build
 from .messages import (
     HashesMissing,
     LockState,
@@ -29,21 +29,21 @@ from .messages import (
     verdict_in,
 )
 
-EARLIEST = "315532800"  # 1980, before which no archive can date a file
-# Why uv would resolve again, which it otherwise keeps to itself; older uvs say it under their second name.
+EARLIEST = "315532800"  # 1980-01-01, the earliest timestamp in a zip archive
+# Makes uv log why it would resolve again; older versions log it under the second name.
 REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
-# Without a network uv tries four times in 7 s; behind a wall that swallows packets, four times 10 s.
+# By default, uv without a network retries for 7 s, and behind a firewall that drops packets for 40 s.
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockQuestion:
     """
-    How uv is asked about a lock: for a verdict alone, or also for what locking would change.
+    Options of a lock check: `changes` also lists what locking would change.
 
-    `without` are variables of the caller, and files outside of the repository, that do not steer it; `python` is an
-    interpreter to take for the project's own, `program` a uv to ask instead of the project's, `script` a file in the
-    project's folder whose own lock is meant.
+    `without` names variables of the caller, and files outside of the repository, that uv does not get. `python` and
+    `program` replace the project's interpreter and its uv. `script` is a PEP 723 script in the project's folder, whose
+    own lock is checked.
     """
 
     respect_env: bool
@@ -56,20 +56,20 @@ class LockQuestion:
 
 
 class Uv(UvCalls):
-    """What is asked of one uv program, on behalf of one caller; see Programs for which."""
+    """Commands of uv, with the environment of one caller; see Programs for the choice of the program."""
 
-    # questions about the lock
+    # lock
 
     def set_aside(self, *, respect_env: bool) -> tuple[str, ...]:
-        """Names of the caller's variables that do not get to steer the answer."""
+        """Names of the caller's variables that uv does not get, because they would change the lock's resolution."""
         return self._for_lock(respect_env=respect_env).set_aside
 
     def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
-        """Whether uv.lock is still true to pyproject.toml. Raises ToolMissing."""
+        """The state of uv.lock: whether it is up to date with pyproject.toml. Raises ToolMissing."""
         return self._locking(project, "--dry-run" if question.changes else "--check", question=question)
 
     def lock(self, project: Project, question: LockQuestion) -> None:
-        """Write uv.lock. Raises ToolMissing, and ToolFailed with what uv says."""
+        """Write uv.lock. Raises ToolMissing, and ToolFailed with the error of uv."""
         verdict = self._locking(project, question=question)
         if verdict.state is not LockState.FRESH:
             raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
@@ -86,10 +86,10 @@ class Uv(UvCalls):
         if python is None:
             self.guard.require_version(project.folder)
         kept = self._for_project(project, respect_env=question.respect_env, without=question.without)
-        variables = kept | self.guard.elsewhere(project) | REASONS
+        variables = kept | self.guard.environment_override(project) | REASONS
         if not question.offline:
             variables = PATIENCE | variables
-        # Most often the first uv is the one: its words tell as much as its version would, and spare a process.
+        # The first uv is usually the right one; its output identifies it, which saves a process for `--version`.
         likely = question.program or self._programs.likely
         if likely is not None:
             with suppress(ToolMissing, OSError):
@@ -102,7 +102,7 @@ class Uv(UvCalls):
         return replace(self._verdict(done) or unknown(done), program=program)
 
     def _verdict(self, done: Completed) -> LockVerdict | None:
-        if self._inert is not None and (name := unbuilt(done)):
+        if self._inert is not None and (name := refused_build(done)):
             why = f"`{name}` would have to be built"
             return LockVerdict(state=LockState.UNVERIFIABLE, cause=Cause.BUILD, complaint=why, words=done.stderr)
         return verdict_in(done)
@@ -111,38 +111,38 @@ class Uv(UvCalls):
         self, project: Project, selection: Selection, *, respect_env: bool = False, hashes: bool = True
     ) -> Requirements:
         """
-        The selected part of the lock as requirements, local packages apart.
+        Export the selected part of the lock as requirements, with local packages listed separately.
 
-        Raises BadInput for an extra, group or package that the lock does not have, ToolFailed otherwise.
+        Raises BadInput for an extra, group or package that is not in the lock, ToolFailed for other failures.
         """
         flags = () if hashes else ("--no-hashes",)
-        said = self._exported(project, selection, flags, respect_env=respect_env)
+        exported = self._exported(project, selection, flags, respect_env=respect_env)
         try:
-            return parse_requirements(said)
+            return parse_requirements(exported)
         except ValueError as error:
             raise ToolFailed(
                 what="`uv export` wrote a line that is not an exact requirement", why=str(error)
             ) from error
 
     def pylock(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
-        """The same as a pylock.toml (PEP 751), as uv writes it: paths are relative to the project's folder."""
+        """Export it as a pylock.toml (PEP 751), with paths relative to the project's folder."""
         return self._exported(project, selection, ("--format", "pylock.toml"), respect_env=respect_env)
 
     def sbom(self, project: Project, selection: Selection, *, respect_env: bool = False) -> str:
-        """The same as a CycloneDX 1.5 bill of materials, as uv writes it. Raises ToolMissing for a uv that cannot."""
+        """Export it as a CycloneDX 1.5 SBOM. Raises ToolMissing for a uv that does not support the format."""
         return self._exported(project, selection, ("--format", "cyclonedx1.5"), respect_env=respect_env)
 
     def _exported(self, project: Project, selection: Selection, flags: tuple[str, ...], *, respect_env: bool) -> str:
         argv = (*EXPORT, *flags, *selected(project, selection))
         likely, done = self._programs.likely, None
-        if likely is not None:  # as above: words that only a uv has spare asking for its version
+        if likely is not None:  # as above: output that only uv writes saves a process for `--version`
             command = self._command(
                 (likely, *argv), project.folder, self._for_project(project, respect_env=respect_env)
             )
             with suppress(ToolMissing, OSError):
                 done = self._trusting.run(replace(command, verbatim=True))
         if done is None or done.code != 0 or not done.stdout:
-            done = self._ask(project, argv, respect_env=respect_env, verbatim=True)
+            done = self._run(project, argv, respect_env=respect_env, verbatim=True)
         if done.code == 0:
             return done.stdout
         self._require_flags(done, self.program(project))
@@ -168,9 +168,9 @@ class Uv(UvCalls):
         hear: Callable[[str], None],
     ) -> Path:
         """
-        Make the project's environment from its lock in a private folder; return its interpreter.
+        Sync an environment from the project's lock; return its interpreter.
 
-        The lock is checked on the way (`--locked`). Raises ToolFailed.
+        uv checks the lock first (`--locked`). Raises BadInput for a selection that the lock lacks, ToolFailed.
         """
         argv = ("sync", "--locked", "--no-progress", *flags, *selected(project, selection))
         done = self._locked(project, argv, environment, hear=hear)
@@ -180,9 +180,9 @@ class Uv(UvCalls):
 
     def drift(self, project: Project, selection: Selection, environment: Path) -> str | None:
         """
-        What `uv sync --locked` would change in an environment, None where it is exactly the lock; nothing is changed.
+        What `uv sync --locked` would change in an environment, None if it matches the lock; it is not changed.
 
-        Raises ToolFailed where uv cannot tell.
+        Raises ToolFailed if uv cannot compare them.
         """
         argv = ("sync", "--check", "--locked", "--no-progress", *selected(project, selection))
         done = self._locked(project, argv, environment)
@@ -201,35 +201,37 @@ class Uv(UvCalls):
         hear: Callable[[str], None] | None = None,
     ) -> Completed:
         """
-        Ask with `--locked`, and once more where only an index from outside of the project makes the lock look stale.
+        Run with `--locked`, and again without the indexes of the caller if only these make the lock look stale.
 
-        An index of the caller may authenticate another one, so it is not left out at first.
+        An index of the caller may hold the credentials of another one, so the first run keeps them.
         """
         extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
-        done = self._ask(project, argv, respect_env=False, extra=extra, hear=hear)
+        done = self._run(project, argv, respect_env=False, extra=extra, hear=hear)
         suspects = self.outside_indexes(project)
         if done.code == 0 or not suspects:
             return done
         question = LockQuestion(respect_env=False, offline=True)
-        hidden, plain = (self.lock_state(project, way) for way in (question, replace(question, without=suspects)))
+        hidden, plain = (
+            self.lock_state(project, variant) for variant in (question, replace(question, without=suspects))
+        )
         if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
             return done
-        return self._ask(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
+        return self._run(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
 
     def sync_command(self, project: Project, selection: Selection) -> str:
-        """What makes an environment what `drift` compares it with, as a person types it in the project's folder."""
+        """The shell command, run in the project's folder, that syncs the environment which `drift` compares."""
         return shlex.join(("uv", "sync", "--locked", *selected(project, selection)))
 
     def build_wheel(self, project: Project, source: Path, out: Path) -> None:
-        """Build a local package into a wheel, the same bytes whenever it is built. Raises BuildRefused, ToolFailed."""
+        """Build a wheel of a local package, with a fixed SOURCE_DATE_EPOCH. Raises BuildRefused, ToolFailed."""
         if self._inert is not None:
             why = "its build backend is code of the checkout, and builds are refused"
             raise BuildRefused(what=f"`{source.name}` would have to be built", why=why, fix=option("builds", "allow"))
         argv = ("build", "--wheel", "--no-progress", "--out-dir", str(out), "--", str(source))
         self.guard.require_version(source)
-        # It takes the Python of a `.venv` in or above the folder where it runs, and only settings from the project.
+        # uv uses the Python of a `.venv` in or above its working folder; only its settings come from `--project`.
         away = self.guard.brings_environment(project.folder)
-        done = self._ask(
+        done = self._run(
             project,
             (*argv[:1], "--project", str(project.folder), *argv[1:]) if away else argv,
             respect_env=False,
@@ -243,15 +245,14 @@ class Uv(UvCalls):
 
     def sync_ours(self, ours: Path, environment: Path) -> Path:
         """
-        Make the environment that talks to registries, from our lock; return its interpreter. Raises ToolFailed.
+        Create the environment of the registry client from our own lock; return its interpreter. Raises ToolFailed.
 
-        The lock's own addresses are those of the public index: where another stands for it, the same files are taken
-        from there, by their hashes.
+        That lock names the public index. Where a mirror is configured, the same files come from there, by their hashes.
         """
         project = Project(folder=ours, root=ours, manifest=read_manifest(ours / "pyproject.toml"))
         for argv in from_mirror(environment) if self._mirror else (OURS,):
             extra = {**self._mirror, "UV_PROJECT_ENVIRONMENT": str(environment)}
-            done = self._ask(project, argv, respect_env=False, extra=extra)
+            done = self._run(project, argv, respect_env=False, extra=extra)
             if done.code != 0:
                 raise failed(f"uv {argv[0]}", done)
         return environment / "bin" / "python"
@@ -268,14 +269,14 @@ class Uv(UvCalls):
         hear: Callable[[str], None],
     ) -> Path:
         """
-        Make a fresh environment that holds these requirements; return its interpreter.
+        Create an environment with these requirements; return its interpreter.
 
-        `resolved` says that they are the whole closure, so that nothing else may come along; `indexes` are variables
-        that lead to the lock's own. Raises ToolFailed.
+        `resolved` says that they are a complete closure, so nothing else is installed; `hashed` that each has hashes.
+        `indexes` are variables that name the indexes of the lock. Raises ToolFailed.
         """
         program = self._programs.satisfying(None)
         interpreter = environment / "bin" / "python"
-        variables = self.guard.among(self._anywhere(), indexes)
+        variables = self.guard.with_indexes(self._anywhere(), indexes)
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
         install = ("pip", "install", "--no-progress", *flags)
         for argv in (
@@ -288,12 +289,12 @@ class Uv(UvCalls):
         return interpreter
 
     def unpack(self, requirements: Path, folder: Path, *, python: Path, platform: str | None = None) -> None:
-        """Put wheels of exact pins with hashes into a folder, for that platform (uv's word). Raises ToolFailed."""
+        """Unpack the wheels of pins with hashes into a folder, for a `--python-platform` of uv. Raises ToolFailed."""
         flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        meant = ("--python-platform", platform) if platform else ()
-        argv = ("pip", "install", *flags, *meant, "--python", str(python), "--target", str(folder))
+        target = ("--python-platform", platform) if platform else ()
+        argv = ("pip", "install", *flags, *target, "--python", str(python), "--target", str(folder))
         variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
-        words = (self._programs.satisfying(None), *argv, "-r", str(requirements))
-        done = self._trusting.run(self._command(words, requirements.parent, variables))
+        command_line = (self._programs.satisfying(None), *argv, "-r", str(requirements))
+        done = self._trusting.run(self._command(command_line, requirements.parent, variables))
         if done.code != 0:
             raise failed("uv pip install", done)

@@ -16,8 +16,8 @@ from .uv import Uv
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Built:
-    """A local package as a wheel, and the folder or file that it was made from."""
+class BuiltWheel:
+    """A wheel of a local package, and the folder or file that it was built from."""
 
     local: LocalRequirement
     source: Path
@@ -26,42 +26,44 @@ class Built:
 
 def build_wheels(
     project: Project, local: tuple[LocalRequirement, ...], out: Path, *, uv: Uv, console: Console
-) -> tuple[Built, ...]:
+) -> tuple[BuiltWheel, ...]:
     """
-    Put a wheel of each local package into a new folder; what is one already is copied.
+    Build a wheel of each local package into a new folder; packages that are wheels are copied.
 
-    Source folders are left as they were. Raises ToolFailed.
+    Source folders are restored after the build. Raises BuildRefused, ToolFailed.
     """
     out.mkdir(parents=True)
-    made: dict[Path, WheelLink] = {}
-    for source in dict.fromkeys(source_of(project, one) for one in local):
+    wheels: dict[Path, WheelLink] = {}
+    for source in dict.fromkeys(source_of(project, package) for package in local):
         if source.suffix == ".whl":
             (out / source.name).write_bytes(_read(source))
         else:
             with console.group(f"wheel of {source.name}"), as_they_were((source,)):
                 uv.build_wheel(project, source, out)
-        known = {wheel.file for wheel in made.values()}
+        known = {wheel.file for wheel in wheels.values()}
         (new,) = (
             (path.name, digest) for path, digest in digests_in(out) if path.name not in known and path.suffix == ".whl"
         )
-        made[source] = wheel_of(*new)
+        wheels[source] = wheel_of(*new)
     return tuple(
-        Built(local=one, source=source, wheel=made[source]) for one in local for source in (source_of(project, one),)
+        BuiltWheel(local=package, source=source, wheel=wheels[source])
+        for package in local
+        for source in (source_of(project, package),)
     )
 
 
 def source_of(project: Project, local: LocalRequirement) -> Path:
-    """The folder or file that a line of an export names: uv writes paths relative to the lock's folder."""
+    """The folder or file of a local requirement: uv exports paths relative to the lock's folder."""
     path = unquote(urlsplit(local.path).path) if local.path.startswith("file:") else local.path
     return project.root / path
 
 
-def same_content(there: Path, made: Path) -> bool:
-    """Whether a wheel lies there already that installs the same; not every build backend makes the same bytes again."""
+def same_content(existing: Path, built: Path) -> bool:
+    """Whether two wheels install the same files; not every build backend writes the same bytes twice."""
     from zipfile import BadZipFile  # noqa: PLC0415  # hooks see few wheels
 
     try:
-        return there.is_file() and wheel_content(there) == wheel_content(made)
+        return existing.is_file() and wheel_content(existing) == wheel_content(built)
     except (OSError, BadZipFile):
         return False
 

@@ -78,7 +78,7 @@ def test_uv_is_led_away_from_an_environment_that_came_with_the_checkout(
     (tmp_path / ".venv").mkdir()
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "wine"\n')
 
-    assert led == UvGuard(variables={}, tracked=lambda _path: tracked).elsewhere(read_project(tmp_path))
+    assert led == UvGuard(variables={}, tracked=lambda _path: tracked).environment_override(read_project(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,9 @@ def test_the_indexes_of_a_model_are_held_to_the_same_list(url: str, left: bool) 
     """
     guard = UvGuard(variables={**KEPT, "MLFLOW_UV_TRUSTED_INDEXES": CORP})
 
-    found = guard.among(KEPT, {"UV_INDEX": f"corp={url} https://other.test", "UV_DEFAULT_INDEX": "https://third.test"})
+    found = guard.with_indexes(
+        KEPT, {"UV_INDEX": f"corp={url} https://other.test", "UV_DEFAULT_INDEX": "https://third.test"}
+    )
 
     assert (left, True) == (HELD.items() <= found.items(), found["UV_INDEX"].startswith("corp="))
 
@@ -138,4 +140,4 @@ def test_what_the_job_says_itself_goes_before_the_checkout(tmp_path: Path) -> No
     found = guarded(tmp_path, "", variables)
 
     assert variables == found
-    assert () == UvGuard(variables=variables).not_followed(read_project(tmp_path))
+    assert () == UvGuard(variables=variables).ignored_settings(read_project(tmp_path))

@@ -22,7 +22,7 @@ def uv(runner: FakeRunner, *, asked: str = "/their/uv", own: str | None = None, 
     return Uv(
         runner,
         variables={"PATH": "/nowhere", **variables},
-        asked=Path(asked) if asked else None,
+        named=Path(asked) if asked else None,
         own=Path(own) if own else None,
     )
 
@@ -122,7 +122,7 @@ def test_a_uv_that_the_project_does_not_accept_gives_way_to_one_that_it_does(pro
             f"{ours} lock": said(stderr=FRESH),
         }
     )
-    program = Uv(runner, variables={"PATH": str(tmp_path)}, asked=None, own=Path(ours))
+    program = Uv(runner, variables={"PATH": str(tmp_path)}, named=None, own=Path(ours))
 
     verdict = program.lock_state(requiring(project, ">=0.9"), ASKED)
 
@@ -330,7 +330,7 @@ def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
         {f"{programs['path']} --version": said(f"uv {path}\n"), f"{programs['own']} --version": said(f"uv {own}\n")}
     )
     variables = {"PATH": str(programs["path"].parent)}
-    uv = Uv(runner, variables=variables, asked=None, own=programs["own"] if own else None)
+    uv = Uv(runner, variables=variables, named=None, own=programs["own"] if own else None)
 
     found = uv.program(requiring(project, required) if required else project)
 
@@ -352,7 +352,7 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, project: Pro
         program.parent.mkdir()
         program.write_text(text)
         program.chmod(0o755)
-    uv = Uv(SystemRunner(), variables={"PATH": str(shim.parent)}, asked=None, own=real if own else None)
+    uv = Uv(SystemRunner(), variables={"PATH": str(shim.parent)}, named=None, own=real if own else None)
 
     try:
         found = uv.program(project)
