@@ -13,7 +13,7 @@ from mlflow_uv.command.errors import BadInput, StepError
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.export.portability import LocalPackages
-from mlflow_uv.core.export.pylock import Elsewhere, pins_of_pylock, render_pylock
+from mlflow_uv.core.export.pylock import PathReplacements, pins_of_pylock, render_pylock
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.image.sbom import pins_of_sbom, render_sbom
 from mlflow_uv.core.lock.lockfile import read_lockfile
@@ -105,7 +105,7 @@ def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools)
         second = ask(one.project.folder, tools).texts(tools)
         again = {
             REQUIREMENTS: parse_requirements(first[REQUIREMENTS]).hashed_text,
-            PYLOCK: render_pylock(first[PYLOCK], Elsewhere()),
+            PYLOCK: render_pylock(first[PYLOCK], PathReplacements()),
             SBOM: render_sbom(first[SBOM], environment=None),
         }
         pins = {name: text for name, text in first.items() if name != REQUIREMENTS}

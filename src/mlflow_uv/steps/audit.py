@@ -21,7 +21,7 @@ from ..command.inputs import (
 )
 from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, OneRun, Step
-from ..core.release.chain import LinkCheck, LinkState, gathered
+from ..core.release.chain import LinkCheck, LinkState, merge_checks
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.lineage.audit import Audited, audited, named, numbered
 from ..ops.lineage.registry_client import contact
@@ -71,7 +71,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     version = named(asked, name, alias) if alias is not None else numbered(asked, name, number)
     with audited(asked, name=name, version=version) as found:
         checks = (*found.checks, *((alias_holds(found, alias),) if alias else ()))
-    links = gathered(checks)
+    links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     findings = tuple(_findings(links, f"{name} version {version}", strict=inputs.strict))
     broken = states[LinkState.BROKEN]

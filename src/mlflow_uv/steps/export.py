@@ -25,7 +25,7 @@ from ..command.step import Doc, Hook, OneRun, SettingReach, Step, fields_of
 from ..command.wording import Wording, checkout_call, extended, option, without
 from ..core.export.portability import LocalPackages
 from ..core.lock.selection import Selection
-from ..core.release.package_changes import described, first_difference
+from ..core.release.package_changes import describe_changes, first_difference
 from ..ops.lock.export import Document, ExportRequest, Lists, UvExport, make_lists
 from ..ops.lock.freshness import require_fresh, restricted
 from ..tools.lock_toolbox import LockTools
@@ -260,7 +260,7 @@ def _differences(
             what=f"{name} does not match uv.lock",
             why="it does not exist"
             if old is None
-            else described(old, document.text, document.pins_of, names=(name, "uv.lock")),
+            else describe_changes(old, document.text, document.pins_of, names=(name, "uv.lock")),
             fix=wish.command,
             path=document.path,
             line=1 if old is None else first_difference(old, document.text),

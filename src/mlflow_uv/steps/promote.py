@@ -28,7 +28,7 @@ from ..command.step import Doc, Step
 from ..command.wording import Wording, step_call
 from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluation
 from ..core.promotion.promote_policy import Promotion
-from ..core.release.chain import gathered
+from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, distinct, numbered
 from ..ops.lineage.publication import RECORD_TAG
@@ -115,7 +115,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         for note in moved["notes"]:
             tools.console.say(f"  {note}")
     whose, rests = f"{name} version {version}", not findings and before == version
-    reused = names_reused(gathered(candidate.checks), whose)
+    reused = names_reused(merge_checks(candidate.checks), whose)
     return Report(
         outputs=Outputs(
             model_name=name,

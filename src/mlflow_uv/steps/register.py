@@ -137,7 +137,7 @@ def version_tags(record: Record) -> dict[str, str]:
 
 def _description(record: Record) -> str:
     return (
-        f"Trained from {record.commit.told} (project `{record.commit.project}`) under uv.lock"
+        f"Trained from {record.commit.description} (project `{record.commit.project}`) under uv.lock"
         f" {record.lock.sha256[:12]}."
     )
 

@@ -10,7 +10,7 @@ from ..command.inputs import Builds
 from ..command.report import Finding, Report, Table, Timing
 from ..command.step import Doc, OneRun, Step, fields_of
 from ..command.wording import local
-from ..core.release.chain import picture
+from ..core.release.chain import render_chain
 from ..core.release.record import Record
 from ..tools.mlflow.mlflow import StoreKind
 from ..tools.project.files import read_project
@@ -87,7 +87,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) 
     errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
     if errors:
         answer, error = errors[0]
-        chain = picture(None)
+        chain = render_chain(None)
         tools.console.say(f"stopped before {answer.step}: {answer.check}")
         findings = tuple(
             as_finding(one, problem) for one in answers for problem in one.problems if problem is not error
@@ -114,7 +114,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
     if failing := next((answer for answer in answers if answer.fails), None):
         findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
         stopped = f"the release stopped at {failing.step}, before anything was trained"
-        return _report(replace(progress, findings=findings), stopped, (f"chain:       {picture(None)}",))
+        return _report(replace(progress, findings=findings), stopped, (f"chain:       {render_chain(None)}",))
     warnings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
     progress = replace(progress, findings=warnings)
     for step in steps:
@@ -124,7 +124,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
             report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
-            chain = picture(_begun(inputs, progress, tools), broken=broken)
+            chain = render_chain(_begun(inputs, progress, tools), broken=broken)
             tools.console.say(f"stopped at {step.name}: {chain}")
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
@@ -189,7 +189,7 @@ def _made(record: Record) -> str:
 
 def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     """The chain, where to look, and what to do next."""
-    yield f"chain:       {picture(record)}"
+    yield f"chain:       {render_chain(record)}"
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     try:
         project = read_project(inputs.project)
@@ -218,7 +218,7 @@ def _serve_line(record: Record, tag: str) -> str:
 def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
     """The chain where findings stopped it: those of the smoke test are about the answers."""
     broken = ("answers",) if step.name == "smoke-test" else ()
-    return picture(_begun(inputs, progress, tools), broken=broken)
+    return render_chain(_begun(inputs, progress, tools), broken=broken)
 
 
 def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:

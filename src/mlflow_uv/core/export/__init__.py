@@ -1,1 +1,1 @@
-"""Requirements files and pylock.toml files made from a lock."""
+"""Renders and parses requirements files and pylock.toml files made from a lock."""

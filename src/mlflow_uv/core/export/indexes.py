@@ -1,4 +1,4 @@
-"""Which indexes do the packages of a list come from, and how does a requirements file name them?"""
+"""Determines the indexes that exported packages come from, and renders them as pip's options."""
 
 import posixpath
 import re
@@ -16,9 +16,10 @@ _LEGACY = (("index-url", True, False), ("extra-index-url", False, False), ("find
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Index:
     """
-    Where packages come from.
+    A package index.
 
-    `url` carries no credentials; of a folder it is a path relative to the lock's. A flat one lists files, not names.
+    `url` has no credentials; for a folder it is a path relative to the lock's folder. A flat index (`--find-links`) is
+    a list of files.
     """
 
     url: str
@@ -29,20 +30,20 @@ class Index:
 
     @property
     def folder(self) -> bool:
-        """Whether it is a folder of this machine."""
+        """Whether the index is a folder of this machine."""
         return "://" not in self.url
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Used:
-    """An index, and the packages of the list that come from it."""
+class UsedIndex:
+    """An index, and the exported packages that come from it."""
 
     index: Index
     packages: tuple[Package, ...]
 
 
-def bare(url: str) -> str:
-    """A URL without what could be a credential: user, password, query, fragment. A path stays as it is."""
+def plain_url(url: str) -> str:
+    """A URL without the parts that can hold credentials: user, password, query and fragment. Paths are unchanged."""
     if "://" not in url:
         return url
     parts = urlsplit(url)
@@ -50,73 +51,75 @@ def bare(url: str) -> str:
 
 
 def without_user(url: str) -> str:
-    """A URL without user and password, if it is one of the web; that of ssh names an account, not a secret."""
+    """An HTTP URL without user and password; other URLs are unchanged, since the user of an SSH URL is not a secret."""
     return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
 
 
 def declared(table: Mapping[str, Any], *, folder: str) -> tuple[Index, ...]:
     """
-    The indexes of one `[tool.uv]` table or uv.toml, in its order.
+    Return the indexes that a `[tool.uv]` table or uv.toml declares, in its order.
 
-    `folder` is that of the file, relative to the lock's. What is malformed is uv's to refuse.
+    `folder` is the file's folder relative to the lock's. Malformed entries are skipped, as uv reports them.
     """
-    found = []
-    for one in _tables(table.get("index")):
+    indexes = []
+    for entry in _tables(table.get("index")):
         index = Index(
-            url=_address(str(one.get("url", "")), folder),
-            name=str(one.get("name", "")),
-            flat=one.get("format") == "flat",
-            default=one.get("default") is True,
-            explicit=one.get("explicit") is True,
+            url=_address(str(entry.get("url", "")), folder),
+            name=str(entry.get("name", "")),
+            flat=entry.get("format") == "flat",
+            default=entry.get("default") is True,
+            explicit=entry.get("explicit") is True,
         )
-        found.append(index)
+        indexes.append(index)
     for key, default, flat in _LEGACY:
-        said = table.get(key)
-        urls = [said] if isinstance(said, str) else said if isinstance(said, list) else []
-        found += [Index(url=_address(str(url), folder), default=default, flat=flat) for url in urls]
-    return tuple(index for index in found if index.url)
+        values = table.get(key)
+        urls = [values] if isinstance(values, str) else values if isinstance(values, list) else []
+        indexes += [Index(url=_address(str(url), folder), default=default, flat=flat) for url in urls]
+    return tuple(index for index in indexes if index.url)
 
 
 def registries(lock: bytes) -> frozenset[str]:
-    """The registries that a lock names, without reading the whole of it."""
+    """The registries in a lock's bytes, found without parsing it."""
     return frozenset(re.findall(r'registry = "([^"\n]*)"', lock.decode(errors="replace")))
 
 
-def used_indexes(requirements: Requirements, lock: Lockfile, indexes: Iterable[Index]) -> tuple[Used, ...]:
+def used_indexes(requirements: Requirements, lock: Lockfile, indexes: Iterable[Index]) -> tuple[UsedIndex, ...]:
     """
-    The indexes that these pins come from, in the order in which they are declared, and then undeclared ones.
+    Return the indexes that these pins come from: the declared ones in their order, then undeclared ones.
 
-    The one registry that nobody declared is the default of whoever locked, and not named. Of several nobody can tell
-    which that is, so all of them are.
+    A single undeclared registry is the default index at the time of locking and is left out. If there are several, the
+    default is unknown, and all of them are returned.
     """
     known: dict[str, Index] = {}
     for index in indexes:
         known.setdefault(_key(index.url), index)
-    every = {_key(package.source.address): package.source.address for package in lock.packages if _indexed(package)}
-    strange = sorted(every.keys() - known.keys())
-    if len(strange) > 1:
-        known |= {key: Index(url=bare(every[key])) for key in strange}
+    by_key = {_key(package.source.address): package.source.address for package in lock.packages if _indexed(package)}
+    undeclared = sorted(by_key.keys() - known.keys())
+    if len(undeclared) > 1:
+        known |= {key: Index(url=plain_url(by_key[key])) for key in undeclared}
     pinned = {(pin.name, pin.version) for pin in requirements.pins}
-    found: dict[str, tuple[Package, ...]] = {}
+    packages_by_key: dict[str, tuple[Package, ...]] = {}
     for package in lock.packages:
         key = _key(package.source.address)
         if _indexed(package) and key in known and (package.name, package.version) in pinned:
-            found[key] = (*found.get(key, ()), package)
-    return tuple(Used(index=index, packages=found[key]) for key, index in known.items() if key in found)
+            packages_by_key[key] = (*packages_by_key.get(key, ()), package)
+    return tuple(
+        UsedIndex(index=index, packages=packages_by_key[key]) for key, index in known.items() if key in packages_by_key
+    )
 
 
-def option_lines(used: Iterable[Used], indexes: Iterable[Index], *, beside: str) -> tuple[str, ...]:
+def option_lines(used: Iterable[UsedIndex], indexes: Iterable[Index], *, beside: str) -> tuple[str, ...]:
     """
-    The options by which pip and uv find what comes from these indexes.
+    Return the options for pip and uv to use these indexes.
 
-    `beside` is the way from the folder of the requirements file to the lock's: both read a relative folder of files so.
-    The public default is never asked where the project replaced it.
+    `beside` is the path from the requirements file's folder to the lock's, as relative `--find-links` folders are
+    resolved from the former. If the project replaces the default index, PyPI is not used.
     """
-    asked = [one.index for one in used]
+    indexes_in_use = [use.index for use in used]
     replaced = next((index for index in indexes if index.default), None)
-    urls = [index.url for index in asked if not index.flat and not index.default and _sayable(index)]
+    urls = [index.url for index in indexes_in_use if not index.flat and not index.default and _sayable(index)]
     lines = []
-    if replaced is not None and asked:
+    if replaced is not None and indexes_in_use:
         if not replaced.flat and _sayable(replaced):
             lines.append(f"--index-url {replaced.url}")
         elif urls:
@@ -124,7 +127,7 @@ def option_lines(used: Iterable[Used], indexes: Iterable[Index], *, beside: str)
         else:
             lines.append("--no-index")
     lines += [f"--extra-index-url {url}" for url in urls]
-    for index in asked:
+    for index in indexes_in_use:
         if index.flat and (index.folder or _sayable(index)):
             path = posixpath.normpath(posixpath.join(beside, index.url)) if index.folder else index.url
             lines.append(f'--find-links "{path}"' if " " in path else f"--find-links {path}")
@@ -132,7 +135,7 @@ def option_lines(used: Iterable[Used], indexes: Iterable[Index], *, beside: str)
 
 
 def _sayable(index: Index) -> bool:
-    """Whether an option can name it: pip reads no relative folder of names, and would expand a variable."""
+    """Whether an option can name an index: pip accepts no relative folder there, and expands variables."""
     return not index.folder and "${" not in index.url
 
 
@@ -141,12 +144,12 @@ def _indexed(package: Package) -> bool:
 
 
 def _key(address: str) -> str:
-    return bare(address).rstrip("/")
+    return plain_url(address).rstrip("/")
 
 
 def _address(url: str, folder: str) -> str:
-    return bare(url) if "://" in url or not url else posixpath.normpath(posixpath.join(folder, url))
+    return plain_url(url) if "://" in url or not url else posixpath.normpath(posixpath.join(folder, url))
 
 
-def _tables(found: Any) -> list[Mapping[str, Any]]:
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def _tables(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""What of a list would mean something else, or nothing, outside of the checkout?"""
+"""Finds requirements that cannot be installed, or are ambiguous, outside of the checkout."""
 
 import posixpath
 import re
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...command.report import Finding, Severity
 from ..lock.lockfile import Lockfile, Package, package_line
-from .indexes import Used
+from .indexes import UsedIndex
 from .requirements import LocalRequirement, Requirements
 
 _NAMED = 5
@@ -18,7 +18,7 @@ _SECRET = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]+:[^/\s@]+@")
 
 
 class LocalPackages(Enum):
-    """What becomes of packages that are folders or files of the checkout."""
+    """How an export handles packages that are folders or files of the checkout."""
 
     REFUSE = "refuse"
     WHEELS = "wheels"
@@ -26,8 +26,8 @@ class LocalPackages(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Beside:
-    """The wheel of a local package, in the folder `wheels` beside the lists of one folder."""
+class LocalWheel:
+    """The wheel of a local package, in the folder `wheels` next to the exported files."""
 
     local: LocalRequirement
     name: str
@@ -37,58 +37,62 @@ class Beside:
     data: bytes = field(repr=False)
 
     @property
-    def seen(self) -> str:
-        """The way to it from the folder of the lists."""
+    def relative_path(self) -> str:
+        """Its path relative to the folder of the exported files."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
     def requirement(self) -> LocalRequirement:
-        """Its line in a requirements file: pip and uv read such a path from the folder they are started in."""
-        return replace(self.local, path=f"./{self.seen}", hashes=(f"sha256:{self.sha256}",))
+        """Its requirement; pip and uv resolve such a path from their working directory."""
+        return replace(self.local, path=f"./{self.relative_path}", hashes=(f"sha256:{self.sha256}",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Locked:
-    """The lock that a list was made from: where it is, its bytes, what they say."""
+class LockSource:
+    """The lock that an export is made from: its path, bytes and parsed content."""
 
     path: PurePath
     data: bytes
     lock: Lockfile
 
     def line_of(self, package: Package | None) -> int:
-        """The 1-based line where a package stands."""
+        """The 1-based line of a package in the lock; 1 for None."""
         return 1 if package is None else package_line(self.data, package.position)
 
     def package_of(self, local: LocalRequirement) -> Package | None:
-        """The package that a local line of an export means."""
+        """The locked package of a local requirement, or None."""
         path = unquote(urlsplit(local.path).path) if local.path.startswith("file:") else local.path
-        wanted = posixpath.normpath(path)
-        found = (one for one in self.lock.packages if one.source.kind.local)
-        return next((one for one in found if posixpath.normpath(one.source.address) == wanted), None)
+        normalized = posixpath.normpath(path)
+        local_packages = (package for package in self.lock.packages if package.source.kind.local)
+        return next(
+            (package for package in local_packages if posixpath.normpath(package.source.address) == normalized), None
+        )
 
     def name_of(self, local: LocalRequirement) -> str:
-        """The name of a local package; its path where the lock does not know it."""
+        """The name of a local requirement's package; its path where it is not in the lock."""
         package = self.package_of(local)
         return package.name if package else local.path
 
 
-def local_findings(requirements: Requirements, locked: Locked, choice: LocalPackages, *, fix: str) -> Iterator[Finding]:
-    """Local packages that a list cannot name: an error where they are refused, a notice where they are left out."""
+def local_findings(
+    requirements: Requirements, locked: LockSource, choice: LocalPackages, *, fix: str
+) -> Iterator[Finding]:
+    """Report local packages: an error where they are refused, a notice where they are left out."""
     if not requirements.local or choice is LocalPackages.WHEELS:
         return
-    named = ", ".join(f"`{locked.name_of(one)}` ({one.path})" for one in requirements.local)
+    names = ", ".join(f"`{locked.name_of(local)}` ({local.path})" for local in requirements.local)
     line = locked.line_of(locked.package_of(requirements.local[0]))
     if choice is LocalPackages.OMIT:
-        why = "the list installs everything but these"
+        why = "installing from the list does not install them"
         yield Finding(
-            rule="export-local", severity=Severity.NOTICE, what=f"{named} left out of the list", why=why,
+            rule="export-local", severity=Severity.NOTICE, what=f"{names} left out of the list", why=why,
             path=locked.path, line=line,
         )  # fmt: skip
         return
     yield Finding(
         rule="export-local",
-        what=f"{named} cannot be listed",
-        why="a path of the checkout means nothing elsewhere",
+        what=f"{names} cannot be listed",
+        why="a path of the checkout does not exist elsewhere",
         fix=fix,
         path=locked.path,
         line=line,
@@ -96,22 +100,22 @@ def local_findings(requirements: Requirements, locked: Locked, choice: LocalPack
 
 
 def index_findings(
-    requirements: Requirements, used: tuple[Used, ...], locked: Locked, *, hashes: bool, fix: str
+    requirements: Requirements, used: tuple[UsedIndex, ...], locked: LockSource, *, hashes: bool, fix: str
 ) -> Iterator[Finding]:
-    """Packages of an explicit index in a requirements file: any index may serve them there, and only hashes decide."""
+    """Report packages of an explicit index: a requirements file cannot bind them to it, only hashes can."""
     unhashed = {pin.name for pin in requirements.pins if not hashes or not pin.hashes}
-    for one in used:
-        packages = [package for package in one.packages if package.name in unhashed]
-        if not one.index.explicit or not packages:
+    for use in used:
+        packages = [package for package in use.packages if package.name in unhashed]
+        if not use.index.explicit or not packages:
             continue
-        names = ", ".join(dict.fromkeys(package.name for package in packages))
-        where = f"`{one.index.name}` ({one.index.url})" if one.index.name else one.index.url
-        why = "a requirements file cannot say so, and pip would take any index's file of that name"
+        package_names = ", ".join(dict.fromkeys(package.name for package in packages))
+        where = f"`{use.index.name}` ({use.index.url})" if use.index.name else use.index.url
+        why = "a requirements file cannot express this, and pip would take the package from any index"
         if hashes:
             why = f"{why}; the lock has no hashes of them"
         yield Finding(
             rule="export-explicit-index",
-            what=f"{names} must come from {where} alone",
+            what=f"{package_names} must come from {where} alone",
             why=why,
             fix="" if hashes else fix,
             path=locked.path,
@@ -119,36 +123,36 @@ def index_findings(
         )
 
 
-def unhashed_findings(requirements: Requirements, locked: Locked, *, wheels: bool, fix: str) -> Iterator[Finding]:
+def unhashed_findings(requirements: Requirements, locked: LockSource, *, wheels: bool, fix: str) -> Iterator[Finding]:
     """
-    Pins without hashes in a list that is to have them: an error where others have some, for pip refuses such a list.
+    Report pins without hashes: an error if others have some, since pip refuses such a list, else a warning.
 
-    `wheels` says that local packages are listed as wheels, which always have one. `fix` is what has hashes of all.
+    `wheels` states that local packages are listed as wheels, which always have hashes.
     """
     some = any(pin.hashes for pin in requirements.pins) or (wheels and bool(requirements.local))
     names = list(dict.fromkeys(pin.name for pin in requirements.pins if not pin.hashes))
     if names:
-        package = next((one for one in locked.lock.packages if one.name == names[0]), None)
+        package = next((package for package in locked.lock.packages if package.name == names[0]), None)
         yield Finding(
             rule="export-unhashed",
             severity=Severity.ERROR if some else Severity.WARNING,
             what=f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''} without a hash",
-            why="the lock has none, and pip installs either all by their hashes or none",
+            why="the lock has none, and pip requires hashes for all packages or for none",
             fix=fix,
             path=locked.path,
             line=locked.line_of(package),
         )
 
 
-def credential_findings(requirements: Requirements, locked: Locked) -> Iterator[Finding]:
-    """Direct URLs that carry a password or token, which no list may hand on."""
+def credential_findings(requirements: Requirements, locked: LockSource) -> Iterator[Finding]:
+    """Report direct URLs with a password or token, which an export must not contain."""
     names = [pin.name for pin in requirements.pins if _SECRET.search(pin.exact)]
     if names:
-        package = next((one for one in locked.lock.packages if one.name == names[0]), None)
+        package = next((package for package in locked.lock.packages if package.name == names[0]), None)
         yield Finding(
             rule="export-credentials",
             what=f"the address of {', '.join(names)} carries credentials",
-            why="whoever reads the list could use them",
+            why="everyone who can read the list could use them",
             fix="put them into a netrc or git's credential store instead of the URL in pyproject.toml, then `uv lock`",
             path=locked.path,
             line=locked.line_of(package),

@@ -1,4 +1,4 @@
-"""How does a pylock.toml (PEP 751) look that is the same bytes everywhere?"""
+"""Renders a pylock.toml (PEP 751) reproducibly: the same lock gives the same bytes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..security.documents import LOCK_LIMIT, parse_toml
-from .indexes import bare, without_user
-from .portability import Beside
+from .indexes import plain_url, without_user
+from .portability import LocalWheel
 from .requirements import Pin, canonical_marker
 
 CREATED_BY = "mlflow-uv"
@@ -23,80 +23,86 @@ _RANK = {key: at for at, key in enumerate(_ORDER)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Elsewhere:
+class PathReplacements:
     """
-    What has to become of paths of this machine.
+    Replacements for paths of this machine.
 
-    `wheels` are the local packages by name, each with the wheel that stands for it, or None where it is left out.
-    `folders` are the flat folders of the lock as URLs, each with its path as seen from the pylock.toml.
+    `wheels` maps the names of local packages to the wheel to list instead, or to None to leave a package out.
+    `folders` maps the URLs of flat index folders to their paths relative to the pylock.toml.
     """
 
-    wheels: Mapping[str, Beside | None] = field(default_factory=dict)
+    wheels: Mapping[str, LocalWheel | None] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
 
 
-def render_pylock(raw: str, elsewhere: Elsewhere) -> str:
+def render_pylock(raw: str, replacements: PathReplacements) -> str:
     """
-    What uv wrote, in one normal form: no comments, packages and files sorted, no credentials, no path of this machine.
+    Normalise uv's output: no comments, sorted packages and files, no credentials, no paths of this machine.
 
-    Raises ValueError for a local package that `elsewhere` does not know.
+    Raises ValueError for a local package without a replacement.
     """
     table = parse_toml(raw.encode(), limit=LOCK_LIMIT)
-    packages = [package for one in table.get("packages", []) if (package := _package(one, elsewhere)) is not None]
+    packages = [
+        package for entry in table.get("packages", []) if (package := _package(entry, replacements)) is not None
+    ]
     head = {**table, "created-by": CREATED_BY, "packages": []}
     if packages:
         del head["packages"]  # an array of tables has no key of its own
     lines = [f"{key} = {_value(value)}" for key, value in _sorted(head)]
-    for package in sorted(packages, key=lambda one: (one["name"], one.get("version", ""), _value(one))):
+    for package in sorted(packages, key=lambda package: (package["name"], package.get("version", ""), _value(package))):
         lines += ["", "[[packages]]", *(f"{key} = {_value(value, key=key)}" for key, value in _sorted(package))]
     return "\n".join((*lines, ""))
 
 
 def pins_of_pylock(text: str) -> tuple[Pin, ...]:
-    """The packages of a pylock.toml as pins, for a comparison. Raises ValueError for what is not one."""
+    """The packages of a pylock.toml as pins, for comparison. Raises ValueError for any other content."""
     try:
         return tuple(_pin(package) for package in parse_toml(text.encode(), limit=LOCK_LIMIT)["packages"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not a pylock.toml: {error}") from error
 
 
-def _package(raw: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any] | None:
+def _package(raw: Mapping[str, Any], replacements: PathReplacements) -> dict[str, Any] | None:
     package = dict(raw)
     if "marker" in package:
         package["marker"] = canonical_marker(package["marker"])
     if "directory" in package or "path" in package.get("archive", {}):
-        return _local(package, elsewhere)
+        return _local(package, replacements)
     if "index" in package:
-        package["index"] = bare(package["index"])
-        if package["index"] in elsewhere.folders:
+        package["index"] = plain_url(package["index"])
+        if package["index"] in replacements.folders:
             del package["index"]
     for key in ("sdist", "archive", "vcs"):
         if key in package:
-            package[key] = _file(package[key], elsewhere)
+            package[key] = _file(package[key], replacements)
     if "wheels" in package:
-        package["wheels"] = sorted((_file(one, elsewhere) for one in package["wheels"]), key=_value)
+        package["wheels"] = sorted((_file(one, replacements) for one in package["wheels"]), key=_value)
     return package
 
 
-def _local(package: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any] | None:
+def _local(package: Mapping[str, Any], replacements: PathReplacements) -> dict[str, Any] | None:
     name = package["name"]
-    if name not in elsewhere.wheels:
+    if name not in replacements.wheels:
         raise ValueError(f"`{name}` is a path")
-    wheel = elsewhere.wheels[name]
+    wheel = replacements.wheels[name]
     if wheel is None:
         return None
     kept = {key: value for key, value in package.items() if key in ("name", "marker", "requires-python")}
-    return {**kept, "version": wheel.version, "archive": {"path": wheel.seen, "hashes": {"sha256": wheel.sha256}}}
+    return {
+        **kept,
+        "version": wheel.version,
+        "archive": {"path": wheel.relative_path, "hashes": {"sha256": wheel.sha256}},
+    }
 
 
-def _file(raw: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any]:
+def _file(raw: Mapping[str, Any], replacements: PathReplacements) -> dict[str, Any]:
     file = dict(raw)
     if "url" in file:
-        # PEP 751 has a key for the only fragment that means something, and pip refuses both together.
+        # PEP 751 has a key for the subdirectory, and pip refuses it together with the fragment.
         file["url"], _, fragment = without_user(file["url"]).partition("#")
         if fragment.startswith("subdirectory="):
             file.setdefault("subdirectory", unquote(fragment.removeprefix("subdirectory=")))
-    for folder, path in elsewhere.folders.items():
+    for folder, path in replacements.folders.items():
         if file.get("url", "").startswith(f"{folder}/"):
             file["path"] = f"{path}/{unquote(file.pop('url')[len(folder) + 1 :])}"
     return file
@@ -116,7 +122,7 @@ def _sorted(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _value(value: Any, *, key: str = "") -> str:
-    """A TOML value on one line; the wheels of a package one a line."""
+    """A TOML value on one line, except the wheels of a package, which are on one line each."""
     match value:
         case bool():
             return str(value).lower()
@@ -125,10 +131,10 @@ def _value(value: Any, *, key: str = "") -> str:
         case datetime():
             return value.replace(microsecond=0).isoformat().replace("+00:00", "Z")
         case Mapping():
-            inner = ", ".join(f"{name} = {_value(one)}" for name, one in _sorted(value))
+            inner = ", ".join(f"{name} = {_value(inner_value)}" for name, inner_value in _sorted(value))
             return f"{{ {inner} }}" if inner else "{}"
         case list() if key == "wheels":
-            return "".join(("[\n", *(f"    {_value(one)},\n" for one in value), "]"))
+            return "".join(("[\n", *(f"    {_value(item)},\n" for item in value), "]"))
         case list():
             return f"[{', '.join(map(_value, value))}]"
     return str(value)

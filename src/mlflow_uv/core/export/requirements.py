@@ -1,4 +1,4 @@
-"""What does an export of the lock say, in one normal form?"""
+"""Parses requirements files of exact pins into a normal form, and compares them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,11 +7,11 @@ from functools import cache
 
 from ..release.digests import sha256
 
-# The versions that tools write (PEP 440, normalised); `packaging` reads every other.
+# Normalised versions (PEP 440); `packaging` parses any other.
 _VERSION = r"(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
 _NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 _PINNED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:\s*;\s*(.+))?")
-# What uv writes most often, in the form of `packaging` but for the quotes: no aliases, no parentheses.
+# Markers that need no parsing: in the form of `packaging` except for the quotes, without aliases and parentheses.
 _ATOM = (
     r"(?:os_name|sys_platform|platform_(?:machine|system|python_implementation)|implementation_name|python_full_version)"
     r" (?:==|!=|<|<=|>|>=) '[A-Za-z0-9._-]+'"
@@ -24,7 +24,7 @@ _DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalRequirement:
-    """A line that names a folder or file of the checkout: it means nothing anywhere else."""
+    """A requirement that is a folder or file of the checkout."""
 
     path: str
     marker: str
@@ -32,7 +32,7 @@ class LocalRequirement:
 
     @property
     def line(self) -> str:
-        """As pip reads it."""
+        """The line of a requirements file."""
         return f"{self.path} ; {self.marker}" if self.marker else self.path
 
     @property
@@ -43,7 +43,7 @@ class LocalRequirement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """One distribution, exactly: `name==version` or `name @ url`, its marker, and the hashes of its files."""
+    """A pinned distribution: `name==version` or `name @ url` in `exact`, its marker, and the hashes of its files."""
 
     name: str
     exact: str
@@ -52,7 +52,7 @@ class Pin:
 
     @property
     def line(self) -> str:
-        """PEP 508, as the normal form writes it."""
+        """The requirement (PEP 508) in normal form."""
         return f"{self.exact} ; {self.marker}" if self.marker else self.exact
 
     @property
@@ -68,7 +68,7 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requirements:
-    """A parsed export: pins in normal order, local packages, and the options that stood among them."""
+    """A parsed export: sorted pins, local packages, and the options among them."""
 
     pins: tuple[Pin, ...]
     local: tuple[LocalRequirement, ...] = ()
@@ -76,39 +76,43 @@ class Requirements:
 
     @property
     def text(self) -> str:
-        """The normalised export: PEP 503 names, canonical markers, one per line, sorted, nothing else."""
+        """The normalised export: one sorted pin per line, with PEP 503 names and canonical markers."""
         return "".join(f"{pin.line}\n" for pin in self.pins)
 
     @property
     def hashed_text(self) -> str:
-        """The same with the hashes of the lock, for an installer that insists on them."""
+        """The normalised export with the hashes of the lock (pip's `--require-hashes`)."""
         return "".join(f"{pin.hashed_line}\n" for pin in self.pins)
 
     def resolved_in(self, environment: Mapping[str, str]) -> "Requirements":
-        """What is left of it in one environment (PEP 508 marker variables): nothing there depends on a marker."""
+        """Keep what applies in one environment (PEP 508 marker variables), without markers."""
         pins: dict[str, Pin] = {}
         for pin in self.pins:
             if holds(pin.marker, environment):
                 _add(pins, replace(pin, marker=""))
-        local = {one.path: replace(one, marker="") for one in self.local if holds(one.marker, environment)}
+        local = {
+            requirement.path: replace(requirement, marker="")
+            for requirement in self.local
+            if holds(requirement.marker, environment)
+        }
         return replace(self, pins=tuple(pins.values()), local=tuple(local.values()))
 
     @property
     def hashed(self) -> bool:
-        """Whether every pin carries a hash."""
+        """Whether every pin has a hash."""
         return all(pin.hashes for pin in self.pins)
 
     @property
     def digest(self) -> str:
-        """The digest of the record's link `requirements`."""
+        """SHA-256 of the normalised export, in hex: the digest of the record's link `requirements`."""
         return sha256(self.text.encode())
 
 
 def parse_requirements(text: str) -> Requirements:
     """
-    Read a requirements file of exact pins.
+    Parse a requirements file of exact pins.
 
-    Raises ValueError that quotes the line for anything that is neither a pin, a direct URL, a local path nor an option.
+    Raises ValueError with the line for anything that is not a pin, a direct URL, a local path or an option.
     """
     pins: dict[str, Pin] = {}
     local: list[LocalRequirement] = []
@@ -118,15 +122,15 @@ def parse_requirements(text: str) -> Requirements:
         body = _HASH.sub("", line).strip()
         if not body.startswith("-e ") and not body.startswith("--editable") and body.startswith("-"):
             if re.match(r"-r|--requirement[ =]", body):
-                raise ValueError(f"{body!r} is not a line but a whole file of them")
+                raise ValueError(f"{body!r} is not a pin: it includes another file")
             options.append(body)
-        elif found := _DIRECT.fullmatch(body):
-            name, extras, url, marker = found.groups()
+        elif match := _DIRECT.fullmatch(body):
+            name, extras, url, marker = match.groups()
             exact = f"{canonicalize_name(name)}{_extras((extras or '')[1:-1].split(','))} @ {url}"
             _add(pins, _pin(exact, canonicalize_name(name), marker, hashes))
-        elif found := _LOCAL.fullmatch(body):
+        elif match := _LOCAL.fullmatch(body):
             local.append(
-                LocalRequirement(path=found[1].strip(), marker=canonical_marker(found[2] or ""), hashes=hashes)
+                LocalRequirement(path=match[1].strip(), marker=canonical_marker(match[2] or ""), hashes=hashes)
             )
         else:
             _add(pins, _exact(body, hashes))
@@ -140,16 +144,16 @@ def _hashed(line: str, hashes: tuple[str, ...]) -> str:
 
 def _logical_lines(text: str) -> list[str]:
     joined = re.sub(r"\\\r?\n", " ", text)
-    without = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
-    return [line for line in without if line]
+    uncommented = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
+    return [line for line in uncommented if line]
 
 
 def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
-    if found := _PINNED.fullmatch(body):
-        name, extras, version, marker = found.groups()
+    if match := _PINNED.fullmatch(body):
+        name, extras, version, marker = match.groups()
         name = canonicalize_name(name)
         return _pin(f"{name}{_extras((extras or '')[1:-1].split(','))}=={version}", name, marker, hashes)
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 30 ms, for what is unusual
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 30 ms, rarely needed
 
     try:
         requirement = Requirement(body)
@@ -164,12 +168,12 @@ def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
 
 
 def _extras(names: Iterable[str]) -> str:
-    found = sorted({canonicalize_name(name) for name in map(str.strip, names) if name})
-    return f"[{','.join(found)}]" if found else ""
+    extras = sorted({canonicalize_name(name) for name in map(str.strip, names) if name})
+    return f"[{','.join(extras)}]" if extras else ""
 
 
 def _add(pins: dict[str, Pin], pin: Pin) -> None:
-    """A pin that is written twice is one, and accepts the files of both lines."""
+    """Add a pin; a duplicate is merged, with the hashes of both lines."""
     before = pins.get(pin.line, pin)
     pins[pin.line] = replace(pin, hashes=tuple(sorted({*before.hashes, *pin.hashes})))
 
@@ -180,16 +184,16 @@ def _pin(exact: str, name: str, marker: str | None, hashes: tuple[str, ...]) -> 
 
 @cache
 def canonical_marker(text: str) -> str:
-    """A marker as `packaging` writes it; empty for none."""
+    """A marker in the form of `packaging`; empty for none."""
     if not text or _FLAT.fullmatch(text):
         return text.replace("'", '"')
-    from packaging.markers import Marker  # noqa: PLC0415  # 17 ms that few locks make a hook pay
+    from packaging.markers import Marker  # noqa: PLC0415  # 17 ms, rarely needed in a hook
 
     return str(Marker(text))
 
 
 def holds(marker: str, environment: Mapping[str, str]) -> bool:
-    """Whether a marker holds in an environment (PEP 508 marker variables); an empty one does everywhere."""
+    """Whether a marker holds in an environment (PEP 508 marker variables); an empty marker always holds."""
     if not marker:
         return True
     from packaging.markers import Marker  # noqa: PLC0415  # as above
@@ -198,12 +202,12 @@ def holds(marker: str, environment: Mapping[str, str]) -> bool:
 
 
 def canonicalize_name(name: str) -> str:
-    """A name as PEP 503 normalises it."""
+    """Normalise a package name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def difference(expected: str, actual: str, *, names: tuple[str, str]) -> str:
-    """A unified difference without context, for people."""
+    """A unified diff without context lines; `names` are those of both texts."""
     import difflib  # noqa: PLC0415  # only where they differ
 
     lines = difflib.unified_diff(expected.splitlines(), actual.splitlines(), *names, lineterm="", n=0)
@@ -218,21 +222,24 @@ def installed_difference(
     local: tuple[tuple[str, str], ...] = (),
 ) -> tuple[str, ...]:
     """
-    Compare what an environment holds with what the requirements say for it, each difference as a sentence.
+    Compare the packages of an environment with the requirements, and return each difference as a sentence.
 
-    `installed` and `local` are (name, version); local ones are the wheels that travel with the model.
+    `installed` and `local` are pairs of name and version; `local` are the wheels in the model, which are required too.
     """
     from packaging.version import Version  # noqa: PLC0415  # hooks never compare versions
 
-    wanted: dict[str, str | None] = {
+    required: dict[str, str | None] = {
         pin.name: pin.version for pin in requirements.pins if holds(pin.marker, environment)
     }
-    wanted |= {canonicalize_name(name): version for name, version in local}
-    found: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
-    lines = [f"{name} is not installed" for name in sorted(wanted.keys() - found.keys())]
-    lines += [f"{name} {found[name]} is installed but not required" for name in sorted(found.keys() - wanted.keys())]
-    for name in sorted(wanted.keys() & found.keys()):
-        version = wanted[name]
-        if version is not None and Version(version) != Version(found[name]):
-            lines.append(f"{name} is {found[name]}, required is {version}")
+    required |= {canonicalize_name(name): version for name, version in local}
+    installed_versions: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
+    lines = [f"{name} is not installed" for name in sorted(required.keys() - installed_versions.keys())]
+    lines += [
+        f"{name} {installed_versions[name]} is installed but not required"
+        for name in sorted(installed_versions.keys() - required.keys())
+    ]
+    for name in sorted(required.keys() & installed_versions.keys()):
+        version = required[name]
+        if version is not None and Version(version) != Version(installed_versions[name]):
+            lines.append(f"{name} is {installed_versions[name]}, required is {version}")
     return tuple(lines)

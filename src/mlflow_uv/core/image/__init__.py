@@ -1,1 +1,1 @@
-"""A serving image: its Dockerfile, layers, labels and SBOM."""
+"""Renders a serving image's Dockerfile, layers, labels and SBOM."""

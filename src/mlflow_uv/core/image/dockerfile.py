@@ -1,4 +1,4 @@
-"""What does a serving image consist of? Text only; an engine builds it."""
+"""Renders the Dockerfile of a serving image."""
 
 import json
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ USER = 10001
 VENV = "/opt/venv"
 MODEL = "/opt/model"
 SERVING = "/opt/mlflow-uv"
-# Under /dev, which the runtime makes anew for every command: whatever is mounted there leaves no trace in a layer.
-DOOR = "/dev/mlflow-uv"
+# Mount point in a build. The runtime creates /dev for every command, so that mounts leave no trace in a layer.
+MOUNTS = "/dev/mlflow-uv"
 SECRETS = ("ca", "netrc", "network")
-# What the server follows: where a base image sets one, it is set to nothing, which means the server's own default.
-FOLLOWED = frozenset({
+# Variables that the server reads. If a base image sets one, it is reset to an empty value, the server's own default.
+SERVER_VARIABLES = frozenset({
     "ACCESS_LOG", "AZUREML_MODEL_DIR", "BODY_LIMIT", "CONNECTIONS", "DRAIN_TIMEOUT", "HEAD_TIMEOUT", "HOST",
     "METRICS", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "MLFLOW_TRACING_DESTINATION", "MLFLOW_TRACKING_URI",
     "MLFLOW_UV_APART", "MLFLOW_UV_MODEL", "MODEL_NAME", "MODEL_VERSION", "OPENAPI", "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PORT", "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
 })  # fmt: skip
-# What a build reads, and the archives that become layers, in its folder.
+# Names in the build context: the installer's folder, and the archives that become layers.
 INSTALLER, SERVER_LAYER, MODEL_LAYER = "installer", "server.tar", "model.tar"
 PACKAGES_LABEL = "mlflow-uv.packages-sha256"
 
@@ -27,12 +27,12 @@ PACKAGES_LABEL = "mlflow-uv.packages-sha256"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """
-    What goes into an image.
+    The contents of an image.
 
-    `hashed` says that every requirement carries its hashes; `resolved` that the list is the whole closure, so that
-    nothing else may be installed. `crossing` builds for another architecture than that of the machine, too. `python` is
-    what the base calls its interpreter, `variables` are the names of those that it sets. `parts` are digests of what is
-    installed from each folder, a layer each, the lowest first; one alone where it crosses.
+    `parts` maps folders of the build context to digests of what is installed from them, one layer each, lowest first;
+    a cross build has one. `hashed` states that every requirement has hashes, `resolved` that the requirements are
+    complete, so that no dependency is resolved. `crossing` builds for other architectures as well. `python` is the
+    base image's interpreter, and `variables` are the names of the variables that it sets.
     """
 
     base: str
@@ -47,18 +47,17 @@ class Recipe:
 
 def render_dockerfile(recipe: Recipe) -> str:
     """
-    Packages first, the model last: a change of the model reinstalls nothing.
+    Render the Dockerfile, with packages first and the model last, so that a new model reinstalls nothing.
 
-    Nothing needs a shell in the base, and what reaches the network comes as a build secret. No `# syntax=` line: it
-    would be pulled. Built for the machine's own architecture, the packages are installed where they stay; else another
-    stage installs them, since nothing of another architecture runs here.
+    The base image needs no shell, and network settings are build secrets. There is no `# syntax=` line, whose image
+    would have to be pulled. A cross build installs the packages in a separate stage on the build platform.
     """
     lines = (
         *_packages(recipe),
         f"ADD {SERVER_LAYER} /",
         f"ADD {MODEL_LAYER} /",
         f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp",
-        *(f"ENV {name}=" for name in sorted(FOLLOWED & recipe.variables)),
+        *(f"ENV {name}=" for name in sorted(SERVER_VARIABLES & recipe.variables)),
         f"USER {USER}:{USER}",
         "WORKDIR /tmp",
         f"EXPOSE {PORT}",
@@ -72,19 +71,19 @@ def render_dockerfile(recipe: Recipe) -> str:
 
 
 def _packages(recipe: Recipe) -> tuple[str, ...]:
-    wishes = {"--apart": recipe.crossing, "--no-deps": recipe.resolved, "--require-hashes": recipe.hashed}
-    flags = [flag for flag, wanted in wishes.items() if wanted]
+    options = {"--apart": recipe.crossing, "--no-deps": recipe.resolved, "--require-hashes": recipe.hashed}
+    flags = [flag for flag, enabled in options.items() if enabled]
     install = ["USER 0:0"]
     for folder, digest in recipe.parts.items():
         more = ("--more",) if len(install) > 1 else ()
         install += [
-            # Buildah, which does not look at what is mounted, would take the layer of another list for this one.
+            # Makes the cache key depend on the list: Buildah ignores mounts, and would reuse another list's layer.
             f'LABEL {PACKAGES_LABEL}="{digest}"',
-            f"RUN --mount=type=bind,source={INSTALLER},target={DOOR}/{INSTALLER} \\",
-            f"    --mount=type=bind,source={folder},target={DOOR}/packages \\",
-            f"    --mount=type=cache,target={DOOR}/cache \\",
-            *(f"    --mount=type=secret,id={name},target={DOOR}/{name} \\" for name in SECRETS),
-            f"    {json.dumps([recipe.python, '-I', '-B', f'{DOOR}/{INSTALLER}/install.py', *more, *flags])}",
+            f"RUN --mount=type=bind,source={INSTALLER},target={MOUNTS}/{INSTALLER} \\",
+            f"    --mount=type=bind,source={folder},target={MOUNTS}/packages \\",
+            f"    --mount=type=cache,target={MOUNTS}/cache \\",
+            *(f"    --mount=type=secret,id={name},target={MOUNTS}/{name} \\" for name in SECRETS),
+            f"    {json.dumps([recipe.python, '-I', '-B', f'{MOUNTS}/{INSTALLER}/install.py', *more, *flags])}",
         ]
     if not recipe.crossing:
         return (f"FROM {recipe.base}", *install)
@@ -99,7 +98,7 @@ def _packages(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _quoted(value: str) -> str:
-    """A text as a Dockerfile has it between quotes, where a dollar would begin a variable."""
+    """A text in quotes for a Dockerfile, with backslashes, quotes and dollar signs escaped."""
     for sign in ("\\", '"', "$"):
         value = value.replace(sign, f"\\{sign}")
     return f'"{value}"'

@@ -1,4 +1,4 @@
-"""What does an image say of itself? Labels, those of the OCI and ours."""
+"""Computes the labels of an image: those of the OCI image specification, and `mlflow-uv.*`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,12 @@ _OCI = "org.opencontainers.image."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildProvenance:
-    """What the record does not say: the base, which packages, the commit's date (RFC 3339) and repository if known."""
+    """
+    Facts of a build that are not in the record.
+
+    `serving` is the selection of packages, `created` the commit's date (RFC 3339), and `source` the repository's URL;
+    both may be empty.
+    """
 
     base: str
     base_digest: str
@@ -20,33 +25,33 @@ class BuildProvenance:
     source: str
 
 
-def labels_of(record: Record, made: BuildProvenance) -> Mapping[str, str]:
-    """Nothing in them changes when the same is built again."""
-    said = {
-        f"{_OCI}base.digest": made.base_digest,
-        f"{_OCI}base.name": made.base,
-        f"{_OCI}created": made.created,
+def labels_of(record: Record, build: BuildProvenance) -> Mapping[str, str]:
+    """The labels of an image, sorted and without empty ones; building the same again gives the same labels."""
+    labels = {
+        f"{_OCI}base.digest": build.base_digest,
+        f"{_OCI}base.name": build.base,
+        f"{_OCI}created": build.created,
         f"{_OCI}revision": record.commit.sha,
-        f"{_OCI}source": made.source,
+        f"{_OCI}source": build.source,
         f"{_OCI}title": record.version.name if record.version else record.model.name,
         f"{_OCI}version": record.version.version if record.version else "",
         "mlflow-uv.model-id": record.model.model_id,
         "mlflow-uv.model-uri": record.model.uri,
-        "mlflow-uv.serving": made.serving,
-        **made_from(record),
+        "mlflow-uv.serving": build.serving,
+        **link_labels(record),
     }
-    return {name: said[name] for name in sorted(said) if said[name]}
+    return {name: labels[name] for name in sorted(labels) if labels[name]}
 
 
 def version_in(labels: Mapping[str, str]) -> str:
-    """Which version an image says that it serves: `wine version 2`, or a model where it says none."""
+    """The version that an image's labels name, such as `wine version 2`; the model's digest where they name none."""
     if version := labels.get(f"{_OCI}version"):
         return f"{labels.get(f'{_OCI}title', 'a model')} version {version}"
     return f"model {labels.get(MODEL, '')[:12]}"
 
 
-def made_from(record: Record) -> Mapping[str, str]:
-    """The labels by which an image repeats the links of the record that it was made from."""
+def link_labels(record: Record) -> Mapping[str, str]:
+    """The labels that repeat links of the record that an image was made from."""
     return {
         "mlflow-uv.lock-sha256": record.lock.sha256,
         MODEL: record.model.sha256,

@@ -1,4 +1,4 @@
-"""In which layers do packages lie? What is large seldom changes, and is built and sent again only then."""
+"""Splits packages into layers: large packages, which change rarely, get a layer of their own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..lock.lockfile import Artifact, Package
 
 LARGE, PACKAGES = "large", "packages"
-# Not compiled, and yet larger than most that are; they lie in one folder, so that they belong into one layer.
+# Large although not compiled; they share one folder and therefore one layer.
 _LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _LARGE_BYTES = 5_000_000
 
@@ -14,9 +14,9 @@ _LARGE_BYTES = 5_000_000
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """
-    What one layer gets: the text of a list to install, and the names of what is installed without bytecode.
+    The packages of one layer: a requirements file, and the names of packages installed without bytecode (`idle`).
 
-    `folder` is where the list lies in what an image is built from.
+    `folder` is the folder of the requirements file in the build context.
     """
 
     folder: str
@@ -26,10 +26,10 @@ class Part:
 
 def large(packages: Iterable[Package]) -> frozenset[str]:
     """
-    The names of what is compiled, which has a wheel for some platform (PEP 425), of what is of some MB, and of MLflow.
+    The names of large packages: those with a platform wheel (PEP 425), those of more than 5 MB, and MLflow.
 
-    A lock need not say how large a file is. Of the wine example these are a third of the packages, and 92 % of the
-    bytes.
+    The platform counts because a lock may lack sizes. In the wine example these are a third of the packages, and 92 %
+    of the bytes.
     """
     return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, _artifacts(package)))}
 

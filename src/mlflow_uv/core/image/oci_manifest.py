@@ -1,4 +1,4 @@
-"""Reads what a registry has of an image: manifest, index of several, configuration (OCI image specification)."""
+"""Parses manifests, indexes and configurations of images (OCI image specification)."""
 
 import re
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-# More platforms than anybody builds for.
+# The most images that an index may list.
 MOST = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageManifest:
-    """The digest of an image's configuration, or those of the manifests that an index lists."""
+    """The digest of an image's configuration, or the digests of the manifests in an index."""
 
     config: str = ""
     images: tuple[str, ...] = ()
 
 
 def read_manifest(body: bytes) -> ImageManifest:
-    """Raises ValueError for anything that names no image."""
+    """Parse a manifest or an index. Raises ValueError for any other content."""
     content = _object(body)
     if "manifests" in content:
         listed = content["manifests"]
@@ -40,14 +40,14 @@ def read_manifest(body: bytes) -> ImageManifest:
 
 
 def read_labels(body: bytes) -> Mapping[str, str]:
-    """The labels in a configuration. Raises ValueError."""
+    """The labels in an image's configuration. Raises ValueError for content that is not a JSON object."""
     config = _object(body).get("config")
     labels = config.get("Labels") if isinstance(config, dict) else None
     return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _is_attestation(entry: Mapping[str, Any]) -> bool:
-    """BuildKit keeps provenance and bills of materials beside the images, for a platform that is unknown."""
+    """Whether an entry is a BuildKit attestation (provenance, SBOM), which has the platform `unknown`."""
     platform = entry.get("platform")
     return isinstance(platform, dict) and platform.get("os") == "unknown"
 

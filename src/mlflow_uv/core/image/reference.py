@@ -1,4 +1,4 @@
-"""Reads the name of a container image: registry, repository and tag, as Docker reads them."""
+"""Parses the name of a container image into registry, repository and tag, as Docker does."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ _LATEST = "latest"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageReference:
-    """Where an image lies: `host` may have a port, `repository` is a path, `tag` is empty where none was given."""
+    """An image's registry (`host`, with a port if given), path (`repository`) and tag, empty if none was given."""
 
     host: str
     repository: str
@@ -16,16 +16,20 @@ class ImageReference:
 
     @property
     def served_tag(self) -> str:
-        """The tag under which a registry has it."""
+        """The tag in the registry: the given one, else `latest`."""
         return self.tag or _LATEST
 
     def at(self, digest: str) -> str:
-        """The name by which an engine pulls what has this digest, whatever the tag names."""
+        """The name that pulls the image with this digest, independently of the tag."""
         return f"{self.host}/{self.repository}@{digest}"
 
 
 def image_reference(name: str) -> ImageReference:
-    """Docker's own rule: the first part is a host if it has a dot, a colon or a capital letter, or is `localhost`."""
+    """
+    Parse the name of an image.
+
+    By Docker's rule, the first part is a host if it has a dot, a colon or a capital letter, or is `localhost`.
+    """
     first, slash, rest = name.partition("/")
     named = bool(slash) and (first == "localhost" or any(sign in first for sign in ".:") or first.lower() != first)
     host, path = (first, rest) if named else (DOCKER_HUB, name)
@@ -37,9 +41,9 @@ def image_reference(name: str) -> ImageReference:
 
 def tagged(name: str, default_tag: str) -> str:
     """
-    The name with a tag, and its repository in small letters, as every registry wants it.
+    Add a default tag to a name without one, and convert the repository to lower case, which registries require.
 
-    `github.repository` has capital letters where the owner's name has some.
+    `github.repository` may contain capital letters.
     """
     first, slash, rest = name.rpartition("/")
     repository, tag = _split(rest)

@@ -1,4 +1,4 @@
-"""Which part of a lock does a model need to be served, where MLflow itself is not?"""
+"""Reduces requirements to what serving needs: mlflow-skinny and the scoring server instead of MLflow."""
 
 import re
 from collections.abc import Iterable
@@ -13,18 +13,18 @@ from ..lock.selection import Selection
 from ..lock.served_packages import served_packages
 
 FULL, SKINNY = "mlflow", "mlflow-skinny"
-# What MLflow's scoring server imports beside mlflow-skinny; the first few are dependencies of that since MLflow 2.22.
+# What MLflow's scoring server imports besides mlflow-skinny, which depends on some of them since MLflow 2.22.
 _SCORING = frozenset({"fastapi", "numpy", "pandas", "uvicorn"})
-# In MLflow 2 it is an application of Flask.
+# The scoring server of MLflow 2 uses Flask.
 _SCORING_2 = _SCORING | {"flask", "gunicorn"}
-# What loads a model of these flavors imports beside the flavor's own package, and MLflow would have brought.
+# What loading a model of these flavors imports besides the flavor's package; otherwise a dependency of MLflow.
 _LOADING = {
     "catboost": {"scikit-learn"},
     "lightgbm": {"scikit-learn", "skops"},
     "sklearn": {"scikit-learn", "skops"},
     "xgboost": {"scikit-learn"},
 }
-# The text of an MLmodel file of every flavor at once.
+# The text of an MLmodel file with every flavor.
 ANY_MODEL = "".join(f"  {flavor}:\n" for flavor in _LOADING)
 
 
@@ -32,26 +32,28 @@ def slim(
     requirements: Requirements, lock: Lockfile, selection: Selection, *, name: str | None, mlmodel: str
 ) -> Requirements:
     """
-    The requirements without what only MLflow needs, and without it: the same versions, markers and hashes.
+    Remove MLflow and the packages that only MLflow needs; versions, markers and hashes stay the same.
 
-    `name` is the project's, `mlmodel` the text of the model's MLmodel file. Where the project asks for mlflow-skinny
-    itself, they stay as they are. Raises BadInput for a lock without what scoring needs, NotALock.
+    `name` is the project's, `mlmodel` the text of the model's MLmodel file. Requirements without `mlflow` are returned
+    unchanged. Raises BadInput for a lock without what the scoring server needs, NotALock.
     """
     full = [package for package in lock.packages if package.name == FULL]
     if not any(pin.name == FULL for pin in requirements.pins):
         return requirements
-    wanted = {SKINNY, *_scoring(full)}
+    needed = {SKINNY, *_scoring(full)}
     pinned = {pin.name for pin in requirements.pins}
-    if lacking := wanted - pinned:
+    if lacking := needed - pinned:
         raise BadInput(
             what=f"the lock has no {' and no '.join(sorted(lacking))}",
-            why="`serving: slim` takes what serves a model from the lock, at its version",
+            why="`serving: slim` installs the scoring server from the lock",
             fix=Wording(option("serving", "locked"), ", or uv lock --upgrade-package mlflow"),
         )
-    kept = wanted | (_loading(mlmodel) & pinned)
-    thin = replace(lock, packages=tuple(_thinned(one, kept) if one.name == FULL else one for one in lock.packages))
+    kept = needed | (_loading(mlmodel) & pinned)
+    thin = replace(
+        lock, packages=tuple(_thinned(package, kept) if package.name == FULL else package for package in lock.packages)
+    )
     roots = selected_roots(thin, selection, name=name)
-    names = {one.package.name for one in served_packages(thin, roots)} - {FULL}
+    names = {installed.package.name for installed in served_packages(thin, roots)} - {FULL}
     return replace(requirements, pins=tuple(pin for pin in requirements.pins if pin.name in names))
 
 
@@ -67,6 +69,6 @@ def _loading(mlmodel: str) -> frozenset[str]:
 
 
 def _thinned(full: Package, kept: Iterable[str]) -> Package:
-    """MLflow as if it needed only this of what it needs. What its extras bring was asked for by name, and stays."""
+    """MLflow with fewer dependencies. Those of its extras stay, since they were selected by name."""
     edges = [edge for edge in full.table.get("dependencies", ()) if edge["name"] in set(kept)]
     return replace(full, table={**full.table, "dependencies": edges})

@@ -1,17 +1,17 @@
-"""Says which shared library of the system is missing, and what brings it."""
+"""Finds the missing shared library in an error, and the fix that installs it."""
 
 import re
 from collections.abc import Iterable
 
 from ...command.wording import Wording, local, option
 
-# As the loaders of glibc and of musl say it, and what asks for a library by its bare name.
+# The messages of glibc's and musl's loaders, and those of packages that load a library by its short name.
 _ABSENT = re.compile(
     r"(?:^|[\s/'])([\w.+-]+\.so[\w.]*): cannot open shared object file|loading shared library (\S+\.so[\w.]*): "
 )
 _BARE = re.compile(r"locate a library called ['`\"](\w+)|\b(\w+) library not found using ctypes")
 _BY_BARE_NAME = {"sndfile": "libsndfile.so.1", "geos_c": "libgeos_c.so.1", "pq": "libpq.so.5", "magic": "libmagic.so.1"}
-# The Debian packages with these, by the beginning of a library's name; on another system a package of another name.
+# The Debian packages by the names of their libraries.
 _PACKAGES = {
     "libGL.so.1": "libgl1", "libEGL.so.1": "libegl1", "libICE.so.6": "libice6", "libSM.so.6": "libsm6",
     "libX11.so.6": "libx11-6", "libXext.so.6": "libxext6", "libXrender.so.1": "libxrender1", "libxcb.so.1": "libxcb1",
@@ -24,7 +24,7 @@ _PACKAGES = {
     "libquadmath.so.0": "libquadmath0", "libsndfile.so.1": "libsndfile1", "libtbb.so.12": "libtbb12",
     "libusb-1.0.so.0": "libusb-1.0-0", "libxslt.so.1": "libxslt1.1",
 }  # fmt: skip
-# The same code without what only a screen or a compiler needs.
+# Distributions of the same code that need no system library.
 _INSTEAD = {
     "opencv-contrib-python": "opencv-contrib-python-headless",
     "opencv-python": "opencv-python-headless",
@@ -33,47 +33,49 @@ _INSTEAD = {
 
 
 def missing_library(text: str) -> str:
-    """The library that a program could not open, by the loader's own words; empty where they are not there."""
-    if found := _ABSENT.search(text):
-        return found[1] or found[2]
-    bare = _BARE.search(text)
-    return _BY_BARE_NAME.get(bare[1] or bare[2], "") if bare else ""
+    """The library that a program could not open, from the loader's message; empty without one."""
+    if absent := _ABSENT.search(text):
+        return absent[1] or absent[2]
+    short_name = _BARE.search(text)
+    return _BY_BARE_NAME.get(short_name[1] or short_name[2], "") if short_name else ""
 
 
 def debian_packages(libraries: Iterable[str]) -> tuple[str, ...]:
-    """The packages of Debian that bring them; a search for the name of each that is not known."""
-    names = (_PACKAGES.get(name) for name in libraries)
-    return tuple(dict.fromkeys(name for name in names if name))
+    """The Debian packages that contain these libraries; unknown libraries are skipped."""
+    packages = (_PACKAGES.get(package) for package in libraries)
+    return tuple(dict.fromkeys(package for package in packages if package))
 
 
 def base_with(libraries: Iterable[str], *, base: str = "", needed_by: str = "") -> str:
-    """What puts libraries into the image: a base image that has them, or a package that needs none."""
+    """The fix for libraries missing in an image: a base image with them, or a package that does not need them."""
     known = debian_packages(libraries)
-    line = f"apt-get install {' '.join(known)}" if known else "a package of its system that brings it"
-    instead = instead_of(needed_by)
+    line = f"apt-get install {' '.join(known)}" if known else "the system package that contains it"
+    replacement = instead_of(needed_by)
     return Wording(
         option("base-image", "NAME"),
-        f" of an image that is made {f'`FROM {base}`' if base else 'from the same base'} with {line}",
-        *((f", or {instead}",) if instead else ()),
+        f" of an image built {f'`FROM {base}`' if base else 'from the same base'} with {line}",
+        *((f", or {replacement}",) if replacement else ()),
     )
 
 
 def instead_of(package: str) -> str:
-    """The line that puts a package in another's place which needs nothing of the system; empty where there is none."""
-    instead = _INSTEAD.get(package)
-    return f"uv remove {package} && uv add {instead}" if instead else ""
+    """The command that replaces a package by one that needs no system library; empty where there is none."""
+    replacement = _INSTEAD.get(package)
+    return f"uv remove {package} && uv add {replacement}" if replacement else ""
 
 
 def machine_fix(text: str) -> str:
-    """What puts the library onto this machine that a program could not open; empty where its words name none."""
+    """The fix for the missing library in an error on this machine; empty where the error names none."""
     absent = missing_library(text)
     return machine_with(absent) if absent else ""
 
 
 def machine_with(library: str) -> str:
-    """What puts a library onto this machine."""
+    """The fix for a library missing on this machine."""
     known = debian_packages([library])
     if not known:
-        return f"install what brings {library} on this machine"
+        return f"install the package that contains {library} on this machine"
     line = f"apt-get install {known[0]}"
-    return Wording(local(line, f"a step with `sudo {line}` before this one"), ", or what brings it on this machine")
+    return Wording(
+        local(line, f"a step with `sudo {line}` before this one"), ", or the package that contains it on this machine"
+    )

@@ -6,7 +6,7 @@ from itertools import product
 from math import prod
 from urllib.parse import urlsplit
 
-from ..export.indexes import bare
+from ..export.indexes import plain_url
 from .lockfile import Package, SourceKind
 
 _MOST_TAGS = 1000  # combinations in one wheel's file name
@@ -70,9 +70,9 @@ def origin(package: Package) -> str | None:
     """The index or URL that a package is installed from, without credentials; None for any other kind of source."""
     match package.source.kind:
         case SourceKind.REGISTRY:
-            return bare(package.source.address).rstrip("/")
+            return plain_url(package.source.address).rstrip("/")
         case SourceKind.URL:
-            return bare(package.source.address)
+            return plain_url(package.source.address)
         case _:
             return None
 

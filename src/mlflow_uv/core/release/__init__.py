@@ -1,1 +1,1 @@
-"""The release record, its links and their digests."""
+"""Defines the release record, its links and their digests."""

@@ -1,4 +1,4 @@
-"""Does every link hold when it is computed again from its source?"""
+"""Compares the links of a release record with their sources, and renders the chain in one line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .record import LINKS, AliasLink, AnswersLink, ImageLink, LockLink, ModelLin
 
 
 class LinkState(Enum):
-    """What computing a link again said. `unverified` is not `holds`."""
+    """The result of recomputing a link. `unverified` means that its source could not be read."""
 
     HOLDS = "holds"
     BROKEN = "broken"
@@ -23,7 +23,7 @@ _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkCheck:
-    """One link, computed again; `fix` is what makes it hold or lets it be verified, empty where nothing does."""
+    """The check of one link; `fix` repairs it or makes it verifiable, and is empty where nothing does."""
 
     link: str
     state: LinkState
@@ -31,21 +31,21 @@ class LinkCheck:
     fix: str = ""
 
 
-def compared(link: str, *, recorded: str | None, found: str | None, source: str) -> LinkCheck:
-    """Compare a recorded value with the one found at its source; not found is unverified."""
-    if found is None:
+def compare_link(link: str, *, recorded: str | None, observed: str | None, source: str) -> LinkCheck:
+    """Compare a recorded value with the one at its source; None as `observed` is unverified."""
+    if observed is None:
         return LinkCheck(link=link, state=LinkState.UNVERIFIED, reason=f"{source} cannot be read here")
-    if recorded == found:
+    if recorded == observed:
         return LinkCheck(link=link, state=LinkState.HOLDS)
     return LinkCheck(
         link=link,
         state=LinkState.BROKEN,
-        reason=f"the record says {_short(recorded)}, {source} says {_short(found)}",
+        reason=f"the record says {_short(recorded)}, {source} says {_short(observed)}",
     )
 
 
 def require(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
-    """Return the checks, or raise ChainBroken that names every broken link, the first in the chain first."""
+    """Return the checks. Raises ChainBroken with every broken link, in the order of the checks."""
     checks = tuple(checks)
     broken = tuple(check for check in checks if check.state is LinkState.BROKEN)
     if broken:
@@ -54,38 +54,38 @@ def require(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     return checks
 
 
-def gathered(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
-    """One verdict for each link, in the order of the chain: broken beats unverified, which beats holding."""
+def merge_checks(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
+    """Merge the checks of each link, in the order of the chain; the worst state counts."""
     checks = tuple(checks)
     order = (*LINKS, *(check.link for check in checks if check.link not in LINKS))
-    found = []
+    merged = []
     for link in dict.fromkeys(order):
-        about = [check for check in checks if check.link == link]
-        worst = next((state for state in _WORST_FIRST if any(check.state is state for check in about)), None)
+        checks_of_link = [check for check in checks if check.link == link]
+        worst = next((state for state in _WORST_FIRST if any(check.state is state for check in checks_of_link)), None)
         if worst is not None:
-            reasons = dict.fromkeys(check.reason for check in about if check.state is worst and check.reason)
-            fixes = dict.fromkeys(check.fix for check in about if check.state is worst and check.fix)
-            found.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons), fix=joined("; ", tuple(fixes))))
-    return tuple(found)
+            reasons = dict.fromkeys(check.reason for check in checks_of_link if check.state is worst and check.reason)
+            fixes = dict.fromkeys(check.fix for check in checks_of_link if check.state is worst and check.fix)
+            merged.append(LinkCheck(link=link, state=worst, reason="; ".join(reasons), fix=joined("; ", tuple(fixes))))
+    return tuple(merged)
 
 
-def picture(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
-    """The chain in one line: ✓ a link that was made, ✗ one that does not hold, · one that is still to come."""
-    links = (f"{_mark(record, link, broken)} {link}{_told(record, link)}" for link in LINKS)
+def render_chain(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
+    """The chain in one line: ✓ for a link that exists, ✗ for a broken one, · for one that does not exist yet."""
+    links = (f"{_mark(record, link, broken)} {link}{_identity(record, link)}" for link in LINKS)
     return " ── ".join(links)
 
 
 def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
     if link in broken:
         return "✗"
-    made = getattr(record, link, None)
-    if isinstance(made, AnswersLink) and made.observed is None:
-        return "·"  # expected, and by nobody given yet
-    return "✓" if made is not None else "·"
+    value = getattr(record, link, None)
+    if isinstance(value, AnswersLink) and value.observed is None:
+        return "·"  # not compared yet
+    return "✓" if value is not None else "·"
 
 
-def _told(record: Record | None, link: str) -> str:
-    """What a person recognises a link by."""
+def _identity(record: Record | None, link: str) -> str:
+    """The short identity of a link: a commit, digest, version or tag."""
     match getattr(record, link, None):
         case Commit(sha=sha, dirty=dirty):
             return f" {sha[:7]}{'+' if dirty else ''}"

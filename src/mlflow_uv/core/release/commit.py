@@ -1,18 +1,18 @@
-"""Which state of the repository is this?"""
+"""Defines the commit of a release, and the last change of a file."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 UNKNOWN = "unknown"
-CHANGED = "changed"  # nobody knows how
+CHANGED = "changed"  # different from HEAD, without a digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
     """
-    HEAD, the project's path in the repository, and a digest of what differs from HEAD (None when clean).
+    HEAD, the project's path in the repository, and a digest of the differences from HEAD (None if there are none).
 
-    Of a model that somebody else trained, each may be UNKNOWN, and instead of a digest it may say CHANGED.
+    For an adopted model, trained elsewhere, each may be UNKNOWN, and `dirty` may be CHANGED instead of a digest.
     """
 
     sha: str
@@ -25,28 +25,25 @@ class Commit:
         return self.dirty not in (None, UNKNOWN)
 
     @property
-    def told(self) -> str:
-        """How a sentence names it."""
+    def description(self) -> str:
+        """The commit in messages."""
         if self.sha == UNKNOWN:
             return "an unknown commit"
         return f"commit {self.sha}{' with uncommitted changes' if self.changed else ''}"
 
 
 class History(Enum):
-    """What the history of a file tells of its last change."""
+    """What the history of a file shows about its last change."""
 
     COMMITTED = "committed"
-    CUT_OFF = "cut off"  # the clone is shallow: then or before
-    UNCOMMITTED = "uncommitted"  # later than any commit
+    CUT_OFF = "cut off"  # the clone is shallow, and the change may be older
+    UNCOMMITTED = "uncommitted"  # newer than any commit
     UNKNOWN = "unknown"
-
-
-CHANGED = "changed"  # nobody knows how
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastChange:
-    """When a file last changed, in seconds since 1970 where a commit says so, or why nobody knows."""
+    """When a file last changed, in seconds since 1970 if a commit tells, else the reason why it is unknown."""
 
     history: History
     at_s: float = 0.0

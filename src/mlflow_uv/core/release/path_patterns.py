@@ -9,16 +9,16 @@ from functools import cache
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patterns:
     """
-    Patterns as `.gitignore` has them, relative to one folder; the last that matches a path decides.
+    Patterns in the syntax of `.gitignore`, relative to one folder; the last one that matches a path decides.
 
-    A pattern with a slash before its end is anchored, others match at any depth, `!` takes a match back. A folder
-    stands for all below it, from which, other than with git, a later `!` may take something back.
+    A pattern with a slash before its end is anchored, others match at any depth, and `!` negates. A folder matches
+    everything below it; unlike in git, a later `!` can exempt files below a matched folder.
     """
 
     lines: tuple[str, ...]
 
     def match(self, path: str) -> bool:
-        """Whether they leave out a file, by its path with forward slashes."""
+        """Whether they match a file, by its path with forward slashes."""
         parents = [path[: at.start()] for at in re.finditer("/", path)]
         matched = False
         for pattern in self.lines:
@@ -34,7 +34,7 @@ class Patterns:
 
 @cache
 def _regex(pattern: str) -> "re.Pattern[str] | None":
-    """None for what matches nothing: an empty line or a comment."""
+    """Compile a pattern; None for an empty line or a comment."""
     if not pattern.strip() or pattern.startswith("#"):
         return None
     start = "" if "/" in pattern else "(?:.*/)?"

@@ -1,4 +1,4 @@
-"""What is a release, link by link? The record that its steps share: a carrier, never evidence."""
+"""Defines the release record, which steps pass on; its links are always verified against their sources."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
@@ -14,7 +14,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockLink:
-    """`sha256` of uv.lock with line ends normalised."""
+    """`sha256` of uv.lock with normalised line ends, and the version of uv that read it."""
 
     sha256: str
     uv: str
@@ -22,7 +22,7 @@ class LockLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WheelLink:
-    """A local package that travels with the model; with a marker it is only installed where that holds."""
+    """The wheel of a local package in the model; with a marker it is only installed where the marker holds."""
 
     file: str
     name: str
@@ -33,7 +33,7 @@ class WheelLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementsLink:
-    """Digest of the normalised export, whose list the model carries, and the wheels beside it."""
+    """`sha256` of the normalised export that the model contains, and the wheels of its local packages."""
 
     sha256: str
     source: str
@@ -42,7 +42,7 @@ class RequirementsLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelLink:
-    """A logged model as the store returns it, and the environment that made it."""
+    """A logged model: its ids, the digest of its files as the store returns them, and the versions that made it."""
 
     model_id: str
     run_id: str
@@ -54,13 +54,13 @@ class ModelLink:
 
     @property
     def uri(self) -> str:
-        """What loads it. An MLflow 2 calls a model by that in the first place: `runs:/RUN/PATH`."""
+        """The model's URI; MLflow 2 has no ids of logged models, so that `model_id` already is `runs:/RUN/PATH`."""
         return self.model_id if self.model_id.startswith("runs:/") else f"models:/{self.model_id}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VersionLink:
-    """A registered model version and the logged model it was made from."""
+    """A registered model version, and the logged model that it was made from."""
 
     name: str
     version: str
@@ -70,10 +70,10 @@ class VersionLink:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageLink:
     """
-    What serves: an image by its id, or (`kind` process) an environment by the digest of what is installed in it.
+    What serves the model: an image and its id, or (`kind` `process`) an environment and the digest of its packages.
 
-    `serving` says which packages of the lock it holds, `engine` which program has it, `digest` what a registry calls
-    its manifest, or the index of several.
+    `serving` is the selection of packages (`locked` or `slim`), `engine` the program that has the image, and `digest`
+    the registry's digest of its manifest or index.
     """
 
     kind: str
@@ -90,10 +90,10 @@ class ImageLink:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswersLink:
     """
-    Digests of the cases and of the answers training gave; `observed` of what a server gave, and which kind.
+    Digests of the cases, of the answers of training (`expected`) and of those of a server (`observed`).
 
-    `tolerance` is how far a floating-point answer could be off and still count as the same, `ignored` are the paths
-    that were not compared, `variables` the names of those that the model was given (`serve-env`).
+    `served_by` is the kind of server, `tolerance` the relative tolerance of floating-point answers, `ignored` are the
+    paths that were not compared, and `variables` the names of the variables that the model was given (`serve-env`).
     """
 
     cases: str
@@ -107,7 +107,7 @@ class AnswersLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AliasLink:
-    """Which version a name pointed to before and after."""
+    """An alias, and the versions that it pointed to before and after a promotion."""
 
     name: str
     before: str | None
@@ -116,7 +116,7 @@ class AliasLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One object per link of the chain, begun by log-model; a link that is None was not made yet."""
+    """The release record, begun by log-model, with one object for each link; None for a link not made yet."""
 
     release_key: str
     commit: Commit
@@ -132,17 +132,17 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        """Digest over every link, without timings: how long a step took is not identity."""
+        """SHA-256 over every link, in hex; timings are left out."""
         return sha256(canonical(_plain(replace(self, timings=()))))
 
     def to_json(self) -> dict[str, Any]:
-        """JSON with schema and our version first."""
+        """The record as JSON, with the schema and the version of mlflow-uv first."""
         return {"schema": SCHEMA, "mlflow-uv": __version__, **_plain(self)}
 
 
-# Parts that a link has gained since records were first written. Where they hold nothing they are not written, so that a
-# record from before them keeps its digest.
-_GAINED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables"})}
+# Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
+# digest.
+_ADDED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables"})}
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": LockLink,
@@ -157,15 +157,15 @@ LINKS: Mapping[str, type] = {
 
 
 def from_json(data: object) -> Record:
-    """Read a record. Raises ValueError that says what does not fit: unknown schema, missing or unknown parts."""
+    """Parse a record. Raises ValueError for an unknown schema, and for missing, unknown or mistyped parts."""
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ValueError(f"it is not a release record of schema {SCHEMA}")
     links = {name: _link(name, kind, data.get(name)) for name, kind in LINKS.items()}
     missing = [name for name in ("commit", "lock", "selection", "requirements", "model") if links[name] is None]
     if missing or not isinstance(data.get("release_key"), str):
         raise ValueError(f"it lacks {', '.join(missing) or 'release_key'}")
-    if surprises := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings"}:
-        raise ValueError(f"it has parts that nobody knows: {', '.join(sorted(surprises))}")
+    if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings"}:
+        raise ValueError(f"it has unknown parts: {', '.join(sorted(unknown))}")
     return Record(release_key=data["release_key"], timings=_timings(data.get("timings", [])), **links)
 
 
@@ -185,12 +185,12 @@ def _link(name: str, kind: type, raw: object) -> Any:
 def _read(kind: type, raw: object, *, what: str) -> Any:
     hints = get_type_hints(kind)
     if not isinstance(raw, dict) or not raw.keys() <= hints.keys():
-        raise ValueError(f"{what} has parts that nobody knows")
+        raise ValueError(f"{what} has unknown parts")
     values = {part: _value(hints[part], value, what=f"{what}, `{part}`,") for part, value in raw.items()}
     try:
         return kind(**values)
     except TypeError as error:
-        raise ValueError(f"{what} is not whole: {error}") from None
+        raise ValueError(f"{what} is incomplete: {error}") from None
 
 
 def _value(hint: Any, raw: object, *, what: str) -> Any:
@@ -205,12 +205,12 @@ def _value(hint: Any, raw: object, *, what: str) -> Any:
 
 def _plain(record: Record) -> dict[str, Any]:
     links = asdict(record)
-    for name, gained in _GAINED.items():
+    for name, added in _ADDED.items():
         if links[name] is not None:
-            links[name] = {part: value for part, value in links[name].items() if value or part not in gained}
+            links[name] = {part: value for part, value in links[name].items() if value or part not in added}
     return links
 
 
 def release_key(*, commit: Commit, parts: Mapping[str, object]) -> str:
-    """What makes two releases of a model that somebody else trained the same one: its commit, and what is here."""
+    """The release key of an adopted model, in hex: a digest of its commit and of the given parts."""
     return sha256(canonical([commit.project, commit.sha, commit.dirty, dict(parts)]))

@@ -1,4 +1,4 @@
-"""What a training depends on: the parts of the release key, and what differs between those of two releases."""
+"""Computes the release key from everything that training depends on, and lists what changed since a release."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from ..security.documents import MANIFEST_LIMIT, Unparsable, parse_json, parse_t
 from .digests import canonical, sha256
 
 MANIFEST = "pyproject.toml"
-# Files that people read, and that no training does unless `!NAME` in `not-inputs` says so. All at a folder's top: what
-# lies deeper may be a prompt or a corpus.
+# Documentation, which is not an input of training unless `!NAME` in `not-inputs` says so. Only at the top of a folder:
+# deeper files may be prompts or training data.
 _READ_BY_PEOPLE = (
     "README", "CHANGELOG", "CHANGES", "HISTORY", "NEWS", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "LICENSE",
     "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CODEOWNERS", "CITATION",
@@ -20,8 +20,8 @@ DOCUMENTATION = (
     "/docs/", "/mkdocs.yml", "/.readthedocs.y*ml", "/.github/", "/.gitlab/", "/.gitlab-ci.yml", "/.gitignore",
     "/.gitattributes", "/.editorconfig", "/.pre-commit-config.yaml", "/.vscode/", "/.idea/", "/.devcontainer/",
 )  # fmt: skip
-# Tables of a manifest about programs that look at code and do not run it, and our own, whose settings are parts of the
-# key one by one.
+# Tables of a manifest that do not affect training: of development tools, and of mlflow-uv, whose settings are separate
+# parts of the key.
 _OF_NO_TRAINING = frozenset({
     "mlflow-uv", "ruff", "black", "isort", "flake8", "pylint", "mypy", "pyright", "basedpyright", "pytest", "coverage",
     "tox", "nox", "bumpversion", "commitizen", "codespell",
@@ -36,7 +36,7 @@ class TrainingInputs:
     """
     Everything that the model depends on.
 
-    `files` are the ids of the files by their paths, `parts` the digests of everything else by what a person calls it.
+    `files` maps paths to the ids of their content, `parts` maps the descriptions of all other inputs to digests.
     """
 
     files: Mapping[str, str] = field(repr=False)
@@ -44,12 +44,12 @@ class TrainingInputs:
 
     @property
     def key(self) -> str:
-        """The release key: two releases with the same one are the same."""
+        """The release key, in hex; equal keys mean the same release."""
         return sha256(canonical(dict(self._all)))
 
     @property
     def tag(self) -> str:
-        """A short form that goes with the model, so that a later release can say what differs."""
+        """A short form (JSON) that is stored with the model, so that a later release can tell what changed."""
         return canonical({name: digest[:_SHORT] for name, digest in self._all}).decode()
 
     @property
@@ -57,7 +57,7 @@ class TrainingInputs:
         return ("files", sha256(canonical(dict(self.files)))), *self.parts.items()
 
     def changed_parts(self, tag: str) -> tuple[str, ...]:
-        """What differs from the inputs of which a release kept the tag; `files` for any of them."""
+        """The names of the parts that differ from those in an earlier release's tag; `files` for any file."""
         try:
             before: Any = parse_json(tag)
         except ValueError:
@@ -69,18 +69,18 @@ class TrainingInputs:
 
 
 def changed_files(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """The paths of files that are not the same in both."""
+    """The sorted paths of files that differ, or exist on one side only."""
     return tuple(sorted(name for name in {*before, *after} if before.get(name) != after.get(name)))
 
 
-def a_few(names: tuple[str, ...]) -> str:
-    """The first names, and how many more there are."""
+def first_names(names: tuple[str, ...]) -> str:
+    """The first names, and how many more there are, for messages."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
 def manifest_id(data: bytes) -> str:
-    """What of a pyproject.toml a training can depend on: neither comments nor settings of linters and of gates."""
+    """Digest of a pyproject.toml without comments and without the tables of tools that do not affect training."""
     try:
         table = parse_toml(data, limit=MANIFEST_LIMIT)
     except Unparsable:
@@ -92,7 +92,7 @@ def manifest_id(data: bytes) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Without TOML's dates and times, which JSON does not have. A table without content is none."""
+    """Convert dates and times to text for JSON, and drop empty tables."""
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items() if inner != {}}
     if isinstance(value, list):
@@ -102,12 +102,12 @@ def _plain(value: Any) -> Any:
 
 def local_folders(lock: Any, folder: str) -> Iterator[str]:
     """
-    The folders, relative to the lock, of the packages of the checkout that a project in `folder` may be trained with.
+    Yield the folders, relative to the lock, of local packages that the project in `folder` may be trained with.
 
-    With every extra and group that they have: which of them are installed may depend on more than the lock.
+    Every extra and group is followed, since the lock alone does not tell which of them are installed.
     """
     start = lock.local(folder)
-    waiting = [start] if start is not None else [one for one in lock.packages if one.source.kind.local]
+    waiting = [start] if start is not None else [package for package in lock.packages if package.source.kind.local]
     by_name = lock.by_name
     seen: set[int] = set()
     while waiting:
@@ -118,4 +118,4 @@ def local_folders(lock: Any, folder: str) -> Iterator[str]:
         if package.source.kind.local:
             yield package.source.address
         edges = (package.dependencies, *package.extras.values(), *package.groups.values())
-        waiting += [one for edge in edges for needed in edge for one in by_name.get(needed.name, ())]
+        waiting += [package for edge in edges for needed in edge for package in by_name.get(needed.name, ())]

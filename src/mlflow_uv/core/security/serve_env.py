@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ...command.errors import BadInput
 from ...command.wording import Wording, option
-from ..image.dockerfile import FOLLOWED
+from ..image.dockerfile import SERVER_VARIABLES
 from .masking import is_secret_name, mask, secrets_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What would steer the interpreter, the engine's client or the server instead of the model.
-_STEERING = frozenset({"HOME", "PATH", "VIRTUAL_ENV", *FOLLOWED})
+_STEERING = frozenset({"HOME", "PATH", "VIRTUAL_ENV", *SERVER_VARIABLES})
 _STEERING_PREFIXES = (
     "BUILDAH_", "BUILDKIT_", "BUILDX_", "CONTAINERS_", "CONTAINER_", "DOCKER_", "DYLD_", "LD_", "MLFLOW_UV_", "PYTHON",
     "_MLFLOW_",

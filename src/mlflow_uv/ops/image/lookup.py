@@ -8,9 +8,9 @@ from dataclasses import replace
 from ...command.errors import ChainBroken, NoEngine
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
-from ...core.image.labels import MODEL, made_from, version_in
+from ...core.image.labels import MODEL, link_labels, version_in
 from ...core.image.reference import image_reference
-from ...core.release.chain import LinkCheck, LinkState, compared
+from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
 from ...tools.engines.engine import Engine
 from ...tools.oci.registries import Published, RegistryUnanswered
@@ -108,18 +108,18 @@ def _renamed(image: ImageLink, labels: Labels) -> LinkCheck:
 def _from_registry_of_images(record: Record, image: ImageLink, published: Published) -> Iterator[LinkCheck]:
     source = image_reference(image.tag).host
     if published.image is None:
-        yield compared("image", recorded=image.digest, found="that it has no such image", source=source)
+        yield compare_link("image", recorded=image.digest, observed="that it has no such image", source=source)
         return
     # Who deploys it says its name.
     found = published.tagged or image.digest
-    yield compared("image", recorded=image.digest, found=found, source=f"{source}, of {image.tag},")
+    yield compare_link("image", recorded=image.digest, observed=found, source=f"{source}, of {image.tag},")
     found = image.id if image.id in published.image.ids else min(published.image.ids)
-    yield compared("image", recorded=image.id, found=found, source=f"{source}, of its id,")
-    recorded = made_from(record)
+    yield compare_link("image", recorded=image.id, observed=found, source=f"{source}, of its id,")
+    recorded = link_labels(record)
     for labels in published.image.labels:
         for name, value in recorded.items():
             found = labels.get(name, "nothing")
-            yield compared("image", recorded=value, found=found, source=f"{source}, of its label {name},")
+            yield compare_link("image", recorded=value, observed=found, source=f"{source}, of its label {name},")
 
 
 def _from_engine(image: ImageLink, tools: Tools, untold: LinkCheck, passed_on: Callable[[Labels], bool]) -> LinkCheck:
@@ -137,7 +137,7 @@ def _from_engine(image: ImageLink, tools: Tools, untold: LinkCheck, passed_on: C
         return replace(untold, reason=f"{error.why or error.what}, and {untold.reason}")
     if found is None:
         return replace(untold, reason=f"{engine.name} has no {image.tag} here, and {untold.reason}")
-    return compared("image", recorded=image.id, found=found.id, source="the engine")
+    return compare_link("image", recorded=image.id, observed=found.id, source="the engine")
 
 
 def require_image(image: ImageLink, record: Record, tools: Tools) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...core.model import model_files
-from ...core.release.chain import LinkCheck, LinkState, compared
+from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.commit import Commit
 from ...core.release.digests import lock_digest, sha256, tree_digest
 from ...core.release.record import Record, VersionLink
@@ -137,7 +137,7 @@ def _checks(
     if record.version is not None:
         recorded = f"{record.version.name} {record.version.version}"
         found = f"{version.name} {version.version}"
-        yield compared("version", recorded=recorded, found=found, source="the registry")
+        yield compare_link("version", recorded=recorded, observed=found, source="the registry")
     yield from from_registry(record, replace(version, model_id=record.model.model_id), said)
     yield from_commit(record.commit, record.lock.sha256, _committed(contact, record.commit))
     yield from from_model(record, model)
@@ -154,8 +154,8 @@ def _tags_hold(record: Record, tags: Mapping[str, str]) -> Iterator[LinkCheck]:
         "commit": ("commit", record.commit.sha),
     }
     for link, (tag, recorded) in said.items():
-        yield compared(
-            link, recorded=recorded, found=tags.get(f"mlflow-uv.{tag}", "nothing"), source="the version's tag"
+        yield compare_link(
+            link, recorded=recorded, observed=tags.get(f"mlflow-uv.{tag}", "nothing"), source="the version's tag"
         )
 
 
@@ -174,7 +174,7 @@ def _from_tags(contact: RegistryClient, tags: Mapping[str, str], model: Path) ->
                 link=link, state=LinkState.UNVERIFIED, reason="the version has no tag with the expected digest"
             )
         else:
-            yield compared(link, recorded=recorded, found=digest, source="the store")
+            yield compare_link(link, recorded=recorded, observed=digest, source="the store")
     if "mlflow-uv.commit" in tags and "mlflow-uv.lock-sha256" in tags:
         commit = Commit(sha=tags["mlflow-uv.commit"], project=".")
         yield from_commit(commit, tags["mlflow-uv.lock-sha256"], _committed(contact, commit))

@@ -12,7 +12,7 @@ from ...core.export.requirements import parse_requirements
 from ...core.lock.selection import Selection
 from ...core.model import model_files
 from ...core.model.answers import answers_digest
-from ...core.release.chain import LinkCheck, LinkState, compared, require
+from ...core.release.chain import LinkCheck, LinkState, compare_link, require
 from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
 from ...core.release.record import Record, VersionLink
@@ -103,7 +103,7 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
         return
     yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
     found = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
-    yield compared("lock", recorded=record.lock.sha256, found=found, source=str(project.lock))
+    yield compare_link("lock", recorded=record.lock.sha256, observed=found, source=str(project.lock))
 
 
 def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
@@ -112,7 +112,9 @@ def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> Li
         why = "the tree was dirty" if commit.changed else "git does not have the commit here"
         why = "no commit was recorded" if commit.sha == UNKNOWN else why
         return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
-    return compared("commit", recorded=lock_sha256, found=lock_digest(committed), source="uv.lock at that commit")
+    return compare_link(
+        "commit", recorded=lock_sha256, observed=lock_digest(committed), source="uv.lock at that commit"
+    )
 
 
 def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
@@ -120,10 +122,12 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
     source = "the model in the store"
     lock = model / model_files.LOCK
     found = lock_digest(lock.read_bytes()) if lock.is_file() else None
-    yield compared("lock", recorded=record.lock.sha256, found=found or "nothing", source=source)
-    yield compared("selection", recorded=record.selection.sha256, found=_selection(model), source=source)
+    yield compare_link("lock", recorded=record.lock.sha256, observed=found or "nothing", source=source)
+    yield compare_link("selection", recorded=record.selection.sha256, observed=_selection(model), source=source)
     _, wheels = _listed(model)
-    yield compared("requirements", recorded=record.requirements.sha256, found=requirements_of(model), source=source)
+    yield compare_link(
+        "requirements", recorded=record.requirements.sha256, observed=requirements_of(model), source=source
+    )
     travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
     listed_wheels = {(wheel.file, wheel.marker) for wheel in record.requirements.wheels}
     lying = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
@@ -133,9 +137,13 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
     if record.answers is not None:
         cases = _json_digest(model / model_files.CASES)
         expected = _json_digest(model / model_files.ANSWERS)
-        yield compared("answers", recorded=record.answers.cases, found=cases, source=f"the cases of {source}")
-        yield compared("answers", recorded=record.answers.expected, found=expected, source=f"the answers of {source}")
-    yield compared("model", recorded=record.model.sha256, found=tree_digest(digests_in(model)), source="the store")
+        yield compare_link("answers", recorded=record.answers.cases, observed=cases, source=f"the cases of {source}")
+        yield compare_link(
+            "answers", recorded=record.answers.expected, observed=expected, source=f"the answers of {source}"
+        )
+    yield compare_link(
+        "model", recorded=record.model.sha256, observed=tree_digest(digests_in(model)), source="the store"
+    )
 
 
 def _selection(model: Path) -> str:
@@ -180,11 +188,13 @@ def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Itera
 def from_registry(record: Record, version: VersionLink, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
     """The links that the registry tells of a version, in the words of the payload `describe-version`."""
     source = "the registry, of its source,"
-    yield compared("version", recorded=version.model_id, found=said["model_id"] or "nothing", source=source)
-    yield compared("version", recorded=record.model.model_id, found=version.model_id, source="the record's version")
+    yield compare_link("version", recorded=version.model_id, observed=said["model_id"] or "nothing", source=source)
+    yield compare_link(
+        "version", recorded=record.model.model_id, observed=version.model_id, source="the record's version"
+    )
     yield _anchor_holds(record, said)
 
 
 def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
     tagged = said["tags"].get(RECORD_TAG, "nothing")
-    return compared("record", recorded=record.sha256, found=tagged, source="the registry's tag")
+    return compare_link("record", recorded=record.sha256, observed=tagged, source="the registry's tag")

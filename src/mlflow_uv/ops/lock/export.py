@@ -8,11 +8,11 @@ from pathlib import Path
 from ...command.errors import BadInput, BadProject, ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, extended, option, without
-from ...core.export.indexes import Index, Used, declared, option_lines, registries, used_indexes
+from ...core.export.indexes import Index, UsedIndex, declared, option_lines, registries, used_indexes
 from ...core.export.portability import (
-    Beside,
     LocalPackages,
-    Locked,
+    LocalWheel,
+    LockSource,
     credential_findings,
     index_findings,
     local_findings,
@@ -93,8 +93,8 @@ class Context:
     """What a list depends on beside its pins. Without `locked` nothing in it does."""
 
     indexes: tuple[Index, ...] = ()
-    used: tuple[Used, ...] = ()
-    locked: Locked | None = None
+    used: tuple[UsedIndex, ...] = ()
+    locked: LockSource | None = None
 
 
 def make_lists(wish: ExportRequest, said: UvExport, tools: LockTools) -> Lists:
@@ -143,7 +143,7 @@ def _context(wish: ExportRequest, chosen: Requirements) -> Context:
     if not any(asks) and len(registries(data)) <= 1:
         return Context()
     try:
-        locked = Locked(path=wish.project.lock, data=data, lock=read_lockfile(data))
+        locked = LockSource(path=wish.project.lock, data=data, lock=read_lockfile(data))
     except NotALock as error:
         raise BadProject(what=f"`{wish.project.lock}` cannot be read", why=f"line {error.line}: {error}") from error
     if wish.environment is not None:
@@ -196,7 +196,9 @@ def _with_every_hash(wish: ExportRequest) -> str:
 # what they say
 
 
-def _text(wish: ExportRequest, chosen: Requirements, context: Context, wheels: tuple[Beside, ...], folder: Path) -> str:
+def _text(
+    wish: ExportRequest, chosen: Requirements, context: Context, wheels: tuple[LocalWheel, ...], folder: Path
+) -> str:
     """A requirements file in that folder: options, pins and wheels, one a line."""
     beside = Path(os.path.relpath(wish.project.root, folder)).as_posix()
     options = option_lines(context.used, context.indexes, beside=beside)
@@ -206,10 +208,10 @@ def _text(wish: ExportRequest, chosen: Requirements, context: Context, wheels: t
     return "".join(f"{line}\n" for line in said)
 
 
-def _pylock(folder: Path, wish: ExportRequest, said: UvExport, context: Context, wheels: tuple[Beside, ...]) -> str:
+def _pylock(folder: Path, wish: ExportRequest, said: UvExport, context: Context, wheels: tuple[LocalWheel, ...]) -> str:
     assert context.locked is not None  # noqa: S101  # a pylock.toml always depends on the lock
     assert said.pylock is not None  # noqa: S101  # it was asked for
-    from ...core.export.pylock import Elsewhere, render_pylock  # noqa: PLC0415  # as above
+    from ...core.export.pylock import PathReplacements, render_pylock  # noqa: PLC0415  # as above
 
     project, lock = wish.project, context.locked.lock
     folders = {
@@ -217,9 +219,9 @@ def _pylock(folder: Path, wish: ExportRequest, said: UvExport, context: Context,
         for path in {one.source.address for one in lock.packages if one.source.kind is SourceKind.REGISTRY}
         if "://" not in path and not Path(path).is_absolute()
     }
-    local: dict[str, Beside | None] = dict.fromkeys(map(context.locked.name_of, said.requirements.local))
+    local: dict[str, LocalWheel | None] = dict.fromkeys(map(context.locked.name_of, said.requirements.local))
     local |= {wheel.name: wheel for wheel in wheels if wheel.path.parent.parent == folder}
-    return _sayable(lambda raw: render_pylock(raw, Elsewhere(wheels=local, folders=folders)), said.pylock)
+    return _sayable(lambda raw: render_pylock(raw, PathReplacements(wheels=local, folders=folders)), said.pylock)
 
 
 def _sayable(render: Callable[[str], str], raw: str) -> str:
@@ -233,7 +235,7 @@ def _sayable(render: Callable[[str], str], raw: str) -> str:
 # what they depend on
 
 
-def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tuple[Beside, ...]:
+def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tuple[LocalWheel, ...]:
     folders = dict.fromkeys(file.parent for file in (wish.requirements_file, wish.pylock_file) if file is not None)
     if not chosen.local or not folders:
         return ()
@@ -250,7 +252,7 @@ def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tupl
                 there = folder / WHEELS / made.name
                 # What lies there and installs the same is kept: not every build backend makes the same bytes again.
                 data = (there if same_content(there, made) else made).read_bytes()
-                wheel = Beside(
+                wheel = LocalWheel(
                     local=one.local,
                     name=one.wheel.name,
                     version=one.wheel.version,

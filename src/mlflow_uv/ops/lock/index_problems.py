@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ...core.export.indexes import bare
+from ...core.export.indexes import plain_url
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared import ProjectManifest, Workspace
 from ...core.freshness.requirement import normal
@@ -29,7 +29,9 @@ class _Address(NamedTuple):
 def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
     """Addresses of the manifests that are neither a web address nor a path where something lies."""
     return tuple(
-        Difference(cause=Cause.INDEX, place=address.place, what=f"`{bare(address.url)}` is not an index URL", why=why)
+        Difference(
+            cause=Cause.INDEX, place=address.place, what=f"`{plain_url(address.url)}` is not an index URL", why=why
+        )
         for address in _addresses(workspace)
         if (why := _fault(address))
     )

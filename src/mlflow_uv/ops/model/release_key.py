@@ -18,8 +18,8 @@ from ...core.release.training_inputs import (
     DOCUMENTATION,
     MANIFEST,
     TrainingInputs,
-    a_few,
     changed_files,
+    first_names,
     local_folders,
     manifest_id,
 )
@@ -202,10 +202,10 @@ def explain(job: Job, key: Key | None, again: Record | None, tools: Tools, *, wa
 
 def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
     """Why nothing is trained, and which files changed that are no inputs."""
-    text = f"not trained again: no input changed since {record.commit.told}"
+    text = f"not trained again: no input changed since {record.commit.description}"
     before = key.scope.at(record.commit.sha, tools)
     names = changed_files(before, key.files) if before is not None else ()
-    return f"{text}; other changes: {a_few(key.scope.shown(names, tools))}" if names else text
+    return f"{text}; other changes: {first_names(key.scope.shown(names, tools))}" if names else text
 
 
 def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:
@@ -220,7 +220,7 @@ def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *,
     names = tuple(part for part in parts if part != FILES)
     if FILES in parts:
         names = (*_files_since(key, before["tags"], tools), *names)
-    return f"trained again: since model {before['model_id']} these inputs changed: {a_few(names)}"
+    return f"trained again: since model {before['model_id']} these inputs changed: {first_names(names)}"
 
 
 def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, ...]:
@@ -246,7 +246,7 @@ def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
     finding = Finding(
         rule="training-left-files",
         severity=Severity.WARNING,
-        what=f"training left files that git does not ignore: {a_few(names)}",
+        what=f"training left files that git does not ignore: {first_names(names)}",
         why="they count as training inputs from now on, since training may read them, so that the next release trains"
         " again",
         fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{_SETTING} = [{named}]` in [tool.mlflow-uv]",

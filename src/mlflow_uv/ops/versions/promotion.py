@@ -14,7 +14,7 @@ from ...core.promotion.evaluation import Exam, shown
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import rule
 from ...core.promotion.promote_policy import Promotion
-from ...core.release.chain import LinkState, gathered
+from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
 from ...tools.project.checkout import settings_layer
@@ -101,7 +101,7 @@ def judge(
 
 
 def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
-    links = gathered(candidate.checks)
+    links = merge_checks(candidate.checks)
     unverified = [
         link
         for link in links

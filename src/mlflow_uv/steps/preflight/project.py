@@ -44,7 +44,7 @@ def way(circumstances: Circumstances) -> str:
 
 def commit(circumstances: Circumstances) -> str:
     """Whether there is a commit that names the state of the project."""
-    return circumstances.tools.git.commit(circumstances.project.folder).told
+    return circumstances.tools.git.commit(circumstances.project.folder).description
 
 
 def mlflow(circumstances: Circumstances) -> str:

@@ -4,8 +4,16 @@ from pathlib import PurePath
 
 import pytest
 
-from mlflow_uv.core.export.indexes import Index, bare, declared, option_lines, registries, used_indexes, without_user
-from mlflow_uv.core.export.portability import LocalPackages, Locked, local_findings
+from mlflow_uv.core.export.indexes import (
+    Index,
+    declared,
+    option_lines,
+    plain_url,
+    registries,
+    used_indexes,
+    without_user,
+)
+from mlflow_uv.core.export.portability import LocalPackages, LockSource, local_findings
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.lockfile import read_lockfile
 
@@ -167,7 +175,7 @@ def test_no_credential_is_left_in_a_url(url: str, index: str, file: str) -> None
     """
     Of an index nothing but where it is; of a file all but the user.
     """
-    found = bare(url), without_user(url)
+    found = plain_url(url), without_user(url)
 
     assert (index, file) == found
 
@@ -180,7 +188,7 @@ def test_a_local_line_is_named_as_the_lock_names_it(path: str, address: str) -> 
     uv writes the path of a package, and people know it by its name.
     """
     data = f'version = 1\n[[package]]\nname = "mine"\nsource = {{ directory = "{address}" }}\n'.encode()
-    locked = Locked(path=PurePath("uv.lock"), data=data, lock=read_lockfile(data))
+    locked = LockSource(path=PurePath("uv.lock"), data=data, lock=read_lockfile(data))
 
     (finding,) = local_findings(parse_requirements(f"{path}\n"), locked, LocalPackages.REFUSE, fix="do it")
 

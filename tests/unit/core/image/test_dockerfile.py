@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.image.dockerfile import FOLLOWED, Recipe, render_dockerfile
+from mlflow_uv.core.image.dockerfile import SERVER_VARIABLES, Recipe, render_dockerfile
 from mlflow_uv.tools.mlflow.model_server import SERVING
 
 FOLDER = Path(__file__).parent / "dockerfiles"
@@ -49,7 +49,7 @@ def test_whatever_the_server_follows_is_known_here() -> None:
     modules = ("settings", "model_location", "traces")
     read = {name for module in modules for name in re.findall(r'"([A-Z][A-Z_]+)"', source(module))}
 
-    assert FOLLOWED == read
+    assert SERVER_VARIABLES == read
 
 
 def source(name: str) -> str:

@@ -35,7 +35,7 @@ def test_a_base_image_is_made_with_the_packages_of_all_that_is_missing() -> None
     )
 
     assert (
-        "--base-image NAME of an image that is made `FROM python:3.11-slim` with apt-get install libgl1 libglib2.0-0,"
+        "--base-image NAME of an image built `FROM python:3.11-slim` with apt-get install libgl1 libglib2.0-0,"
         " or uv remove opencv-python && uv add opencv-python-headless"
     ) == told
 
@@ -44,5 +44,5 @@ def test_a_library_that_nobody_knows_has_no_made_up_package() -> None:
     """
     What brings it is not guessed.
     """
-    assert "a package of its system that brings it" in base_with(["libstrange.so.4"])
-    assert "install what brings libstrange.so.4 on this machine" == machine_with("libstrange.so.4")
+    assert "the system package that contains it" in base_with(["libstrange.so.4"])
+    assert "install the package that contains libstrange.so.4 on this machine" == machine_with("libstrange.so.4")

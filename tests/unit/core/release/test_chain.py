@@ -3,7 +3,7 @@
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken
-from mlflow_uv.core.release.chain import LinkCheck, LinkState, compared, gathered, require
+from mlflow_uv.core.release.chain import LinkCheck, LinkState, compare_link, merge_checks, require
 
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
 UNVERIFIED = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="no engine")
@@ -23,7 +23,7 @@ def test_a_link_holds_only_if_it_was_computed_again(recorded: str | None, found:
     """
     What cannot be computed here is unverified, and that is not `holds`.
     """
-    check = compared("lock", recorded=recorded, found=found, source="git")
+    check = compare_link("lock", recorded=recorded, observed=found, source="git")
 
     assert state is check.state
 
@@ -32,7 +32,7 @@ def test_a_broken_link_says_who_says_what() -> None:
     """
     The reason names the source, and shortens digests to what a person compares.
     """
-    check = compared("lock", recorded="a" * 64, found="b" * 64, source="the commit")
+    check = compare_link("lock", recorded="a" * 64, observed="b" * 64, source="the commit")
 
     assert "the record says aaaaaaaaaaaa, the commit says bbbbbbbbbbbb" == check.reason
 
@@ -50,7 +50,7 @@ def test_a_broken_chain_names_every_broken_link_in_order() -> None:
     """
     The first link in the chain comes first: what follows from it may be broken by it.
     """
-    broken = [compared(link, recorded="a", found="b", source=link) for link in ("lock", "model")]
+    broken = [compare_link(link, recorded="a", observed="b", source=link) for link in ("lock", "model")]
 
     with pytest.raises(ChainBroken) as caught:
         require((broken[0], HOLDS, broken[1]))
@@ -62,9 +62,9 @@ def test_several_checks_of_a_link_become_its_worst() -> None:
     """
     A link that holds at one source and is broken at another is broken; links come in the order of the chain.
     """
-    broken = compared("lock", recorded="a", found="b", source="the model")
+    broken = compare_link("lock", recorded="a", observed="b", source="the model")
 
-    found = gathered((UNVERIFIED, HOLDS, broken))
+    found = merge_checks((UNVERIFIED, HOLDS, broken))
 
     assert (broken, UNVERIFIED) == found
 
@@ -75,6 +75,6 @@ def test_a_link_is_not_verified_as_long_as_one_of_its_checks_is_not() -> None:
     """
     unverified = LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="no git")
 
-    found = gathered((HOLDS, unverified, HOLDS))
+    found = merge_checks((HOLDS, unverified, HOLDS))
 
     assert (unverified,) == found

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.release.package_changes import changes, described, first_difference, pins_of_requirements
+from mlflow_uv.core.release.package_changes import changes, describe_changes, first_difference, pins_of_requirements
 
 NAMES = ("file", "uv.lock")
 
@@ -60,7 +60,7 @@ def test_what_differs_in_form_alone_is_shown_by_its_lines() -> None:
     """
     The same packages in another order or spelling still are other bytes.
     """
-    found = described("b==1\na==1\n", "a==1\nb==1\n", pins_of_requirements, names=NAMES)
+    found = describe_changes("b==1\na==1\n", "a==1\nb==1\n", pins_of_requirements, names=NAMES)
 
     assert ["--- file", "+++ uv.lock"] == found.splitlines()[:2]
     assert {"-b==1", "+b==1"} <= set(found.splitlines()) or {"-a==1", "+a==1"} <= set(found.splitlines())
@@ -72,7 +72,7 @@ def test_a_long_difference_is_cut() -> None:
     """
     after = "".join(f"p{number:02}==1\n" for number in range(20))
 
-    found = described("", after, pins_of_requirements, names=NAMES)
+    found = describe_changes("", after, pins_of_requirements, names=NAMES)
 
     assert ("+ p00 1", "and 8 more", 13) == (*found.split("; ")[:: len(found.split("; ")) - 1], len(found.split("; ")))
 

@@ -157,7 +157,7 @@ def test_a_link_that_lost_a_part_is_refused(link: str) -> None:
     file = as_file(WHOLE)
     del file[link][next(iter(file[link]))]
 
-    with pytest.raises(ValueError, match=f"`{link}` is not whole"):
+    with pytest.raises(ValueError, match=f"`{link}` is incomplete"):
         from_json(file)
 
 

@@ -10,7 +10,7 @@ import pytest
 from mlflow_uv.command.errors import NoEngine
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.lock.selection import Selection
-from mlflow_uv.core.release.chain import LinkCheck, LinkState, gathered
+from mlflow_uv.core.release.chain import LinkCheck, LinkState, merge_checks
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.lookup import address_of, from_identity, from_image, name_taken, names_reused, served_by
@@ -70,7 +70,7 @@ def link(record: Record, fake: Fake, *, ci: bool = False) -> tuple[LinkState, st
     """What became of it: state, reason and fix."""
     host = SimpleNamespace(ci=ci)
     tools = cast("Tools", SimpleNamespace(registries=fake, engines=fake, host=host))
-    (check,) = gathered(from_image(record, tools))
+    (check,) = merge_checks(from_image(record, tools))
     return check.state, check.reason, words("promote").text(check.fix) if ci else check.fix
 
 
@@ -202,7 +202,7 @@ class Names:
 
 def identity(record: Record, fake: Any) -> LinkCheck:
     """What became of the link where the image counts by its digest or id."""
-    (check,) = gathered(from_identity(record, cast("Tools", SimpleNamespace(registries=fake, engines=fake))))
+    (check,) = merge_checks(from_identity(record, cast("Tools", SimpleNamespace(registries=fake, engines=fake))))
     return check
 
 
