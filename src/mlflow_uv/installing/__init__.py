@@ -1,5 +1,5 @@
 """
-Programs that run inside a base image or a container of ours, with its own Python and nothing else.
+Contains programs that run inside a base image or a container, with its Python and the standard library only.
 
-An island of single files: each is run as it is and imports the standard library alone.
+Each file is a standalone program.
 """

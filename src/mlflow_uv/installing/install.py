@@ -1,10 +1,10 @@
 """
-Make the environment that serves a model: `python3 -I -B install.py [--apart] [--more] [FLAGS OF uv pip install]`.
+Creates the environment that serves a model: `python3 -I -B install.py [--apart] [--more] [FLAGS OF uv pip install]`.
 
-Runs as root while an image is built, beside a uv; next door are `requirements.txt` and the wheels that it names. It
-makes the same bytes every time: all files have one date, and bytecode depends neither on dates nor on a hash seed. With
-`--more` it adds to what is there and touches nothing of it. With `--apart` another stage gets what it makes, for the
-architecture in TARGETARCH, whichever it runs on.
+It runs as root during an image build, next to a uv; `../packages` has `requirements.txt` and the wheels that it names.
+Its output is reproducible: all files have the same date, and bytecode depends neither on dates nor on a hash seed. With
+`--more` it adds packages to an existing environment without changing its files. With `--apart` it writes to a folder
+that another stage copies, for the architecture in TARGETARCH, whichever it runs on.
 """
 
 import json
@@ -22,89 +22,89 @@ from pathlib import Path
 VENV = Path("/opt/venv")
 HERE = Path(__file__).parent
 LAYER = Path("/layer")
-DOOR = HERE.parent  # mounts, which no layer holds
-LISTED = DOOR / "packages"
-WHEN = 315532800  # 1980, before which no archive can date a file
-PARTS = 8  # not the number of processors: what a compiler saw before shows in what it writes
+MOUNTS = HERE.parent  # build mounts, which are in no layer
+LISTED = MOUNTS / "packages"
+FILE_DATE_S = 315532800  # 1980, the earliest date in a zip archive
+PARTS = 8  # constant, not the number of processors: bytecode depends on what a process compiled before
 APART, MORE = "--apart", "--more"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-# What nobody imports who serves a model: a third of the files.
+# Folders that serving a model never imports: a third of the files.
 UNSERVED = frozenset(
     {"__pycache__", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "tkinter", "turtledemo"}
 )
 ELSEWHERE = frozenset({"dist-packages", "site-packages"})
-STEERING = ("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV")
+IGNORED_VARIABLES = ("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV")
 
 
 def main(flags: "list[str]") -> None:
-    """Install, let a fresh interpreter compile, and set the dates."""
+    """Install the packages, compile them in a new interpreter, and set the dates."""
     uv, python = str(HERE / f"uv-{platform.machine()}"), str(VENV / "bin" / "python")
     if MORE not in sys.argv:
-        demand(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
-    said = (*(flag for flag in flags if flag not in {APART, MORE}), *foreign(), "-r", "requirements.txt")
-    install = (uv, "pip", "install", "--no-config", "--python", python, *said)
-    code, told = run(*install)
-    if lacking := re.findall(r"there is no version of ([\w.-]+)==", told):
-        # uv remembers for minutes what an index has, and the version may be younger.
-        demand(*install, *(f"--refresh-package={name}" for name in lacking))
+        run_or_exit(uv, "venv", "--no-config", "--quiet", "--python", sys.executable, str(VENV))
+    arguments = (*(flag for flag in flags if flag not in {APART, MORE}), *cross_flags(), "-r", "requirements.txt")
+    install = (uv, "pip", "install", "--no-config", "--python", python, *arguments)
+    code, errors = run(*install)
+    if missing := re.findall(r"there is no version of ([\w.-]+)==", errors):
+        # uv caches index pages for minutes, and the version may be newer.
+        run_or_exit(*install, *(f"--refresh-package={name}" for name in missing))
     elif code != 0:
         sys.exit(code)
-    forget()
-    where = (str(LAYER), MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())) if apart() else ()
-    demand(sys.executable, "-I", "-B", str(HERE / "libraries.py"), "--lend", str(VENV), *where)
-    demand(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
-    made = VENV
+    remove_uv_records()
+    target = (str(LAYER), MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())) if apart() else ()
+    run_or_exit(sys.executable, "-I", "-B", str(HERE / "libraries.py"), "--lend", str(VENV), *target)
+    run_or_exit(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
+    environment = VENV
     if apart():
-        made = LAYER / VENV.relative_to("/")
-        made.parent.mkdir(parents=True, exist_ok=True)
-        VENV.rename(made)
-    for base, folders, files in os.walk(made):
+        environment = LAYER / VENV.relative_to("/")
+        environment.parent.mkdir(parents=True, exist_ok=True)
+        VENV.rename(environment)
+    for base, folders, files in os.walk(environment):
         for name in (*folders, *files):
-            date(Path(base, name))
-    date(made)
-    date(made.parent)
+            set_date(Path(base, name))
+    set_date(environment)
+    set_date(environment.parent)
 
 
-def forget() -> None:
-    """Remove what uv keeps for its next visit: a lock, and when each wheel that lay beside us was written."""
+def remove_uv_records() -> None:
+    """Remove uv's lock file and the records of when local wheels were written, which differ per build."""
     (VENV / ".lock").unlink(missing_ok=True)
-    for kept in VENV.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
-        record = kept.with_name("RECORD")
+    for cache in VENV.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
+        record = cache.with_name("RECORD")
         rows = record.read_text(encoding="utf-8").splitlines(keepends=True)
-        record.write_text("".join(row for row in rows if f"/{kept.name}," not in row), encoding="utf-8")
-        kept.unlink()
+        record.write_text("".join(row for row in rows if f"/{cache.name}," not in row), encoding="utf-8")
+        cache.unlink()
 
 
 def apart() -> bool:
-    """Whether another stage gets what we make; a base image may have the variable by chance."""
+    """Whether another stage copies the result; a flag, because a base image may set TARGETARCH itself."""
     return APART in sys.argv
 
 
-def foreign() -> "tuple[str, ...]":
-    """The flags by which uv installs for an architecture that is not this one."""
-    wanted = MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())
-    if not apart() or wanted == platform.machine():
+def cross_flags() -> "tuple[str, ...]":
+    """uv's flags to install for another architecture; empty for this one."""
+    machine = MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())
+    if not apart() or machine == platform.machine():
         return ()
-    return ("--python-platform", f"{wanted}-manylinux_2_28", "--only-binary", ":all:")
+    return ("--python-platform", f"{machine}-manylinux_2_28", "--only-binary", ":all:")
 
 
-def demand(*argv: str) -> None:
-    """Start a program, and end as it ends where it fails."""
+def run_or_exit(*argv: str) -> None:
+    """Run a program, and exit with its status if it fails."""
     code, _ = run(*argv)
     if code != 0:
         sys.exit(code)
 
 
 def run(*argv: str) -> "tuple[int, str]":
-    """Start a program with what the network needs; how it ended, and what it said while everybody heard it."""
-    said, scratch = DOOR / "network", DOOR / "cache" / "home"
+    """Run a program with the network settings of the build; its exit status and its standard error, also passed on."""
+    network, scratch = MOUNTS / "network", MOUNTS / "cache" / "home"
     scratch.mkdir(parents=True, exist_ok=True)
-    laid = {"SSL_CERT_FILE": DOOR / "ca", "NETRC": DOOR / "netrc"}
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
-    variables |= json.loads(said.read_text()) if said.is_file() else {}
-    variables |= {name: str(path) for name, path in laid.items() if path.is_file()}
+    files = {"SSL_CERT_FILE": MOUNTS / "ca", "NETRC": MOUNTS / "netrc"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED_VARIABLES)}
+    variables |= json.loads(network.read_text()) if network.is_file() else {}
+    variables |= {name: str(path) for name, path in files.items() if path.is_file()}
     variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONHASHSEED": "0"}
-    variables |= {"UV_CACHE_DIR": str(DOOR / "cache" / "uv"), "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1"}
+    variables |= {"UV_CACHE_DIR": str(MOUNTS / "cache" / "uv"), "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1"}
     with subprocess.Popen(argv, cwd=LISTED, env=variables, stderr=subprocess.PIPE, encoding="utf-8") as process:
         lines = []
         for line in process.stderr or ():
@@ -115,27 +115,27 @@ def run(*argv: str) -> "tuple[int, str]":
 
 
 def compile_all() -> None:
-    """Write the bytecode of what was installed, and of the standard library, where slim images have none."""
+    """Write the bytecode of the installed packages, and of the standard library, which slim images lack."""
     warnings.simplefilter("ignore")
     standard = () if apart() or MORE in sys.argv else sources(Path(sysconfig.get_path("stdlib")), UNSERVED | ELSEWHERE)
-    lacking = [file for _, names in standard for file in names if not written(file).exists()]
-    before = {folder: folder.stat().st_mtime_ns for folder in {file.parent for file in lacking}}
-    without = idle(VENV, LISTED / "idle.txt")
-    ours = (file for _, names in sources(VENV / "lib", UNSERVED) for file in names)
-    files = [file for file in ours if file not in without and is_new(file)] + lacking
-    children = [compiling(files[part::PARTS]) for part in range(PARTS)]
+    uncompiled = [file for _, names in standard for file in names if not bytecode_path(file).exists()]
+    before = {folder: folder.stat().st_mtime_ns for folder in {file.parent for file in uncompiled}}
+    unused = idle(VENV, LISTED / "idle.txt")
+    installed = (file for _, names in sources(VENV / "lib", UNSERVED) for file in names)
+    files = [file for file in installed if file not in unused and is_new(file)] + uncompiled
+    children = [start_compiler(files[part::PARTS]) for part in range(PARTS)]
     codes = [os.waitpid(child, 0)[1] for child in children]
     if any(codes):
         sys.exit("the bytecode cannot be written")
-    for path in filter(Path.exists, map(written, lacking)):
-        date(path)
-        date(path.parent)
-    for folder, when in before.items():
-        os.utime(folder, ns=(when, when))
+    for path in filter(Path.exists, map(bytecode_path, uncompiled)):
+        set_date(path)
+        set_date(path.parent)
+    for folder, modified_ns in before.items():
+        os.utime(folder, ns=(modified_ns, modified_ns))
 
 
 def idle(environment: Path, names: Path) -> "set[Path]":
-    """The files of the packages that nobody imports, and of no other: one in two packages is one of both."""
+    """The files of the packages that serving never imports, unless another package has the file, too."""
     listed = set(names.read_text(encoding="utf-8").split())
     files: dict[bool, set[Path]] = {True: set(), False: set()}
     for record in environment.glob("lib/python*/site-packages/*.dist-info/RECORD"):
@@ -146,14 +146,14 @@ def idle(environment: Path, names: Path) -> "set[Path]":
 
 
 def sources(root: Path, without: "frozenset[str]") -> "Iterator[tuple[Path, list[Path]]]":
-    """Every folder below with its Python files, in one order."""
+    """Every folder below `root` with its Python files, sorted."""
     for base, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in without)
         yield Path(base), [Path(base, name) for name in sorted(files) if name.endswith(".py")]
 
 
-def compiling(files: "list[Path]") -> int:
-    """A child that compiles these files; what is no Python of this version, or a link to nothing, is left alone."""
+def start_compiler(files: "list[Path]") -> int:
+    """Fork a process that compiles these files, and skips invalid Python and broken links; its process id."""
     child = os.fork()
     if child == 0:
         code = 0
@@ -170,20 +170,20 @@ def compiling(files: "list[Path]") -> int:
     return child
 
 
-def written(file: Path) -> Path:
-    """Where the bytecode of a file lies."""
+def bytecode_path(file: Path) -> Path:
+    """The path of a file's bytecode."""
     return file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.pyc"
 
 
 def is_new(file: Path) -> bool:
-    """Whether it has no bytecode, or took the place of a file that has: what lay there before has the one date."""
-    return not written(file).exists() or file.stat().st_mtime != WHEN
+    """Whether a file has no bytecode, or was replaced: files of an earlier installation have FILE_DATE_S."""
+    return not bytecode_path(file).exists() or file.stat().st_mtime != FILE_DATE_S
 
 
-def date(path: Path) -> None:
-    """Give it the one date, unless it has it: a layer above would get a copy of what it only touches."""
-    if path.lstat().st_mtime != WHEN:
-        os.utime(path, (WHEN, WHEN), follow_symlinks=False)
+def set_date(path: Path) -> None:
+    """Set FILE_DATE_S unless the file has it: touching a file of a lower layer would copy it."""
+    if path.lstat().st_mtime != FILE_DATE_S:
+        os.utime(path, (FILE_DATE_S, FILE_DATE_S), follow_symlinks=False)
 
 
 if __name__ == "__main__":

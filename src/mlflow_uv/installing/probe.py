@@ -1,4 +1,4 @@
-"""Which Python is this, and what is already here? `python3 -I probe.py FOLDER...`: its version, and those in use."""
+"""Prints the version of Python and which of the given paths are in use: `python3 -I probe.py FOLDER...`."""
 
 import platform
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def used(folder: str) -> bool:
-    """Whether something lies there."""
+    """Whether the path is a non-empty folder or a file."""
     path = Path(folder)
     return any(path.iterdir()) if path.is_dir() else path.is_file()
 

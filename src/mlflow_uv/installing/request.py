@@ -1,8 +1,8 @@
 """
 Sends one HTTP request to the server in this container: `python -I -S request.py`, JSON in, JSON out.
 
-{port, method, path, body: base64 or null, timeout_s, limit: bytes} -> {status, body: base64}, or null where nobody
-answered in time. It runs where a model runs too, so what it writes is no more trustworthy than the model's answer.
+{port, method, path, body: base64 or null, timeout_s, limit: bytes} -> {status, body: base64}, or null without a
+response in time. It runs in the model's container, so its output is no more trustworthy than the model's response.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def reply_to(request: "dict[str, Any]") -> "dict[str, Any] | None":
-    """The status and body of the answer, None where there is none."""
+    """Status and body of the response, None without one."""
     body = None if request["body"] is None else base64.b64decode(request["body"])
     connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=request["timeout_s"])
     try:

@@ -1,9 +1,9 @@
 """
-Asks a payload inside a container: `python -I -S sandbox.py FOLDER VERB LIMIT`.
+Runs a payload inside a container: `python -I -S sandbox.py FOLDER VERB LIMIT`.
 
-Standard input is a tar archive with the payloads, `request.json` and the files that it names; it is unpacked in FOLDER,
-which must be empty. Standard output is JSON: the `answer` as the payload wrote it, null where it wrote none, and the
-`artifacts` by their paths, in base64, up to LIMIT bytes. What the payload prints goes to standard error.
+Standard input is a tar archive with the payloads, `request.json` and the files that it names; it is extracted to
+FOLDER, which must be empty. Standard output is JSON: `answer` is the text of the payload's response, null without one,
+and `artifacts` are files by path, in base64, up to LIMIT bytes. Output of the payload goes to standard error.
 """
 
 import base64
@@ -17,10 +17,10 @@ from pathlib import Path
 
 
 def main(folder: Path, verb: str, limit: int) -> None:
-    """Unpack, ask, and write what came of it."""
-    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    """Extract the archive, run the payload, and write its response."""
+    extract_filter = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
-        archive.extractall(folder, **safely)  # type: ignore[arg-type]  # noqa: S202  # we made it
+        archive.extractall(folder, **extract_filter)  # type: ignore[arg-type]  # noqa: S202  # the caller created it
     store = f"sqlite:///{folder}/scratch.db"
     variables = {**os.environ, "MLFLOW_TRACKING_URI": store, "MLFLOW_REGISTRY_URI": store}
     answer = folder / "answer.json"
@@ -34,7 +34,7 @@ def main(folder: Path, verb: str, limit: int) -> None:
 
 
 def artifacts(folder: Path, limit: int) -> "Iterator[tuple[str, str]]":
-    """What lies in a folder, in the order of its paths, until there is too much of it."""
+    """The files below a folder in base64, sorted by path, up to `limit` bytes."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             limit -= path.stat().st_size
