@@ -109,7 +109,7 @@ def test_where_nothing_was_before_a_rollback_asks_for_a_number(shelf: Shelf) -> 
     with pytest.raises(BadInput) as refused:
         rollback.run(inputs, shelf.bench.tools)
 
-    why = f"no entry says what `champion` of `{shelf.name}` named before version 1"
+    why = f"no audit entry says what `champion` of `{shelf.name}` named before version 1"
     assert (why, "mlflow-uv rollback --to NUMBER") == (refused.value.why, refused.value.fix)
 
 

@@ -67,8 +67,8 @@ def test_what_the_function_logged_and_returned_is_the_model(bench: Workbench) ->
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        ("vineyard:unknown", "`vineyard:unknown` returned a dict, and it is not known which flavor logs that"),
-        ("vineyard:nothing", "`vineyard:nothing` returned a NoneType, and it is not known which flavor logs that"),
+        ("vineyard:unknown", "`vineyard:unknown` returned a dict, which no known flavor logs"),
+        ("vineyard:nothing", "`vineyard:nothing` returned a NoneType, which no known flavor logs"),
         ("vineyard:absent", "`vineyard` has no function called `absent`"),
         ("vineyard:X", "`vineyard` has no function called `X`"),
         ("orchard.trees:double", "there is no module called `orchard`"),

@@ -177,7 +177,7 @@ def promoting(number: str) -> Callable[[Actor], Any]:
             registered = actor.get_registered_model(name)
             tags = actor.get_model_version(name, number).tags
             expected = {
-                "alias_names": alias_moves.named(registered, ALIAS),
+                "alias_names": alias_moves.version_of(registered, ALIAS),
                 "record_sha256": tags[alias_moves.RECORD],
                 "state": tags[STATE],
             }

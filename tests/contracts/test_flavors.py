@@ -191,7 +191,7 @@ def test_a_function_chooses_how_its_model_is_kept(
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        ("named", "`choosing:named` returned `name` beside its model, which the release says itself"),
+        ("named", "`choosing:named` returned `name` beside its model, which the release sets itself"),
         (
             "unknown",
             "`choosing:unknown` returned `format` beside its model, which mlflow.sklearn.log_model does not take",

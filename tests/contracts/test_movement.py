@@ -195,7 +195,7 @@ def test_rollbacks_go_back_one_version_at_a_time_and_never_guess(registered: Reg
     reasons = [registered.version(number)["tags"].get("mlflow-uv.reason", "") for number in "123"]
     told = [[(one["action"], one["before"]) for one in registered.version(number)["entries"]] for number in "12"]
     assert [("3", "2"), ("2", "1")] == [(one["before"], one["after"]) for one in (first, second)]
-    assert (None, "no entry says what `champion`") == (third["after"], third["why"][:29])
+    assert (None, "no audit entry says what `champion`") == (third["after"], third["why"][:35])
     assert ({"champion": "1"}, ["promoted", "replaced", "replaced"]) == (registered.aliases(), registered.states())
     assert ["", *["rolled back by alice at 2026-01-01T00:00:00Z"] * 2] == reasons
     assert [("rollback", "2"), ("promote", "1"), ("promote", None)] == told[0]
@@ -212,17 +212,17 @@ def test_a_rollback_refuses_where_two_witnesses_disagree(registered: Registered)
 
     refused, decided = registered.way(), registered.roll_back(to="1")
 
-    assert "the entries say that version 2 was before version 3, and alias `previous` names version 1" == refused["why"]
+    assert "by the audit entries version 2 preceded version 3, but alias `previous` names version 1" == refused["why"]
     assert ("3", "1") == (decided["before"], decided["after"])
 
 
 @pytest.mark.parametrize(
     ("spoil", "to", "why"),
     [
-        ("nothing", "3", "no entry says that version 3 of `{name}` was `champion` once: promote it"),
+        ("nothing", "3", "no audit entry says that version 3 of `{name}` had alias `champion`: promote it"),
         ("nothing", "9", "`{name}` has no version 9"),
         ("failed", None, "version 1 of `{name}` failed: it burns"),
-        ("deleted", None, "version 1 of `{name}` was before, and is deleted"),
+        ("deleted", None, "version 1 of `{name}`, the previous one, was deleted"),
     ],
 )
 def test_a_rollback_goes_to_no_version_that_cannot_be_trusted(
@@ -274,7 +274,7 @@ def test_what_was_interrupted_is_finished_by_whoever_comes_next(registered: Regi
 
     answer = registered.promote("2") if next_one == "promote" else registered.roll_back()
 
-    notes = ["the promote by alice at 2026-01-01T00:00:00Z was interrupted, and is finished now"]
+    notes = ["the promote by alice at 2026-01-01T00:00:00Z was interrupted and has been completed"]
     ends = {
         "promote": ({"champion": "2", "previous": "1"}, ["replaced", "promoted", "tested"]),
         "roll-back": ({"champion": "1"}, ["promoted", "replaced", "tested"]),
@@ -396,10 +396,10 @@ def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: Mlflow, 
         spec.loader.exec_module(door)
         door.load_package(__import__("pathlib").Path(sys.argv[1]))
         from mlflow import MlflowClient
-        from mlflow_uv_payloads.lease import lease
+        from mlflow_uv_payloads.lease import hold_lease
         client = MlflowClient()
         client.create_registered_model("held")
-        with lease(client, "held", lease_s=1000, about={}):
+        with hold_lease(client, "held", lease_s=1000, about={}):
             print("held", len(client.get_registered_model("held").tags), flush=True)
             time.sleep(600)
     """)
@@ -434,6 +434,6 @@ def test_only_what_nobody_began_to_need_is_deleted(registered: Registered) -> No
 
     assert ["3"] == answer["deleted"]
     assert {
-        "1": "alias candidate names it", "2": "its state is failed now", "4": "it was deleted by somebody else",
+        "1": "alias candidate names it", "2": "its state is failed now", "4": "another process deleted it",
     } == answer["kept"]  # fmt: skip
     assert ["tested", "failed"] == registered.states()

@@ -232,12 +232,15 @@ def test_what_the_server_would_accept_is_accepted(
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("too large", "column `ash` holds int64 that no float64 holds, which the signature says; `astype('float64')`"),
+        (
+            "too large",
+            "column `ash` holds int64 values without an exact float64, its declared type; `astype('float64')`",
+        ),
         ("gap", "it has rows without a finite value in `ash`: ValueError: Input X contains NaN."),
         ("late gap", "it has rows without a finite value in `ash`: "),
         ("endless", "it has rows without a finite value in `ash`: ValueError: Input X contains infinity"),
         ("text", "it does not fit the model's signature: Incompatible input types for column ash."),
-        ("names", "whose answers in `cultivar` are "),
+        ("names", "whose target `cultivar` is of type "),
     ],
 )
 def test_data_at_fault_is_told_as_such_in_one_line(
@@ -268,7 +271,7 @@ def test_a_process_answers_for_one_model(
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        ("holdout:nothing", "returned a NoneType and no pandas DataFrame"),
+        ("holdout:nothing", "returned a NoneType, not a pandas DataFrame"),
         ("holdout:broken", "OSError: the lake is dry"),
         ("holdout:interrupting", "`holdout:interrupting` ended with KeyboardInterrupt"),
         ("holdout:leaving", "`holdout:leaving` ended with SystemExit"),

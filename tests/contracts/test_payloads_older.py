@@ -147,7 +147,7 @@ def test_what_is_deleted_is_gone(older: Mlflow, found: dict[str, Any], tmp_path:
     several(older, overwrite)
     said = older.refuse("download-model", model_id=last["model_id"], destination=str(tmp_path / "model"))
 
-    assert ("not-found", f"`{last['model_id']}` holds no MLmodel") == (said["kind"], said["message"])
+    assert ("not-found", f"`{last['model_id']}` has no MLmodel file") == (said["kind"], said["message"])
 
 
 @pytest.mark.extended

@@ -1,7 +1,7 @@
 """
-What do MLflow's stores and models answer, asked with the user's own packages?
+Queries MLflow's stores and models in the user's interpreter, with the user's own packages.
 
-An island: standard library and mlflow only, importable by the oldest Python that a supported MLflow runs on, and
-nothing of it is imported by the rest of the program. Started as `PYTHON -I <this folder> VERB RESPONSE_FILE`, with the
-request as JSON on standard input; `__main__.py` says the rest.
+The modules import only the standard library and mlflow, run on the oldest Python that a supported MLflow supports, and
+are never imported by the rest of the program. They are started as `PYTHON -I <this folder> VERB RESPONSE_FILE`, with
+the request as JSON on standard input; see `__main__.py`.
 """

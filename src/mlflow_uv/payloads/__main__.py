@@ -1,8 +1,8 @@
 """
-Door of the island: `PYTHON -I <this folder> VERB RESPONSE_FILE`, the request as JSON on standard input.
+Entry point of the payloads: `PYTHON -I <this folder> VERB RESPONSE_FILE`, the request as JSON on standard input.
 
-Python puts this folder first on `sys.path`. It is taken off again, and the siblings are loaded as a package of a name
-nobody else has, so that a model whose own code is called `models` or `answers` finds its module and not one of ours.
+Python puts this folder first on `sys.path`. It is removed again, and the modules are loaded as a package with a unique
+name, so that a model with its own module called `models` or `answers` imports that one and not a payload.
 """
 
 import importlib
@@ -14,7 +14,7 @@ PACKAGE = "mlflow_uv_payloads"
 
 
 def load_package(folder: Path) -> None:
-    """Make the siblings importable as `mlflow_uv_payloads.<sibling>` without leaving `folder` on the path."""
+    """Make the modules importable as `mlflow_uv_payloads.<sibling>` without leaving `folder` on the path."""
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != folder]
     spec = importlib.util.spec_from_file_location(
         PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]

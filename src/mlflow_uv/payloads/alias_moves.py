@@ -1,4 +1,4 @@
-"""Which version does an alias name from now on, and what do the versions say of it?"""
+"""Moves a registry alias under a lease, writes the audit entry and updates the states of the versions."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from .entries import AliasEntry, entries_of, key_after
-from .lease import CLOCK, LEASE_S, Lease, LeaseClock, lease
+from .lease import CLOCK, LEASE_S, Lease, LeaseClock, hold_lease
 from .problems import Problem, ProblemKind, kind_of
 
 STATE = "mlflow-uv.state"
@@ -23,28 +23,28 @@ ROLL_BACK = "rollback"
 _READY = "READY"
 
 
-def present(request: dict[str, Any]) -> dict[str, Any]:
+def assign(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Let an alias name a version that was tested, whatever it named before; no state changes.
+    Assign an alias to a tested version, whatever it named before; states do not change.
 
     {name, version, alias, lease_s?, entry: {who, when, run?}} -> {before, after, already: whether it was so, notes}
     """
     client, alias, number = MlflowClient(), request["alias"], str(request["version"])
-    with lease_for(client, request, CLOCK) as mine:
-        finish_interrupted(mine, alias, previous_of(request))
-        current = named(mine.look(), alias)
-        version = client.get_model_version(mine.name, number)
+    with lease_for(client, request, CLOCK) as lease:
+        finish_interrupted(lease, alias, previous_of(request))
+        current = version_of(lease.read(), alias)
+        version = client.get_model_version(lease.name, number)
         already = current == number and newest_of(version, alias) is not None
         if not already:
             before = current if current != number else None
             entry = entry_of(request, action=TEST, before=before, after=number, previous=None)
-            move(mine, entry, version, previous=previous_of(request))
-        return moved(mine, current, number, already=already)
+            move(lease, entry, version, previous=previous_of(request))
+        return move_result(lease, current, number, already=already)
 
 
 def promote(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Let an alias name a version, if the registry still says what the gates were asked of.
+    Promote a version to an alias, if the registry still is as it was when the gates were checked.
 
     {name, version, alias, previous?: alias of the version before, lease_s?, entry: {who, when, run?, gates?},
     expected: {alias_names: str|null, record_sha256, state}} -> {before, after, already: whether it was so, notes}
@@ -55,70 +55,71 @@ def promote(request: dict[str, Any]) -> dict[str, Any]:
 def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See promote."""
     alias, number, expected = request["alias"], str(request["version"]), request["expected"]
-    with lease_for(client, request, clock) as mine:
-        finish_interrupted(mine, alias, previous_of(request))
-        current = named(mine.look(), alias)
-        version = client.get_model_version(mine.name, number)
+    with lease_for(client, request, clock) as lease:
+        finish_interrupted(lease, alias, previous_of(request))
+        current = version_of(lease.read(), alias)
+        version = client.get_model_version(lease.name, number)
         require_same(f"the record of version {number}", expected["record_sha256"], version.tags.get(RECORD))
         newest = newest_of(version, alias)
         if current == number and newest is not None:
-            return moved(mine, number, number, already=True)
+            return move_result(lease, number, number, already=True)
         if current != number:
             require_same(f"alias `{alias}`: its version", expected["alias_names"], current)
             require_same(f"the state of version {number}", expected["state"], version.tags.get(STATE))
-        # Somebody else may have let the alias name it without a word: nobody knows what was before.
+        # The alias may have been moved without an audit entry: then the version before is unknown.
         before = current if current != number else None
         kept = {"previous": before, "keeps": previous_of(request)}
         entry = entry_of(request, action=PROMOTE, before=before, after=number, **kept)
-        move(mine, entry, version, previous=previous_of(request))
-        return moved(mine, current, number, already=current == number)
+        move(lease, entry, version, previous=previous_of(request))
+        return move_result(lease, current, number, already=current == number)
 
 
-def move(mine: Lease, entry: AliasEntry, version: ModelVersion, *, previous: str) -> None:
+def move(lease: Lease, entry: AliasEntry, version: ModelVersion, *, previous: str) -> None:
     """
-    Write the entry on the version, move the alias there, and then whatever follows from the entry.
+    Write the entry to the version, move the alias, and complete the move.
 
-    A kill before the alias moves leaves an entry that nothing came of; after it, whoever comes next finishes it.
+    A process that is killed before the alias moves leaves an entry without effect; after it, the next process completes
+    the move. Raises a conflict if the alias was moved in the meantime.
     """
     require_ready(version)
-    client, name = mine.client, mine.name
+    client, name = lease.client, lease.name
     before = None if entry.before is None else client.get_model_version(name, entry.before)
-    known = (key for one in (version, before) if one is not None for key in entries_of(one.tags))
-    key = key_after(known, datetime.fromtimestamp(mine.clock.date_s(), timezone.utc), mine.clock.token())
+    known = (key for item in (version, before) if item is not None for key in entries_of(item.tags))
+    key = key_after(known, datetime.fromtimestamp(lease.clock.date_s(), timezone.utc), lease.clock.token())
     client.set_model_version_tag(name, entry.after, key, entry.text())
     try:
-        current = named(mine.look(), entry.alias)
+        current = version_of(lease.read(), entry.alias)
         if current != entry.after:
             require_same(f"alias `{entry.alias}`: its version", entry.before, current)
             client.set_registered_model_alias(name, entry.alias, entry.after)
     except Problem:
         client.delete_model_version_tag(name, entry.after, key)
         raise
-    _finish(mine, key, entry, version, previous)
-    require_same(f"alias `{entry.alias}`: its version", entry.after, named(mine.look(), entry.alias))
+    _finish(lease, key, entry, version, previous)
+    require_same(f"alias `{entry.alias}`: its version", entry.after, version_of(lease.read(), entry.alias))
 
 
-def finish_interrupted(mine: Lease, alias: str, previous: str) -> None:
-    """What a killed process began, and moved the alias for, is done to its end by whoever comes next."""
-    current = named(mine.look(), alias)
+def finish_interrupted(lease: Lease, alias: str, previous: str) -> None:
+    """Complete a move of a killed process that had already moved the alias."""
+    current = version_of(lease.read(), alias)
     if current is None:
         return
-    version = mine.client.get_model_version(mine.name, current)
+    version = lease.client.get_model_version(lease.name, current)
     newest = newest_of(version, alias)
     if newest is None or newest[1].done:
         return
     key, entry = newest
-    _finish(mine, key, entry, version, previous)
-    mine.notes.append(f"the {entry.action} by {entry.who} at {entry.when} was interrupted, and is finished now")
+    _finish(lease, key, entry, version, previous)
+    lease.notes.append(f"the {entry.action} by {entry.who} at {entry.when} was interrupted and has been completed")
 
 
-def _finish(mine: Lease, key: str, entry: AliasEntry, after: ModelVersion, previous: str) -> None:
-    """What follows from a moved alias, each step only where it lacks; that everything is done comes last."""
-    client, name = mine.client, mine.name
-    registered = mine.look()
+def _finish(lease: Lease, key: str, entry: AliasEntry, after: ModelVersion, previous: str) -> None:
+    """Update states and aliases after a move, each only if needed; the entry is marked as done last."""
+    client, name = lease.client, lease.name
+    registered = lease.read()
     before = None if entry.before is None else existing(client, name, entry.before)
     if entry.action != TEST:
-        _point(mine, registered, previous, entry)
+        _point(lease, registered, previous, entry)
         _tag(client, after, {STATE: "promoted", REASON: ""})
     done = replace(entry, done=True).text()
     if before is not None:
@@ -129,23 +130,23 @@ def _finish(mine: Lease, key: str, entry: AliasEntry, after: ModelVersion, previ
     client.set_model_version_tag(name, entry.after, key, done)
 
 
-def _point(mine: Lease, registered: RegisteredModel, previous: str, entry: AliasEntry) -> None:
-    """Let the alias `previous` name where the next rollback goes; a first promotion does not touch it."""
-    wanted = entry.previous
-    if wanted == named(registered, previous):
+def _point(lease: Lease, registered: RegisteredModel, previous: str, entry: AliasEntry) -> None:
+    """Point the alias `previous` to the target of the next rollback; a first promotion leaves it unchanged."""
+    target = entry.previous
+    if target == version_of(registered, previous):
         return
-    if wanted is not None and existing(mine.client, mine.name, wanted) is not None:
-        mine.client.set_registered_model_alias(mine.name, previous, wanted)
+    if target is not None and existing(lease.client, lease.name, target) is not None:
+        lease.client.set_registered_model_alias(lease.name, previous, target)
     elif entry.before is not None:
-        mine.client.delete_registered_model_alias(mine.name, previous)
+        lease.client.delete_registered_model_alias(lease.name, previous)
 
 
 def _has_another_alias(registered: RegisteredModel, version: ModelVersion, alias: str) -> bool:
-    """Whether the version was promoted to another alias too, and still has it."""
+    """Whether the version was promoted to another alias, too, and still has it."""
     number = str(version.version)
-    came = (entry for entry in entries_of(version.tags).values() if entry.after == number)
-    promoted = {entry.alias for entry in came if entry.action != TEST}
-    return any(named(registered, other) == number for other in promoted - {alias})
+    arrivals = (entry for entry in entries_of(version.tags).values() if entry.after == number)
+    promoted = {entry.alias for entry in arrivals if entry.action != TEST}
+    return any(version_of(registered, other) == number for other in promoted - {alias})
 
 
 def _tag(client: MlflowClient, version: ModelVersion, tags: dict[str, str]) -> None:
@@ -155,17 +156,17 @@ def _tag(client: MlflowClient, version: ModelVersion, tags: dict[str, str]) -> N
 
 
 def newest_of(version: ModelVersion, alias: str, *, before: "str | None" = None) -> "tuple[str, AliasEntry] | None":
-    """The newest entry, or the newest before that of a key, by which an alias came to a version."""
-    came = (
+    """Key and entry of the newest move of an alias to a version, optionally before that of a key."""
+    arrivals = (
         (key, entry)
         for key, entry in entries_of(version.tags).items()
         if entry.alias == alias and entry.after == str(version.version)
     )
-    return next((one for one in came if before is None or one[0] < before), None)
+    return next((item for item in arrivals if before is None or item[0] < before), None)
 
 
 def existing(client: MlflowClient, name: str, number: str) -> "ModelVersion | None":
-    """The version, or None where it was deleted."""
+    """The version, None if it was deleted."""
     try:
         return client.get_model_version(name, number)
     except MlflowException as error:
@@ -175,42 +176,42 @@ def existing(client: MlflowClient, name: str, number: str) -> "ModelVersion | No
 
 
 def lease_for(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> "AbstractContextManager[Lease]":
-    """The lease for a request, announced in the name of the requester."""
-    words = request["entry"]
-    about = {key: words.get(key) for key in ("who", "when", "run")}
-    return lease(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
+    """The lease for a request, with the author of its entry."""
+    author = request["entry"]
+    about = {key: author.get(key) for key in ("who", "when", "run")}
+    return hold_lease(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
 
 
-def entry_of(request: "Mapping[str, Any]", **words: Any) -> AliasEntry:
-    """The entry that a request asks for."""
-    said = request["entry"]
-    told = {"who": said["who"], "when": said["when"], "run": said.get("run"), "gates": tuple(said.get("gates", ()))}
-    return AliasEntry(alias=request["alias"], **told, **words)
+def entry_of(request: "Mapping[str, Any]", **move: Any) -> AliasEntry:
+    """The audit entry of a request; `move` are the further fields."""
+    entry = request["entry"]
+    author = {"who": entry["who"], "when": entry["when"], "run": entry.get("run")}
+    return AliasEntry(alias=request["alias"], gates=tuple(entry.get("gates", ())), **author, **move)
 
 
 def previous_of(request: "Mapping[str, Any]") -> str:
-    """The alias of the version before."""
+    """The alias for the previous version, `previous` by default."""
     return str(request.get("previous", "previous"))
 
 
-def moved(mine: Lease, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
-    """The answer; its notes are the lease's own list, because its release may add one."""
-    return {"before": before, "after": after, "already": already, "notes": mine.notes}
+def move_result(lease: Lease, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
+    """The response; its notes are the lease's own list, to which the release may add."""
+    return {"before": before, "after": after, "already": already, "notes": lease.notes}
 
 
-def require_same(what: str, expected: "str | None", found: "str | None") -> None:
-    """Raise a conflict that names both."""
-    if expected != found:
-        raise Problem(ProblemKind.CONFLICT, f"{what} was {expected or 'none'} and is {found or 'none'} now")
+def require_same(what: str, expected: "str | None", current: "str | None") -> None:
+    """Raise a conflict with both values if they differ."""
+    if expected != current:
+        raise Problem(ProblemKind.CONFLICT, f"{what} was {expected or 'none'} and is {current or 'none'} now")
 
 
 def require_ready(version: ModelVersion) -> None:
-    """Raise where nobody could load it."""
+    """Raise Problem if the version's status is not READY."""
     if str(version.status) != _READY:
         raise Problem(ProblemKind.INVALID, f"version {version.version} of `{version.name}` is {version.status}")
 
 
-def named(registered: RegisteredModel, alias: str) -> "str | None":
-    """The version an alias names."""
+def version_of(registered: RegisteredModel, alias: str) -> "str | None":
+    """The version number that an alias names, None without the alias."""
     version = registered.aliases.get(alias)
     return None if version is None else str(version)

@@ -1,4 +1,4 @@
-"""What does a model answer, said by the code that MLflow's scoring server would say it with?"""
+"""Computes a model's responses to `/invocations` requests with the code of MLflow's scoring server."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from mlflow.pyfunc import scoring_server
 
 from .problems import Problem, ProblemKind, last_line, shortened
 
-_TICK_S, _AROUND_NOW_S = 1.1, 100
+_CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
 # What MLflow's server sets before it answers; some flavors answer differently without it.
 _IN_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
@@ -24,63 +24,64 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     Answer each payload as `POST /invocations` with JSON would.
 
-    {model: folder, requests: [payload], given?: by somebody else than the model, again?: ask everything twice}
-    -> {answers: [body], again?: [body], python, mlflow}
+    {model: folder, requests: [payload], given?: whether the requests are not the model's own example, again?: whether
+    to answer twice} -> {answers: [body], again?: [body], python, mlflow}
     """
-    refused = ProblemKind.INVALID if request.get("given") else ProblemKind.CANNOT_PREDICT
+    error_kind = ProblemKind.INVALID if request.get("given") else ProblemKind.CANNOT_PREDICT
     with _serving():
         model = _load(request["model"])
 
-        def ask() -> "list[Any]":
+        def answer_all() -> "list[Any]":
             return [
-                _answer(model, number, payload, refused) for number, payload in enumerate(request["requests"], start=1)
+                _answer(model, number, payload, error_kind)
+                for number, payload in enumerate(request["requests"], start=1)
             ]
 
-        said: dict[str, Any] = {"answers": ask()}
+        result: dict[str, Any] = {"answers": answer_all()}
         if request.get("again"):
-            if _tells_the_time(said["answers"]):
-                time.sleep(_TICK_S)
-            said["again"] = ask()
-    return {**said, "python": platform.python_version(), "mlflow": mlflow.__version__}
+            if _holds_clock(result["answers"]):
+                time.sleep(_CLOCK_TICK_S)
+            result["again"] = answer_all()
+    return {**result, "python": platform.python_version(), "mlflow": mlflow.__version__}
 
 
-def _tells_the_time(answer: Any) -> bool:
-    """Whether there is a clock in seconds in it, which two answers within one second would not show."""
+def _holds_clock(answer: Any) -> bool:
+    """Whether a response holds the current time in seconds, which two responses within one second do not reveal."""
     if isinstance(answer, dict):
-        return any(map(_tells_the_time, answer.values()))
+        return any(map(_holds_clock, answer.values()))
     if isinstance(answer, list):
-        return any(map(_tells_the_time, answer))
-    return isinstance(answer, int) and abs(answer - time.time()) < _AROUND_NOW_S
+        return any(map(_holds_clock, answer))
+    return isinstance(answer, int) and abs(answer - time.time()) < _NEAR_NOW_S
 
 
 def _load(folder: str) -> Any:
-    """The model, without tracing: what it is asked goes to no store, also where its code holds the address of one."""
+    """Load the model with tracing disabled: no request reaches a store, even if the model's code configures one."""
     mlflow.tracing.disable()
     try:
         model = scoring_server.load_model_with_mlflow_config(folder)
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
-    mlflow.tracing.disable()  # its code may have turned it on again
+    mlflow.tracing.disable()  # the model's code may have enabled it
     return model
 
 
-def _answer(model: Any, number: int, payload: Any, refused: ProblemKind) -> Any:
+def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> Any:
     try:
         response = scoring_server.invocations(
             json.dumps(payload), "application/json", model, model.metadata.get_input_schema()
         )
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(refused, f"the model cannot answer request {number}: {last_line(error)}") from error
+        raise Problem(error_kind, f"the model cannot answer request {number}: {last_line(error)}") from error
     if response.status != HTTPStatus.OK:
-        raise Problem(refused, f"the model cannot answer request {number}: {_reason(response.response)}")
+        raise Problem(error_kind, f"the model cannot answer request {number}: {_reason(response.response)}")
     return json.loads(response.response)
 
 
 def _reason(body: Any) -> str:
-    """What a refusal says, without the JSON around it, and the line on which the traceback ends that it carries."""
+    """The message of an error response and the last line of the traceback that it includes."""
     try:
-        said = json.loads(body)
-        message, trace = str(said["message"]).strip(), str(said.get("stack_trace") or "").strip()
+        content = json.loads(body)
+        message, trace = str(content["message"]).strip(), str(content.get("stack_trace") or "").strip()
     except (ValueError, TypeError, KeyError, AttributeError):
         return shortened(str(body), _LONGEST)
     last = trace.splitlines()[-1] if trace else ""

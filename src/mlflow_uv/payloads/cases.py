@@ -1,4 +1,4 @@
-"""Which requests does a model bring along to be asked with?"""
+"""Reads a model's signature and its input example from the model's files."""
 
 import importlib
 import json
@@ -17,10 +17,10 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     {model: folder} -> {has_signature, has_example, requests: [payload]}
     """
     folder = Path(request["model"])
-    said = _said(folder)
-    example = said.get("saved_input_example_info")
+    metadata = _mlmodel(folder)
+    example = metadata.get("saved_input_example_info")
     return {
-        "has_signature": bool(said.get("signature")),
+        "has_signature": bool(metadata.get("signature")),
         "has_example": bool(example),
         "requests": [_payload(folder, example)] if example else [],
     }
@@ -28,21 +28,21 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def signature(request: dict[str, Any]) -> dict[str, Any]:
     """Read a model's signature as its MLmodel file holds it: {model: folder} -> {signature: object or None}."""
-    return {"signature": _said(Path(request["model"])).get("signature")}
+    return {"signature": _mlmodel(Path(request["model"])).get("signature")}
 
 
-def _said(folder: Path) -> dict[str, Any]:
+def _mlmodel(folder: Path) -> dict[str, Any]:
     if not (folder / "MLmodel").is_file():
-        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is no MLflow model: it holds no MLmodel")
-    said: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-    return said
+        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is not an MLflow model: it has no MLmodel file")
+    metadata: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return metadata
 
 
 def _payload(folder: Path, example: dict[str, Any]) -> Any:
-    """What MLflow wrote next to the example, or, for models from before it did, what it would write."""
-    written = folder / example.get("serving_input_path", "serving_input_example.json")
-    if written.is_file():
-        return json.loads(written.read_text(encoding="utf-8"))
+    """The serving input that MLflow saved with the example; for older models, computed from the example."""
+    saved = folder / example.get("serving_input_path", "serving_input_example.json")
+    if saved.is_file():
+        return json.loads(saved.read_text(encoding="utf-8"))
     models = importlib.import_module("mlflow.models")
     loaded = models.Model.load(str(folder)).load_input_example(str(folder))
     return json.loads(models.convert_input_example_to_serving_input(loaded))

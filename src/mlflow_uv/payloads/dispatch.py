@@ -1,4 +1,4 @@
-"""Which verb answers which question, and how does the answer get out?"""
+"""Dispatches verbs to payload functions and writes their responses as JSON."""
 
 import importlib
 import json
@@ -12,10 +12,9 @@ from .databases import STORES, require_usable
 from .problems import Problem, ProblemKind, describe
 from .process_environment import hide_environment
 from .repositories import checked
-from .retries import read_whole, waiting
+from .retries import limited_retries, retry_incomplete
 
-# The module of a verb is imported when the verb is asked: most need mlflow, and describe-environment must answer
-# where there is none.
+# Modules are imported per verb: most need mlflow, and describe-environment must work without it.
 VERBS = {
     "describe-environment": ("environment", "describe"),
     "prepare-experiment": ("runs", "prepare_experiment"),
@@ -48,34 +47,34 @@ VERBS = {
     "find-versions": ("versions", "find"),
     "describe-name": ("versions", "describe_name"),
     "describe-rights": ("rights", "describe"),
-    "move-alias": ("alias_moves", "present"),
+    "move-alias": ("alias_moves", "assign"),
     "promote": ("alias_moves", "promote"),
     "find-rollback": ("rollbacks", "find"),
     "roll-back": ("rollbacks", "roll_back"),
     "delete-versions": ("pruning", "delete"),
     "tag": ("tags", "tag"),
 }
-# Asked twice, they do what they do once.
-REPEATABLE = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
+# Prefixes of idempotent verbs.
+IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
 SEVERAL = "several"
-# The mark of processes that run code of a model: there is nothing to hide in them, and profilers look into them.
-FOREIGN = "MLFLOW_UV_CHILD"
+# Set in processes that run code of a model: they hold no secrets, and profilers need access to their memory.
+MODEL_PROCESS = "MLFLOW_UV_CHILD"
 
 
 class VerbRequest(dict[str, Any]):
-    """What was asked; a question that lacks a word says which."""
+    """A request; a missing key raises Problem with its name."""
 
     def __missing__(self, key: str) -> Any:
-        """Name the missing word instead of raising a bare KeyError from somewhere inside MLflow."""
+        """Raise Problem with the missing key."""
         raise Problem(ProblemKind.INVALID, f"the request lacks `{key}`")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer one question; 0 with a value, 1 with an error, 2 if the call makes no sense. None asked: converse."""
+    """Answer one request (exit status 0: value, 1: error, 2: usage error); without arguments, serve requests."""
     if not arguments:
-        if FOREIGN not in os.environ:
+        if MODEL_PROCESS not in os.environ:
             hide_environment()
-        return converse()
+        return serve_requests()
     try:
         verb, response_file = arguments
     except ValueError:
@@ -86,57 +85,57 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if "error" in response else 0
 
 
-def converse() -> int:
+def serve_requests() -> int:
     """
-    Answer requests until standard input ends, because importing mlflow takes longer than most answers.
+    Answer requests until standard input ends, because importing mlflow takes longer than most requests.
 
-    A request is a line `{"verb", "request", "response": file, "retries"?: of each call}`. When its file is whole, it is
-    confirmed by an empty JSON object on a line of standard output. Nothing else can write there: what MLflow, or a
-    model's code, prints goes to standard error.
+    A request is a line `{"verb", "request", "response": file, "retries"?: of each HTTP call}`. When the response file
+    is complete, an empty JSON object on a line of standard output confirms it. Nothing else is written there: what
+    MLflow, or a model's code, prints goes to standard error.
     """
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as asked:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as lines:
         os.dup2(2, 1)
         with Path(os.devnull).open(encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), 0)
-        for line in asked:
-            question = json.loads(line)
-            with waiting(question.get("retries")):
-                response = respond(question["verb"], question["request"])
-            Path(question["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
+        for line in lines:
+            message = json.loads(line)
+            with limited_retries(message.get("retries")):
+                response = respond(message["verb"], message["request"])
+            Path(message["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
             confirmations.write("{}\n")
             confirmations.flush()
     return 0
 
 
 def respond(verb: str, request: dict[str, Any]) -> dict[str, Any]:
-    """`{"value"}` or `{"error"}`: the island's surface, so everything becomes a response."""
+    """`{"value"}` or `{"error"}`; every exception becomes an error response."""
     try:
-        return {"value": _ask(verb, VerbRequest(request))}
+        return {"value": _answer(verb, VerbRequest(request))}
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return {"error": describe(error)}
 
 
-def _ask(verb: str, request: VerbRequest) -> dict[str, Any]:
+def _answer(verb: str, request: VerbRequest) -> dict[str, Any]:
     """
-    Answer one question, or several in turn, because importing mlflow takes longer than most answers.
+    The value of one verb, or of several in turn.
 
-    several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of all.
+    several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of the whole request.
     """
     if verb == SEVERAL:
-        return {"answers": [_ask(one, VerbRequest(words)) for one, words in request["questions"]]}
+        return {"answers": [_answer(name, VerbRequest(inner)) for name, inner in request["questions"]]}
     if verb not in VERBS:
-        raise Problem(ProblemKind.INVALID, f"no verb is called `{verb}`")
-    noun, function = VERBS[verb]
+        raise Problem(ProblemKind.INVALID, f"unknown verb `{verb}`")
+    module_name, function = VERBS[verb]
     try:
-        module = importlib.import_module(f"{__package__}.{noun}")
-    except Exception as error:  # a package that does not fit the others may raise anything while it is imported
+        module = importlib.import_module(f"{__package__}.{module_name}")
+    except Exception as error:  # incompatible packages may raise anything on import
         raise Problem(ProblemKind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
     for name in STORES:
         require_usable(name)
     answer: dict[str, Any]
     with checked(verb):
-        if verb.startswith(REPEATABLE):
-            answer = read_whole(lambda: getattr(module, function)(request))
+        if verb.startswith(IDEMPOTENT):
+            answer = retry_incomplete(lambda: getattr(module, function)(request))
         else:
             answer = getattr(module, function)(request)
     return answer

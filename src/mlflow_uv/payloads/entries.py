@@ -1,4 +1,4 @@
-"""Who let an alias name which version, and when? Entries that lie as tags on the versions themselves."""
+"""Reads and writes the audit entries of alias moves, which are stored as tags of the versions."""
 
 import json
 import re
@@ -12,17 +12,18 @@ from .problems import Problem, ProblemKind
 PREFIX = "mlflow-uv.audit."
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _KEY = re.compile(re.escape(PREFIX) + r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]+")
-# What a tag of a version may hold: 5,000 characters in MLflow 2.22, 100,000 in 3.1 and later.
+# The maximum length of a version's tag: 5,000 characters in MLflow 2.22, 100,000 in 3.1 and later.
 _LONGEST = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
 class AliasEntry:
     """
-    One move of an alias. It lies on `after` from before the alias moves, and on `before` when everything is `done`.
+    One move of an alias from version `before` to version `after`.
 
-    `previous` is where the next rollback goes: to `before` after a promotion, further back after a rollback. `keeps` is
-    the alias that names it meanwhile.
+    It is a tag of `after` before the alias moves, and of `before`, too, once the move is complete (`done`). `previous`
+    is the target of the next rollback: `before` after a promotion, an earlier version after a rollback. `keeps` is the
+    alias that names it in the meantime.
     """
 
     action: str
@@ -38,21 +39,21 @@ class AliasEntry:
     done: bool = False
 
     def text(self) -> str:
-        """The value of the tag; of gates that do not fit, the number."""
+        """The value of the tag; gates that do not fit are replaced by their number."""
         for kept in range(len(self.gates), -1, -1):
             more = () if kept == len(self.gates) else (f"and {len(self.gates) - kept} more",)
-            said = asdict(replace(self, gates=(*self.gates[:kept], *more)))
-            text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+            fields = asdict(replace(self, gates=(*self.gates[:kept], *more)))
+            text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
             if len(text) <= _LONGEST:
                 return text
-        raise Problem(ProblemKind.INVALID, f"who, when and run of an entry do not fit into {_LONGEST} characters")
+        raise Problem(ProblemKind.INVALID, f"who, when and run of an audit entry do not fit into {_LONGEST} characters")
 
 
 def key_after(known: "Iterable[str]", now: datetime, token: str) -> str:
     """
-    The tag of a new entry; it sorts behind the known ones even if this machine's clock is behind.
+    The tag name of a new entry; it sorts after the known ones even if this machine's clock is behind.
 
-    Each move shares a version with the one before it, so the keys of one alias have the order of its moves.
+    Each move shares a version with the move before it, so the tag names of one alias sort in the order of its moves.
     """
     stamps = [datetime.strptime(_stamp(key), _STAMP).replace(tzinfo=timezone.utc) for key in known]
     latest = max((stamp + timedelta(microseconds=1) for stamp in stamps), default=now)
@@ -60,24 +61,24 @@ def key_after(known: "Iterable[str]", now: datetime, token: str) -> str:
 
 
 def entries_of(tags: "Mapping[str, str]") -> "dict[str, AliasEntry]":
-    """The entries of a version by their tags, newest first. What others put there is none."""
-    found = {}
+    """The entries of a version by tag name, newest first; invalid tags are ignored."""
+    entries = {}
     for key in sorted((key for key in tags if _KEY.fullmatch(key)), reverse=True):
         entry = _read(tags[key])
         if entry is not None:
-            found[key] = entry
-    return found
+            entries[key] = entry
+    return entries
 
 
 def _stamp(key: str) -> str:
-    found = _KEY.fullmatch(key)
-    assert found is not None  # noqa: S101  # only keys of entries come here
-    return found[1]
+    match = _KEY.fullmatch(key)
+    assert match is not None  # noqa: S101  # callers pass keys of entries only
+    return match[1]
 
 
 def _read(text: str) -> "AliasEntry | None":
     try:
-        said: dict[str, Any] = json.loads(text)
-        return AliasEntry(**{**said, "gates": tuple(said["gates"])})
+        fields: dict[str, Any] = json.loads(text)
+        return AliasEntry(**{**fields, "gates": tuple(fields["gates"])})
     except (ValueError, TypeError, KeyError):
         return None

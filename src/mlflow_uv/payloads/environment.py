@@ -1,4 +1,4 @@
-"""Which Python and which MLflow would answer here?"""
+"""Describes this interpreter: Python, MLflow and the database schema of MLflow."""
 
 import platform
 import re
@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# Where MLflow keeps the migrations of its database, and how each says what it is and what it comes after.
+# MLflow's database migrations, and the lines with a migration's revision and its predecessors.
 _MIGRATIONS = "mlflow/store/db_migrations/versions/*.py"
 _REVISION = re.compile(r"""^revision\b[^=\n]*=\s*['"]([^'"]+)['"]""", re.MULTILINE)
 _BEFORE = re.compile(r"""^down_revision\b[^=\n]*=(.*)$""", re.MULTILINE)
@@ -16,7 +16,7 @@ _QUOTED = re.compile(r"""['"]([^'"]+)['"]""")
 
 
 def describe(_request: dict[str, Any]) -> dict[str, Any]:
-    """Answer without importing mlflow, so that an environment without it, or with a broken one, can be described."""
+    """Describe this environment without importing mlflow, which may be missing or broken."""
     full, skinny = _version("mlflow"), _version("mlflow-skinny")
     return {
         "python": platform.python_version(),
@@ -29,7 +29,7 @@ def describe(_request: dict[str, Any]) -> dict[str, Any]:
 
 
 def schema(folders: Iterable[Path]) -> "str | None":
-    """The newest revision of the database that the MLflow in one of these folders makes; None without an MLflow."""
+    """The newest database revision of the MLflow in the first of these folders that has one; None without MLflow."""
     for folder in folders:
         revisions: set[str] = set()
         before: set[str] = set()

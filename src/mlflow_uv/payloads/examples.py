@@ -1,4 +1,4 @@
-"""Which request does a file hold?"""
+"""Reads a JSON or CSV file as a request for `/invocations`."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ from .problems import Problem, ProblemKind
 
 def read(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Read a file as payloads for `/invocations`, without asking a model whether it takes them.
+    Read a file as payloads for `/invocations`, without validating them against a model.
 
-    A CSV file has a line of column names. JSON is what MLflow's server takes, or a table as pandas writes it
-    (`orient="records"`, `"split"` or `"values"`, which MLflow takes as `inputs`). {file} -> {requests: [payload]}
+    A CSV file starts with a line of column names. JSON is a request of MLflow's server, or a table as pandas writes it
+    (`orient="records"`, `"split"` or `"values"`, which becomes `inputs`). {file} -> {requests: [payload]}
     """
     path = Path(request["file"])
     try:
@@ -21,23 +21,23 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
         raise Problem(
             ProblemKind.INVALID, f"`{path.name}` cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
-    said = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
-    return {"requests": [said]}
+    payload = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
+    return {"requests": [payload]}
 
 
 def _from_json(path: Path, text: str) -> Any:
     try:
-        said = json.loads(text)
+        content = json.loads(text)
     except ValueError as error:
         raise Problem(ProblemKind.INVALID, f"`{path.name}` is not JSON: {error}") from error
-    if isinstance(said, dict) and {"columns", "data"} <= said.keys() <= {"columns", "data", "index"}:
-        return {"dataframe_split": said}
-    if isinstance(said, list) and said and all(isinstance(row, dict) for row in said):
-        return {"dataframe_records": said}
-    if isinstance(said, dict) and said:
-        return said
-    if isinstance(said, list) and said and not any(isinstance(row, dict) for row in said):
-        return {"inputs": said}
+    if isinstance(content, dict) and {"columns", "data"} <= content.keys() <= {"columns", "data", "index"}:
+        return {"dataframe_split": content}
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        return {"dataframe_records": content}
+    if isinstance(content, dict) and content:
+        return content
+    if isinstance(content, list) and content and not any(isinstance(row, dict) for row in content):
+        return {"inputs": content}
     raise Problem(
         ProblemKind.INVALID,
         f"`{path.name}` is neither a request (an object) nor a table (a list of objects or of rows, or `columns` and"
@@ -46,9 +46,9 @@ def _from_json(path: Path, text: str) -> Any:
 
 
 def _from_csv(path: Path, text: str) -> Any:
-    """Types are guessed as pandas does it, which the model's own code would read the file with."""
-    import pandas as pd  # noqa: PLC0415  # it takes a second, and a small MLflow lacks it
-    from mlflow.models import convert_input_example_to_serving_input  # noqa: PLC0415  # it needs pandas too
+    """Types are inferred by pandas, as in the model's own code."""
+    import pandas as pd  # noqa: PLC0415  # slow to import, and mlflow-skinny lacks it
+    from mlflow.models import convert_input_example_to_serving_input  # noqa: PLC0415  # needs pandas, too
 
     if not text.strip():
         raise Problem(ProblemKind.INVALID, f"`{path.name}` is empty")

@@ -1,4 +1,4 @@
-"""How do the files of a model get into the store, out of it, and changed there?"""
+"""Logs, downloads and overwrites the files of a model in the artifact store."""
 
 import shutil
 import tempfile
@@ -13,23 +13,23 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from . import older
 from .models import keeps_models, logged_model
 from .problems import Problem, ProblemKind, mask
-from .retries import make_once
+from .retries import create_once
 from .stores import equals
 
 MLMODEL = "MLmodel"
-# Written into every download of a model by MLflow itself, so it is not a file of the model.
+# MLflow writes it into every download of a model; it is not one of the model's files.
 ADDED_ON_DOWNLOAD = "registered_model_meta"
 
 
 def log(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Log a folder that `save_model` wrote as a model of a run, as `log_model` would have.
+    Log a folder that `save_model` wrote as a model of a run, as `log_model` does.
 
     {folder, name, run_id, tags?} -> {model_id}
     """
     folder = Path(request["folder"])
     if not (folder / MLMODEL).is_file():
-        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is no MLflow model: it holds no {MLMODEL}")
+        raise Problem(ProblemKind.INVALID, f"`{folder.name}` is not an MLflow model: it has no {MLMODEL} file")
     client = MlflowClient()
     run = client.get_run(request["run_id"])
     if not keeps_models(client):
@@ -38,8 +38,8 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
             _rename(copy / MLMODEL, run_id=run.info.run_id, artifact_path=request["name"])
             return {"model_id": older.log(client, run, request["name"], str(copy))}
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
-    made_by_it = equals("source_run_id", run_id)
-    model = make_once(
+    of_this_run = equals("source_run_id", run_id)
+    model = create_once(
         lambda: client.create_logged_model(
             experiment_id,
             name=request["name"],
@@ -47,7 +47,7 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
             tags=request.get("tags"),
             params=dict(run.data.params),
         ),
-        look=lambda: next(iter(client.search_logged_models([experiment_id], filter_string=made_by_it)), None),
+        find=lambda: next(iter(client.search_logged_models([experiment_id], filter_string=of_this_run)), None),
     )
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -55,9 +55,9 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
             identity = {"model_id": model.model_id, "model_uuid": model.model_id, "run_id": run_id}
             _rename(copy / MLMODEL, artifact_path=model.artifact_location, **identity)
             client.log_model_artifacts(model.model_id, str(copy))
-        make_once(
+        create_once(
             lambda: client.log_outputs(run_id, [entities.LoggedModelOutput(model.model_id, step=0)]),
-            look=lambda: client.get_run(run_id).outputs.model_outputs or None,
+            find=lambda: client.get_run(run_id).outputs.model_outputs or None,
         )
     except BaseException:
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.FAILED)
@@ -68,7 +68,7 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
 
 def download(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Bring a model's files from the store into a folder that is empty or absent.
+    Download a model's files from the store into a folder that is empty or absent.
 
     {model_id, destination} or {uri, destination} -> {}
     """
@@ -77,19 +77,19 @@ def download(request: dict[str, Any]) -> dict[str, Any]:
     if destination.exists() and any(destination.iterdir()):
         raise Problem(ProblemKind.INVALID, f"`{destination.name}` is not empty")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    # A model may land in a subfolder named after its place in the store: look where MLflow put it, then move it.
+    # MLflow may create a subfolder named after the path in the store: the folder that it returns is copied.
     with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
-        found = Path(download_artifacts(artifact_uri=uri, dst_path=scratch))
-        if not (found / MLMODEL).is_file():
-            raise Problem(ProblemKind.NOT_FOUND, f"`{mask(uri)}` holds no {MLMODEL}")
-        (found / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
-        shutil.copytree(found, destination, dirs_exist_ok=True)
+        downloaded = Path(download_artifacts(artifact_uri=uri, dst_path=scratch))
+        if not (downloaded / MLMODEL).is_file():
+            raise Problem(ProblemKind.NOT_FOUND, f"`{mask(uri)}` has no {MLMODEL} file")
+        (downloaded / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
+        shutil.copytree(downloaded, destination, dirs_exist_ok=True)
     return {}
 
 
 def overwrite(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Put files over a model's files in the store, then take others away, and look whether they are gone.
+    Overwrite files of a model in the store, delete others, and verify that they are deleted.
 
     {model_id, folder, delete: [posix paths]} -> {}
     """
@@ -99,9 +99,11 @@ def overwrite(request: dict[str, Any]) -> dict[str, Any]:
     for path in request["delete"]:
         if path in _listed(repository, path):
             _delete(repository, path)
-    left = [path for path in request["delete"] if path in _listed(repository, path)]
-    if left:
-        raise Problem(ProblemKind.UNEXPECTED, f"the artifact store kept what was deleted from {model_id}: {left}")
+    remaining = [path for path in request["delete"] if path in _listed(repository, path)]
+    if remaining:
+        raise Problem(
+            ProblemKind.UNEXPECTED, f"the artifact store still has files that were deleted from {model_id}: {remaining}"
+        )
     return {}
 
 
@@ -129,7 +131,7 @@ def _listed(repository: Any, path: str) -> set[str]:
 
 
 def _rename(mlmodel: Path, **identity: str) -> None:
-    """Let the model say who it is now; everything else in MLmodel stays."""
-    said = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
-    said.update(identity)
-    mlmodel.write_text(yaml.safe_dump(said, default_flow_style=False, allow_unicode=True), encoding="utf-8")
+    """Replace identity fields of an MLmodel file."""
+    content = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
+    content.update(identity)
+    mlmodel.write_text(yaml.safe_dump(content, default_flow_style=False, allow_unicode=True), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Serializes changes to a registered model by a lease, which is a tag on the registered model."""
+"""Implements a lease on a registered model, so that one process at a time moves its aliases."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _PAUSE_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseClock:
-    """Seconds that only go forward, the date as seconds since 1970, waiting, and chance: a test brings its own."""
+    """Monotonic seconds, seconds since 1970, sleeping and random tokens; tests pass their own."""
 
     now_s: Callable[[], float] = time.monotonic
     date_s: Callable[[], float] = time.time
@@ -38,16 +38,16 @@ CLOCK = LeaseClock()
 @dataclass(kw_only=True)
 class Lease:
     """
-    A lease on a registered model, announced by a tag on it, because MLflow has no compare-and-set.
+    A lease on a registered model, recorded as a tag of it, because MLflow has no compare-and-set.
 
-    A process announces its lease, then reads, and continues only if it reads its own announcement and no other.
-    Of two announcements, one was written later. Its writer's answer shows it, so it shows the earlier one too, which
-    stands until its owner is done. So the later one does not go on while the earlier one may.
+    A process writes its tag, then reads all tags, and holds the lease only if its own tag is there and no other. Of two
+    tags, one was written later. The process that wrote it reads both, because the earlier one stays until its holder is
+    done. So the later process does not hold the lease while the earlier one may.
 
-    If both stand, the one of the smaller token stays and the other is withdrawn, so that one of them goes on. What has
-    been seen to stand for as long as it says itself, `lease_s`, belongs to a dead process and is taken away. No key is
-    used twice, and nobody goes on, or acts, by an announcement that could be taken away by now: `look` says so. What
-    remains is one call to the registry that takes longer than what is left of the lease: at first, at least half.
+    If both see two tags, the one with the smaller token stays and the other is deleted, so that one of them gets the
+    lease. A tag that has been seen for its own `lease_s` seconds belongs to a dead process and is deleted. No key is
+    used twice, and no process acts on a tag that others may have deleted by now: `read` checks this. The remaining risk
+    is one call to the registry that takes longer than the rest of the lease, which is at least half of it at first.
     """
 
     client: MlflowClient
@@ -59,17 +59,17 @@ class Lease:
     _key: "str | None" = None
     _since: float = 0.0
 
-    def look(self) -> RegisteredModel:
-        """The registered model as it is now. Raises a conflict if the lease expired: nothing may be changed then."""
-        found = self.client.get_registered_model(self.name)
-        if self._key not in found.tags or self._age_s() >= self.lease_s:
+    def read(self) -> RegisteredModel:
+        """The current registered model. Raises a conflict if the lease has expired: nothing may be changed then."""
+        registered = self.client.get_registered_model(self.name)
+        if self._key not in registered.tags or self._age_s() >= self.lease_s:
             raise Problem(
                 ProblemKind.CONFLICT, f"the lease of {self.lease_s:g} s expired before the change was complete"
             )
-        return found
+        return registered
 
     def acquire(self) -> None:
-        """Wait until the lease is ours. Raises not-found if there is no such model."""
+        """Wait for the lease. Raises not-found if there is no such model."""
         seen: dict[str, float] = {}
         while True:
             tags = self.client.get_registered_model(self.name).tags
@@ -85,7 +85,7 @@ class Lease:
             self.clock.wait(_PAUSE_S)
 
     def release(self) -> None:
-        """Delete the announcement; safe to call twice."""
+        """Delete the tag; safe to call twice."""
         if self._key is not None:
             self.client.delete_registered_model_tag(self.name, self._key)
             self._key = None
@@ -100,7 +100,7 @@ class Lease:
         return self.clock.now_s() - self._since
 
     def _others(self, tags: "Mapping[str, str]", seen: "dict[str, float]") -> "list[str]":
-        """The announcements of others that still count; those of the dead are taken away."""
+        """The valid tags of other processes; expired ones are deleted."""
         now = self.clock.now_s()
         alive = []
         for key in (key for key in tags if key.startswith(PREFIX) and key != self._key):
@@ -120,33 +120,33 @@ def _lease_s(announcement: str, default: float) -> float:
 
 
 @contextmanager
-def lease(
+def hold_lease(
     client: MlflowClient, name: str, *, lease_s: float, about: "Mapping[str, Any]", clock: LeaseClock = CLOCK
 ) -> Iterator[Lease]:
     """
-    Hold the lease on a registered model while the block runs; `about` names its owner to other processes.
+    Hold a lease on a registered model while the block runs; `about` describes its holder in the tag.
 
-    A server that fails when the lease is released undoes nothing: the lease then expires, and a note says so.
+    If the release fails at the end, the work stays done: the lease expires, and a note says so.
     """
-    mine = Lease(client=client, name=name, lease_s=lease_s, about=about, clock=clock)
-    with _ending_in_order():
+    lease = Lease(client=client, name=name, lease_s=lease_s, about=about, clock=clock)
+    with _release_on_sigterm():
         try:
-            mine.acquire()
-            yield mine
+            lease.acquire()
+            yield lease
         finally:
             try:
-                mine.release()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the move is done
-                mine.notes.append(f"the lease could not be released and expires after {lease_s:g} s: {error}")
+                lease.release()
+            except Exception as error:  # noqa: BLE001  # the work is done, whatever the error
+                lease.notes.append(f"the lease could not be released and expires after {lease_s:g} s: {error}")
 
 
 class _Terminated(BaseException):
-    """SIGTERM, received while a lease is held."""
+    """SIGTERM was received while the lease is held."""
 
 
 @contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Release the lease on SIGTERM before the process ends: the next process would wait until the lease expires."""
+def _release_on_sigterm() -> Iterator[None]:
+    """On SIGTERM release the lease before the process ends, so that others need not wait until it expires."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

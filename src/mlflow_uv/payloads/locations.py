@@ -1,9 +1,9 @@
 """
 Decides which artifact locations of a tracking server are followed.
 
-A location is an answer of the server, and whoever may create an experiment or a version there chooses it. MLflow
-follows every one of them: `file:` and bare paths lead into this machine, `http:` takes the credentials of the tracking
-server along. docs/threat-model.md has the table of what is allowed.
+The server returns a location, which anyone who may create an experiment or a version there chooses. MLflow follows all
+of them: `file:` and plain paths refer to this machine, and a request to an `http:` location carries the credentials of
+the tracking server. docs/threat-model.md has the table of what is allowed.
 """
 
 import os
@@ -29,9 +29,9 @@ _AMBIGUOUS = frozenset('\\@"<>^`{|}')
 @dataclass(frozen=True, kw_only=True)
 class Trust:
     """
-    The servers that the caller named, and the other places at which artifacts may lie.
+    The servers that the caller named, and further allowed artifact locations.
 
-    `local` says that a file or folder of this machine decides about locations, and may name folders beside it.
+    `local`: the store is a file or folder of this machine, which may name other folders of it.
     """
 
     servers: "tuple[str, ...]"
@@ -40,21 +40,21 @@ class Trust:
 
     @property
     def origins(self) -> "frozenset[tuple[str, str, int]]":
-        """Scheme, host and port of everything that may be asked over HTTP."""
-        found = (_origin(urlsplit(address)) for address in (*self.servers, *self.roots))
-        return frozenset(origin for origin in found if origin is not None)
+        """Scheme, host and port of every server to which HTTP requests are allowed."""
+        origins = (_origin(urlsplit(address)) for address in (*self.servers, *self.roots))
+        return frozenset(origin for origin in origins if origin is not None)
 
     @property
     def folders(self) -> "tuple[str, ...]":
-        """The shared folders, without symbolic links."""
+        """The shared folders, with symbolic links resolved."""
         return tuple(os.path.realpath(path) for root in self.roots for path in _paths(root)[:1])
 
 
 def trust_of(variables: "Mapping[str, str]") -> "Trust | None":
     """
-    None where no server decides about locations: a database of one's own names folders of one's own.
+    The locations to trust, None where no server chooses them: a database of the user names folders of the user.
 
-    A file or folder may be a checkout's, which may name folders of this machine, as its code may, but no server.
+    A local file or folder may come from the checkout: like its code it may name folders of this machine, but no server.
     """
     tracking, registry = (variables.get(name, "") for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"))
     scheme = tracking.partition(":")[0].lower()
@@ -66,7 +66,7 @@ def trust_of(variables: "Mapping[str, str]") -> "Trust | None":
 
 
 def check(location: str, trust: Trust) -> "Problem | None":
-    """Why a location that a server named is not followed; None where it is."""
+    """The reason why a location from a server is not followed; None if it is allowed."""
     parts = urlsplit(location)
     scheme = parts.scheme
     if scheme in ("", "file") or PureWindowsPath(location).drive:
@@ -81,14 +81,14 @@ def check(location: str, trust: Trust) -> "Problem | None":
 
 
 def leaves(path: str) -> bool:
-    """Whether a relative path may lead out of its folder, however it is quoted."""
+    """Whether a relative path may lead out of its folder, also if it is percent-encoded."""
     return any(
         text.startswith("/") or ".." in PurePosixPath(text).parts or "\0" in text for text in (path, unquote(path))
     )
 
 
 def _is_shared(location: str, trust: Trust) -> bool:
-    """However MLflow reads it, the path is below a shared folder."""
+    """Whether the path is below a shared folder in every way that MLflow may interpret it."""
     paths = _paths(location)
     return bool(paths) and all(
         any(os.path.commonpath((folder, os.path.realpath(path))) == folder for folder in trust.folders)
@@ -97,7 +97,7 @@ def _is_shared(location: str, trust: Trust) -> bool:
 
 
 def _paths(location: str) -> "tuple[str, ...]":
-    """The absolute paths that a location can be read as; none for another machine's, and for what is no path."""
+    """The absolute paths as which a location can be interpreted; empty for another machine and for other schemes."""
     parts = urlsplit(location)
     if location.startswith("file:"):
         readings = [unquote(parts.path)] if parts.netloc in ("", "localhost") else []
@@ -110,7 +110,7 @@ def _is_named(parts: SplitResult, trust: Trust) -> bool:
     if _AMBIGUOUS & set(parts.netloc) or any(ord(sign) <= ord(" ") for sign in parts.netloc):
         return False
     if parts.scheme == "mlflow-artifacts" and trust.servers:
-        # MLflow takes the scheme of the tracking server, and the host from here.
+        # MLflow combines the scheme of the tracking server with the host of the location.
         parts = parts._replace(scheme=urlsplit(trust.servers[0]).scheme)
     return _origin(parts) in trust.origins
 
@@ -124,8 +124,8 @@ def _origin(parts: SplitResult) -> "tuple[str, str, int] | None":
 
 
 def _local(location: str) -> str:
-    return f"`{mask(location)}`, is a path on the machine of whoever uses it, which is this machine here"
+    return f"`{mask(location)}`, is a path on the client's machine, which is this machine"
 
 
 def _foreign(location: str) -> str:
-    return f"`{mask(location)}`, is on another server, which would get the credentials of the tracking server"
+    return f"`{mask(location)}`, is on another server, which would receive the credentials of the tracking server"

@@ -1,4 +1,4 @@
-"""Which models did a training make?"""
+"""Finds the logged models of a training, with their runs and registered versions."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,10 +17,10 @@ MODEL_DIGEST = "mlflow-uv.model-sha256"
 
 def find(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Find every run that carries the tag, every model those runs made or that carries it, and every version of those.
+    Find every run with the tag, every model with the tag or of those runs, and every version of those models.
 
-    Runs that do not carry the tag but made a model that does come last. A run that made no model is asked for those of
-    its child runs.
+    Runs without the tag that created a model with it come last. For a run without models, those of its child runs are
+    found.
 
     {tag: [key, value]} or {run_id} or {model_id} -> {runs, models, versions}, each oldest first
     """
@@ -30,7 +30,7 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
     if "run_id" in request and not found_models:
         tagged_runs += tuple(_children(client, tagged_runs[0]))
         found_models = _models(client, request, tagged_runs)
-    # A run made with `MlflowClient.create_run`, or by `mlflow run` without a run id, does not take up tags from the
+    # A run created with `MlflowClient.create_run`, or by `mlflow run` without a run id, gets no tags from the
     # environment, but its models do.
     known = {run.info.run_id for run in tagged_runs}
     others = sorted({str(model.source_run_id) for model in found_models if model.source_run_id} - known)
@@ -45,7 +45,7 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
 
 def find_released(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Find the finished models of earlier releases with the same key: ready, and with a digest that we put there.
+    Find the ready models of earlier releases with the same key that have the digest tag of a release.
 
     {release_key} -> {models}, oldest first
     """
@@ -67,7 +67,7 @@ def _released(tag: str, value: str) -> list[dict[str, Any]]:
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Say what the store knows of a model.
+    Describe a model in the store.
 
     {model_id} -> {model_id, name, run_id, experiment_id, status, message, created, artifact_location, tags}
     """
@@ -75,21 +75,21 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
-    """The logged model, or the reason why this MLflow cannot have one."""
+    """The logged model. Raises Problem with an MLflow that has none."""
     if older.is_of_run(model_id):
         return older.get(client, model_id)
     if not keeps_models(client):
-        raise Problem(ProblemKind.INVALID, "logged models exist from MLflow 3 on, and this is an older one")
+        raise Problem(ProblemKind.INVALID, "logged models need MLflow 3 or newer")
     return client.get_logged_model(model_id)
 
 
 def keeps_models(client: MlflowClient) -> bool:
-    """Whether this MLflow keeps models apart from runs: from 3 on."""
+    """Whether this MLflow has logged models, as MLflow 3 and newer do."""
     return hasattr(client, "get_logged_model")
 
 
 def summary(model: LoggedModel) -> dict[str, Any]:
-    """What every verb says about a model."""
+    """The description of a model that every verb returns."""
     return {
         "model_id": model.model_id,
         "name": model.name,
@@ -117,7 +117,7 @@ def _runs(client: MlflowClient, request: dict[str, Any]) -> Iterator[Run]:
 
 
 def _children(client: MlflowClient, parent: Run) -> Iterator[Run]:
-    """The runs that a search opened below a run, and those below them; they are in its experiment."""
+    """The child runs of a run, recursively; they are in the same experiment."""
     clause = tag_equals("mlflow.parentRunId", parent.info.run_id)
     for run in pages(
         lambda token: client.search_runs(
@@ -129,22 +129,22 @@ def _children(client: MlflowClient, parent: Run) -> Iterator[Run]:
 
 
 def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:
-    """By the tag, by the run a model says it is from, and by what a run says it has put out."""
+    """Models by tag, by source run, and by the outputs that runs recorded."""
     if "model_id" in request:
         return (logged_model(client, request["model_id"]),)
-    found: dict[str, LoggedModel] = {}
+    by_id: dict[str, LoggedModel] = {}
     if "tag" in request:
-        found.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
+        by_id.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
     for run in found_runs:
         if not keeps_models(client):
-            found.update((m.model_id, m) for m in older.of_run(run))
+            by_id.update((m.model_id, m) for m in older.of_run(run))
             continue
         own = ((str(run.info.experiment_id),),)
-        found.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
+        by_id.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
         for output in getattr(getattr(run, "outputs", None), "model_outputs", None) or ():
-            if output.model_id not in found:
-                found[output.model_id] = logged_model(client, output.model_id)
-    return tuple(sorted(found.values(), key=_age))
+            if output.model_id not in by_id:
+                by_id[output.model_id] = logged_model(client, output.model_id)
+    return tuple(sorted(by_id.values(), key=_age))
 
 
 def _search(client: MlflowClient, groups: Iterable[tuple[str, ...]], clause: str) -> Iterator[LoggedModel]:

@@ -1,4 +1,4 @@
-"""Which of the few things that can go wrong went wrong, in words that hold no secret?"""
+"""Classifies errors into kinds and describes them without secrets."""
 
 import enum
 import http
@@ -9,29 +9,29 @@ from collections.abc import Iterator
 
 
 class ProblemKind(str, enum.Enum):
-    """What the caller can tell apart. The values are the wire format."""
+    """The kinds of errors that the caller distinguishes. The values are the wire format."""
 
-    UNREACHABLE = "unreachable"  # no answer, half an answer, a timeout, a 5xx
-    STRANGER = "stranger"  # something answers that is no MLflow server, or is another one than was meant
-    DENIED = "denied"  # 401, 403, a database that refuses the password
-    LOCKED = "locked"  # somebody else writes into the database and does not end
-    SCHEMA = "schema"  # a database made by another MLflow
-    LIBRARY_MISSING = "library-missing"  # the driver of a database, the client of an artifact store
+    UNREACHABLE = "unreachable"  # no response, an incomplete one, a timeout, a 5xx
+    NOT_MLFLOW = "stranger"  # the server is not an MLflow server, or not the intended one
+    DENIED = "denied"  # 401, 403, a database that rejects the password
+    LOCKED = "locked"  # another process holds a write lock of the database
+    SCHEMA = "schema"  # a database with the schema of another MLflow
+    LIBRARY_MISSING = "library-missing"  # a database driver or the client of an artifact store
     NOT_FOUND = "not-found"
-    INVALID = "invalid"  # a name, a tag, a folder or a request that MLflow refuses
-    TRAINING = "training"  # the project's own code raised
+    INVALID = "invalid"  # a name, a tag, a folder or a request that MLflow rejects
+    TRAINING = "training"  # the project's code raised an exception
     CANNOT_LOAD = "cannot-load"
     CANNOT_PREDICT = "cannot-predict"
     TIMEOUT = "timeout"  # a version that stays pending
-    CONFLICT = "conflict"  # somebody else did something else at the same time
-    LOCAL_ARTIFACTS = "local-artifacts"  # a server that keeps artifacts in a folder of whichever machine asks it
-    FOREIGN_ARTIFACTS = "foreign-artifacts"  # a server that names another one, or a path out of the folder
+    CONFLICT = "conflict"  # another process changed the same thing
+    LOCAL_ARTIFACTS = "local-artifacts"  # a location on the client's machine
+    FOREIGN_ARTIFACTS = "foreign-artifacts"  # a location on another server, or outside of the folder
     MLFLOW_MISSING = "mlflow-missing"
     UNEXPECTED = "unexpected"
 
 
 class Problem(Exception):
-    """A question without an answer, already told apart; `facts` are what the caller makes a better message from."""
+    """An error with its kind; `facts` are values for the caller's message."""
 
     def __init__(self, kind: ProblemKind, message: str, *, facts: "dict[str, object] | None" = None) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class Problem(Exception):
 _KINDS_OF_CODES = {
     "RESOURCE_DOES_NOT_EXIST": ProblemKind.NOT_FOUND,
     "NOT_FOUND": ProblemKind.NOT_FOUND,
-    "ENDPOINT_NOT_FOUND": ProblemKind.STRANGER,
+    "ENDPOINT_NOT_FOUND": ProblemKind.NOT_MLFLOW,
     "INVALID_PARAMETER_VALUE": ProblemKind.INVALID,
     "BAD_REQUEST": ProblemKind.INVALID,
     "INVALID_STATE": ProblemKind.INVALID,
@@ -60,7 +60,7 @@ _KINDS_OF_CODES = {
     "REQUEST_LIMIT_EXCEEDED": ProblemKind.UNREACHABLE,
     "RESOURCE_EXHAUSTED": ProblemKind.UNREACHABLE,
 }
-# By name and module, because neither requests nor SQLAlchemy is there in every environment that has an mlflow.
+# By module and name, because not every environment with mlflow has requests or SQLAlchemy.
 _UNREACHABLE = {
     ("requests", "ConnectionError"),
     ("requests", "Timeout"),
@@ -71,9 +71,9 @@ _UNREACHABLE = {
     ("sqlalchemy", "OperationalError"),
     ("sqlalchemy", "InterfaceError"),
 }
-# By what they say, because drivers of databases share no classes, MLflow wraps errors without keeping them, and what a
-# thread raised is only there as text. The first that fits wins.
-_SAID = {
+# By message, because database drivers share no classes, MLflow wraps errors without a cause, and errors of threads are
+# only available as text. The first match wins.
+_MESSAGES = {
     ProblemKind.SCHEMA: "out-of-date database schema|Can't locate revision"
     "|no such (?:table|column)|Undefined(?:Table|Column)",
     ProblemKind.LOCKED: "database is locked|Lock wait timeout|deadlock detected",
@@ -84,9 +84,9 @@ _SAID = {
     ProblemKind.UNREACHABLE: (
         "Max retries exceeded|Connection (?:broken|aborted|reset)|Read timed out|Could not connect to the endpoint"
     ),
-    ProblemKind.STRANGER: "response body was not in a valid JSON format|file is not a database",
+    ProblemKind.NOT_MLFLOW: "response body was not in a valid JSON format|file is not a database",
 }
-# Where a module is not called as the package that somebody has to add.
+# Packages whose name differs from the module's.
 _PACKAGES = {
     "azure": "azure-storage-blob",
     "botocore": "boto3",
@@ -95,9 +95,9 @@ _PACKAGES = {
     "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2-binary",
 }
-_BROKEN_OFF = re.compile(r"IncompleteRead|Connection broken")
+_INCOMPLETE = re.compile(r"IncompleteRead|Connection broken")
 _STATUS = re.compile(r"failed with error code (\d{3})\b|too many (\d{3}) error responses")
-_CODE = re.compile(r"\A[A-Z]+(?:_[A-Z]+)*: ")  # what MLflow's HTTP client puts before the server's own words
+_CODE = re.compile(r"\A[A-Z]+(?:_[A-Z]+)*: ")  # the prefix that MLflow's HTTP client adds to the server's message
 _PAGE = re.compile(r"Response body: '\s*<.*", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]{1,100})", re.IGNORECASE)
 _STATEMENT = re.compile(r"\s*(?:\[SQL: |\(Background on this error at: ).*", re.DOTALL)
@@ -105,11 +105,11 @@ _LONGEST = 1000
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 6
-_HANDED = "MLFLOW_UV_HANDED"  # names of variables that were handed to the model
+_HANDED = "MLFLOW_UV_HANDED"  # names of variables that were passed to the model
 
 
 def mask(text: str) -> str:
-    """The text without credentials in URLs, and without the values of variables that are secrets by name or by list."""
+    """The text without credentials in URLs and values of variables that are secret by name or by MLFLOW_UV_HANDED."""
     masked = _CREDENTIALS.sub("***@", text)
     handed = os.environ.get(_HANDED, "").split()
     for name, value in os.environ.items():
@@ -119,7 +119,7 @@ def mask(text: str) -> str:
 
 
 def kind_of(error: BaseException) -> ProblemKind:
-    """The kind of any error: its own, by MLflow's error code, by HTTP status, or by what lies underneath it."""
+    """The kind of any error: a Problem's own, else by HTTP status, message, type or error code along its causes."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, Problem):
@@ -127,9 +127,11 @@ def kind_of(error: BaseException) -> ProblemKind:
     by_status = next((kind for kind in map(_kind_by_status, chain) if kind is not None), None)
     if by_status is not None:
         return by_status
-    by_word = next((kind for kind, words in _SAID.items() if any(re.search(words, str(link)) for link in chain)), None)
-    if by_word is not None:
-        return by_word
+    by_message = next(
+        (kind for kind, words in _MESSAGES.items() if any(re.search(words, str(link)) for link in chain)), None
+    )
+    if by_message is not None:
+        return by_message
     if _missing_module(error) is not None:
         return ProblemKind.LIBRARY_MISSING
     if any(_is_unreachable(link) for link in chain):
@@ -139,20 +141,20 @@ def kind_of(error: BaseException) -> ProblemKind:
     if by_code is not None:
         return by_code
     if any(type(link).__name__ == "RestException" for link in chain):
-        return ProblemKind.UNREACHABLE  # a server that answers "internal error" has no answer for us
+        return ProblemKind.UNREACHABLE  # an internal error of the server
     return ProblemKind.NOT_FOUND if isinstance(error, FileNotFoundError) else ProblemKind.UNEXPECTED
 
 
-def breaks_off(error: BaseException) -> bool:
-    """Whether an answer ended in its middle."""
-    return any(_BROKEN_OFF.search(str(link)) for link in _chain(error))
+def is_incomplete(error: BaseException) -> bool:
+    """Whether a response ended early."""
+    return any(_INCOMPLETE.search(str(link)) for link in _chain(error))
 
 
 def describe(error: BaseException) -> dict[str, object]:
-    """The error as it goes over the wire; a problem that was told apart needs no traceback of its own."""
+    """The error in the wire format; a Problem has the traceback of its cause only."""
     problem = isinstance(error, Problem)
-    told = error.__cause__ if problem else error
-    detail = None if told is None else "".join(traceback.format_exception(type(told), told, told.__traceback__))
+    shown = error.__cause__ if problem else error
+    detail = None if shown is None else "".join(traceback.format_exception(type(shown), shown, shown.__traceback__))
     return {
         "kind": kind_of(error).value,
         "message": mask(_message(error)),
@@ -162,7 +164,7 @@ def describe(error: BaseException) -> dict[str, object]:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text without its middle where it is too long: what was done comes first in it, and the reason last."""
+    """A text of at most about `longest` characters, without its middle: the start says what failed, the end why."""
     if len(text) <= longest:
         return text
     head = longest // 3
@@ -170,34 +172,34 @@ def shortened(text: str, longest: int) -> str:
 
 
 def last_line(error: BaseException) -> str:
-    """The line that says why: of the traceback that MLflow carries along if it wraps one, else of the error."""
-    carried = str(getattr(error, "json_kwargs", {}).get("stack_trace") or "").strip()
-    if carried:
-        return carried.splitlines()[-1]
-    told = str(getattr(error, "message", "") or error).strip()
-    return told if hasattr(error, "message") else f"{type(error).__name__}: {told}"
+    """The line with the reason: the last one of the traceback that MLflow attaches, else the error's message."""
+    trace = str(getattr(error, "json_kwargs", {}).get("stack_trace") or "").strip()
+    if trace:
+        return trace.splitlines()[-1]
+    message = str(getattr(error, "message", "") or error).strip()
+    return message if hasattr(error, "message") else f"{type(error).__name__}: {message}"
 
 
 def _message(error: BaseException) -> str:
-    """What it says, without the pages that strangers answer with, and without the SQL that nobody asked for."""
+    """The error's message, without HTML pages and SQL statements."""
     missing = _missing_module(error)
     if missing is not None and kind_of(error) is ProblemKind.LIBRARY_MISSING:
         module = str(missing.name).partition(".")[0]
-        return f"there is no module `{module}`, which the package `{_PACKAGES.get(module, module)}` brings"
-    told = _CODE.sub("", str(getattr(error, "message", "") or error).strip())
-    told = _STATEMENT.sub("", _PAGE.sub(_title, told)).strip()
-    told = told or type(error).__name__
-    return shortened(told, _LONGEST)
+        return f"there is no module `{module}`, which the package `{_PACKAGES.get(module, module)}` provides"
+    message = _CODE.sub("", str(getattr(error, "message", "") or error).strip())
+    message = _STATEMENT.sub("", _PAGE.sub(_title, message)).strip()
+    message = message or type(error).__name__
+    return shortened(message, _LONGEST)
 
 
 def _missing_module(error: BaseException) -> ModuleNotFoundError | None:
-    """The module that could not be imported; MLflow says instead that a download failed."""
+    """The failed import among the causes; MLflow reports a failed download instead."""
     return next((link for link in _chain(error) if isinstance(link, ModuleNotFoundError)), None)
 
 
 def _title(page: "re.Match[str]") -> str:
-    found = _TITLE.search(page[0])
-    return f"A page of HTML, `{' '.join(found[1].split())}`" if found else "A page of HTML"
+    match = _TITLE.search(page[0])
+    return f"A page of HTML, `{' '.join(match[1].split())}`" if match else "A page of HTML"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -209,20 +211,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _kind_by_status(error: BaseException) -> ProblemKind | None:
-    """By the HTTP status an error speaks of. Files answer 404 plainly; MLflow's API only where it is not spoken."""
+    """The kind by HTTP status. A 404 for a file is NOT_FOUND; from MLflow's API it means another server."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == http.HTTPStatus.NOT_FOUND:
         return ProblemKind.NOT_FOUND
     if not isinstance(status, int):
-        found = _STATUS.search(str(error))
-        status = 0 if found is None else int(found.group(1) or found.group(2))
+        match = _STATUS.search(str(error))
+        status = 0 if match is None else int(match.group(1) or match.group(2))
     if status in {401, 403}:
         return ProblemKind.DENIED
     if status in {404, 405}:
-        return ProblemKind.STRANGER
+        return ProblemKind.NOT_MLFLOW
     return ProblemKind.UNREACHABLE if status in {408, 429} or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    lineage = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
-    return bool(lineage & _UNREACHABLE) or isinstance(error, (ConnectionError, TimeoutError))
+    classes = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
+    return bool(classes & _UNREACHABLE) or isinstance(error, (ConnectionError, TimeoutError))

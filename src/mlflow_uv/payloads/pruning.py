@@ -1,4 +1,4 @@
-"""How are versions deleted that nobody needs, and none that somebody began to need meanwhile?"""
+"""Deletes versions under a lease, unless their state or their aliases have changed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from .lease import CLOCK, Lease, LeaseClock
 
 def delete(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Delete versions that are still what they were when they were chosen, and that no alias names.
+    Delete versions that still have the given state and that no alias names.
 
     {name, versions: {number: state}, lease_s?, entry: {who, when, run?}} -> {deleted: [number], kept: {number: why},
-    notes}. The logged models that they were made from stay, and so do their files.
+    notes}. Their logged models and files are not deleted.
     """
     return delete_with(MlflowClient(), request, CLOCK)
 
@@ -23,23 +23,23 @@ def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: Lease
     """See delete."""
     deleted: list[str] = []
     kept: dict[str, str] = {}
-    with lease_for(client, request, clock) as mine:
+    with lease_for(client, request, clock) as lease:
         for number, state in request["versions"].items():
-            why = _why_it_stays(mine, number, state)
+            why = _reason_to_keep(lease, number, state)
             if why is None:
-                client.delete_model_version(mine.name, number)
+                client.delete_model_version(lease.name, number)
                 deleted.append(number)
             else:
                 kept[number] = why
-    return {"deleted": deleted, "kept": kept, "notes": mine.notes}
+    return {"deleted": deleted, "kept": kept, "notes": lease.notes}
 
 
-def _why_it_stays(mine: Lease, number: str, state: str) -> "str | None":
-    found = existing(mine.client, mine.name, number)
-    if found is None:
-        return "it was deleted by somebody else"
-    if found.tags.get(STATE) != state:
-        return f"its state is {found.tags.get(STATE)} now"
-    # Last, so that nothing but the deletion itself comes after it.
-    names = sorted(alias for alias, version in mine.look().aliases.items() if str(version) == number)
-    return f"alias {', '.join(names)} names it" if names else None
+def _reason_to_keep(lease: Lease, number: str, state: str) -> "str | None":
+    version = existing(lease.client, lease.name, number)
+    if version is None:
+        return "another process deleted it"
+    if version.tags.get(STATE) != state:
+        return f"its state is {version.tags.get(STATE)} now"
+    # Checked last, directly before the deletion.
+    aliases = sorted(alias for alias, version in lease.read().aliases.items() if str(version) == number)
+    return f"alias {', '.join(aliases)} names it" if aliases else None

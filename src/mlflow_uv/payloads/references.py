@@ -1,4 +1,4 @@
-"""Finds the logged model that a version, an alias or a place below a run names."""
+"""Resolves a `models:/` or `runs:/` reference to the id of a logged model."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)/?")
 _VERSION = re.compile(r"models:/([^/@]+)/(\d+|latest)/?")
 _RUN = re.compile(r"runs:/([0-9a-zA-Z-]+)/(.+?)/?")
 _FORMS = "models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID or runs:/RUN/NAME"
-# A version may be a copy of another one, which may be one too.
+# A version may be a copy of a copy.
 _COPIES = 10
 
 
@@ -38,7 +38,7 @@ def _model_of(client: MlflowClient, reference: str, *, copies: int) -> str:
         return _model_of(client, str(version.source), copies=copies - 1)
     raise Problem(
         ProblemKind.NOT_FOUND,
-        f"version {version.version} of `{version.name}` was made from files at a place that is no logged model",
+        f"version {version.version} of `{version.name}` was created from files that belong to no logged model",
     )
 
 
@@ -51,21 +51,21 @@ def _version(client: MlflowClient, reference: str) -> ModelVersion:
         if known := of_name(client, match[1]):
             return known[-1]
         raise Problem(ProblemKind.NOT_FOUND, f"there is no version of `{match[1]}`")
-    raise Problem(ProblemKind.INVALID, f"`{reference}` names no model: known are {_FORMS}")
+    raise Problem(ProblemKind.INVALID, f"`{reference}` is not a reference to a model: known are {_FORMS}")
 
 
 def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
-    """A model of that name. Where the store keeps none apart from runs, it is the folder below the run."""
+    """The run's model of that name; without logged models in the store, the folder of the run."""
     run = client.get_run(run_id)
     if not keeps_models(client):
         return f"{older.SCHEME}{run_id}/{path}"
     clause = equals("source_run_id", run_id)
     experiment = [str(run.info.experiment_id)]
-    every = pages(lambda token: client.search_logged_models(experiment, filter_string=clause, page_token=token))
-    named = [str(model.model_id) for model in every if model.name == path]
-    if len(named) > 1:
+    logged_models = pages(lambda token: client.search_logged_models(experiment, filter_string=clause, page_token=token))
+    matches = [str(model.model_id) for model in logged_models if model.name == path]
+    if len(matches) > 1:
         raise Problem(
             ProblemKind.INVALID,
-            f"run {run_id} has {len(named)} models called `{path}`: {', '.join(sorted(named))}; name one",
+            f"run {run_id} has {len(matches)} models called `{path}`: {', '.join(sorted(matches))}; name one",
         )
-    return named[0] if named else f"{older.SCHEME}{run_id}/{path}"
+    return matches[0] if matches else f"{older.SCHEME}{run_id}/{path}"

@@ -1,4 +1,4 @@
-"""Lets MLflow open artifact repositories only at the locations that `locations` allows."""
+"""Restricts MLflow's artifact repositories to the locations that the module `locations` allows."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from .locations import check, leaves, trust_of
 from .problems import Problem, ProblemKind
 
-# What reads and writes folders of this machine that we name ourselves.
+# Verbs that only use local folders named by the caller.
 _LOCAL_VERBS = frozenset(
     {
         "answer",
@@ -24,7 +24,7 @@ _LOCAL_VERBS = frozenset(
 
 
 def require(location: str, *, whose: str) -> None:
-    """Raise where the server of this process must not keep artifacts there."""
+    """Raise Problem if a location from the server of this process is not allowed."""
     trust = trust_of(os.environ)
     problem = None if trust is None else check(location, trust)
     if problem is not None:
@@ -34,29 +34,29 @@ def require(location: str, *, whose: str) -> None:
 @contextmanager
 def checked(verb: str) -> Iterator[None]:
     """
-    Let MLflow open no artifact repository at a location that `check` refuses, and believe no listing that leaves it.
+    Let MLflow open only repositories at allowed locations, and reject listings with paths outside of them.
 
-    Every repository is opened by one function, whatever led to it: a run, a model, a version, `runs:/` or `models:/`.
-    There, nothing can change between the question and the use.
+    MLflow opens every repository by one function, whether for a run, a model, a version, `runs:/` or `models:/`.
+    A check there uses the same location as the access that follows.
     """
     trust = None if verb in _LOCAL_VERBS else trust_of(os.environ)
     if trust is None:
         yield
         return
-    from mlflow.store.artifact import artifact_repository_registry  # noqa: PLC0415  # describe-environment needs none
+    from mlflow.store.artifact import artifact_repository_registry  # noqa: PLC0415  # describe-environment works without mlflow
 
     registry = artifact_repository_registry._artifact_repository_registry  # noqa: SLF001
-    opening = registry.get_artifact_repository
+    original = registry.get_artifact_repository
 
-    def opened(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
+    def open_checked(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
         problem = check(str(artifact_uri), trust)
         if problem is not None:
             raise Problem(problem.kind, f"an artifact location, {problem.message}")
-        repository = opening(artifact_uri, *arguments, **named)
+        repository = original(artifact_uri, *arguments, **named)
         repository.list_artifacts = _within(repository.list_artifacts)
         return repository
 
-    registry.get_artifact_repository = opened
+    registry.get_artifact_repository = open_checked
     try:
         yield
     finally:
@@ -64,13 +64,13 @@ def checked(verb: str) -> Iterator[None]:
 
 
 def _within(listing: "Callable[..., Any]") -> "Callable[..., Any]":
-    """A listing whose paths stay below the folder that they are downloaded to."""
+    """A `list_artifacts` that raises Problem for paths outside of the download folder."""
 
     def listed(*arguments: Any, **named: Any) -> Any:
         entries = listing(*arguments, **named)
         for entry in entries:
             if leaves(str(entry.path)):
-                raise Problem(ProblemKind.UNEXPECTED, f"the store lists `{entry.path}`, which leads out of its folder")
+                raise Problem(ProblemKind.UNEXPECTED, f"the store lists `{entry.path}`, which is outside of its folder")
         return entries
 
     return listed

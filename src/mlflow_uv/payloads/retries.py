@@ -1,4 +1,4 @@
-"""How often is the server asked again, and what is done where asking again would make a thing twice?"""
+"""Repeats calls to the server: within MLflow's retry settings, and without creating anything twice."""
 
 import os
 import time
@@ -6,62 +6,61 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from .problems import ProblemKind, breaks_off, kind_of
+from .problems import ProblemKind, is_incomplete, kind_of
 
 T = TypeVar("T")
 
-# MLflow reads them anew for every call.
+# MLflow reads them for every call.
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _FACTOR = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"
 
 
-def make_once(make: Callable[[], T], look: Callable[[], "T | None"]) -> T:
+def create_once(create: Callable[[], T], find: Callable[[], "T | None"]) -> T:
     """
-    Make something on the server, and never twice.
+    Create something on the server exactly once; `find` returns it if it exists.
 
-    MLflow's client repeats every call that was not answered, also the ones that make something: where the answer alone
-    was lost, there are two of it then. Here it is looked for before it is made again, as often as MLflow would have
-    asked, and with its pauses.
+    MLflow's client repeats every call without a response, also calls that create something: if only the response was
+    lost, there are two of it. Here `find` runs before each retry, with MLflow's number of retries and its pauses.
     """
     retries = int(os.environ.get(RETRIES, "2"))
     for attempt in range(retries + 1):
         try:
-            with waiting(0):
-                return make()
-        except Exception as error:  # whatever it is, it is raised again or the call is repeated
+            with limited_retries(0):
+                return create()
+        except Exception as error:  # it is raised again, or the call is repeated
             if kind_of(error) is not ProblemKind.UNREACHABLE or attempt == retries:
                 raise
         time.sleep(_pause_s(attempt))
-        found = look()
-        if found is not None:
-            return found
+        existing = find()
+        if existing is not None:
+            return existing
     raise AssertionError("the last attempt returns or raises")
 
 
-def read_whole(ask: Callable[[], T]) -> T:
+def retry_incomplete(call: Callable[[], T]) -> T:
     """
-    Ask again where an answer broke off.
+    Repeat a call whose response was incomplete.
 
-    MLflow's client repeats a call that was not answered, but not one whose answer it could not read to its end.
+    MLflow's client repeats a call without a response, but not one whose response ended early.
     """
     for attempt in range(int(os.environ.get(RETRIES, "2"))):
         try:
-            return ask()
+            return call()
         except Exception as error:
-            if not breaks_off(error):
+            if not is_incomplete(error):
                 raise
         time.sleep(_pause_s(attempt))
-    return ask()
+    return call()
 
 
 def _pause_s(attempt: int) -> float:
-    """As MLflow's client does: none at first, then 2, 4, 8 seconds if the factor is one."""
+    """The pause of MLflow's client: none at first, then 2, 4, 8 seconds with a factor of one."""
     return float(os.environ.get(_FACTOR, "1")) * 2**attempt if attempt else 0.0
 
 
 @contextmanager
-def waiting(retries: "int | None") -> Iterator[None]:
-    """Let every call be repeated so often, as long as the block runs; None leaves it as it is."""
+def limited_retries(retries: "int | None") -> Iterator[None]:
+    """Set MLflow's number of HTTP retries while the block runs; None leaves it unchanged."""
     before = os.environ.get(RETRIES)
     if retries is not None:
         os.environ[RETRIES] = str(retries)

@@ -1,4 +1,4 @@
-"""Finds out whether a server lets us write, by requests that it refuses as malformed where it does."""
+"""Checks write permissions on a server with malformed requests, which it rejects only after authorization."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from mlflow.exceptions import MlflowException
 
 from .problems import ProblemKind, kind_of
 
-# What a server answers to a request without a name: who may not write at all is refused before anybody looks at it.
+# Errors for a request without a name; a server checks permissions before it validates the request.
 _MALFORMED = frozenset({ProblemKind.INVALID, ProblemKind.NOT_FOUND})
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Whether runs may be logged and versions registered; nothing is written.
+    Check whether runs may be logged and versions registered; nothing is written.
 
-    {name: of the registered model, experiment} -> {exists: whether the registered model does}. What is not allowed is
+    {name: of the registered model, experiment} -> {exists: whether the registered model does}. A missing permission is
     an error of kind DENIED.
     """
     client = MlflowClient()
@@ -25,13 +25,13 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     experiment = client.get_experiment_by_name(request["experiment"])
     registry, tracking = client._get_registry_client().store, client._tracking_client.store  # noqa: SLF001
     if exists:
-        _tried(lambda: registry.set_registered_model_tag(request["name"], RegisteredModelTag("", "")))
+        _require_permission(lambda: registry.set_registered_model_tag(request["name"], RegisteredModelTag("", "")))
     else:
-        _tried(lambda: registry.create_registered_model(""))
+        _require_permission(lambda: registry.create_registered_model(""))
     if experiment is not None:
-        _tried(lambda: tracking.set_experiment_tag(experiment.experiment_id, ExperimentTag("", "")))
+        _require_permission(lambda: tracking.set_experiment_tag(experiment.experiment_id, ExperimentTag("", "")))
     else:
-        _tried(lambda: tracking.create_experiment("", None, None))
+        _require_permission(lambda: tracking.create_experiment("", None, None))
     return {"exists": exists}
 
 
@@ -45,7 +45,7 @@ def _exists(client: MlflowClient, name: str) -> bool:
     return True
 
 
-def _tried(call: Any) -> None:
+def _require_permission(call: Any) -> None:
     try:
         call()
     except MlflowException as error:

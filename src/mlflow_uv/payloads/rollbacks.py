@@ -1,4 +1,4 @@
-"""Which version did an alias name before, and how does it come to name it again?"""
+"""Rolls an alias back to the version that it named before, by the audit entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from .alias_moves import (
     finish_interrupted,
     lease_for,
     move,
-    moved,
-    named,
+    move_result,
     newest_of,
     previous_of,
     require_ready,
     require_same,
+    version_of,
 )
 from .entries import AliasEntry, entries_of
 from .lease import CLOCK, LeaseClock
@@ -29,8 +29,8 @@ from .problems import Problem, ProblemKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
-    """A rollback from `before` to `after`; the next one would go to `previous`."""
+class _Rollback:
+    """A rollback from version `before` to `after`; the next one would go to `previous`."""
 
     before: str
     after: str
@@ -40,10 +40,10 @@ class _Way:
 
 def find(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Say where a rollback would go: {name, alias, previous?, to?, run?} -> {before, after, already, why}.
+    Find the target of a rollback: {name, alias, previous?, to?, run?} -> {before, after, already, why}.
 
-    `already`: the version named by `to` has the alias, or the same run rolled back, or a rollback was interrupted.
-    Where it is not clear, `after` is null, and `why` says what is in the way.
+    `already`: version `to` has the alias, or the same run rolled back before, or a rollback was interrupted. If there
+    is no unambiguous target, `after` is null and `why` is the reason.
     """
     return find_with(MlflowClient(), request)
 
@@ -52,16 +52,16 @@ def find_with(client: MlflowClient, request: "Mapping[str, Any]") -> dict[str, A
     """See find."""
     registered = client.get_registered_model(request["name"])
     try:
-        way = _way(client, registered, request, run=request.get("run"))
-    except Problem as refused:
-        before = named(registered, request["alias"])
-        return {"before": before, "after": None, "already": False, "why": refused.message}
-    return {"before": way.before, "after": way.after, "already": way.already, "why": ""}
+        plan = _plan(client, registered, request, run=request.get("run"))
+    except Problem as problem:
+        before = version_of(registered, request["alias"])
+        return {"before": before, "after": None, "already": False, "why": problem.message}
+    return {"before": plan.before, "after": plan.after, "already": plan.already, "why": ""}
 
 
 def roll_back(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Let an alias name the version before, as find-rollback said.
+    Move an alias back to the version that find-rollback returned.
 
     {name, alias, previous?, to?, lease_s?, entry: {who, when, run?}, expected: {before, after}}
     -> {before, after, already, notes}
@@ -72,33 +72,35 @@ def roll_back(request: dict[str, Any]) -> dict[str, Any]:
 def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
     """See roll_back."""
     alias, expected = request["alias"], request["expected"]
-    with lease_for(client, request, clock) as mine:
-        # Before what was interrupted is finished: after that, the same question would lead one version further back.
-        way = _way(client, mine.look(), request, run=request["entry"].get("run"))
-        require_same(f"alias `{alias}`: its version", expected["before"], way.before)
-        require_same("the version to go back to", expected["after"], way.after)
-        finish_interrupted(mine, alias, previous_of(request))
-        if not way.already:
-            kept = {"previous": way.previous, "keeps": previous_of(request)}
-            entry = entry_of(request, action=ROLL_BACK, before=way.before, after=way.after, **kept)
-            target = client.get_model_version(mine.name, way.after)
-            move(mine, entry, target, previous=previous_of(request))
-        return moved(mine, way.before, way.after, already=way.already)
+    with lease_for(client, request, clock) as lease:
+        # Before an interrupted move is completed: afterwards the plan would go one version further back.
+        plan = _plan(client, lease.read(), request, run=request["entry"].get("run"))
+        require_same(f"alias `{alias}`: its version", expected["before"], plan.before)
+        require_same("the version to go back to", expected["after"], plan.after)
+        finish_interrupted(lease, alias, previous_of(request))
+        if not plan.already:
+            kept = {"previous": plan.previous, "keeps": previous_of(request)}
+            entry = entry_of(request, action=ROLL_BACK, before=plan.before, after=plan.after, **kept)
+            target = client.get_model_version(lease.name, plan.after)
+            move(lease, entry, target, previous=previous_of(request))
+        return move_result(lease, plan.before, plan.after, already=plan.already)
 
 
-def _way(client: MlflowClient, registered: RegisteredModel, request: "Mapping[str, Any]", *, run: "str | None") -> _Way:
-    """Where a rollback goes. Raises invalid or conflict where that is not clear."""
+def _plan(
+    client: MlflowClient, registered: RegisteredModel, request: "Mapping[str, Any]", *, run: "str | None"
+) -> _Rollback:
+    """The rollback that a request asks for. Raises invalid or conflict without an unambiguous target."""
     alias, to, name = request["alias"], request.get("to"), registered.name
-    current = named(registered, alias)
+    current = version_of(registered, alias)
     if current is None:
         raise Problem(ProblemKind.INVALID, f"`{name}` has no alias `{alias}` to roll back")
     key, newest = newest_of(client.get_model_version(name, current), alias) or ("", None)
     if to is not None and str(to) == current:
-        return _Way(before=current, after=current, already=True)
+        return _Rollback(before=current, after=current, already=True)
     if newest is not None and newest.action == ROLL_BACK and newest.before is not None:
         was_ours = bool(run) and newest.run == run
         if was_ours or not newest.done:
-            return _Way(before=newest.before, after=current, already=True)
+            return _Rollback(before=newest.before, after=current, already=True)
     if to is None:
         target = _version_before(client, registered, newest, current, request)
     else:
@@ -110,7 +112,7 @@ def _way(client: MlflowClient, registered: RegisteredModel, request: "Mapping[st
         )
     older = newest_of(target, alias, before=key or None)
     previous = None if older is None else older[1].previous
-    return _Way(before=current, after=str(target.version), previous=previous)
+    return _Rollback(before=current, after=str(target.version), previous=previous)
 
 
 def _version_before(
@@ -120,36 +122,37 @@ def _version_before(
     current: str,
     request: "Mapping[str, Any]",
 ) -> ModelVersion:
-    """The version before, if what the entries say and what the alias `previous` names is the same."""
+    """The previous version, if the audit entries and the alias `previous` agree on it."""
     alias, previous = request["alias"], previous_of(request)
     if newest is None or newest.previous is None:
         raise Problem(
-            ProblemKind.INVALID, f"no entry says what `{alias}` of `{registered.name}` named before version {current}"
+            ProblemKind.INVALID,
+            f"no audit entry says what `{alias}` of `{registered.name}` named before version {current}",
         )
     target = existing(client, registered.name, newest.previous)
     if target is None:
         raise Problem(
-            ProblemKind.NOT_FOUND, f"version {newest.previous} of `{registered.name}` was before, and is deleted"
+            ProblemKind.NOT_FOUND, f"version {newest.previous} of `{registered.name}`, the previous one, was deleted"
         )
-    said = named(registered, previous)
-    # Where the promotion was interrupted, the alias was not moved yet.
-    if said != newest.previous and newest.done:
+    aliased = version_of(registered, previous)
+    # After an interrupted promotion the alias is not moved yet.
+    if aliased != newest.previous and newest.done:
         raise Problem(
             ProblemKind.CONFLICT,
-            f"the entries say that version {newest.previous} was before version {current}, and alias `{previous}` names"
-            f" {'no version' if said is None else f'version {said}'}",
+            f"by the audit entries version {newest.previous} preceded version {current}, but alias `{previous}` names"
+            f" {'no version' if aliased is None else f'version {aliased}'}",
         )
     return target
 
 
 def _version_named(client: MlflowClient, name: str, to: str, newest: "AliasEntry | None", alias: str) -> ModelVersion:
-    """A version that had the alias once. Any other is promoted, so that the gates are asked."""
+    """A version that had the alias before. Any other has to be promoted, which checks the gates."""
     target = existing(client, name, to)
     if target is None:
         raise Problem(ProblemKind.NOT_FOUND, f"`{name}` has no version {to}")
     had = any(entry.alias == alias for entry in entries_of(target.tags).values())
     if not had and (newest is None or newest.before != to):
         raise Problem(
-            ProblemKind.INVALID, f"no entry says that version {to} of `{name}` was `{alias}` once: promote it"
+            ProblemKind.INVALID, f"no audit entry says that version {to} of `{name}` had alias `{alias}`: promote it"
         )
     return target

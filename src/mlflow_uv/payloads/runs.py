@@ -1,4 +1,4 @@
-"""What does the tracking store know about a run, and how do we add to it?"""
+"""Creates, describes and ends runs in the tracking store, and keeps files with them."""
 
 import os
 import shutil
@@ -17,65 +17,65 @@ from mlflow.exceptions import MlflowException
 
 from . import repositories
 from .problems import Problem, ProblemKind, kind_of, mask
-from .retries import make_once
+from .retries import create_once
 from .stores import tag_equals
 
-# Before, _MLFLOW_SERVER_ARTIFACT_ROOT is ignored outside of a server, and a new experiment's artifacts lie in `mlruns`
-# of the current directory.
-_OBEYING = (3, 10)
+# Older versions ignore _MLFLOW_SERVER_ARTIFACT_ROOT outside of a server, and put the artifacts of a new experiment into
+# `mlruns` of the current directory.
+_RESPECTS_ARTIFACT_ROOT = (3, 10)
 
 
 def create(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Make a run in the experiment of that name, which is made if there is none.
+    Create a run in the experiment of that name, which is created if needed.
 
-    {experiment, tags, run_name?, artifact_location?: of the experiment if it is made} -> {run_id, experiment_id}
+    {experiment, tags, run_name?, artifact_location?: of a new experiment} -> {run_id, experiment_id}
     """
     client = MlflowClient()
     experiment_id = experiment_of(client, request["experiment"], request.get("artifact_location"))
-    run = make(client, experiment_id, request["tags"], request.get("run_name"))
+    run = create_run(client, experiment_id, request["tags"], request.get("run_name"))
     return {"run_id": run.info.run_id, "experiment_id": experiment_id}
 
 
 def prepare_experiment(request: dict[str, Any]) -> dict[str, Any]:
     """
-    See to it that the experiment of that name keeps its artifacts where they may lie.
+    Ensure that the experiment of that name has an allowed artifact location.
 
-    {experiment, artifact_location: of one that is made, null where a server decides} -> {}
+    {experiment, artifact_location: of a new experiment, null where a server decides} -> {}
     """
     name, location = request["experiment"], request["artifact_location"]
     if location is None:
         _require_location(MlflowClient(), name)
-    elif tuple(map(int, mlflow.__version__.split(".")[:2])) < _OBEYING:
+    elif tuple(map(int, mlflow.__version__.split(".")[:2])) < _RESPECTS_ARTIFACT_ROOT:
         experiment_of(MlflowClient(), name, location)
     return {}
 
 
 def _require_location(client: MlflowClient, name: str) -> None:
-    """Raise before anything is trained. An experiment that is made to learn its location leaves no name behind."""
+    """Raise Problem before training if the location is not allowed; a new experiment is then renamed and deleted."""
     if not urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).scheme.startswith("http"):
-        return  # Databricks has names of another form, and locations of its own
-    made = _made(client, name) if client.get_experiment_by_name(name) is None else None
+        return  # Databricks has other names and its own locations
+    created = _created(client, name) if client.get_experiment_by_name(name) is None else None
     try:
-        experiment_id = made or experiment_of(client, name)
+        experiment_id = created or experiment_of(client, name)
     except Problem as error:
         if error.kind is ProblemKind.DENIED:
-            return  # training may choose another one; its model is looked at when it is there
+            return  # training may use another experiment; its model is checked afterwards
         raise
     try:
         repositories.require(client.get_experiment(experiment_id).artifact_location, whose=f"experiment `{name}`")
     except Problem:
-        if made is not None:
+        if created is not None:
             with suppress(MlflowException):
-                client.rename_experiment(made, f"{name}-{made}-not-used")
-                client.delete_experiment(made)
+                client.rename_experiment(created, f"{name}-{created}-not-used")
+                client.delete_experiment(created)
         raise
 
 
-def _made(client: MlflowClient, name: str) -> "str | None":
+def _created(client: MlflowClient, name: str) -> "str | None":
     try:
         return str(client.create_experiment(name))
-    except MlflowException:  # somebody else was quicker, or it is not allowed: whoever looks for it finds out
+    except MlflowException:  # it exists by now, or creating is not allowed: experiment_of finds out
         return None
 
 
@@ -87,7 +87,7 @@ def end(request: dict[str, Any]) -> dict[str, Any]:
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Say what the store knows of a run.
+    Describe a run in the store.
 
     {run_id} -> {run_id, experiment_id, name, status, started, ended, artifact_location, tags, params, metrics}
     """
@@ -100,8 +100,8 @@ def log_record(request: dict[str, Any]) -> dict[str, Any]:
     target = PurePosixPath(request["path"])
     folder = None if target.parent == PurePosixPath() else target.parent.as_posix()
     with tempfile.TemporaryDirectory() as scratch:
-        named = shutil.copyfile(request["file"], Path(scratch, target.name))
-        MlflowClient().log_artifact(request["run_id"], str(named), artifact_path=folder)
+        copy = shutil.copyfile(request["file"], Path(scratch, target.name))
+        MlflowClient().log_artifact(request["run_id"], str(copy), artifact_path=folder)
     return {}
 
 
@@ -110,29 +110,29 @@ def download_record(request: dict[str, Any]) -> dict[str, Any]:
     destination = Path(request["destination"])
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            found = download_artifacts(run_id=request["run_id"], artifact_path=request["path"], dst_path=scratch)
+            downloaded = download_artifacts(run_id=request["run_id"], artifact_path=request["path"], dst_path=scratch)
         except OSError as error:
             if kind_of(error) is not ProblemKind.UNEXPECTED:
                 raise
             raise Problem(
                 ProblemKind.NOT_FOUND, f"run {request['run_id']} has no artifact `{request['path']}`"
             ) from error
-        shutil.copyfile(found, destination)
+        shutil.copyfile(downloaded, destination)
     return {}
 
 
-def make(client: MlflowClient, experiment_id: str, tags: dict[str, str], run_name: "str | None") -> Run:
-    """Make a run, and never twice."""
+def create_run(client: MlflowClient, experiment_id: str, tags: dict[str, str], run_name: "str | None") -> Run:
+    """Create a run exactly once."""
     started = time.time_ns() // 1_000_000
     clause = " AND ".join((f"attributes.start_time = {started}", *(tag_equals(*tag) for tag in tags.items())))
-    return make_once(
+    return create_once(
         lambda: client.create_run(experiment_id, start_time=started, tags=tags, run_name=run_name),
-        look=lambda: next(iter(client.search_runs([experiment_id], clause)), None),
+        find=lambda: next(iter(client.search_runs([experiment_id], clause)), None),
     )
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """What every verb says about a run."""
+    """The description of a run that every verb returns."""
     return {
         "run_id": run.info.run_id,
         "experiment_id": run.info.experiment_id,
@@ -146,15 +146,15 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def experiment_of(client: MlflowClient, name: str, artifact_location: "str | None" = None) -> str:
-    """Two jobs may make the same experiment at once: the one that comes second finds the other's."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    """The id of the experiment, created if needed; of two jobs that create it at once, the second uses the first's."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             return str(client.create_experiment(name, artifact_location=artifact_location))
         except MlflowException as error:
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise Problem(kind_of(error), f"experiment `{name}` cannot be made: {error.message}") from error
-    if found.lifecycle_stage != "active":
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise Problem(kind_of(error), f"experiment `{name}` cannot be created: {error.message}") from error
+    if experiment.lifecycle_stage != "active":
         raise Problem(ProblemKind.INVALID, f"experiment `{name}` is deleted; restore it or choose another name")
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)

@@ -1,4 +1,4 @@
-"""How do runs, models, versions and names get our tags?"""
+"""Sets tags on runs, logged models, versions and registered models."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from . import older
 
 def tag(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Set tags on each thing that is named.
+    Set tags on each of the given objects.
 
     {run_id?, model_id?, version?: [name, version], name?: of a registered model, tags} -> {}
     """

@@ -1,10 +1,10 @@
 """
-Notes which tracking store a training uses, from inside it: MLflow loads it as a provider of run contexts.
+Records which tracking store a training uses: a run context provider that MLflow loads inside the training.
 
-It lies beside its entry point in a folder of its own, which PYTHONPATH names and which only the step can read. Nothing
-of the training is changed, but for one variable of ours: where a new store keeps its artifacts is said for the one that
-the training was handed. For any other it is the folder that MLflow would take, as a URI: it writes a path with a quote
-into its first statement of SQL as it is.
+It is in a folder of its own with its entry point; PYTHONPATH names the folder, and only the step can read it. Nothing
+in the training changes, except one variable: the artifact root of a new store is set for the store that the training
+was given. For any other store it is set to MLflow's default folder, as a URI, because MLflow does not escape a quote
+in a path in its first SQL statement.
 """
 
 import json
@@ -25,8 +25,8 @@ _noted: "set[tuple[str, str]]" = set()
 
 
 def _note(event: str, uri: str) -> None:
-    """One line for each new thing: `set` where a URI was chosen, `run` where a run, or a model without one, begins."""
-    with suppress(Exception):  # whatever goes wrong here is no reason for a training to fail
+    """Write one line per new event: `set` for a chosen URI, `run` when a run, or a model without one, starts."""
+    with suppress(Exception):  # an error here must not fail the training
         if (event, uri) in _noted:
             return
         _noted.add((event, uri))
@@ -37,14 +37,14 @@ def _note(event: str, uri: str) -> None:
             notes.write(f"{line}\n")
 
 
-def _hear(event: str, arguments: "tuple[Any, ...]") -> None:
-    """`mlflow.set_tracking_uri` sets the variable for child processes, and so is heard by whoever calls it."""
+def _on_audit_event(event: str, arguments: "tuple[Any, ...]") -> None:
+    """Audit hook: `mlflow.set_tracking_uri` sets the variable for child processes, which raises `os.putenv`."""
     if event == "os.putenv" and os.fsdecode(arguments[0]) == _URI:
         _note("set", os.fsdecode(arguments[1]))
 
 
-class TrackingNote(RunContextProvider):  # type: ignore[misc]  # what it is made from is not typed
-    """Asked by MLflow for tags whenever a run begins; it has none."""
+class TrackingNote(RunContextProvider):  # type: ignore[misc]  # MLflow is not typed
+    """MLflow asks it for tags when a run starts; it returns none."""
 
     def in_context(self) -> bool:
         """See RunContextProvider."""
@@ -52,11 +52,11 @@ class TrackingNote(RunContextProvider):  # type: ignore[misc]  # what it is made
 
     def tags(self) -> "dict[str, str]":
         """See RunContextProvider."""
-        import mlflow  # noqa: PLC0415  # it is being imported when this file is
+        import mlflow  # noqa: PLC0415  # being imported while this file is imported
 
         _note("run", mlflow.get_tracking_uri())
         return {}
 
 
 _note("set", os.environ.get(_URI, ""))
-sys.addaudithook(_hear)
+sys.addaudithook(_on_audit_event)

@@ -1,4 +1,4 @@
-"""Which versions does the registry hold, what are they made from, and which of them has a name?"""
+"""Describes versions and registered models, and finds the versions of a model."""
 
 import json
 import re
@@ -16,19 +16,19 @@ from .entries import entries_of
 from .problems import ProblemKind, kind_of, mask
 from .stores import LoggedModel, equals, pages
 
-# MLflow keeps the versions of a model in this tag of the logged model, and shows them from there.
+# MLflow keeps the versions of a logged model in this tag of it.
 VERSIONS_OF_MODEL = "mlflow.modelVersions"
-# `models:/m-<id>`, or an artifact location below `…/models/m-<id>/artifacts`. SQL stores leave `model_id` empty, so the
-# source is the only witness.
+# `models:/m-<id>`, or an artifact location below `…/models/m-<id>/artifacts`. SQL stores leave `model_id` empty, so
+# only the source identifies the model.
 _MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
 
 
 def describe(request: dict[str, Any]) -> dict[str, Any]:
     """
-    Say what the registry knows of a version.
+    Describe a version in the registry.
 
     {name, version} -> {name, version, status, message, created: ms since 1970, source, model_id, run_id, description,
-    tags, aliases, entries: of its moves, newest first}
+    tags, aliases, entries: audit entries, newest first}
     """
     return summary(MlflowClient().get_model_version(request["name"], str(request["version"])))
 
@@ -40,65 +40,65 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
     {name, model_id?} -> {versions}, lowest number first
     """
     client = MlflowClient()
-    found = of_name(client, request["name"])
-    # What a search returns knows no aliases.
-    aliases = client.get_registered_model(request["name"]).aliases if found else {}
-    wanted = request.get("model_id")
+    versions = of_name(client, request["name"])
+    # Search results have no aliases.
+    aliases = client.get_registered_model(request["name"]).aliases if versions else {}
+    model_id = request.get("model_id")
     return {
         "versions": [
             {
-                **summary(one),
-                "aliases": sorted(name for name, number in aliases.items() if str(number) == str(one.version)),
+                **summary(version),
+                "aliases": sorted(name for name, number in aliases.items() if str(number) == str(version.version)),
             }
-            for one in found
-            if wanted is None or source_model(one) == wanted
+            for version in versions
+            if model_id is None or source_model(version) == model_id
         ]
     }
 
 
 def describe_name(request: dict[str, Any]) -> dict[str, Any]:
-    """Say what the registry knows of a name: {name} -> {exists, aliases: {alias: version}, tags, description}."""
+    """Describe a registered model: {name} -> {exists, aliases: {alias: version}, tags, description}."""
     try:
-        found = MlflowClient().get_registered_model(request["name"])
+        registered = MlflowClient().get_registered_model(request["name"])
     except MlflowException as error:
         if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
         return {"exists": False, "aliases": {}, "tags": {}, "description": None}
     return {
         "exists": True,
-        "aliases": {alias: str(version) for alias, version in found.aliases.items()},
-        "tags": dict(found.tags),
-        "description": found.description or None,
+        "aliases": {alias: str(version) for alias, version in registered.aliases.items()},
+        "tags": dict(registered.tags),
+        "description": registered.description or None,
     }
 
 
 def of_name(client: MlflowClient, name: str) -> tuple[ModelVersion, ...]:
-    """Every version of a registered model, lowest number first; none if there is no such model."""
+    """Every version of a registered model, lowest number first; empty if there is no such model."""
     clause = equals("name", name)
     return tuple(sorted(pages(lambda token: client.search_model_versions(clause, page_token=token)), key=_number))
 
 
 def made_from(client: MlflowClient, runs: Iterable[Run], models: Iterable[LoggedModel]) -> tuple[ModelVersion, ...]:
-    """Every version whose source is one of the models, whatever it is called."""
+    """Every version whose source is one of the models, under any name."""
     known = {str(model.model_id): model for model in models}
-    found: dict[tuple[str, int], ModelVersion] = {}
+    by_number: dict[tuple[str, int], ModelVersion] = {}
     for version in (*_of_runs(client, runs), *_noted_on(client, known.values())):
         if source_model(version) in known:
-            found[str(version.name), _number(version)] = version
-    return tuple(found[key] for key in sorted(found))
+            by_number[str(version.name), _number(version)] = version
+    return tuple(by_number[key] for key in sorted(by_number))
 
 
 def source_model(version: ModelVersion) -> str | None:
     """The id of the logged model that a version is made from."""
-    said = getattr(version, "model_id", None)
-    if said:
-        return str(said)
-    found = _MODEL_ID.findall(version.source or "")
-    return str(found[-1]) if found else older.source_model(version)
+    model_id = getattr(version, "model_id", None)
+    if model_id:
+        return str(model_id)
+    matches = _MODEL_ID.findall(version.source or "")
+    return str(matches[-1]) if matches else older.source_model(version)
 
 
 def summary(version: ModelVersion) -> dict[str, Any]:
-    """What every verb says about a version."""
+    """The description of a version that every verb returns."""
     return {
         "name": version.name,
         "version": str(version.version),
@@ -121,16 +121,16 @@ def _of_runs(client: MlflowClient, runs: Iterable[Run]) -> Iterator[ModelVersion
         try:
             yield from pages(lambda token, clause=clause: client.search_model_versions(clause, page_token=token))  # type: ignore[misc]
         except MlflowException as error:
-            # Unity Catalog searches by name alone; the note on the model is what remains there.
+            # Unity Catalog searches by name only; the tag on the model is used there.
             if kind_of(error) is not ProblemKind.INVALID:
                 raise
 
 
 def _noted_on(client: MlflowClient, models: Iterable[LoggedModel]) -> Iterator[ModelVersion]:
     for model in models:
-        for noted in json.loads(model.tags.get(VERSIONS_OF_MODEL, "[]")):
+        for entry in json.loads(model.tags.get(VERSIONS_OF_MODEL, "[]")):
             try:
-                yield client.get_model_version(noted["name"], str(noted["version"]))
+                yield client.get_model_version(entry["name"], str(entry["version"]))
             except MlflowException as error:
                 if kind_of(error) is not ProblemKind.NOT_FOUND:  # deleted since
                     raise
