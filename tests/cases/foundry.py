@@ -20,7 +20,7 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
 from mlflow_uv.core.image.layers import LARGE, PACKAGES, Part
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.tools.engines.build_context import Contents
+from mlflow_uv.tools.engines.build_context import ContextContents
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
 
@@ -80,8 +80,8 @@ class Foundry:
         parts += (Part(folder=PACKAGES, requirements=requirements),)
         digests = {part.folder: self.tools.contexts.digest(part, model) for part in parts}
         text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}, parts=digests))
-        contents = Contents(dockerfile=text, readme="", parts=parts, model=model, machines=machines)
-        self.tools.contexts.fill(folder, contents)
+        contents = ContextContents(dockerfile=text, readme="", parts=parts, model=model, machines=machines)
+        self.tools.contexts.write(folder, contents)
         return folder
 
 

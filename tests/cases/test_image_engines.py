@@ -85,7 +85,7 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
     image = engine.build(Build(context=context, secrets={}))
     name = f"{host}/cellar/{engine.name}:1"
     try:
-        held = json.loads(engine.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+        held = json.loads(engine.run_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
         engine.tag(image.id, name)
         digest = engine.push(name)
         layers = engine.layers(image.id)
@@ -112,7 +112,7 @@ def test_other_packages_are_never_taken_for_these(engine: Client, foundry: Found
         model = foundry.model(f"{engine.name}-{name}-model")
         context = foundry.context(f"{engine.name}-{name}-context", model, package=name, crossing=True)
         images.append(engine.build(Build(context=context, secrets={})).id)
-        said = engine.ask_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+        said = engine.run_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
         held += json.loads(said)["installed"]
     for image in images:
         forget(image, engine.name)

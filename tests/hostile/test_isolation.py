@@ -151,9 +151,9 @@ def needing(
 def probed(served: ServingContainer) -> list[dict[str, Any]]:
     """What the model found when it was loaded, and when it was asked."""
     try:
-        until(lambda: served.ask(ModelRequest(method="GET", path="/ping", timeout_s=5)) is not None)
+        until(lambda: served.send(ModelRequest(method="GET", path="/ping", timeout_s=5)) is not None)
         body = json.dumps(CASE).encode()
-        reply = served.ask(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=60))
+        reply = served.send(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=60))
         assert reply is not None, served.log()
         assert 200 == reply.status, reply.body
         return json.loads(json.loads(reply.body)["predictions"][0])

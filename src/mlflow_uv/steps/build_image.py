@@ -126,7 +126,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         if inputs.print_dockerfile or inputs.context is not None:
             return _by_hand(inputs, found, tools)
         try:
-            engine = None if inputs.engine is Choice.NONE else tools.engines.answering(inputs.engine)
+            engine = None if inputs.engine is Choice.NONE else tools.engines.available(inputs.engine)
         except NoEngine as error:
             if inputs.engine is not Choice.AUTO:
                 raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..command.host import Host
 from ..command.report import Console
-from .engines.build_context import Contexts
+from .engines.build_context import BuildContexts
 from .engines.choice import Engines
 from .lock_toolbox import LockTools, locktools
 from .mlflow.attempts import Attempts
@@ -29,7 +29,7 @@ class Tools(LockTools):
     mlflow: Mlflow
     engines: Engines
     registries: Registries
-    contexts: Contexts
+    contexts: BuildContexts
     servers: Servers
     records: Records
     attempts: Attempts
@@ -50,7 +50,7 @@ def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Run
             mlflow=Mlflow(basic.runner, host=host, hear=console.foreign, say=console.say),
             engines=Engines(basic.runner, variables=host.variables, hear=console.foreign),
             registries=Registries(Web(host.variables), Logins(basic.runner, variables=host.variables), basic.clock),
-            contexts=Contexts(basic.uv, host=host),
+            contexts=BuildContexts(basic.uv, host=host),
             servers=Servers(basic.runner, host=host),
             records=Records(host),
             attempts=Attempts(host),

@@ -21,7 +21,7 @@ from ...core.model import model_files
 from ...core.release.digests import tree_digest
 from ...core.release.record import Record
 from ...core.security.documents import parse_json
-from ...tools.engines.build_context import Contents
+from ...tools.engines.build_context import ContextContents
 from ...tools.engines.engine import Build, BuiltImage, Cache, Engine
 from ...tools.project.files import write_whole
 from ...tools.toolbox import Tools
@@ -119,7 +119,7 @@ def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tu
     for python in PYTHONS:
         try:
             argv = (python, "-I", "-", VENV, SERVING, MODEL)
-            said = engine.ask_inside(image.id, *argv, stdin=tools.contexts.question).strip()
+            said = engine.run_inside(image.id, *argv, stdin=tools.contexts.version_probe).strip()
         except ToolFailed as error:
             reasons.append(error.why)
             continue
@@ -162,14 +162,14 @@ def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:
     """Write everything that an engine needs into a folder. Raises ToolFailed."""
     planned.needs.list.unlink(missing_ok=True)  # it is ours, not the model's
     machines = (planned.base.architecture,) if planned.base.architecture else MACHINES
-    contents = Contents(
+    contents = ContextContents(
         dockerfile=planned.dockerfile,
         readme=_readme(planned),
         parts=planned.parts,
         model=planned.needs.model,
         machines=machines,
     )
-    tools.contexts.fill(folder, contents)
+    tools.contexts.write(folder, contents)
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def building(planned: ImagePlan, wish: ImageRequest, tools: Tools) -> Iterator[B
 
 def require_same(image: BuiltImage, record: Record, needs: Needs, engine: Engine) -> str:
     """The inventory of an image, which holds these packages and the recorded model. Raises ChainBroken otherwise."""
-    inventory = engine.ask_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+    inventory = engine.run_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
     require_exact(needs, inventory)
     require_model(record, inventory)
     return inventory
@@ -200,7 +200,7 @@ def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools:
     It is loaded only where something lacks, in a container without network. Raises BaseImageUnfit.
     """
     argv = (f"{VENV}/bin/python", "-I", "-B", "-", VENV, MODEL)
-    answer = engine.ask_inside(image.id, *argv, stdin=tools.contexts.libraries, timeout_s=LOAD_S)
+    answer = engine.run_inside(image.id, *argv, stdin=tools.contexts.libraries, timeout_s=LOAD_S)
     said = parse_json(answer)
     lacking: dict[str, list[str]] = {}
     for package, _, library in said["lacking"]:

@@ -135,14 +135,14 @@ def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
 
 
 def _invoked(server: ServingContainer, body: bytes, answer_s: float) -> ModelReply | None:
-    return server.ask(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s))
+    return server.send(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s))
 
 
 def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Tools) -> float:
     """Seconds until GET /ping answered 200."""
     started = tools.clock.now_s()
     while (passed := tools.clock.now_s() - started) < expected.deadline_s:
-        reply = server.ask(ModelRequest(method="GET", path="/ping", timeout_s=5))
+        reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
         if reply is not None and reply.status == 200:  # noqa: PLR2004  # OK
             return passed
         code = server.code()

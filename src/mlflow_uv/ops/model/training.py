@@ -19,7 +19,7 @@ from ...core.model.tracebacks import deepest_frame
 from ...core.release.commit import Commit
 from ...core.release.record import LockLink
 from ...core.security.child_environment import for_training
-from ...tools.engines.source_snapshot import without_an_empty_folder
+from ...tools.engines.source_snapshot import without_empty_folder
 from ...tools.mlflow.attempts import Attempt
 from ...tools.mlflow.mlflow import PAYLOADS, Store
 from ...tools.project.files import Project
@@ -232,7 +232,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         must_stop=watch.must_stop,
         secrets=job.hidden,
     )
-    with without_an_empty_folder(job.project.folder / "mlruns"):
+    with without_empty_folder(job.project.folder / "mlruns"):
         done = tools.runner.run(command)
     if watch.must_stop() and watch.refusal is not None:
         raise watch.refusal

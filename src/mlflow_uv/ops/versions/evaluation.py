@@ -16,7 +16,7 @@ from ...core.promotion.evaluation_file import EvaluationFile, read_metrics
 from ...core.release.digests import tree_digest
 from ...core.security.serve_env import NOTHING, Handed
 from ...tools.engines.engine import Engine
-from ...tools.engines.sandbox import ROOM, SandboxRequest, ask_payload
+from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload
 from ...tools.mlflow.mlflow import Store
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
@@ -116,13 +116,13 @@ def _in_image(
     artifacts = sitting.scratch / f"artifacts-{subject.version}"
     request = {
         "model": MODEL,
-        "data": str(ROOM / sitting.data.name),
+        "data": str(WORK_FOLDER / sitting.data.name),
         "target": sitting.target,
         "model_type": sitting.model_type,
-        "artifacts": str(ROOM / "artifacts"),
+        "artifacts": str(WORK_FOLDER / "artifacts"),
     }
     question = SandboxRequest(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
-    ask_payload(engine, image, question, answer=answer, artifacts=artifacts)
+    run_payload(engine, image, question, answer=answer, artifacts=artifacts)
     try:
         said = store.tools.mlflow.said("evaluate", answer, None)
         metrics = read_metrics(said["metrics"])

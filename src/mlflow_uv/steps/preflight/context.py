@@ -117,6 +117,6 @@ class Circumstances:
         if choice is Choice.NONE:
             return None
         try:
-            return self.tools.engines.answering(choice)
+            return self.tools.engines.available(choice)
         except NoEngine as error:
             return error

@@ -130,7 +130,7 @@ def _compiler(circumstances: Circumstances, found: Engine, version: str) -> str:
         return ""
     try:
         base = _looked_at(circumstances, found, version)
-        return found.ask_inside(base.name, base.python, "-I", "-c", _COMPILERS).strip()
+        return found.run_inside(base.name, base.python, "-I", "-c", _COMPILERS).strip()
     except (BaseImageUnfit, ToolFailed):
         return PYTHONS[0]  # nothing is said about it twice
 

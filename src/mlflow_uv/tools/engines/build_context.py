@@ -30,12 +30,12 @@ WHEN = int(EARLIEST)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Contents:
+class ContextContents:
     """
-    What an image is built from.
+    The contents of a build context.
 
-    The wheels that the last of the `parts` names lie in the `model`'s folder. `machines` are those that may build it,
-    in the engine's word (`amd64`).
+    The wheels that the last of the `parts` lists are in the `model` folder. `machines` are the architectures of the
+    image, as the engine writes them (`amd64`).
     """
 
     dockerfile: str
@@ -45,35 +45,35 @@ class Contents:
     machines: tuple[str, ...]
 
 
-class Contexts:
-    """Fills folders, each time with the same bytes."""
+class BuildContexts:
+    """Writes build contexts; the same contents give the same bytes."""
 
     def __init__(self, uv: Uv, *, host: Host) -> None:
         self._uv = uv
         self._host = host
 
     @property
-    def question(self) -> str:
-        """A program for a base image's Python, which prints its version."""
+    def version_probe(self) -> str:
+        """A program that prints the version of the Python that runs it."""
         return (INSTALLING / "probe.py").read_text(encoding="utf-8")
 
     @property
     def libraries(self) -> str:
-        """A program for the Python of an image, which tells the libraries that its packages lack."""
+        """A program that prints the shared libraries which the packages of an image lack."""
         return (INSTALLING / "libraries.py").read_text(encoding="utf-8")
 
     def digest(self, part: Part, model: Path) -> str:
-        """What decides about a layer of packages, in one word: the list, its wheels, and what installs them."""
-        lying = digests_in(model / model_files.WHEELS) if part.folder == PACKAGES else ()
-        wheels = [(str(path), digest) for path, digest in lying]
+        """A digest of everything that determines a package layer: requirements, wheels, and the installer."""
+        wheel_digests = digests_in(model / model_files.WHEELS) if part.folder == PACKAGES else ()
+        wheels = [(str(path), digest) for path, digest in wheel_digests]
         programs = ((INSTALLING / name).read_text(encoding="utf-8") for name in INSTALLERS)
         ours = (*programs, locked_line(self._host.ours, "uv"))
         return sha256(canonical([part.requirements, wheels, sorted(part.idle), *ours]))
 
-    def fill(self, folder: Path, contents: Contents) -> None:
-        """Fill a folder that is empty or not there. Raises NoSpace, ToolFailed."""
+    def write(self, folder: Path, contents: ContextContents) -> None:
+        """Write a context to a folder that is empty or missing. Raises NoSpace, ToolFailed."""
         try:
-            self._fill(folder, contents)
+            self._write(folder, contents)
         except OSError as error:
             why = f"{error.strerror or error}: {error.filename or folder}"
             if error.errno == ENOSPC:
@@ -81,7 +81,7 @@ class Contexts:
                 raise NoSpace(what="the build context cannot be written", why=why, fix=fix) from error
             raise ToolFailed(what="the build context cannot be written", why=why) from error
 
-    def _fill(self, folder: Path, contents: Contents) -> None:
+    def _write(self, folder: Path, contents: ContextContents) -> None:
         installer = folder / dockerfile.INSTALLER
         installer.mkdir(parents=True)
         (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")
@@ -98,7 +98,7 @@ class Contexts:
             shutil.copytree(wheels, folder / PACKAGES / model_files.WHEELS, copy_function=shutil.copyfile)
         for machine in contents.machines:
             name = machine_name(machine, System.LINUX)
-            # Linked statically, it runs on every Linux, whatever the base image is made of.
+            # Statically linked, it runs on every Linux, with any libc of the base image.
             ours = self._unpacked("uv", platform=f"{name}-unknown-linux-musl")
             shutil.copyfile(ours / "bin" / "uv", installer / f"uv-{name}")
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
@@ -113,46 +113,46 @@ class Contexts:
                 _date_by_content(path)
 
     def _unpacked(self, name: str, *, platform: str | None = None) -> Path:
-        """A folder with a package of our own lock, kept from the last time."""
+        """A cached folder with the unpacked wheel of a package of our own lock."""
         line = locked_line(self._host.ours, name)
-        kept = self._host.cache / "wheels" / sha256(f"{line} {platform}".encode())[:16]
-        if not kept.is_dir():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=kept.parent) as scratch:
-                listed, made = Path(scratch) / "requirements.txt", Path(scratch) / "made"
-                listed.write_text(line, encoding="utf-8")
-                self._uv.unpack(listed, made, python=self._host.python, platform=platform)
-                (made / ".lock").unlink(missing_ok=True)
-                with suppress(OSError):  # a neighbour was faster
-                    made.rename(kept)
-        return kept
+        folder = self._host.cache / "wheels" / sha256(f"{line} {platform}".encode())[:16]
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=folder.parent) as scratch:
+                requirements, unpacked = Path(scratch) / "requirements.txt", Path(scratch) / "unpacked"
+                requirements.write_text(line, encoding="utf-8")
+                self._uv.unpack(requirements, unpacked, python=self._host.python, platform=platform)
+                (unpacked / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):  # another process was faster
+                    unpacked.rename(folder)
+        return folder
 
 
 def locked_line(ours: Path, name: str) -> str:
-    """A package of our own lock as a line for pip, with the hashes of all its wheels."""
+    """A package of our own lock as a requirements line, with the hashes of all its wheels."""
     lock = tomli.loads((ours / "uv.lock").read_text(encoding="utf-8"))
-    (found,) = (package for package in lock["package"] if package["name"] == name)
-    return " ".join((f"{name}=={found['version']}", *(f"--hash={wheel['hash']}" for wheel in found["wheels"]))) + "\n"
+    (locked,) = (package for package in lock["package"] if package["name"] == name)
+    return " ".join((f"{name}=={locked['version']}", *(f"--hash={wheel['hash']}" for wheel in locked["wheels"]))) + "\n"
 
 
 def _date_by_content(path: Path) -> None:
     """
-    Give a file a date that is made from what it holds.
+    Set a file's modification time from a digest of its content.
 
-    BuildKit takes a file of the same name, size and date for the one that it has: so it does not send a uv again, and
-    never mistakes one model for another.
+    BuildKit skips a file whose name, size and time are unchanged: so it does not send uv again, and sends another
+    model.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    when = WHEN * 10**9 + int(digest[:14], 16)  # two years of nanoseconds
+    when = WHEN * 10**9 + int(digest[:14], 16)  # less than two years, in nanoseconds
     os.utime(path, ns=(when, when))
 
 
 def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
-    """Write a folder as a tar archive that unpacks at `top`: sorted, of one date, root's, and readable by everybody."""
-    found = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
+    """Write a folder as a tar archive that unpacks at `top`: sorted, with one date, owned by root, readable by all."""
+    entries = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-        for path, file in sorted(found.items()):
+        for path, file in sorted(entries.items()):
             entry = tarfile.TarInfo(str(path.relative_to("/")))
             entry.mtime = WHEN
             if file is None:
@@ -165,7 +165,7 @@ def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
 
 
 def _below(folder: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, Path | None]]:
-    """Every folder (None) and file below; a link to a file is what it points to."""
+    """Every folder (None) and file below `folder`; a link to a file stands for its target."""
     for base, folders, names in os.walk(folder):
         for name in folders:
             yield top / Path(base, name).relative_to(folder).as_posix(), None

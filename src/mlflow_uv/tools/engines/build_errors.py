@@ -7,26 +7,26 @@ from ...command.wording import Wording, local, option
 from ...core.image.system_libraries import instead_of
 from ..system.process import Completed
 
-# What BuildKit writes before every line of a step: its number, and the second.
+# The prefix of BuildKit for every line of a step: its number and the elapsed seconds.
 _STEP = re.compile(r"^#\d+ (?:\d+\.\d+(?: |$))?", re.MULTILINE)
-# uv's error, its causes, what a program said that it started, indented, and a hint.
+# uv's error, its causes, the indented output of a program that it ran, and a hint.
 _ERROR = re.compile(r"^error: (.+)((?:\n  cause: .+)*)((?:\n(?=\n)|\n  .*)*)(?:\nhint: (.+))?", re.MULTILINE)
 _BUILDING = re.compile(r"Failed to build `([\w.-]+)")
-# The first that fits is what mends it. Each is held by a test with the real uv.
-_MENDS = (
+# The first match is the fix. A test with the real uv covers each.
+_FIXES = (
     (r"invalid peer certificate", "SSL_CERT_FILE=FILE, with the certificates of this network"),
     (r"proxy authorization required", "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"),
-    (r"dns error|tcp connect error", "HTTPS_PROXY=URL, or UV_DEFAULT_INDEX=URL of an index that is reached from here"),
+    (r"dns error|tcp connect error", "HTTPS_PROXY=URL, or UV_DEFAULT_INDEX=URL of a reachable index"),
     (r"\(40[13] ", "UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD for the index called NAME, or a netrc"),
-    (r"Hash mismatch", "find out who changed that file; uv lock would take it as it is now"),
+    (r"Hash mismatch", "find out why the file changed; `uv lock` would accept it as it is now"),
 )
 
 
 def build_error(done: Completed) -> StepError:
-    """The error of a build that failed: what the step said, and what mends that where it is known."""
+    """The error of a failed build: the message of the failed step, and the fix if it is known."""
     text = _STEP.sub("", f"{done.stdout}\n{done.stderr}")
-    found = _ERROR.search(text)
-    why = _reason(found) if found else _told(text) or done.last_line
+    match = _ERROR.search(text)
+    why = _reason(match) if match else _step_error(text) or done.last_line
     if "no space left on device" in done.stderr.lower():
         what = "the image cannot be built: a disk of the engine is full"
         return NoSpace(
@@ -42,15 +42,15 @@ def build_error(done: Completed) -> StepError:
                 option("engine", "podman"),
             ),
         )
-    if found and (package := _BUILDING.match(found[1])):
+    if match and (package := _BUILDING.match(match[1])):
         return unbuildable(package[1], why=why)
-    told = found[0] if found else ""
-    fix = next((fix for words, fix in _MENDS if re.search(words, told)), "see the log above")
+    message = match[0] if match else ""
+    fix = next((fix for words, fix in _FIXES if re.search(words, message)), "see the log above")
     return ToolFailed(what="the image cannot be built", why=why, fix=fix)
 
 
 def unbuildable(package: str, *, why: str) -> ToolFailed:
-    """The error of a package that the base image cannot build."""
+    """The error for a package without a wheel that cannot be built in the base image."""
     return ToolFailed(
         what=f"`{package}` has no wheel for the base image and cannot be built in it",
         why=why,
@@ -62,19 +62,19 @@ def unbuildable(package: str, *, why: str) -> ToolFailed:
     )
 
 
-def _reason(found: re.Match[str]) -> str:
-    """uv's error with its deepest cause: the last line of a program that it started, or a hint that tells more."""
-    error, causes, quoted, hint = found.groups(default="")
-    said = [line.strip() for line in quoted.splitlines() if line.strip()]
-    if _BUILDING.match(error) and said:
-        return said[-1]
+def _reason(match: re.Match[str]) -> str:
+    """uv's error with its root cause: the last line of a program that it ran, or the hint about credentials."""
+    error, causes, output, hint = match.groups(default="")
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if _BUILDING.match(error) and lines:
+        return lines[-1]
     last = [cause.removeprefix("  cause: ") for cause in causes.splitlines()[-1:]]
     if re.search(r"\(40[13] ", hint):
         last = [hint]
     return ": ".join((error, *last))
 
 
-def _told(text: str) -> str:
-    """The first error that is not the engine's own, which says only which step failed."""
-    found = re.search(r"(?im)^error\b(?! running| building|: building|: failed to solve).*", text)
-    return found[0] if found else ""
+def _step_error(text: str) -> str:
+    """The first error that is not the engine's own, which only names the failed step."""
+    match = re.search(r"(?im)^error\b(?! running| building|: building|: failed to solve).*", text)
+    return match[0] if match else ""

@@ -9,24 +9,24 @@ from .docker import Docker
 from .engine import Engine
 from .podman import Podman
 
-_WHERE_DOCKER_IS = ("DOCKER_HOST", "DOCKER_CONTEXT")
+_DOCKER_ADDRESS = ("DOCKER_HOST", "DOCKER_CONTEXT")
 
 
 class Engines:
-    """The engines that we know, in the order in which they are tried."""
+    """The supported engines, in the order in which they are tried."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
         docker, podman = (kind(runner, variables=variables, hear=hear) for kind in (Docker, Podman))
         self._known: tuple[Engine, ...] = (docker, podman)
-        # Who says where Docker is means Docker, and would not notice that another engine took its place.
-        self._tried = (docker,) if any(map(variables.get, _WHERE_DOCKER_IS)) else self._known
+        # A caller that sets the address of Docker means Docker, and must not silently get another engine.
+        self._tried = (docker,) if any(map(variables.get, _DOCKER_ADDRESS)) else self._known
 
     def named(self, name: str) -> Engine:
-        """One by its program: the one that made an image also knows it. The first where no name was recorded."""
-        return next((one for one in self._known if one.name == name), self._known[0])
+        """The engine with this program name; only the engine that built an image has it. Docker for an unknown name."""
+        return next((engine for engine in self._known if engine.name == name), self._known[0])
 
-    def answering(self, choice: Choice) -> Engine:
-        """The first of those chosen that answers. Raises NoEngine with every reason."""
+    def available(self, choice: Choice) -> Engine:
+        """The first available engine of a choice. Raises NoEngine with the reason of each engine."""
         chosen = [self.named(choice.value)] if choice in (Choice.DOCKER, Choice.PODMAN) else self._tried
         reasons = []
         for engine in chosen:
@@ -40,8 +40,8 @@ class Engines:
         raise NoEngine(what=what, why="; ".join(error.why for error in reasons), fix=reasons[0].fix)
 
     def described(self) -> str:
-        """Each with its version. Raises NoEngine where none answers."""
-        self.answering(Choice.ANY)
+        """The available engines with their versions. Raises NoEngine if there is none."""
+        self.available(Choice.ANY)
         return ", ".join(filter(None, map(_described, self._known)))
 
 

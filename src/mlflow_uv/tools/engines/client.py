@@ -22,7 +22,7 @@ from .containers import OURS, Container
 from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
 
 PULL_S = 600.0
-# Rights that neither a model nor a base image needs. Of the namespaces the engine shares, none is the machine's.
+# Privileges that neither a model nor a base image needs are dropped; no namespace is shared with the host.
 _CONFINED = (
     "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private", "--pids-limit=4096",
     "--tmpfs=/tmp",
@@ -32,7 +32,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Client(ABC):
-    """An engine that is reached by a program; see engine.Engine."""
+    """An engine with a command line client; see engine.Engine."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -48,8 +48,8 @@ class Client(ABC):
         """See Engine."""
 
     @abstractmethod
-    def several(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
-        """Build for several platforms."""
+    def build_platforms(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
+        """Build for several platforms, without a name. Raises ToolFailed, NoSpace."""
 
     @abstractmethod
     def push(self, name: str) -> str:
@@ -61,31 +61,31 @@ class Client(ABC):
 
     @abstractmethod
     def architecture(self) -> str:
-        """That of the machine that the engine runs on, in its own word. Raises NoEngine."""
+        """The architecture of the engine's machine, as the engine writes it (`amd64`). Raises NoEngine."""
 
     @property
     def unwind(self) -> Callable[[int], None] | None:
-        """What lets a build that is given up end in its own way; None where a signal does."""
+        """Ends a cancelled build so that the engine cleans up; None if a signal is enough."""
         return None
 
     def image(self, name: str) -> BuiltImage | None:
         """See Engine."""
         try:
-            done = self.ask("image", "inspect", "--", name, verbatim=True)
+            done = self.run("image", "inspect", "--", name, verbatim=True)
         except ToolMissing as error:
-            raise NoEngine(what=f"{self.title} is not here", why=str(error)) from error
+            raise NoEngine(what=f"{self.title} is not installed", why=str(error)) from error
         if done.code != 0:
             return None
-        (found,) = parse_json(done.stdout)
+        (details,) = parse_json(done.stdout)
         return BuiltImage(
-            id=_as_digest(found["Id"]),
-            labels=found["Config"].get("Labels") or {},
-            size=found["Size"],
-            digest=next(iter(found.get("RepoDigests") or ()), _as_digest(found["Id"])).rpartition("@")[2],
-            shared=bool(found.get("RepoDigests")),
-            tags=tuple(found.get("RepoTags") or ()),
-            architecture=found.get("Architecture", ""),
-            variables=frozenset(one.partition("=")[0] for one in found["Config"].get("Env") or ()),
+            id=_as_digest(details["Id"]),
+            labels=details["Config"].get("Labels") or {},
+            size=details["Size"],
+            digest=next(iter(details.get("RepoDigests") or ()), _as_digest(details["Id"])).rpartition("@")[2],
+            shared=bool(details.get("RepoDigests")),
+            tags=tuple(details.get("RepoTags") or ()),
+            architecture=details.get("Architecture", ""),
+            variables=frozenset(variable.partition("=")[0] for variable in details["Config"].get("Env") or ()),
         )
 
     @abstractmethod
@@ -94,40 +94,41 @@ class Client(ABC):
 
     def fetch(self, base: str) -> BuiltImage:
         """See Engine."""
-        found = self.image(base)
-        # Who built for another machine may have its image under this name. What came from no registry is in none.
-        if found is not None and (not found.shared or found.architecture in {"", own := self.architecture()}):
-            return found
-        which = () if found is None else ("--platform", f"linux/{own}")
-        done = self.ask("pull", "--quiet", *which, "--", base, timeout_s=PULL_S, hear=self._hear)
-        found = self.image(base)
-        if found is None:
+        image = self.image(base)
+        # A build for another platform may have left its image under this name. An image that was never in a registry
+        # cannot be pulled.
+        if image is not None and (not image.shared or image.architecture in {"", own := self.architecture()}):
+            return image
+        platform = () if image is None else ("--platform", f"linux/{own}")
+        done = self.run("pull", "--quiet", *platform, "--", base, timeout_s=PULL_S, hear=self._hear)
+        image = self.image(base)
+        if image is None:
             raise base_missing(self.name, base, why=done.last_line)
-        return found
+        return image
 
     def pull(self, name: str) -> BuiltImage | None:
         """See Engine."""
-        self.ask("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
+        self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
         return self.image(name)
 
-    def built(self, build: Build, *words: str) -> BuiltImage:
-        """Build what is then here. Raises ToolFailed, NoSpace."""
+    def build_image(self, build: Build, *flags: str) -> BuiltImage:
+        """Build an image into the local store of the engine. Raises ToolFailed, NoSpace."""
         with TemporaryDirectory(prefix="mlflow-uv-built-") as scratch:
-            # By its id: somebody else may build another image at the same time.
-            written = Path(scratch) / "id"
-            done = self.building(build, *words, "--iidfile", str(written))
+            # By id, because another process may build an image at the same time.
+            id_file = Path(scratch) / "id"
+            done = self.run_build(build, *flags, "--iidfile", str(id_file))
             if done.code != 0:
                 raise build_error(done)
-            return self.kept(written.read_text().strip())
+            return self.require_image(id_file.read_text().strip())
 
-    def kept(self, name: str) -> BuiltImage:
-        """What was built. Raises ToolFailed where it is not here."""
-        if found := self.image(name):
-            return found
+    def require_image(self, name: str) -> BuiltImage:
+        """An image that was just built. Raises ToolFailed if the engine does not have it."""
+        if image := self.image(name):
+            return image
         raise ToolFailed(what="the image was built but cannot be found", why="the builder did not load it")
 
-    def building(self, build: Build, *words: str) -> Completed:
-        """Let the engine build, heard by whoever waits."""
+    def run_build(self, build: Build, *flags: str) -> Completed:
+        """Run a build, with its output passed on line by line."""
         argv = [*self.build_words]
         for name, path in build.secrets.items():
             argv += ["--secret", f"id={name},src={path}"]
@@ -137,13 +138,17 @@ class Client(ABC):
             argv += ["--cache-from", build.cache.source]
         if build.cache.target:
             argv += ["--cache-to", build.cache.target]
-        command = self.command(*argv, *words, "--", str(build.context))
+        command = self.command(*argv, *flags, "--", str(build.context))
         return self._runner.run(replace(command, hear=self._hear, unwind=self.unwind))
 
     @contextmanager
     def candidate(self, build: Build, name: str) -> Iterator[Candidate]:
         """See Engine."""
-        with self.several(build, name) if len(build.platforms) > 1 else self.one(build, name) as candidate:
+        with (
+            self.build_platforms(build, name)
+            if len(build.platforms) > 1
+            else self.build_platform(build, name) as candidate
+        ):
             try:
                 yield candidate
             except BaseException:
@@ -151,21 +156,21 @@ class Client(ABC):
                 raise
 
     @contextmanager
-    def one(self, build: Build, name: str) -> Iterator[Candidate]:
-        """What the engine keeps, by itself."""
+    def build_platform(self, build: Build, name: str) -> Iterator[Candidate]:
+        """Build for one platform, without a name."""
         yield Candidate(image=self.build(build), push=partial(self.push, name))
 
     def tag(self, image: str, name: str) -> None:
         """See Engine."""
-        self.demand("tag", image, name, what=f"the image cannot be tagged `{name}`")
+        self.require("tag", image, name, what=f"the image cannot be tagged `{name}`")
 
     def untag(self, image: str) -> None:
         """See Engine."""
-        found = self.image(image)
-        if found is not None and not found.tags:
-            self.ask("image", "rm", "--", image)
+        details = self.image(image)
+        if details is not None and not details.tags:
+            self.run("image", "rm", "--", image)
 
-    def ask_inside(
+    def run_inside(
         self,
         image: str,
         *argv: str,
@@ -174,60 +179,68 @@ class Client(ABC):
         handed: Handed = NOTHING,
     ) -> str:
         """See Engine."""
-        words = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, *_named(handed), f"--entrypoint={argv[0]}", image)
-        with self._contained() as container:
-            command = self._handing(self.command("run", *container, *words, *argv[1:]), handed)
+        flags = (
+            "--rm",
+            "--interactive",
+            _NO_NETWORK,
+            *_CONFINED,
+            *_environment_flags(handed),
+            f"--entrypoint={argv[0]}",
+            image,
+        )
+        with self._container_flags() as container:
+            command = self._with_variables(self.command("run", *container, *flags, *argv[1:]), handed)
             done = self._runner.run(replace(command, verbatim=True, stdin=stdin, timeout_s=timeout_s))
         if done.code != 0:
-            # Docker ends what it says of its own with how to learn more about `docker run`.
-            said = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
-            raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(said or [done.last_line])[-1])
+            # Docker ends its own errors with a pointer to `docker run --help`.
+            lines = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
+            raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(lines or [done.last_line])[-1])
         return done.stdout
 
     def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> Container:
         """See Engine."""
-        reach = () if network else (_NO_NETWORK,)
+        network_flags = () if network else (_NO_NETWORK,)
         settings = tuple(f"--env={name}={value}" for name, value in given.settings.items())
-        words = ("--detach", *reach, *_CONFINED, *settings, *_named(given.handed), image)
-        with self._contained() as container:
-            done = self._runner.run(self._handing(self.command("run", *container, *words), given.handed))
+        flags = ("--detach", *network_flags, *_CONFINED, *settings, *_environment_flags(given.handed), image)
+        with self._container_flags() as container:
+            done = self._runner.run(self._with_variables(self.command("run", *container, *flags), given.handed))
             if done.code != 0:
                 raise ToolFailed(what="the container cannot be started", why=done.last_line)
-        return Container(self.ask, container[1], hide=given.handed.masked)
+        return Container(self.run, container[1], hide=given.handed.masked)
 
-    def _handing(self, command: Command, handed: Handed) -> Command:
-        """The same command, whose client has what it is to hand on by name: other users see command lines."""
+    def _with_variables(self, command: Command, handed: Handed) -> Command:
+        """The command with the variables in the client's environment; a command line is visible to other users."""
         return replace(command, variables={**command.variables, **handed.variables}, secrets=handed.secrets)
 
     @contextmanager
-    def _contained(self) -> Iterator[tuple[str, ...]]:
-        """The words that name a container, which is removed where it is not waited for: its engine would go on."""
+    def _container_flags(self) -> Iterator[tuple[str, ...]]:
+        """Flags that name a container, which is removed on an exception: the engine would keep it running."""
         name = f"mlflow-uv-{secrets.token_hex(6)}"
         try:
             yield ("--name", name, "--label", OURS)
         except BaseException:
-            self.ask("rm", "--force", "--volumes", name)
+            self.run("rm", "--force", "--volumes", name)
             raise
 
-    def answering(self, *argv: str) -> Completed:
-        """What the engine answers when it is asked for its version. Raises NoEngine."""
+    def query_version(self, *argv: str) -> Completed:
+        """Run a command that prints the version or the platform of the engine. Raises NoEngine if it fails."""
         fix = f"install and start {self.title}"
         try:
-            done = self.ask(*argv, timeout_s=20)
+            done = self.run(*argv, timeout_s=20)
         except (ToolMissing, ToolFailed) as error:
             raise NoEngine(what=f"{self.title} does not answer", why=str(error), fix=fix) from error
         if done.code != 0:
             raise NoEngine(what=f"{self.title} does not answer", why=done.last_line, fix=fix)
         return done
 
-    def demand(self, *argv: str, what: str) -> Completed:
-        """Ask, and raise ToolFailed that says what cannot be done where the engine refuses."""
-        done = self.ask(*argv)
+    def require(self, *argv: str, what: str) -> Completed:
+        """Run a command. Raises ToolFailed, with `what` as its message, if it fails."""
+        done = self.run(*argv)
         if done.code != 0:
             raise ToolFailed(what=what, why=done.last_line)
         return done
 
-    def ask(
+    def run(
         self,
         *argv: str,
         timeout_s: float | None = None,
@@ -235,23 +248,23 @@ class Client(ABC):
         verbatim: bool = False,
         stdin: str | Path = "",
     ) -> Completed:
-        """One command of the engine's program, to its end."""
+        """Run a command of the engine's client until it ends."""
         command = self.command(*argv)
         return self._runner.run(replace(command, timeout_s=timeout_s, hear=hear, verbatim=verbatim, stdin=stdin))
 
     def command(self, *argv: str) -> Command:
-        """A command of the engine's program."""
+        """A command of the engine's client."""
         return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)
 
 
-def _named(handed: Handed) -> tuple[str, ...]:
-    """The flags that hand variables on, and the names whose values a payload of ours does not tell."""
+def _environment_flags(handed: Handed) -> tuple[str, ...]:
+    """Flags that pass variables by name; MLFLOW_UV_HANDED lists those whose values a payload masks."""
     names = (*handed.names, f"MLFLOW_UV_HANDED={' '.join(handed.names)}") if handed.names else ()
     return tuple(f"--env={name}" for name in names)
 
 
 def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:
-    """The error of a base image that an engine cannot have."""
+    """The error for a base image that cannot be pulled."""
     return BaseImageMissing(
         what=f"the base image `{base}` is not present and cannot be pulled",
         why=why,
@@ -264,13 +277,13 @@ def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:
 
 
 def digest_in(text: str) -> str:
-    """The digest that a program wrote. Raises ToolFailed where it wrote none."""
-    found = _DIGEST.search(text)
-    if found is None:
+    """The digest in the output of a push. Raises ToolFailed if there is none."""
+    match = _DIGEST.search(text)
+    if match is None:
         raise ToolFailed(what="the image was pushed, but its digest is not known", why=text.strip()[-200:])
-    return found[0]
+    return match[0]
 
 
 def _as_digest(id: str) -> str:  # noqa: A002
-    """Podman writes an id without its algorithm."""
+    """An id with its algorithm, which Podman omits."""
     return id if id.startswith("sha256:") else f"sha256:{id}"

@@ -13,14 +13,14 @@ from ..system.process import Completed
 
 OURS = "mlflow-uv.smoke-test"  # label of every container we start
 CLIENT = Path(__file__).parents[2] / "installing" / "request.py"
-SLACK_S = 30.0  # for the engine to start a program in a container on a busy machine
+SLACK_S = 30.0  # time for the engine to start a program in a container on a busy host
 
 
 class Container:
     """
-    A container we started; see engine.Served.
+    A running container; see engine.ServingContainer.
 
-    `command` is one command of the engine's program, `hide` takes what was handed to the model out of its log.
+    `command` runs a command of the engine's client, `hide` masks the values of the model's variables in its log.
     """
 
     def __init__(self, command: Callable[..., Completed], name: str, *, hide: Callable[[str], str]) -> None:
@@ -30,44 +30,44 @@ class Container:
         self._final: str | None = None
         self._client = CLIENT.read_text(encoding="utf-8")
 
-    def ask(self, request: ModelRequest) -> ModelReply | None:
+    def send(self, request: ModelRequest) -> ModelReply | None:
         """
-        See Served. A client inside the container sends the request, to its loopback.
+        See ServingContainer. A client inside the container sends the request to its loopback.
 
-        So nothing has to lead into the container, and an engine may be on another machine.
+        So the container needs no published port, and the engine may run on another host.
         """
         body = None if request.body is None else base64.b64encode(request.body).decode()
-        words = {"port": PORT, "method": request.method, "path": request.path, "body": body}
-        words |= {"timeout_s": request.timeout_s, "limit": LIMIT}
+        message = {"port": PORT, "method": request.method, "path": request.path, "body": body}
+        message |= {"timeout_s": request.timeout_s, "limit": LIMIT}
         argv = ("exec", "--interactive", self._name, f"{VENV}/bin/python", "-I", "-S", "-c", self._client)
         try:
-            done = self._command(*argv, stdin=json.dumps(words), verbatim=True, timeout_s=request.timeout_s + SLACK_S)
+            done = self._command(*argv, stdin=json.dumps(message), verbatim=True, timeout_s=request.timeout_s + SLACK_S)
         except ToolFailed:
             return None
         return _reply(done.stdout) if done.code == 0 else None
 
     def code(self) -> int | None:
-        """See Served."""
+        """See ServingContainer."""
         done = self._command("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", self._name)
         running, _, code = done.stdout.strip().partition(" ")
         return None if running == "true" else int(code or 1)
 
     def log(self) -> str:
-        """See Served."""
+        """See ServingContainer."""
         if self._final is not None:
             return self._final
         done = self._command("logs", self._name)
         return self._hide(done.stdout + done.stderr)
 
     def stop(self) -> None:
-        """See Served."""
+        """See ServingContainer."""
         if self._final is None:
             self._final = self.log()
             self._command("rm", "--force", "--volumes", self._name)
 
 
 def _reply(text: str) -> ModelReply | None:
-    """What the client wrote; a model that runs beside it may have written it instead."""
+    """The response that the client printed, None if it is malformed; the model may have written to the output."""
     try:
         answer = parse_json(text)
         if answer is None:

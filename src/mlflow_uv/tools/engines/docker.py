@@ -14,7 +14,7 @@ from .engine import Build, BuiltImage, Candidate, ImageLayer
 
 
 class Docker(Client):
-    """The engine that `docker` reaches."""
+    """The engine that the `docker` client connects to."""
 
     name = "docker"
     title = "Docker"
@@ -22,52 +22,52 @@ class Docker(Client):
 
     def version(self) -> str:
         """See Engine."""
-        return self.answering("version", "--format", "{{.Server.Version}}").stdout.strip()
+        return self.query_version("version", "--format", "{{.Server.Version}}").stdout.strip()
 
     def architecture(self) -> str:
         """See Client."""
-        return self.answering("version", "--format", "{{.Server.Arch}}").stdout.strip()
+        return self.query_version("version", "--format", "{{.Server.Arch}}").stdout.strip()
 
     def build(self, build: Build) -> BuiltImage:
         """See Engine."""
-        return self.built(build, "--load")
+        return self.build_image(build, "--load")
 
     def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
-        words = ("history", "--no-trunc", "--human=false", "--format", "{{json .}}", image)
-        said = self.demand(*words, what="the layers of the image cannot be listed").stdout.splitlines()
-        steps = map(parse_json, reversed(said))
+        argv = ("history", "--no-trunc", "--human=false", "--format", "{{json .}}", image)
+        lines = self.require(*argv, what="the layers of the image cannot be listed").stdout.splitlines()
+        steps = map(parse_json, reversed(lines))
         return tuple(ImageLayer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
 
     @contextmanager
-    def several(self, build: Build, name: str) -> Iterator[Candidate]:
+    def build_platforms(self, build: Build, name: str) -> Iterator[Candidate]:
         """
-        Docker's own builder keeps what it built, where it can build for several platforms at all.
+        Docker's default builder stores the images locally, if it supports several platforms.
 
-        Others keep nothing: the images are in the registry then, and have no name there yet.
+        Other builders store nothing locally: the images are pushed to the registry by digest, and get no name yet.
         """
-        said = self.demand("buildx", "inspect", what="Docker does not report its builder").stdout
-        if re.search(r"^Driver: +docker$", said, re.MULTILINE):
-            with self.one(build, name) as candidate:
+        builder = self.require("buildx", "inspect", what="Docker does not report its builder").stdout
+        if re.search(r"^Driver: +docker$", builder, re.MULTILINE):
+            with self.build_platform(build, name) as candidate:
                 yield candidate
             return
-        place = re.sub(r":[^:/]*$", "", name)
+        repository = re.sub(r":[^:/]*$", "", name)
         with TemporaryDirectory(prefix="mlflow-uv-pushed-") as scratch:
-            told = Path(scratch) / "metadata"
-            output = f"type=image,name={place},push-by-digest=true,name-canonical=true,push=true"
-            done = self.building(build, "--output", output, "--metadata-file", str(told))
+            metadata = Path(scratch) / "metadata"
+            output = f"type=image,name={repository},push-by-digest=true,name-canonical=true,push=true"
+            done = self.run_build(build, "--output", output, "--metadata-file", str(metadata))
             if done.code != 0:
                 raise build_error(done)
-            digest = digest_in(str(parse_json(told.read_text()).get("containerimage.digest")))
-        pushed = f"{place}@{digest}"
-        self.demand("pull", "--quiet", pushed, what="the built image cannot be pulled for comparison")
-        yield Candidate(image=self.kept(pushed), push=partial(self._named, name, pushed))
+            digest = digest_in(str(parse_json(metadata.read_text()).get("containerimage.digest")))
+        pushed = f"{repository}@{digest}"
+        self.require("pull", "--quiet", pushed, what="the built image cannot be pulled for comparison")
+        yield Candidate(image=self.require_image(pushed), push=partial(self._tag_pushed, name, pushed))
 
-    def _named(self, name: str, pushed: str) -> str:
-        """Give what is in a registry a name there."""
-        self.demand("buildx", "imagetools", "create", "--tag", name, pushed, what=f"`{name}` cannot be pushed")
+    def _tag_pushed(self, name: str, pushed: str) -> str:
+        """Tag a pushed image in its registry; return its digest."""
+        self.require("buildx", "imagetools", "create", "--tag", name, pushed, what=f"`{name}` cannot be pushed")
         return pushed.rpartition("@")[2]
 
     def push(self, name: str) -> str:
         """See Engine."""
-        return digest_in(self.demand("push", name, what=f"`{name}` cannot be pushed").stdout)
+        return digest_in(self.require("push", name, what=f"`{name}` cannot be pushed").stdout)

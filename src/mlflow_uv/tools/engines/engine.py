@@ -13,24 +13,24 @@ ANSWER_S = 120.0
 
 
 class ServingContainer(Protocol):
-    """A model server that was started, whatever it runs in."""
+    """A running model server, in a container or a process."""
 
-    def ask(self, request: ModelRequest) -> ModelReply | None:
-        """Its answer, None where it gives none in time."""
+    def send(self, request: ModelRequest) -> ModelReply | None:
+        """The response to a request, None if there is none within its timeout."""
 
     def code(self) -> int | None:
         """The exit code, None while it runs."""
 
     def log(self) -> str:
-        """What it printed so far."""
+        """The output so far."""
 
     def stop(self) -> None:
-        """End and remove it; safe to call twice."""
+        """Stop and remove it; safe to call twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSettings:
-    """What a server is started with: settings of its own (docs/serving.md), and what its model is handed."""
+    """Settings of a server (docs/serving.md), and the variables that its model gets."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     handed: Handed = NOTHING
@@ -41,7 +41,7 @@ BARE = ServerSettings()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageLayer:
-    """A step of an image's history, and how many bytes it added."""
+    """A step of an image's history; `size` is the number of bytes that it added."""
 
     made_by: str
     size: int
@@ -50,10 +50,10 @@ class ImageLayer:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltImage:
     """
-    An image as the engine knows it; `size` in bytes, `architecture` in the engine's word (`amd64`).
+    An image in the local store of the engine; `size` in bytes, `architecture` as the engine writes it (`amd64`).
 
-    `digest` is that of its manifest where it came from a registry or was pushed to one, which is `shared`, else its id.
-    `variables` are the names of those that it sets.
+    `shared` is true for an image that was pulled from or pushed to a registry. `digest` is then that of its manifest,
+    else its id. `variables` are the names of the environment variables that it sets.
     """
 
     id: str
@@ -68,7 +68,7 @@ class BuiltImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cache:
-    """Where layers are looked up, and where they are kept for others, in the engine's own words."""
+    """Build caches to import and to export, in the syntax of the engine's `--cache-from` and `--cache-to`."""
 
     source: str | None = None
     target: str | None = None
@@ -76,7 +76,7 @@ class Cache:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
-    """A folder with a Dockerfile, and the secret files that the build may read."""
+    """A build context, and the files of its secrets by their ids."""
 
     context: Path
     secrets: Mapping[str, Path]
@@ -87,9 +87,9 @@ class Build:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """
-    What was built and nobody can ask for yet: `image` is the one for this machine.
+    A built image without a name; `image` is the one for this machine's platform.
 
-    `push` sends the image of every platform to where their name says, and tells the digest that the whole has there.
+    `push` pushes the images of all platforms under the name, and returns the digest of the manifest in the registry.
     """
 
     image: BuiltImage
@@ -97,47 +97,47 @@ class Candidate:
 
 
 class Engine(Protocol):
-    """An engine that answers."""
+    """A container engine."""
 
     @property
     def name(self) -> str:
-        """Its program, as a person types it."""
+        """The name of its program."""
 
     def version(self) -> str:
         """The engine's version. Raises NoEngine with the reason."""
 
     def image(self, name: str) -> BuiltImage | None:
-        """An image by tag or id, None where the engine has none."""
+        """An image by tag or id, None if the engine does not have it."""
 
     def layers(self, image: str) -> tuple[ImageLayer, ...]:
-        """The history of an image, its base first."""
+        """The history of an image, oldest layer first. Raises ToolFailed."""
 
     def fetch(self, base: str) -> BuiltImage:
-        """A base image for the engine's own machine, pulled where it is not here. Raises BaseImageMissing."""
+        """A base image for the engine's own platform, pulled if it is not present. Raises BaseImageMissing."""
 
     def pull(self, name: str) -> BuiltImage | None:
-        """An image of a registry, None where the engine cannot have it."""
+        """Pull an image from a registry; None if that fails."""
 
     def build(self, build: Build) -> BuiltImage:
-        """Build for one platform, without a name. Raises ToolFailed with the step that failed."""
+        """Build for one platform, without a name. Raises ToolFailed with the cause, NoSpace."""
 
     def candidate(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
         """
-        Build for one platform or for several, as what may get this name; gone if the block ends badly before.
+        Build for one platform or several, to be pushed under this name; removed if the block raises.
 
-        Raises ToolFailed.
+        Raises ToolFailed, NoSpace.
         """
 
     def tag(self, image: str, name: str) -> None:
-        """Give an image a name. Raises ToolFailed."""
+        """Tag an image. Raises ToolFailed."""
 
     def untag(self, image: str) -> None:
-        """Remove an image that nobody gave a name."""
+        """Remove an image if it has no tag."""
 
     def push(self, name: str) -> str:
-        """Push what has this name to the registry in it; the digest it has there. Raises ToolFailed."""
+        """Push an image to the registry of its name; return its digest there. Raises ToolFailed."""
 
-    def ask_inside(
+    def run_inside(
         self,
         image: str,
         *argv: str,
@@ -146,14 +146,14 @@ class Engine(Protocol):
         handed: Handed = NOTHING,
     ) -> str:
         """
-        Run a program of an image without network and return its standard output; `stdin` is a text or a file.
+        Run a program in a container without network; return its standard output. `stdin` is a text or a file.
 
         Raises ToolFailed.
         """
 
     def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> ServingContainer:
         """
-        Start a container of an image, with few rights and no port; the engine's network is there with `network` alone.
+        Start a container with few privileges and no published port; `network` connects it to the engine's network.
 
         Raises ToolFailed.
         """

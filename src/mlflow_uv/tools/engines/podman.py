@@ -15,56 +15,56 @@ from .engine import Build, BuiltImage, Candidate, ImageLayer
 
 
 class Podman(Client):
-    """The engine that `podman` is."""
+    """The engine of the `podman` program."""
 
     name = "podman"
     title = "Podman"
-    # Only Docker's format has a health check. The date (1980) is that of what Podman itself leaves in a layer: `/run`.
+    # Only Docker's format has a health check. Podman itself dates an entry of each layer, `/run`, at 1980-01-01.
     build_words = ("build", "--format=docker", "--layers", "--timestamp=315532800")
 
     @property
     def unwind(self) -> Callable[[int], None] | None:
-        """A signal ends Podman alone, and leaves the step and what it is done in; after one that fails it tidies up."""
+        """A signal ends Podman alone and leaves the running step; Podman cleans up after a step that fails."""
         return end_other_sessions
 
     def version(self) -> str:
         """See Engine."""
-        return self.answering("info", "--format", "{{.Version.Version}}").stdout.strip()
+        return self.query_version("info", "--format", "{{.Version.Version}}").stdout.strip()
 
     def architecture(self) -> str:
         """See Client."""
-        return self.answering("info", "--format", "{{.Host.Arch}}").stdout.strip()
+        return self.query_version("info", "--format", "{{.Host.Arch}}").stdout.strip()
 
     def build(self, build: Build) -> BuiltImage:
         """See Engine."""
-        return self.built(build)
+        return self.build_image(build)
 
     def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
-        words = ("history", "--format", "json", image)
-        said = parse_json(self.demand(*words, what="the layers of the image cannot be listed").stdout)
-        return tuple(ImageLayer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(said))
+        argv = ("history", "--format", "json", image)
+        steps = parse_json(self.require(*argv, what="the layers of the image cannot be listed").stdout)
+        return tuple(ImageLayer(made_by=step.get("CreatedBy", ""), size=step["size"]) for step in reversed(steps))
 
     @contextmanager
-    def several(self, build: Build, name: str) -> Iterator[Candidate]:
-        """A list of images in Podman's own store, until it is pushed."""
-        listed = f"localhost/mlflow-uv-{secrets.token_hex(6)}"
+    def build_platforms(self, build: Build, name: str) -> Iterator[Candidate]:
+        """Build a manifest list in Podman's local store, which is deleted after it was pushed."""
+        manifest = f"localhost/mlflow-uv-{secrets.token_hex(6)}"
         try:
-            done = self.building(build, "--manifest", listed)
+            done = self.run_build(build, "--manifest", manifest)
             if done.code != 0:
                 raise build_error(done)
-            image = self.kept(listed)
-            words = ("manifest", "push", "--all", listed, f"docker://{name}")
-            yield Candidate(image=image, push=partial(self._pushed, name, *words))
+            image = self.require_image(manifest)
+            argv = ("manifest", "push", "--all", manifest, f"docker://{name}")
+            yield Candidate(image=image, push=partial(self._push, name, *argv))
         finally:
-            self.ask("manifest", "rm", listed)
+            self.run("manifest", "rm", manifest)
 
     def push(self, name: str) -> str:
         """See Engine."""
-        return self._pushed(name, "push", name)
+        return self._push(name, "push", name)
 
-    def _pushed(self, name: str, *words: str) -> str:
+    def _push(self, name: str, *argv: str) -> str:
         with TemporaryDirectory(prefix="mlflow-uv-pushed-") as scratch:
-            told = Path(scratch) / "digest"
-            self.demand(*words, f"--digestfile={told}", what=f"`{name}` cannot be pushed")
-            return digest_in(told.read_text())
+            digest_file = Path(scratch) / "digest"
+            self.require(*argv, f"--digestfile={digest_file}", what=f"`{name}` cannot be pushed")
+            return digest_in(digest_file.read_text())

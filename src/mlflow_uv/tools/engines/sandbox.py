@@ -17,15 +17,15 @@ from ...core.security.serve_env import NOTHING, Handed
 from ..mlflow.mlflow import PAYLOADS
 from .engine import Engine
 
-ROOM = PurePosixPath("/tmp/mlflow-uv")  # noqa: S108  # the container's own, in memory
-LIMIT = 64 << 20  # bytes of artifacts that come back
+WORK_FOLDER = PurePosixPath("/tmp/mlflow-uv")  # noqa: S108  # a tmpfs of the container
+LIMIT = 64 << 20  # bytes of artifacts in a response
 _PROGRAM = Path(__file__).parents[2] / "installing" / "sandbox.py"
 _PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SandboxRequest:
-    """A verb of a payload with its request; the files lie in `ROOM` then, by their names."""
+    """A payload verb and its request; `files` are copied to `WORK_FOLDER` by their names."""
 
     verb: str
     request: Mapping[str, object]
@@ -33,28 +33,28 @@ class SandboxRequest:
     handed: Handed = NOTHING
 
 
-def ask_payload(engine: Engine, image: str, question: SandboxRequest, *, answer: Path, artifacts: Path) -> None:
+def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: Path, artifacts: Path) -> None:
     """
-    Ask a payload of ours with the packages of an image.
+    Run a payload with the packages of an image.
 
-    The answer is written to a file as the payload wrote it, its artifacts into a folder. Raises ToolFailed.
+    Its response is written unchanged to the file `answer`, its artifacts to a folder. Raises ToolFailed.
     """
     program = _PROGRAM.read_text(encoding="utf-8")
-    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(ROOM), question.verb, str(LIMIT))
+    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(WORK_FOLDER), request.verb, str(LIMIT))
     with TemporaryDirectory(prefix="mlflow-uv-sandbox-") as scratch:
         archive = Path(scratch) / "archive.tar"
-        _pack(archive, question)
-        output = engine.ask_inside(image, *argv, stdin=archive, timeout_s=None, handed=question.handed)
+        _pack(archive, request)
+        output = engine.run_inside(image, *argv, stdin=archive, timeout_s=None, handed=request.handed)
     _unpack(output, answer, artifacts)
 
 
-def _pack(archive: Path, question: SandboxRequest) -> None:
+def _pack(archive: Path, request: SandboxRequest) -> None:
     with tarfile.open(archive, "w") as tar:
         for path in sorted(PAYLOADS.glob("*.py")):
             tar.add(path, f"payloads/{path.name}", filter=_readable)
-        for path in question.files:
+        for path in request.files:
             tar.add(path, path.name, filter=_readable)
-        text = json.dumps(question.request).encode()
+        text = json.dumps(request.request).encode()
         entry = tarfile.TarInfo("request.json")
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text))
@@ -68,14 +68,14 @@ def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _unpack(output: str, answer: Path, artifacts: Path) -> None:
     try:
         parts = parse_json(output)
-        text, found = parts["answer"], parts["artifacts"]
-        contents = {name: base64.b64decode(content, validate=True) for name, content in found.items()}
+        text, encoded = parts["answer"], parts["artifacts"]
+        contents = {name: base64.b64decode(content, validate=True) for name, content in encoded.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ToolFailed(
             what="the output of the container is not a valid response", why="the model may have written to it"
         ) from error
     if not isinstance(text, str):
-        raise ToolFailed(what="the model ended the process that called it", why="there is no answer")
+        raise ToolFailed(what="the model ended the process that called it", why="there is no response")
     answer.write_text(text, encoding="utf-8")
     for name, content in contents.items():
         path = PurePosixPath(name)

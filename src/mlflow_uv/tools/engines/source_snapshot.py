@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 @contextmanager
-def as_they_were(sources: tuple[Path, ...]) -> Iterator[None]:
-    """Take away what build backends leave in source folders, if it was not there before."""
-    import shutil  # noqa: PLC0415  # 4 ms that hooks do not pay
+def restored_sources(sources: tuple[Path, ...]) -> Iterator[None]:
+    """Delete the folders that build backends created in source folders while the block ran."""
+    import shutil  # noqa: PLC0415  # 4 ms at import, which hooks avoid
 
     before = {path for source in sources for path in _leftovers(source)}
     try:
@@ -24,12 +24,12 @@ def _leftovers(source: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def without_an_empty_folder(folder: Path) -> Iterator[None]:
-    """MLflow up to 3.8 makes it in the current directory, also where it puts nothing there."""
+def without_empty_folder(folder: Path) -> Iterator[None]:
+    """Remove a folder that MLflow up to 3.8 creates in the current directory, if it stays empty."""
     was_there = folder.exists()
     try:
         yield
     finally:
         if not was_there:
-            with suppress(OSError):  # not made, or not empty
+            with suppress(OSError):  # not created, or not empty
                 folder.rmdir()

@@ -19,7 +19,7 @@ class ServerProcess:
         self._running = running
         self._port = port
 
-    def ask(self, request: ModelRequest) -> ModelReply | None:
+    def send(self, request: ModelRequest) -> ModelReply | None:
         """See Served."""
         return send(request, port=self._port)
 

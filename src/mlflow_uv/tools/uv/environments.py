@@ -12,7 +12,7 @@ from ...command.report import Console
 from ...command.wording import Wording, local, option
 from ...core.lock.selection import Selection
 from ...core.release.digests import lock_digest, sha256
-from ..engines.source_snapshot import as_they_were
+from ..engines.source_snapshot import restored_sources
 from ..mlflow.mlflow import Store, StoreKind
 from ..project.files import Project, seen_from
 from .uv import Uv
@@ -54,7 +54,7 @@ class Environments:
         if folder not in self._interpreters or (local and folder not in self._rebuilt):
             with self._console.group(f"environment of {project.name}"):
                 again = tuple(flag for package in local for flag in ("--reinstall-package", package.name))
-                with as_they_were(tuple(package.source for package in local)):
+                with restored_sources(tuple(package.source for package in local)):
                     self._interpreters[folder] = self._uv.sync(
                         project, selection, folder, again, hear=self._console.foreign
                     )

@@ -9,7 +9,7 @@ from ...command.report import Console
 from ...core.export.requirements import LocalRequirement
 from ...core.model.model_files import wheel_of
 from ...core.release.record import WheelLink
-from ..engines.source_snapshot import as_they_were
+from ..engines.source_snapshot import restored_sources
 from ..project.files import Project
 from ..system.content import digests_in, wheel_content
 from .uv import Uv
@@ -38,7 +38,7 @@ def build_wheels(
         if source.suffix == ".whl":
             (out / source.name).write_bytes(_read(source))
         else:
-            with console.group(f"wheel of {source.name}"), as_they_were((source,)):
+            with console.group(f"wheel of {source.name}"), restored_sources((source,)):
                 uv.build_wheel(project, source, out)
         known = {wheel.file for wheel in wheels.values()}
         (new,) = (

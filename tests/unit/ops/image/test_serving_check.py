@@ -24,7 +24,7 @@ class Puppet:
     reply: ModelReply | None
     asked: list[ModelRequest] = field(default_factory=list)
 
-    def ask(self, request: ModelRequest) -> ModelReply | None:
+    def send(self, request: ModelRequest) -> ModelReply | None:
         """See Served."""
         self.asked.append(request)
         if request.path == "/ping":

@@ -36,7 +36,7 @@ def test_the_first_that_answers_is_taken(tmp_path: Path, here: dict[str, str], a
     """
     Docker first, Podman where it is the one that is there, and nothing else where one was named.
     """
-    assert taken == engines(tmp_path, **here).answering(asked).name
+    assert taken == engines(tmp_path, **here).available(asked).name
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_where_none_answers_it_is_said_which(
     Another one does not step in for the one that was named.
     """
     with pytest.raises(NoEngine) as caught:
-        engines(tmp_path, **here).answering(asked)
+        engines(tmp_path, **here).available(asked)
 
     assert told == caught.value.what
 
@@ -65,7 +65,7 @@ def test_who_says_where_docker_is_means_docker(tmp_path: Path, variable: str) ->
     Podman does not quietly take the place of a Docker that somebody told us how to reach.
     """
     with pytest.raises(NoEngine) as caught:
-        engines(tmp_path, where=variable, docker="", podman="4").answering(EngineChoice.AUTO)
+        engines(tmp_path, where=variable, docker="", podman="4").available(EngineChoice.AUTO)
 
     assert "Docker does not answer" == caught.value.what
 

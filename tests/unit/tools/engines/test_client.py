@@ -72,8 +72,8 @@ def test_a_program_of_an_image_is_handed_what_it_needs_too(kind: type[Client]) -
     """
     engine, runner = client(kind)
 
-    engine.ask_inside("base:1", "python3", handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
-    engine.ask_inside("base:1", "python3")
+    engine.run_inside("base:1", "python3", handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    engine.run_inside("base:1", "python3")
 
     first, second = runner.asked
     assert ("--env=MODEL_KEY" in first.argv, "canary-of-the-model") == (True, first.variables["MODEL_KEY"])
@@ -87,7 +87,7 @@ def test_a_program_of_an_image_has_no_network_and_no_more_rights(kind: type[Clie
     """
     engine, runner = client(kind)
 
-    engine.ask_inside("base:1", "python3", "-I", "-")
+    engine.run_inside("base:1", "python3", "-I", "-")
 
     assert set(runner.argv) >= {*CONFINED, "--network=none", "--rm"}
 
@@ -101,7 +101,7 @@ def test_a_server_is_asked_from_inside_its_container(kind: type[Client]) -> None
     engine, runner = client(kind, exec=said(answer))
     served = engine.serve("sha256:1", network=False)
 
-    reply = served.ask(ModelRequest(method="POST", path="/invocations", body=content, timeout_s=5))
+    reply = served.send(ModelRequest(method="POST", path="/invocations", body=content, timeout_s=5))
 
     asked = runner.asked[-1]
     assert ModelReply(status=200, body="[1]") == reply
@@ -130,7 +130,7 @@ def test_what_is_no_answer_is_none(kind: type[Client], answer: Completed) -> Non
     """
     engine, _ = client(kind, exec=answer)
 
-    assert engine.serve("sha256:1", network=False).ask(PING) is None
+    assert engine.serve("sha256:1", network=False).send(PING) is None
 
 
 def test_a_client_that_never_ends_is_no_answer(kind: type[Client], tmp_path: Path) -> None:
@@ -147,4 +147,4 @@ def test_a_client_that_never_ends_is_no_answer(kind: type[Client], tmp_path: Pat
     runner = Hanging()
     served = kind(runner, variables={"PATH": str(tmp_path)}, hear=print).serve("sha256:1", network=False)
 
-    assert served.ask(PING) is None
+    assert served.send(PING) is None

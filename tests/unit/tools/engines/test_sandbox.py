@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.engines.docker import Docker
-from mlflow_uv.tools.engines.sandbox import SandboxRequest, ask_payload
+from mlflow_uv.tools.engines.sandbox import SandboxRequest, run_payload
 from mlflow_uv.tools.system.process import Command, Completed
 from tests.unit.tools.conftest import FakeRunner, said
 
@@ -35,7 +35,7 @@ def asked(folder: Path, output: str) -> tuple[Recording, Path]:
     engine = Docker(runner, variables={}, hear=print)
     question = SandboxRequest(verb="evaluate", request={"model": "/opt/model"}, files=(folder / "data.csv",))
     artifacts = folder / "room" / "artifacts"
-    ask_payload(engine, "sha256:1", question, answer=folder / "answer.json", artifacts=artifacts)
+    run_payload(engine, "sha256:1", question, answer=folder / "answer.json", artifacts=artifacts)
     return runner, artifacts
 
 
