@@ -16,6 +16,7 @@ from tests.waiting import CEILING_S
 
 # How long one example takes depends on who else uses the machine.
 settings.register_profile("house", deadline=None, max_examples=60)
+settings.register_profile("fast", parent=settings.get_profile("house"), max_examples=15)
 settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +40,11 @@ SLOW = ("extended", "engine", "installs")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
     parser.addoption("--fast", action="store_true", help="leave out what installs packages or needs an engine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        settings.load_profile("fast")
 
 
 class Together(LoadScopeScheduling):
