@@ -201,7 +201,7 @@ def proof(shape: Shape, place: Path, root: Path, surroundings: dict[str, str]) -
         assert said.code == 0, said.stderr
     assert consumer.git("status", "--porcelain") == ""
     model = Path(shutil.copytree(consumer.model, place / "elsewhere" / "model"))
-    listed, wheels = model_files.own_lines((model / "requirements.txt").read_text())
+    listed, wheels = model_files.split_requirements((model / "requirements.txt").read_text())
     expected = exported(consumer, *shape.selected)
     network = {**exports.ONLINE, "UV_INDEX": surroundings["{index}"]}
     locked = exports.synced(consumer.folder, place / "locked", *shape.selected, network=network)

@@ -28,7 +28,7 @@ from ..core.model import model_files
 from ..core.model.answer_paths import AnswerPath
 from ..core.model.answer_wording import REASON, shortened
 from ..core.model.answers import TOLERANCE, answers_digest
-from ..core.model.ignored_answers import ignored_paths, leaving_nothing, naming_nothing
+from ..core.model.ignored_answers import everything_ignored, ignored_paths, unmatched_paths
 from ..core.release.record import AliasLink, ImageLink, Record
 from ..core.security.documents import Unparsable, parse_json
 from ..core.security.serve_env import Handed, handed
@@ -145,7 +145,7 @@ def _needs(
         raise ChainBroken(
             "answers", why=f"the recorded cases or answers in the model cannot be read: {error}"
         ) from error
-    if everything := next(leaving_nothing(ignored, answers), None):
+    if everything := next(everything_ignored(ignored, answers), None):
         raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
     return record.image, Expected(
         cases=cases,
@@ -299,7 +299,7 @@ def _report(
         ),
         findings=(
             *observed.complaints,
-            *naming_nothing(expected.ignored, expected.answers),
+            *unmatched_paths(expected.ignored, expected.answers),
             *_slow(observed),
             *_isolation(inputs, record.image),
         ),

@@ -1,1 +1,1 @@
-"""A logged model: its files, signature, answers and errors."""
+"""Describes a logged model: its files, signature, answers and errors."""

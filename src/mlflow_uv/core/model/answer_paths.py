@@ -1,5 +1,5 @@
 """
-Reads paths into JSON answers, such as `$.choices[*].id`, and leaves out what they name.
+Parses paths into JSON answers, such as `$.choices[*].id`, and removes the values at these paths.
 
 A subset of JSONPath (RFC 9535): `$`, then members (`.name`, `['any name']`), items (`[0]`) and wildcards (`[*]`, `.*`).
 """
@@ -14,21 +14,21 @@ _ITEM = re.compile(
     r"|\['(?P<single>[^'\\]*)'\]|\[\"(?P<double>[^\"\\]*)\"\]"
 )
 _PLAIN = re.compile(r"[^\W\d][\w-]*")
-_FORMS = "`$.name`, `$['any name']`, `$.list[0]` and `$.list[*].name` are understood"
+_FORMS = "supported are `$.name`, `$['any name']`, `$.list[0]` and `$.list[*].name`"
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPath:
-    """A path; each of its `parts` is the name of a member, the number of an item, or None for all of them."""
+    """A path; each of its `parts` is the name of a member, the position of an item (from 0), or None for a wildcard."""
 
     text: str
     parts: tuple[str | int | None, ...]
 
 
 def parse_path(text: str) -> AnswerPath:
-    """Read a path. Raises ValueError that says where it stops being one."""
+    """Parse a path. Raises ValueError with the text from where it is invalid."""
     if not text.startswith("$"):
-        raise ValueError(f"`{text}` does not begin with `$`, the answer; {_FORMS}")
+        raise ValueError(f"`{text}` does not begin with `$`; {_FORMS}")
     parts: list[str | int | None] = []
     at = 1
     while at < len(text):
@@ -38,34 +38,34 @@ def parse_path(text: str) -> AnswerPath:
         parts.append(_part(match))
         at = match.end()
     if not parts:
-        raise ValueError("`$` is the whole answer, and then nothing would be compared")
+        raise ValueError("`$` is the whole answer, so that nothing would be compared")
     return AnswerPath(text, tuple(parts))
 
 
 def member(path: str, name: str) -> str:
-    """The path of a member of what is at `path`."""
+    """The path of the member `name` of the object at `path`."""
     if _PLAIN.fullmatch(name):
         return f"{path}.{name}"
     return f'{path}["{name}"]' if "'" in name else f"{path}['{name}']"
 
 
 def without(answer: Any, paths: Iterable[AnswerPath]) -> Any:
-    """The answer without what the paths name: members are gone, items are null, so that lists keep their lengths."""
+    """Remove the values at the paths: members are deleted, items become None, so that lists keep their lengths."""
     for path in paths:
         answer = _without(answer, path.parts)
     return answer
 
 
 def names_something(answer: object, path: AnswerPath) -> bool:
-    """Whether there is anything at a path."""
-    found = [answer]
+    """Whether an answer has any value at a path."""
+    values = [answer]
     for part in path.parts:
-        found = [inner for value in found for _, inner in _below(value, part)]
-    return bool(found)
+        values = [inner for value in values for _, inner in _below(value, part)]
+    return bool(values)
 
 
 def compares_something(answer: object, paths: Iterable[AnswerPath]) -> bool:
-    """Whether any value of an answer, other than empty objects and lists, is left when the paths are left out."""
+    """Whether removing the paths leaves any value of an answer other than empty objects and lists."""
     return _has_value(answer, [path.parts for path in paths])
 
 
@@ -90,7 +90,7 @@ def _part(match: "re.Match[str]") -> str | int | None:
 
 
 def _below(value: Any, part: str | int | None) -> Iterator[tuple[Any, Any]]:
-    """The keys and values below a value that a part of a path names."""
+    """The keys and values in a value that a part of a path matches."""
     if isinstance(value, dict) and not isinstance(part, int):
         yield from ((key, inner) for key, inner in value.items() if part in (None, key))
     elif isinstance(value, list) and not isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Words differences between answers, and what a server says that refuses a case."""
+"""Formats differences between answers, and the error of a server that refuses a case."""
 
 from collections.abc import Sequence
 
@@ -10,35 +10,35 @@ REASON = 1000  # characters
 SHOWN = 5
 
 
-def listed(found: Sequence[AnswerDifference]) -> str:
-    """The first differences, and how many there are more."""
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return "; ".join(shortened(difference.text, REASON) for difference in found[:SHOWN]) + more
+def listed(answer_differences: Sequence[AnswerDifference]) -> str:
+    """The first differences, and how many more there are."""
+    more = f"; and {len(answer_differences) - SHOWN} more" if len(answer_differences) > SHOWN else ""
+    return "; ".join(shortened(difference.text, REASON) for difference in answer_differences[:SHOWN]) + more
 
 
-def ignoring_fix(found: Sequence[AnswerDifference]) -> str:
-    """The paths to ignore where only times and names drawn anew differ; else nothing."""
-    paths = ignorable(tuple(found))
+def ignoring_fix(answer_differences: Sequence[AnswerDifference]) -> str:
+    """The option that ignores the paths, if only timestamps and generated ids differ; else empty."""
+    paths = ignorable(tuple(answer_differences))
     if not paths:
         return ""
     return Wording(option("ignore-answers", ",".join(paths)), ", which differ from answer to answer")
 
 
-def difference_fix(found: Sequence[AnswerDifference]) -> str:
-    """The paths to ignore, or a tolerance where a floating-point number differs."""
-    if fix := ignoring_fix(found):
+def difference_fix(answer_differences: Sequence[AnswerDifference]) -> str:
+    """The option that ignores the paths, or sets a tolerance where a floating-point number differs."""
+    if fix := ignoring_fix(answer_differences):
         return fix
-    look = "look for what differs between the two environments"
-    if any(difference.is_of_floats for difference in found):
-        return Wording(look, ", or set ", option("tolerance", "NUMBER"))
-    return look
+    compare = "compare the two environments"
+    if any(difference.is_of_floats for difference in answer_differences):
+        return Wording(compare, ", or set ", option("tolerance", "NUMBER"))
+    return compare
 
 
 def reason_of(body: str) -> str:
-    """What MLflow's error says, and the line on which the traceback ends that it carries; else the body."""
+    """The message of MLflow's JSON error and the last line of its traceback; the body if it is not such an error."""
     try:
-        said = parse_json(body)
-        message, trace = str(said["message"]).strip(), str(said.get("stack_trace") or "").strip()
+        error = parse_json(body)
+        message, trace = str(error["message"]).strip(), str(error.get("stack_trace") or "").strip()
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return shortened(body, REASON)
     last = trace.splitlines()[-1] if trace else ""
@@ -46,7 +46,7 @@ def reason_of(body: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text without its middle where it is too long: what was done comes first in it, and the reason last."""
+    """Cut a text's middle out if it has more than `longest` characters; in errors the reason is at the end."""
     if len(text) <= longest:
         return text
     head = longest // 3

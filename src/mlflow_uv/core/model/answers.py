@@ -1,4 +1,4 @@
-"""Compares what a server answered with what training answered, and writes a case as training was asked it."""
+"""Compares the answers of a server with those of training, and serialises cases as requests."""
 
 import json
 import math
@@ -13,14 +13,16 @@ TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 _ITEMS = re.compile(r"\[\d+\]")
 # Seconds since 1970 from 2017 on, as they are, in milli-, micro- or nanoseconds.
 _EPOCHS = tuple((1_500_000_000 * scale, 4_000_000_000 * scale) for scale in (1, 10**3, 10**6, 10**9))
-# A name that is drawn anew, with or without a prefix (`chatcmpl-…`, `msg_…`), and a date with a time.
-_DRAWN = re.compile(r"(?:[\w.:]*[-_.:])?(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\S*\d)[0-9A-Za-z]{16,64})")
+# A generated id, with or without a prefix (`chatcmpl-…`, `msg_…`), and a date with a time.
+_GENERATED = re.compile(
+    r"(?:[\w.:]*[-_.:])?(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\S*\d)[0-9A-Za-z]{16,64})"
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerDifference:
-    """A place where two answers differ, as a path and as a sentence, and the two values where there are two."""
+    """A difference between two answers: its path, a sentence, and both values where both exist."""
 
     path: str
     text: str
@@ -29,31 +31,31 @@ class AnswerDifference:
 
     @property
     def is_of_floats(self) -> bool:
-        """Whether a tolerance could close it."""
+        """Whether a larger tolerance could accept it."""
         return float in {type(self.expected), type(self.observed)} and _numbers(self.expected, self.observed)
 
     @property
-    def is_of_the_moment(self) -> bool:
-        """Whether both values look like a time or like a name that is drawn anew for each answer."""
-        return _of_the_moment(self.expected) and _of_the_moment(self.observed)
+    def is_volatile(self) -> bool:
+        """Whether both values look like a timestamp or like an id that is generated for each answer."""
+        return _volatile(self.expected) and _volatile(self.observed)
 
 
 def request_body(case: object) -> bytes:
-    """The body of a request that asks a case: the bytes training was asked, with keys and columns in their order."""
+    """The body of a case's request: the bytes that training answered, with keys and columns in their order."""
     return json.dumps(case).encode()
 
 
 def answers_digest(answers: object) -> str:
-    """Digest of JSON answers or cases, in canonical form."""
+    """SHA-256 of JSON answers or cases in canonical form, in hex."""
     return sha256(canonical(answers))
 
 
 def differences(expected: object, observed: object, *, tolerance: float, path: str = "$") -> Iterator[AnswerDifference]:
     """
-    Name every place where two JSON values differ.
+    Yield every difference between two JSON values.
 
-    Floating-point numbers may differ by `tolerance`, relative to the larger one (and absolutely by as much below 1):
-    the last bits depend on the processor. Everything else, the type included, must be equal.
+    Floating-point numbers may differ by `tolerance`, relative to the larger one (absolute below 1), since the last bits
+    depend on the processor. Everything else, including the type, must be equal.
     """
     match expected, observed:
         case dict(), dict():
@@ -69,22 +71,22 @@ def differences(expected: object, observed: object, *, tolerance: float, path: s
             if len(expected) != len(observed):
                 yield AnswerDifference(path, f"{path} has {len(observed)} items, expected are {len(expected)}")
                 return
-            for index, (one, other) in enumerate(zip(expected, observed, strict=True)):
-                yield from differences(one, other, tolerance=tolerance, path=f"{path}[{index}]")
+            for index, (expected_item, observed_item) in enumerate(zip(expected, observed, strict=True)):
+                yield from differences(expected_item, observed_item, tolerance=tolerance, path=f"{path}[{index}]")
         case _ if not _same(expected, observed, tolerance):
             text = f"{path} is {observed!r}, expected is {expected!r}"
             yield AnswerDifference(path, text, expected, observed)
 
 
-def ignorable(found: tuple[AnswerDifference, ...]) -> tuple[str, ...]:
-    """Paths that leave out all of these differences, where each of them is only of the moment; else none."""
-    if not all(difference.is_of_the_moment for difference in found):
+def ignorable(answer_differences: tuple[AnswerDifference, ...]) -> tuple[str, ...]:
+    """The paths that ignore all of these differences, if each is a timestamp or a generated id; else empty."""
+    if not all(difference.is_volatile for difference in answer_differences):
         return ()
-    return tuple(dict.fromkeys(_ITEMS.sub("[*]", difference.path) for difference in found))
+    return tuple(dict.fromkeys(_ITEMS.sub("[*]", difference.path) for difference in answer_differences))
 
 
 def not_json(answer: object, path: str = "$") -> Iterator[str]:
-    """The places of NaN and infinity, which Python writes and reads, and no other reader of JSON does."""
+    """Yield the places of NaN and infinity, which JSON does not have and only Python's parser accepts."""
     match answer:
         case dict():
             for key, inner in answer.items():
@@ -98,30 +100,34 @@ def not_json(answer: object, path: str = "$") -> Iterator[str]:
 
 def _same(expected: object, observed: object, tolerance: float) -> bool:
     match expected, observed:
-        case (float() | int() as one, float() | int() as other) if _numbers(one, other):
-            return _close(one, other, tolerance)
+        case (float() | int() as expected_number, float() | int() as observed_number) if _numbers(
+            expected_number, observed_number
+        ):
+            return _close(expected_number, observed_number, tolerance)
     return type(expected) is type(observed) and expected == observed
 
 
-def _numbers(one: object, other: object) -> bool:
-    """Whether both are numbers, at least one of them floating; Python counts truth values as numbers."""
-    kinds = {type(one), type(other)}
+def _numbers(first: object, second: object) -> bool:
+    """Whether both are numbers and at least one is a float; booleans do not count."""
+    kinds = {type(first), type(second)}
     return float in kinds and kinds <= {int, float}
 
 
-def _close(one: float, other: float, tolerance: float) -> bool:
+def _close(first: float, second: float, tolerance: float) -> bool:
     try:
-        return (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
-    except OverflowError:  # JSON has whole numbers beyond every float
+        return (math.isnan(first) and math.isnan(second)) or math.isclose(
+            first, second, rel_tol=tolerance, abs_tol=tolerance
+        )
+    except OverflowError:  # JSON allows integers beyond the range of float
         return False
 
 
-def _of_the_moment(value: object) -> bool:
+def _volatile(value: object) -> bool:
     match value:
         case bool():
             return False
         case int() | float():
             return any(earliest <= value <= latest for earliest, latest in _EPOCHS)
         case str():
-            return bool(_DRAWN.fullmatch(value) or _DATE.fullmatch(value))
+            return bool(_GENERATED.fullmatch(value) or _DATE.fullmatch(value))
     return False

@@ -1,11 +1,11 @@
-"""Looks at the columns of requests as `/invocations` takes them: their order, and integers with missing values."""
+"""Checks the columns of `/invocations` requests: their order, and integers with missing values."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# What pandas, NumPy and MLflow say where an integer column has a gap.
+# Errors of pandas, NumPy and MLflow about an integer column with a missing value.
 _NO_INTEGER = re.compile(
     r"NA to integer|NaN to integer|non-finite values|IntCastingNaNError|NAType|cannot be safely cast|int64 to float64|"
     r"float64 to int64|Incompatible input types for column .* Can not safely convert float64 to int64"
@@ -13,7 +13,7 @@ _NO_INTEGER = re.compile(
 
 
 def reordered(request: Any) -> Any | None:
-    """The same table with its columns in the opposite order; None for what is no table of several named columns."""
+    """The same table with reversed columns; None for a request that is not a table of several named columns."""
     match request:
         case {"dataframe_split": {"columns": [_, _, *_] as columns, "data": list() as rows, **rest}}:
             split = {**rest, "columns": columns[::-1], "data": [list(row)[::-1] for row in rows]}
@@ -24,25 +24,25 @@ def reordered(request: Any) -> Any | None:
 
 
 def integers_with_gaps(requests: Iterable[Any]) -> tuple[str, ...]:
-    """The columns that hold whole numbers and missing values, in the order in which they come."""
-    found: dict[str, None] = {}
+    """The columns with both integers and missing values, in their order."""
+    columns: dict[str, None] = {}
     for request in requests:
         for name, values in _columns(request):
             present = [value for value in values if not _missing(value)]
             whole = all(isinstance(value, (int, float)) and float(value).is_integer() for value in present)
             if present and whole and len(present) < len(values):
-                found[name] = None
-    return tuple(found)
+                columns[name] = None
+    return tuple(columns)
 
 
 def as_floats(columns: Iterable[str]) -> str:
-    """What a person types to make floats of columns, in training before `fit` and `log_model`."""
+    """The code that converts columns to floats, for training before `fit` and `log_model`."""
     types = ", ".join(f"{name!r}: 'float64'" for name in columns)
     return f"X = X.astype({{{types}}})" if types else "X = X.astype('float64')"
 
 
 def is_about_integers_with_gaps(message: str) -> bool:
-    """Whether an error says that a missing value is no integer."""
+    """Whether an error is about a missing value in an integer column."""
     return _NO_INTEGER.search(message) is not None
 
 

@@ -1,9 +1,9 @@
-"""Says which releases of MLflow have the schema of a tracking database, by its Alembic revision."""
+"""Maps the Alembic revision of a tracking database to the releases of MLflow that have this schema."""
 
 from collections.abc import Mapping
 
-# The newest revision that each release brings, read from the published packages. It changes in patch releases, too:
-# 3.1.0 has an older schema than 3.0.1.
+# The newest revision of each release, read from the published packages. It changes in patch releases, too: 3.1.0 has an
+# older schema than 3.0.1.
 _RELEASES: Mapping[str, str] = {
     "97727af70f4d": "2.0.1 to 2.2.2",
     "3500859a5d39": "2.3.0 to 2.3.2",
@@ -34,6 +34,6 @@ _RELEASES: Mapping[str, str] = {
 
 
 def releases_of(revision: str) -> str:
-    """`MLflow 2.18.0 to 2.22.5`; empty for a revision that no release known here has."""
+    """The releases with a revision, such as `MLflow 2.18.0 to 2.22.5`; empty for an unknown revision."""
     known = _RELEASES.get(revision)
     return f"MLflow {known}" if known else ""

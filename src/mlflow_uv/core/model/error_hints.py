@@ -1,4 +1,4 @@
-"""Finds in the error of a model what it lacks: a variable, a module, a library, a trusted type or a kind of input."""
+"""Finds in a model's error what is missing: a variable, a module, a library, a trusted type or a column type."""
 
 import re
 
@@ -11,33 +11,33 @@ _CATEGORY = re.compile(r"categor(?:y|ical|ies)", re.IGNORECASE)
 
 
 def variables_in(text: str, reason: str) -> tuple[str, ...]:
-    """What may be the name of a missing variable: the key of a KeyError, then names in capitals in the reason."""
+    """Possible names of a missing variable: keys of KeyErrors, the last first, then names in capitals in the reason."""
     return tuple(dict.fromkeys((*reversed(_VARIABLE.findall(text)), *_NAME.findall(reason))))
 
 
 def missing_module(text: str) -> str:
-    """The module that the last import missed, without what is inside of it."""
+    """The top-level module that the last failed import names; empty without one."""
     return _last(_MODULE, text).partition(".")[0]
 
 
 def missing_library(text: str) -> str:
-    """The file of the system that the last extension module missed."""
+    """The shared library that the last extension module could not open; empty without one."""
     return _last(_LIBRARY, text)
 
 
 def untrusted_fix(text: str) -> str:
-    """What lets skops load the types that it refuses; nothing where it refuses none."""
+    """The argument that lets skops load the types that it refused; empty without such an error."""
     types = _last(_UNTRUSTED, text)
     return f"log_model(..., skops_trusted_types={types}), if you trust them" if types else ""
 
 
 def category_fix(reason: str) -> str:
-    """What helps a model that wants categories, which no request holds; nothing where it does not speak of them."""
+    """The fix for a model that needs categorical columns, which JSON cannot express; empty for another reason."""
     if _CATEGORY.search(reason) is None:
         return ""
-    return "let its predict make the columns categories, by astype(...): JSON has text and numbers alone"
+    return "convert the columns with astype(...) in the model's predict: JSON has only text and numbers"
 
 
 def _last(pattern: "re.Pattern[str]", text: str) -> str:
-    found: list[str] = pattern.findall(text)
-    return found[-1] if found else ""
+    matches: list[str] = pattern.findall(text)
+    return matches[-1] if matches else ""

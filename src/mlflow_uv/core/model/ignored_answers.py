@@ -1,4 +1,4 @@
-"""Reads the paths that `ignore-answers` leaves out, and tells which of them name nothing."""
+"""Parses the paths of `ignore-answers`, and reports those that match nothing or everything."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,34 +9,34 @@ from .answer_paths import AnswerPath, compares_something, names_something, parse
 
 
 def ignored_paths(texts: Sequence[str]) -> tuple[AnswerPath, ...]:
-    """The paths of an input or setting. Raises BadInput for what is none."""
+    """Parse the paths of an input or setting. Raises BadInput for an invalid path."""
     try:
         return tuple(map(parse_path, texts))
     except ValueError as error:
-        what = "`ignore-answers` holds something that is no path into an answer"
+        what = "`ignore-answers` has an invalid path"
         raise BadInput(what=what, why=str(error), fix=option("ignore-answers", "$.created")) from error
 
 
-def naming_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
-    """A notice for each path that is in no answer of training, and so leaves out nothing."""
+def unmatched_paths(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
+    """Yield a warning for each path that matches nothing in any answer of training."""
     for path in paths:
         if not any(names_something(answer, path) for answer in answers):
             yield Finding(
                 rule="ignored-nothing",
                 severity=Severity.WARNING,
-                what=f"`{path.text}` of `ignore-answers` names nothing in any answer",
-                why="so nothing is left out for it",
-                fix="correct it, or take it out",
+                what=f"`{path.text}` in `ignore-answers` matches nothing in any answer",
+                why="it has no effect",
+                fix="correct or remove it",
             )
 
 
-def leaving_nothing(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
-    """An error where the paths together leave out every value of every answer, so that any model would pass."""
+def everything_ignored(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
+    """Yield an error if the paths together remove every value of every answer, so that any model would pass."""
     before, after = (any(compares_something(answer, left_out) for answer in answers) for left_out in ((), paths))
     if before and not after:
         yield Finding(
             rule="ignored-everything",
-            what="`ignore-answers` leaves out everything that the model answers",
-            why="nothing would be compared, so that any answer would pass as the one of training",
-            fix="name only what differs each time",
+            what="`ignore-answers` excludes the whole answer",
+            why="nothing would be compared, so that any answer would pass",
+            fix="exclude only values that differ each time",
         )

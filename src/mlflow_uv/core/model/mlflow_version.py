@@ -1,4 +1,4 @@
-"""Says which MLflow a release can use."""
+"""Checks that the project's MLflow is new enough for a release."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ OLDEST_MLFLOW = (2, 20)
 
 
 def require_logging(versions: Iterable[str | None]) -> None:
-    """Refuse an MLflow that cannot log a model as we need it. Raises ToolMissing."""
+    """Require MLflow 2.20 or newer, for logging models. None is a missing MLflow. Raises ToolMissing."""
     oldest = ".".join(map(str, OLDEST_MLFLOW))
     for version in versions:
         if version is None or tuple(map(int, version.split(".")[:2])) < OLDEST_MLFLOW:

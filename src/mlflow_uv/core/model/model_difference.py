@@ -1,4 +1,4 @@
-"""What differs between two models: which packages, and which metrics?"""
+"""Compares the packages and the metrics of two models, as tables."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...command.report import Table
 from ..export.requirements import canonicalize_name, parse_requirements
 from ..promotion.gates import as_measured
-from .model_files import own_lines, wheel_of
+from .model_files import split_requirements, wheel_of
 
 NOTHING = "-"
 Packages = Mapping[str, str]
@@ -15,29 +15,29 @@ Packages = Mapping[str, str]
 
 def packages_of(text: str) -> Packages:
     """
-    What a model's requirements.txt names, each package with what it says of its version.
+    Return the packages in a model's requirements.txt with their versions.
 
-    A list of ours is exact and names its wheels; of any other the lines are taken as they are.
+    Lists written by mlflow-uv are parsed as exact pins and wheels; for any other list, the rest of the line is used.
     """
-    said, wheels = own_lines(text)
-    found: dict[str, list[str]] = {}
+    export_lines, wheels = split_requirements(text)
+    versions: dict[str, list[str]] = {}
     try:
-        for pin in parse_requirements(said).pins:
+        for pin in parse_requirements(export_lines).pins:
             exact = pin.line.removeprefix(pin.name).strip()
-            found.setdefault(pin.name, []).append(exact.removeprefix("==").strip())
+            versions.setdefault(pin.name, []).append(exact.removeprefix("==").strip())
     except ValueError:
-        for line in filter(None, (line.partition("#")[0].strip() for line in said.splitlines())):
+        for line in filter(None, (line.partition("#")[0].strip() for line in export_lines.splitlines())):
             name, rest = _name(line)
-            found.setdefault(name, []).append(rest)
+            versions.setdefault(name, []).append(rest)
     for file, marker in wheels:
         wheel = wheel_of(file, "", marker)
         exact = f"{wheel.version} (wheel)"
-        found.setdefault(canonicalize_name(wheel.name), []).append(f"{exact} ; {marker}" if marker else exact)
-    return {name: ", ".join(exact) for name, exact in found.items()}
+        versions.setdefault(canonicalize_name(wheel.name), []).append(f"{exact} ; {marker}" if marker else exact)
+    return {name: ", ".join(exact) for name, exact in versions.items()}
 
 
 def package_changes(candidate: Packages, champion: Packages) -> Table:
-    """Only what was added, removed or changed; no row where the lists say the same."""
+    """The packages that were added, removed or changed; without rows where the lists are equal."""
     rows = tuple(
         (name, candidate.get(name, NOTHING), champion.get(name, NOTHING), _verb(name, candidate, champion))
         for name in sorted({*candidate, *champion})
@@ -47,7 +47,7 @@ def package_changes(candidate: Packages, champion: Packages) -> Table:
 
 
 def metric_table(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Table:
-    """Every metric that either has, side by side; `champion` is None where there is none."""
+    """Every metric of either model, side by side; `champion` is None where there is none."""
     candidate = {name: as_measured(value) for name, value in candidate.items()}
     if champion is None:
         rows = tuple((name, f"{candidate[name]:.6g}") for name in sorted(candidate))
@@ -76,8 +76,8 @@ def _verb(name: str, candidate: Packages, champion: Packages) -> str:
 
 
 def _name(line: str) -> tuple[str, str]:
-    """A line of a list that is not ours: the name it begins with, and the rest."""
-    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
-    if found is None:
+    """Split a requirement of another tool into the package's name and the rest."""
+    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+    if match is None:
         return line, ""
-    return canonicalize_name(found[0]), line[found.end() :].strip() or "any"
+    return canonicalize_name(match[0]), line[match.end() :].strip() or "any"

@@ -1,4 +1,4 @@
-"""Which files does a model get from us, and what do they say?"""
+"""Names the files that mlflow-uv adds to a model, and renders their content."""
 
 import json
 import re
@@ -20,14 +20,14 @@ CASES = f"{FOLDER}/cases.json"
 ANSWERS = f"{FOLDER}/answers.json"
 WHEELS = f"{FOLDER}/wheels"
 REQUIREMENTS = "requirements.txt"
-# A root-level uv.lock makes MLflow restore by `uv sync`, which knows neither extras nor groups nor wheels.
+# With a uv.lock at the model's root, MLflow restores by `uv sync`, without extras, groups and wheels.
 UV_FILES = ("uv.lock", "pyproject.toml", ".python-version")
 SERVERS = frozenset({"mlflow", "mlflow-skinny"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedFiles:
-    """What a served model is made of, beside itself: the export, the wheels, the Python it was trained with."""
+    """The environment of a served model: the export, the wheels, and the version of Python that trained it."""
 
     requirements: Requirements
     wheels: tuple[WheelLink, ...]
@@ -36,30 +36,30 @@ class ServedFiles:
 
 def wheel_line(wheel: WheelLink) -> str:
     """
-    How requirements name a wheel that lies in the model: relative to the model's folder.
+    The requirement of a wheel in the model, relative to the model's folder.
 
-    MLflow starts uv and pip there, and conda starts pip where conda.yaml lies.
+    MLflow starts uv and pip in that folder, and conda starts pip in the folder of conda.yaml.
     """
     return f"{WHEELS}/{wheel.file} ; {wheel.marker}" if wheel.marker else f"{WHEELS}/{wheel.file}"
 
 
 def requirement_lines(served: ServedFiles) -> tuple[str, ...]:
-    """The lines of the model's requirements.txt: exactly the export, then the wheels that travel along."""
+    """The lines of the model's requirements.txt: the export, then the wheels in the model."""
     return (*(pin.line for pin in served.requirements.pins), *(wheel_line(wheel) for wheel in served.wheels))
 
 
 def hashed_lines(served: ServedFiles) -> tuple[str, ...]:
-    """The same with the hashes of the lock and of the wheels, for an installer that insists on them."""
+    """The same lines with the hashes of the lock and of the wheels (pip's `--require-hashes`)."""
     wheels = (f"{wheel_line(wheel)} \\\n    --hash=sha256:{wheel.sha256}" for wheel in served.wheels)
     return (*(pin.hashed_line for pin in served.requirements.pins), *wheels)
 
 
 def environment_files(served: ServedFiles) -> dict[str, str]:
     """
-    requirements.txt, conda.yaml and python_env.yaml, all three saying the same.
+    Render requirements.txt, conda.yaml and python_env.yaml with the same content, and the list with hashes.
 
-    They ask for the Python minor version that pins and pickles depend on. Asked for a micro version that is not there,
-    uv downloads it or gives up, and pyenv compiles it. The quotes keep 3.10 from being the number 3.1.
+    They require the minor version of Python, on which pins and pickles depend. A patch version that is not installed
+    would be downloaded by uv, if at all, and compiled by pyenv. The quotes keep YAML from reading 3.10 as 3.1.
     """
     lines = requirement_lines(served)
     python = ".".join(served.python.split(".")[:2])
@@ -84,8 +84,8 @@ def selection_file(selection: Selection) -> str:
     )
 
 
-def own_lines(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Split a model's requirements.txt into the lines of the export, and our wheels: file names and markers."""
+def split_requirements(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Split a model's requirements.txt into the lines of the export, and the wheels (file names and markers)."""
     wheels = []
     rest = []
     for line in text.splitlines():
@@ -98,12 +98,12 @@ def own_lines(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def without_credentials(text: str) -> str:
-    """Take user names and passwords out of every URL of a text; the `git@` of an SSH address is neither."""
+    """Remove user names and passwords from every URL in a text, except the `git@` of an SSH URL."""
     return re.sub(r"(https?://)[^/\s\"'@]+@|(://)[^/\s\"':@]+:[^/\s\"'@]+@", r"\1\2", text)
 
 
 def wheel_of(file: str, digest: str, marker: str = "") -> WheelLink:
-    """Read name and version from a wheel's file name (PEP 427)."""
+    """Create a WheelLink with the name and version from a wheel's file name (PEP 427)."""
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # hooks never see a wheel
 
     name, version, _, _ = parse_wheel_filename(file)

@@ -1,4 +1,4 @@
-"""What does a new signature change for those who use the old one?"""
+"""Compares two model signatures, and classifies the differences as breaking or compatible."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ from typing import Any
 
 from ..security.documents import parse_json
 
-# What MLflow turns into another type without a loss when it enforces a schema. It lets more through than it turns
-# (text where bytes, dates or truth values are wanted, long integers that happen to be 0 or 1): that means something
-# else afterwards, and is not here.
+# Lossless conversions of MLflow's schema enforcement. It accepts more (text for bytes, dates or booleans, long integers
+# that are 0 or 1), but changes the meaning of such values; these conversions are left out.
 _WIDER = frozenset({("integer", "long"), ("integer", "double"), ("float", "double")})
 _WIDER_PARAMS = _WIDER | {("integer", "float"), ("long", "float"), ("long", "double")}
 _ANY = "any"
@@ -17,7 +16,7 @@ _COMPOSED = ("tensor", "array", "map", "object")
 
 
 class Effect(Enum):
-    """What a change does to whoever used the old signature."""
+    """The effect of a change on clients of the old signature."""
 
     BREAKING = "breaking"
     COMPATIBLE = "compatible"
@@ -34,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Column:
-    """A column or tensor: `shown` is what a message calls it."""
+    """A column or tensor; `shown` is its name in messages."""
 
     shown: str
     type: Any
@@ -43,10 +42,11 @@ class _Column:
 
 def signature_changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> tuple[Change, ...]:
     """
-    Every difference of two signatures, each as the `signature` of an MLmodel file or None, the breaking ones first.
+    Return every difference between two signatures, breaking ones first.
 
-    For inputs the oracle is MLflow's schema enforcement: what the old signature describes must be taken, with the same
-    meaning, by the new one. Outputs may only become more. Raises ValueError for what is no signature.
+    A signature is the `signature` of an MLmodel file, or None. Inputs follow MLflow's schema enforcement: what the old
+    signature describes must be accepted, with the same meaning, by the new one. Outputs may only be added. Raises
+    ValueError for an invalid signature.
     """
     changes = [*_inputs(_part(old, "inputs"), _part(new, "inputs"))]
     changes += _outputs(_part(old, "outputs"), _part(new, "outputs"))
@@ -55,25 +55,25 @@ def signature_changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | No
 
 
 def _part(signature: Mapping[str, Any] | None, part: str) -> list[Mapping[str, Any]] | None:
-    """The specs of one part; MLflow keeps each as a text of JSON."""
-    said = (signature or {}).get(part)
+    """The specs of one part, which MLflow stores as JSON text."""
+    raw = (signature or {}).get(part)
     try:
-        specs = parse_json(said) if isinstance(said, str) else said
+        specs = parse_json(raw) if isinstance(raw, str) else raw
     except ValueError as error:
-        raise ValueError(f"the {part} of the signature are no JSON: {error}") from error
+        raise ValueError(f"the {part} of the signature are not JSON: {error}") from error
     if specs is None:
         return None
     if not isinstance(specs, list) or not all(isinstance(spec, dict) and "type" in spec for spec in specs):
-        raise ValueError(f"the {part} of the signature are no list of columns")
+        raise ValueError(f"the {part} of the signature are not a list of columns")
     return specs
 
 
 def _inputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | None) -> Iterator[Change]:
     if old is None or new is None:
         if new is not None:
-            yield _unknown("the champion says nothing of its inputs, the candidate refuses what it does not expect")
+            yield _unknown("the champion has no input schema, and the candidate refuses inputs that do not fit its own")
         if old is not None:
-            yield _breaking("the candidate says nothing of its inputs: it does not refuse what is wrong any more")
+            yield _breaking("the candidate has no input schema, and no longer refuses invalid inputs")
         return
     before, after = _columns(old), _columns(new)
     for key in before.keys() - after.keys():
@@ -84,18 +84,22 @@ def _inputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | 
         else:
             yield _compatible(f"input {after[key].shown} is new and optional")
     for key in before.keys() & after.keys():
-        one, other = before[key], after[key]
-        if one.required != other.required:
-            yield (_breaking if other.required else _compatible)(f"input {one.shown} is {_need(other)} now")
-        if one.type != other.type:
-            say = _compatible if _takes(other.type, one.type) else _breaking
-            yield say(f"input {one.shown} is {_type(other.type)}, and was {_type(one.type)}")
+        before_column, after_column = before[key], after[key]
+        if before_column.required != after_column.required:
+            yield (_breaking if after_column.required else _compatible)(
+                f"input {before_column.shown} is {_need(after_column)} now"
+            )
+        if before_column.type != after_column.type:
+            change = _compatible if _takes(after_column.type, before_column.type) else _breaking
+            yield change(
+                f"input {before_column.shown} is {_type(after_column.type)}, and was {_type(before_column.type)}"
+            )
 
 
 def _outputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | None) -> Iterator[Change]:
     if old is None or new is None:
         if old is not None:
-            yield _breaking("the candidate says nothing of its outputs any more")
+            yield _breaking("the candidate has no output schema any more")
         return
     before, after = _columns(old), _columns(new)
     for key in before.keys() - after.keys():
@@ -103,12 +107,16 @@ def _outputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] |
     for key in after.keys() - before.keys():
         yield _compatible(f"output {after[key].shown} is new")
     for key in before.keys() & after.keys():
-        one, other = before[key], after[key]
-        if one.required != other.required:
-            yield (_compatible if other.required else _breaking)(f"output {one.shown} is {_need(other)} now")
-        if one.type != other.type:
-            say = _compatible if one.type == _ANY else _breaking
-            yield say(f"output {one.shown} is {_type(other.type)}, and was {_type(one.type)}")
+        before_column, after_column = before[key], after[key]
+        if before_column.required != after_column.required:
+            yield (_compatible if after_column.required else _breaking)(
+                f"output {before_column.shown} is {_need(after_column)} now"
+            )
+        if before_column.type != after_column.type:
+            change = _compatible if before_column.type == _ANY else _breaking
+            yield change(
+                f"output {before_column.shown} is {_type(after_column.type)}, and was {_type(before_column.type)}"
+            )
 
 
 def _params(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | None) -> Iterator[Change]:
@@ -118,30 +126,33 @@ def _params(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | 
     for name in after.keys() - before.keys():
         yield _compatible(f"parameter `{name}` is new, and has a default")
     for name in before.keys() & after.keys():
-        one, other = before[name], after[name]
-        if one.get("shape") != other.get("shape"):
-            yield _breaking(f"parameter `{name}` has the shape {other.get('shape')}, and had {one.get('shape')}")
-        if one["type"] != other["type"]:
-            say = _compatible if (one["type"], other["type"]) in _WIDER_PARAMS else _breaking
-            yield say(f"parameter `{name}` is {_type(other['type'])}, and was {_type(one['type'])}")
-        if one.get("default") != other.get("default"):
-            text = f"parameter `{name}` is {other.get('default')!r} where none is given, and was {one.get('default')!r}"
+        old_param, new_param = before[name], after[name]
+        if old_param.get("shape") != new_param.get("shape"):
+            yield _breaking(
+                f"parameter `{name}` has the shape {new_param.get('shape')}, and had {old_param.get('shape')}"
+            )
+        if old_param["type"] != new_param["type"]:
+            change = _compatible if (old_param["type"], new_param["type"]) in _WIDER_PARAMS else _breaking
+            yield change(f"parameter `{name}` is {_type(new_param['type'])}, and was {_type(old_param['type'])}")
+        if old_param.get("default") != new_param.get("default"):
+            default, old_default = new_param.get("default"), old_param.get("default")
+            text = f"parameter `{name}` is {default!r} where none is given, and was {old_default!r}"
             yield _breaking(text)
 
 
 def _columns(specs: Sequence[Mapping[str, Any]]) -> dict[object, _Column]:
-    """By name, or by position where columns have no names."""
-    found: dict[object, _Column] = {}
+    """The columns by name, or by position (from 1) where they have no names."""
+    columns: dict[object, _Column] = {}
     for position, spec in enumerate(specs, start=1):
         name = spec.get("name")
         shown = f"`{name}`" if name is not None else f"number {position}"
         required = bool(spec.get("required", not spec.get("optional", False)))
-        found[position if name is None else str(name)] = _Column(shown=shown, type=_normal(spec), required=required)
-    return found
+        columns[position if name is None else str(name)] = _Column(shown=shown, type=_normal(spec), required=required)
+    return columns
 
 
 def _normal(spec: Any) -> Any:
-    """A type in one form: a name, or a tuple that begins with the kind of what it is made of."""
+    """A type in normal form: a name, or a tuple of the kind of a composed type and its parts."""
     if isinstance(spec, str):
         return spec
     match spec:
@@ -152,15 +163,18 @@ def _normal(spec: Any) -> Any:
         case {"type": "map", "values": values}:
             return "map", _normal(values)
         case {"type": "object", "properties": dict() as properties}:
-            named = ((name, bool(one.get("required", True)), _normal(one)) for name, one in properties.items())
-            return "object", tuple(sorted(named, key=lambda one: str(one[0])))
+            named = (
+                (name, bool(property_.get("required", True)), _normal(property_))
+                for name, property_ in properties.items()
+            )
+            return "object", tuple(sorted(named, key=lambda item: str(item[0])))
         case {"type": str() as name} if name not in _COMPOSED:
             return name
-    raise ValueError(f"{spec!r} is no type of a signature")
+    raise ValueError(f"{spec!r} is not a type of a signature")
 
 
 def _takes(new: Any, old: Any) -> bool:
-    """Whether what fits the old type fits the new one, and means the same."""
+    """Whether every value of the old type is valid for the new type, with the same meaning."""
     if _ANY in (new, old) or new == old:
         return new in (_ANY, old)
     match new, old:
@@ -179,7 +193,7 @@ def _takes(new: Any, old: Any) -> bool:
 
 
 def _takes_properties(new: Any, old: Any) -> bool:
-    """MLflow refuses a property that it does not know, other than a column."""
+    """Compare the properties of objects. Unlike an unknown column, MLflow refuses an unknown property."""
     wanted = {name: (required, kind) for name, required, kind in new}
     given = {name: (required, kind) for name, required, kind in old}
     if given.keys() - wanted.keys() or any(wanted[name][0] for name in wanted.keys() - given.keys()):
@@ -187,9 +201,9 @@ def _takes_properties(new: Any, old: Any) -> bool:
     return all((given[name][0] or not wanted[name][0]) and _takes(wanted[name][1], given[name][1]) for name in given)
 
 
-def _type(said: Any) -> str:
-    """A type as a person says it."""
-    match said:
+def _type(type_: Any) -> str:
+    """A type in messages."""
+    match type_:
         case ("tensor", dtype, shape):
             return f"tensor of {dtype} {list(shape)}"
         case ("array" | "map" as kind, inner):
@@ -197,7 +211,7 @@ def _type(said: Any) -> str:
         case ("object", properties):
             parts = (f"{name}{'' if required else '?'}: {_type(kind)}" for name, required, kind in properties)
             return f"object of {{{', '.join(parts)}}}"
-    return str(said)
+    return str(type_)
 
 
 def _need(column: _Column) -> str:

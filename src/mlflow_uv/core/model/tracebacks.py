@@ -1,4 +1,4 @@
-"""Finds in what a Python program printed the deepest frame of a traceback that lies in a project."""
+"""Finds the deepest traceback frame in a project's folder, in the output of a Python program."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ _EXCEPTION = re.compile(r"(?:\s*\| )?([A-Za-z_][\w.]*(?:: .*)?)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """A place in a file of the project, 1-based, and the exception that its traceback ends with."""
+    """A file of the project, a 1-based line, and the last line of the traceback (the exception)."""
 
     path: Path
     line: int
@@ -22,31 +22,31 @@ class Frame:
 
 def deepest_frame(lines: Sequence[str], folder: Path) -> Frame | None:
     """
-    The deepest frame in a folder of the last traceback that has one; None where no traceback leads there.
+    Return the deepest frame in a folder, of the last traceback that has one; None where no traceback has one.
 
-    What is installed below the folder (`.venv`, site-packages) is not the project's.
+    Packages installed below the folder (`.venv`, site-packages) are not part of the project.
     """
     return next(filter(None, (_frame(block, folder) for block in reversed(list(_blocks(lines[-LINES:]))))), None)
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The lines from each beginning of a traceback to the next; a syntax error of the program itself has none."""
+    """Split the lines at the start of each traceback; a syntax error of the program itself has no start line."""
     starts = [0, *(number for number, line in enumerate(lines) if _BEGINNING.match(line))]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         yield lines[start:end]
 
 
 def _frame(block: Sequence[str], folder: Path) -> Frame | None:
-    found: tuple[Path, int] | None = None
+    place: tuple[Path, int] | None = None
     exception = ""
     for line in block:
         if match := _FRAME.fullmatch(line):
             path = folder / match[1]
-            found = (path, int(match[2])) if _of_the_project(path, folder) else found
+            place = (path, int(match[2])) if _of_the_project(path, folder) else place
             exception = ""
         elif not exception and (match := _EXCEPTION.fullmatch(line)):
             exception = match[1]
-    return None if found is None else Frame(path=found[0], line=found[1], exception=exception)
+    return None if place is None else Frame(path=place[0], line=place[1], exception=exception)
 
 
 def _of_the_project(path: PurePath, folder: PurePath) -> bool:

@@ -67,7 +67,7 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     requirements = None
     text = (hashed if hashed.is_file() else listed).read_bytes()
     if hashed.is_file():
-        said, _ = model_files.own_lines(text.decode().replace(" \\\n", " "))
+        said, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
         requirements = parse_requirements(said)
     (model / _LIST).write_bytes(text)
     return Needs(model=model, requirements=requirements, wheels=wheels, python=python)
@@ -77,7 +77,7 @@ def needs_in(model: Path) -> Needs:
     """The needs of any model, as its own files tell them. Raises ModelUnusable where they do not."""
     lying = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
     listed = model / model_files.REQUIREMENTS
-    _, named = model_files.own_lines(listed.read_text(encoding="utf-8") if listed.is_file() else "")
+    _, named = model_files.split_requirements(listed.read_text(encoding="utf-8") if listed.is_file() else "")
     wheels = tuple(model_files.wheel_of(file, lying.get(file, ""), marker) for file, marker in named)
     return needs_of(model, wheels=wheels, python=_python_of(model))
 

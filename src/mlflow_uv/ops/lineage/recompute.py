@@ -156,7 +156,7 @@ def _selection(model: Path) -> str:
 
 def _listed(model: Path) -> tuple[str, tuple[tuple[str, str], ...]]:
     file = model / model_files.REQUIREMENTS
-    return model_files.own_lines(file.read_text(encoding="utf-8") if file.is_file() else "")
+    return model_files.split_requirements(file.read_text(encoding="utf-8") if file.is_file() else "")
 
 
 def requirements_of(model: Path) -> str:

@@ -14,7 +14,7 @@ from ...core.model.answer_wording import SHOWN, ignoring_fix, listed
 from ...core.model.answers import TOLERANCE, differences, not_json
 from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
-from ...core.model.ignored_answers import leaving_nothing, naming_nothing
+from ...core.model.ignored_answers import everything_ignored, unmatched_paths
 from ...core.security.serve_env import NOTHING, Handed
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
@@ -57,8 +57,8 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[
         *_leaking(question, said["answers"]),
         *_keeping(question),
         *_beyond_json(said["answers"]),
-        *naming_nothing(question.ignored, said["answers"]),
-        *leaving_nothing(question.ignored, said["answers"]),
+        *unmatched_paths(question.ignored, said["answers"]),
+        *everything_ignored(question.ignored, said["answers"]),
     )
     return said["answers"], tuple(replace(finding, path=manifest) for finding in doubts)
 

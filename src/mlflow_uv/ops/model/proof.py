@@ -181,14 +181,14 @@ def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
         raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
     if plan.policy is RequirementsPolicy.INFER:
         return
-    said, _ = model_files.own_lines((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
+    said, _ = model_files.split_requirements((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     if parse_requirements(said).digest != plan.served.requirements.digest:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
 def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
     """The record of a model, from its files as the store returned them."""
-    said, wheels = model_files.own_lines((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
+    said, wheels = model_files.split_requirements((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     try:
         requirements = parse_requirements(said).digest
     except ValueError as error:

@@ -23,7 +23,7 @@ from mlflow_uv.core.model import error_hints
         (
             error_hints.category_fix,
             "ValueError: train and valid dataset categorical_feature do not match.",
-            "let its predict make the columns categories, by astype(...): JSON has text and numbers alone",
+            "convert the columns with astype(...) in the model's predict: JSON has only text and numbers",
         ),
         (error_hints.category_fix, "ValueError: no", ""),
     ],

@@ -35,8 +35,8 @@ def test_what_is_written_is_read_again(wheels: list[WheelLink]) -> None:
     model = served(wheels=tuple(wheels))
 
     files = model_files.environment_files(model)
-    plain, named = model_files.own_lines(files[model_files.REQUIREMENTS])
-    hashed, hashed_names = model_files.own_lines(files[model_files.HASHED].replace(" \\\n", " "))
+    plain, named = model_files.split_requirements(files[model_files.REQUIREMENTS])
+    hashed, hashed_names = model_files.split_requirements(files[model_files.HASHED].replace(" \\\n", " "))
 
     assert model.requirements.text == f"{plain}\n" == parse_requirements(hashed).text
     assert [(wheel.file, wheel.marker) for wheel in wheels] == list(named) == list(hashed_names)

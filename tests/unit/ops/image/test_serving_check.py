@@ -92,7 +92,7 @@ def test_only_what_is_ignored_may_differ() -> None:
     [
         ({"created": 1_764_130_000}, {"created": 1_764_130_009}, "--ignore-answers '$.created'"),
         ({"predictions": [1.0]}, {"predictions": [2.0]}, "--tolerance NUMBER"),
-        ({"predictions": [1]}, {"predictions": [2]}, "look for what differs between the two environments"),
+        ({"predictions": [1]}, {"predictions": [2]}, "compare the two environments"),
     ],
 )
 def test_a_difference_comes_with_what_can_close_it(trained: Any, answer: Any, fix: str) -> None:

@@ -127,7 +127,7 @@ def test_an_answer_or_a_file_that_holds_what_was_handed_is_an_error(tmp_path: Pa
         ("ModuleNotFoundError: No module named 'yaml'", "uv add the package that brings `yaml`; if the lock"),
         ("OSError: libgomp.so.1: cannot open shared object file: No such file", "install the system's package that"),
         ("Untrusted types found in the file: ['a.B'].", "log_model(..., skops_trusted_types=['a.B']), if you"),
-        ("ValueError: categorical_feature do not match", "let its predict make the columns categories"),
+        ("ValueError: categorical_feature do not match", "convert the columns with astype(...) in the model's predict"),
     ],
 )
 def test_each_thing_that_a_model_lacks_has_a_fix_of_its_own(tmp_path: Path, why: str, fix: str) -> None:
