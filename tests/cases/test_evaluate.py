@@ -258,7 +258,7 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> Non
         ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
         ((*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it"),
         (("--data-function", "train"), "data-function", "package.module:function"),
-        ((*FLAGS, "--data-function", "train:rows"), "`data` and `data-function` are given", "keep one of them"),
+        ((*FLAGS, "--data-function", "train:rows"), "`data` and `data-function` are both set", "remove one of them"),
         (("--data-function", "leaving:at_once"), "`leaving:at_once` ended its process", "I leave"),
     ],
 )

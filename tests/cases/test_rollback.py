@@ -126,7 +126,12 @@ def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf)
     there = [version["version"] for version in shelf.versions()]
     done = prune.run(prune.Inputs(**inputs), shelf.bench.tools)
 
-    why = ["alias previous names it", "alias champion names it", "it is failed, and 0 days old", "it is not from here"]
+    why = [
+        "alias previous points to it",
+        "alias champion points to it",
+        "it is failed, and 0 days old",
+        "it was not registered by mlflow-uv",
+    ]
     assert (("3",), ["1", "2", "3", "4"], ("3",)) == (dry.outputs.deleted, there, done.outputs.deleted)
     assert ["1", "2", "4"] == [version["version"] for version in shelf.versions()]
     assert why == [row[3] for row in done.tables[0].rows]

@@ -31,7 +31,7 @@ from ..command.step import Doc, OneRun, Step
 from ..command.wording import Wording, joined, option
 from ..core.lock.selection import Selection
 from ..core.model.model_difference import metric_table
-from ..core.promotion.evaluation import DataFile, DataFunction, Exam, Measures, TargetColumn
+from ..core.promotion.evaluation import DataFile, DataFunction, EvaluationSettings, Measures, TargetColumn
 from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
 from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import handed
@@ -174,13 +174,13 @@ def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> st
 
 def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[EvaluationSession, Mapping[str, str]]:
     """What both are asked, and the tags that say what that was."""
-    exam = Exam(
+    settings = EvaluationSettings(
         data=inputs.data,
         data_function=inputs.data_function,
         target_column=inputs.target_column,
         model_type=inputs.model_type,
     )
-    tags = exam.tags(store.project.folder if store.project else inputs.project)
+    tags = settings.tags(store.project.folder if store.project else inputs.project)
     if inputs.target_column and inputs.model_type is None:
         fix = Wording(option("model-type", "classifier"), ", or regressor")
         raise BadInput(

@@ -18,7 +18,7 @@ from ..command.inputs import (
 )
 from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
-from ..core.promotion.pruning import PruningVerdict, Rule, verdicts
+from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
 from ..ops.lineage.registry_client import author, contact
 from ..tools.toolbox import Tools
 
@@ -64,8 +64,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     store = contact(inputs, tools)
     name = store.model_name(inputs.model_name)
     found = store.ask("find-versions", name=name)["versions"]
-    rule = Rule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
-    judged = verdicts(found, rule)
+    rule = PruningRule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
+    judged = pruning_verdicts(found, rule)
     going = {one.version: one.state for one in judged if one.goes}
     kept: dict[str, str] = {}
     if going and not inputs.dry_run:

@@ -1,1 +1,1 @@
-"""The conditions for promoting a version, and for deleting one."""
+"""Checks the conditions for promoting and for deleting a version."""

@@ -1,4 +1,4 @@
-"""On which data is a version evaluated, what is measured, and which evaluation is about what the project names?"""
+"""Defines the settings of an evaluation (data, target column, model type) and the tags that record them."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Annotated
 from ...command.errors import BadInput
 from ...command.step import Doc, Matching, OneOf, SettingReach
 
-# Tags of the runs of an evaluation.
+# Tags of an evaluation's runs.
 DATA = "mlflow-uv.evaluation-data"
 TARGET = "mlflow-uv.evaluation-target"
 MODEL_TYPE = "mlflow-uv.evaluation-model-type"
@@ -19,7 +19,7 @@ _FUNCTION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
 
 
 class ModelType(Enum):
-    """What MLflow's default evaluator knows how to measure."""
+    """The model types of MLflow's default evaluator."""
 
     CLASSIFIER = "classifier"
     REGRESSOR = "regressor"
@@ -33,23 +33,23 @@ DataFile = Annotated[
     Path | None,
     OneOf("data"),
     SettingReach.DISCLOSED,
-    Doc("File with data that no training has seen, in the project: CSV, Parquet, JSON or JSON Lines."),
+    Doc("File in the project with data that training has not seen: CSV, Parquet, JSON or JSON Lines."),
 ]
 DataFunction = Annotated[
     str | None,
     OneOf("data"),
-    Doc("Function of the project that returns such data as a DataFrame, as package.module:function."),
+    Doc("Function of the project that returns the evaluation data as a DataFrame, as package.module:function."),
     Matching(_FUNCTION, "of the form package.module:function"),
 ]
-TargetColumn = Annotated[str | None, Doc("Column of the data that holds the right answers.")]
+TargetColumn = Annotated[str | None, Doc("Column of the evaluation data with the expected answers.")]
 Measures = Annotated[
-    ModelType | None, Doc("What to measure, as MLflow calls it; without it the time that an answer takes alone.")
+    ModelType | None, Doc("Model type that determines MLflow's metrics; without it only the response time is measured.")
 ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exam:
-    """What a version is asked, as far as somebody named it."""
+class EvaluationSettings:
+    """The settings of an evaluation; None where not set."""
 
     data: DataFile = None
     data_function: DataFunction = None
@@ -58,27 +58,27 @@ class Exam:
 
     def tags(self, folder: Path) -> Mapping[str, str]:
         """
-        What the runs of an evaluation carry that was asked this, in the project of that folder.
+        Return the tags of an evaluation's runs, for the project in `folder`.
 
-        A file of the project is called the same on every machine. Raises BadInput where two say which data.
+        A file in the project is recorded by its relative path. Raises BadInput if both a file and a function are set.
         """
         if self.data is not None and self.data_function is not None:
             raise BadInput(
-                what="the data comes from one place, and `data` and `data-function` are given",
-                why="each of them says which data",
-                fix="keep one of them",
+                what="`data` and `data-function` are both set",
+                why="the data comes from one of them",
+                fix="remove one of them",
             )
         source = None if self.data is None else _file(folder, self.data)
-        named = {
+        values = {
             DATA: f"function {self.data_function}" if self.data_function else source,
             TARGET: self.target_column,
             MODEL_TYPE: None if self.model_type is None else self.model_type.value,
         }
-        return {tag: value for tag, value in named.items() if value is not None}
+        return {tag: value for tag, value in values.items() if value is not None}
 
 
 def shown(tags: Mapping[str, str]) -> str:
-    """For a person: what of data, target column and kind of model the tags tell; empty where they tell nothing."""
+    """Data, target column and model type from the tags, for messages; empty where there are none."""
     words = {DATA: "the {}", TARGET: "target column `{}`", MODEL_TYPE: "as a {}"}
     return ", ".join(text.format(tags[tag]) for tag, text in words.items() if tag in tags)
 

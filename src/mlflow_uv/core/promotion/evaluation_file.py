@@ -1,4 +1,4 @@
-"""The result of an evaluation as a file, which whoever reads it takes for a stranger's."""
+"""Writes the result of an evaluation as a file, and validates such a file as untrusted input."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _METRIC = re.compile(r"[\w./ @-]{1,250}")  # what MLflow accepts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelResult:
-    """The digest of a model's files, and what was measured of it."""
+    """The digest of a model's files (hex), and its metrics."""
 
     sha256: str
     metrics: Mapping[str, float]
@@ -34,7 +34,7 @@ class EvaluationFile:
     """
     One evaluation: its id, the registered model, the tags of its runs, and the result of each version.
 
-    `models` has a logged model's id, or `models:/NAME/VERSION` of a version that has none.
+    The keys of `models` are ids of logged models, or `models:/NAME/VERSION` for a version without one.
     """
 
     id: str
@@ -43,11 +43,11 @@ class EvaluationFile:
     models: Mapping[str, ModelResult]
 
     def to_json(self) -> str:
-        """The file, the same bytes for the same evaluation."""
+        """The content of the file; the same evaluation gives the same bytes."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2, sort_keys=True) + "\n"
 
-    def found(self, ids: Iterable[str], tags: Mapping[str, str]) -> dict[str, Any]:
-        """The same as the payload `find-evaluation` of a store that has this evaluation alone."""
+    def lookup(self, ids: Iterable[str], tags: Mapping[str, str]) -> dict[str, Any]:
+        """The answer of the payload `find-evaluation` for a store that has only this evaluation."""
         wanted = tuple(dict.fromkeys(ids))
         if not set(wanted) <= self.models.keys() or not tags.items() <= self.tags.items():
             return {"evaluation": None, "data_sha256": None, "tags": {}, "models": {}}
@@ -64,7 +64,7 @@ class EvaluationFile:
 
 
 def read_evaluation(data: bytes) -> EvaluationFile:
-    """The evaluation in a file. Raises ValueError that says what does not fit; of its text nothing is repeated."""
+    """Parse an evaluation file. Raises ValueError, whose message never repeats text of the file."""
     if len(data) > LIMIT:
         raise ValueError(f"it is larger than {LIMIT} bytes")
     try:
@@ -72,21 +72,21 @@ def read_evaluation(data: bytes) -> EvaluationFile:
     except ValueError as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(raw, dict) or raw.keys() != {"schema", "id", "model_name", "tags", "models"}:
-        raise ValueError("it has not the parts of an evaluation")
+        raise ValueError("it does not have the parts of an evaluation")
     if raw["schema"] != SCHEMA:
         raise ValueError(f"it is not an evaluation of schema {SCHEMA}")
     tags = _mapping(raw["tags"], "tags", most=len(_TAGS))
     if not tags.keys() <= _TAGS:
-        raise ValueError("it has tags that no evaluation has")
+        raise ValueError("it has unknown tags")
     models = _mapping(raw["models"], "models", most=_MODELS)
-    found = EvaluationFile(
+    evaluation = EvaluationFile(
         id=_text(raw["id"], "id", _ID),
         model_name=_text(raw["model_name"], "model_name", _LINE),
         tags={name: _text(value, "tags", _LINE) for name, value in tags.items()},
         models={_text(name, "models", _LINE): _result(value) for name, value in models.items()},
     )
-    _text(found.tags.get(DATA_DIGEST), DATA_DIGEST, _DIGEST)
-    return found
+    _text(evaluation.tags.get(DATA_DIGEST), DATA_DIGEST, _DIGEST)
+    return evaluation
 
 
 def _result(raw: object) -> ModelResult:
@@ -97,7 +97,7 @@ def _result(raw: object) -> ModelResult:
 
 
 def read_metrics(raw: object) -> dict[str, float]:
-    """Metrics that a stranger says. Raises ValueError that says what does not fit."""
+    """Validate untrusted metrics. Raises ValueError, whose message never repeats their text."""
     metrics = _mapping(raw, "metrics", most=_METRICS)
     return {_text(name, "metrics", _METRIC): _number(value) for name, value in metrics.items()}
 
@@ -110,7 +110,7 @@ def _mapping(raw: object, part: str, *, most: int) -> dict[str, Any]:
 
 def _text(raw: object, part: str, pattern: re.Pattern[str]) -> str:
     if not isinstance(raw, str) or not pattern.fullmatch(raw):
-        raise ValueError(f"its `{part}` holds what cannot be there")
+        raise ValueError(f"its `{part}` has an invalid value")
     return raw
 
 
@@ -120,4 +120,4 @@ def _number(raw: object) -> float:
             return float(raw)
     except OverflowError:
         pass
-    raise ValueError("its `metrics` holds what is no number")
+    raise ValueError("its `metrics` has a value that is not a number")

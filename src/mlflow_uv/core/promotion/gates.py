@@ -1,4 +1,4 @@
-"""Which gates does a version pass on its way to an alias, and by which numbers?"""
+"""Parses the gates of a promotion, and checks them against metrics."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ CHAMPION = "champion"
 _COMPARE = {">=": ge, ">": gt, "<=": le, "<": lt, "==": eq}
 _SIGNS = r"[<>=!~≤≥≠]+"
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-# What MLflow lets a metric be called; without quotes it holds no space.
+# The names that MLflow allows for metrics; a name with a space must be quoted.
 _NAME = r"[\w./:-]+"
 _LEFT = re.compile(rf"\s*(?:([\"'`])(?P<quoted>[\w./: -]+)\1|(?P<bare>{_NAME}))\s*")
 _FIGURE = re.compile(rf"\s*([+-]?)\s*({_NUMBER})\s*")
@@ -24,23 +24,23 @@ _BOUND = re.compile(
     rf"\s*(?:([+-]?{_NUMBER})\s*\*\s*)?{CHAMPION}(?:\s*\*\s*([+-]?{_NUMBER}))?(?:\s*([+-])\s*({_NUMBER}))?\s*"
 )
 _UNIT = re.compile(rf"[+-]?{_NUMBER}\s*(%|[A-Za-z]+)")
-_DIGITS = 4  # of a number that is shown, unless more are needed to tell two apart
+_DIGITS = 4  # significant digits in messages, unless two numbers need more to differ
 _MOST_DIGITS = 17
-_MOST = 1.797e308  # a database keeps infinity as the largest number it knows
+_MOST = 1.797e308  # databases store infinity as the largest float
 
 
 class GateVerdict(Enum):
-    """What a gate says of a version."""
+    """The result of a gate."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
-    MISSING = "cannot be asked"
+    MISSING = "cannot be checked"
     NO_CHAMPION = "there is no champion yet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gate:
-    """One comparison: `metric` with `factor` times the champion's value, if there is a factor, plus `offset`."""
+    """Compares `metric` with `offset`, plus `factor` times the champion's value if there is a factor."""
 
     text: str
     metric: str
@@ -50,13 +50,13 @@ class Gate:
 
     @property
     def against_champion(self) -> bool:
-        """Whether the champion's value is asked for."""
+        """Whether it compares with the champion's value."""
         return self.factor is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateResult:
-    """What one gate says, with its numbers; `fix` is the command that helps where one does."""
+    """The result of one gate, with its numbers in `text`, and a command as `fix` where one helps."""
 
     gate: Gate
     verdict: GateVerdict
@@ -65,22 +65,24 @@ class GateResult:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is in the way; without a champion a gate against it is none."""
+        """Whether the version may pass; without a champion, gates against it hold."""
         return self.verdict in (GateVerdict.HOLDS, GateVerdict.NO_CHAMPION)
 
 
 def read_gates(texts: tuple[str, ...]) -> tuple[Gate, ...]:
-    """Read every gate. Raises ValueError of the first that nobody can read."""
+    """Parse all gates. Raises ValueError for the first invalid one."""
     return tuple(map(read_gate, texts))
 
 
 def read_gate(text: str) -> Gate:
-    """Read `METRIC COMPARISON BOUND`. Raises ValueError with the place (characters from 1) and an example."""
+    """Parse `METRIC COMPARISON BOUND`. Raises ValueError with the position (characters from 1) and an example."""
     left = _LEFT.match(text)
     if left is None:
-        raise _refused(text, 0, "no metric stands here", ABSOLUTE)
+        raise _refused(text, 0, "a metric is missing", ABSOLUTE)
     if left["bare"] == CHAMPION:
-        raise _refused(text, left.start("bare"), f"`{CHAMPION}` stands on the right, the metric on the left", EXAMPLE)
+        raise _refused(
+            text, left.start("bare"), f"`{CHAMPION}` must be on the right, and the metric on the left", EXAMPLE
+        )
     signs = re.compile(_SIGNS).match(text, left.end())
     if signs is None or signs[0] not in _COMPARE:
         raise _refused(text, left.end(), _no_comparison(text, left), ABSOLUTE)
@@ -90,11 +92,11 @@ def read_gate(text: str) -> Gate:
     return Gate(text=text.strip(), metric=metric, comparison=comparison, factor=factor, offset=offset)
 
 
-def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> GateResult:
+def check_gate(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> GateResult:
     """
-    Compare the numbers as they are written, in decimals: 0.7 is not below 0.8 - 0.1.
+    Check a gate with the metrics of candidate and champion, in decimal arithmetic: 0.7 is not below 0.8 - 0.1.
 
-    `champion` is None where there is none yet. What is missing, or is not a finite number, never holds.
+    `champion` is None where there is none yet. A gate never holds if a metric is missing or not finite.
     """
     for who, metrics in (("candidate", candidate), (CHAMPION, champion if gate.against_champion else None)):
         if metrics is None:
@@ -115,7 +117,7 @@ def rule(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, floa
 
 
 def as_measured(value: float) -> float:
-    """What was measured, where a database keeps infinity as its largest number."""
+    """A metric as it was measured: databases store infinity as the largest float."""
     return copysign(inf, value) if abs(value) >= _MOST else value
 
 
@@ -126,48 +128,48 @@ def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -
         limit = gate.factor * theirs + gate.offset
     verdict = GateVerdict.HOLDS if _COMPARE[gate.comparison](mine, limit) else GateVerdict.FAILS
     shown = _shown(mine, limit)
-    reckoned = "" if theirs is None else f" ({_reckoning(gate, theirs)})"
-    text = f"{gate.metric} {shown[0]} {gate.comparison} {shown[1]}{reckoned}: {verdict.value}"
+    calculation = "" if theirs is None else f" ({_calculation(gate, theirs)})"
+    text = f"{gate.metric} {shown[0]} {gate.comparison} {shown[1]}{calculation}: {verdict.value}"
     return GateResult(gate=gate, verdict=verdict, text=text)
 
 
 def _bound(text: str, at: int) -> tuple[Decimal | None, Decimal]:
-    """What stands on the right: factor and offset."""
+    """Parse the right side into factor and offset."""
     if figure := _FIGURE.fullmatch(text, at):
         return None, _finite(text, at, "".join(figure.groups()))
-    if (found := _BOUND.fullmatch(text, at)) and not (found[1] and found[2]):
-        factor = _finite(text, at, found[1] or found[2] or "1")
-        offset = _finite(text, at, f"{found[3]}{found[4]}") if found[3] else Decimal(0)
+    if (match := _BOUND.fullmatch(text, at)) and not (match[1] and match[2]):
+        factor = _finite(text, at, match[1] or match[2] or "1")
+        offset = _finite(text, at, f"{match[3]}{match[4]}") if match[3] else Decimal(0)
         return factor, offset
     raise _refused(text, at, *_no_bound(text, at))
 
 
 def _no_comparison(text: str, left: re.Match[str]) -> str:
-    """What is wrong between the metric and the number."""
+    """The reason why there is no comparison between the metric and the number."""
     rest = text[left.end() :].strip()
     known = ", ".join(_COMPARE)
     if not rest:
         return f"a comparison is missing ({known})"
     if signs := re.match(_SIGNS, rest):
-        return f"`{signs[0]}` is no comparison (known are {known})"
+        return f"`{signs[0]}` is not a comparison (known are {known})"
     word = rest.split()[0]
-    return f"`{word}` is no comparison (known are {known}); a metric whose name holds a space stands in backticks"
+    return f"`{word}` is not a comparison (known are {known}); a metric with a space in its name needs backticks"
 
 
 def _no_bound(text: str, at: int) -> tuple[str, str]:
-    """What is wrong with the right side, and what it could be instead."""
+    """The reason why the right side is invalid, and an example of a valid gate."""
     rest = text[at:].strip()
     if not rest:
         return "the number is missing", ABSOLUTE
     if re.search(_SIGNS, rest):
-        return "a gate compares once; write two gates", ABSOLUTE
+        return "a gate has one comparison; write two gates", ABSOLUTE
     if re.fullmatch(r"[+-]?(nan|inf(inity)?)", rest, re.IGNORECASE):
         return f"`{rest}` is not a finite number", ABSOLUTE
     if rest.startswith(f"{CHAMPION}."):
-        return f"`{CHAMPION}` is the champion's value of the same metric, and has no parts", EXAMPLE
+        return f"`{CHAMPION}` is the champion's value of the same metric, and has no attributes", EXAMPLE
     if unit := _UNIT.fullmatch(rest):
-        return f"`{unit[1]}` is a unit; a metric is a bare number", ABSOLUTE
-    shapes = f"a number, `{CHAMPION}`, or `NUMBER * {CHAMPION}`, and then perhaps `+ NUMBER` or `- NUMBER`"
+        return f"`{unit[1]}` is a unit; a metric is a number without a unit", ABSOLUTE
+    shapes = f"a number, `{CHAMPION}`, or `NUMBER * {CHAMPION}`, with an optional `+ NUMBER` or `- NUMBER`"
     return f"`{rest}` is not {shapes}", EXAMPLE
 
 
@@ -186,7 +188,7 @@ def _decimal(value: float) -> Decimal:
     return Decimal(repr(float(value)))
 
 
-def _reckoning(gate: Gate, theirs: Decimal) -> str:
+def _calculation(gate: Gate, theirs: Decimal) -> str:
     (shown,) = _shown(theirs)
     factor = "" if gate.factor == 1 else f"{gate.factor} * "
     if not gate.offset:
@@ -195,7 +197,7 @@ def _reckoning(gate: Gate, theirs: Decimal) -> str:
 
 
 def _shown(*values: Decimal) -> tuple[str, ...]:
-    """Numbers with few digits, and with as many as it takes to see that they differ."""
+    """Numbers with as few digits as are needed to tell different ones apart."""
     for digits in range(_DIGITS, _MOST_DIGITS):
         rounded = tuple(_rounded(value, digits) for value in values)
         if len({Decimal(text) for text in rounded}) == len(set(values)):
@@ -204,7 +206,7 @@ def _shown(*values: Decimal) -> tuple[str, ...]:
 
 
 def _rounded(value: Decimal, digits: int) -> str:
-    """No exponent where a person would write none, and no digit before the point is lost."""
+    """A number with this many significant digits; an exponent only for very small or very large numbers."""
     whole = value.adjusted() + 1
     if not -_DIGITS < whole <= _MOST_DIGITS:
         return f"{value:.{digits - 1}e}"

@@ -1,4 +1,4 @@
-"""Which versions does nobody need any more?"""
+"""Decides which versions of a registered model can be deleted."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _DAY_S = 86_400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """Of the candidates, the newest `keep` stay, and whatever was made within `days`; `now_s` is the date."""
+class PruningRule:
+    """Keep the newest `keep` candidates and versions younger than `days`; `now_s` is in seconds since 1970."""
 
     keep: int
     days: float
@@ -23,7 +23,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruningVerdict:
-    """What becomes of a version, and why."""
+    """Whether a version is deleted (`goes`), and why."""
 
     version: str
     state: str
@@ -31,34 +31,34 @@ class PruningVerdict:
     why: str
 
 
-def verdicts(versions: Iterable[Mapping[str, Any]], rule: Rule) -> tuple[PruningVerdict, ...]:
-    """Judge the versions of a registered model, each as the payload `find-versions` tells it; lowest number first."""
+def pruning_verdicts(versions: Iterable[Mapping[str, Any]], rule: PruningRule) -> tuple[PruningVerdict, ...]:
+    """Decide on the versions of a registered model, in the form of the payload `find-versions`; sorted by number."""
     versions = sorted(versions, key=lambda version: int(version["version"]))
-    newest = [one for one in reversed(versions) if _state(one) in _CANDIDATES]
-    kept = {str(one["version"]) for one in newest[: rule.keep]}
-    kept |= {str(one["version"]) for one in [one for one in newest if _state(one) == _TESTED][:1]}
+    newest = [version for version in reversed(versions) if _state(version) in _CANDIDATES]
+    kept = {str(version["version"]) for version in newest[: rule.keep]}
+    kept |= {str(version["version"]) for version in [version for version in newest if _state(version) == _TESTED][:1]}
     return tuple(_verdict(version, rule, kept) for version in versions)
 
 
-def _verdict(version: Mapping[str, Any], rule: Rule, kept: set[str]) -> PruningVerdict:
+def _verdict(version: Mapping[str, Any], rule: PruningRule, kept: set[str]) -> PruningVerdict:
     state = _state(version)
     age = (rule.now_s - float(version["created"]) / 1000) / _DAY_S
     reasons = (
-        (state is None, "it is not from here"),
-        (bool(version["aliases"]), f"alias {', '.join(version['aliases'])} names it"),
+        (state is None, "it was not registered by mlflow-uv"),
+        (bool(version["aliases"]), f"alias {', '.join(version['aliases'])} points to it"),
         (state not in (_FAILED, *_CANDIDATES), f"it is {state}"),
         (
             str(version["version"]) in kept,
-            f"it is among the newest {rule.keep} candidates, or the last that was tested",
+            f"it is one of the newest {rule.keep} candidates, or the last tested one",
         ),
         (age < rule.days, f"it is {age:.0f} days old"),
     )
     why = next((text for stays, text in reasons if stays), None)
-    told = why or f"it is {state}, and {age:.0f} days old"
-    return PruningVerdict(version=str(version["version"]), state=state or "", goes=why is None, why=told)
+    reason = why or f"it is {state}, and {age:.0f} days old"
+    return PruningVerdict(version=str(version["version"]), state=state or "", goes=why is None, why=reason)
 
 
 def _state(version: Mapping[str, Any]) -> str | None:
-    """The state of a version that carries our tags."""
+    """The state of a version that was registered by mlflow-uv, else None."""
     tags = version["tags"]
     return tags.get(STATE) if KEY in tags else None

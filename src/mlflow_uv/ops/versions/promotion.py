@@ -10,9 +10,9 @@ from ...command.wording import joined, step_call
 from ...core.model.model_difference import package_changes, packages_of
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import Effect, signature_changes
-from ...core.promotion.evaluation import Exam, shown
+from ...core.promotion.evaluation import EvaluationSettings, shown
 from ...core.promotion.evaluation_file import EvaluationFile
-from ...core.promotion.gates import rule
+from ...core.promotion.gates import check_gate
 from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
@@ -234,7 +234,7 @@ def _gates(
         return
     if asked.gates:
         yield Condition(name="evaluation", holds=True, text=measured.text)
-    for ruling in (rule(gate, mine, theirs) for gate in asked.gates):
+    for ruling in (check_gate(gate, mine, theirs) for gate in asked.gates):
         yield Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
 
 
@@ -249,7 +249,7 @@ def _measured(
     subjects = {_id(one): one for one in (candidate, champion) if one is not None}
     tags = _asked_by(contact.project) if contact.project else {}
     if evaluation is not None:
-        said = evaluation.found(subjects, tags)
+        said = evaluation.lookup(subjects, tags)
     else:
         said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
     whom = " and ".join(f"version {one.version}" for one in subjects.values())
@@ -268,7 +268,7 @@ def _measured(
 
 def _asked_by(project: Project) -> Mapping[str, str]:
     """Tags of the evaluations that a project's settings ask for."""
-    said = settle(Exam, (settings_layer(Exam, project, {}),))
+    said = settle(EvaluationSettings, (settings_layer(EvaluationSettings, project, {}),))
     return said.tags(project.folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.promotion.evaluation import Exam, ModelType, shown
+from mlflow_uv.core.promotion.evaluation import EvaluationSettings, ModelType, shown
 
 FOLDER = Path("/home/ann/wine")
 
@@ -25,7 +25,7 @@ def test_a_file_is_called_by_its_place_in_the_project(data: str, said: str) -> N
     """
     However it is written; one of another folder is another one.
     """
-    tags = Exam(data=Path(data)).tags(FOLDER)
+    tags = EvaluationSettings(data=Path(data)).tags(FOLDER)
 
     assert {"mlflow-uv.evaluation-data": said} == tags
 
@@ -34,9 +34,11 @@ def test_only_what_is_named_is_asked_for() -> None:
     """
     What nobody names says nothing, to the store as to a person.
     """
-    exam = Exam(data_function="train:unseen", target_column="cultivar", model_type=ModelType.CLASSIFIER)
+    settings = EvaluationSettings(
+        data_function="train:unseen", target_column="cultivar", model_type=ModelType.CLASSIFIER
+    )
 
-    told = [shown(one.tags(FOLDER)) for one in (exam, Exam(target_column="y"), Exam())]
+    told = [shown(one.tags(FOLDER)) for one in (settings, EvaluationSettings(target_column="y"), EvaluationSettings())]
 
     assert ["the function train:unseen, target column `cultivar`, as a classifier", "target column `y`", ""] == told
 
@@ -45,9 +47,9 @@ def test_data_comes_from_one_place() -> None:
     """
     A file and a function at once would leave one of them unasked.
     """
-    exam = Exam(data=Path("unseen.csv"), data_function="train:unseen")
+    settings = EvaluationSettings(data=Path("unseen.csv"), data_function="train:unseen")
 
-    with pytest.raises(BadInput, match="`data` and `data-function` are given") as caught:
-        exam.tags(FOLDER)
+    with pytest.raises(BadInput, match="`data` and `data-function` are both set") as caught:
+        settings.tags(FOLDER)
 
-    assert "keep one of them" == caught.value.fix
+    assert "remove one of them" == caught.value.fix

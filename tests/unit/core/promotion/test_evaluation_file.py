@@ -63,8 +63,8 @@ def test_it_answers_as_a_store_would() -> None:
     """
     file = evaluation()
 
-    both = file.found([MINE, THEIRS], {DATA: "file unseen.csv"})
-    others = (file.found([MINE, "m-2"], {}), file.found([MINE], {DATA: "file other.csv"}))
+    both = file.lookup([MINE, THEIRS], {DATA: "file unseen.csv"})
+    others = (file.lookup([MINE, "m-2"], {}), file.lookup([MINE], {DATA: "file other.csv"}))
 
     assert (file.id, "d" * 64, TAGS) == (both["evaluation"], both["data_sha256"], both["tags"])
     assert {"model_sha256": "b" * 64, "metrics": {"accuracy": 0.8}} == both["models"][THEIRS]

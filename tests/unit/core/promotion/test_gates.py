@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.gates import GateVerdict, read_gate, read_gates, rule
+from mlflow_uv.core.promotion.gates import GateVerdict, check_gate, read_gate, read_gates
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6)
 
@@ -52,24 +52,24 @@ def test_a_gate_says_metric_comparison_and_bound(
 @pytest.mark.parametrize(
     ("text", "at", "why"),
     [
-        ("", 1, "no metric stands here"),
-        ("   ", 4, "no metric stands here"),
-        (">= 0.9", 1, "no metric stands here"),
-        ("`` >= 0.9", 1, "no metric stands here"),
-        ("`a|b` >= 0.9", 1, "no metric stands here"),
+        ("", 1, "a metric is missing"),
+        ("   ", 4, "a metric is missing"),
+        (">= 0.9", 1, "a metric is missing"),
+        ("`` >= 0.9", 1, "a metric is missing"),
+        ("`a|b` >= 0.9", 1, "a metric is missing"),
         ("accuracy", 9, "a comparison is missing"),
-        ("accuracy 0.9", 10, "`0.9` is no comparison"),
-        ("accuracy => 0.9", 10, "`=>` is no comparison"),
-        ("accuracy != 0.9", 10, "`!=` is no comparison"),
-        ("accuracy = 0.9", 10, "`=` is no comparison"),
-        ("accuracy ≥ 0.9", 10, "`≥` is no comparison"),
-        ("f1 score >= 0.9", 4, "stands in backticks"),
+        ("accuracy 0.9", 10, "`0.9` is not a comparison"),
+        ("accuracy => 0.9", 10, "`=>` is not a comparison"),
+        ("accuracy != 0.9", 10, "`!=` is not a comparison"),
+        ("accuracy = 0.9", 10, "`=` is not a comparison"),
+        ("accuracy ≥ 0.9", 10, "`≥` is not a comparison"),
+        ("f1 score >= 0.9", 4, "needs backticks"),
         ("accuracy >=", 12, "the number is missing"),
-        ("0.5 <= accuracy <= 0.9", 8, "a gate compares once"),
-        ("accuracy >= 0.5 and accuracy <= 1", 13, "a gate compares once"),
+        ("0.5 <= accuracy <= 0.9", 8, "a gate has one comparison"),
+        ("accuracy >= 0.5 and accuracy <= 1", 13, "a gate has one comparison"),
         ("0.9 <= accuracy", 8, "`accuracy` is not a number"),
         ("champion < accuracy", 1, "the metric on the left"),
-        ("accuracy >= champion.accuracy", 13, "has no parts"),
+        ("accuracy >= champion.accuracy", 13, "has no attributes"),
         ("accuracy >= champions", 13, "`champions` is not a number"),
         ("accuracy >= nan", 13, "`nan` is not a finite number"),
         ("accuracy >= -Infinity", 13, "`-Infinity` is not a finite number"),
@@ -141,7 +141,7 @@ def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float
     """
     gate = read_gate(text)
 
-    ruling = rule(gate, {gate.metric: candidate}, None if champion is None else {gate.metric: champion})
+    ruling = check_gate(gate, {gate.metric: candidate}, None if champion is None else {gate.metric: champion})
 
     assert (said, not said.endswith("does not hold")) == (ruling.text, ruling.holds)
 
@@ -161,7 +161,7 @@ def test_a_missing_metric_does_not_hold_and_says_whose(
     """
     Also without a champion: a metric that nobody measured would else let everything through.
     """
-    ruling = rule(read_gate(text), candidate, champion)
+    ruling = check_gate(read_gate(text), candidate, champion)
 
     assert (verdict, said, False, "mlflow-uv evaluate") == (ruling.verdict, ruling.text, ruling.holds, ruling.fix)
 
@@ -185,7 +185,7 @@ def test_what_is_no_number_never_holds(value: float, said: str, comparison: str,
     """
     mine, theirs = (1.0 if whose == other else value for other in ("champion", "candidate"))
 
-    ruling = rule(read_gate(f"f1 {comparison} champion"), {"f1": mine}, {"f1": theirs})
+    ruling = check_gate(read_gate(f"f1 {comparison} champion"), {"f1": mine}, {"f1": theirs})
 
     assert (GateVerdict.FAILS, True) == (ruling.verdict, f"is {said}, which no gate accepts" in ruling.text)
 
@@ -196,7 +196,9 @@ def test_an_absolute_gate_does_not_look_at_the_champion() -> None:
     """
     gate = read_gate("f1 >= 0.5")
 
-    verdicts = [rule(gate, {"f1": 0.4}, champion).verdict for champion in (None, {}, {"f1": math.nan}, {"f1": 0.1})]
+    verdicts = [
+        check_gate(gate, {"f1": 0.4}, champion).verdict for champion in (None, {}, {"f1": math.nan}, {"f1": 0.1})
+    ]
 
     assert [GateVerdict.FAILS] * 4 == verdicts
 
@@ -206,7 +208,7 @@ def test_what_is_shown_compares_as_what_is_compared(candidate: float, champion: 
     """
     A person who compares the two numbers on the line comes to the same verdict.
     """
-    ruling = rule(read_gate("m >= champion"), {"m": candidate}, {"m": champion})
+    ruling = check_gate(read_gate("m >= champion"), {"m": candidate}, {"m": champion})
 
     _, mine, _, limit, *_ = ruling.text.replace(":", " ").split()
     assert (Decimal(mine) >= Decimal(limit)) == ruling.holds == (candidate >= champion)

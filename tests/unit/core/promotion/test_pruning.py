@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.pruning import KEY, STATE, Rule, verdicts
+from mlflow_uv.core.promotion.pruning import KEY, STATE, PruningRule, pruning_verdicts
 
 NOW_S = 1_790_000_000.0
-RULE = Rule(keep=2, days=30, now_s=NOW_S)
+RULE = PruningRule(keep=2, days=30, now_s=NOW_S)
 
 
 def version(number: int, state: str | None, *aliases: str, days: float = 100, ours: bool = True) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def version(number: int, state: str | None, *aliases: str, days: float = 100, ou
     }
 
 
-def goes(*versions: dict[str, Any], rule: Rule = RULE) -> list[str]:
-    return [one.version for one in verdicts(versions, rule) if one.goes]
+def goes(*versions: dict[str, Any], rule: PruningRule = RULE) -> list[str]:
+    return [one.version for one in pruning_verdicts(versions, rule) if one.goes]
 
 
 def test_the_newest_candidates_stay_however_old_they_are() -> None:
@@ -45,22 +45,22 @@ def test_the_newest_candidates_stay_however_old_they_are() -> None:
     [
         (version(1, "promoted"), "it is promoted"),
         (version(1, "replaced"), "it is replaced"),
-        (version(1, "tested", "candidate"), "alias candidate names it"),
-        (version(1, "failed", "a", "b"), "alias a, b names it"),
+        (version(1, "tested", "candidate"), "alias candidate points to it"),
+        (version(1, "failed", "a", "b"), "alias a, b points to it"),
         (version(1, "failed", days=29.4), "it is 29 days old"),
-        (version(1, "failed", ours=False), "it is not from here"),
-        (version(1, None), "it is not from here"),
+        (version(1, "failed", ours=False), "it was not registered by mlflow-uv"),
+        (version(1, None), "it was not registered by mlflow-uv"),
         (version(1, "archived"), "it is archived"),
-        (version(1, "tested"), "it is among the newest 0 candidates, or the last that was tested"),
+        (version(1, "tested"), "it is one of the newest 0 candidates, or the last tested one"),
     ],
 )
 def test_what_stays_says_why(one: dict[str, Any], why: str) -> None:
     """
     Even where no candidate is kept for its age: one that was used, is named, is young, is not ours, or was tested last.
     """
-    rule = Rule(keep=0, days=30, now_s=NOW_S)
+    rule = PruningRule(keep=0, days=30, now_s=NOW_S)
 
-    (verdict,) = verdicts([one], rule)
+    (verdict,) = pruning_verdicts([one], rule)
 
     assert (False, why) == (verdict.goes, verdict.why)
 
@@ -92,7 +92,7 @@ def test_whatever_the_rule_nothing_goes_that_somebody_may_need(
         for number, (state, named, ours, age) in enumerate(drawn, start=1)
     ]
 
-    gone = set(goes(*versions, rule=Rule(keep=keep, days=days, now_s=NOW_S)))
+    gone = set(goes(*versions, rule=PruningRule(keep=keep, days=days, now_s=NOW_S)))
 
     needed = {
         str(number)
