@@ -34,7 +34,7 @@ from ..core.model.model_difference import metric_table
 from ..core.promotion.evaluation import DataFile, DataFunction, EvaluationSettings, Measures, TargetColumn
 from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
 from ..core.release.digests import canonical, sha256
-from ..core.security.serve_env import handed
+from ..core.security.serve_env import serve_variables
 from ..ops.image.isolation import subject_of
 from ..ops.lineage.audit import named
 from ..ops.lineage.registry_client import RegistryClient, contact
@@ -193,7 +193,7 @@ def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[Eval
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
-        handed=handed(inputs.serve_env, store.tools.host.variables),
+        handed=serve_variables(inputs.serve_env, store.tools.host.variables),
     )
     return sitting, tags
 

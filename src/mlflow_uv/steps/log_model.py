@@ -33,7 +33,7 @@ from ..core.model.ignored_answers import ignored_paths
 from ..core.model.mlflow_version import require_logging
 from ..core.release.digests import lock_digest
 from ..core.release.record import LockLink, Record, release_key
-from ..core.security.serve_env import handed
+from ..core.security.serve_env import serve_variables
 from ..ops.lineage.publication import StoreAccess, publish
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
@@ -242,7 +242,7 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
     way = way_in(inputs, project, tools)
-    given = handed(inputs.serve_env, tools.host.variables)
+    given = serve_variables(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     digest, uv = lock_digest(project.lock.read_bytes()), tools.uv.version(tools.uv.program(project)) or "unknown"

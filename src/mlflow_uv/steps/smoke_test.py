@@ -31,7 +31,7 @@ from ..core.model.answers import TOLERANCE, answers_digest
 from ..core.model.ignored_answers import everything_ignored, ignored_paths, unmatched_paths
 from ..core.release.record import AliasLink, ImageLink, Record
 from ..core.security.documents import Unparsable, parse_json
-from ..core.security.serve_env import Handed, handed
+from ..core.security.serve_env import ServeVariables, serve_variables
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
@@ -93,7 +93,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
     Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
     """
-    given = handed(inputs.serve_env, tools.host.variables)
+    given = serve_variables(inputs.serve_env, tools.host.variables)
     ignored = ignored_paths(inputs.ignore_answers)
     with holding(inputs, tools) as found:
         image, expected = _needs(inputs, found, ignored, given)
@@ -117,7 +117,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def _needs(
-    inputs: Inputs, found: RecomputedRelease, ignored: tuple[AnswerPath, ...], given: Handed
+    inputs: Inputs, found: RecomputedRelease, ignored: tuple[AnswerPath, ...], given: ServeVariables
 ) -> tuple[ImageLink, Expected]:
     record = found.record
     if record.image is None:
@@ -161,7 +161,7 @@ def _needs(
 
 @contextmanager
 def _serving(
-    inputs: Inputs, image: ImageLink, found: RecomputedRelease, variables: Handed, tools: Tools
+    inputs: Inputs, image: ImageLink, found: RecomputedRelease, variables: ServeVariables, tools: Tools
 ) -> Iterator[ServingContainer]:
     """What was recorded, started; stopped and removed when the block ends, however it ends."""
     limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}

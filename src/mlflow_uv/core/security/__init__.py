@@ -1,1 +1,1 @@
-"""What children see, what is masked, and how foreign text is read."""
+"""Filters the environment of child processes, masks secrets, and parses untrusted documents."""

@@ -1,4 +1,4 @@
-"""Decides which of the caller's variables each kind of child process gets."""
+"""Decides which of the caller's environment variables each kind of child process gets."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _UV_KEPT = frozenset({
     "UV_PYTHON_DOWNLOADS", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR",
     "UV_REQUEST_TIMEOUT", "UV_SYSTEM_CERTS", "UV_TORCH_BACKEND",
 })  # fmt: skip
-# What uv needs for commands that nobody runs here. It hands its variables on to build backends.
+# Variables of uv commands that are not used here; uv would pass them on to build backends.
 _UV_UNUSED = ("UV_PUBLISH_", "UV_GITHUB_TOKEN")
-# What a child needs of the machine, whoever it is: find programs, a home, a locale, the network and its trust.
+# What every child needs of the machine: programs, a home, a locale, the network and its certificates.
 _MACHINE = frozenset({
     "ALL_PROXY", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LD_LIBRARY_PATH",
     "LOGNAME", "NETRC", "NO_PROXY", "PATH", "REQUESTS_CA_BUNDLE", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE",
@@ -26,13 +26,13 @@ _MACHINE = frozenset({
     "XDG_RUNTIME_DIR", "DYLD_LIBRARY_PATH", "SSH_AUTH_SOCK",
 })  # fmt: skip
 _STORE_PREFIXES = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "DATABRICKS_", "BOTO_", "S3_")
-# MLflow variables that would steer our payloads to another run, model or requirements than the one they were told.
+# MLflow variables that would make payloads use another run, model or requirements than the given ones.
 _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI",
     "MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS",
 })  # fmt: skip
-# Variables of those that are credentials, or lead to some: by a word in their names, or as a whole.
+# Variables of stores that are credentials or lead to credentials: by a word in the name, or by the whole name.
 _CREDENTIAL_WORDS = ("TOKEN", "PASSWORD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY")
 _STORE_CREDENTIALS = frozenset({
     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_PROFILE",
@@ -40,35 +40,35 @@ _STORE_CREDENTIALS = frozenset({
     "DATABRICKS_CONFIG_PROFILE", "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4",
     "MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_USERNAME",
 })  # fmt: skip
-# What is said from one part of us to another.
+# Variables that parts of mlflow-uv pass to each other.
 _OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS"})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 _GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
 _GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
-# What authenticates or transports a git source of uv, and what a keyring helper goes by.
+# What git sources of uv need for transport and authentication, and what keyring helpers read.
 _FETCHING = frozenset({
     "DBUS_SESSION_BUS_ADDRESS", "GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAPATH",
     "GIT_TERMINAL_PROMPT", "KRB5CCNAME", "KRB5_CONFIG", "PYTHON_KEYRING_BACKEND", "SSH_AGENT_PID", "SSH_ASKPASS",
     "SSH_ASKPASS_REQUIRE", "XDG_CONFIG_DIRS", *_GIT_SETTINGS,
 })  # fmt: skip
 _FETCHING_PREFIXES = ("ARTIFACTS_", "KEYRING_", "NUGET_CREDENTIALPROVIDER_", "VSS_NUGET_", *_GIT_PAIRS)
-# Credentials of a cloud, which uv or a program that it starts needs where a keyring or a cloud's storage is configured.
+# Cloud credentials, needed by uv or its helpers if a keyring or an index in cloud storage is configured.
 _CLOUD = ("AWS_", "AZURE_", "CLOUDSDK_", "GCLOUD_", "GOOGLE_")
 _CLOUD_STORAGE = ("UV_AZURE_ENDPOINT_URL", "UV_GCS_ENDPOINT_URL", "UV_S3_ENDPOINT_URL")
-# What leads uv to packages, and yet may make a lock look made for another index.
+# Variables that lead uv to packages, and may make a lock look as if it was made for another index.
 INDEX_VARIABLES = frozenset(
     {"UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"}
 )
-# Files in which a forge's runner takes commands: who writes there sets variables and outputs of the steps that follow.
+# Command files of a CI runner: whoever writes to them sets variables and outputs of later steps.
 COMMAND_FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
-# Rights on the repository, the forge and the package indexes, which no training needs unless somebody says so.
-_FORGE_PREFIXES = ("ACTIONS_", "CI_JOB_JWT", "TWINE_", *_UV_UNUSED)
-_FORGE = frozenset({
+# Rights on the repository, the CI and package indexes, which training gets only if they are named explicitly.
+_CI_PREFIXES = ("ACTIONS_", "CI_JOB_JWT", "TWINE_", *_UV_UNUSED)
+_CI = frozenset({
     "BITBUCKET_STEP_OIDC_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2",
     "CI_DEPLOY_PASSWORD", "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "FORGEJO_TOKEN", "GH_ENTERPRISE_TOKEN", "GH_TOKEN",
     "GITEA_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GITHUB_TOKEN", "SYSTEM_ACCESSTOKEN",
 })  # fmt: skip
-# Of the machine, what opens other doors than the files of its user.
+# Variables of the machine that give access beyond the user's files.
 _SOCKETS = frozenset({"NETRC", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
 _MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_UV_")
 
@@ -76,10 +76,10 @@ _MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_U
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
     """
-    Variables for a child.
+    The variables of a child process.
 
-    `set_aside` are names of the caller's variables that would change an answer, `withheld` those that would give the
-    child rights that it does not need.
+    `set_aside` are the names of ignored variables that would change a result, `withheld` the names of those that would
+    give the child rights that it does not need.
     """
 
     variables: Mapping[str, str]
@@ -96,7 +96,7 @@ def _machine(name: str) -> bool:
 
 
 def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
-    """What a child needs of the machine; an empty or relative part of PATH would lead into the folder where it runs."""
+    """The machine's variables. Empty and relative entries of PATH, which refer to the working folder, are removed."""
     kept = {name: value for name, value in variables.items() if _machine(name)}
     path = ":".join(entry for entry in kept.pop("PATH", "").split(":") if entry.startswith("/"))
     return kept | ({"PATH": path} if path else {})
@@ -104,10 +104,11 @@ def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
 
 def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False) -> Partition:
     """
-    For a question about the lock, or an environment made from it: see the table in docs/identity.md.
+    Return the variables for uv commands on a lock or an environment; see the table in docs/identity.md.
 
-    Credentials of a cloud are kept where uv has a use for them: a keyring helper (`keyring`), a helper of git that the
-    variables name, or an index in a cloud's storage. uv hands its variables on to build backends.
+    With `respect`, the caller's `UV_*` variables that change the result are kept. Cloud credentials are kept if uv may
+    need them: for a keyring helper (`keyring`), a git credential helper, or an index in cloud storage. uv passes its
+    variables on to build backends.
     """
     cloud = keyring or _uses_cloud(variables)
     kept = _of_machine(variables) | {
@@ -118,13 +119,13 @@ def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False
         or name.startswith(_FETCHING_PREFIXES)
         or (cloud and name.startswith(_CLOUD))
     }
-    aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
+    set_aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
     guard = as_variables(GUARD.items(), beside=kept)  # build backends start git in the checkout
-    return Partition(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=aside)
+    return Partition(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=set_aside)
 
 
 def _uses_cloud(variables: Mapping[str, str]) -> bool:
-    """Whether the caller's variables lead uv to something that may want the credentials of a cloud."""
+    """Whether the caller's variables configure a helper or an index that may need cloud credentials."""
     if variables.get("UV_KEYRING_PROVIDER", "disabled") not in ("", "disabled"):
         return True
     helpers = (
@@ -135,45 +136,46 @@ def _uses_cloud(variables: Mapping[str, str]) -> bool:
 
 
 def for_payload(variables: Mapping[str, str]) -> Partition:
-    """For our own scripts in the user's interpreter: the machine, and what reaches a tracking server."""
+    """The variables for payloads in the user's interpreter: the machine's, and access to a tracking server."""
     kept = _of_machine(variables) | {
         name: value
         for name, value in variables.items()
         if name.startswith(_STORE_PREFIXES) and name not in _MLFLOW_STEERING
     }
-    guard = as_variables(GUARD.items(), beside={})  # MLflow asks git for the commit
+    guard = as_variables(GUARD.items(), beside={})  # MLflow runs git to read the commit
     return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
 def for_model(variables: Mapping[str, str]) -> Partition:
-    """For a payload that loads a model: the machine and MLflow's settings, no credentials and no store of anybody."""
+    """The variables for a payload that loads a model: the machine's and MLflow's, without credentials and stores."""
     kept = _of_machine(variables) | {
         name: value
         for name, value in variables.items()
         if name.startswith("MLFLOW_") and not name.startswith(_MLFLOW_STORE) and name not in _MLFLOW_STEERING
     }
-    closed = {name for name, value in kept.items() if is_secret_name(name) or secrets_in({name: value})}
-    kept = {name: value for name, value in kept.items() if name not in closed and name.upper() not in _SOCKETS}
+    secret_names = {name for name, value in kept.items() if is_secret_name(name) or secrets_in({name: value})}
+    kept = {name: value for name, value in kept.items() if name not in secret_names and name.upper() not in _SOCKETS}
     guard = as_variables(GUARD.items(), beside={})
     return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
-def for_training(variables: Mapping[str, str], *, respect: bool, handed: tuple[str, ...] = ()) -> Partition:
+def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[str, ...] = ()) -> Partition:
     """
-    The caller's own, without the uv variables that would make `uv run` reject a lock that is fresh without them.
+    Return the variables for training: the caller's, without `UV_*` variables that would make `uv run` reject the lock.
 
-    What steers the runner and what gives rights on the repository is withheld, unless it is `handed` by name.
+    With `respect`, those are kept. Variables that control the CI runner or give rights on the repository are withheld,
+    unless `allowed` names them.
     """
-    aside = frozenset() if respect else frozenset(name for name in variables if _steers_uv(name))
-    hidden = aside | _OURS | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "PYTHONHOME"}
-    rights = {name for name in variables if name in _FORGE or name.startswith(_FORGE_PREFIXES)} - {*handed}
-    files = {*COMMAND_FILES} - {*handed}
-    kept = {name: value for name, value in variables.items() if name not in hidden | rights | files}
-    return Partition(variables=kept, set_aside=tuple(sorted(aside)), withheld=tuple(sorted(rights)))
+    set_aside = frozenset() if respect else frozenset(name for name in variables if _steers_uv(name))
+    hidden = set_aside | _OURS | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "PYTHONHOME"}
+    rights = {name for name in variables if name in _CI or name.startswith(_CI_PREFIXES)} - {*allowed}
+    command_files = {*COMMAND_FILES} - {*allowed}
+    kept = {name: value for name, value in variables.items() if name not in hidden | rights | command_files}
+    return Partition(variables=kept, set_aside=tuple(sorted(set_aside)), withheld=tuple(sorted(rights)))
 
 
 def for_engine(variables: Mapping[str, str]) -> Partition:
-    """For the container engine's client: the machine and the engine's own variables, without another platform."""
+    """The variables for a container engine's client: the machine's and the engine's, without a default platform."""
     return Partition(
         variables=_of_machine(variables)
         | {
@@ -186,10 +188,10 @@ def for_engine(variables: Mapping[str, str]) -> Partition:
 
 def for_git(variables: Mapping[str, str]) -> Partition:
     """
-    For git: the machine and the caller's settings for git.
+    Return the variables for git: the machine's, and the caller's git settings.
 
-    Without GIT_DIR and GIT_INDEX_FILE, which a hook has and which would answer for another tree, and without every
-    variable that names a program.
+    GIT_DIR and GIT_INDEX_FILE, which hooks have and which refer to another tree, and variables that name programs are
+    left out.
     """
     kept = _of_machine(variables) | {
         name: value for name, value in variables.items() if name in _GIT_SETTINGS or name.startswith(_GIT_PAIRS)
@@ -198,19 +200,19 @@ def for_git(variables: Mapping[str, str]) -> Partition:
 
 
 def for_server(variables: Mapping[str, str]) -> Partition:
-    """For a model server in a local process: what an image would have, no more."""
+    """The variables for a model server in a local process: only those that an image has, too."""
     kept = {name: variables[name] for name in ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in variables}
     return Partition(variables=kept | {"PYTHONUNBUFFERED": "1"})
 
 
 def gives_rights(name: str) -> bool:
-    """Whether a variable of this name gives rights on a forge, its runner, a package index or a store."""
-    forge = name in _FORGE or name.startswith(_FORGE_PREFIXES) or name in COMMAND_FILES
-    return forge or bool(store_credentials_in({name: "given"}))
+    """Whether a variable of this name gives rights on the CI, its runner, a package index or a store."""
+    ci = name in _CI or name.startswith(_CI_PREFIXES) or name in COMMAND_FILES
+    return ci or bool(store_credentials_in({name: "given"}))
 
 
 def store_credentials_in(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the variables that give a tracking server, a registry or an artifact store credentials."""
+    """The sorted names of the variables with credentials for a tracking server, a registry or an artifact store."""
     return tuple(
         sorted(
             name

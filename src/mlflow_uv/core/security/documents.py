@@ -1,4 +1,4 @@
-"""Reads TOML and JSON that others wrote, bounded in size and depth."""
+"""Parses untrusted TOML and JSON, with limits on size and depth."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ _TOKEN = re.compile(
 
 
 class Unparsable(ValueError):
-    """A text that is not read, and the 1-based line where it stops being what it should be."""
+    """The text cannot be parsed. `line` is the 1-based line of the error."""
 
     def __init__(self, why: str, *, line: int = 1) -> None:
         super().__init__(why)
@@ -25,20 +25,20 @@ class Unparsable(ValueError):
 
 
 class Unbounded(Unparsable):
-    """A text that is larger or nested more deeply than what is read."""
+    """The text exceeds the limit on size or depth."""
 
 
 def too_large(size: int, limit: int) -> Unbounded:
-    """The error for a text of `size` bytes where `limit` are read."""
+    """The error for a text of `size` bytes where `limit` bytes are allowed."""
     return Unbounded(f"it has {size / 1e6:.1f} MB, and no more than {limit / 1e6:.0f} MB are read")
 
 
 def parse_toml(data: bytes, *, limit: int) -> dict[str, Any]:
-    """The tables of a TOML file. Raises Unparsable; Unbounded for more than `limit` bytes or more than DEPTH levels."""
+    """Parse a TOML file. Raises Unparsable, and Unbounded for more than `limit` bytes or DEPTH levels."""
     if len(data) > limit:
         raise too_large(len(data), limit)
     try:
-        text = data.decode("utf-8-sig")  # uv reads over a byte-order mark, which editors of Windows write
+        text = data.decode("utf-8-sig")  # like uv, skip a byte-order mark
         table: dict[str, Any] = tomli.loads(text)
     except UnicodeDecodeError as error:
         raise Unparsable("it is not UTF-8", line=data.count(b"\n", 0, error.start) + 1) from error
@@ -52,7 +52,7 @@ def parse_toml(data: bytes, *, limit: int) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises Unparsable, also where it is nested more deeply than Python reads."""
+    """Parse a JSON text. Raises Unparsable, and Unbounded where it is nested too deeply for Python's parser."""
     import json  # noqa: PLC0415  # 2 ms that hooks do not pay
 
     try:
@@ -70,7 +70,7 @@ def _too_deep(text: str) -> Unbounded:
 
 
 def _deeper_than(value: object, levels: int) -> bool:
-    """Level by level, for whatever calls itself would end before it knew."""
+    """Whether a value has more levels; breadth first, since recursion would fail on deep values."""
     level = [value]
     while level and levels >= 0:
         level = [inner for outer in level for inner in _inside(outer)]
@@ -84,15 +84,15 @@ def _inside(value: object) -> list[Any]:
 
 
 def _deepest_line(text: str) -> int:
-    """The first line on which the most brackets are open and parts of a key joined."""
-    line = found = deepest = opened = dots = 0
+    """The 1-based first line with the deepest nesting, counted in open brackets and dots of keys."""
+    line = deepest_line = deepest = opened = dots = 0
     for match in _TOKEN.finditer(text):
         sign = match[0]
         opened += (sign in ("[", "{")) - (sign in ("]", "}"))
         dots += sign == "."
         if opened + dots > deepest:
-            deepest, found = opened + dots, line
+            deepest, deepest_line = opened + dots, line
         if "\n" in sign:
             line += sign.count("\n")
             dots = 0
-    return found + 1
+    return deepest_line + 1

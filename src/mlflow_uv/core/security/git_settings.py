@@ -1,36 +1,36 @@
-"""Decides which of a repository's own settings git obeys when we call it: none that names a program."""
+"""Overrides settings of an untrusted repository that would make git start a program."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-# Settings by fixed names that start a program, or let a folder name one; what we set on the command line goes before
-# every file. `safe.bareRepository` keeps git from taking a folder of the tree for a repository of its own.
+# Settings with fixed names that start a program or let a folder name one. The command line takes precedence over every
+# file. `safe.bareRepository` keeps git from using a folder of the tree as a repository.
 GUARD = {
     "safe.bareRepository": "explicit",
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "protocol.ext.allow": "never",
 }
-# Nothing we ask is worth a call to another machine: objects that a partial clone lacks are missing.
+# Git must not use the network: objects that a partial clone lacks count as missing.
 NO_NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 
-# The user's own: /etc/gitconfig, ~/.gitconfig, and variables and flags of the call. The others lie with the repository.
+# Scopes of the user: /etc/gitconfig, ~/.gitconfig, variables and flags of the call. Others belong to the repository.
 _TRUSTED = frozenset({"system", "global", "command"})
 _FILTER = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
-# What `git lfs install --local` writes, as actions/checkout calls it: whoever wrote it, it names the user's git-lfs.
+# What `git lfs install --local` writes, which actions/checkout runs; these values only start the user's git-lfs.
 _LFS = frozenset({
     "git-lfs clean -- %f", "git-lfs filter-process", "git-lfs filter-process --skip", "git-lfs smudge -- %f",
     "git-lfs smudge --skip -- %f",
 })  # fmt: skip
-# What a fetch in a folder of ours needs to know of the repository: where its origin is, and the header of a token.
+# What a fetch into a temporary repository needs: the address of the origin, and the header with a token.
 _ORIGIN = re.compile(r"remote\.origin\.url|url\..+\.insteadof|http\.(.+\.)?extraheader", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One line of `git config --show-scope --list`; of its key git writes the first and last part in lower case."""
+    """A line of `git config --show-scope --list`; git writes the first and last part of the key in lower case."""
 
     scope: str
     key: str
@@ -38,12 +38,12 @@ class Setting:
 
     @property
     def trusted(self) -> bool:
-        """Whether the user wrote it, and not whoever made the repository."""
+        """Whether the user set it, and not the repository."""
         return self.scope in _TRUSTED
 
 
 def settings_in(listed: str) -> tuple[Setting, ...]:
-    """What `git config --null --show-scope --list` printed; the last of a key is the one that holds."""
+    """Parse the output of `git config --null --show-scope --list`; the last setting of a key applies."""
     parts = listed.split("\0")
     return tuple(_settings(parts))
 
@@ -56,45 +56,49 @@ def _settings(parts: list[str]) -> Iterator[Setting]:
 
 def filter_overrides(settings: Iterable[Setting]) -> dict[str, str]:
     """
-    What undoes every filter that the repository names a program for, by key: the user's own setting, or none.
+    Return settings that disable every filter with a program from the repository: the user's own setting, or empty.
 
-    A file under a filter that is undone is compared as it lies there, and so may differ, but is never taken for the
-    same. Git LFS stays, unless the repository extends it: `lfs.extension.*` names programs that git-lfs starts.
+    Files with a disabled filter are compared unfiltered: they may seem changed, but never unchanged by mistake. Git LFS
+    stays enabled, unless the repository sets `lfs.extension.*`, which names programs that git-lfs starts.
     """
-    every = tuple(settings)
-    lfs = not any(not setting.trusted and setting.key.startswith("lfs.extension.") for setting in every)
+    all_settings = tuple(settings)
+    lfs = not any(not setting.trusted and setting.key.startswith("lfs.extension.") for setting in all_settings)
 
     def harmless(setting: Setting) -> bool:
         if setting.trusted:
             return lfs or "git-lfs" not in setting.value
         return lfs and setting.value in _LFS
 
-    mine = {setting.key: setting.value for setting in every if setting.trusted and harmless(setting)}
+    users_own = {setting.key: setting.value for setting in all_settings if setting.trusted and harmless(setting)}
     parts: dict[str, dict[str, None]] = {}
     undone: dict[str, None] = {}
-    for setting in every:
+    for setting in all_settings:
         match = _FILTER.fullmatch(setting.key)
         if match is not None and match[2] != "required":
             parts.setdefault(match[1], {})[setting.key] = None
-            if not harmless(setting) and setting.value != mine.get(setting.key):
+            if not harmless(setting) and setting.value != users_own.get(setting.key):
                 undone[match[1]] = None
-    return {key: value for name in undone for key, value in _undone(name, tuple(parts[name]), mine).items()}
+    return {key: value for name in undone for key, value in _undone(name, tuple(parts[name]), users_own).items()}
 
 
-def _undone(name: str, keys: tuple[str, ...], mine: Mapping[str, str]) -> dict[str, str]:
-    """The user's own programs for a filter, none for the others; one that lacks a program cannot be required."""
+def _undone(name: str, keys: tuple[str, ...], users_own: Mapping[str, str]) -> dict[str, str]:
+    """The user's own programs for a filter, else empty; a filter without all programs is not required."""
     required = f"filter.{name}.required"
-    whole = all(key in mine for key in keys)
-    return {required: mine.get(required, "false") if whole else "false"} | {key: mine.get(key, "") for key in keys}
+    whole = all(key in users_own for key in keys)
+    return {required: users_own.get(required, "false") if whole else "false"} | {
+        key: users_own.get(key, "") for key in keys
+    }
 
 
 def origin_settings(settings: Iterable[Setting]) -> tuple[tuple[str, str], ...]:
-    """What the repository itself says of its origin, in its order; the user's own settings hold everywhere anyway."""
-    return tuple((one.key, one.value) for one in settings if not one.trusted and _ORIGIN.fullmatch(one.key))
+    """The repository's own settings of its origin, in order; the user's settings apply everywhere anyway."""
+    return tuple(
+        (setting.key, setting.value) for setting in settings if not setting.trusted and _ORIGIN.fullmatch(setting.key)
+    )
 
 
 def as_variables(settings: Iterable[tuple[str, str]], *, beside: Mapping[str, str]) -> dict[str, str]:
-    """Settings as variables that git and every git below it obey, after those that `beside` holds already."""
+    """Settings as `GIT_CONFIG_*` variables, which child processes inherit, numbered after those in `beside`."""
     first = int(count) if (count := beside.get("GIT_CONFIG_COUNT", "")).isdecimal() else 0
     variables: dict[str, str] = {}
     number = first

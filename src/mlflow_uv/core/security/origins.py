@@ -1,20 +1,20 @@
-"""Compares the servers that addresses lead to: scheme, host and port, as browsers compare origins (RFC 6454)."""
+"""Computes the origin of a URL: scheme, host and port (RFC 6454)."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
 
 _PORTS = {"http": 80, "https": 443}
-# Strict on purpose: parsers disagree about backslashes, spaces and a second `@`, and so about the host.
+# Strict, because parsers disagree about backslashes, spaces and a second `@`, and therefore about the host.
 _WEB = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-\[\]-~]*)?")
 
 
 def is_plain_web_address(url: str) -> bool:
-    """Whether it is an HTTP address without a user, which every parser reads in the same way."""
+    """Whether a text is an HTTP URL without a user that every parser reads in the same way."""
     return _WEB.fullmatch(url) is not None
 
 
 def origin_of(url: str) -> str | None:
-    """`scheme://host:port` of an HTTP address, the port always written; None for any other address."""
+    """`scheme://host:port` of an HTTP URL, always with the port; None for any other URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -28,11 +28,11 @@ def origin_of(url: str) -> str | None:
 
 
 def carries_user(url: str) -> bool:
-    """Whether a user, and so perhaps a password or a token, is a part of the address."""
+    """Whether a URL has a user, and therefore may have a password or a token."""
     return "@" in urlsplit(url).netloc
 
 
 def without_user(url: str) -> str:
-    """The address without user and password."""
+    """The URL without user and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url

@@ -1,4 +1,4 @@
-"""Variables that a model is given by their names (`serve-env`): their values are the caller's, and never shown."""
+"""Passes variables to a model by name (`serve-env`), and keeps their values out of output and files."""
 
 import json
 import mmap
@@ -14,44 +14,44 @@ from ..image.dockerfile import SERVER_VARIABLES
 from .masking import is_secret_name, mask, secrets_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What would steer the interpreter, the engine's client or the server instead of the model.
+# Variables that control the interpreter, the engine's client or the server instead of the model.
 _STEERING = frozenset({"HOME", "PATH", "VIRTUAL_ENV", *SERVER_VARIABLES})
 _STEERING_PREFIXES = (
     "BUILDAH_", "BUILDKIT_", "BUILDX_", "CONTAINERS_", "CONTAINER_", "DOCKER_", "DYLD_", "LD_", "MLFLOW_UV_", "PYTHON",
     "_MLFLOW_",
 )  # fmt: skip
-_SHORTEST = 6  # characters of a value that is looked for in answers; a shorter one stands in many by chance
+_SHORTEST = 6  # characters of a value that is searched for in answers; shorter ones would match by chance
 
 
-@dataclass(frozen=True)  # no slots: what is hidden is computed once
-class Handed:
-    """What a model is given; `variables` are never part of a `repr`."""
+@dataclass(frozen=True)  # no slots: `secrets` is cached
+class ServeVariables:
+    """The variables that a model gets; their values never appear in a `repr`."""
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """In order, to be recorded."""
+        """The sorted names, for the record."""
         return tuple(sorted(self.variables))
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
-        """Every value in every form, whatever its variable is called."""
+        """Every value in every form, independently of the variable's name."""
         return secrets_in({f"{name}_SECRET": value for name, value in self.variables.items()})
 
     def masked(self, text: str) -> str:
-        """The text without any of the values."""
+        """The text with all values masked."""
         return mask(text, self.secrets) if self.variables else text
 
-    def shown_by(self, answers: object) -> Iterator[str]:
-        """Names of the variables that hold a secret, by their names, which stands in the answers."""
+    def found_in_answers(self, answers: object) -> Iterator[str]:
+        """Yield the names of variables with a secret name whose value occurs in the answers."""
         text = json.dumps(answers, ensure_ascii=False)
         for name, value in self._of_secrets():
             if value in text or json.dumps(value)[1:-1] in text:
                 yield name
 
-    def kept_in(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """Names of such variables whose value stands in a file of a folder, and that file."""
+    def found_in_files(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Yield the names of variables with a secret name whose value occurs in a file of a folder, and the file."""
         secrets = [(name, value.encode()) for name, value in self._of_secrets()]
         files = sorted(file for file in folder.rglob("*") if file.is_file()) if secrets else []
         for file in files:
@@ -65,23 +65,23 @@ class Handed:
                 yield name, value
 
 
-NOTHING = Handed()
+NO_VARIABLES = ServeVariables()
 
 
-def handed(names: Iterable[str], caller: Mapping[str, str]) -> Handed:
-    """What the caller has of these variables. Raises BadInput for one that is not set, or is no model's to have."""
-    wanted = tuple(dict.fromkeys(names))
-    for name in wanted:
+def serve_variables(names: Iterable[str], caller: Mapping[str, str]) -> ServeVariables:
+    """Select these variables from the caller's. Raises BadInput for one that is not set, invalid or not allowed."""
+    unique_names = tuple(dict.fromkeys(names))
+    for name in unique_names:
         if _NAME.fullmatch(name) is None:
-            why = "it holds names alone; the values come from the environment of the step"
-            raise BadInput(what=f"`serve-env` names `{name.partition('=')[0]}`, which is no variable's name", why=why)
+            why = "it is a list of names; the values come from the environment of the step"
+            raise BadInput(what=f"`serve-env` has `{name.partition('=')[0]}`, which is not a variable's name", why=why)
         if name in _STEERING or name.startswith(_STEERING_PREFIXES):
-            why = "it would steer the server, its interpreter or the container engine"
-            raise BadInput(what=f"`serve-env` cannot name {name}", why=why, fix="give the model a variable of its own")
-    if missing := [name for name in wanted if not caller.get(name)]:
+            why = "it controls the server, its interpreter or the container engine"
+            raise BadInput(what=f"`serve-env` cannot name {name}", why=why, fix="use another variable for the model")
+    if missing := [name for name in unique_names if not caller.get(name)]:
         raise BadInput(
             what=f"`serve-env` names {', '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not set here",
-            why="the model is asked with it when it is proved, tested and evaluated",
-            fix=Wording("set it in the environment of this step, or take it out of ", option("serve-env")),
+            why="the model needs it to answer",
+            fix=Wording("set it in the environment of this step, or remove it from ", option("serve-env")),
         )
-    return Handed({name: caller[name] for name in wanted})
+    return ServeVariables({name: caller[name] for name in unique_names})

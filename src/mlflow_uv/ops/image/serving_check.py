@@ -13,7 +13,7 @@ from ...core.model.answer_paths import AnswerPath, without
 from ...core.model.answer_wording import difference_fix, listed, reason_of
 from ...core.model.answers import differences, request_body
 from ...core.security.documents import parse_json
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.mlflow.model_server import ServerProcess
@@ -45,7 +45,7 @@ class Expected:
     network: bool
     ignored: tuple[AnswerPath, ...] = ()
     answer_s: float = ANSWER_S
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

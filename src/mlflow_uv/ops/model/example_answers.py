@@ -15,7 +15,7 @@ from ...core.model.answers import TOLERANCE, differences, not_json
 from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
 from .example_checks import floats_fix
@@ -30,7 +30,7 @@ class ExampleQuestion:
     requests: tuple[Any, ...]
     given: bool
     ignored: tuple[AnswerPath, ...] = ()
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
@@ -87,7 +87,7 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
 
 
 def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Finding]:
-    for name in question.handed.shown_by(answers):
+    for name in question.handed.found_in_answers(answers):
         yield Finding(
             rule="answers-hold-secret",
             what=f"the model returns the value of {name}",
@@ -97,7 +97,7 @@ def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Find
 
 
 def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
-    for name, file in question.handed.kept_in(question.model):
+    for name, file in question.handed.found_in_files(question.model):
         yield Finding(
             rule="model-holds-secret",
             what=f"the model contains the value of {name} in its file `{file.relative_to(question.model)}`",

@@ -18,7 +18,7 @@ from ...core.model.answers import answers_digest
 from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.system.progress import under_way
@@ -59,7 +59,7 @@ class ProofPlan:
     example: tuple[Any, ...] = ()
     adopted: Adopted | None = None
     ignored: tuple[AnswerPath, ...] = ()
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:

@@ -200,7 +200,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
 def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
     job: Job, tags: Mapping[str, str], argv: tuple[str, ...], watch: StoreWatch, tools: Tools, *, stdin: str = ""
 ) -> None:
-    given = for_training(tools.host.variables, respect=job.respect_env, handed=job.handed)
+    given = for_training(tools.host.variables, respect=job.respect_env, allowed=job.handed)
     caller = given.variables
     binaries = job.python.parent
     uv = tools.uv.alone(job.project, tools.host.cache)

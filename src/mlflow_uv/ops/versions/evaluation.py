@@ -14,7 +14,7 @@ from ...command.wording import Wording, joined, option, step_call
 from ...core.image.dockerfile import MODEL
 from ...core.promotion.evaluation_file import EvaluationFile, read_metrics
 from ...core.release.digests import tree_digest
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.engines.engine import Engine
 from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload
 from ...tools.mlflow.mlflow import Store
@@ -69,7 +69,7 @@ class EvaluationSession:
     model_type: str | None
     scratch: Path
     stores: dict[Path, Path] = field(default_factory=dict)
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 def earlier(

@@ -8,7 +8,7 @@ from ...command.wording import option
 from ...core.model.ignored_answers import ignored_paths
 from ...core.model.mlflow_version import require_logging
 from ...core.model.model_files import SERVERS
-from ...core.security.serve_env import handed
+from ...core.security.serve_env import serve_variables
 from ...ops.lock.served_selection import require_mlflow
 from .. import check_lock, check_targets, log_model
 from .context import Circumstances, Problem
@@ -30,7 +30,7 @@ def way(circumstances: Circumstances) -> str:
     """Whether it is said how the model is made, and whether the files and variables that are named are there."""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
     chosen = log_model.way_in(inputs, project, circumstances.tools)
-    handed(inputs.serve_env, circumstances.tools.host.variables)
+    serve_variables(inputs.serve_env, circumstances.tools.host.variables)
     ignored_paths(inputs.ignore_answers)
     for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
         if file is not None and not (project.folder / file).exists():

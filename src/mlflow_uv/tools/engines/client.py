@@ -15,7 +15,7 @@ from ...command.errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissin
 from ...command.wording import Wording, local, option
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..system.process import Command, Completed, Runner
 from .build_errors import build_error
 from .containers import OURS, Container
@@ -176,7 +176,7 @@ class Client(ABC):
         *argv: str,
         stdin: str | Path = "",
         timeout_s: float | None = ANSWER_S,
-        handed: Handed = NOTHING,
+        handed: ServeVariables = NO_VARIABLES,
     ) -> str:
         """See Engine."""
         flags = (
@@ -208,7 +208,7 @@ class Client(ABC):
                 raise ToolFailed(what="the container cannot be started", why=done.last_line)
         return Container(self.run, container[1], hide=given.handed.masked)
 
-    def _with_variables(self, command: Command, handed: Handed) -> Command:
+    def _with_variables(self, command: Command, handed: ServeVariables) -> Command:
         """The command with the variables in the client's environment; a command line is visible to other users."""
         return replace(command, variables={**command.variables, **handed.variables}, secrets=handed.secrets)
 
@@ -257,7 +257,7 @@ class Client(ABC):
         return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)
 
 
-def _environment_flags(handed: Handed) -> tuple[str, ...]:
+def _environment_flags(handed: ServeVariables) -> tuple[str, ...]:
     """Flags that pass variables by name; MLFLOW_UV_HANDED lists those whose values a payload masks."""
     names = (*handed.names, f"MLFLOW_UV_HANDED={' '.join(handed.names)}") if handed.names else ()
     return tuple(f"--env={name}" for name in names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..mlflow.model_requests import ModelReply, ModelRequest
 
 ANSWER_S = 120.0
@@ -33,7 +33,7 @@ class ServerSettings:
     """Settings of a server (docs/serving.md), and the variables that its model gets."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 BARE = ServerSettings()
@@ -143,7 +143,7 @@ class Engine(Protocol):
         *argv: str,
         stdin: str | Path = "",
         timeout_s: float | None = ANSWER_S,
-        handed: Handed = NOTHING,
+        handed: ServeVariables = NO_VARIABLES,
     ) -> str:
         """
         Run a program in a container without network; return its standard output. `stdin` is a text or a file.

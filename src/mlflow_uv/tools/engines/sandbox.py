@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from ...command.errors import ToolFailed
 from ...core.image.dockerfile import VENV
 from ...core.security.documents import parse_json
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..mlflow.mlflow import PAYLOADS
 from .engine import Engine
 
@@ -30,7 +30,7 @@ class SandboxRequest:
     verb: str
     request: Mapping[str, object]
     files: tuple[Path, ...]
-    handed: Handed = NOTHING
+    handed: ServeVariables = NO_VARIABLES
 
 
 def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: Path, artifacts: Path) -> None:

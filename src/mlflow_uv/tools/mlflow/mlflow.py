@@ -17,7 +17,7 @@ from ...core.image.system_libraries import machine_fix
 from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
-from ...core.security.serve_env import NOTHING, Handed
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..system.process import Command, Conversation, Runner
 from .embedded_store import EmbeddedStores
 from .errors import DATABASE_FIXES, ERRORS, FIXES
@@ -159,7 +159,7 @@ class Mlflow:
         return answer
 
     def ask_model(
-        self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: Handed
+        self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: ServeVariables
     ) -> dict[str, Any]:
         """Ask a payload that loads a model, which is handed these variables. Raises as `ask`."""
         return self._ask(python, verb, request, store, handed)
@@ -187,7 +187,7 @@ class Mlflow:
         verb: str,
         request: Mapping[str, object],
         store: Store | None,
-        handed: Handed = NOTHING,
+        handed: ServeVariables = NO_VARIABLES,
     ) -> dict[str, Any]:
         variables = store.variables if store else {}
         if verb not in _LOADING:

@@ -91,7 +91,7 @@ TRAINING = CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLO
         (for_training(CALLER, respect=False), TRAINING - STEERING),
         (for_training(CALLER, respect=True), TRAINING),
         (
-            for_training(CALLER, respect=True, handed=("GITHUB_TOKEN", "GITHUB_STEP_SUMMARY", "NOT_THERE")),
+            for_training(CALLER, respect=True, allowed=("GITHUB_TOKEN", "GITHUB_STEP_SUMMARY", "NOT_THERE")),
             TRAINING | {"GITHUB_TOKEN", "GITHUB_STEP_SUMMARY"},
         ),
     ],
@@ -212,6 +212,6 @@ def test_what_was_withheld_from_training_is_named() -> None:
     """
     Who misses a token learns its name; the runner's files are nothing that anybody misses.
     """
-    withheld = for_training(CALLER, respect=False, handed=("GH_TOKEN",)).withheld
+    withheld = for_training(CALLER, respect=False, allowed=("GH_TOKEN",)).withheld
 
     assert tuple(sorted(RIGHTS - {"GH_TOKEN"})) == withheld

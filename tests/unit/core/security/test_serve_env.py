@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.security.child_environment import gives_rights
-from mlflow_uv.core.security.serve_env import Handed, handed
+from mlflow_uv.core.security.serve_env import ServeVariables, serve_variables
 
 CALLER = {"MODEL_KEY": "canary-of-the-model", "REGION": "eu", "EMPTY": "", "PATH": "/usr/bin"}
 
@@ -16,7 +16,7 @@ def test_a_model_gets_what_is_named_and_nothing_else() -> None:
     """
     By name, from the caller; twice is once.
     """
-    found = handed(["REGION", "MODEL_KEY", "REGION"], CALLER)
+    found = serve_variables(["REGION", "MODEL_KEY", "REGION"], CALLER)
 
     assert ({"REGION": "eu", "MODEL_KEY": "canary-of-the-model"}, ("MODEL_KEY", "REGION")) == (
         dict(found.variables),
@@ -29,8 +29,8 @@ def test_a_model_gets_what_is_named_and_nothing_else() -> None:
     [
         (["ABSENT"], "`serve-env` names ABSENT, which is not set here"),
         (["ABSENT", "EMPTY"], "`serve-env` names ABSENT, EMPTY, which are not set here"),
-        (["MODEL_KEY=canary"], "`serve-env` names `MODEL_KEY`, which is no variable's name"),
-        (["1ST"], "`serve-env` names `1ST`, which is no variable's name"),
+        (["MODEL_KEY=canary"], "`serve-env` has `MODEL_KEY`, which is not a variable's name"),
+        (["1ST"], "`serve-env` has `1ST`, which is not a variable's name"),
         (["PATH"], "`serve-env` cannot name PATH"),
         (["LD_PRELOAD"], "`serve-env` cannot name LD_PRELOAD"),
         (["PYTHONPATH"], "`serve-env` cannot name PYTHONPATH"),
@@ -44,7 +44,7 @@ def test_what_cannot_be_given_is_refused_before_anything_is_done(names: list[str
     A variable that is not set, or that would steer something else than the model; no value is in the message.
     """
     with pytest.raises(BadInput) as refused:
-        handed(names, CALLER)
+        serve_variables(names, CALLER)
 
     assert (what, False) == (refused.value.what, "canary" in str(refused.value))
 
@@ -53,7 +53,7 @@ def test_a_value_is_hidden_whatever_its_variable_is_called() -> None:
     """
     In every form in which a program may print it, and in no `repr`.
     """
-    found = Handed({"GREETING": "canary of the model"})
+    found = ServeVariables({"GREETING": "canary of the model"})
 
     masked = found.masked("it says 'canary of the model' and canary%20of%20the%20model")
 
@@ -74,9 +74,9 @@ def test_an_answer_that_holds_a_secret_is_found(name: str, answer: object, shown
     """
     Of a variable whose name says that it holds one: what a model greets with may well be in its answers.
     """
-    found = Handed({name: "canary-of-the-model"})
+    found = ServeVariables({name: "canary-of-the-model"})
 
-    assert shown == list(found.shown_by(answer))
+    assert shown == list(found.found_in_answers(answer))
 
 
 def test_a_file_that_holds_a_secret_is_found(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_file_that_holds_a_secret_is_found(tmp_path: Path) -> None:
     (tmp_path / "sub" / "model.pkl").write_bytes(b"\x80\x04" + b"x" * 5000 + b"canary-of-the-model\x94")
     (tmp_path / "empty").touch()
 
-    found = Handed({"MODEL_KEY": "canary-of-the-model", "GREETING": "xxxxxxxx"}).kept_in(tmp_path)
+    found = ServeVariables({"MODEL_KEY": "canary-of-the-model", "GREETING": "xxxxxxxx"}).found_in_files(tmp_path)
 
     assert [("MODEL_KEY", tmp_path / "sub" / "model.pkl")] == list(found)
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_uv.command.report import Finding
 from mlflow_uv.core.model.answer_paths import parse_path
-from mlflow_uv.core.security.serve_env import Handed
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.image.serving_check import Expected, observe
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.toolbox import Tools
@@ -133,7 +133,7 @@ def test_no_finding_shows_what_the_model_was_given() -> None:
     """
     Neither where an answer differs nor where it is refused, nor where the log is quoted.
     """
-    given = Handed({"GREETING": "canary-of-the-model"})
+    given = ServeVariables({"GREETING": "canary-of-the-model"})
     servers = (
         answering({"predictions": ["canary-of-the-model"]}),
         answering({"message": "no canary-of-the-model", "error_code": "X"}, status=400),

@@ -9,7 +9,7 @@ import pytest
 from mlflow_uv.command.errors import ModelUnusable
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.model.answer_paths import parse_path
-from mlflow_uv.core.security.serve_env import Handed
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.model.example_answers import ExampleQuestion, answers_of
 from mlflow_uv.ops.model.training import Job
 from mlflow_uv.tools.toolbox import Tools
@@ -109,7 +109,9 @@ def test_an_answer_or_a_file_that_holds_what_was_handed_is_an_error(tmp_path: Pa
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.pkl").write_bytes(b"..canary-of-the-model..")
 
-    found = asked(tmp_path, {"text": "canary-of-the-model"}, handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    found = asked(
+        tmp_path, {"text": "canary-of-the-model"}, handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
+    )
 
     rules = [(finding.rule, finding.severity) for finding in found]
     assert [("answers-hold-secret", Severity.ERROR), ("model-holds-secret", Severity.ERROR)] == rules

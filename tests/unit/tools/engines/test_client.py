@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.security.serve_env import Handed
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.tools.engines.client import Client
 from mlflow_uv.tools.engines.docker import Docker
 from mlflow_uv.tools.engines.engine import ServerSettings
@@ -55,7 +55,9 @@ def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> 
     The client has the value in its environment and hands it on by name; what it then prints does not hold it.
     """
     engine, runner = client(kind, **{f"{kind.name}_logs": said("started with canary-of-the-model\n")})
-    given = ServerSettings(settings={"REQUEST_TIMEOUT": "90"}, handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    given = ServerSettings(
+        settings={"REQUEST_TIMEOUT": "90"}, handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
+    )
 
     log = engine.serve("sha256:1", network=False, given=given).log()
 
@@ -72,7 +74,7 @@ def test_a_program_of_an_image_is_handed_what_it_needs_too(kind: type[Client]) -
     """
     engine, runner = client(kind)
 
-    engine.run_inside("base:1", "python3", handed=Handed({"MODEL_KEY": "canary-of-the-model"}))
+    engine.run_inside("base:1", "python3", handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"}))
     engine.run_inside("base:1", "python3")
 
     first, second = runner.asked
