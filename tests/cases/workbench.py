@@ -67,7 +67,7 @@ class Workbench:
         """Ask MLflow in the project's environment."""
         project = read_project(self.folder)
         python = self.tools.environments.project(project, Selection())
-        store = self.tools.mlflow.settled(self.tools.mlflow.store(None, embedded=False), python, self.folder)
+        store = self.tools.mlflow.resolve_embedded(self.tools.mlflow.store(None, embedded=False), python, self.folder)
         return self.tools.mlflow.ask(python, store, verb, **request)
 
     def logged_elsewhere(self, *names: str, status: str = "FINISHED", **tags: str) -> str:

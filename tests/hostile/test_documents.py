@@ -129,7 +129,7 @@ def test_a_large_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableProject) as caught:
         read_manifest(manifest)
 
-    assert "more than is read: it has 7.0 MB, and no more than 1 MB are read. Fix: shorten" in str(caught.value)
+    assert "too large to read: it has 7.0 MB, and no more than 1 MB are read. Fix: shorten" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)

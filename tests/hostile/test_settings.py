@@ -308,7 +308,7 @@ def test_the_checkout_writes_nothing_that_git_keeps(place: str, workspace: Path,
 
     ended = on_the_command_line("export", folder=workspace, given={}, variables={"HOME": str(home)})
 
-    assert (2, before, True) == (ended.code, _plain(workspace), "leads into `.git`" in ended.said)
+    assert (2, before, True) == (ended.code, _plain(workspace), "is a path inside `.git`" in ended.said)
 
 
 def test_a_patch_is_made_without_writing_through_a_link_of_the_checkout(

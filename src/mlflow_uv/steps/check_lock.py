@@ -16,7 +16,7 @@ from ..ops.lock.freshness import Freshness, examine, restricted, unreadable
 from ..ops.lock.policy import policy_findings
 from ..ops.lock.script_locks import ScriptAnswer, script_answers
 from ..tools.lock_toolbox import LockTools
-from ..tools.project.files import Project, UnreadableProject, bounds_of, read_project, table_of, write_whole
+from ..tools.project.files import Project, UnreadableProject, bounds_of, read_project, table_of, write_atomically
 from ..tools.project.tree import is_managed, projects_below
 from ..tools.uv.guard import IgnoredSetting
 from ..tools.uv.messages import LockState
@@ -198,7 +198,7 @@ def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path
 
     question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
     patch = b"".join(patch_of(answer.project, tools, question) for answer in old)
-    write_whole(inputs.patch, patch, within=bounds_of(inputs.patch))
+    write_atomically(inputs.patch, patch, within=bounds_of(inputs.patch))
     return inputs.patch
 
 

@@ -48,7 +48,7 @@ from ..ops.versions.evaluation import (
     measure,
     throwaway,
 )
-from ..tools.project.files import write_whole
+from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
 
 
@@ -139,7 +139,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 for subject, one in zip(subjects, measured, strict=True)
             }
             result = EvaluationFile(id=found.id, model_name=name, tags=tags, models=results)
-            write_whole(file, result.to_json().encode())
+            write_atomically(file, result.to_json().encode())
         elif measured:
             keep(store, subjects, measured, {**tags, EVALUATION: found.id})
     again = ", reused" if known else ""

@@ -29,7 +29,7 @@ from ..core.release.package_changes import describe_changes, first_difference
 from ..ops.lock.export import Document, ExportRequest, Lists, UvExport, make_lists
 from ..ops.lock.freshness import require_fresh, restricted
 from ..tools.lock_toolbox import LockTools
-from ..tools.project.files import Project, bounds_of, leads_out, read_project, seen_from, write_whole
+from ..tools.project.files import Project, bounds_of, leads_out, path_from, read_project, write_atomically
 from ..tools.uv.messages import HashesMissing
 
 _OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
@@ -127,10 +127,10 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     wheels = {path: data for path, data in lists.wheels.items() if not path.is_file() or path.read_bytes() != data}
     if not inputs.check:
         for path, data in wheels.items():
-            write_whole(path, data, within=bounds_of(path, project.folder))
+            write_atomically(path, data, within=bounds_of(path, project.folder))
         for document in differing:
             path = document.path
-            write_whole(path, document.text.encode(), within=bounds_of(path, project.folder))
+            write_atomically(path, document.text.encode(), within=bounds_of(path, project.folder))
     findings = (*lists.findings, *(_differences(wish, differing, before, wheels) if inputs.check else ()))
     return Report(
         outputs=Outputs(
@@ -199,7 +199,7 @@ def _command(inputs: Inputs, project: Project, where: Path) -> str:
     """What was asked for, as a command that does it again in a folder."""
     inputs_given: dict[str, str | bool] = {}
     if project.folder != where:
-        inputs_given["project"] = seen_from(where, project.folder)
+        inputs_given["project"] = path_from(where, project.folder)
     for field in fields_of(Inputs):
         value = getattr(inputs, field.name)
         if field.name not in _OF_A_CALL and value != field.default:

@@ -263,7 +263,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         project=project,
         way=way,
         python=python,
-        store=tools.mlflow.settled(store, python, project.folder),
+        store=tools.mlflow.resolve_embedded(store, python, project.folder),
         experiment=inputs.experiment or project.name,
         commit=commit,
         lock=LockLink(sha256=digest, uv=uv),

@@ -194,7 +194,7 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
     try:
         project = read_project(inputs.project)
         python = tools.environments.project(project, record.selection)
-        store = tools.mlflow.settled(store, python, inputs.project)
+        store = tools.mlflow.resolve_embedded(store, python, inputs.project)
         look = f"look at it:  {tools.mlflow.ui_command(python, store)}"
         yield look if store.kind is StoreKind.SERVER else local(look)
     except BadProject:

@@ -154,9 +154,9 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
             project = read_project(folder)
             settings = project.settings
             if "policy" in settings:
-                from ..tools.project.lock_policy import ruling_of  # noqa: PLC0415  # only where there is a policy
+                from ..tools.project.lock_policy import lock_policy_of  # noqa: PLC0415  # only where there is a policy
 
-                ruling_of(project, where=Path.cwd())
+                lock_policy_of(project, where=Path.cwd())
             if "promote" in settings:
                 from ..tools.project.promote_policy import promotion_of  # noqa: PLC0415  # only where there are gates
 

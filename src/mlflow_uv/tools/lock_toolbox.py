@@ -17,7 +17,7 @@ from .uv.uv import Uv
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockTools:
-    """What a step about the lock may use of the outside."""
+    """The tools of a step that only checks a lock."""
 
     console: Console
     host: Host
@@ -31,7 +31,7 @@ class LockTools:
 def locktools(
     host: Host, *, console: Console, uv: Path | None = None, runner: Runner | None = None
 ) -> Iterator[LockTools]:
-    """The real tools, over the real processes unless a test brings its own runner."""
+    """The tools, with real processes unless `runner` is given."""
     runner = runner or SystemRunner(host.variables)
     own = host.python.parent / "uv"
     git = Git(runner, variables=host.variables)

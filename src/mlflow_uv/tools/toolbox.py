@@ -23,7 +23,7 @@ from .uv.environments import Environments
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools(LockTools):
-    """What a step may use of the outside."""
+    """The tools of a step."""
 
     environments: Environments
     mlflow: Mlflow
@@ -37,7 +37,7 @@ class Tools(LockTools):
 
 @contextmanager
 def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Runner | None = None) -> Iterator[Tools]:
-    """The real tools, over the real processes unless a test brings its own runner; what they keep open is closed."""
+    """The tools, with real processes unless `runner` is given; interpreters of payloads are stopped at the end."""
     with locktools(host, console=console, uv=uv, runner=runner) as basic:
         tools = Tools(
             console=console,

@@ -121,7 +121,7 @@ class NoGit:
     def absence(self, _path: Path) -> None:
         """See Git."""
 
-    def restorable(self, _file: Path, _accepts: Callable[[bytes], bool]) -> None:
+    def restore_argv(self, _file: Path, _accepts: Callable[[bytes], bool]) -> None:
         """See Git."""
 
 

@@ -23,7 +23,7 @@ from ...core.release.record import Record
 from ...core.security.documents import parse_json
 from ...tools.engines.build_context import ContextContents
 from ...tools.engines.engine import Build, BuiltImage, Cache, Engine
-from ...tools.project.files import write_whole
+from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from ...tools.uv.network import build_secrets
 from ..lineage.recompute import RecomputedRelease
@@ -125,7 +125,7 @@ def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tu
             continue
         if not re.fullmatch(r"\d+\.\d+\S*( /\S+)*", said):
             return "", f"`{python}` of `{name}` says {said[:100]!r}"
-        write_whole(known, f"{python} {said}".encode())
+        write_atomically(known, f"{python} {said}".encode())
         return python, said
     return "", reasons[0]
 

@@ -10,7 +10,7 @@ from ...core.image.layers import Part
 from ...core.image.sbom import installed_only, render_sbom
 from ...core.model import model_files
 from ...tools.engines.engine import BuiltImage, Engine
-from ...tools.project.files import read_project, write_whole
+from ...tools.project.files import read_project, write_atomically
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .environment import read_inventory
@@ -41,7 +41,7 @@ def bill_of(found: RecomputedRelease, inventory: str, record: Path, tools: Tools
             file=None, findings=(Finding(rule="no-sbom", what=what, why=str(error), severity=Severity.WARNING),)
         )
     path = record.with_suffix(".cdx.json")
-    write_whole(path, text.encode(), within=tools.records.bounds_of(path))
+    write_atomically(path, text.encode(), within=tools.records.bounds_of(path))
     return Bill(file=path)
 
 

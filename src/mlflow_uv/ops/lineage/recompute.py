@@ -73,7 +73,7 @@ def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease
     before = require(_from_git(record, project, tools))
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     python = tools.environments.registry_client(store, project, record.selection)
-    store = tools.mlflow.settled(store, python, question.project)
+    store = tools.mlflow.resolve_embedded(store, python, question.project)
     in_file, record = record, settled(record, path, StoreAccess(store=store, python=python), tools)
     if record is not in_file:
         before = require(_from_git(record, project, tools))

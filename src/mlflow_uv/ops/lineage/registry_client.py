@@ -83,7 +83,7 @@ def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
     python = tools.environments.registry_client(store, project, selection)
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
-    store = tools.mlflow.settled(store, python, question.project)
+    store = tools.mlflow.resolve_embedded(store, python, question.project)
     return RegistryClient(store=store, python=python, project=project, selection=selection, tools=tools)
 
 

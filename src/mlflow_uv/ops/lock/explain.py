@@ -16,8 +16,8 @@ from ...core.freshness.staleness import differences, not_requirements
 from ...core.freshness.uv_reasons import blamed_place
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ...tools.lock_toolbox import LockTools
-from ...tools.project.files import Project, read_manifest, seen_from
-from ...tools.project.manifests import Lines, read_workspace
+from ...tools.project.files import Project, path_from, read_manifest
+from ...tools.project.manifests import ManifestLines, read_workspace
 from ...tools.uv.argv import NEWER
 from ...tools.uv.index_logins import Refusal, refusal_in
 from ...tools.uv.messages import LockState, LockVerdict
@@ -59,7 +59,7 @@ class _Explaining:
         self._case = case
         self._project = case.project
         self._tools = case.tools
-        self._lines = Lines(case.project.root)
+        self._lines = ManifestLines(case.project.root)
 
     def outcome(self) -> Explanation:
         verdict, question = self._case.verdict, self._case.question
@@ -115,7 +115,7 @@ class _Explaining:
         """The command that brings back the newest lock that can be read, and makes it fresh; a new one without any."""
         lock = self._project.lock
         broken = lock.read_bytes() if lock.is_file() else b""
-        version = self._tools.git.restorable(lock, lambda data: data != broken and _is_lock(data))
+        version = self._tools.git.restore_argv(lock, lambda data: data != broken and _is_lock(data))
         if version is None:
             return f"rm -f {file} && {self._uv_lock}"
         checkout = " ".join(("git checkout", *version, "--", file))
@@ -137,7 +137,7 @@ class _Explaining:
         elif verdict.cause is Cause.SOURCE:
             name = re.search(r"Failed to parse entry: `([^`]+)`", verdict.words)
             keys = ("tool", "uv", "sources", name[1] if name else "")
-            line = Lines(path.parent).at(ManifestPlace(file, keys))
+            line = ManifestLines(path.parent).at(ManifestPlace(file, keys))
         what, fix = f"{file} cannot be used", f"correct line {line} of {file}"
         cause = verdict.cause or Cause.UNREADABLE
         return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
@@ -268,7 +268,7 @@ class _Explaining:
         return f"correct it, then `{self._uv_lock}`"
 
     def _from_here(self, file: str) -> str:
-        return shlex.quote(seen_from(self._tools.host.folder, self._project.root / file))
+        return shlex.quote(path_from(self._tools.host.folder, self._project.root / file))
 
     def _finding(  # noqa: PLR0913  # the parts of a finding
         self, cause: Cause, what: str, why: str, *, fix: str = "", path: Path | None = None, line: int = 1

@@ -10,7 +10,7 @@ from ...core.freshness.causes import Cause, ManifestPlace
 from ...core.freshness.declared import ProjectManifest, Workspace, declared
 from ...core.freshness.requirement import normal
 from ...tools.project.files import Project
-from ...tools.project.manifests import Lines, read_workspace
+from ...tools.project.manifests import ManifestLines, read_workspace
 from ...tools.uv.messages import LockVerdict
 
 _TWICE = re.compile(r"^error: Two workspace members are both named `([^`]+)`: `([^`]+)` and `([^`]+)`", re.MULTILINE)
@@ -168,4 +168,4 @@ def _seen(folder: str | Path, project: Project) -> str:
 
 
 def _line(path: Path, *keys: str | int) -> int:
-    return Lines(path.parent).at(ManifestPlace(path.name, keys))
+    return ManifestLines(path.parent).at(ManifestPlace(path.name, keys))

@@ -10,7 +10,7 @@ from ...command.wording import local
 from ...core.lock.lockfile import NotALock, SourceKind, read_lockfile
 from ...core.lock.missing_files import Absence, AbsenceReason
 from ...tools.git.git import Git
-from ...tools.project.files import Project, seen_from
+from ...tools.project.files import Project, path_from
 
 _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
 _MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -65,7 +65,7 @@ def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[
 def _fix(reason: AbsenceReason, absences: list[Absence], where: Path) -> str:
     top = absences[0].top
     paths = [absence.path for absence in absences]
-    git = "git" if top == where else f"git -C {shlex.quote(seen_from(where, top))}"
+    git = "git" if top == where else f"git -C {shlex.quote(path_from(where, top))}"
     listed = shlex.join(paths)
     match reason:
         case AbsenceReason.SUBMODULE:

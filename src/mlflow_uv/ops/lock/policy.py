@@ -37,12 +37,12 @@ def policy_findings(project: Project, tools: LockTools) -> tuple[Finding, ...]:
 def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Iterator[Finding]:
     # A hook does not pay for rules that nobody wrote.
     from ...core.policy.violations import PolicyContext, ServedUnit, age_violations, package_violations, uv_violations  # noqa: PLC0415
-    from ...tools.project.lock_policy import ruling_of  # noqa: PLC0415
+    from ...tools.project.lock_policy import lock_policy_of  # noqa: PLC0415
 
     where = tools.host.folder
     command = top.lock_command(where)
     for project in ruled:
-        ruling = ruling_of(project, where=where)
+        ruling = lock_policy_of(project, where=where)
         if ruling.policy.minimum_uv is not None:
             yield from uv_violations(ruling, tools.uv.version(tools.uv.program(top)) or "")
         if not top.lock.is_file():

@@ -10,7 +10,7 @@ from ...command.report import Finding
 from ...core.freshness.causes import Cause
 from ...core.security.documents import LOCK_LIMIT
 from ...tools.lock_toolbox import LockTools
-from ...tools.project.files import Project, require_bounded, seen_from
+from ...tools.project.files import Project, path_from, require_bounded
 from ...tools.project.tree import script_locks_below
 from ...tools.uv.messages import LockState, LockVerdict
 from ...tools.uv.uv import LockQuestion
@@ -72,7 +72,7 @@ def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
 
 def _quoted(where: Path, path: Path) -> str:
     """A path for a shell, seen from a folder; never one that uv or rm would take for a flag."""
-    seen = seen_from(where, path)
+    seen = path_from(where, path)
     return shlex.quote(f"./{seen}" if seen.startswith("-") else seen)
 
 

@@ -9,8 +9,8 @@ from ...command.wording import local
 from ...core.freshness.causes import Cause, ManifestPlace
 from ...core.freshness.ignored_settings import ignored_in, shadowed_in
 from ...tools.lock_toolbox import LockTools
-from ...tools.project.files import Project, seen_from
-from ...tools.project.manifests import Lines
+from ...tools.project.files import Project, path_from
+from ...tools.project.manifests import ManifestLines
 from ...tools.uv.argv import NEWER
 from ...tools.uv.messages import LockState, LockVerdict
 from ...tools.uv.settings import settings_of
@@ -31,7 +31,7 @@ def ignored_settings(
         path = project.folder / one.file
         shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
         what = f"uv ignores the whole of {shown}"
-        why, fix = one.why, f"correct line {one.line} of {seen_from(tools.host.folder, path)}"
+        why, fix = one.why, f"correct line {one.line} of {path_from(tools.host.folder, path)}"
         if newer is not None:
             what, why, fix = (
                 f"uv {newer.theirs} is too old for {shown} and ignores it",
@@ -57,7 +57,7 @@ def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, 
         why=f"{settings.path.name} is next to it and takes precedence",
         fix=f"move {'it' if len(keys) == 1 else 'them'} into {settings.path.name}",
         path=path,
-        line=Lines(path.parent).at(ManifestPlace(path.name, ("tool", "uv", keys[0]))),
+        line=ManifestLines(path.parent).at(ManifestPlace(path.name, ("tool", "uv", keys[0]))),
     )
     return (finding,)
 

@@ -84,7 +84,7 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
     `name` is what a model is called that its maker does not name. Nothing stays open, however it ends. Raises
     TrainingFailed, BadInput.
     """
-    with tools.attempts.begun(job.store.uri) as attempt, watched(job.project, job.store, tools) as watch:
+    with tools.attempts.start(job.store.uri) as attempt, watched(job.project, job.store, tools) as watch:
         tags = {**job.lineage, ATTEMPT_TAG: attempt.id}
         before = database_identity(job.store)
         try:
@@ -121,7 +121,7 @@ def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
 
 def close_dead(job: Job, tools: Tools) -> None:
     """Close what trainings on this machine left open that were killed, or lost their server, before they could."""
-    for attempt in tools.attempts.dead(job.store.uri):
+    for attempt in tools.attempts.abandoned(job.store.uri):
         tools.console.say("an earlier training did not finish: its runs are closed")
         _give_up(job, attempt, "KILLED", tools)
 
@@ -186,7 +186,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         if not answer.is_file():
             raise failed or TrainingFailed(what="training ended before the function returned")
         try:
-            return str(tools.mlflow.said(CALL, answer, job.store)["model_id"])
+            return str(tools.mlflow.read_response(CALL, answer, job.store)["model_id"])
         except TrainingFailed as error:
             raise _placed(error, job) from error
         except BadInput as error:
@@ -276,7 +276,7 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
 
 def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
     _ask(job, tools, "close-attempt", status=status, **_where(attempt))
-    attempt.closed()
+    attempt.mark_closed()
 
 
 def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:

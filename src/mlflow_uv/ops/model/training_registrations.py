@@ -7,7 +7,7 @@ from typing import Any
 
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
-from ...tools.project.files import seen_from
+from ...tools.project.files import path_from
 from ...tools.toolbox import Tools
 from .training import Job
 
@@ -25,7 +25,7 @@ def announce(job: Job, tools: Tools) -> None:
     if job.way.adopts or not job.registers:
         return
     for file, line, call in _calls(job, tools):
-        where = f"{seen_from(job.project.folder, file)}:{line}"
+        where = f"{path_from(job.project.folder, file)}:{line}"
         text = f"{where} calls {call}: if training runs it, an alias moves before anything is tested. To turn it off: "
         tools.console.say(Wording(text, _TURNED_OFF))
 

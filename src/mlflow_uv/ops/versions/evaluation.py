@@ -124,7 +124,7 @@ def _in_image(
     question = SandboxRequest(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
     run_payload(engine, image, question, answer=answer, artifacts=artifacts)
     try:
-        said = store.tools.mlflow.said("evaluate", answer, None)
+        said = store.tools.mlflow.read_response("evaluate", answer, None)
         metrics = read_metrics(said["metrics"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"the evaluation of {subject.shown} gave no valid result"

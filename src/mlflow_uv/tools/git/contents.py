@@ -11,7 +11,7 @@ _LIST = ("ls-files", "-z", "-v", "--stage", "--cached", "--others", "--exclude-s
 _EDITED = ("diff-files", "-z", "--name-only", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
 _SUBMODULE = "160000"
 _NO_FILTER = (":(top,exclude,attr:!filter)", ":(top,exclude,attr:-filter)")
-# What Git LFS and git-crypt keep in the repository, and what lies in a checkout that was made without them.
+# The first bytes of files that Git LFS and git-crypt store in the repository.
 _HEADS = (b"version https://git-lfs.github.com/", b"\0GITCRYPT\0")
 _STORED_FORM = " as stored"
 _AT_ONCE = 500  # names in one argv
@@ -21,17 +21,17 @@ def contents_now(
     git: GuardedGit, state: Callable[[Path], tuple[str, str | None]], folder: Path, scopes: tuple[Path, ...]
 ) -> dict[str, str]:
     """
-    Tracked and new files as they are now, by their paths in the repository; not what git ignores.
+    The blob ids of tracked and untracked files on disk, by their paths in the repository, without ignored ones.
 
-    `state` is HEAD of a repository inside, and what differs from it. Raises ToolFailed, ToolMissing.
+    `state` returns HEAD and the digest of changes of a nested repository. Raises ToolFailed, ToolMissing.
     """
     top = git.top(folder)
-    where = pathspecs(top, scopes)
+    specs = pathspecs(top, scopes)
     filters = git.filters(top)
-    listed = list(filter(None, git.answer(top, *_LIST, "--", *where).split("\0")))
-    new = [line[2:] for line in listed if line.startswith("? ")]
-    entries = [entry_of(line) for line in listed if not line.startswith("? ")]
-    edited = {*git.answer(top, *_EDITED, "--", *where, variables=filters).split("\0")}
+    lines = list(filter(None, git.output(top, *_LIST, "--", *specs).split("\0")))
+    new = [line[2:] for line in lines if line.startswith("? ")]
+    entries = [entry_of(line) for line in lines if not line.startswith("? ")]
+    edited = {*git.output(top, *_EDITED, "--", *specs, variables=filters).split("\0")}
     ids = {entry.name: entry.blob for entry in entries}
     doubtful = [entry.name for entry in entries if entry.name in edited or entry.hidden or entry.mode == _SUBMODULE]
     files = []
@@ -44,12 +44,12 @@ def contents_now(
         elif path.is_dir():
             ids[name] = " ".join(filter(None, state(path))) or ids.get(name, "")
         elif name in edited:
-            ids.pop(name, None)  # deleted; what a sparse checkout leaves out is not edited
+            ids.pop(name, None)  # deleted; files that a sparse checkout leaves out are not listed as edited
     for first in range(0, len(files), _AT_ONCE):
-        some = files[first : first + _AT_ONCE]
-        blobs = git.answer(top, "hash-object", "--", *some, variables=filters).split()
-        ids.update(zip(some, blobs, strict=True))
-    filtered = git.answer(top, "ls-files", "-z", "--", *where, *_NO_FILTER)
+        batch = files[first : first + _AT_ONCE]
+        blobs = git.output(top, "hash-object", "--", *batch, variables=filters).split()
+        ids.update(zip(batch, blobs, strict=True))
+    filtered = git.output(top, "ls-files", "-z", "--", *specs, *_NO_FILTER)
     for name in filter(None, filtered.split("\0")):
         if name in ids and _is_stored_form(path_of(top, name)):
             ids[name] += _STORED_FORM
@@ -59,7 +59,7 @@ def contents_now(
 
 
 def _is_stored_form(file: Path) -> bool:
-    """Whether a file holds what stands for its content in the repository: git has the same id for both."""
+    """Whether a file contains the stored form (an LFS pointer, encrypted data), which has the same id in git."""
     if file.is_symlink() or not file.is_file():
         return False
     with file.open("rb") as opened:
@@ -67,7 +67,7 @@ def _is_stored_form(file: Path) -> bool:
 
 
 def _repositories_of(top: Path, scopes: tuple[Path, ...]) -> Iterator[Path]:
-    """The repositories in this one, such as submodules, in which a scope lies: this one lists nothing in them."""
+    """The nested repositories, such as submodules, that contain a scope; the outer one lists no files in them."""
     root = Path(os.path.realpath(top))
     for scope in scopes:
         real = Path(os.path.realpath(scope))
@@ -78,9 +78,9 @@ def _repositories_of(top: Path, scopes: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def contents_at(git: GuardedGit, folder: Path, commit: str, scopes: tuple[Path, ...]) -> dict[str, str] | None:
-    """The same at a commit, None where git does not have it."""
+    """The same at a commit, None if git does not have it."""
     top = git.top(folder)
-    done = git.ask(top, "ls-tree", "-r", "-z", commit, verbatim=True)
+    done = git.run(top, "ls-tree", "-r", "-z", commit, verbatim=True)
     if done.code != 0:
         return None
     lines = (line.split("\t", 1) for line in done.stdout.split("\0") if line)
@@ -93,5 +93,5 @@ def contents_at(git: GuardedGit, folder: Path, commit: str, scopes: tuple[Path, 
 
 
 def _holds(words: str, name: str, root: str) -> bool:
-    """Whether a line of `ls-tree` is a submodule that a folder lies in."""
+    """Whether a line of `ls-tree` is a submodule that contains a folder."""
     return words.startswith(_SUBMODULE) and root.startswith(f"{name}/")

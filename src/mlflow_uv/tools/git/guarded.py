@@ -25,22 +25,22 @@ _FETCH = (
     "-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
     "--recurse-submodules=no", "--filter=blob:none", "--upload-pack=git-upload-pack",
 )  # fmt: skip
-# Without a refresh `diff` does not write the index, which a running hook may hold.
+# Without a refresh, `diff` does not write the index, which a running hook may have locked.
 _SETTINGS = {"core.quotePath": "off", "diff.autoRefreshIndex": "false", "log.showSignature": "false"} | GUARD
 _FLAGS = ("--no-pager", *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")))
 _NONE: Mapping[str, str] = {}
 
 
 class GuardedGit:
-    """One git program, called on behalf of one caller; programs that a repository's own settings name do not run."""
+    """Runs git with the variables of one caller; programs that a repository's settings name are not started."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
         self._runner = runner
         self._variables = for_git(variables).variables
 
     def top(self, folder: Path) -> Path:
-        """Root of the work tree that a folder is in. Raises ToolFailed, also where a setting puts it elsewhere."""
-        top = path_of(Path(), self.answer(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+        """The root of the work tree that contains a folder. Raises ToolFailed, also if `core.worktree` is elsewhere."""
+        top = path_of(Path(), self.output(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
         here = Path(os.path.realpath(folder))
         if not any(_same(place, top) for place in (here, *here.parents)):
             why = f"its `core.worktree` is `{top}`"
@@ -48,35 +48,35 @@ class GuardedGit:
         return top
 
     def filters(self, folder: Path) -> dict[str, str]:
-        """Variables that undo the filters for which the repository itself names a program. Raises ToolFailed."""
+        """Variables that disable the filters whose programs the repository itself names. Raises ToolFailed."""
         undone = filter_overrides(self.settings(folder, r"^(filter|lfs\.extension)\."))
         return as_variables(undone.items(), beside=self._variables)
 
     def settings(self, folder: Path, pattern: str) -> tuple[Setting, ...]:
-        """Every setting with such a key that git would obey in a folder. Raises ToolFailed."""
+        """The effective settings in a folder whose keys match a pattern. Raises ToolFailed."""
         argv = ("config", "--null", "--show-scope", "--get-regexp", pattern)
-        done = self.ask(folder, *argv, verbatim=True)
+        done = self.run(folder, *argv, verbatim=True)
         if done.code not in (0, 1):  # 1: there is none
             raise ToolFailed(what=f"`git config` failed in `{folder}`", why=done.last_line)
         return settings_in(done.stdout)
 
     def origin(self, folder: Path) -> dict[str, str]:
-        """Variables that lead to where a repository came from, for `fetch` in another. Raises ToolFailed."""
+        """Variables that define the `origin` of a repository, for `fetch` in another one. Raises ToolFailed."""
         return as_variables(origin_settings(self.settings(folder, ".")), beside=self._variables)
 
     def fetch(self, folder: Path, *argv: str, origin: Mapping[str, str]) -> None:
-        """Fetch from origin, without files and without asking anybody; the caller sees whether anything came."""
-        self.ask(folder, *_FETCH, *argv, variables={**origin, **_UNATTENDED}, timeout_s=FETCH_S)
+        """Fetch from origin, without blobs and without prompts; failures are ignored, the caller checks the result."""
+        self.run(folder, *_FETCH, *argv, variables={**origin, **_UNATTENDED}, timeout_s=FETCH_S)
 
-    def answer(self, folder: Path, *argv: str, variables: Mapping[str, str] = _NONE) -> str:
-        """What git prints, byte for byte. Raises ToolFailed: no answer must not pass for "nothing differs"."""
-        done = self.ask(folder, *argv, verbatim=True, variables=variables)
+    def output(self, folder: Path, *argv: str, variables: Mapping[str, str] = _NONE) -> str:
+        """The unchanged output of git. Raises ToolFailed, so that a failure is not taken for empty output."""
+        done = self.run(folder, *argv, verbatim=True, variables=variables)
         if done.code != 0:
             why = mask(done.last_line.encode(errors="replace").decode(), ())
             raise ToolFailed(what=f"`git {argv[0]}` failed in `{folder}`", why=why)
         return done.stdout
 
-    def ask(
+    def run(
         self,
         folder: Path,
         *argv: str,
@@ -84,9 +84,9 @@ class GuardedGit:
         variables: Mapping[str, str] = _NONE,
         timeout_s: float | None = None,
     ) -> Completed:
-        """How git ended. Raises ToolMissing without git, ToolFailed when the time is up."""
-        bare = lookalike(folder)
-        if bare is not None:  # what a git that knows `safe.bareRepository` says
+        """Run git. Raises ToolMissing without git, ToolFailed on a timeout."""
+        bare = bare_repository_at(folder)
+        if bare is not None:  # the error of a git that supports `safe.bareRepository`
             return Completed(code=128, stdout="", stderr=f"fatal: {BARE} '{bare}'\n")
         command = Command(
             argv=("git", *_FLAGS, *argv),
@@ -98,11 +98,11 @@ class GuardedGit:
         return self._runner.run(command)
 
 
-def lookalike(folder: Path) -> Path | None:
+def bare_repository_at(folder: Path) -> Path | None:
     """
-    The folder that git would take for a bare repository, at or above this one; None where a `.git` comes before it.
+    The folder at or above this one that git would use as a bare repository; None if a `.git` is nearer.
 
-    Such a folder can be committed. git tells one by these three names, and gits before 2.38 enter it.
+    Such a folder can be committed. git recognizes it by these three names; versions before 2.38 use it.
     """
     start = Path(os.path.realpath(folder))
     for place in (start, *start.parents):

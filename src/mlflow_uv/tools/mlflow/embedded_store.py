@@ -28,29 +28,29 @@ class EmbeddedStores:
 
     @property
     def folder(self) -> Path:
-        """Where all of them lie."""
+        """The folder of all embedded stores."""
         return self._state / "stores"
 
-    def prepared(self, project: Path, schema: str) -> Path:
+    def prepare(self, project: Path, schema: str) -> Path:
         """
-        The file of a project's store, in a folder that is made; its artifacts lie there, too.
+        The database file of a project's store; its folder, which also holds the artifacts, is created.
 
-        Where it is new, what other stores may hold of the project is said.
+        For a new store, other stores that may contain the project's models are printed.
         """
         own = self.folder / self._name(project)
         folder = own / schema
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / DATABASE).exists() and folder not in self._announced:
             self._announced.add(folder)
-            for line in self._elsewhere(own, folder, schema):
+            for line in self._other_stores(own, folder, schema):
                 self._say(line)
         return folder / DATABASE
 
     def _name(self, project: Path) -> str:
-        folder = Path(os.path.abspath(project))  # noqa: PTH100  # a link stays the path the caller gave
+        folder = Path(os.path.abspath(project))  # noqa: PTH100  # keeps the path of a link as given
         return f"{folder.name}-{sha256(bytes(folder))[:12]}"
 
-    def _elsewhere(self, own: Path, folder: Path, schema: str) -> Iterator[str]:
+    def _other_stores(self, own: Path, folder: Path, schema: str) -> Iterator[str]:
         for file in sorted(own.glob(f"*/{DATABASE}")):
             if file.parent != folder:
                 yield f"a new embedded store is used: that of {_reader(file)} stays at {file}"
@@ -65,11 +65,11 @@ class EmbeddedStores:
 
 def _reader(file: Path) -> str:
     revision = revision_of(file)
-    return releases_of(revision) or f"an MLflow whose schema is {revision or 'not known'}"
+    return releases_of(revision) or f"an MLflow whose schema is {revision or 'unknown'}"
 
 
 def revision_of(file: Path) -> str:
-    """The Alembic revision of a SQLite file, empty where it has none or cannot be read. Nothing is written."""
+    """The Alembic revision of a SQLite file, empty if it has none or is unreadable. Opened read-only."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
             return ",".join(str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version"))

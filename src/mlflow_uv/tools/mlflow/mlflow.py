@@ -25,30 +25,30 @@ from .schema_mismatch import schema_mismatch
 from .tracking_uris import SQLITE, absolute_uri, require_readable
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
-# Nothing is told to anybody else. The caller's wishes go first.
+# Defaults for MLflow: no telemetry, and bounded retries. Variables of the caller override them.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
-# What loads a model, and so runs its code: it gets no credentials, and a process of its own.
+# Verbs that load a model and so run its code: they get no credentials, and a process of their own.
 _LOADING = ("answer", "evaluate")
-# Names of the variables whose values no message holds: see payloads/problems.py.
+# Names of the variables whose values are masked in messages: see payloads/problems.py.
 _HANDED = "MLFLOW_UV_HANDED"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-# A call is repeated at once, and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
-_STRANGE, _KNOWN = 2, 6
+# Retries, at once and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
+_FIRST_RETRIES, _RETRIES_AFTER_SUCCESS = 2, 6
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
-# Where else than in itself a server may keep artifacts: see payloads/locations.py. A checkout cannot say it.
+# Artifact locations, other than itself, that a server may name: see payloads/locations.py. No setting of a checkout.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
-# A folder of files is a store that newer ones open only where this is said; who names a folder says it.
+# Newer MLflow opens a file store only with this variable; a caller that names a folder allows it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
 
 class StoreKind(Enum):
-    """Who may talk to it: anybody over HTTP, only the project's own MLflow to its database or folder."""
+    """Which MLflow may use a store: any one over HTTP, only the project's own for a database or folder."""
 
     EMBEDDED = "embedded"
     SERVER = "server"
@@ -57,7 +57,7 @@ class StoreKind(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store:
-    """A tracking store and registry, and the variables that lead to it."""
+    """A tracking store and registry, and the variables that configure MLflow for it."""
 
     uri: str = field(repr=False)
     kind: StoreKind
@@ -65,19 +65,19 @@ class Store:
 
     @property
     def artifacts(self) -> str | None:
-        """Where a database's artifacts lie, as a URI. A server says that itself."""
+        """The artifact root of a database, as a URI; None for a server, which has its own."""
         return self.variables.get(_ARTIFACT_ROOT)
 
     @property
     def shown(self) -> str:
-        """The address without credentials."""
+        """The URI without credentials."""
         parts = urlsplit(self.uri)
         bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
         return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
 
 
 class Mlflow:
-    """The payloads, asked over JSON."""
+    """Runs payloads, with JSON requests and responses."""
 
     def __init__(self, runner: Runner, *, host: Host, hear: Callable[[str], None], say: Callable[[str], None]) -> None:
         self._runner = runner
@@ -85,13 +85,13 @@ class Mlflow:
         self._hear = hear
         self._embedded_stores = EmbeddedStores(host.state, say=say)
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
-        self._answering: set[str] = set()
+        self._responded: set[str] = set()
 
     def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
         """
-        The store a release uses: the one named, MLFLOW_TRACKING_URI, or on a laptop an embedded one.
+        The store of a release: `tracking_uri`, MLFLOW_TRACKING_URI, or an embedded one, in CI only if `embedded`.
 
-        Raises BadInput for a URI that carries credentials, StoreUnreachable on a runner where none was named.
+        Raises BadInput for a URI with credentials, StoreUnreachable in CI if no store is configured.
         """
         caller = self._host.variables
         uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
@@ -115,10 +115,10 @@ class Mlflow:
         return Store(uri=uri, kind=StoreKind.SERVER, variables={"MLFLOW_TRACKING_URI": uri, **registry})
 
     def _database(self, uri: str, registry: Mapping[str, str]) -> Store:
-        """A database of the caller's. Whoever asks it runs in another folder, so nothing of it may be relative."""
+        """A database store; payloads run in another folder, so its paths are absolute."""
         artifacts = self._host.state / "store" / "artifacts"
-        if found := SQLITE.fullmatch(uri):
-            artifacts = Path(found[2]).parent / "mlruns"
+        if match := SQLITE.fullmatch(uri):
+            artifacts = Path(match[2]).parent / "mlruns"
         variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
         return Store(uri=uri, kind=StoreKind.DATABASE, variables=variables)
 
@@ -132,56 +132,56 @@ class Mlflow:
         uri = f"embedded:{self._embedded_stores.folder}"
         return Store(uri=uri, kind=StoreKind.EMBEDDED, variables={"MLFLOW_TRACKING_URI": uri})
 
-    def settled(self, store: Store, python: Path, project: Path) -> Store:
-        """The store as an environment's MLflow uses it: an embedded one, refused before, is a file of its own."""
+    def resolve_embedded(self, store: Store, python: Path, project: Path) -> Store:
+        """The store for an environment's MLflow; the file of an embedded store depends on the database schema."""
         if store.kind is not StoreKind.EMBEDDED:
             return store
         about = self.describe_environment(python)
-        file = self._embedded_stores.prepared(project, about["mlflow_schema"] or f"mlflow-{about['mlflow']}")
+        file = self._embedded_stores.prepare(project, about["mlflow_schema"] or f"mlflow-{about['mlflow']}")
         uri = f"sqlite:///{file}"
-        # A URI, not a path: MLflow writes it into its first statement of SQL as it is, quotes included.
+        # A URI, not a path: MLflow writes it unescaped into its first SQL statement.
         variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
         return replace(store, uri=uri, variables=variables)
 
     def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
-        """Ask one payload; no tag holds a secret. Raises the StepError that fits the kind of its error."""
+        """Run a payload verb; secrets in tags are masked. Raises the StepError for its kind of error: see ERRORS."""
         match request.get("tags"):
             case Mapping() as tags:
                 secrets = secrets_in(self._host.variables)
                 request = {**request, "tags": {name: mask(str(value), secrets) for name, value in tags.items()}}
         try:
-            answer = self._ask(python, verb, request, store)
+            answer = self._run(python, verb, request, store)
         except StoreUnreachable:
-            # What is tidied up now is not worth another minute.
-            self._answering.discard(store.uri)
+            # Cleanup after this error must not retry for another minute.
+            self._responded.discard(store.uri)
             raise
-        self._answering.add(store.uri)
+        self._responded.add(store.uri)
         return answer
 
     def ask_model(
         self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: ServeVariables
     ) -> dict[str, Any]:
-        """Ask a payload that loads a model, which is handed these variables. Raises as `ask`."""
-        return self._ask(python, verb, request, store, handed)
+        """Run a verb that loads a model, with the variables in `handed`. Raises as `ask`."""
+        return self._run(python, verb, request, store, handed)
 
     def _retries(self, store: Store | None) -> int | None:
-        """A server that is not there is told within seconds; one that was there a moment ago may come back."""
+        """Few retries for the first call, to fail within seconds; more for a server that responded before."""
         if store is None or _RETRIES in self._host.variables:
             return None
-        return _KNOWN if store.uri in self._answering else _STRANGE
+        return _RETRIES_AFTER_SUCCESS if store.uri in self._responded else _FIRST_RETRIES
 
     def describe_environment(self, python: Path) -> dict[str, Any]:
-        """Python and MLflow of an environment, MLflow None where there is none."""
-        return self._ask(python, "describe-environment", {}, None)
+        """The Python and MLflow of an environment; `mlflow` is None if it has none."""
+        return self._run(python, "describe-environment", {}, None)
 
     def ui_command(self, python: Path, store: Store) -> str:
-        """The exact command that opens MLflow's pages on a store, or its address."""
+        """The shell command that starts MLflow's UI on a store, or the URI of a server."""
         if store.kind is StoreKind.SERVER:
             return store.shown
         allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
         return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
 
-    def _ask(
+    def _run(
         self,
         python: Path,
         verb: str,
@@ -191,9 +191,9 @@ class Mlflow:
     ) -> dict[str, Any]:
         variables = store.variables if store else {}
         if verb not in _LOADING:
-            return self._asked(self._worker(python, variables), verb, request, store)
+            return self._exchange(self._worker(python, variables), verb, request, store)
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-            if verb == "answer":  # asks no store: whatever the model does with one is thrown away
+            if verb == "answer":  # no store is used: what the model writes to one is discarded
                 variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
             kept = {**for_model(self._host.variables).variables, **variables, **handed.variables}
             if handed.names:
@@ -202,11 +202,11 @@ class Mlflow:
             command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
             worker = self._runner.converse(command)
             try:
-                return self._asked(worker, verb, request, store)
+                return self._exchange(worker, verb, request, store)
             finally:
                 worker.stop()
 
-    def _asked(
+    def _exchange(
         self, worker: Conversation, verb: str, request: Mapping[str, object], store: Store | None
     ) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
@@ -215,7 +215,7 @@ class Mlflow:
                 question = {"verb": verb, "request": request, "response": str(answer), "retries": self._retries(store)}
                 confirmed = worker.ask(json.dumps(question))
             except BaseException:
-                # Cancelled in the middle: its next word would answer this question, not the one that closes the run.
+                # Cancelled: the next line of the worker would answer this request, not the next one.
                 self.close()
                 raise
             if confirmed is None or not answer.is_file():
@@ -225,10 +225,10 @@ class Mlflow:
                     self._hear(line)
                 why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
                 raise ToolFailed(what=f"MLflow exited during `{verb}`", why=why)
-            return self.said(verb, answer, store)
+            return self.read_response(verb, answer, store)
 
-    def said(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
-        """What a payload wrote, by whomever it was run. Raises the StepError that fits the kind of its error."""
+    def read_response(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
+        """The value in a response file of a payload. Raises the StepError for the kind of its error."""
         response = parse_json(answer.read_text(encoding="utf-8"))
         if "error" in response:
             raise self._error(verb, response["error"], store)
@@ -236,7 +236,7 @@ class Mlflow:
         return value
 
     def _worker(self, python: Path, variables: Mapping[str, str]) -> Conversation:
-        """One interpreter for all questions about a store: importing MLflow takes seconds."""
+        """The interpreter for all requests about a store; importing MLflow takes seconds."""
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
             kept = {**for_payload(self._host.variables).variables, **variables}
@@ -244,8 +244,8 @@ class Mlflow:
         return self._workers[key]
 
     def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
-        """The payloads, away from the checkout: nothing in it may be found by a relative path."""
-        # Compiled once, and kept apart from an environment that may be somebody's own: half of the time it takes.
+        """The command that runs payloads, outside of the checkout, so that no relative path leads into it."""
+        # Bytecode is cached outside of the environment, which may be the user's own; it halves the start-up time.
         compiled = f"pycache_prefix={self._host.cache / 'bytecode'}"
         argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
         folder = self._host.state
@@ -253,7 +253,7 @@ class Mlflow:
         return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})
 
     def close(self) -> None:
-        """End every interpreter that was started to answer."""
+        """Stop all interpreters that were started."""
         for worker in self._workers.values():
             worker.stop()
         self._workers.clear()

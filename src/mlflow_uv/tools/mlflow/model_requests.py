@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-LIMIT = 256 << 20  # bytes of an answer that are read: who answers may mean harm
+LIMIT = 256 << 20  # bytes of a response that are read: the server may be malicious
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRequest:
-    """What is sent; the body, JSON as it stands. `timeout_s` is how long each part of the answer may take."""
+    """A request with a JSON body; `timeout_s` is the timeout of each read of the response."""
 
     method: str
     path: str
@@ -24,8 +24,8 @@ class ModelReply:
 
 
 def send(request: ModelRequest, *, port: int) -> ModelReply | None:
-    """The answer of a port of loopback; None where nobody answers in time."""
-    import http.client  # noqa: PLC0415  # 30 ms that a hook must not pay
+    """The response from a port on loopback; None if there is none within the timeout."""
+    import http.client  # noqa: PLC0415  # 30 ms at import, which hooks avoid
 
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=request.timeout_s)
     try:

@@ -13,26 +13,26 @@ SERVING = Path(__file__).parents[2] / "serving"
 
 
 class ServerProcess:
-    """A model server in a process; see engine.Served."""
+    """A model server in a process; see engine.ServingContainer."""
 
     def __init__(self, running: Running, port: int) -> None:
         self._running = running
         self._port = port
 
     def send(self, request: ModelRequest) -> ModelReply | None:
-        """See Served."""
+        """See ServingContainer."""
         return send(request, port=self._port)
 
     def code(self) -> int | None:
-        """See Served."""
+        """See ServingContainer."""
         return self._running.code()
 
     def log(self) -> str:
-        """See Served."""
+        """See ServingContainer."""
         return self._running.log()
 
     def stop(self) -> None:
-        """See Served."""
+        """See ServingContainer."""
         self._running.stop()
 
 
@@ -46,15 +46,15 @@ class Servers:
     def serve(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
-        where = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
+        settings = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
         argv = (str(python), "-I", "-B", str(SERVING))
-        variables = {**self._variables, **given.handed.variables, **given.settings, **where}
+        variables = {**self._variables, **given.handed.variables, **given.settings, **settings}
         secrets = given.handed.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return ServerProcess(self._runner.start(command), port)
 
     def inventory(self, python: Path) -> str:
-        """What is installed in an environment, as serving/inventory.py prints it."""
+        """The inventory of an environment, as serving/inventory.py prints it."""
         argv = (str(python), "-I", "-B", str(SERVING / "inventory.py"))
         return self._runner.run(
             Command(argv=argv, folder=python.parent, variables=self._variables, verbatim=True, foreign=True)

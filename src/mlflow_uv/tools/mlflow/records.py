@@ -12,7 +12,7 @@ from ...command.wording import Wording, option, step_call
 from ...core.release.digests import sha256
 from ...core.release.record import Record, from_json
 from ...core.security.documents import parse_json
-from ..project.files import bounds_of, write_whole
+from ..project.files import bounds_of, write_atomically
 
 
 class Records:
@@ -59,7 +59,7 @@ class Records:
     def save(self, path: Path, record: Record) -> None:
         """Replace the file of a record atomically."""
         text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-        write_whole(path, text.encode(), within=self.bounds_of(path))
+        write_atomically(path, text.encode(), within=self.bounds_of(path))
 
     def stage(self, path: Path, record: Record) -> None:
         """Write a record beside its file, whose place it takes with `take_staged`."""

@@ -14,7 +14,7 @@ _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
 
 
 def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreUnreachable:
-    """Which MLflow made a database that the one in use would migrate, or cannot read."""
+    """The error for a database whose schema the MLflow in use would migrate or cannot read."""
     revision = str(facts["revision"])
     if revision == "none":
         return StoreUnreachable(
@@ -23,7 +23,7 @@ def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreU
             fix=option("tracking-uri", "sqlite:///NEW_FILE"),
         )
     readers = releases_of(revision)
-    made_by = readers or "no MLflow that is known here: it is of a newer one, or of another program"
+    made_by = readers or "an unknown MLflow: a newer version, or another program"
     why = f"its schema {revision} is that of {made_by}, and the MLflow {facts['mlflow']} in use has {facts['wanted']}"
     use = f"use it from a project with {readers or 'the MLflow that made it'}"
     if not facts["upgradable"]:

@@ -12,9 +12,9 @@ _OTHER = re.compile(r"[A-Za-z][\w+.-]*://|databricks|uc:")
 
 def absolute_uri(uri: str, folder: Path) -> str:
     """
-    A tracking URI as it means the same in any folder: relative paths are those of `folder`, as MLflow takes them.
+    A tracking URI with absolute paths; relative ones are resolved against `folder`, as MLflow does.
 
-    Raises BadInput for what has no scheme and is no path.
+    Raises BadInput for a URI without a scheme that is not a path.
     """
     if match := SQLITE.fullmatch(uri):
         return f"{match[1]}{os.path.normpath(folder / match[2])}{match[3]}"
@@ -30,7 +30,7 @@ def absolute_uri(uri: str, folder: Path) -> str:
 
 
 def require_readable(uri: str) -> None:
-    """Raises BadInput, without the address and what it may carry, for one of which nobody can tell the host."""
+    """Raise BadInput for a malformed URI; the message omits the URI, which may contain credentials."""
     from urllib.parse import urlsplit  # noqa: PLC0415  # as below
 
     try:
@@ -42,9 +42,9 @@ def require_readable(uri: str) -> None:
 
 
 def path_of_files(uri: str, folder: Path) -> Path | None:
-    """The folder of a store of files: a path, or `file:` and a path of this machine; None for anything else."""
+    """The folder of a file store: a path, or `file:` with a local path; None for any other URI."""
     if uri.startswith("file:"):
-        from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # 2 ms that hooks do not pay
+        from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # 2 ms at import, which hooks avoid
 
         parts = urlsplit(uri)
         if parts.netloc not in ("", "localhost"):

@@ -14,9 +14,9 @@ from ...core.security.documents import parse_json
 from ..system.process import Command, Runner
 
 HELPER_S = 30.0
-# Docker Hub's key in Docker's configuration, from the time of its first protocol.
+# The keys of Docker Hub in Docker's configuration; the first is that of the v1 protocol.
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB, "registry-1.docker.io")
-_TOKEN_USER = "<token>"  # noqa: S105  # the name under which a helper gives an identity token
+_TOKEN_USER = "<token>"  # noqa: S105  # the user for which a helper returns an identity token
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,14 +29,14 @@ class Login:
 
 
 class Logins:
-    """The credentials of the person or job that runs us."""
+    """The registry credentials of the current user or job."""
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
         self._runner = runner
         self._variables = for_engine(variables).variables
 
     def of(self, reference: ImageReference) -> Login | None:
-        """The credentials for a repository, None without a login; a file that cannot be read holds none."""
+        """The credentials for a repository, None without a login; unreadable files are skipped."""
         keys = tuple(_keys(reference))
         for file in self._files():
             content = _read(file)
@@ -49,14 +49,14 @@ class Logins:
         return None
 
     def _files(self) -> Iterator[Path]:
-        """The files in which Docker and Podman look, those that a variable names first."""
-        known = self._variables
-        home = Path(known.get("HOME") or "/nonexistent")
-        if known.get("REGISTRY_AUTH_FILE"):
-            yield Path(known["REGISTRY_AUTH_FILE"])
-        yield Path(known.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
-        if known.get("XDG_RUNTIME_DIR"):
-            yield Path(known["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+        """The files that Docker and Podman read; those named by a variable come first."""
+        variables = self._variables
+        home = Path(variables.get("HOME") or "/nonexistent")
+        if variables.get("REGISTRY_AUTH_FILE"):
+            yield Path(variables["REGISTRY_AUTH_FILE"])
+        yield Path(variables.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+        if variables.get("XDG_RUNTIME_DIR"):
+            yield Path(variables["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
         yield home / ".config" / "containers" / "auth.json"
         yield from sorted(Path("/run/containers").glob("*/auth.json"))
 
@@ -84,7 +84,7 @@ class Logins:
 
 
 def _keys(reference: ImageReference) -> Iterator[str]:
-    """The names under which a repository's credentials may lie: Podman has them for folders too, the longest first."""
+    """The keys of a repository's credentials; Podman also has keys for namespaces, longest first."""
     parts = [reference.host, *reference.repository.split("/")]
     yield from ("/".join(parts[:count]) for count in range(len(parts), 1, -1))
     if reference.host == DOCKER_HUB:

@@ -16,7 +16,7 @@ from ..system.clock import Clock
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable, is_loopback
 from .logins import Login, Logins
 
-# What registries answer when they are busy, and how long each further attempt waits.
+# Statuses of a busy registry, and the wait before each further attempt.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (0.5, 2.0)
 _CLIENT = "mlflow-uv"
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class RegistryUnanswered(Exception):
-    """A registry that did not tell: it is out of reach, or (`denied`) wants another login than the one that is here."""
+    """A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`)."""
 
     def __init__(self, reason: str, *, denied: bool = False) -> None:
         super().__init__(reason)
@@ -38,9 +38,9 @@ class RegistryUnanswered(Exception):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedImage:
     """
-    An image that a registry has: everything that an engine may call its id, and the labels for each platform.
+    An image in a registry: every digest that an engine may use as its id, and the labels for each platform.
 
-    An id is the digest of the configuration, or of manifest or index in an engine that keeps images as registries do.
+    An id is the digest of the configuration, or that of the manifest or index in engines with a containerd store.
     """
 
     ids: frozenset[str]
@@ -50,9 +50,9 @@ class PublishedImage:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
     """
-    What a registry has under a digest, and which digest it has under the tag; None where it has nothing.
+    The image with a digest, and the digest of the tag; None for what the registry does not have.
 
-    `tagged_labels` are the labels of what has the tag, for each platform, where that is another image.
+    `tagged_labels` are the labels of the tagged image for each platform, if it is another image.
     """
 
     tagged: str | None
@@ -61,7 +61,7 @@ class Published:
 
 
 class Registries:
-    """Registries on the network, and on this machine."""
+    """Container registries, remote and on this machine."""
 
     def __init__(self, web: Web, logins: Logins, clock: Clock) -> None:
         self._web = web
@@ -77,16 +77,16 @@ class Registries:
 
     def require_push(self, name: str) -> None:
         """
-        Begin an upload to where a name says, and cancel it: nothing is stored.
+        Start an upload to the repository of a name and cancel it; nothing is stored.
 
-        Raises RegistryUnanswered, `denied` where the login that is here may not push.
+        Raises RegistryUnanswered, `denied` if the current login may not push.
         """
         reference = image_reference(name)
         _Repository(self._web, self._clock, reference, self._logins.of(reference), rights="pull,push").begin_upload()
 
     def published(self, name: str, digest: str) -> Published:
         """
-        What a registry has under a name with a tag, and under a digest. Every byte is compared with its digest.
+        The image with this digest, and what the tag of `name` refers to. All content is verified by its digest.
 
         Raises RegistryUnanswered.
         """
@@ -102,7 +102,7 @@ class Registries:
         )
 
     def labels(self, name: str) -> tuple[Mapping[str, str], ...]:
-        """The labels of what a name leads to, for each platform. Raises RegistryUnanswered."""
+        """The labels of a tagged image for each platform, empty if there is none. Raises RegistryUnanswered."""
         reference = image_reference(name)
         repository = _Repository(self._web, self._clock, reference, self._logins.of(reference))
         tagged = repository.manifest(reference.served_tag)
@@ -110,7 +110,7 @@ class Registries:
 
 
 class _Repository:
-    """One repository, with the authorization that it asked for."""
+    """One repository, with the authorization that it requires."""
 
     def __init__(
         self, web: Web, clock: Clock, reference: ImageReference, login: Login | None, *, rights: str = "pull"
@@ -128,74 +128,76 @@ class _Repository:
 
     def begin_upload(self) -> None:
         """See Registries.require_push."""
-        reply = self._ask("blobs/uploads/", form=b"")
+        reply = self._request("blobs/uploads/", form=b"")
         if reply.status == _ACCEPTED:
-            place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
-            with suppress(WebUnreachable):  # one that is not cancelled ends by itself
-                self._web.ask(WebRequest(url=place, secret=self._authorization, method="DELETE"))
+            upload = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
+            with suppress(WebUnreachable):  # an upload that is not cancelled expires
+                self._web.send(WebRequest(url=upload, secret=self._authorization, method="DELETE"))
             return
-        told = ", ".join([str(reply.status), *sorted(_codes(reply.body))])
+        reasons = ", ".join([str(reply.status), *sorted(_codes(reply.body))])
         denied = reply.status in _DENIED or reply.status == _ABSENT
-        whose = "the login that is here" if self._login else "anybody, and nobody is logged in here,"
+        login = "" if self._login else ", without a login"
         raise RegistryUnanswered(
-            f"{self._host} does not let {whose} push to {self._reference.repository} ({told})", denied=denied
+            f"{self._host} denies the push to {self._reference.repository} ({reasons}{login})", denied=denied
         )
 
     def manifest(self, which: str) -> bytes | None:
-        """The manifest or index of a tag or digest, None where the registry says that it has none."""
-        return self._whole(f"manifests/{which}", which)
+        """The manifest or index of a tag or digest, None if the registry has none."""
+        return self._fetch(f"manifests/{which}", which)
 
     def image(self, digest: str, manifest: bytes) -> PublishedImage:
-        """What a manifest or index is about."""
-        listed = self._understood(read_manifest, manifest)
-        manifests = {one: self._needed(self.manifest(one), one) for one in listed.images} or {digest: manifest}
-        configs = [self._understood(read_manifest, body).config for body in manifests.values()]
+        """The image of a manifest or index."""
+        index = self._parsed(read_manifest, manifest)
+        manifests = {member: self._require_body(self.manifest(member), member) for member in index.images} or {
+            digest: manifest
+        }
+        configs = [self._parsed(read_manifest, body).config for body in manifests.values()]
         if not all(configs):
-            raise RegistryUnanswered(f"what {self._host} has is an index of indexes")
-        described = [self._needed(self._whole(f"blobs/{config}", config), config) for config in configs]
+            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
+        config_bodies = [self._require_body(self._fetch(f"blobs/{config}", config), config) for config in configs]
         return PublishedImage(
             ids=frozenset({digest, *manifests, *configs}),
-            labels=tuple(self._understood(read_labels, body) for body in described),
+            labels=tuple(self._parsed(read_labels, body) for body in config_bodies),
         )
 
     def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
-        """The labels of a manifest or index; none where it is no image, or not whole."""
+        """The labels of a manifest or index; empty if it is not a complete image."""
         try:
             return self.image(_digest_of(manifest), manifest).labels
         except RegistryUnanswered:
             return ()
 
-    def _needed(self, body: bytes | None, digest: str) -> bytes:
+    def _require_body(self, body: bytes | None, digest: str) -> bytes:
         if body is None:
-            raise RegistryUnanswered(f"{self._host} has only a part of the image: {digest} is missing")
+            raise RegistryUnanswered(f"{self._host} has only part of the image: {digest} is missing")
         return body
 
-    def _understood(self, read: Callable[[bytes], T], body: bytes) -> T:
+    def _parsed(self, read: Callable[[bytes], T], body: bytes) -> T:
         try:
             return read(body)
         except ValueError as error:
-            raise RegistryUnanswered(f"what {self._host} has is no image: {error}") from error
+            raise RegistryUnanswered(f"the object at {self._host} is not an image: {error}") from error
 
-    def _whole(self, path: str, which: str) -> bytes | None:
-        reply = self._ask(path)
+    def _fetch(self, path: str, which: str) -> bytes | None:
+        reply = self._request(path)
         if reply.status == _OK:
             if which.startswith("sha256:") and _digest_of(reply.body) != which:
-                raise RegistryUnanswered(f"{self._host} answers something else than {which}")
+                raise RegistryUnanswered(f"{self._host} returned other content than {which}")
             return reply.body
         codes = _codes(reply.body)
         if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}:
             return None
-        told = ", ".join([str(reply.status), *sorted(codes)])
+        reasons = ", ".join([str(reply.status), *sorted(codes)])
         denied = reply.status in _DENIED or reply.status == _ABSENT
-        known = "" if self._login else ", and nobody is logged in here"
+        login = "" if self._login else ", without a login"
         raise RegistryUnanswered(
-            f"{self._host} does not show {self._reference.repository} ({told}{known})", denied=denied
+            f"{self._host} does not return {self._reference.repository} ({reasons}{login})", denied=denied
         )
 
-    def _ask(self, path: str, form: bytes | None = None) -> WebReply:
+    def _request(self, path: str, form: bytes | None = None) -> WebReply:
         reply = self._send(path, form)
         if reply.status == 401:  # noqa: PLR2004  # a challenge
-            self._authorization = self._answer(reply.headers.get("www-authenticate", ""))
+            self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
             reply = self._send(path, form)
         return reply
 
@@ -203,12 +205,12 @@ class _Repository:
         request = WebRequest(
             url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, secret=self._authorization, form=form
         )
-        return self._patiently(request)
+        return self._send_with_retries(request)
 
-    def _patiently(self, request: WebRequest) -> WebReply:
+    def _send_with_retries(self, request: WebRequest) -> WebReply:
         for wait_s in (*_WAITS_S, None):
             try:
-                reply = self._web.ask(request)
+                reply = self._web.send(request)
             except WebUnreachable as error:
                 if wait_s is None:
                     raise RegistryUnanswered(str(error)) from error
@@ -218,8 +220,8 @@ class _Repository:
             self._clock.wait(wait_s)
         raise AssertionError  # the last attempt returns or raises
 
-    def _answer(self, challenge: str) -> Mapping[str, str]:
-        """The header that a challenge asks for, RFC 7235 and the registries' token protocol."""
+    def _authorization_for(self, challenge: str) -> Mapping[str, str]:
+        """The header for a challenge (RFC 7235 and the token protocol of the distribution specification)."""
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and self._login is not None and self._login.user:
             return _basic(self._login)
@@ -228,27 +230,27 @@ class _Repository:
         parts = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = parts.get("realm", "")
         if not realm.startswith("https://") and not self._base.startswith("http://"):
-            raise RegistryUnanswered(f"{self._host} wants its login to be sent without encryption")
-        reply = self._patiently(self._token_request(realm, parts.get("service", "")))
+            raise RegistryUnanswered(f"{self._host} requests credentials over an unencrypted connection")
+        reply = self._send_with_retries(self._token_request(realm, parts.get("service", "")))
         content = _object(reply.body) if reply.status == _OK else {}
         token = content.get("token") or content.get("access_token")
         if not isinstance(token, str) or not token.isprintable():
-            known = "the login that is here" if self._login else "anybody"
-            verb = "push to" if "push" in self._rights else "read"
+            login = "" if self._login else ", without a login"
+            access = "the push to" if "push" in self._rights else "reading of"
             raise RegistryUnanswered(
-                f"{self._host} does not let {known} {verb} {self._reference.repository} ({reply.status})", denied=True
+                f"{self._host} denies {access} {self._reference.repository} ({reply.status}{login})", denied=True
             )
         return {"Authorization": f"Bearer {token}"}
 
     def _token_request(self, realm: str, service: str) -> WebRequest:
-        # The least that will do, whatever the challenge names.
-        asked = {"service": service, "scope": f"repository:{self._reference.repository}:{self._rights}"}
+        # The minimal scope, whatever the challenge names.
+        scope = {"service": service, "scope": f"repository:{self._reference.repository}:{self._rights}"}
         if self._login is not None and self._login.identity:
-            form = {**asked, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
+            form = {**scope, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
             return WebRequest(url=realm, form=urlencode(form).encode())
         sign = "&" if urlsplit(realm).query else "?"
         secret = _basic(self._login) if self._login is not None else {}
-        return WebRequest(url=f"{realm}{sign}{urlencode(asked)}", secret=secret)
+        return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
 
 
 def _basic(login: Login) -> Mapping[str, str]:
@@ -261,7 +263,7 @@ def _digest_of(body: bytes) -> str:
 
 
 def _codes(body: bytes) -> set[str]:
-    """The codes of a registry's errors, which are the only words of it that are repeated."""
+    """The error codes of a response, the only part of it that is shown."""
     errors = _object(body).get("errors")
     entries = errors if isinstance(errors, list) else ()
     codes = {str(entry.get("code")) for entry in entries if isinstance(entry, dict)}

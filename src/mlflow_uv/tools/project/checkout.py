@@ -18,7 +18,7 @@ from ...command.step import Field, FieldKind, SettingReach, ValueLayer, configur
 from ...command.wording import Wording, option
 from ...core.security.child_environment import store_credentials_in
 from ..mlflow.tracking_uris import path_of_files
-from .claims import Claim, require_harmless_cache, require_own_variables
+from .claims import SettingClaim, require_harmless_cache, require_own_variables
 from .files import Project, leads_out, repository_of
 
 SETTING = "`{}` in [tool.mlflow-uv]"
@@ -28,7 +28,7 @@ _HOSTLESS = frozenset({"databricks", "databricks-uc"})
 
 
 def settings_layer(record: type, project: Project | None, variables: Mapping[str, str]) -> ValueLayer:
-    """What `[tool.mlflow-uv]` of a project says to a step, with the limits of a setting; `variables` are the job's."""
+    """The settings of a step in `[tool.mlflow-uv]`, checked by `Checkout.admit`; `variables` are the job's."""
     if project is None:
         return ValueLayer(SETTING, {})
     return ValueLayer(
@@ -37,7 +37,7 @@ def settings_layer(record: type, project: Project | None, variables: Mapping[str
 
 
 def given_layer(source: str, given: Mapping[str, object], project: Project | None) -> ValueLayer:
-    """What flags or inputs say: they may name any place, but no link of the checkout leads them to another."""
+    """Flags or inputs of a step, checked by `Checkout.follow`: no link of the checkout may redirect their paths."""
     if project is None:
         return ValueLayer(source, given)
     return ValueLayer(source, given, Checkout(project=project, variables={}).follow)
@@ -45,14 +45,14 @@ def given_layer(source: str, given: Mapping[str, object], project: Project | Non
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkout:
-    """The checkout that a project lies in, and the variables of the job that works on it."""
+    """The checkout of a project, and the variables of the job that works on it."""
 
     project: Project
     variables: Mapping[str, str]
 
     def admit(self, field: Field, value: Any, *, source: str) -> Any:
-        """The value of a setting as it is used. Raises BadInput for what a checkout may not decide."""
-        claim = Claim(field, value, source, self.project.folder / "pyproject.toml")
+        """The effective value of a setting. Raises BadInput for a value that a checkout may not choose."""
+        claim = SettingClaim(field, value, source, self.project.folder / "pyproject.toml")
         match field.reach:
             case SettingReach.WRITTEN:
                 self._require_in_project(claim, Path(value), "")
@@ -60,7 +60,7 @@ class Checkout:
                 self._require_in_repository(claim)
                 self._require_own_links(claim)
             case SettingReach.SERVER:
-                return self._server(claim)
+                return self._tracking_uri(claim)
             case SettingReach.BUILD_CACHE:
                 require_harmless_cache(claim)
             case SettingReach.VARIABLES:
@@ -68,9 +68,9 @@ class Checkout:
         return value
 
     def follow(self, field: Field, value: Any, *, source: str) -> Any:
-        """The value of a flag or input. Raises BadInput for a path into the checkout from which a link leads out."""
+        """The value of a flag or input. Raises BadInput for a path in the checkout whose links lead out of it."""
         if field.reach is SettingReach.DISCLOSED:
-            claim = Claim(field, value, source)
+            claim = SettingClaim(field, value, source)
             if Path(os.path.normpath(self.project.folder / value)).is_relative_to(self._root):
                 self._require_in_repository(claim)
             self._require_own_links(claim)
@@ -78,36 +78,36 @@ class Checkout:
 
     def server_of_training(self, uri: str) -> str | None:
         """
-        The tracking server that a training names by itself, as if a setting had; None where the job names it.
+        The tracking server that training code names, checked like a setting; None if the job names the same one.
 
         Raises BadInput for one that a checkout may not name.
         """
         field = Field(name="tracking_uri", kind=FieldKind.TEXT, doc="", reach=SettingReach.SERVER)
-        return self._server(Claim(field, uri, "the training"))
+        return self._tracking_uri(SettingClaim(field, uri, "the training"))
 
     # files
 
     @property
     def _root(self) -> Path:
-        """The repository; a project without one has the folder of its lock instead."""
+        """The root of the repository, or the folder of the lock for a project without one."""
         return repository_of(self.project.folder) or self.project.root
 
-    def _require_in_project(self, claim: Claim, file: Path, address: str) -> None:
-        """`address` is what comes before a path in the value of the flag."""
+    def _require_in_project(self, claim: SettingClaim, file: Path, address: str) -> None:
+        """`address` is the prefix of a path in the value of the flag, such as `sqlite:///`."""
         path = self.project.folder / file
         if leads_out(path, self.project.folder):
             raise _outside(claim, path, called="project", address=address)
         _require_no_git(claim, path, self.project.folder)
 
-    def _require_in_repository(self, claim: Claim) -> None:
+    def _require_in_repository(self, claim: SettingClaim) -> None:
         path = self.project.folder / claim.value
         if leads_out(path, self._root):
             raise _outside(claim, path, called="repository")
         if claim.manifest is not None:
             _require_no_git(claim, path, self._root)
 
-    def _require_own_links(self, claim: Claim) -> None:
-        """A folder that is uploaded takes along what its links lead to."""
+    def _require_own_links(self, claim: SettingClaim) -> None:
+        """Reject links out of the checkout: an upload of the folder would follow them."""
         folder = self.project.folder / claim.value
         base = folder if leads_out(folder, self._root) else self._root
         stray = next((link for link in _links_below(folder) if leads_out(link, base)), None)
@@ -121,8 +121,8 @@ class Checkout:
 
     # servers
 
-    def _server(self, claim: Claim) -> str | None:
-        """The tracking server that a setting may name, None where it is the one that the job names."""
+    def _tracking_uri(self, claim: SettingClaim) -> str | None:
+        """The tracking URI of a setting, None if it is the one that the job names."""
         uri = str(claim.value)
         if "@" in uri.partition("://")[2].partition("/")[0]:
             raise BadInput(
@@ -140,48 +140,48 @@ class Checkout:
         self._require_harmless_server(claim)
         return uri
 
-    def _database_file(self, claim: Claim) -> Path | None:
-        """The file of a SQLite address, relative to the project as every path of a setting is."""
+    def _database_file(self, claim: SettingClaim) -> Path | None:
+        """The file of a SQLite URI, relative to the project like every path of a setting."""
         match = _SQLITE.fullmatch(claim.value)
         if match is None:
             return None
         file = Path(match[1])
-        # The artifacts lie beside the database: see `Mlflow.store`.
+        # The artifacts are stored beside the database: see `Mlflow.store`.
         for written in (file, file.parent / "mlruns"):
             self._require_in_project(claim, written, "sqlite:///")
         return Path(os.path.normpath(self.project.folder / file))
 
-    def _store_folder(self, claim: Claim) -> Path | None:
-        """The folder of a store of files, relative to the project; None for what has another scheme."""
+    def _store_folder(self, claim: SettingClaim) -> Path | None:
+        """The folder of a file store, relative to the project; None for another scheme."""
         path = path_of_files(str(claim.value), self.project.folder)
         if path is not None:
             self._require_in_project(claim, path, "")
         return path
 
-    def _require_harmless_server(self, claim: Claim) -> None:
-        """The job names no server, so that it has no credentials for this one."""
-        from ...core.security.origins import is_plain_web_address  # noqa: PLC0415  # 5 ms that most checkouts do not pay
+    def _require_harmless_server(self, claim: SettingClaim) -> None:
+        """Reject a server if the job has credentials that it would get; the job itself names no server."""
+        from ...core.security.origins import is_plain_web_address  # noqa: PLC0415  # 5 ms, for few checkouts
 
         uri = str(claim.value)
         if uri in _HOSTLESS:
             return
-        named = option("tracking-uri", uri)
+        flag = option("tracking-uri", uri)
         if not is_plain_web_address(uri):
             raise BadInput(
                 what=f"{claim.source} is not an address that a checkout may name",
                 why=f"it is `{uri}`{claim.line}, and a setting names http(s)://HOST, or sqlite:///FILE or ./FOLDER"
                 " in the project",
-                fix=named,
+                fix=flag,
             )
-        if held := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
+        if credentials := (*store_credentials_in(self.variables), *_credential_files(uri, self.variables)):
             raise BadInput(
                 what=f"{claim.source} names a server that the job does not name",
-                why=f"{', '.join(held)} would go to `{uri}`{claim.line}, which a checkout may not decide",
-                fix=Wording(f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or ", named),
+                why=f"{', '.join(credentials)} would go to `{uri}`{claim.line}, which a checkout may not decide",
+                fix=Wording(f"set MLFLOW_TRACKING_URI={shlex.quote(uri)}, or ", flag),
             )
 
 
-def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> BadInput:
+def _outside(claim: SettingClaim, path: Path, *, called: str, address: str = "") -> BadInput:
     real = os.path.realpath(path)
     return BadInput(
         what=f"{claim.source} leads out of the {called}",
@@ -190,12 +190,12 @@ def _outside(claim: Claim, path: Path, *, called: str, address: str = "") -> Bad
     )
 
 
-def _require_no_git(claim: Claim, path: Path, base: Path) -> None:
-    """What git keeps below a folder is its owner's: tokens in its settings, hooks that it runs."""
+def _require_no_git(claim: SettingClaim, path: Path, base: Path) -> None:
+    """Reject paths inside `.git`, which contains tokens in its settings, and hooks."""
     real = Path(os.path.realpath(path)).relative_to(os.path.realpath(base))
     if any(part.casefold() == ".git" for part in real.parts):
         raise BadInput(
-            what=f"{claim.source} leads into `.git`",
+            what=f"{claim.source} is a path inside `.git`",
             why=f"it is `{claim.value}`{claim.line}, and the files of git are not part of a checkout",
             fix="name another file",
         )
@@ -209,11 +209,11 @@ def _links_below(folder: Path) -> Iterator[Path]:
                 yield link
 
 
-def _beside(named: str, claim: Claim, file: Path | None) -> str | None:
+def _beside(named: str, claim: SettingClaim, file: Path | None) -> str | None:
     """
-    The server of a setting beside the one that the job names: of the same origin, or nothing where it is that one.
+    The server of a setting if the job names one too: one of the same origin, or None if both are the same.
 
-    The address that the job names may carry its credentials. Raises BadInput for another server.
+    The job's URI may contain its credentials. Raises BadInput for another server.
     """
     from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user  # noqa: PLC0415  # as above
 
@@ -237,24 +237,24 @@ def _path_of(url: str) -> str:
 
 
 def _database_path(uri: str) -> Path | None:
-    """The file, or folder of files, that the job names, relative to the working folder."""
+    """The file, or file store, that the job names, relative to the working folder."""
     match = _SQLITE.fullmatch(uri)
     return Path(os.path.abspath(match[1])) if match else path_of_files(uri, Path.cwd())  # noqa: PTH100
 
 
 def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:
-    """Files from which MLflow takes credentials for any server, and its HTTP library those for this host."""
+    """Files with credentials that MLflow sends to any server, or its HTTP library to this host."""
     import netrc  # noqa: PLC0415  # only where a checkout names a server
     from urllib.parse import urlsplit  # noqa: PLC0415
 
     home = Path(variables.get("HOME") or "/")
     if (home / ".mlflow" / "credentials").exists():
         yield "~/.mlflow/credentials"
-    named = variables.get("NETRC")
-    for file in (Path(named),) if named else (home / ".netrc", home / "_netrc"):
+    netrc_path = variables.get("NETRC")
+    for file in (Path(netrc_path),) if netrc_path else (home / ".netrc", home / "_netrc"):
         try:
-            known = netrc.netrc(str(file)).authenticators(urlsplit(uri).hostname or "")
+            login = netrc.netrc(str(file)).authenticators(urlsplit(uri).hostname or "")
         except (OSError, netrc.NetrcParseError):
-            continue  # nor does that library read it
-        if known:
+            continue  # that library cannot read it, either
+        if login:
             yield str(file)

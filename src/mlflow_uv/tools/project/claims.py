@@ -1,4 +1,4 @@
-"""Describes a value that a checkout names, and refuses build caches and variables that it may not name."""
+"""Describes a value of a checkout's setting, and rejects build caches and variables that it may not name."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,14 @@ from ...command.wording import option
 
 _CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
 _CACHE_TYPES = frozenset({"registry", "inline", "gha"})
-_CACHE_WORDS = frozenset({
+_CACHE_KEYS = frozenset({
     "type", "ref", "mode", "scope", "compression", "compression-level", "force-compression", "image-manifest",
     "oci-mediatypes", "ignore-error", "timeout",
 })  # fmt: skip
 
 
-class Claim(NamedTuple):
-    """A value, the input that it is for, how a message calls it, and the manifest that it stands in, if any."""
+class SettingClaim(NamedTuple):
+    """A value, its input, its source for messages, and the manifest that contains it, if any."""
 
     field: Field
     value: Any
@@ -26,7 +26,7 @@ class Claim(NamedTuple):
 
     @property
     def line(self) -> str:
-        """Where it stands, in parentheses; nothing for a flag."""
+        """Its line and file in parentheses; empty for a flag."""
         if self.manifest is None:
             return ""
         from ...core.lock.toml_lines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
@@ -35,8 +35,8 @@ class Claim(NamedTuple):
         return f" (line {line_at(lines, ('tool', 'mlflow-uv', self.field.kebab))} of {self.manifest.name})"
 
 
-def require_own_variables(claim: Claim) -> None:
-    """What gives rights on the forge, its runner or the store is no model's, unless the job itself says so."""
+def require_own_variables(claim: SettingClaim) -> None:
+    """Raise BadInput for variables that grant access to the repository, the CI or a store."""
     from ...core.security.child_environment import gives_rights  # noqa: PLC0415  # only where a checkout names variables
 
     if rights := [name for name in claim.value if gives_rights(name)]:
@@ -47,14 +47,14 @@ def require_own_variables(claim: Claim) -> None:
         )
 
 
-def require_harmless_cache(claim: Claim) -> None:
-    """A reference in a registry, or one of the kinds that lie neither in a folder nor behind another address."""
+def require_harmless_cache(claim: SettingClaim) -> None:
+    """Raise BadInput for a build cache in a folder or on a named server; references and three types are allowed."""
     value = str(claim.value)
     if _CACHE_REFERENCE.fullmatch(value):
         return
     words = [word.partition("=") for word in value.split(",")]
     kinds = [text for name, _, text in words if name == "type"]
-    known = all(name in _CACHE_WORDS and re.fullmatch(r"[\w.\-/:@]+", text) for name, _, text in words)
+    known = all(name in _CACHE_KEYS and re.fullmatch(r"[\w.\-/:@]+", text) for name, _, text in words)
     if not known or len(kinds) != 1 or kinds[0] not in _CACHE_TYPES:
         raise BadInput(
             what=f"{claim.source} is not a build cache that a checkout may name",

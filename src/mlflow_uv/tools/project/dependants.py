@@ -19,10 +19,10 @@ _SETTINGS = frozenset({"uv.toml", "pyproject.toml"})
 
 def dependants(files: Iterable[Path], top: Path, git: Git) -> tuple[Path, ...]:
     """
-    The roots of the locked projects in `top` that these changed files concern from outside, in path order.
+    The roots of the locked projects in `top` that depend on these changed files outside of them, in path order.
 
-    A lock names the folders that it took requirements from; what a workspace's root says of sources holds for its
-    members. Settings of uv are inherited from the nearest folder above that has any.
+    A lock names the folders whose requirements it contains; the sources of a workspace's root apply to its members.
+    Settings of uv are inherited from the nearest folder above that has any.
     """
     changed = tuple(file for file in files if file.name != "uv.lock")
     if not changed:
@@ -37,7 +37,7 @@ def dependants(files: Iterable[Path], top: Path, git: Git) -> tuple[Path, ...]:
 
 
 def _source_folders(root: Path) -> Iterator[Path]:
-    """Folders below others than the project's own whose manifests its lock was made from."""
+    """Other folders whose manifests a project's lock depends on."""
     try:
         text = (root / "uv.lock").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -48,12 +48,12 @@ def _source_folders(root: Path) -> Iterator[Path]:
             continue
         yield folder
         if not folder.is_relative_to(root):
-            with suppress(BadProject):  # uv says so if it matters
+            with suppress(BadProject):  # uv reports it if it matters
                 yield read_project(folder).root
 
 
 def _inherits(root: Path, settings: frozenset[Path]) -> bool:
-    """Whether uv takes the settings of a project from one of these folders above it."""
+    """Whether uv reads the settings of a project from one of these folders above it."""
     if not any(root != folder and root.is_relative_to(folder) for folder in settings):
         return False
     for folder in (root, *root.parents):

@@ -25,12 +25,12 @@ class Project:
 
     @property
     def lock(self) -> Path:
-        """Where uv.lock is, or would be."""
+        """The path of uv.lock, which may not exist."""
         return self.root / "uv.lock"
 
     @property
     def name(self) -> str:
-        """The project's name; a virtual workspace root goes by its folder's."""
+        """The project's name; for a virtual workspace root, that of its folder."""
         return str(table_of(self.manifest, "project").get("name") or self.folder.name)
 
     @property
@@ -39,29 +39,31 @@ class Project:
         return "project" in self.manifest
 
     def lock_command(self, where: Path) -> str:
-        """`uv lock` for this project, as it is called in another folder."""
-        return "uv lock" if self.root == where else f"uv lock --project {shlex.quote(seen_from(where, self.root))}"
+        """The `uv lock` command for this project, to be run in the folder `where`."""
+        return "uv lock" if self.root == where else f"uv lock --project {shlex.quote(path_from(where, self.root))}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """`[tool.mlflow-uv]`. Raises BadInput where it is something else than a table."""
-        found = table_of(self.manifest, "tool").get("mlflow-uv", {})
-        if not isinstance(found, dict):
-            raise BadInput(what="`mlflow-uv` in [tool] is not a table", why=f"it is {found!r}", fix="[tool.mlflow-uv]")
-        return found
+        """`[tool.mlflow-uv]`. Raises BadInput if it is not a table."""
+        settings = table_of(self.manifest, "tool").get("mlflow-uv", {})
+        if not isinstance(settings, dict):
+            raise BadInput(
+                what="`mlflow-uv` in [tool] is not a table", why=f"it is {settings!r}", fix="[tool.mlflow-uv]"
+            )
+        return settings
 
 
 class UnreadableProject(BadProject):
-    """A manifest or lock that is not TOML, no file, or too much of it: its path, and the 1-based line where that is."""
+    """A manifest or lock that is not TOML, no regular file, or too large, with its path and line (1-based)."""
 
     path: Path
-    bounded: bool = False  # it has no end, or a far one: nobody reads it to say more
+    bounded: bool = False  # a device, a pipe or too large, so that nothing reads it again
 
     def __init__(self, *, path: Path, error: Unparsable) -> None:
         bounded = isinstance(error, Unbounded)
         shorter = f"shorten {path.name}" if path.is_file() else f"rm {path.name}"
         super().__init__(
-            what=f"`{path}` is {'more than is read' if bounded else 'not TOML'}",
+            what=f"`{path}` is {'too large to read' if bounded else 'not TOML'}",
             why=str(error),
             fix=shorter if bounded else f"correct line {error.line} of {path.name}",
         )
@@ -71,7 +73,7 @@ class UnreadableProject(BadProject):
 
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
-    """Parse a pyproject.toml. Raises Unreadable, or BadProject where there is nothing to read."""
+    """Parse a pyproject.toml. Raises UnreadableProject, or BadProject for a file that cannot be opened."""
     require_bounded(path, MANIFEST_LIMIT)
     try:
         return parse_toml(path.read_bytes(), limit=MANIFEST_LIMIT)
@@ -83,7 +85,7 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
 
 def read_project(folder: Path) -> Project:
     """Find the project in a folder and the lock that covers it. Raises BadProject."""
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # keeps the path of a link as given
     manifest = folder / "pyproject.toml"
     if not manifest.is_file():
         raise BadProject(
@@ -93,7 +95,7 @@ def read_project(folder: Path) -> Project:
         )
     data = read_manifest(manifest)
     root = _lock_root(folder, data)
-    # uv reads these, too, and ends no sooner than they do.
+    # uv reads these, too, to their end.
     for name, limit in (("uv.lock", LOCK_LIMIT), ("uv.toml", MANIFEST_LIMIT), (".python-version", MANIFEST_LIMIT)):
         require_bounded(root / name, limit)
     for above in root.parents:
@@ -102,11 +104,11 @@ def read_project(folder: Path) -> Project:
 
 
 def require_bounded(path: Path, limit: int) -> None:
-    """Raises Unreadable for what has no end: a link to a device, a pipe, a file that is larger than what is read."""
+    """Raise UnreadableProject for a device, a pipe, or a file of more than `limit` bytes."""
     try:
         status = path.stat()
     except OSError:
-        return  # whoever reads it says why it cannot be
+        return  # its reader reports the reason
     if stat.S_ISDIR(status.st_mode):
         return
     if not stat.S_ISREG(status.st_mode):
@@ -115,21 +117,21 @@ def require_bounded(path: Path, limit: int) -> None:
         raise UnreadableProject(path=path, error=too_large(status.st_size, limit))
 
 
-def seen_from(where: Path, path: Path) -> str:
-    """A path as it is called in a folder: relative if it is below, else in full."""
+def path_from(where: Path, path: Path) -> str:
+    """A path relative to the folder `where` if it is below it, else the path itself."""
     return str(path.relative_to(where)) if path.is_relative_to(where) else str(path)
 
 
 def table_of(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """A table of a manifest, by the names that lead to it; empty where there is none, or something else."""
+    """A table of a manifest by its keys; empty if there is no such table."""
     for name in names:
-        found = data.get(name)
-        data = found if isinstance(found, dict) else {}
+        table = data.get(name)
+        data = table if isinstance(table, dict) else {}
     return data
 
 
 def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
-    """The rule of uv: the folder's own workspace, else that of the nearest project above, if it lists it."""
+    """The workspace root by uv's rule: the folder itself, else the nearest project above that lists it as a member."""
     if _workspace(data) is not None:
         return folder
     for ancestor in folder.parents:
@@ -138,9 +140,9 @@ def _lock_root(folder: Path, data: Mapping[str, Any]) -> Path:
             continue
         workspace = _workspace(read_manifest(manifest)) or {}
         relative = PurePosixPath(folder.relative_to(ancestor).as_posix())
-        listed = any(_matches(relative, pattern) for pattern in _patterns(workspace, "members"))
-        barred = any(_matches(relative, pattern) for pattern in _patterns(workspace, "exclude"))
-        return ancestor if listed and not barred else folder
+        included = any(_matches(relative, pattern) for pattern in _patterns(workspace, "members"))
+        excluded = any(_matches(relative, pattern) for pattern in _patterns(workspace, "exclude"))
+        return ancestor if included and not excluded else folder
     return folder
 
 
@@ -150,10 +152,10 @@ def _workspace(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _patterns(workspace: Mapping[str, Any], name: str) -> list[str]:
-    """Globs of folders below the root; what else may stand there is uv's to refuse."""
-    found = workspace.get(name)
-    patterns = found if isinstance(found, list) else []
-    return [one for one in patterns if isinstance(one, str) and one[:1] not in ("", "/")]
+    """Globs of folders below the root; uv rejects any other value."""
+    value = workspace.get(name)
+    patterns = value if isinstance(value, list) else []
+    return [pattern for pattern in patterns if isinstance(pattern, str) and pattern[:1] not in ("", "/")]
 
 
 def _matches(relative: PurePosixPath, pattern: str) -> bool:
@@ -161,7 +163,7 @@ def _matches(relative: PurePosixPath, pattern: str) -> bool:
 
 
 def _parts_match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
-    """Part by part; `**` stands for any number of folders, at the end for one at least."""
+    """Match part by part; `**` matches any number of folders, at the end at least one."""
     match globs:
         case ():
             return not parts
@@ -176,30 +178,30 @@ def _parts_match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
 
 def members(project: Project, *, holding: bytes = b"") -> tuple[Project, ...]:
     """
-    The members of the workspace whose root this project is, in path order; vendored environments are not entered.
+    The members of the workspace of which this project is the root, in path order; environments are skipped.
 
-    Of many, those whose manifest holds certain bytes are found without reading the others as TOML.
+    With `holding`, only members whose manifest contains these bytes, without parsing the others.
     """
     workspace = _workspace(project.manifest) or {}
-    found = {
+    folders = {
         path.parent
         for pattern in _patterns(workspace, "members")
         for path in project.root.glob(f"{pattern}/pyproject.toml")
         if not {".venv", "node_modules", ".git"} & set(path.parts)
         and (not holding or (path.is_file() and holding in path.read_bytes()))
     }
-    candidates = (read_project(folder) for folder in sorted(found) if folder != project.root)
+    candidates = (read_project(folder) for folder in sorted(folders) if folder != project.root)
     return tuple(member for member in candidates if member.root == project.root)
 
 
 def repository_of(folder: Path) -> Path | None:
-    """The nearest folder, this one or above, that holds a `.git`; None where there is none."""
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+    """The nearest folder with a `.git`, at or above this one; None if there is none."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # keeps the path of a link as given
+    return next((candidate for candidate in (folder, *folder.parents) if (candidate / ".git").exists()), None)
 
 
 def leads_out(path: Path, base: Path) -> bool:
-    """Whether a path, its links followed, is anywhere else than below a folder; both ways to read `..` must be."""
+    """Whether a path resolves to a place outside of a folder, with `..` resolved before or after links."""
     top = os.path.realpath(base)
     reals = (Path(os.path.realpath(path)), Path(os.path.realpath(os.path.normpath(path))))
     return any(not real.is_relative_to(top) for real in reals)
@@ -207,30 +209,30 @@ def leads_out(path: Path, base: Path) -> bool:
 
 def bounds_of(path: Path, project: Path | None = None) -> Path | None:
     """
-    The folder that no link may lead a file out of that is written there: the project, else the repository it lies in.
+    The folder that a written file must stay in when links are followed: the project, else the repository.
 
-    None where it lies in neither. The links of a checkout are somebody else's, whoever names the file.
+    None for a file in neither. Links of a checkout are untrusted, even if the caller named the file.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100  # a link stays the path the caller gave
+    path = Path(os.path.abspath(path))  # noqa: PTH100  # keeps the path of a link as given
     if project is not None and path.is_relative_to(project):
         return project
     return repository_of(path.parent)
 
 
-def write_whole(path: Path, data: bytes, *, within: Path | None = None) -> None:
+def write_atomically(path: Path, data: bytes, *, within: Path | None = None) -> None:
     """
-    Write so that a reader, or a crash, sees the old file or the new one, never a part.
+    Write a file so that a reader, or a crash, sees the old content or the new, never a part.
 
-    A link keeps being a link; with `within` it is followed below that folder alone, also where somebody puts it there
-    meanwhile. Raises BadInput for a link that leads out, ToolFailed.
+    A link is kept, and its target written. With `within`, links are followed only below that folder, even if they are
+    created meanwhile. Raises BadInput for a link that leads out of it, ToolFailed.
     """
-    # Both are looked up once: what is checked is what is opened.
+    # Both are resolved once: the path that is checked is the one that is opened.
     target = Path(os.path.realpath(path))
     top = None if within is None else Path(os.path.realpath(within))
     if top is not None and not target.is_relative_to(top):
         raise BadInput(
             what=f"`{path}` is not written",
-            why=f"it is {target}, because a link leads out of `{within}`",
+            why=f"a link leads to {target}, out of `{within}`",
             fix="remove the link, or name the file that it leads to",
         )
     try:
@@ -248,7 +250,7 @@ def write_whole(path: Path, data: bytes, *, within: Path | None = None) -> None:
 
 
 def _folder_below(top: Path, folder: Path) -> int:
-    """Open a folder below another, made where it does not exist, without following a link."""
+    """Open a folder below another one, and create it if it is missing, without following links."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     opened = os.open(top, flags)
     for name in folder.relative_to(top).parts:
@@ -263,7 +265,7 @@ def _folder_below(top: Path, folder: Path) -> int:
 
 
 def _replace(folder: int, name: str, data: bytes) -> None:
-    """Put a file, or the link that is there by now, out of its place at once."""
+    """Replace a file, or a link that was created meanwhile, atomically."""
     try:
         mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) & 0o777
     except FileNotFoundError:
@@ -288,7 +290,7 @@ def _umask() -> int:
 
 
 def line_of(path: Path, *needles: str) -> int:
-    """The 1-based line that first contains one of the needles, in their order; 1 where none does."""
+    """The line (1-based) that contains the first of the needles that occurs; 1 if none does."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:

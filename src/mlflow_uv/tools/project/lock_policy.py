@@ -1,4 +1,4 @@
-"""Which policy does a manifest hold?"""
+"""Reads the lock policy of a project from its manifest."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from ...core.policy.policy import PolicySource, read_policy
 from .files import Project
 
 
-def ruling_of(project: Project, *, where: Path) -> PolicySource:
-    """The policy of a project that has one. Raises BadInput: the key, its line, and its file as seen from `where`."""
+def lock_policy_of(project: Project, *, where: Path) -> PolicySource:
+    """The lock policy of a project that has one. Raises BadInput with key, line, and file relative to `where`."""
     path = project.folder / "pyproject.toml"
     text, shown = path.read_text(encoding="utf-8"), os.path.relpath(path, where)
     return read_policy(project.settings["policy"], text=text, manifest=path, shown=shown)

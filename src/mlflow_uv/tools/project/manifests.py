@@ -15,22 +15,22 @@ from .files import Project, members, read_manifest, read_project
 
 
 def read_workspace(project: Project, lock: Lockfile | None) -> Workspace:
-    """Everything that the lock of a project is made from, as far as there is one. Raises Unreadable, BadProject."""
+    """All manifests and settings that a project's lock depends on. Raises UnreadableProject, BadProject."""
     top = project if project.folder == project.root else read_project(project.root)
     root = _manifest(top.root, top.root / "pyproject.toml")
-    inside = tuple(_manifest(top.root, one.folder / "pyproject.toml") for one in members(top))
-    known = {root.folder, *(one.folder for one in inside)}
+    member_manifests = tuple(_manifest(top.root, member.folder / "pyproject.toml") for member in members(top))
+    folders = {root.folder, *(member.folder for member in member_manifests)}
     neighbours = []
     for package in lock.packages if lock else ():
         folder = os.path.normpath(top.root / package.source.address)
-        if package.source.kind.local and folder not in known:
-            known.add(folder)
-            with suppress(BadProject):  # a wheel, or a folder that is not there: uv says so if it matters
+        if package.source.kind.local and folder not in folders:
+            folders.add(folder)
+            with suppress(BadProject):  # a wheel or a missing folder: uv reports it if it matters
                 neighbours.append(_manifest(top.root, Path(folder) / "pyproject.toml"))
-    settings = settings_of(top.root)  # its own, or of a folder above
+    settings = settings_of(top.root)  # of the root, or of a folder above it
     return Workspace(
         root=root,
-        members=(*((root,) if top.named else ()), *inside),
+        members=(*((root,) if top.named else ()), *member_manifests),
         neighbours=tuple(neighbours),
         settings=root if settings is None else _manifest(top.root, settings.path),
         options=("tool", "uv") if settings is None else settings.keys,
@@ -42,18 +42,18 @@ def _manifest(root: Path, path: Path) -> ProjectManifest:
     return ProjectManifest(file=file, folder=str(path.parent), table=read_manifest(path))
 
 
-class Lines:
-    """The lines of the files below the lock's folder, each file read once."""
+class ManifestLines:
+    """Line numbers in files below the lock's folder; each file is read once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: dict[str, Mapping[tuple[str | int, ...], int]] = {}
+        self._lines_by_file: dict[str, Mapping[tuple[str | int, ...], int]] = {}
 
     def at(self, place: ManifestPlace) -> int:
-        """The 1-based line of a place, or of what is around it; 1 where it cannot be read."""
-        if place.file not in self._known:
+        """The line (1-based) of a place, or of the nearest table around it; 1 for an unreadable file."""
+        if place.file not in self._lines_by_file:
             try:
-                self._known[place.file] = key_lines((self._root / place.file).read_text(encoding="utf-8"))
+                self._lines_by_file[place.file] = key_lines((self._root / place.file).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError):
-                self._known[place.file] = {}
-        return line_at(self._known[place.file], place.path)
+                self._lines_by_file[place.file] = {}
+        return line_at(self._lines_by_file[place.file], place.path)

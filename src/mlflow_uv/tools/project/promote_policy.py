@@ -1,4 +1,4 @@
-"""What does a manifest ask of a version before it is promoted?"""
+"""Reads the promotion policy of a project from its manifest."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from .files import Project
 
 
 def promotion_of(project: Project, *, where: Path) -> Promotion:
-    """What a project asks, nothing if it says nothing. Raises BadInput: key, line, and file as seen from `where`."""
+    """The promotion policy of a project, the default if it has none. Raises BadInput with key, line and file."""
     path = project.folder / "pyproject.toml"
     if "promote" not in project.settings:
         return Promotion(policy=PromotePolicy(), gates=(), manifest=path, line=1, lines={})

@@ -55,7 +55,7 @@ class Web:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
 
-    def ask(self, request: WebRequest) -> WebReply:
+    def send(self, request: WebRequest) -> WebReply:
         """
         Send a request and follow its redirects.
 

@@ -14,7 +14,7 @@ from ...core.lock.selection import Selection
 from ...core.release.digests import lock_digest, sha256
 from ..engines.source_snapshot import restored_sources
 from ..mlflow.mlflow import Store, StoreKind
-from ..project.files import Project, seen_from
+from ..project.files import Project, path_from
 from .uv import Uv
 
 
@@ -77,7 +77,7 @@ class Environments:
         drift = self._uv.drift(project, selection, folder)
         if drift is not None:
             raise BadProject(
-                what=f"`{seen_from(project.folder, folder)}` does not match uv.lock",
+                what=f"`{path_from(project.folder, folder)}` does not match uv.lock",
                 why=drift,
                 fix=self._uv.sync_command(project, selection),
             )

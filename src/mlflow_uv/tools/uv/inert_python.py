@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import get_ident
 
 from ...core.release.digests import sha256
-from ..project.files import write_whole
+from ..project.files import write_atomically
 from ..system.process import Completed
 
 REFUSAL = "mlflow-uv: nothing is built here"
@@ -49,7 +49,7 @@ class InertPython:
         if not os.access(path, os.X_OK):
             # Replaced atomically: another thread or process may create it at the same time.
             beside = path.with_name(f"{os.getpid()}-{get_ident()}")
-            write_whole(beside, text.encode())
+            write_atomically(beside, text.encode())
             beside.chmod(0o755)
             beside.replace(path)
         return path

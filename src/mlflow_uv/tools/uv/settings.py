@@ -15,7 +15,7 @@ from typing import Any
 
 from ...command.errors import BadProject
 from ...core.release.digests import sha256
-from ..project.files import Project, read_manifest, repository_of, table_of, write_whole
+from ..project.files import Project, read_manifest, repository_of, table_of, write_atomically
 
 # Settings of the resolver: they change the lock that is made from the same files.
 _MODES = frozenset({
@@ -116,7 +116,7 @@ class MachineSettings:
             return {"UV_CONFIG_FILE": str(folder / "uv" / "uv.toml")}
         empty = self.cache / "uv-settings" / "empty"
         if not (empty / "uv" / "uv.toml").is_file():
-            write_whole(empty / "uv" / "uv.toml", b"")
+            write_atomically(empty / "uv" / "uv.toml", b"")
         return {"XDG_CONFIG_HOME": str(folder), "XDG_CONFIG_DIRS": str(empty)}
 
     # files
@@ -162,7 +162,7 @@ class MachineSettings:
         entries = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
         folder = self.cache / "uv-settings" / sha256("\0".join((text, str(home), *entries)).encode())[:16]
         if not (folder / "uv" / "uv.toml").is_file():
-            write_whole(folder / "uv" / "uv.toml", text.encode())
+            write_atomically(folder / "uv" / "uv.toml", text.encode())
             (folder / "uv" / "uv.toml").chmod(0o600)
             for name in entries:
                 with suppress(FileExistsError):  # `uv`, and entries that another process links at the same time

@@ -17,7 +17,7 @@ from mlflow_uv.tools.mlflow.attempts import Attempts
 
 here = Path(sys.argv[1])
 host = Host.of({"MLFLOW_UV_HOME": str(here)}, folder=here, python=Path(sys.executable))
-with Attempts(host).begun("store") as attempt:
+with Attempts(host).start("store") as attempt:
     print(attempt.id, flush=True)
     os.kill(os.getpid(), 9)
 """
@@ -36,20 +36,20 @@ def test_a_training_that_was_killed_is_dead_until_its_runs_are_closed(attempts: 
     """
     killed = subprocess.run((sys.executable, "-c", DIES, tmp_path), capture_output=True, text=True, check=False)
 
-    found = list(attempts.dead("store"))
+    found = list(attempts.abandoned("store"))
     for one in found:
-        one.closed()
+        one.mark_closed()
 
     assert killed.stdout.split() == [one.id for one in found]
-    assert [] == list(attempts.dead("store"))
+    assert [] == list(attempts.abandoned("store"))
 
 
 def test_a_training_that_goes_on_is_not_dead(attempts: Attempts) -> None:
     """
     Nobody closes the runs of another release that trains at the same time.
     """
-    with attempts.begun("store"):
-        found = list(attempts.dead("store"))
+    with attempts.start("store"):
+        found = list(attempts.abandoned("store"))
 
     assert [] == found
 
@@ -58,9 +58,9 @@ def test_a_training_that_could_not_close_its_runs_is_dead(attempts: Attempts) ->
     """
     Where the server was gone at the end, the next training closes them; another store is not asked for them.
     """
-    with attempts.begun("store") as attempt:
+    with attempts.start("store") as attempt:
         pass
 
-    found = [one.id for one in attempts.dead("store")]
+    found = [one.id for one in attempts.abandoned("store")]
 
-    assert ([attempt.id], []) == (found, list(attempts.dead("another store")))
+    assert ([attempt.id], []) == (found, list(attempts.abandoned("another store")))

@@ -41,7 +41,7 @@ def test_a_store_is_one_projects_and_one_schemas(stores: EmbeddedStores, tmp_pat
     one, other = tmp_path / "a" / "wine", tmp_path / "b" / "wine"
 
     files = [
-        stores.prepared(project, schema)
+        stores.prepare(project, schema)
         for project, schema in [(one, OF_3_1), (one, OF_3_17), (other, OF_3_1), (one, OF_3_1)]
     ]
 
@@ -54,11 +54,11 @@ def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_
     That of another MLflow with the releases that read it, the shared one of before with how to go on with it; once.
     """
     project = tmp_path / "wine"
-    older = database(stores.prepared(project, OF_3_1), OF_3_1)
+    older = database(stores.prepare(project, OF_3_1), OF_3_1)
     shared = database(tmp_path / "state" / "store" / "mlflow.db", OF_3_17)
 
-    stores.prepared(project, OF_3_17)
-    stores.prepared(project, OF_3_17)
+    stores.prepare(project, OF_3_17)
+    stores.prepare(project, OF_3_17)
     on = f"MLFLOW_TRACKING_URI=sqlite:///{shared} continues to use it"
 
     assert [
@@ -75,7 +75,7 @@ def test_the_shared_store_of_another_mlflow_is_not_offered(
     """
     shared = database(tmp_path / "state" / "store" / "mlflow.db", OF_3_1)
 
-    stores.prepared(tmp_path / "wine", OF_3_17)
+    stores.prepare(tmp_path / "wine", OF_3_17)
 
     assert [
         f"a new embedded store is used: the one that all projects shared stays at {shared}, for {releases_of(OF_3_1)}"
@@ -86,9 +86,9 @@ def test_a_store_that_is_used_already_says_nothing(stores: EmbeddedStores, tmp_p
     """
     Where others lie is told when a new one begins, and never again.
     """
-    database(stores.prepared(tmp_path / "wine", OF_3_17), OF_3_17)
+    database(stores.prepare(tmp_path / "wine", OF_3_17), OF_3_17)
     database(tmp_path / "state" / "store" / "mlflow.db", OF_3_17)
 
-    stores.prepared(tmp_path / "wine", OF_3_17)
+    stores.prepare(tmp_path / "wine", OF_3_17)
 
     assert [] == heard

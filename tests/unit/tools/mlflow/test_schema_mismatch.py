@@ -58,5 +58,5 @@ def test_a_revision_of_another_program_is_no_mlflow() -> None:
     """
     error = schema_mismatch(facts("v2.4.0.a", upgradable=False), uri=URI, shown=URI)
 
-    assert "no MLflow that is known here: it is of a newer one, or of another program" in error.why
+    assert "an unknown MLflow: a newer version, or another program" in error.why
     assert str(error.fix).endswith("or --tracking-uri sqlite:///NEW_FILE")

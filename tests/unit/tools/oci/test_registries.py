@@ -111,7 +111,7 @@ def test_bytes_that_are_not_the_digest_are_not_believed(registry: FakeRegistry) 
     digest, config = registry.add_image(LABELS)
     registry.contents[f"blobs/{config}"] = b'{"config": {"Labels": {"mlflow-uv.model-sha256": "forged"}}}'
 
-    with pytest.raises(RegistryUnanswered, match="answers something else than sha256:"):
+    with pytest.raises(RegistryUnanswered, match="returned other content than sha256:"):
         ask(registry, digest)
 
 
@@ -236,7 +236,7 @@ def test_a_refusal_is_told_in_its_code_alone(registry: FakeRegistry, status: int
     with pytest.raises(RegistryUnanswered) as caught:
         ask(registry, digest_of(b""))
 
-    told = f"{registry.host} does not show team/wine ({status}, {code}, and nobody is logged in here)"
+    told = f"{registry.host} does not return team/wine ({status}, {code}, without a login)"
     assert (told, denied) == (str(caught.value), caught.value.denied)
 
 
@@ -255,7 +255,7 @@ def test_a_registry_that_is_busy_is_asked_again(registry: FakeRegistry) -> None:
     ("answer", "told"),
     [
         (Answer(200, b"x" * (5 << 20)), "the response is larger than 4 MiB"),
-        (Answer(200, b"<html>"), "is no image: it is not JSON"),
+        (Answer(200, b"<html>"), "is not an image: it is not JSON"),
         (Answer(302, headers={"Location": "http://metadata.example/"}), "is not contacted without encryption"),
         (Answer(302, headers={"Location": "file:///etc/passwd"}), "is not contacted without encryption"),
         (Answer(302, headers={"Location": "/v2/again"}), "redirects in a loop"),
@@ -292,7 +292,7 @@ class FarAway(Web):
         self.reply = reply
         self.asked: list[str] = []
 
-    def ask(self, request: WebRequest) -> WebReply:
+    def send(self, request: WebRequest) -> WebReply:
         self.asked.append(request.url)
         return self.reply
 
@@ -306,7 +306,7 @@ def test_a_login_is_never_sent_without_encryption(realm: str) -> None:
     web = FarAway(WebReply(status=401, headers=headers, body=b""))
     registries = Registries(web, Logins(FakeRunner(), variables={}), Hasty())
 
-    with pytest.raises(RegistryUnanswered, match="wants its login to be sent without encryption"):
+    with pytest.raises(RegistryUnanswered, match="requests credentials over an unencrypted connection"):
         registries.published("wine:1", digest_of(b""))
 
     assert ["https://registry-1.docker.io/v2/library/wine/manifests/1"] == web.asked

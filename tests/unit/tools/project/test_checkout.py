@@ -131,7 +131,7 @@ def test_a_folder_of_files_lies_in_the_project(project: Path, setting: str) -> N
     """
     (project / "link").symlink_to(project.parent)
 
-    with pytest.raises(BadInput, match=r"leads (out of the project|into `\.git`)"):
+    with pytest.raises(BadInput, match=r"(leads out of the project|is a path inside `\.git`)"):
         settled(project, f'tracking-uri = "{setting}"')
 
 

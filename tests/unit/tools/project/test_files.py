@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject, ToolFailed
-from mlflow_uv.tools.project.files import UnreadableProject, bounds_of, line_of, members, read_project, write_whole
+from mlflow_uv.tools.project.files import UnreadableProject, bounds_of, line_of, members, read_project, write_atomically
 from mlflow_uv.tools.system.content import digests_in
 
 
@@ -160,8 +160,8 @@ def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
     """
     target = tmp_path / "new folder" / "ü.txt"
 
-    write_whole(target, b"longer than the next\n")
-    write_whole(target, b"short\n")
+    write_atomically(target, b"longer than the next\n")
+    write_atomically(target, b"short\n")
 
     assert b"short\n" == target.read_bytes()
 
@@ -175,7 +175,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     (folder / "inside").touch()
 
     with pytest.raises(ToolFailed, match="cannot be written"):
-        write_whole(folder, b"x")
+        write_atomically(folder, b"x")
 
     assert [folder] == list(tmp_path.iterdir())
 
@@ -188,7 +188,7 @@ def test_a_write_keeps_the_mode_of_the_file(tmp_path: Path) -> None:
     target.touch()
     target.chmod(0o640)
 
-    write_whole(target, b"x")
+    write_atomically(target, b"x")
 
     assert 0o640 == stat.S_IMODE(target.stat().st_mode)
 
@@ -199,7 +199,7 @@ def test_a_new_file_has_the_mode_that_any_program_would_give_it(tmp_path: Path) 
     """
     (tmp_path / "plain").touch()
 
-    write_whole(tmp_path / "it", b"x")
+    write_atomically(tmp_path / "it", b"x")
 
     assert (tmp_path / "plain").stat().st_mode == (tmp_path / "it").stat().st_mode
 
@@ -211,7 +211,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real")
 
-    write_whole(tmp_path / "link", b"new")
+    write_atomically(tmp_path / "link", b"new")
 
     assert (True, b"new") == ((tmp_path / "link").is_symlink(), (tmp_path / "real").read_bytes())
 
@@ -266,7 +266,7 @@ def test_a_link_leads_no_file_out_of_the_folder_that_bounds_it(tmp_path: Path, n
     (inside / "file").symlink_to("../outside/file")
 
     with pytest.raises(BadInput):
-        write_whole(inside / name, b"new", within=inside)
+        write_atomically(inside / name, b"new", within=inside)
 
     assert [] == list(outside.iterdir())
 
@@ -277,9 +277,9 @@ def test_a_link_inside_is_followed_and_stays_a_link(tmp_path: Path) -> None:
     """
     (tmp_path / "link").symlink_to("deep/er/file")
 
-    write_whole(tmp_path / "link", b"old", within=tmp_path)
+    write_atomically(tmp_path / "link", b"old", within=tmp_path)
     (tmp_path / "deep/er/file").chmod(0o640)
-    write_whole(tmp_path / "link", b"new", within=tmp_path)
+    write_atomically(tmp_path / "link", b"new", within=tmp_path)
 
     file = tmp_path / "deep/er/file"
     assert (True, b"new", 0o640) == ((tmp_path / "link").is_symlink(), file.read_bytes(), file.stat().st_mode & 0o777)
@@ -311,7 +311,7 @@ def test_a_link_that_comes_and_goes_leads_nothing_out(tmp_path: Path) -> None:
         for _ in range(300):
             for name in ("folder/file", "file"):
                 with suppress(BadInput, ToolFailed):
-                    write_whole(inside / name, b"new", within=inside)
+                    write_atomically(inside / name, b"new", within=inside)
     finally:
         done.set()
         swapper.join()
