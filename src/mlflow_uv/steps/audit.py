@@ -1,4 +1,4 @@
-"""Does everything that a version in the registry says of itself hold, from its commit to its alias?"""
+"""Recomputes every link of a registered version, from its commit to its alias, and reports whether it holds."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkStat
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Which version to look at."""
+    """Inputs of audit: the version, and where the project and the store are."""
 
     version_uri: Annotated[str, OneRun(), Doc("Version to audit: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
     project: ProjectPath = Path()
@@ -48,7 +48,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was found."""
+    """Outputs of audit: the links by state."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
@@ -61,16 +61,16 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Compute every link of a version again from the registry, the store, git and the engine; nothing is changed.
+    Recompute every link of a version from the registry, the store, git and the engine, without changing anything.
 
-    A broken link is an error, one that cannot be verified here a warning. Raises BadInput, ToolFailed,
+    A broken link is an error, a link that cannot be verified here a warning. Raises BadInput, ToolFailed,
     StoreUnreachable.
     """
-    name, number, alias = _asked(inputs.version_uri)
-    asked = contact(inputs, tools)
-    version = named(asked, name, alias) if alias is not None else numbered(asked, name, number)
-    with audited(asked, name=name, version=version) as found:
-        checks = (*found.checks, *((alias_holds(found, alias),) if alias else ()))
+    name, number, alias = _parsed_uri(inputs.version_uri)
+    registry = contact(inputs, tools)
+    version = named(registry, name, alias) if alias is not None else numbered(registry, name, number)
+    with audited(registry, name=name, version=version) as audit:
+        checks = (*audit.checks, *((alias_holds(audit, alias),) if alias else ()))
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     findings = tuple(_findings(links, f"{name} version {version}", strict=inputs.strict))
@@ -79,20 +79,20 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         outputs=Outputs(
             model_name=name,
             version=version,
-            state=found.tags.get("mlflow-uv.state", "none"),
+            state=audit.tags.get("mlflow-uv.state", "none"),
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],
-            image_address=address_of(found.record.image) if found.record else "",
+            image_address=address_of(audit.record.image) if audit.record else "",
         ),
-        summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _told(states)),
+        summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _summary(states)),
         findings=findings,
-        tables=(_table(links), *_history(found)),
+        tables=(_table(links), *_history(audit)),
     )
 
 
-def _asked(uri: str) -> tuple[str, str, str | None]:
-    """Name, number (empty if an alias says) and alias."""
+def _parsed_uri(uri: str) -> tuple[str, str, str | None]:
+    """Return model name, version number (empty for an alias) and alias (None for a number) of a models:/ URI."""
     match = _URI.fullmatch(uri)
     if match is None:
         raise BadInput(
@@ -103,29 +103,29 @@ def _asked(uri: str) -> tuple[str, str, str | None]:
     return match["name"], match["version"] or "", match["alias"]
 
 
-def alias_holds(found: Audited, alias: str) -> LinkCheck:
-    """Whether an alias was moved here by us: the newest entry that tells of it says so."""
-    entries = found.said["entries"]
-    moved = next((one for one in entries if one["alias"] == alias), None)
-    kept = next((one for one in entries if one["keeps"] == alias), None)
-    entry = moved or kept
+def alias_holds(audit: Audited, alias: str) -> LinkCheck:
+    """Check that the newest audit entry about an alias moved it to this version."""
+    entries = audit.description["entries"]
+    moving_entry = next((candidate for candidate in entries if candidate["alias"] == alias), None)
+    keeping_entry = next((candidate for candidate in entries if candidate["keeps"] == alias), None)
+    entry = moving_entry or keeping_entry
     if entry is None:
-        why = f"`{alias}` points to version {found.version}, but no audit entry says who moved it"
+        why = f"`{alias}` points to version {audit.version}, but no audit entry says who moved it"
         return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
     if not entry["done"]:
         why = f"the {entry['action']} by {entry['who']} was not finished; the next promotion or rollback completes it"
         return LinkCheck(link="alias", state=LinkState.UNVERIFIED, reason=why)
-    said = entry["after"] if moved else entry["previous"]
-    if said == found.version:
+    entry_version = entry["after"] if moving_entry else entry["previous"]
+    if entry_version == audit.version:
         return LinkCheck(link="alias", state=LinkState.HOLDS)
-    why = f"it points to version {found.version}, but the entry of {entry['when']} says version {said}"
+    why = f"it points to version {audit.version}, but the entry of {entry['when']} says version {entry_version}"
     return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
 
 
-def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iterator[Finding]:
+def _findings(links: tuple[LinkCheck, ...], version: str, *, strict: bool) -> Iterator[Finding]:
     for link in links:
         if link.state is LinkState.BROKEN:
-            yield Finding(rule="link-broken", what=f"`{link.link}` of {whose} does not hold", why=link.reason)
+            yield Finding(rule="link-broken", what=f"`{link.link}` of {version} does not hold", why=link.reason)
         elif link.state is LinkState.UNVERIFIED:
             severity = Severity.ERROR if strict else Severity.WARNING
             yield Finding(
@@ -135,10 +135,10 @@ def _findings(links: tuple[LinkCheck, ...], whose: str, *, strict: bool) -> Iter
                 why=link.reason,
                 fix=link.fix,
             )
-    yield from names_reused(links, whose)
+    yield from names_reused(links, version)
 
 
-def _told(states: Mapping[LinkState, tuple[str, ...]]) -> str:
+def _summary(states: Mapping[LinkState, tuple[str, ...]]) -> str:
     holding = f"{len(states[LinkState.HOLDS])} links hold"
     unverified = states[LinkState.UNVERIFIED]
     return f"{holding}, not verified here: {', '.join(unverified)}" if unverified else holding
@@ -149,19 +149,19 @@ def _table(links: tuple[LinkCheck, ...]) -> Table:
     return Table(title="Chain", columns=("Link", "State", "Why"), rows=rows)
 
 
-def _history(found: Audited) -> Iterator[Table]:
-    """Who moved which alias here or away, newest first."""
-    entries = found.said["entries"]
+def _history(audit: Audited) -> Iterator[Table]:
+    """Yield a table of the audit entries about the version's aliases, newest first."""
+    entries = audit.description["entries"]
     if entries:
         rows = tuple(
             (
-                one["when"],
-                one["action"] if one["done"] else f"{one['action']}, not finished",
-                one["alias"],
-                f"{one['before'] or 'none'} → {one['after']}",
-                one["who"],
+                entry["when"],
+                entry["action"] if entry["done"] else f"{entry['action']}, not finished",
+                entry["alias"],
+                f"{entry['before'] or 'none'} → {entry['after']}",
+                entry["who"],
             )
-            for one in entries
+            for entry in entries
         )
         yield Table(title="History", columns=("When", "What", "Alias", "Version", "Who"), rows=rows)
 

@@ -1,4 +1,4 @@
-"""Which image serves the model, and is what is installed in it what the model requires?"""
+"""Builds the serving image, or an environment without an engine, and verifies the packages that it holds."""
 
 import os
 import shlex
@@ -31,7 +31,7 @@ from ..ops.image.build import (
 from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
-from ..ops.image.sbom import bill_of, sizes_of
+from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.lineage.publication import StoreAccess, publish
 from ..ops.lineage.recompute import RecomputedRelease, holding
 from ..tools.engines.engine import Cache, Engine
@@ -39,18 +39,18 @@ from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
 from .register import version_tags
 
-# As the engines have it: a registry, names in small letters, a tag; of a base image a digest, too.
+# The reference grammar of the engines: registry, lower-case path, tag; a base image may have a digest too.
 _TAG = r"(?::\w[\w.\-]{0,127})?"
 _HOST = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?"
 _BASE = rf"{_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{_TAG}(?:@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}}"
-# Of ours, capital letters are written small.
+# Upper-case letters of our own image names are converted to lower case.
 _NAME = rf"{_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to build."""
+    """Inputs of build-image: base, name, engine, platforms and caches."""
 
     project: ProjectPath = Path()
     record: RecordPath = None
@@ -101,7 +101,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What serves the model."""
+    """Outputs of build-image: the image, or the environment of the serving process."""
 
     record: RecordFile
     image: Annotated[str, Doc("Name and tag of the image; empty if none was built.")]
@@ -117,33 +117,34 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Build, then compare what is installed with what the model requires.
+    Build, then compare the installed packages with the requirements of the model.
 
-    Raises NoEngine where an engine was asked for, BaseImageMissing, BaseImageUnfit, NoSpace, ToolFailed, ChainBroken.
+    Raises NoEngine if an engine was requested and none answers, BaseImageMissing, BaseImageUnfit, NoSpace, ToolFailed,
+    ChainBroken.
     """
-    require_sense(inputs)
-    with holding(inputs, tools) as found:
+    require_consistent(inputs)
+    with holding(inputs, tools) as release:
         if inputs.print_dockerfile or inputs.context is not None:
-            return _by_hand(inputs, found, tools)
+            return _build_context(inputs, release, tools)
         try:
             engine = None if inputs.engine is Choice.NONE else tools.engines.available(inputs.engine)
         except NoEngine as error:
             if inputs.engine is not Choice.AUTO:
                 raise
-            return _in_process(inputs, found, error.why or error.what, tools)
+            return _in_process(inputs, release, error.why or error.what, tools)
         if engine is None:
-            return _in_process(inputs, found, "a process was requested", tools)
-        return _in_image(inputs, found, engine, tools)
+            return _in_process(inputs, release, "a process was requested", tools)
+        return _in_image(inputs, release, engine, tools)
 
 
-def require_sense(inputs: Inputs) -> None:
-    """Refuse inputs that contradict each other. Raises BadInput."""
+def require_consistent(inputs: Inputs) -> None:
+    """Raise BadInput for inputs that contradict each other."""
     if len(set(inputs.platforms)) < len(inputs.platforms):
         raise BadInput(what=f"`platforms` lists a platform twice: {', '.join(inputs.platforms)}")
     for platform in inputs.platforms:
         if platform not in _PLATFORMS:
-            known = ", ".join(_PLATFORMS)
-            raise BadInput(what=f"`{platform}` is not a supported platform", why=f"supported are {known}")
+            supported = ", ".join(_PLATFORMS)
+            raise BadInput(what=f"`{platform}` is not a supported platform", why=f"supported are {supported}")
     if len(inputs.platforms) > 1 and not inputs.push:
         raise BadInput(
             what="a multi-platform image must be pushed",
@@ -158,7 +159,7 @@ def require_sense(inputs: Inputs) -> None:
         )
 
 
-def _wish(inputs: Inputs) -> ImageRequest:
+def _request(inputs: Inputs) -> ImageRequest:
     return ImageRequest(
         base=inputs.base_image,
         serving=inputs.serving,
@@ -167,10 +168,10 @@ def _wish(inputs: Inputs) -> ImageRequest:
     )
 
 
-def _by_hand(inputs: Inputs, found: RecomputedRelease, tools: Tools) -> Report[Outputs]:
-    needs = needs_for(found, inputs.serving)
+def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(release, inputs.serving)
     base = BaseImage(name=inputs.base_image or default_base(needs))
-    planned = plan(found, needs, base, _wish(inputs), tools)
+    planned = plan(release, needs, base, _request(inputs), tools)
     folder = inputs.context
     if folder is not None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -192,20 +193,20 @@ def _by_hand(inputs: Inputs, found: RecomputedRelease, tools: Tools) -> Report[O
     )
 
 
-def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
-    needs = needs_for(found, inputs.serving)
-    wish, tag = _wish(inputs), image_name(inputs.image, found.record)
-    base = look_at(wish.base or default_base(needs), needs, engine, tools)
-    planned = plan(found, needs, base, wish, tools)
+def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(release, inputs.serving)
+    request, tag = _request(inputs), image_name(inputs.image, release.record)
+    base = look_at(request.base or default_base(needs), needs, engine, tools)
+    planned = plan(release, needs, base, request, tools)
     with (
         tools.console.group(f"build {tag}"),
-        building(planned, wish, tools) as build,
+        building(planned, request, tools) as build,
         engine.candidate(build, tag) as candidate,
     ):
         built = candidate.image
-        inventory = require_same(built, found.record, needs, engine)
+        inventory = require_same(built, release.record, needs, engine)
         pushing = tools if inputs.push else None
-        findings = (*_unproven(needs), *name_taken(tag, inputs.image, found.record, engine, pushing))
+        findings = (*_unhashed(needs), *name_taken(tag, inputs.image, release.record, engine, pushing))
         findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
@@ -215,33 +216,33 @@ def _in_image(inputs: Inputs, found: RecomputedRelease, engine: Engine, tools: T
         tag=tag,
         base=base.name,
         base_digest=base.digest,
-        serving=wish.serving.value,
+        serving=request.serving.value,
         engine=engine.name,
         digest=digest,
     )
-    path = _recorded(inputs, found, image, tools)
-    bill = bill_of(found, inventory, path, tools)
+    path = _recorded(inputs, release, image, tools)
+    sbom = write_sbom(release, inventory, path, tools)
     return Report(
-        outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=bill.file),
+        outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=sbom.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*findings, *_vanishing(inputs, image, ci=tools.host.ci), *bill.findings),
-        tables=(sizes_of(built, engine, planned.parts),),
+        findings=(*findings, *_not_pushed(inputs, image, ci=tools.host.ci), *sbom.findings),
+        tables=(layer_sizes(built, engine, planned.parts),),
     )
 
 
-def _in_process(inputs: Inputs, found: RecomputedRelease, reason: str, tools: Tools) -> Report[Outputs]:
-    needs = needs_for(found, inputs.serving)
-    image = _process(needs, found, reason, tools)
-    path = _recorded(inputs, found, replace(image, serving=inputs.serving.value), tools)
-    findings = (without_image(reason, asked=inputs.engine is Choice.NONE), *_unproven(needs))
+def _in_process(inputs: Inputs, release: RecomputedRelease, reason: str, tools: Tools) -> Report[Outputs]:
+    needs = needs_for(release, inputs.serving)
+    image = _process(needs, release, reason, tools)
+    path = _recorded(inputs, release, replace(image, serving=inputs.serving.value), tools)
+    findings = (without_image(reason, requested=inputs.engine is Choice.NONE), *_unhashed(needs))
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 
-def _process(needs: Needs, found: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
-    # The interpreter that trained, where it is here: a version alone may be found elsewhere, or not at all.
+def _process(needs: Needs, release: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
+    # Prefer the interpreter that trained: uv may resolve a version number to another one, or to none.
     python = needs.minor
-    if found.project is not None:
-        python = str(tools.environments.project(found.project, found.record.selection))
+    if release.project is not None:
+        python = str(tools.environments.project(release.project, release.record.selection))
     with tools.console.group("environment that serves the model"):
         interpreter, inventory = install(needs, tools, python=python)
     require_exact(needs, inventory)
@@ -249,12 +250,12 @@ def _process(needs: Needs, found: RecomputedRelease, reason: str, tools: Tools) 
     return ImageLink(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
 
 
-def _recorded(inputs: Inputs, found: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:
-    """The record's file, with the image in it; its version says so too."""
-    record = replace(found.record, image=image)
+def _recorded(inputs: Inputs, release: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:
+    """Save the image in the record and in the tags of the version, and return the path of the record."""
+    record = replace(release.record, image=image)
     path = tools.records.path(inputs.record, inputs.project)
     tags = {} if record.version is None else version_tags(record)
-    publish(record, path, StoreAccess(store=found.store, python=found.python), tools, tags=tags)
+    publish(record, path, StoreAccess(store=release.store, python=release.python), tools, tags=tags)
     return path
 
 
@@ -270,8 +271,8 @@ def _outputs(record: Path, image: ImageLink) -> Outputs:
     )
 
 
-def _unproven(needs: Needs) -> Iterator[Finding]:
-    """That not every file was compared with a hash, where there is not one for each."""
+def _unhashed(needs: Needs) -> Iterator[Finding]:
+    """Yield a notice if packages were installed without hashes."""
     if needs.hashed:
         return
     why, fix = "the model has no lock, only the requirements that MLflow inferred", option("requirements", "lock")
@@ -287,8 +288,8 @@ def _unproven(needs: Needs) -> Iterator[Finding]:
     )
 
 
-def _vanishing(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
-    """That an image which was not pushed is gone with the runner, unless the store is gone as well."""
+def _not_pushed(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
+    """Yield a warning for an image on a CI runner that was not pushed, unless the store is lost with the runner too."""
     if ci and not image.digest and not inputs.embedded:
         yield Finding(
             rule="image-not-pushed",

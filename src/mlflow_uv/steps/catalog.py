@@ -1,4 +1,4 @@
-"""Every step there is, by its name; one is loaded when it is asked for, since the others take time to import."""
+"""Lists all steps by name and imports the module of a step on first use, because imports are slow."""
 
 from functools import cache
 from importlib import import_module
@@ -25,11 +25,11 @@ NAMES = (
 
 @cache
 def step_of(name: str) -> Step[Any, Any, Any]:
-    """The step of a name in NAMES, which its module declares."""
+    """Return the step with a name from NAMES."""
     step: Step[Any, Any, Any] = import_module(f".{name.replace('-', '_')}", __package__).STEP
     return step
 
 
 def steps() -> tuple[Step[Any, Any, Any], ...]:
-    """All of them."""
+    """Return all steps."""
     return tuple(map(step_of, NAMES))

@@ -1,4 +1,4 @@
-"""Is uv.lock still true to pyproject.toml, for every uv project here?"""
+"""Checks that every uv.lock is up to date with its pyproject.toml and complies with the lock policy."""
 
 import os
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from ..tools.uv.uv import LockQuestion
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to check."""
+    """Inputs of check-lock: the projects to check, and how."""
 
     project: ProjectPath = Path()
     alone: Annotated[
@@ -47,7 +47,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockMatrixEntry:
-    """One project, as a job of a matrix sees it; paths are relative to the working folder."""
+    """One project as an entry of a job matrix; paths are relative to the working folder."""
 
     project: str
     lock: str
@@ -64,7 +64,7 @@ class Matrix:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was found; `lock` and its digest are the first project's."""
+    """Outputs of check-lock; `lock` and its digest belong to the first project."""
 
     verdict: Annotated[
         LockState,
@@ -89,7 +89,7 @@ class Outputs:
     set_aside: Annotated[tuple[str, ...], Doc("Names of the `UV_*` variables that were ignored.")]
 
 
-_WORSE = (
+_BY_SEVERITY = (
     LockState.FRESH,
     LockState.UNVERIFIABLE,
     LockState.STALE,
@@ -100,45 +100,45 @@ _WORSE = (
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
-    """Ask every project, and say what mends it. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
+    """Check every project, with a fix in each finding. Raises BadInput, BadProject, ToolMissing, ToolFailed."""
     tools = restricted(tools, inputs.builds)
     scripts = () if inputs.alone else _scripts(inputs, tools)
-    answers = _answers(_found(inputs, tools), inputs, tools)
-    aside = tools.uv.set_aside(respect_env=inputs.respect_env)
-    first, where = answers[0], tools.host.folder
-    every: tuple[Freshness | ScriptAnswer, ...] = (*answers, *scripts)
+    answers = _answers(_projects(inputs, tools), inputs, tools)
+    ignored_variables = tools.uv.set_aside(respect_env=inputs.respect_env)
+    first_answer, folder = answers[0], tools.host.folder
+    all_answers: tuple[Freshness | ScriptAnswer, ...] = (*answers, *scripts)
     return Report(
         outputs=Outputs(
-            verdict=max((answer.state for answer in every), key=_WORSE.index),
-            causes=tuple(dict.fromkeys(cause for answer in every for cause in answer.causes)),
-            lock=first.project.lock,
-            lock_sha256=first.lock_sha256,
-            projects=Matrix(include=tuple(_entry(answer, where) for answer in answers)),
+            verdict=max((answer.state for answer in all_answers), key=_BY_SEVERITY.index),
+            causes=tuple(dict.fromkeys(cause for answer in all_answers for cause in answer.causes)),
+            lock=first_answer.project.lock,
+            lock_sha256=first_answer.lock_sha256,
+            projects=Matrix(include=tuple(_entry(answer, folder) for answer in answers)),
             patch=_patched(inputs, answers, tools),
-            set_aside=aside,
+            set_aside=ignored_variables,
         ),
-        summary=_summary(every),
+        summary=_summary(all_answers),
         findings=(
-            *(finding for answer in every for finding in answer.findings),
-            *((_env_set_aside(first.project.lock, aside),) if aside else ()),
+            *(finding for answer in all_answers for finding in answer.findings),
+            *((_env_set_aside(first_answer.project.lock, ignored_variables),) if ignored_variables else ()),
         ),
-        tables=tuple(_changes(answer, where) for answer in answers if answer.changes),
+        tables=tuple(_changes(answer, folder) for answer in answers if answer.changes),
     )
 
 
 def _scripts(inputs: Inputs, tools: LockTools) -> tuple[ScriptAnswer, ...]:
-    """What is said of the locks of single scripts, which belong to no project."""
-    asked = script_answers(
+    """Check the locks of single scripts, which belong to no project."""
+    answers = script_answers(
         inputs.project, tools, exclude=inputs.exclude, respect_env=inputs.respect_env, offline=inputs.offline
     )
-    return tuple(asked)
+    return tuple(answers)
 
 
-def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | UnreadableProject, ...]:
-    """The projects to ask; a folder without any is told as such."""
-    found = projects_below(inputs.project, tools.git, exclude=inputs.exclude) if not inputs.alone else ()
-    if found:
-        return found
+def _projects(inputs: Inputs, tools: LockTools) -> tuple[Project | UnreadableProject, ...]:
+    """Return the projects to check. Raises BadProject for a folder without any."""
+    projects = projects_below(inputs.project, tools.git, exclude=inputs.exclude) if not inputs.alone else ()
+    if projects:
+        return projects
     try:
         project = read_project(inputs.project)
     except UnreadableProject as error:
@@ -153,7 +153,7 @@ def _found(inputs: Inputs, tools: LockTools) -> tuple[Project | UnreadableProjec
 
 
 def _answers(projects: tuple[Project | UnreadableProject, ...], inputs: Inputs, tools: LockTools) -> list[Freshness]:
-    """Every project's answer: where one of several has none, it has a finding instead, and the others keep theirs."""
+    """Check the projects concurrently; an error about one of several becomes its finding."""
 
     def attempt(project: Project | UnreadableProject) -> Freshness | StepError:
         try:
@@ -164,7 +164,7 @@ def _answers(projects: tuple[Project | UnreadableProject, ...], inputs: Inputs, 
     answers = tools.runner.side_by_side([partial(attempt, project) for project in projects])
     errors = [answer for answer in answers if isinstance(answer, StepError)]
     if errors and len(errors) == len(answers) and len({error.text for error in errors}) == 1:
-        raise errors[0]  # it is about the machine, or there is one project
+        raise errors[0]  # the error is about the machine, or there is only one project
     return [
         _unanswered(project, answer) if isinstance(answer, StepError) else answer
         for project, answer in zip(projects, answers, strict=True)
@@ -190,57 +190,61 @@ def _unanswered(project: Project | UnreadableProject, error: StepError) -> Fresh
 
 
 def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path | None:
-    """Write the locks as they would be, without touching those that are there."""
-    old = [answer for answer in answers if answer.state in (LockState.STALE, LockState.MISSING)]
-    if inputs.patch is None or not old:
+    """Write the patch that updates stale and missing locks; the locks themselves stay as they are."""
+    outdated = [answer for answer in answers if answer.state in (LockState.STALE, LockState.MISSING)]
+    if inputs.patch is None or not outdated:
         return None
-    from ..ops.lock.patch import patch_of  # noqa: PLC0415  # seldom wanted
+    from ..ops.lock.patch import patch_of  # noqa: PLC0415  # rarely requested
 
     question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
-    patch = b"".join(patch_of(answer.project, tools, question) for answer in old)
+    patch = b"".join(patch_of(answer.project, tools, question) for answer in outdated)
     write_atomically(inputs.patch, patch, within=bounds_of(inputs.patch))
     return inputs.patch
 
 
-def _examined(found: Project | UnreadableProject, inputs: Inputs, tools: LockTools) -> Freshness:
-    if isinstance(found, UnreadableProject):
-        folder, finding = found.path.parent, unreadable(found)
+def _examined(project: Project | UnreadableProject, inputs: Inputs, tools: LockTools) -> Freshness:
+    if isinstance(project, UnreadableProject):
+        folder, finding = project.path.parent, unreadable(project)
         return Freshness(
             project=Project(folder=folder, root=folder, manifest={}),
             state=LockState.UNREADABLE,
             causes=(Cause(finding.rule.removeprefix("lock-")),),
             findings=(finding,),
         )
-    freshness = examine(found, tools, respect_env=inputs.respect_env, offline=inputs.offline)
+    freshness = examine(project, tools, respect_env=inputs.respect_env, offline=inputs.offline)
     if freshness.state is LockState.UNREADABLE:
-        return freshness  # what cannot be read keeps no rules
-    more = (*policy_findings(found, tools), *map(_not_followed, tools.uv.guard.ignored_settings(found)))
-    aside = tools.uv.settings_set_aside(found, respect_env=inputs.respect_env)
-    more = (*more, *(_settings_set_aside(path, keys) for path, keys in aside.items()))
-    return replace(freshness, findings=(*freshness.findings, *more))
+        return freshness  # the policy cannot be checked on an unreadable lock
+    extra_findings = (*policy_findings(project, tools), *map(_not_followed, tools.uv.guard.ignored_settings(project)))
+    outside_settings = tools.uv.settings_set_aside(project, respect_env=inputs.respect_env)
+    extra_findings = (*extra_findings, *(_settings_set_aside(path, keys) for path, keys in outside_settings.items()))
+    return replace(freshness, findings=(*freshness.findings, *extra_findings))
 
 
-def _not_followed(one: IgnoredSetting) -> Finding:
+def _not_followed(setting: IgnoredSetting) -> Finding:
     return Finding(
         rule="uv-setting-not-followed",
         severity=Severity.WARNING,
-        what=one.what,
-        why=one.why,
-        fix=one.fix,
-        path=one.file,
-        line=one.line,
+        what=setting.what,
+        why=setting.why,
+        fix=setting.fix,
+        path=setting.file,
+        line=setting.line,
     )
 
 
 def _summary(answers: tuple[Freshness | ScriptAnswer, ...]) -> str:
-    bad = sum(answer.state is not LockState.FRESH for answer in answers)
-    said = [finding for answer in answers for finding in answer.findings if finding.severity is not Severity.NOTICE]
-    rules = {finding.rule for finding in said if finding.rule.startswith("policy-")}
-    broken = f", and {counted(len(rules), 'rule')} broken" if rules else ""
+    not_fresh = sum(answer.state is not LockState.FRESH for answer in answers)
+    shown_findings = [
+        finding for answer in answers for finding in answer.findings if finding.severity is not Severity.NOTICE
+    ]
+    rules = {finding.rule for finding in shown_findings if finding.rule.startswith("policy-")}
+    violations = f", and {counted(len(rules), 'rule')} broken" if rules else ""
     if len(answers) == 1:
-        return f"uv.lock is {answers[0].state.value}{broken}"
+        return f"uv.lock is {answers[0].state.value}{violations}"
     return (
-        f"{bad} of {len(answers)} locks are not fresh{broken}" if bad else f"all {len(answers)} locks are fresh{broken}"
+        f"{not_fresh} of {len(answers)} locks are not fresh{violations}"
+        if not_fresh
+        else f"all {len(answers)} locks are fresh{violations}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Would this lock install where the model is served?"""
+"""Checks, without a network, that the locked packages can be installed where the model is served."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from ..tools.project.files import Project, read_project
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What would be installed, and where."""
+    """Inputs of check-targets: the selection, and the targets that it is installed on."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -45,7 +45,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetEntry:
-    """A package on a target where it is not simply a wheel."""
+    """A package on a target where it is not installed from a plain wheel."""
 
     name: str
     version: str | None
@@ -57,7 +57,7 @@ class TargetEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was found."""
+    """Outputs of check-targets."""
 
     targets: Annotated[tuple[str, ...], Doc("Checked targets in full notation.")]
     packages: Annotated[
@@ -70,7 +70,7 @@ class Outputs:
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
-    """Read the lock and place it; uv is asked which Python it takes, and no network. Raises BadInput, BadProject."""
+    """Select from the lock for each target; only uv is run, for its choice of Python. Raises BadInput, BadProject."""
     project = read_project(inputs.project)
     try:
         data = project.lock.read_bytes()
@@ -80,28 +80,28 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         roots = selected_roots(lock, selection, name=project.name if project.named else None)
         answers = [place(lock, roots, target) for target in targets]
     except (OSError, NotALock) as error:
-        return _unreadable(project, error, again=project.lock_command(tools.host.folder))
-    placed = [one for answer in answers if not isinstance(answer, Uncovered) for one in answer]
-    matter = tuple(filter(_matters, placed))
-    again = project.lock_command(tools.host.folder)
-    install_findings = InstallFindings(path=project.lock, data=data, lock=lock, lock_command=again)
-    elsewhere = tuple(install_findings.other_origins(placed, reachable=inputs.reachable_indexes))
-    folders = ("an index is a folder on one machine",) if any(map(_fails, elsewhere)) else ()
+        return _unreadable(project, error, lock_command=project.lock_command(tools.host.folder))
+    placed = [placement for answer in answers if not isinstance(answer, Uncovered) for placement in answer]
+    listed = tuple(filter(_is_listed, placed))
+    lock_command = project.lock_command(tools.host.folder)
+    install_findings = InstallFindings(path=project.lock, data=data, lock=lock, lock_command=lock_command)
+    origin_findings = tuple(install_findings.other_origins(placed, reachable=inputs.reachable_indexes))
+    folders = ("an index is a folder on one machine",) if any(map(_fails, origin_findings)) else ()
     return Report(
-        outputs=Outputs(targets=tuple(map(str, targets)), packages=tuple(map(_entry, matter))),
+        outputs=Outputs(targets=tuple(map(str, targets)), packages=tuple(map(_entry, listed))),
         summary="; ".join((*map(_summary, targets, answers), *folders)),
         findings=(
-            *(install_findings.uncovered(one) for one in answers if isinstance(one, Uncovered)),
+            *(install_findings.uncovered(answer) for answer in answers if isinstance(answer, Uncovered)),
             *install_findings.not_wheels(placed),
-            *elsewhere,
+            *origin_findings,
             *install_findings.local_builds(placed),
         ),
-        tables=(_table(targets, placed),) if matter else (),
+        tables=(_table(targets, placed),) if listed else (),
     )
 
 
 def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools) -> tuple[Target, ...]:
-    """Each once, in the order they were named; without any, the image with the Python that would train here."""
+    """Return the given targets without duplicates; by default the image's platform with the project's Python."""
     if inputs.targets:
         return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
@@ -111,8 +111,8 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools)
     return (serving_target(tools.host.machine, lock.requires_python, pinned=text),)
 
 
-def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> Report[Outputs]:
-    """A lock that is missing, or is none: what check-lock says, without asking uv."""
+def _unreadable(project: Project, error: OSError | NotALock, *, lock_command: str) -> Report[Outputs]:
+    """Report a lock that is missing or unreadable, as check-lock does, without running uv."""
     if isinstance(error, FileNotFoundError):
         what, why, rule = "uv.lock is missing", "the project's packages are not pinned", "lock-missing"
     else:
@@ -120,7 +120,7 @@ def _unreadable(project: Project, error: OSError | NotALock, *, again: str) -> R
         what, rule = "uv.lock cannot be read", "lock-unreadable"
     line = error.line if isinstance(error, NotALock) else 1
     path = project.root / "pyproject.toml" if rule == "lock-missing" else project.lock
-    finding = Finding(rule=rule, what=what, why=why, fix=again, path=path, line=line)
+    finding = Finding(rule=rule, what=what, why=why, fix=lock_command, path=path, line=line)
     return Report(outputs=Outputs(targets=(), packages=()), summary=what, findings=(finding,))
 
 
@@ -142,27 +142,27 @@ def _entry(placed: Placement) -> TargetEntry:
 def _summary(target: Target, answer: tuple[Placement, ...] | Uncovered) -> str:
     if isinstance(answer, Uncovered):
         return f"the lock does not cover {target}"
-    barred = sum(one.verdict is InstallMethod.IMPOSSIBLE for one in answer)
+    barred = sum(placement.verdict is InstallMethod.IMPOSSIBLE for placement in answer)
     if barred:
         return f"{barred} of {counted(len(answer), 'package')} cannot be installed on {target}"
-    built = sum(one.verdict in NOT_WHEELS for one in answer)
+    built = sum(placement.verdict in NOT_WHEELS for placement in answer)
     verb = "installs" if len(answer) == 1 else "install"
-    told = f"{counted(len(answer), 'package')} {verb} on {target}"
-    return f"{told}, {built} of them built there" if built else told
+    summary = f"{counted(len(answer), 'package')} {verb} on {target}"
+    return f"{summary}, {built} of them built there" if built else summary
 
 
 def _table(targets: Sequence[Target], placed: Iterable[Placement]) -> Table:
     rows = []
-    for ones in group_by_package(placed):
-        if any(map(_matters, ones)):
-            cells = {one.target: _cell(one) for one in ones}
-            name = f"{ones[0].package.name} {ones[0].package.version or ''}".rstrip()
-            rows.append((name, *(cells.get(target, "not needed") for target in targets), needed_by(ones[0])))
+    for placements in group_by_package(placed):
+        if any(map(_is_listed, placements)):
+            cells = {placement.target: _cell(placement) for placement in placements}
+            name = f"{placements[0].package.name} {placements[0].package.version or ''}".rstrip()
+            rows.append((name, *(cells.get(target, "not needed") for target in targets), needed_by(placements[0])))
     columns = ("package", *map(str, targets), "needed by")
     return Table(title="Packages without a plain wheel on every target", columns=columns, rows=tuple(rows))
 
 
-def _matters(placed: Placement) -> bool:
+def _is_listed(placed: Placement) -> bool:
     return placed.verdict in NOT_WHEELS or _local_build(placed)
 
 

@@ -20,7 +20,7 @@ from ..tools.toolbox import Tools
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Where to look."""
+    """Inputs of doctor: the project, the store and uv."""
 
     project: ProjectPath = Path()
     tracking_uri: TrackingUri = None
@@ -30,14 +30,14 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was seen."""
+    """Outputs of doctor."""
 
     seen: Annotated[str, Doc("Text of the report, one fact per line.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
-    """Look at everything, and fail at nothing: what cannot be seen is said."""
-    lines = [f"{name + ':':<22} {visible(_said(seen))}" for name, seen in _facts(inputs, tools)]
+    """Collect every fact; one that is not available is reported as such, and never fails the step."""
+    lines = [f"{name + ':':<22} {visible(_described(seen))}" for name, seen in _facts(inputs, tools)]
     text = mask("\n".join(lines), secrets_in(tools.host.variables)) + "\n"
     return Report(outputs=Outputs(seen=text), summary="one block to paste into a bug report", result=text)
 
@@ -52,7 +52,7 @@ def _facts(inputs: Inputs, tools: Tools) -> Iterator[tuple[str, object]]:
     yield "project", lambda: read_project(inputs.project).name
     yield "lock", lambda: _lock(inputs, restricted(tools, Builds.AUTO))
     yield "uv", lambda: _uv(inputs, tools)
-    yield "variables set aside", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
+    yield "ignored variables", lambda: ", ".join(tools.uv.set_aside(respect_env=False)) or "none"
     yield "engine", tools.engines.described
     yield "tracking store", lambda: tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded).shown
     yield "CI", "GitHub Actions" if around.ci else "none"
@@ -63,9 +63,9 @@ def _uv(inputs: Inputs, tools: Tools) -> str:
     return f"{tools.uv.version(program)} ({program})"
 
 
-def _said(seen: object) -> str:
+def _described(fact: object) -> str:
     try:
-        return str(seen() if callable(seen) else seen)
+        return str(fact() if callable(fact) else fact)
     except StepError as error:
         return f"not available: {error}"
 

@@ -1,4 +1,4 @@
-"""Measures candidate and champion on the same data, each in its own environment, for the store or for a file."""
+"""Evaluates candidate and champion on the same data, each in its own environment, for the store or for a file."""
 
 import secrets
 import shutil
@@ -35,7 +35,7 @@ from ..core.promotion.evaluation import DataFile, DataFunction, EvaluationSettin
 from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
 from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import serve_variables
-from ..ops.image.isolation import subject_of
+from ..ops.image.isolation import download_version
 from ..ops.lineage.audit import named
 from ..ops.lineage.registry_client import RegistryClient, contact
 from ..ops.versions.evaluation import (
@@ -46,7 +46,7 @@ from ..ops.versions.evaluation import (
     earlier,
     keep,
     measure,
-    throwaway,
+    temporary_store,
 )
 from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
@@ -54,7 +54,7 @@ from ..tools.toolbox import Tools
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Which versions, on which data."""
+    """Inputs of evaluate: the versions, the data and the metrics."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -87,7 +87,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was compared."""
+    """Outputs of evaluate."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
@@ -112,117 +112,126 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Ask both versions the same rows, or find that it was done; keep one run for each, of one evaluation.
+    Evaluate both versions on the same rows, or reuse an earlier evaluation; log one run for each version.
 
-    With a file for the result, nothing is looked for and nothing kept: the store is only read.
+    With a file for the result, no earlier evaluation is reused and the store is only read.
 
     Raises BadInput, ChainBroken, ModelUnusable, ToolMissing, StoreUnreachable.
     """
-    store = contact(inputs, tools)
-    name = store.model_name(inputs.model_name)
-    version = inputs.candidate if inputs.candidate.isdecimal() else named(store, name, inputs.candidate)
-    rival = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
-    versions = (version,) if rival in (None, version) else (version, rival)
+    registry = contact(inputs, tools)
+    name = registry.model_name(inputs.model_name)
+    version = inputs.candidate if inputs.candidate.isdecimal() else named(registry, name, inputs.candidate)
+    champion_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
+    versions = (version,) if champion_version in (None, version) else (version, champion_version)
     with TemporaryDirectory(prefix="mlflow-uv-evaluate-") as folder:
-        sitting, asked = _sitting(inputs, store, Path(folder))
-        subjects = tuple(subject_of(store, name, one, sitting.scratch / f"model-{one}") for one in versions)
-        settings = sha256(canonical([sitting.target, sitting.model_type]))
-        tags = {**asked, DATA_DIGEST: sitting.data_sha256, SETTINGS: settings}
+        session, source_tags = _session(inputs, registry, Path(folder))
+        subjects = tuple(
+            download_version(registry, name, number, session.scratch / f"model-{number}") for number in versions
+        )
+        settings = sha256(canonical([session.target, session.model_type]))
+        tags = {**source_tags, DATA_DIGEST: session.data_sha256, SETTINGS: settings}
         file = inputs.evaluation_file
-        known = None if inputs.again or file else earlier(store, subjects, tags)
-        measured = () if known else tuple(measure(store, one, sitting, inputs.isolation) for one in subjects)
-        metrics = tuple(one.metrics for one in measured)
-        found = known or Evaluation(id=secrets.token_hex(16), metrics=metrics)
+        earlier_result = None if inputs.again or file else earlier(registry, subjects, tags)
+        measured = (
+            ()
+            if earlier_result
+            else tuple(measure(registry, subject, session, inputs.isolation) for subject in subjects)
+        )
+        metrics = tuple(measurement.metrics for measurement in measured)
+        evaluation = earlier_result or Evaluation(id=secrets.token_hex(16), metrics=metrics)
         if file:
             results = {
-                subject.id: ModelResult(sha256=subject.sha256, metrics=one.metrics)
-                for subject, one in zip(subjects, measured, strict=True)
+                subject.id: ModelResult(sha256=subject.sha256, metrics=measurement.metrics)
+                for subject, measurement in zip(subjects, measured, strict=True)
             }
-            result = EvaluationFile(id=found.id, model_name=name, tags=tags, models=results)
+            result = EvaluationFile(id=evaluation.id, model_name=name, tags=tags, models=results)
             write_atomically(file, result.to_json().encode())
         elif measured:
-            keep(store, subjects, measured, {**tags, EVALUATION: found.id})
-    again = ", reused" if known else ""
+            keep(registry, subjects, measured, {**tags, EVALUATION: evaluation.id})
+    note = ", reused" if earlier_result else ""
     return Report(
         outputs=Outputs(
             model_name=name,
             version=version,
             champion_version=versions[1] if len(versions) > 1 else None,
-            evaluation=found.id,
+            evaluation=evaluation.id,
             evaluation_file=file,
             isolation=_isolation(measured),
-            data_sha256=sitting.data_sha256,
-            reused=known is not None,
+            data_sha256=session.data_sha256,
+            reused=earlier_result is not None,
         ),
-        summary=f"{name} version {version} {_against(inputs, versions, rival)}{again}",
-        findings=tuple(finding for one in measured for finding in one.findings),
-        tables=(metric_table(found.metrics[0], found.metrics[1] if len(versions) > 1 else None),),
+        summary=f"{name} version {version} {_comparison(inputs, versions, champion_version)}{note}",
+        findings=tuple(finding for measurement in measured for finding in measurement.findings),
+        tables=(metric_table(evaluation.metrics[0], evaluation.metrics[1] if len(versions) > 1 else None),),
     )
 
 
 def _isolation(measured: tuple[Measured, ...]) -> str:
-    """The weakest of them."""
-    places = {one.isolation for one in measured}
+    """Return the weakest isolation among the measurements."""
+    places = {measurement.isolation for measurement in measured}
     return "process" if "process" in places else "".join(places)
 
 
-def _against(inputs: Inputs, versions: tuple[str, ...], rival: str | None) -> str:
+def _comparison(inputs: Inputs, versions: tuple[str, ...], champion_version: str | None) -> str:
     if len(versions) > 1:
-        return f"compared with version {rival}, the {inputs.champion}"
-    return f"evaluated alone: {f'it is the {inputs.champion}' if rival else f'there is no {inputs.champion} yet'}"
+        return f"compared with version {champion_version}, the {inputs.champion}"
+    reason = f"it is the {inputs.champion}" if champion_version else f"there is no {inputs.champion} yet"
+    return f"evaluated alone: {reason}"
 
 
-def _sitting(inputs: Inputs, store: RegistryClient, scratch: Path) -> tuple[EvaluationSession, Mapping[str, str]]:
-    """What both are asked, and the tags that say what that was."""
+def _session(inputs: Inputs, registry: RegistryClient, scratch: Path) -> tuple[EvaluationSession, Mapping[str, str]]:
+    """Return the session for both versions, and the tags that identify its data and metrics."""
     settings = EvaluationSettings(
         data=inputs.data,
         data_function=inputs.data_function,
         target_column=inputs.target_column,
         model_type=inputs.model_type,
     )
-    tags = settings.tags(store.project.folder if store.project else inputs.project)
+    tags = settings.tags(registry.project.folder if registry.project else inputs.project)
     if inputs.target_column and inputs.model_type is None:
         fix = Wording(option("model-type", "classifier"), ", or regressor")
         raise BadInput(
             what="`target-column` needs `model-type`", why="the metrics depend on the type of the model", fix=fix
         )
-    data = _data(inputs, store, scratch)
-    sitting = EvaluationSession(
+    data = _data(inputs, registry, scratch)
+    session = EvaluationSession(
         data=data,
         data_sha256=sha256(data.read_bytes()),
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
-        handed=serve_variables(inputs.serve_env, store.tools.host.variables),
+        handed=serve_variables(inputs.serve_env, registry.tools.host.variables),
     )
-    return sitting, tags
+    return session, tags
 
 
-def _data(inputs: Inputs, store: RegistryClient, scratch: Path) -> Path:
-    """A copy of the data, which nobody changes between the one model and the other."""
+def _data(inputs: Inputs, registry: RegistryClient, scratch: Path) -> Path:
+    """Copy or compute the data, so that it cannot change between the two evaluations."""
     if inputs.data_function is not None:
-        if store.project is None:
+        if registry.project is None:
             raise BadInput(
                 what="`data-function` needs the project",
                 why="the project folder was not found",
                 fix=option("project", "FOLDER"),
             )
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
-        python = store.tools.environments.project(store.project, selection)
+        python = registry.tools.environments.project(registry.project, selection)
         copy = scratch / "data.parquet"
-        words = {"function": inputs.data_function, "folder": str(store.project.folder), "destination": str(copy)}
+        request = {"function": inputs.data_function, "folder": str(registry.project.folder), "destination": str(copy)}
         try:
-            store.tools.mlflow.ask(python, throwaway(scratch / "function", store.tools), "write-data", **words)
+            registry.tools.mlflow.ask(
+                python, temporary_store(scratch / "function", registry.tools), "write-data", **request
+            )
         except BadInput as error:
             raise BadInput(what="`data-function` returns no data", why=error.why) from error
-        except ToolFailed as error:  # what it called has ended the process that called it
+        except ToolFailed as error:  # the function ended its own process
             why = f"`{inputs.data_function}` ended its process; its last output is: {error.why}"
             raise BadInput(what="`data-function` returns no data", why=why) from error
         return copy
     if inputs.data is None:
         fix = joined(", or ", (option("data", "FILE"), option("data-function", "package.module:function")))
         raise BadInput(what="no evaluation data is given", why="neither `data` nor `data-function` is set", fix=fix)
-    file = (store.project.folder if store.project else inputs.project) / inputs.data
+    file = (registry.project.folder if registry.project else inputs.project) / inputs.data
     if not file.is_file():
         raise BadInput(
             what=f"the data `{inputs.data}` does not exist", why=f"{file} is not a file", fix=option("data", "FILE")

@@ -1,4 +1,4 @@
-"""What does the lock say, as lists that other tools understand?"""
+"""Exports the lock as pip requirements, pylock.toml and CycloneDX SBOM, or compares such files with it."""
 
 import os
 import re
@@ -32,13 +32,13 @@ from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, bounds_of, leads_out, path_from, read_project, write_atomically
 from ..tools.uv.messages import HashesMissing
 
-_OF_A_CALL = frozenset({"project", "builds", "check", "silent", "uv"})
+_NOT_REPRODUCED = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to export, and where to."""
+    """Inputs of export: the selection, the formats and their files."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -88,7 +88,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was exported."""
+    """Outputs of export: the files, and what differed from the lock."""
 
     requirements_file: Annotated[
         Path | None, Doc("Path of the requirements file that was written or compared; empty if none was requested.")
@@ -113,15 +113,15 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Export, then write, compare or print. Raises LockNotFresh, BadInput, BadProject, ToolMissing, ToolFailed."""
     project = read_project(inputs.project)
     tools = restricted(tools, inputs.builds)
-    wish = _wish(inputs, project, tools.host.folder)
+    request = _request(inputs, project, tools.host.folder)
     try:
-        said = _ask(inputs, project, tools)
+        exported = _uv_exports(inputs, project, tools)
     except HashesMissing as error:
         error.fix = Wording(
-            _as_requirements(wish), ", which needs no hashes, or the same command where the files can be downloaded"
+            _as_requirements(request), ", which needs no hashes, or the same command where the files can be downloaded"
         )
         raise
-    lists = make_lists(wish, said, tools)
+    lists = make_lists(request, exported, tools)
     before = {document.path: _read(document.path) for document in lists.documents}
     differing = tuple(document for document in lists.documents if before[document.path] != document.text)
     wheels = {path: data for path, data in lists.wheels.items() if not path.is_file() or path.read_bytes() != data}
@@ -131,25 +131,25 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         for document in differing:
             path = document.path
             write_atomically(path, document.text.encode(), within=bounds_of(path, project.folder))
-    findings = (*lists.findings, *(_differences(wish, differing, before, wheels) if inputs.check else ()))
+    findings = (*lists.findings, *(_differences(request, differing, before, wheels) if inputs.check else ()))
     return Report(
         outputs=Outputs(
-            requirements_file=wish.requirements_file,
-            requirements_sha256=said.requirements.digest,
-            pylock_file=wish.pylock_file,
-            sbom_file=wish.sbom_file,
+            requirements_file=request.requirements_file,
+            requirements_sha256=exported.requirements.digest,
+            pylock_file=request.pylock_file,
+            sbom_file=request.sbom_file,
             wheels=tuple(sorted({path.name for path in lists.wheels})),
-            pins=len(said.requirements.pins),
+            pins=len(exported.requirements.pins),
             changed=bool(differing or wheels),
             written=tuple(str(path) for path in (*(document.path for document in differing), *wheels)),
         ),
-        summary=_summary(inputs, lists, differing, said),
+        summary=_summary(inputs, lists, differing, exported),
         findings=findings,
         result=lists.printed,
     )
 
 
-def _wish(inputs: Inputs, project: Project, where: Path) -> ExportRequest:
+def _request(inputs: Inputs, project: Project, where: Path) -> ExportRequest:
     if inputs.pylock_file is not None and not _PYLOCK.fullmatch(inputs.pylock_file.name):
         raise BadInput(
             what="`pylock-file` is not called `pylock.toml` or `pylock.NAME.toml`",
@@ -169,18 +169,18 @@ def _wish(inputs: Inputs, project: Project, where: Path) -> ExportRequest:
 
 
 def _environment(inputs: Inputs) -> Mapping[str, str] | None:
-    """What markers ask on the target, None without one."""
+    """Return the marker environment of the target, None without a target."""
     if inputs.target is None:
         return None
     if inputs.pylock_file is not None:
         raise BadInput(what="`target` and `pylock-file` exclude each other", why="a pylock.toml covers every target")
-    from ..core.lock.targets import parse_target  # noqa: PLC0415  # 5 ms that a universal list does not pay
+    from ..core.lock.targets import parse_target  # noqa: PLC0415  # saves 5 ms without a target
 
     return parse_target(inputs.target).environment
 
 
 def _at(project: Project, name: str, file: Path | None) -> Path | None:
-    """Where a file is. Raises BadInput where a link of the checkout leads out of it: it would be read and written."""
+    """Return the absolute path of a file. Raises BadInput for a symbolic link in the checkout that leads out of it."""
     if file is None:
         return None
     path = Path(os.path.normpath(project.folder / file))
@@ -196,25 +196,25 @@ def _at(project: Project, name: str, file: Path | None) -> Path | None:
 
 
 def _command(inputs: Inputs, project: Project, where: Path) -> str:
-    """What was asked for, as a command that does it again in a folder."""
+    """Return the command that repeats this export from the given folder."""
     inputs_given: dict[str, str | bool] = {}
     if project.folder != where:
         inputs_given["project"] = path_from(where, project.folder)
     for field in fields_of(Inputs):
         value = getattr(inputs, field.name)
-        if field.name not in _OF_A_CALL and value != field.default:
+        if field.name not in _NOT_REPRODUCED and value != field.default:
             inputs_given[field.name] = value if isinstance(value, bool) else field.text(value)
     return checkout_call("export", **inputs_given)
 
 
-def _as_requirements(wish: ExportRequest) -> str:
-    """The command for a list without hashes instead of a pylock.toml."""
-    command = without(wish.command, "pylock-file", "hashes")
-    return command if wish.requirements_file else extended(command, requirements_file="requirements.txt")
+def _as_requirements(request: ExportRequest) -> str:
+    """Return the command that exports requirements without hashes instead of a pylock.toml."""
+    command = without(request.command, "pylock-file", "hashes")
+    return command if request.requirements_file else extended(command, requirements_file="requirements.txt")
 
 
-def _ask(inputs: Inputs, project: Project, tools: LockTools) -> UvExport:
-    """Everything that uv is asked, at once: what it exports of a stale lock is thrown away."""
+def _uv_exports(inputs: Inputs, project: Project, tools: LockTools) -> UvExport:
+    """Run all uv exports and the freshness check concurrently; exports of a stale lock are discarded."""
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     questions: dict[str, Callable[..., Any]] = {"requirements": partial(tools.uv.export, hashes=inputs.hashes)}
     if inputs.pylock_file is not None:
@@ -238,17 +238,17 @@ def _read(path: Path) -> str | None:
         raise BadInput(what=f"`{path}` cannot be read", why=error.strerror or str(error)) from error
 
 
-def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], said: UvExport) -> str:
-    pins = f"{len(said.requirements.pins)} pins"
+def _summary(inputs: Inputs, lists: Lists, differing: tuple[Document, ...], exported: UvExport) -> str:
+    pins = f"{len(exported.requirements.pins)} pins"
     if not lists.documents:
         return pins if lists.printed is not None or inputs.silent else f"nothing listed ({pins})"
     verbs = ("differs from the lock", "matches the lock") if inputs.check else ("written", "unchanged")
-    told = (f"{document.path.name} {verbs[document not in differing]}" for document in lists.documents)
-    return f"{', '.join(told)} ({pins})"
+    statements = (f"{document.path.name} {verbs[document not in differing]}" for document in lists.documents)
+    return f"{', '.join(statements)} ({pins})"
 
 
 def _differences(
-    wish: ExportRequest,
+    request: ExportRequest,
     differing: tuple[Document, ...],
     before: Mapping[Path, str | None],
     wheels: Mapping[Path, bytes],
@@ -261,13 +261,13 @@ def _differences(
             why="it does not exist"
             if old is None
             else describe_changes(old, document.text, document.pins_of, names=(name, "uv.lock")),
-            fix=wish.command,
+            fix=request.command,
             path=document.path,
             line=1 if old is None else first_difference(old, document.text),
         )
     for path in wheels:
         what = f"{path.name} does not match its sources" if path.is_file() else f"{path.name} does not exist"
-        yield Finding(rule="export-differs", what=what, fix=wish.command, path=path)
+        yield Finding(rule="export-differs", what=what, fix=request.command, path=path)
 
 
 STEP = Step(
@@ -277,7 +277,7 @@ STEP = Step(
     outputs=Outputs,
     run=run,
     hook=Hook(
-        name="requirements are what uv.lock says",
+        name="exported requirements match uv.lock",
         files=r"(^|/)(uv\.lock|requirements.*\.txt|pylock(\..+)?\.toml|.*\.cdx\.json)$",
     ),
 )

@@ -1,4 +1,4 @@
-"""Is what training logged exactly what the lock says, and what does it answer?"""
+"""Trains or adopts a model, writes the lock into it, and verifies requirements and answers of the stored model."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -43,7 +43,7 @@ from ..ops.model.input_example import example_of
 from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, way_of, with_parameters
-from ..ops.model.training import Job, close_dead
+from ..ops.model.training import Job, close_interrupted
 from ..ops.model.training_programs import with_program
 from ..tools.project.files import Project, read_project
 from ..tools.system.content import wheel_inputs
@@ -60,7 +60,7 @@ class ModelOrigin(Enum):
     FOUND_AGAIN = "found again"
 
 
-_TOLD = {
+_OUTCOMES = {
     (ModelOrigin.TRAINED, True): "trained and verified",
     (ModelOrigin.TRAINED, False): "trained, but not verified",
     (ModelOrigin.ADOPTED, True): "adopted and verified",
@@ -71,7 +71,7 @@ _TOLD = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to train, and how to serve it."""
+    """Inputs of log-model: how the model is made, what it serves with, and where it is logged."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -169,7 +169,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was logged."""
+    """Outputs of log-model: the logged model and the digests of its lineage."""
 
     record: RecordFile
     release_key: Annotated[
@@ -193,7 +193,7 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Train, or find what the same release or somebody else made; write the lock into it; read it back and prove it.
+    Train, or reuse or adopt an existing model; write the lock into it, download it again and verify it.
 
     Raises NotCommitted, LockNotFresh, TrainingFailed, ModelNotFound, ModelUnusable, ChainBroken, StoreUnreachable.
     """
@@ -201,12 +201,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
-        close_dead(plan.job, tools)
+        close_interrupted(plan.job, tools)
         path = tools.records.path(inputs.record, inputs.project)
-        given, again = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
-        explain(plan.job, plan.keyed, again[1] if again else None, tools, wanted=inputs.retrain)
-        if again is not None:
-            plan, record, findings = again
+        initial_store, reusable = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
+        explain(plan.job, plan.keyed, reusable[1] if reusable else None, tools, wanted=inputs.retrain)
+        if reusable is not None:
+            plan, record, findings = reusable
         else:
             obtained = obtain(plan, inputs.logged_model, tools)
             plan = obtained.plan
@@ -214,17 +214,21 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
-            # Nobody goes on from a model that was not proved.
+            # No later step may use a model that was not verified.
             publish(record, path, StoreAccess(store=plan.job.store, python=plan.job.python), tools)
-    made = (
-        ModelOrigin.FOUND_AGAIN if again is not None else ModelOrigin.ADOPTED if plan.adopted else ModelOrigin.TRAINED
+    origin = (
+        ModelOrigin.FOUND_AGAIN
+        if reusable is not None
+        else ModelOrigin.ADOPTED
+        if plan.adopted
+        else ModelOrigin.TRAINED
     )
-    own = plan.job.store.shown if plan.job.store is not given else None
-    return _report(record, findings, made, record_file=path, own=own)
+    chosen_uri = plan.job.store.shown if plan.job.store is not initial_store else None
+    return _report(record, findings, origin, record_file=path, chosen_uri=chosen_uri)
 
 
 def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
-    """How the inputs say that the model is made. Raises BadInput unless it is in one way."""
+    """Return the model source that the inputs name. Raises BadInput unless there is exactly one."""
     entry_point = with_parameters(inputs.entry_point, inputs.parameters)
     given = {
         ModelSourceKind.TRAIN: inputs.train,
@@ -234,15 +238,15 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
         ModelSourceKind.RUN: inputs.from_run,
         ModelSourceKind.MODEL: inputs.from_model,
     }
-    way = way_of(given, project=project)
-    if inputs.parameters and way.kind is not ModelSourceKind.ENTRY_POINT:
-        tools.console.say(f"`parameters` apply only to an entry point: `{NAMES[way.kind]}` does not receive them")
-    return way
+    source = way_of(given, project=project)
+    if inputs.parameters and source.kind is not ModelSourceKind.ENTRY_POINT:
+        tools.console.say(f"`parameters` apply only to an entry point: `{NAMES[source.kind]}` does not receive them")
+    return source
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
-    way = way_in(inputs, project, tools)
-    given = serve_variables(inputs.serve_env, tools.host.variables)
+    source = way_in(inputs, project, tools)
+    model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     digest, uv = lock_digest(project.lock.read_bytes()), tools.uv.version(tools.uv.program(project)) or "unknown"
@@ -251,58 +255,64 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     require_mlflow(requirements, selection, project)
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     built = build_wheels(project, requirements.local, scratch / "wheels", uv=tools.uv, console=tools.console)
-    wheels = tuple(sorted((replace(one.wheel, marker=one.local.marker) for one in built), key=lambda one: one.file))
-    local = tuple(LocalSource(name=one.wheel.name, source=one.source) for one in built if one.source.is_dir())
+    wheels = tuple(
+        sorted((replace(item.wheel, marker=item.local.marker) for item in built), key=lambda wheel: wheel.file)
+    )
+    local = tuple(LocalSource(name=item.wheel.name, source=item.source) for item in built if item.source.is_dir())
     if inputs.environment is Environment.PROJECT:
         python = tools.environments.own(project, selection)
     else:
         python = tools.environments.project(project, selection, local=local)
-    about = tools.mlflow.describe_environment(python)
-    require_logging([about["mlflow"]])
+    description = tools.mlflow.describe_environment(python)
+    require_logging([description["mlflow"]])
     job = Job(
         project=project,
-        way=way,
+        way=source,
         python=python,
         store=tools.mlflow.resolve_embedded(store, python, project.folder),
         experiment=inputs.experiment or project.name,
         commit=commit,
         lock=LockLink(sha256=digest, uv=uv),
-        local=tuple(one.wheel.name for one in built),
+        local=tuple(item.wheel.name for item in built),
         respect_env=inputs.respect_env,
         handed=inputs.train_env,
-        hidden=given.secrets,
+        hidden=model_variables.secrets,
         registers=not inputs.withhold_registry,
     )
-    adopted = adopt(job, tools) if way.adopts else None
+    adopted = adopt(job, tools) if source.adopts else None
     if adopted:
         job = replace(job, commit=adopted.commit, way=adopted.way)
     example, example_digest = example_of(inputs.input_example, job, tools)
-    served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=str(about["python"]))
+    served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=str(description["python"]))
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
-    settings |= {"input-example": example_digest, "experiment": inputs.experiment, "serve-env": " ".join(given.names)}
+    settings |= {
+        "input-example": example_digest,
+        "experiment": inputs.experiment,
+        "serve-env": " ".join(model_variables.names),
+    }
     parts = parts_of(job, selection, settings, packed, python=served.python)
-    keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), way)
+    keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), source)
     return ProofPlan(
         job=job,
         selection=selection,
         served=served,
         wheels=scratch / "wheels",
-        mlflow=str(about["mlflow"]),
+        mlflow=str(description["mlflow"]),
         key=keyed.inputs.key if keyed else release_key(commit=job.commit, parts=parts),
         keyed=keyed,
         policy=inputs.requirements,
         example=example,
         adopted=adopted,
         ignored=ignored,
-        handed=given,
+        handed=model_variables,
     )
 
 
 def _report(
-    record: Record, findings: tuple[Finding, ...], made: ModelOrigin, *, record_file: Path, own: str | None
+    record: Record, findings: tuple[Finding, ...], origin: ModelOrigin, *, record_file: Path, chosen_uri: str | None
 ) -> Report[Outputs]:
-    proved = all(finding.severity is not Severity.ERROR for finding in findings)
+    verified = all(finding.severity is not Severity.ERROR for finding in findings)
     return Report(
         outputs=Outputs(
             record=record_file,
@@ -313,10 +323,10 @@ def _report(
             model_sha256=record.model.sha256,
             requirements_sha256=record.requirements.sha256,
             lock_sha256=record.lock.sha256,
-            reused=made is ModelOrigin.FOUND_AGAIN,
-            tracking_uri=own,
+            reused=origin is ModelOrigin.FOUND_AGAIN,
+            tracking_uri=chosen_uri,
         ),
-        summary=f"model {record.model.model_id} {_TOLD[made, proved]}",
+        summary=f"model {record.model.model_id} {_OUTCOMES[origin, verified]}",
         findings=findings,
     )
 

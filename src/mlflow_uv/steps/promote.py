@@ -34,7 +34,7 @@ from ..ops.lineage.audit import audited, distinct, numbered
 from ..ops.lineage.publication import RECORD_TAG
 from ..ops.lineage.registry_client import RegistryClient, author, contact
 from ..ops.versions.evaluation import keep_file
-from ..ops.versions.promotion import Judgement, judge
+from ..ops.versions.promotion import PromotionDecision, check_promotion
 from ..tools.project.files import read_project
 from ..tools.project.promote_policy import promotion_of
 from ..tools.toolbox import Tools
@@ -44,7 +44,7 @@ LEASE_S = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Which version, to which alias; what it must be is said in [tool.mlflow-uv.promote]."""
+    """Inputs of promote: the aliases; [tool.mlflow-uv.promote] holds the gates."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -63,7 +63,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was decided, and what was done."""
+    """Outputs of promote: the decision and its effect."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
@@ -74,35 +74,37 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Judge the candidate by its chain, its state and the project's gates; move the alias only if every one holds.
+    Check the candidate's links, its state and the project's gates, and move the alias only if all of them hold.
 
-    Raises BadInput, ToolFailed where somebody else moved the alias meanwhile, StoreUnreachable.
+    Raises BadInput, StoreUnreachable, and ToolFailed if the alias was moved concurrently.
     """
     project = read_project(inputs.project)
     distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
-    asked = promotion_of(project, where=tools.host.folder)
-    store = contact(inputs, tools)
-    name = store.model_name(inputs.model_name)
+    promotion = promotion_of(project, where=tools.host.folder)
+    registry = contact(inputs, tools)
+    name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
-    version = numbered(store, name, inputs.candidate)
-    before = store.ask("describe-name", name=name)["aliases"].get(inputs.champion)
+    version = numbered(registry, name, inputs.candidate)
+    previous_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     with ExitStack() as opened, tools.console.group(f"check the gates of {name} version {version}"):
-        candidate = opened.enter_context(audited(store, name=name, version=version))
-        rival = before if before != version else None
-        champion = opened.enter_context(audited(store, name=name, version=rival)) if rival else None
-        judgement = judge(candidate, champion, asked, store, evaluation)
-    findings = tuple(_findings(judgement, asked))
+        candidate = opened.enter_context(audited(registry, name=name, version=version))
+        champion_version = previous_version if previous_version != version else None
+        champion = (
+            opened.enter_context(audited(registry, name=name, version=champion_version)) if champion_version else None
+        )
+        decision = check_promotion(candidate, champion, promotion, registry, evaluation)
+    findings = tuple(_findings(decision, promotion))
     moved = None
     if not findings and not inputs.dry_run:
         if evaluation is not None:
-            keep_file(store, evaluation, tuple(filter(None, (candidate, champion))))
+            keep_file(registry, evaluation, tuple(filter(None, (candidate, champion))))
         expected = {
-            "alias_names": before,
+            "alias_names": previous_version,
             "record_sha256": candidate.tags.get(RECORD_TAG),
             "state": candidate.tags.get("mlflow-uv.state"),
         }
-        entry = {**author(tools), "gates": judgement.lines}
-        moved = store.ask(
+        entry = {**author(tools), "gates": decision.lines}
+        moved = registry.ask(
             "promote",
             name=name,
             version=version,
@@ -114,64 +116,70 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         )
         for note in moved["notes"]:
             tools.console.say(f"  {note}")
-    whose, rests = f"{name} version {version}", not findings and before == version
-    reused = names_reused(merge_checks(candidate.checks), whose)
+    shown_version, unchanged = f"{name} version {version}", not findings and previous_version == version
+    reused = names_reused(merge_checks(candidate.checks), shown_version)
     return Report(
         outputs=Outputs(
             model_name=name,
             version=version,
-            version_before=before if moved is None else moved["before"],
-            promoted=moved is not None or before == version,
-            gates=judgement.lines,
+            version_before=previous_version if moved is None else moved["before"],
+            promoted=moved is not None or previous_version == version,
+            gates=decision.lines,
         ),
-        summary=f"{inputs.champion} already is {whose}"
-        if rests
-        else _told(inputs.champion, whose, before, moved=moved is not None, failing=len(findings)),
+        summary=f"{inputs.champion} already is {shown_version}"
+        if unchanged
+        else _summary(inputs.champion, shown_version, previous_version, moved=moved is not None, failing=len(findings)),
         findings=(*findings, *reused),
-        tables=(judgement.table, *judgement.tables),
-        advice=() if moved is None or rests else tuple(_advice(inputs, store, name, moved["before"])),
+        tables=(decision.table, *decision.tables),
+        advice=() if moved is None or unchanged else tuple(_advice(inputs, registry, name, moved["before"])),
     )
 
 
 def _evaluation(file: Path, name: str) -> EvaluationFile:
-    """What another job measured of this registered model. Raises BadInput."""
+    """Read the evaluation of this registered model that another job wrote. Raises BadInput."""
     try:
         with file.open("rb") as stream:
-            found = read_evaluation(stream.read(LIMIT + 1))
+            evaluation = read_evaluation(stream.read(LIMIT + 1))
     except OSError as error:
         what = f"the evaluation `{file}` cannot be read"
         fix = step_call("evaluate", evaluation_file=str(file))
         raise BadInput(what=what, why=error.strerror or str(error), fix=fix) from error
     except ValueError as error:
         raise BadInput(what=f"`{file}` is not an evaluation", why=str(error), fix=step_call("evaluate")) from error
-    if found.model_name != name:
+    if evaluation.model_name != name:
         raise BadInput(what=f"the evaluation in `{file}` is of another model", why=f"the model to promote is `{name}`")
-    return found
+    return evaluation
 
 
-def _findings(judgement: Judgement, asked: Promotion) -> Iterator[Finding]:
-    """Every condition that fails, at its line in the manifest where it has one."""
-    for one in judgement.conditions:
-        if not one.holds:
-            line = asked.lines.get(one.name, asked.line)
-            yield Finding(rule=f"gate-{one.name}", what=one.text, fix=one.fix, path=asked.manifest, line=line)
+def _findings(decision: PromotionDecision, promotion: Promotion) -> Iterator[Finding]:
+    """Yield a finding for every failed condition, at its line in the manifest if it has one."""
+    for condition in decision.conditions:
+        if not condition.holds:
+            line = promotion.lines.get(condition.name, promotion.line)
+            yield Finding(
+                rule=f"gate-{condition.name}",
+                what=condition.text,
+                fix=condition.fix,
+                path=promotion.manifest,
+                line=line,
+            )
 
 
-def _told(alias: str, version: str, before: str | None, *, moved: bool, failing: int) -> str:
-    """One line: what became of it."""
+def _summary(alias: str, version: str, previous_version: str | None, *, moved: bool, failing: int) -> str:
+    """Return one line with the result."""
     if failing:
         return f"{version} is not promoted: {counted(failing, 'gate')} failed"
-    instead = f", instead of version {before}" if before else ""
+    instead = f", instead of version {previous_version}" if previous_version else ""
     return f"{alias} {'is' if moved else 'would become'} {version}{instead}"
 
 
-def _advice(inputs: Inputs, store: RegistryClient, name: str, before: str | None) -> Iterator[str]:
+def _advice(inputs: Inputs, registry: RegistryClient, name: str, previous_version: str | None) -> Iterator[str]:
     yield f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")'
-    if before is not None:
-        given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
-        usual = {"model-name": store.model_name(None), "champion": "champion", "previous": "previous"}
-        words = {flag.replace("-", "_"): word for flag, word in given.items() if word != usual[flag]}
-        yield Wording("roll back:   ", step_call("rollback", **words))
+    if previous_version is not None:
+        inputs_given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
+        usual = {"model-name": registry.model_name(None), "champion": "champion", "previous": "previous"}
+        differing = {flag.replace("-", "_"): word for flag, word in inputs_given.items() if word != usual[flag]}
+        yield Wording("roll back:   ", step_call("rollback", **differing))
 
 
 STEP: Step[Any, Any, Any] = Step(

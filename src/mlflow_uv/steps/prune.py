@@ -1,4 +1,4 @@
-"""Which versions does nobody need any more, and are they still unneeded when they go?"""
+"""Deletes failed versions and old candidates, after checking again that no alias points to them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from ..tools.toolbox import Tools
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What stays."""
+    """Inputs of prune: the versions to keep."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -44,7 +44,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What went."""
+    """Outputs of prune: the deleted and the kept versions."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     deleted: Annotated[tuple[str, ...], Doc("Numbers of the versions that were deleted, or would be in a dry run.")]
@@ -53,47 +53,49 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Delete failed versions and old candidates, each only if nothing names it at that moment.
+    Delete failed versions and old candidates, each only if no alias points to it at that moment.
 
-    The logged models that they were made from stay, and so do their files. Raises BadInput, StoreUnreachable.
+    Their logged models, and the files of those, stay in the store. Raises BadInput, StoreUnreachable.
     """
     if inputs.keep < 0 or inputs.older_than_days < 0:
         raise BadInput(
             what="`keep` and `older-than-days` must not be negative", why="they are a number of versions and an age"
         )
-    store = contact(inputs, tools)
-    name = store.model_name(inputs.model_name)
-    found = store.ask("find-versions", name=name)["versions"]
+    registry = contact(inputs, tools)
+    name = registry.model_name(inputs.model_name)
+    versions = registry.ask("find-versions", name=name)["versions"]
     rule = PruningRule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
-    judged = pruning_verdicts(found, rule)
-    going = {one.version: one.state for one in judged if one.goes}
+    version_verdicts = pruning_verdicts(versions, rule)
+    to_delete = {verdict.version: verdict.state for verdict in version_verdicts if verdict.goes}
     kept: dict[str, str] = {}
-    if going and not inputs.dry_run:
-        done = store.ask("delete-versions", name=name, versions=going, entry=author(tools))
+    if to_delete and not inputs.dry_run:
+        done = registry.ask("delete-versions", name=name, versions=to_delete, entry=author(tools))
         kept = done["kept"]
         for note in done["notes"]:
             tools.console.say(f"  {note}")
-    gone = tuple(number for number in going if number not in kept)
-    told = "would be deleted" if inputs.dry_run else "deleted"
+    deleted = tuple(number for number in to_delete if number not in kept)
+    verb = "would be deleted" if inputs.dry_run else "deleted"
     return Report(
         outputs=Outputs(
-            model_name=name, deleted=gone, kept=tuple(one.version for one in judged if one.version not in gone)
+            model_name=name,
+            deleted=deleted,
+            kept=tuple(verdict.version for verdict in version_verdicts if verdict.version not in deleted),
         ),
-        summary=f"{counted(len(gone), 'version')} of {name} {told}, {len(judged) - len(gone)} stay",
-        tables=(_table(judged, kept, told),) if judged else (),
-        advice=("the logged models of deleted versions, and their files, remain in the store",) if gone else (),
+        summary=f"{counted(len(deleted), 'version')} of {name} {verb}, {len(version_verdicts) - len(deleted)} stay",
+        tables=(_table(version_verdicts, kept, verb),) if version_verdicts else (),
+        advice=("the logged models of deleted versions, and their files, remain in the store",) if deleted else (),
     )
 
 
-def _table(judged: tuple[PruningVerdict, ...], kept: dict[str, str], told: str) -> Table:
+def _table(version_verdicts: tuple[PruningVerdict, ...], kept: dict[str, str], verb: str) -> Table:
     rows = tuple(
         (
-            one.version,
-            one.state or "none",
-            told if one.goes and one.version not in kept else "stays",
-            kept.get(one.version, one.why),
+            verdict.version,
+            verdict.state or "none",
+            verb if verdict.goes and verdict.version not in kept else "stays",
+            kept.get(verdict.version, verdict.why),
         )
-        for one in judged
+        for verdict in version_verdicts
     )
     return Table(title="Versions", columns=("Version", "State", "", "Why"), rows=rows)
 

@@ -1,4 +1,4 @@
-"""Which version of the registered model is this model?"""
+"""Registers the released model as a version, or finds the version that already has the same model."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ READY_S = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to register, under which name."""
+    """Inputs of register: the record and the model name."""
 
     project: ProjectPath = Path()
     record: RecordPath = None
@@ -41,7 +41,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """The version."""
+    """Outputs of register: the version."""
 
     record: RecordFile
     model_name: Annotated[str, Doc("Name of the registered model.")]
@@ -54,16 +54,16 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Find the version of the recorded model, or make it; wait until it is ready; tag it. No alias moves.
+    Find or create the version of the recorded model, wait until it is ready, and tag it. No alias moves.
 
     Raises ChainBroken, StoreUnreachable, BadInput.
     """
-    with holding(inputs, tools) as found:
-        record = found.record
-        name = inputs.model_name or (found.project.name if found.project else record.model.name)
-        made = tools.mlflow.ask(
-            found.python,
-            found.store,
+    with holding(inputs, tools) as release:
+        record = release.record
+        name = inputs.model_name or (release.project.name if release.project else record.model.name)
+        created = tools.mlflow.ask(
+            release.python,
+            release.store,
             "find-or-create-version",
             name=name,
             model_id=record.model.model_id,
@@ -72,42 +72,51 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             description=_description(record),
             timeout_s=READY_S,
         )
-        version = VersionLink(name=name, version=str(made["version"]), model_id=str(made["model_id"]))
+        version = VersionLink(name=name, version=str(created["version"]), model_id=str(created["model_id"]))
         if version.model_id != record.model.model_id:
             raise ChainBroken(
                 "version",
                 why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
                 fix=Wording(step_call("release"), ", which reuses that model"),
             )
-        # A version that training registered by itself has none of our tags yet; a tested one keeps its state.
-        state = {} if "mlflow-uv.state" in made["tags"] else {"mlflow-uv.state": "registered"}
+        # A version that training registered itself has no tags of ours yet; a tested one keeps its state.
+        state = {} if "mlflow-uv.state" in created["tags"] else {"mlflow-uv.state": "registered"}
         record = replace(record, version=version)
         path = tools.records.path(inputs.record, inputs.project)
         publish(
             record,
             path,
-            StoreAccess(store=found.store, python=found.python),
+            StoreAccess(store=release.store, python=release.python),
             tools,
             tags={**version_tags(record), **state},
         )
-        known = tools.mlflow.ask(found.python, found.store, "find-models", model_id=version.model_id)["versions"]
-    also = f" (also registered as {', '.join(made['also'])})" if made["also"] else ""
+        registrations = tools.mlflow.ask(release.python, release.store, "find-models", model_id=version.model_id)[
+            "versions"
+        ]
+    also = f" (also registered as {', '.join(created['also'])})" if created["also"] else ""
     return Report(
         outputs=Outputs(
             record=path,
             model_name=name,
             version=version.version,
             version_uri=f"models:/{name}/{version.version}",
-            created=bool(made["created"]),
+            created=bool(created["created"]),
         ),
-        summary=f"{name} version {version.version} {'made' if made['created'] else 'found again'}{also}",
-        findings=tuple(_elsewhere(version, name, other) for name, other in _other_names(version, known).items()),
+        summary=f"{name} version {version.version} {'created' if created['created'] else 'reused'}{also}",
+        findings=tuple(
+            _elsewhere(version, name, other_version)
+            for name, other_version in _other_names(version, registrations).items()
+        ),
     )
 
 
-def _other_names(version: VersionLink, known: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Under which other names the model is registered, and the last version of each."""
-    return {str(other["name"]): str(other["version"]) for other in known if other["name"] != version.name}
+def _other_names(version: VersionLink, registrations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the other names that the model is registered under, with the last version of each."""
+    return {
+        str(version_entry["name"]): str(version_entry["version"])
+        for version_entry in registrations
+        if version_entry["name"] != version.name
+    }
 
 
 def _elsewhere(version: VersionLink, name: str, number: str) -> Finding:
@@ -122,7 +131,7 @@ def _elsewhere(version: VersionLink, name: str, number: str) -> Finding:
 
 
 def version_tags(record: Record) -> dict[str, str]:
-    """The lineage that a version carries, as far as it is known: the tags of docs/identity.md."""
+    """Return the lineage tags of a version, as far as they are known (see docs/identity.md)."""
     tags = {
         "mlflow-uv.release-key": record.release_key,
         "mlflow-uv.lock-sha256": record.lock.sha256,

@@ -1,4 +1,4 @@
-"""Which steps make a release, in which order, and where did it stop?"""
+"""Runs the steps of a release in order, and reports where it stopped and how far the lineage goes."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from .preflight import Answer, as_finding, preflight
 from .preflight.context import Circumstances
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-# What a release decides by itself: it is about one project, runs its code, has a network, and prints no list.
+# Fixed by a release: it covers one project, runs its code, uses the network, and prints no list.
 DECIDED: Mapping[str, object] = {
     "alone": True, "builds": Builds.ALLOW, "context": None, "exclude": (), "offline": False, "patch": None,
     "print_dockerfile": False, "silent": True,
@@ -28,17 +28,17 @@ DECIDED: Mapping[str, object] = {
 
 
 def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
-    """One record of all the fields that the steps of a release have; a word means the same in each of them."""
-    known: dict[str, tuple[str, Any, Any]] = {}
+    """Merge the fields of all steps of a release into one class; equal names mean the same in every step."""
+    merged: dict[str, tuple[str, Any, Any]] = {}
     for step in map(step_of, DEFAULT):
         record = getattr(step, part)
         hints = get_type_hints(record, include_extras=True)
-        for one in fields(record):
-            default = None if optional or one.default is MISSING else one.default
-            if part == "inputs" and one.name in DECIDED:
+        for declared in fields(record):
+            default = None if optional or declared.default is MISSING else declared.default
+            if part == "inputs" and declared.name in DECIDED:
                 continue
-            known.setdefault(one.name, (one.name, hints[one.name], field(default=default)))
-    return make_dataclass(name, (*known.values(), *extra), frozen=True, kw_only=True, slots=True)
+            merged.setdefault(declared.name, (declared.name, hints[declared.name], field(default=default)))
+    return make_dataclass(name, (*merged.values(), *extra), frozen=True, kw_only=True, slots=True)
 
 
 _Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")]
@@ -56,7 +56,7 @@ Outputs = _union("Outputs", "outputs", (), optional=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a release came: what its steps put out, what they found, how long they took."""
+    """How far a release got: outputs, findings, timings and tables of its steps."""
 
     outputs: dict[str, Any]
     findings: tuple[Finding, ...] = ()
@@ -66,20 +66,20 @@ class Progress:
 
 def run(inputs: Any, tools: Tools) -> Report[Any]:
     """
-    Run the steps in a row, each on the record of those before; stop at the first that fails.
+    Run the steps in order, each on the record of those before, and stop at the first that fails.
 
-    Raises what the step that stopped it raises, after the state of the chain was told.
+    Raises the error of the step that stopped it, after printing the state of the lineage.
     """
     steps = _chosen(inputs.steps)
     if inputs.preflight:
-        return _asked_only(steps, inputs, tools)
+        return _preflight_only(steps, inputs, tools)
     path = tools.records.path(inputs.record, inputs.project)
     with tools.records.locked(path, waiting=lambda: tools.console.say("waiting for another release of this project")):
         return _run(steps, inputs, tools)
 
 
 def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> tuple[Answer, ...]:
-    """What is in the way of each step, asked before the first of them. Raises the first error, after all were told."""
+    """Run the preflight checks of all steps. Raises the first error, with all other problems in its report."""
     circumstances = Circumstances(
         inputs_of=lambda name: _inputs_of(step_of(name), inputs), tools=tools, training_follows=not inputs.preflight
     )
@@ -90,7 +90,10 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) 
         chain = render_chain(None)
         tools.console.say(f"stopped before {answer.step}: {answer.check}")
         findings = tuple(
-            as_finding(one, problem) for one in answers for problem in one.problems if problem is not error
+            as_finding(answer_with_problem, problem)
+            for answer_with_problem in answers
+            for problem in answer_with_problem.problems
+            if problem is not error
         )
         summary = f"the release stopped before anything was trained: {error.what}"
         error.so_far = replace(_report(Progress(outputs={}, findings=findings), summary, (f"chain:       {chain}",)))
@@ -98,7 +101,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) 
     return answers
 
 
-def _asked_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
     answers = _answers(steps, inputs, tools)
     rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
     findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
@@ -129,8 +132,8 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise
-        if own := getattr(report.outputs, "tracking_uri", None):
-            inputs = replace(inputs, tracking_uri=own)  # the steps that follow look where training put the model
+        if chosen_uri := getattr(report.outputs, "tracking_uri", None):
+            inputs = replace(inputs, tracking_uri=chosen_uri)  # the steps that follow look where training put the model
         taken = _timing(step, started, report.summary, tools)
         progress = replace(
             progress,
@@ -163,7 +166,7 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
 
 
 def _inputs_of(step: Step[Any, Any, Any], inputs: Any) -> Any:
-    names = [one.name for one in fields_of(step.inputs)]
+    names = [declared.name for declared in fields_of(step.inputs)]
     return step.inputs(**{name: DECIDED.get(name, getattr(inputs, name, None)) for name in names})
 
 
@@ -179,16 +182,16 @@ def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report
 
 
 def _made(record: Record) -> str:
-    made = [f"model {record.model.model_id}"]
+    parts = [f"model {record.model.model_id}"]
     if record.version is not None:
-        made.append(f"version {record.version.version} of {record.version.name}")
+        parts.append(f"version {record.version.version} of {record.version.name}")
     if record.image is not None and record.image.kind == "image":
-        made.append(f"image {record.image.tag}")
-    return f"released {', '.join(made)}"
+        parts.append(f"image {record.image.tag}")
+    return f"released {', '.join(parts)}"
 
 
 def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
-    """The chain, where to look, and what to do next."""
+    """Yield the lineage, where to look at the release, and the next commands."""
     yield f"chain:       {render_chain(record)}"
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     try:
@@ -209,20 +212,20 @@ def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
 
 
 def _serve_line(record: Record, tag: str) -> str:
-    """The command that serves an image, with what its model needs taken from whoever types it."""
+    """Return the command that serves an image and passes the caller's variables that its model needs."""
     variables = record.answers.variables if record.answers else ()
     handed = tuple(word for name in variables for word in ("--env", name))
     return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *handed, tag))}"
 
 
 def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
-    """The chain where findings stopped it: those of the smoke test are about the answers."""
+    """Return the lineage at the step whose findings stopped it; those of the smoke test are about the answers."""
     broken = ("answers",) if step.name == "smoke-test" else ()
     return render_chain(_begun(inputs, progress, tools), broken=broken)
 
 
 def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
-    """The record as far as this release came with it, None where it was not begun: an older one tells nothing."""
+    """Return the record that this release wrote so far, None if it wrote none: an older one does not count."""
     if "log-model" in inputs.steps and "record" not in progress.outputs:
         return None
     try:

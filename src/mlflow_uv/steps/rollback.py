@@ -1,4 +1,4 @@
-"""Which version was in use before, and is it still what it was?"""
+"""Moves the champion alias back to the version before, after recomputing that version's lineage."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from ..tools.toolbox import Tools
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Which alias goes back, and where to if that is not clear."""
+    """Inputs of rollback: the aliases, and optionally the version to return to."""
 
     project: ProjectPath = Path()
     package: PackageName = None
@@ -58,7 +58,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """Where it went."""
+    """Outputs of rollback."""
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version_before: Annotated[str | None, Doc("Version number that the alias pointed to before; empty if none.")]
@@ -69,37 +69,37 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Give the alias back to the version before, if its chain still holds; no gate is asked.
+    Move the alias back to the version before, if its lineage still holds; gates are not checked.
 
-    Raises BadInput where nothing says which version that is, ChainBroken, ToolFailed where somebody else moved the
-    alias meanwhile, StoreUnreachable.
+    Raises BadInput if that version is unknown, ChainBroken, StoreUnreachable, and ToolFailed if the alias was moved
+    concurrently.
     """
-    store = contact(inputs, tools)
-    name = store.model_name(inputs.model_name)
+    registry = contact(inputs, tools)
+    name = registry.model_name(inputs.model_name)
     distinct(champion=inputs.champion, previous=inputs.previous)
     alias = {"name": name, "alias": inputs.champion, "previous": inputs.previous, "to": inputs.to}
     entry = author(tools)
-    way = store.ask("find-rollback", **alias, run=entry["run"])
-    before, after = way["before"], way["after"]
+    decision = registry.ask("find-rollback", **alias, run=entry["run"])
+    before, after = decision["before"], decision["after"]
     if after is None:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
-        raise BadInput(what=what, why=way["why"], fix=step_call("rollback", to="NUMBER"))
-    with tools.console.group(f"audit {name} version {after}"), audited(store, name=name, version=after) as found:
-        links = merge_checks(require(found.checks))
-        image = found.record.image if found.record else None
+        raise BadInput(what=what, why=decision["why"], fix=step_call("rollback", to="NUMBER"))
+    with tools.console.group(f"audit {name} version {after}"), audited(registry, name=name, version=after) as audit:
+        links = merge_checks(require(audit.checks))
+        image = audit.record.image if audit.record else None
     if not inputs.dry_run:
         expected = {"before": before, "after": after}
-        moved = store.ask("roll-back", **alias, entry=entry, expected=expected)
+        moved = registry.ask("roll-back", **alias, entry=entry, expected=expected)
         for note in moved["notes"]:
             tools.console.say(f"  {note}")
-    told = "would become" if inputs.dry_run else "is"
-    if way["already"]:
-        told = "already is"
+    verb = "would become" if inputs.dry_run else "is"
+    if decision["already"]:
+        verb = "already is"
     return Report(
         outputs=Outputs(
             model_name=name, version_before=before, version=after, who=entry["who"], image_address=address_of(image)
         ),
-        summary=f"{inputs.champion} {told} {name} version {after} again, instead of version {before}",
+        summary=f"{inputs.champion} {verb} {name} version {after} again, instead of version {before}",
         findings=names_reused(links, f"{name} version {after}"),
         advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *served_by(image)),
     )

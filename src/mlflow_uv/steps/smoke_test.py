@@ -1,4 +1,4 @@
-"""Starts what was built without a network, asks it the recorded cases, and marks the version tested or failed."""
+"""Starts the built server, sends it the recorded requests, and marks the version as tested or failed."""
 
 import math
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What to ask, and how long to wait."""
+    """Inputs of smoke-test: time limits, tolerance and alias."""
 
     project: ProjectPath = Path()
     record: RecordPath = None
@@ -77,7 +77,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """What was observed."""
+    """Outputs of smoke-test."""
 
     record: RecordFile
     cases: Annotated[int, Doc("Number of recorded requests that were sent to the server.")]
@@ -88,38 +88,38 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Start what was built, ask it the recorded cases and a malformed one, and remove it whatever happens.
+    Start the server, send it the recorded requests and a malformed one, and always remove it afterwards.
 
     On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
-    Raises ChainBroken, NotServing, BadInput where there is nothing to start or to ask.
+    Raises ChainBroken, NotServing, and BadInput if there is no server to start or no request to send.
     """
-    given = serve_variables(inputs.serve_env, tools.host.variables)
+    model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored = ignored_paths(inputs.ignore_answers)
-    with holding(inputs, tools) as found:
-        image, expected = _needs(inputs, found, ignored, given)
+    with holding(inputs, tools) as release:
+        image, expected = _test_plan(inputs, release, ignored, model_variables)
         try:
-            with _serving(inputs, image, found, given, tools) as server:
+            with _serving(inputs, image, release, model_variables, tools) as server:
                 observed = observe(server, expected, tools)
                 if observed.complaints:
                     show_log(server, tools)
         except NotServing as error:
-            _mark_failed(found, str(error), tools)
+            _mark_failed(release, str(error), tools)
             raise
         path = tools.records.path(inputs.record, inputs.project)
         if observed.complaints:
-            _mark_failed(found, "; ".join(finding.text for finding in observed.complaints), tools)
-            record = found.record
+            _mark_failed(release, "; ".join(finding.text for finding in observed.complaints), tools)
+            record = release.record
         else:
-            record = _mark_tested(inputs, found, image, observed, tools)
-            publish(record, path, StoreAccess(store=found.store, python=found.python), tools)
-            _log_record(found, path, tools)
+            record = _mark_tested(inputs, release, image, observed, tools)
+            publish(record, path, StoreAccess(store=release.store, python=release.python), tools)
+            _log_record(release, path, tools)
     return _report(inputs, path, record, observed, expected)
 
 
-def _needs(
-    inputs: Inputs, found: RecomputedRelease, ignored: tuple[AnswerPath, ...], given: ServeVariables
+def _test_plan(
+    inputs: Inputs, release: RecomputedRelease, ignored: tuple[AnswerPath, ...], model_variables: ServeVariables
 ) -> tuple[ImageLink, Expected]:
-    record = found.record
+    record = release.record
     if record.image is None:
         raise BadInput(
             what="there is no image or environment to test",
@@ -132,15 +132,15 @@ def _needs(
             why="the model has no input example",
             fix=Wording("log it with input_example=…, then ", step_call("log-model")),
         )
-    if lacking := [name for name in record.answers.variables if name not in given.names]:
+    if lacking := [name for name in record.answers.variables if name not in model_variables.names]:
         raise BadInput(
             what=f"the model answered with {', '.join(lacking)} in training, which `serve-env` does not name here",
             why="without it the answers cannot be the same",
             fix=option("serve-env", ",".join(record.answers.variables)),
         )
     try:
-        cases = parse_json((found.model / model_files.CASES).read_bytes())
-        answers = parse_json((found.model / model_files.ANSWERS).read_bytes())
+        cases = parse_json((release.model / model_files.CASES).read_bytes())
+        answers = parse_json((release.model / model_files.ANSWERS).read_bytes())
     except Unparsable as error:
         raise ChainBroken(
             "answers", why=f"the recorded cases or answers in the model cannot be read: {error}"
@@ -155,22 +155,24 @@ def _needs(
         network=inputs.serve_network or record.image.kind == "process",
         ignored=ignored,
         answer_s=inputs.answer_timeout,
-        handed=given,
+        handed=model_variables,
     )
 
 
 @contextmanager
 def _serving(
-    inputs: Inputs, image: ImageLink, found: RecomputedRelease, variables: ServeVariables, tools: Tools
+    inputs: Inputs, image: ImageLink, release: RecomputedRelease, variables: ServeVariables, tools: Tools
 ) -> Iterator[ServingContainer]:
-    """What was recorded, started; stopped and removed when the block ends, however it ends."""
+    """Start the recorded image or environment; it is stopped and removed when the block ends."""
     limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
-    given = ServerSettings(settings=limits, handed=variables)
+    server_settings = ServerSettings(settings=limits, handed=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: ServingContainer
         if image.kind == "image":
-            require_image(image, found.record, tools)
-            server = tools.engines.named(image.engine).serve(image.id, network=inputs.serve_network, given=given)
+            require_image(image, release.record, tools)
+            server = tools.engines.named(image.engine).serve(
+                image.id, network=inputs.serve_network, given=server_settings
+            )
         else:
             python = Path(image.tag) / "bin" / "python"
             held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
@@ -180,30 +182,30 @@ def _serving(
                     why=f"the environment in {image.tag} is not the recorded one",
                     fix=step_call("build-image"),
                 )
-            server = tools.servers.serve(python, found.model, given)
+            server = tools.servers.serve(python, release.model, server_settings)
         try:
             yield server
         finally:
             server.stop()
 
 
-def _mark_failed(found: RecomputedRelease, reason: str, tools: Tools) -> None:
-    if found.record.version is None:
+def _mark_failed(release: RecomputedRelease, reason: str, tools: Tools) -> None:
+    if release.record.version is None:
         return
-    version = [found.record.version.name, found.record.version.version]
+    version = [release.record.version.name, release.record.version.version]
     tags = {"mlflow-uv.state": "failed", "mlflow-uv.reason": shortened(reason, REASON)}
     try:
-        tools.mlflow.ask(found.python, found.store, "tag", version=version, tags=tags)
+        tools.mlflow.ask(release.python, release.store, "tag", version=version, tags=tags)
     except StepError as error:
         tools.console.say(f"version {version[1]} could not be tagged as failed: {error}")
 
 
 def _mark_tested(
-    inputs: Inputs, found: RecomputedRelease, image: ImageLink, observed: ObservedServer, tools: Tools
+    inputs: Inputs, release: RecomputedRelease, image: ImageLink, observed: ObservedServer, tools: Tools
 ) -> Record:
-    record = found.record
-    assert record.answers is not None  # noqa: S101  # _needs asked
-    seen = replace(
+    record = release.record
+    assert record.answers is not None  # noqa: S101  # _test_plan checked it
+    answers = replace(
         record.answers,
         observed=answers_digest(observed.answers),
         served_by=f"{image.kind} with network" if _reaches(inputs, image) else image.kind,
@@ -211,36 +213,36 @@ def _mark_tested(
         ignored=tuple(inputs.ignore_answers),
         variables=tuple(sorted(set(inputs.serve_env))),
     )
-    record = replace(record, answers=seen)
+    record = replace(record, answers=answers)
     if record.version is not None:
         name, version = record.version.name, record.version.version
-        said = tools.mlflow.ask(found.python, found.store, "describe-version", name=name, version=version)
-        # What was promoted once has been more than tested, and stays so when its release runs again.
-        known = said["tags"].get("mlflow-uv.state")
-        state = known if known in ("promoted", "replaced") else "tested"
-        # Tags first: whoever follows the alias finds a version that says it is tested.
+        description = tools.mlflow.ask(release.python, release.store, "describe-version", name=name, version=version)
+        # A version that was promoted once keeps that state when its release runs again.
+        earlier_state = description["tags"].get("mlflow-uv.state")
+        state = earlier_state if earlier_state in ("promoted", "replaced") else "tested"
+        # Tags first, so that the alias always points to a version that is tagged as tested.
         tags = {**version_tags(record), "mlflow-uv.state": state, "mlflow-uv.reason": ""}
-        tools.mlflow.ask(found.python, found.store, "tag", version=[name, version], tags=tags)
-        asked = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
-        moved = tools.mlflow.ask(found.python, found.store, "move-alias", **asked)
+        tools.mlflow.ask(release.python, release.store, "tag", version=[name, version], tags=tags)
+        request = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
+        moved = tools.mlflow.ask(release.python, release.store, "move-alias", **request)
         record = replace(record, alias=AliasLink(name=inputs.alias, before=moved["before"], after=version))
     return record
 
 
-def _log_record(found: RecomputedRelease, path: Path, tools: Tools) -> None:
-    run_id, version = found.record.model.run_id, found.record.version
+def _log_record(release: RecomputedRelease, path: Path, tools: Tools) -> None:
+    run_id, version = release.record.model.run_id, release.record.version
     if run_id and version is not None:
-        kept = kept_at(version.model_id, version.name, version.version)
-        tools.mlflow.ask(found.python, found.store, "log-record", run_id=run_id, file=str(path), path=kept)
+        record_path = kept_at(version.model_id, version.name, version.version)
+        tools.mlflow.ask(release.python, release.store, "log-record", run_id=run_id, file=str(path), path=record_path)
 
 
 def _reaches(inputs: Inputs, image: ImageLink) -> bool:
-    """Whether a container had a network because somebody asked for it; a process has this machine's anyway."""
+    """Whether a container had a network on request; a process always has the network of this machine."""
     return inputs.serve_network and image.kind == "image"
 
 
 def _isolation(inputs: Inputs, image: ImageLink | None) -> Iterator[Finding]:
-    """What the model could reach while it was tested, where that is more than nothing."""
+    """Yield a notice if the model was tested without isolation."""
     if image is None:
         return
     if image.kind == "process":
@@ -260,7 +262,7 @@ def _isolation(inputs: Inputs, image: ImageLink | None) -> Iterator[Finding]:
 
 
 def _slow(observed: ObservedServer) -> Iterator[Finding]:
-    """That whoever starts the server has to give it more time than it gives itself."""
+    """Yield a warning if a response took longer than the server's default time limit."""
     if observed.slowest_s > ANSWER_S and not observed.complaints:
         yield Finding(
             rule="slow-answers",
@@ -276,14 +278,14 @@ def _report(
 ) -> Report[Outputs]:
     alias, cases = record.alias, len(expected.cases)
     tested = not observed.complaints
-    loud = ""
+    where = ""
     if record.image is not None and record.image.kind != "image":
-        loud = " (in a process, not in an image)"
+        where = " (in a process, not in an image)"
     elif inputs.serve_network:
-        loud = " (in a container with network)"
+        where = " (in a container with network)"
     within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
     within += f", {', '.join(inputs.ignore_answers)} ignored" if inputs.ignore_answers else ""
-    moved = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
+    alias_note = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
         outputs=Outputs(
             record=path,
@@ -293,9 +295,9 @@ def _report(
             alias_before=alias.before if alias else None,
         ),
         summary=(
-            f"{cases} of {cases} cases answered as in training{within}{loud}{moved}"
+            f"{cases} of {cases} cases answered as in training{within}{where}{alias_note}"
             if tested
-            else f"the server does not answer as training did{loud}"
+            else f"the server does not answer as training did{where}"
         ),
         findings=(
             *observed.complaints,

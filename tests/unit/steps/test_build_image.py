@@ -13,7 +13,7 @@ from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.build import require_exact, require_model
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Inputs, _unproven, _vanishing
+from mlflow_uv.steps.build_image import Inputs, _not_pushed, _unhashed
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -106,7 +106,7 @@ def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: 
     """
     needs = replace(NEEDS, requirements=None if requirements is None else parse_requirements(requirements))
 
-    assert why == [finding.why for finding in _unproven(needs)]
+    assert why == [finding.why for finding in _unhashed(needs)]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     """
     image = ImageLink(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
 
-    found = list(_vanishing(Inputs(embedded=embedded), image, ci=ci))
+    found = list(_not_pushed(Inputs(embedded=embedded), image, ci=ci))
 
     assert rules == [finding.rule for finding in found]

@@ -1,4 +1,4 @@
-"""What is an image of a model built from, and is what was built that?"""
+"""Plans and builds the serving image of a model, and verifies the packages and the model in it."""
 
 import json
 import re
@@ -37,7 +37,7 @@ LOAD_S = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRequest:
-    """How an image is wanted, where the default does not do."""
+    """The options of an image that differ from the defaults."""
 
     base: str | None
     serving: Serving
@@ -47,7 +47,7 @@ class ImageRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage:
-    """The image that is built on. Without an engine nobody has looked at it: no digest then."""
+    """The base image; it has no digest if no engine inspected it."""
 
     name: str
     digest: str = ""
@@ -58,7 +58,7 @@ class BaseImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePlan:
-    """What goes into an image: the needs of the model as they are served, on a base."""
+    """The content of an image: the needs of the served model, on a base image."""
 
     needs: Needs
     base: BaseImage
@@ -72,27 +72,27 @@ def default_base(needs: Needs) -> str:
 
 
 def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
-    """A base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
+    """Return a base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
     image = engine.fetch(name)
-    python, told = _python_of(name, image, engine, tools)
-    said, _, used = told.partition(" ") if python else (told, "", "")
+    python, answer = _python_of(name, image, engine, tools)
+    version, _, used_folders = answer.partition(" ") if python else (answer, "", "")
     if not python:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has no Python",
-            why=said,
+            why=version,
             fix=Wording(
                 option("base-image", default_base(needs)), f", or another with Python {needs.minor} on its PATH"
             ),
         )
-    if minor_of(said) != needs.minor:
+    if minor_of(version) != needs.minor:
         raise BaseImageUnfit(
-            what=f"the base image `{name}` has Python {said}",
+            what=f"the base image `{name}` has Python {version}",
             why=f"the model needs {needs.python}",
             fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
         )
-    if used:
+    if used_folders:
         raise BaseImageUnfit(
-            what=f"the base image `{name}` has something in {used.replace(' ', ', ')}",
+            what=f"the base image `{name}` has something in {used_folders.replace(' ', ', ')}",
             why="these folders are reserved for packages, server and model",
             fix=Wording(option("base-image", default_base(needs)), ", or another image without these folders"),
         )
@@ -107,60 +107,60 @@ def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
 
 def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tuple[str, str]:
     """
-    What a base image calls its Python, and what that one says; nothing, and why, where it has none.
+    Return the command of the Python in a base image and its output; an empty command and the reason without one.
 
-    What is in an image of that id never changes, so that it is asked once.
+    The answer is cached by image id, since the content of an id never changes.
     """
-    known = tools.host.cache / "bases" / image.id.rpartition(":")[2]
-    if known.is_file():
-        python, _, said = known.read_text(encoding="utf-8").partition(" ")
-        return python, said
+    cache_file = tools.host.cache / "bases" / image.id.rpartition(":")[2]
+    if cache_file.is_file():
+        python, _, answer = cache_file.read_text(encoding="utf-8").partition(" ")
+        return python, answer
     reasons = []
     for python in PYTHONS:
         try:
             argv = (python, "-I", "-", VENV, SERVING, MODEL)
-            said = engine.run_inside(image.id, *argv, stdin=tools.contexts.version_probe).strip()
+            answer = engine.run_inside(image.id, *argv, stdin=tools.contexts.version_probe).strip()
         except ToolFailed as error:
             reasons.append(error.why)
             continue
-        if not re.fullmatch(r"\d+\.\d+\S*( /\S+)*", said):
-            return "", f"`{python}` of `{name}` says {said[:100]!r}"
-        write_atomically(known, f"{python} {said}".encode())
-        return python, said
+        if not re.fullmatch(r"\d+\.\d+\S*( /\S+)*", answer):
+            return "", f"`{python}` of `{name}` says {answer[:100]!r}"
+        write_atomically(cache_file, f"{python} {answer}".encode())
+        return python, answer
     return "", reasons[0]
 
 
-def plan(found: RecomputedRelease, needs: Needs, base: BaseImage, wish: ImageRequest, tools: Tools) -> ImagePlan:
-    """What to build: text only, nothing is started but git."""
-    record = found.record
+def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: ImageRequest, tools: Tools) -> ImagePlan:
+    """Plan the image; no program but git is run."""
+    record = release.record
     created, source = "", ""
-    if found.project is not None:
-        created, source = tools.git.provenance(found.project.folder, record.commit.sha)
-    made = BuildProvenance(
+    if release.project is not None:
+        created, source = tools.git.provenance(release.project.folder, record.commit.sha)
+    provenance = BuildProvenance(
         base=base.name,
         base_digest=base.digest,
-        serving=wish.serving.value,
+        serving=request.serving.value,
         created=created,
         source=model_files.without_credentials(source),
     )
-    # Of another architecture, everything is made in one place and comes as one layer.
-    parts = parts_of(needs, found, layered=not wish.platforms)
+    # For other platforms, all packages are installed in one stage and copied as one layer.
+    parts = parts_of(needs, release, layered=not request.platforms)
     recipe = Recipe(
         base=base.name,
         parts={part.folder: tools.contexts.digest(part, needs.model) for part in parts},
         hashed=needs.hashed,
         resolved=needs.requirements is not None,
-        crossing=bool(wish.platforms),
+        crossing=bool(request.platforms),
         python=base.python,
         variables=base.variables,
-        labels=labels_of(record, made),
+        labels=labels_of(record, provenance),
     )
     return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
 
 
 def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:
-    """Write everything that an engine needs into a folder. Raises ToolFailed."""
-    planned.needs.list.unlink(missing_ok=True)  # it is ours, not the model's
+    """Write the complete build context into a folder. Raises ToolFailed."""
+    planned.needs.list.unlink(missing_ok=True)  # not a file of the model
     machines = (planned.base.architecture,) if planned.base.architecture else MACHINES
     contents = ContextContents(
         dockerfile=planned.dockerfile,
@@ -173,20 +173,20 @@ def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:
 
 
 @contextmanager
-def building(planned: ImagePlan, wish: ImageRequest, tools: Tools) -> Iterator[Build]:
-    """A build whose folder and secrets are gone when the block ends."""
+def building(planned: ImagePlan, request: ImageRequest, tools: Tools) -> Iterator[Build]:
+    """Provide a build context and its secrets, which are deleted when the block ends."""
     with TemporaryDirectory(prefix="mlflow-uv-build-") as scratch:
         context = Path(scratch) / "context"
         fill(context, planned, tools)
         caller = tools.host.variables
-        reached = {**caller, **tools.host.pip.network(caller)}
+        network_variables = {**caller, **tools.host.pip.network(caller)}
         indexes = indexes_for(planned.needs, tools)
-        secrets = build_secrets(Path(scratch), tools.uv.guard.with_indexes(reached, indexes), indexes)
-        yield Build(context=context, secrets=secrets, platforms=wish.platforms, cache=wish.cache)
+        secrets = build_secrets(Path(scratch), tools.uv.guard.with_indexes(network_variables, indexes), indexes)
+        yield Build(context=context, secrets=secrets, platforms=request.platforms, cache=request.cache)
 
 
 def require_same(image: BuiltImage, record: Record, needs: Needs, engine: Engine) -> str:
-    """The inventory of an image, which holds these packages and the recorded model. Raises ChainBroken otherwise."""
+    """Return the inventory of an image. Raises ChainBroken unless it has these packages and the recorded model."""
     inventory = engine.run_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
     require_exact(needs, inventory)
     require_model(record, inventory)
@@ -195,24 +195,24 @@ def require_same(image: BuiltImage, record: Record, needs: Needs, engine: Engine
 
 def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools: Tools) -> tuple[Finding, ...]:
     """
-    What the packages of an image are linked with is there, as far as the model needs it to load.
+    Check that the shared libraries that the packages link are present, as far as the model needs them to load.
 
-    It is loaded only where something lacks, in a container without network. Raises BaseImageUnfit.
+    The model is loaded only if a library is missing, in a container without network. Raises BaseImageUnfit.
     """
     argv = (f"{VENV}/bin/python", "-I", "-B", "-", VENV, MODEL)
     answer = engine.run_inside(image.id, *argv, stdin=tools.contexts.libraries, timeout_s=LOAD_S)
-    said = parse_json(answer)
+    response = parse_json(answer)
     lacking: dict[str, list[str]] = {}
-    for package, _, library in said["lacking"]:
+    for package, _, library in response["lacking"]:
         lacking.setdefault(package, []).append(library)
-    if missed := str(said["missed"]):
+    if missed := str(response["missed"]):
         package = next((package for package, libraries in lacking.items() if missed in libraries), "a package")
         raise BaseImageUnfit(
             what=f"the base image `{base.name}` has no {missed}, which `{package}` is linked with",
             why="the model does not load without it",
             fix=base_with(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
         )
-    return (*_lent(said["lent"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
+    return (*_lent(response["lent"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
 
 
 def _lent(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
@@ -236,43 +236,43 @@ def _unneeded(package: str, libraries: Iterable[str]) -> Finding:
 
 
 def require_exact(needs: Needs, inventory: str) -> None:
-    """What is installed is what the model requires, no more and no less."""
+    """Raise ChainBroken unless exactly the required packages are installed."""
     if lines := mismatches(needs, inventory):
         raise ChainBroken("image", why="; ".join(lines[:5]), fix=step_call("build-image"))
 
 
 def require_model(record: Record, inventory: str) -> None:
-    """The model that lies in the image is the recorded one, file by file."""
-    said = read_inventory(inventory)
-    if said["serves"] != MODEL:
+    """Raise ChainBroken unless the model in the image is the recorded one, file by file."""
+    contents = read_inventory(inventory)
+    if contents["serves"] != MODEL:
         raise ChainBroken(
             "image",
-            why=f"the server in it would load the model from {said['serves']}",
+            why=f"the server in it would load the model from {contents['serves']}",
             fix=Wording("another ", option("base-image", "NAME")),
         )
-    lying = tree_digest((PurePosixPath(path), digest) for path, digest in said["model"])
-    if lying != record.model.sha256:
+    digest = tree_digest((PurePosixPath(path), digest) for path, digest in contents["model"])
+    if digest != record.model.sha256:
         raise ChainBroken(
             "image", why="the model in the image is not the one in the store", fix=step_call("build-image")
         )
 
 
-def image_name(given: str | None, record: Record) -> str:
-    """The name that was given, or the model's as a registry accepts it; without a tag it gets the version as tag."""
+def image_name(requested_name: str | None, record: Record) -> str:
+    """Return the requested image name, or the model's name in valid form; a missing tag becomes the version number."""
     version = record.version.version if record.version else record.model.sha256[:12]
     name = record.version.name if record.version else record.model.name
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
-    return tagged(given or safe, version)
+    return tagged(requested_name or safe, version)
 
 
-def without_image(reason: str, *, asked: bool) -> Finding:
-    """That a process serves, where an image could."""
+def without_image(reason: str, *, requested: bool) -> Finding:
+    """Return the finding that a process serves the model instead of an image."""
     return Finding(
         rule="no-image",
-        severity=Severity.NOTICE if asked else Severity.WARNING,
+        severity=Severity.NOTICE if requested else Severity.WARNING,
         what="no image was built: the model is served by a process on this machine, without isolation",
         why=reason,
-        fix="" if asked else Wording("start Docker, or set ", option("engine", "none")),
+        fix="" if requested else Wording("start Docker, or set ", option("engine", "none")),
     )
 
 
@@ -282,6 +282,6 @@ def _readme(planned: ImagePlan) -> str:
 
 Build it in this folder: `docker build .`, or `podman build --format=docker .`.
 
-What is not public comes as build secrets, which no layer holds: `--secret id=network,src=FILE` for variables of uv as
-JSON, such as `{network}`; `--secret id=netrc,src=FILE`; and `--secret id=ca,src=FILE` for a company's certificates.
+Pass what is not public as build secrets, which are stored in no layer: `--secret id=network,src=FILE` for variables of
+uv as JSON, such as `{network}`; `--secret id=netrc,src=FILE`; and `--secret id=ca,src=FILE` for your own certificates.
 """

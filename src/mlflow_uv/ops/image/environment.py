@@ -1,4 +1,4 @@
-"""Which environment does a model answer in, and does it hold what the model requires?"""
+"""Creates the environment that a model is served in, and compares its packages with the requirements."""
 
 import re
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ _STAMP = "mlflow-uv-inventory"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Needs:
     """
-    What an environment of a model is made from: the list in its folder, the wheels beside it, its Python.
+    The inputs of a model's environment: requirements in the model folder, wheels next to them, and Python.
 
-    `requirements` is None where MLflow inferred the list, or somebody else wrote it: it is not the whole closure then.
+    `requirements` is None if the list is not from a lock, for example inferred by MLflow: it may be incomplete then.
     """
 
     model: Path
@@ -35,30 +35,30 @@ class Needs:
 
     @property
     def list(self) -> Path:
-        """The file to install from, relative to the model's folder."""
+        """The requirements file to install from."""
         return self.model / _LIST
 
     @property
     def hashed(self) -> bool:
-        """Whether an installer can insist on hashes."""
+        """Whether every requirement has a hash."""
         return self.requirements is not None and self.requirements.hashed
 
     @property
     def minor(self) -> str:
-        """The Python that the model's pins and pickles are for."""
+        """The Python minor version of the model's pins and pickles."""
         return minor_of(self.python)
 
     def key(self, python: str) -> str:
-        """What makes two environments the same: the list, the wheels, the interpreter."""
+        """Return the cache key of the environment: SHA-256 of requirements, wheels and interpreter."""
         listed = self.list.read_bytes() if self.requirements is None else self.requirements.text.encode()
         return sha256(canonical([sha256(listed), python, [wheel.sha256 for wheel in self.wheels]]))
 
 
 def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Needs:
     """
-    The needs of a model whose wheels and Python are known. Leaves the list to install from in its folder.
+    Return the needs of a model with known wheels and Python, and write the list to install from into its folder.
 
-    Raises ModelUnusable for a model without a list.
+    Raises ModelUnusable for a model without requirements.
     """
     hashed, listed = model / model_files.HASHED, model / model_files.REQUIREMENTS
     if not hashed.is_file() and not listed.is_file():
@@ -67,23 +67,23 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     requirements = None
     text = (hashed if hashed.is_file() else listed).read_bytes()
     if hashed.is_file():
-        said, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
-        requirements = parse_requirements(said)
+        requirement_lines, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
+        requirements = parse_requirements(requirement_lines)
     (model / _LIST).write_bytes(text)
     return Needs(model=model, requirements=requirements, wheels=wheels, python=python)
 
 
 def needs_in(model: Path) -> Needs:
-    """The needs of any model, as its own files tell them. Raises ModelUnusable where they do not."""
-    lying = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
+    """Return the needs of any model, from its own files. Raises ModelUnusable if they are incomplete."""
+    wheel_digests = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
     listed = model / model_files.REQUIREMENTS
     _, named = model_files.split_requirements(listed.read_text(encoding="utf-8") if listed.is_file() else "")
-    wheels = tuple(model_files.wheel_of(file, lying.get(file, ""), marker) for file, marker in named)
+    wheels = tuple(model_files.wheel_of(file, wheel_digests.get(file, ""), marker) for file, marker in named)
     return needs_of(model, wheels=wheels, python=_python_of(model))
 
 
 def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
-    """Make an environment for a model from nothing; its interpreter, and its inventory. Raises ToolFailed."""
+    """Create an environment for a model, and return its interpreter and inventory. Raises ToolFailed."""
     folder = tools.environments.serving(needs.key(python))
     interpreter = tools.uv.install(
         needs.list,
@@ -100,7 +100,7 @@ def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
 
 
 def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
-    """The same, found again where it was made before and holds what it held then."""
+    """Reuse an existing environment with an unchanged inventory, else create it, as `install`."""
     folder = tools.environments.serving(needs.key(python))
     interpreter, stamp = folder / "bin" / "python", folder / _STAMP
     if interpreter.is_file() and stamp.is_file():
@@ -111,64 +111,64 @@ def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
 
 
 def indexes_for(needs: Needs, tools: Tools) -> Mapping[str, str]:
-    """The variables that lead an installer to the indexes of the model's lock."""
-    said = needs.model / model_files.INDEXES
-    text = said.read_text(encoding="utf-8") if said.is_file() else "[]"
+    """Return the variables that point an installer to the indexes of the model's lock."""
+    indexes_file = needs.model / model_files.INDEXES
+    text = indexes_file.read_text(encoding="utf-8") if indexes_file.is_file() else "[]"
     return index_variables(text, tools.host.variables, hashed=needs.hashed)
 
 
 def mismatches(needs: Needs, inventory: str) -> tuple[str, ...]:
     """
-    Where what is installed is not what the model requires, or not what is imported.
+    Return the differences between an inventory and the requirements, and packages imported from elsewhere.
 
-    Of a list that MLflow inferred, the Python and what is imported alone.
+    If the requirements are not from a lock, only Python and imports are compared.
     """
-    said = read_inventory(inventory)
+    contents = read_inventory(inventory)
     lines: tuple[str, ...] = ()
-    if minor_of(said["python"]) != needs.minor:
-        lines += (f"it has Python {said['python']}, the model was trained with {needs.python}",)
-    lines += tuple(f"`{name}` would be imported from {place}" for name, place in said["elsewhere"])
+    if minor_of(contents["python"]) != needs.minor:
+        lines += (f"it has Python {contents['python']}, the model was trained with {needs.python}",)
+    lines += tuple(f"`{name}` would be imported from {place}" for name, place in contents["elsewhere"])
     if needs.requirements is not None:
-        environment = said["marker_environment"]
+        environment = contents["marker_environment"]
         lines += installed_difference(
             needs.requirements,
             environment=environment,
-            installed=tuple((name, version) for name, version in said["installed"]),
-            local=tuple((one.name, one.version) for one in needs.wheels if holds(one.marker, environment)),
+            installed=tuple((name, version) for name, version in contents["installed"]),
+            local=tuple((wheel.name, wheel.version) for wheel in needs.wheels if holds(wheel.marker, environment)),
         )
     return lines
 
 
 def inventory_digest(inventory: str) -> str:
-    """Digest of what an environment holds; the order in which it was listed does not matter."""
-    said = read_inventory(inventory)
-    return sha256(canonical([said["python"], sorted(said["installed"])]))
+    """Return the SHA-256 of an inventory, independent of its order."""
+    contents = read_inventory(inventory)
+    return sha256(canonical([contents["python"], sorted(contents["installed"])]))
 
 
 def read_inventory(text: str) -> dict[str, Any]:
-    """What serving/inventory.py printed. Raises ToolFailed for anything else."""
+    """Parse the output of serving/inventory.py. Raises ToolFailed for anything else."""
     try:
-        said: dict[str, Any] = parse_json(text)
+        contents: dict[str, Any] = parse_json(text)
     except ValueError as error:
         raise ToolFailed(what="the package list of the serving environment cannot be read", why=str(error)) from error
-    return said
+    return contents
 
 
 def minor_of(python: str) -> str:
-    """The minor version of a Python: pins and pickles depend on it, and on no more."""
+    """Return the minor version of a Python version, which is all that pins and pickles depend on."""
     return ".".join(python.split(".")[:2])
 
 
 def _python_of(model: Path) -> str:
-    """The Python of a model: ours say it to the micro version, MLflow's own in the file that it restores from."""
+    """Return the Python version of a model, from our file or from the environment files of MLflow."""
     for name, pattern in (
         (model_files.PYTHON, r"\A\s*(\d+\.\d+[\w.]*)"),
         ("python_env.yaml", r"^python:\s*['\"]?(\d+\.\d+[\w.]*)"),
         ("conda.yaml", r"^\s*-\s*['\"]?python=+(\d+\.\d+[\w.]*)"),
     ):
         path = model / name
-        if path.is_file() and (found := re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)):
-            return found[1]
+        if path.is_file() and (match := re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)):
+            return match[1]
     what = "the model does not name the Python that it needs"
     raise ModelUnusable(
         what=what, why="it has neither a python_env.yaml nor a conda.yaml", fix="log it again with MLflow"

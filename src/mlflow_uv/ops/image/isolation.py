@@ -1,4 +1,4 @@
-"""Chooses where a version is run: in a container of its image without a network, or in a process of this machine."""
+"""Chooses where an evaluated version runs: in a container of its image without network, or in a local process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..lineage.registry_client import RegistryClient
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluatedVersion:
-    """A version to be measured, its files, and the digest of those that were fetched."""
+    """A version to evaluate, the folder with its files, and the SHA-256 of those."""
 
     name: str
     version: str
@@ -28,51 +28,51 @@ class EvaluatedVersion:
 
     @property
     def id(self) -> str:
-        """What its runs call it: the logged model where there is one."""
+        """The id in its runs: the logged model id, else the URI of the version."""
         return self.model_id or f"models:/{self.name}/{self.version}"
 
     @property
     def shown(self) -> str:
-        """For a person."""
+        """The version as text."""
         return f"{self.name} version {self.version}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Isolate:
-    """An engine and the id of an image that it has; without them, `reason` says why a process has to do."""
+    """An engine and the id of an image in it; without them `reason` says why a process is used."""
 
     engine: Engine | None = None
     image: str = ""
     reason: str = ""
 
 
-def subject_of(store: RegistryClient, name: str, version: str, model: Path) -> EvaluatedVersion:
-    """A version and its files, as the store returns them. Raises ChainBroken for other files than were registered."""
-    said = store.version(name, version)
-    source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
+def download_version(store: RegistryClient, name: str, version: str, model: Path) -> EvaluatedVersion:
+    """Download a version. Raises ChainBroken for files other than the registered ones."""
+    description = store.version(name, version)
+    source = {"model_id": description["model_id"]} if description["model_id"] else {"uri": f"models:/{name}/{version}"}
     store.ask("download-model", destination=str(model), **source)
     digest = tree_digest(digests_in(model))
-    recorded = said["tags"].get("mlflow-uv.model-sha256", digest)
+    recorded = description["tags"].get("mlflow-uv.model-sha256", digest)
     if recorded != digest:
         why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
         raise ChainBroken("model", why=why)
-    ids = {"model_id": said["model_id"], "run_id": said["run_id"]}
+    ids = {"model_id": description["model_id"], "run_id": description["run_id"]}
     return EvaluatedVersion(name=name, version=version, model=model, sha256=digest, **ids)
 
 
-def place_of(store: RegistryClient, subject: EvaluatedVersion, wanted: Isolation, scratch: Path) -> Isolate:
+def choose_isolation(store: RegistryClient, subject: EvaluatedVersion, isolation: Isolation, scratch: Path) -> Isolate:
     """
-    Where to run a version; `scratch` is a file that is not there yet.
+    Return where to run a version; `scratch` is a path for a temporary file.
 
-    Raises ToolFailed where an image is demanded and there is none.
+    Raises ToolFailed if `isolation` is image and there is none.
     """
-    if wanted is Isolation.PROCESS:
+    if isolation is Isolation.PROCESS:
         return Isolate(reason="a process was requested")
     try:
         place = _image_of(store, subject, scratch)
     except (NoEngine, ToolFailed) as error:
         place = Isolate(reason=error.why or error.what)
-    if place.engine is None and wanted is Isolation.IMAGE:
+    if place.engine is None and isolation is Isolation.IMAGE:
         what = f"{subject.shown} cannot be run in a container"
         fix = Wording(option("isolation", "auto"), ", which takes a process instead")
         raise ToolFailed(what=what, why=place.reason, fix=fix)
@@ -92,12 +92,12 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -
     if image.serving != "locked":
         return Isolate(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
-    found = engine.image(image.id)
-    if found is None and image.digest:
-        found = engine.pull(image_reference(image.tag).at(image.digest))
-    if found is None:
+    local_image = engine.image(image.id)
+    if local_image is None and image.digest:
+        local_image = engine.pull(image_reference(image.tag).at(image.digest))
+    if local_image is None:
         pushed = "it cannot be pulled" if image.digest else "it was never pushed"
         return Isolate(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
-    if found.labels.get("mlflow-uv.model-sha256") != subject.sha256:
+    if local_image.labels.get("mlflow-uv.model-sha256") != subject.sha256:
         return Isolate(reason=f"the image {image.tag} was made from another model")
-    return Isolate(engine=engine, image=found.id)
+    return Isolate(engine=engine, image=local_image.id)

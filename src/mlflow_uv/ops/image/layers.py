@@ -1,4 +1,4 @@
-"""What of a lock goes into an image, and in which layers?"""
+"""Selects the packages of a lock for an image, and divides them into layers."""
 
 from dataclasses import replace
 
@@ -16,24 +16,24 @@ from ..lineage.recompute import RecomputedRelease
 from .environment import Needs, needs_of
 
 
-def needs_for(found: RecomputedRelease, serving: Serving) -> Needs:
+def needs_for(release: RecomputedRelease, serving: Serving) -> Needs:
     """
-    What the model needs to be served so.
+    Return the needs of the model for a kind of serving.
 
-    Raises ChainBroken for a list that is not the record's, BadInput where the list cannot be made smaller.
+    Raises ChainBroken for requirements other than the recorded ones, BadInput if `slim` is not possible.
     """
-    record = found.record
-    needs = needs_of(found.model, wheels=record.requirements.wheels, python=record.model.python)
+    record = release.record
+    needs = needs_of(release.model, wheels=record.requirements.wheels, python=record.model.python)
     if needs.requirements is not None and needs.requirements.digest != record.requirements.sha256:
         raise ChainBroken("requirements", why="the requirements with hashes are not the recorded ones")
-    return needs if serving is Serving.LOCKED else _slimmed(needs, found)
+    return needs if serving is Serving.LOCKED else _slimmed(needs, release)
 
 
-def parts_of(needs: Needs, found: RecomputedRelease, *, layered: bool) -> tuple[Part, ...]:
-    """What each layer gets, the lowest first: what is large apart where that is wanted and the lock tells."""
-    idle = _idle(needs, found)
+def parts_of(needs: Needs, release: RecomputedRelease, *, layered: bool) -> tuple[Part, ...]:
+    """Return the packages of each layer, lowest first; `layered` puts large packages into their own layer."""
+    idle = _idle(needs, release)
     whole = Part(folder=PACKAGES, requirements=needs.list.read_text(encoding="utf-8"), idle=idle)
-    lock = found.model / model_files.LOCK
+    lock = release.model / model_files.LOCK
     if not layered or needs.requirements is None or not lock.is_file():
         return (whole,)
     names = large(read_lockfile(lock.read_bytes()).packages)
@@ -43,7 +43,7 @@ def parts_of(needs: Needs, found: RecomputedRelease, *, layered: bool) -> tuple[
     above = _text(replace(needs, requirements=replace(needs.requirements, pins=upper)))
     if not below or not above:
         return (whole,)
-    # The names of all, since what has no bytecode there might get some here.
+    # Names of all idle packages: those without bytecode in the lower layer could get some in this one.
     return (Part(folder=LARGE, requirements=below, idle=idle & names), replace(whole, requirements=above))
 
 
@@ -54,27 +54,29 @@ def _text(needs: Needs) -> str:
     return "".join(f"{line}\n" for line in hashed_lines(served))
 
 
-def _slimmed(needs: Needs, found: RecomputedRelease) -> Needs:
-    smaller = replace(needs, requirements=_part(needs, found, (found.model / "MLmodel").read_text(encoding="utf-8")))
+def _slimmed(needs: Needs, release: RecomputedRelease) -> Needs:
+    smaller = replace(
+        needs, requirements=_part(needs, release, (release.model / "MLmodel").read_text(encoding="utf-8"))
+    )
     needs.list.write_text(_text(smaller), encoding="utf-8")
     return smaller
 
 
-def _part(needs: Needs, found: RecomputedRelease, mlmodel: str) -> Requirements:
-    lock = found.model / model_files.LOCK
+def _part(needs: Needs, release: RecomputedRelease, mlmodel: str) -> Requirements:
+    lock = release.model / model_files.LOCK
     if needs.requirements is None or not lock.is_file():
         raise BadInput(
             what="`serving: slim` needs a model that was logged with its lock",
             why="the requirements of this model were inferred by MLflow",
             fix=joined(", or ", (option("requirements", "lock"), option("serving", "locked"))),
         )
-    manifest = read_manifest(found.model / model_files.MANIFEST)
+    manifest = read_manifest(release.model / model_files.MANIFEST)
     name = table_of(manifest, "project").get("name")
     try:
         return slim(
             needs.requirements,
             read_lockfile(lock.read_bytes()),
-            found.record.selection,
+            release.record.selection,
             name=None if name is None else str(name),
             mlmodel=mlmodel,
         )
@@ -82,10 +84,10 @@ def _part(needs: Needs, found: RecomputedRelease, mlmodel: str) -> Requirements:
         raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
 
 
-def _idle(needs: Needs, found: RecomputedRelease) -> frozenset[str]:
-    """What is installed and no server of ours imports, whatever the model is; nothing where that is not known."""
+def _idle(needs: Needs, release: RecomputedRelease) -> frozenset[str]:
+    """Return the packages that our servers never import, whatever the model; empty if unknown."""
     try:
-        needed = _part(needs, found, ANY_MODEL)
+        needed = _part(needs, release, ANY_MODEL)
     except BadInput:
         return frozenset()
     pinned = needs.requirements.pins if needs.requirements else ()

@@ -1,4 +1,4 @@
-"""Looks up the image of a version by its digest or id, and what its name leads to now."""
+"""Looks up the image of a version by digest or id, and the image that its name points to now."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,9 +21,9 @@ Labels = Mapping[str, str]
 
 def address_of(image: ImageLink | None) -> str:
     """
-    What starts exactly this image, whatever its name leads to: repository@digest, or its id in the engine.
+    Return the immutable reference of an image: repository@digest, or its id in the local engine.
 
-    Empty where there is no image.
+    Empty without an image.
     """
     if image is None or image.kind != "image":
         return ""
@@ -31,7 +31,7 @@ def address_of(image: ImageLink | None) -> str:
 
 
 def served_by(image: ImageLink | None) -> tuple[str, ...]:
-    """The line that says how a version is served; none where it has no image."""
+    """Return the line with the command that serves a version; empty without an image."""
     address = address_of(image)
     if image is None or not address:
         return ()
@@ -40,7 +40,7 @@ def served_by(image: ImageLink | None) -> tuple[str, ...]:
 
 
 def names_reused(links: Iterable[LinkCheck], version: str) -> tuple[Finding, ...]:
-    """A warning where an image's name leads to another version's now, so that only its address starts this one."""
+    """Return a warning if the name of the version's image points to another version's image now."""
     return tuple(
         Finding(
             rule="image-name-reused",
@@ -56,32 +56,34 @@ def names_reused(links: Iterable[LinkCheck], version: str) -> tuple[Finding, ...
 
 def from_image(record: Record, tools: Tools) -> Iterator[LinkCheck]:
     """
-    Whether the image is still there, is the recorded one, and is what its name leads to.
+    Check that the image exists, is the recorded one, and that its name points to it.
 
-    What was pushed is asked for at its registry, by digest; the engine here is asked about what never was, and where
-    the registry does not tell.
+    A pushed image is looked up in its registry by digest; the local engine is used for images that were not pushed,
+    or if the registry does not answer.
     """
     yield from _looked_up(record, tools, lambda _: False)
 
 
 def from_identity(record: Record, tools: Tools) -> Iterator[LinkCheck]:
     """
-    The same for a version that may be an old one: its name may lead to the image of another version of ours.
+    Do the same for a version that may be an old one, whose name may point to the image of another version.
 
-    Then it is looked up by its digest or id alone; that it holds comes with a reason, and the address that serves it.
+    In that case it is looked up by digest or id only, and the result has a reason and the reference that serves it.
     """
     yield from _looked_up(record, tools, lambda labels: labels.get(MODEL, record.model.sha256) != record.model.sha256)
 
 
-def _looked_up(record: Record, tools: Tools, passed_on: Callable[[Labels], bool]) -> Iterator[LinkCheck]:
-    """`passed_on` says of the labels of what the name leads to that the name was given to another version."""
+def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Labels], bool]) -> Iterator[LinkCheck]:
+    """`belongs_to_another` decides by the labels of the named image whether the name is another version's now."""
     image = record.image
     if image is None or image.kind != "image":
         return
     if not image.digest:
         fix = step_call("release", push=True, image="REGISTRY/NAME")
-        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="it was not pushed to a registry", fix=fix)
-        yield _from_engine(image, tools, untold, passed_on)
+        unverified = LinkCheck(
+            link="image", state=LinkState.UNVERIFIED, reason="it was not pushed to a registry", fix=fix
+        )
+        yield _from_engine(image, tools, unverified, belongs_to_another)
         return
     try:
         published = tools.registries.published(image.tag, image.digest)
@@ -90,17 +92,21 @@ def _looked_up(record: Record, tools: Tools, passed_on: Callable[[Labels], bool]
         fix = f"reach {host} from here"
         if error.denied:
             fix = local(f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one")
-        untold = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
-        yield _from_engine(image, tools, untold, passed_on)
+        unverified = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
+        yield _from_engine(image, tools, unverified, belongs_to_another)
         return
-    if published.image is not None and published.tagged_labels and all(map(passed_on, published.tagged_labels)):
+    if (
+        published.image is not None
+        and published.tagged_labels
+        and all(map(belongs_to_another, published.tagged_labels))
+    ):
         yield _renamed(image, published.tagged_labels[0])
         published = replace(published, tagged=None)
     yield from _from_registry_of_images(record, image, published)
 
 
 def _renamed(image: ImageLink, labels: Labels) -> LinkCheck:
-    """That the image is there, and its name leads to that of another version."""
+    """Return the result for an existing image whose name points to another version's image."""
     reason = f"its name `{image.tag}` now points to the image of {version_in(labels)}"
     return LinkCheck(link="image", state=LinkState.HOLDS, reason=reason, fix=f"start it as {address_of(image)}")
 
@@ -110,74 +116,78 @@ def _from_registry_of_images(record: Record, image: ImageLink, published: Publis
     if published.image is None:
         yield compare_link("image", recorded=image.digest, observed="that it has no such image", source=source)
         return
-    # Who deploys it says its name.
-    found = published.tagged or image.digest
-    yield compare_link("image", recorded=image.digest, observed=found, source=f"{source}, of {image.tag},")
-    found = image.id if image.id in published.image.ids else min(published.image.ids)
-    yield compare_link("image", recorded=image.id, observed=found, source=f"{source}, of its id,")
+    # Deployments use the name.
+    actual = published.tagged or image.digest
+    yield compare_link("image", recorded=image.digest, observed=actual, source=f"{source}, of {image.tag},")
+    actual = image.id if image.id in published.image.ids else min(published.image.ids)
+    yield compare_link("image", recorded=image.id, observed=actual, source=f"{source}, of its id,")
     recorded = link_labels(record)
     for labels in published.image.labels:
         for name, value in recorded.items():
-            found = labels.get(name, "nothing")
-            yield compare_link("image", recorded=value, observed=found, source=f"{source}, of its label {name},")
+            actual = labels.get(name, "nothing")
+            yield compare_link("image", recorded=value, observed=actual, source=f"{source}, of its label {name},")
 
 
-def _from_engine(image: ImageLink, tools: Tools, untold: LinkCheck, passed_on: Callable[[Labels], bool]) -> LinkCheck:
-    """Whether the engine here has the image under its name; `untold` says more where it has none."""
+def _from_engine(
+    image: ImageLink, tools: Tools, unverified: LinkCheck, belongs_to_another: Callable[[Labels], bool]
+) -> LinkCheck:
+    """Check the image in the local engine by its name; `unverified` is the result if the engine does not have it."""
     engine = tools.engines.named(image.engine)
     try:
-        found = engine.image(image.tag)
-        if found is not None and found.id != image.id and passed_on(found.labels):
+        local_image = engine.image(image.tag)
+        if local_image is not None and local_image.id != image.id and belongs_to_another(local_image.labels):
             if engine.image(image.id) is not None:
-                return _renamed(image, found.labels)
-            reason = f"{engine.name} no longer has it, and {_renamed(image, found.labels).reason}"
-            gone = LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
-            return replace(untold, reason=f"{reason}; {untold.reason}") if image.digest else gone
+                return _renamed(image, local_image.labels)
+            reason = f"{engine.name} no longer has it, and {_renamed(image, local_image.labels).reason}"
+            broken = LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
+            return replace(unverified, reason=f"{reason}; {unverified.reason}") if image.digest else broken
     except NoEngine as error:
-        return replace(untold, reason=f"{error.why or error.what}, and {untold.reason}")
-    if found is None:
-        return replace(untold, reason=f"{engine.name} has no {image.tag} here, and {untold.reason}")
-    return compare_link("image", recorded=image.id, observed=found.id, source="the engine")
+        return replace(unverified, reason=f"{error.why or error.what}, and {unverified.reason}")
+    if local_image is None:
+        return replace(unverified, reason=f"{engine.name} has no {image.tag} here, and {unverified.reason}")
+    return compare_link("image", recorded=image.id, observed=local_image.id, source="the engine")
 
 
 def require_image(image: ImageLink, record: Record, tools: Tools) -> None:
     """
-    By its name, which is all that those have who start it, an image says what it was made from.
+    Raise ChainBroken unless the name of the image points to the recorded image in the local engine.
 
-    What another machine pushed is pulled by its digest.
+    An image that another machine pushed is pulled by its digest.
     """
     engine = tools.engines.named(image.engine)
-    found = engine.image(image.tag)
-    if found is None and image.digest:
-        found = engine.pull(image_reference(image.tag).at(image.digest))
-    if found is None:
+    local_image = engine.image(image.tag)
+    if local_image is None and image.digest:
+        local_image = engine.pull(image_reference(image.tag).at(image.digest))
+    if local_image is None:
         raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix=step_call("build-image"))
-    if found.id != image.id or found.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
+    if local_image.id != image.id or local_image.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
         raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix=step_call("build-image"))
 
 
 def name_taken(
-    name: str, given: str | None, record: Record, engine: Engine, pushing: Tools | None
+    name: str, requested_name: str | None, record: Record, engine: Engine, pushing: Tools | None
 ) -> tuple[Finding, ...]:
     """
-    A warning where the name of an image that is built leads to the image of another version, which loses it.
+    Return a warning if the name of a new image is in use for the image of another version.
 
-    `given` is the name as somebody said it, `pushing` what asks its registry where it is pushed.
+    `requested_name` is the name in the inputs; `pushing` are the tools to look it up in the registry, if it is pushed.
     """
-    here = engine.image(name)
-    labels: tuple[Labels, ...] = () if here is None else (here.labels,)
+    local_image = engine.image(name)
+    labels: tuple[Labels, ...] = () if local_image is None else (local_image.labels,)
     if pushing is not None:
-        with suppress(RegistryUnanswered):  # whoever pushes is told by the engine
+        with suppress(RegistryUnanswered):  # the push itself reports it
             labels = (*pushing.registries.labels(name), *labels)
-    other = next((one for one in labels if one.get(MODEL, record.model.sha256) != record.model.sha256), None)
-    if other is None:
+    other_labels = next(
+        (candidate for candidate in labels if candidate.get(MODEL, record.model.sha256) != record.model.sha256), None
+    )
+    if other_labels is None:
         return ()
-    chosen = given is not None and image_reference(given).tag
+    chosen = requested_name is not None and image_reference(requested_name).tag
     fix = (option("image", name.rpartition(":")[0]), ", without a tag, so that each version has its own")
     finding = Finding(
         rule="image-name-reused",
         severity=Severity.WARNING,
-        what=f"`{name}` already names another image, that of {version_in(other)}",
+        what=f"`{name}` already names another image, that of {version_in(other_labels)}",
         why="the name starts this image from now on; the other one can still be started by its digest or id",
         fix=Wording(*fix) if chosen else option("image", "ANOTHER_NAME"),
     )

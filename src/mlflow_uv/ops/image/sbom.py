@@ -1,4 +1,4 @@
-"""What is in an image, for those who keep bills of materials, or pay for bytes?"""
+"""Writes the SBOM of an image, and tabulates the sizes of its layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,39 +17,39 @@ from .environment import read_inventory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bill:
-    """The file of a bill of materials, or why there is none."""
+class ImageSbom:
+    """The SBOM file of an image, or a finding why there is none."""
 
     file: Path | None
     findings: tuple[Finding, ...] = ()
 
 
-def bill_of(found: RecomputedRelease, inventory: str, record: Path, tools: Tools) -> Bill:
-    """Write the lock's own bill (CycloneDX 1.5) of what an inventory lists, beside the record."""
-    folder = found.model / Path(model_files.LOCK).parent
-    if not (found.model / model_files.LOCK).is_file():
-        return Bill(file=None)
-    said = read_inventory(inventory)
+def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: Tools) -> ImageSbom:
+    """Write the SBOM (CycloneDX 1.5) of the packages in an inventory, from the model's lock, next to the record."""
+    folder = release.model / Path(model_files.LOCK).parent
+    if not (release.model / model_files.LOCK).is_file():
+        return ImageSbom(file=None)
+    contents = read_inventory(inventory)
     try:
-        raw = tools.uv.sbom(read_project(folder), found.record.selection)
+        raw = tools.uv.sbom(read_project(folder), release.record.selection)
         text = render_sbom(
-            installed_only(raw, {name for name, _ in said["installed"]}), environment=said["marker_environment"]
+            installed_only(raw, {name for name, _ in contents["installed"]}), environment=contents["marker_environment"]
         )
     except (StepError, ValueError) as error:
-        what = "no bill of materials was written"
-        return Bill(
+        what = "no SBOM was written"
+        return ImageSbom(
             file=None, findings=(Finding(rule="no-sbom", what=what, why=str(error), severity=Severity.WARNING),)
         )
     path = record.with_suffix(".cdx.json")
     write_atomically(path, text.encode(), within=tools.records.bounds_of(path))
-    return Bill(file=path)
+    return ImageSbom(file=path)
 
 
-def sizes_of(image: BuiltImage, engine: Engine, parts: Sequence[Part]) -> Table:
-    """The size of an image, by what its layers are for; `parts` are those of its packages."""
+def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[Part]) -> Table:
+    """Return a table of layer sizes by purpose; `parts` are the package layers."""
     layers = engine.layers(image.id)
     server, model = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]
-    below = [layer.size for layer in layers[:server] if layer.size]  # a label has a place in the history, too
+    below = [layer.size for layer in layers[:server] if layer.size]  # labels are in the history too
     sizes = {
         "base": sum(below[: -len(parts)]),
         **{part.folder: size for part, size in zip(parts, below[-len(parts) :], strict=True)},

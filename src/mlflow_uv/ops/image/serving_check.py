@@ -1,4 +1,4 @@
-"""Asks a model server the recorded cases and a malformed one, and compares what it answers with what is expected."""
+"""Sends the recorded requests and a malformed one to a model server, and compares the responses."""
 
 import re
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from ...tools.mlflow.model_server import ServerProcess
 from ...tools.toolbox import Tools
 
 POLL_S = 0.2
-ANSWER_S = 60.0  # what a server allows itself where nobody says otherwise, too
+ANSWER_S = 60.0  # also the default of the server
 GRACE_S = 5.0
 MALFORMED = b'{"this is": "not a request'
-# What a model prints that cannot reach another machine, in the words of Linux, glibc and musl.
+# Messages of Linux, glibc and musl if another machine cannot be reached.
 _UNREACHABLE = re.compile(
     r"network is unreachable|name resolution|name or service not known|name does not resolve|failed to resolve",
     re.IGNORECASE,
@@ -33,9 +33,9 @@ _UNREACHABLE = re.compile(
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expected:
     """
-    The answer to each case, how far one may be off, what is not compared, and how long the server has.
+    The recorded requests (`cases`) and answers, the tolerance, the ignored paths and the time limits in seconds.
 
-    `network` says that the server has one, `handed` what its model was given.
+    `network` says that the server has a network, `handed` are the variables that its model gets.
     """
 
     cases: list[Any]
@@ -50,7 +50,7 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedServer:
-    """What a server answered, and what is wrong with it."""
+    """The answers of a server, and findings about them."""
 
     healthy_after_s: float
     answers: list[Any]
@@ -59,7 +59,7 @@ class ObservedServer:
 
 
 def observe(server: ServingContainer, expected: Expected, tools: Tools) -> ObservedServer:
-    """Wait until a server is healthy and ask it everything. Raises NotServing with the server's log shown."""
+    """Wait until a server is healthy and send all requests. Raises NotServing after printing the server's log."""
     healthy_after = _wait_until_healthy(server, expected, tools)
     answers: list[Any] = []
     complaints: list[Finding] = []
@@ -75,7 +75,7 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
             complaints.extend(_differing(number, answer, expected))
     complaints.extend(_accepting_anything(server))
     if (code := server.code()) is not None:
-        # Whoever answered, it was not what we started.
+        # The responses may come from another program.
         what = f"the server exited with {code} during the test"
         complaints.append(Finding(rule="server-ended", what=what, why=_last_line(server)))
     return ObservedServer(
@@ -84,15 +84,15 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
 
 
 def show_log(server: ServingContainer, tools: Tools) -> None:
-    """Show the end of what a server printed."""
+    """Print the last 200 lines of a server's log."""
     with tools.console.group("log of the server", folded=False):
         for line in server.log().splitlines()[-200:]:
             tools.console.foreign(line)
 
 
 def _answer(server: ServingContainer, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:
-    """The answer to a case; else None, with what is wrong and why."""
-    # The server says by itself that its time is up.
+    """Return the answer to a request, or None and a finding."""
+    # The server enforces the time limit itself.
     reply = _invoked(server, request_body(case), expected.answer_s + GRACE_S)
     if reply is None and server.code() is not None:
         return None, Finding(rule="case-refused", what=f"case {number} was not answered", why="the server ended")
@@ -115,19 +115,22 @@ def _answer(server: ServingContainer, number: int, case: object, expected: Expec
 
 
 def _differing(number: int, answer: object, expected: Expected) -> Iterator[Finding]:
-    wanted, given = without(expected.answers[number - 1], expected.ignored), without(answer, expected.ignored)
-    found = tuple(differences(wanted, given, tolerance=expected.tolerance))
-    if found:
+    expected_answer, actual_answer = (
+        without(expected.answers[number - 1], expected.ignored),
+        without(answer, expected.ignored),
+    )
+    differences_found = tuple(differences(expected_answer, actual_answer, tolerance=expected.tolerance))
+    if differences_found:
         yield Finding(
             rule="answers-differ",
             what=f"case {number} is not answered as in training",
-            why=expected.handed.masked(listed(found)),
-            fix=difference_fix(found),
+            why=expected.handed.masked(listed(differences_found)),
+            fix=difference_fix(differences_found),
         )
 
 
 def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
-    """A complaint about a server that does not refuse what is no request."""
+    """Yield a finding about a server that accepts a malformed request."""
     reply = _invoked(server, MALFORMED, ANSWER_S)
     if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
         why = "there was no answer" if reply is None else f"the answer has status {reply.status}"
@@ -139,7 +142,7 @@ def _invoked(server: ServingContainer, body: bytes, answer_s: float) -> ModelRep
 
 
 def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Tools) -> float:
-    """Seconds until GET /ping answered 200."""
+    """Return the seconds until GET /ping answered 200."""
     started = tools.clock.now_s()
     while (passed := tools.clock.now_s() - started) < expected.deadline_s:
         reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
@@ -160,7 +163,7 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
 
 
 def _fix(server: ServingContainer, expected: Expected) -> str:
-    """What helps a model that lacked a library or looked for another machine, which its log tells; else nothing."""
+    """Return the fix for a missing library or network, from the server's log; empty if neither is missing."""
     if absent := missing_library(server.log()):
         return machine_with(absent) if isinstance(server, ServerProcess) else base_with([absent])
     if expected.network or _UNREACHABLE.search(server.log()) is None:

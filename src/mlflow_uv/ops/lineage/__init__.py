@@ -1,1 +1,1 @@
-"""Computes the links of a release again from their sources."""
+"""Recomputes the links of a release from their sources."""

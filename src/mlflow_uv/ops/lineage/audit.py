@@ -1,4 +1,4 @@
-"""Does everything that a registered version says of itself hold? From the registry alone, without a record at hand."""
+"""Recomputes every link of a registered version, from the registry alone, without a local record."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,77 +25,88 @@ from .registry_client import RegistryClient
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audited:
     """
-    A version, and what computing every link of it again said.
+    A version and the result of recomputing every link of it.
 
-    `said` is what the payload `describe-version` tells, `model` the folder with its files as the store returned them,
-    `record` the one that its run keeps, None where there is none.
+    `description` is the response of the payload `describe-version`, `model` the folder with the downloaded files,
+    `record` the record in its run, None if there is none.
     """
 
-    said: Mapping[str, Any]
+    description: Mapping[str, Any]
     model: Path
     record: Record | None
     checks: tuple[LinkCheck, ...]
 
     @property
     def name(self) -> str:
-        """Of the registered model."""
-        return str(self.said["name"])
+        """Name of the registered model."""
+        return str(self.description["name"])
 
     @property
     def version(self) -> str:
-        """Its number."""
-        return str(self.said["version"])
+        """Version number."""
+        return str(self.description["version"])
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Of the version."""
-        tags: Mapping[str, str] = self.said["tags"]
+        """Tags of the version."""
+        tags: Mapping[str, str] = self.description["tags"]
         return tags
 
 
 @contextmanager
-def audited(contact: RegistryClient, *, name: str, version: str) -> Iterator[Audited]:
+def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Audited]:
     """
-    Compute every link of a version again; the model lies in a private folder while the block runs.
+    Recompute every link of a version; the model is in a private folder while the block runs.
 
-    Raises ToolFailed for a version that is not there, StoreUnreachable.
+    Raises ToolFailed if the version does not exist, StoreUnreachable.
     """
-    said = contact.version(name, version)
+    description = registry.version(name, version)
     with TemporaryDirectory(prefix="mlflow-uv-audit-") as scratch:
         model = Path(scratch) / "model"
-        source = {"model_id": said["model_id"]} if said["model_id"] else {"uri": f"models:/{name}/{version}"}
-        contact.ask("download-model", destination=str(model), **source)
-        record = record_of(contact, said, Path(scratch) / "record.json")
-        yield Audited(said=said, model=model, record=record, checks=tuple(_checks(contact, said, model, record)))
+        source = (
+            {"model_id": description["model_id"]} if description["model_id"] else {"uri": f"models:/{name}/{version}"}
+        )
+        registry.ask("download-model", destination=str(model), **source)
+        record = record_of(registry, description, Path(scratch) / "record.json")
+        yield Audited(
+            description=description,
+            model=model,
+            record=record,
+            checks=tuple(_checks(registry, description, model, record)),
+        )
 
 
-def numbered(asked: RegistryClient, name: str, said: str) -> str:
-    """The number of a version that is said by its number or by an alias. Raises BadInput that lists what there is."""
-    if not said.isdecimal():
-        return named(asked, name, said)
-    number = str(int(said))
-    known = [one["version"] for one in asked.ask("find-versions", name=name)["versions"]]
-    if number not in known:
-        why = f"its versions are {', '.join(known[-9:])}" if known else "the registry knows none"
+def numbered(registry: RegistryClient, name: str, version_or_alias: str) -> str:
+    """Return the number of a version given by number or alias. Raises BadInput that lists the existing ones."""
+    if not version_or_alias.isdecimal():
+        return named(registry, name, version_or_alias)
+    number = str(int(version_or_alias))
+    versions = [entry["version"] for entry in registry.ask("find-versions", name=name)["versions"]]
+    if number not in versions:
+        why = f"its versions are {', '.join(versions[-9:])}" if versions else "the registry knows none"
         raise BadInput(what=f"`{name}` has no version {number}", why=why)
     return number
 
 
-def named(asked: RegistryClient, name: str, alias: str) -> str:
-    """The number of the version that an alias names. Raises BadInput that lists the aliases there are."""
-    said = asked.ask("describe-name", name=name)
-    if alias not in said["aliases"]:
-        there = ", ".join(f"{one} (version {number})" for one, number in sorted(said["aliases"].items()))
-        why = f"its aliases are {there}" if there else "it has no alias"
-        raise BadInput(
-            what=f"`{name}` has no alias `{alias}`" if said["exists"] else f"there is no registered model `{name}`",
-            why=why if said["exists"] else "the registry does not know it",
+def named(registry: RegistryClient, name: str, alias: str) -> str:
+    """Return the number of the version that an alias points to. Raises BadInput that lists the existing aliases."""
+    description = registry.ask("describe-name", name=name)
+    if alias not in description["aliases"]:
+        aliases = ", ".join(
+            f"{name_of_alias} (version {number})" for name_of_alias, number in sorted(description["aliases"].items())
         )
-    return str(said["aliases"][alias])
+        why = f"its aliases are {aliases}" if aliases else "it has no alias"
+        raise BadInput(
+            what=f"`{name}` has no alias `{alias}`"
+            if description["exists"]
+            else f"there is no registered model `{name}`",
+            why=why if description["exists"] else "the registry does not know it",
+        )
+    return str(description["aliases"][alias])
 
 
 def distinct(**aliases: str) -> None:
-    """Raise BadInput where one alias would be two things at once; each is called by its input."""
+    """Raise BadInput if two inputs have the same alias; arguments are named after the inputs."""
     inputs: dict[str, str] = {}
     for name, alias in aliases.items():
         if alias in inputs:
@@ -106,68 +117,70 @@ def distinct(**aliases: str) -> None:
 
 
 def kept_at(model_id: str, name: str, version: str) -> str:
-    """Where the run of a model keeps the record of one version that was made from it, below its artifacts."""
+    """Return the artifact path, in the model's run, of the record of one version."""
     model, named = (re.sub(r"[^A-Za-z0-9._-]+", "-", text) for text in (model_id, name))
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
-def record_of(contact: RegistryClient, said: Mapping[str, Any], file: Path) -> Record | None:
-    """The record that the version's run keeps. Its digest is compared later, like every other link."""
-    if not said["run_id"] or not said["model_id"]:
+def record_of(registry: RegistryClient, description: Mapping[str, Any], file: Path) -> Record | None:
+    """Return the record in the version's run, None without one; its digest is checked later, as for any link."""
+    if not description["run_id"] or not description["model_id"]:
         return None
     try:
-        path = kept_at(str(said["model_id"]), str(said["name"]), str(said["version"]))
-        contact.ask("download-record", run_id=said["run_id"], path=path, destination=str(file))
-        return contact.tools.records.load(file)
+        path = kept_at(str(description["model_id"]), str(description["name"]), str(description["version"]))
+        registry.ask("download-record", run_id=description["run_id"], path=path, destination=str(file))
+        return registry.tools.records.load(file)
     except (ToolFailed, BadInput):
         return None
 
 
 def _checks(
-    contact: RegistryClient, said: Mapping[str, Any], model: Path, record: Record | None
+    registry: RegistryClient, description: Mapping[str, Any], model: Path, record: Record | None
 ) -> Iterator[LinkCheck]:
-    tags = said["tags"]
+    tags = description["tags"]
     if record is None:
         yield LinkCheck(
             link="record", state=LinkState.UNVERIFIED, reason="the version's run has no release record for it"
         )
-        yield from _from_tags(contact, tags, model)
+        yield from _from_tags(registry, tags, model)
         return
-    version = VersionLink(name=str(said["name"]), version=str(said["version"]), model_id=str(said["model_id"]))
+    version = VersionLink(
+        name=str(description["name"]), version=str(description["version"]), model_id=str(description["model_id"])
+    )
     if record.version is not None:
         recorded = f"{record.version.name} {record.version.version}"
-        found = f"{version.name} {version.version}"
-        yield compare_link("version", recorded=recorded, observed=found, source="the registry")
-    yield from from_registry(record, replace(version, model_id=record.model.model_id), said)
-    yield from_commit(record.commit, record.lock.sha256, _committed(contact, record.commit))
+        actual = f"{version.name} {version.version}"
+        yield compare_link("version", recorded=recorded, observed=actual, source="the registry")
+    yield from from_registry(record, replace(version, model_id=record.model.model_id), description)
+    yield from_commit(record.commit, record.lock.sha256, _committed(registry, record.commit))
     yield from from_model(record, model)
-    yield from from_identity(record, contact.tools)
+    yield from from_identity(record, registry.tools)
     yield from _tags_hold(record, tags)
 
 
 def _tags_hold(record: Record, tags: Mapping[str, str]) -> Iterator[LinkCheck]:
-    """What people see of a version in the registry is what its record says."""
-    said = {
+    """Compare the tags of a version with its record."""
+    recorded_tags = {
         "lock": ("lock-sha256", record.lock.sha256),
         "requirements": ("requirements-sha256", record.requirements.sha256),
         "model": ("model-sha256", record.model.sha256),
         "commit": ("commit", record.commit.sha),
     }
-    for link, (tag, recorded) in said.items():
+    for link, (tag, recorded) in recorded_tags.items():
         yield compare_link(
             link, recorded=recorded, observed=tags.get(f"mlflow-uv.{tag}", "nothing"), source="the version's tag"
         )
 
 
-def _from_tags(contact: RegistryClient, tags: Mapping[str, str], model: Path) -> Iterator[LinkCheck]:
-    """What can be told of a version that was registered and not tested: its own tags are all that was recorded."""
+def _from_tags(registry: RegistryClient, tags: Mapping[str, str], model: Path) -> Iterator[LinkCheck]:
+    """Check a version without a record: its tags are all that was recorded."""
     lock = model / model_files.LOCK
-    found = {
+    digests = {
         "lock": lock_digest(lock.read_bytes()) if lock.is_file() else "nothing",
         "requirements": requirements_of(model),
         "model": tree_digest(digests_in(model)),
     }
-    for link, digest in found.items():
+    for link, digest in digests.items():
         recorded = tags.get(f"mlflow-uv.{link}-sha256")
         if recorded is None:
             yield LinkCheck(
@@ -177,20 +190,20 @@ def _from_tags(contact: RegistryClient, tags: Mapping[str, str], model: Path) ->
             yield compare_link(link, recorded=recorded, observed=digest, source="the store")
     if "mlflow-uv.commit" in tags and "mlflow-uv.lock-sha256" in tags:
         commit = Commit(sha=tags["mlflow-uv.commit"], project=".")
-        yield from_commit(commit, tags["mlflow-uv.lock-sha256"], _committed(contact, commit))
+        yield from_commit(commit, tags["mlflow-uv.lock-sha256"], _committed(registry, commit))
 
 
-def _committed(contact: RegistryClient, commit: Commit) -> bytes | None:
-    """uv.lock at the commit: of this checkout, else of where it came from."""
-    if contact.project is None or commit.changed:
+def _committed(registry: RegistryClient, commit: Commit) -> bytes | None:
+    """Return uv.lock at a commit, from this checkout or its origin."""
+    if registry.project is None or commit.changed:
         return None
-    return locked_at(contact.project, commit.sha, contact.tools)
+    return locked_at(registry.project, commit.sha, registry.tools)
 
 
 def locked_at(project: Project, sha: str, tools: Tools) -> bytes | None:
-    """uv.lock of a project at a commit, fetched from its origin where the checkout lacks it; None if neither has it."""
+    """Return uv.lock of a project at a commit, from the checkout or its origin; None if neither has it."""
     try:
-        here = tools.git.blob(project.root, sha, "uv.lock")
-        return here if here is not None else tools.git.blob_of_origin(project.root, sha, "uv.lock")
+        blob = tools.git.blob(project.root, sha, "uv.lock")
+        return blob if blob is not None else tools.git.blob_of_origin(project.root, sha, "uv.lock")
     except StepError:
         return None

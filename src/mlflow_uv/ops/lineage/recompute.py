@@ -1,4 +1,4 @@
-"""Computes every link of a record again from git, the store and the engine, before a step relies on it."""
+"""Recomputes every link of a record from git, the store and the engine, before a step relies on it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ from .registry_client import project_here
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecomputedRelease:
-    """A record that holds: the store it is about, who may talk to it, the model as the store returns it, the checks."""
+    """A verified record with its store, the interpreter to access it, the downloaded model and the checks."""
 
     record: Record
     store: Store
@@ -39,50 +39,50 @@ class RecomputedRelease:
 
 
 class ReleaseInputs(Protocol):
-    """Which release a consumer is asked about: the inputs that every one of them has."""
+    """The inputs of every step that continues a release."""
 
     @property
     def project(self) -> Path:
-        """Folder of the project, which need not be here."""
+        """Project folder, which need not exist."""
 
     @property
     def record(self) -> Path | None:
-        """The record's file, if one was named."""
+        """File of the record, None for the default."""
 
     @property
     def tracking_uri(self) -> str | None:
-        """The store, if one was named."""
+        """Tracking URI, None for the default."""
 
     @property
     def embedded(self) -> bool:
-        """Whether a store that vanishes will do."""
+        """Whether an embedded store on CI is allowed."""
 
 
 @contextmanager
-def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
+def holding(inputs: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
     """
     Recompute every link of a record so far, from its source.
 
-    The model is fresh from the store and lies in a private folder while the block runs. Raises ChainBroken that names
-    each broken link, BadInput where there is no record.
+    The model is downloaded into a private folder while the block runs. Raises ChainBroken that names each broken link,
+    BadInput without a record.
     """
-    path = tools.records.path(question.record, question.project)
+    path = tools.records.path(inputs.record, inputs.project)
     record = tools.records.load(path)
-    project = project_here(question.project)
-    # The lock first: the environment that asks the store may be made from it.
-    before = require(_from_git(record, project, tools))
-    store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
+    project = project_here(inputs.project)
+    # The lock first: the environment for the store may be created from it.
+    earlier_checks = require(_from_git(record, project, tools))
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     python = tools.environments.registry_client(store, project, record.selection)
-    store = tools.mlflow.resolve_embedded(store, python, question.project)
+    store = tools.mlflow.resolve_embedded(store, python, inputs.project)
     in_file, record = record, settled(record, path, StoreAccess(store=store, python=python), tools)
     if record is not in_file:
-        before = require(_from_git(record, project, tools))
-    before += require(_anchored(record, store, python, tools))
+        earlier_checks = require(_from_git(record, project, tools))
+    earlier_checks += require(_anchored(record, store, python, tools))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
         _note_version(record.version, model)
-        checks = require((*before, *from_model(record, model), *from_image(record, tools)))
+        checks = require((*earlier_checks, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.console.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
@@ -90,7 +90,7 @@ def holding(question: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease
 
 
 def _note_version(version: VersionLink | None, model: Path) -> None:
-    """Write into a model what MLflow notes in one that comes from the registry: the server is called by that."""
+    """Write the file that MLflow writes into a model from the registry: the server takes its name from it."""
     if version is not None:
         text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
         (model / REGISTERED).write_text(text, encoding="utf-8")
@@ -102,12 +102,12 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
         yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project folder is not available here")
         return
     yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
-    found = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
-    yield compare_link("lock", recorded=record.lock.sha256, observed=found, source=str(project.lock))
+    digest = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
+    yield compare_link("lock", recorded=record.lock.sha256, observed=digest, source=str(project.lock))
 
 
 def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
-    """Whether the lock at a commit is the recorded one; `committed` is None where git does not have it."""
+    """Compare the lock at a commit with the recorded one; `committed` is None if git does not have it."""
     if commit.changed or committed is None:
         why = "the tree was dirty" if commit.changed else "git does not have the commit here"
         why = "no commit was recorded" if commit.sha == UNKNOWN else why
@@ -118,11 +118,11 @@ def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> Li
 
 
 def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
-    """The links that a model's own files tell, as the store returned them."""
+    """Check the links that the files of a downloaded model prove."""
     source = "the model in the store"
     lock = model / model_files.LOCK
-    found = lock_digest(lock.read_bytes()) if lock.is_file() else None
-    yield compare_link("lock", recorded=record.lock.sha256, observed=found or "nothing", source=source)
+    digest = lock_digest(lock.read_bytes()) if lock.is_file() else None
+    yield compare_link("lock", recorded=record.lock.sha256, observed=digest or "nothing", source=source)
     yield compare_link("selection", recorded=record.selection.sha256, observed=_selection(model), source=source)
     _, wheels = _listed(model)
     yield compare_link(
@@ -130,8 +130,8 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
     )
     travelling = {wheel.file: wheel.sha256 for wheel in record.requirements.wheels}
     listed_wheels = {(wheel.file, wheel.marker) for wheel in record.requirements.wheels}
-    lying = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
-    if set(wheels) != listed_wheels or lying != travelling:
+    wheel_digests = {path.name: digest for path, digest in digests_in(model / model_files.WHEELS)}
+    if set(wheels) != listed_wheels or wheel_digests != travelling:
         reason = f"the wheels of {source} are not those of the record"
         yield LinkCheck(link="requirements", state=LinkState.BROKEN, reason=reason)
     if record.answers is not None:
@@ -148,8 +148,10 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
 
 def _selection(model: Path) -> str:
     try:
-        said = parse_json((model / model_files.SELECTION).read_text(encoding="utf-8"))
-        return Selection(package=said["package"], extras=tuple(said["extras"]), groups=tuple(said["groups"])).sha256
+        selection = parse_json((model / model_files.SELECTION).read_text(encoding="utf-8"))
+        return Selection(
+            package=selection["package"], extras=tuple(selection["extras"]), groups=tuple(selection["groups"])
+        ).sha256
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing that can be read"
 
@@ -160,10 +162,10 @@ def _listed(model: Path) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def requirements_of(model: Path) -> str:
-    """Digest of what a model's requirements.txt says, or why it has none."""
-    said, _ = _listed(model)
+    """Return the digest of a model's requirements.txt, or why it has none."""
+    text, _ = _listed(model)
     try:
-        return parse_requirements(said).digest
+        return parse_requirements(text).digest
     except ValueError as error:
         return str(error)
 
@@ -177,24 +179,26 @@ def _json_digest(path: Path) -> str:
 
 def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Iterator[LinkCheck]:
     if record.version is None:
-        said = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)
-        yield _anchor_holds(record, said)
+        description = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)
+        yield _anchor_holds(record, description)
     else:
         version = record.version
-        said = tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
-        yield from from_registry(record, version, said)
+        description = tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
+        yield from from_registry(record, version, description)
 
 
-def from_registry(record: Record, version: VersionLink, said: Mapping[str, Any]) -> Iterator[LinkCheck]:
-    """The links that the registry tells of a version, in the words of the payload `describe-version`."""
+def from_registry(record: Record, version: VersionLink, description: Mapping[str, Any]) -> Iterator[LinkCheck]:
+    """Check the links of a version in the registry; `description` is the response of `describe-version`."""
     source = "the registry, of its source,"
-    yield compare_link("version", recorded=version.model_id, observed=said["model_id"] or "nothing", source=source)
+    yield compare_link(
+        "version", recorded=version.model_id, observed=description["model_id"] or "nothing", source=source
+    )
     yield compare_link(
         "version", recorded=record.model.model_id, observed=version.model_id, source="the record's version"
     )
-    yield _anchor_holds(record, said)
+    yield _anchor_holds(record, description)
 
 
-def _anchor_holds(record: Record, said: Mapping[str, Any]) -> LinkCheck:
-    tagged = said["tags"].get(RECORD_TAG, "nothing")
+def _anchor_holds(record: Record, description: Mapping[str, Any]) -> LinkCheck:
+    tagged = description["tags"].get(RECORD_TAG, "nothing")
     return compare_link("record", recorded=record.sha256, observed=tagged, source="the registry's tag")

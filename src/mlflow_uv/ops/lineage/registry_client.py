@@ -1,4 +1,4 @@
-"""Who may talk to the store about a model, where no record says which environment did?"""
+"""Connects to the model registry, with the project's environment or a server client."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ from ..lock.served_selection import require_mlflow
 
 
 class RegistryInputs(Protocol):
-    """What every step that asks the registry is told: the project, what of it is served, and the store."""
+    """The inputs of every step that uses the registry."""
 
     @property
     def project(self) -> Path:
-        """Folder of the project, which need not be here for a server."""
+        """Project folder, which need not exist for a server."""
 
     @property
     def package(self) -> str | None:
-        """The workspace member that is served."""
+        """Workspace member to serve."""
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Extras that are served."""
+        """Extras to serve."""
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Groups that are served."""
+        """Groups to serve."""
 
     @property
     def tracking_uri(self) -> str | None:
-        """The store, if one was named."""
+        """Tracking URI, None for the default."""
 
     @property
     def embedded(self) -> bool:
-        """Whether a store that vanishes will do."""
+        """Whether an embedded store on CI is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryClient:
-    """A store, the interpreter that may talk to it, the project, if it is here, and what of the project is served."""
+    """A store, the interpreter to access it, and the project with its selection, if there is one."""
 
     store: Store
     python: Path
@@ -54,15 +54,15 @@ class RegistryClient:
     tools: Tools
 
     def ask(self, verb: str, **request: object) -> dict[str, Any]:
-        """Ask one payload. Raises the StepError that fits the kind of its error."""
+        """Run one payload. Raises the StepError that matches the kind of its error."""
         return self.tools.mlflow.ask(self.python, self.store, verb, **request)
 
     def version(self, name: str, version: str) -> Mapping[str, Any]:
-        """A registered version, as the payload `describe-version` tells it."""
+        """Return a registered version, as described by the payload `describe-version`."""
         return self.ask("describe-version", name=name, version=version)
 
     def model_name(self, given: str | None) -> str:
-        """The name of the registered model: the one given, else the project's. Raises BadInput without either."""
+        """Return the given model name, else the project's name. Raises BadInput without either."""
         if given is None and self.project is None:
             raise BadInput(
                 what="no model was named", why="the project folder was not found", fix=option("model-name", "NAME")
@@ -72,10 +72,10 @@ class RegistryClient:
 
 def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
     """
-    Choose the interpreter that may talk to the named store.
+    Choose the interpreter that accesses the store.
 
-    Raises BadProject for a database without a project or whose project serves no MLflow, StoreUnreachable where no
-    store was named, ToolFailed.
+    Raises BadProject for a database without a project or whose project serves no MLflow, StoreUnreachable if no store
+    is configured, ToolFailed.
     """
     store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
     project = project_here(question.project)
@@ -88,13 +88,13 @@ def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
 
 
 def _require_mlflow_in(python: Path, project: Project, selection: Selection, tools: Tools) -> None:
-    """Name the group or extra that has MLflow, if a release was made with one that is not selected now."""
+    """Raise BadProject with the group or extra that has MLflow, if the selection has none."""
     if tools.mlflow.describe_environment(python)["mlflow"] is None:
         require_mlflow(tools.uv.export(project, selection), selection, project)
 
 
 def author(tools: Tools) -> dict[str, str]:
-    """Who asks, when (UTC), and in which run of a workflow, for whoever looks at a version later."""
+    """Return author, time (UTC) and workflow run for the audit entry."""
     variables = tools.host.variables
     when = datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if tools.host.ci:
@@ -106,7 +106,7 @@ def author(tools: Tools) -> dict[str, str]:
 
 
 def project_here(folder: Path) -> Project | None:
-    """The project of a folder, None where there is none: a server can be asked from anywhere."""
+    """Return the project of a folder, None if there is none: a server can be used from anywhere."""
     try:
         return read_project(folder)
     except BadProject:

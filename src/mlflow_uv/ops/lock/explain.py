@@ -1,4 +1,4 @@
-"""Why is a lock not fresh, or why can nobody tell?"""
+"""Finds the causes why a lock is not fresh, or why that cannot be checked."""
 
 import re
 import shlex
@@ -32,7 +32,7 @@ _SHOWN = 5  # changes in a sentence
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnfreshLock:
-    """A lock that uv, asked without a network, did not call fresh; `offline` says that it may not be asked with one."""
+    """A lock that uv did not report as fresh offline; `offline` forbids another check with the network."""
 
     project: Project
     tools: LockTools
@@ -42,7 +42,7 @@ class UnfreshLock:
 
 
 class Explanation(NamedTuple):
-    """What it turned out to be, which may be fresh after all; a finding for each cause; what locking would change."""
+    """The final state, which may be fresh; a finding for each cause; the changes that `uv lock` would make."""
 
     state: LockState
     findings: tuple[Finding, ...]
@@ -50,7 +50,7 @@ class Explanation(NamedTuple):
 
 
 def explain(case: UnfreshLock) -> Explanation:
-    """Find out why. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
+    """Find the causes. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
     return _Explaining(case).outcome()
 
 
@@ -78,10 +78,10 @@ class _Explaining:
     def _ask(self, question: LockQuestion) -> LockVerdict:
         return self._tools.uv.lock_state(self._project, question)
 
-    # the reasons that are no difference
+    # causes other than a difference
 
     def _absent(self) -> tuple[Finding, ...]:
-        """A finding for what git tracks of this workspace and has not put on disk, the lock itself among it."""
+        """Return findings for files of this workspace, or its lock, that git tracks and that are not on disk."""
         where, git = self._tools.host.folder, self._tools.git
         return tuple(
             self._finding(Cause.ABSENT, group.what, group.why, fix=group.fix, path=group.near)
@@ -89,7 +89,7 @@ class _Explaining:
         )
 
     def _read(self, verdict: LockVerdict) -> Lockfile | Finding:
-        """The lock; or why it, or a manifest, cannot be read, by what uv says and by our own reading."""
+        """Return the lock, or a finding if it or a manifest cannot be read, by uv or by this program."""
         if verdict.state is LockState.UNREADABLE and PurePath(verdict.file).name != "uv.lock":
             return self._unreadable_manifest(verdict)
         file = self._from_here("uv.lock")
@@ -106,13 +106,13 @@ class _Explaining:
             return self._finding(cause, what, str(error), fix=self._restored(file), line=error.line)
         if verdict.state is LockState.UNREADABLE:
             fix = self._restored(file)
-            if said := too_old_to_read(self._project, self._tools, self._case.question, verdict):
-                return self._finding(Cause.FORMAT, said[0], said[1], fix=NEWER, line=verdict.line)
+            if message := too_old_to_read(self._project, self._tools, self._case.question, verdict):
+                return self._finding(Cause.FORMAT, message[0], message[1], fix=NEWER, line=verdict.line)
             return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
         return lock
 
     def _restored(self, file: str) -> str:
-        """The command that brings back the newest lock that can be read, and makes it fresh; a new one without any."""
+        """Return the command that restores and updates the newest readable lock, or creates a new one."""
         lock = self._project.lock
         broken = lock.read_bytes() if lock.is_file() else b""
         version = self._tools.git.restore_argv(lock, lambda data: data != broken and _is_lock(data))
@@ -129,7 +129,7 @@ class _Explaining:
             return self._finding(cause, fault.what, fault.why, fix=fault.fix, path=fault.path, line=fault.line)
         path = self._project.folder / verdict.file
         if path.suffix == ".toml":
-            read_manifest(path)  # what is not even TOML
+            read_manifest(path)  # raises Unreadable if it is not TOML
         file, line = path.name, verdict.line
         if verdict.cause is Cause.MEMBER:
             path = self._project.root / file
@@ -143,25 +143,25 @@ class _Explaining:
         return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
 
     def _by_a_variable(self, question: LockQuestion, verdict: LockVerdict) -> Explanation | None:
-        """Where something from outside alone makes the lock look stale; None where it is for another reason."""
+        """Explain a lock that only variables or files from outside make look stale; None for any other cause."""
         uv = self._tools.uv
-        aside = uv.set_aside(respect_env=False) if question.respect_env else ()
+        ignored = uv.set_aside(respect_env=False) if question.respect_env else ()
         files = uv.machine.resolution_keys(self._project, modes=question.respect_env, indexes=True)
         indexes = uv.outside_indexes(self._project)
-        suspects = frozenset(aside) | indexes | frozenset(map(str, files))
+        suspects = frozenset(ignored) | indexes | frozenset(map(str, files))
 
         def fresh(without: frozenset[str]) -> bool:
-            asked = replace(question, without=without)
-            return self._ask(asked).state is LockState.FRESH
+            reduced = replace(question, without=without)
+            return self._ask(reduced).state is LockState.FRESH
 
         if not suspects or not fresh(suspects):
             return None
-        guilty = [name for name in sorted(suspects) if fresh(frozenset({name}))] or sorted(suspects)
-        names = ", ".join(f"`{name}`" for name in guilty)
-        make = "makes" if len(guilty) == 1 else "make"
+        culprits = [name for name in sorted(suspects) if fresh(frozenset({name}))] or sorted(suspects)
+        names = ", ".join(f"`{name}`" for name in culprits)
+        make = "makes" if len(culprits) == 1 else "make"
         what = f"{names} {make} uv.lock look out of date"
-        fix = without_these(guilty, {str(path): keys for path, keys in files.items()})
-        if set(guilty) <= indexes and not question.respect_env:
+        fix = without_these(culprits, {str(path): keys for path, keys in files.items()})
+        if set(culprits) <= indexes and not question.respect_env:
             why = "without it the lock is fresh; it was made for another index"
             notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
             return Explanation(LockState.FRESH, (replace(notice, severity=Severity.NOTICE),))
@@ -175,26 +175,26 @@ class _Explaining:
         final = self._with_changes(question, verdict)
         if final.state is LockState.FRESH:
             return Explanation(LockState.FRESH, ())
-        silent = final.state is LockState.UNVERIFIABLE
+        unverifiable = final.state is LockState.UNVERIFIABLE
         unsolvable = final.state is LockState.UNSOLVABLE
-        if (unsolvable or silent) and (faults := index_faults(workspace)):
+        if (unsolvable or unverifiable) and (faults := index_faults(workspace)):
             return Explanation(LockState.UNREADABLE, tuple(self._at_their_lines(faults, self._correct)))
         if unsolvable:
             return Explanation(LockState.UNSOLVABLE, (self._unsolvable(final, workspace),))
-        if silent and (wrong := tuple(self._at_their_lines(not_requirements(workspace), self._correct))):
+        if unverifiable and (wrong := tuple(self._at_their_lines(not_requirements(workspace), self._correct))):
             return Explanation(LockState.UNREADABLE, wrong)
-        again = verdict.again or final.again
-        findings = list(self._at_their_lines(differences(lock, workspace, reason=again)))
-        if not findings and silent:
+        reason = verdict.again or final.again
+        findings = list(self._at_their_lines(differences(lock, workspace, reason=reason)))
+        if not findings and unverifiable:
             return Explanation(LockState.UNVERIFIABLE, (self._unverifiable(final),))
         if not findings:
-            why = f"uv says: {again}" if again else "uv would write a different lock"
+            why = f"uv says: {reason}" if reason else "uv would write a different lock"
             findings.append(self._finding(Cause.UNKNOWN, "uv.lock is out of date", why))
         findings[0] = replace(findings[0], why="; ".join(filter(None, (findings[0].why, _shown(final.changes)))))
         return Explanation(LockState.STALE, (*findings, *self._refused(final)), final.changes)
 
     def _with_changes(self, question: LockQuestion, verdict: LockVerdict) -> LockVerdict:
-        """The verdict with what would change: by the network if there is one, else by what uv remembers of it."""
+        """Return the verdict with the changes, from the network if possible, else from uv's cache."""
         if not self._case.offline:
             online = self._ask(replace(question, offline=False, changes=True))
             if online.state is not LockState.UNVERIFIABLE or verdict.state is LockState.UNVERIFIABLE:
@@ -205,11 +205,11 @@ class _Explaining:
             return self._ask(replace(question, changes=True))
         return verdict
 
-    def _at_their_lines(self, found: Iterable[Difference], fix: str = "") -> Iterator[Finding]:
-        for one in found:
-            path = self._project.root / one.place.file
-            line = self._lines.at(one.place)
-            yield self._finding(one.cause, one.what, one.why, fix=fix, path=path, line=line)
+    def _at_their_lines(self, differences_found: Iterable[Difference], fix: str = "") -> Iterator[Finding]:
+        for difference in differences_found:
+            path = self._project.root / difference.place.file
+            line = self._lines.at(difference.place)
+            yield self._finding(difference.cause, difference.what, difference.why, fix=fix, path=path, line=line)
 
     def _unsolvable(self, verdict: LockVerdict, workspace: Workspace) -> Finding:
         place = blamed_place(verdict.words, workspace) or ManifestPlace("pyproject.toml", ("project", "dependencies"))
@@ -240,8 +240,8 @@ class _Explaining:
             case Cause.BUILD:
                 what = "uv.lock cannot be checked without a build"
                 fix = Wording(f"{self._uv_lock} --check, where its code may run; or ", option("builds", "allow"))
-                whose = " for a pull request from a fork" if self._tools.host.untrusted_event else ""
-                why = f"{verdict.complaint}, and builds are refused{whose}"
+                suffix = " for a pull request from a fork" if self._tools.host.untrusted_event else ""
+                why = f"{verdict.complaint}, and builds are refused{suffix}"
                 return self._finding(verdict.cause, what, why, fix=fix)
             case _:
                 raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
@@ -251,16 +251,16 @@ class _Explaining:
         return refusal_in(verdict.words, self._project, self._tools.host.variables)
 
     def _refused(self, verdict: LockVerdict) -> Iterator[Finding]:
-        """Beside a difference: the lock cannot be written here either."""
+        """Yield a finding, next to a difference, if the lock cannot be written here for lack of credentials."""
         if verdict.cause is Cause.CREDENTIALS and (refusal := self._refusal(verdict)) is not None:
             what = f"`{self._uv_lock}` has no credentials for `{refusal.address}`"
             yield self._finding(Cause.CREDENTIALS, what, refusal.why, fix=refusal.fix)
 
-    # how it is said
+    # wording
 
     @property
     def _uv_lock(self) -> str:
-        """The command that writes the lock, from where the caller stands."""
+        """The command that writes the lock, from the current folder."""
         return self._project.lock_command(self._tools.host.folder)
 
     @property
@@ -288,6 +288,6 @@ def _is_lock(data: bytes) -> bool:
 def _shown(changes: tuple[str, ...]) -> str:
     if not changes:
         return ""
-    more = len(changes) - _SHOWN
+    remaining = len(changes) - _SHOWN
     first = (f"{change[0].lower()}{change[1:]}" for change in changes[:_SHOWN])
-    return f"`uv lock` would {', '.join((*first, *((f'and {more} more',) if more > 0 else ())))}"
+    return f"`uv lock` would {', '.join((*first, *((f'and {remaining} more',) if remaining > 0 else ())))}"

@@ -1,4 +1,4 @@
-"""What do the files of an export say, and what keeps them from being written?"""
+"""Renders the files of an export, and reports what makes them impossible to write."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportRequest:
-    """What is wanted of a lock, in files with absolute paths; `command` asks for it again."""
+    """What to export, to files with absolute paths; `command` repeats the export."""
 
     project: Project
     requirements_file: Path | None
@@ -46,23 +46,23 @@ class ExportRequest:
 
     @property
     def printed(self) -> bool:
-        """Whether requirements are wanted that no file takes."""
+        """Whether requirements go to standard output."""
         return not (self.silent or self.filed)
 
     @property
     def filed(self) -> bool:
-        """Whether a file is wanted."""
+        """Whether a file is requested."""
         return bool(self.requirements_file or self.pylock_file or self.sbom_file)
 
     @property
     def listed(self) -> bool:
-        """Whether requirements are wanted at all."""
+        """Whether pip requirements are requested, printed or as a file."""
         return self.printed or self.requirements_file is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UvExport:
-    """What uv says of the lock: requirements, and the other formats as it writes them, where they are wanted."""
+    """The exports of uv: requirements, and the other formats if they are requested."""
 
     requirements: Requirements
     pylock: str | None = None
@@ -71,7 +71,7 @@ class UvExport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A file of an export, and how the packages in it are read again."""
+    """A file of an export, and the parser of the packages in it."""
 
     path: Path
     text: str
@@ -80,7 +80,7 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lists:
-    """The files of an export with the wheels beside them, or the list to print; nothing where a finding is an error."""
+    """The files of an export with their wheels, or the text to print; both empty if a finding is an error."""
 
     documents: tuple[Document, ...] = ()
     wheels: Mapping[Path, bytes] = field(default_factory=dict)
@@ -90,70 +90,72 @@ class Lists:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What a list depends on beside its pins. Without `locked` nothing in it does."""
+    """What an export depends on besides its pins; empty if `locked` is None."""
 
     indexes: tuple[Index, ...] = ()
     used: tuple[UsedIndex, ...] = ()
     locked: LockSource | None = None
 
 
-def make_lists(wish: ExportRequest, said: UvExport, tools: LockTools) -> Lists:
+def make_lists(request: ExportRequest, exported: UvExport, tools: LockTools) -> Lists:
     """
-    Say it all in one normal form, with wheels for local packages where they are wanted; nothing is written yet.
+    Render all formats in their normal form, with wheels for local packages if requested; nothing is written yet.
 
-    Raises BadProject for a lock that cannot be read, ToolFailed for words of uv that cannot.
+    Raises BadProject for an unreadable lock, ToolFailed for unreadable output of uv.
     """
-    if not (wish.printed or wish.filed):
+    if not (request.printed or request.filed):
         return Lists()
-    chosen = said.requirements if wish.environment is None else said.requirements.resolved_in(wish.environment)
-    context = _context(wish, chosen)
-    findings = tuple(_findings(wish, chosen, context))
+    requirements = (
+        exported.requirements if request.environment is None else exported.requirements.resolved_in(request.environment)
+    )
+    context = _context(request, requirements)
+    findings = tuple(_findings(request, requirements, context))
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Lists(findings=findings)
-    wheels = _wheels(wish, chosen, tools) if wish.local_packages is LocalPackages.WHEELS else ()
+    wheels = _wheels(request, requirements, tools) if request.local_packages is LocalPackages.WHEELS else ()
     documents = []
-    if wish.requirements_file is not None:
-        text = _text(wish, chosen, context, wheels, wish.requirements_file.parent)
-        documents.append(Document(path=wish.requirements_file, text=text, pins_of=pins_of_requirements))
-    if wish.pylock_file is not None:
-        from ...core.export.pylock import pins_of_pylock  # noqa: PLC0415  # 8 ms that a list does not pay
+    if request.requirements_file is not None:
+        text = _text(request, requirements, context, wheels, request.requirements_file.parent)
+        documents.append(Document(path=request.requirements_file, text=text, pins_of=pins_of_requirements))
+    if request.pylock_file is not None:
+        from ...core.export.pylock import pins_of_pylock  # noqa: PLC0415  # saves 8 ms without a pylock.toml
 
-        text = _pylock(wish.pylock_file.parent, wish, said, context, wheels)
-        documents.append(Document(path=wish.pylock_file, text=text, pins_of=pins_of_pylock))
-    if wish.sbom_file is not None and said.sbom is not None:
-        from ...core.image.sbom import pins_of_sbom, render_sbom  # noqa: PLC0415  # 5 ms that most exports do not pay
+        text = _pylock(request.pylock_file.parent, request, exported, context, wheels)
+        documents.append(Document(path=request.pylock_file, text=text, pins_of=pins_of_pylock))
+    if request.sbom_file is not None and exported.sbom is not None:
+        from ...core.image.sbom import pins_of_sbom, render_sbom  # noqa: PLC0415  # saves 5 ms without an SBOM
 
-        text = _sayable(lambda raw: render_sbom(raw, environment=wish.environment), said.sbom)
-        documents.append(Document(path=wish.sbom_file, text=text, pins_of=pins_of_sbom))
+        text = _rendered(lambda raw: render_sbom(raw, environment=request.environment), exported.sbom)
+        documents.append(Document(path=request.sbom_file, text=text, pins_of=pins_of_sbom))
     return Lists(
         documents=tuple(documents),
         wheels={Path(wheel.path): wheel.data for wheel in wheels},
-        printed=_text(wish, chosen, context, (), wish.project.folder) if wish.printed else None,
+        printed=_text(request, requirements, context, (), request.project.folder) if request.printed else None,
         findings=findings,
     )
 
 
-def _context(wish: ExportRequest, chosen: Requirements) -> Context:
-    """Read the lock where a list depends on it: that takes longer than uv takes to export it."""
-    indexes = _own_indexes(wish.project)
-    data = _bytes(wish.project.lock)
-    direct = any(pin.version is None for pin in chosen.pins)
-    unhashed = wish.hashes and not chosen.hashed
-    asks = (indexes, chosen.local, direct, wish.pylock_file, unhashed, wish.environment)
-    if not any(asks) and len(registries(data)) <= 1:
+def _context(request: ExportRequest, requirements: Requirements) -> Context:
+    """Read the lock only if the export depends on it: reading takes longer than uv takes to export."""
+    indexes = _own_indexes(request.project)
+    data = _bytes(request.project.lock)
+    direct = any(pin.version is None for pin in requirements.pins)
+    unhashed = request.hashes and not requirements.hashed
+    reasons = (indexes, requirements.local, direct, request.pylock_file, unhashed, request.environment)
+    if not any(reasons) and len(registries(data)) <= 1:
         return Context()
     try:
-        locked = LockSource(path=wish.project.lock, data=data, lock=read_lockfile(data))
+        locked = LockSource(path=request.project.lock, data=data, lock=read_lockfile(data))
     except NotALock as error:
-        raise BadProject(what=f"`{wish.project.lock}` cannot be read", why=f"line {error.line}: {error}") from error
-    if wish.environment is not None:
-        _require_covered(wish.environment, locked.lock)
-    indexes = (*indexes, *_members_indexes(wish.project, locked.lock))
-    return Context(indexes=indexes, used=used_indexes(chosen, locked.lock, indexes), locked=locked)
+        raise BadProject(what=f"`{request.project.lock}` cannot be read", why=f"line {error.line}: {error}") from error
+    if request.environment is not None:
+        _require_covered(request.environment, locked.lock)
+    indexes = (*indexes, *_members_indexes(request.project, locked.lock))
+    return Context(indexes=indexes, used=used_indexes(requirements, locked.lock, indexes), locked=locked)
 
 
 def _require_covered(environment: Mapping[str, str], lock: Lockfile) -> None:
-    """A lock's markers say nothing of a Python or platform that it was not made for. Raises BadInput."""
+    """Raise BadInput for a Python or platform that the lock does not cover: its markers do not apply there."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # only for a target
 
     python = environment["python_full_version"]
@@ -166,65 +168,67 @@ def _require_covered(environment: Mapping[str, str], lock: Lockfile) -> None:
         raise BadInput(what="the lock does not cover this target", why=f"its `environments` are {', '.join(markers)}")
 
 
-def _findings(wish: ExportRequest, chosen: Requirements, context: Context) -> Iterator[Finding]:
+def _findings(request: ExportRequest, requirements: Requirements, context: Context) -> Iterator[Finding]:
     locked = context.locked
     if locked is None:
         return
-    yield from credential_findings(chosen, locked)
-    if wish.listed or wish.pylock_file:
-        # What is printed has no folder beside it.
-        refused = wish.printed and wish.local_packages is LocalPackages.WHEELS
-        choice = LocalPackages.REFUSE if refused else wish.local_packages
-        command = extended(wish.command, requirements_file="FILE") if wish.printed else wish.command
+    yield from credential_findings(requirements, locked)
+    if request.listed or request.pylock_file:
+        # Printed requirements have no folder for wheels.
+        refused = request.printed and request.local_packages is LocalPackages.WHEELS
+        choice = LocalPackages.REFUSE if refused else request.local_packages
+        command = extended(request.command, requirements_file="FILE") if request.printed else request.command
         fix = Wording(extended(command, local_packages="wheels"), ", or ", option("local-packages", "omit"))
-        yield from local_findings(chosen, locked, choice, fix=fix)
-    if wish.listed:
+        yield from local_findings(requirements, locked, choice, fix=fix)
+    if request.listed:
         yield from index_findings(
-            chosen, context.used, locked, hashes=wish.hashes, fix=extended(wish.command, hashes=True)
+            requirements, context.used, locked, hashes=request.hashes, fix=extended(request.command, hashes=True)
         )
-    if wish.listed and wish.hashes:
-        wheels = wish.local_packages is LocalPackages.WHEELS
-        yield from unhashed_findings(chosen, locked, wheels=wheels, fix=_with_every_hash(wish))
+    if request.listed and request.hashes:
+        wheels = request.local_packages is LocalPackages.WHEELS
+        yield from unhashed_findings(requirements, locked, wheels=wheels, fix=_with_every_hash(request))
 
 
-def _with_every_hash(wish: ExportRequest) -> str:
-    """The command for a pylock.toml instead: what the lock has no hash of, uv fetches to compute it."""
-    command = without(wish.command, "requirements-file", "hashes", "target")
-    return command if wish.pylock_file else extended(command, pylock_file="pylock.toml")
+def _with_every_hash(request: ExportRequest) -> str:
+    """Return the command for a pylock.toml instead: uv downloads files without a hash to compute it."""
+    command = without(request.command, "requirements-file", "hashes", "target")
+    return command if request.pylock_file else extended(command, pylock_file="pylock.toml")
 
 
-# what they say
+# rendering
 
 
 def _text(
-    wish: ExportRequest, chosen: Requirements, context: Context, wheels: tuple[LocalWheel, ...], folder: Path
+    request: ExportRequest, requirements: Requirements, context: Context, wheels: tuple[LocalWheel, ...], folder: Path
 ) -> str:
-    """A requirements file in that folder: options, pins and wheels, one a line."""
-    beside = Path(os.path.relpath(wish.project.root, folder)).as_posix()
+    """Return a requirements file for that folder: options, pins and wheels, one per line."""
+    beside = Path(os.path.relpath(request.project.root, folder)).as_posix()
     options = option_lines(context.used, context.indexes, beside=beside)
-    here = [wheel.requirement for wheel in wheels if wheel.path.parent.parent == folder]
-    lines: list[Pin | LocalRequirement] = [*chosen.pins, *here]
-    said = (*options, *(line.hashed_line if wish.hashes else line.line for line in lines))
-    return "".join(f"{line}\n" for line in said)
+    local_lines = [wheel.requirement for wheel in wheels if wheel.path.parent.parent == folder]
+    lines: list[Pin | LocalRequirement] = [*requirements.pins, *local_lines]
+    lines_of_file = (*options, *(line.hashed_line if request.hashes else line.line for line in lines))
+    return "".join(f"{line}\n" for line in lines_of_file)
 
 
-def _pylock(folder: Path, wish: ExportRequest, said: UvExport, context: Context, wheels: tuple[LocalWheel, ...]) -> str:
+def _pylock(
+    folder: Path, request: ExportRequest, exported: UvExport, context: Context, wheels: tuple[LocalWheel, ...]
+) -> str:
     assert context.locked is not None  # noqa: S101  # a pylock.toml always depends on the lock
-    assert said.pylock is not None  # noqa: S101  # it was asked for
+    assert exported.pylock is not None  # noqa: S101  # it was requested
     from ...core.export.pylock import PathReplacements, render_pylock  # noqa: PLC0415  # as above
 
-    project, lock = wish.project, context.locked.lock
+    project, lock = request.project, context.locked.lock
     folders = {
         (project.root / path).resolve().as_uri(): Path(os.path.relpath(project.root / path, folder)).as_posix()
-        for path in {one.source.address for one in lock.packages if one.source.kind is SourceKind.REGISTRY}
+        for path in {package.source.address for package in lock.packages if package.source.kind is SourceKind.REGISTRY}
         if "://" not in path and not Path(path).is_absolute()
     }
-    local: dict[str, LocalWheel | None] = dict.fromkeys(map(context.locked.name_of, said.requirements.local))
+    local: dict[str, LocalWheel | None] = dict.fromkeys(map(context.locked.name_of, exported.requirements.local))
     local |= {wheel.name: wheel for wheel in wheels if wheel.path.parent.parent == folder}
-    return _sayable(lambda raw: render_pylock(raw, PathReplacements(wheels=local, folders=folders)), said.pylock)
+    return _rendered(lambda raw: render_pylock(raw, PathReplacements(wheels=local, folders=folders)), exported.pylock)
 
 
-def _sayable(render: Callable[[str], str], raw: str) -> str:
+def _rendered(render: Callable[[str], str], raw: str) -> str:
     try:
         return render(raw)
     except (ValueError, KeyError, TypeError) as error:
@@ -232,53 +236,57 @@ def _sayable(render: Callable[[str], str], raw: str) -> str:
         raise ToolFailed(what="the output of `uv export` cannot be read", why=why) from error
 
 
-# what they depend on
+# dependencies
 
 
-def _wheels(wish: ExportRequest, chosen: Requirements, tools: LockTools) -> tuple[LocalWheel, ...]:
-    folders = dict.fromkeys(file.parent for file in (wish.requirements_file, wish.pylock_file) if file is not None)
-    if not chosen.local or not folders:
+def _wheels(request: ExportRequest, requirements: Requirements, tools: LockTools) -> tuple[LocalWheel, ...]:
+    folders = dict.fromkeys(
+        file.parent for file in (request.requirements_file, request.pylock_file) if file is not None
+    )
+    if not requirements.local or not folders:
         return ()
-    from tempfile import TemporaryDirectory  # noqa: PLC0415  # 15 ms with the next, and most exports build nothing
+    from tempfile import TemporaryDirectory  # noqa: PLC0415  # saves 15 ms with the next; most exports build nothing
 
     from ...tools.uv.wheels import build_wheels, same_content  # noqa: PLC0415
 
-    found = []
+    wheels = []
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-        built = build_wheels(wish.project, chosen.local, Path(scratch) / WHEELS, uv=tools.uv, console=tools.console)
-        for one in sorted(built, key=lambda one: (one.wheel.file, one.local.marker)):
-            made = Path(scratch) / WHEELS / one.wheel.file
+        built = build_wheels(
+            request.project, requirements.local, Path(scratch) / WHEELS, uv=tools.uv, console=tools.console
+        )
+        for built_wheel in sorted(built, key=lambda item: (item.wheel.file, item.local.marker)):
+            built_file = Path(scratch) / WHEELS / built_wheel.wheel.file
             for folder in folders:
-                there = folder / WHEELS / made.name
-                # What lies there and installs the same is kept: not every build backend makes the same bytes again.
-                data = (there if same_content(there, made) else made).read_bytes()
+                existing = folder / WHEELS / built_file.name
+                # A wheel with the same content is kept: not every build backend is reproducible.
+                data = (existing if same_content(existing, built_file) else built_file).read_bytes()
                 wheel = LocalWheel(
-                    local=one.local,
-                    name=one.wheel.name,
-                    version=one.wheel.version,
-                    path=there,
+                    local=built_wheel.local,
+                    name=built_wheel.wheel.name,
+                    version=built_wheel.wheel.version,
+                    path=existing,
                     sha256=sha256(data),
                     data=data,
                 )
-                found.append(wheel)
-    return tuple(found)
+                wheels.append(wheel)
+    return tuple(wheels)
 
 
 def _own_indexes(project: Project) -> tuple[Index, ...]:
-    """Those of the settings that uv takes for the project, its own or those of a folder above, and of a member."""
+    """Return the indexes in the uv settings of the project, which may be in a parent folder, and of a member."""
     settings = settings_of(project.root)
-    found: tuple[Index, ...] = ()
+    indexes: tuple[Index, ...] = ()
     if settings is not None:
         place = Path(os.path.relpath(settings.path.parent, project.root)).as_posix()
-        found = declared(settings.table, folder=place)
+        indexes = declared(settings.table, folder=place)
     if project.root != project.folder:
         folder = Path(os.path.relpath(project.folder, project.root)).as_posix()
-        found = (*found, *declared(table_of(project.manifest, "tool", "uv"), folder=folder))
-    return found
+        indexes = (*indexes, *declared(table_of(project.manifest, "tool", "uv"), folder=folder))
+    return indexes
 
 
 def _members_indexes(project: Project, lock: Lockfile) -> Iterator[Index]:
-    """Those that other local packages name for what they need."""
+    """Yield the indexes in the manifests of other local packages."""
     for package in lock.packages:
         manifest = project.root / package.source.address / "pyproject.toml"
         if package.source.kind in _FOLDERS and manifest.parent != project.folder and manifest.is_file():

@@ -1,4 +1,4 @@
-"""Is a lock fresh, and if not, why?"""
+"""Checks whether a lock is fresh, and finds the causes if it is not."""
 
 import re
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ _RULE = "lock-"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Freshness:
     """
-    What can be said of one lock. `changes` is what `uv lock` would do, one line each; empty where nobody could ask.
+    The result for one lock. `changes` are the changes `uv lock` would make, one line each; empty if unknown.
 
-    A finding is an error for each cause, and a notice where a variable alone made the lock look stale.
+    Each cause has a finding of severity error; a notice reports that only a variable made the lock look stale.
     """
 
     project: Project
@@ -39,13 +39,13 @@ class Freshness:
 
 def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: bool) -> Freshness:
     """
-    Ask uv without a network first: a fresh lock needs none. Only of another is the reason sought.
+    Check with uv offline first: a fresh lock needs no network. Causes are only looked for in other locks.
 
-    With `offline`, or UV_OFFLINE, nothing else is asked. Raises ToolMissing, ToolFailed, BadProject.
+    With `offline`, or UV_OFFLINE, the network is never used. Raises ToolMissing, ToolFailed, BadProject.
     """
-    ask = _asked if tools.uv.builds else _asked_without_builds
+    check = _checked if tools.uv.builds else _checked_without_builds
     try:
-        question, verdict = ask(project, tools, respect_env=respect_env)
+        question, verdict = check(project, tools, respect_env=respect_env)
     except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     if "during settings discovery" in verdict.words:
@@ -56,19 +56,23 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     if verdict.state is LockState.FRESH:
         return _freshness(project, LockState.FRESH, _shadowed(project, verdict))
 
-    from .explain import UnfreshLock, explain  # noqa: PLC0415  # a fresh lock has no use for it
+    from .explain import UnfreshLock, explain  # noqa: PLC0415  # not needed for a fresh lock
 
     switch = tools.host.variables.get("UV_OFFLINE", "").lower()
     offline = offline or switch not in ("", "0", "false", "f", "n", "no", "off")
     try:
-        found = explain(UnfreshLock(project=project, tools=tools, question=question, verdict=verdict, offline=offline))
+        explanation = explain(
+            UnfreshLock(project=project, tools=tools, question=question, verdict=verdict, offline=offline)
+        )
     except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
-    return _freshness(project, found.state, (*found.findings, *_shadowed(project, verdict)), found.changes)
+    return _freshness(
+        project, explanation.state, (*explanation.findings, *_shadowed(project, verdict)), explanation.changes
+    )
 
 
 def _shadowed(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
-    """A warning of the keys that uv ignores because a uv.toml lies beside."""
+    """Return a warning about the keys that uv ignores because of a uv.toml next to pyproject.toml."""
     if "Found both a" not in verdict.words:
         return ()
     from .settings_problems import shadowed_settings  # noqa: PLC0415  # as above
@@ -76,12 +80,12 @@ def _shadowed(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
     return shadowed_settings(project, verdict)
 
 
-def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
+def _checked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
     """
-    What uv says, and how it was asked: with our interpreter or with the one that it finds.
+    Return uv's verdict and the question that it answers: with this program's interpreter or with the one uv finds.
 
-    With ours it need not search, which takes it 100 ms where there are shims. Which one asks changes no lock, unless
-    the project does not say for which Pythons it is; then uv's own is the one, if it finds any.
+    With this program's interpreter uv need not search, which takes 100 ms with shims. The interpreter does not affect
+    the lock unless the project has no `requires-python`; then the interpreter that uv finds is preferred.
     """
     plain = LockQuestion(respect_env=respect_env, offline=True)
     ours = replace(plain, python=tools.host.python)
@@ -95,8 +99,10 @@ def _asked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[Lo
     return question, verdicts[question]
 
 
-def _asked_without_builds(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
-    """The same of a uv that runs nothing which the project names: an interpreter is chosen here, not by the project."""
+def _checked_without_builds(
+    project: Project, tools: LockTools, *, respect_env: bool
+) -> tuple[LockQuestion, LockVerdict]:
+    """Do the same without running anything that the project names: the interpreter is chosen here."""
     ours = LockQuestion(respect_env=respect_env, offline=True, python=tools.host.python)
     declared = table_of(project.manifest, "project").get("requires-python")
     if declared:
@@ -108,7 +114,7 @@ def _asked_without_builds(project: Project, tools: LockTools, *, respect_env: bo
 
 
 def _pinned(project: Project) -> str:
-    """The version in `.python-version`, which may also hold a path."""
+    """Return the version in `.python-version` as a specifier, empty for a path."""
     try:
         text = (project.root / ".python-version").read_text(encoding="utf-8-sig", errors="replace").strip()
     except OSError:
@@ -117,7 +123,7 @@ def _pinned(project: Project) -> str:
 
 
 def restricted(tools: T, builds: Builds) -> T:
-    """The tools of a step, without build backends where the input refuses them or the event of CI is untrusted."""
+    """Return the tools, without build backends if `builds` refuses them or the checkout is not trusted."""
     if builds is Builds.ALLOW or (builds is Builds.AUTO and not tools.host.untrusted_event):
         return tools
     host = tools.host
@@ -126,15 +132,15 @@ def restricted(tools: T, builds: Builds) -> T:
 
 
 def require_fresh(project: Project, tools: LockTools, *, respect_env: bool) -> None:
-    """For steps that make something from the lock. Raises LockNotFresh with the first thing check-lock would say."""
-    found = examine(project, tools, respect_env=respect_env, offline=False)
-    if found.state is not LockState.FRESH:
-        finding = next(one for one in found.findings if one.severity is Severity.ERROR)
+    """Raise LockNotFresh with the first error of check-lock, for steps that use the lock."""
+    freshness = examine(project, tools, respect_env=respect_env, offline=False)
+    if freshness.state is not LockState.FRESH:
+        finding = next(candidate for candidate in freshness.findings if candidate.severity is Severity.ERROR)
         raise LockNotFresh(what=finding.what, why=finding.why, fix=finding.fix)
 
 
 def unreadable(error: UnreadableProject) -> Finding:
-    """The finding for a manifest that is not TOML, on the line where it stops being that."""
+    """Return the finding for a manifest that is not TOML, at the line of the error."""
     marker = 0 if error.bounded else _conflict_line(error.path)
     cause, line = (Cause.CONFLICT, marker) if marker else (Cause.UNREADABLE, error.line)
     why = "it holds merge conflict markers" if marker else error.why
@@ -155,8 +161,8 @@ def _conflict_line(path: Path) -> int:
 def _freshness(
     project: Project, state: LockState, findings: Iterable[Finding] = (), changes: tuple[str, ...] = ()
 ) -> Freshness:
-    """With the causes that the findings tell, and the lock as it lies there."""
-    found = tuple(findings)
+    """Build the result from its findings and the digest of the lock."""
+    all_findings = tuple(findings)
     try:
         digest = lock_digest(project.lock.read_bytes())
     except OSError:
@@ -164,8 +170,8 @@ def _freshness(
     return Freshness(
         project=project,
         state=state,
-        causes=tuple(dict.fromkeys(Cause(one.rule.removeprefix(_RULE)) for one in found)),
-        findings=found,
+        causes=tuple(dict.fromkeys(Cause(finding.rule.removeprefix(_RULE)) for finding in all_findings)),
+        findings=all_findings,
         changes=changes,
         lock_sha256=digest,
     )

@@ -1,4 +1,4 @@
-"""Finds addresses of indexes that cannot be right, and the one that a package which was not found would come from."""
+"""Finds invalid index URLs, and the index that a missing package was looked for in."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _NOT_FOUND = re.compile(r"\b([A-Za-z0-9][A-Za-z0-9._-]*) was not found in the pa
 
 
 class _Address(NamedTuple):
-    """An address as a manifest has it."""
+    """An index address in a manifest."""
 
     url: str
     manifest: ProjectManifest
@@ -27,7 +27,7 @@ class _Address(NamedTuple):
 
 
 def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
-    """Addresses of the manifests that are neither a web address nor a path where something lies."""
+    """Return the addresses in the manifests that are neither a URL nor an existing path."""
     return tuple(
         Difference(
             cause=Cause.INDEX, place=address.place, what=f"`{plain_url(address.url)}` is not an index URL", why=why
@@ -38,7 +38,7 @@ def index_faults(workspace: Workspace) -> tuple[Difference, ...]:
 
 
 def not_found(words: str, workspace: Workspace) -> tuple[str, ManifestPlace] | None:
-    """The package that an index of the manifests does not have, and where the address of that index stands."""
+    """Return the package that an index does not have, and the place of that index's address."""
     match = _NOT_FOUND.search(words)
     addresses = tuple(_addresses(workspace))
     if match is None or not addresses:
@@ -76,9 +76,9 @@ def _in_manifest(manifest: ProjectManifest, keys: tuple[str, ...]) -> Iterator[_
 
 def _table(address: _Address) -> dict[str, object]:
     keys = address.place.path
-    found = address.manifest.get(*map(str, keys[:-2])) if keys[-1] == "url" else None
+    tables = address.manifest.get(*map(str, keys[:-2])) if keys[-1] == "url" else None
     position = keys[-2] if len(keys) > 1 else 0
-    return found[position] if isinstance(found, list) and isinstance(position, int) else {}
+    return tables[position] if isinstance(tables, list) and isinstance(position, int) else {}
 
 
 def _name(address: _Address) -> object:
@@ -86,7 +86,7 @@ def _name(address: _Address) -> object:
 
 
 def _fault(address: _Address) -> str:
-    """Why uv can ask nothing there; empty where it can."""
+    """Return why an address is invalid, empty if it is valid."""
     url = address.url
     if "$" in url:
         return ""

@@ -1,4 +1,4 @@
-"""Names the place and the correction of a manifest that uv cannot use, by uv's own words."""
+"""Finds the place and the fix for a manifest that uv cannot use, from the error message of uv."""
 
 import os
 import re
@@ -22,7 +22,7 @@ _NO_PYTHON = re.compile(r"`([^`\n]+)` does not appear to be a Python project")
 
 
 class ManifestFault(NamedTuple):
-    """What is wrong with a manifest, at which line of which file, and how it is corrected before the lock is made."""
+    """An error in a manifest with its file and line, and the fix."""
 
     what: str
     why: str
@@ -32,7 +32,7 @@ class ManifestFault(NamedTuple):
 
 
 def manifest_fault(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFault | None:
-    """The fault that uv's words tell of; None where they tell of none that is known. Raises Unreadable, BadProject."""
+    """Return the fault in uv's error message, None if it is not a known one. Raises Unreadable, BadProject."""
     match verdict.cause:
         case Cause.MEMBER:
             return _same_name(verdict, project) or _no_project(verdict, project) or _left_behind(verdict, project)
@@ -123,12 +123,12 @@ def _group(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFaul
 
 
 def _source(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFault | None:
-    gone, empty = _NOT_THERE.search(verdict.words), _NO_PYTHON.search(verdict.words)
-    if gone is None and empty is None:
+    missing_folder, not_a_project = _NOT_THERE.search(verdict.words), _NO_PYTHON.search(verdict.words)
+    if missing_folder is None and not_a_project is None:
         return None
-    folder = unquote(urlsplit(gone[1]).path) if gone else empty[1] if empty else ""
+    folder = unquote(urlsplit(missing_folder[1]).path) if missing_folder else not_a_project[1] if not_a_project else ""
     workspace = read_workspace(project, None)
-    name, owner, keys = _wanted_from(folder, workspace)
+    name, owner, keys = _requirement_from(folder, workspace)
     address = _seen(folder, project)
     path = Path(owner.folder) / "pyproject.toml"
     line = _line(path, *keys)
@@ -136,26 +136,30 @@ def _source(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFau
         what=f"`{name}` is not at the path in {owner.file}"
         if name
         else f"{owner.file} names a folder that cannot be used",
-        why=f"`{address}` does not exist" if gone else f"`{address}` is not a Python project",
+        why=f"`{address}` does not exist" if missing_folder else f"`{address}` is not a Python project",
         fix=f"correct line {line} of {owner.file}, then `{uv_lock}`",
         path=path,
         line=line,
     )
 
 
-def _wanted_from(folder: str, workspace: Workspace) -> tuple[str, ProjectManifest, tuple[str | int, ...]]:
-    """The requirement that comes from a folder, the manifest that has it, and the keys where the folder stands."""
+def _requirement_from(folder: str, workspace: Workspace) -> tuple[str, ProjectManifest, tuple[str | int, ...]]:
+    """Return the requirement that comes from a folder, its manifest, and the keys that hold the folder."""
     real = os.path.realpath(folder)
     for manifest in (*workspace.members, workspace.root):
-        for wanted in (one for listed in declared(manifest, workspace).scopes.values() for one in listed):
-            if wanted.origin.kind != "path" or os.path.realpath(wanted.origin.address) != real:
+        for requirement in (
+            declared_requirement
+            for listed in declared(manifest, workspace).scopes.values()
+            for declared_requirement in listed
+        ):
+            if requirement.origin.kind != "path" or os.path.realpath(requirement.origin.address) != real:
                 continue
-            if wanted.name in manifest.sources:
-                return wanted.name, manifest, ("tool", "uv", "sources", manifest.sources[wanted.name][0])
-            if wanted.name in workspace.root.sources:
-                keys = ("tool", "uv", "sources", workspace.root.sources[wanted.name][0])
-                return wanted.name, workspace.root, keys
-            return wanted.name, manifest, wanted.place.path
+            if requirement.name in manifest.sources:
+                return requirement.name, manifest, ("tool", "uv", "sources", manifest.sources[requirement.name][0])
+            if requirement.name in workspace.root.sources:
+                keys = ("tool", "uv", "sources", workspace.root.sources[requirement.name][0])
+                return requirement.name, workspace.root, keys
+            return requirement.name, manifest, requirement.place.path
     return "", workspace.root, ("tool", "uv", "sources")
 
 

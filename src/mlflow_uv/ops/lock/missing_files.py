@@ -1,4 +1,4 @@
-"""Finds what a lock was made from that git tracks and has not put on disk, and the command that brings it there."""
+"""Finds files of a lock that git tracks but that are not on disk, and the command that restores them."""
 
 import os
 import shlex
@@ -18,7 +18,7 @@ _NAMED = 5
 
 
 class AbsentGroup(NamedTuple):
-    """Paths that are not on disk for one reason, the command that brings all of them, and a file that is there."""
+    """Paths that are missing for one reason, the command that restores them, and an existing file for the finding."""
 
     what: str
     why: str
@@ -27,14 +27,14 @@ class AbsentGroup(NamedTuple):
 
 
 def absent_groups(project: Project, git: Git, where: Path) -> tuple[AbsentGroup, ...]:
-    """What is absent, by the reason; commands are those that a caller types who stands in `where`."""
-    there = os.path.lexists(project.lock)
-    missing = tuple(_missing_folders(project)) if there else (project.lock,)
+    """Return the missing paths grouped by reason; commands are relative to the folder `where`."""
+    lock_exists = os.path.lexists(project.lock)
+    missing = tuple(_missing_folders(project)) if lock_exists else (project.lock,)
     absences = [absence for path in missing if (absence := git.absence(path)) is not None]
     return tuple(
-        _group(project, where, reason, list(dict.fromkeys(one for one in absences if one.reason is reason)))
+        _group(project, where, reason, list(dict.fromkeys(absence for absence in absences if absence.reason is reason)))
         for reason in AbsenceReason
-        if any(one.reason is reason for one in absences)
+        if any(absence.reason is reason for absence in absences)
     )
 
 
@@ -69,8 +69,10 @@ def _fix(reason: AbsenceReason, absences: list[Absence], where: Path) -> str:
     listed = shlex.join(paths)
     match reason:
         case AbsenceReason.SUBMODULE:
-            here = shlex.join(os.path.relpath(top / path, where) for path in paths)
-            return local(f"git submodule update --init -- {here}", "`submodules: recursive` for actions/checkout")
+            relative_paths = shlex.join(os.path.relpath(top / path, where) for path in paths)
+            return local(
+                f"git submodule update --init -- {relative_paths}", "`submodules: recursive` for actions/checkout"
+            )
         case AbsenceReason.SPARSE:
             workflow = f"{listed} in `sparse-checkout` of actions/checkout"
             return local(f"{git} sparse-checkout add {listed}", workflow)

@@ -1,4 +1,4 @@
-"""What would `uv lock` change, as a patch that git takes?"""
+"""Makes a patch for `git apply` of the changes that `uv lock` would make."""
 
 import os
 import shutil
@@ -17,14 +17,14 @@ from ...tools.uv.uv import LockQuestion
 
 def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> bytes:
     """
-    Lock in a copy of the repository; what differs, for `git apply` in the repository's root, empty where nothing does.
+    Lock in a copy of the repository, and return the patch for `git apply` in its root, empty without a difference.
 
     Outside git the paths are relative to the folder of the lock. Raises BadProject for a project that needs folders
     outside its repository, and ToolFailed, ToolMissing.
     """
     workspace = read_workspace(project, None)
-    beside = tuple(Path(one) for one in dict.fromkeys(_indexes(workspace)))
-    with copy_of_repository(project.root, tools.git, beside=beside) as (base, top):
+    index_folders = tuple(Path(address) for address in dict.fromkeys(_indexes(workspace)))
+    with copy_of_repository(project.root, tools.git, beside=index_folders) as (base, top):
         _refuse_outside(workspace, top)
         _refuse_stray(base / project.lock.relative_to(project.lock.anchor), base)
         copy = read_project(base / project.root.relative_to(project.root.anchor))
@@ -32,13 +32,13 @@ def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> byte
         _keep(copy.lock, versions["a"])
         tools.uv.lock(copy, question)
         _keep(copy.lock, versions["b"])
-        # An index that is a folder may be recorded by where it lies.
+        # The path of a folder that is an index may be in the lock.
         versions["b"].write_bytes(versions["b"].read_bytes().replace(f"file://{base}/".encode(), b"file:///"))
         return tools.git.patch(base, *(path.relative_to(base) for path in versions.values()))
 
 
 def _refuse_stray(lock: Path, base: Path) -> None:
-    """uv writes a lock through links, and so wherever they lead."""
+    """Refuse a symbolic link that leads out of the copy, because uv writes through it."""
     if leads_out(lock, base):
         raise BadProject(
             what="uv.lock is a symbolic link to a path outside the repository",
@@ -54,11 +54,11 @@ def _keep(lock: Path, version: Path) -> None:
 
 
 def _indexes(workspace: Workspace) -> Iterator[str]:
-    """The folders that packages come from."""
-    manifests = ((one, ("tool", "uv")) for one in (workspace.root, *workspace.members))
+    """Yield the folders that are package indexes."""
+    manifests = ((manifest, ("tool", "uv")) for manifest in (workspace.root, *workspace.members))
     for manifest, keys in ((workspace.settings, workspace.options), *manifests):
-        for found in (*manifest.list_at(*keys, "index"), *manifest.list_at(*keys, "find-links")):
-            url = found.get("url") if isinstance(found, dict) else found
+        for entry in (*manifest.list_at(*keys, "index"), *manifest.list_at(*keys, "find-links")):
+            url = entry.get("url") if isinstance(entry, dict) else entry
             address = address_of(url, manifest.folder) if isinstance(url, str) else ""
             if address.startswith("/"):
                 yield address
@@ -67,10 +67,11 @@ def _indexes(workspace: Workspace) -> Iterator[str]:
 def _refuse_outside(workspace: Workspace, top: Path) -> None:
     for manifest in (workspace.root, *workspace.members):
         for listed in declared(manifest, workspace).scopes.values():
-            for one in listed:
-                if one.origin.kind == "path" and not Path(one.origin.address).is_relative_to(top):
+            for requirement in listed:
+                if requirement.origin.kind == "path" and not Path(requirement.origin.address).is_relative_to(top):
                     raise BadProject(
-                        what=f"`{one.name}` comes from `{one.origin.address}`, which is outside the repository",
+                        what=f"`{requirement.name}` comes from `{requirement.origin.address}`, which is outside the"
+                        " repository",
                         why="the patch is computed in a copy of the repository",
                         fix="uv lock, in the checkout",
                     )

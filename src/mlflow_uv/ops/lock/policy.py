@@ -1,4 +1,4 @@
-"""Does a lock keep the rules that its team wrote into [tool.mlflow-uv.policy]?"""
+"""Checks a lock against the rules in [tool.mlflow-uv.policy] of its project and of the workspace members."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ...tools.project.files import Project, members, read_project
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Served:
-    """What `[tool.mlflow-uv]` says to serve."""
+    """The served selection in `[tool.mlflow-uv]`."""
 
     package: PackageName = None
     extras: Extras = ()
@@ -23,19 +23,19 @@ class _Served:
 
 def policy_findings(project: Project, tools: LockTools) -> tuple[Finding, ...]:
     """
-    Where a lock breaks the rules of its root, which are about all of it, and of members, about what each serves.
+    Return the violations: rules of the root apply to the whole lock, rules of a member to what that member serves.
 
-    From the root of a workspace every member is heard, from a member's own folder that member alone. Raises BadInput
-    for a policy that cannot be understood, BadProject, ToolMissing, ToolFailed.
+    From the root of a workspace the rules of all members are checked, from a member's folder only its own. Raises
+    BadInput for an invalid policy, BadProject, ToolMissing, ToolFailed.
     """
     top = project if project.folder == project.root else read_project(project.root)
-    others = members(top, holding=b"policy") if top is project else (project,)
-    ruled = tuple(one for one in (top, *others) if "policy" in one.settings)
-    return tuple(dict.fromkeys(_findings(top, ruled, tools))) if ruled else ()
+    other_members = members(top, holding=b"policy") if top is project else (project,)
+    with_policy = tuple(candidate for candidate in (top, *other_members) if "policy" in candidate.settings)
+    return tuple(dict.fromkeys(_findings(top, with_policy, tools))) if with_policy else ()
 
 
 def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Iterator[Finding]:
-    # A hook does not pay for rules that nobody wrote.
+    # Imported only if there are rules, to keep the hook fast.
     from ...core.policy.violations import PolicyContext, ServedUnit, age_violations, package_violations, uv_violations  # noqa: PLC0415
     from ...tools.project.lock_policy import lock_policy_of  # noqa: PLC0415
 
@@ -46,13 +46,16 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
         if ruling.policy.minimum_uv is not None:
             yield from uv_violations(ruling, tools.uv.version(tools.uv.program(top)) or "")
         if not top.lock.is_file():
-            continue  # check-lock says so
+            continue  # check-lock reports it
         if ruling.policy.maximum_age_days is not None:
             change = tools.git.last_change(top.lock)
             yield from age_violations(ruling, top.lock, change, now_s=tools.clock.date_s(), command=command)
         if ruling.policy.about_packages:
             served = _serving(top) if project is top else (project,)
-            units = tuple(ServedUnit(selection=_selection(one), name=one.name if one.named else None) for one in served)
+            units = tuple(
+                ServedUnit(selection=_selection(unit_project), name=unit_project.name if unit_project.named else None)
+                for unit_project in served
+            )
             case = PolicyContext(
                 path=top.lock,
                 data=top.lock.read_bytes(),
@@ -65,12 +68,12 @@ def _findings(top: Project, ruled: tuple[Project, ...], tools: LockTools) -> Ite
 
 
 def _serving(top: Project) -> tuple[Project, ...]:
-    """Whatever may be served: each project; where the root names one package, that and who else has settings."""
+    """Return the projects that may be served: all, or the root and members with settings if the root names one."""
     if _selection(top).package is None:
         return (top, *members(top))
-    return (top, *(one for one in members(top, holding=b"mlflow-uv") if one.settings))
+    return (top, *(member for member in members(top, holding=b"mlflow-uv") if member.settings))
 
 
 def _selection(project: Project) -> Selection:
-    said = settle(_Served, (settings_layer(_Served, project, {}),))
-    return Selection(package=said.package, extras=said.extras, groups=said.groups)
+    settings = settle(_Served, (settings_layer(_Served, project, {}),))
+    return Selection(package=settings.package, extras=settings.extras, groups=settings.groups)

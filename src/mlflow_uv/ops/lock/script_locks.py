@@ -24,7 +24,7 @@ _WHAT = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScriptAnswer:
-    """What can be said of the lock of a script; a finding and a cause where it is not fresh."""
+    """The result for the lock of a script; a finding and a cause if it is not fresh."""
 
     state: LockState
     causes: tuple[Cause, ...] = ()
@@ -34,7 +34,7 @@ class ScriptAnswer:
 def script_answers(
     folder: Path, tools: LockTools, *, exclude: tuple[str, ...], respect_env: bool, offline: bool
 ) -> Iterator[ScriptAnswer]:
-    """Ask of every script below a folder that has a lock, without a network first. Raises ToolMissing, ToolFailed."""
+    """Check every script lock below a folder, offline first. Raises ToolMissing, ToolFailed."""
     for lock in script_locks_below(folder, tools.git, exclude=exclude):
         script = lock.with_suffix("")
         if (refused := _refused(script, lock, tools.host.folder)) is not None:
@@ -51,19 +51,19 @@ def script_answers(
 
 
 def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
-    """The answer for what uv must not read, because it has no end or is no file; None where uv may be asked."""
+    """Return the result for a lock that is not a file or too large for uv to read; None if uv may read it."""
     reason = "" if lock.is_file() else "it is a folder, a dangling link, a device or a pipe"
-    with_end: BadProject | None = None
+    unbounded: BadProject | None = None
     try:
         require_bounded(lock, LOCK_LIMIT)
     except BadProject as error:
-        with_end = error
-    if not reason and with_end is None:
+        unbounded = error
+    if not reason and unbounded is None:
         return None
     finding = Finding(
         rule=f"lock-{Cause.UNREADABLE.value}",
         what=f"`{lock.name}` cannot be read",
-        why=reason or str(with_end and (with_end.why or with_end.what)),
+        why=reason or str(unbounded and (unbounded.why or unbounded.what)),
         fix=f"rm -r {_quoted(where, lock)} && uv lock --script {_quoted(where, script)}",
         path=lock,
     )
@@ -71,7 +71,7 @@ def _refused(script: Path, lock: Path, where: Path) -> ScriptAnswer | None:
 
 
 def _quoted(where: Path, path: Path) -> str:
-    """A path for a shell, seen from a folder; never one that uv or rm would take for a flag."""
+    """Quote a path for a shell, relative to a folder; it never looks like a flag to uv or rm."""
     seen = path_from(where, path)
     return shlex.quote(f"./{seen}" if seen.startswith("-") else seen)
 
@@ -83,8 +83,8 @@ def _answer(script: Path, lock: Path, verdict: LockVerdict, where: Path) -> Scri
     command = f"uv lock --script {_quoted(where, script)}"
     what = _WHAT.get(verdict.state, "{} cannot be checked").format(f"`{lock.name}`")
     changes = ", ".join(f"{change[0].lower()}{change[1:]}" for change in verdict.changes[:5])
-    again = f"uv says: {verdict.again}" if verdict.again else ""
-    why = "; ".join(part for part in (again, f"`{command}` would {changes}" if changes else "") if part)
+    reason = f"uv says: {verdict.again}" if verdict.again else ""
+    why = "; ".join(part for part in (reason, f"`{command}` would {changes}" if changes else "") if part)
     unreadable = verdict.state is LockState.UNREADABLE
     finding = Finding(
         rule=f"lock-{cause.value}",

@@ -1,4 +1,4 @@
-"""Refuses a selection that serves no MLflow, and names the group or extra of the lock that has it."""
+"""Refuses a selection without MLflow, and names the group or extra of the lock that has it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,7 +19,7 @@ def require_mlflow(requirements: Requirements, selection: Selection, project: Pr
     try:
         lock = read_lockfile(project.lock.read_bytes())
     except (OSError, NotALock):
-        return  # whoever asked uv for the requirements had it read
+        return  # the export of the requirements reported it already
     fix = _fix(lock, selection, project)
     reason = "mlflow is in a group or extra that is not served" if fix else "no served package requires mlflow"
     raise BadProject(
@@ -30,9 +30,9 @@ def require_mlflow(requirements: Requirements, selection: Selection, project: Pr
 
 
 def _fix(lock: Lockfile, selection: Selection, project: Project) -> str:
-    """The input that serves MLflow too, with what was selected already; empty where nothing of the project has it."""
+    """Return the input that adds MLflow to the selection; empty if no group or extra has it."""
     name = normal(selection.package or project.name)
-    package = next((one for one in lock.by_name.get(name, ()) if one.source.kind.local), None)
+    package = next((candidate for candidate in lock.by_name.get(name, ()) if candidate.source.kind.local), None)
     groups = dict(package.groups) if package else {}
     for kind, tables, chosen in (
         ("groups", groups, selection.groups),
@@ -41,20 +41,20 @@ def _fix(lock: Lockfile, selection: Selection, project: Project) -> str:
         holder = _holder(lock, tables)
         if holder:
             names = (*chosen, holder)
-            listed = ", ".join(f'"{one}"' for one in names)
+            listed = ", ".join(f'"{selected}"' for selected in names)
             return Wording(option(kind, ",".join(names)), f", or `{kind} = [{listed}]` in [tool.mlflow-uv]")
     return ""
 
 
 def _holder(lock: Lockfile, tables: Mapping[str, Iterable[Dependency]]) -> str:
-    """The first of these groups or extras that leads to MLflow, one that names it before others."""
+    """Return the first group or extra that depends on MLflow, preferring one that names it directly."""
     direct = [name for name, edges in tables.items() if {edge.name for edge in edges} & SERVERS]
     reached = [name for name, edges in tables.items() if _reached(lock, edges) & SERVERS]
     return next(iter((*direct, *reached)), "")
 
 
 def _reached(lock: Lockfile, edges: Iterable[Dependency]) -> set[str]:
-    """The names of all packages that these lead to."""
+    """Return the names of these packages and of all their dependencies."""
     names: set[str] = set()
     queue = [edge.name for edge in edges]
     while queue:

@@ -1,4 +1,4 @@
-"""Explains what settings from outside, settings that uv ignores, and an old uv make of a lock."""
+"""Reports uv settings that are ignored or come from outside, and a uv that is too old for the lock."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,30 +21,32 @@ def ignored_settings(
     project: Project, tools: LockTools, question: LockQuestion, verdict: LockVerdict
 ) -> tuple[Finding, ...]:
     """
-    The files whose settings uv ignores, for one wrong word in each: whatever it says of the lock is about another one.
+    Return findings for settings files that uv ignores because of an error in each: its verdict is without them.
 
-    Where our own uv reads them, the one that was asked is too old.
+    If the bundled uv accepts such a file, the finding is that the uv in use is too old.
     """
     newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(ignored_in(other.words)))
-    found = []
-    for one in ignored_in(verdict.words):
-        path = project.folder / one.file
+    findings = []
+    for ignored in ignored_in(verdict.words):
+        path = project.folder / ignored.file
         shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
         what = f"uv ignores the whole of {shown}"
-        why, fix = one.why, f"correct line {one.line} of {path_from(tools.host.folder, path)}"
+        why, fix = ignored.why, f"correct line {ignored.line} of {path_from(tools.host.folder, path)}"
         if newer is not None:
             what, why, fix = (
                 f"uv {newer.theirs} is too old for {shown} and ignores it",
                 f"{why}; uv {newer.ours} supports it",
                 NEWER,
             )
-        finding = Finding(rule=f"lock-{Cause.SETTINGS.value}", what=what, why=why, fix=fix, path=path, line=one.line)
-        found.append(finding)
-    return tuple(found)
+        finding = Finding(
+            rule=f"lock-{Cause.SETTINGS.value}", what=what, why=why, fix=fix, path=path, line=ignored.line
+        )
+        findings.append(finding)
+    return tuple(findings)
 
 
 def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
-    """What stands in `[tool.uv]` to no effect, because a uv.toml lies beside; at the first such key."""
+    """Return a warning for keys in `[tool.uv]` that a uv.toml overrides, at the first such key."""
     keys = shadowed_in(verdict.words)
     settings = settings_of(project.root)
     if not keys or settings is None:
@@ -65,7 +67,7 @@ def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, 
 def too_old_to_read(
     project: Project, tools: LockTools, question: LockQuestion, verdict: LockVerdict
 ) -> tuple[str, str] | None:
-    """What is so and why, where the uv that was asked is too old to read the lock; None where it is not for that."""
+    """Return what and why if the uv in use is too old to read the lock, else None."""
     newer = _newer_that(tools, project, question, verdict, lambda other: other.state is not LockState.UNREADABLE)
     if newer is None:
         return None
@@ -73,7 +75,7 @@ def too_old_to_read(
 
 
 class _Newer(NamedTuple):
-    """The versions of the uv that was asked and of our own, which can do what that cannot."""
+    """Versions of the uv in use and of the bundled uv, which can do what the other cannot."""
 
     theirs: str
     ours: str
@@ -86,21 +88,21 @@ def _newer_that(
     verdict: LockVerdict,
     can: Callable[[LockVerdict], bool],
 ) -> _Newer | None:
-    """Our own uv, if it is newer than the one that was asked and can do what that cannot."""
+    """Return the versions if the bundled uv is newer than the uv in use and passes `can`, else None."""
     program = tools.uv.newer(verdict.program) if verdict.program else None
     if program is None or not can(tools.uv.lock_state(project, replace(question, program=program))):
         return None
     return _Newer(tools.uv.version(verdict.program) or "", tools.uv.version(program) or "")
 
 
-def without_these(guilty: list[str], files: Mapping[str, tuple[str, ...]]) -> str:
-    """How a caller takes variables, and settings in files, away."""
-    variables = [name for name in guilty if name not in files]
+def without_these(culprits: list[str], files: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the fix that removes these variables, and settings from files."""
+    variables = [name for name in culprits if name not in files]
     quoted = ", ".join(f"`{name}`" for name in variables)
     settings = "; ".join(
-        f"remove {', '.join(f'`{key}`' for key in files[name])} from {name}" for name in guilty if name in files
+        f"remove {', '.join(f'`{key}`' for key in files[name])} from {name}" for name in culprits if name in files
     )
     if not variables:
         return settings
-    more = f"; {settings}" if settings else ""
-    return local(f"unset {' '.join(variables)}{more}", f"remove {quoted} from `env`{more}")
+    remainder = f"; {settings}" if settings else ""
+    return local(f"unset {' '.join(variables)}{remainder}", f"remove {quoted} from `env`{remainder}")

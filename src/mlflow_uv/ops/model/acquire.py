@@ -1,4 +1,4 @@
-"""Gets the model that a release proves: of an earlier release of the same key, of somebody else, or of a training."""
+"""Gets the model of a release: from an earlier release with the same key, from a run or model, or by training."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,55 +15,59 @@ from .adoption import require_free
 from .choice import choose
 from .proof import ProofPlan, released
 from .training import train
-from .training_registrations import announce, moved_aliases
+from .training_registrations import announce_alias_calls, moved_aliases
 from .training_store import followed, store_of_training
 
-# What the name of a logged model cannot hold.
+# Characters that the name of a logged model cannot have.
 _NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Obtained:
-    """A model as `find-models` tells it, the plan with the store that it is in, and what is to be said of it."""
+    """A model as `find-models` describes it, the plan with its store, and findings about it."""
 
     plan: ProofPlan
     model: Mapping[str, Any]
     findings: tuple[Finding, ...] = ()
 
 
-def obtain(plan: ProofPlan, wanted: str | None, tools: Tools) -> Obtained:
-    """A model that somebody else logged, or one that is made now; it is called as wanted, or as its maker names it."""
+def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
+    """Return the adopted model, or train one; `model_name` selects it by name if there are several."""
     if plan.adopted:
-        model = choose(plan.adopted.found, wanted, tools.console)
+        model = choose(plan.adopted.found, model_name, tools.console)
         require_free(model, plan.adopted, plan.key)
         return Obtained(plan=plan, model=model)
     with tools.console.group(f"train {plan.job.project.name}", folded=False):
-        announce(plan.job, tools)
-        trained = train(plan.job, wanted or _NOT_IN_NAMES.sub("-", plan.job.project.name), tools)
+        announce_alias_calls(plan.job, tools)
+        trained = train(plan.job, model_name or _NOT_IN_NAMES.sub("-", plan.job.project.name), tools)
     plan = replace(plan, job=replace(plan.job, store=trained.store))
     findings = (*moved_aliases(trained.found, plan.job, tools), *trained.findings)
-    return Obtained(plan=plan, model=choose(trained.found, wanted, tools.console), findings=findings)
+    return Obtained(plan=plan, model=choose(trained.found, model_name, tools.console), findings=findings)
 
 
 def earlier(
     plan: ProofPlan, record: Path, scratch: Path, tools: Tools
 ) -> tuple[ProofPlan, Record, tuple[Finding, ...]] | None:
     """
-    The verified model of an earlier release with the same key: in the store of the plan, else in the recorded one.
+    Return the verified model of an earlier release with the same key, from the plan's store or the recorded one.
 
-    The second is the store that a training named by itself, where nobody named another since.
+    The recorded store is used if training chose it itself and no other store is configured since.
     """
-    for candidate in (plan, *_in_recorded_store(plan, record, tools)):
+    for candidate in (plan, *_with_recorded_store(plan, record, tools)):
         place = scratch / candidate.job.store.kind.value
         place.mkdir(exist_ok=True)
-        if (found := released(candidate, place, tools)) is not None:
-            own = candidate is not plan
-            return candidate, found, (followed(candidate.job.store, plan.job.project),) if own else ()
+        if (record_found := released(candidate, place, tools)) is not None:
+            in_recorded_store = candidate is not plan
+            return (
+                candidate,
+                record_found,
+                (followed(candidate.job.store, plan.job.project),) if in_recorded_store else (),
+            )
     return None
 
 
-def _in_recorded_store(plan: ProofPlan, file: Path, tools: Tools) -> Iterator[ProofPlan]:
-    """A record is a file that anybody may write: what it names is followed no further than a checkout's setting."""
+def _with_recorded_store(plan: ProofPlan, file: Path, tools: Tools) -> Iterator[ProofPlan]:
+    """Yield the plan with the store in the record, which is trusted no more than a setting of the checkout."""
     if plan.job.store.kind is not StoreKind.EMBEDDED or not file.is_file():
         return
     try:

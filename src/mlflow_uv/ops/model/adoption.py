@@ -1,4 +1,4 @@
-"""Was a model that somebody else logged, on a cluster say, trained under this lock?"""
+"""Adopts a model that was logged elsewhere, after checking the commit and lock that its run recorded."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ...tools.toolbox import Tools
 from .source import ModelSource, ModelSourceKind
 from .training import Job
 
-# Ours tells whether the tree was clean; MLflow's own does not.
+# Our tags record whether the tree was clean; MLflow's tag does not.
 COMMIT_TAGS = ("mlflow-uv.commit", "mlflow.source.git.commit")
 KEY_TAG = "mlflow-uv.release-key"
 
@@ -22,9 +22,9 @@ KEY_TAG = "mlflow-uv.release-key"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
     """
-    What the store knows of a run or a model, as `find-models` tells it, and the commit that it was trained from.
+    A run or model as `find-models` describes it, and the commit that it was trained from.
 
-    `way` names the run or the model by its id: an alias names another model tomorrow.
+    `way` holds the id of the run or model, because an alias may move.
     """
 
     found: Mapping[str, Any]
@@ -35,44 +35,44 @@ class Adopted:
 
 def adopt(job: Job, tools: Tools) -> Adopted:
     """
-    Look at a finished run, or a model, and at the lock of the commit that its run recorded; nothing is changed.
+    Check a finished run or a model, and the lock at the commit that its run recorded; nothing is changed.
 
-    A link that cannot be checked here is a warning. Raises ModelNotFound for what is not finished, ChainBroken where
-    the lock was another one.
+    A link that cannot be checked here is a warning. Raises ModelNotFound for an unfinished run or model, ChainBroken
+    for another lock.
     """
     by_run = job.way.kind is ModelSourceKind.RUN
-    way = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
-    word = {"run_id" if by_run else "model_id": way.word}
-    found = tools.mlflow.ask(job.python, job.store, "find-models", **word)
-    made = found["runs"][0] if by_run else found["models"][0]
-    if made["status"] != ("FINISHED" if by_run else "READY"):
+    source = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
+    query = {"run_id" if by_run else "model_id": source.word}
+    found = tools.mlflow.ask(job.python, job.store, "find-models", **query)
+    subject = found["runs"][0] if by_run else found["models"][0]
+    if subject["status"] != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
-            what=f"{'run' if by_run else 'model'} {job.way.word} is {made['status']}",
+            what=f"{'run' if by_run else 'model'} {job.way.word} is {subject['status']}",
             why="only finished runs and models can be released",
             fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
-    # What a run recorded is told by the run; a model that was logged without one carries the tags itself.
+    # The tags are on the run; a model that was logged without a run has them itself.
     tags = (found["runs"] or found["models"])[0]["tags"]
     commit, reason = _commit(job, tags, tools)
     findings = (_unverified(job, commit, reason),) if reason else ()
-    return Adopted(found=found, way=way, commit=commit, findings=findings)
+    return Adopted(found=found, way=source, commit=commit, findings=findings)
 
 
 def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
-    """Proving a model writes into it. Raises BadInput where that would break a version that another release made."""
+    """Raise BadInput if another release has a version of this model: verification writes into the model."""
     for version in adopted.found["versions"]:
-        other = version["tags"].get(KEY_TAG, key)
-        if version["model_id"] == model["model_id"] and other != key:
+        other_key = version["tags"].get(KEY_TAG, key)
+        if version["model_id"] == model["model_id"] and other_key != key:
             raise BadInput(
                 what=f"model {model['model_id']} belongs to another release",
-                why=f"version {version['version']} of {version['name']} was made from it under the key {other[:12]},"
+                why=f"version {version['version']} of {version['name']} has it under the release key {other_key[:12]},"
                 f" and this release has the key {key[:12]}",
                 fix="release it with the lock and the inputs that it was proved with, or log the model again",
             )
 
 
 def _model_id(job: Job, tools: Tools) -> str:
-    """The id of the model that is named by its id, or by a URI of MLflow."""
+    """Return the id of the model that is given by its id or by an MLflow URI."""
     reference = job.way.word
     if not reference.startswith(("models:/", "runs:/")):
         return reference
@@ -80,7 +80,7 @@ def _model_id(job: Job, tools: Tools) -> str:
 
 
 def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, str]:
-    """The commit that a run recorded, and why nobody can tell here that it has this lock; empty where it has."""
+    """Return the commit that a run recorded, and why its lock cannot be verified here; empty if it is this lock."""
     sha = next((tags[name] for name in COMMIT_TAGS if tags.get(name)), "")
     noted = tags.get("mlflow-uv.lock-sha256", job.lock.sha256)
     if noted != job.lock.sha256:
@@ -103,11 +103,11 @@ def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, st
     return commit, ""
 
 
-def _other_lock(job: Job, sha: str, found: str) -> ChainBroken:
-    here = job.lock.sha256[:12]
+def _other_lock(job: Job, sha: str, recorded_lock: str) -> ChainBroken:
+    lock_here = job.lock.sha256[:12]
     return ChainBroken(
         "lock",
-        why=f"{job.way.word} was trained under uv.lock {found[:12]}, and the one here is {here}",
+        why=f"{job.way.word} was trained under uv.lock {recorded_lock[:12]}, and the one here is {lock_here}",
         fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again under the lock that is here")
         if sha
         else "train again",
@@ -119,14 +119,14 @@ def _checkout(sha: str, typed: str) -> str:
 
 
 def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
-    known = commit.sha not in (UNKNOWN, job.commit.sha)
+    other_commit = commit.sha not in (UNKNOWN, job.commit.sha)
     return Finding(
         rule="lineage-unverified",
         severity=Severity.WARNING,
         what=f"it is unverified that {job.way.word} was trained with this lock",
         why=reason,
         fix=_checkout(commit.sha, f"git fetch origin {commit.sha} && git checkout {commit.sha}")
-        if known
+        if other_commit
         else Wording("train with ", step_call("log-model")),
         path=job.project.lock,
     )

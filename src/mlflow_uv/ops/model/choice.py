@@ -1,4 +1,4 @@
-"""Chooses the one model that is released, of those that a training or a run made."""
+"""Selects the model to release among those that a training or a run logged."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,28 +11,28 @@ _SHOWN_MODELS = 10
 _SHOWN_METRICS = 4
 
 
-def choose(found: Mapping[str, Any], wanted: str | None, console: Console) -> Mapping[str, Any]:
+def choose(logged: Mapping[str, Any], model_name: str | None, console: Console) -> Mapping[str, Any]:
     """
-    The one model of that name, or of all; of several the one that training registered by itself, which is said.
+    Return the only model, or the only one with that name; among several, the one that training registered itself.
 
-    `found` is what the payload `find-models` answers. Raises ModelNotFound that lists what there is.
+    `logged` is the response of the payload `find-models`. Raises ModelNotFound that lists what there is.
     """
-    ready: list[Mapping[str, Any]] = [model for model in found["models"] if model["status"] == "READY"]
+    ready: list[Mapping[str, Any]] = [model for model in logged["models"] if model["status"] == "READY"]
     if not ready:
         raise ModelNotFound(
             what="training logged no model",
-            why=f"it started {len(found['runs'])} runs, none with a finished model",
+            why=f"it started {len(logged['runs'])} runs, none with a finished model",
             fix=Wording(
                 "call mlflow.<flavor>.log_model(...) in it; if it sets its own tracking URI, set ",
                 option("tracking-uri", "URI"),
             ),
         )
-    candidates = [model for model in ready if wanted in (None, model["name"])]
+    candidates = [model for model in ready if model_name in (None, model["name"])]
     if not candidates:
-        raise ModelNotFound(what=f"training logged no model called `{wanted}`", why=f"it logged {_names(ready)}")
+        raise ModelNotFound(what=f"training logged no model called `{model_name}`", why=f"it logged {_names(ready)}")
     if len(candidates) == 1:
         return candidates[0]
-    registered = {version["model_id"]: version for version in found.get("versions", ())}
+    registered = {version["model_id"]: version for version in logged.get("versions", ())}
     if len(chosen := [model for model in candidates if model["model_id"] in registered]) == 1:
         version = registered[chosen[0]["model_id"]]
         console.say(
@@ -40,19 +40,19 @@ def choose(found: Mapping[str, Any], wanted: str | None, console: Console) -> Ma
             f" {chosen[0]['model_id']}, which is version {version['version']} of {version['name']}"
         )
         return chosen[0]
-    raise _several(candidates, found["runs"], registered=len(chosen))
+    raise _several(candidates, logged["runs"], registered=len(chosen))
 
 
 def _several(
     candidates: list[Mapping[str, Any]], runs: Iterable[Mapping[str, Any]], *, registered: int
 ) -> ModelNotFound:
-    """Different names are told apart by name; one name for all, as in a search, by id."""
+    """Build the error that lists the candidates; models with equal names are distinguished by id."""
     names = {str(model["name"]) for model in candidates}
     by_id = {run["run_id"]: run for run in runs}
     listed = [_described(model, by_id.get(model["run_id"])) for model in candidates[-_SHOWN_MODELS:]]
     left_out = len(candidates) - len(listed)
     listed += [f"and {left_out} before these"] if left_out else []
-    told = f"{registered} of them are registered; " if registered else ""
+    registered_note = f"{registered} of them are registered; " if registered else ""
     if len(names) == len(candidates):
         fix = Wording(option("logged-model", "NAME"), ", or ", option("from-model", "ID"))
     else:
@@ -62,13 +62,13 @@ def _several(
         )
     return ModelNotFound(
         what=f"training logged {len(candidates)} models",
-        why=f"they are called {_names(candidates)}; choose the one to release: {told}{'; '.join(listed)}",
+        why=f"they are called {_names(candidates)}; choose the one to release: {registered_note}{'; '.join(listed)}",
         fix=fix,
     )
 
 
 def _described(model: Mapping[str, Any], run: Mapping[str, Any] | None) -> str:
-    """Id, name, run and metrics of a model, for a person who has to choose."""
+    """Return id, name, run and metrics of a model as text."""
     text = f"{model['model_id']} `{model['name']}`"
     if run is None:
         return text

@@ -1,4 +1,4 @@
-"""Asks a model its own example in the environment that trained it, and tells what would spoil the comparison later."""
+"""Records a model's answers to its example in the training environment, and reports answers that cannot be compared."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from .training import Job
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExampleQuestion:
-    """What a model's folder is asked; `given` says that somebody else than the model brought the requests."""
+    """The requests for a model's folder; `given` says that they are not the model's own example."""
 
     model: Path
     requests: tuple[Any, ...]
@@ -35,13 +35,13 @@ class ExampleQuestion:
 
 def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
     """
-    What the environment that trained a model answers; asked twice, because a fickle model cannot be tested.
+    Return the answers of a model in its training environment; sends the requests twice to find unstable answers.
 
-    Raises ModelUnusable, and BadInput where the requests are somebody else's.
+    Raises ModelUnusable, or BadInput if the requests are not the model's own.
     """
-    words = {"model": str(question.model), "requests": question.requests, "given": question.given, "again": True}
+    request = {"model": str(question.model), "requests": question.requests, "given": question.given, "again": True}
     try:
-        said = tools.mlflow.ask_model(job.python, job.store, "answer", words, question.handed)
+        response = tools.mlflow.ask_model(job.python, job.store, "answer", request, question.handed)
     except BadInput as error:
         raise BadInput(
             what="the model does not answer `input-example`",
@@ -52,37 +52,37 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[
         error.fix = _fix(error, job.project, question, tools) or error.fix
         raise
     manifest = job.project.folder / "pyproject.toml"
-    doubts = (
-        *_fickle(question, said["answers"], said["again"]),
-        *_leaking(question, said["answers"]),
+    warnings = (
+        *_fickle(question, response["answers"], response["again"]),
+        *_leaking(question, response["answers"]),
         *_keeping(question),
-        *_beyond_json(said["answers"]),
-        *unmatched_paths(question.ignored, said["answers"]),
-        *everything_ignored(question.ignored, said["answers"]),
+        *_beyond_json(response["answers"]),
+        *unmatched_paths(question.ignored, response["answers"]),
+        *everything_ignored(question.ignored, response["answers"]),
     )
-    return said["answers"], tuple(replace(finding, path=manifest) for finding in doubts)
+    return response["answers"], tuple(replace(finding, path=manifest) for finding in warnings)
 
 
 def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> Mapping[str, Any]:
-    """What the model answers to other requests, without what is not compared. Raises as `answers_of`."""
-    words = {"model": str(question.model), "requests": requests}
-    said = tools.mlflow.ask_model(job.python, job.store, "answer", words, question.handed)
-    return {"answers": [without(answer, question.ignored) for answer in said["answers"]]}
+    """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
+    request = {"model": str(question.model), "requests": requests}
+    response = tools.mlflow.ask_model(job.python, job.store, "answer", request, question.handed)
+    return {"answers": [without(answer, question.ignored) for answer in response["answers"]]}
 
 
 def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
     pairs = [[without(answer, question.ignored) for answer in answers] for answers in (first, second)]
-    found = [
+    differences_found = [
         difference
         for one, other in zip(*pairs, strict=True)
         for difference in differences(one, other, tolerance=TOLERANCE)
     ]
-    if found:
+    if differences_found:
         yield Finding(
             rule="answers-fickle",
             what="the model answers its own input example differently each time",
-            why=question.handed.masked(listed(found)),
-            fix=ignoring_fix(found) or "seed the random numbers in its predict",
+            why=question.handed.masked(listed(differences_found)),
+            fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
         )
 
 
@@ -109,18 +109,18 @@ def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
 def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
     places = [place for answer in answers for place in not_json(answer)]
     if places:
-        more = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        remainder = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
         yield Finding(
             rule="answers-not-json",
             severity=Severity.WARNING,
             what="the model answers with NaN or infinity, which JSON does not have",
-            why=f"{'; '.join(places[:SHOWN])}{more}; clients in other languages than Python reject the whole response",
+            why=f"{'; '.join(places[:SHOWN])}{remainder}; clients other than Python reject the whole response",
             fix="return None, or a number, in its place",
         )
 
 
 def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tools: Tools) -> str:
-    """What helps a model that cannot be loaded or asked, by the words of what it died of; else nothing."""
+    """Return a fix for a model that cannot be loaded or called, from its error message; empty if none is known."""
     if is_about_integers_with_gaps(error.why):
         return floats_fix(list(question.requests))
     text = "\n".join((*error.output, error.why))
@@ -138,7 +138,7 @@ def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tool
 
 
 def _module_fix(module: str, project: Project) -> str:
-    """A module of the project travels with the model only if that is asked; one of a package is locked."""
+    """Return the fix for a missing module: `code_paths` for one of the project, `uv add` for one of a package."""
     for place in (project.folder, project.folder / "src", project.root):
         for file in (place / f"{module}.py", place / module):
             if file.exists():

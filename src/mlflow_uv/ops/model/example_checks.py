@@ -1,4 +1,4 @@
-"""Checks what a model is asked with, and whether anything tells its columns apart."""
+"""Checks the input example and signature of a model, and whether it depends on the order of columns."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +14,8 @@ _WITH_EXAMPLE = "log_model(..., input_example=X.head()), autolog(log_input_examp
 _WITH_SIGNATURE = "log_model(..., signature=infer_signature(X, y))"
 
 
-def example_findings(project: Project, about: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
-    """What a model lacks to be asked, and to refuse what it is not made for; `about` is of `describe-cases`."""
+def example_findings(project: Project, description: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
+    """Report a missing input example or signature; `description` is the response of `describe-cases`."""
     manifest = project.folder / "pyproject.toml"
     line = line_of(manifest, "train =", "[tool.mlflow-uv]")
     findings = []
@@ -30,7 +30,7 @@ def example_findings(project: Project, about: Mapping[str, Any], requests: list[
                 line=line,
             )
         )
-    if not about["has_signature"]:
+    if not description["has_signature"]:
         findings.append(
             Finding(
                 rule="no-signature",
@@ -46,7 +46,7 @@ def example_findings(project: Project, about: Mapping[str, Any], requests: list[
 
 
 def floats_fix(requests: list[Any]) -> str:
-    """What helps where MLflow has no signature for an integer that may be missing, and leaves it out or refuses."""
+    """Return the fix for integer columns with missing values, for which MLflow infers no usable signature."""
     line = as_floats(integers_with_gaps(requests))
     return f"convert integer columns with missing values to floats before fit and log_model: {line}"
 
@@ -54,14 +54,14 @@ def floats_fix(requests: list[Any]) -> str:
 def order_findings(
     project: Project, requests: list[Any], ask: Callable[[list[Any]], Mapping[str, Any]]
 ) -> list[Finding]:
-    """Ask a model that no signature protects with its columns in another order: it refuses, or answers the same."""
+    """Send the example with its columns in another order to a model without signature, and report other answers."""
     pairs = [(request, other) for request in requests if (other := reordered(request)) is not None]
     if not pairs:
         return []
     try:
         answers = ask([request for pair in pairs for request in pair])["answers"]
     except (BadInput, ModelUnusable):
-        return []  # it compares names itself; one that cannot answer at all is found out afterwards
+        return []  # it checks names itself; a model that cannot answer at all is reported later
     differing = list(differences(answers[::2], answers[1::2], tolerance=TOLERANCE))
     if not differing or ignorable(tuple(differing)):
         return []

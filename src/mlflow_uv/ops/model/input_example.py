@@ -1,4 +1,4 @@
-"""Reads the file that a model is asked with instead of what it was logged with."""
+"""Reads the file of `input-example`, which replaces the example that the model was logged with."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from .training import Job
 
 
 def example_of(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ...], str]:
-    """The requests that a file holds, and a digest of its bytes. Raises BadInput before anything is trained."""
+    """Return the requests in a file and the SHA-256 of its bytes. Raises BadInput."""
     if file is None:
         return (), ""
     path = job.project.folder / file

@@ -1,4 +1,4 @@
-"""Is what the store returns exactly what the lock says, and what does it answer?"""
+"""Writes the lock and recorded answers into a logged model, and verifies the files that the store returns."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from .training import Job
 
 
 class RequirementsPolicy(Enum):
-    """Whose list of requirements the model carries."""
+    """Which requirements the logged model gets."""
 
     LOCK = "lock"
     VERIFY = "verify"
@@ -43,9 +43,9 @@ class RequirementsPolicy(Enum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProofPlan:
     """
-    Everything that is known before training; `example` are requests that somebody else than the model brings.
+    Everything that is known before training; `example` are requests that replace the model's own example.
 
-    `ignored` is what is not compared of its answers, `handed` what it is given where it answers.
+    `ignored` are the paths that are not compared, `handed` the variables that the model gets at inference time.
     """
 
     job: Job
@@ -63,9 +63,9 @@ class ProofPlan:
 
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
-    """The newest verified model that an earlier run of the same release made, None where there is none that holds."""
-    found = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
-    for number, model in enumerate(reversed(found)):
+    """Return the record of the newest unchanged model of an earlier run of this release, None if there is none."""
+    models = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
+    for number, model in enumerate(reversed(models)):
         copy = scratch / f"released-{number}"
         _download(plan, model["model_id"], copy, tools)
         if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
@@ -78,16 +78,16 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
 
 
 def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
-    """Put the lock and the answers into the model, read it back from the store, and compare."""
+    """Write the lock and the answers into the model, download it again from the store, and compare."""
     logged = scratch / "logged"
     _download(plan, model["model_id"], logged, tools)
-    if guessed := _requirement_findings(plan, logged):
-        return _record(plan, model, logged), guessed
+    if requirement_findings := _requirement_findings(plan, logged):
+        return _record(plan, model, logged), requirement_findings
     findings = []
-    about = _ask(plan, tools, "describe-cases", model=str(logged))
-    requests = list(plan.example) or about["requests"]
-    findings += example_findings(plan.job.project, about, requests)
-    if not about["has_signature"]:
+    description = _ask(plan, tools, "describe-cases", model=str(logged))
+    requests = list(plan.example) or description["requests"]
+    findings += example_findings(plan.job.project, description, requests)
+    if not description["has_signature"]:
         questions = (_question(plan, logged, requests), tools)
         findings += order_findings(
             plan.job.project, requests, lambda asked: compared_answers(plan.job, asked, *questions)
@@ -95,8 +95,8 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if requests:
-        answers, doubts = answers_of(plan.job, _question(plan, logged, requests), tools)
-        findings += doubts
+        answers, answer_findings = answers_of(plan.job, _question(plan, logged, requests), tools)
+        findings += answer_findings
         cases = json.dumps(requests, indent=1)
         written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
         _write(overlay, {name: text.encode() for name, text in written.items()})
@@ -119,14 +119,18 @@ def _question(plan: ProofPlan, logged: Path, requests: list[Any]) -> ExampleQues
 
 
 def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
-    """In `verify`, what MLflow wrote must already be the lock: a guess is a failure, not a warning."""
+    """With `requirements: verify`, report an error unless the requirements that MLflow wrote match the lock."""
     if plan.policy is not RequirementsPolicy.VERIFY:
         return ()
-    said = (logged / model_files.REQUIREMENTS).read_text(encoding="utf-8")
+    text = (logged / model_files.REQUIREMENTS).read_text(encoding="utf-8")
     try:
-        read = parse_requirements(said)
-        # No wheel travels that nobody lists, and no option lets another index in.
-        actual = _lines(*(pin.line for pin in read.pins), *(one.line for one in read.local), *read.options)
+        requirements = parse_requirements(text)
+        # Local wheels and index options count too.
+        actual = _lines(
+            *(pin.line for pin in requirements.pins),
+            *(local_requirement.line for local_requirement in requirements.local),
+            *requirements.options,
+        )
     except ValueError as error:
         actual = str(error)
     expected = _lines(*model_files.requirement_lines(plan.served))
@@ -164,7 +168,7 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
         return files
     written = model_files.environment_files(plan.served)
     if plan.policy is RequirementsPolicy.VERIFY:
-        # MLflow's own files say the same already, and stay as they are.
+        # MLflow's own files have the same content and stay unchanged.
         written = {model_files.HASHED: written[model_files.HASHED]}
     files |= {name: text.encode() for name, text in written.items()}
     files |= {
@@ -174,29 +178,33 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
 
 
 def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
-    """What the store returns is what was put there; a store that keeps something else breaks the chain at once."""
-    kept = dict(digests_in(proof))
-    lost = [str(path) for path, digest in digests_in(overlay) if kept.get(path) != digest]
+    """Raise ChainBroken unless the store returns the files and requirements that were written."""
+    stored_digests = dict(digests_in(proof))
+    lost = [str(path) for path, digest in digests_in(overlay) if stored_digests.get(path) != digest]
     if lost:
         raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
     if plan.policy is RequirementsPolicy.INFER:
         return
-    said, _ = model_files.split_requirements((proof / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
-    if parse_requirements(said).digest != plan.served.requirements.digest:
+    requirements_text, _ = model_files.split_requirements(
+        (proof / model_files.REQUIREMENTS).read_text(encoding="utf-8")
+    )
+    if parse_requirements(requirements_text).digest != plan.served.requirements.digest:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
 def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
-    """The record of a model, from its files as the store returned them."""
-    said, wheels = model_files.split_requirements((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
+    """Return the record of a model, from its files as downloaded from the store."""
+    requirements_text, wheels = model_files.split_requirements(
+        (copy / model_files.REQUIREMENTS).read_text(encoding="utf-8")
+    )
     try:
-        requirements = parse_requirements(said).digest
+        requirements = parse_requirements(requirements_text).digest
     except ValueError as error:
         if plan.policy is RequirementsPolicy.INFER:
             what = "the model's requirements cannot be read"
             raise ToolFailed(what=what, why=str(error), fix=option("requirements", "lock")) from error
-        requirements = sha256(said.encode())  # a finding says that they are not the lock
-    lying = {path.name: digest for path, digest in digests_in(copy / model_files.WHEELS)}
+        requirements = sha256(requirements_text.encode())  # a finding reports that they do not match the lock
+    wheel_digests = {path.name: digest for path, digest in digests_in(copy / model_files.WHEELS)}
     cases, answers = copy / model_files.CASES, copy / model_files.ANSWERS
     return Record(
         release_key=plan.key,
@@ -206,7 +214,7 @@ def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
         requirements=RequirementsLink(
             sha256=requirements,
             source=plan.policy.value,
-            wheels=tuple(model_files.wheel_of(name, lying[name], marker) for name, marker in wheels),
+            wheels=tuple(model_files.wheel_of(name, wheel_digests[name], marker) for name, marker in wheels),
         ),
         model=ModelLink(
             model_id=str(model["model_id"]),
@@ -226,19 +234,19 @@ def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
 
 
 def _settings(project: Project) -> dict[str, Any]:
-    """The settings that uv takes for the project, in the form of a manifest: also those of a uv.toml or from above."""
+    """Return the uv settings of the project as a manifest, including those of a uv.toml or a parent folder."""
     settings = settings_of(project.root)
     return {"tool": {"uv": {} if settings is None else dict(settings.table)}}
 
 
 def _trained_with(model: Path) -> str | None:
-    """The Python that the model itself says it was trained with, to the micro version."""
+    """Return the Python version that the model was trained with, by its own file, None without it."""
     path = model / model_files.PYTHON
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
-    """The tags by which a re-run finds this model; put last, so that half a proof is never found."""
+    """Set the tags by which a re-run finds this model; last, so that an incomplete verification is never found."""
     tags = {
         **plan.job.lineage,
         **(plan.keyed.tags if plan.keyed else {}),
@@ -246,9 +254,9 @@ def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
         "mlflow-uv.requirements-sha256": record.requirements.sha256,
         "mlflow-uv.model-sha256": record.model.sha256,
     }
-    # What somebody else's run recorded stays as it is: it tells which lock it had.
-    own = record.model.run_id != "None" and plan.adopted is None
-    target: dict[str, object] = {"run_id": record.model.run_id} if own else {}
+    # The tags of an adopted run stay unchanged: they record its own lock.
+    include_run = record.model.run_id != "None" and plan.adopted is None
+    target: dict[str, object] = {"run_id": record.model.run_id} if include_run else {}
     _ask(plan, tools, "tag", model_id=record.model.model_id, tags=tags, **target)
 
 
@@ -268,10 +276,10 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
-    coming = destination.with_name(f"{destination.name}-coming")
-    with under_way(tools.console, f"downloading {model_id}", coming):
-        _ask(plan, tools, "download-model", model_id=model_id, destination=str(coming / "model"))
-    (coming / "model").rename(destination)
+    download_folder = destination.with_name(f"{destination.name}-coming")
+    with under_way(tools.console, f"downloading {model_id}", download_folder):
+        _ask(plan, tools, "download-model", model_id=model_id, destination=str(download_folder / "model"))
+    (download_folder / "model").rename(destination)
 
 
 def _ask(plan: ProofPlan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Collects what a training depends on, says why it trains again or does not, and what a training left behind."""
+"""Computes the release key from the training inputs, explains why a model is trained, and reports files left over."""
 
 import os
 import re
@@ -39,10 +39,10 @@ _SETTING = "not-inputs"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFolders:
     """
-    The folders whose files a training may read: the project's, and those of the packages of the checkout that it needs.
+    The folders whose files a training may read: the project's, and those of the local packages that it needs.
 
-    And, each a file or a folder, what symbolic links in them lead to elsewhere in the repository.
-    `without` are patterns of files that are no inputs, each relative to the folder of these that a file lies in.
+    Also files or folders elsewhere in the repository that symbolic links in them point to. `without` are patterns of
+    files that are not inputs, relative to the folder that contains the file.
     """
 
     project: Project
@@ -51,14 +51,14 @@ class TrainingFolders:
 
     @classmethod
     def of(cls, project: Project, not_inputs: tuple[str, ...]) -> "TrainingFolders":
-        """That of a project, by its lock."""
+        """Return the folders of a project, by its lock."""
         try:
             lock = read_lockfile(project.lock.read_bytes())
             local = tuple(local_folders(lock, os.path.relpath(project.folder, project.root)))
         except (OSError, NotALock):
             local = ()
-        beside = (Path(os.path.normpath(project.root / one)) for one in local)
-        folders = (project.folder, *(one for one in beside if one.is_dir()))
+        local_paths = (Path(os.path.normpath(project.root / folder)) for folder in local)
+        folders = (project.folder, *(folder for folder in local_paths if folder.is_dir()))
         return cls(
             project=project,
             folders=tuple(dict.fromkeys(folders)),
@@ -66,11 +66,11 @@ class TrainingFolders:
         )
 
     def now(self, tools: Tools) -> dict[str, str]:
-        """The ids of all files as they are, by their paths in the repository."""
+        """Return the git ids of all current files by their paths in the repository."""
         return tools.git.contents(self.project.folder, self.folders)
 
     def linked(self, files: Mapping[str, str], tools: Tools) -> tuple[Path, ...]:
-        """What links among these files lead to, elsewhere in the repository."""
+        """Return the targets, elsewhere in the repository, of symbolic links among these files."""
         top = Path(os.path.realpath(tools.git.top(self.project.folder) or self.project.folder))
         known = tuple(Path(os.path.realpath(folder)) for folder in self.folders)
         links = (path_of(top, name) for name in files if not self.without.match(self._inside(name, top)))
@@ -85,38 +85,38 @@ class TrainingFolders:
         )
 
     def at(self, commit: str, tools: Tools) -> dict[str, str] | None:
-        """The same at a commit, None where git does not have it."""
+        """Return the git ids of all files at a commit, None if git does not have it."""
         return tools.git.contents_at(self.project.folder, commit, self.folders)
 
     def counted(self, files: Mapping[str, str], tools: Tools, *, commit: str = "") -> dict[str, str]:
-        """The files that are inputs; of a manifest counts what training can depend on. `commit` is where they are."""
+        """Return the files that are inputs, of a manifest only the relevant part; without `commit` as they are now."""
         top = tools.git.top(self.project.folder) or self.project.folder
         lock = os.path.relpath(os.path.realpath(self.project.lock), top)
-        found = {}
+        counted_files = {}
         for name, blob in files.items():
             if name == lock or self.without.match(self._inside(name, top)):
                 continue
             data = _manifest(name, top, tools, commit=commit) if name.rpartition("/")[2] == MANIFEST else None
-            found[name] = blob if data is None else manifest_id(data)
-        return found
+            counted_files[name] = blob if data is None else manifest_id(data)
+        return counted_files
 
     def _inside(self, name: str, top: Path) -> str:
-        """The path of a file below the nearest of the folders, empty for what is no file below one."""
+        """Return the path of a file relative to the nearest of the folders, empty if it is in none."""
         path = Path(top, name)
         roots = (Path(os.path.realpath(folder)) for folder in self.folders)
         nearest = max((root for root in roots if root in path.parents), key=lambda root: len(root.parts), default=None)
         return path.relative_to(nearest).as_posix() if nearest else ""
 
     def shown(self, names: tuple[str, ...], tools: Tools) -> tuple[str, ...]:
-        """Paths as they are called in the project's folder."""
+        """Return paths relative to the project's folder."""
         top = tools.git.top(self.project.folder) or self.project.folder
-        here = os.path.realpath(self.project.folder)
-        return tuple(os.path.relpath(top / name, here) for name in names)
+        project_folder = os.path.realpath(self.project.folder)
+        return tuple(os.path.relpath(top / name, project_folder) for name in names)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """The inputs of a training that may happen now: what they are, and every file of their folders before it."""
+    """The inputs of a training, and all files of their folders before it."""
 
     scope: TrainingFolders
     inputs: TrainingInputs
@@ -124,20 +124,20 @@ class Key:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What goes with the model, so that a later release can say what differs."""
+        """Tags of the model from which a later release can explain what differs."""
         return {INPUTS_TAG: self.inputs.tag, PROJECT_TAG: self.project}
 
     @property
     def project(self) -> str:
-        """The project's name, as a search of MLflow takes it."""
+        """The project's name without characters that MLflow's search syntax does not accept."""
         return re.sub(r"['`]", "-", self.scope.project.name)
 
 
 def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, object], tools: Tools) -> Key:
     """
-    The release key of a project as it lies here.
+    Return the release key of a project in its current state.
 
-    `parts` is everything that no file tells, by what a person calls it; what is None or empty counts as nothing.
+    `parts` are the inputs other than files, by their names in messages; empty values are left out.
     """
     scope = TrainingFolders.of(project, not_inputs)
     files = scope.now(tools)
@@ -152,10 +152,10 @@ def parts_of(
     job: Job, selection: Selection, settings: Mapping[str, object], packages: Mapping[str, str], *, python: str
 ) -> dict[str, object]:
     """
-    What no file of the project tells, by what a person calls it.
+    Return the inputs other than files, by their names in messages.
 
-    `settings` are those of a training by their names, `packages` digests of the local ones. A folder that is released
-    is what is in it, also where git ignores it.
+    `settings` are those of the training by name, `packages` digests of the local packages. A model folder counts with
+    all its content, even if git ignores it.
     """
     parts: dict[str, object] = {
         f"`{NAMES[job.way.kind]}`": list(job.way.made_by),
@@ -171,28 +171,28 @@ def parts_of(
     return parts
 
 
-def trained_from(tags: Mapping[str, str], here: Commit) -> Commit:
+def trained_from(tags: Mapping[str, str], current: Commit) -> Commit:
     """
-    The commit of a model that is found again: the one that it was trained from, where the tree was clean then.
+    Return the commit of a reused model: the one that it was trained from, if the tree was clean then.
 
-    Else the one that is here, whose inputs are the same to the byte.
+    Otherwise the current commit, whose inputs are identical.
     """
     sha = tags.get("mlflow-uv.commit", "")
     if tags.get("mlflow-uv.dirty") != "false" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
-        return here
-    return replace(here, sha=sha, dirty=None)
+        return current
+    return replace(current, sha=sha, dirty=None)
 
 
-def explain(job: Job, key: Key | None, again: Record | None, tools: Tools, *, wanted: bool) -> None:
+def explain(job: Job, key: Key | None, reused: Record | None, tools: Tools, *, wanted: bool) -> None:
     """
-    Say in one line why a model is trained, or is not; `wanted` says that somebody asked for it.
+    Print one line that says why a model is trained or reused; `wanted` says that `retrain` is set.
 
-    Of a model that somebody else trained, without a key, there is nothing to say.
+    Nothing is printed for an adopted model, which has no key.
     """
     if key is None:
         return
-    if again is not None:
-        tools.console.say(f"  {reason_to_reuse(key, again, tools)}")
+    if reused is not None:
+        tools.console.say(f"  {reason_to_reuse(key, reused, tools)}")
         return
     latest = None
     if not wanted:
@@ -201,7 +201,7 @@ def explain(job: Job, key: Key | None, again: Record | None, tools: Tools, *, wa
 
 
 def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
-    """Why nothing is trained, and which files changed that are no inputs."""
+    """Return why nothing is trained, with the changed files that are not inputs."""
     text = f"not trained again: no input changed since {record.commit.description}"
     before = key.scope.at(record.commit.sha, tools)
     names = changed_files(before, key.files) if before is not None else ()
@@ -209,7 +209,7 @@ def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
 
 
 def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:
-    """Why a model is trained; `before` is the newest one of the project, as the store tells it."""
+    """Return why a model is trained; `before` is the newest model of the project in the store."""
     if wanted:
         return "trained again: `retrain` is set"
     if before is None:
@@ -233,11 +233,11 @@ def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, 
 
 
 def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
-    """Files that training made or changed and that git does not ignore: the next release would take them for inputs."""
+    """Report files that training created or changed and git does not ignore: they would count as inputs next time."""
     if key is None:
         return ()
-    after = key.scope.counted(key.scope.now(tools), tools)
-    names = key.scope.shown(changed_files(key.inputs.files, after), tools)
+    files_after = key.scope.counted(key.scope.now(tools), tools)
+    names = key.scope.shown(changed_files(key.inputs.files, files_after), tools)
     if not names:
         return ()
     patterns = tuple(dict.fromkeys(f"/{name.partition('/')[0]}/" if "/" in name else f"/{name}" for name in names))

@@ -1,4 +1,4 @@
-"""In which way does a project make its model?"""
+"""Determines the model source of a release: a training, a saved model, a run or a logged model."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ...tools.project.files import Project
 
 
 class ModelSourceKind(Enum):
-    """Every way there is; the values begin the part of the release key that says how."""
+    """The kinds of model source; the value is part of the release key."""
 
     TRAIN = "train"
     ENTRY_POINT = "entry-point"
@@ -30,29 +30,29 @@ _PARAMETER = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSource:
-    """How the model is made, and the words that say what: a command line, or one name and perhaps its parameters."""
+    """The kind of a model source and its arguments: a command line, or a name and optional parameters."""
 
     kind: ModelSourceKind
     words: tuple[str, ...]
 
     @property
     def word(self) -> str:
-        """The one name of every way but a command line."""
+        """The name in every kind but a command line."""
         return self.words[0]
 
     @property
     def adopts(self) -> bool:
-        """Whether somebody else made the model already, so that nothing is trained."""
+        """Whether the model exists already, so that nothing is trained."""
         return self.kind in ADOPTING
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """The part of the release key that says how."""
+        """The part of the release key for the model source."""
         return (self.kind.value, *self.words)
 
 
 def with_parameters(entry_point: str | None, parameters: tuple[str, ...]) -> tuple[str, ...] | None:
-    """An entry point and its parameters as the words of a way; None without one. Raises BadInput."""
+    """Return an entry point and its parameters as the words of a model source; None without one. Raises BadInput."""
     if entry_point is None:
         return None
     for text in parameters:
@@ -65,9 +65,9 @@ def with_parameters(entry_point: str | None, parameters: tuple[str, ...]) -> tup
     return (entry_point, *parameters)
 
 
-def way_of(given: Mapping[ModelSourceKind, object], *, project: Project) -> ModelSource:
-    """The way that was chosen, of what was given for each. Raises BadInput unless it is exactly one."""
-    chosen = [kind for kind in ModelSourceKind if given.get(kind)]
+def way_of(values: Mapping[ModelSourceKind, object], *, project: Project) -> ModelSource:
+    """Return the model source that is set in `values`. Raises BadInput unless there is exactly one."""
+    chosen = [kind for kind in ModelSourceKind if values.get(kind)]
     names = [f"`{NAMES[kind]}`" for kind in chosen]
     if not chosen:
         raise BadInput(
@@ -81,6 +81,6 @@ def way_of(given: Mapping[ModelSourceKind, object], *, project: Project) -> Mode
             why="each of them is a source of the model",
             fix="keep one of them",
         )
-    value = given[chosen[0]]
+    value = values[chosen[0]]
     words = value if isinstance(value, tuple) else (value,)
     return ModelSource(kind=chosen[0], words=tuple(map(str, words)))

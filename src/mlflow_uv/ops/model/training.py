@@ -1,4 +1,4 @@
-"""How is a model made, so that everything that is made on the way is known, and nothing stays open?"""
+"""Trains a model in the locked environment, finds every run that training opened, and closes all of them."""
 
 import json
 import os
@@ -36,11 +36,11 @@ CALL = "call-function"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """
-    One training: where, in which environment, for which store and experiment, of which commit and lock.
+    One training: project, model source, environment, store, experiment, commit and lock.
 
-    `local` are the names of the packages that are made from the checkout, `handed` those of variables that training
-    gets although they are withheld otherwise; `registers` says that it may use the registry, `hidden`
-    what nobody is shown of what it prints.
+    `local` are the names of packages built from the checkout, `handed` the names of variables that training gets
+    although they are withheld by default; `registers` allows it to use the registry, `hidden` are secrets to mask in
+    its output.
     """
 
     project: Project
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def lineage(self) -> dict[str, str]:
-        """The tags that every run of this training gets from the start."""
+        """Tags of every run of this training."""
         return {
             "mlflow-uv.commit": self.commit.sha,
             "mlflow-uv.dirty": "true" if self.commit.dirty else "false",
@@ -69,7 +69,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What was made, as the payload `find-models` tells it, in which store, and what is to be said of it."""
+    """The logged models as `find-models` describes them, their store, and findings about the training."""
 
     found: Mapping[str, Any]
     store: Store
@@ -78,39 +78,39 @@ class Trained:
 
 def train(job: Job, name: str, tools: Tools) -> Trained:
     """
-    Make the model, in the store of the job or in one that the training names by itself and that may be followed.
+    Train the model in the job's store, or in a store that training chooses itself if that is allowed.
 
-    Every run the training opens carries our tag (MLflow reads MLFLOW_RUN_CONTEXT), whatever experiment it chooses.
-    `name` is what a model is called that its maker does not name. Nothing stays open, however it ends. Raises
+    Every run that training opens gets our tag (MLflow reads MLFLOW_RUN_CONTEXT), whatever its experiment. `name` is
+    the name of a model that training does not name. All runs are closed, however training ends. Raises
     TrainingFailed, BadInput.
     """
     with tools.attempts.start(job.store.uri) as attempt, watched(job.project, job.store, tools) as watch:
         tags = {**job.lineage, ATTEMPT_TAG: attempt.id}
-        before = database_identity(job.store)
+        identity_before = database_identity(job.store)
         try:
             _prepare_experiment(job, tools)
-            before = before or database_identity(job.store)
+            identity_before = identity_before or database_identity(job.store)
             model_id = _make(job, name, tags, watch, tools)
-            if replaced := database_identity(job.store) != before:
-                tools.mlflow.close()  # whoever has the old file open sees nothing of the new one
+            if replaced := database_identity(job.store) != identity_before:
+                tools.mlflow.close()  # an open connection would still use the deleted file
             _close(job, attempt, "FINISHED", tools)
         except BaseException as error:
             for used in _used(job, watch):
                 _give_up(used, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
             raise
-        found = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
-        if not found["models"] and watch.own is not None:
+        logged = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
+        if not logged["models"] and watch.own is not None:
             job = replace(job, store=watch.own)
             _close(job, attempt, "FINISHED", tools)
-            found = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
+            logged = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
-    models = [model for model in found["models"] if model_id in (None, model["model_id"])]
-    return Trained(found={**found, "models": models}, store=job.store, findings=findings)
+    models = [model for model in logged["models"] if model_id in (None, model["model_id"])]
+    return Trained(found={**logged, "models": models}, store=job.store, findings=findings)
 
 
 def _registered(job: Job, watch: StoreWatch) -> Job:
-    """The same job for a question about versions: those in the registry that its training had."""
+    """Return the job with the registry that its training used, to search for versions."""
     variables = watch.registry(registers=job.registers)
     return replace(job, store=replace(job.store, variables={**job.store.variables, **variables})) if variables else job
 
@@ -119,15 +119,15 @@ def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
     return (job,) if watch.own is None else (job, replace(job, store=watch.own))
 
 
-def close_dead(job: Job, tools: Tools) -> None:
-    """Close what trainings on this machine left open that were killed, or lost their server, before they could."""
+def close_interrupted(job: Job, tools: Tools) -> None:
+    """Close the runs of earlier trainings on this machine that were killed or lost their server."""
     for attempt in tools.attempts.abandoned(job.store.uri):
         tools.console.say("an earlier training did not finish: its runs are closed")
         _give_up(job, attempt, "KILLED", tools)
 
 
 def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
-    """The id of the model, where the way of making it tells which one it is."""
+    """Run the model source, and return the id of the model if it is known by then."""
     match job.way.kind:
         case ModelSourceKind.TRAIN:
             _run(job, tags, job.way.words, watch, tools)
@@ -143,16 +143,16 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             folder = job.project.folder / job.way.word
             run_id = _create_run(job, tags, tools)
             with under_way(tools.console, f"uploading {folder.name}", folder):
-                made = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
+                logged = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
-            return str(made["model_id"])
+            return str(logged["model_id"])
 
 
 def _prepare_experiment(job: Job, tools: Tools) -> None:
     """
-    Know where artifacts go before anything is trained. Raises StoreUnreachable for a server that keeps them here.
+    Set the artifact location before training. Raises StoreUnreachable for a server that keeps artifacts locally.
 
-    MLflow up to 3.8 would let the artifacts of a database's new experiment lie where training runs: in the checkout.
+    MLflow up to 3.8 would put the artifacts of a new experiment in a database into the checkout.
     """
     artifacts = job.store.artifacts
     location = None if artifacts is None else f"{artifacts}/{secrets.token_hex(8)}"
@@ -160,8 +160,8 @@ def _prepare_experiment(job: Job, tools: Tools) -> None:
 
 
 def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
-    made = _ask(job, tools, "create-run", experiment=job.experiment, tags=tags, run_name=job.project.name)
-    return str(made["run_id"])
+    created = _ask(job, tools, "create-run", experiment=job.experiment, tags=tags, run_name=job.project.name)
+    return str(created["run_id"])
 
 
 def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
 
 
 def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str:
-    """Call a function as the project's own program would; our payload does it there, and logs what it returns."""
+    """Call a function of the project with a payload in the project's environment, which logs the model it returns."""
     request = {"function": job.way.word, "folder": str(job.project.folder), "name": name}
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         answer = Path(scratch) / "answer.json"
@@ -197,18 +197,18 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             ) from error
 
 
-def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
+def _run(  # noqa: PLR0913  # the arguments of every model source
     job: Job, tags: Mapping[str, str], argv: tuple[str, ...], watch: StoreWatch, tools: Tools, *, stdin: str = ""
 ) -> None:
-    given = for_training(tools.host.variables, respect=job.respect_env, allowed=job.handed)
-    caller = given.variables
+    environment = for_training(tools.host.variables, respect=job.respect_env, allowed=job.handed)
+    caller = environment.variables
     binaries = job.python.parent
     uv = tools.uv.alone(job.project, tools.host.cache)
     variables = {
         **caller,
         **job.store.variables,
         **watch.variables(caller, registers=job.registers),
-        # uv comes last: without one MLflow guesses requirements by importing the model, for seconds.
+        # uv comes last: without it MLflow infers requirements by importing the model, which takes seconds.
         "PATH": os.pathsep.join((str(binaries), caller.get("PATH", ""), str(uv))),
         "VIRTUAL_ENV": str(binaries.parent),
         "UV_PROJECT_ENVIRONMENT": str(binaries.parent),
@@ -216,12 +216,12 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
         "MLFLOW_EXPERIMENT_NAME": job.experiment,
         "MLFLOW_RUN_CONTEXT": json.dumps(tags),
         "MLFLOW_LOG_UV_FILES": "false",
-        # Nothing is written into the checkout that was not asked for.
+        # No bytecode is written into the checkout.
         "PYTHONPYCACHEPREFIX": str(tools.host.cache / "bytecode"),
         "PYTHONUNBUFFERED": "1",
     }
     if job.way.kind is ModelSourceKind.ENTRY_POINT:
-        del variables["MLFLOW_EXPERIMENT_NAME"]  # its run is there already
+        del variables["MLFLOW_EXPERIMENT_NAME"]  # its run exists already
     command = Command(
         argv=_resolved(argv, variables["PATH"], job.project.folder),
         folder=job.project.folder,
@@ -239,8 +239,10 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
     if done.orphans:
         tools.console.say(f"training left processes running, which were stopped: {', '.join(done.orphans)}")
     if done.code != 0:
-        if given.withheld:
-            tools.console.say(f"training did not receive {', '.join(given.withheld)}: add what it needs to `train-env`")
+        if environment.withheld:
+            tools.console.say(
+                f"training did not receive {', '.join(environment.withheld)}: add what it needs to `train-env`"
+            )
         failed = TrainingFailed(
             what=f"training exited with {done.code}",
             why=done.last_line,
@@ -252,7 +254,7 @@ def _run(  # noqa: PLR0913  # what every way hands on, and what one of them does
 
 
 def _placed(error: TrainingFailed, job: Job) -> TrainingFailed:
-    """The same error at the line of the project where its output says that an exception came up."""
+    """Return the error with the file and line of the project in the traceback of its output."""
     frame = deepest_frame(error.output, job.project.folder)
     if frame is not None and frame.path.is_file():
         error.path, error.line = frame.path, frame.line
@@ -261,17 +263,17 @@ def _placed(error: TrainingFailed, job: Job) -> TrainingFailed:
 
 
 def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]:
-    """Look the program up on the PATH the training gets, not on ours."""
-    found = shutil.which(argv[0], path=path)
-    if found is None and (folder / argv[0]).is_file():
-        found = str(folder / argv[0])
-    if found is None:
+    """Look up the program on the PATH of the training."""
+    program = shutil.which(argv[0], path=path)
+    if program is None and (folder / argv[0]).is_file():
+        program = str(folder / argv[0])
+    if program is None:
         raise TrainingFailed(
             what=f"`{argv[0]}` was not found, so training cannot start",
             why="it is neither in the project's environment nor on PATH",
             fix="correct `train` in [tool.mlflow-uv], or `uv add` the package that brings it",
         )
-    return (found, *argv[1:])
+    return (program, *argv[1:])
 
 
 def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
@@ -280,7 +282,7 @@ def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
 
 
 def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
-    """Close what is open, or leave it to the next training. What went wrong before is what is told: errors end here."""
+    """Close the open runs, or leave it to the next training; errors are only printed, to keep the first error."""
     try:
         _close(job, attempt, status, tools)
     except StepError as error:

@@ -1,4 +1,4 @@
-"""Tells whether the programs that make a model are inputs of its training."""
+"""Checks that the programs that create the model count as inputs of its training."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from .release_key import Key
 from .source import ModelSource, ModelSourceKind
 
 
-def with_program(key: Key, way: ModelSource) -> Key:
-    """The key. Raises BadInput where a program that makes the model is no input of it: a change of it must train."""
+def with_program(key: Key, source: ModelSource) -> Key:
+    """Return the key. Raises BadInput if a program that creates the model is excluded from the training inputs."""
     folder = key.scope.project.folder
-    for name in _programs(way):
+    for name in _programs(source):
         path = PurePosixPath(os.path.normpath(name))
         if not path.is_absolute() and (folder / path).is_file() and key.scope.without.match(path.as_posix()):
             raise BadInput(
@@ -25,17 +25,17 @@ def with_program(key: Key, way: ModelSource) -> Key:
     return key
 
 
-def _programs(way: ModelSource) -> Iterator[str]:
-    """Files that a way of making a model may run, as far as its words tell; not all of them need exist."""
-    text = " ".join(way.words)
+def _programs(source: ModelSource) -> Iterator[str]:
+    """Yield the files that a model source may run, by its arguments; some may not exist."""
+    text = " ".join(source.words)
     modules = re.findall(r"(?:^|\s)-m\s*([\w.]+)", text)
-    match way.kind:
+    match source.kind:
         case ModelSourceKind.TRAIN:
-            yield from (way.word, *re.findall(r"[\w./-]+\.(?:py|ipynb|sh|R)(?![\w.])", text))
+            yield from (source.word, *re.findall(r"[\w./-]+\.(?:py|ipynb|sh|R)(?![\w.])", text))
         case ModelSourceKind.ENTRY_POINT:
             yield "MLproject"
         case ModelSourceKind.FUNCTION:
-            modules = [way.word.partition(":")[0]]
+            modules = [source.word.partition(":")[0]]
         case _:
             return
     for place, module in product(("", "src/"), modules):

@@ -1,4 +1,4 @@
-"""Says where a training registers models and moves aliases by itself, before anything of them is tested."""
+"""Reports aliases that training moves itself, before the model is tested."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from ...tools.project.files import path_from
 from ...tools.toolbox import Tools
 from .training import Job
 
-# What moves an alias, or a stage, in MLflow's API; commented-out lines are not looked at.
+# Calls of MLflow's API that move an alias or a stage; commented-out lines are ignored.
 _MOVES = re.compile(rb"^[^#\n]*\b(set_registered_model_alias|transition_model_version_stage)\s*\(", re.MULTILINE)
 _LARGEST_SOURCE = 1_000_000
 _TURNED_OFF = Wording(
@@ -20,8 +20,8 @@ _TURNED_OFF = Wording(
 )
 
 
-def announce(job: Job, tools: Tools) -> None:
-    """Before anything is trained: each line of the project that may move an alias, unless that is turned off."""
+def announce_alias_calls(job: Job, tools: Tools) -> None:
+    """Print, before training, each line of the project that may move an alias, unless that is prevented."""
     if job.way.adopts or not job.registers:
         return
     for file, line, call in _calls(job, tools):
@@ -30,16 +30,18 @@ def announce(job: Job, tools: Tools) -> None:
         tools.console.say(Wording(text, _TURNED_OFF))
 
 
-def moved_aliases(found: Mapping[str, Any], job: Job, tools: Tools) -> tuple[Finding, ...]:
-    """The aliases that name a version which this training made; `found` is what `find-models` answers."""
+def moved_aliases(logged: Mapping[str, Any], job: Job, tools: Tools) -> tuple[Finding, ...]:
+    """Report the aliases that point to versions of this training; `logged` is the response of `find-models`."""
     if not job.registers:
         return ()
-    made = {(str(version["name"]), str(version["version"])) for version in found.get("versions", ())}
+    trained_versions = {(str(version["name"]), str(version["version"])) for version in logged.get("versions", ())}
     findings = []
-    for name in sorted({name for name, _ in made}):
+    for name in sorted({name for name, _ in trained_versions}):
         aliases = tools.mlflow.ask(job.python, job.store, "describe-name", name=name)["aliases"]
         findings += [
-            _moved(alias, name, number, job, tools) for alias, number in aliases.items() if (name, str(number)) in made
+            _moved(alias, name, number, job, tools)
+            for alias, number in aliases.items()
+            if (name, str(number)) in trained_versions
         ]
     return tuple(findings)
 

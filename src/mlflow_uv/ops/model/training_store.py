@@ -1,9 +1,8 @@
 """
-Learns from inside a training which tracking store it uses, and decides whether the release may follow it there.
+Detects the tracking store that training uses, and decides whether the release may use it too.
 
-A store that the training names by itself is followed where a setting of the checkout could have named it: see
-docs/threat-model.md. Else the training is stopped when it opens its first run, and the message says how the store is
-handed in.
+A store that training chooses itself is used if a setting of the checkout could have named it (docs/threat-model.md).
+Otherwise training is stopped when it opens its first run, with the input that names the store as the fix.
 """
 
 import os
@@ -36,9 +35,9 @@ _METADATA = "Metadata-Version: 2.1\nName: mlflow-uv-tracking\nVersion: 1\n"
 @dataclass(kw_only=True, slots=True)
 class StoreWatch:
     """
-    What a training that runs now says of its store; `folder` holds the plugin and its notes.
+    The store of a running training; `folder` holds the MLflow plugin and its notes.
 
-    `own` is the store that the training named by itself and that is followed, `refusal` why it was stopped.
+    `own` is the store that training chose itself and that the release uses, `refusal` the error that stopped it.
     """
 
     project: Project
@@ -48,17 +47,17 @@ class StoreWatch:
     own: Store | None = None
     refusal: TrainingFailed | None = None
     _read: int = 0
-    _heard: dict[str, None] = field(default_factory=dict)
-    _handed_used: bool = False
+    _seen_uris: dict[str, None] = field(default_factory=dict)
+    _given_store_used: bool = False
 
     def variables(self, caller: Mapping[str, str], *, registers: bool) -> dict[str, str]:
-        """What lets MLflow find the plugin, behind whatever the caller has on PYTHONPATH, and a registry."""
+        """Return the variables that let MLflow find the plugin, after the caller's PYTHONPATH, and the registry."""
         path = (*filter(None, (caller.get("PYTHONPATH"),)), str(self.folder))
-        thrown_away = {} if registers else {_REGISTRY: f"sqlite:///{self._registry_file}"}
-        return {"PYTHONPATH": os.pathsep.join(path), **thrown_away}
+        temporary = {} if registers else {_REGISTRY: f"sqlite:///{self._registry_file}"}
+        return {"PYTHONPATH": os.pathsep.join(path), **temporary}
 
     def registry(self, *, registers: bool) -> dict[str, str]:
-        """The registry that is thrown away, if training used it."""
+        """Return the variable of the temporary registry, if training used it."""
         used = not registers and self._registry_file.is_file()
         return {_REGISTRY: f"sqlite:///{self._registry_file}"} if used else {}
 
@@ -67,41 +66,41 @@ class StoreWatch:
         return self.folder / "registry.db"
 
     def must_stop(self) -> bool:
-        """Read what was noted since; whether the training goes where the release may not follow."""
+        """Read new notes of the plugin, and return whether training uses a store that the release may not use."""
         for event, uri in self._new():
             if uri == absolute_uri(self.store.uri, Path("/")):
-                self._handed_used |= event == "run"
+                self._given_store_used |= event == "run"
                 continue
-            self._hear(uri)
-            if event == "run" and not self._handed_used and self.own is None:
+            self._note_uri(uri)
+            if event == "run" and not self._given_store_used and self.own is None:
                 self._follow(uri)
         return self.refusal is not None
 
     def advice(self) -> str:
-        """What helps a training that failed after it had set a tracking URI of its own; empty where it set none."""
-        uri = next(iter(self._heard), None)
+        """Return the fix for a training that failed after it set its own tracking URI; empty if it set none."""
+        uri = next(iter(self._seen_uris), None)
         if uri is None:
             return ""
         return Wording("see its output above; it sets its own tracking URI, so set ", _handed_in(uri))
 
     def _new(self) -> Iterator[tuple[str, str]]:
         notes = self.folder / "notes"
-        # The training can write there too, whatever it likes.
+        # Training can write anything into this file.
         text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
         lines = text.splitlines(keepends=True)
         for line in lines[self._read :]:
             if not line.endswith("\n"):
-                return  # half of it is written
+                return  # incomplete line
             self._read += 1
             with suppress(ValueError, LookupError, TypeError, BadInput):
                 noted = parse_json(line)
                 event, uri = str(noted["event"]), absolute_uri(str(noted["uri"]), Path(noted["folder"]))
-                if uri.isprintable() and _shown(uri):  # else it is none that MLflow could open
+                if uri.isprintable() and _shown(uri):  # else MLflow cannot open it
                     yield event, uri
 
-    def _hear(self, uri: str) -> None:
-        if uri not in self._heard:
-            self._heard[uri] = None
+    def _note_uri(self, uri: str) -> None:
+        if uri not in self._seen_uris:
+            self._seen_uris[uri] = None
             self.tools.console.say(
                 f"training sets its own tracking URI, `{_shown(uri)}`, instead of `{self.store.shown}`"
             )
@@ -117,9 +116,9 @@ class StoreWatch:
 
 def store_of_training(uri: str, project: Project, store: Store, tools: Tools) -> Store:
     """
-    The store at an address that a training named, beside the one that it was handed.
+    Return the store at the URI that training set.
 
-    Raises BadInput where a setting of the checkout could not name it.
+    Raises BadInput if a setting of the checkout could not name that URI.
     """
     job = {name: text for name, text in tools.host.variables.items() if name != "MLFLOW_TRACKING_URI"}
     named = {} if store.kind is StoreKind.EMBEDDED else {"MLFLOW_TRACKING_URI": store.uri}
@@ -129,20 +128,20 @@ def store_of_training(uri: str, project: Project, store: Store, tools: Tools) ->
 
 @contextmanager
 def watched(project: Project, store: Store, tools: Tools) -> Iterator[StoreWatch]:
-    """A folder with the plugin, as long as the block runs."""
+    """Provide a folder with the plugin while the block runs."""
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         folder = Path(scratch)
         shutil.copyfile(PAYLOADS / "trackingplugin.py", folder / f"{_PLUGIN}.py")
-        about = folder / f"{_PLUGIN}-1.dist-info"
-        about.mkdir()
-        (about / "entry_points.txt").write_text(_ENTRY_POINTS)
-        (about / "METADATA").write_text(_METADATA)
+        metadata_folder = folder / f"{_PLUGIN}-1.dist-info"
+        metadata_folder.mkdir()
+        (metadata_folder / "entry_points.txt").write_text(_ENTRY_POINTS)
+        (metadata_folder / "METADATA").write_text(_METADATA)
         (folder / "handed").write_text(store.uri)
         yield StoreWatch(project=project, store=store, tools=tools, folder=folder)
 
 
 def followed(store: Store, project: Project) -> Finding:
-    """Says where the model is, and how the next step and the next release know it."""
+    """Return a warning with the store of the model and the setting that names it for later steps."""
     manifest = project.folder / "pyproject.toml"
     return Finding(
         rule="own-tracking-uri",
@@ -156,14 +155,14 @@ def followed(store: Store, project: Project) -> Finding:
 
 
 def database_identity(store: Store) -> tuple[int, int] | None:
-    """What tells the file of a database from another one under its name; None for a store without one."""
+    """Return device and inode of a SQLite file, which change if it is replaced; None for another store."""
     if (match := SQLITE.fullmatch(store.uri)) is None or not (file := Path(match[2])).is_file():
         return None
     return file.stat().st_dev, file.stat().st_ino
 
 
 def database_replaced(store: Store, project: Project) -> Finding:
-    """Says that a training removed the database that it was handed, and what that cost."""
+    """Return a warning that training deleted and recreated its database."""
     return Finding(
         rule="database-replaced",
         severity=Severity.WARNING,
@@ -176,7 +175,7 @@ def database_replaced(store: Store, project: Project) -> Finding:
 
 
 def _as_setting(store: Store, project: Project) -> str:
-    """The address as a committed file says it: a path is relative to the project."""
+    """Return the URI for a committed setting, with a path relative to the project."""
     scheme, slashes, path = store.uri.partition(":///" if store.uri.startswith("sqlite") else "://")
     local = Path(unquote(path) if scheme == "file" else path)
     if scheme not in ("sqlite", "file") or not local.is_relative_to(project.folder):
@@ -194,7 +193,7 @@ def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
 
 
 def _handed_in(uri: str) -> str:
-    """How a tracking URI is named to a step; one with a password is not repeated."""
+    """Return the input that names a tracking URI; a URI with a password is not repeated."""
     if _shown(uri) == uri and not carries_user(uri):
         return option("tracking-uri", uri)
     return "MLFLOW_TRACKING_URI, set from a secret"

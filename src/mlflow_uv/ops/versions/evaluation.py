@@ -1,4 +1,4 @@
-"""Measures versions on data that they have not seen, and keeps and finds what was measured."""
+"""Evaluates versions on data that they have not seen, and stores and finds the results."""
 
 import shutil
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ from ...tools.mlflow.mlflow import Store
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, minor_of, mismatches, needs_in, restored
-from ..image.isolation import EvaluatedVersion, place_of
+from ..image.isolation import EvaluatedVersion, choose_isolation
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 
-# When somebody last asked for an evaluation: a text that sorts.
+# Time of the last request for an evaluation, as sortable text.
 ASKED = "mlflow-uv.evaluation-asked"
 EVALUATION = "mlflow-uv.evaluation"
-# A model's environment talks to a store that is thrown away, and gets no key to another.
+# A model's environment uses a temporary store and gets no credentials for another one.
 _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """
-    What one version came to; `artifacts`, a folder, need not be there (None: there are none).
+    The result of one version; `artifacts` is a folder that may not exist, or None.
 
-    `isolation` says what it ran in: `image`, a container without a network, or `process`, on this machine.
+    `isolation` is where it ran: `image`, a container without network, or `process`, on this machine.
     """
 
     metrics: Mapping[str, float]
@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """The id that its runs share, and the metrics of each subject."""
+    """The id of an evaluation, which its runs share, and the metrics of each version."""
 
     id: str
     metrics: tuple[Mapping[str, float], ...]
@@ -57,10 +57,10 @@ class Evaluation:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationSession:
     """
-    What every subject is asked: a file that nobody changes, its digest, the column of the answers, the kind of model.
+    What every version is evaluated on: a private copy of the data, its SHA-256, the target column and the model type.
 
-    `scratch` is a private folder, `stores` what is in it by interpreter: making one takes seconds, copying it does not.
-    `handed` are the variables that both get.
+    `scratch` is a private folder, `stores` are temporary stores in it by interpreter: creating one takes seconds,
+    copying does not. `handed` are the variables that all versions get.
     """
 
     data: Path
@@ -73,123 +73,131 @@ class EvaluationSession:
 
 
 def earlier(
-    store: RegistryClient, subjects: tuple[EvaluatedVersion, ...], tags: Mapping[str, str]
+    registry: RegistryClient, subjects: tuple[EvaluatedVersion, ...], tags: Mapping[str, str]
 ) -> Evaluation | None:
     """
-    A finished evaluation of the same files, whose runs carry these tags: the same data, asked for the same.
+    Return a finished evaluation of the same files with these tags, which stand for the same data and metrics.
 
-    It counts as the newest one from then on: what is asked for last is what a promotion looks at.
+    It becomes the newest one, because promotion uses the evaluation that was requested last.
     """
-    said = store.ask("find-evaluation", model_ids=[one.id for one in subjects], tags=tags)
-    found = said["models"]
-    if said["evaluation"] is None or any(found[one.id]["model_sha256"] != one.sha256 for one in subjects):
+    response = registry.ask("find-evaluation", model_ids=[subject.id for subject in subjects], tags=tags)
+    models = response["models"]
+    if response["evaluation"] is None or any(
+        models[subject.id]["model_sha256"] != subject.sha256 for subject in subjects
+    ):
         return None
-    for one in subjects:
-        store.ask("tag", run_id=found[one.id]["run_id"], tags={ASKED: _now(store)})
-    return Evaluation(id=said["evaluation"], metrics=tuple(found[one.id]["metrics"] for one in subjects))
+    for subject in subjects:
+        registry.ask("tag", run_id=models[subject.id]["run_id"], tags={ASKED: _now(registry)})
+    return Evaluation(id=response["evaluation"], metrics=tuple(models[subject.id]["metrics"] for subject in subjects))
 
 
 def measure(
-    store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, wanted: Isolation
+    registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, isolation: Isolation
 ) -> Measured:
     """
-    Ask a version with its own packages: in a container of its image where that can be, else on this machine.
+    Evaluate a version with its own packages, in a container of its image if possible, else in a local process.
 
-    Raises ModelUnusable, ToolMissing where its environment cannot evaluate, BadInput for data that does not fit it,
-    ToolFailed where an image is demanded.
+    Raises ModelUnusable, ToolMissing if its environment cannot evaluate, BadInput for unsuitable data, and ToolFailed
+    if `isolation` is image and there is none.
     """
-    with store.tools.console.group(f"evaluate {subject.shown}"):
-        scratch = sitting.scratch / f"record-{subject.version}.json"
-        place = place_of(store, subject, wanted, scratch)
+    with registry.tools.console.group(f"evaluate {subject.shown}"):
+        scratch = session.scratch / f"record-{subject.version}.json"
+        place = choose_isolation(registry, subject, isolation, scratch)
         try:
             if place.engine is not None:
-                return _in_image(store, subject, sitting, place.engine, place.image)
-            return _in_process(store, subject, sitting, place.reason)
+                return _in_image(registry, subject, session, place.engine, place.image)
+            return _in_process(registry, subject, session, place.reason)
         except (BadInput, ModelUnusable, ToolMissing) as error:
-            raise _told(error, subject) from error
+            raise _error_for(error, subject) from error
 
 
 def _in_image(
-    store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, engine: Engine, image: str
+    registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, engine: Engine, image: str
 ) -> Measured:
-    answer = sitting.scratch / f"answer-{subject.version}.json"
-    artifacts = sitting.scratch / f"artifacts-{subject.version}"
+    answer = session.scratch / f"answer-{subject.version}.json"
+    artifacts = session.scratch / f"artifacts-{subject.version}"
     request = {
         "model": MODEL,
-        "data": str(WORK_FOLDER / sitting.data.name),
-        "target": sitting.target,
-        "model_type": sitting.model_type,
+        "data": str(WORK_FOLDER / session.data.name),
+        "target": session.target,
+        "model_type": session.model_type,
         "artifacts": str(WORK_FOLDER / "artifacts"),
     }
-    question = SandboxRequest(verb="evaluate", request=request, files=(sitting.data,), handed=sitting.handed)
+    question = SandboxRequest(verb="evaluate", request=request, files=(session.data,), handed=session.handed)
     run_payload(engine, image, question, answer=answer, artifacts=artifacts)
     try:
-        said = store.tools.mlflow.read_response("evaluate", answer, None)
-        metrics = read_metrics(said["metrics"])
+        response = registry.tools.mlflow.read_response("evaluate", answer, None)
+        metrics = read_metrics(response["metrics"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"the evaluation of {subject.shown} gave no valid result"
         raise ToolFailed(what=what, why="its container wrote an invalid result file") from error
     return Measured(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
 
 
-def _in_process(store: RegistryClient, subject: EvaluatedVersion, sitting: EvaluationSession, reason: str) -> Measured:
-    tools, needs = store.tools, needs_in(subject.model)
-    python = _interpreter(subject, needs, store)
-    # A process of its own: of two models with a module of the same name, MLflow lets the first one answer for both.
-    own = throwaway(sitting.scratch / f"store-{subject.version}", tools, like=sitting.stores.get(python))
-    request = {"model": str(subject.model), "data": str(sitting.data), "target": sitting.target}
-    request |= {"model_type": sitting.model_type, "artifacts": str(sitting.scratch / f"artifacts-{subject.version}")}
-    said = tools.mlflow.ask_model(python, own, "evaluate", request, sitting.handed)
-    sitting.stores.setdefault(python, sitting.scratch / f"store-{subject.version}")
-    if said["data_sha256"] != sitting.data_sha256:
-        raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {said['data_sha256']}")
+def _in_process(
+    registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, reason: str
+) -> Measured:
+    tools, needs = registry.tools, needs_in(subject.model)
+    python = _interpreter(subject, needs, registry)
+    # One process per model: of two models with a module of the same name, MLflow uses the first for both.
+    temporary = temporary_store(session.scratch / f"store-{subject.version}", tools, like=session.stores.get(python))
+    request = {"model": str(subject.model), "data": str(session.data), "target": session.target}
+    request |= {"model_type": session.model_type, "artifacts": str(session.scratch / f"artifacts-{subject.version}")}
+    response = tools.mlflow.ask_model(python, temporary, "evaluate", request, session.handed)
+    session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
+    if response["data_sha256"] != session.data_sha256:
+        raise ToolFailed(
+            what="the data changed while it was read", why=f"{subject.shown} saw {response['data_sha256']}"
+        )
     findings = (_exposed(subject, reason), *_inferred(subject, needs))
-    return Measured(metrics=said["metrics"], artifacts=said["artifacts"], findings=findings, isolation="process")
+    return Measured(
+        metrics=response["metrics"], artifacts=response["artifacts"], findings=findings, isolation="process"
+    )
 
 
 def keep(
-    store: RegistryClient,
+    registry: RegistryClient,
     subjects: tuple[EvaluatedVersion, ...],
     measured: tuple[Measured, ...],
     tags: Mapping[str, str],
 ) -> None:
-    """One run for each subject; none is finished before all of them are whole."""
+    """Log one run for each version; none is finished before all of them are complete."""
     opened: list[str] = []
     try:
-        for one, found in zip(subjects, measured, strict=True):
-            about = {
-                "mlflow-uv.evaluated-model": one.id,
-                "mlflow-uv.evaluated-version": f"{one.name}/{one.version}",
-                "mlflow-uv.model-sha256": one.sha256,
-                ASKED: _now(store),
+        for subject, measurement in zip(subjects, measured, strict=True):
+            model_tags = {
+                "mlflow-uv.evaluated-model": subject.id,
+                "mlflow-uv.evaluated-version": f"{subject.name}/{subject.version}",
+                "mlflow-uv.model-sha256": subject.sha256,
+                ASKED: _now(registry),
             }
-            run_name = f"evaluate {one.name} v{one.version}"
-            made = store.ask(
+            run_name = f"evaluate {subject.name} v{subject.version}"
+            created = registry.ask(
                 "start-evaluation",
-                model_id=one.model_id,
-                run_id=one.run_id,
-                experiment=one.name,
-                tags={**tags, **about},
+                model_id=subject.model_id,
+                run_id=subject.run_id,
+                experiment=subject.name,
+                tags={**tags, **model_tags},
                 run_name=run_name,
             )
-            opened.append(made["run_id"])
-            words = {"model_id": one.model_id, "metrics": found.metrics, "artifacts": found.artifacts}
-            store.ask("fill-evaluation", run_id=made["run_id"], **words)
+            opened.append(created["run_id"])
+            results = {"model_id": subject.model_id, "metrics": measurement.metrics, "artifacts": measurement.artifacts}
+            registry.ask("fill-evaluation", run_id=created["run_id"], **results)
         for run_id in opened:
-            store.ask("end-run", run_id=run_id, status="FINISHED")
+            registry.ask("end-run", run_id=run_id, status="FINISHED")
     except BaseException as error:
-        _give_up(store, opened, "FAILED" if isinstance(error, Exception) else "KILLED")
+        _give_up(registry, opened, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
 
 
-def keep_file(store: RegistryClient, file: EvaluationFile, versions: tuple[Audited, ...]) -> None:
-    """Keep what another job measured of these versions, unless its runs are there already."""
+def keep_file(registry: RegistryClient, file: EvaluationFile, versions: tuple[Audited, ...]) -> None:
+    """Log the evaluation that another job made of these versions, unless its runs exist already."""
     subjects = tuple(
         EvaluatedVersion(
             name=version.name,
             version=version.version,
-            model_id=version.said["model_id"],
-            run_id=version.said["run_id"],
+            model_id=version.description["model_id"],
+            run_id=version.description["run_id"],
             model=version.model,
             sha256=tree_digest(digests_in(version.model)),
         )
@@ -202,13 +210,13 @@ def keep_file(store: RegistryClient, file: EvaluationFile, versions: tuple[Audit
     )
     tags = {**file.tags, EVALUATION: file.id}
     ids = [subject.id for subject in subjects]
-    known = store.ask("find-evaluation", model_ids=ids, tags={EVALUATION: file.id})["evaluation"]
-    if len(measured) == len(subjects) and known is None:
-        keep(store, subjects, measured, tags)
+    existing = registry.ask("find-evaluation", model_ids=ids, tags={EVALUATION: file.id})["evaluation"]
+    if len(measured) == len(subjects) and existing is None:
+        keep(registry, subjects, measured, tags)
 
 
-def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
-    """A store that nobody else knows, in a folder that is made; `like` is the folder of one that may be copied."""
+def temporary_store(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
+    """Create a temporary store in a new folder; `like` is the folder of an existing one to copy."""
     folder.mkdir()
     file = folder / "scratch.db"
     if like is not None:
@@ -218,42 +226,42 @@ def throwaway(folder: Path, tools: Tools, *, like: Path | None = None) -> Store:
     return replace(store, variables={**store.variables, **hidden})
 
 
-def _now(store: RegistryClient) -> str:
-    return datetime.fromtimestamp(store.tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _now(registry: RegistryClient) -> str:
+    return datetime.fromtimestamp(registry.tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _give_up(store: RegistryClient, opened: list[str], status: str) -> None:
-    """Nothing looks finished that is not. What went wrong before is what is told: errors end here."""
+def _give_up(registry: RegistryClient, opened: list[str], status: str) -> None:
+    """Close incomplete runs; errors are only printed, to keep the first error."""
     try:
         for run_id in opened:
-            store.ask("end-run", run_id=run_id, status=status)
+            registry.ask("end-run", run_id=run_id, status=status)
     except StepError as error:
-        store.tools.console.say(f"the runs of this evaluation could not be closed: {error}")
+        registry.tools.console.say(f"the runs of this evaluation could not be closed: {error}")
 
 
-def _interpreter(subject: EvaluatedVersion, needs: Needs, store: RegistryClient) -> Path:
-    """Of an environment that holds what the model requires; with a Python that is here, where one will do."""
-    interpreter, inventory = restored(needs, store.tools, python=python_for(needs, store))
+def _interpreter(subject: EvaluatedVersion, needs: Needs, registry: RegistryClient) -> Path:
+    """Return the interpreter of an environment with exactly the model's requirements."""
+    interpreter, inventory = restored(needs, registry.tools, python=python_for(needs, registry))
     if lines := mismatches(needs, inventory):
         what = f"the environment of {subject.shown} is not what the model requires"
         raise ToolFailed(what=what, why="; ".join(lines[:5]), fix=step_call("evaluate", again=True))
     return interpreter
 
 
-def python_for(needs: Needs, store: RegistryClient) -> str:
+def python_for(needs: Needs, registry: RegistryClient) -> str:
     """
-    The interpreter that talks to the store or the project's own, if it is of the model's minor version; else another.
+    Return the store client's or the project's interpreter if it has the model's minor version, else another one.
 
-    The one that trains is known to start: a version alone may lead to a shim that does not, in this folder.
+    Those are known to start: looking up a version may find a shim that does not start in this folder.
     """
-    tools = store.tools
-    if minor_of(tools.mlflow.describe_environment(store.python)["python"]) == needs.minor:
-        return str(store.python)
-    if store.project is not None:
-        with suppress(StepError):  # a model can be evaluated although the project here has no environment any more
-            own = tools.environments.project(store.project, store.selection)
-            if minor_of(tools.mlflow.describe_environment(own)["python"]) == needs.minor:
-                return str(own)
+    tools = registry.tools
+    if minor_of(tools.mlflow.describe_environment(registry.python)["python"]) == needs.minor:
+        return str(registry.python)
+    if registry.project is not None:
+        with suppress(StepError):  # the project's environment is optional
+            project_python = tools.environments.project(registry.project, registry.selection)
+            if minor_of(tools.mlflow.describe_environment(project_python)["python"]) == needs.minor:
+                return str(project_python)
     return tools.environments.interpreter(needs.minor)
 
 
@@ -279,8 +287,8 @@ def _inferred(subject: EvaluatedVersion, needs: Needs) -> tuple[Finding, ...]:
     return (finding,)
 
 
-def _told(error: StepError, subject: EvaluatedVersion) -> StepError:
-    """The same reason, and what it means here."""
+def _error_for(error: StepError, subject: EvaluatedVersion) -> StepError:
+    """Return the error for this version, with the original reason."""
     if isinstance(error, BadInput):
         fix: str = Wording(
             "correct the data, or change ",

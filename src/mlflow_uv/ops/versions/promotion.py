@@ -1,4 +1,4 @@
-"""May this version take the place of that one? Every condition with its numbers, and what differs between the two."""
+"""Decides whether a version may be promoted: every condition with its values, and differences to the champion."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _AGAIN = step_call("release")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """One thing that must hold, by the name of its rule in [tool.mlflow-uv.promote] where it has one."""
+    """One condition, named after its rule in [tool.mlflow-uv.promote] if it has one."""
 
     name: str
     holds: bool
@@ -38,56 +38,59 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
-    """Every condition, and what differs, as tables."""
+class PromotionDecision:
+    """Every condition, and tables of the differences to the champion."""
 
     conditions: tuple[Condition, ...]
     tables: tuple[Table, ...]
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What an entry keeps of it."""
-        return tuple(f"{'✓' if one.holds else '✗'} {one.text}" for one in self.conditions)
+        """The conditions as lines for the audit entry."""
+        return tuple(f"{'✓' if condition.holds else '✗'} {condition.text}" for condition in self.conditions)
 
     @property
     def table(self) -> Table:
-        """For a person."""
-        rows = tuple((one.name, "✓ holds" if one.holds else "✗ fails", one.text) for one in self.conditions)
+        """The conditions as a table."""
+        rows = tuple(
+            (condition.name, "✓ holds" if condition.holds else "✗ fails", condition.text)
+            for condition in self.conditions
+        )
         return Table(title="Gates", columns=("Gate", "", "Numbers"), rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Measured:
-    """The metrics of each model, none where no evaluation counts, and which data they are of or why there are none."""
+    """The metrics of each model, empty without a valid evaluation, and their data or the reason as text."""
 
     text: str
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def judge(
+def check_promotion(
     candidate: Audited,
     champion: Audited | None,
-    asked: Promotion,
-    contact: RegistryClient,
+    promotion: Promotion,
+    registry: RegistryClient,
     evaluation: EvaluationFile | None,
-) -> Judgement:
+) -> PromotionDecision:
     """
-    Judge a version by its chain, its state, what the project asks, and the version that is in use (None: none).
+    Check a version's links, state and gates against the champion, which may be None.
 
-    What was measured comes from the `evaluation`, else from the store.
+    Metrics come from `evaluation`, or from the store without it.
     """
-    measured = _measured(candidate, champion, contact, evaluation)
-    mine = measured.metrics.get(_id(candidate), {})
-    theirs = None if champion is None else measured.metrics.get(_id(champion), {})
-    changes = _signature(candidate, champion, contact)
+    measured = _measured(candidate, champion, registry, evaluation)
+    candidate_metrics = measured.metrics.get(_id(candidate), {})
+    champion_metrics = None if champion is None else measured.metrics.get(_id(champion), {})
+    changes = _signature(candidate, champion, registry)
     conditions = (
-        *_chain(candidate, asked),
+        *_chain(candidate, promotion),
         _state(candidate),
-        clean(candidate.record.commit if candidate.record else None, allowed=asked.policy.allow_dirty),
-        *_age(candidate, asked, contact.tools),
-        *_tags(candidate, asked),
-        *_breaking(changes, asked),
-        *_gates(asked, measured, mine, theirs),
+        clean(candidate.record.commit if candidate.record else None, allowed=promotion.policy.allow_dirty),
+        *_age(candidate, promotion, registry.tools),
+        *_tags(candidate, promotion),
+        *_breaking(changes, promotion),
+        *_gates(promotion, measured, candidate_metrics, champion_metrics),
     )
     tables: tuple[Table, ...] = ()
     if champion is not None:
@@ -95,20 +98,20 @@ def judge(
         rows = tuple((text, effect) for effect, text in changes)
         signature = Table(title="signature", columns=("change", "effect"), rows=rows)
         tables = tuple(
-            table for table in (packages, signature, _sizes(candidate, champion, contact.tools)) if table.rows
+            table for table in (packages, signature, _sizes(candidate, champion, registry.tools)) if table.rows
         )
-    return Judgement(conditions=conditions, tables=tables)
+    return PromotionDecision(conditions=conditions, tables=tables)
 
 
-def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
+def _chain(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
     links = merge_checks(candidate.checks)
     unverified = [
         link
         for link in links
         if link.state is LinkState.UNVERIFIED
-        and link.link not in asked.policy.allow_unverified
-        # A tree with changes is a condition of its own.
-        and not (link.link == "commit" and _is_dirty(candidate) and asked.policy.allow_dirty)
+        and link.link not in promotion.policy.allow_unverified
+        # A dirty tree is a condition of its own.
+        and not (link.link == "commit" and _is_dirty(candidate) and promotion.policy.allow_dirty)
     ]
     broken = [link for link in links if link.state is LinkState.BROKEN]
     for link in broken:
@@ -128,7 +131,7 @@ def _chain(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
 
 def _state(candidate: Audited) -> Condition:
     state = candidate.tags.get("mlflow-uv.state", "none")
-    # One that was replaced passed the same test, and may come back.
+    # A replaced version passed the same test and may return.
     holds = state in ("tested", "promoted", "replaced")
     reason = candidate.tags.get("mlflow-uv.reason") if state == "failed" else ""
     text = f"version {candidate.version} is {state}" + (f": {reason}" if reason else "")
@@ -140,7 +143,7 @@ def _is_dirty(candidate: Audited) -> bool:
 
 
 def clean(commit: Commit | None, *, allowed: bool) -> Condition:
-    """Whether a version comes from a tree that is known to have been clean; of None nobody recorded anything."""
+    """Check that a version comes from a clean tree; None means that no commit was recorded."""
     if commit is None:
         return Condition(
             name="allow-dirty", holds=False, text="no record names the commit that it was made from", fix=_AGAIN
@@ -155,121 +158,128 @@ def clean(commit: Commit | None, *, allowed: bool) -> Condition:
     return Condition(name="allow-dirty", holds=allowed, text=text, fix=fix)
 
 
-def _age(candidate: Audited, asked: Promotion, tools: Tools) -> Iterator[Condition]:
-    least = asked.policy.minimum_age_hours
+def _age(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterator[Condition]:
+    least = promotion.policy.minimum_age_hours
     if least is not None:
-        hours = (tools.clock.date_s() - float(candidate.said["created"]) / 1000) / 3600
+        hours = (tools.clock.date_s() - float(candidate.description["created"]) / 1000) / 3600
         text = f"registered {hours:.1f} hours ago, at least {least:g} are required"
         yield Condition(name="minimum-age-hours", holds=hours >= least, text=text)
 
 
-def _tags(candidate: Audited, asked: Promotion) -> Iterator[Condition]:
-    for tag in asked.policy.required_tags:
+def _tags(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
+    for tag in promotion.policy.required_tags:
         key, equals, value = tag.partition("=")
-        said = candidate.tags.get(key)
-        holds = said is not None and (not equals or said == value)
-        text = f"tag `{key}` is {'missing' if said is None else repr(said)}" + (
+        actual = candidate.tags.get(key)
+        holds = actual is not None and (not equals or actual == value)
+        text = f"tag `{key}` is {'missing' if actual is None else repr(actual)}" + (
             f", required is {value!r}" if equals else ""
         )
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
 
 
-def _signature(candidate: Audited, champion: Audited | None, contact: RegistryClient) -> tuple[tuple[str, str], ...]:
-    """Effect and text of every change, the breaking ones first."""
+def _signature(candidate: Audited, champion: Audited | None, registry: RegistryClient) -> tuple[tuple[str, str], ...]:
+    """Return effect and text of every signature change, breaking ones first."""
     if champion is None:
         return ()
-    new, old = (contact.ask("describe-signature", model=str(one.model))["signature"] for one in (candidate, champion))
+    new, old = (
+        registry.ask("describe-signature", model=str(version.model))["signature"] for version in (candidate, champion)
+    )
     try:
         return tuple((change.effect.value, change.text) for change in signature_changes(old, new))
     except ValueError as error:
         raise BadInput(what="a model's signature cannot be read", why=str(error)) from error
 
 
-def _breaking(changes: tuple[tuple[str, str], ...], asked: Promotion) -> Iterator[Condition]:
-    found = [text for effect, text in changes if effect == Effect.BREAKING.value]
-    for text in found:
+def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Iterator[Condition]:
+    breaking = [text for effect, text in changes if effect == Effect.BREAKING.value]
+    for text in breaking:
         yield Condition(
             name="allow-breaking-signature",
-            holds=asked.policy.allow_breaking_signature,
+            holds=promotion.policy.allow_breaking_signature,
             text=text,
             fix="allow-breaking-signature = true in [tool.mlflow-uv.promote], once its clients are ready",
         )
 
 
-def _packages(one: Audited) -> Mapping[str, str]:
-    file = one.model / REQUIREMENTS
+def _packages(version: Audited) -> Mapping[str, str]:
+    file = version.model / REQUIREMENTS
     return packages_of(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _sizes(candidate: Audited, champion: Audited, tools: Tools) -> Table:
-    """How large the two images are, where the engine here has both."""
-    mine, theirs = _image_mb(candidate, tools), _image_mb(champion, tools)
+    """Return a table of both image sizes, empty unless the local engine has both."""
+    candidate_mb, champion_mb = _image_mb(candidate, tools), _image_mb(champion, tools)
     rows = (
-        () if mine is None or theirs is None else ((f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{mine - theirs:+.0f} MB"),)
+        ()
+        if candidate_mb is None or champion_mb is None
+        else ((f"{candidate_mb:.0f} MB", f"{champion_mb:.0f} MB", f"{candidate_mb - champion_mb:+.0f} MB"),)
     )
     return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
 
 
-def _image_mb(one: Audited, tools: Tools) -> float | None:
-    if one.record is None or one.record.image is None or one.record.image.kind != "image":
+def _image_mb(version: Audited, tools: Tools) -> float | None:
+    if version.record is None or version.record.image is None or version.record.image.kind != "image":
         return None
     try:
-        found = tools.engines.named(one.record.image.engine).image(one.record.image.id)
+        image = tools.engines.named(version.record.image.engine).image(version.record.image.id)
     except NoEngine:
         return None
-    return None if found is None else found.size / 1e6
+    return None if image is None else image.size / 1e6
 
 
-def _id(one: Audited) -> str:
-    """What `evaluate` calls it."""
-    return str(one.said["model_id"] or f"models:/{one.name}/{one.version}")
+def _id(version: Audited) -> str:
+    """Return the id that `evaluate` uses."""
+    return str(version.description["model_id"] or f"models:/{version.name}/{version.version}")
 
 
 def _gates(
-    asked: Promotion, measured: _Measured, mine: Mapping[str, float], theirs: Mapping[str, float] | None
+    promotion: Promotion,
+    measured: _Measured,
+    candidate_metrics: Mapping[str, float],
+    champion_metrics: Mapping[str, float] | None,
 ) -> Iterator[Condition]:
     if not measured.metrics:
-        for gate in asked.gates:
+        for gate in promotion.gates:
             yield Condition(name="gates", holds=False, text=f"{gate.text}: {measured.text}", fix=step_call("evaluate"))
         return
-    if asked.gates:
+    if promotion.gates:
         yield Condition(name="evaluation", holds=True, text=measured.text)
-    for ruling in (check_gate(gate, mine, theirs) for gate in asked.gates):
+    for ruling in (check_gate(gate, candidate_metrics, champion_metrics) for gate in promotion.gates):
         yield Condition(name="gates", holds=ruling.holds, text=ruling.text, fix=ruling.fix)
 
 
 def _measured(
-    candidate: Audited, champion: Audited | None, contact: RegistryClient, evaluation: EvaluationFile | None
+    candidate: Audited, champion: Audited | None, registry: RegistryClient, evaluation: EvaluationFile | None
 ) -> _Measured:
     """
-    What the evaluation of both that was asked for last measured, by model.
+    Return the metrics of the evaluation of both versions that was requested last.
 
-    What [tool.mlflow-uv] says of data, target column and kind of model, it must have been asked; others do not count.
+    Only evaluations on the data, target column and model type in [tool.mlflow-uv] count.
     """
-    subjects = {_id(one): one for one in (candidate, champion) if one is not None}
-    tags = _asked_by(contact.project) if contact.project else {}
+    subjects = {_id(version): version for version in (candidate, champion) if version is not None}
+    tags = _asked_by(registry.project) if registry.project else {}
     if evaluation is not None:
-        said = evaluation.lookup(subjects, tags)
+        evaluated = evaluation.lookup(subjects, tags)
     else:
-        said = contact.ask("find-evaluation", model_ids=list(subjects), tags=tags)
-    whom = " and ".join(f"version {one.version}" for one in subjects.values())
-    if said["evaluation"] is None:
+        evaluated = registry.ask("find-evaluation", model_ids=list(subjects), tags=tags)
+    whom = " and ".join(f"version {version.version}" for version in subjects.values())
+    if evaluated["evaluation"] is None:
         on = f" as [tool.mlflow-uv] requires: {shown(tags)}" if tags else ""
         return _Measured(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
-    for name, one in said["models"].items():
-        if one["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
+    for name, model in evaluated["models"].items():
+        if model["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
             return _Measured(text=f"{whom} {_were(subjects)} evaluated with files other than those in the store")
-    on = shown(said["tags"]) or "data of unknown origin"
+    on = shown(evaluated["tags"]) or "data of unknown origin"
     return _Measured(
-        text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {said['data_sha256'][:12]}",
-        metrics={name: one["metrics"] for name, one in said["models"].items()},
+        text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {evaluated['data_sha256'][:12]}",
+        metrics={name: model["metrics"] for name, model in evaluated["models"].items()},
     )
 
 
 def _asked_by(project: Project) -> Mapping[str, str]:
-    """Tags of the evaluations that a project's settings ask for."""
-    said = settle(EvaluationSettings, (settings_layer(EvaluationSettings, project, {}),))
-    return said.tags(project.folder)
+    """Return the tags of evaluations that match the project's settings."""
+    settings = settle(EvaluationSettings, (settings_layer(EvaluationSettings, project, {}),))
+    return settings.tags(project.folder)
 
 
 def _were(subjects: Mapping[str, Audited]) -> str:

@@ -1,7 +1,7 @@
 """
-Asks, before anything is trained, what each step of a release will need.
+Checks, before anything is trained, that everything the steps of a release need is available.
 
-A step contributes checks in CONTRIBUTIONS. All of them are asked, whatever one answers; none writes anything.
+The checks of each step are listed in CONTRIBUTIONS. All of them run, whatever the results; none writes anything.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +15,8 @@ from .context import Circumstances, Problem
 
 Check = Callable[[Circumstances], str | tuple[Problem, ...]]
 
-# By step, in the order of a release: what is asked, and by which function. It returns what is so, nothing where the
-# question does not arise, or what is in the way; what it raises is in the way, too.
+# By step, in the order of a release: name and function of each check. A check returns a statement, an empty text if it
+# does not apply, or problems; a StepError that it raises is a problem too.
 CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
     "check-lock": (("lock", project.lock),),
     "check-targets": (("targets", project.targets),),
@@ -37,13 +37,13 @@ CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
     ),
     "smoke-test": (("alias", registry.alias),),
 }
-# Asked first: who needs the lock does not say again what is wrong with it.
+# Run first: checks that need the lock do not report its problems again.
 _FIRST = ("check-lock",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What one check answered."""
+    """The result of one check."""
 
     step: str
     check: str
@@ -57,23 +57,23 @@ class Answer:
 
 
 def is_failure(problem: Problem) -> bool:
-    """Whether a problem stops a release: every error, and a finding that is one."""
+    """Whether a problem stops a release: a StepError, or a finding of severity error."""
     return isinstance(problem, StepError) or problem.severity is Severity.ERROR
 
 
 def preflight(steps: Iterable[str], circumstances: Circumstances) -> tuple[Answer, ...]:
-    """Ask every check of these steps, side by side, and return the answers in the order of the steps."""
+    """Run the checks of these steps concurrently, and return the results in the order of the steps."""
     questions = [(step, name, check) for step in steps for name, check in CONTRIBUTIONS.get(step, ())]
     first = [question for question in questions if question[0] in _FIRST]
-    answers = [_asked(question, circumstances) for question in first]
+    answers = [_run_check(question, circumstances) for question in first]
     if any(answer.fails for answer in answers):
         circumstances.lock_is_bad = True
     rest = [question for question in questions if question[0] not in _FIRST]
-    tasks = [lambda question=question: _asked(question, circumstances) for question in rest]
+    tasks = [lambda question=question: _run_check(question, circumstances) for question in rest]
     return (*answers, *circumstances.tools.runner.side_by_side(tasks))
 
 
-def _asked(question: tuple[str, str, Check], circumstances: Circumstances) -> Answer:
+def _run_check(question: tuple[str, str, Check], circumstances: Circumstances) -> Answer:
     step, name, check = question
     try:
         answer = check(circumstances)
@@ -87,7 +87,7 @@ def _asked(question: tuple[str, str, Check], circumstances: Circumstances) -> An
 
 
 def as_finding(answer: Answer, problem: Problem) -> Finding:
-    """A problem as a report shows it beside others."""
+    """Convert a problem to a finding."""
     if isinstance(problem, Finding):
         return problem
     rule = f"preflight-{answer.check.lower().replace(' ', '-')}"

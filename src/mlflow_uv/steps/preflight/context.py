@@ -1,4 +1,4 @@
-"""Holds what several checks before a release ask for, each of it found out once."""
+"""Holds the facts that several preflight checks need, each computed once."""
 
 import re
 import threading
@@ -28,9 +28,9 @@ class Circumstances:
     """
     One release that is about to begin.
 
-    `inputs_of` gives the inputs of one of its steps. `training_follows` says that the release goes on when nothing is
-    in the way, so that what it needs in any case, such as a base image, may be fetched now. `lock_is_bad` is set when
-    the lock was found to be no basis for other questions.
+    `inputs_of` returns the inputs of a step by its name. `training_follows` says that the release continues after the
+    checks, so that what it needs anyway, such as a base image, may be fetched now. `lock_is_bad` is set if check-lock
+    fails, so that other checks do not use the lock.
     """
 
     inputs_of: Callable[[str], Any]
@@ -49,28 +49,28 @@ class Circumstances:
 
     @property
     def selection(self) -> Selection:
-        """What of its lock is served."""
+        """The selection of the lock that is served."""
         inputs = self.inputs_of("log-model")
         return Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
 
     @cached_property
     def lock(self) -> Lockfile | None:
-        """Its lock, None where it cannot be read, which check-lock says."""
+        """The lock, None if it cannot be read, which check-lock reports."""
         try:
             return read_lockfile(self.project.lock.read_bytes())
         except (OSError, NotALock):
             return None
 
     def python(self) -> tuple[str, str]:
-        """The version of the Python that will train, else why there is none; both are empty where nobody knows."""
+        """Return the version of the training Python, or an empty version and the reason; both are empty if unknown."""
         return self._once("python", self._python)
 
     def engine(self) -> Engine | StepError | None:
-        """The engine that will build, why there is none, or None where a process was requested."""
+        """Return the engine that will build, the error if none answers, or None if `engine` is none."""
         return self._once("engine", self._engine)
 
     def targets(self) -> Iterator[Target]:
-        """Where the image will run, as far as the project's Python is known."""
+        """Yield the targets of the image, if the project's Python is known."""
         version, _ = self.python()
         if self.lock is None or not version:
             return
@@ -81,15 +81,15 @@ class Circumstances:
             yield serving_target(machine, self.lock.requires_python, pinned=pinned)
 
     def placed(self, target: Target) -> tuple[Placement, ...]:
-        """What of the lock gets to a target; nothing where the lock does not say, which check-targets tells."""
+        """Return the packages for a target; empty if the lock does not cover it, which check-targets reports."""
         if self.lock is None:
             return ()
         try:
             roots = selected_roots(self.lock, self.selection, name=self.project.name if self.project.named else None)
-            found = place(self.lock, roots, target)
+            placements = place(self.lock, roots, target)
         except (StepError, NotALock):
             return ()
-        return () if isinstance(found, Uncovered) else found
+        return () if isinstance(placements, Uncovered) else placements
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         with self._mutexes[name]:
@@ -99,18 +99,18 @@ class Circumstances:
             return answer
 
     def _python(self) -> tuple[str, str]:
-        kept = self._kept_version()
-        return (kept, "") if kept else self.tools.uv.python_or_why(self.project)
+        kept_version = self._kept_version()
+        return (kept_version, "") if kept_version else self.tools.uv.python_or_why(self.project)
 
     def _kept_version(self) -> str:
-        """The Python of the environment that an earlier release made, unless the project pins another one now."""
-        about = self.tools.environments.place(self.project, self.selection) / "pyvenv.cfg"
-        text = about.read_text(encoding="utf-8") if about.is_file() else ""
-        found = re.search(r"^version_info = (\d+\.\d+\.\d+)", text, re.MULTILINE)
+        """Return the Python version of the existing environment, empty without one or if the project pins a Python."""
+        config = self.tools.environments.place(self.project, self.selection) / "pyvenv.cfg"
+        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+        match = re.search(r"^version_info = (\d+\.\d+\.\d+)", text, re.MULTILINE)
         pinned = [folder / ".python-version" for folder in (self.project.folder, self.project.root)]
-        if found is None or any(file.is_file() for file in pinned) or self.lock is None:
+        if match is None or any(file.is_file() for file in pinned) or self.lock is None:
             return ""
-        return found[1] if allowed_pythons(self.lock.requires_python).contains(found[1]) else ""
+        return match[1] if allowed_pythons(self.lock.requires_python).contains(match[1]) else ""
 
     def _engine(self) -> Engine | StepError | None:
         choice = self.inputs_of("build-image").engine

@@ -20,64 +20,64 @@ from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
 from ...tools.oci.registries import RegistryUnanswered
-from ..build_image import require_sense
+from ..build_image import require_consistent
 from .context import Circumstances, Problem
 
-# Debian's, and what a source distribution asks for first.
+# The compilers of Debian, and the names that build backends look for first.
 _COMPILERS = "import shutil; print(next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang'))), ''))"
 _SOURCES = (InstallMethod.BUILT, InstallMethod.GIT)
 
 
 def options(circumstances: Circumstances) -> str:
-    """Whether the inputs of the image agree with each other."""
-    require_sense(circumstances.inputs_of("build-image"))
+    """Check that the inputs of build-image are consistent."""
+    require_consistent(circumstances.inputs_of("build-image"))
     return ""
 
 
 def engine(circumstances: Circumstances) -> str:
-    """Whether the engine that was asked for answers; without one a process serves, unless one was asked for."""
-    found = circumstances.engine()
-    if isinstance(found, StepError):
+    """Check that the requested engine answers; with `engine: auto` a process can serve instead."""
+    container_engine = circumstances.engine()
+    if isinstance(container_engine, StepError):
         if circumstances.inputs_of("build-image").engine is not Choice.AUTO:
-            raise found
+            raise container_engine
         return "none answers: a process on this machine would serve"
-    return found.name if found else "none is used"
+    return container_engine.name if container_engine else "none is used"
 
 
 def base_image(circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """Whether the base image is here or can be pulled, and has the Python that will train."""
-    found, version = circumstances.engine(), circumstances.python()[0]
-    if found is None or isinstance(found, StepError) or not version:
+    """Check that the base image exists and has the Python that will train."""
+    container_engine, version = circumstances.engine(), circumstances.python()[0]
+    if container_engine is None or isinstance(container_engine, StepError) or not version:
         return ""
     name = _base_name(circumstances, version)
-    if not circumstances.training_follows and found.image(name) is None:
-        return _pullable(name, found, circumstances)
-    base = _looked_at(circumstances, found, version)
+    if not circumstances.training_follows and container_engine.image(name) is None:
+        return _pullable(name, container_engine, circumstances)
+    base = _looked_at(circumstances, container_engine, version)
     return f"{base.name} on {base.architecture}"
 
 
 def sources(circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """Whether the base image can build what has no wheel for it."""
-    found, version = circumstances.engine(), circumstances.python()[0]
-    if circumstances.lock_is_bad or found is None or isinstance(found, StepError) or not version:
+    """Check that the base image can build the packages without a wheel."""
+    container_engine, version = circumstances.engine(), circumstances.python()[0]
+    if circumstances.lock_is_bad or container_engine is None or isinstance(container_engine, StepError) or not version:
         return ""
     inputs, names = circumstances.inputs_of("build-image"), _served(circumstances)
     problems: list[Problem] = []
     for target in circumstances.targets():
         lacking = [
-            one
-            for one in circumstances.placed(target)
-            if one.verdict in _SOURCES and (names is None or one.package.name in names)
+            placement
+            for placement in circumstances.placed(target)
+            if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
-        if lacking and not inputs.platforms and _compiler(circumstances, found, version):
+        if lacking and not inputs.platforms and _compiler(circumstances, container_engine, version):
             continue
-        for one in lacking:
-            problems += _without_wheel(one, circumstances, crossing=bool(inputs.platforms))
+        for placement in lacking:
+            problems += _without_wheel(placement, circumstances, crossing=bool(inputs.platforms))
     return tuple(problems)
 
 
 def image_registry(circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """Whether the login that is here may push: an upload is begun and cancelled."""
+    """Check the right to push the image, by starting and cancelling an upload."""
     inputs = circumstances.inputs_of("build-image")
     if not inputs.push or "/" not in (inputs.image or ""):
         return ""
@@ -98,45 +98,45 @@ def _base_name(circumstances: Circumstances, version: str) -> str:
 
 
 def _needs(version: str) -> Needs:
-    """The needs of a model that is not made yet: its Python alone is known."""
+    """Return the needs of a model that does not exist yet: only its Python is known."""
     return Needs(model=Path(), requirements=None, wheels=(), python=version)
 
 
-def _looked_at(circumstances: Circumstances, found: Engine, version: str) -> BaseImage:
-    return look_at(_base_name(circumstances, version), _needs(version), found, circumstances.tools)
+def _looked_at(circumstances: Circumstances, container_engine: Engine, version: str) -> BaseImage:
+    return look_at(_base_name(circumstances, version), _needs(version), container_engine, circumstances.tools)
 
 
-def _pullable(name: str, found: Engine, circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """Whether a registry has an image that is not here; it is not pulled to see what is in it."""
+def _pullable(name: str, container_engine: Engine, circumstances: Circumstances) -> str | tuple[Problem, ...]:
+    """Check, without pulling it, that a registry has an image that is not on this machine."""
     try:
-        there = circumstances.tools.registries.has(name)
+        exists = circumstances.tools.registries.has(name)
     except RegistryUnanswered as error:
         if error.denied:
-            raise base_missing(found.name, name, why=str(error)) from error
+            raise base_missing(container_engine.name, name, why=str(error)) from error
         return (_unknown("preflight-base-image", f"the base image `{name}` is not here", error),)
-    if not there:
-        raise base_missing(found.name, name, why="its registry has no such image")
+    if not exists:
+        raise base_missing(container_engine.name, name, why="its registry has no such image")
     return f"{name}, which is not pulled yet"
 
 
 def _unknown(rule: str, what: str, error: RegistryUnanswered) -> Finding:
-    """What is no reason to stop: the engine may reach the registry in its own way."""
+    """Return a warning, because the engine may reach the registry where this program cannot."""
     return Finding(rule=rule, severity=Severity.WARNING, what=what, why=str(error))
 
 
-def _compiler(circumstances: Circumstances, found: Engine, version: str) -> str:
-    """The compiler of the base image; the official slim images have none, and one that is unfit is told elsewhere."""
+def _compiler(circumstances: Circumstances, container_engine: Engine, version: str) -> str:
+    """Return the compiler of the base image; official slim images have none, an unfit base is reported elsewhere."""
     if circumstances.inputs_of("build-image").base_image is None:
         return ""
     try:
-        base = _looked_at(circumstances, found, version)
-        return found.run_inside(base.name, base.python, "-I", "-c", _COMPILERS).strip()
+        base = _looked_at(circumstances, container_engine, version)
+        return container_engine.run_inside(base.name, base.python, "-I", "-c", _COMPILERS).strip()
     except (BaseImageUnfit, ToolFailed):
-        return PYTHONS[0]  # nothing is said about it twice
+        return PYTHONS[0]  # reported by the base image check
 
 
 def _served(circumstances: Circumstances) -> frozenset[str] | None:
-    """The names of what a slim image holds, whatever the model is; None for the whole lock."""
+    """Return the names of the packages that a slim image may hold, None for the whole lock."""
     if circumstances.inputs_of("build-image").serving is not Serving.SLIM or circumstances.lock is None:
         return None
     project, selection = circumstances.project, circumstances.selection
@@ -149,11 +149,11 @@ def _served(circumstances: Circumstances) -> frozenset[str] | None:
     return frozenset(pin.name for pin in smaller.pins)
 
 
-def _without_wheel(one: Placement, circumstances: Circumstances, *, crossing: bool) -> Iterator[Problem]:
-    """Stop for what is compiled, or cannot be built for another platform; warn where nobody knows what it is."""
-    package = one.package
+def _without_wheel(placement: Placement, circumstances: Circumstances, *, crossing: bool) -> Iterator[Problem]:
+    """Yield an error for a package that cannot be built, a warning if it is unknown whether it is compiled."""
+    package = placement.package
     if crossing:
-        yield unbuildable(package.name, why=f"nothing is built for {one.target}, so it needs a wheel")
+        yield unbuildable(package.name, why=f"nothing is built for {placement.target}, so it needs a wheel")
         return
     compiled = any(not wheel.file.endswith("-any.whl") for wheel in package.wheels)
     pure = False if compiled else _pure(package, circumstances)
@@ -166,21 +166,23 @@ def _without_wheel(one: Placement, circumstances: Circumstances, *, crossing: bo
             fix=unbuildable(package.name, why="").fix,
         )
     elif not pure:
-        yield unbuildable(package.name, why=f"its code is compiled, there is no wheel for {one.target} and no compiler")
+        yield unbuildable(
+            package.name, why=f"its code is compiled, there is no wheel for {placement.target} and no compiler"
+        )
 
 
 def _pure(package: Package, circumstances: Circumstances) -> bool | None:
-    """Whether a package holds Python alone: once it was built here, its own file says so. None where it was not."""
+    """Whether a package is pure Python, by the metadata of its installation here; None if it is not installed."""
     project, selection = circumstances.project, circumstances.selection
     folder = circumstances.tools.environments.place(project, selection)
-    if circumstances.training_follows and not any(_told(folder, package)):
-        # The environment is made in any case before anything is trained.
+    if circumstances.training_follows and not any(_purelib(folder, package)):
+        # Training needs this environment anyway.
         circumstances.tools.environments.project(project, selection)
-    return next(_told(folder, package), None)
+    return next(_purelib(folder, package), None)
 
 
-def _told(environment: Path, package: Package) -> Iterator[bool]:
-    """What the metadata of an installed package says of it."""
+def _purelib(environment: Path, package: Package) -> Iterator[bool]:
+    """Yield whether the WHEEL metadata of an installed package says that it is pure Python."""
     stem = f"{package.name.replace('-', '_')}-{package.version}.dist-info".lower()
     for file in environment.glob("lib/python*/site-packages/*.dist-info/WHEEL"):
         if file.parent.name.lower().replace("-", "_") == stem.replace("-", "_"):

@@ -1,4 +1,4 @@
-"""Checks what training needs of the project: its lock, its way, its commit, its MLflow and its Python."""
+"""Checks what training needs of the project: lock, model source, commit, MLflow and Python."""
 
 from typing import Any
 
@@ -15,19 +15,19 @@ from .context import Circumstances, Problem
 
 
 def lock(circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """What check-lock finds."""
+    """Run check-lock."""
     return _errors(check_lock.run(circumstances.inputs_of("check-lock"), circumstances.tools))
 
 
 def targets(circumstances: Circumstances) -> str | tuple[Problem, ...]:
-    """What check-targets finds in a lock that can be read."""
+    """Run check-targets, if the lock can be read."""
     if circumstances.lock_is_bad:
         return ""
     return _errors(check_targets.run(circumstances.inputs_of("check-targets"), circumstances.tools))
 
 
 def way(circumstances: Circumstances) -> str:
-    """Whether it is said how the model is made, and whether the files and variables that are named are there."""
+    """Check that there is one model source, and that the files and variables it names exist."""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
     chosen = log_model.way_in(inputs, project, circumstances.tools)
     serve_variables(inputs.serve_env, circumstances.tools.host.variables)
@@ -43,12 +43,12 @@ def way(circumstances: Circumstances) -> str:
 
 
 def commit(circumstances: Circumstances) -> str:
-    """Whether there is a commit that names the state of the project."""
+    """Check that the project has a commit."""
     return circumstances.tools.git.commit(circumstances.project.folder).description
 
 
 def mlflow(circumstances: Circumstances) -> str:
-    """Whether what is served has an MLflow, and one that can log."""
+    """Check that the served selection has an MLflow version that can log."""
     if circumstances.lock_is_bad:
         return ""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
@@ -60,7 +60,7 @@ def mlflow(circumstances: Circumstances) -> str:
 
 
 def python(circumstances: Circumstances) -> str:
-    """Whether uv has the project's Python, or can fetch it."""
+    """Check that uv has the project's Python or can download it."""
     if circumstances.lock_is_bad:
         return ""
     version, why = circumstances.python()
@@ -74,6 +74,6 @@ def python(circumstances: Circumstances) -> str:
 
 
 def _errors(report: Report[Any]) -> str | tuple[Problem, ...]:
-    """Only what fails: the step itself tells the rest."""
-    found = tuple(finding for finding in report.findings if finding.severity is Severity.ERROR)
-    return found or report.summary
+    """Return the errors of a report, or its summary; the step itself reports the other findings."""
+    errors = tuple(finding for finding in report.findings if finding.severity is Severity.ERROR)
+    return errors or report.summary

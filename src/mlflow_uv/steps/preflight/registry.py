@@ -1,4 +1,4 @@
-"""Checks what registering needs: a store that answers, the right to write there, and names that are allowed."""
+"""Checks what registration needs: a store that answers, write access to it, and valid names."""
 
 import re
 
@@ -9,12 +9,12 @@ from ...tools.mlflow.mlflow import StoreKind
 from .context import Circumstances
 
 _LONGEST = 255
-# MLflow keeps these for itself.
+# Reserved by MLflow.
 _RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
 def tracking_server(circumstances: Circumstances) -> str:
-    """Whether a store is named, a server answers, and the login there may log and register; nothing is written."""
+    """Check that the store answers and that the login may log and register, without writing anything."""
     tools, inputs = circumstances.tools, circumstances.inputs_of("log-model")
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     if store.kind is not StoreKind.SERVER:
@@ -26,7 +26,7 @@ def tracking_server(circumstances: Circumstances) -> str:
 
 
 def model_name(circumstances: Circumstances) -> str:
-    """Whether the registry takes the name of the registered model."""
+    """Check that the registry accepts the name of the registered model."""
     name, inputs = _name(circumstances), circumstances.inputs_of("log-model")
     variables = circumstances.tools.host.variables
     registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
@@ -40,7 +40,7 @@ def model_name(circumstances: Circumstances) -> str:
 
 
 def alias(circumstances: Circumstances) -> str:
-    """Whether MLflow takes the alias that a tested version gets."""
+    """Check that MLflow accepts the alias of a tested version."""
     name = str(circumstances.inputs_of("smoke-test").alias)
     why = ""
     if not re.fullmatch(r"[\w-]+", name):

@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind
 from mlflow_uv.ops.model.training import Job
-from mlflow_uv.ops.model.training_registrations import announce, moved_aliases
+from mlflow_uv.ops.model.training_registrations import announce_alias_calls, moved_aliases
 from mlflow_uv.tools.project.files import Project
 from mlflow_uv.tools.toolbox import Tools
 
@@ -52,7 +52,7 @@ def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path)
     (tmp_path / "other.py").write_text("set_registered_model_alias = None\n")
     tools = FakeTools(tmp_path)
 
-    announce(job(tmp_path), cast("Tools", tools))
+    announce_alias_calls(job(tmp_path), cast("Tools", tools))
 
     (line,) = tools.said
     assert line.startswith("train.py:4 calls set_registered_model_alias: ")
@@ -71,7 +71,7 @@ def test_what_cannot_move_an_alias_is_not_spoken_of(tmp_path: Path, more: dict[s
     (tmp_path / "train.py").write_text(SOURCE)
     tools = FakeTools(tmp_path)
 
-    announce(job(tmp_path, **more), cast("Tools", tools))
+    announce_alias_calls(job(tmp_path, **more), cast("Tools", tools))
 
     assert [] == tools.said
 

@@ -8,7 +8,7 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.steps.preflight import CONTRIBUTIONS, Answer, as_finding, is_failure
-from mlflow_uv.steps.preflight.image import _told
+from mlflow_uv.steps.preflight.image import _purelib
 from mlflow_uv.steps.release import DEFAULT
 
 LOCK = b"""version = 1
@@ -67,4 +67,4 @@ def test_what_was_built_here_tells_whether_it_is_compiled(tmp_path: Path, text: 
         file.parent.mkdir(parents=True)
         file.write_text(content)
 
-    assert [pure] == list(_told(tmp_path, package))
+    assert [pure] == list(_purelib(tmp_path, package))
