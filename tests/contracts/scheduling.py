@@ -150,7 +150,7 @@ class Island:
     rollbacks: Any
     registration: Any
     pruning: Any
-    entries: Any
+    audit_entries: Any
     problems: Any
 
     def __init__(self, folder: Path) -> None:
@@ -160,7 +160,7 @@ class Island:
         assert spec.loader is not None
         spec.loader.exec_module(door)
         door.load_package(folder)
-        for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "entries", "problems"):
+        for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "audit_entries", "problems"):
             setattr(self, noun, importlib.import_module(f"{door.PACKAGE}.{noun}"))
 
 
@@ -241,7 +241,7 @@ def prepare(schedule: Schedule, *states: str) -> None:
     for number, state in enumerate(states, start=1):
         tags = {STATE: state, "mlflow-uv.record-sha256": f"record-{number}"}
         if state in ("promoted", "replaced"):
-            one = schedule.island.entries.AliasEntry(
+            one = schedule.island.audit_entries.AliasEntry(
                 action="promote", alias=ALIAS, before=before, after=str(number), previous=before, who="x", when="x",
                 done=True,
             )  # fmt: skip
@@ -259,7 +259,7 @@ def complaints_about_history(schedule: Schedule, actors: list[Actor]) -> Iterato
     """What is wrong if every move was made by one actor at a time, and each of them said so."""
     registered, versions = schedule.client.get_registered_model(schedule.name), versions_of(schedule)
     current = str(registered.aliases.get(ALIAS))
-    found = {number: schedule.island.entries.entries_of(version.tags) for number, version in versions.items()}
+    found = {number: schedule.island.audit_entries.entries_of(version.tags) for number, version in versions.items()}
     history = sorted({key: one for entries in found.values() for key, one in entries.items() if one.done}.items())
     for (_, earlier), (_, later) in itertools.pairwise(history):
         if later.before != earlier.after:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from .entries import AliasEntry, entries_of, key_after
+from .audit_entries import AliasEntry, entries_of, key_after
 from .lease import CLOCK, LEASE_S, Lease, LeaseClock, hold_lease
 from .problems import Problem, ProblemKind, kind_of
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient, entities
 from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from . import older
+from . import mlflow2
 from .models import keeps_models, logged_model
 from .problems import Problem, ProblemKind, mask
 from .retries import create_once
@@ -36,7 +36,7 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as scratch:
             copy = _copied(folder, Path(scratch, "model"))
             _rename(copy / MLMODEL, run_id=run.info.run_id, artifact_path=request["name"])
-            return {"model_id": older.log(client, run, request["name"], str(copy))}
+            return {"model_id": mlflow2.log(client, run, request["name"], str(copy))}
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
     of_this_run = equals("source_run_id", run_id)
     model = create_once(
@@ -108,7 +108,7 @@ def overwrite(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _uri_of(model_id: str) -> str:
-    return model_id if older.is_of_run(model_id) else f"models:/{model_id}"
+    return model_id if mlflow2.is_of_run(model_id) else f"models:/{model_id}"
 
 
 def _copied(folder: Path, destination: Path) -> Path:

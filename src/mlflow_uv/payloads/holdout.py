@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from . import calling
+from . import model_function
 from .problems import Problem, ProblemKind, last_line
 
 
@@ -18,7 +18,7 @@ def write(request: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, request["folder"])
     os.chdir(request["folder"])
     try:
-        table = calling.function_of(request["function"])()
+        table = model_function.function_of(request["function"])()
     except Problem as problem:
         raise Problem(ProblemKind.INVALID, problem.message) from problem
     except BaseException as error:  # a project's code may raise anything, KeyboardInterrupt too

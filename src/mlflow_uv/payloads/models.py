@@ -6,7 +6,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from . import older, runs, versions
+from . import mlflow2, runs, versions
 from .problems import Problem, ProblemKind, mask
 from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
 
@@ -60,7 +60,7 @@ def find_latest(request: dict[str, Any]) -> dict[str, Any]:
 def _released(tag: str, value: str) -> list[dict[str, Any]]:
     client = MlflowClient()
     tagged = list(_search(client, experiment_groups(client), tag_equals(tag, value)))
-    tagged += [model for run in _runs(client, {"tag": [tag, value]}) for model in older.released(run)]
+    tagged += [model for run in _runs(client, {"tag": [tag, value]}) for model in mlflow2.released(run)]
     finished = [model for model in tagged if str(model.status) == "READY" and MODEL_DIGEST in model.tags]
     return [summary(model) for model in sorted(finished, key=_age)]
 
@@ -76,8 +76,8 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
     """The logged model. Raises Problem with an MLflow that has none."""
-    if older.is_of_run(model_id):
-        return older.get(client, model_id)
+    if mlflow2.is_of_run(model_id):
+        return mlflow2.get(client, model_id)
     if not keeps_models(client):
         raise Problem(ProblemKind.INVALID, "logged models need MLflow 3 or newer")
     return client.get_logged_model(model_id)
@@ -137,7 +137,7 @@ def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[
         by_id.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
     for run in found_runs:
         if not keeps_models(client):
-            by_id.update((m.model_id, m) for m in older.of_run(run))
+            by_id.update((m.model_id, m) for m in mlflow2.of_run(run))
             continue
         own = ((str(run.info.experiment_id),),)
         by_id.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))

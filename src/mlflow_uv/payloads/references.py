@@ -6,7 +6,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from . import older
+from . import mlflow2
 from .models import keeps_models
 from .problems import Problem, ProblemKind
 from .stores import equals, pages
@@ -58,7 +58,7 @@ def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
     """The run's model of that name; without logged models in the store, the folder of the run."""
     run = client.get_run(run_id)
     if not keeps_models(client):
-        return f"{older.SCHEME}{run_id}/{path}"
+        return f"{mlflow2.SCHEME}{run_id}/{path}"
     clause = equals("source_run_id", run_id)
     experiment = [str(run.info.experiment_id)]
     logged_models = pages(lambda token: client.search_logged_models(experiment, filter_string=clause, page_token=token))
@@ -68,4 +68,4 @@ def _of_run(client: MlflowClient, run_id: str, path: str) -> str:
             ProblemKind.INVALID,
             f"run {run_id} has {len(matches)} models called `{path}`: {', '.join(sorted(matches))}; name one",
         )
-    return matches[0] if matches else f"{older.SCHEME}{run_id}/{path}"
+    return matches[0] if matches else f"{mlflow2.SCHEME}{run_id}/{path}"

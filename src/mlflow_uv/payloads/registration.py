@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from . import older
+from . import mlflow2
 from .lease import CLOCK, LeaseClock
 from .models import MODEL_DIGEST, logged_model
 from .problems import Problem, ProblemKind, kind_of
@@ -75,8 +75,8 @@ def _origin(client: MlflowClient, request: "Mapping[str, Any]") -> _Origin:
     digest = request["model_sha256"]
     if "source" in request:
         return _Origin(source=request["source"], model_id=None, run_id=request.get("run_id"), digest=digest)
-    if older.is_of_run(request["model_id"]):
-        source, run_id = older.source_of(request["model_id"])
+    if mlflow2.is_of_run(request["model_id"]):
+        source, run_id = mlflow2.source_of(request["model_id"])
         return _Origin(source=source, model_id=None, run_id=run_id, digest=digest)
     model = logged_model(client, request["model_id"])
     if str(model.status) != _READY:

@@ -23,7 +23,7 @@ from .alias_moves import (
     require_same,
     version_of,
 )
-from .entries import AliasEntry, entries_of
+from .audit_entries import AliasEntry, entries_of
 from .lease import CLOCK, LeaseClock
 from .problems import Problem, ProblemKind
 

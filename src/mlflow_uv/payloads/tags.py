@@ -4,7 +4,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from . import older
+from . import mlflow2
 
 
 def tag(request: dict[str, Any]) -> dict[str, Any]:
@@ -18,8 +18,8 @@ def tag(request: dict[str, Any]) -> dict[str, Any]:
     if "run_id" in request:
         for key, value in tags.items():
             client.set_tag(request["run_id"], key, value)
-    if "model_id" in request and older.is_of_run(request["model_id"]):
-        older.tag(client, request["model_id"], tags)
+    if "model_id" in request and mlflow2.is_of_run(request["model_id"]):
+        mlflow2.tag(client, request["model_id"], tags)
     elif "model_id" in request:
         client.set_logged_model_tags(request["model_id"], tags)
     if "version" in request:

@@ -11,8 +11,8 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from . import older
-from .entries import entries_of
+from . import mlflow2
+from .audit_entries import entries_of
 from .problems import ProblemKind, kind_of, mask
 from .stores import LoggedModel, equals, pages
 
@@ -94,7 +94,7 @@ def source_model(version: ModelVersion) -> str | None:
     if model_id:
         return str(model_id)
     matches = _MODEL_ID.findall(version.source or "")
-    return str(matches[-1]) if matches else older.source_model(version)
+    return str(matches[-1]) if matches else mlflow2.source_model(version)
 
 
 def summary(version: ModelVersion) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import loading, metrics, model_location, routing, settings, workers
+from . import fastapi_compat, loading, metrics, model_location, settings, workers
 from .listener import PAUSE_S, Listener
 from .settings import InvalidSetting, Settings
 
@@ -95,7 +95,7 @@ def run(configuration: Settings, listener: Listener) -> int:
 
 def serve(scoring_server: Any, model: Any, configuration: Settings, listener: Listener) -> int:
     """Serve on the socket with the scoring app of the model's MLflow; the exit status. Raises CannotLoad."""
-    routing.restore_route()
+    fastapi_compat.restore_route()
     try:
         app = scoring_server.init(model)
     except Exception as error:  # noqa: BLE001 - incompatible package versions may raise anything

@@ -8,7 +8,7 @@ from typing import Any
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, Run
 
-from . import models, older, runs
+from . import mlflow2, models, runs
 from .stores import experiment_groups, pages, tag_equals
 
 EVALUATION = "mlflow-uv.evaluation"
@@ -48,7 +48,7 @@ def fill(request: dict[str, Any]) -> dict[str, Any]:
     """
     client = MlflowClient()
     run_id, model_id = request["run_id"], request["model_id"]
-    has_logged_model = model_id is not None and models.keeps_models(client) and not older.is_of_run(model_id)
+    has_logged_model = model_id is not None and models.keeps_models(client) and not mlflow2.is_of_run(model_id)
     of_model = {"model_id": model_id} if has_logged_model else {}
     now = time.time_ns() // 1_000_000
     metrics = [Metric(name, value, now, 0, **of_model) for name, value in request["metrics"].items()]
