@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow_uv_hooks.hook import main as hook
 
-from mlflow_uv.core.freshness.declared import ProjectManifest, Workspace, declared
+from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace, declared
 from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.installable import fits
 from mlflow_uv.core.lock.lockfile import NotALock, read_lockfile

@@ -9,7 +9,7 @@ from ..command.inputs import Extras, Groups, PackageName, ProjectPath
 from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, Step
 from ..core.lock.closure import selected_roots
-from ..core.lock.install_problems import NOT_WHEELS, InstallFindings, needed_by
+from ..core.lock.install_findings import NOT_WHEELS, InstallFindings, needed_by
 from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.lock.placement import Placement, Uncovered, group_by_package, place

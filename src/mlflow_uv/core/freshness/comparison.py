@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.specifiers import SpecifierSet
 
 from .causes import Cause, Difference, ManifestPlace
-from .declared import ProjectManifest, Workspace, declared, index_place, source_place
+from .declared_requirements import ProjectManifest, Workspace, declared, index_place, source_place
 from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements, normal
 
 By = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]

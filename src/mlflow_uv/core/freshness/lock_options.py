@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile
 from .causes import Cause, Difference, ManifestPlace
-from .declared import ProjectManifest, Workspace, with_sources
+from .declared_requirements import ProjectManifest, Workspace, with_sources
 from .equivalence import TooManyEnvironments, environments, holds, python_range, readable
 from .requirement import (
     ManifestRequirement,

@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 from ..lock.lockfile import Lockfile, Package
 from .causes import Cause, Difference, ManifestPlace
 from .comparison import By, Comparison
-from .declared import ProjectManifest, Workspace, declared
+from .declared_requirements import ProjectManifest, Workspace, declared
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
 from .requirement import ManifestRequirement, RequirementScope, normal, parse_locked_requirement, place_of

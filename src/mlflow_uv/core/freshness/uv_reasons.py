@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from .causes import Cause, Difference, ManifestPlace
-from .declared import ProjectManifest, Workspace, declared
+from .declared_requirements import ProjectManifest, Workspace, declared
 from .requirement import normal
 
 

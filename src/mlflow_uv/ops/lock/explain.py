@@ -11,7 +11,7 @@ from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
-from ...core.freshness.declared import Workspace
+from ...core.freshness.declared_requirements import Workspace
 from ...core.freshness.staleness import differences, not_requirements
 from ...core.freshness.uv_reasons import blamed_place
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile

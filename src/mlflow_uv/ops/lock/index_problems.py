@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.export.indexes import plain_url
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
-from ...core.freshness.declared import ProjectManifest, Workspace
+from ...core.freshness.declared_requirements import ProjectManifest, Workspace
 from ...core.freshness.requirement import normal
 
 _SCHEMES = frozenset({"http", "https"})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...core.freshness.causes import Cause, ManifestPlace
-from ...core.freshness.declared import ProjectManifest, Workspace, declared
+from ...core.freshness.declared_requirements import ProjectManifest, Workspace, declared
 from ...core.freshness.requirement import normal
 from ...tools.project.files import Project
 from ...tools.project.manifests import ManifestLines, read_workspace

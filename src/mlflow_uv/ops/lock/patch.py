@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...command.errors import BadProject
-from ...core.freshness.declared import Workspace, declared
+from ...core.freshness.declared_requirements import Workspace, declared
 from ...core.freshness.requirement import address_of
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, leads_out, read_project

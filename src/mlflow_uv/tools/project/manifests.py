@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...command.errors import BadProject
 from ...core.freshness.causes import ManifestPlace
-from ...core.freshness.declared import ProjectManifest, Workspace
+from ...core.freshness.declared_requirements import ProjectManifest, Workspace
 from ...core.lock.lockfile import Lockfile
 from ...core.lock.toml_lines import key_lines, line_at
 from ..uv.settings import settings_of

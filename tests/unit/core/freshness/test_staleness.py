@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_uv.core.freshness.causes import Cause, ManifestPlace
-from mlflow_uv.core.freshness.declared import ProjectManifest, Workspace
+from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.staleness import differences, not_requirements
 from mlflow_uv.core.freshness.uv_reasons import blamed_place
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
