@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
-from mlflow_uv.core.image.layers import LARGE, PACKAGES, Part
+from mlflow_uv.core.image.layers import LARGE, PACKAGES, PackageLayer
 from mlflow_uv.core.model.model_files import WHEELS
 from mlflow_uv.tools.engines.build_context import ContextContents
 from mlflow_uv.tools.toolbox import Tools, toolbox
@@ -76,8 +76,8 @@ class Foundry:
             shutil.copy(wheel, model / WHEELS)
             requirements = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
         folder = self.scratch / name
-        parts = (*((Part(folder=LARGE, requirements=below),) if below else ()),)
-        parts += (Part(folder=PACKAGES, requirements=requirements),)
+        parts = (*((PackageLayer(folder=LARGE, requirements=below),) if below else ()),)
+        parts += (PackageLayer(folder=PACKAGES, requirements=requirements),)
         digests = {part.folder: self.tools.contexts.digest(part, model) for part in parts}
         text = render_dockerfile(Recipe(**{"base": BASE, "hashed": True, "resolved": True, **recipe}, parts=digests))
         contents = ContextContents(dockerfile=text, readme="", parts=parts, model=model, machines=machines)

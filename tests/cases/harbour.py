@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_uv.core.image.dockerfile import PORT, SERVING, VENV
-from mlflow_uv.core.image.slim import slim
+from mlflow_uv.core.image.slim import slim_requirements
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import HASHED
@@ -187,7 +187,7 @@ def harbour_in(
     shared = scratch / "shared"
     shared.mkdir()
     with foundry_in(scratch) as foundry:
-        requirements = slim(
+        requirements = slim_requirements(
             foundry.tools.uv.export(wine, Selection()),
             read_lockfile((wine.folder / "uv.lock").read_bytes()),
             Selection(),

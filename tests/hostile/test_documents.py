@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow_uv_hooks.hook import main as hook
 
-from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace, declared
+from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace, declared_requirements
 from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.installable import fits
 from mlflow_uv.core.lock.lockfile import NotALock, read_lockfile
@@ -229,7 +229,7 @@ def test_reading_what_a_manifest_wants_takes_as_long_as_it_is(shape: Callable[[i
 
         def read(table: dict[str, object] = table) -> None:
             manifest = ProjectManifest(file="pyproject.toml", folder="/w", table=table)
-            declared(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest))
+            declared_requirements(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest))
 
         work.append(calls(read))
 
@@ -304,7 +304,7 @@ def test_an_included_group_wants_what_it_wanted() -> None:
     """
     manifest = ProjectManifest(file="pyproject.toml", folder="/w", table=parse_toml(text.encode(), limit=1000))
 
-    found = declared(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest)).scopes
+    found = declared_requirements(manifest, Workspace(root=manifest, members=(manifest,), settings=manifest)).scopes
 
     assert {"all": ["a", "b>1", "c"], "some": ["b>1", "c"], "other": ["c"], "round": ["d"]} == {
         scope.name: [one.text for one in wanted] for scope, wanted in found.items()

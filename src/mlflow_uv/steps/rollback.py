@@ -23,7 +23,7 @@ from ..command.inputs import (
 from ..command.report import Report
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import step_call
-from ..core.release.chain import merge_checks, require
+from ..core.release.chain import merge_checks, require_unbroken
 from ..ops.image.lookup import address_of, names_reused, served_by
 from ..ops.lineage.audit import audited, distinct
 from ..ops.lineage.registry_client import author, contact
@@ -85,7 +85,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
         raise BadInput(what=what, why=decision["why"], fix=step_call("rollback", to="NUMBER"))
     with tools.console.group(f"audit {name} version {after}"), audited(registry, name=name, version=after) as audit:
-        links = merge_checks(require(audit.checks))
+        links = merge_checks(require_unbroken(audit.checks))
         image = audit.record.image if audit.record else None
     if not inputs.dry_run:
         expected = {"before": before, "after": after}

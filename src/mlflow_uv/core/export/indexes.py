@@ -55,7 +55,7 @@ def without_user(url: str) -> str:
     return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
 
 
-def declared(table: Mapping[str, Any], *, folder: str) -> tuple[Index, ...]:
+def declared_indexes(table: Mapping[str, Any], *, folder: str) -> tuple[Index, ...]:
     """
     Return the indexes that a `[tool.uv]` table or uv.toml declares, in its order.
 

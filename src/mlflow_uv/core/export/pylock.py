@@ -76,7 +76,7 @@ def _package(raw: Mapping[str, Any], replacements: PathReplacements) -> dict[str
         if key in package:
             package[key] = _file(package[key], replacements)
     if "wheels" in package:
-        package["wheels"] = sorted((_file(one, replacements) for one in package["wheels"]), key=_value)
+        package["wheels"] = sorted((_file(wheel, replacements) for wheel in package["wheels"]), key=_value)
     return package
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.specifiers import SpecifierSet
 
 from .causes import Cause, Difference, ManifestPlace
-from .declared_requirements import ProjectManifest, Workspace, declared, index_place, source_place
-from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements, normal
+from .declared_requirements import ProjectManifest, Workspace, declared_requirements, index_place, source_place
+from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements, normalize_name
 
 By = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
 
@@ -18,7 +18,7 @@ class Comparison:
         self._manifest = manifest
         self._workspace = workspace
         self._python = python
-        self._now = declared(manifest, workspace)
+        self._now = declared_requirements(manifest, workspace)
 
     def run(self, then: By) -> Iterator[Difference]:
         """Yield every difference; one in an included group is reported once, at the group that declares it."""
@@ -98,7 +98,7 @@ class Comparison:
             cause=cause,
             place=place,
             what=f"`{requirement.name}` comes from {mine.description}, which is not what uv.lock was made from",
-            why=f"the lock was made with it from {theirs.description}",
+            why=f"the lock was made with {theirs.description}",
         )
 
     def _key(self, scope: RequirementScope) -> ManifestPlace:
@@ -106,7 +106,7 @@ class Comparison:
         if not scope.kind:
             return ManifestPlace(self._manifest.file, ("project", "dependencies"))
         path = ("project", "optional-dependencies") if scope.kind == "extra" else ("dependency-groups",)
-        key = next((key for key in self._manifest.table_at(*path) if normal(key) == scope.name), scope.name)
+        key = next((key for key in self._manifest.table_at(*path) if normalize_name(key) == scope.name), scope.name)
         return ManifestPlace(self._manifest.file, (*path, key))
 
 

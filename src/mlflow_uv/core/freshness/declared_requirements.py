@@ -16,7 +16,7 @@ from .requirement import (
     RequirementScope,
     address_of,
     git_origin,
-    normal,
+    normalize_name,
     normalized_url,
     parse_requirement,
     place_of,
@@ -38,7 +38,9 @@ class ProjectManifest:
     def __post_init__(self) -> None:
         """Read the sources once, since they are looked up for every requirement."""
         table = self.table_at("tool", "uv", "sources")
-        object.__setattr__(self, "sources", {normal(key): (key, value) for key, value in reversed(list(table.items()))})
+        object.__setattr__(
+            self, "sources", {normalize_name(key): (key, value) for key, value in reversed(list(table.items()))}
+        )
 
     def get(self, *names: str) -> Any:
         """The value under these keys; None where a key is missing or a parent is not a table."""
@@ -61,7 +63,7 @@ class ProjectManifest:
     def name(self) -> str:
         """The project's name, normalised; empty where it has none."""
         value = self.get("project", "name")
-        return normal(value) if isinstance(value, str) else ""
+        return normalize_name(value) if isinstance(value, str) else ""
 
     @property
     def dynamic(self) -> frozenset[str]:
@@ -87,7 +89,7 @@ class Workspace:
     @property
     def folders(self) -> Mapping[str, str]:
         """The members' folders by their names."""
-        return {one.name: one.folder for one in self.members if one.name}
+        return {member.name: member.folder for member in self.members if member.name}
 
     def setting(self, name: str) -> Any:
         """One of uv's options; None where it is not set."""
@@ -102,7 +104,7 @@ class DeclaredRequirements:
     unknown: frozenset[str] = frozenset()
 
 
-def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequirements:
+def declared_requirements(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequirements:
     """The requirements of a project, its extras and its groups, sources applied and groups flattened."""
     scopes: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {}
     unknown: frozenset[str] = frozenset()
@@ -111,7 +113,7 @@ def declared(manifest: ProjectManifest, workspace: Workspace) -> DeclaredRequire
     elif "project" in manifest.table:
         scopes[RequirementScope()] = _listed(manifest, ("project", "dependencies"))
         for name in manifest.table_at("project", "optional-dependencies"):
-            scopes[RequirementScope("extra", normal(name))] = _listed(
+            scopes[RequirementScope("extra", normalize_name(name))] = _listed(
                 manifest, ("project", "optional-dependencies", name)
             )
     scopes |= _groups(manifest)
@@ -151,7 +153,7 @@ class _Groups:
 
     def __init__(self, manifest: ProjectManifest) -> None:
         self._manifest = manifest
-        self._keys = {normal(key): key for key in manifest.table_at("dependency-groups")}
+        self._keys = {normalize_name(key): key for key in manifest.table_at("dependency-groups")}
         self._pythons = _group_pythons(manifest)
         self._flat: dict[str, tuple[ManifestRequirement, ...]] = {}
 
@@ -177,8 +179,8 @@ class _Groups:
     def _included(self, group: str) -> Iterator[tuple[int, str]]:
         for position, entry in enumerate(self._manifest.list_at("dependency-groups", self._keys[group])):
             included = entry.get("include-group") if isinstance(entry, Mapping) else None
-            if isinstance(included, str) and normal(included) in self._keys:
-                yield position, normal(included)
+            if isinstance(included, str) and normalize_name(included) in self._keys:
+                yield position, normalize_name(included)
 
     def _joined(self, group: str) -> tuple[ManifestRequirement, ...]:
         path = ("dependency-groups", self._keys[group])
@@ -200,7 +202,7 @@ def _group_pythons(manifest: ProjectManifest) -> Mapping[str, str]:
         python = table.get("requires-python") if isinstance(table, Mapping) else None
         if isinstance(python, str):
             parts = (_python_marker(part.strip()) for part in python.split(",") if part.strip())
-            markers.setdefault(normal(name), " and ".join(parts))
+            markers.setdefault(normalize_name(name), " and ".join(parts))
     return markers
 
 
@@ -260,7 +262,7 @@ def _applies(source: Table, scope: RequirementScope) -> bool:
     """Whether a source applies to a scope; it may be limited to one extra or group."""
     for kind in ("extra", "group"):
         only = source.get(kind)
-        if isinstance(only, str) and scope != RequirementScope(kind, normal(only)):
+        if isinstance(only, str) and scope != RequirementScope(kind, normalize_name(only)):
             return False
     return True
 

@@ -18,7 +18,7 @@ from .requirement import (
     ManifestRequirement,
     RequirementScope,
     compare_requirements,
-    normal,
+    normalize_name,
     parse_locked_requirement,
     parse_requirement,
 )
@@ -99,12 +99,13 @@ def _excludes(lock: Lockfile, root: ProjectManifest) -> Iterator[Difference]:
     now, then = root.list_at(*path), _list(lock.manifest.get("excludes"))
     if not all(isinstance(name, str) for name in (*now, *then)):
         return
-    before = {normal(name) for name in then}
+    before = {normalize_name(name) for name in then}
     for position, name in enumerate(now):
-        if normal(name) not in before and normal(name) in lock.by_name:  # uv ignores one that nothing requires
+        # uv ignores an exclusion that nothing requires.
+        if normalize_name(name) not in before and normalize_name(name) in lock.by_name:
             what, why = f"`{name}` in exclude-dependencies is not in uv.lock", "the lock was made without it"
             yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, (*path, position)), what=what, why=why)
-    for name in sorted(before - {normal(name) for name in now}):
+    for name in sorted(before - {normalize_name(name) for name in now}):
         what, why = f"`{name}` was in exclude-dependencies when uv.lock was made", "it was removed since"
         yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, path), what=what, why=why)
 
@@ -147,7 +148,7 @@ def _exclude_newer(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]
     packages, locked = workspace.setting("exclude-newer-package"), then.get("exclude-newer-package", {})
     if not isinstance(packages or {}, Mapping) or not isinstance(locked, Mapping):
         return
-    mine = {normal(name): (name, value) for name, value in (packages or {}).items()}
+    mine = {normalize_name(name): (name, value) for name, value in (packages or {}).items()}
     for name in sorted({*mine, *locked}):
         key, value = mine.get(name, (name, None))
         older = locked.get(name)
@@ -246,9 +247,9 @@ def _conflict(listed: Any, owner: str) -> frozenset[tuple[str, str, str]]:
     items = set()
     for item in _list(listed):
         if isinstance(item, Mapping):
-            package = normal(str(item.get("package", owner)))
+            package = normalize_name(str(item.get("package", owner)))
             kind = next((kind for kind in ("extra", "group") if kind in item), "project")
-            items.add((kind, package, normal(str(item.get(kind, "")))))
+            items.add((kind, package, normalize_name(str(item.get(kind, "")))))
     return frozenset(items)
 
 
@@ -258,7 +259,7 @@ def _including(manifest: ProjectManifest) -> Mapping[str, set[str]]:
     for group, entries in manifest.table_at("dependency-groups").items():
         for entry in _list(entries):
             if isinstance(entry, Mapping) and isinstance(entry.get("include-group"), str):
-                direct.setdefault(normal(entry["include-group"]), set()).add(normal(group))
+                direct.setdefault(normalize_name(entry["include-group"]), set()).add(normalize_name(group))
     including: dict[str, set[str]] = {}
     for group in direct:
         waiting, reached = [group], set[str]()
@@ -278,7 +279,7 @@ def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
         if _metadata(table) in missing:
             missing.remove(_metadata(table))
         else:
-            added.append((position, normal(str(table.get("name"))) if isinstance(table, Mapping) else ""))
+            added.append((position, normalize_name(str(table.get("name"))) if isinstance(table, Mapping) else ""))
     # uv ignores additional metadata of a package that is not locked; metadata in the lock must still be declared.
     locked = {str(metadata[0]) for metadata in missing}
     for position, name in added:
@@ -298,8 +299,8 @@ def _metadata(table: Any) -> tuple[object, ...]:
     version: object = str(table.get("version", ""))
     with suppress(InvalidVersion):
         version = Version(str(version))
-    extras = sorted(normal(str(name)) for name in _list(table.get("provides-extra")))
-    return (normal(str(table.get("name", ""))), version, needs, str(table.get("requires-python", "")), extras)
+    extras = sorted(normalize_name(str(name)) for name in _list(table.get("provides-extra")))
+    return (normalize_name(str(table.get("name", ""))), version, needs, str(table.get("requires-python", "")), extras)
 
 
 def _need(text: Any) -> tuple[object, ...]:

@@ -94,7 +94,7 @@ class Aspect(NamedTuple):
     rest: bool
 
 
-def normal(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Normalise the name of a package, extra or group (PEP 503), as uv does."""
     return str(canonicalize_name(name))
 
@@ -174,12 +174,14 @@ def parse_requirement(text: Any, place: ManifestPlace, folder: str) -> ManifestR
         parsed = Requirement(text)
     except InvalidRequirement:
         match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
-        return ManifestRequirement(name=normal(match[1]), text=text, place=place, opaque=True) if match else None
+        return (
+            ManifestRequirement(name=normalize_name(match[1]), text=text, place=place, opaque=True) if match else None
+        )
     return ManifestRequirement(
-        name=normal(parsed.name),
+        name=normalize_name(parsed.name),
         text=text,
         place=place,
-        extras=frozenset(map(normal, parsed.extras)),
+        extras=frozenset(map(normalize_name, parsed.extras)),
         specifier=parsed.specifier,
         marker=str(parsed.marker or ""),
         origin=direct_origin(parsed.url, folder) if parsed.url else ANYWHERE,
@@ -227,14 +229,14 @@ _KNOWN = frozenset(
 
 def parse_locked_requirement(entry: Mapping[str, Any], root: str) -> ManifestRequirement:
     """Parse an entry of `requires-dist` or a similar list of the lock; one with an unknown key is opaque."""
-    name = normal(str(entry.get("name", "")))
+    name = normalize_name(str(entry.get("name", "")))
     place = ManifestPlace("uv.lock", ())
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     specifier, marker = texts.get("specifier", ""), texts.get("marker", "")
     listed = entry.get("extras", [])
-    extras = [normal(str(extra_name)) for extra_name in listed] if isinstance(listed, list) else []
+    extras = [normalize_name(str(extra_name)) for extra_name in listed] if isinstance(listed, list) else []
     match = re.search(r"""extra == ['"]([^'"]+)['"]""", marker)
-    extra = normal(match[1]) if match else ""
+    extra = normalize_name(match[1]) if match else ""
     written_as = "".join((name, f"[{','.join(extras)}]" if extras else "", specifier, f" ; {marker}" if marker else ""))
     try:
         if not readable(marker) or entry.keys() - _KNOWN:

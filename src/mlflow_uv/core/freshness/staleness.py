@@ -9,10 +9,10 @@ from packaging.version import InvalidVersion, Version
 from ..lock.lockfile import Lockfile, Package
 from .causes import Cause, Difference, ManifestPlace
 from .comparison import By, Comparison
-from .declared_requirements import ProjectManifest, Workspace, declared
+from .declared_requirements import ProjectManifest, Workspace, declared_requirements
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
-from .requirement import ManifestRequirement, RequirementScope, normal, parse_locked_requirement, place_of
+from .requirement import ManifestRequirement, RequirementScope, normalize_name, parse_locked_requirement, place_of
 from .uv_reasons import hint_from_reason
 
 
@@ -44,7 +44,7 @@ def not_requirements(workspace: Workspace) -> tuple[Difference, ...]:
     unreadable = {
         requirement.place: requirement.text
         for manifest in (*workspace.members, workspace.root)
-        for listed in declared(manifest, workspace).scopes.values()
+        for listed in declared_requirements(manifest, workspace).scopes.values()
         for requirement in listed
         if requirement.opaque
     }
@@ -102,7 +102,7 @@ def _python(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
 def _members(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     listed, root = lock.manifest.get("members"), lock.local(".")
     if isinstance(listed, list):
-        then = {normal(name) for name in listed if isinstance(name, str)}
+        then = {normalize_name(name) for name in listed if isinstance(name, str)}
     else:
         then = {root.name} if root else set()
     now = {member.name: member for member in workspace.members if member.name}
@@ -152,7 +152,7 @@ def _recorded(package: Package, root: str) -> By:
     then: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {RequirementScope(): ()}
     provided = package.metadata.get("provides-extras", [])
     for name in provided if isinstance(provided, list) else ():
-        then[RequirementScope("extra", normal(str(name)))] = ()
+        then[RequirementScope("extra", normalize_name(str(name)))] = ()
     for entry in _entries(package.metadata.get("requires-dist", [])):
         requirement = parse_locked_requirement(entry, root)
         scope = RequirementScope("extra", requirement.extra) if requirement.extra else RequirementScope()
@@ -164,7 +164,7 @@ def _recorded_groups(table: Any, root: str) -> dict[RequirementScope, tuple[Mani
     if not isinstance(table, Mapping):
         return {}
     return {
-        RequirementScope("group", normal(name)): tuple(
+        RequirementScope("group", normalize_name(name)): tuple(
             parse_locked_requirement(entry, root) for entry in _entries(listed)
         )
         for name, listed in table.items()

@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from .causes import Cause, Difference, ManifestPlace
-from .declared_requirements import ProjectManifest, Workspace, declared
-from .requirement import normal
+from .declared_requirements import ProjectManifest, Workspace, declared_requirements
+from .requirement import normalize_name
 
 
 class Hint(NamedTuple):
@@ -96,7 +96,7 @@ def _index(workspace: Workspace) -> ManifestPlace:
 
 def _named(reason: str, workspace: Workspace) -> ProjectManifest:
     match = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
-    name = normal(match[1]) if match else ""
+    name = normalize_name(match[1]) if match else ""
     return next(
         (member for member in (*workspace.members, *workspace.neighbours) if member.name == name), workspace.root
     )
@@ -107,12 +107,12 @@ def blamed_place(words: str, workspace: Workspace) -> ManifestPlace | None:
     requirements = [
         requirement
         for manifest in (*workspace.members, workspace.root)
-        for listed in declared(manifest, workspace).scopes.values()
+        for listed in declared_requirements(manifest, workspace).scopes.values()
         for requirement in listed
     ]
     for name in re.findall(r"depends? on (?:one of:\s*)?([A-Za-z0-9][A-Za-z0-9._-]*)", words):
         blamed_requirement = next(
-            (requirement for requirement in requirements if requirement.name == normal(name.rstrip("."))), None
+            (requirement for requirement in requirements if requirement.name == normalize_name(name.rstrip("."))), None
         )
         if blamed_requirement is not None:
             return blamed_requirement.place

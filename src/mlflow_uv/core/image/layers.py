@@ -12,7 +12,7 @@ _LARGE_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class PackageLayer:
     """
     The packages of one layer: a requirements file, and the names of packages installed without bytecode (`idle`).
 
@@ -24,7 +24,7 @@ class Part:
     idle: frozenset[str] = frozenset()
 
 
-def large(packages: Iterable[Package]) -> frozenset[str]:
+def large_packages(packages: Iterable[Package]) -> frozenset[str]:
     """
     The names of large packages: those with a platform wheel (PEP 425), those of more than 5 MB, and MLflow.
 

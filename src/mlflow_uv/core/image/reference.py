@@ -39,7 +39,7 @@ def image_reference(name: str) -> ImageReference:
     return ImageReference(host=host, repository=repository, tag=tag)
 
 
-def tagged(name: str, default_tag: str) -> str:
+def with_default_tag(name: str, default_tag: str) -> str:
     """
     Add a default tag to a name without one, and convert the repository to lower case, which registries require.
 

@@ -28,7 +28,7 @@ _LOADING = {
 ANY_MODEL = "".join(f"  {flavor}:\n" for flavor in _LOADING)
 
 
-def slim(
+def slim_requirements(
     requirements: Requirements, lock: Lockfile, selection: Selection, *, name: str | None, mlmodel: str
 ) -> Requirements:
     """

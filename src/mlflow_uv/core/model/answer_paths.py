@@ -42,14 +42,14 @@ def parse_path(text: str) -> AnswerPath:
     return AnswerPath(text, tuple(parts))
 
 
-def member(path: str, name: str) -> str:
+def member_path(path: str, name: str) -> str:
     """The path of the member `name` of the object at `path`."""
     if _PLAIN.fullmatch(name):
         return f"{path}.{name}"
     return f'{path}["{name}"]' if "'" in name else f"{path}['{name}']"
 
 
-def without(answer: Any, paths: Iterable[AnswerPath]) -> Any:
+def without_paths(answer: Any, paths: Iterable[AnswerPath]) -> Any:
     """Remove the values at the paths: members are deleted, items become None, so that lists keep their lengths."""
     for path in paths:
         answer = _without(answer, path.parts)

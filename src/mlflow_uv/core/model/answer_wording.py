@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from ...command.wording import Wording, option
 from ..security.documents import parse_json
-from .answers import AnswerDifference, ignorable
+from .answers import AnswerDifference, volatile_paths
 
 REASON = 1000  # characters
 SHOWN = 5
 
 
-def listed(answer_differences: Sequence[AnswerDifference]) -> str:
+def format_differences(answer_differences: Sequence[AnswerDifference]) -> str:
     """The first differences, and how many more there are."""
     more = f"; and {len(answer_differences) - SHOWN} more" if len(answer_differences) > SHOWN else ""
     return "; ".join(shortened(difference.text, REASON) for difference in answer_differences[:SHOWN]) + more
@@ -18,7 +18,7 @@ def listed(answer_differences: Sequence[AnswerDifference]) -> str:
 
 def ignoring_fix(answer_differences: Sequence[AnswerDifference]) -> str:
     """The option that ignores the paths, if only timestamps and generated ids differ; else empty."""
-    paths = ignorable(tuple(answer_differences))
+    paths = volatile_paths(tuple(answer_differences))
     if not paths:
         return ""
     return Wording(option("ignore-answers", ",".join(paths)), ", which differ from answer to answer")

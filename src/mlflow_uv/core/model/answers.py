@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..release.digests import canonical, sha256
-from .answer_paths import member
+from .answer_paths import member_path
 
 TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 _ITEMS = re.compile(r"\[\d+\]")
@@ -60,7 +60,7 @@ def differences(expected: object, observed: object, *, tolerance: float, path: s
     match expected, observed:
         case dict(), dict():
             for key in sorted(expected.keys() | observed.keys()):
-                inner = member(path, key)
+                inner = member_path(path, key)
                 if key not in observed:
                     yield AnswerDifference(inner, f"{inner} is missing")
                 elif key not in expected:
@@ -78,22 +78,22 @@ def differences(expected: object, observed: object, *, tolerance: float, path: s
             yield AnswerDifference(path, text, expected, observed)
 
 
-def ignorable(answer_differences: tuple[AnswerDifference, ...]) -> tuple[str, ...]:
+def volatile_paths(answer_differences: tuple[AnswerDifference, ...]) -> tuple[str, ...]:
     """The paths that ignore all of these differences, if each is a timestamp or a generated id; else empty."""
     if not all(difference.is_volatile for difference in answer_differences):
         return ()
     return tuple(dict.fromkeys(_ITEMS.sub("[*]", difference.path) for difference in answer_differences))
 
 
-def not_json(answer: object, path: str = "$") -> Iterator[str]:
+def non_json_values(answer: object, path: str = "$") -> Iterator[str]:
     """Yield the places of NaN and infinity, which JSON does not have and only Python's parser accepts."""
     match answer:
         case dict():
             for key, inner in answer.items():
-                yield from not_json(inner, member(path, key))
+                yield from non_json_values(inner, member_path(path, key))
         case list():
             for index, inner in enumerate(answer):
-                yield from not_json(inner, f"{path}[{index}]")
+                yield from non_json_values(inner, f"{path}[{index}]")
         case float() if not math.isfinite(answer):
             yield f"{path} is {json.dumps(answer)}"
 

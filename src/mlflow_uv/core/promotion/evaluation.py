@@ -77,7 +77,7 @@ class EvaluationSettings:
         return {tag: value for tag, value in values.items() if value is not None}
 
 
-def shown(tags: Mapping[str, str]) -> str:
+def describe_tags(tags: Mapping[str, str]) -> str:
     """Data, target column and model type from the tags, for messages; empty where there are none."""
     words = {DATA: "the {}", TARGET: "target column `{}`", MODEL_TYPE: "as a {}"}
     return ", ".join(text.format(tags[tag]) for tag, text in words.items() if tag in tags)

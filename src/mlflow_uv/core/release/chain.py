@@ -44,7 +44,7 @@ def compare_link(link: str, *, recorded: str | None, observed: str | None, sourc
     )
 
 
-def require(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
+def require_unbroken(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     """Return the checks. Raises ChainBroken with every broken link, in the order of the checks."""
     checks = tuple(checks)
     broken = tuple(check for check in checks if check.state is LinkState.BROKEN)

@@ -14,8 +14,8 @@ from ...command.report import Finding, Severity
 from ...command.wording import Wording, option, step_call
 from ...core.image.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from ...core.image.labels import BuildProvenance, labels_of
-from ...core.image.layers import Part
-from ...core.image.reference import tagged
+from ...core.image.layers import PackageLayer
+from ...core.image.reference import with_default_tag
 from ...core.image.system_libraries import base_with
 from ...core.model import model_files
 from ...core.release.digests import tree_digest
@@ -63,7 +63,7 @@ class ImagePlan:
     needs: Needs
     base: BaseImage
     dockerfile: str
-    parts: tuple[Part, ...]
+    parts: tuple[PackageLayer, ...]
 
 
 def default_base(needs: Needs) -> str:
@@ -262,7 +262,7 @@ def image_name(requested_name: str | None, record: Record) -> str:
     version = record.version.version if record.version else record.model.sha256[:12]
     name = record.version.name if record.version else record.model.name
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
-    return tagged(requested_name or safe, version)
+    return with_default_tag(requested_name or safe, version)
 
 
 def without_image(reason: str, *, requested: bool) -> Finding:

@@ -6,8 +6,8 @@ from ...command.errors import BadInput, ChainBroken
 from ...command.inputs import Serving
 from ...command.wording import joined, option
 from ...core.export.requirements import Requirements
-from ...core.image.layers import LARGE, PACKAGES, Part, large
-from ...core.image.slim import ANY_MODEL, slim
+from ...core.image.layers import LARGE, PACKAGES, PackageLayer, large_packages
+from ...core.image.slim import ANY_MODEL, slim_requirements
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
@@ -29,14 +29,14 @@ def needs_for(release: RecomputedRelease, serving: Serving) -> Needs:
     return needs if serving is Serving.LOCKED else _slimmed(needs, release)
 
 
-def parts_of(needs: Needs, release: RecomputedRelease, *, layered: bool) -> tuple[Part, ...]:
+def parts_of(needs: Needs, release: RecomputedRelease, *, layered: bool) -> tuple[PackageLayer, ...]:
     """Return the packages of each layer, lowest first; `layered` puts large packages into their own layer."""
     idle = _idle(needs, release)
-    whole = Part(folder=PACKAGES, requirements=needs.list.read_text(encoding="utf-8"), idle=idle)
+    whole = PackageLayer(folder=PACKAGES, requirements=needs.list.read_text(encoding="utf-8"), idle=idle)
     lock = release.model / model_files.LOCK
     if not layered or needs.requirements is None or not lock.is_file():
         return (whole,)
-    names = large(read_lockfile(lock.read_bytes()).packages)
+    names = large_packages(read_lockfile(lock.read_bytes()).packages)
     lower = tuple(pin for pin in needs.requirements.pins if pin.name in names)
     upper = tuple(pin for pin in needs.requirements.pins if pin.name not in names)
     below = _text(replace(needs, requirements=replace(needs.requirements, pins=lower), wheels=()))
@@ -44,7 +44,7 @@ def parts_of(needs: Needs, release: RecomputedRelease, *, layered: bool) -> tupl
     if not below or not above:
         return (whole,)
     # Names of all idle packages: those without bytecode in the lower layer could get some in this one.
-    return (Part(folder=LARGE, requirements=below, idle=idle & names), replace(whole, requirements=above))
+    return (PackageLayer(folder=LARGE, requirements=below, idle=idle & names), replace(whole, requirements=above))
 
 
 def _text(needs: Needs) -> str:
@@ -73,7 +73,7 @@ def _part(needs: Needs, release: RecomputedRelease, mlmodel: str) -> Requirement
     manifest = read_manifest(release.model / model_files.MANIFEST)
     name = table_of(manifest, "project").get("name")
     try:
-        return slim(
+        return slim_requirements(
             needs.requirements,
             read_lockfile(lock.read_bytes()),
             release.record.selection,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...command.errors import StepError
 from ...command.report import Finding, Severity, Table
-from ...core.image.layers import Part
+from ...core.image.layers import PackageLayer
 from ...core.image.sbom import installed_only, render_sbom
 from ...core.model import model_files
 from ...tools.engines.engine import BuiltImage, Engine
@@ -45,7 +45,7 @@ def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: 
     return ImageSbom(file=path)
 
 
-def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[Part]) -> Table:
+def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[PackageLayer]) -> Table:
     """Return a table of layer sizes by purpose; `parts` are the package layers."""
     layers = engine.layers(image.id)
     server, model = [at for at, layer in enumerate(layers) if "ADD " in layer.made_by][-2:]

@@ -9,8 +9,8 @@ from ...command.errors import NotServing
 from ...command.report import Finding
 from ...command.wording import Wording, option
 from ...core.image.system_libraries import base_with, machine_with, missing_library
-from ...core.model.answer_paths import AnswerPath, without
-from ...core.model.answer_wording import difference_fix, listed, reason_of
+from ...core.model.answer_paths import AnswerPath, without_paths
+from ...core.model.answer_wording import difference_fix, format_differences, reason_of
 from ...core.model.answers import differences, request_body
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -116,15 +116,15 @@ def _answer(server: ServingContainer, number: int, case: object, expected: Expec
 
 def _differing(number: int, answer: object, expected: Expected) -> Iterator[Finding]:
     expected_answer, actual_answer = (
-        without(expected.answers[number - 1], expected.ignored),
-        without(answer, expected.ignored),
+        without_paths(expected.answers[number - 1], expected.ignored),
+        without_paths(answer, expected.ignored),
     )
     differences_found = tuple(differences(expected_answer, actual_answer, tolerance=expected.tolerance))
     if differences_found:
         yield Finding(
             rule="answers-differ",
             what=f"case {number} is not answered as in training",
-            why=expected.handed.masked(listed(differences_found)),
+            why=expected.handed.masked(format_differences(differences_found)),
             fix=difference_fix(differences_found),
         )
 

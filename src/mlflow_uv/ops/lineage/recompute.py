@@ -12,7 +12,7 @@ from ...core.export.requirements import parse_requirements
 from ...core.lock.selection import Selection
 from ...core.model import model_files
 from ...core.model.answers import answers_digest
-from ...core.release.chain import LinkCheck, LinkState, compare_link, require
+from ...core.release.chain import LinkCheck, LinkState, compare_link, require_unbroken
 from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
 from ...core.release.record import Record, VersionLink
@@ -70,19 +70,19 @@ def holding(inputs: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
     record = tools.records.load(path)
     project = project_here(inputs.project)
     # The lock first: the environment for the store may be created from it.
-    earlier_checks = require(_from_git(record, project, tools))
+    earlier_checks = require_unbroken(_from_git(record, project, tools))
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     python = tools.environments.registry_client(store, project, record.selection)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
     in_file, record = record, settled(record, path, StoreAccess(store=store, python=python), tools)
     if record is not in_file:
-        earlier_checks = require(_from_git(record, project, tools))
-    earlier_checks += require(_anchored(record, store, python, tools))
+        earlier_checks = require_unbroken(_from_git(record, project, tools))
+    earlier_checks += require_unbroken(_anchored(record, store, python, tools))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
         _note_version(record.version, model)
-        checks = require((*earlier_checks, *from_model(record, model), *from_image(record, tools)))
+        checks = require_unbroken((*earlier_checks, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.console.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")

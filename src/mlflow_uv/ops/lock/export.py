@@ -8,7 +8,7 @@ from pathlib import Path
 from ...command.errors import BadInput, BadProject, ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, extended, option, without
-from ...core.export.indexes import Index, UsedIndex, declared, option_lines, registries, used_indexes
+from ...core.export.indexes import Index, UsedIndex, declared_indexes, option_lines, registries, used_indexes
 from ...core.export.portability import (
     LocalPackages,
     LocalWheel,
@@ -278,10 +278,10 @@ def _own_indexes(project: Project) -> tuple[Index, ...]:
     indexes: tuple[Index, ...] = ()
     if settings is not None:
         place = Path(os.path.relpath(settings.path.parent, project.root)).as_posix()
-        indexes = declared(settings.table, folder=place)
+        indexes = declared_indexes(settings.table, folder=place)
     if project.root != project.folder:
         folder = Path(os.path.relpath(project.folder, project.root)).as_posix()
-        indexes = (*indexes, *declared(table_of(project.manifest, "tool", "uv"), folder=folder))
+        indexes = (*indexes, *declared_indexes(table_of(project.manifest, "tool", "uv"), folder=folder))
     return indexes
 
 
@@ -290,7 +290,7 @@ def _members_indexes(project: Project, lock: Lockfile) -> Iterator[Index]:
     for package in lock.packages:
         manifest = project.root / package.source.address / "pyproject.toml"
         if package.source.kind in _FOLDERS and manifest.parent != project.folder and manifest.is_file():
-            yield from declared(table_of(read_manifest(manifest), "tool", "uv"), folder=package.source.address)
+            yield from declared_indexes(table_of(read_manifest(manifest), "tool", "uv"), folder=package.source.address)
 
 
 def _bytes(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...command.errors import BadProject
-from ...core.freshness.declared_requirements import Workspace, declared
+from ...core.freshness.declared_requirements import Workspace, declared_requirements
 from ...core.freshness.requirement import address_of
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, leads_out, read_project
@@ -66,7 +66,7 @@ def _indexes(workspace: Workspace) -> Iterator[str]:
 
 def _refuse_outside(workspace: Workspace, top: Path) -> None:
     for manifest in (workspace.root, *workspace.members):
-        for listed in declared(manifest, workspace).scopes.values():
+        for listed in declared_requirements(manifest, workspace).scopes.values():
             for requirement in listed:
                 if requirement.origin.kind == "path" and not Path(requirement.origin.address).is_relative_to(top):
                     raise BadProject(

@@ -9,9 +9,9 @@ from typing import Any
 from ...command.errors import BadInput, ModelUnusable
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
-from ...core.model.answer_paths import AnswerPath, without
-from ...core.model.answer_wording import SHOWN, ignoring_fix, listed
-from ...core.model.answers import TOLERANCE, differences, not_json
+from ...core.model.answer_paths import AnswerPath, without_paths
+from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
+from ...core.model.answers import TOLERANCE, differences, non_json_values
 from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
@@ -67,11 +67,11 @@ def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, t
     """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
     request = {"model": str(question.model), "requests": requests}
     response = tools.mlflow.ask_model(job.python, job.store, "answer", request, question.handed)
-    return {"answers": [without(answer, question.ignored) for answer in response["answers"]]}
+    return {"answers": [without_paths(answer, question.ignored) for answer in response["answers"]]}
 
 
 def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
-    pairs = [[without(answer, question.ignored) for answer in answers] for answers in (first, second)]
+    pairs = [[without_paths(answer, question.ignored) for answer in answers] for answers in (first, second)]
     differences_found = [
         difference
         for one, other in zip(*pairs, strict=True)
@@ -81,7 +81,7 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
         yield Finding(
             rule="answers-fickle",
             what="the model answers its own input example differently each time",
-            why=question.handed.masked(listed(differences_found)),
+            why=question.handed.masked(format_differences(differences_found)),
             fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
         )
 
@@ -107,7 +107,7 @@ def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
 
 
 def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
-    places = [place for answer in answers for place in not_json(answer)]
+    places = [place for answer in answers for place in non_json_values(answer)]
     if places:
         remainder = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
         yield Finding(

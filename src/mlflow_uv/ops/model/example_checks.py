@@ -6,7 +6,7 @@ from typing import Any
 from ...command.errors import BadInput, ModelUnusable
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
-from ...core.model.answers import TOLERANCE, differences, ignorable
+from ...core.model.answers import TOLERANCE, differences, volatile_paths
 from ...core.model.columns import as_floats, integers_with_gaps, reordered
 from ...tools.project.files import Project, line_of
 
@@ -63,7 +63,7 @@ def order_findings(
     except (BadInput, ModelUnusable):
         return []  # it checks names itself; a model that cannot answer at all is reported later
     differing = list(differences(answers[::2], answers[1::2], tolerance=TOLERANCE))
-    if not differing or ignorable(tuple(differing)):
+    if not differing or volatile_paths(tuple(differing)):
         return []
     manifest = project.folder / "pyproject.toml"
     return [

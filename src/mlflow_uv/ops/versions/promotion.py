@@ -10,7 +10,7 @@ from ...command.wording import joined, step_call
 from ...core.model.model_difference import package_changes, packages_of
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import Effect, signature_changes
-from ...core.promotion.evaluation import EvaluationSettings, shown
+from ...core.promotion.evaluation import EvaluationSettings, describe_tags
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import check_gate
 from ...core.promotion.promote_policy import Promotion
@@ -264,12 +264,12 @@ def _measured(
         evaluated = registry.ask("find-evaluation", model_ids=list(subjects), tags=tags)
     whom = " and ".join(f"version {version.version}" for version in subjects.values())
     if evaluated["evaluation"] is None:
-        on = f" as [tool.mlflow-uv] requires: {shown(tags)}" if tags else ""
+        on = f" as [tool.mlflow-uv] requires: {describe_tags(tags)}" if tags else ""
         return _Measured(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
     for name, model in evaluated["models"].items():
         if model["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
             return _Measured(text=f"{whom} {_were(subjects)} evaluated with files other than those in the store")
-    on = shown(evaluated["tags"]) or "data of unknown origin"
+    on = describe_tags(evaluated["tags"]) or "data of unknown origin"
     return _Measured(
         text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {evaluated['data_sha256'][:12]}",
         metrics={name: model["metrics"] for name, model in evaluated["models"].items()},

@@ -9,8 +9,8 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.export.requirements import Requirements
-from ...core.image.reference import image_reference, tagged
-from ...core.image.slim import ANY_MODEL, slim
+from ...core.image.reference import image_reference, with_default_tag
+from ...core.image.slim import ANY_MODEL, slim_requirements
 from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
@@ -81,7 +81,7 @@ def image_registry(circumstances: Circumstances) -> str | tuple[Problem, ...]:
     inputs = circumstances.inputs_of("build-image")
     if not inputs.push or "/" not in (inputs.image or ""):
         return ""
-    name = tagged(inputs.image, "preflight")
+    name = with_default_tag(inputs.image, "preflight")
     host = image_reference(name).host
     try:
         circumstances.tools.registries.require_push(name)
@@ -143,7 +143,7 @@ def _served(circumstances: Circumstances) -> frozenset[str] | None:
     requirements: Requirements = circumstances.tools.uv.export(project, selection)
     name = project.name if project.named else None
     try:
-        smaller = slim(requirements, circumstances.lock, selection, name=name, mlmodel=ANY_MODEL)
+        smaller = slim_requirements(requirements, circumstances.lock, selection, name=name, mlmodel=ANY_MODEL)
     except StepError:
         return None
     return frozenset(pin.name for pin in smaller.pins)

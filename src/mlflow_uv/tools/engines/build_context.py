@@ -16,7 +16,7 @@ import tomli
 from ...command.errors import NoSpace, ToolFailed
 from ...command.host import Host
 from ...core.image import dockerfile
-from ...core.image.layers import PACKAGES, Part
+from ...core.image.layers import PACKAGES, PackageLayer
 from ...core.lock.targets import System, machine_name
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
@@ -40,7 +40,7 @@ class ContextContents:
 
     dockerfile: str
     readme: str
-    parts: tuple[Part, ...]
+    parts: tuple[PackageLayer, ...]
     model: Path
     machines: tuple[str, ...]
 
@@ -62,7 +62,7 @@ class BuildContexts:
         """A program that prints the shared libraries which the packages of an image lack."""
         return (INSTALLING / "libraries.py").read_text(encoding="utf-8")
 
-    def digest(self, part: Part, model: Path) -> str:
+    def digest(self, part: PackageLayer, model: Path) -> str:
         """A digest of everything that determines a package layer: requirements, wheels, and the installer."""
         wheel_digests = digests_in(model / model_files.WHEELS) if part.folder == PACKAGES else ()
         wheels = [(str(path), digest) for path, digest in wheel_digests]

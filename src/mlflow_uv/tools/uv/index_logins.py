@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...command.errors import BadProject
-from ...core.export.indexes import Index, declared, without_user
+from ...core.export.indexes import Index, declared_indexes, without_user
 from ..project.files import Project, members, read_project, table_of
 from .settings import settings_of
 
@@ -85,10 +85,10 @@ def _index_of(url: str, project: Project) -> Index | None:
 def _indexes(project: Project) -> Iterator[Index]:
     with suppress(BadProject):
         if (settings := settings_of(project.root)) is not None:
-            yield from declared(settings.table, folder=".")
+            yield from declared_indexes(settings.table, folder=".")
         top = project if project.folder == project.root else read_project(project.root)
         for member in (top, *members(top)):
-            yield from declared(table_of(member.manifest, "tool", "uv"), folder=".")
+            yield from declared_indexes(table_of(member.manifest, "tool", "uv"), folder=".")
 
 
 def _same(url: str, other: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.core.export.indexes import (
     Index,
-    declared,
+    declared_indexes,
     option_lines,
     plain_url,
     registries,
@@ -111,7 +111,7 @@ def test_a_trailing_slash_and_credentials_are_the_same_index() -> None:
     """
     table = {"index": [{"url": "https://me:secret@gpu.test/simple/?sig=x#y", "explicit": True}]}
 
-    found = lines(PUBLIC, GPU, indexes=declared(table, folder="."))
+    found = lines(PUBLIC, GPU, indexes=declared_indexes(table, folder="."))
 
     assert (f"--extra-index-url {GPU}/",) == found
 
@@ -127,7 +127,7 @@ def test_declarations_are_read_with_their_old_names() -> None:
         "find-links": ["./more"],
     }
 
-    found = declared(table, folder="packages/core")
+    found = declared_indexes(table, folder="packages/core")
 
     assert (
         Index(name="n", url="packages/wheels", flat=True),
@@ -143,7 +143,7 @@ def test_what_is_malformed_is_left_to_uv(table: dict[str, object]) -> None:
     """
     uv refuses such a manifest; we do not crash before it does.
     """
-    found = declared(table, folder=".")
+    found = declared_indexes(table, folder=".")
 
     assert () == found
 

@@ -1,6 +1,6 @@
 """Which packages are large, as far as a lock tells."""
 
-from mlflow_uv.core.image.layers import large
+from mlflow_uv.core.image.layers import large_packages
 from mlflow_uv.core.lock.lockfile import read_lockfile
 
 WHEELS = {
@@ -27,6 +27,6 @@ def test_what_is_compiled_is_large_and_so_is_mlflow() -> None:
         tables.append(f'[[package]]\nname = "{name}"\nversion = "1"\n{source}\nwheels = [{wheels}]\n')
     lock = read_lockfile("\n".join(tables).encode())
 
-    found = large(lock.packages) & WHEELS.keys()
+    found = large_packages(lock.packages) & WHEELS.keys()
 
     assert {"mlflow", "numpy", "plotly", "uv-like", "wrapt"} == found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.image.reference import ImageReference, image_reference, tagged
+from mlflow_uv.core.image.reference import ImageReference, image_reference, with_default_tag
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_a_name_without_a_tag_gets_the_version(name: str, expected: str) -> None
     """
     Each version has a name of its own; capital letters of an owner are written small, those of a tag stay.
     """
-    assert expected == tagged(name, "7")
+    assert expected == with_default_tag(name, "7")

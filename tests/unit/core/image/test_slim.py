@@ -4,7 +4,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.export.requirements import Requirements, parse_requirements
-from mlflow_uv.core.image.slim import ANY_MODEL, slim
+from mlflow_uv.core.image.slim import ANY_MODEL, slim_requirements
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 
@@ -45,7 +45,7 @@ def listed(edges: dict[str, tuple[str, ...]]) -> Requirements:
 def slimmed(edges: dict[str, tuple[str, ...]], mlmodel: str, *, mlflow: str = "3.17.2") -> set[str]:
     """The names that are left."""
     lock = lock_of(edges, mlflow=mlflow)
-    return {pin.name for pin in slim(listed(edges), lock, Selection(), name="wine", mlmodel=mlmodel).pins}
+    return {pin.name for pin in slim_requirements(listed(edges), lock, Selection(), name="wine", mlmodel=mlmodel).pins}
 
 
 def test_mlflow_becomes_its_small_sister_and_what_scoring_needs() -> None:
@@ -61,7 +61,7 @@ def test_versions_markers_and_hashes_stay_those_of_the_lock() -> None:
     """
     whole = listed(EDGES)
 
-    part = slim(whole, lock_of(EDGES), Selection(), name="wine", mlmodel=PYFUNC)
+    part = slim_requirements(whole, lock_of(EDGES), Selection(), name="wine", mlmodel=PYFUNC)
 
     assert part.pins == tuple(pin for pin in whole.pins if pin in part.pins)
     assert part.hashed
@@ -118,7 +118,7 @@ def test_a_lock_without_what_scoring_needs_is_named() -> None:
     whole = parse_requirements("".join(f"{pin.line}\n" for pin in listed(edges).pins if pin.name != "fastapi"))
 
     with pytest.raises(BadInput) as caught:
-        slim(whole, lock_of(edges), Selection(), name="wine", mlmodel=PYFUNC)
+        slim_requirements(whole, lock_of(edges), Selection(), name="wine", mlmodel=PYFUNC)
 
     assert "the lock has no fastapi" == caught.value.what
 
@@ -132,4 +132,4 @@ def test_a_project_that_is_slim_already_stays_as_it_is() -> None:
 
     whole = listed(edges)
 
-    assert whole == slim(whole, lock_of(edges), Selection(), name="wine", mlmodel=PYFUNC)
+    assert whole == slim_requirements(whole, lock_of(edges), Selection(), name="wine", mlmodel=PYFUNC)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.model.answer_paths import names_something, parse_path, without
-from mlflow_uv.core.model.answers import answers_digest, differences, ignorable, not_json, request_body
+from mlflow_uv.core.model.answer_paths import names_something, parse_path, without_paths
+from mlflow_uv.core.model.answers import answers_digest, differences, non_json_values, request_body, volatile_paths
 
 ANSWERS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
@@ -141,7 +141,7 @@ def test_a_path_leaves_out_what_it_names(path: str, left: object) -> None:
     """
     answer = {"created": 9, "choices": [{"id": "a", "n": 1}, {"id": "b"}], "a b": 2}
 
-    found = without(answer, [parse_path(path)])
+    found = without_paths(answer, [parse_path(path)])
 
     assert (left, True) == (found, names_something(answer, parse_path(path)))
 
@@ -153,7 +153,7 @@ def test_a_path_that_names_nothing_is_known(path: str) -> None:
     """
     answer = {"created": 9, "choices": [{"id": "a"}]}
 
-    found = without(answer, [parse_path(path)])
+    found = without_paths(answer, [parse_path(path)])
 
     assert (answer, False) == (found, names_something(answer, parse_path(path)))
 
@@ -223,7 +223,7 @@ def test_only_what_is_of_the_moment_is_offered_to_be_ignored(
     """
     found = tuple(differences(expected, observed, tolerance=1e-6))
 
-    assert paths == ignorable(found)
+    assert paths == volatile_paths(found)
 
 
 def test_numbers_that_are_no_json_are_named_with_their_places() -> None:
@@ -232,7 +232,7 @@ def test_numbers_that_are_no_json_are_named_with_their_places() -> None:
     """
     answer = {"predictions": [1.0, math.nan, {"low": -math.inf, "high": math.inf}], "n": None}
 
-    found = list(not_json(answer))
+    found = list(non_json_values(answer))
 
     assert [
         "$.predictions[1] is NaN",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.promotion.evaluation import EvaluationSettings, ModelType, shown
+from mlflow_uv.core.promotion.evaluation import EvaluationSettings, ModelType, describe_tags
 
 FOLDER = Path("/home/ann/wine")
 
@@ -38,7 +38,10 @@ def test_only_what_is_named_is_asked_for() -> None:
         data_function="train:unseen", target_column="cultivar", model_type=ModelType.CLASSIFIER
     )
 
-    told = [shown(one.tags(FOLDER)) for one in (settings, EvaluationSettings(target_column="y"), EvaluationSettings())]
+    told = [
+        describe_tags(one.tags(FOLDER))
+        for one in (settings, EvaluationSettings(target_column="y"), EvaluationSettings())
+    ]
 
     assert ["the function train:unseen, target column `cultivar`, as a classifier", "target column `y`", ""] == told
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken
-from mlflow_uv.core.release.chain import LinkCheck, LinkState, compare_link, merge_checks, require
+from mlflow_uv.core.release.chain import LinkCheck, LinkState, compare_link, merge_checks, require_unbroken
 
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
 UNVERIFIED = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="no engine")
@@ -41,7 +41,7 @@ def test_a_chain_without_a_broken_link_is_returned() -> None:
     """
     Unverified links do not stop a release; they are handed on to be shown.
     """
-    found = require(iter((HOLDS, UNVERIFIED)))
+    found = require_unbroken(iter((HOLDS, UNVERIFIED)))
 
     assert (HOLDS, UNVERIFIED) == found
 
@@ -53,7 +53,7 @@ def test_a_broken_chain_names_every_broken_link_in_order() -> None:
     broken = [compare_link(link, recorded="a", observed="b", source=link) for link in ("lock", "model")]
 
     with pytest.raises(ChainBroken) as caught:
-        require((broken[0], HOLDS, broken[1]))
+        require_unbroken((broken[0], HOLDS, broken[1]))
 
     assert "the chain is broken at `lock`, `model`" == caught.value.what
 
