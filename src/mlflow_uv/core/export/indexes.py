@@ -93,7 +93,9 @@ def used_indexes(requirements: Requirements, lock: Lockfile, indexes: Iterable[I
     known: dict[str, Index] = {}
     for index in indexes:
         known.setdefault(_key(index.url), index)
-    by_key = {_key(package.source.address): package.source.address for package in lock.packages if _indexed(package)}
+    by_key = {
+        _key(package.source.address): package.source.address for package in lock.packages if _is_from_index(package)
+    }
     undeclared = sorted(by_key.keys() - known.keys())
     if len(undeclared) > 1:
         known |= {key: Index(url=plain_url(by_key[key])) for key in undeclared}
@@ -101,7 +103,7 @@ def used_indexes(requirements: Requirements, lock: Lockfile, indexes: Iterable[I
     packages_by_key: dict[str, tuple[Package, ...]] = {}
     for package in lock.packages:
         key = _key(package.source.address)
-        if _indexed(package) and key in known and (package.name, package.version) in pinned:
+        if _is_from_index(package) and key in known and (package.name, package.version) in pinned:
             packages_by_key[key] = (*packages_by_key.get(key, ()), package)
     return tuple(
         UsedIndex(index=index, packages=packages_by_key[key]) for key, index in known.items() if key in packages_by_key
@@ -117,10 +119,10 @@ def option_lines(used: Iterable[UsedIndex], indexes: Iterable[Index], *, beside:
     """
     indexes_in_use = [use.index for use in used]
     replaced = next((index for index in indexes if index.default), None)
-    urls = [index.url for index in indexes_in_use if not index.flat and not index.default and _sayable(index)]
+    urls = [index.url for index in indexes_in_use if not index.flat and not index.default and _fits_option(index)]
     lines = []
     if replaced is not None and indexes_in_use:
-        if not replaced.flat and _sayable(replaced):
+        if not replaced.flat and _fits_option(replaced):
             lines.append(f"--index-url {replaced.url}")
         elif urls:
             lines.append(f"--index-url {urls.pop(0)}")
@@ -128,18 +130,18 @@ def option_lines(used: Iterable[UsedIndex], indexes: Iterable[Index], *, beside:
             lines.append("--no-index")
     lines += [f"--extra-index-url {url}" for url in urls]
     for index in indexes_in_use:
-        if index.flat and (index.folder or _sayable(index)):
+        if index.flat and (index.folder or _fits_option(index)):
             path = posixpath.normpath(posixpath.join(beside, index.url)) if index.folder else index.url
             lines.append(f'--find-links "{path}"' if " " in path else f"--find-links {path}")
     return tuple(dict.fromkeys(lines))
 
 
-def _sayable(index: Index) -> bool:
+def _fits_option(index: Index) -> bool:
     """Whether an option can name an index: pip accepts no relative folder there, and expands variables."""
     return not index.folder and "${" not in index.url
 
 
-def _indexed(package: Package) -> bool:
+def _is_from_index(package: Package) -> bool:
     return package.source.kind is SourceKind.REGISTRY
 
 

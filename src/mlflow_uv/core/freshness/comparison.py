@@ -8,7 +8,7 @@ from .causes import Cause, Difference, ManifestPlace
 from .declared_requirements import ProjectManifest, Workspace, declared_requirements, index_place, source_place
 from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements, normalize_name
 
-By = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
+RequirementsByScope = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
 
 
 class Comparison:
@@ -20,7 +20,7 @@ class Comparison:
         self._python = python
         self._now = declared_requirements(manifest, workspace)
 
-    def run(self, then: By) -> Iterator[Difference]:
+    def run(self, then: RequirementsByScope) -> Iterator[Difference]:
         """Yield every difference; one in an included group is reported once, at the group that declares it."""
         pairs: list[tuple[ManifestRequirement | None, Difference]] = []
         for scope in sorted({*self._now.scopes, *then}):
@@ -41,11 +41,11 @@ class Comparison:
     ) -> Iterator[tuple[ManifestRequirement | None, Difference]]:
         now = self._now.scopes.get(scope)
         if now is None:
-            what, why = f"{_of(scope)} was removed", "uv.lock was made with it"
+            what, why = f"{_scope_text(scope)} was removed", "uv.lock was made with it"
             yield None, Difference(cause=Cause.REQUIREMENT_REMOVED, place=self._key(scope), what=what, why=why)
             return
         if not now and then is None:
-            what, why = f"{_of(scope)} is not in uv.lock", "the lock was made without it"
+            what, why = f"{_scope_text(scope)} is not in uv.lock", "the lock was made without it"
             yield None, Difference(cause=Cause.REQUIREMENT_ADDED, place=self._key(scope), what=what, why=why)
         mine, theirs = _by_name(now), _by_name(then or ())
         for name in (*mine, *(theirs.keys() - mine.keys())):
@@ -63,19 +63,22 @@ class Comparison:
     ) -> tuple[ManifestRequirement | None, Difference]:
         before = " and ".join(f"`{requirement.text}`" for requirement in then)
         if not now:
-            what, why = f"{before} was in {_of(scope)} when uv.lock was made", "it was removed since"
+            what, why = f"{before} was in {_scope_text(scope)} when uv.lock was made", "it was removed since"
             return None, Difference(cause=Cause.REQUIREMENT_REMOVED, place=self._key(scope), what=what, why=why)
         requirement = next(
             (requirement for requirement in now if requirement.text not in {other.text for other in then}), now[0]
         )
         place = requirement.via or requirement.place
         if not then:
-            what, why = f"`{requirement.text}` in {_of(scope)} is not in uv.lock", "the lock was made without it"
+            what, why = (
+                f"`{requirement.text}` in {_scope_text(scope)} is not in uv.lock",
+                "the lock was made without it",
+            )
             return requirement, Difference(cause=Cause.REQUIREMENT_ADDED, place=place, what=what, why=why)
         if not aspect.rest:
             return requirement, self._source(requirement, now, then)
         what, why = (
-            f"`{requirement.text}` in {_of(scope)} is not what uv.lock was made from",
+            f"`{requirement.text}` in {_scope_text(scope)} is not what uv.lock was made from",
             f"the lock was made from {before}",
         )
         return requirement, Difference(cause=Cause.REQUIREMENT_CHANGED, place=place, what=what, why=why)
@@ -86,7 +89,7 @@ class Comparison:
         now: tuple[ManifestRequirement, ...],
         then: tuple[ManifestRequirement, ...],
     ) -> Difference:
-        mine, theirs = _odd(now, then), _odd(then, now)
+        mine, theirs = _unmatched_origin(now, then), _unmatched_origin(then, now)
         place, cause = (
             source_place(requirement.name, self._manifest, self._workspace) or requirement.place,
             Cause.SOURCE,
@@ -110,7 +113,7 @@ class Comparison:
         return ManifestPlace(self._manifest.file, (*path, key))
 
 
-def _odd(side: tuple[ManifestRequirement, ...], other: tuple[ManifestRequirement, ...]) -> Origin:
+def _unmatched_origin(side: tuple[ManifestRequirement, ...], other: tuple[ManifestRequirement, ...]) -> Origin:
     """The origin on one side that the other does not have."""
     return next((a.origin for a in side if not any(a.origin.agrees(b.origin) for b in other)), side[0].origin)
 
@@ -136,5 +139,5 @@ def _by_name(requirements: Iterable[ManifestRequirement]) -> dict[str, tuple[Man
     return {name: tuple(group) for name, group in by_name.items()}
 
 
-def _of(scope: RequirementScope) -> str:
+def _scope_text(scope: RequirementScope) -> str:
     return f"{scope.kind} `{scope.name}`" if scope.kind else "[project] dependencies"

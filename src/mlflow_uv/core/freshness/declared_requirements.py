@@ -137,7 +137,9 @@ def _listed(manifest: ProjectManifest, path: tuple[str, ...]) -> tuple[ManifestR
 
 
 def _groups(manifest: ProjectManifest) -> Mapping[RequirementScope, tuple[ManifestRequirement, ...]]:
-    groups = {RequirementScope("group", name): requirements for name, requirements in _Groups(manifest).flat().items()}
+    groups = {
+        RequirementScope("group", name): requirements for name, requirements in _Groups(manifest).flattened().items()
+    }
     if manifest.get("tool", "uv", "dev-dependencies") is not None:
         older = _listed(manifest, ("tool", "uv", "dev-dependencies"))
         groups[RequirementScope("group", "dev")] = (*groups.get(RequirementScope("group", "dev"), ()), *older)
@@ -157,7 +159,7 @@ class _Groups:
         self._pythons = _group_pythons(manifest)
         self._flat: dict[str, tuple[ManifestRequirement, ...]] = {}
 
-    def flat(self) -> Mapping[str, tuple[ManifestRequirement, ...]]:
+    def flattened(self) -> Mapping[str, tuple[ManifestRequirement, ...]]:
         """The requirements of each group. A cycle of includes is cut, as uv reports it itself."""
         for group in self._keys:
             self._flatten(group)
@@ -174,7 +176,7 @@ class _Groups:
                 continue
             waiting.pop()
             if name not in self._flat:
-                self._flat[name] = self._joined(name)
+                self._flat[name] = self._with_included(name)
 
     def _included(self, group: str) -> Iterator[tuple[int, str]]:
         for position, entry in enumerate(self._manifest.list_at("dependency-groups", self._keys[group])):
@@ -182,7 +184,7 @@ class _Groups:
             if isinstance(included, str) and normalize_name(included) in self._keys:
                 yield position, normalize_name(included)
 
-    def _joined(self, group: str) -> tuple[ManifestRequirement, ...]:
+    def _with_included(self, group: str) -> tuple[ManifestRequirement, ...]:
         path = ("dependency-groups", self._keys[group])
         requirements = {
             (requirement.place, requirement.marker): requirement for requirement in _listed(self._manifest, path)
@@ -192,7 +194,7 @@ class _Groups:
             for requirement in self._flat.get(included, ()):
                 requirements.setdefault((requirement.place, requirement.marker), replace(requirement, via=via))
         python = self._pythons.get(group, "")
-        return tuple(_and(requirement, python) for requirement in requirements.values())
+        return tuple(_with_marker(requirement, python) for requirement in requirements.values())
 
 
 def _group_pythons(manifest: ProjectManifest) -> Mapping[str, str]:
@@ -211,7 +213,7 @@ def _python_marker(part: str) -> str:
     return f"python_full_version {sign} '{part[len(sign) :].strip()}'"
 
 
-def _and(requirement: ManifestRequirement, marker: str) -> ManifestRequirement:
+def _with_marker(requirement: ManifestRequirement, marker: str) -> ManifestRequirement:
     if not marker or requirement.opaque:
         return requirement
     if not readable(marker):
@@ -235,7 +237,7 @@ def with_sources(
         yield replace(requirement, opaque=True)
         return
     for source, marker in zip(fitting, markers, strict=True):
-        yield replace(_and(requirement, marker), origin=_origin(source, requirement.name, owner, workspace))
+        yield replace(_with_marker(requirement, marker), origin=_origin(source, requirement.name, owner, workspace))
     if all(markers):
         yield replace(requirement, unless=tuple(markers))
 
@@ -271,20 +273,20 @@ def _origin(source: Table, name: str, owner: ProjectManifest, workspace: Workspa
     texts = {key: value for key, value in source.items() if isinstance(value, str)}
     if source.get("workspace") is True:
         folder = workspace.folders.get(name)
-        return UNKNOWN if folder is None else Origin("path", folder, _installed(source, ""))
+        return UNKNOWN if folder is None else Origin("path", folder, _install_mode(source, ""))
     if "git" in texts:
         return git_origin(texts["git"], texts, texts.get("subdirectory", ""))
     if "url" in texts:
         return Origin("url", normalized_url(texts["url"]), texts.get("subdirectory", ""))
     if "path" in texts:
-        return Origin("path", place_of(texts["path"], owner.folder), _installed(source, COPIED))
+        return Origin("path", place_of(texts["path"], owner.folder), _install_mode(source, COPIED))
     if "index" in texts:
         place = index_place(texts["index"], owner, workspace)
         return UNKNOWN if place is None else Origin("index", place[1])
     return ANYWHERE
 
 
-def _installed(source: Table, default: str) -> str:
+def _install_mode(source: Table, default: str) -> str:
     match source.get("editable"):
         case True:
             return EDITABLE

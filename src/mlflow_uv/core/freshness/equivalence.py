@@ -35,7 +35,7 @@ _FAMILIES = (
 _PYTHON = ("python_version", "python_full_version", "implementation_version")
 _ANYTHING = "something else"
 _LAST = 99
-_MOST = 20_000  # environments of one comparison, which take a second
+_MOST_ENVIRONMENTS = 20_000  # environments of one comparison, which take a second
 
 
 def python_range(text: str) -> SpecifierSet:
@@ -50,12 +50,12 @@ def same_range(first: SpecifierSet, second: SpecifierSet) -> bool:
     """Whether two ranges allow the same versions, as `>=1.0,<2` and `~=1.0` do."""
     if first == second:
         return True
-    return _same(first, second, _around(str(first), str(second)))
+    return _same(first, second, _neighbouring_versions(str(first), str(second)))
 
 
 def same_pythons(first: SpecifierSet, second: SpecifierSet) -> bool:
     """Whether two ranges allow the same final releases of Python; uv writes `>=3.12,<3.13` as `==3.12.*`."""
-    versions = _around(str(first), str(second))
+    versions = _neighbouring_versions(str(first), str(second))
     final = [version for version in versions if not (version.is_prerelease or version.is_postrelease or version.local)]
     return _same(first, second, final)
 
@@ -105,19 +105,19 @@ def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple
     for names, known in _FAMILIES:
         if literals.keys() & set(names):
             axes.append(
-                [dict(zip(names, family, strict=True)) for family in (*known, *_strangers(literals, names, known))]
+                [dict(zip(names, family, strict=True)) for family in (*known, *_other_values(literals, names, known))]
             )
     free = literals.keys() - set(_PYTHON) - {name for names, _ in _FAMILIES for name in names} - {"extra"}
     axes += [[{name: value} for value in sorted({*literals[name], _ANYTHING})] for name in sorted(free)]
-    if prod(map(len, axes)) > _MOST:
-        raise TooManyEnvironments(f"comparing these markers needs more than {_MOST} environments")
+    if prod(map(len, axes)) > _MOST_ENVIRONMENTS:
+        raise TooManyEnvironments(f"comparing these markers needs more than {_MOST_ENVIRONMENTS} environments")
     return (
         tuple(sorted({name: value for part in parts for name, value in part.items()}.items()))
         for parts in product(*axes)
     )
 
 
-def _strangers(
+def _other_values(
     literals: Mapping[str, set[str]], names: tuple[str, ...], known: tuple[tuple[str, ...], ...]
 ) -> Iterator[tuple[str, ...]]:
     yield tuple(_ANYTHING for _ in names)
@@ -130,7 +130,7 @@ def _pythons(literals: Mapping[str, set[str]], python: SpecifierSet) -> list[dic
     literals_of_python = [value for name in _PYTHON for value in literals.get(name, ())]
     versions = {
         version
-        for version in _around(*literals_of_python, str(python))
+        for version in _neighbouring_versions(*literals_of_python, str(python))
         if not version.is_prerelease and not version.local
     }
     fitting = [version for version in sorted(versions) if python.contains(version)] or [Version("3.12.1")]
@@ -144,7 +144,7 @@ def _pythons(literals: Mapping[str, set[str]], python: SpecifierSet) -> list[dic
 
 
 @lru_cache(maxsize=1024)
-def _around(*texts: str) -> tuple[Version, ...]:
+def _neighbouring_versions(*texts: str) -> tuple[Version, ...]:
     """Every version in the texts and its neighbours: the next and the previous, pre-, post- and local releases."""
     versions: set[Version] = {Version("0"), Version("9999")}
     for literal in re.findall(r"[0-9][A-Za-z0-9.!+_-]*", " ".join(texts)):

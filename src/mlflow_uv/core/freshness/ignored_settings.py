@@ -15,7 +15,7 @@ _SHADOWED = re.compile(
 )
 
 
-class Ignored(NamedTuple):
+class IgnoredSettings(NamedTuple):
     """A file whose settings uv ignores, named as in uv's warning, the 1-based line of the error, and its reason."""
 
     file: str
@@ -23,15 +23,15 @@ class Ignored(NamedTuple):
     why: str
 
 
-def ignored_in(words: str) -> Iterator[Ignored]:
+def parse_ignored_settings(words: str) -> Iterator[IgnoredSettings]:
     """Yield each file whose settings uv ignores, from uv's standard error."""
     for file, text in dict.fromkeys(_IGNORED.findall(words)):
         line = _LINE.search(text)
         reason = next((row.strip() for row in reversed(text.splitlines()) if row.strip()), "")
-        yield Ignored(file, int(line[1]) if line else 1, _short(reason))
+        yield IgnoredSettings(file, int(line[1]) if line else 1, _short(reason))
 
 
-def shadowed_in(words: str) -> tuple[str, ...]:
+def parse_shadowed_keys(words: str) -> tuple[str, ...]:
     """The keys of `[tool.uv]` that uv ignores because of a uv.toml in the same folder, from uv's standard error."""
     match = _SHADOWED.search(words)
     return tuple(row.removeprefix("- ").strip() for row in match[1].splitlines()) if match else ()

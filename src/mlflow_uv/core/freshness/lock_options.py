@@ -59,11 +59,11 @@ def list_differences(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
         then = [
             parse_locked_requirement(entry, workspace.root.folder) for entry in entries if isinstance(entry, Mapping)
         ]
-        yield from _wanted(now, then, setting, cause, lock, workspace)
+        yield from _requirement_differences(now, then, setting, cause, lock, workspace)
     yield from _excludes(lock, workspace.root)
 
 
-def _wanted(  # noqa: PLR0913, PLR0917  # what one list is
+def _requirement_differences(  # noqa: PLR0913, PLR0917  # what one list is
     now: list[ManifestRequirement],
     then: list[ManifestRequirement],
     setting: str,
@@ -212,12 +212,12 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
             places = environments((*now, *then), python_range(lock.requires_python))
         except TooManyEnvironments:
             continue
-        if any(_any(now, place) != _any(then, place) for place in places) or bool(now) != bool(then):
+        if any(_any_holds(now, place) != _any_holds(then, place) for place in places) or bool(now) != bool(then):
             place = ManifestPlace(workspace.root.file, ("tool", "uv", setting))
             yield _option(place, f"`{setting}`", ", ".join(f"`{marker}`" for marker in then))
 
 
-def _any(markers: Iterable[str], environment: tuple[tuple[str, str], ...]) -> bool:
+def _any_holds(markers: Iterable[str], environment: tuple[tuple[str, str], ...]) -> bool:
     return any(holds(marker, environment, "") for marker in markers)
 
 
@@ -295,7 +295,7 @@ def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
 def _metadata(table: Any) -> tuple[object, ...]:
     if not isinstance(table, Mapping):
         return ("",)
-    needs = {_need(text) for text in _list(table.get("requires-dist"))}
+    needs = {_comparable(text) for text in _list(table.get("requires-dist"))}
     version: object = str(table.get("version", ""))
     with suppress(InvalidVersion):
         version = Version(str(version))
@@ -303,7 +303,7 @@ def _metadata(table: Any) -> tuple[object, ...]:
     return (normalize_name(str(table.get("name", ""))), version, needs, str(table.get("requires-python", "")), extras)
 
 
-def _need(text: Any) -> tuple[object, ...]:
+def _comparable(text: Any) -> tuple[object, ...]:
     requirement = parse_requirement(text, ManifestPlace("", ()), "")
     if requirement is None:
         return ("", str(text))

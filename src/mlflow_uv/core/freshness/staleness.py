@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile, Package
 from .causes import Cause, Difference, ManifestPlace
-from .comparison import By, Comparison
+from .comparison import Comparison, RequirementsByScope
 from .declared_requirements import ProjectManifest, Workspace, declared_requirements
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
@@ -148,7 +148,7 @@ def _version(package: Package, manifest: ProjectManifest) -> Iterator[Difference
         )
 
 
-def _recorded(package: Package, root: str) -> By:
+def _recorded(package: Package, root: str) -> RequirementsByScope:
     then: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {RequirementScope(): ()}
     provided = package.metadata.get("provides-extras", [])
     for name in provided if isinstance(provided, list) else ():

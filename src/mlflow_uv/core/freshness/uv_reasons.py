@@ -61,7 +61,7 @@ def hint_from_reason(reason: str, workspace: Workspace) -> Hint | None:
                 return _hint(reason, cause, _index(workspace))
             if not of_project:
                 return _hint(reason, cause, _setting(workspace, keys))
-            return _hint(reason, cause, ManifestPlace(_named(reason, workspace).file, keys))
+            return _hint(reason, cause, ManifestPlace(_named_project(reason, workspace).file, keys))
     return None
 
 
@@ -94,7 +94,7 @@ def _index(workspace: Workspace) -> ManifestPlace:
     return ManifestPlace(place.file, (*place.path, default[0] if default else 0, "url"))
 
 
-def _named(reason: str, workspace: Workspace) -> ProjectManifest:
+def _named_project(reason: str, workspace: Workspace) -> ProjectManifest:
     match = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
     name = normalize_name(match[1]) if match else ""
     return next(

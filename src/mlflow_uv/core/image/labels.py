@@ -25,7 +25,7 @@ class BuildProvenance:
     source: str
 
 
-def labels_of(record: Record, build: BuildProvenance) -> Mapping[str, str]:
+def image_labels(record: Record, build: BuildProvenance) -> Mapping[str, str]:
     """The labels of an image, sorted and without empty ones; building the same again gives the same labels."""
     labels = {
         f"{_OCI}base.digest": build.base_digest,

@@ -25,7 +25,7 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
     metadata, components = table["metadata"], table.get("components", [])
     root = metadata.get("component")
     if environment is not None:
-        components = [_unmarked(component) for component in components if _holds(component, environment)]
+        components = [_without_marker(component) for component in components if _holds(component, environment)]
     for component in components:
         for property_ in component.get("properties", ()):
             if property_["name"] == _MARKER:
@@ -35,7 +35,7 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
         for file in component.get("externalReferences", ()):
             file["url"] = without_user(file["url"])
         if "purl" in component:
-            component["purl"] = _bare_purl(component["purl"])
+            component["purl"] = _plain_purl(component["purl"])
     del table["serialNumber"]
     metadata.pop("timestamp", None)
     metadata["tools"] = _TOOLS
@@ -52,7 +52,7 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
     return json.dumps({**table, "serialNumber": _serial(table)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def installed_only(raw: str, names: Collection[str]) -> str:
+def keep_components(raw: str, names: Collection[str]) -> str:
     """Keep only the components with these names. Raises ValueError for text that is not JSON."""
     table = parse_json(raw)
     table["components"] = [component for component in table.get("components", ()) if component["name"] in names]
@@ -92,7 +92,7 @@ def _holds(component: Mapping[str, Any], environment: Mapping[str, str]) -> bool
     return holds(_marker(component), environment)
 
 
-def _unmarked(component: dict[str, Any]) -> dict[str, Any]:
+def _without_marker(component: dict[str, Any]) -> dict[str, Any]:
     properties = [property_ for property_ in component.get("properties", ()) if property_["name"] != _MARKER]
     return {**component, "properties": properties}
 
@@ -104,7 +104,7 @@ def _pin(component: Mapping[str, Any]) -> Pin:
     return Pin(name=component["name"], exact=exact, marker=_marker(component), hashes=tuple(sorted(hashes)))
 
 
-def _bare_purl(purl: str) -> str:
+def _plain_purl(purl: str) -> str:
     """A package URL without credentials in its qualifiers."""
     base, _, qualifiers = purl.partition("?")
     parts = []

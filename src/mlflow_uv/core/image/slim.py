@@ -49,11 +49,14 @@ def slim_requirements(
             fix=Wording(option("serving", "locked"), ", or uv lock --upgrade-package mlflow"),
         )
     kept = needed | (_loading(mlmodel) & pinned)
-    thin = replace(
-        lock, packages=tuple(_thinned(package, kept) if package.name == FULL else package for package in lock.packages)
+    slim_lock = replace(
+        lock,
+        packages=tuple(
+            _with_dependencies(package, kept) if package.name == FULL else package for package in lock.packages
+        ),
     )
-    roots = selected_roots(thin, selection, name=name)
-    names = {installed.package.name for installed in served_packages(thin, roots)} - {FULL}
+    roots = selected_roots(slim_lock, selection, name=name)
+    names = {installed.package.name for installed in served_packages(slim_lock, roots)} - {FULL}
     return replace(requirements, pins=tuple(pin for pin in requirements.pins if pin.name in names))
 
 
@@ -68,7 +71,7 @@ def _loading(mlmodel: str) -> frozenset[str]:
     return frozenset(name for flavor in flavors for name in _LOADING.get(flavor, ()))
 
 
-def _thinned(full: Package, kept: Iterable[str]) -> Package:
+def _with_dependencies(full: Package, kept: Iterable[str]) -> Package:
     """MLflow with fewer dependencies. Those of its extras stay, since they were selected by name."""
     edges = [edge for edge in full.table.get("dependencies", ()) if edge["name"] in set(kept)]
     return replace(full, table={**full.table, "dependencies": edges})

@@ -46,11 +46,11 @@ def debian_packages(libraries: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(package for package in packages if package))
 
 
-def base_with(libraries: Iterable[str], *, base: str = "", needed_by: str = "") -> str:
+def base_image_fix(libraries: Iterable[str], *, base: str = "", needed_by: str = "") -> str:
     """The fix for libraries missing in an image: a base image with them, or a package that does not need them."""
     known = debian_packages(libraries)
     line = f"apt-get install {' '.join(known)}" if known else "the system package that contains it"
-    replacement = instead_of(needed_by)
+    replacement = replacement_fix(needed_by)
     return Wording(
         option("base-image", "NAME"),
         f" of an image built {f'`FROM {base}`' if base else 'from the same base'} with {line}",
@@ -58,7 +58,7 @@ def base_with(libraries: Iterable[str], *, base: str = "", needed_by: str = "") 
     )
 
 
-def instead_of(package: str) -> str:
+def replacement_fix(package: str) -> str:
     """The command that replaces a package by one that needs no system library; empty where there is none."""
     replacement = _INSTEAD.get(package)
     return f"uv remove {package} && uv add {replacement}" if replacement else ""
@@ -67,10 +67,10 @@ def instead_of(package: str) -> str:
 def machine_fix(text: str) -> str:
     """The fix for the missing library in an error on this machine; empty where the error names none."""
     absent = missing_library(text)
-    return machine_with(absent) if absent else ""
+    return install_fix(absent) if absent else ""
 
 
-def machine_with(library: str) -> str:
+def install_fix(library: str) -> str:
     """The fix for a library missing on this machine."""
     known = debian_packages([library])
     if not known:

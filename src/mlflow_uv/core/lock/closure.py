@@ -48,12 +48,12 @@ def selected_roots(lock: Lockfile, selection: Selection, *, name: str | None) ->
     """
     wanted = selection.package or name
     if wanted is not None:
-        packages = _local(lock, canonicalize_name(wanted))
+        packages = _local_packages(lock, canonicalize_name(wanted))
         if not packages:
             raise BadInput(what="the selection is not in the lock", why=f"it has no local package `{wanted}`")
     else:
         members = lock.manifest.get("members", ())
-        packages = tuple(package for member in members for package in _local(lock, member)) or _at_root(lock)
+        packages = tuple(package for member in members for package in _local_packages(lock, member)) or _at_root(lock)
     roots = Roots(
         packages,
         frozenset(map(canonicalize_name, selection.extras)),
@@ -71,7 +71,7 @@ def closure(lock: Lockfile, roots: Roots, markers: Markers) -> tuple[Installed, 
     lock's `conflicts` exclude from each other, NotALock for a dependency on a package that is not in the lock.
     """
     graph = _Graph(lock, markers)
-    start, active = graph.start(roots, _activated(lock, roots))
+    start, active = graph.start(roots, _synthetic_extras(lock, roots))
     if lock.conflicts:
         _refuse_conflicts(lock, active)
         # An extra that a dependency activates (`wine[gpu]`) is active everywhere, also for edges visited before it:
@@ -112,7 +112,7 @@ class _Graph:
         for root in roots.packages:
             for group in sorted(roots.groups & root.groups.keys()):
                 for edge in root.groups[group]:
-                    activated = active.union(_extra(edge.name, extra) for extra in edge.extras)
+                    activated = active.union(_synthetic_extra(edge.name, extra) for extra in edge.extras)
                     if self._markers.hold(edge.marker, activated):
                         active = activated
                         nodes += self._nodes(self._target_of(edge), edge, (root.name,))
@@ -137,7 +137,7 @@ class _Graph:
             yield node
             package = node.package
             for edge in package.dependencies if node.extra is None else package.extras.get(node.extra, ()):
-                activated = {_extra(edge.name, extra) for extra in edge.extras} if growing is not None else ()
+                activated = {_synthetic_extra(edge.name, extra) for extra in edge.extras} if growing is not None else ()
                 if not self._markers.hold(
                     edge.marker, active if growing is None else frozenset((*growing, *activated))
                 ):
@@ -186,7 +186,7 @@ def _manifest_groups(lock: Lockfile) -> Mapping[str, tuple[Dependency, ...]]:
     }
 
 
-def _activated(lock: Lockfile, roots: Roots) -> frozenset[str]:
+def _synthetic_extras(lock: Lockfile, roots: Roots) -> frozenset[str]:
     """The synthetic extras by which uv encodes, in the markers of a lock with `conflicts`, what is selected."""
     if not lock.conflicts:
         return frozenset()
@@ -195,7 +195,7 @@ def _activated(lock: Lockfile, roots: Roots) -> frozenset[str]:
         for root in roots.packages
         for name in (
             f"project-{len(root.name)}-{root.name}",
-            *(_extra(root.name, extra) for extra in roots.extras & root.extras.keys()),
+            *(_synthetic_extra(root.name, extra) for extra in roots.extras & root.extras.keys()),
             *(f"group-{len(root.name)}-{root.name}-{group}" for group in roots.groups & root.groups.keys()),
         )
     )
@@ -203,7 +203,7 @@ def _activated(lock: Lockfile, roots: Roots) -> frozenset[str]:
 
 def _refuse_conflicts(lock: Lockfile, active: frozenset[str]) -> None:
     for items in lock.conflicts:
-        selected = [description for description, name in map(_conflicting, items) if name in active]
+        selected = [description for description, name in map(_conflict_item, items) if name in active]
         if len(selected) > 1:
             why = "`conflicts` in [tool.uv] excludes them from each other"
             raise BadInput(
@@ -211,23 +211,23 @@ def _refuse_conflicts(lock: Lockfile, active: frozenset[str]) -> None:
             )
 
 
-def _conflicting(item: Any) -> tuple[str, str]:
+def _conflict_item(item: Any) -> tuple[str, str]:
     """One item of `conflicts`: its description for messages, and its synthetic extra in markers. Raises NotALock."""
     if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
         raise NotALock("its `conflicts` are malformed")
     package = item.get("package", "")
     if "extra" in item:
-        return f"`{package}[{item['extra']}]`", _extra(package, item["extra"])
+        return f"`{package}[{item['extra']}]`", _synthetic_extra(package, item["extra"])
     if "group" in item:
         return f"group `{item['group']}` of `{package}`", f"group-{len(package)}-{package}-{item['group']}"
     return f"`{package}`", f"project-{len(package)}-{package}"
 
 
-def _extra(package: str, extra: str) -> str:
+def _synthetic_extra(package: str, extra: str) -> str:
     return f"extra-{len(package)}-{package}-{extra}"
 
 
-def _local(lock: Lockfile, name: str) -> tuple[Package, ...]:
+def _local_packages(lock: Lockfile, name: str) -> tuple[Package, ...]:
     return tuple(package for package in lock.packages if package.name == name and package.source.kind.local)
 
 

@@ -14,7 +14,7 @@ class AbsenceReason(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Absence:
+class AbsentPath:
     """
     A tracked path that is not on disk, or the submodule that contains it.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...command.report import Table
 from ..export.requirements import canonicalize_name, parse_requirements
-from ..promotion.gates import as_measured
+from ..promotion.gates import restore_infinity
 from .model_files import split_requirements, wheel_of
 
 NOTHING = "-"
@@ -48,11 +48,11 @@ def package_changes(candidate: Packages, champion: Packages) -> Table:
 
 def metric_table(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Table:
     """Every metric of either model, side by side; `champion` is None where there is none."""
-    candidate = {name: as_measured(value) for name, value in candidate.items()}
+    candidate = {name: restore_infinity(value) for name, value in candidate.items()}
     if champion is None:
         rows = tuple((name, f"{candidate[name]:.6g}") for name in sorted(candidate))
         return Table(title="metrics", columns=("metric", "candidate"), rows=rows)
-    champion = {name: as_measured(value) for name, value in champion.items()}
+    champion = {name: restore_infinity(value) for name, value in champion.items()}
     return Table(
         title="metrics",
         columns=("metric", "candidate", "champion", "difference"),

@@ -87,10 +87,10 @@ def _inputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | 
         before_column, after_column = before[key], after[key]
         if before_column.required != after_column.required:
             yield (_breaking if after_column.required else _compatible)(
-                f"input {before_column.shown} is {_need(after_column)} now"
+                f"input {before_column.shown} is {_requirement_word(after_column)} now"
             )
         if before_column.type != after_column.type:
-            change = _compatible if _takes(after_column.type, before_column.type) else _breaking
+            change = _compatible if _accepts(after_column.type, before_column.type) else _breaking
             yield change(
                 f"input {before_column.shown} is {_type(after_column.type)}, and was {_type(before_column.type)}"
             )
@@ -110,7 +110,7 @@ def _outputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] |
         before_column, after_column = before[key], after[key]
         if before_column.required != after_column.required:
             yield (_compatible if after_column.required else _breaking)(
-                f"output {before_column.shown} is {_need(after_column)} now"
+                f"output {before_column.shown} is {_requirement_word(after_column)} now"
             )
         if before_column.type != after_column.type:
             change = _compatible if before_column.type == _ANY else _breaking
@@ -173,7 +173,7 @@ def _normal(spec: Any) -> Any:
     raise ValueError(f"{spec!r} is not a type of a signature")
 
 
-def _takes(new: Any, old: Any) -> bool:
+def _accepts(new: Any, old: Any) -> bool:
     """Whether every value of the old type is valid for the new type, with the same meaning."""
     if _ANY in (new, old) or new == old:
         return new in (_ANY, old)
@@ -186,19 +186,19 @@ def _takes(new: Any, old: Any) -> bool:
             )
             return bool(new_dtype == old_dtype and fits)
         case (("array", new_inner), ("array", old_inner)) | (("map", new_inner), ("map", old_inner)):
-            return _takes(new_inner, old_inner)
+            return _accepts(new_inner, old_inner)
         case ("object", new_properties), ("object", old_properties):
-            return _takes_properties(new_properties, old_properties)
+            return _accepts_properties(new_properties, old_properties)
     return False
 
 
-def _takes_properties(new: Any, old: Any) -> bool:
+def _accepts_properties(new: Any, old: Any) -> bool:
     """Compare the properties of objects. Unlike an unknown column, MLflow refuses an unknown property."""
     wanted = {name: (required, kind) for name, required, kind in new}
     given = {name: (required, kind) for name, required, kind in old}
     if given.keys() - wanted.keys() or any(wanted[name][0] for name in wanted.keys() - given.keys()):
         return False
-    return all((given[name][0] or not wanted[name][0]) and _takes(wanted[name][1], given[name][1]) for name in given)
+    return all((given[name][0] or not wanted[name][0]) and _accepts(wanted[name][1], given[name][1]) for name in given)
 
 
 def _type(type_: Any) -> str:
@@ -214,7 +214,7 @@ def _type(type_: Any) -> str:
     return str(type_)
 
 
-def _need(column: _Column) -> str:
+def _requirement_word(column: _Column) -> str:
     return "required" if column.required else "optional"
 
 

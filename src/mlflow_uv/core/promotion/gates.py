@@ -78,14 +78,14 @@ def read_gate(text: str) -> Gate:
     """Parse `METRIC COMPARISON BOUND`. Raises ValueError with the position (characters from 1) and an example."""
     left = _LEFT.match(text)
     if left is None:
-        raise _refused(text, 0, "a metric is missing", ABSOLUTE)
+        raise _invalid_gate(text, 0, "a metric is missing", ABSOLUTE)
     if left["bare"] == CHAMPION:
-        raise _refused(
+        raise _invalid_gate(
             text, left.start("bare"), f"`{CHAMPION}` must be on the right, and the metric on the left", EXAMPLE
         )
     signs = re.compile(_SIGNS).match(text, left.end())
     if signs is None or signs[0] not in _COMPARE:
-        raise _refused(text, left.end(), _no_comparison(text, left), ABSOLUTE)
+        raise _invalid_gate(text, left.end(), _no_comparison(text, left), ABSOLUTE)
     comparison, at = signs[0], signs.end()
     factor, offset = _bound(text, at)
     metric = left["quoted"] or left["bare"]
@@ -105,18 +105,18 @@ def check_gate(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str
         if value is None:
             why = f"{gate.text}: the {who} lacks the metric `{gate.metric}`"
             return GateResult(gate=gate, verdict=GateVerdict.MISSING, text=why, fix=step_call("evaluate"))
-        if not isfinite(as_measured(value)):
-            why = f"{gate.text}: `{gate.metric}` of the {who} is {as_measured(value)}, which no gate accepts"
+        if not isfinite(restore_infinity(value)):
+            why = f"{gate.text}: `{gate.metric}` of the {who} is {restore_infinity(value)}, which no gate accepts"
             return GateResult(gate=gate, verdict=GateVerdict.FAILS, text=why)
     if gate.against_champion and champion is None:
-        (mine,) = _shown(_decimal(candidate[gate.metric]))
+        (mine,) = _formatted(_decimal(candidate[gate.metric]))
         bound = gate.text.partition(gate.comparison)[2].strip()
         text = f"{gate.metric} {mine} {gate.comparison} {bound}: {GateVerdict.NO_CHAMPION.value}"
         return GateResult(gate=gate, verdict=GateVerdict.NO_CHAMPION, text=text)
     return _compared(gate, _decimal(candidate[gate.metric]), champion)
 
 
-def as_measured(value: float) -> float:
+def restore_infinity(value: float) -> float:
     """A metric as it was measured: databases store infinity as the largest float."""
     return copysign(inf, value) if abs(value) >= _MOST else value
 
@@ -127,7 +127,7 @@ def _compared(gate: Gate, mine: Decimal, champion: Mapping[str, float] | None) -
         theirs = _decimal(champion[gate.metric])
         limit = gate.factor * theirs + gate.offset
     verdict = GateVerdict.HOLDS if _COMPARE[gate.comparison](mine, limit) else GateVerdict.FAILS
-    shown = _shown(mine, limit)
+    shown = _formatted(mine, limit)
     calculation = "" if theirs is None else f" ({_calculation(gate, theirs)})"
     text = f"{gate.metric} {shown[0]} {gate.comparison} {shown[1]}{calculation}: {verdict.value}"
     return GateResult(gate=gate, verdict=verdict, text=text)
@@ -141,7 +141,7 @@ def _bound(text: str, at: int) -> tuple[Decimal | None, Decimal]:
         factor = _finite(text, at, match[1] or match[2] or "1")
         offset = _finite(text, at, f"{match[3]}{match[4]}") if match[3] else Decimal(0)
         return factor, offset
-    raise _refused(text, at, *_no_bound(text, at))
+    raise _invalid_gate(text, at, *_no_bound(text, at))
 
 
 def _no_comparison(text: str, left: re.Match[str]) -> str:
@@ -174,12 +174,12 @@ def _no_bound(text: str, at: int) -> tuple[str, str]:
 
 
 def _finite(text: str, at: int, figure: str) -> Decimal:
-    if not isfinite(as_measured(float(figure))):
-        raise _refused(text, at, f"`{figure}` is not a finite number", ABSOLUTE)
+    if not isfinite(restore_infinity(float(figure))):
+        raise _invalid_gate(text, at, f"`{figure}` is not a finite number", ABSOLUTE)
     return Decimal(figure)
 
 
-def _refused(text: str, at: int, why: str, example: str) -> ValueError:
+def _invalid_gate(text: str, at: int, why: str, example: str) -> ValueError:
     at += len(text[at:]) - len(text[at:].lstrip())
     return ValueError(f"at character {at + 1}: {why}, as in `{example}`")
 
@@ -189,14 +189,14 @@ def _decimal(value: float) -> Decimal:
 
 
 def _calculation(gate: Gate, theirs: Decimal) -> str:
-    (shown,) = _shown(theirs)
+    (shown,) = _formatted(theirs)
     factor = "" if gate.factor == 1 else f"{gate.factor} * "
     if not gate.offset:
         return f"{factor}{CHAMPION} {shown}"
     return f"{factor}{CHAMPION} {shown} {'-' if gate.offset < 0 else '+'} {abs(gate.offset)}"
 
 
-def _shown(*values: Decimal) -> tuple[str, ...]:
+def _formatted(*values: Decimal) -> tuple[str, ...]:
     """Numbers with as few digits as are needed to tell different ones apart."""
     for digits in range(_DIGITS, _MOST_DIGITS):
         rounded = tuple(_rounded(value, digits) for value in values)

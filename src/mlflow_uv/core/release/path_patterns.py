@@ -7,7 +7,7 @@ from functools import cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patterns:
+class PathPatterns:
     """
     Patterns in the syntax of `.gitignore`, relative to one folder; the last one that matches a path decides.
 

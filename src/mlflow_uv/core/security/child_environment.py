@@ -74,7 +74,7 @@ _MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_U
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Partition:
+class ChildEnvironment:
     """
     The variables of a child process.
 
@@ -102,7 +102,7 @@ def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
     return kept | ({"PATH": path} if path else {})
 
 
-def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False) -> Partition:
+def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False) -> ChildEnvironment:
     """
     Return the variables for uv commands on a lock or an environment; see the table in docs/identity.md.
 
@@ -121,7 +121,7 @@ def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False
     }
     set_aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
     guard = as_variables(GUARD.items(), beside=kept)  # build backends start git in the checkout
-    return Partition(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=set_aside)
+    return ChildEnvironment(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=set_aside)
 
 
 def _uses_cloud(variables: Mapping[str, str]) -> bool:
@@ -135,7 +135,7 @@ def _uses_cloud(variables: Mapping[str, str]) -> bool:
     return any(variables.get(name) for name in _CLOUD_STORAGE) or any(helpers)
 
 
-def for_payload(variables: Mapping[str, str]) -> Partition:
+def for_payload(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for payloads in the user's interpreter: the machine's, and access to a tracking server."""
     kept = _of_machine(variables) | {
         name: value
@@ -143,10 +143,10 @@ def for_payload(variables: Mapping[str, str]) -> Partition:
         if name.startswith(_STORE_PREFIXES) and name not in _MLFLOW_STEERING
     }
     guard = as_variables(GUARD.items(), beside={})  # MLflow runs git to read the commit
-    return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
+    return ChildEnvironment(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
-def for_model(variables: Mapping[str, str]) -> Partition:
+def for_model(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for a payload that loads a model: the machine's and MLflow's, without credentials and stores."""
     kept = _of_machine(variables) | {
         name: value
@@ -156,10 +156,10 @@ def for_model(variables: Mapping[str, str]) -> Partition:
     secret_names = {name for name, value in kept.items() if is_secret_name(name) or secrets_in({name: value})}
     kept = {name: value for name, value in kept.items() if name not in secret_names and name.upper() not in _SOCKETS}
     guard = as_variables(GUARD.items(), beside={})
-    return Partition(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
+    return ChildEnvironment(variables=kept | guard | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
 
-def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[str, ...] = ()) -> Partition:
+def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[str, ...] = ()) -> ChildEnvironment:
     """
     Return the variables for training: the caller's, without `UV_*` variables that would make `uv run` reject the lock.
 
@@ -171,12 +171,12 @@ def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[
     rights = {name for name in variables if name in _CI or name.startswith(_CI_PREFIXES)} - {*allowed}
     command_files = {*COMMAND_FILES} - {*allowed}
     kept = {name: value for name, value in variables.items() if name not in hidden | rights | command_files}
-    return Partition(variables=kept, set_aside=tuple(sorted(set_aside)), withheld=tuple(sorted(rights)))
+    return ChildEnvironment(variables=kept, set_aside=tuple(sorted(set_aside)), withheld=tuple(sorted(rights)))
 
 
-def for_engine(variables: Mapping[str, str]) -> Partition:
+def for_engine(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for a container engine's client: the machine's and the engine's, without a default platform."""
-    return Partition(
+    return ChildEnvironment(
         variables=_of_machine(variables)
         | {
             name: value
@@ -186,7 +186,7 @@ def for_engine(variables: Mapping[str, str]) -> Partition:
     )
 
 
-def for_git(variables: Mapping[str, str]) -> Partition:
+def for_git(variables: Mapping[str, str]) -> ChildEnvironment:
     """
     Return the variables for git: the machine's, and the caller's git settings.
 
@@ -196,13 +196,13 @@ def for_git(variables: Mapping[str, str]) -> Partition:
     kept = _of_machine(variables) | {
         name: value for name, value in variables.items() if name in _GIT_SETTINGS or name.startswith(_GIT_PAIRS)
     }
-    return Partition(variables=kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | NO_NETWORK)
+    return ChildEnvironment(variables=kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | NO_NETWORK)
 
 
-def for_server(variables: Mapping[str, str]) -> Partition:
+def for_server(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for a model server in a local process: only those that an image has, too."""
     kept = {name: variables[name] for name in ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in variables}
-    return Partition(variables=kept | {"PYTHONUNBUFFERED": "1"})
+    return ChildEnvironment(variables=kept | {"PYTHONUNBUFFERED": "1"})
 
 
 def gives_rights(name: str) -> bool:

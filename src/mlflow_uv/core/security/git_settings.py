@@ -71,17 +71,19 @@ def filter_overrides(settings: Iterable[Setting]) -> dict[str, str]:
 
     users_own = {setting.key: setting.value for setting in all_settings if setting.trusted and harmless(setting)}
     parts: dict[str, dict[str, None]] = {}
-    undone: dict[str, None] = {}
+    disabled: dict[str, None] = {}
     for setting in all_settings:
         match = _FILTER.fullmatch(setting.key)
         if match is not None and match[2] != "required":
             parts.setdefault(match[1], {})[setting.key] = None
             if not harmless(setting) and setting.value != users_own.get(setting.key):
-                undone[match[1]] = None
-    return {key: value for name in undone for key, value in _undone(name, tuple(parts[name]), users_own).items()}
+                disabled[match[1]] = None
+    return {
+        key: value for name in disabled for key, value in _disabled_filter(name, tuple(parts[name]), users_own).items()
+    }
 
 
-def _undone(name: str, keys: tuple[str, ...], users_own: Mapping[str, str]) -> dict[str, str]:
+def _disabled_filter(name: str, keys: tuple[str, ...], users_own: Mapping[str, str]) -> dict[str, str]:
     """The user's own programs for a filter, else empty; a filter without all programs is not required."""
     required = f"filter.{name}.required"
     whole = all(key in users_own for key in keys)

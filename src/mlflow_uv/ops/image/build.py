@@ -13,10 +13,10 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option, step_call
 from ...core.image.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
-from ...core.image.labels import BuildProvenance, labels_of
+from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layers import PackageLayer
 from ...core.image.reference import with_default_tag
-from ...core.image.system_libraries import base_with
+from ...core.image.system_libraries import base_image_fix
 from ...core.model import model_files
 from ...core.release.digests import tree_digest
 from ...core.release.record import Record
@@ -153,7 +153,7 @@ def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: Ima
         crossing=bool(request.platforms),
         python=base.python,
         variables=base.variables,
-        labels=labels_of(record, provenance),
+        labels=image_labels(record, provenance),
     )
     return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
 
@@ -210,7 +210,7 @@ def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools:
         raise BaseImageUnfit(
             what=f"the base image `{base.name}` has no {missed}, which `{package}` is linked with",
             why="the model does not load without it",
-            fix=base_with(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
+            fix=base_image_fix(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
         )
     return (*_lent(response["lent"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
 
@@ -231,7 +231,7 @@ def _unneeded(package: str, libraries: Iterable[str]) -> Finding:
         severity=Severity.NOTICE,
         what=f"`{package}` is linked with libraries that the image does not have, and the model loads without them",
         why=", ".join(dict.fromkeys(libraries)),
-        fix=base_with(dict.fromkeys(libraries), needed_by=package),
+        fix=base_image_fix(dict.fromkeys(libraries), needed_by=package),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...command.errors import StepError
 from ...command.report import Finding, Severity, Table
 from ...core.image.layers import PackageLayer
-from ...core.image.sbom import installed_only, render_sbom
+from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.project.files import read_project, write_atomically
@@ -33,7 +33,8 @@ def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: 
     try:
         raw = tools.uv.sbom(read_project(folder), release.record.selection)
         text = render_sbom(
-            installed_only(raw, {name for name, _ in contents["installed"]}), environment=contents["marker_environment"]
+            keep_components(raw, {name for name, _ in contents["installed"]}),
+            environment=contents["marker_environment"],
         )
     except (StepError, ValueError) as error:
         what = "no SBOM was written"

@@ -8,7 +8,7 @@ from typing import Any
 from ...command.errors import NotServing
 from ...command.report import Finding
 from ...command.wording import Wording, option
-from ...core.image.system_libraries import base_with, machine_with, missing_library
+from ...core.image.system_libraries import base_image_fix, install_fix, missing_library
 from ...core.model.answer_paths import AnswerPath, without_paths
 from ...core.model.answer_wording import difference_fix, format_differences, reason_of
 from ...core.model.answers import differences, request_body
@@ -165,7 +165,7 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
 def _fix(server: ServingContainer, expected: Expected) -> str:
     """Return the fix for a missing library or network, from the server's log; empty if neither is missing."""
     if absent := missing_library(server.log()):
-        return machine_with(absent) if isinstance(server, ServerProcess) else base_with([absent])
+        return install_fix(absent) if isinstance(server, ServerProcess) else base_image_fix([absent])
     if expected.network or _UNREACHABLE.search(server.log()) is None:
         return ""
     return Wording(option("serve-network"), " if the model needs a network")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...command.wording import local
 from ...core.lock.lockfile import NotALock, SourceKind, read_lockfile
-from ...core.lock.missing_files import Absence, AbsenceReason
+from ...core.lock.missing_files import AbsenceReason, AbsentPath
 from ...tools.git.git import Git
 from ...tools.project.files import Project, path_from
 
@@ -49,7 +49,7 @@ def _missing_folders(project: Project) -> Iterator[Path]:
             yield folder
 
 
-def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[Absence]) -> AbsentGroup:
+def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[AbsentPath]) -> AbsentGroup:
     paths = [absence.path for absence in absences]
     named = ", ".join(f"`{path}`" for path in paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     lock_alone = [project.lock] == [absence.top / absence.path for absence in absences]
@@ -62,7 +62,7 @@ def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[
     )
 
 
-def _fix(reason: AbsenceReason, absences: list[Absence], where: Path) -> str:
+def _fix(reason: AbsenceReason, absences: list[AbsentPath], where: Path) -> str:
     top = absences[0].top
     paths = [absence.path for absence in absences]
     git = "git" if top == where else f"git -C {shlex.quote(path_from(where, top))}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.freshness.causes import Cause, ManifestPlace
-from ...core.freshness.ignored_settings import ignored_in, shadowed_in
+from ...core.freshness.ignored_settings import parse_ignored_settings, parse_shadowed_keys
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from
 from ...tools.project.manifests import ManifestLines
@@ -25,9 +25,9 @@ def ignored_settings(
 
     If the bundled uv accepts such a file, the finding is that the uv in use is too old.
     """
-    newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(ignored_in(other.words)))
+    newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(parse_ignored_settings(other.words)))
     findings = []
-    for ignored in ignored_in(verdict.words):
+    for ignored in parse_ignored_settings(verdict.words):
         path = project.folder / ignored.file
         shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
         what = f"uv ignores the whole of {shown}"
@@ -47,7 +47,7 @@ def ignored_settings(
 
 def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
     """Return a warning for keys in `[tool.uv]` that a uv.toml overrides, at the first such key."""
-    keys = shadowed_in(verdict.words)
+    keys = parse_shadowed_keys(verdict.words)
     settings = settings_of(project.root)
     if not keys or settings is None:
         return ()

@@ -12,7 +12,7 @@ from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.selection import Selection
 from ...core.release.commit import Commit
 from ...core.release.digests import canonical, sha256, tree_digest
-from ...core.release.path_patterns import Patterns
+from ...core.release.path_patterns import PathPatterns
 from ...core.release.record import Record
 from ...core.release.training_inputs import (
     DOCUMENTATION,
@@ -47,7 +47,7 @@ class TrainingFolders:
 
     project: Project
     folders: tuple[Path, ...]
-    without: Patterns
+    without: PathPatterns
 
     @classmethod
     def of(cls, project: Project, not_inputs: tuple[str, ...]) -> "TrainingFolders":
@@ -62,7 +62,7 @@ class TrainingFolders:
         return cls(
             project=project,
             folders=tuple(dict.fromkeys(folders)),
-            without=Patterns(lines=(*DOCUMENTATION, *not_inputs)),
+            without=PathPatterns(lines=(*DOCUMENTATION, *not_inputs)),
         )
 
     def now(self, tools: Tools) -> dict[str, str]:

@@ -4,7 +4,7 @@ import re
 
 from ...command.errors import NoSpace, StepError, ToolFailed
 from ...command.wording import Wording, local, option
-from ...core.image.system_libraries import instead_of
+from ...core.image.system_libraries import replacement_fix
 from ..system.process import Completed
 
 # The prefix of BuildKit for every line of a step: its number and the elapsed seconds.
@@ -57,7 +57,7 @@ def unbuildable(package: str, *, why: str) -> ToolFailed:
         fix=Wording(
             option("base-image", "NAME"),
             " of one with a compiler, or ",
-            instead_of(package) or f"uv lock --upgrade-package {package} to one that has a wheel",
+            replacement_fix(package) or f"uv lock --upgrade-package {package} to one that has a wheel",
         ),
     )
 

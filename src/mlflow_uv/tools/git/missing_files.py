@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed, ToolMissing
-from ...core.lock.missing_files import Absence, AbsenceReason
+from ...core.lock.missing_files import AbsenceReason, AbsentPath
 from ..system.process import Runner
 from .guarded import GuardedGit
 from .messages import bytes_of, entry_of
@@ -22,7 +22,7 @@ class GitFiles:
     def __init__(self, runner: Runner, *, variables: Mapping[str, str]) -> None:
         self._git = GuardedGit(runner, variables=variables)
 
-    def absence(self, path: Path) -> Absence | None:
+    def absence(self, path: Path) -> AbsentPath | None:
         """Why a tracked path is not on disk; None if it is not tracked, or git fails."""
         start = next((folder for folder in (path, *path.parents) if folder.is_dir()), path)
         try:
@@ -34,13 +34,15 @@ class GitFiles:
                 entry.name for entry in entries if entry.mode == SUBMODULE and f"{name}/".startswith(f"{entry.name}/")
             ]
             if submodules:
-                return Absence(reason=AbsenceReason.SUBMODULE, path=submodules[0], top=top)
+                return AbsentPath(reason=AbsenceReason.SUBMODULE, path=submodules[0], top=top)
             if not any(f"{entry.name}/".startswith(f"{name}/") and entry.tag.upper() == "S" for entry in entries):
                 return None
             sparse = self._git.run(top, "config", "--type=bool", "--get", "core.sparseCheckout").stdout.strip()
         except (ToolMissing, ToolFailed, ValueError):
             return None
-        return Absence(reason=AbsenceReason.SPARSE if sparse == "true" else AbsenceReason.SKIPPED, path=name, top=top)
+        return AbsentPath(
+            reason=AbsenceReason.SPARSE if sparse == "true" else AbsenceReason.SKIPPED, path=name, top=top
+        )
 
     def restore_argv(self, file: Path, accepts: Callable[[bytes], bool]) -> tuple[str, ...] | None:
         """

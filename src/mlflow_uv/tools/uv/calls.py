@@ -11,7 +11,7 @@ from typing import Self
 from ...command.errors import ToolFailed, ToolMissing
 from ...command.pip_settings import PipSettings
 from ...core.release.digests import sha256
-from ...core.security.child_environment import INDEX_VARIABLES, Partition, for_uv
+from ...core.security.child_environment import INDEX_VARIABLES, ChildEnvironment, for_uv
 from ..project.files import Project
 from ..system.process import Command, Completed, Runner
 from .argv import NEWER
@@ -168,7 +168,7 @@ class UvCalls:
 
     # commands
 
-    def _for_lock(self, *, respect_env: bool, project: Project | None = None) -> Partition:
+    def _for_lock(self, *, respect_env: bool, project: Project | None = None) -> ChildEnvironment:
         # An untrusted checkout must not choose the program that gets a cloud's credentials.
         keyring = self.machine.keyring(project if self.builds else None)
         return for_uv(self._variables, respect=respect_env, keyring=keyring)

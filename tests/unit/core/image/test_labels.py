@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mlflow_uv.core.image.labels import BuildProvenance, labels_of
+from mlflow_uv.core.image.labels import BuildProvenance, image_labels
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink
@@ -45,14 +45,14 @@ def test_an_image_says_what_it_was_made_from() -> None:
         "mlflow-uv.model-uri": "models:/m-1",
         "mlflow-uv.requirements-sha256": "4e",
         "mlflow-uv.serving": "slim",
-    } == labels_of(RECORD, MADE)
+    } == image_labels(RECORD, MADE)
 
 
 def test_what_is_not_known_is_not_said() -> None:
     """
     A job without a checkout knows neither the commit's date nor the repository; an unregistered model has no version.
     """
-    labels = labels_of(replace(RECORD, version=None), replace(MADE, created="", source="", base_digest=""))
+    labels = image_labels(replace(RECORD, version=None), replace(MADE, created="", source="", base_digest=""))
 
     assert {"title": "double"} == {
         part: labels[name]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.image.system_libraries import base_with, machine_with, missing_library
+from mlflow_uv.core.image.system_libraries import base_image_fix, install_fix, missing_library
 
 LOADER = "OSError: libgomp.so.1: cannot open shared object file: No such file or directory"
 
@@ -30,7 +30,7 @@ def test_a_base_image_is_made_with_the_packages_of_all_that_is_missing() -> None
     """
     Each once, and a package that needs none of it where there is one.
     """
-    told = base_with(
+    told = base_image_fix(
         ["libGL.so.1", "libglib-2.0.so.0", "libgthread-2.0.so.0"], base="python:3.11-slim", needed_by="opencv-python"
     )
 
@@ -44,5 +44,5 @@ def test_a_library_that_nobody_knows_has_no_made_up_package() -> None:
     """
     What brings it is not guessed.
     """
-    assert "the system package that contains it" in base_with(["libstrange.so.4"])
-    assert "install the package that contains libstrange.so.4 on this machine" == machine_with("libstrange.so.4")
+    assert "the system package that contains it" in base_image_fix(["libstrange.so.4"])
+    assert "install the package that contains libstrange.so.4 on this machine" == install_fix("libstrange.so.4")

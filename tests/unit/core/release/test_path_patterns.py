@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.release.path_patterns import Patterns
+from mlflow_uv.core.release.path_patterns import PathPatterns
 
 PATHS = (
     "a.py", "README.md", "docs/a.md", "docs/b/c.md", "x/docs/a.md", "out/a", "out.txt", "x/out/a", "x/y/z.txt",
@@ -37,7 +37,7 @@ def test_patterns_match_what_git_ignores(tmp_path: Path, lines: tuple[str, ...])
         check=False,
     )
 
-    patterns = Patterns(lines=lines)
+    patterns = PathPatterns(lines=lines)
 
     assert [path for path in PATHS if path in told.stdout.split("\0")] == [
         path for path in PATHS if patterns.match(path)

@@ -3,7 +3,7 @@
 import pytest
 
 from mlflow_uv.core.security.child_environment import (
-    Partition,
+    ChildEnvironment,
     for_engine,
     for_git,
     for_model,
@@ -109,7 +109,7 @@ TRAINING = CALLER.keys() - {"VIRTUAL_ENV", "PYTHONHOME", "MLFLOW_RUN_ID", "MLFLO
         "training handed",
     ],
 )
-def test_every_child_gets_its_row_of_the_table(partition: Partition, kept: set[str]) -> None:
+def test_every_child_gets_its_row_of_the_table(partition: ChildEnvironment, kept: set[str]) -> None:
     """
     Which of the caller's variables a child sees is the table "Whose environment" of the record.
     """
@@ -184,7 +184,7 @@ def test_a_path_that_leads_nowhere_else_is_none() -> None:
 
 
 @pytest.mark.parametrize("partition", [for_uv(CALLER, respect=False), for_payload(CALLER)], ids=["uv", "payload"])
-def test_a_git_below_a_child_takes_no_folder_of_the_tree_for_a_repository(partition: Partition) -> None:
+def test_a_git_below_a_child_takes_no_folder_of_the_tree_for_a_repository(partition: ChildEnvironment) -> None:
     """
     Build backends and MLflow ask git too: the settings that guard ours reach theirs, after those of the job.
     """
