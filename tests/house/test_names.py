@@ -22,3 +22,17 @@ def test_no_class_name_exists_twice() -> None:
     twice = {name: found for name, found in places.items() if len(found) > 1 and name not in OF_EACH_STEP}
 
     assert {} == twice
+
+
+def test_every_module_states_what_it_does() -> None:
+    """
+    The first line of its docstring is a statement, not a question.
+    """
+    lines = {
+        shown(path): (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+        for path in ours(r"(src|hooks)/.*\.py")
+    }
+
+    questions = {name: line for name, line in lines.items() if not line or line.endswith("?")}
+
+    assert {} == questions

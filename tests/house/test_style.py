@@ -56,7 +56,7 @@ def test_printing_and_the_environment_belong_to_surfaces(place: str, line: str, 
     """
     A step that prints or reads the environment is found.
     """
-    source = f'"""What?"""\n\nimport os\n\n{line}\n'
+    source = f'"""States it."""\n\nimport os\n\n{line}\n'
 
     complaint = run("ruff", "check", "--output-format=concise", "--stdin-filename", place, "-", text=source)
 
@@ -67,7 +67,7 @@ def test_surfaces_may_print_and_read_the_environment() -> None:
     """
     The law has its exceptions where it says so.
     """
-    source = '"""What?"""\n\nimport os\n\nprint(os.environ)\n'
+    source = '"""States it."""\n\nimport os\n\nprint(os.environ)\n'
 
     complaint = run("ruff", "check", "--stdin-filename", "src/mlflow_uv/surfaces/x.py", "-", text=source)
 
@@ -93,7 +93,7 @@ def test_an_import_in_the_wrong_direction_is_found(tmp_path: Path, module: str, 
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / module).write_text(f'"""What?"""\n\n{line}\n')
+    (tmp_path / module).write_text(f'"""States it."""\n\n{line}\n')
 
     complaint = run("lint-imports", "--no-cache", folder=tmp_path)
 
