@@ -9,7 +9,7 @@ _AGAIN = step_call("release")
 
 
 def sentence(what: str, why: str, fix: str) -> str:
-    """The three parts of every message in one line: what is so, why, and the command that mends it."""
+    """The three parts of a message in one line: what is wrong, why, and the command that fixes it."""
     text = f"{what}: {why}" if why else what
     if not fix:
         return text
@@ -18,11 +18,11 @@ def sentence(what: str, why: str, fix: str) -> str:
 
 class StepError(Exception):
     """
-    A step that cannot give an answer: what is so, why, and the command that mends it.
+    A step ended without an answer: what is wrong, why, and the command that fixes it.
 
-    Findings end with exit code 1 and are not errors; every class below has its own code. `path` and `line` (1-based)
-    are the place in the project that it is about, `output` the last lines of the program that failed, `so_far` the
-    Report of what was done before, each where there is one.
+    Findings are not errors, and end with exit code 1; every class below has its own code. `path` and `line` (1-based)
+    are the place in the project, `output` the last lines of the failed program, `so_far` the Report of the steps
+    before, each if there is one.
     """
 
     exit_code: ClassVar[int] = 3
@@ -40,7 +40,7 @@ class StepError(Exception):
 
     @property
     def text(self) -> str:
-        """The three parts as one sentence, without the place."""
+        """The three parts in one line, without the place."""
         return sentence(self.what, self.why, self.fix)
 
     def __str__(self) -> str:
@@ -48,63 +48,63 @@ class StepError(Exception):
 
 
 class BadInput(StepError):
-    """An input, a flag or a key of `[tool.mlflow-uv]` that cannot be understood."""
+    """An input, a flag or a key of `[tool.mlflow-uv]` is invalid."""
 
     exit_code = 2
     meaning = "an input, flag or setting is wrong"
 
 
 class BadProject(StepError):
-    """The project folder has no readable `pyproject.toml`, or none that fits the question."""
+    """The project folder has no readable `pyproject.toml`, or it cannot be used by the step."""
 
     exit_code = 4
     meaning = "the project cannot be read"
 
 
 class ToolMissing(StepError):
-    """A program this step needs is not installed or too old."""
+    """A required program is not installed or too old."""
 
     exit_code = 5
     meaning = "a required program is missing"
 
 
 class ToolFailed(StepError):
-    """A program ended in a way that none of the other classes describes."""
+    """A program failed, for a reason without a class of its own."""
 
     exit_code = 6
     meaning = "a program failed"
 
 
 class NotCommitted(StepError):
-    """The project is not in a git repository with a commit, so nothing can name its state."""
+    """The project is not in a git repository with a commit."""
 
     exit_code = 7
     meaning = "the project has no commit"
 
 
 class StoreUnreachable(StepError):
-    """The tracking server or registry does not answer, refuses us, or was not named."""
+    """The tracking server or registry does not respond, denies access, or is not configured."""
 
     exit_code = 8
     meaning = "the tracking server cannot be used"
 
 
 class TrainingFailed(StepError):
-    """The project's own training command did not end well."""
+    """The project's training command failed."""
 
     exit_code = 9
     meaning = "training failed"
 
 
 class ModelNotFound(StepError):
-    """Training logged no model, or several and none was chosen."""
+    """Training logged no model, or several of which none was selected."""
 
     exit_code = 10
     meaning = "there is no model, or more than one"
 
 
 class ChainBroken(StepError):
-    """A link of the release does not hold when it is computed again from its source."""
+    """A link of the release differs from the value that is computed again from its source."""
 
     exit_code = 11
     meaning = "a link of the chain is broken"
@@ -115,14 +115,14 @@ class ChainBroken(StepError):
 
 
 class BaseImageMissing(StepError):
-    """The base image is neither here nor can it be pulled."""
+    """The base image is not present and cannot be pulled."""
 
     exit_code = 12
     meaning = "the base image is missing"
 
 
 class NoEngine(StepError):
-    """A container engine was asked for and none answers."""
+    """A container engine is required and none responds."""
 
     exit_code = 13
     meaning = "no container engine answers"
@@ -136,21 +136,21 @@ class ModelUnusable(StepError):
 
 
 class NotServing(StepError):
-    """The server died, or was not healthy in time."""
+    """The server exited, or was not healthy in time."""
 
     exit_code = 15
     meaning = "the model server did not become healthy"
 
 
 class LockNotFresh(StepError):
-    """The lock is stale, missing or unusable, so nothing can be made from it; check-lock says more."""
+    """The lock is stale, missing or unreadable; check-lock reports the reasons."""
 
     exit_code = 16
     meaning = "the lock is not fresh"
 
 
 class Unforeseen(StepError):
-    """A mistake of ours: anything that none of the classes above was made for."""
+    """An internal error: an exception that none of the classes above describes."""
 
     exit_code = 17
     meaning = "an internal error"
@@ -171,13 +171,13 @@ class NoSpace(StepError):
 
 
 class BuildRefused(StepError):
-    """Something would have to be built to answer, and builds are refused, as for a pull request from a fork."""
+    """A build is required and builds are refused, as for a pull request from a fork."""
 
     exit_code = 20
     meaning = "a build is required and is refused"
 
 
 class Cancelled(BaseException):
-    """SIGTERM: the caller wants us gone, and all that we started. A BaseException, as KeyboardInterrupt is."""
+    """SIGTERM was received; the processes of the step are ended. A BaseException, like KeyboardInterrupt."""
 
     exit_code = 143

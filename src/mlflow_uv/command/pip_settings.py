@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Who sets one of these has said what uv trusts.
+# Variables that set the certificates of uv.
 TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
-# What uv says of a certificate that it does not trust.
+# The message of uv for an untrusted certificate.
 DISTRUST = "invalid peer certificate"
-# Both names, since uv before 0.11 knows the second alone; a newer one does not complain of it beside the first.
+# Both names: uv before 0.11 knows only the second, and newer versions accept it beside the first.
 MACHINE_STORE = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipSettings:
-    """pip's own settings, empty where they are not made; of a URL they may hold the credentials."""
+    """pip's network settings, empty if not set; URLs may contain credentials."""
 
     cert: str = ""
     proxy: str = ""
@@ -27,7 +27,7 @@ class PipSettings:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], *, prefix: Path, machine: Path = Path("/etc")) -> "PipSettings":
-        """From its variables, else from the files that pip reads where Python has this prefix."""
+        """Read variables, which have precedence, and the files that pip reads for a Python with this prefix."""
         settings = {key: value for file in _files(variables, prefix, machine) for key, value in _settings_in(file)}
         settings |= {
             name.removeprefix("PIP_").lower().replace("_", "-"): value
@@ -46,9 +46,9 @@ class PipSettings:
 
     def network(self, variables: Mapping[str, str]) -> dict[str, str]:
         """
-        The trust and the proxy of pip in variables that uv reads, where these variables do not say them to uv.
+        pip's certificates and proxy as variables of uv, except those that `variables` set already.
 
-        Like pip's, the bundle replaces the one that came with the program.
+        As with pip, the bundle replaces the built-in one.
         """
         added = {}
         bundle = self.cert or variables.get("REQUESTS_CA_BUNDLE") or variables.get("CURL_CA_BUNDLE")
@@ -61,10 +61,9 @@ class PipSettings:
 
     def mirror(self, variables: Mapping[str, str]) -> dict[str, str]:
         """
-        Variables that lead uv to the index that stands for the public one; none where nobody named such an index.
+        Variables that configure a mirror of the public index for uv; empty if there is none.
 
-        They are for packages that are installed by their hashes and never for a question about a lock, which an index
-        of another name would make stale.
+        They are only for installations by hash, not for checks of a lock, which another index would make stale.
         """
         if any(variables.get(name) for name in _INDEXES):
             return {name: variables[name] for name in _INDEXES if variables.get(name)}
@@ -80,7 +79,7 @@ class PipSettings:
 
 
 def _files(variables: Mapping[str, str], prefix: Path, machine: Path) -> Iterator[Path]:
-    """Where pip looks, in its order: what comes later wins (pip's `configuration.py`)."""
+    """The files that pip reads, in its order: later ones have precedence (pip's `configuration.py`)."""
     own = variables.get("PIP_CONFIG_FILE", "")
     if own == "/dev/null":
         return
@@ -104,7 +103,7 @@ def _files(variables: Mapping[str, str], prefix: Path, machine: Path) -> Iterato
 
 
 def _settings_in(file: Path) -> Iterator[tuple[str, str]]:
-    """What a file says to `pip install`; nothing where pip could not read it either."""
+    """The settings of a file for `pip install`; none if pip could not read it either."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -17,7 +17,7 @@ def counted(number: int, noun: str) -> str:
 
 
 class Severity(Enum):
-    """How much a finding weighs: only an error fails the step."""
+    """The severity of a finding; only an error fails the step."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -26,7 +26,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """An answer that somebody has to act on, at a file and line (1-based) where there is one."""
+    """A result that requires action, with a file and line (1-based) if there is one."""
 
     rule: str
     what: str
@@ -38,13 +38,13 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The three parts as one sentence, without the place."""
+        """The three parts in one line, without the place."""
         return sentence(self.what, self.why, self.fix)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """How long a step of a release took, and what it said in one line."""
+    """The duration of a step of a release, and its summary in one line."""
 
     step: str
     seconds: float
@@ -53,7 +53,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """What is better read in rows than in sentences; every row has a cell for each column."""
+    """A table of the report; every row has a cell for each column."""
 
     title: str
     columns: tuple[str, ...]
@@ -63,10 +63,10 @@ class Table:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report(Generic[Outputs]):
     """
-    The answer of one step.
+    The result of a step.
 
-    `summary` is one line for a person. `result` is what stdout gets when the step was asked for text,
-    `advice` the lines that say where to look and what to do next.
+    `summary` is one line of text. `result` is printed on standard output when text is requested, `advice` are lines
+    about where to look and what to do next.
     """
 
     outputs: Outputs
@@ -84,13 +84,13 @@ class Report(Generic[Outputs]):
 
 
 class Console(Protocol):
-    """Where a step tells of work under way. Surfaces implement it; nothing it says is part of the answer."""
+    """Prints progress messages of a step, which are not part of its result. Surfaces implement it."""
 
     def say(self, text: str) -> None:
-        """Say one line of ours."""
+        """Print one line."""
 
     def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[None]:
-        """Put what is said inside under a title; what is folded is only read when it fails."""
+        """Group the lines printed in the block under a title; a folded group is shown open only if the block fails."""
 
     def foreign(self, line: str) -> None:
-        """Pass on one line that another program printed, so that nothing reads it as ours."""
+        """Print one line of another program, so that it is not read as a command or a message of this one."""

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from .errors import BadInput
 from .wording import option
 
-# What a shell acts on outside of quotes, longest first; inside double quotes it expands the second kind.
+# Operators of a shell outside of quotes, longest first; expansions also apply inside double quotes.
 _OPERATORS = ("&&", "||", ">>", "<<", "|", ";", "&", ">", "<")
 _EXPANSION = re.compile(r"`|\$[({]|\$[A-Za-z_]\w*")
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
-# A line that goes on with options, or that ends: as a shell continues it only after a backslash, but nobody means more.
+# A line break before another command. Before an option or at the end of the text it is taken for a continuation.
 _NEXT_COMMAND = re.compile(r"\n\s*(?![\s-])(?=\S)")
 
 
 class NeedsShell(Exception):
-    """A command line that only a shell understands: `sign` is the part of it that no program gets to see."""
+    """A command line that requires a shell, because of the operator or expansion `sign`."""
 
     def __init__(self, sign: str, command: str) -> None:
         super().__init__(sign)
@@ -26,7 +26,7 @@ class NeedsShell(Exception):
 
 
 def words_of(raw: str | Sequence[str], *, name: str, source: str) -> tuple[str, ...]:
-    """The words of the input `name`, as one text or one by one; `source` says where it stands. Raises BadInput."""
+    """The words of the input `name`, from one text or a list; `source` names it in errors. Raises BadInput."""
     try:
         if isinstance(raw, str):
             return split(raw)
@@ -45,7 +45,7 @@ def words_of(raw: str | Sequence[str], *, name: str, source: str) -> tuple[str, 
 
 
 def quoted(raw: str | Sequence[str], *, source: str) -> tuple[str, ...]:
-    """Words that are no command, as one text with quotes or one by one. Raises BadInput."""
+    """Words that are not a command, from one text with quotes or a list. Raises BadInput."""
     try:
         return tuple(shlex.split(raw) if isinstance(raw, str) else raw)
     except ValueError as error:
@@ -63,20 +63,20 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def refuse_operators(words: Sequence[str]) -> None:
-    """Of words that are given one by one, raise NeedsShell for one that is an operator."""
+    """Raise NeedsShell for a word in a list that is an operator."""
     for word in words:
         if re.fullmatch(r"\d?(&&|\|\|?|;|&|>>?|<<?)(&\d)?", word):
             raise NeedsShell(word, " ".join(part if part == word else shlex.quote(part) for part in words))
 
 
 def shell_command(error: NeedsShell) -> str:
-    """The command line by which a shell reads it; of several commands, one that fails ends it."""
+    """The `sh -c` command line that runs it; with several commands, the first failure ends it."""
     flags = "-ec" if "\n" in error.command or ";" in error.command else "-c"
     return f"sh {flags} {shlex.quote(error.command)}"
 
 
 def _shell_sign(text: str) -> str | None:
-    """The first operator or expansion that is not quoted away, or that a variable is set first."""
+    """The first operator, expansion or leading assignment that is not quoted; None if there is none."""
     if assignment := _ASSIGNMENT.match(text):
         return assignment[0].strip()
     quote, at = "", 0
@@ -92,8 +92,8 @@ def _shell_sign(text: str) -> str | None:
             quote = sign
         elif expansion := _EXPANSION.match(text, at):
             return expansion[0]
-        elif not quote and (found := _operator(text, at)):
-            return found
+        elif not quote and (operator := _operator(text, at)):
+            return operator
         at += 1
     return None
 

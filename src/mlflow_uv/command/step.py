@@ -27,35 +27,35 @@ class Doc(NamedTuple):
 
 
 class Matching(NamedTuple):
-    """What a text must match as a whole, and how a person would say it."""
+    """A regular expression that must match a whole text, and its description in messages."""
 
     pattern: str
     meaning: str
 
 
 class Words(NamedTuple):
-    """Marks a tuple that is written as one shell-like line; no shell ever reads it."""
+    """Marks a tuple that is written as one command line; it is run without a shell."""
 
 
 class Quoted(NamedTuple):
-    """Marks a tuple that is written as one line, with quotes around what has spaces; it is no command."""
+    """Marks a tuple that is written as one line, with quotes around words with spaces; not a command."""
 
 
 class OneOf(NamedTuple):
-    """Marks inputs that answer one question in different ways: what is given of them replaces what is configured."""
+    """Marks alternative inputs: one that is given replaces any of them that is configured."""
 
     question: str
 
 
 class OneRun(NamedTuple):
-    """Marks an input that belongs to one run, or says where the project is: `[tool.mlflow-uv]` cannot set it."""
+    """Marks an input of a single run, or the project's location: `[tool.mlflow-uv]` cannot set it."""
 
 
 class SettingReach(Enum):
     """
-    What a setting could do outside the project, in the hands of somebody who may change the checkout alone.
+    What a setting can affect outside of the project, if an untrusted author changes the checkout.
 
-    It is put into the annotation of an input; what a setting may name then is decided by `tools.checkout`.
+    It annotates an input; `tools.project.checkout` limits the values that a setting may have.
     """
 
     WRITTEN = "a file that is written"
@@ -66,7 +66,7 @@ class SettingReach(Enum):
 
 
 class FieldKind(Enum):
-    """How a field is written down."""
+    """The type of a field's text."""
 
     TEXT = "text"
     PATH = "path"
@@ -97,18 +97,18 @@ class Field:
 
     @property
     def kebab(self) -> str:
-        """The name outside Python: the only translator."""
+        """The name outside of Python; nothing else translates it."""
         return self.name.replace("_", "-")
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags of the command line and of a hook: one, and for a switch a second one that turns it off."""
+        """The flags of the command line and of a hook: one, for a switch also the one that turns it off."""
         flag = f"--{self.kebab}"
         return (flag, f"--no-{self.kebab}") if self.kind is FieldKind.SWITCH else (flag,)
 
     @property
     def default_text(self) -> str:
-        """The default as text, empty where there is none."""
+        """The default as text, empty if there is none."""
         return self.text(self.default, separator=", ")
 
     def text(self, value: object, *, separator: str = ",") -> str:
@@ -146,13 +146,13 @@ class Field:
 
     def parse(self, raw: object, *, source: str) -> Any:
         """
-        Turn text (flags, action inputs) or a TOML value into the field's value.
+        Convert text (flags, action inputs) or a TOML value to the field's value.
 
-        Raises BadInput that names `source` when it does not fit.
+        Raises BadInput, with `source` in its message, for an invalid value.
         """
         value = self._parsed(raw, source)
         if self.matching is not None and isinstance(value, str):
-            import re  # noqa: PLC0415  # compiled only where a name has to be checked
+            import re  # noqa: PLC0415  # only for names that have to be checked
 
             if not re.fullmatch(self.matching.pattern, value):
                 raise BadInput(what=f"{source} is not {self.matching.meaning}", why=f"it is {value!r}")
@@ -199,13 +199,13 @@ class Field:
 
     @property
     def expectation(self) -> str:
-        """What `parse` accepts, for messages and help."""
+        """A description of what `parse` accepts, for messages and help."""
         return f"one of {', '.join(self.choices)}" if self.choices else self.kind.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hook:
-    """How a step appears in pre-commit: which files wake it, and what it is called there."""
+    """A pre-commit hook of a step: the pattern of files that trigger it, and its name."""
 
     files: str
     name: str
@@ -213,7 +213,7 @@ class Hook:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step(Generic[I, O, T]):
-    """A command, an action and perhaps a hook, declared once."""
+    """The single declaration of a command, an action and an optional hook."""
 
     name: str
     summary: str
@@ -225,7 +225,7 @@ class Step(Generic[I, O, T]):
 
 
 def fields_of(record: type) -> tuple[Field, ...]:
-    """Read the fields of an `Inputs` or `Outputs` class: the one reader that every surface uses."""
+    """The fields of an `Inputs` or `Outputs` class; all surfaces use this function."""
     hints = get_type_hints(record, include_extras=True)
     return tuple(_field(f.name, hints[f.name], f.default) for f in fields(record))
 
@@ -271,14 +271,14 @@ def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[FieldKind, type[Enum] |
 
 
 class Guard(Protocol):
-    """Decides what a layer may name."""
+    """Checks the values of a layer."""
 
     def __call__(self, field: Field, value: Any, *, source: str) -> Any:
-        """Return the value to use. Raises BadInput for one that the layer may not name."""
+        """Return the effective value. Raises BadInput for a value that the layer may not set."""
 
 
 class ValueLayer(NamedTuple):
-    """Kebab-case values from one place; `source` names one of them in a message, e.g. `--{}`."""
+    """Values from one source, by kebab-case names; `source` formats a name in messages, e.g. `--{}`."""
 
     source: str
     values: Mapping[str, object]
@@ -287,43 +287,43 @@ class ValueLayer(NamedTuple):
 
 def settle(record: type[I], layers: tuple[ValueLayer, ...]) -> I:
     """
-    Make inputs from layers, the strongest first.
+    Merge layers into inputs; earlier layers have precedence.
 
-    A relative path from any layer is left as it is. The guard of a layer is asked about the values that win. Raises
-    BadInput for a value that does not fit, is missing, or that its layer may not name.
+    Relative paths stay unchanged. The guard of a layer checks the values that are used. Raises BadInput for a value
+    that is invalid or missing, or that its layer may not set.
     """
     values: dict[str, object] = {}
-    every = fields_of(record)
-    for field in every:
+    all_fields = fields_of(record)
+    for field in all_fields:
         for layer in layers:
-            if _says(layer.values, field):
+            if _has_value(layer.values, field):
                 source = layer.source.format(field.kebab)
                 value = field.parse(layer.values[field.kebab], source=source)
                 values[field.name] = layer.guard(field, value, source=source) if layer.guard else value
                 break
             if field.question and any(
-                other.question == field.question and _says(layer.values, other) for other in every
+                other.question == field.question and _has_value(layer.values, other) for other in all_fields
             ):
-                break  # answered in another way, which is stronger
+                break  # an alternative input of this layer has precedence
         else:
             if field.required:
                 raise BadInput(what=f"`{field.kebab}` is not given", fix=option(field.kebab, "VALUE"))
     return record(**values)
 
 
-def _says(layer: Mapping[str, object], field: Field) -> bool:
+def _has_value(layer: Mapping[str, object], field: Field) -> bool:
     return layer.get(field.kebab) not in (None, "")
 
 
 def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:
-    """What `[tool.mlflow-uv]` says to a step: only what a setting may."""
+    """The keys of `[tool.mlflow-uv]` that are settings of a step."""
     return {
         field.kebab: settings[field.kebab] for field in fields_of(record) if field.setting and field.kebab in settings
     }
 
 
 def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source: str) -> None:
-    """Raise BadInput for a key nobody declared, naming the nearest one that somebody did."""
+    """Raise BadInput for an undeclared key, with the most similar declared one."""
     for key in keys:
         if key not in known:
             import difflib  # noqa: PLC0415  # only on the way to an error

@@ -15,7 +15,7 @@ PROGRAM = "mlflow-uv"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An input of a step by its kebab-case name, with a value; True and False are those of a switch."""
+    """An input of a step by its kebab-case name, with a value, which is a bool for a switch."""
 
     name: str
     value: str | bool = True
@@ -23,7 +23,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class StepCall:
-    """A step to run, with inputs. `in_checkout` says that it writes what is committed, so that no runner can do it."""
+    """A step to run, with inputs. `in_checkout`: it writes files to be committed, so it is not run in CI."""
 
     step: str
     inputs: tuple[Parameter, ...] = ()
@@ -32,7 +32,7 @@ class StepCall:
 
 @dataclass(frozen=True, slots=True)
 class LocalFix:
-    """What is typed on a machine that stays, and what is written into a workflow instead; empty where nothing is."""
+    """A fix as a shell command, and the change of a workflow that replaces it in CI; empty if there is none."""
 
     typed: str
     workflow: str = ""
@@ -42,21 +42,21 @@ Part = str | Parameter | StepCall | LocalFix
 
 
 class Phrasing(Protocol):
-    """How a surface says the parts of a text."""
+    """Formats the parts of a text for a surface."""
 
     def parameter(self, parameter: Parameter) -> str:
-        """An input and its value."""
+        """Format an input and its value."""
 
     def step_call(self, call: StepCall) -> str:
-        """A step that is run."""
+        """Format a step to run."""
 
     def local(self, local: LocalFix) -> str:
-        """Something that is done on the machine."""
+        """Format a fix on the machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandLine:
-    """The words of a shell, in which our program has this name."""
+    """Formats texts as shell commands; `program` is the name of this one."""
 
     program: str = PROGRAM
 
@@ -77,15 +77,15 @@ _COMMAND_LINE = CommandLine()
 
 
 class Wording(str):
-    """A text made of parts; as a plain text it is in the words of the command line."""
+    """A text made of parts; its `str` value is that of the command line."""
 
     __slots__ = ("parts",)
     parts: tuple[Part, ...]
 
     def __new__(cls, *parts: Part) -> Self:
-        """From parts, of which texts may be made of parts themselves."""
+        """Join parts, which may be wordings themselves."""
         flat = tuple(inner for part in parts for inner in _parts_of(part))
-        text = super().__new__(cls, "".join(_said(part, _COMMAND_LINE) for part in flat))
+        text = super().__new__(cls, "".join(_phrased(part, _COMMAND_LINE) for part in flat))
         text.parts = flat
         return text
 
@@ -98,17 +98,17 @@ def _parts_of(part: Part) -> Iterator[Part]:
 
 
 def joined(separator: str, texts: "tuple[str, ...]") -> str:
-    """As `separator.join`, and every text keeps its parts."""
+    """Join texts like `separator.join`, and keep their parts."""
     parts = [part for text in texts for part in (separator, text)]
     return Wording(*parts[1:])
 
 
 def worded(text: str, phrasing: Phrasing) -> str:
-    """A text in the words of a surface; one that has no parts is said as it is."""
-    return "".join(_said(part, phrasing) for part in text.parts) if isinstance(text, Wording) else text
+    """A text formatted for a surface; a text without parts is unchanged."""
+    return "".join(_phrased(part, phrasing) for part in text.parts) if isinstance(text, Wording) else text
 
 
-def _said(part: Part, phrasing: Phrasing) -> str:
+def _phrased(part: Part, phrasing: Phrasing) -> str:
     match part:
         case Parameter():
             return phrasing.parameter(part)
@@ -120,35 +120,35 @@ def _said(part: Part, phrasing: Phrasing) -> str:
 
 
 def flag_argv(name: str, value: str | bool) -> tuple[str, ...]:  # noqa: FBT001  # the value of a switch
-    """Write the flag of an input and its value as arguments; an empty value names the flag alone."""
+    """The flag and the value of an input as arguments; for an empty value the flag alone."""
     match value:
         case bool() as switch:
             return (f"--{'' if switch else 'no-'}{name}",)
         case "":
             return (f"--{name}",)
         case text if text.startswith("-"):
-            return (f"--{name}={text}",)  # as a word of its own it would be read as another flag
+            return (f"--{name}={text}",)  # as a separate argument it would be read as a flag
         case text:
             return (f"--{name}", text)
 
 
 def option(name: str, value: str | bool = True) -> str:  # noqa: FBT001, FBT002  # the value of a switch
-    """An input of the step that speaks, with a value; without a value it is named."""
+    """An input of the current step, with a value; with True the input alone."""
     return Wording(Parameter(name, value))
 
 
 def step_call(step: str, **inputs: str | bool) -> str:
-    """A step to run, with inputs by their names in Python."""
+    """A step to run, with inputs by their Python names."""
     return Wording(StepCall(step, _parameters(inputs)))
 
 
 def checkout_call(step: str, **inputs: str | bool) -> str:
-    """A step that writes into the checkout what is then committed."""
+    """A step to run that writes files to be committed to the checkout."""
     return Wording(StepCall(step, _parameters(inputs), in_checkout=True))
 
 
 def extended(call: str, **inputs: str | bool) -> str:
-    """A text whose steps are run with more inputs."""
+    """A text with more inputs for its steps."""
     more = _parameters(inputs)
     parts = call.parts if isinstance(call, Wording) else (call,)
     return Wording(
@@ -157,11 +157,11 @@ def extended(call: str, **inputs: str | bool) -> str:
 
 
 def without(call: str, *names: str) -> str:
-    """A text whose steps are run without some inputs, which are named in kebab-case."""
+    """A text without some inputs of its steps, given by kebab-case names."""
     parts = call.parts if isinstance(call, Wording) else (call,)
     return Wording(
         *(
-            replace(part, inputs=tuple(given for given in part.inputs if given.name not in names))
+            replace(part, inputs=tuple(parameter for parameter in part.inputs if parameter.name not in names))
             if isinstance(part, StepCall)
             else part
             for part in parts
@@ -174,5 +174,5 @@ def _parameters(inputs: Mapping[str, str | bool]) -> tuple[Parameter, ...]:
 
 
 def local(typed: str, workflow: str = "") -> str:
-    """What is typed here, and what helps on a runner that is gone before anybody can type."""
+    """A fix as a shell command, and the change of a workflow that replaces it in CI."""
     return Wording(LocalFix(typed, workflow))

@@ -21,7 +21,7 @@ from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
-from ...tools.system.progress import under_way
+from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
 from ...tools.uv.network import indexes_of
 from ...tools.uv.settings import settings_of
@@ -101,7 +101,7 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
         written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = [name for name in model_files.UV_FILES if (logged / name).exists()]
-    with under_way(tools.console, f"uploading additions to {model['model_id']}", overlay):
+    with progress_of(tools.console, f"uploading additions to {model['model_id']}", overlay):
         _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
     proof = scratch / "proof"
     _download(plan, model["model_id"], proof, tools)
@@ -277,7 +277,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
     download_folder = destination.with_name(f"{destination.name}-coming")
-    with under_way(tools.console, f"downloading {model_id}", download_folder):
+    with progress_of(tools.console, f"downloading {model_id}", download_folder):
         _ask(plan, tools, "download-model", model_id=model_id, destination=str(download_folder / "model"))
     (download_folder / "model").rename(destination)
 

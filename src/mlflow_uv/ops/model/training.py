@@ -24,7 +24,7 @@ from ...tools.mlflow.attempts import Attempt
 from ...tools.mlflow.mlflow import PAYLOADS, Store
 from ...tools.project.files import Project
 from ...tools.system.process import Command
-from ...tools.system.progress import under_way
+from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
 from .source import ModelSource, ModelSourceKind
 from .training_store import StoreWatch, database_identity, database_replaced, followed, watched
@@ -142,7 +142,7 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         case _:
             folder = job.project.folder / job.way.word
             run_id = _create_run(job, tags, tools)
-            with under_way(tools.console, f"uploading {folder.name}", folder):
+            with progress_of(tools.console, f"uploading {folder.name}", folder):
                 logged = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
             return str(logged["model_id"])

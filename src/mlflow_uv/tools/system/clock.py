@@ -5,20 +5,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds that only go forward, the date, and waiting."""
+    """A monotonic clock, the date, and sleeping."""
 
     def now_s(self) -> float:
         """Seconds of a monotonic clock."""
 
     def date_s(self) -> float:
-        """Seconds since 1970, as the machine has them."""
+        """Seconds since 1970-01-01 UTC, by the system's clock."""
 
     def wait(self, seconds: float) -> None:
-        """Let that many seconds pass."""
+        """Sleep."""
 
 
 class SystemClock:
-    """The machine's."""
+    """The clock of the system."""
 
     def now_s(self) -> float:
         """See Clock."""

@@ -11,13 +11,13 @@ from .threads import T
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """
-    One program with its arguments; no shell ever sees them.
+    A program with its arguments, run without a shell.
 
-    `variables` is its whole environment, `stdin` a text or a file. `hear` is handed every line of both streams while it
-    runs, one at a time. With `verbatim`, standard output is data that nobody is shown: it is not masked, and bytes that
-    are not UTF-8 become surrogates. `unwind` is told the process id of one that has to end, before it is asked to.
-    `foreign` is what runs code of the project or of a model: nothing that it started outlives it. `must_stop` is asked
-    again and again while it runs, and ends it. What it prints is masked by the `secrets` too.
+    `variables` is its complete environment, `stdin` a text or a file. `hear` is called with each line of both streams
+    while it runs, one call at a time. With `verbatim`, standard output is data and is not shown: it is not masked, and
+    bytes that are not UTF-8 become surrogates. `unwind` is called with the process id before a running program is
+    terminated. A `foreign` program runs code of the project or of a model: processes that it leaves running are ended.
+    `must_stop` is polled while it runs; the program is ended once it returns true. `secrets` are masked in its output.
     """
 
     argv: tuple[str, ...]
@@ -36,9 +36,9 @@ class Command:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
     """
-    How it ended: `code` is negative for a signal; both streams are whole and masked.
+    The result of a program: `code` is negative for a signal; both streams are complete and masked.
 
-    `orphans` are the names of processes that a foreign program left running in other sessions, and that were ended.
+    `orphans` are the names of processes that a foreign program left running in other sessions and that were ended.
     """
 
     code: int
@@ -48,7 +48,7 @@ class Completed:
 
     @property
     def last_line(self) -> str:
-        """The last line that says something, stderr first."""
+        """The last line that is not blank, of stderr, else of stdout."""
         for stream in (self.stderr, self.stdout):
             for line in reversed(stream.splitlines()):
                 if line.strip():
@@ -57,7 +57,7 @@ class Completed:
 
 
 class Running(Protocol):
-    """A program that goes on until it is stopped."""
+    """A program that runs until it is stopped."""
 
     @property
     def pid(self) -> int:
@@ -67,36 +67,36 @@ class Running(Protocol):
         """Its exit code, None while it runs."""
 
     def log(self) -> str:
-        """What it printed so far, masked."""
+        """Its output so far, masked."""
 
     def stop(self) -> None:
-        """End it and everything it started; safe to call twice."""
+        """End it and the processes that it started; safe to call twice."""
 
 
 class Conversation(Protocol):
-    """A program that answers one line for each line it is sent."""
+    """A program that responds with one line to each line that it gets."""
 
     def ask(self, line: str) -> str | None:
-        """Send a line and wait for the line that answers it; None where the program ended instead."""
+        """Send a line and wait for the response; None if the program ended instead."""
 
     def log(self) -> str:
-        """What it printed on standard error so far, masked."""
+        """Its standard error so far, masked."""
 
     def stop(self) -> None:
         """End it; safe to call twice."""
 
 
 class Runner(Protocol):
-    """The seam for tests: nothing above it knows how processes are made."""
+    """Runs commands; tests replace it."""
 
     def run(self, command: Command) -> Completed:
-        """Run to the end. Raises ToolMissing, and ToolFailed when the time is up."""
+        """Run a program until it ends. Raises ToolMissing, and ToolFailed on a timeout."""
 
     def start(self, command: Command) -> Running:
-        """Start and leave running. Raises ToolMissing."""
+        """Start a program and leave it running. Raises ToolMissing."""
 
     def converse(self, command: Command) -> Conversation:
-        """Start a program that is asked line by line. Raises ToolMissing."""
+        """Start a program that reads requests line by line. Raises ToolMissing."""
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        """What tasks that run programs answer, done at once; see `threads.side_by_side`."""
+        """Run tasks that run programs concurrently; return their results in order. See `threads.side_by_side`."""

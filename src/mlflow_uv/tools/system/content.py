@@ -11,27 +11,27 @@ from ...core.release.digests import canonical, sha256
 
 
 def wheel_content(wheel: Path) -> str:
-    """Digest over what a wheel installs, whenever it was built: names and bytes, not times."""
+    """The sha256 of the names and contents of a wheel's files, without timestamps."""
     with zipfile.ZipFile(wheel) as archive:
         return sha256(canonical(sorted((name, sha256(archive.read(name))) for name in archive.namelist())))
 
 
 def wheel_inputs(wheel: Path) -> str:
     """
-    Digest over what code in a wheel can depend on: without the long description, licences and the list of files.
+    The sha256 of everything in a wheel that its code can depend on: without long description, licences and RECORD.
 
-    A project's README is in the metadata of its wheel.
+    The long description is usually the project's README.
     """
     with zipfile.ZipFile(wheel) as archive:
-        return sha256(canonical(sorted(_told(archive, name) for name in archive.namelist() if _counts(name))))
+        return sha256(canonical(sorted(_entry(archive, name) for name in archive.namelist() if _is_input(name))))
 
 
-def _counts(name: str) -> bool:
+def _is_input(name: str) -> bool:
     folder, _, rest = name.partition("/")
     return not folder.endswith(".dist-info") or not (rest == "RECORD" or rest.startswith(("licenses/", "LICEN")))
 
 
-def _told(archive: zipfile.ZipFile, name: str) -> tuple[str, str]:
+def _entry(archive: zipfile.ZipFile, name: str) -> tuple[str, str]:
     data = archive.read(name)
     if name.endswith(".dist-info/METADATA"):
         headers = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
@@ -40,7 +40,7 @@ def _told(archive: zipfile.ZipFile, name: str) -> tuple[str, str]:
 
 
 def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """(posix path, sha256) of every file below a folder. A link inside is read as what it points to."""
+    """(POSIX path, sha256) of every file below a folder; links to files are followed."""
     for base, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):

@@ -17,12 +17,12 @@ POLL_S = 0.02
 
 class Orphans:
     """
-    Ends what foreign programs leave running, whatever session it is in.
+    Ends the processes that foreign programs leave running, in any session.
 
-    Linux makes this process the parent of descendants whose own parent ended, so nothing escapes by forking twice. A
-    foreign program carries a mark in its environment, which what it starts inherits: it tells the orphans of two
-    programs apart. A process that dropped the mark is ended when no foreign program runs any more whose it could be.
-    Elsewhere than on Linux nothing is found.
+    On Linux, this process becomes the parent of descendants whose own parent ended (prctl PR_SET_CHILD_SUBREAPER), so
+    daemons are found too. A foreign program has a mark in its environment, which its children inherit: it distinguishes
+    the orphans of two programs. A process that removed the mark is ended once no foreign program is running. On other
+    systems nothing is found.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Orphans:
         self.mutex = threading.Lock()  # held while a program starts, so that no child is taken for an orphan
 
     def expect(self) -> str:
-        """The mark of a foreign program that is about to start."""
+        """Register a foreign program that is about to start; return its mark."""
         with self.mutex:
             if self._adopting is None:
                 self._adopting = adopt_orphans()
@@ -44,14 +44,14 @@ class Orphans:
         return mark
 
     def forget(self, pid: int) -> None:
-        """A program of ours ended, whose daemons are its own affair: an engine's monitors its containers."""
+        """Unregister a program that is not foreign; its daemons are kept, e.g. an engine's container monitors."""
         with self.mutex:
             self.started.discard(pid)
             if self._adopting:
                 self._spared |= {orphan for orphan in self._unknown() if _mark_of(orphan) not in self._foreign}
 
     def end(self, pid: int | None, mark: str, *, grace_s: float) -> tuple[str, ...]:
-        """End what is left of a foreign program, asked first and forced after a while; the names of what was ended."""
+        """End the processes that a foreign program left, with SIGTERM, after `grace_s` SIGKILL; return their names."""
         with self.mutex:
             self.started.discard(pid or 0)
             self._foreign.discard(mark)
@@ -59,7 +59,7 @@ class Orphans:
         forced_from = time.monotonic() + grace_s
         give_up = forced_from + grace_s
         quiet = 0
-        while quiet < 2 and time.monotonic() < give_up:  # noqa: PLR2004  # children are listed while they come and go
+        while quiet < 2 and time.monotonic() < give_up:  # noqa: PLR2004  # the list may miss children that start meanwhile
             with self.mutex:
                 left = [orphan for orphan in self._candidates(mark) if self._is_left(orphan, mark)]
                 for orphan in left:
@@ -76,12 +76,11 @@ class Orphans:
     def _candidates(self, mark: str) -> list[int]:
         if self._adopting:
             return self._unknown()
-        return [pid for pid in _everybody() if pid != os.getpid() and _mark_of(pid) == mark]
+        return [pid for pid in _all_pids() if pid != os.getpid() and _mark_of(pid) == mark]
 
     def _is_left(self, pid: int, mark: str) -> bool:
-        """Whether an orphan of this program, or of one that has ended, still runs; orphans that ended are collected."""
-        theirs = _mark_of(pid)
-        if theirs != mark and self._foreign:
+        """Whether an orphan of this program, or of an ended one, still runs; ended orphans are reaped."""
+        if _mark_of(pid) != mark and self._foreign:
             return False
         with suppress(ChildProcessError):
             return os.waitpid(pid, os.WNOHANG)[0] == 0
@@ -92,7 +91,7 @@ class Orphans:
 
 
 def end_other_sessions(pid: int) -> None:
-    """End what a program started, and what that started, in sessions other than its own."""
+    """End the descendants of a program in sessions other than its own."""
     for descendant in _descendants(pid):
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(descendant) != pid:
@@ -106,18 +105,18 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def _children(pid: int) -> list[int]:
-    """Children of every thread of a process; those of a kernel that does not list them are looked for."""
+    """The children of a process; searched in /proc if the kernel does not list them."""
     lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
     if not lists:
-        return [child for child in _everybody() if _parent_of(child) == pid]
-    found = []
+        return [child for child in _all_pids() if _parent_of(child) == pid]
+    pids = []
     for path in lists:
-        with suppress(OSError):  # it ended in this moment
-            found += [int(child) for child in path.read_text(encoding="ascii").split()]
-    return found
+        with suppress(OSError):  # the process ended meanwhile
+            pids += [int(child) for child in path.read_text(encoding="ascii").split()]
+    return pids
 
 
-def _everybody() -> list[int]:
+def _all_pids() -> list[int]:
     with suppress(OSError):
         return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  # half of the time
     return []
@@ -130,7 +129,7 @@ def _parent_of(pid: int) -> int | None:
 
 
 def _mark_of(pid: int) -> str | None:
-    """The mark in its environment; None for one that has none, or that does not show it."""
+    """The mark in the environment of a process; None without one, or if it is not readable."""
     with suppress(OSError):
         for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = variable.partition(b"=")

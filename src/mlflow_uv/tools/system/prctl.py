@@ -6,17 +6,17 @@ _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 4, 36
 
 
 def make_undumpable() -> bool:
-    """Close this process's memory and environment under /proc to others of the same user; False where that fails."""
+    """Deny other processes of the user access to this one's memory and environment in /proc; False on failure."""
     return _prctl(_SET_DUMPABLE, 0)
 
 
 def adopt_orphans() -> bool:
-    """Become the parent of every descendant whose own parent ends (a subreaper); False where there is no such thing."""
+    """Become the parent of descendants whose own parent ends (a subreaper); False if that is not supported."""
     return _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
 def _prctl(option: int, value: int) -> bool:
-    """Call prctl(2). What lies under ctypes takes 1 ms to import, ctypes itself 7 ms, and every hook would pay it."""
+    """Call prctl(2) through `_ctypes`, which takes 1 ms to import; `ctypes` takes 7 ms, in every hook."""
     if sys.platform != "linux":
         return False
     try:

@@ -21,20 +21,20 @@ from .threads import T, serialized, side_by_side
 __all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "end_group")
 
 GRACE_S = 10.0
-ORPHAN_GRACE_S = 2.0  # what outlives its program has nothing left to do for it
-WATCH_S = 0.2  # how often a program that may have to stop is looked after
-AT_ONCE = 2 * (os.cpu_count() or 1)  # a program that waits leaves room for another
+ORPHAN_GRACE_S = 2.0  # for processes that outlive their program
+WATCH_S = 0.2  # interval of calls to `must_stop`
+AT_ONCE = 2 * (os.cpu_count() or 1)  # programs often wait for the network
 
 
 class SystemRunner:
     """
-    Real processes, each the leader of its own group, so that a cancelled step leaves nobody behind.
+    Runs real processes, each the leader of its own group, so that a cancelled step leaves none running.
 
-    What they print is masked by the secrets of `caller`, the whole environment, for a child may find what it was not
-    given.
+    Their output is masked with the secrets of `caller`, the complete environment of this process, because a child may
+    find secrets that it was not given.
     """
 
-    _orphans = Orphans()  # of this process, whoever runs programs in it
+    _orphans = Orphans()  # shared by all runners of this process
 
     def __init__(self, caller: Mapping[str, str] | None = None) -> None:
         self._caller = caller or {}
@@ -54,14 +54,16 @@ class SystemRunner:
         secrets = self._secrets_of(command)
         child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process = child.process
-        kept: tuple[list[str], list[str]] = ([], [])
+        streams: tuple[list[str], list[str]] = ([], [])
         hear = command.hear and serialized(command.hear)
-        masked = [(drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, kept, strict=True)]
+        masked = [
+            (drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, streams, strict=True)
+        ]
         reading: list[tuple[Callable[..., None], tuple[object, ...]]] = [*masked]
         if command.verbatim:
-            reading[0] = (drain_verbatim, (process.stdout, kept[0]))
+            reading[0] = (drain_verbatim, (process.stdout, streams[0]))
         readers = [threading.Thread(target=read, args=args, daemon=True) for read, args in reading]
-        # A thread too: a child that never reads would hold us past its time.
+        # In a thread: a child that does not read would block past its timeout.
         feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
         self._live.add(process)
         orphans: tuple[str, ...] = ()
@@ -83,9 +85,9 @@ class SystemRunner:
             self._live.discard(process)
         until = time.monotonic() + GRACE_S
         for reader in readers:
-            # What left our group may hold a pipe open for ever.
+            # A process that left the group may keep a pipe open for ever.
             reader.join(timeout=max(0, until - time.monotonic()))
-        stdout, stderr = ("".join(lines) for lines in kept)
+        stdout, stderr = ("".join(lines) for lines in streams)
         return Completed(code=process.returncode, stdout=stdout, stderr=stderr, orphans=orphans)
 
     def start(self, command: Command) -> Running:
@@ -122,7 +124,7 @@ class SystemRunner:
         return _Child(process, self._orphans, mark)
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        """See Runner. Cancelled, it ends every program that is still running."""
+        """See Runner. When cancelled, it ends all running programs."""
         return side_by_side(tasks, at_once=AT_ONCE, cancel=self._end_all)
 
     def _end_all(self) -> None:
@@ -132,7 +134,7 @@ class SystemRunner:
 
 
 class _Child:
-    """A process that was started, and what it is known by to those that it may leave behind."""
+    """A started process, and its mark if it is foreign."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", orphans: Orphans, mark: str | None) -> None:
         self.process = process
@@ -144,7 +146,7 @@ class _Child:
         return self.process.stdout, self.process.stderr
 
     def end(self) -> tuple[str, ...]:
-        """End it, its group, and what a foreign one left in other sessions, whose names are returned."""
+        """End it, its group, and the orphans of a foreign one; return the names of these."""
         end_group(self.process)
         if self._mark is not None:
             return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
@@ -196,7 +198,7 @@ class _Conversing(_Started):
     def stop(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                with suppress(BrokenPipeError):  # it ended with a question half asked
+                with suppress(BrokenPipeError):  # it ended while a request was written
                     pipe.close()
         super().stop()
 
@@ -221,7 +223,7 @@ def _popen(
 
 
 def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:
-    """Until it ends, or has to. Raises TimeoutExpired."""
+    """Wait until it ends or must stop. Raises TimeoutExpired."""
     if command.must_stop is None:
         process.wait(timeout=command.timeout_s)
         return
@@ -232,8 +234,8 @@ def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:
 
 
 def _log() -> IO[bytes]:
-    """A file that lives as long as its process."""
-    import tempfile  # noqa: PLC0415  # 4 ms that hooks do not pay: they leave nothing running
+    """A temporary file for the output of a process."""
+    import tempfile  # noqa: PLC0415  # 4 ms at import, which hooks avoid
 
     return tempfile.TemporaryFile()
 
@@ -245,7 +247,7 @@ def _feed(process: "subprocess.Popen[bytes]", content: str | Path) -> None:
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all of its group: asked first, forced after a while."""
+    """End a process and its group: SIGTERM, after GRACE_S SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -11,33 +11,33 @@ SILENT_S, EVERY_S = 2.0, 15.0
 
 
 @contextmanager
-def under_way(console: Console, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
-    """Say what is done, and how large the folder is by now, once it has taken `silent_s`, and again now and then."""
+def progress_of(console: Console, what: str, folder: Path, *, silent_s: float = SILENT_S) -> Iterator[None]:
+    """Print `what` and the size of a folder after `silent_s`, then every EVERY_S seconds, while the block runs."""
     done = threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         wait_s = silent_s
         while not done.wait(wait_s):
             console.say(f"  {what}: {readable(_size(folder))}")
             wait_s = EVERY_S
 
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
     try:
         yield
     finally:
         done.set()
-        teller.join()
+        reporter.join()
 
 
 def readable(size: int) -> str:
-    """`0.4 MB`, `312 MB`: powers of ten."""
+    """A size in bytes as `0.4 MB` or `312 MB` (powers of ten)."""
     megabytes = size / 1e6
     return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"  # noqa: PLR2004  # two digits
 
 
 def _size(folder: Path) -> int:
-    """Bytes below a folder that others write into; what goes away meanwhile counts nothing."""
+    """The number of bytes below a folder; files that are deleted meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
         try:

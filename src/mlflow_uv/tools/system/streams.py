@@ -7,7 +7,7 @@ from ...core.security.masking import MaskedLines
 
 
 def drain_verbatim(stream: IO[bytes], lines: list[str]) -> None:
-    """Read data that nobody is shown; bytes that are not UTF-8 become surrogates."""
+    """Read data that is not shown; bytes that are not UTF-8 become surrogates."""
     with stream:
         lines += [raw.decode(errors="surrogateescape") for raw in stream]
 
@@ -15,7 +15,7 @@ def drain_verbatim(stream: IO[bytes], lines: list[str]) -> None:
 def drain_masked(
     stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: Sequence[str]
 ) -> None:
-    """Read text to its end, without secrets, and hand each line on to whoever listens."""
+    """Read text to its end, mask secrets, and call `hear` with each line."""
     masked = MaskedLines(secrets)
 
     def keep(shown: list[str]) -> None:
@@ -27,7 +27,7 @@ def drain_masked(
             try:
                 hear(line.rstrip("\r\n"))
             except OSError:
-                hear = None  # nobody listens any more; a pipe that is not drained would stop the child
+                hear = None  # the output is closed; a pipe that is not drained would block the child
 
     with stream:
         for raw in stream:

@@ -11,10 +11,10 @@ POLL_S = 0.1
 
 def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Callable[[], None]) -> list[T]:
     """
-    What each task answers, in their order.
+    Run tasks in at most `at_once` threads; return their results in order.
 
-    Raises what the first of them in that order raised, once all have ended. Whatever interrupts the wait itself is
-    raised after `cancel`, which is to end what the tasks wait for; no further task is begun.
+    Raises the error of the first failed task in that order, after all have ended. If the wait itself is interrupted, no
+    further task starts, `cancel` is called to end the running ones, and the interruption is raised.
     """
     answers: dict[int, T] = {}
     errors: dict[int, BaseException] = {}
@@ -29,7 +29,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
                 return
             try:
                 answers[at] = task()
-            except BaseException as error:  # noqa: BLE001  # raised below, by who waits
+            except BaseException as error:  # noqa: BLE001  # raised below, in the waiting thread
                 errors[at] = error
 
     workers = [threading.Thread(target=work) for _ in range(min(len(tasks), at_once))]
@@ -38,7 +38,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
             worker.start()
         for worker in workers:
             while worker.is_alive():
-                # A signal that the kernel hands to another thread does not wake a join that waits for ever.
+                # A signal that the kernel delivers to another thread does not interrupt a join without a timeout.
                 worker.join(timeout=POLL_S)
     except BaseException:
         with mutex:
@@ -51,11 +51,11 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
 
 
 def serialized(hear: Callable[[str], None]) -> Callable[[str], None]:
-    """The same, one call at a time: whoever listens need not be safe for threads."""
+    """A wrapper that makes one call at a time, so that `hear` need not be thread-safe."""
     mutex = threading.Lock()
 
-    def heard(line: str) -> None:
+    def call(line: str) -> None:
         with mutex:
             hear(line)
 
-    return heard
+    return call

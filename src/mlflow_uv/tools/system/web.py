@@ -16,15 +16,15 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class WebUnreachable(Exception):
-    """Nobody answered as a server should; the text says why, in one line."""
+    """No usable response from a server; the message is the reason, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebRequest:
     """
-    One request; `secret` headers go to the origin of the address alone, never to where it redirects.
+    A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
 
-    Without a `method` it is GET, or POST of a `form`.
+    Without a `method` it is GET, or POST with a `form`. `limit` is the maximum size of the response in bytes.
     """
 
     url: str
@@ -37,7 +37,7 @@ class WebRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebReply:
-    """Status, headers with names in small letters, and body."""
+    """Status, headers with lower-case names, and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class WebReply:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, without a port, is this machine, where nobody listens on the way."""
+    """Whether a host (without port) is this machine, so that no network is involved."""
     return host in _LOOPBACK or host.startswith("127.")
 
 
@@ -59,8 +59,8 @@ class Web:
         """
         Send a request and follow its redirects.
 
-        Raises WebUnreachable for a server that does not answer, is not trusted, or leads to an unencrypted address:
-        only who is asked on this machine may lead to plain HTTP there.
+        Raises WebUnreachable for a server that does not respond or is not trusted, and for plain HTTP, which is allowed
+        only from this machine to this machine.
         """
         url, origin = request.url, _origin(request.url)
         plain = is_loopback(origin[1])
@@ -78,13 +78,13 @@ class Web:
         raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
 
     def _once(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
-        import http.client  # noqa: PLC0415  # 60 ms that only those pay who ask
+        import http.client  # noqa: PLC0415  # 60 ms at import
         import urllib.error  # noqa: PLC0415
         import urllib.request  # noqa: PLC0415
 
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # `ask` looked: HTTPS, or HTTP to this machine.
+        # `send` checked the scheme: HTTPS, or HTTP to this machine.
         ready = urllib.request.Request(url, data=request.form, headers=dict(headers), method=request.method)  # noqa: S310
         try:
             with self._opener(parts.scheme, host).open(ready, timeout=TIMEOUT_S) as response:
@@ -101,14 +101,14 @@ class Web:
         import ssl  # noqa: PLC0415  # as above
         import urllib.request  # noqa: PLC0415
 
-        class Still(urllib.request.HTTPRedirectHandler):
-            """Redirects are followed above, where it is known which headers may go where."""
+        class NoRedirects(urllib.request.HTTPRedirectHandler):
+            """`send` follows redirects itself, because it decides which headers each origin gets."""
 
             def redirect_request(self, *_: Any) -> None:
                 return None
 
         proxies = self._proxies(scheme, host)
-        handlers: list[Any] = [urllib.request.ProxyHandler(proxies), Still()]
+        handlers: list[Any] = [urllib.request.ProxyHandler(proxies), NoRedirects()]
         if scheme == "https":
             context = ssl.create_default_context()
             for bundle in self._bundles(host):
@@ -122,14 +122,14 @@ class Web:
         def known(name: str) -> str:
             return self._variables.get(name) or self._variables.get(name.upper()) or ""
 
-        skip: Any = vars(urllib.request)["proxy_bypass_environment"]  # nobody has typed it
+        skip: Any = vars(urllib.request)["proxy_bypass_environment"]  # not in the type stubs
         if is_loopback(host) or skip(host, {"no": known("no_proxy")}):
             return {}
         proxy = known(f"{scheme}_proxy") or known("all_proxy")
         return {scheme: proxy} if proxy else {}
 
     def _bundles(self, host: str) -> list[str]:
-        """Certificates that are trusted besides the system's: a company's, and those that Docker has for a registry."""
+        """Certificate files trusted in addition to the system's: those of variables, and Docker's for a registry."""
         named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
         named += sorted(Path("/etc/docker/certs.d").glob(f"{host}*/*.crt"))
         return [str(path) for path in named if path.is_file()]

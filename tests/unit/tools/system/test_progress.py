@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.tools.system.progress import readable, under_way
+from mlflow_uv.tools.system.progress import progress_of, readable
 
 
 class Listener:
@@ -35,7 +35,7 @@ def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     (tmp_path / "model" / "weights").write_bytes(bytes(2_500_000))
     console = Listener()
 
-    with under_way(console, "downloading m-1", tmp_path, silent_s=0):
+    with progress_of(console, "downloading m-1", tmp_path, silent_s=0):
         heard = console.heard.wait(30)
 
     assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, console.said)
@@ -47,7 +47,7 @@ def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
     """
     console = Listener()
 
-    with under_way(console, "downloading m-1", tmp_path / "none"):
+    with progress_of(console, "downloading m-1", tmp_path / "none"):
         pass
 
     assert [] == console.said
