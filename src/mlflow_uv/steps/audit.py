@@ -23,8 +23,8 @@ from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, OneRun, Step
 from ..core.release.chain import LinkCheck, LinkState, merge_checks
 from ..ops.image.lookup import address_of, names_reused
-from ..ops.lineage.audit import Audited, audited, named, numbered
-from ..ops.lineage.registry_client import contact
+from ..ops.lineage.audit import Audited, audited, version_number, version_of_alias
+from ..ops.lineage.registry_client import connect
 from ..tools.toolbox import Tools
 
 _URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -53,9 +53,9 @@ class Outputs:
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
     state: VersionState
-    holds: Annotated[tuple[str, ...], Doc("Links of the lineage that hold.")]
-    broken: Annotated[tuple[str, ...], Doc("Links of the lineage that are broken.")]
-    unverified: Annotated[tuple[str, ...], Doc("Links of the lineage that could not be verified here.")]
+    holds: Annotated[tuple[str, ...], Doc("Names of the lineage links that hold, such as lock or commit.")]
+    broken: Annotated[tuple[str, ...], Doc("Names of the lineage links that are broken.")]
+    unverified: Annotated[tuple[str, ...], Doc("Names of the lineage links that could not be verified here.")]
     image_address: ImageAddress
 
 
@@ -67,8 +67,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     StoreUnreachable.
     """
     name, number, alias = _parsed_uri(inputs.version_uri)
-    registry = contact(inputs, tools)
-    version = named(registry, name, alias) if alias is not None else numbered(registry, name, number)
+    registry = connect(inputs, tools)
+    version = version_of_alias(registry, name, alias) if alias is not None else version_number(registry, name, number)
     with audited(registry, name=name, version=version) as audit:
         checks = (*audit.checks, *((alias_holds(audit, alias),) if alias else ()))
     links = merge_checks(checks)

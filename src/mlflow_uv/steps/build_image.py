@@ -33,7 +33,7 @@ from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.lineage.publication import StoreAccess, publish
-from ..ops.lineage.recompute import RecomputedRelease, holding
+from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..tools.engines.engine import Cache, Engine
 from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
@@ -123,7 +123,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ChainBroken.
     """
     require_consistent(inputs)
-    with holding(inputs, tools) as release:
+    with verified_release(inputs, tools) as release:
         if inputs.print_dockerfile or inputs.context is not None:
             return _build_context(inputs, release, tools)
         try:

@@ -59,7 +59,7 @@ class TargetEntry:
 class Outputs:
     """Outputs of check-targets."""
 
-    targets: Annotated[tuple[str, ...], Doc("Checked targets in full notation.")]
+    targets: Annotated[tuple[str, ...], Doc("Targets that were checked, in full notation.")]
     packages: Annotated[
         tuple[TargetEntry, ...],
         Doc(

@@ -36,13 +36,13 @@ from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFi
 from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import serve_variables
 from ..ops.image.isolation import download_version
-from ..ops.lineage.audit import named
-from ..ops.lineage.registry_client import RegistryClient, contact
+from ..ops.lineage.audit import version_of_alias
+from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.versions.evaluation import (
     EVALUATION,
     Evaluation,
     EvaluationSession,
-    Measured,
+    Measurement,
     earlier,
     keep,
     measure,
@@ -118,9 +118,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
     Raises BadInput, ChainBroken, ModelUnusable, ToolMissing, StoreUnreachable.
     """
-    registry = contact(inputs, tools)
+    registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
-    version = inputs.candidate if inputs.candidate.isdecimal() else named(registry, name, inputs.candidate)
+    version = inputs.candidate if inputs.candidate.isdecimal() else version_of_alias(registry, name, inputs.candidate)
     champion_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     versions = (version,) if champion_version in (None, version) else (version, champion_version)
     with TemporaryDirectory(prefix="mlflow-uv-evaluate-") as folder:
@@ -166,7 +166,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _isolation(measured: tuple[Measured, ...]) -> str:
+def _isolation(measured: tuple[Measurement, ...]) -> str:
     """Return the weakest isolation among the measurements."""
     places = {measurement.isolation for measurement in measured}
     return "process" if "process" in places else "".join(places)

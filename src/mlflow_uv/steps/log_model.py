@@ -42,7 +42,7 @@ from ..ops.model.adoption import adopt
 from ..ops.model.input_example import example_of
 from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of
-from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, way_of, with_parameters
+from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
 from ..ops.model.training import Job, close_interrupted
 from ..ops.model.training_programs import with_program
 from ..tools.project.files import Project, read_project
@@ -227,7 +227,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     return _report(record, findings, origin, record_file=path, chosen_uri=chosen_uri)
 
 
-def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
+def model_source(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     """Return the model source that the inputs name. Raises BadInput unless there is exactly one."""
     entry_point = with_parameters(inputs.entry_point, inputs.parameters)
     given = {
@@ -238,14 +238,14 @@ def way_in(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
         ModelSourceKind.RUN: inputs.from_run,
         ModelSourceKind.MODEL: inputs.from_model,
     }
-    source = way_of(given, project=project)
+    source = source_of(given, project=project)
     if inputs.parameters and source.kind is not ModelSourceKind.ENTRY_POINT:
         tools.console.say(f"`parameters` apply only to an entry point: `{NAMES[source.kind]}` does not receive them")
     return source
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
-    source = way_in(inputs, project, tools)
+    source = model_source(inputs, project, tools)
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
     require_fresh(project, tools, respect_env=inputs.respect_env)
@@ -267,7 +267,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     require_logging([description["mlflow"]])
     job = Job(
         project=project,
-        way=source,
+        source=source,
         python=python,
         store=tools.mlflow.resolve_embedded(store, python, project.folder),
         experiment=inputs.experiment or project.name,
@@ -281,7 +281,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     )
     adopted = adopt(job, tools) if source.adopts else None
     if adopted:
-        job = replace(job, commit=adopted.commit, way=adopted.way)
+        job = replace(job, commit=adopted.commit, source=adopted.source)
     example, example_digest = example_of(inputs.input_example, job, tools)
     served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=str(description["python"]))
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}

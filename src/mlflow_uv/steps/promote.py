@@ -30,9 +30,9 @@ from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluat
 from ..core.promotion.promote_policy import Promotion
 from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
-from ..ops.lineage.audit import audited, distinct, numbered
+from ..ops.lineage.audit import audited, require_distinct, version_number
 from ..ops.lineage.publication import RECORD_TAG
-from ..ops.lineage.registry_client import RegistryClient, author, contact
+from ..ops.lineage.registry_client import RegistryClient, author, connect
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import PromotionDecision, check_promotion
 from ..tools.project.files import read_project
@@ -79,12 +79,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises BadInput, StoreUnreachable, and ToolFailed if the alias was moved concurrently.
     """
     project = read_project(inputs.project)
-    distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
+    require_distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
     promotion = promotion_of(project, where=tools.host.folder)
-    registry = contact(inputs, tools)
+    registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
-    version = numbered(registry, name, inputs.candidate)
+    version = version_number(registry, name, inputs.candidate)
     previous_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
     with ExitStack() as opened, tools.console.group(f"check the gates of {name} version {version}"):
         candidate = opened.enter_context(audited(registry, name=name, version=version))

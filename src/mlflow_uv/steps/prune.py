@@ -19,7 +19,7 @@ from ..command.inputs import (
 from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
 from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
-from ..ops.lineage.registry_client import author, contact
+from ..ops.lineage.registry_client import author, connect
 from ..tools.toolbox import Tools
 
 
@@ -61,7 +61,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         raise BadInput(
             what="`keep` and `older-than-days` must not be negative", why="they are a number of versions and an age"
         )
-    registry = contact(inputs, tools)
+    registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     versions = registry.ask("find-versions", name=name)["versions"]
     rule = PruningRule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())

@@ -21,7 +21,7 @@ from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
 from ..ops.lineage.publication import StoreAccess, publish
-from ..ops.lineage.recompute import holding
+from ..ops.lineage.recompute import verified_release
 from ..tools.toolbox import Tools
 
 READY_S = 300.0
@@ -58,7 +58,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
     Raises ChainBroken, StoreUnreachable, BadInput.
     """
-    with holding(inputs, tools) as release:
+    with verified_release(inputs, tools) as release:
         record = release.record
         name = inputs.model_name or (release.project.name if release.project else record.model.name)
         created = tools.mlflow.ask(

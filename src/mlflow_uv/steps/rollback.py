@@ -25,8 +25,8 @@ from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import step_call
 from ..core.release.chain import merge_checks, require_unbroken
 from ..ops.image.lookup import address_of, names_reused, served_by
-from ..ops.lineage.audit import audited, distinct
-from ..ops.lineage.registry_client import author, contact
+from ..ops.lineage.audit import audited, require_distinct
+from ..ops.lineage.registry_client import author, connect
 from ..tools.toolbox import Tools
 
 
@@ -74,9 +74,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises BadInput if that version is unknown, ChainBroken, StoreUnreachable, and ToolFailed if the alias was moved
     concurrently.
     """
-    registry = contact(inputs, tools)
+    registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
-    distinct(champion=inputs.champion, previous=inputs.previous)
+    require_distinct(champion=inputs.champion, previous=inputs.previous)
     alias = {"name": name, "alias": inputs.champion, "previous": inputs.previous, "to": inputs.to}
     entry = author(tools)
     decision = registry.ask("find-rollback", **alias, run=entry["run"])

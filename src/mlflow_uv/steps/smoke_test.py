@@ -35,9 +35,9 @@ from ..core.security.serve_env import ServeVariables, serve_variables
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
-from ..ops.lineage.audit import kept_at
+from ..ops.lineage.audit import record_artifact
 from ..ops.lineage.publication import StoreAccess, publish
-from ..ops.lineage.recompute import RecomputedRelease, holding
+from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..tools.engines.engine import ServerSettings, ServingContainer
 from ..tools.toolbox import Tools
@@ -95,7 +95,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored = ignored_paths(inputs.ignore_answers)
-    with holding(inputs, tools) as release:
+    with verified_release(inputs, tools) as release:
         image, expected = _test_plan(inputs, release, ignored, model_variables)
         try:
             with _serving(inputs, image, release, model_variables, tools) as server:
@@ -232,7 +232,7 @@ def _mark_tested(
 def _log_record(release: RecomputedRelease, path: Path, tools: Tools) -> None:
     run_id, version = release.record.model.run_id, release.record.version
     if run_id and version is not None:
-        record_path = kept_at(version.model_id, version.name, version.version)
+        record_path = record_artifact(version.model_id, version.name, version.version)
         tools.mlflow.ask(release.python, release.store, "log-record", run_id=run_id, file=str(path), path=record_path)
 
 

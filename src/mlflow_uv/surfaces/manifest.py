@@ -14,11 +14,11 @@ from ..core.promotion.promote_policy import PromotePolicy
 from ..steps.release import ALL, RELEASE
 
 _LIMITS = {
-    SettingReach.WRITTEN: "As a setting: in the project.",
-    SettingReach.DISCLOSED: "As a setting: in the repository.",
-    SettingReach.SERVER: "As a setting: the server that the job names, or one that gets no credentials.",
-    SettingReach.BUILD_CACHE: "As a setting: a registry's reference.",
-    SettingReach.VARIABLES: "As a setting: none that gives rights on a CI server or a store.",
+    SettingReach.WRITTEN: "In `[tool.mlflow-uv]`: only a path in the project.",
+    SettingReach.DISCLOSED: "In `[tool.mlflow-uv]`: only a path in the repository.",
+    SettingReach.SERVER: "In `[tool.mlflow-uv]`: only the server that the job names, or one that gets no credentials.",
+    SettingReach.BUILD_CACHE: "In `[tool.mlflow-uv]`: only a registry reference.",
+    SettingReach.VARIABLES: "In `[tool.mlflow-uv]`: no variable that grants access to a CI server or a store.",
 }
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 
@@ -109,10 +109,10 @@ def _settings() -> str:
 def _reference() -> str:
     parts = [f"<!-- {NOTE} -->\n", "# Reference\n"]
     parts.append(
-        "Every step is a command (`mlflow-uv STEP --input VALUE`), an action (`uses: …/actions/STEP`, the whole release"
-        " at the root) and, where marked, a pre-commit hook. A value given there goes before the same key of"
-        " `[tool.mlflow-uv]` in pyproject.toml, and that before the default. Inputs with a note in italics are limited"
-        " there: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
+        "Every step is a command (`mlflow-uv STEP --input VALUE`) and an action (`uses: …/actions/STEP`; the action at"
+        " the root runs the whole release), and some are pre-commit hooks. An input overrides the same key of"
+        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. A note in italics limits what that key may"
+        " be: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
     for step in ALL:
         parts.append(f"## {step.name}\n")
@@ -121,9 +121,9 @@ def _reference() -> str:
         parts.append("".join(_table("output", fields_of(step.outputs))))
     parts.append("## Policy\n")
     parts.append(
-        "Rules about the lock, which check-lock applies where `[tool.mlflow-uv.policy]` in pyproject.toml sets them."
-        " Those of a workspace's root are about the whole lock, those of a member about what that member serves. A"
-        " finding has the name of its rule: `policy-require-hashes`.\n"
+        "Rules for the lock, set in `[tool.mlflow-uv.policy]` of pyproject.toml and checked by check-lock. Rules of the"
+        " workspace root apply to the whole lock, rules of a member to the packages that the member serves. A finding"
+        " is named after its rule, such as `policy-require-hashes`.\n"
     )
     parts.append("".join(_table("rule", fields_of(LockPolicy))))
     parts.append("## Gates\n")

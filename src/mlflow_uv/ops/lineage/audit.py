@@ -76,10 +76,10 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
         )
 
 
-def numbered(registry: RegistryClient, name: str, version_or_alias: str) -> str:
+def version_number(registry: RegistryClient, name: str, version_or_alias: str) -> str:
     """Return the number of a version given by number or alias. Raises BadInput that lists the existing ones."""
     if not version_or_alias.isdecimal():
-        return named(registry, name, version_or_alias)
+        return version_of_alias(registry, name, version_or_alias)
     number = str(int(version_or_alias))
     versions = [entry["version"] for entry in registry.ask("find-versions", name=name)["versions"]]
     if number not in versions:
@@ -88,7 +88,7 @@ def numbered(registry: RegistryClient, name: str, version_or_alias: str) -> str:
     return number
 
 
-def named(registry: RegistryClient, name: str, alias: str) -> str:
+def version_of_alias(registry: RegistryClient, name: str, alias: str) -> str:
     """Return the number of the version that an alias points to. Raises BadInput that lists the existing aliases."""
     description = registry.ask("describe-name", name=name)
     if alias not in description["aliases"]:
@@ -105,7 +105,7 @@ def named(registry: RegistryClient, name: str, alias: str) -> str:
     return str(description["aliases"][alias])
 
 
-def distinct(**aliases: str) -> None:
+def require_distinct(**aliases: str) -> None:
     """Raise BadInput if two inputs have the same alias; arguments are named after the inputs."""
     inputs: dict[str, str] = {}
     for name, alias in aliases.items():
@@ -116,7 +116,7 @@ def distinct(**aliases: str) -> None:
         inputs[alias] = name
 
 
-def kept_at(model_id: str, name: str, version: str) -> str:
+def record_artifact(model_id: str, name: str, version: str) -> str:
     """Return the artifact path, in the model's run, of the record of one version."""
     model, named = (re.sub(r"[^A-Za-z0-9._-]+", "-", text) for text in (model_id, name))
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
@@ -127,7 +127,7 @@ def record_of(registry: RegistryClient, description: Mapping[str, Any], file: Pa
     if not description["run_id"] or not description["model_id"]:
         return None
     try:
-        path = kept_at(str(description["model_id"]), str(description["name"]), str(description["version"]))
+        path = record_artifact(str(description["model_id"]), str(description["name"]), str(description["version"]))
         registry.ask("download-record", run_id=description["run_id"], path=path, destination=str(file))
         return registry.tools.records.load(file)
     except (ToolFailed, BadInput):

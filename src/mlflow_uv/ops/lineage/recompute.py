@@ -59,7 +59,7 @@ class ReleaseInputs(Protocol):
 
 
 @contextmanager
-def holding(inputs: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
+def verified_release(inputs: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
     """
     Recompute every link of a record so far, from its source.
 

@@ -70,7 +70,7 @@ class RegistryClient:
         return given or str(self.project and self.project.name)
 
 
-def contact(question: RegistryInputs, tools: Tools) -> RegistryClient:
+def connect(question: RegistryInputs, tools: Tools) -> RegistryClient:
     """
     Choose the interpreter that accesses the store.
 

@@ -24,11 +24,11 @@ class Adopted:
     """
     A run or model as `find-models` describes it, and the commit that it was trained from.
 
-    `way` holds the id of the run or model, because an alias may move.
+    `source` holds the id of the run or model, because an alias may move.
     """
 
     found: Mapping[str, Any]
-    way: ModelSource
+    source: ModelSource
     commit: Commit
     findings: tuple[Finding, ...]
 
@@ -40,14 +40,14 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     A link that cannot be checked here is a warning. Raises ModelNotFound for an unfinished run or model, ChainBroken
     for another lock.
     """
-    by_run = job.way.kind is ModelSourceKind.RUN
-    source = job.way if by_run else replace(job.way, words=(_model_id(job, tools),))
+    by_run = job.source.kind is ModelSourceKind.RUN
+    source = job.source if by_run else replace(job.source, words=(_model_id(job, tools),))
     query = {"run_id" if by_run else "model_id": source.word}
     found = tools.mlflow.ask(job.python, job.store, "find-models", **query)
     subject = found["runs"][0] if by_run else found["models"][0]
     if subject["status"] != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
-            what=f"{'run' if by_run else 'model'} {job.way.word} is {subject['status']}",
+            what=f"{'run' if by_run else 'model'} {job.source.word} is {subject['status']}",
             why="only finished runs and models can be released",
             fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
@@ -55,7 +55,7 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     tags = (found["runs"] or found["models"])[0]["tags"]
     commit, reason = _commit(job, tags, tools)
     findings = (_unverified(job, commit, reason),) if reason else ()
-    return Adopted(found=found, way=source, commit=commit, findings=findings)
+    return Adopted(found=found, source=source, commit=commit, findings=findings)
 
 
 def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
@@ -73,7 +73,7 @@ def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
 
 def _model_id(job: Job, tools: Tools) -> str:
     """Return the id of the model that is given by its id or by an MLflow URI."""
-    reference = job.way.word
+    reference = job.source.word
     if not reference.startswith(("models:/", "runs:/")):
         return reference
     return str(tools.mlflow.ask(job.python, job.store, "find-referenced-model", reference=reference)["model_id"])
@@ -107,7 +107,7 @@ def _other_lock(job: Job, sha: str, recorded_lock: str) -> ChainBroken:
     lock_here = job.lock.sha256[:12]
     return ChainBroken(
         "lock",
-        why=f"{job.way.word} was trained under uv.lock {recorded_lock[:12]}, and the one here is {lock_here}",
+        why=f"{job.source.word} was trained under uv.lock {recorded_lock[:12]}, and the one here is {lock_here}",
         fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again under the lock that is here")
         if sha
         else "train again",
@@ -123,7 +123,7 @@ def _unverified(job: Job, commit: Commit, reason: str) -> Finding:
     return Finding(
         rule="lineage-unverified",
         severity=Severity.WARNING,
-        what=f"it is unverified that {job.way.word} was trained with this lock",
+        what=f"it is unverified that {job.source.word} was trained with this lock",
         why=reason,
         fix=_checkout(commit.sha, f"git fetch origin {commit.sha} && git checkout {commit.sha}")
         if other_commit

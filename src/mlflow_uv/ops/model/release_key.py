@@ -158,7 +158,7 @@ def parts_of(
     all its content, even if git ignores it.
     """
     parts: dict[str, object] = {
-        f"`{NAMES[job.way.kind]}`": list(job.way.made_by),
+        f"`{NAMES[job.source.kind]}`": list(job.source.made_by),
         **{f"`{name}`": value for name, value in settings.items()},
         "uv.lock": job.lock.sha256,
         "the selection": selection.sha256,
@@ -166,8 +166,8 @@ def parts_of(
         "the project's path": job.commit.project,
         **{f"package {name}": digest for name, digest in packages.items()},
     }
-    if job.way.kind is ModelSourceKind.FOLDER and (folder := job.project.folder / job.way.word).is_dir():
-        parts[f"the files of `{job.way.word}`"] = tree_digest(digests_in(folder))
+    if job.source.kind is ModelSourceKind.FOLDER and (folder := job.project.folder / job.source.word).is_dir():
+        parts[f"the files of `{job.source.word}`"] = tree_digest(digests_in(folder))
     return parts
 
 

@@ -65,7 +65,7 @@ def with_parameters(entry_point: str | None, parameters: tuple[str, ...]) -> tup
     return (entry_point, *parameters)
 
 
-def way_of(values: Mapping[ModelSourceKind, object], *, project: Project) -> ModelSource:
+def source_of(values: Mapping[ModelSourceKind, object], *, project: Project) -> ModelSource:
     """Return the model source that is set in `values`. Raises BadInput unless there is exactly one."""
     chosen = [kind for kind in ModelSourceKind if values.get(kind)]
     names = [f"`{NAMES[kind]}`" for kind in chosen]

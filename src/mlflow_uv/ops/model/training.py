@@ -44,7 +44,7 @@ class Job:
     """
 
     project: Project
-    way: ModelSource
+    source: ModelSource
     python: Path
     store: Store
     experiment: str
@@ -128,9 +128,9 @@ def close_interrupted(job: Job, tools: Tools) -> None:
 
 def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
     """Run the model source, and return the id of the model if it is known by then."""
-    match job.way.kind:
+    match job.source.kind:
         case ModelSourceKind.TRAIN:
-            _run(job, tags, job.way.words, watch, tools)
+            _run(job, tags, job.source.words, watch, tools)
             return None
         case ModelSourceKind.FUNCTION:
             return _call(job, name, tags, watch, tools)
@@ -140,7 +140,7 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
             return None
         case _:
-            folder = job.project.folder / job.way.word
+            folder = job.project.folder / job.source.word
             run_id = _create_run(job, tags, tools)
             with progress_of(tools.console, f"uploading {folder.name}", folder):
                 logged = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
@@ -167,14 +167,14 @@ def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
 def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
     return (
         str(job.python), "-m", "mlflow", "run", "--env-manager", "local", "--run-id", run_id,
-        "--entry-point", job.way.word, *(word for text in job.way.words[1:] for word in ("-P", text)),
+        "--entry-point", job.source.word, *(word for text in job.source.words[1:] for word in ("-P", text)),
         "--", str(job.project.folder),
     )  # fmt: skip
 
 
 def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str:
     """Call a function of the project with a payload in the project's environment, which logs the model it returns."""
-    request = {"function": job.way.word, "folder": str(job.project.folder), "name": name}
+    request = {"function": job.source.word, "folder": str(job.project.folder), "name": name}
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         answer = Path(scratch) / "answer.json"
         argv = (str(job.python), str(PAYLOADS), CALL, str(answer))
@@ -191,7 +191,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             raise _placed(error, job) from error
         except BadInput as error:
             raise BadInput(
-                what=f"`{job.way.word}` returns no model that MLflow can log",
+                what=f"`{job.source.word}` returns no model that MLflow can log",
                 why=error.why,
                 fix="return a model of a flavor that MLflow has, or use `train` with a program that calls log_model",
             ) from error
@@ -220,7 +220,7 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
         "PYTHONPYCACHEPREFIX": str(tools.host.cache / "bytecode"),
         "PYTHONUNBUFFERED": "1",
     }
-    if job.way.kind is ModelSourceKind.ENTRY_POINT:
+    if job.source.kind is ModelSourceKind.ENTRY_POINT:
         del variables["MLFLOW_EXPERIMENT_NAME"]  # its run exists already
     command = Command(
         argv=_resolved(argv, variables["PATH"], job.project.folder),

@@ -22,7 +22,7 @@ _TURNED_OFF = Wording(
 
 def announce_alias_calls(job: Job, tools: Tools) -> None:
     """Print, before training, each line of the project that may move an alias, unless that is prevented."""
-    if job.way.adopts or not job.registers:
+    if job.source.adopts or not job.registers:
         return
     for file, line, call in _calls(job, tools):
         where = f"{path_from(job.project.folder, file)}:{line}"

@@ -33,7 +33,7 @@ _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
+class Measurement:
     """
     The result of one version; `artifacts` is a folder that may not exist, or None.
 
@@ -93,7 +93,7 @@ def earlier(
 
 def measure(
     registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, isolation: Isolation
-) -> Measured:
+) -> Measurement:
     """
     Evaluate a version with its own packages, in a container of its image if possible, else in a local process.
 
@@ -113,7 +113,7 @@ def measure(
 
 def _in_image(
     registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, engine: Engine, image: str
-) -> Measured:
+) -> Measurement:
     answer = session.scratch / f"answer-{subject.version}.json"
     artifacts = session.scratch / f"artifacts-{subject.version}"
     request = {
@@ -131,12 +131,12 @@ def _in_image(
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"the evaluation of {subject.shown} gave no valid result"
         raise ToolFailed(what=what, why="its container wrote an invalid result file") from error
-    return Measured(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
+    return Measurement(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
 
 
 def _in_process(
     registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, reason: str
-) -> Measured:
+) -> Measurement:
     tools, needs = registry.tools, needs_in(subject.model)
     python = _interpreter(subject, needs, registry)
     # One process per model: of two models with a module of the same name, MLflow uses the first for both.
@@ -150,7 +150,7 @@ def _in_process(
             what="the data changed while it was read", why=f"{subject.shown} saw {response['data_sha256']}"
         )
     findings = (_exposed(subject, reason), *_inferred(subject, needs))
-    return Measured(
+    return Measurement(
         metrics=response["metrics"], artifacts=response["artifacts"], findings=findings, isolation="process"
     )
 
@@ -158,7 +158,7 @@ def _in_process(
 def keep(
     registry: RegistryClient,
     subjects: tuple[EvaluatedVersion, ...],
-    measured: tuple[Measured, ...],
+    measured: tuple[Measurement, ...],
     tags: Mapping[str, str],
 ) -> None:
     """Log one run for each version; none is finished before all of them are complete."""
@@ -204,7 +204,7 @@ def keep_file(registry: RegistryClient, file: EvaluationFile, versions: tuple[Au
         for version in versions
     )
     measured = tuple(
-        Measured(metrics=file.models[subject.id].metrics, artifacts=None, findings=())
+        Measurement(metrics=file.models[subject.id].metrics, artifacts=None, findings=())
         for subject in subjects
         if subject.id in file.models
     )

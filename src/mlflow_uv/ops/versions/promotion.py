@@ -60,7 +60,7 @@ class PromotionDecision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Measured:
+class _EvaluatedMetrics:
     """The metrics of each model, empty without a valid evaluation, and their data or the reason as text."""
 
     text: str
@@ -234,7 +234,7 @@ def _id(version: Audited) -> str:
 
 def _gates(
     promotion: Promotion,
-    measured: _Measured,
+    measured: _EvaluatedMetrics,
     candidate_metrics: Mapping[str, float],
     champion_metrics: Mapping[str, float] | None,
 ) -> Iterator[Condition]:
@@ -250,7 +250,7 @@ def _gates(
 
 def _measured(
     candidate: Audited, champion: Audited | None, registry: RegistryClient, evaluation: EvaluationFile | None
-) -> _Measured:
+) -> _EvaluatedMetrics:
     """
     Return the metrics of the evaluation of both versions that was requested last.
 
@@ -265,12 +265,14 @@ def _measured(
     whom = " and ".join(f"version {version.version}" for version in subjects.values())
     if evaluated["evaluation"] is None:
         on = f" as [tool.mlflow-uv] requires: {describe_tags(tags)}" if tags else ""
-        return _Measured(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
+        return _EvaluatedMetrics(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
     for name, model in evaluated["models"].items():
         if model["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
-            return _Measured(text=f"{whom} {_were(subjects)} evaluated with files other than those in the store")
+            return _EvaluatedMetrics(
+                text=f"{whom} {_were(subjects)} evaluated with files other than those in the store"
+            )
     on = describe_tags(evaluated["tags"]) or "data of unknown origin"
-    return _Measured(
+    return _EvaluatedMetrics(
         text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {evaluated['data_sha256'][:12]}",
         metrics={name: model["metrics"] for name, model in evaluated["models"].items()},
     )

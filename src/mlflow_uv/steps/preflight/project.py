@@ -29,7 +29,7 @@ def targets(circumstances: Circumstances) -> str | tuple[Problem, ...]:
 def way(circumstances: Circumstances) -> str:
     """Check that there is one model source, and that the files and variables it names exist."""
     inputs, project = circumstances.inputs_of("log-model"), circumstances.project
-    chosen = log_model.way_in(inputs, project, circumstances.tools)
+    chosen = log_model.model_source(inputs, project, circumstances.tools)
     serve_variables(inputs.serve_env, circumstances.tools.host.variables)
     ignored_paths(inputs.ignore_answers)
     for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):

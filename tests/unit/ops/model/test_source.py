@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind, way_of, with_parameters
+from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind, source_of, with_parameters
 from mlflow_uv.tools.project.files import Project
 
 PROJECT = Project(folder=Path("/wine"), root=Path("/wine"), manifest={"project": {"name": "wine"}})
@@ -29,7 +29,7 @@ def test_the_one_way_that_is_given_is_chosen(kind: ModelSourceKind, value: objec
     """
     What is given is the way, and its words are part of what makes two releases the same one.
     """
-    way = way_of({**NOTHING, kind: value}, project=PROJECT)
+    way = source_of({**NOTHING, kind: value}, project=PROJECT)
 
     assert (ModelSource(kind=kind, words=made_by[1:]), made_by) == (way, way.made_by)
 
@@ -48,7 +48,7 @@ def test_each_two_ways_are_too_many() -> None:
     told = []
     for one, other in pairs:
         with pytest.raises(BadInput) as caught:
-            way_of({**NOTHING, one: ("x",), other: "x"}, project=PROJECT)
+            source_of({**NOTHING, one: ("x",), other: "x"}, project=PROJECT)
         told.append(caught.value.what)
 
     assert 15 == len({text for text in told if " and " in text})
@@ -59,7 +59,7 @@ def test_no_way_names_all_there_are() -> None:
     Who says nothing is told every way, and the line that most projects need.
     """
     with pytest.raises(BadInput) as caught:
-        way_of(NOTHING, project=PROJECT)
+        source_of(NOTHING, project=PROJECT)
 
     assert "none of train, entry-point, function, model, from-run, from-model" in caught.value.why
     assert 'add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml' == caught.value.fix
@@ -69,7 +69,7 @@ def test_parameters_are_part_of_an_entry_point() -> None:
     """
     Other parameters are another release; without an entry point there is nothing to give them to.
     """
-    way = way_of(
+    way = source_of(
         {**NOTHING, ModelSourceKind.ENTRY_POINT: with_parameters("main", ("alpha=0.5", "note=a b"))}, project=PROJECT
     )
 

@@ -38,7 +38,11 @@ class FakeTools:
 
 
 def job(folder: Path, **more: Any) -> Job:
-    fields = {"way": ModelSource(kind=ModelSourceKind.TRAIN, words=("python", "train.py")), "registers": True, **more}
+    fields = {
+        "source": ModelSource(kind=ModelSourceKind.TRAIN, words=("python", "train.py")),
+        "registers": True,
+        **more,
+    }
     project = Project(folder=folder, root=folder, manifest={})
     return cast("Job", SimpleNamespace(project=project, python=None, store=None, **fields))
 
@@ -61,7 +65,7 @@ def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "more",
-    [{"registers": False}, {"way": ModelSource(kind=ModelSourceKind.MODEL, words=("m-0a",))}],
+    [{"registers": False}, {"source": ModelSource(kind=ModelSourceKind.MODEL, words=("m-0a",))}],
     ids=["turned off", "adopted"],
 )
 def test_what_cannot_move_an_alias_is_not_spoken_of(tmp_path: Path, more: dict[str, Any]) -> None:
