@@ -275,5 +275,5 @@ def test_the_hook_names_the_project_that_has_no_answer(monorepo: Path, capsys: p
     main(["check-lock", os.fspath(wine), "apps/beer/pyproject.toml"])
 
     said = capsys.readouterr().err
-    lines = ("apps/wine/pyproject.toml:16: error: no uv here", "Fix: uv lock --project apps/beer")
+    lines = ("apps/wine/pyproject.toml:16: error: no installed uv", "Fix: uv lock --project apps/beer")
     assert [True, True] == [line in said for line in lines], said

@@ -147,7 +147,7 @@ class FakeTools:
         return replace(self, uv=replace(self.uv, exported=text))
 
     def with_aside(self, *names: str) -> "FakeTools":
-        """The same, with variables of the caller that did not steer."""
+        """The same, with variables of the caller that were ignored."""
         return replace(self, uv=replace(self.uv, aside=names))
 
     def __call__(self) -> Tools:
