@@ -154,7 +154,7 @@ class MaskedLines:
         shown: list[str] = []
         for line in reversed(self._held):
             text = line.rstrip()
-            taken = min(held, len(text))
+            taken = min(held, len(text.lstrip()))  # an indent is not part of the secret, as in `_going_on`
             held -= taken
             cut = text[: len(text) - taken] + (_MASK if taken else "")
             shown.insert(0, _masked(cut, self._secrets) + line[len(text) :])
