@@ -104,7 +104,7 @@ def read(path: Path) -> "Library | None":
             )
             file.seek(at)
             strings = file.read(values[SIZE])
-    except (OSError, struct.error, KeyError, StopIteration, OverflowError, MemoryError):
+    except (OSError, ValueError, struct.error, KeyError, StopIteration, OverflowError, MemoryError):
         return None
 
     def text(start: int) -> str:

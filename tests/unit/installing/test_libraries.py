@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlflow_uv.installing import libraries
@@ -59,6 +59,7 @@ def test_a_real_library_is_read() -> None:
     assert any(name.startswith("libc.") for name in found.needed)
 
 
+@example(cut=0, at=39, value=128)  # an offset that no file can have
 @given(cut=st.integers(0, 400), at=st.integers(0, 400), value=st.integers(0, 255))
 def test_a_broken_file_is_no_library(tmp_path_factory: pytest.TempPathFactory, cut: int, at: int, value: int) -> None:
     """
