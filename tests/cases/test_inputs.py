@@ -18,7 +18,7 @@ BAD_INPUT = 2
         (("build-image", "--base-image", "--privileged"), "--base-image"),
         (("build-image", "--image", "-v/:/host"), "--image"),
         (("log-model", "--train", "python 'train.py"), "--train is not a command line"),
-        (("release", "--steps", "foo"), "`foo` is not a step of a release: steps are check-lock, "),
+        (("release", "--steps", "foo"), "`foo` is not a step of a release: its steps are check-lock, "),
         (("release", "--no-such-flag"), "--no-such-flag"),
         (("log-model", "--extras", "nothing"), "the selection is not in the lock"),
         (("log-model", "--tracking-uri", "tracking"), "`tracking` is not a tracking URI"),
