@@ -368,4 +368,4 @@ def test_the_answer_needs_no_other_program_and_nothing_heavy(tmp_path: Path, whe
     )
 
     assert "1 []\n" == done.stdout, done.stderr
-    assert "wheels: that is a folder" in done.stderr
+    assert "wheels: this is a folder" in done.stderr
