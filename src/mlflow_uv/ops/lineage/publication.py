@@ -1,15 +1,16 @@
 """
 Publishes a release record: its file, and the digest of it as a tag on the version or the model that it is about.
 
-The file and the tag cannot change at the same moment. So the new record is staged beside the file, then tagged, then
-takes the file's place. A process that is killed in between leaves a staged record, and the next one that reads the file
-takes it if the registry has its digest (`settled`).
+The file and the tag cannot change at the same moment. So the new record is staged in our state folder, then tagged,
+then written to its file. A process that is killed in between leaves a staged record, and the next one that reads the
+file takes it if the registry has its digest (`settled`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...command.errors import ToolFailed
 from ...core.release.record import Record
 from ...tools.mlflow.mlflow import Store
 from ...tools.toolbox import Tools
@@ -38,19 +39,30 @@ def publish(
     tools.mlflow.ask(
         access.python, access.store, "tag", tags={**(tags or {}), RECORD_TAG: record.sha256}, **_target(record)
     )
-    tools.records.take_staged(path)
+    tools.records.take_staged(path, record)
 
 
 def settled(record: Record, path: Path, access: StoreAccess, tools: Tools) -> Record:
-    """The record that counts: a staged one if the registry has its digest, else the one of the file."""
+    """
+    The record that counts: a staged one of the same model if the registry has its digest, else the one of the file.
+
+    Raises StoreUnreachable where nobody can tell.
+    """
     staged = tools.records.staged(path)
     if staged is None:
         return record
-    if tagged_digest(staged, access, tools) == staged.sha256:
-        tools.records.take_staged(path)
+    if staged.model.model_id == record.model.model_id and _is_tagged(staged, access, tools):
+        tools.records.take_staged(path, staged)
         return staged
     tools.records.drop_staged(path)
     return record
+
+
+def _is_tagged(record: Record, access: StoreAccess, tools: Tools) -> bool:
+    try:
+        return tagged_digest(record, access, tools) == record.sha256
+    except ToolFailed:  # the version was deleted meanwhile
+        return False
 
 
 def tagged_digest(record: Record, access: StoreAccess, tools: Tools) -> str | None:

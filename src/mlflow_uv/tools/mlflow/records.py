@@ -12,7 +12,7 @@ from ...command.wording import Wording, option, step_call
 from ...core.release.digests import sha256
 from ...core.release.record import Record, from_json
 from ...core.security.documents import parse_json
-from ..project.files import bounds_of, write_atomically
+from ..project.files import bounds_of, target_of, write_atomically
 
 
 class Records:
@@ -62,28 +62,33 @@ class Records:
         write_atomically(path, text.encode(), within=self.bounds_of(path))
 
     def stage(self, path: Path, record: Record) -> None:
-        """Write a record beside its file, whose place it takes with `take_staged`."""
-        self.save(_staged(path), record)
+        """
+        Keep a record in our state folder until `take_staged` writes it to its file.
+
+        Raises BadInput, as `save` would, for a file that a link leads out of its checkout.
+        """
+        target_of(path, self.bounds_of(path))
+        self.save(self._staged(path), record)
 
     def staged(self, path: Path) -> Record | None:
-        """The record that was staged for a file and did not take its place; None if there is none to read."""
+        """The record that was staged for a file and not written to it; None if there is none that can be read."""
         try:
-            return self.load(_staged(path))
+            return self.load(self._staged(path))
         except BadInput:
             return None
 
-    def take_staged(self, path: Path) -> None:
-        """Let the staged record take the place of the file, at once."""
-        _staged(path).replace(path)
+    def take_staged(self, path: Path, record: Record) -> None:
+        """Write the staged record to its file."""
+        self.save(path, record)
+        self.drop_staged(path)
 
     def drop_staged(self, path: Path) -> None:
-        """Remove a staged record that nothing refers to."""
-        _staged(path).unlink(missing_ok=True)
+        """Remove the record that is staged for a file."""
+        self._staged(path).unlink(missing_ok=True)
+
+    def _staged(self, path: Path) -> Path:
+        return self._host.state / "staged" / f"{sha256(bytes(path.absolute()))[:16]}.json"
 
     def bounds_of(self, path: Path) -> Path | None:
         """The checkout that a record was named in, and no link of which may lead out; None for a folder of ours."""
         return None if path.is_relative_to(self._host.state) else bounds_of(path)
-
-
-def _staged(path: Path) -> Path:
-    return path.with_name(f"{path.name}.staged")

@@ -219,6 +219,18 @@ def bounds_of(path: Path, project: Path | None = None) -> Path | None:
     return repository_of(path.parent)
 
 
+def target_of(path: Path, within: Path | None) -> Path:
+    """The file that a path leads to through its links. Raises BadInput for one that leads out of `within`."""
+    target = Path(os.path.realpath(path))
+    if within is not None and not target.is_relative_to(os.path.realpath(within)):
+        raise BadInput(
+            what=f"`{path}` is not written",
+            why=f"a link leads to {target}, out of `{within}`",
+            fix="remove the link, or name the file that it leads to",
+        )
+    return target
+
+
 def write_atomically(path: Path, data: bytes, *, within: Path | None = None) -> None:
     """
     Write a file so that a reader, or a crash, sees the old content or the new, never a part.
@@ -227,14 +239,8 @@ def write_atomically(path: Path, data: bytes, *, within: Path | None = None) -> 
     created meanwhile. Raises BadInput for a link that leads out of it, ToolFailed.
     """
     # Both are resolved once: the path that is checked is the one that is opened.
-    target = Path(os.path.realpath(path))
     top = None if within is None else Path(os.path.realpath(within))
-    if top is not None and not target.is_relative_to(top):
-        raise BadInput(
-            what=f"`{path}` is not written",
-            why=f"a link leads to {target}, out of `{within}`",
-            fix="remove the link, or name the file that it leads to",
-        )
+    target = target_of(path, within)
     try:
         if top is None:
             target.parent.mkdir(parents=True, exist_ok=True)
