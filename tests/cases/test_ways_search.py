@@ -116,7 +116,7 @@ def test_a_model_is_named_as_people_name_it(bench: Workbench) -> None:
     ("reference", "error", "told"),
     [
         ("models:/nobody/1", ToolFailed, "nobody"),
-        ("models:/named@nothing", BadInput, "nothing"),
+        ("models:/unnamed@nothing", BadInput, "nothing"),
         ("models:/nobody/latest", ToolFailed, "there is no version of `nobody`"),
         ("models:/named/Production", BadInput, "known are models:/NAME@ALIAS"),
         ("models:/named", BadInput, "known are models:/NAME@ALIAS"),
@@ -130,7 +130,7 @@ def test_a_name_that_leads_to_no_model_is_refused(
     """
     model_id = bench.model_of(bench.logged_elsewhere("single", noted=bench.head))
     bench.ask(
-        "find-or-create-version", name="named", model_id=model_id, model_sha256="0", tags={}, description="",
+        "find-or-create-version", name="unnamed", model_id=model_id, model_sha256="0", tags={}, description="",
         timeout_s=60,
     )  # fmt: skip
 
