@@ -1,4 +1,4 @@
-"""Is a project that uv cannot use named with a correction that works, and do the others keep their verdicts?"""
+"""A project that uv cannot use is named with a correction that works, and the others keep their verdicts."""
 
 import os
 import shutil

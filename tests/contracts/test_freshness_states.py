@@ -1,4 +1,4 @@
-"""What is found out about a lock that no comparison explains: no network, no Python, variables, what cannot be read?"""
+"""States of a lock that no comparison explains: no network, no Python, variables, files that cannot be read."""
 
 import os
 import shutil

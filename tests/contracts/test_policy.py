@@ -1,4 +1,4 @@
-"""Are the rules of a policy kept and broken by locks that real uv wrote, in repositories of real git?"""
+"""Rules of a policy, kept and broken by locks that real uv wrote, in repositories of real git."""
 
 import functools
 import hashlib

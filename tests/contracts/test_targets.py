@@ -1,4 +1,4 @@
-"""Do we place what real uv locks as real uv would install it, whatever the lock is made of?"""
+"""Packages of real locks are placed on targets as real uv would install them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Does every real lockfile come out as lists that are whole, readable and the same again?"""
+"""Every real lockfile is exported completely, readably and reproducibly."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Does our comparison agree with uv about the locks of public projects?"""
+"""The comparison of lock and manifests agrees with uv about the locks of public projects."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What do the rules of a policy say of real locks?"""
+"""Rules of a policy on the locks of public projects."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Do we select from real lockfiles what uv would install, on every platform?"""
+"""Packages of real lockfiles are selected as uv would install them, on every platform."""
 
 import sys
 from collections import Counter

@@ -90,7 +90,7 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
     if not description["has_signature"]:
         questions = (_question(plan, logged, requests), tools)
         findings += order_findings(
-            plan.job.project, requests, lambda asked: compared_answers(plan.job, asked, *questions)
+            plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, *questions)
         )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
