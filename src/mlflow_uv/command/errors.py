@@ -1,4 +1,4 @@
-"""Defines the errors that end a step without an answer: one class, and one exit code, for each reason."""
+"""Defines the errors that end a step without a result: one class, and one exit code, for each reason."""
 
 from pathlib import PurePath
 from typing import ClassVar
@@ -18,7 +18,7 @@ def sentence(what: str, why: str, fix: str) -> str:
 
 class StepError(Exception):
     """
-    A step ended without an answer: what is wrong, why, and the command that fixes it.
+    A step ended without a result: what is wrong, why, and the command that fixes it.
 
     Findings are not errors, and end with exit code 1; every class below has its own code. `path` and `line` (1-based)
     are the place in the project, `output` the last lines of the failed program, `so_far` the Report of the steps
@@ -26,7 +26,7 @@ class StepError(Exception):
     """
 
     exit_code: ClassVar[int] = 3
-    meaning: ClassVar[str] = "the step ended without an answer"
+    meaning: ClassVar[str] = "the step ended without a result"
 
     def __init__(self, *, what: str, why: str = "", fix: str = "") -> None:
         super().__init__(what)

@@ -34,7 +34,9 @@ UvProgram = Annotated[
 RecordPath = Annotated[
     Path | None,
     OneRun(),
-    Doc("File of the release record, which the steps of a release share; created if it does not exist."),
+    Doc(
+        "File of the release record, which the steps of a release share; log-model creates it, later steps require it."
+    ),
 ]
 TrackingUri = Annotated[
     str | None,

@@ -12,7 +12,7 @@ class ProblemKind(str, enum.Enum):
     """The kinds of errors that the caller distinguishes. The values are the wire format."""
 
     UNREACHABLE = "unreachable"  # no response, an incomplete one, a timeout, a 5xx
-    NOT_MLFLOW = "stranger"  # the server is not an MLflow server, or not the intended one
+    NOT_MLFLOW = "not-mlflow"  # the server is not an MLflow server, or not the intended one
     DENIED = "denied"  # 401, 403, a database that rejects the password
     LOCKED = "locked"  # another process holds a write lock of the database
     SCHEMA = "schema"  # a database with the schema of another MLflow

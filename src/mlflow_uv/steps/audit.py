@@ -53,9 +53,9 @@ class Outputs:
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
     state: VersionState
-    holds: Annotated[tuple[str, ...], Doc("Names of the lineage links that hold, such as lock or commit.")]
-    broken: Annotated[tuple[str, ...], Doc("Names of the lineage links that are broken.")]
-    unverified: Annotated[tuple[str, ...], Doc("Names of the lineage links that could not be verified here.")]
+    holds: Annotated[tuple[str, ...], Doc("Names of the links of the chain that hold, such as lock or commit.")]
+    broken: Annotated[tuple[str, ...], Doc("Names of the links of the chain that are broken.")]
+    unverified: Annotated[tuple[str, ...], Doc("Names of the links of the chain that could not be verified here.")]
     image_address: ImageAddress
 
 
@@ -168,7 +168,7 @@ def _history(audit: Audited) -> Iterator[Table]:
 
 STEP: Step[Any, Any, Any] = Step(
     name="audit",
-    summary="Recompute every link in the lineage of a registered version, and report whether it holds.",
+    summary="Recompute every link in the chain of a registered version, and report whether it holds.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -1,4 +1,4 @@
-"""Judges the candidate without running it, and moves the champion's alias to it if every condition holds."""
+"""Checks the candidate without running it, and moves the champion's alias to it if every condition holds."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

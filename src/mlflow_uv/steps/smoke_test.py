@@ -123,19 +123,19 @@ def _test_plan(
     if record.image is None:
         raise BadInput(
             what="there is no image or environment to test",
-            why="the record has none before build-image",
+            why="build-image adds it to the record",
             fix=step_call("build-image"),
         )
     if record.answers is None:
         raise BadInput(
-            what="there are no recorded answers to compare with",
+            what="there are no recorded predictions to compare with",
             why="the model has no input example",
             fix=Wording("log it with input_example=…, then ", step_call("log-model")),
         )
     if lacking := [name for name in record.answers.variables if name not in model_variables.names]:
         raise BadInput(
-            what=f"the model answered with {', '.join(lacking)} in training, which `serve-env` does not name here",
-            why="without it the answers cannot be the same",
+            what=f"the recorded predictions depend on {', '.join(lacking)}, which `serve-env` does not name here",
+            why="without it the server's predictions would differ",
             fix=option("serve-env", ",".join(record.answers.variables)),
         )
     try:
@@ -143,7 +143,7 @@ def _test_plan(
         answers = parse_json((release.model / model_files.ANSWERS).read_bytes())
     except Unparsable as error:
         raise ChainBroken(
-            "answers", why=f"the recorded cases or answers in the model cannot be read: {error}"
+            "answers", why=f"the recorded requests or predictions in the model cannot be read: {error}"
         ) from error
     if everything := next(everything_ignored(ignored, answers), None):
         raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
@@ -295,9 +295,9 @@ def _report(
             alias_before=alias.before if alias else None,
         ),
         summary=(
-            f"{cases} of {cases} cases answered as in training{within}{where}{alias_note}"
+            f"{cases} of {cases} predictions are those of training{within}{where}{alias_note}"
             if tested
-            else f"the server does not answer as training did{where}"
+            else f"the predictions of the server differ from those of training{where}"
         ),
         findings=(
             *observed.complaints,

@@ -18,7 +18,9 @@ _LIMITS = {
     SettingReach.DISCLOSED: "In `[tool.mlflow-uv]`: only a path in the repository.",
     SettingReach.SERVER: "In `[tool.mlflow-uv]`: only the server that the job names, or one that gets no credentials.",
     SettingReach.BUILD_CACHE: "In `[tool.mlflow-uv]`: only a registry reference.",
-    SettingReach.VARIABLES: "In `[tool.mlflow-uv]`: no variable that grants access to a CI server or a store.",
+    SettingReach.VARIABLES: (
+        "In `[tool.mlflow-uv]`: no variable that grants permissions on the CI platform, a package index or a store."
+    ),
 }
 NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those."
 
@@ -111,8 +113,8 @@ def _reference() -> str:
     parts.append(
         "Every step is a command (`mlflow-uv STEP --input VALUE`) and an action (`uses: …/actions/STEP`; the action at"
         " the root runs the whole release), and some are pre-commit hooks. An input overrides the same key of"
-        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. A note in italics limits what that key may"
-        " be: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
+        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. A note in italics limits the values of"
+        " that key: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
     for step in ALL:
         parts.append(f"## {step.name}\n")
@@ -128,8 +130,8 @@ def _reference() -> str:
     parts.append("".join(_table("rule", fields_of(LockPolicy))))
     parts.append("## Gates\n")
     parts.append(
-        "What promote requires of a version, set in `[tool.mlflow-uv.promote]` of pyproject.toml. In any case the chain"
-        " must hold and the version must be tested.\n"
+        "What promote requires of a version, set in `[tool.mlflow-uv.promote]` of pyproject.toml. With every setting,"
+        " the chain must hold and the version must be tested.\n"
     )
     parts.append("".join(_table("rule", fields_of(PromotePolicy))))
     parts.append("## Exit codes\n")

@@ -38,7 +38,7 @@ def parse_path(text: str) -> AnswerPath:
         parts.append(_part(match))
         at = match.end()
     if not parts:
-        raise ValueError("`$` is the whole answer, so that nothing would be compared")
+        raise ValueError("`$` is the whole response, so that nothing would be compared")
     return AnswerPath(text, tuple(parts))
 
 

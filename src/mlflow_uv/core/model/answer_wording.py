@@ -21,7 +21,7 @@ def ignoring_fix(answer_differences: Sequence[AnswerDifference]) -> str:
     paths = volatile_paths(tuple(answer_differences))
     if not paths:
         return ""
-    return Wording(option("ignore-answers", ",".join(paths)), ", which differ from answer to answer")
+    return Wording(option("ignore-answers", ",".join(paths)), ", which differ from response to response")
 
 
 def difference_fix(answer_differences: Sequence[AnswerDifference]) -> str:

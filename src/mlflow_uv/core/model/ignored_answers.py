@@ -18,13 +18,13 @@ def ignored_paths(texts: Sequence[str]) -> tuple[AnswerPath, ...]:
 
 
 def unmatched_paths(paths: Sequence[AnswerPath], answers: Sequence[object]) -> Iterator[Finding]:
-    """Yield a warning for each path that matches nothing in any answer of training."""
+    """Yield a warning for each path that matches nothing in any response recorded after training."""
     for path in paths:
         if not any(names_something(answer, path) for answer in answers):
             yield Finding(
                 rule="ignored-nothing",
                 severity=Severity.WARNING,
-                what=f"`{path.text}` in `ignore-answers` matches nothing in any answer",
+                what=f"`{path.text}` in `ignore-answers` matches nothing in any response",
                 why="it has no effect",
                 fix="correct or remove it",
             )
@@ -36,7 +36,7 @@ def everything_ignored(paths: Sequence[AnswerPath], answers: Sequence[object]) -
     if before and not after:
         yield Finding(
             rule="ignored-everything",
-            what="`ignore-answers` excludes the whole answer",
-            why="nothing would be compared, so that any answer would pass",
+            what="`ignore-answers` excludes the whole response",
+            why="nothing would be compared, so that any response would pass",
             fix="exclude only values that differ each time",
         )

@@ -41,7 +41,7 @@ DataFunction = Annotated[
     Doc("Function of the project that returns the evaluation data as a DataFrame, as package.module:function."),
     Matching(_FUNCTION, "of the form package.module:function"),
 ]
-TargetColumn = Annotated[str | None, Doc("Column of the evaluation data with the expected answers.")]
+TargetColumn = Annotated[str | None, Doc("Column of the evaluation data with the expected predictions.")]
 Measures = Annotated[
     ModelType | None, Doc("Model type that determines MLflow's metrics; without it only the response time is measured.")
 ]

@@ -54,7 +54,7 @@ def download_version(store: RegistryClient, name: str, version: str, model: Path
     digest = tree_digest(digests_in(model))
     recorded = description["tags"].get("mlflow-uv.model-sha256", digest)
     if recorded != digest:
-        why = f"{name} version {version} says {recorded[:12]}, its files in the store are {digest[:12]}"
+        why = f"the tag of {name} version {version} has {recorded[:12]}, its files in the store have {digest[:12]}"
         raise ChainBroken("model", why=why)
     ids = {"model_id": description["model_id"], "run_id": description["run_id"]}
     return EvaluatedVersion(name=name, version=version, model=model, sha256=digest, **ids)

@@ -95,23 +95,25 @@ def _answer(server: ServingContainer, number: int, case: object, expected: Expec
     # The server enforces the time limit itself.
     reply = _invoked(server, request_body(case), expected.answer_s + GRACE_S)
     if reply is None and server.code() is not None:
-        return None, Finding(rule="case-refused", what=f"case {number} was not answered", why="the server ended")
+        return None, Finding(
+            rule="case-refused", what=f"recorded request {number} got no response", why="the server ended"
+        )
     if reply is None or reply.status == 504:  # noqa: PLR2004  # gateway timeout
         slow = Wording(option("answer-timeout", "SECONDS"), " if it only needs longer")
         return None, Finding(
             rule="case-refused",
-            what=f"case {number} was not answered within {expected.answer_s:g} s",
+            what=f"recorded request {number} got no response within {expected.answer_s:g} s",
             why=expected.handed.masked(_last_line(server)),
             fix=_fix(server, expected) or slow,
         )
     if reply.status != 200:  # noqa: PLR2004  # OK
         why = f"status {reply.status}: {expected.handed.masked(reason_of(reply.body))}"
         fix = _fix(server, expected)
-        return None, Finding(rule="case-refused", what=f"case {number} was not answered", why=why, fix=fix)
+        return None, Finding(rule="case-refused", what=f"recorded request {number} got no prediction", why=why, fix=fix)
     try:
         return parse_json(reply.body), None
     except (ValueError, RecursionError):
-        return None, Finding(rule="case-refused", what=f"case {number} was not answered in JSON")
+        return None, Finding(rule="case-refused", what=f"the response to recorded request {number} is not JSON")
 
 
 def _differing(number: int, answer: object, expected: Expected) -> Iterator[Finding]:
@@ -123,7 +125,7 @@ def _differing(number: int, answer: object, expected: Expected) -> Iterator[Find
     if differences_found:
         yield Finding(
             rule="answers-differ",
-            what=f"case {number} is not answered as in training",
+            what=f"the prediction for recorded request {number} is not that of training",
             why=expected.handed.masked(format_differences(differences_found)),
             fix=difference_fix(differences_found),
         )
@@ -133,7 +135,7 @@ def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
     """Yield a finding about a server that accepts a malformed request."""
     reply = _invoked(server, MALFORMED, ANSWER_S)
     if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
-        why = "there was no answer" if reply is None else f"the answer has status {reply.status}"
+        why = "there was no response" if reply is None else f"the response has status {reply.status}"
         yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
 
 

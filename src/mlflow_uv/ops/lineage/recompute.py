@@ -137,9 +137,14 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
     if record.answers is not None:
         cases = _json_digest(model / model_files.CASES)
         expected = _json_digest(model / model_files.ANSWERS)
-        yield compare_link("answers", recorded=record.answers.cases, observed=cases, source=f"the cases of {source}")
         yield compare_link(
-            "answers", recorded=record.answers.expected, observed=expected, source=f"the answers of {source}"
+            "answers", recorded=record.answers.cases, observed=cases, source=f"the recorded requests of {source}"
+        )
+        yield compare_link(
+            "answers",
+            recorded=record.answers.expected,
+            observed=expected,
+            source=f"the recorded predictions of {source}",
         )
     yield compare_link(
         "model", recorded=record.model.sha256, observed=tree_digest(digests_in(model)), source="the store"

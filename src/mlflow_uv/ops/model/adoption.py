@@ -65,9 +65,9 @@ def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
         if version["model_id"] == model["model_id"] and other_key != key:
             raise BadInput(
                 what=f"model {model['model_id']} belongs to another release",
-                why=f"version {version['version']} of {version['name']} has it under the release key {other_key[:12]},"
-                f" and this release has the key {key[:12]}",
-                fix="release it with the lock and the inputs that it was proved with, or log the model again",
+                why=f"version {version['version']} of {version['name']} was made from it with the release key"
+                f" {other_key[:12]}, and this release has the key {key[:12]}",
+                fix="release it with the lock and the inputs that it was verified with, or log the model again",
             )
 
 

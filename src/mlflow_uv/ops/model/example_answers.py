@@ -80,7 +80,7 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
     if differences_found:
         yield Finding(
             rule="answers-fickle",
-            what="the model answers its own input example differently each time",
+            what="the model returns other predictions for its own input example each time",
             why=question.handed.masked(format_differences(differences_found)),
             fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
         )
@@ -91,7 +91,7 @@ def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Find
         yield Finding(
             rule="answers-hold-secret",
             what=f"the model returns the value of {name}",
-            why="its answers are recorded in the model, and any client could read the value",
+            why="its predictions are recorded in the model, and any client could read the value",
             fix="keep it out of what predict returns, errors included",
         )
 
@@ -102,7 +102,7 @@ def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
             rule="model-holds-secret",
             what=f"the model contains the value of {name} in its file `{file.relative_to(question.model)}`",
             why="it is in the store already, and would be in every image",
-            fix="read it in predict and keep it out of what is pickled, and change the secret",
+            fix="read it in predict and keep it out of what is pickled, and replace the secret",
         )
 
 
@@ -113,7 +113,7 @@ def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
         yield Finding(
             rule="answers-not-json",
             severity=Severity.WARNING,
-            what="the model answers with NaN or infinity, which JSON does not have",
+            what="the model returns NaN or infinity, which JSON does not have",
             why=f"{'; '.join(places[:SHOWN])}{remainder}; clients other than Python reject the whole response",
             fix="return None, or a number, in its place",
         )
@@ -129,7 +129,7 @@ def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tool
         name for name in variables_in(text, error.why) if caller.get(name) and name not in question.handed.names
     )
     if name := next(withheld, ""):
-        return Wording(option("serve-env", name), ", since the model needs that variable where it answers")
+        return Wording(option("serve-env", name), ", since the model needs that variable to predict")
     if module := missing_module(text):
         return _module_fix(module, project)
     if library := missing_library(text):

@@ -24,7 +24,7 @@ def example_findings(project: Project, description: Mapping[str, Any], requests:
             Finding(
                 rule="no-input-example",
                 what="the model has no input example",
-                why="the server could not be compared with the answers in training",
+                why="the server's predictions could not be compared with those of training",
                 fix=Wording(_WITH_EXAMPLE, option("input-example", "FILE")),
                 path=manifest,
                 line=line,

@@ -15,7 +15,7 @@ from ...command.wording import Wording, option, step_call
 
 ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "unreachable": (StoreUnreachable, "the tracking server does not answer"),
-    "stranger": (StoreUnreachable, "the server is not an MLflow tracking server"),
+    "not-mlflow": (StoreUnreachable, "the server is not an MLflow tracking server"),
     "locked": (StoreUnreachable, "another process locks the tracking database"),
     "schema": (StoreUnreachable, "the tracking database is of another MLflow"),
     "library-missing": (ToolMissing, "a package that the store needs is not installed"),
@@ -33,7 +33,7 @@ ERRORS: Mapping[str, tuple[type[StepError], str]] = {
 }
 FIXES: Mapping[str, str] = {
     "unreachable": Wording("start it, or name another with ", option("tracking-uri", "URI")),
-    "stranger": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
+    "not-mlflow": "name the address that `mlflow server` prints, or log in with MLFLOW_TRACKING_TOKEN",
     "library-missing": "let the server pass artifacts on (`mlflow server --artifacts-destination`), or `uv add` it",
     "denied": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
     "locked": "run it again when the other process has ended",

@@ -162,7 +162,7 @@ def test_a_path_that_names_nothing_is_known(path: str) -> None:
     ("path", "why"),
     [
         ("created", "`created` does not begin with `$`"),
-        ("$", "`$` is the whole answer"),
+        ("$", "`$` is the whole response"),
         ("$.", "`$.` cannot be read from `.` on"),
         ("$..id", "`$..id` cannot be read from `..id` on"),
         ("$.a[-1]", "`$.a[-1]` cannot be read from `[-1]` on"),

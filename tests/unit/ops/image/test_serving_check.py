@@ -111,7 +111,7 @@ def test_an_answer_that_takes_too_long_names_the_input_that_gives_it_longer(repl
     """
     (found,) = seen(Puppet(reply), {}, answer_s=7.5)
 
-    assert "case 1 was not answered within 7.5 s" == found.what
+    assert "recorded request 1 got no response within 7.5 s" == found.what
     assert "--answer-timeout SECONDS" in found.fix
 
 
