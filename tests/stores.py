@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.contracts.islands import QUIET, free_port, synced
+from tests.contracts.mlflow_interpreter import QUIET, free_port, synced
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 PROJECT = Path(__file__).parent / "servers"

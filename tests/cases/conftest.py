@@ -11,9 +11,9 @@ import pytest
 from tests.stores import Stores, stores
 
 from .consumer import Consumer, make_consumer
-from .foundry import forget
-from .lab import Lab, odd, training
-from .workbench import Workbench, workbench_of
+from .images import remove_image
+from .in_process import InProcessProject, in_process_project
+from .sample_project import SampleProject, oddly_named, training
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     assert consumer.git("status", "--porcelain") == ""
     yield Released(consumer=consumer, after=after, untouched=untouched)
     if not engine_complaint:
-        forget(image)
+        remove_image(image)
 
 
 def name_of_image() -> str:
@@ -65,7 +65,7 @@ def image() -> Iterator[str]:
     """The name of an image, which is removed afterwards."""
     name = name_of_image()
     yield name
-    forget(name)
+    remove_image(name)
 
 
 @pytest.fixture
@@ -82,34 +82,34 @@ def up_to(consumer: Consumer, released: Released) -> Callable[[str], None]:  # n
 
 
 @pytest.fixture(scope="session")
-def laboratory(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Lab:
+def released_sample(tmp_path_factory: pytest.TempPathFactory, root: Path) -> SampleProject:
     """A consumer with a model that trains in seconds, released once in a process, from a folder with an odd name."""
-    place = odd(tmp_path_factory.mktemp("laboratory"))
+    place = oddly_named(tmp_path_factory.mktemp("sample"))
     temporary = tmp_path_factory.mktemp("temporary")
     consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine="none")
-    lab = Lab(consumer=consumer, temporary=temporary, untouched=place / "untouched")
-    manifest = lab.folder / "pyproject.toml"
+    sample = SampleProject(consumer=consumer, temporary=temporary, untouched=place / "untouched")
+    manifest = sample.folder / "pyproject.toml"
     # What is asked of the example's model is not asked of ours.
     manifest.write_text(manifest.read_text().partition("data-function")[0])
-    lab.train_with(training())
-    said = lab.run("release", "--engine", "none")
+    sample.train_with(training())
+    said = sample.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
-    lab.keep()
-    return lab
+    sample.keep()
+    return sample
 
 
 @pytest.fixture
-def lab(laboratory: Lab) -> Lab:
-    """The laboratory, as it was after its first release."""
-    laboratory.restore()
-    return laboratory
+def sample(released_sample: SampleProject) -> SampleProject:
+    """The sample project, as it was after its first release."""
+    released_sample.restore()
+    return released_sample
 
 
 @pytest.fixture(scope="module")
-def bench(laboratory: Lab) -> Iterator[Workbench]:
-    """The laboratory with tools that stay open for a module; each test makes runs and commits of its own."""
-    laboratory.restore()
-    with workbench_of(laboratory) as found:
+def project(released_sample: SampleProject) -> Iterator[InProcessProject]:
+    """The sample project with tools that stay open for a module; each test makes runs and commits of its own."""
+    released_sample.restore()
+    with in_process_project(released_sample) as found:
         yield found
 
 

@@ -2,21 +2,21 @@
 
 import shutil
 
-from .lab import Lab
+from .sample_project import SampleProject
 
 
-def test_bytecode_is_kept_apart_from_environment_and_checkout(lab: Lab) -> None:
+def test_bytecode_is_kept_apart_from_environment_and_checkout(sample: SampleProject) -> None:
     """
     MLflow takes twice as long to import without; of the environments and the project nothing was changed.
     """
-    cache = lab.consumer.home / "cache"
+    cache = sample.consumer.home / "cache"
     environments = cache / "environments"
     for folder in tuple(environments.rglob("__pycache__")):
         shutil.rmtree(folder)  # of another test, that ran such a Python by itself
 
-    said = lab.run("log-model", "--retrain")
+    said = sample.run("log-model", "--retrain")
 
     kept = {path.name.partition(".")[0] for path in (cache / "bytecode").glob("**/site-packages/mlflow/*.pyc")}
-    elsewhere = [path for folder in (environments, lab.folder) for path in folder.rglob("*.pyc")]
+    elsewhere = [path for folder in (environments, sample.folder) for path in folder.rglob("*.pyc")]
 
     assert (0, True, []) == (said.code, "__init__" in kept, elsewhere)

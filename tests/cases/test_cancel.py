@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab, training
+from .sample_project import SampleProject, training
 
 SIGNALS = pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
@@ -15,7 +15,7 @@ SIGNALS = pytest.mark.parametrize(
 ENDLESS = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    time.sleep(3600)"
 STUBBORN = f"import signal, subprocess\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ENDLESS}"
 HANGS_IN_SERVING = training(load="time.sleep(3600 if in_serving() else 0)")
-BASE, TOO_LONG = "mlflow-uv-laboratory:slow", "86413"
+BASE, TOO_LONG = "mlflow-uv-sample:slow", "86413"
 
 
 @pytest.fixture
@@ -45,94 +45,106 @@ def is_running(words: str) -> bool:
 
 
 @SIGNALS
-def test_training_that_is_cancelled_leaves_a_killed_run(lab: Lab, number: signal.Signals, code: int) -> None:
+def test_training_that_is_cancelled_leaves_a_killed_run(
+    sample: SampleProject, number: signal.Signals, code: int
+) -> None:
     """
     The run says that it was killed, the training is gone, and nothing was registered.
     """
-    lab.train_with(training(ENDLESS))
+    sample.train_with(training(ENDLESS))
 
-    said = lab.cancel("release", when=lambda: "RUNNING" in lab.store.runs, by=number)
+    said = sample.cancel("release", when=lambda: "RUNNING" in sample.store.runs, by=number)
 
-    assert (code, ["FINISHED", "KILLED"], ["1"]) == (said.code, lab.store.runs, lab.store.versions)
+    assert (code, ["FINISHED", "KILLED"], ["1"]) == (said.code, sample.store.runs, sample.store.versions)
 
 
-def test_who_cancels_twice_still_leaves_a_killed_run(lab: Lab) -> None:
+def test_who_cancels_twice_still_leaves_a_killed_run(sample: SampleProject) -> None:
     """
     A runner sends SIGINT, and SIGTERM while we tidy up: that is not interrupted.
     """
-    lab.train_with(training(ENDLESS))
+    sample.train_with(training(ENDLESS))
 
-    said = lab.cancel(
+    said = sample.cancel(
         "log-model",
-        when=lambda: "RUNNING" in lab.store.runs,
+        when=lambda: "RUNNING" in sample.store.runs,
         by=signal.SIGINT,
-        again_when=lambda: not any("train.py" in line for line in lab.processes()),
+        again_when=lambda: not any("train.py" in line for line in sample.processes()),
     )
 
-    assert (130, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+    assert (130, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
 
 
 @pytest.mark.extended
-def test_training_that_will_not_listen_is_ended_too(lab: Lab) -> None:
+def test_training_that_will_not_listen_is_ended_too(sample: SampleProject) -> None:
     """
     What ignores SIGTERM is killed after a while.
     """
-    lab.train_with(training(STUBBORN))
+    sample.train_with(training(STUBBORN))
 
-    said = lab.cancel("log-model", when=lambda: "RUNNING" in lab.store.runs)
+    said = sample.cancel("log-model", when=lambda: "RUNNING" in sample.store.runs)
 
-    assert (143, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+    assert (143, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
 
 
-def test_logging_that_is_cancelled_leaves_a_killed_run(lab: Lab) -> None:
+def test_logging_that_is_cancelled_leaves_a_killed_run(sample: SampleProject) -> None:
     """
     A question to MLflow that nobody waits for any more does not keep its run from being closed.
     """
-    lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"\n', "")
-    (lab.folder / "saved").mkdir()
-    (lab.folder / "saved" / "MLmodel").write_text("flavors: {}\n")
+    sample.consumer.edit(sample.folder / "pyproject.toml", 'train = "python train.py"\n', "")
+    (sample.folder / "saved").mkdir()
+    (sample.folder / "saved" / "MLmodel").write_text("flavors: {}\n")
     for number in range(20_000):
-        (lab.folder / "saved" / str(number)).touch()
+        (sample.folder / "saved" / str(number)).touch()
 
-    said = lab.cancel("log-model", "--model", "saved", when=lambda: "RUNNING" in lab.store.runs)
+    said = sample.cancel("log-model", "--model", "saved", when=lambda: "RUNNING" in sample.store.runs)
 
-    assert (143, ["FINISHED", "KILLED"]) == (said.code, lab.store.runs)
+    assert (143, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
 
 
-def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(lab: Lab) -> None:
+def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(sample: SampleProject) -> None:
     """
     The server is ended; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--engine", "none")
+    version = build(sample, "--engine", "none")
 
-    said = lab.cancel(
-        "smoke-test", when=lambda: any(line.rstrip().endswith("/serving") for line in lab.processes()), by=signal.SIGINT
+    said = sample.cancel(
+        "smoke-test",
+        when=lambda: any(line.rstrip().endswith("/serving") for line in sample.processes()),
+        by=signal.SIGINT,
     )
 
-    assert (130, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+    assert (130, "registered", {"candidate": "1"}) == (
+        said.code,
+        sample.store.tags(version)["state"],
+        sample.store.aliases,
+    )
 
 
 @pytest.mark.extended
 @pytest.mark.engine
-def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(lab: Lab, image: str) -> None:
+def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(sample: SampleProject, image: str) -> None:
     """
     The container is removed; the version is neither tested nor failed, and no alias moved.
     """
-    version = build(lab, "--engine", "any", "--image", image)
+    version = build(sample, "--engine", "any", "--image", image)
 
-    said = lab.cancel("smoke-test", when=lab.containers)
+    said = sample.cancel("smoke-test", when=sample.containers)
 
-    assert (143, "registered", {"candidate": "1"}) == (said.code, lab.store.tags(version)["state"], lab.store.aliases)
+    assert (143, "registered", {"candidate": "1"}) == (
+        said.code,
+        sample.store.tags(version)["state"],
+        sample.store.aliases,
+    )
 
 
 @pytest.mark.engine
-def test_a_build_that_is_cancelled_is_given_up(lab: Lab, slow_base: str, image: str) -> None:
+def test_a_build_that_is_cancelled_is_given_up(sample: SampleProject, slow_base: str, image: str) -> None:
     """
     The engine stops building, and no image of that name is there.
     """
     flags = ("--engine", "any", "--base-image", slow_base, "--image", image)
 
-    said = lab.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
+    said = sample.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
 
     found = subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False)
     assert (143, False) == (said.code, found.returncode == 0)
@@ -140,7 +152,9 @@ def test_a_build_that_is_cancelled_is_given_up(lab: Lab, slow_base: str, image: 
 
 
 @pytest.mark.engine
-def test_a_base_image_that_never_answers_is_not_waited_for(lab: Lab, slow_base: str, tmp_path: Path) -> None:
+def test_a_base_image_that_never_answers_is_not_waited_for(
+    sample: SampleProject, slow_base: str, tmp_path: Path
+) -> None:
     """
     The question which Python it has is asked in a container, which is removed.
     """
@@ -150,14 +164,14 @@ def test_a_base_image_that_never_answers_is_not_waited_for(lab: Lab, slow_base: 
     def asked() -> bool:
         return is_running(f"sleep {TOO_LONG}")
 
-    said = lab.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
+    said = sample.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
 
     assert (143, False) == (said.code, asked())
 
 
-def build(lab: Lab, *flags: str) -> str:
+def build(sample: SampleProject, *flags: str) -> str:
     """Build what serves a model that hangs where it is served; its version."""
-    lab.train_with(HANGS_IN_SERVING)
-    said = lab.run("release", "--steps", "log-model register build-image", *flags)
+    sample.train_with(HANGS_IN_SERVING)
+    said = sample.run("release", "--steps", "log-model register build-image", *flags)
     assert said.code == 0, said.stderr
     return str(said.outputs["version"])

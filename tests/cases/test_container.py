@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.image.dockerfile import PORT, SERVING
-from tests.contracts.servingbench import JSON, meanwhile, puppet, statuses, until
+from tests.contracts.serving_process import JSON, concurrently, scripted_model, statuses, wait_until
 from tests.waiting import CEILING_S
 
-from .harbour import Harbour, docker, harbour_in
+from .containers import ServedImage, docker, served_image_in
 
 pytestmark = pytest.mark.engine
 CANNOT_LOAD, KILLED = 3, 137
@@ -28,29 +28,29 @@ LIVELY = ("--health-interval=1s", "--health-timeout=2s", "--health-retries=1", "
 
 
 @pytest.fixture(scope="module")
-def harbour(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Harbour]:
+def served_image(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServedImage]:
     """One image for all."""
-    with harbour_in(tmp_path_factory.mktemp("harbour"), root) as made:
+    with served_image_in(tmp_path_factory.mktemp("served-image"), root) as made:
         yield made
 
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
-def test_requests_in_flight_are_answered_and_new_ones_refused(harbour: Harbour, workers: str) -> None:
+def test_requests_in_flight_are_answered_and_new_ones_refused(served_image: ServedImage, workers: str) -> None:
     """
     `docker stop` with twenty requests of two seconds: each is a 200, nobody else gets in, then it ends with 0.
     """
-    place = harbour.place()
+    place = served_image.place()
     rows: list[dict[str, Any]] = [
         {"entered": str(place / f"entered-{one}"), "leave": str(place / "leave"), "seconds": 2}
         for one in range(IN_FLIGHT)
     ]
 
-    with harbour.start(WORKERS=workers, THREADS=str(IN_FLIGHT)) as container:
+    with served_image.start(WORKERS=workers, THREADS=str(IN_FLIGHT)) as container:
         container.ready()
-        with meanwhile(*(lambda row=row: container.invoke(row) for row in rows)) as answers:
-            until(lambda: all(Path(row["entered"]).exists() for row in rows))
-            with meanwhile(container.stop) as codes:
-                until(lambda: not container.answers())
+        with concurrently(*(lambda row=row: container.invoke(row) for row in rows)) as answers:
+            wait_until(lambda: all(Path(row["entered"]).exists() for row in rows))
+            with concurrently(container.stop) as codes:
+                wait_until(lambda: not container.answers())
                 connected, unanswered = container.inside(CONNECTING), answers.count(None)
                 (place / "leave").touch()
 
@@ -61,15 +61,15 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(harbour: Harbour, 
 @pytest.mark.extended
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_requests_that_keep_every_processor_busy_are_answered_too(
-    harbour: Harbour, tmp_path: Path, workers: str
+    served_image: ServedImage, tmp_path: Path, workers: str
 ) -> None:
     """
     Twenty predictions that never let go of Python's lock for long: the server, hardly ever on, loses none of them.
     """
     burning = "def burn(seconds):\n    end = time.monotonic() + seconds\n    while time.monotonic() < end: pass\n"
-    model = puppet(tmp_path / "model", loading=burning, predicting="burn(2)")
+    model = scripted_model(tmp_path / "model", loading=burning, predicting="burn(2)")
 
-    with harbour.start(model=model, WORKERS=workers) as container:
+    with served_image.start(model=model, WORKERS=workers) as container:
         container.ready()
         clients = [http.client.HTTPConnection(container.address, PORT, timeout=CEILING_S) for _ in range(IN_FLIGHT)]
         for client in clients:
@@ -89,35 +89,37 @@ def test_requests_that_keep_every_processor_busy_are_answered_too(
     ],
     ids=["one worker", "two workers", "each for itself"],
 )
-def test_docker_stop_ends_it_while_it_loads(harbour: Harbour, tmp_path: Path, workers: str, before: str) -> None:
+def test_docker_stop_ends_it_while_it_loads(
+    served_image: ServedImage, tmp_path: Path, workers: str, before: str
+) -> None:
     """
     A model that loads for an hour is not waited for, and the engine has nothing to kill.
     """
-    sign = harbour.place() / "loading"
-    model = puppet(tmp_path / "model", loading=before + LOADING.format(sign=str(sign)))
+    sign = served_image.place() / "loading"
+    model = scripted_model(tmp_path / "model", loading=before + LOADING.format(sign=str(sign)))
 
-    with harbour.start(model=model, WORKERS=workers, DRAIN_TIMEOUT="3600") as container:
-        until(sign.exists)
+    with served_image.start(model=model, WORKERS=workers, DRAIN_TIMEOUT="3600") as container:
+        wait_until(sign.exists)
         code = container.stop()
 
     assert 0 == code
 
 
-def test_docker_stop_ends_it_before_anything_is_imported(harbour: Harbour, tmp_path: Path) -> None:
+def test_docker_stop_ends_it_before_anything_is_imported(served_image: ServedImage, tmp_path: Path) -> None:
     """
     The first process of a container is not ended by a signal that it does not handle: it does from its first lines on.
     """
-    sign = harbour.place() / "importing"
+    sign = served_image.place() / "importing"
     (tmp_path / "main.py").write_text(f"import pathlib, time\npathlib.Path({str(sign)!r}).touch()\ntime.sleep(3600)\n")
 
-    with harbour.start(f"--volume={tmp_path}/main.py:{SERVING}/main.py:ro") as container:
-        until(sign.exists)
+    with served_image.start(f"--volume={tmp_path}/main.py:{SERVING}/main.py:ro") as container:
+        wait_until(sign.exists)
         code = container.stop()
 
     assert 0 == code
 
 
-def test_a_model_that_cannot_load_stops_looping_and_says_why(harbour: Harbour, tmp_path: Path) -> None:
+def test_a_model_that_cannot_load_stops_looping_and_says_why(served_image: ServedImage, tmp_path: Path) -> None:
     """
     Each start ends with a status of its own and the reason as its last line, so that the engine gives up after three.
     """
@@ -125,8 +127,8 @@ def test_a_model_that_cannot_load_stops_looping_and_says_why(harbour: Harbour, t
     model.mkdir()
     (model / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: nobody_has_this\n")
 
-    with harbour.start("--restart=on-failure:3", model=model) as container:
-        until(lambda: container.said["RestartCount"] == 3 and not container.state["Running"])
+    with served_image.start("--restart=on-failure:3", model=model) as container:
+        wait_until(lambda: container.said["RestartCount"] == 3 and not container.state["Running"])
         state, log, lasted = container.state, container.log(), container.lasted()
 
     reason = "The model in /opt/ml/model cannot be served: ModuleNotFoundError: No module named 'nobody_has_this'"
@@ -134,14 +136,14 @@ def test_a_model_that_cannot_load_stops_looping_and_says_why(harbour: Harbour, t
     assert lasted < 30
 
 
-def test_a_model_that_may_not_be_read_is_not_replaced_by_another(harbour: Harbour, tmp_path: Path) -> None:
+def test_a_model_that_may_not_be_read_is_not_replaced_by_another(served_image: ServedImage, tmp_path: Path) -> None:
     """
     A folder that was mounted and belongs to somebody else ends it: the image's own model would give other answers.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
     model.chmod(0o700)
 
-    with harbour.start(model=model) as container:
+    with served_image.start(model=model) as container:
         code, log = container.end(), container.log()
 
     sentence = "The model in /opt/ml/model cannot be served: user 10001 has no permission to read it."
@@ -149,15 +151,15 @@ def test_a_model_that_may_not_be_read_is_not_replaced_by_another(harbour: Harbou
 
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
-def test_a_container_without_memory_ends(harbour: Harbour, tmp_path: Path, workers: str) -> None:
+def test_a_container_without_memory_ends(served_image: ServedImage, tmp_path: Path, workers: str) -> None:
     """
     Whoever is killed for it, nothing stays up: the engine says 137 and that memory ran out.
     """
-    model = puppet(tmp_path / "model", predicting="len(b'x' * int(row['bytes']))")
+    model = scripted_model(tmp_path / "model", predicting="len(b'x' * int(row['bytes']))")
 
-    with harbour.start("--memory=600m", "--memory-swap=600m", model=model, WORKERS=workers) as container:
+    with served_image.start("--memory=600m", "--memory-swap=600m", model=model, WORKERS=workers) as container:
         modest = container.ready().predictions({"bytes": 1000})
-        with meanwhile(lambda: container.invoke({"bytes": GIB})) as answers:
+        with concurrently(lambda: container.invoke({"bytes": GIB})) as answers:
             code = container.end()
         state = container.state
 
@@ -166,7 +168,7 @@ def test_a_container_without_memory_ends(harbour: Harbour, tmp_path: Path, worke
 
 
 @pytest.mark.extended
-def test_a_container_is_healthy_as_long_as_it_answers(harbour: Harbour) -> None:
+def test_a_container_is_healthy_as_long_as_it_answers(served_image: ServedImage) -> None:
     """
     By the image's own check: `healthy` when the model is there, `unhealthy` when the process hangs.
     """
@@ -174,12 +176,12 @@ def test_a_container_is_healthy_as_long_as_it_answers(harbour: Harbour) -> None:
     def health() -> str:
         return container.state["Health"]["Status"]
 
-    with harbour.start(*LIVELY, WORKERS="1") as container:
-        until(lambda: health() == "healthy")
+    with served_image.start(*LIVELY, WORKERS="1") as container:
+        wait_until(lambda: health() == "healthy")
         answered = container.answers()
         docker("kill", "--signal", "STOP", container.name)
-        until(lambda: health() == "unhealthy")
+        wait_until(lambda: health() == "unhealthy")
         docker("kill", "--signal", "CONT", container.name)
-        until(lambda: health() == "healthy")
+        wait_until(lambda: health() == "healthy")
 
     assert answered

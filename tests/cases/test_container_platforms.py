@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.core.image.dockerfile import PORT
-from tests.contracts.servingbench import JSON, puppet, statuses, until
+from tests.contracts.serving_process import JSON, scripted_model, statuses, wait_until
 from tests.waiting import CEILING_S
 
-from .harbour import LACKING, SERVER, Container, Harbour, harbour_in
+from .containers import LACKING, SERVER, Container, ServedImage, served_image_in
 
 pytestmark = pytest.mark.engine
 BARE = ("--user=54321:0", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -27,16 +27,16 @@ AZURE = "/var/azureml-app/azureml-models/wine/1"
 
 
 @pytest.fixture(scope="module")
-def harbour(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Harbour]:
+def served_image(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServedImage]:
     """One image for all."""
-    with harbour_in(tmp_path_factory.mktemp("harbour"), root) as made:
+    with served_image_in(tmp_path_factory.mktemp("served-image"), root) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def bare(harbour: Harbour) -> Iterator[Container]:
+def bare(served_image: ServedImage) -> Iterator[Container]:
     """A container that may do nothing."""
-    with harbour.start(*BARE, WORKERS="2", BODY_LIMIT="1000", MODEL_NAME="puppet") as container:
+    with served_image.start(*BARE, WORKERS="2", BODY_LIMIT="1000", MODEL_NAME="scripted") as container:
         yield container.ready()
 
 
@@ -65,20 +65,20 @@ def test_it_serves_with_no_rights_at_all(bare: Container) -> None:
     ids=["SageMaker", "SageMaker's port", "Cloud Run", "Azure ML"],
 )
 def test_a_platform_starts_and_asks_it_in_its_manner(
-    harbour: Harbour, tmp_path: Path, arguments: tuple[str, ...], at: str, said: dict[str, str]
+    served_image: ServedImage, tmp_path: Path, arguments: tuple[str, ...], at: str, said: dict[str, str]
 ) -> None:
     """
     Its argument, its port, its model where it mounts one: that one answers, and nothing is written into its folder.
     """
-    model = puppet(tmp_path / "model", predicting="'mounted'")
+    model = scripted_model(tmp_path / "model", predicting="'mounted'")
     (model / "code").chmod(0o777)
 
-    with harbour.start(model=model, at=at, arguments=arguments, **said) as container:
+    with served_image.start(model=model, at=at, arguments=arguments, **said) as container:
         container.ready()
         answers = [container.ask("GET", "/ping"), container.invoke({"x": 1})]
 
     assert ([200, 200], {"predictions": ["mounted"]}) == (statuses(answers), json.loads(answers[1][2]))
-    assert ["puppet_loader.py"] == [path.name for path in (model / "code").iterdir()]
+    assert ["scripted_loader.py"] == [path.name for path in (model / "code").iterdir()]
 
 
 def test_clients_of_kserve_and_seldon_are_answered(bare: Container) -> None:
@@ -88,9 +88,9 @@ def test_clients_of_kserve_and_seldon_are_answered(bare: Container) -> None:
     tensors = [{"name": name, "datatype": "FP64", "shape": [1], "data": [1.5]} for name in "xy"]
 
     answers = [
-        bare.ask("GET", "/v2/models/puppet/ready"),
-        bare.ask("GET", "/v2/models/puppet"),
-        bare.ask("POST", "/v2/models/puppet/infer", {"inputs": tensors}),
+        bare.ask("GET", "/v2/models/scripted/ready"),
+        bare.ask("GET", "/v2/models/scripted"),
+        bare.ask("POST", "/v2/models/scripted/infer", {"inputs": tensors}),
     ]
 
     (output,) = json.loads(answers[-1][2])["outputs"]
@@ -121,18 +121,20 @@ def test_what_a_model_prints_is_in_the_log_at_once(bare: Container) -> None:
     """
     bare.invoke({"say": "spoken by the model"})
 
-    until(lambda: "spoken by the model" in bare.log())
+    wait_until(lambda: "spoken by the model" in bare.log())
     assert 1 == bare.log().count("spoken by the model")
 
 
-def test_only_of_another_model_it_is_said_what_is_missing(harbour: Harbour, bare: Container, tmp_path: Path) -> None:
+def test_only_of_another_model_it_is_said_what_is_missing(
+    served_image: ServedImage, bare: Container, tmp_path: Path
+) -> None:
     """
     What the image's own requires was compared when it was built; of one that was mounted nobody knows.
     """
-    model = puppet(tmp_path / "model", predicting="'mounted'")
+    model = scripted_model(tmp_path / "model", predicting="'mounted'")
     (model / "requirements.txt").write_text(LACKING)
 
-    with harbour.start(model=model) as container:
+    with served_image.start(model=model) as container:
         mounted = "\n".join(container.ready().log())
     own = "\n".join(bare.ready().log())
 
@@ -152,7 +154,7 @@ def test_workers_share_the_connections_that_are_kept(bare: Container) -> None:
     def answers(clients: list[http.client.HTTPConnection]) -> list[int]:
         return [json.loads(one.getresponse().read())["predictions"][0] for one in clients]
 
-    until(lambda: len({bare.predictions({"x": 1})[0] for _ in range(8)}) == 2)  # both are there
+    wait_until(lambda: len({bare.predictions({"x": 1})[0] for _ in range(8)}) == 2)  # both are there
     lesser, stayed = 0, []
     for _ in range(4):
         clients = [http.client.HTTPConnection(bare.address, PORT, timeout=CEILING_S) for _ in range(16)]
@@ -169,11 +171,11 @@ def test_workers_share_the_connections_that_are_kept(bare: Container) -> None:
 
 
 @pytest.mark.extended
-def test_few_files_are_enough(harbour: Harbour) -> None:
+def test_few_files_are_enough(served_image: ServedImage) -> None:
     """
     With more clients than it may have open files it answers those it has, and the next when they have gone.
     """
-    with harbour.start("--ulimit=nofile=64:64", WORKERS="1") as container:
+    with served_image.start("--ulimit=nofile=64:64", WORKERS="1") as container:
         container.ready()
         clients = [http.client.HTTPConnection("127.0.0.1", container.port, timeout=CEILING_S) for _ in range(100)]
         for one in clients:
@@ -189,11 +191,11 @@ def test_few_files_are_enough(harbour: Harbour) -> None:
 
 @pytest.mark.extended
 @pytest.mark.parametrize(("cpus", "processes"), [("0.5", 1), ("1", 1), ("1.5", 3), ("2", 3)])
-def test_the_quota_decides_how_many_workers_there_are(harbour: Harbour, cpus: str, processes: int) -> None:
+def test_the_quota_decides_how_many_workers_there_are(served_image: ServedImage, cpus: str, processes: int) -> None:
     """
     One serves by itself; two, for what is more than one processor, have a parent that watches them.
     """
-    with harbour.start(f"--cpus={cpus}") as container:
+    with served_image.start(f"--cpus={cpus}") as container:
         found = container.ready().processes()
 
     assert [SERVER] * processes == found

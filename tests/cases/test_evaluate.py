@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab, error, training
+from .sample_project import SampleProject, error, training
 
 BAD_INPUT, TOOL_FAILED, CHAIN_BROKEN = 2, 6, 11
 TRIPLE = training(predict='return [3.0 * x for x in model_input["x"]]')
@@ -19,82 +19,82 @@ def at_once():
 FLAGS = ("--data", "unseen.csv", "--target-column", "y", "--model-type", "regressor")
 
 
-def runs_of(lab: Lab, evaluation: str) -> dict[str, dict[str, str]]:
+def runs_of(sample: SampleProject, evaluation: str) -> dict[str, dict[str, str]]:
     """The runs of an evaluation by their names, each with its status and tags."""
     query = "SELECT name, status, key, value FROM runs JOIN tags USING (run_uuid)"
     found: dict[str, dict[str, str]] = {}
-    for name, status, key, value in lab.store.rows(query):
+    for name, status, key, value in sample.store.rows(query):
         found.setdefault(name, {"status": status})[key.removeprefix("mlflow-uv.")] = value
     return {name: run for name, run in found.items() if run.get("evaluation") == evaluation}
 
 
-def metrics_of(lab: Lab, version: str) -> dict[str, float]:
+def metrics_of(sample: SampleProject, version: str) -> dict[str, float]:
     """What was measured of a version, as it is linked to its logged model."""
     query = "SELECT metric_name, metric_value, value FROM logged_model_metrics JOIN tags ON run_uuid = run_id"
-    found = lab.store.rows(f"{query} WHERE key = 'mlflow-uv.evaluated-version'")
+    found = sample.store.rows(f"{query} WHERE key = 'mlflow-uv.evaluated-version'")
     return {name: float(value) for name, value, of in found if of == f"wine/{version}"}
 
 
-def unseen(lab: Lab) -> Path:
+def unseen(sample: SampleProject) -> Path:
     """Data of which a model that doubles knows every answer."""
-    path = lab.folder / "unseen.csv"
+    path = sample.folder / "unseen.csv"
     path.write_text(f"x,y\n{ROWS}")
     return path
 
 
-def rivals(lab: Lab) -> None:
+def rivals(sample: SampleProject) -> None:
     """Version 1, which doubles, is in use; version 2 triples."""
-    unseen(lab)
-    lab.train_with(TRIPLE)
-    assert 0 == lab.run("release", "--steps", "log-model register").code
-    lab.consumer.ask_mlflow("client.set_registered_model_alias('wine', 'champion', '1')")
+    unseen(sample)
+    sample.train_with(TRIPLE)
+    assert 0 == sample.run("release", "--steps", "log-model register").code
+    sample.consumer.ask_mlflow("client.set_registered_model_alias('wine', 'champion', '1')")
 
 
 @pytest.mark.extended
-def test_the_same_is_asked_of_both_and_asked_once(lab: Lab) -> None:
+def test_the_same_is_asked_of_both_and_asked_once(sample: SampleProject) -> None:
     """
     A champion that doubles is right, a candidate that triples is not; both runs are whole, and nothing is asked twice.
     """
-    rivals(lab)
+    rivals(sample)
 
-    said = lab.run("evaluate", *FLAGS, "--candidate", "2")
-    again = lab.run("evaluate", *FLAGS, "--candidate", "2")
+    said = sample.run("evaluate", *FLAGS, "--candidate", "2")
+    again = sample.run("evaluate", *FLAGS, "--candidate", "2")
 
     assert [0, 0] == [said.code, again.code], said.stderr
     evaluation = said.outputs["evaluation"]
     assert [("1", False, evaluation), ("1", True, evaluation)] == [
         (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (said, again)
     ]
-    runs = runs_of(lab, evaluation)
+    runs = runs_of(sample, evaluation)
     assert {"evaluate wine v1", "evaluate wine v2"} == runs.keys()
     assert {("FINISHED", said.outputs["data-sha256"])} == {(run["status"], run["data-sha256"]) for run in runs.values()}
-    assert {lab.store.tags(version)["model-sha256"] for version in ("1", "2")} == {
+    assert {sample.store.tags(version)["model-sha256"] for version in ("1", "2")} == {
         run["model-sha256"] for run in runs.values()
     }
-    champion, candidate = metrics_of(lab, "1"), metrics_of(lab, "2")
+    champion, candidate = metrics_of(sample, "1"), metrics_of(sample, "2")
     assert (0.0, 10.5) == (champion["mean_absolute_error"], round(candidate["mean_absolute_error"], 9))
     assert 0 < candidate["latency_p50_ms"] <= candidate["latency_p95_ms"]
 
 
 @pytest.mark.extended
-def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
+def test_the_evaluation_that_was_asked_for_last_is_judged(sample: SampleProject) -> None:
     """
     One that is found again is it, and names its data; where the project names data, no other file stands in for it.
     """
-    unseen(lab)
-    (lab.folder / "wrong.csv").write_text("x,y\n1,7\n2,7\n")
-    manifest = lab.folder / "pyproject.toml"
+    unseen(sample)
+    (sample.folder / "wrong.csv").write_text("x,y\n1,7\n2,7\n")
+    manifest = sample.folder / "pyproject.toml"
     gates = '\n[tool.mlflow-uv.promote]\ngates = ["mean_absolute_error <= 0.1"]\nallow-dirty = true\n'
     settings = manifest.read_text().rstrip()
     manifest.write_text(f"{settings}\n{gates}")
 
-    good = lab.run("evaluate", *FLAGS)
-    wrong = lab.run("evaluate", "--data", "wrong.csv", *FLAGS[2:])
-    by_wrong = lab.run("promote", "--dry-run")
-    again = lab.run("evaluate", *FLAGS)
-    by_good = lab.run("promote", "--dry-run")
+    good = sample.run("evaluate", *FLAGS)
+    wrong = sample.run("evaluate", "--data", "wrong.csv", *FLAGS[2:])
+    by_wrong = sample.run("promote", "--dry-run")
+    again = sample.run("evaluate", *FLAGS)
+    by_good = sample.run("promote", "--dry-run")
     manifest.write_text(f'{settings}\ndata = "never.csv"\n{gates}')
-    by_none = lab.run("promote", "--dry-run")
+    by_none = sample.run("promote", "--dry-run")
 
     assert [0, 0, 1, 0, 0, 1] == [one.code for one in (good, wrong, by_wrong, again, by_good, by_none)], by_none.stderr
     on = "✓ version 1 was evaluated on the file {}, target column `y`, as a regressor, sha256 {}"
@@ -106,78 +106,78 @@ def test_the_evaluation_that_was_asked_for_last_is_judged(lab: Lab) -> None:
     assert ("gate-gates", why, "mlflow-uv evaluate") == (finding["rule"], finding["what"], finding["fix"])
 
 
-def everything(lab: Lab) -> list[tuple[str, ...]]:
+def everything(sample: SampleProject) -> list[tuple[str, ...]]:
     """Every row of the store that an evaluation or a promotion could change."""
     tables = ("runs", "tags", "metrics", "model_version_tags", "registered_model_aliases", "logged_model_tags")
-    return [row for table in tables for row in lab.store.rows(f"SELECT * FROM {table}")]  # noqa: S608
+    return [row for table in tables for row in sample.store.rows(f"SELECT * FROM {table}")]  # noqa: S608
 
 
 @pytest.mark.extended
-def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(lab: Lab) -> None:
+def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(sample: SampleProject) -> None:
     """
     Another job promotes by it, and keeps its numbers then; one of other files stops it.
     """
-    unseen(lab)
-    manifest = lab.folder / "pyproject.toml"
+    unseen(sample)
+    manifest = sample.folder / "pyproject.toml"
     gates = '\n[tool.mlflow-uv.promote]\ngates = ["mean_absolute_error <= 0.1"]\nallow-dirty = true\n'
     manifest.write_text(f'{manifest.read_text().rstrip()}\ndata = "unseen.csv"\n{gates}')
-    file, forged = lab.folder.parent / "evaluation.json", lab.folder.parent / "forged.json"
-    before = everything(lab)
+    file, forged = sample.folder.parent / "evaluation.json", sample.folder.parent / "forged.json"
+    before = everything(sample)
 
-    said = lab.run("evaluate", *FLAGS, "--evaluation-file", str(file))
-    after = everything(lab)
-    without = lab.run("promote")
-    forged.write_text(file.read_text().replace(lab.store.tags("1")["model-sha256"], "0" * 64))
-    by_forged = lab.run("promote", "--evaluation-file", str(forged))
+    said = sample.run("evaluate", *FLAGS, "--evaluation-file", str(file))
+    after = everything(sample)
+    without = sample.run("promote")
+    forged.write_text(file.read_text().replace(sample.store.tags("1")["model-sha256"], "0" * 64))
+    by_forged = sample.run("promote", "--evaluation-file", str(forged))
     forged.write_text("{}")
-    by_none = lab.run("promote", "--evaluation-file", str(forged))
-    unchanged = everything(lab)
-    promoted = lab.run("promote", "--evaluation-file", str(file))
-    again = lab.run("promote", "--evaluation-file", str(file))
+    by_none = sample.run("promote", "--evaluation-file", str(forged))
+    unchanged = everything(sample)
+    promoted = sample.run("promote", "--evaluation-file", str(file))
+    again = sample.run("promote", "--evaluation-file", str(file))
 
     codes = [one.code for one in (said, without, by_forged, by_none, promoted, again)]
     assert [0, 1, 1, BAD_INPUT, 0, 0] == codes, promoted.stderr
     assert (before, before) == (after, unchanged)
     assert ["gate-gates"] * 2 == [*without.rules, *by_forged.rules]
     assert "evaluated with files other than those in the store" in by_forged.stderr
-    runs = runs_of(lab, said.outputs["evaluation"])
+    runs = runs_of(sample, said.outputs["evaluation"])
     assert {"evaluate wine v1": "FINISHED"} == {name: run["status"] for name, run in runs.items()}
-    assert 0.0 == metrics_of(lab, "1")["mean_absolute_error"]
-    assert "1" == lab.store.aliases["champion"]
+    assert 0.0 == metrics_of(sample, "1")["mean_absolute_error"]
+    assert "1" == sample.store.aliases["champion"]
 
 
 @pytest.mark.extended
-def test_a_promotion_runs_no_code_of_the_model(lab: Lab) -> None:
+def test_a_promotion_runs_no_code_of_the_model(sample: SampleProject) -> None:
     """
     Evaluated, a model runs; promoted, rolled back and audited, it does not.
     """
-    unseen(lab)
-    trace = lab.folder.parent / "trace"
-    lab.train_with(training(load=f"open({str(trace)!r}, 'a').write('x')"))
-    released = lab.run("release", "--engine", "none")
-    manifest = lab.folder / "pyproject.toml"
+    unseen(sample)
+    trace = sample.folder.parent / "trace"
+    sample.train_with(training(load=f"open({str(trace)!r}, 'a').write('x')"))
+    released = sample.run("release", "--engine", "none")
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text(f"{manifest.read_text().rstrip()}\n\n[tool.mlflow-uv.promote]\nallow-dirty = true\n")
     trace.unlink()
 
-    promoted = lab.run("promote", "--candidate", "1")
-    next_one = lab.run("promote", "--candidate", "2")
-    audited = lab.run("audit", "models:/wine@champion")
-    back = lab.run("rollback")
+    promoted = sample.run("promote", "--candidate", "1")
+    next_one = sample.run("promote", "--candidate", "2")
+    audited = sample.run("audit", "models:/wine@champion")
+    back = sample.run("rollback")
     ran_before = trace.exists()
-    evaluated = lab.run("evaluate", *FLAGS, "--candidate", "2")
+    evaluated = sample.run("evaluate", *FLAGS, "--candidate", "2")
 
     assert [0] * 6 == [one.code for one in (released, promoted, next_one, audited, back, evaluated)], next_one.stderr
     assert (False, True) == (ran_before, trace.exists())
 
 
-def test_without_an_image_a_process_evaluates_and_that_is_said(lab: Lab) -> None:
+def test_without_an_image_a_process_evaluates_and_that_is_said(sample: SampleProject) -> None:
     """
     Who demands a container is told why there is none, and what runs it all the same; that it was no isolation is said.
     """
-    unseen(lab)
+    unseen(sample)
 
-    demanded = lab.run("evaluate", *FLAGS, "--isolation", "image")
-    said = lab.run("evaluate", *FLAGS, "--isolation", "auto")
+    demanded = sample.run("evaluate", *FLAGS, "--isolation", "image")
+    said = sample.run("evaluate", *FLAGS, "--isolation", "auto")
 
     code, kind, sentence, fix = error(demanded)
     assert (TOOL_FAILED, "ToolFailed", True) == (code, kind, "it has no image: a process was requested" in sentence)
@@ -187,43 +187,43 @@ def test_without_an_image_a_process_evaluates_and_that_is_said(lab: Lab) -> None
 
 @pytest.mark.engine
 @pytest.mark.extended
-def test_a_model_that_means_harm_is_evaluated_in_its_image(lab: Lab, image: str) -> None:
+def test_a_model_that_means_harm_is_evaluated_in_its_image(sample: SampleProject, image: str) -> None:
     """
     In a container it sees neither this machine's files nor its network, and is measured as well as by a process.
     """
-    unseen(lab)
-    trace = lab.folder.parent / "trace"
+    unseen(sample)
+    trace = sample.folder.parent / "trace"
     load = f"os.path.isdir({str(trace.parent)!r}) and open({str(trace)!r}, 'a').write('x')"
     factor = "3.0 if os.path.isdir('/opt/mlflow-uv') and os.listdir('/sys/class/net') != ['lo'] else 2.0"
-    lab.train_with(training(load=load, predict=f'return [({factor}) * x for x in model_input["x"]]'))
-    released = lab.run("release", "--engine", "any", "--image", image)
+    sample.train_with(training(load=load, predict=f'return [({factor}) * x for x in model_input["x"]]'))
+    released = sample.run("release", "--engine", "any", "--image", image)
     assert 0 == released.code, released.stderr
     trace.unlink()
 
-    inside = lab.run("evaluate", *FLAGS, "--isolation", "image")
+    inside = sample.run("evaluate", *FLAGS, "--isolation", "image")
     traced_inside = trace.exists()
-    beside = lab.run("evaluate", *FLAGS, "--isolation", "process", "--again")
+    beside = sample.run("evaluate", *FLAGS, "--isolation", "process", "--again")
 
     assert [(0, "image", []), (0, "process", ["not-isolated"])] == [
         (one.code, one.outputs["isolation"], one.rules) for one in (inside, beside)
     ]
     assert (False, True) == (traced_inside, trace.exists())
-    assert 0.0 == metrics_of(lab, "2")["mean_absolute_error"]
+    assert 0.0 == metrics_of(sample, "2")["mean_absolute_error"]
 
 
 @pytest.mark.extended
-def test_other_data_is_another_evaluation(lab: Lab) -> None:
+def test_other_data_is_another_evaluation(sample: SampleProject) -> None:
     """
     One more row, or `--again`, and both are asked anew; without a champion the candidate is asked alone.
     """
-    unseen(lab)
-    alone = lab.run("evaluate", *FLAGS)
-    rivals(lab)
+    unseen(sample)
+    alone = sample.run("evaluate", *FLAGS)
+    rivals(sample)
 
-    first = lab.run("evaluate", *FLAGS, "--candidate", "2")
-    forced = lab.run("evaluate", *FLAGS, "--candidate", "2", "--again")
-    (lab.folder / "unseen.csv").write_text(f"x,y\n{ROWS}30,60\n")
-    other = lab.run("evaluate", *FLAGS, "--candidate", "2")
+    first = sample.run("evaluate", *FLAGS, "--candidate", "2")
+    forced = sample.run("evaluate", *FLAGS, "--candidate", "2", "--again")
+    (sample.folder / "unseen.csv").write_text(f"x,y\n{ROWS}30,60\n")
+    other = sample.run("evaluate", *FLAGS, "--candidate", "2")
 
     every = (alone, first, forced, other)
     assert [(0, None), (0, "1"), (0, "1"), (0, "1")] == [
@@ -235,15 +235,15 @@ def test_other_data_is_another_evaluation(lab: Lab) -> None:
     assert {False} == {one.outputs["reused"] for one in every}
 
 
-def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> None:
+def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SampleProject) -> None:
     """
     Its files are digested as they come, before anything of them runs.
     """
-    unseen(lab)
-    path = lab.consumer.model / "MLmodel"
+    unseen(sample)
+    path = sample.consumer.model / "MLmodel"
     path.write_text(f"{path.read_text()}\n")
 
-    said = lab.run("evaluate", *FLAGS)
+    said = sample.run("evaluate", *FLAGS)
 
     code, kind, sentence, _ = error(said)
     assert (CHAIN_BROKEN, "ChainBroken", True) == (code, kind, "`model`" in sentence)
@@ -262,29 +262,29 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(lab: Lab) -> Non
         (("--data-function", "leaving:at_once"), "`leaving:at_once` ended its process", "I leave"),
     ],
 )
-def test_what_is_not_said_is_asked_for(lab: Lab, flags: tuple[str, ...], what: str, why: str) -> None:
+def test_what_is_not_said_is_asked_for(sample: SampleProject, flags: tuple[str, ...], what: str, why: str) -> None:
     """
     Data, the kind of model, a version that is there: each is named with what helps.
     """
-    unseen(lab)
-    (lab.folder / "leaving.py").write_text(LEAVING)
+    unseen(sample)
+    (sample.folder / "leaving.py").write_text(LEAVING)
 
-    said = lab.run("evaluate", *flags)
+    said = sample.run("evaluate", *flags)
 
     code, kind, sentence, fix = error(said)
     assert (BAD_INPUT, "BadInput", True, True) == (code, kind, what in sentence, why in f"{sentence} {fix}"), sentence
 
 
-def test_data_that_does_not_fit_names_the_version(lab: Lab) -> None:
+def test_data_that_does_not_fit_names_the_version(sample: SampleProject) -> None:
     """
     A column that is not there is wrong input; the version that could not be asked is named, and no run is left.
     """
-    unseen(lab)
-    before = lab.store.runs
+    unseen(sample)
+    before = sample.store.runs
 
-    said = lab.run("evaluate", *FLAGS[:2], "--target-column", "z", *FLAGS[4:])
+    said = sample.run("evaluate", *FLAGS[:2], "--target-column", "z", *FLAGS[4:])
 
     code, kind, sentence, _ = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert "wine version 1 cannot be evaluated on this data: it has no column `z`; its columns are x, y" in sentence
-    assert before == lab.store.runs
+    assert before == sample.store.runs

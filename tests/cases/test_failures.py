@@ -11,25 +11,25 @@ import pytest
 
 from tests.runner import obeyed
 
-from .lab import ONCE, Lab, error, training
+from .sample_project import ONCE, SampleProject, error, training
 
 FINDINGS, NO_PROJECT, NO_COMMIT, NO_TRAINING, NO_MODEL, NO_ANSWER, NO_LOCK = 1, 4, 7, 9, 10, 14, 16
 CRASH = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    raise ValueError('the data is gone')"
 
 
-def make_stale(lab: Lab) -> None:
+def make_stale(sample: SampleProject) -> None:
     """Ask for one package more than the lock has."""
-    lab.consumer.edit(lab.folder / "pyproject.toml", '"scikit-learn>=1.7"', '"scikit-learn>=1.7", "six>=1"')
+    sample.consumer.edit(sample.folder / "pyproject.toml", '"scikit-learn>=1.7"', '"scikit-learn>=1.7", "six>=1"')
 
 
-def take_lock_away(lab: Lab) -> None:
+def take_lock_away(sample: SampleProject) -> None:
     """Lose the lock."""
-    (lab.folder / "uv.lock").unlink()
+    (sample.folder / "uv.lock").unlink()
 
 
-def break_lock(lab: Lab) -> None:
+def break_lock(sample: SampleProject) -> None:
     """Leave a merge's mark in the lock."""
-    lock = lab.folder / "uv.lock"
+    lock = sample.folder / "uv.lock"
     lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
 
 
@@ -41,44 +41,44 @@ LOCKS = pytest.mark.parametrize(
 
 
 @LOCKS
-def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(lab: Lab, harm, rule: str) -> None:
+def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: SampleProject, harm, rule: str) -> None:
     """
     The finding of check-lock is the answer of the whole release, and nothing is trained.
     """
-    harm(lab)
-    models = lab.store.models
+    harm(sample)
+    models = sample.store.models
 
-    said = lab.run("release")
+    said = sample.run("release")
 
     (finding,) = said.answer["findings"]
-    assert (FINDINGS, rule, models) == (said.code, finding["rule"], lab.store.models)
+    assert (FINDINGS, rule, models) == (said.code, finding["rule"], sample.store.models)
     assert "uv lock" in finding["fix"]
     assert "stopped at check-lock" in said.answer["summary"]
 
 
 @LOCKS
 @pytest.mark.parametrize("step", ["export", "log-model"])
-def test_nothing_is_made_from_a_lock_that_is_not_fresh(lab: Lab, harm, rule: str, step: str) -> None:
+def test_nothing_is_made_from_a_lock_that_is_not_fresh(sample: SampleProject, harm, rule: str, step: str) -> None:
     """
     A step that needs the lock says why it cannot use it, and never falls back to something else.
     """
-    harm(lab)
+    harm(sample)
 
-    said = lab.run(step)
+    said = sample.run(step)
 
     code, kind, _, fix = error(said)
     assert (NO_LOCK, "LockNotFresh") == (code, kind), rule
     assert "uv lock" in fix
 
 
-def test_a_manifest_that_is_not_toml_is_named_with_its_line(lab: Lab) -> None:
+def test_a_manifest_that_is_not_toml_is_named_with_its_line(sample: SampleProject) -> None:
     """
     check-lock finds it, and what needs the settings in it has no answer.
     """
-    manifest = lab.folder / "pyproject.toml"
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text("[project]\nname = wine\n")
 
-    checked, exported, released = (lab.run(step) for step in ("check-lock", "export", "release"))
+    checked, exported, released = (sample.run(step) for step in ("check-lock", "export", "release"))
 
     assert (FINDINGS, NO_PROJECT, NO_PROJECT) == (checked.code, exported.code, released.code)
     assert ["lock-unreadable"] == checked.rules
@@ -94,11 +94,11 @@ def test_a_manifest_that_is_not_toml_is_named_with_its_line(lab: Lab) -> None:
     ],
     ids=["code", "no file", "no program"],
 )
-def test_training_that_does_not_end_well_is_told(lab: Lab, command: str, what: str) -> None:
+def test_training_that_does_not_end_well_is_told(sample: SampleProject, command: str, what: str) -> None:
     """
     The code and the last line of the training are in the message.
     """
-    said = lab.run("log-model", "--train", command)
+    said = sample.run("log-model", "--train", command)
 
     code, kind, sentence, fix = error(said)
     assert (NO_TRAINING, "TrainingFailed") == (code, kind)
@@ -106,39 +106,41 @@ def test_training_that_does_not_end_well_is_told(lab: Lab, command: str, what: s
     assert fix
 
 
-def test_training_that_raises_in_a_run_leaves_a_failed_run(lab: Lab) -> None:
+def test_training_that_raises_in_a_run_leaves_a_failed_run(sample: SampleProject) -> None:
     """
     The run is FAILED, not RUNNING, and nothing of it is registered.
     """
-    lab.train_with(training(CRASH))
+    sample.train_with(training(CRASH))
 
-    said = lab.run("release", traceback=True)
+    said = sample.run("release", traceback=True)
 
     assert (NO_TRAINING, "training exited with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
     assert ["check-lock", "check-targets", "export", "log-model"] == [one["step"] for one in said.answer["timings"]]
-    assert (["FINISHED", "FAILED"], ["1"]) == (lab.store.runs, lab.store.versions)
+    assert (["FINISHED", "FAILED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
-def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(lab: Lab, tmp_path: Path) -> None:
+def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(
+    sample: SampleProject, tmp_path: Path
+) -> None:
     """
     The annotation stands at the deepest line of the project; the summary has the error on top, steps, times and chain.
     """
-    lab.train_with(training(CRASH))
+    sample.train_with(training(CRASH))
     summary = tmp_path / "summary"
     variables = {
-        **lab.consumer.variables,
+        **sample.consumer.variables,
         "GITHUB_ACTIONS": "true",
-        "GITHUB_WORKSPACE": str(lab.folder),
+        "GITHUB_WORKSPACE": str(sample.folder),
         "GITHUB_STEP_SUMMARY": str(summary),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "MLFLOW_UV_INPUTS": json.dumps({"project": str(lab.folder), "embedded": "true"}),
+        "MLFLOW_UV_INPUTS": json.dumps({"project": str(sample.folder), "embedded": "true"}),
     }
     words = (sys.executable, "-I", "-m", "mlflow_uv.surfaces.github", "release")
 
-    done = subprocess.run(words, cwd=lab.folder, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=sample.folder, env=variables, capture_output=True, text=True, check=False)
 
     (annotation,) = [command for command in obeyed(done.stdout) if command.name == "error"]
-    program = (lab.folder / "train.py").read_text().splitlines()
+    program = (sample.folder / "train.py").read_text().splitlines()
     line = next(number for number, text in enumerate(program, 1) if "the data is gone" in text)
     assert (NO_TRAINING, True) == (done.returncode, "ValueError: the data is gone" in annotation.data), done.stdout
     assert {"file": "train.py", "line": str(line), "title": "mlflow-uv release"} == annotation.properties
@@ -150,24 +152,24 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(la
     assert "- chain: " in text
 
 
-def test_a_run_that_training_forgot_to_end_is_ended(lab: Lab) -> None:
+def test_a_run_that_training_forgot_to_end_is_ended(sample: SampleProject) -> None:
     """
     A training that is killed has no chance to end its run: we do.
     """
-    lab.train_with(training("mlflow.start_run()\nos.kill(os.getpid(), 9)"))
+    sample.train_with(training("mlflow.start_run()\nos.kill(os.getpid(), 9)"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
-    assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (said.code, lab.store.runs)
+    assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (said.code, sample.store.runs)
 
 
-def test_training_without_a_model_is_told_what_to_call(lab: Lab) -> None:
+def test_training_without_a_model_is_told_what_to_call(sample: SampleProject) -> None:
     """
     A run without a model is no release.
     """
-    lab.train_with(training("with mlflow.start_run():\n    mlflow.log_param('a', 1)"))
+    sample.train_with(training("with mlflow.start_run():\n    mlflow.log_param('a', 1)"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     code, kind, sentence, fix = error(said)
     assert (NO_MODEL, "ModelNotFound") == (code, kind)
@@ -175,67 +177,67 @@ def test_training_without_a_model_is_told_what_to_call(lab: Lab) -> None:
     assert "log_model" in fix
 
 
-def test_two_models_are_named_and_one_can_be_chosen(lab: Lab) -> None:
+def test_two_models_are_named_and_one_can_be_chosen(sample: SampleProject) -> None:
     """
     Which of several models is released is the user's to say, by its name.
     """
-    lab.train_with(training("with mlflow.start_run():\n    log('ridge')\n    log('forest')"))
+    sample.train_with(training("with mlflow.start_run():\n    log('ridge')\n    log('forest')"))
 
-    undecided = lab.run("log-model")
-    chosen = lab.run("log-model", "--logged-model", "forest")
+    undecided = sample.run("log-model")
+    chosen = sample.run("log-model", "--logged-model", "forest")
 
     assert (NO_MODEL, 0) == (undecided.code, chosen.code)
     assert "forest, ridge" in error(undecided)[2]
     assert "--logged-model" in error(undecided)[3]
-    names = {row[0]: row[1] for row in lab.store.rows("SELECT model_id, name FROM logged_models")}
+    names = {row[0]: row[1] for row in sample.store.rows("SELECT model_id, name FROM logged_models")}
     assert "forest" == names[chosen.outputs["model-id"]]
 
 
-def test_a_name_that_no_model_has_is_told_with_those_there_are(lab: Lab) -> None:
+def test_a_name_that_no_model_has_is_told_with_those_there_are(sample: SampleProject) -> None:
     """
     A wrong name is not taken for the only model there is.
     """
-    said = lab.run("log-model", "--logged-model", "oak")
+    said = sample.run("log-model", "--logged-model", "oak")
 
     assert (NO_MODEL, "training logged no model called `oak`: it logged double") == (error(said)[0], error(said)[2])
 
 
-def test_a_model_that_cannot_answer_its_own_example_is_not_released(lab: Lab) -> None:
+def test_a_model_that_cannot_answer_its_own_example_is_not_released(sample: SampleProject) -> None:
     """
     MLflow only warns of it while logging; here it is the end, before anything is registered.
     """
-    lab.train_with(training(predict='return model_input["y"]'))
+    sample.train_with(training(predict='return model_input["y"]'))
 
-    said = lab.run("release", traceback=True)
+    said = sample.run("release", traceback=True)
 
     code, kind, sentence, fix = error(said)
     assert (NO_ANSWER, "ModelUnusable") == (code, kind)
     assert "KeyError" in sentence
     assert "input_example" in fix
-    assert (["FINISHED", "FINISHED"], ["1"]) == (lab.store.runs, lab.store.versions)
+    assert (["FINISHED", "FINISHED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
-def test_a_model_without_an_example_is_a_finding(lab: Lab) -> None:
+def test_a_model_without_an_example_is_a_finding(sample: SampleProject) -> None:
     """
     Autologging keeps no example unless it is asked to: nothing could be compared later.
     """
-    lab.train_with(autologging(""))
+    sample.train_with(autologging(""))
 
-    said = lab.run("release")
+    said = sample.run("release")
 
     (finding,) = [finding for finding in said.answer["findings"] if finding["severity"] == "error"]
-    assert (FINDINGS, "no-input-example", ["1"]) == (said.code, finding["rule"], lab.store.versions)
+    assert (FINDINGS, "no-input-example", ["1"]) == (said.code, finding["rule"], sample.store.versions)
     assert "log_input_examples=True" in finding["fix"]
 
 
 @pytest.mark.extended
-def test_autologging_with_an_example_works(lab: Lab) -> None:
+def test_autologging_with_an_example_works(sample: SampleProject) -> None:
     """
     Autologging is a way to log like any other.
     """
-    lab.train_with(autologging("log_input_examples=True"))
+    sample.train_with(autologging("log_input_examples=True"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     assert (0, []) == (said.code, said.rules)
 
@@ -250,28 +252,28 @@ def autologging(options: str) -> str:
 
 
 @pytest.mark.extended
-def test_a_model_that_could_not_be_served_is_refused_before_training(lab: Lab) -> None:
+def test_a_model_that_could_not_be_served_is_refused_before_training(sample: SampleProject) -> None:
     """
     With MLflow in a development group alone, the served selection cannot load a model.
     """
-    lab.consumer.edit(
-        lab.folder / "pyproject.toml",
+    sample.consumer.edit(
+        sample.folder / "pyproject.toml",
         'dependencies = ["mlflow>=3.17,<4", "scikit-learn>=1.7"]\n',
         'dependencies = ["scikit-learn>=1.7"]\n[dependency-groups]\ndev = ["mlflow>=3.17,<4"]\n',
     )
-    lock = lab.folder / "uv.lock"
-    lab.consumer.edit(
+    lock = sample.folder / "uv.lock"
+    sample.consumer.edit(
         lock, '    { name = "mlflow" },\n    { name = "scikit-learn" },\n]\n\n[package.metadata]', DEVELOPING
     )
-    lab.consumer.edit(
+    sample.consumer.edit(
         lock, '    { name = "mlflow", specifier = ">=3.17,<4" },\n    { name = "scikit', '    { name = "scikit'
     )
-    runs = lab.store.runs
+    runs = sample.store.runs
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     code, kind, sentence, fix = error(said)
-    assert (NO_PROJECT, "BadProject", runs) == (code, kind, lab.store.runs), sentence
+    assert (NO_PROJECT, "BadProject", runs) == (code, kind, sample.store.runs), sentence
     assert "the served selection has no MLflow" in sentence
     assert "--groups" in fix
 
@@ -292,26 +294,26 @@ dev = [{ name = "mlflow", specifier = ">=3.17,<4" }]
 
 
 @pytest.mark.parametrize("harm", [".git", ".git/refs/heads/main"], ids=["no repository", "no commit"])
-def test_without_a_commit_nothing_can_name_a_model(lab: Lab, harm: str) -> None:
+def test_without_a_commit_nothing_can_name_a_model(sample: SampleProject, harm: str) -> None:
     """
     A model that no commit names is not released; the commands that make one are told.
     """
-    harmed = lab.folder / harm
+    harmed = sample.folder / harm
     shutil.rmtree(harmed) if harmed.is_dir() else harmed.unlink()
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     code, kind, _, fix = error(said)
     assert (NO_COMMIT, "NotCommitted", "git init && git add -A && git commit") == (code, kind, fix)
 
 
-def test_what_training_prints_is_never_ours(lab: Lab) -> None:
+def test_what_training_prints_is_never_ours(sample: SampleProject) -> None:
     """
     Lines that look like workflow commands and megabytes of output reach nobody as a command, and stop nothing.
     """
-    lab.train_with(training(f"print('::error::gotcha', flush=True)\nprint('x' * 99 + '\\n', end='')\n{LOUD}{ONCE}"))
+    sample.train_with(training(f"print('::error::gotcha', flush=True)\nprint('x' * 99 + '\\n', end='')\n{LOUD}{ONCE}"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     assert (0, 50_000) == (said.code, said.stderr.count("y" * 99))
     assert "gotcha" in said.stderr
@@ -321,13 +323,13 @@ def test_what_training_prints_is_never_ours(lab: Lab) -> None:
 LOUD = "for _ in range(50_000):\n    print('y' * 99)\n"
 
 
-def test_a_process_that_training_left_behind_is_ended(lab: Lab) -> None:
+def test_a_process_that_training_left_behind_is_ended(sample: SampleProject) -> None:
     """
     A background child of the training does not outlive it, nor does it hold up the release.
     """
     left = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n"
-    lab.train_with(training(f"{left}{ONCE}"))
+    sample.train_with(training(f"{left}{ONCE}"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     assert 0 == said.code

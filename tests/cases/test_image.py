@@ -18,7 +18,18 @@ from mlflow_uv.tools.engines.build_context import locked_line
 from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 
-from .foundry import BASE, Entry, Foundry, built, digest_of, entries, foundry_in, run_in, said_of, saved
+from .images import (
+    BASE,
+    ImageBuilder,
+    LayerEntry,
+    built,
+    digest_of,
+    image_builder_in,
+    inspect_image,
+    layer_entries,
+    run_in,
+    saved_layers,
+)
 
 pytestmark = pytest.mark.engine
 # Everything that CPython needs, and nothing else: no shell, no package manager, no user, no /tmp.
@@ -45,9 +56,9 @@ RUN mkdir -p /opt/ml/model /opt/tools && touch /opt/ml/model/MLmodel /opt/tools/
 
 
 @pytest.fixture(scope="module")
-def foundry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundry]:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageBuilder]:
     """Tools as a surface would make them."""
-    with foundry_in(tmp_path_factory.mktemp("foundry")) as made:
+    with image_builder_in(tmp_path_factory.mktemp("builder")) as made:
         yield made
 
 
@@ -61,21 +72,21 @@ def bare(tmp_path: Path) -> Iterator[str]:
         yield name
 
 
-def ours(image: str, folder: Path, base: str = BASE) -> list[dict[str, Entry]]:
+def ours(image: str, folder: Path, base: str = BASE) -> list[dict[str, LayerEntry]]:
     """The entries of the layers above the base's."""
-    layers = saved(image, folder)
-    return [entries(layer) for layer in layers[len(said_of(base)["RootFS"]["Layers"]) :]]
+    layers = saved_layers(image, folder)
+    return [layer_entries(layer) for layer in layers[len(inspect_image(base)["RootFS"]["Layers"]) :]]
 
 
-def test_built_again_elsewhere_and_later_every_file_is_the_same(foundry: Foundry, tmp_path: Path) -> None:
+def test_built_again_elsewhere_and_later_every_file_is_the_same(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Without any cache, from another folder with other dates: names, bytes, sizes, modes, owners and times are equal.
     """
-    first = foundry.context("first", foundry.model("model-1"))
-    copied = foundry.model("elsewhere/and/later/model-1")
+    first = builder.context("first", builder.model("model-1"))
+    copied = builder.model("elsewhere/and/later/model-1")
     for path in (copied, *copied.rglob("*")):
         os.utime(path, (1, 1))
-    second = foundry.context("second", copied)
+    second = builder.context("second", copied)
 
     with built(first, "--no-cache") as one, built(second, "--no-cache") as other:
         layers = ours(one, tmp_path / "one"), ours(other, tmp_path / "other")
@@ -92,11 +103,11 @@ def test_built_again_elsewhere_and_later_every_file_is_the_same(foundry: Foundry
     }
 
 
-def test_a_layer_holds_what_it_is_for_and_nothing_else(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_layer_holds_what_it_is_for_and_nothing_else(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Environment and bytecode, then the server, then the model: no uv, no cache, no mount, no list, no wheel.
     """
-    with built(foundry.context("content", foundry.model("model-2"))) as image:
+    with built(builder.context("content", builder.model("model-2"))) as image:
         packages, server, model, *rest = ours(image, tmp_path / "saved")
 
     beside = {name for name in packages if not f"/{name}".startswith(VENV) and "__pycache__" not in name}
@@ -108,35 +119,35 @@ def test_a_layer_holds_what_it_is_for_and_nothing_else(foundry: Foundry, tmp_pat
     assert [{}] * len(rest) == [layer for layer in rest if not layer]
 
 
-def test_another_model_changes_the_layer_of_the_model_alone(foundry: Foundry) -> None:
+def test_another_model_changes_the_layer_of_the_model_alone(builder: ImageBuilder) -> None:
     """
     The layers below have the same digests, so that nothing but the model is built, pushed and pulled again.
     """
-    first = foundry.context("before", foundry.model("model-3"))
-    second = foundry.context("after", foundry.model("model-4", answer="43"))
+    first = builder.context("before", builder.model("model-3"))
+    second = builder.context("after", builder.model("model-4", answer="43"))
 
     with built(first) as one, built(second) as other:
-        layers = [said_of(image)["RootFS"]["Layers"] for image in (one, other)]
+        layers = [inspect_image(image)["RootFS"]["Layers"] for image in (one, other)]
 
     differing = [at for at, (mine, theirs) in enumerate(zip(*layers, strict=True)) if mine != theirs]
-    above = len(said_of(BASE)["RootFS"]["Layers"])
+    above = len(inspect_image(BASE)["RootFS"]["Layers"])
     assert [above + 2] == differing
 
 
-def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Foundry, tmp_path: Path) -> None:
+def test_another_small_package_leaves_the_large_ones_where_they_are(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Their layer has the same digest, and nothing of it comes again in the one above.
     """
-    below, layers, held = locked_line(foundry.tools.host.ours, "packaging"), [], []
-    words = words_for_the_network(foundry, tmp_path)
+    below, layers, held = locked_line(builder.tools.host.ours, "packaging"), [], []
+    words = words_for_the_network(builder, tmp_path)
     for package in ("grape", "plum"):
-        context = foundry.context(f"on-{package}", foundry.model(f"on-{package}-m"), package=package, below=below)
+        context = builder.context(f"on-{package}", builder.model(f"on-{package}-m"), package=package, below=below)
         with built(context, *words) as image:
-            layers.append(said_of(image)["RootFS"]["Layers"])
+            layers.append(inspect_image(image)["RootFS"]["Layers"])
             held.append(json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)))
             large, small, *_ = ours(image, tmp_path / package)
 
-    above = len(said_of(BASE)["RootFS"]["Layers"])
+    above = len(inspect_image(BASE)["RootFS"]["Layers"])
     again = [name for name in large.keys() & small.keys() if small[name][0] != tarfile.DIRTYPE]
     assert [["grape", "packaging"], ["packaging", "plum"]] == [[name for name, _ in one["installed"]] for one in held]
     assert (layers[0][above], True) == (layers[1][above], layers[0][above + 1] != layers[1][above + 1])
@@ -144,36 +155,36 @@ def test_another_small_package_leaves_the_large_ones_where_they_are(foundry: Fou
     assert {"opt"} == {name.split("/")[0] for name in small}
 
 
-def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Two packages may have one file: that of the layer above is there, with its own bytecode and not the other's.
     """
     wheel = projects.wheel(tmp_path, "grape", "1.0", packaging="__version__ = 'of grape'\n")
-    model = foundry.model("model-11")
+    model = builder.model("model-11")
     (model / WHEELS).mkdir(parents=True)
     shutil.copy(wheel, model / WHEELS)
     listed = f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}\n"
-    below = locked_line(foundry.tools.host.ours, "packaging")
+    below = locked_line(builder.tools.host.ours, "packaging")
 
-    context = foundry.context("same-file", model, requirements=listed, below=below)
-    with built(context, *words_for_the_network(foundry, tmp_path)) as image:
+    context = builder.context("same-file", model, requirements=listed, below=below)
+    with built(context, *words_for_the_network(builder, tmp_path)) as image:
         said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import packaging; print(packaging.__version__)")
 
     assert "of grape\n" == said
 
 
-def words_for_the_network(foundry: Foundry, folder: Path) -> list[str]:
+def words_for_the_network(builder: ImageBuilder, folder: Path) -> list[str]:
     """By which a build reaches an index from here."""
-    network = build_secrets(folder, foundry.tools.host.variables, {})
+    network = build_secrets(folder, builder.tools.host.variables, {})
     return [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
 
 
-def test_what_looks_the_same_is_not_taken_for_it(foundry: Foundry) -> None:
+def test_what_looks_the_same_is_not_taken_for_it(builder: ImageBuilder) -> None:
     """
     BuildKit knows the files of a folder by name, size and date: another model of the same size is another model.
     """
-    first = foundry.context("one/context", foundry.model("one/model", answer="42"))
-    second = foundry.context("two/context", foundry.model("two/model", answer="43"))
+    first = builder.context("one/context", builder.model("one/model", answer="42"))
+    second = builder.context("two/context", builder.model("two/model", answer="43"))
 
     with built(first) as one, built(second) as other:
         answers = [run_in(image, "cat", f"{MODEL}/code/answer.txt") for image in (one, other)]
@@ -181,23 +192,23 @@ def test_what_looks_the_same_is_not_taken_for_it(foundry: Foundry) -> None:
     assert ["42", "43"] == answers
 
 
-def test_bytecode_is_there_and_python_believes_it(foundry: Foundry) -> None:
+def test_bytecode_is_there_and_python_believes_it(builder: ImageBuilder) -> None:
     """
     Of packages and of the standard library: nothing is compiled at the start, and no date is compared.
     """
     program = "import json, importlib.util, grape; print(json.dumps([m.__cached__ for m in (json, grape)]))"
-    with built(foundry.context("bytecode", foundry.model("model-5"))) as image:
+    with built(builder.context("bytecode", builder.model("model-5"))) as image:
         caches = json.loads(run_in(image, f"{VENV}/bin/python", "-I", "-c", program))
         flags = run_in(image, f"{VENV}/bin/python", "-I", "-c", f"for p in {caches}: print(open(p, 'rb').read()[4])")
 
     assert ["1", "1"] == flags.split(), "unchecked hash (PEP 552)"
 
 
-def test_what_nobody_imports_is_there_without_bytecode(foundry: Foundry) -> None:
+def test_what_nobody_imports_is_there_without_bytecode(builder: ImageBuilder) -> None:
     """
     Such a package can be imported all the same, and is compiled then.
     """
-    context = foundry.context("idle", foundry.model("model-8"), crossing=True)  # which is sooner done
+    context = builder.context("idle", builder.model("model-8"), crossing=True)  # which is sooner done
     (context / "packages" / "idle.txt").write_text("grape\n")
     program = "import grape, os; print(os.path.exists(grape.__file__), os.path.exists(grape.__cached__))"
 
@@ -207,11 +218,11 @@ def test_what_nobody_imports_is_there_without_bytecode(foundry: Foundry) -> None
     assert "True False\n" == said
 
 
-def test_a_base_without_a_shell_will_do(foundry: Foundry, bare: str) -> None:
+def test_a_base_without_a_shell_will_do(builder: ImageBuilder, bare: str) -> None:
     """
     Nothing but a Python is asked of a base image, whoever its user is.
     """
-    context = foundry.context("on-bare", foundry.model("model-6"), base=bare)
+    context = builder.context("on-bare", builder.model("model-6"), base=bare)
 
     with built(context) as image:
         said = run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
@@ -227,35 +238,35 @@ def test_a_base_without_a_shell_will_do(foundry: Foundry, bare: str) -> None:
 
 
 @pytest.mark.extended
-def test_a_base_that_calls_its_python_otherwise_will_do(foundry: Foundry, tmp_path: Path) -> None:
+def test_a_base_that_calls_its_python_otherwise_will_do(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     It is asked what it has, `python3` or `python`, and that is what installs.
     """
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN rm /usr/local/bin/python3*\nENV PATH=/usr/local/bin\n")
     needs = Needs(model=tmp_path, requirements=None, wheels=(), python="3.11.9")
-    engine = foundry.tools.engines.named("docker")
+    engine = builder.tools.engines.named("docker")
 
     base = f"mlflow-uv-test-otherwise:{os.getpid()}"
     with built(tmp_path, "--tag", base):
-        python = look_at(base, needs, engine, foundry.tools).python
-        with built(foundry.context("otherwise", foundry.model("model-9"), base=base, python=python)) as image:
+        python = look_at(base, needs, engine, builder.tools).python
+        with built(builder.context("otherwise", builder.model("model-9"), base=base, python=python)) as image:
             said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import grape; print('here')")
 
     assert ("python", "here\n") == (python, said)
 
 
-def test_what_a_base_brings_along_does_not_steer_the_server(foundry: Foundry, tmp_path: Path) -> None:
+def test_what_a_base_brings_along_does_not_steer_the_server(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Its variables are empty again, its signal to stop is ours; what cannot be undone, the inventory tells.
 
     What lies beside ours is not even touched: a layer would hold it again.
     """
     (tmp_path / "Dockerfile").write_text(MEDDLING.format(base=BASE))
-    base, model = f"mlflow-uv-test-meddling:{os.getpid()}", foundry.model("model-10")
+    base, model = f"mlflow-uv-test-meddling:{os.getpid()}", builder.model("model-10")
     with built(tmp_path, "--tag", base):
-        known = foundry.tools.engines.named("docker").fetch(base)
-        with built(foundry.context("meddling", model, base=base, variables=known.variables)) as image:
-            config = said_of(image)["Config"]
+        known = builder.tools.engines.named("docker").fetch(base)
+        with built(builder.context("meddling", model, base=base, variables=known.variables)) as image:
+            config = inspect_image(image)["Config"]
             layers = ours(image, tmp_path / "saved", base)
             said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
 
@@ -265,12 +276,12 @@ def test_what_a_base_brings_along_does_not_steer_the_server(foundry: Foundry, tm
     assert [("grape", "grape.py")] == [(name, Path(place).name) for name, place in said["elsewhere"]]
 
 
-def test_an_image_says_who_runs_what(foundry: Foundry) -> None:
+def test_an_image_says_who_runs_what(builder: ImageBuilder) -> None:
     """
     Not root, the server as its first process, a health check, and no word that depends on a machine.
     """
-    with built(foundry.context("words", foundry.model("model-7"), labels={"a": 'x "y" $HOME \\z'})) as image:
-        config = said_of(image)["Config"]
+    with built(builder.context("words", builder.model("model-7"), labels={"a": 'x "y" $HOME \\z'})) as image:
+        config = inspect_image(image)["Config"]
 
     assert ("10001:10001", [f"{VENV}/bin/python", "-I", SERVING]) == (config["User"], config["Entrypoint"])
     assert ["CMD", f"{VENV}/bin/python", "-I", "-S", f"{SERVING}/healthcheck.py"] == config["Healthcheck"]["Test"]

@@ -27,9 +27,9 @@ from mlflow_uv.tools.uv.network import build_secrets
 from tests.registries import digest_in, is_in, platforms_in, registry
 from tests.waiting import happens
 
-from .cellar import cellar_in
-from .foundry import BASE, Foundry, built, forget, foundry_in, said_of
-from .lab import AFTERWARDS_S, Lab
+from .images import BASE, ImageBuilder, built, image_builder_in, inspect_image, remove_image
+from .podman_storage import podman_storage_in
+from .sample_project import AFTERWARDS_S, SampleProject
 
 pytestmark = pytest.mark.engine
 
@@ -46,14 +46,14 @@ def podman_settings(
     tmp_path_factory: pytest.TempPathFactory, host: str, podman_program: str
 ) -> Iterator[dict[str, str]]:
     """Podman with a store of its own, which knows the registry."""
-    with cellar_in(tmp_path_factory.mktemp("podman"), podman_program, registry=host) as variables:
+    with podman_storage_in(tmp_path_factory.mktemp("podman"), podman_program, registry=host) as variables:
         yield variables
 
 
 @pytest.fixture(scope="module")
-def foundry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundry]:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageBuilder]:
     """Tools as a surface would make them."""
-    with foundry_in(tmp_path_factory.mktemp("foundry")) as made:
+    with image_builder_in(tmp_path_factory.mktemp("builder")) as made:
         yield made
 
 
@@ -72,10 +72,10 @@ def podman(settings: dict[str, str], hear: Callable[[str], None] = print) -> Pod
 
 
 @pytest.fixture
-def context(foundry: Foundry, request: pytest.FixtureRequest) -> Path:
+def context(builder: ImageBuilder, request: pytest.FixtureRequest) -> Path:
     """A folder to build from."""
     name = hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
-    return foundry.context(name, foundry.model(f"model-{name}"), labels={"mlflow-uv.model-sha256": "30de1"})
+    return builder.context(name, builder.model(f"model-{name}"), labels={"mlflow-uv.model-sha256": "30de1"})
 
 
 def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host: str) -> None:
@@ -93,7 +93,7 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
         assert happens(lambda: served.code() is not None)
         served.stop()
     finally:
-        forget(image.id, engine.name)
+        remove_image(image.id, engine.name)
 
     kind, expected = digest_in(host, f"cellar/{engine.name}", "1")
     assert ([["grape", "1.0"]], "30de1") == (held["installed"], image.labels["mlflow-uv.model-sha256"])
@@ -103,19 +103,19 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
     assert "No module named 'mlflow'" in served.log()
 
 
-def test_other_packages_are_never_taken_for_these(engine: Client, foundry: Foundry) -> None:
+def test_other_packages_are_never_taken_for_these(engine: Client, builder: ImageBuilder) -> None:
     """
     What was installed for another list on the same base is not what is installed for this one, whoever caches.
     """
     held, images = [], []
     for name in ("grape", "plum"):
-        model = foundry.model(f"{engine.name}-{name}-model")
-        context = foundry.context(f"{engine.name}-{name}-context", model, package=name, crossing=True)
+        model = builder.model(f"{engine.name}-{name}-model")
+        context = builder.context(f"{engine.name}-{name}-context", model, package=name, crossing=True)
         images.append(engine.build(Build(context=context, secrets={})).id)
         said = engine.run_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
         held += json.loads(said)["installed"]
     for image in images:
-        forget(image, engine.name)
+        remove_image(image, engine.name)
 
     assert [["grape", "1.0"], ["plum", "1.0"]] == held
 
@@ -162,16 +162,16 @@ def for_two_machines(folder: Path, name: str, variables: dict[str, str]) -> str:
 
 @pytest.mark.extended
 def test_one_name_is_an_image_for_each_of_several_platforms(
-    foundry: Foundry, host: str, two_machines: str, podman_settings: dict[str, str]
+    builder: ImageBuilder, host: str, two_machines: str, podman_settings: dict[str, str]
 ) -> None:
     """
     What is pushed is an index; each image in it holds the wheels of its own architecture, and nothing was emulated.
     """
-    folder = foundry.model("binary")
-    context = foundry.context("crossing", folder, requirements=binary_requirement(), base=two_machines, crossing=True)
+    folder = builder.model("binary")
+    context = builder.context("crossing", folder, requirements=binary_requirement(), base=two_machines, crossing=True)
     name = f"{host}/cellar/both:1"
 
-    build = Build(context=context, secrets=secrets_of(foundry), platforms=("linux/amd64", "linux/arm64"))
+    build = Build(context=context, secrets=secrets_of(builder), platforms=("linux/amd64", "linux/arm64"))
     with podman(podman_settings).candidate(build, name) as candidate:
         digest = candidate.push()
 
@@ -180,8 +180,8 @@ def test_one_name_is_an_image_for_each_of_several_platforms(
     for architecture in ("amd64", "arm64"):
         words = ("docker", "pull", "--quiet", "--platform", f"linux/{architecture}", name)
         subprocess.run(words, check=True, capture_output=True)
-        found[architecture] = (said_of(name)["Architecture"], machine_of_wheel(name))
-        forget(name)
+        found[architecture] = (inspect_image(name)["Architecture"], machine_of_wheel(name))
+        remove_image(name)
     assert ("application/vnd.oci.image.index.v1+json", expected) == (kind, digest)
     assert {"amd64": ("amd64", "x86-64"), "arm64": ("arm64", "aarch64")} == found
 
@@ -202,7 +202,7 @@ def test_a_base_that_is_here_for_another_machine_is_fetched_for_this_one(engine:
 
 @pytest.mark.extended
 def test_one_command_pushes_an_image_for_each_platform(
-    lab: Lab, host: str, two_machines: str, podman_settings: dict[str, str]
+    sample: SampleProject, host: str, two_machines: str, podman_settings: dict[str, str]
 ) -> None:
     """
     The digest that is put out and recorded is that of the list in the registry; the smoke test asks what is in it.
@@ -211,13 +211,13 @@ def test_one_command_pushes_an_image_for_each_platform(
     name, platforms = f"{host}/cellar/wine:both", "linux/amd64,linux/arm64"
     flags = ("--engine", "podman", "--base-image", two_machines, "--platforms", platforms, "--push", "--image", name)
 
-    said = lab.run("build-image", "--serving", "slim", *flags)
-    tested = lab.run("smoke-test")
+    said = sample.run("build-image", "--serving", "slim", *flags)
+    tested = sample.run("smoke-test")
     kind, expected = digest_in(host, "cellar/wine", "both")
     listed = platforms_in(host, "cellar/wine", "both")
     again = podman(podman_settings).image(name)
 
-    record = json.loads(lab.consumer.record.read_text())["image"]
+    record = json.loads(sample.consumer.record.read_text())["image"]
     assert (0, 0, "tested") == (said.code, tested.code, tested.outputs["state"]), said.stderr + tested.stderr
     assert ("application/vnd.oci.image.index.v1+json", ["linux/amd64", "linux/arm64"]) == (kind, sorted(listed))
     assert (expected, expected, name) == (said.outputs["image-digest"], record["digest"], record["tag"])
@@ -226,7 +226,7 @@ def test_one_command_pushes_an_image_for_each_platform(
 
 @pytest.mark.extended
 def test_what_is_refused_is_in_no_registry(
-    lab: Lab, host: str, two_machines: str, podman_settings: dict[str, str], tmp_path: Path
+    sample: SampleProject, host: str, two_machines: str, podman_settings: dict[str, str], tmp_path: Path
 ) -> None:
     """
     An image for several platforms, too, is compared before anybody can pull it; no list of it and no name stay here.
@@ -237,7 +237,7 @@ def test_what_is_refused_is_in_no_registry(
     name, platforms = f"{host}/cellar/refused:1", "linux/amd64,linux/arm64"
     flags = ("--engine", "podman", "--base-image", base, "--platforms", platforms, "--push", "--image", name)
 
-    said = lab.run("build-image", "--serving", "slim", *flags)
+    said = sample.run("build-image", "--serving", "slim", *flags)
 
     words = ("podman", "images", "--format", "{{.Repository}}")
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
@@ -248,7 +248,7 @@ def test_what_is_refused_is_in_no_registry(
 
 @pytest.mark.extended
 def test_a_build_that_is_cancelled_half_way_leaves_nothing(
-    lab: Lab, engine: Client, image: str, tmp_path: Path
+    sample: SampleProject, engine: Client, image: str, tmp_path: Path
 ) -> None:
     """
     Packages are being installed: what does it ends, and leaves no container, no name and no folder; the next is whole.
@@ -258,14 +258,14 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
     subprocess.run((engine.name, "build", "--quiet", "--tag", base, tmp_path), check=True, capture_output=True)
     flags = ("--engine", engine.name, "--base-image", base, "--image", f"localhost/{image}")
 
-    before = left_by(engine.name, lab, base)
-    said = lab.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
+    before = left_by(engine.name, sample, base)
+    said = sample.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
     ended = happens(lambda: not working(mark), within_s=AFTERWARDS_S)
-    after = left_by(engine.name, lab, base)
+    after = left_by(engine.name, sample, base)
     named = engine.image(f"localhost/{image}")
-    again = lab.run("build-image", *flags)
+    again = sample.run("build-image", *flags)
     for made in (f"localhost/{image}", base):
-        forget(made, engine.name)
+        remove_image(made, engine.name)
 
     assert (143, True, None) == (said.code, ended, named)
     assert before == after
@@ -273,23 +273,25 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
 
 
 @pytest.mark.extended
-def test_docker_builds_for_another_architecture_than_its_own(foundry: Foundry, host: str, two_machines: str) -> None:
+def test_docker_builds_for_another_architecture_than_its_own(
+    builder: ImageBuilder, host: str, two_machines: str
+) -> None:
     """
     One platform that is not the machine's: the packages are installed here, for there.
     """
-    context = foundry.context(
-        "foreign", foundry.model("foreign-model"), requirements=binary_requirement(), base=two_machines, crossing=True
+    context = builder.context(
+        "foreign", builder.model("foreign-model"), requirements=binary_requirement(), base=two_machines, crossing=True
     )
     engine = Docker(SystemRunner(), variables=dict(os.environ), hear=print)
 
-    image = engine.build(Build(context=context, secrets=secrets_of(foundry), platforms=("linux/arm64",)))
+    image = engine.build(Build(context=context, secrets=secrets_of(builder), platforms=("linux/arm64",)))
     try:
         found = image.architecture, machine_of_wheel(image.id)
         both = Build(context=context, secrets={}, platforms=("linux/amd64", "linux/arm64"))
         with pytest.raises(ToolFailed) as caught, engine.candidate(both, f"{host}/cellar/never:1"):
             pass
     finally:
-        forget(image.id)
+        remove_image(image.id)
 
     assert ("arm64", "aarch64") == found
     assert "one platform at a time" in caught.value.what
@@ -297,13 +299,13 @@ def test_docker_builds_for_another_architecture_than_its_own(foundry: Foundry, h
 
 @pytest.mark.extended
 def test_layers_that_another_machine_built_are_taken_from_a_registry(
-    foundry: Foundry, host: str, podman_settings: dict[str, str]
+    builder: ImageBuilder, host: str, podman_settings: dict[str, str]
 ) -> None:
     """
     `cache-to` keeps them, `cache-from` finds them, where nothing is left here.
     """
     engine = podman(podman_settings)
-    context = foundry.context("cached", foundry.model("cached-model"))
+    context = builder.context("cached", builder.model("cached-model"))
     cache = Cache(source=f"{host}/cellar/cache", target=f"{host}/cellar/cache")
     heard: list[str] = []
     first = engine.build(Build(context=context, secrets={}, cache=cache))
@@ -311,39 +313,39 @@ def test_layers_that_another_machine_built_are_taken_from_a_registry(
     subprocess.run(("podman", "image", "prune", "--force"), check=True, capture_output=True)
 
     second = podman(podman_settings, heard.append).build(Build(context=context, secrets={}, cache=cache))
-    forget(second.id, "podman")
+    remove_image(second.id, "podman")
 
     assert [] == [line for line in heard if "Installed 1 package" in line]
     assert any("Cache pulled" in line for line in heard)
 
 
 @pytest.mark.extended
-def test_podman_makes_the_same_layers_again(foundry: Foundry, podman_settings: dict[str, str]) -> None:
+def test_podman_makes_the_same_layers_again(builder: ImageBuilder, podman_settings: dict[str, str]) -> None:
     """
     Without a cache the digests of all layers are equal: it leaves a `/run` of its own, whose date is told.
     """
     podman(podman_settings)
-    context = foundry.context("again", foundry.model("model-again"))
+    context = builder.context("again", builder.model("model-again"))
 
     layers = []
     for _ in range(2):
         with built(context, "--no-cache", engine="podman") as image:
-            layers.append(said_of(image, "podman")["RootFS"]["Layers"])
+            layers.append(inspect_image(image, "podman")["RootFS"]["Layers"])
 
     assert layers[0] == layers[1]
 
 
 @pytest.mark.extended
-def test_podman_takes_a_model_all_the_way(lab: Lab, podman_settings: dict[str, str]) -> None:
+def test_podman_takes_a_model_all_the_way(sample: SampleProject, podman_settings: dict[str, str]) -> None:
     """
     Where it is the engine that was chosen, it builds, is asked, serves the smoke test, and is recorded.
     """
-    name = "localhost/mlflow-uv-laboratory:podman"
+    name = "localhost/mlflow-uv-sample:podman"
 
-    built = lab.run("build-image", "--engine", "podman", "--image", name, variables=podman_settings)
-    tested = lab.run("smoke-test", variables=podman_settings)
+    built = sample.run("build-image", "--engine", "podman", "--image", name, variables=podman_settings)
+    tested = sample.run("smoke-test", variables=podman_settings)
 
-    record = json.loads(lab.consumer.record.read_text())["image"]
+    record = json.loads(sample.consumer.record.read_text())["image"]
     assert (0, 0, "tested", "podman") == (built.code, tested.code, tested.outputs["state"], record["engine"])
     assert record["id"] == said_by_podman(name, podman_settings)
 
@@ -414,12 +416,12 @@ def working(mark: str) -> str:
     return "\n".join(found)
 
 
-def left_by(engine: str, lab: Lab, base: str) -> tuple[list[str], list[str]]:
+def left_by(engine: str, sample: SampleProject, base: str) -> tuple[list[str], list[str]]:
     """The containers of a base, or all of Podman's own store, those in which it builds, too; folders but its cache."""
     which = ("--external",) if engine == "podman" else ("--filter", f"ancestor={base}")
     words = (engine, "ps", "--all", *which, "--format", "{{.ID}} {{.Image}}")
     found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    return found, sorted(path.name for path in lab.temporary.iterdir() if path.name != "buildah-cache")
+    return found, sorted(path.name for path in sample.temporary.iterdir() if path.name != "buildah-cache")
 
 
 def binary_requirement() -> str:
@@ -430,10 +432,10 @@ def binary_requirement() -> str:
     return f"pyyaml=={found['version']} {hashes}\n"
 
 
-def secrets_of(foundry: Foundry) -> dict[str, Path]:
+def secrets_of(builder: ImageBuilder) -> dict[str, Path]:
     """What reaches an index from here."""
-    folder = Path(tempfile.mkdtemp(dir=foundry.scratch))
-    return dict(build_secrets(folder, foundry.tools.host.variables, {}))
+    folder = Path(tempfile.mkdtemp(dir=builder.scratch))
+    return dict(build_secrets(folder, builder.tools.host.variables, {}))
 
 
 @contextmanager

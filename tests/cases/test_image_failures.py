@@ -13,7 +13,7 @@ from mlflow_uv.tools.engines.docker import Docker
 from mlflow_uv.tools.engines.engine import Build
 from mlflow_uv.tools.uv.network import build_secrets
 
-from .foundry import Foundry, digest_of, foundry_in
+from .images import ImageBuilder, digest_of, image_builder_in
 
 pytestmark = pytest.mark.engine
 SOURCES = {
@@ -28,9 +28,9 @@ SOURCES = {
 
 
 @pytest.fixture
-def foundry(tmp_path: Path) -> Iterator[Foundry]:
+def builder(tmp_path: Path) -> Iterator[ImageBuilder]:
     """Tools as a surface would make them."""
-    with foundry_in(tmp_path) as made:
+    with image_builder_in(tmp_path) as made:
         yield made
 
 
@@ -46,25 +46,25 @@ def sources(folder: Path) -> Path:
     return path
 
 
-def failed(foundry: Foundry, context: Path) -> ToolFailed:
+def failed(builder: ImageBuilder, context: Path) -> ToolFailed:
     """How a build ends that cannot end well."""
-    tools = foundry.tools
+    tools = builder.tools
     variables = tools.host.variables
     engine = Docker(tools.runner, variables=variables, hear=print)
     with pytest.raises(ToolFailed) as caught:
-        engine.build(Build(context=context, secrets=build_secrets(foundry.scratch, variables, {})))
+        engine.build(Build(context=context, secrets=build_secrets(builder.scratch, variables, {})))
     return caught.value
 
 
-def test_a_package_that_needs_a_compiler_is_named_on_a_base_without_one(foundry: Foundry) -> None:
+def test_a_package_that_needs_a_compiler_is_named_on_a_base_without_one(builder: ImageBuilder) -> None:
     """
     What it lacked is told, and that another base or another version would do.
     """
-    model = foundry.model("model")
+    model = builder.model("model")
     path = sources(model / WHEELS)
     listed = f"{WHEELS}/{path.name} --hash=sha256:{digest_of(path)}\n"
 
-    said = failed(foundry, foundry.context("context", model, requirements=listed))
+    said = failed(builder, builder.context("context", model, requirements=listed))
 
     assert "`plum" in said.what
     assert "gcc" in said.why
@@ -72,15 +72,15 @@ def test_a_package_that_needs_a_compiler_is_named_on_a_base_without_one(foundry:
 
 
 @pytest.mark.parametrize("hashed", [True, pytest.param(False, marks=pytest.mark.extended)])
-def test_a_file_with_another_hash_is_refused_by_its_name(foundry: Foundry, *, hashed: bool) -> None:
+def test_a_file_with_another_hash_is_refused_by_its_name(builder: ImageBuilder, *, hashed: bool) -> None:
     """
     What lies there is not what was locked, also where other packages of the lock have no hash.
     """
-    context = foundry.context("context", foundry.model("model"), hashed=hashed)
+    context = builder.context("context", builder.model("model"), hashed=hashed)
     listed = context / "packages" / "requirements.txt"
     listed.write_text(f"{listed.read_text().partition('sha256:')[0]}sha256:{'0' * 64}\n")
 
-    said = failed(foundry, context)
+    said = failed(builder, context)
 
     assert "Hash mismatch" in said.why
     assert "grape" in said.why

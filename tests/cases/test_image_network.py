@@ -16,39 +16,39 @@ from mlflow_uv.tools.engines.podman import Podman
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
-from tests.company import Company, company_at
 from tests.conftest import missing
+from tests.corporate_network import CorporateNetwork, corporate_network_at
 from tests.indexes import index_of
 
-from .cellar import cellar_in
-from .foundry import Foundry, address_of_this_machine, digest_of, forget, foundry_in, leaks, run_in
+from .images import ImageBuilder, address_of_this_machine, digest_of, image_builder_in, leaks, remove_image, run_in
+from .podman_storage import podman_storage_in
 
 pytestmark = pytest.mark.engine
 PASSWORD, AUTHORITY = f"pr0xy/{secrets.token_hex(8)}", f"Company {secrets.token_hex(8)}"
 
 
 @pytest.fixture(scope="module")
-def foundry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundry]:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageBuilder]:
     """Tools as a surface would make them."""
-    with foundry_in(tmp_path_factory.mktemp("foundry")) as made:
+    with image_builder_in(tmp_path_factory.mktemp("builder")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory, engine_complaint: str) -> Iterator[Company]:
+def corporate_network(tmp_path_factory: pytest.TempPathFactory, engine_complaint: str) -> Iterator[CorporateNetwork]:
     """A network that is left by its proxy alone, and reaches nothing but an index."""
     if engine_complaint or shutil.which("openssl") is None:
         missing(engine_complaint or "openssl is not installed: apt-get install openssl")
-    scratch = tmp_path_factory.mktemp("company")
-    with company_at(address_of_this_machine(), scratch, name=AUTHORITY, password=PASSWORD) as found:
+    scratch = tmp_path_factory.mktemp("corporate")
+    with corporate_network_at(address_of_this_machine(), scratch, name=AUTHORITY, password=PASSWORD) as found:
         yield found
 
 
 @pytest.fixture
-def wheel(company: Company, tmp_path: Path) -> Path:
+def wheel(corporate_network: CorporateNetwork, tmp_path: Path) -> Path:
     """A package of that index, which no cache has."""
     made = projects.wheel(tmp_path / "wheel", f"plum{secrets.token_hex(8)}", "1.0")
-    index_of(company.pages, made)
+    index_of(corporate_network.pages, made)
     return made
 
 
@@ -58,15 +58,15 @@ def name(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "docker":
         yield request.param
         return
-    with cellar_in(tmp_path, request.getfixturevalue("podman_program")) as settings:
+    with podman_storage_in(tmp_path, request.getfixturevalue("podman_program")) as settings:
         os.environ.update(settings)
         yield request.param
 
 
-def context_for(foundry: Foundry, name: str, wheel: Path, **recipe: Any) -> Path:
+def context_for(builder: ImageBuilder, name: str, wheel: Path, **recipe: Any) -> Path:
     """A folder to build from whose one requirement is in the company's index."""
     plum = f"{name_of(wheel)}=={wheel.name.split('-')[1]} --hash=sha256:{digest_of(wheel)}\n"
-    return foundry.context(name, foundry.model(f"{name}-model"), requirements=plum, **recipe)
+    return builder.context(name, builder.model(f"{name}-model"), requirements=plum, **recipe)
 
 
 def name_of(wheel: Path) -> str:
@@ -74,36 +74,40 @@ def name_of(wheel: Path) -> str:
     return wheel.name.partition("-")[0]
 
 
-def variables_in(company: Company, **instead: str) -> dict[str, str]:
+def variables_in(corporate_network: CorporateNetwork, **instead: str) -> dict[str, str]:
     """What somebody in the company has set, and nothing else that leads to a network."""
     kept = ("PATH", "HOME", "DOCKER_", "CONTAINERS_", "XDG_")
     machine = {name: value for name, value in os.environ.items() if name.startswith(kept)}
-    known = {"HTTPS_PROXY": company.proxy, "SSL_CERT_FILE": str(company.bundle), "UV_DEFAULT_INDEX": company.index}
+    known = {
+        "HTTPS_PROXY": corporate_network.proxy,
+        "SSL_CERT_FILE": str(corporate_network.bundle),
+        "UV_DEFAULT_INDEX": corporate_network.index,
+    }
     return {**machine, **known, **instead}
 
 
 def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
-    foundry: Foundry, company: Company, wheel: Path, tmp_path: Path, name: str
+    builder: ImageBuilder, corporate_network: CorporateNetwork, wheel: Path, tmp_path: Path, name: str
 ) -> None:
     """
     The package came through them; no file, no word of the image and no line of the log holds password or authority.
     """
     heard: list[str] = []
-    variables = variables_in(company)
-    context = context_for(foundry, f"through-{name}", wheel)
+    variables = variables_in(corporate_network)
+    context = context_for(builder, f"through-{name}", wheel)
     kind = Podman if name == "podman" else Docker
     engine = kind(SystemRunner(), variables=variables, hear=heard.append)
 
     image = engine.build(Build(context=context, secrets=build_secrets(tmp_path, variables, {})))
     try:
-        found = leaks(image.id, tmp_path / "saved", *planted(company), engine=name)
+        found = leaks(image.id, tmp_path / "saved", *planted(corporate_network), engine=name)
         words = ("-c", f"import {name_of(wheel)}; print('here')")
         installed = run_in(image.id, "/opt/venv/bin/python", *words, engine=name)
     finally:
-        forget(image.id, name)
+        remove_image(image.id, name)
 
-    assert ("here\n", True) == (installed, f"/simple/{name_of(wheel)}/{wheel.name}" in company.paths)
-    assert (set(), []) == (found, [line for line in heard for secret in planted(company) if secret in line])
+    assert ("here\n", True) == (installed, f"/simple/{name_of(wheel)}/{wheel.name}" in corporate_network.paths)
+    assert (set(), []) == (found, [line for line in heard for secret in planted(corporate_network) if secret in line])
 
 
 @pytest.mark.parametrize(
@@ -115,18 +119,24 @@ def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
     ],
 )
 def test_without_one_of_them_it_is_said_which(
-    foundry: Foundry, company: Company, wheel: Path, tmp_path: Path, lacking: str, why: str, fix: str
+    builder: ImageBuilder,
+    corporate_network: CorporateNetwork,
+    wheel: Path,
+    tmp_path: Path,
+    lacking: str,
+    why: str,
+    fix: str,
 ) -> None:
     """
     The reason is the network's, not the engine's own, and what mends it is a variable.
     """
     instead = {
         "authority": {"SSL_CERT_FILE": ""},
-        "password": {"HTTPS_PROXY": f"http://{company.address}"},
+        "password": {"HTTPS_PROXY": f"http://{corporate_network.address}"},
         "proxy": {"HTTPS_PROXY": ""},
     }[lacking]
-    variables = variables_in(company, **instead)
-    context = context_for(foundry, f"without-{lacking}", wheel)
+    variables = variables_in(corporate_network, **instead)
+    context = context_for(builder, f"without-{lacking}", wheel)
     engine = Docker(SystemRunner(), variables=variables, hear=print)
 
     with pytest.raises(ToolFailed) as caught:
@@ -136,26 +146,26 @@ def test_without_one_of_them_it_is_said_which(
 
 
 def test_a_package_that_was_published_a_moment_ago_is_found(
-    foundry: Foundry, company: Company, wheel: Path, tmp_path: Path
+    builder: ImageBuilder, corporate_network: CorporateNetwork, wheel: Path, tmp_path: Path
 ) -> None:
     """
     What uv remembers of an index from the last build does not hide what the index has now.
     """
-    variables = variables_in(company)
+    variables = variables_in(corporate_network)
     newer = projects.wheel(tmp_path / "newer", name_of(wheel), "2.0")
-    context = context_for(foundry, "published", newer, crossing=True)  # which is sooner done
+    context = context_for(builder, "published", newer, crossing=True)  # which is sooner done
     engine = Docker(SystemRunner(), variables=variables, hear=print)
     build = Build(context=context, secrets=build_secrets(tmp_path, variables, {}))
     with pytest.raises(ToolFailed, match="the image cannot be built") as before:
         engine.build(build)
 
-    index_of(company.pages, newer)
+    index_of(corporate_network.pages, newer)
     after = engine.build(build)
-    forget(after.id)
+    remove_image(after.id)
 
     assert "there is no version of" in before.value.why
 
 
-def planted(company: Company) -> tuple[str, ...]:
+def planted(corporate_network: CorporateNetwork) -> tuple[str, ...]:
     """What must be nowhere: the password, the authority's name, and a line of its certificate."""
-    return PASSWORD, AUTHORITY, company.bundle.read_text().splitlines()[5]
+    return PASSWORD, AUTHORITY, corporate_network.bundle.read_text().splitlines()[5]

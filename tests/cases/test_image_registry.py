@@ -9,8 +9,8 @@ import pytest
 
 from tests.registries import digest_in, registry
 
-from .foundry import BASE, forget
-from .lab import Lab
+from .images import BASE, remove_image
+from .sample_project import SampleProject
 
 # Another machine: its engine does not answer.
 ELSEWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
@@ -26,18 +26,18 @@ def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Ite
 
 
 @pytest.mark.extended
-def test_what_is_pushed_is_promoted_on_another_machine(lab: Lab, image: str, host: str) -> None:
+def test_what_is_pushed_is_promoted_on_another_machine(sample: SampleProject, image: str, host: str) -> None:
     """
     One that was built and not pushed is refused there, with what mends it; after that, the registry is enough.
     """
-    alone = [lab.run("build-image", "--engine", "docker", "--image", image), lab.run("smoke-test")]
+    alone = [sample.run("build-image", "--engine", "docker", "--image", image), sample.run("smoke-test")]
 
-    refused = lab.run("promote", variables=ELSEWHERE)
+    refused = sample.run("promote", variables=ELSEWHERE)
     # The fix that it prints.
-    pushed = lab.run("release", "--engine", "docker", "--push", "--image", f"{host}/Cellar/Wine")
+    pushed = sample.run("release", "--engine", "docker", "--push", "--image", f"{host}/Cellar/Wine")
     name = pushed.outputs["image"]
-    forget(pushed.outputs["image-id"])
-    promoted = lab.run("promote", variables=ELSEWHERE)
+    remove_image(pushed.outputs["image-id"])
+    promoted = sample.run("promote", variables=ELSEWHERE)
 
     assert [0, 0, 0] == [said.code for said in (*alone, pushed)], pushed.stderr
     assert (1, ["gate-allow-unverified"]) == (refused.code, refused.rules), refused.stderr
@@ -47,17 +47,17 @@ def test_what_is_pushed_is_promoted_on_another_machine(lab: Lab, image: str, hos
     assert (0, True) == (promoted.code, promoted.outputs["promoted"]), promoted.stderr
 
 
-def test_what_another_machine_pushed_is_pulled_and_tested(lab: Lab, host: str) -> None:
+def test_what_another_machine_pushed_is_pulled_and_tested(sample: SampleProject, host: str) -> None:
     """
     The job that tests need not be the one that built; what it starts is what has the recorded digest.
     """
-    built = lab.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/tested")
-    forget(built.outputs["image-id"])
+    built = sample.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/tested")
+    remove_image(built.outputs["image-id"])
 
-    tested = lab.run("smoke-test")
+    tested = sample.run("smoke-test")
 
-    record = json.loads(lab.consumer.record.read_text())
-    forget(built.outputs["image-id"])
+    record = json.loads(sample.consumer.record.read_text())
+    remove_image(built.outputs["image-id"])
     assert (0, "tested", "image") == (tested.code, tested.outputs["state"], record["answers"]["served_by"]), (
         tested.stderr
     )
@@ -65,14 +65,14 @@ def test_what_another_machine_pushed_is_pulled_and_tested(lab: Lab, host: str) -
 
 
 @pytest.mark.extended
-def test_a_promotion_warns_of_a_name_that_another_version_took(lab: Lab, host: str) -> None:
+def test_a_promotion_warns_of_a_name_that_another_version_took(sample: SampleProject, host: str) -> None:
     """
     The version is identified by its digest: the alias moves, and the warning has the address that starts it.
     """
     name = f"{host}/cellar/shared:prod"
-    built = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
-    tested = lab.run("smoke-test")
-    forget(built.outputs["image-id"])
+    built = sample.run("build-image", "--engine", "docker", "--push", "--image", name)
+    tested = sample.run("smoke-test")
+    remove_image(built.outputs["image-id"])
     labels = {"mlflow-uv.model-sha256": "f" * 64, "org.opencontainers.image.title": "wine"}
     labels["org.opencontainers.image.version"] = "99"
     recipe = f"FROM {BASE}\n" + "".join(f"LABEL {key}={value}\n" for key, value in labels.items())
@@ -80,7 +80,7 @@ def test_a_promotion_warns_of_a_name_that_another_version_took(lab: Lab, host: s
     for words in (("push", "--quiet", name), ("rmi", name)):
         subprocess.run(("docker", *words), check=True, capture_output=True)
 
-    promoted = lab.run("promote", variables=ELSEWHERE)
+    promoted = sample.run("promote", variables=ELSEWHERE)
 
     assert [0, 0] == [built.code, tested.code], tested.stderr
     assert (0, True, ["image-name-reused"]) == (promoted.code, promoted.outputs["promoted"], promoted.rules)
@@ -90,39 +90,39 @@ def test_a_promotion_warns_of_a_name_that_another_version_took(lab: Lab, host: s
 
 
 @pytest.mark.extended
-def test_another_image_under_the_name_breaks_the_chain(lab: Lab, host: str) -> None:
+def test_another_image_under_the_name_breaks_the_chain(sample: SampleProject, host: str) -> None:
     """
     Who starts it by its name gets what nobody released: neither an audit nor a promotion passes over that.
     """
     name = f"{host}/cellar/swapped"
-    built = lab.run("build-image", "--engine", "docker", "--push", "--image", name)
-    tested = lab.run("smoke-test")
-    forget(built.outputs["image-id"])
+    built = sample.run("build-image", "--engine", "docker", "--push", "--image", name)
+    tested = sample.run("smoke-test")
+    remove_image(built.outputs["image-id"])
     for words in (("tag", BASE, built.outputs["image"]), ("push", "--quiet", built.outputs["image"])):
         subprocess.run(("docker", *words), check=True, capture_output=True)
     subprocess.run(("docker", "rmi", built.outputs["image"]), check=True, capture_output=True)
 
-    refused = lab.run("promote", variables=ELSEWHERE)
-    audited = lab.run("audit", "models:/wine@candidate")
+    refused = sample.run("promote", variables=ELSEWHERE)
+    audited = sample.run("audit", "models:/wine@candidate")
 
     assert (0, 1, ["gate-chain"]) == (tested.code, refused.code, refused.rules), refused.stderr
     assert (1, ["image"]) == (audited.code, audited.outputs["broken"])
     assert "`image` of wine version 1 does not hold: the record says " in audited.stderr
-    assert {"candidate": "1"} == lab.store.aliases
+    assert {"candidate": "1"} == sample.store.aliases
 
 
 @pytest.mark.extended
-def test_a_registry_that_does_not_answer_is_said(lab: Lab, tmp_path: Path, registry_program: str) -> None:
+def test_a_registry_that_does_not_answer_is_said(sample: SampleProject, tmp_path: Path, registry_program: str) -> None:
     """
     Where the engine has the image, it will do; elsewhere nobody can tell, and an audit says whom it could not ask.
     """
     with registry(tmp_path, registry_program) as host:
-        built = lab.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/wine")
-        tested = lab.run("smoke-test")
+        built = sample.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/wine")
+        tested = sample.run("smoke-test")
 
-    here = lab.run("audit", "models:/wine@candidate")
-    there = lab.run("audit", "models:/wine@candidate", variables=ELSEWHERE)
-    forget(built.outputs["image-id"])
+    here = sample.run("audit", "models:/wine@candidate")
+    there = sample.run("audit", "models:/wine@candidate", variables=ELSEWHERE)
+    remove_image(built.outputs["image-id"])
 
     assert [0, 0, 0, 0] == [said.code for said in (built, tested, here, there)], there.stderr
     assert ([], ["image"]) == (here.outputs["unverified"], there.outputs["unverified"])

@@ -19,7 +19,16 @@ from mlflow_uv.tools.engines.engine import Build
 from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 
-from .foundry import Foundry, address_of_this_machine, digest_of, forget, foundry_in, guises, leaks, run_in
+from .images import (
+    ImageBuilder,
+    address_of_this_machine,
+    digest_of,
+    encodings_of,
+    image_builder_in,
+    leaks,
+    remove_image,
+    run_in,
+)
 
 pytestmark = pytest.mark.engine
 SECRET = 'c0rrect/horse+"battery"\\staple'  # noqa: S105  # a marker that must appear nowhere
@@ -84,27 +93,27 @@ def private(tmp_path: Path) -> Iterator[Private]:
 
 
 @pytest.fixture
-def foundry(tmp_path: Path) -> Iterator[Foundry]:
+def builder(tmp_path: Path) -> Iterator[ImageBuilder]:
     """Tools of a caller whose environment holds a secret that is nobody's business."""
-    with foundry_in(tmp_path, MY_API_TOKEN=ELSEWHERE) as made:
+    with image_builder_in(tmp_path, MY_API_TOKEN=ELSEWHERE) as made:
         yield made
 
 
-def context_for(foundry: Foundry, private: Private) -> Path:
+def context_for(builder: ImageBuilder, private: Private) -> Path:
     """A folder to build from whose one requirement is in the index."""
     version = private.wheel.name.split("-")[1]
     plum = f"plum=={version} --hash=sha256:{digest_of(private.wheel)}\n"
-    return foundry.context("context", foundry.model("model"), requirements=plum)
+    return builder.context("context", builder.model("model"), requirements=plum)
 
 
 @pytest.mark.parametrize("way", ["index URL", pytest.param("environment", marks=pytest.mark.extended), "netrc"])
 def test_credentials_are_used_and_nowhere_to_be_found(
-    foundry: Foundry, private: Private, tmp_path: Path, way: str
+    builder: ImageBuilder, private: Private, tmp_path: Path, way: str
 ) -> None:
     """
     The package is installed with them; plain or escaped, they are in no file of any layer and in no word of the image.
     """
-    caller = dict(foundry.tools.host.variables)
+    caller = dict(builder.tools.host.variables)
     match way:
         case "index URL":
             caller["UV_DEFAULT_INDEX"] = private.url(f"reader:{quote(SECRET, safe='')}@")
@@ -114,60 +123,60 @@ def test_credentials_are_used_and_nowhere_to_be_found(
         case _:
             (tmp_path / "netrc").write_text(f"machine {private.host} login reader password {netrc_quoted(SECRET)}\n")
             caller |= {"UV_DEFAULT_INDEX": private.url(), "NETRC": str(tmp_path / "netrc")}
-    context = context_for(foundry, private)
+    context = context_for(builder, private)
 
-    image = docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+    image = docker(builder).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
     try:
         found = leaks(image.id, tmp_path / "saved", SECRET, ELSEWHERE, private.url())
         installed = run_in(image.id, "/opt/venv/bin/python", "-c", "import plum; print('here')")
     finally:
-        forget(image.id)
+        remove_image(image.id)
 
     assert ("here\n", True) == (installed, f"/simple/plum/{private.wheel.name}" in private.given)
     assert set() == found
 
 
-def test_a_build_that_leaks_is_found_out(foundry: Foundry, private: Private, tmp_path: Path) -> None:
+def test_a_build_that_leaks_is_found_out(builder: ImageBuilder, private: Private, tmp_path: Path) -> None:
     """
     The same scan finds the same secret in each of its guises, in files, in the configuration and in the history.
     """
     caller = {
         "UV_DEFAULT_INDEX": private.url(f"reader:{quote(SECRET, safe='')}@"), "UV_INDEX_PRIVATE_PASSWORD": SECRET,
     }  # fmt: skip
-    context = context_for(foundry, private)
+    context = context_for(builder, private)
     escaped = re.sub(r'(["\\$])', r"\\\1", SECRET)
     with (context / "Dockerfile").open("a") as dockerfile:
         dockerfile.write(f'{LEAK}ENV TOKEN="{escaped}"\n')
 
-    image = docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+    image = docker(builder).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
     try:
         found = leaks(image.id, tmp_path / "saved", SECRET)
     finally:
-        forget(image.id)
+        remove_image(image.id)
 
     kinds = {where.rpartition(": ")[2] for where in found if where.startswith("opt/leak-")}
-    assert set(guises(SECRET)) == kinds
+    assert set(encodings_of(SECRET)) == kinds
     assert {"configuration: json", "history: plain"} <= found
 
 
-def test_without_credentials_there_is_no_image(foundry: Foundry, private: Private, tmp_path: Path) -> None:
+def test_without_credentials_there_is_no_image(builder: ImageBuilder, private: Private, tmp_path: Path) -> None:
     """
     The index does want its password: a build without it fails with uv's reason.
     """
     caller = {"UV_DEFAULT_INDEX": private.url()}
-    context = context_for(foundry, private)
+    context = context_for(builder, private)
 
     with pytest.raises(ToolFailed) as caught:
-        docker(foundry).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
+        docker(builder).build(Build(context=context, secrets=build_secrets(tmp_path, caller, {})))
 
     assert ("the image cannot be built", []) == (caught.value.what, private.given)
     assert "401 Unauthorized" in caught.value.why
     assert "UV_INDEX_NAME_PASSWORD" in caught.value.fix
 
 
-def docker(foundry: Foundry) -> Docker:
+def docker(builder: ImageBuilder) -> Docker:
     """The engine, for this caller."""
-    tools = foundry.tools
+    tools = builder.tools
     return Docker(tools.runner, variables=tools.host.variables, hear=print)
 
 

@@ -13,7 +13,7 @@ from mlflow_uv.tools.engines.engine import Build
 from mlflow_uv.tools.engines.podman import Podman
 from mlflow_uv.tools.system.process import SystemRunner
 
-from .foundry import BASE, foundry_in
+from .images import BASE, image_builder_in
 
 # In a build /dev is a memory of 64 MB, which is full sooner than a disk.
 FILLING = f"""\
@@ -27,10 +27,10 @@ def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path, disk:
     The disk here is full: where, and what would move it elsewhere.
     """
     disk("1m")
-    with foundry_in(tmp_path) as foundry:
-        model = foundry.model("model")
+    with image_builder_in(tmp_path) as builder:
+        model = builder.model("model")
         with pytest.raises(NoSpace) as caught:
-            foundry.context("disk/context", model)
+            builder.context("disk/context", model)
     said = caught.value
 
     assert ("the build context cannot be written", True) == (said.what, "No space left" in said.why)
@@ -61,8 +61,8 @@ def test_an_engine_whose_own_disk_is_full_says_so(
     The base image just fits; what is installed on it does not.
     """
     store = disk("150m")
-    with foundry_in(tmp_path) as foundry:
-        context = foundry.context("context", foundry.model("model"))
+    with image_builder_in(tmp_path) as builder:
+        context = builder.context("context", builder.model("model"))
         settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/store"\nrunroot = "{tmp_path}/run"\n'
         (tmp_path / "storage.conf").write_text(settings)
         (tmp_path / "containers.conf").write_text(

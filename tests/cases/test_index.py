@@ -14,7 +14,7 @@ import pytest
 
 from tests import projects
 
-from .lab import Lab, training
+from .sample_project import SampleProject, training
 
 PASSWORD = "correct-horse-battery"  # noqa: S105  # a marker that must appear nowhere
 CREDENTIALS = {"UV_INDEX_PRIVATE_USERNAME": "reader", "UV_INDEX_PRIVATE_PASSWORD": PASSWORD}
@@ -72,20 +72,20 @@ def files_with(folder: Path, text: str) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_an_explicit_index_with_a_password_serves_its_package(lab: Lab, index: Index) -> None:
+def test_an_explicit_index_with_a_password_serves_its_package(sample: SampleProject, index: Index) -> None:
     """
     The package is installed where the model is served, by its hash; the password is in no file, message or record.
     """
-    manifest = lab.folder / "pyproject.toml"
-    lab.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["grape", "mlflow')
+    manifest = sample.folder / "pyproject.toml"
+    sample.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["grape", "mlflow')
     table = f'[[tool.uv.index]]\nname = "private"\nurl = "{index.url}"\nexplicit = true\n'
     manifest.write_text(f'{manifest.read_text()}\n[tool.uv.sources]\ngrape = {{ index = "private" }}\n\n{table}')
-    subprocess.run(("uv", "lock", "--quiet"), cwd=lab.folder, env={**os.environ, **CREDENTIALS}, check=True)
-    lab.train_with("import grape\n" + training())
+    subprocess.run(("uv", "lock", "--quiet"), cwd=sample.folder, env={**os.environ, **CREDENTIALS}, check=True)
+    sample.train_with("import grape\n" + training())
 
-    said = lab.run("release", "--engine", "none", variables=CREDENTIALS)
+    said = sample.run("release", "--engine", "none", variables=CREDENTIALS)
 
     assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
-    assert "grape==1.0" in (lab.consumer.model / "requirements.txt").read_text()
+    assert "grape==1.0" in (sample.consumer.model / "requirements.txt").read_text()
     assert PASSWORD not in said.stdout + said.stderr
-    assert [] == files_with(lab.consumer.home / "state", PASSWORD) + files_with(lab.folder, PASSWORD)
+    assert [] == files_with(sample.consumer.home / "state", PASSWORD) + files_with(sample.folder, PASSWORD)

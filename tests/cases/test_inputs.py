@@ -2,7 +2,7 @@
 
 import pytest
 
-from .lab import Lab, error
+from .sample_project import SampleProject, error
 
 BAD_INPUT = 2
 
@@ -25,11 +25,11 @@ BAD_INPUT = 2
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_wrong_word_is_named(lab: Lab, words: tuple[str, ...], says: str) -> None:
+def test_a_wrong_word_is_named(sample: SampleProject, words: tuple[str, ...], says: str) -> None:
     """
     The flag and what it cannot be are in the message.
     """
-    said = lab.run(*words)
+    said = sample.run(*words)
 
     code, kind, sentence, _ = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)
@@ -49,13 +49,13 @@ def test_a_wrong_word_is_named(lab: Lab, words: tuple[str, ...], says: str) -> N
         ('tracking-uri = "http://me:s3cr3t@127.0.0.1"', "`tracking-uri` contains credentials"),
     ],
 )
-def test_a_wrong_setting_is_named(lab: Lab, line: str, says: str) -> None:
+def test_a_wrong_setting_is_named(sample: SampleProject, line: str, says: str) -> None:
     """
     A key that nobody knows, or a value that does not fit, is found before anything happens.
     """
-    lab.consumer.edit(lab.folder / "pyproject.toml", "[tool.mlflow-uv]\n", f"[tool.mlflow-uv]\n{line}\n")
+    sample.consumer.edit(sample.folder / "pyproject.toml", "[tool.mlflow-uv]\n", f"[tool.mlflow-uv]\n{line}\n")
 
-    said = lab.run("release")
+    said = sample.run("release")
 
     code, kind, sentence, _ = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)
@@ -64,27 +64,27 @@ def test_a_wrong_setting_is_named(lab: Lab, line: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["[tool]\nmlflow-uv = true\n", "[[tool.mlflow-uv]]\n"])
-def test_settings_that_are_no_table_are_refused(lab: Lab, table: str) -> None:
+def test_settings_that_are_no_table_are_refused(sample: SampleProject, table: str) -> None:
     """
     TOML knows more than tables.
     """
-    manifest = lab.folder / "pyproject.toml"
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text(manifest.read_text().split("[tool.mlflow-uv]")[0] + table)
 
-    said = lab.run("release")
+    said = sample.run("release")
 
     assert (BAD_INPUT, "BadInput", "[tool.mlflow-uv]") == (said.code, error(said)[1], error(said)[3])
 
 
 @pytest.mark.parametrize("text", ["tool = 1\n", "project = 1\n", "[tool]\nuv = 1\n", "[project]\nname = 1\n"])
 @pytest.mark.parametrize("step", ["check-lock", "log-model", "release"])
-def test_a_manifest_of_another_shape_is_no_crash(lab: Lab, text: str, step: str) -> None:
+def test_a_manifest_of_another_shape_is_no_crash(sample: SampleProject, text: str, step: str) -> None:
     """
     What is TOML and no project has a code of its own, and no traceback.
     """
-    (lab.folder / "pyproject.toml").write_text(text)
+    (sample.folder / "pyproject.toml").write_text(text)
 
-    said = lab.run(step)
+    said = sample.run(step)
 
     assert said.code > 0
 
@@ -100,25 +100,25 @@ def test_a_manifest_of_another_shape_is_no_crash(lab: Lab, text: str, step: str)
         "",
     ],
 )
-def test_a_file_that_is_no_record_is_refused(lab: Lab, text: str) -> None:
+def test_a_file_that_is_no_record_is_refused(sample: SampleProject, text: str) -> None:
     """
     What is not JSON, of another schema or not whole is no release record.
     """
-    record = lab.temporary / "record.json"
+    record = sample.temporary / "record.json"
     record.write_text(text)
 
-    said = lab.run("register", "--record", str(record))
+    said = sample.run("register", "--record", str(record))
 
     code, kind, sentence, fix = error(said)
     assert (BAD_INPUT, "BadInput", "mlflow-uv release") == (code, kind, fix)
     assert "is not a release record" in sentence
 
 
-def test_a_record_that_is_not_there_is_told_who_makes_it(lab: Lab) -> None:
+def test_a_record_that_is_not_there_is_told_who_makes_it(sample: SampleProject) -> None:
     """
     The first step of a chain names the step before it.
     """
-    said = lab.run("register", "--record", "nowhere.json")
+    said = sample.run("register", "--record", "nowhere.json")
 
     code, _, sentence, fix = error(said)
     assert BAD_INPUT == code

@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.command.errors import ModelUnusable
 
-from .workbench import Workbench
+from .in_process import InProcessProject
 
 TRAINING = """\
 import mlflow
@@ -27,21 +27,21 @@ INFERRED = "signature=infer_signature(X, y)"
 
 
 @pytest.mark.extended
-def test_the_line_that_is_printed_makes_floats_of_integers_with_gaps(bench: Workbench) -> None:
+def test_the_line_that_is_printed_makes_floats_of_integers_with_gaps(project: InProcessProject) -> None:
     """
     Without a signature it is a warning, with the inferred one an error; both print the line, and with it both are gone.
     """
 
     def train(name: str, **parts: str) -> tuple[str, ...]:
-        (bench.folder / name).write_text(TRAINING.format(**{"floats": "", "signature": "", **parts}))
-        bench.lab.commit()
+        (project.folder / name).write_text(TRAINING.format(**{"floats": "", "signature": "", **parts}))
+        project.sample.commit()
         return ("python", name)
 
-    without = bench.log(train=train("without.py"))
+    without = project.log(train=train("without.py"))
     with pytest.raises(ModelUnusable) as caught:
-        bench.log(train=train("inferred.py", signature=INFERRED))
+        project.log(train=train("inferred.py", signature=INFERRED))
     (line,) = {re.sub(r".*: (X = )", r"\1", fix) for fix in (without.findings[0].fix, caught.value.fix)}
-    mended = bench.log(train=train("mended.py", signature=INFERRED, floats=line))
+    mended = project.log(train=train("mended.py", signature=INFERRED, floats=line))
 
     assert ["no-signature"] == [finding.rule for finding in without.findings]
     assert ("X = X.astype({'rooms': 'float64'})", ()) == (line, mended.findings)

@@ -14,7 +14,7 @@ from tests.proxy import Held, Proxy, proxy_of
 from tests.stores import Stores
 from tests.waiting import happens
 
-from .lab import Lab, training
+from .sample_project import SampleProject, training
 
 LATER = pytest.mark.extended
 MOMENTS = [
@@ -41,27 +41,27 @@ def proxy(servers: Stores) -> Iterator[Proxy]:
 
 @pytest.mark.parametrize(("call", "where"), MOMENTS)
 def test_a_release_that_was_killed_is_completed_by_the_next(
-    lab: Lab, servers: Stores, proxy: Proxy, request: pytest.FixtureRequest, call: str, where: Held
+    sample: SampleProject, servers: Stores, proxy: Proxy, request: pytest.FixtureRequest, call: str, where: Held
 ) -> None:
     """
     One version, one finished model of it, the alias on it, no run that looks as if it went on, and no process.
     """
     name = re.sub("[^a-z]+", "-", request.node.callspec.id)
-    lab.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
+    sample.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
     whole = "alias" in call
     flags = ("--engine", "none", "--model-name", name, *(() if whole else ("--steps", "log-model register")))
     variables = {"MLFLOW_TRACKING_URI": proxy.uri, **servers.as_admin}
     others = servers.database.open_runs()
     proxy.hold(where, call=call)
 
-    killed = lab.start("release", *flags, variables=variables)
+    killed = sample.start("release", *flags, variables=variables)
     reached = happens(lambda: proxy.held.is_set() or killed.poll() is not None)
-    kill_everything(lab, killed.pid)
-    code = lab.ended(killed).code
+    kill_everything(sample, killed.pid)
+    code = sample.ended(killed).code
     proxy.forget()
-    for path in lab.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
+    for path in sample.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
         shutil.rmtree(path, ignore_errors=True)
-    again = lab.run("release", *flags, variables=variables)
+    again = sample.run("release", *flags, variables=variables)
 
     assert (True, -signal.SIGKILL, 0, "1") == (reached, code, again.code, again.outputs.get("version")), again.stderr
     stored = servers.database
@@ -75,40 +75,42 @@ TAGGED = "POST .*/model-versions/set-tag"
 
 
 @pytest.mark.extended
-def test_a_step_that_was_killed_after_it_tagged_its_record_goes_on(lab: Lab, servers: Stores, proxy: Proxy) -> None:
+def test_a_step_that_was_killed_after_it_tagged_its_record_goes_on(
+    sample: SampleProject, servers: Stores, proxy: Proxy
+) -> None:
     """
     Killed between the tag and the file, build-image has a staged record, and the next step goes on with it.
     """
     variables = {"MLFLOW_TRACKING_URI": proxy.uri, **servers.as_admin}
 
     def begun(name: str) -> None:
-        lab.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
+        sample.train_with(training(f"print({name!r})\nwith mlflow.start_run():\n    log()"))
         flags = ("--engine", "none", "--model-name", name, "--steps", "log-model register")
-        assert 0 == lab.run("release", *flags, variables=variables).code
+        assert 0 == sample.run("release", *flags, variables=variables).code
 
     begun("tagged-once")
     proxy.forget()
-    lab.run("build-image", "--engine", "none", variables=variables)
+    sample.run("build-image", "--engine", "none", variables=variables)
     tags = sum(re.fullmatch(TAGGED, call) is not None for call in proxy.calls)
     begun("tagged-and-killed")
     proxy.hold(Held.AFTER, call=TAGGED, before=tags - 1)  # the digest of the record is the last of them
 
-    killed = lab.start("build-image", "--engine", "none", variables=variables)
+    killed = sample.start("build-image", "--engine", "none", variables=variables)
     reached = happens(lambda: proxy.held.is_set() or killed.poll() is not None)
-    kill_everything(lab, killed.pid)
-    code = lab.ended(killed).code
+    kill_everything(sample, killed.pid)
+    code = sample.ended(killed).code
     proxy.forget()
-    for path in lab.temporary.glob("mlflow-uv*"):
+    for path in sample.temporary.glob("mlflow-uv*"):
         shutil.rmtree(path, ignore_errors=True)
-    tested = lab.run("smoke-test", variables=variables)
+    tested = sample.run("smoke-test", variables=variables)
 
     assert (True, -signal.SIGKILL, 0) == (reached, code, tested.code), tested.stderr
     assert tags > 1
 
 
-def kill_everything(lab: Lab, command: int) -> None:
-    """Kill all that was started from the laboratory, the command itself and its children, at once."""
-    mark = f"TMPDIR={lab.temporary}".encode()  # what hides its own environment has none, and is told by its parent
+def kill_everything(sample: SampleProject, command: int) -> None:
+    """Kill all that was started from the sample project, the command itself and its children, at once."""
+    mark = f"TMPDIR={sample.temporary}".encode()  # what hides its own environment has none, and is told by its parent
 
     def marked() -> list[int]:
         found = []

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import name_of_image
 from .consumer import make_consumer
-from .foundry import forget, run_in
+from .images import remove_image, run_in
 
 TRAINING = """
     import lightgbm
@@ -52,7 +52,7 @@ def test_lightgbm_goes_from_lock_to_promoted(tmp_path: Path, root: Path) -> None
         promoted = wine.run("promote") if evaluated.code == 0 else evaluated
         files = run_in(image, "/opt/venv/bin/python", "-I", "-c", ONE).split() if promoted.code == 0 else []
     finally:
-        forget(image)
+        remove_image(image)
 
     assert (0, 0, 0) == (released.code, evaluated.code, promoted.code), promoted.stderr
     assert "image-library-linked" in released.rules

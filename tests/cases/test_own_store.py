@@ -7,8 +7,8 @@ import pytest
 
 from mlflow_uv.command.errors import TrainingFailed
 
-from .lab import Lab, error, training
-from .workbench import Workbench
+from .in_process import InProcessProject
+from .sample_project import SampleProject, error, training
 
 IGNORED = "mlflow.db*\nmlruns/\n*.mark\n*.db\n"
 OWN = """\
@@ -44,19 +44,19 @@ with mlflow.start_run():
 
 
 @pytest.fixture
-def theirs(bench: Workbench) -> Iterator[Workbench]:
+def theirs(project: InProcessProject) -> Iterator[InProcessProject]:
     """A project that keeps its own store out of git, as most do."""
-    (bench.folder / ".gitignore").write_text(IGNORED)
-    yield bench
+    (project.folder / ".gitignore").write_text(IGNORED)
+    yield project
     for left in ("mlflow.db", "go.mark", "team.db", "beside.db"):
-        (bench.folder / left).unlink(missing_ok=True)
+        (project.folder / left).unlink(missing_ok=True)
 
 
-def test_a_store_in_the_project_is_followed_and_found_again(theirs: Workbench) -> None:
+def test_a_store_in_the_project_is_followed_and_found_again(theirs: InProcessProject) -> None:
     """
     A hard-coded SQLite file: the model is proved there, its artifacts lie there, and a re-run trains nothing.
     """
-    theirs.lab.train_with(training(OWN.format(uri="sqlite:///mlflow.db")))
+    theirs.sample.train_with(training(OWN.format(uri="sqlite:///mlflow.db")))
     database = theirs.folder / "mlflow.db"
 
     report = theirs.log(train=("python", "train.py"))
@@ -71,31 +71,31 @@ def test_a_store_in_the_project_is_followed_and_found_again(theirs: Workbench) -
     assert any("training sets its own tracking URI" in line for line in theirs.console.said)
 
 
-def test_the_setting_that_the_finding_prints_ends_it(theirs: Workbench) -> None:
+def test_the_setting_that_the_finding_prints_ends_it(theirs: InProcessProject) -> None:
     """
     With that line in pyproject.toml the store is one that somebody named, and nothing is said.
     """
-    theirs.lab.train_with(training(OWN.format(uri="sqlite:///./mlflow.db")))
+    theirs.sample.train_with(training(OWN.format(uri="sqlite:///./mlflow.db")))
     manifest = theirs.folder / "pyproject.toml"
     before = manifest.read_text()
     manifest.write_text(before.replace("[tool.mlflow-uv]", '[tool.mlflow-uv]\ntracking-uri = "sqlite:///mlflow.db"'))
-    theirs.lab.commit()
+    theirs.sample.commit()
 
-    said = theirs.lab.consumer.run("log-model")
+    said = theirs.sample.consumer.run("log-model")
     manifest.write_text(before)
-    theirs.lab.commit()
+    theirs.sample.commit()
 
     assert (0, []) == (said.code, said.answer["findings"])
     assert "of its own" not in said.stderr
 
 
 @pytest.mark.extended
-def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(theirs: Workbench) -> None:
+def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(theirs: InProcessProject) -> None:
     """
     The job decides where models go: a training that would wait for ever is stopped, and the printed flag releases it.
     """
     # A name of its own: an interpreter that answered the tests above still has the file open that they removed.
-    theirs.lab.train_with(training(WAITING.format(uri="sqlite:///beside.db")))
+    theirs.sample.train_with(training(WAITING.format(uri="sqlite:///beside.db")))
 
     with pytest.raises(TrainingFailed) as caught:
         theirs.log(train=("python", "train.py"), tracking_uri="sqlite:///team.db")
@@ -108,13 +108,13 @@ def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(the
     assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
 
 
-def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -> None:
+def test_no_server_of_the_trainings_choice_is_asked_with_credentials(sample: SampleProject) -> None:
     """
     Where the job holds a token the address is refused before anything of ours asks it, and the token is not shown.
     """
-    lab.train_with(training(WAITING.format(uri="http://127.0.0.1:9")))
+    sample.train_with(training(WAITING.format(uri="http://127.0.0.1:9")))
 
-    said = lab.run("log-model", variables={"MLFLOW_TRACKING_TOKEN": "canary-7c1f"})
+    said = sample.run("log-model", variables={"MLFLOW_TRACKING_TOKEN": "canary-7c1f"})
 
     code, kind, sentence, fix = error(said)
     assert (9, "TrainingFailed") == (code, kind)
@@ -124,11 +124,11 @@ def test_no_server_of_the_trainings_choice_is_asked_with_credentials(lab: Lab) -
 
 
 @pytest.mark.extended
-def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: Workbench) -> None:
+def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: InProcessProject) -> None:
     """
     What it logs afterwards is found and released; what was there before is gone, which is a warning.
     """
-    theirs.lab.train_with(training(WIPING))
+    theirs.sample.train_with(training(WIPING))
 
     report = theirs.log(train=("python", "train.py"), tracking_uri=f"sqlite:///{theirs.folder}/team.db")
 
@@ -137,18 +137,18 @@ def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: Wor
 
 @pytest.mark.extended
 @pytest.mark.parametrize("uri", ["./mlruns", "file:./mlruns", "sqlite:///data/rel.db"])
-def test_a_store_that_is_relative_to_the_project_is_released_to(lab: Lab, uri: str) -> None:
+def test_a_store_that_is_relative_to_the_project_is_released_to(sample: SampleProject, uri: str) -> None:
     """
     As real projects commit it: every step finds it there.
     """
-    (lab.folder / ".gitignore").write_text(f"{IGNORED}data/\n")
-    (lab.folder / "data").mkdir()
-    manifest = lab.folder / "pyproject.toml"
+    (sample.folder / ".gitignore").write_text(f"{IGNORED}data/\n")
+    (sample.folder / "data").mkdir()
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace("[tool.mlflow-uv]", f'[tool.mlflow-uv]\ntracking-uri = "{uri}"'))
-    lab.commit()
+    sample.commit()
 
-    said = lab.consumer.run("release", "--engine", "none")
-    audited = lab.consumer.run("audit", "models:/wine@candidate")
+    said = sample.consumer.run("release", "--engine", "none")
+    audited = sample.consumer.run("audit", "models:/wine@candidate")
 
     assert (0, "1") == (said.code, said.outputs["version"]), said.stderr
     assert (0, []) == (audited.code, audited.outputs["broken"]), audited.stderr

@@ -14,8 +14,8 @@ from tests.indexes import index_of, served
 from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, refusal, serving
 
 from .consumer import Consumer, Said
-from .foundry import BASE
-from .lab import Lab
+from .images import BASE
+from .sample_project import SampleProject
 from .test_image_step import base  # noqa: F401  # a fixture
 
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
@@ -103,16 +103,16 @@ def told(said: Said) -> list[dict[str, Any]]:
 
 
 @pytest.mark.extended
-def test_with_nothing_in_the_way_the_training_runs(lab: Lab) -> None:
+def test_with_nothing_in_the_way_the_training_runs(sample: SampleProject) -> None:
     """
     What the tests below look for is there where nothing is harmed; asked alone, the same checks train nothing.
     """
     train = ("--train", "touch trained", "--engine", "none")
-    trained = lab.folder / "trained"
+    trained = sample.folder / "trained"
 
-    alone = lab.run("release", "--preflight", *train)
+    alone = sample.run("release", "--preflight", *train)
     before = trained.exists()
-    said = lab.consumer.run("release", *train)
+    said = sample.consumer.run("release", *train)
     after = trained.exists()
     trained.unlink()
 

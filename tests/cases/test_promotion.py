@@ -6,43 +6,43 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab, error, training
+from .sample_project import SampleProject, error, training
 
 NARROW = 'pd.DataFrame({"x": [1.0, 2.5], "y": [1.0, 2.0]})'
 
 
 @pytest.fixture(scope="module")
-def two(laboratory: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def two(released_sample: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleProject]:
     """A consumer with two tested versions; the second refuses what the first accepts."""
-    laboratory.restore()
-    lab = Lab(
-        consumer=laboratory.consumer,
-        temporary=laboratory.temporary,
+    released_sample.restore()
+    sample = SampleProject(
+        consumer=released_sample.consumer,
+        temporary=released_sample.temporary,
         untouched=tmp_path_factory.mktemp("two") / "untouched",
     )
-    lab.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
-    said = lab.run("release", "--engine", "none")
+    sample.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
+    said = sample.run("release", "--engine", "none")
     assert said.code == 0, said.stderr
-    lab.keep()
-    yield lab
-    laboratory.restore()
+    sample.keep()
+    yield sample
+    released_sample.restore()
 
 
 @pytest.fixture
-def candidates(two: Lab) -> Lab:
+def candidates(two: SampleProject) -> SampleProject:
     """The two versions, as they were after the second release."""
     two.restore()
     return two
 
 
-def asks(lab: Lab, *rules: str) -> None:
+def asks(sample: SampleProject, *rules: str) -> None:
     """Let the project ask this of a version."""
-    manifest = lab.folder / "pyproject.toml"
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text(manifest.read_text() + "\n[tool.mlflow-uv.promote]\n" + "\n".join(rules) + "\n")
-    lab.commit()
+    sample.commit()
 
 
-def test_the_first_champion_then_the_next_and_back(candidates: Lab) -> None:
+def test_the_first_champion_then_the_next_and_back(candidates: SampleProject) -> None:
     """
     Each move is told by both versions and by the audit; a second promotion of the same version changes nothing.
     """
@@ -65,7 +65,7 @@ def test_the_first_champion_then_the_next_and_back(candidates: Lab) -> None:
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
 
 
-def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: Lab) -> None:
+def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: SampleProject) -> None:
     """
     The version in use takes rows without `y`; whoever asks it would be refused by the next one.
     """
@@ -78,7 +78,7 @@ def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: Lab
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
 
 
-def test_what_nobody_measured_cannot_pass_a_gate(candidates: Lab) -> None:
+def test_what_nobody_measured_cannot_pass_a_gate(candidates: SampleProject) -> None:
     """
     A gate on a metric that no evaluation measured does not hold, and says how to measure it.
     """
@@ -95,7 +95,7 @@ def test_what_nobody_measured_cannot_pass_a_gate(candidates: Lab) -> None:
 
 
 @pytest.mark.extended
-def test_a_gate_against_the_champion_is_asked_of_both_on_the_same_rows(candidates: Lab) -> None:
+def test_a_gate_against_the_champion_is_asked_of_both_on_the_same_rows(candidates: SampleProject) -> None:
     """
     Before the evaluation nobody knows; after it, the numbers of both are told and the alias moves.
     """
@@ -114,7 +114,7 @@ def test_a_gate_against_the_champion_is_asked_of_both_on_the_same_rows(candidate
     assert {"candidate": "2", "champion": "2", "previous": "1"} == candidates.store.aliases
 
 
-def test_a_dry_run_says_what_would_be_and_changes_nothing(candidates: Lab) -> None:
+def test_a_dry_run_says_what_would_be_and_changes_nothing(candidates: SampleProject) -> None:
     """
     Its gates are asked all the same.
     """
@@ -130,7 +130,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(candidates: Lab) -> No
     assert before == (candidates.store.aliases, candidates.store.tags("2"))
 
 
-def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candidates: Lab) -> None:
+def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candidates: SampleProject) -> None:
     """
     One byte of a file that anybody with the store may change through the logged model.
     """
@@ -145,7 +145,7 @@ def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candid
     assert {"candidate": "2"} == candidates.store.aliases
 
 
-def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: Lab) -> None:
+def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: SampleProject) -> None:
     """
     Nothing says who did it, or why.
     """
@@ -156,7 +156,7 @@ def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: Lab) -> None:
     assert (1, ["alias"]) == (audited.code, audited.outputs["broken"])
 
 
-def test_what_we_moved_ourselves_is_no_surprise(candidates: Lab) -> None:
+def test_what_we_moved_ourselves_is_no_surprise(candidates: SampleProject) -> None:
     """
     The aliases of a test, a promotion and what was there before hold; a candidate moved back by hand does not.
     """
@@ -172,7 +172,7 @@ def test_what_we_moved_ourselves_is_no_surprise(candidates: Lab) -> None:
     assert (1, ["alias"]) == (by_hand.code, by_hand.outputs["broken"])
 
 
-def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates: Lab) -> None:
+def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates: SampleProject) -> None:
     """
     Each version has a record of its own, and each alias that was ever moved its entry.
     """
@@ -183,7 +183,7 @@ def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates
     assert [0, 0, 0] == [one.code for one in (said, *audited)], [one.stderr for one in (said, *audited)]
 
 
-def test_an_edited_record_is_found_out(candidates: Lab) -> None:
+def test_an_edited_record_is_found_out(candidates: SampleProject) -> None:
     """
     The record that the run keeps is no evidence: its digest is a tag of the version.
     """
@@ -199,7 +199,7 @@ def test_an_edited_record_is_found_out(candidates: Lab) -> None:
     assert (1, ["record"]) == (audited.code, audited.outputs["broken"])
 
 
-def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tmp_path: Path) -> None:
+def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: SampleProject, tmp_path: Path) -> None:
     """
     A shallow clone asks where it came from; where that does not answer, the commit is not verified.
     """
@@ -229,7 +229,9 @@ def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: Lab, tm
         ("rollback", (), 2, "`wine` has no alias `champion`"),
     ],
 )
-def test_what_is_not_there_is_said(candidates: Lab, step: str, flags: tuple[str, ...], code: int, what: str) -> None:
+def test_what_is_not_there_is_said(
+    candidates: SampleProject, step: str, flags: tuple[str, ...], code: int, what: str
+) -> None:
     """
     One sentence, and nothing moved.
     """
@@ -240,5 +242,5 @@ def test_what_is_not_there_is_said(candidates: Lab, step: str, flags: tuple[str,
     assert {"candidate": "2"} == candidates.store.aliases
 
 
-def _model(lab: Lab) -> str:
-    return str(json.loads(lab.consumer.record.read_text())["model"]["model_id"])
+def _model(sample: SampleProject) -> str:
+    return str(json.loads(sample.consumer.record.read_text())["model"]["model_id"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .consumer import make_consumer
-from .lab import Lab, error
+from .sample_project import SampleProject, error
 from .test_public_shapes import FIT, IGNORED, promoted, released
 
 TRAIN = "from {package}fitting import fit, mlflow\n\n\ndef main():\n    with mlflow.start_run():\n        fit(0.1)\n"
@@ -26,10 +26,10 @@ build-backend = "uv_build"
 
 
 @pytest.fixture
-def layout(tmp_path: Path, root: Path) -> Callable[..., Lab]:
+def layout(tmp_path: Path, root: Path) -> Callable[..., SampleProject]:
     """A committed and locked project with these files, its manifest changed by pairs of an old and a new text."""
 
-    def made(files: dict[str, str], *changes: tuple[str, str]) -> Lab:
+    def made(files: dict[str, str], *changes: tuple[str, str]) -> SampleProject:
         example = shutil.copytree(root / "tests" / "shapes", tmp_path / "example")
         manifest = example / "pyproject.toml"
         for old, new in changes:
@@ -41,7 +41,7 @@ def layout(tmp_path: Path, root: Path) -> Callable[..., Lab]:
         subprocess.run(["uv", "lock", "--quiet"], cwd=example, check=True)
         (tmp_path / "temporary").mkdir()
         consumer = make_consumer(tmp_path / "shapes", tmp_path / "home", example, engine="none")
-        return Lab(consumer=consumer, temporary=tmp_path / "temporary", untouched=tmp_path / "untouched")
+        return SampleProject(consumer=consumer, temporary=tmp_path / "temporary", untouched=tmp_path / "untouched")
 
     return made
 
@@ -52,23 +52,23 @@ def test_mlflow_in_a_group_alone_goes_to_the_champion_by_the_advice(layout) -> N
     The group is named before anything is installed, and again where a later step is not told; with it all ends well.
     """
     grouped = 'dependencies = ["scikit-learn>=1.7"]\n\n[dependency-groups]\nml = ["mlflow>=3.17,<4"]\n'
-    lab = layout(
+    sample = layout(
         {"train.py": RUN, "fitting.py": FIT},
         ("[dependency-groups]\n", ""),
         ('dev = ["nbconvert", "ipykernel"]\n', ""),
         (DEPENDENCIES, grouped),
     )
 
-    refused = lab.consumer.run("release", "--engine", "none")
+    refused = sample.consumer.run("release", "--engine", "none")
 
     _, _, sentence, fix = error(refused)
-    assert ("the served selection has no MLflow" in sentence, lab.store.runs) == (True, []), sentence
-    assert not list((lab.consumer.home / "cache" / "environments").glob("shapes-*"))
+    assert ("the served selection has no MLflow" in sentence, sample.store.runs) == (True, []), sentence
+    assert not list((sample.consumer.home / "cache" / "environments").glob("shapes-*"))
     chosen = shlex.split(fix.partition(", or ")[0])
-    released(lab, *chosen)
-    forgotten = lab.consumer.run("promote")
+    released(sample, *chosen)
+    forgotten = sample.consumer.run("promote")
     assert (error(refused)[0], fix) == (error(forgotten)[0], error(forgotten)[3])
-    assert "1" == promoted(lab, *chosen)
+    assert "1" == promoted(sample, *chosen)
 
 
 @pytest.mark.extended
@@ -81,15 +81,15 @@ def test_a_console_script_of_a_src_layout_goes_to_the_champion(layout) -> None:
         "src/shapes/train.py": TRAIN.format(package="shapes."),
         "src/shapes/fitting.py": FIT,
     }
-    lab = layout(
+    sample = layout(
         files,
         ('train = "python train.py"', 'train = "fit-shapes"'),
         ("\n[dependency-groups]", f"{CONSOLE}\n[dependency-groups]"),
     )
 
-    released(lab)
+    released(sample)
 
-    assert "1" == promoted(lab)
+    assert "1" == promoted(sample)
     assert ["shapes-0.1.0-py3-none-any.whl"] == [
-        path.name for path in (lab.consumer.model / "mlflow-uv" / "wheels").iterdir()
+        path.name for path in (sample.consumer.model / "mlflow-uv" / "wheels").iterdir()
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .consumer import Said, make_consumer
-from .lab import Lab
+from .sample_project import SampleProject
 
 IGNORED = "mlflow.db*\nmlruns/\noutputs/\nexecuted/\n"
 FIT = """\
@@ -102,10 +102,10 @@ PUBLIC = pytest.mark.extended
 
 
 @pytest.fixture
-def shape(tmp_path: Path, root: Path) -> Callable[..., Lab]:
+def shape(tmp_path: Path, root: Path) -> Callable[..., SampleProject]:
     """A committed project with these files, its training and the fitting that all of them share."""
 
-    def made(files: dict[str, str], *, settings: str = "") -> Lab:
+    def made(files: dict[str, str], *, settings: str = "") -> SampleProject:
         example = shutil.copytree(root / "tests" / "shapes", tmp_path / "example")
         manifest = example / "pyproject.toml"
         manifest.write_text(manifest.read_text() + settings)
@@ -114,14 +114,14 @@ def shape(tmp_path: Path, root: Path) -> Callable[..., Lab]:
             (example / name).write_text(text)
         (tmp_path / "temporary").mkdir()
         consumer = make_consumer(tmp_path / "shapes", tmp_path / "home", example, engine="none")
-        return Lab(consumer=consumer, temporary=tmp_path / "temporary", untouched=tmp_path / "untouched")
+        return SampleProject(consumer=consumer, temporary=tmp_path / "temporary", untouched=tmp_path / "untouched")
 
     return made
 
 
-def released(lab: Lab, *flags: str) -> tuple[Said, list[str]]:
+def released(sample: SampleProject, *flags: str) -> tuple[Said, list[str]]:
     """A release that ends well, and the rules of its findings."""
-    said = lab.consumer.run("release", "--engine", "none", *flags)
+    said = sample.consumer.run("release", "--engine", "none", *flags)
     assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
     rules = [finding["rule"] for finding in said.answer["findings"]]
     return said, [
@@ -129,9 +129,9 @@ def released(lab: Lab, *flags: str) -> tuple[Said, list[str]]:
     ]
 
 
-def promoted(lab: Lab, *flags: str) -> str:
+def promoted(sample: SampleProject, *flags: str) -> str:
     """Which version is the champion after a promotion."""
-    said = lab.consumer.run("promote", *flags)
+    said = sample.consumer.run("promote", *flags)
     assert 0 == said.code, said.stderr
     return str(said.outputs["version"])
 
@@ -146,15 +146,15 @@ def test_a_tracking_uri_of_their_own_is_followed_to_the_champion(shape, files: d
     """
     In the code, or in a configuration: the release goes on there, says so, and the line it prints is all that is left.
     """
-    lab = shape(files)
+    sample = shape(files)
 
-    said, rules = released(lab)
+    said, rules = released(sample)
     (finding,) = [one for one in said.answer["findings"] if one["rule"] == "own-tracking-uri"]
-    champion = promoted(lab, "--tracking-uri", said.outputs["tracking-uri"])
+    champion = promoted(sample, "--tracking-uri", said.outputs["tracking-uri"])
 
     assert ("1", True) == (champion, "own-tracking-uri" in rules)
     assert 'tracking-uri = "sqlite:///mlflow.db"' in finding["fix"]
-    assert (lab.folder / "mlflow.db").is_file()
+    assert (sample.folder / "mlflow.db").is_file()
 
 
 @PUBLIC
@@ -163,13 +163,13 @@ def test_a_tracking_uri_from_dotenv_is_followed_to_the_champion(shape) -> None:
     `.env` overrides what the job says, with a folder of files, and opens it for a newer MLflow.
     """
     env = "MLFLOW_TRACKING_URI=./mlruns\nMLFLOW_ALLOW_FILE_STORE=true\n"
-    lab = shape({"train.py": DOTENV, ".env": env}, settings='tracking-uri = "./mlruns"\n')
+    sample = shape({"train.py": DOTENV, ".env": env}, settings='tracking-uri = "./mlruns"\n')
 
-    _, rules = released(lab)
+    _, rules = released(sample)
 
     assert "own-tracking-uri" not in rules
-    assert "1" == promoted(lab)
-    assert (lab.folder / "mlruns" / "models" / "shapes").is_dir()
+    assert "1" == promoted(sample)
+    assert (sample.folder / "mlruns" / "models" / "shapes").is_dir()
 
 
 @PUBLIC
@@ -177,17 +177,17 @@ def test_an_mlproject_with_parameters_goes_to_the_champion(shape) -> None:
     """
     What the file calls parameters is said once, in the project's settings.
     """
-    lab = shape(
+    sample = shape(
         {"train.py": WITH_ALPHA, "MLproject": MLPROJECT}, settings='entry-point = "main"\nparameters = ["alpha=0.25"]\n'
     )
-    manifest = lab.folder / "pyproject.toml"
+    manifest = sample.folder / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace('train = "python train.py"\n', ""))
-    lab.commit()
+    sample.commit()
 
-    released(lab)
+    released(sample)
 
-    assert "1" == promoted(lab)
-    assert [("0.25",)] == lab.store.rows("SELECT value FROM params WHERE key = 'alpha'")
+    assert "1" == promoted(sample)
+    assert [("0.25",)] == sample.store.rows("SELECT value FROM params WHERE key = 'alpha'")
 
 
 @PUBLIC
@@ -195,22 +195,22 @@ def test_a_search_that_registers_by_itself_is_told_and_can_be_kept_from_it(shape
     """
     The best child run is released; two names and an alias that moved are said; the printed flag ends both.
     """
-    lab = shape({"train.py": SEARCH})
+    sample = shape({"train.py": SEARCH})
 
-    said, rules = released(lab)
+    said, rules = released(sample)
     flag = next(one for one in said.answer["findings"] if one["rule"] == "alias-moved-by-training")["fix"].split(",")[0]
-    kept, quiet = released(lab, flag, "--retrain")
-    champion = promoted(lab)
+    kept, quiet = released(sample, flag, "--retrain")
+    champion = promoted(sample)
 
     assert {"alias-moved-by-training", "registered-elsewhere"} <= set(rules)
     assert "train.py:11 calls set_registered_model_alias" in said.stderr
     assert "--withhold-registry" == flag
     assert set() == {"alias-moved-by-training", "registered-elsewhere"} & set(quiet)
-    assert [("1",)] == lab.store.rows("SELECT version FROM model_versions WHERE name = 'best-wine'")
+    assert [("1",)] == sample.store.rows("SELECT version FROM model_versions WHERE name = 'best-wine'")
     assert ("2", "2") == (kept.outputs["version"], champion)
-    metrics = lab.store.rows("SELECT value FROM latest_metrics ORDER BY value")
-    run = json.loads(lab.consumer.record.read_text())["model"]["run_id"]
-    assert metrics[0] == lab.store.rows(f"SELECT value FROM latest_metrics WHERE run_uuid = '{run}'")[0]  # noqa: S608
+    metrics = sample.store.rows("SELECT value FROM latest_metrics ORDER BY value")
+    run = json.loads(sample.consumer.record.read_text())["model"]["run_id"]
+    assert metrics[0] == sample.store.rows(f"SELECT value FROM latest_metrics WHERE run_uuid = '{run}'")[0]  # noqa: S608
 
 
 @PUBLIC
@@ -229,9 +229,9 @@ def test_a_notebook_goes_to_the_champion(shape) -> None:
     }
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = json.dumps({"cells": [cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 5})
-    lab = shape({"train.ipynb": notebook})
+    sample = shape({"train.ipynb": notebook})
     train = "jupyter nbconvert --execute --to notebook --output-dir executed train.ipynb"
 
-    released(lab, "--train", train)
+    released(sample, "--train", train)
 
-    assert "1" == promoted(lab)
+    assert "1" == promoted(sample)

@@ -9,45 +9,45 @@ import pytest
 
 from tests import projects
 
-from .lab import Lab, error, training
+from .sample_project import SampleProject, error, training
 
 FINDINGS, CHAIN_BROKEN = 1, 11
 
 
-def with_a_wheel(lab: Lab, place: Path) -> None:
+def with_a_wheel(sample: SampleProject, place: Path) -> None:
     """Let the project depend on a wheel beside it."""
     wheel = projects.wheel(place, "grape", "1.0")
-    manifest = lab.folder / "pyproject.toml"
-    lab.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["grape", "mlflow')
+    manifest = sample.folder / "pyproject.toml"
+    sample.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["grape", "mlflow')
     table = f'[tool.uv.sources]\ngrape = {{ path = "{wheel}" }}\n'
     manifest.write_text(f"{manifest.read_text()}\n{table}")
-    subprocess.run(("uv", "lock", "--quiet"), cwd=lab.folder, env=dict(os.environ), check=True)
-    lab.train_with("import grape\n" + training())
+    subprocess.run(("uv", "lock", "--quiet"), cwd=sample.folder, env=dict(os.environ), check=True)
+    sample.train_with("import grape\n" + training())
 
 
-def test_a_verified_list_is_looked_at_again_by_every_consumer(lab: Lab) -> None:
+def test_a_verified_list_is_looked_at_again_by_every_consumer(sample: SampleProject) -> None:
     """
     With `requirements: verify` MLflow's own list is the lock's; one dropped line later it is refused by name.
     """
-    logged = lab.run("log-model", "--requirements", "verify")
-    requirements = lab.consumer.model / "requirements.txt"
+    logged = sample.run("log-model", "--requirements", "verify")
+    requirements = sample.consumer.model / "requirements.txt"
     requirements.write_text(requirements.read_text().replace("six==1.17.0\n", ""))
 
-    said = lab.run("register")
+    said = sample.run("register")
 
-    source = json.loads(lab.consumer.record.read_text())["requirements"]["source"]
+    source = json.loads(sample.consumer.record.read_text())["requirements"]["source"]
     assert (0, [], "verify") == (logged.code, logged.rules, source), logged.stderr
     assert (CHAIN_BROKEN, True) == (said.code, "`requirements`" in error(said)[2])
 
 
 @pytest.mark.extended
-def test_a_local_package_that_mlflow_does_not_list_is_found(lab: Lab, tmp_path: Path) -> None:
+def test_a_local_package_that_mlflow_does_not_list_is_found(sample: SampleProject, tmp_path: Path) -> None:
     """
     With `requirements: verify`, a wheel that would have to travel and is not in MLflow's own list is a finding.
     """
-    with_a_wheel(lab, tmp_path)
+    with_a_wheel(sample, tmp_path)
 
-    said = lab.run("log-model", "--requirements", "verify")
+    said = sample.run("log-model", "--requirements", "verify")
 
     (finding,) = said.answer["findings"]
     assert (FINDINGS, "requirements-guessed", "--requirements lock") == (said.code, finding["rule"], finding["fix"])

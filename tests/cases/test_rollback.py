@@ -13,7 +13,7 @@ from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.steps import prune, rollback
 from mlflow_uv.tools.system.content import digests_in
 
-from .workbench import Workbench
+from .in_process import InProcessProject
 
 ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
 
@@ -22,26 +22,26 @@ ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
 class Shelf:
     """A registered model of a test's own: version 1 had the alias once, and version 2 has it now."""
 
-    bench: Workbench
+    project: InProcessProject
     name: str = field(default_factory=lambda: f"model-{uuid.uuid4().hex[:8]}")
     models: list[str] = field(default_factory=list)
 
     @property
     def inputs(self) -> dict[str, Any]:
-        return {"project": self.bench.folder, "model_name": self.name}
+        return {"project": self.project.folder, "model_name": self.name}
 
     @property
     def aliases(self) -> dict[str, str]:
-        return dict(self.bench.ask("describe-name", name=self.name)["aliases"])
+        return dict(self.project.ask("describe-name", name=self.name)["aliases"])
 
     def versions(self) -> list[dict[str, Any]]:
-        return list(self.bench.ask("find-versions", name=self.name)["versions"])
+        return list(self.project.ask("find-versions", name=self.name)["versions"])
 
     def add(self, **tags: str) -> None:
         """One more version, of a model of its own."""
-        model = self.bench.model_of(self.bench.logged_elsewhere())
+        model = self.project.model_of(self.project.logged_elsewhere())
         with TemporaryDirectory() as scratch:
-            self.bench.ask("download-model", model_id=model, destination=f"{scratch}/model")
+            self.project.ask("download-model", model_id=model, destination=f"{scratch}/model")
             digest = tree_digest(digests_in(Path(scratch, "model")))
         ours = {f"mlflow-uv.{key.replace('_', '-')}": value for key, value in tags.items()}
         about: dict[str, Any] = {
@@ -51,18 +51,18 @@ class Shelf:
         }
         if ours:
             about["tags"] |= {"mlflow-uv.release-key": "k", "mlflow-uv.model-sha256": digest}
-        self.bench.ask("find-or-create-version", name=self.name, model_id=model, model_sha256=digest, **about)
+        self.project.ask("find-or-create-version", name=self.name, model_id=model, model_sha256=digest, **about)
         self.models.append(model)
 
     def promote(self, number: str) -> None:
         expected = {"alias_names": self.aliases.get("champion"), "record_sha256": None, "state": "tested"}
-        self.bench.ask("promote", name=self.name, version=number, alias="champion", entry=ENTRY, expected=expected)
+        self.project.ask("promote", name=self.name, version=number, alias="champion", entry=ENTRY, expected=expected)
 
 
 @pytest.fixture
-def shelf(bench: Workbench) -> Shelf:
+def shelf(project: InProcessProject) -> Shelf:
     """Two versions, promoted one after the other."""
-    made = Shelf(bench=bench)
+    made = Shelf(project=project)
     for number in ("1", "2"):
         made.add(state="tested")
         made.promote(number)
@@ -73,9 +73,9 @@ def test_a_rollback_says_where_it_would_go_and_goes_there(shelf: Shelf) -> None:
     """
     A dry run changes nothing; then the version before has the alias, and both versions know who did it.
     """
-    dry = rollback.run(rollback.Inputs(**shelf.inputs, dry_run=True), shelf.bench.tools)
+    dry = rollback.run(rollback.Inputs(**shelf.inputs, dry_run=True), shelf.project.tools)
     still = shelf.aliases
-    done = rollback.run(rollback.Inputs(**shelf.inputs), shelf.bench.tools)
+    done = rollback.run(rollback.Inputs(**shelf.inputs), shelf.project.tools)
 
     entries = [version["entries"][0] for version in shelf.versions()]
     told = f"champion would become {shelf.name} version 1 again, instead of version 2"
@@ -88,13 +88,13 @@ def test_nothing_goes_back_to_a_model_whose_files_were_changed(shelf: Shelf) -> 
     """
     One byte more in a file of the version before: the link is named, and the alias stays where it is.
     """
-    store = Path(shelf.bench.lab.store.path.parent)
+    store = Path(shelf.project.sample.store.path.parent)
     (model,) = store.glob(f"artifacts/*/models/{shelf.models[0]}/artifacts")
     changed = model / "python_model.pkl"
     changed.write_bytes(changed.read_bytes() + b" ")
 
     with pytest.raises(ChainBroken) as refused:
-        rollback.run(rollback.Inputs(**shelf.inputs), shelf.bench.tools)
+        rollback.run(rollback.Inputs(**shelf.inputs), shelf.project.tools)
 
     assert (("model",), {"champion": "2", "previous": "1"}) == (refused.value.links, shelf.aliases)
 
@@ -104,10 +104,10 @@ def test_where_nothing_was_before_a_rollback_asks_for_a_number(shelf: Shelf) -> 
     The error says why, and how to name a version.
     """
     inputs = rollback.Inputs(**shelf.inputs)
-    rollback.run(inputs, shelf.bench.tools)
+    rollback.run(inputs, shelf.project.tools)
 
     with pytest.raises(BadInput) as refused:
-        rollback.run(inputs, shelf.bench.tools)
+        rollback.run(inputs, shelf.project.tools)
 
     why = f"no audit entry says what `champion` of `{shelf.name}` named before version 1"
     assert (why, "mlflow-uv rollback --to NUMBER") == (refused.value.why, refused.value.fix)
@@ -120,11 +120,11 @@ def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf)
     shelf.add(state="failed")
     shelf.add()
     inputs = {**shelf.inputs, "older_than_days": 0.0}
-    models = shelf.bench.lab.store.models
+    models = shelf.project.sample.store.models
 
-    dry = prune.run(prune.Inputs(**inputs, dry_run=True), shelf.bench.tools)
+    dry = prune.run(prune.Inputs(**inputs, dry_run=True), shelf.project.tools)
     there = [version["version"] for version in shelf.versions()]
-    done = prune.run(prune.Inputs(**inputs), shelf.bench.tools)
+    done = prune.run(prune.Inputs(**inputs), shelf.project.tools)
 
     why = [
         "alias previous points to it",
@@ -135,4 +135,4 @@ def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf)
     assert (("3",), ["1", "2", "3", "4"], ("3",)) == (dry.outputs.deleted, there, done.outputs.deleted)
     assert ["1", "2", "4"] == [version["version"] for version in shelf.versions()]
     assert why == [row[3] for row in done.tables[0].rows]
-    assert models == shelf.bench.lab.store.models
+    assert models == shelf.project.sample.store.models

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab, error, training
+from .sample_project import SampleProject, error, training
 
 BAD_INPUT, UNUSABLE = 2, 14
 CANARY = "ca-na-ry-of-the-model"
@@ -24,42 +24,42 @@ def holders(*places: Path) -> list[str]:
 
 
 @pytest.mark.extended
-def test_a_model_that_needs_a_variable_is_released_by_the_fix_of_the_message(lab: Lab) -> None:
+def test_a_model_that_needs_a_variable_is_released_by_the_fix_of_the_message(sample: SampleProject) -> None:
     """
     The proof names the variable that training had; named once, it is there in proof and server, and nowhere else.
     """
-    lab.train_with(NEEDING)
+    sample.train_with(NEEDING)
 
-    without = lab.run("log-model", variables=GIVEN, traceback=True)
+    without = sample.run("log-model", variables=GIVEN, traceback=True)
     code, kind, _, fix = error(without)
     words = fix.partition(",")[0].split()
-    unset = lab.run("log-model", *words)
-    said = lab.run("release", "--engine", "none", *words, variables=GIVEN)
-    promoted = lab.run("promote")
+    unset = sample.run("log-model", *words)
+    said = sample.run("release", "--engine", "none", *words, variables=GIVEN)
+    promoted = sample.run("promote")
 
     assert (UNUSABLE, "ModelUnusable", ["--serve-env", "MODEL_KEY"]) == (code, kind, words)
     assert (BAD_INPUT, True) == (unset.code, "MODEL_KEY, which is not set here" in error(unset)[2])
     assert (0, 0) == (said.code, promoted.code), said.stderr + promoted.stderr
-    assert [] == holders(lab.consumer.home / "state", lab.folder, lab.temporary)
+    assert [] == holders(sample.consumer.home / "state", sample.folder, sample.temporary)
     assert CANARY not in said.stdout + said.stderr
-    assert ("with ***" in said.stderr, '"MODEL_KEY"' in lab.consumer.record.read_text()) == (True, True)
+    assert ("with ***" in said.stderr, '"MODEL_KEY"' in sample.consumer.record.read_text()) == (True, True)
 
 
 @pytest.mark.extended
 @pytest.mark.engine
-def test_a_container_is_given_it_too_and_its_image_is_not(lab: Lab, image: str) -> None:
+def test_a_container_is_given_it_too_and_its_image_is_not(sample: SampleProject, image: str) -> None:
     """
     In the image's history and layers there is a name at most; who tests without it is told which it was.
     """
-    lab.train_with(NEEDING)
+    sample.train_with(NEEDING)
 
-    said = lab.run("release", "--image", image, "--engine", "docker", "--serve-env", "MODEL_KEY", variables=GIVEN)
-    forgotten = lab.run("smoke-test", variables=GIVEN)
+    said = sample.run("release", "--image", image, "--engine", "docker", "--serve-env", "MODEL_KEY", variables=GIVEN)
+    forgotten = sample.run("smoke-test", variables=GIVEN)
 
     assert said.code == 0, said.stderr
     assert (BAD_INPUT, "--serve-env MODEL_KEY") == (forgotten.code, error(forgotten)[3])
     assert CANARY not in said.stdout + said.stderr
-    assert [] == holders(lab.consumer.home / "state", lab.folder)
+    assert [] == holders(sample.consumer.home / "state", sample.folder)
     assert CANARY.encode() not in saved(image)
     # The server is called as its version is, since the registry's own note is in the image.
     assert f"model_name: wine\nmodel_version: '{said.outputs['version']}'\n" == noted(image)

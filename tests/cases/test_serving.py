@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .lab import Lab, error, training
+from .sample_project import SampleProject, error, training
 
 FINDINGS, NO_BASE, NO_ENGINE, NOT_SERVING = 1, 12, 13, 15
 IN_SERVING = "in_serving()"
@@ -14,84 +14,88 @@ ANSWERS_OTHERWISE = training(predict=f'return [(3.0 if {IN_SERVING} else 2.0) * 
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
 
 
-def release(lab: Lab, program: str, *flags: str) -> tuple[dict[str, str], str]:
+def release(sample: SampleProject, program: str, *flags: str) -> tuple[dict[str, str], str]:
     """Register the model of a program and build what serves it; what was said of it is the caller's to ask for."""
-    lab.train_with(program)
-    said = lab.run("release", "--steps", "log-model register build-image", *flags)
+    sample.train_with(program)
+    said = sample.run("release", "--steps", "log-model register build-image", *flags)
     assert said.code == 0, said.stderr
-    return lab.store.aliases, said.outputs["version"]
+    return sample.store.aliases, said.outputs["version"]
 
 
 @pytest.mark.extended
-def test_a_server_that_never_becomes_healthy_is_stopped_in_time(lab: Lab) -> None:
+def test_a_server_that_never_becomes_healthy_is_stopped_in_time(sample: SampleProject) -> None:
     """
     After the deadline the server is ended, the version is failed with the reason, and the candidate stays.
     """
-    aliases, version = release(lab, HANGS, "--engine", "none")
+    aliases, version = release(sample, HANGS, "--engine", "none")
 
-    said = lab.run("smoke-test", "--deadline", "3")
+    said = sample.run("smoke-test", "--deadline", "3")
 
     code, kind, sentence, fix = error(said)
     assert (NOT_SERVING, "NotServing") == (code, kind)
     assert "not healthy within 3 s" in sentence
     assert "--deadline" in fix
-    tags = lab.store.tags(version)
-    assert ("failed", True, aliases) == (tags["state"], "not healthy within 3 s" in tags["reason"], lab.store.aliases)
-    assert "tested" == lab.store.tags("1")["state"]
+    tags = sample.store.tags(version)
+    assert ("failed", True, aliases) == (
+        tags["state"],
+        "not healthy within 3 s" in tags["reason"],
+        sample.store.aliases,
+    )
+    assert "tested" == sample.store.tags("1")["state"]
 
 
-def test_a_model_that_does_not_load_is_told_with_the_servers_log(lab: Lab) -> None:
+def test_a_model_that_does_not_load_is_told_with_the_servers_log(sample: SampleProject) -> None:
     """
     A server that ends is not waited for, and its log, with the line that says why, is shown.
     """
-    aliases, version = release(lab, CANNOT_LOAD, "--engine", "none")
+    aliases, version = release(sample, CANNOT_LOAD, "--engine", "none")
 
-    said = lab.run("smoke-test", "--deadline", "100", traceback=True)
+    said = sample.run("smoke-test", "--deadline", "100", traceback=True)
 
     code, kind, sentence, _ = error(said)
     assert (NOT_SERVING, "NotServing") == (code, kind)
     assert "IndexError" in sentence
     assert "log of the server" in said.stderr
-    assert ("failed", aliases) == (lab.store.tags(version)["state"], lab.store.aliases)
+    assert ("failed", aliases) == (sample.store.tags(version)["state"], sample.store.aliases)
 
 
-def test_another_answer_than_in_training_is_a_finding(lab: Lab) -> None:
+def test_another_answer_than_in_training_is_a_finding(sample: SampleProject) -> None:
     """
     A server that is healthy and answers differently fails the version with the difference as the reason.
     """
-    aliases, version = release(lab, ANSWERS_OTHERWISE, "--engine", "none")
+    aliases, version = release(sample, ANSWERS_OTHERWISE, "--engine", "none")
 
-    said = lab.run("smoke-test")
+    said = sample.run("smoke-test")
 
     finding, isolation = said.answer["findings"]
     assert (FINDINGS, "answers-differ") == (said.code, finding["rule"])
     assert ("not-isolated", "notice") == (isolation["rule"], isolation["severity"])
     assert "is 3.0, expected is 2.0" in finding["why"]
-    tags = lab.store.tags(version)
-    assert ("failed", True, aliases) == (tags["state"], "expected is 2.0" in tags["reason"], lab.store.aliases)
+    tags = sample.store.tags(version)
+    assert ("failed", True, aliases) == (tags["state"], "expected is 2.0" in tags["reason"], sample.store.aliases)
 
 
 @pytest.mark.engine
-def test_an_image_that_answers_otherwise_is_a_finding_too(lab: Lab, image: str) -> None:
+def test_an_image_that_answers_otherwise_is_a_finding_too(sample: SampleProject, image: str) -> None:
     """
     In a container as in a process: the version is failed, the container is removed; that it had a network is said.
     """
-    aliases, version = release(lab, ANSWERS_OTHERWISE, "--engine", "any", "--image", image)
+    aliases, version = release(sample, ANSWERS_OTHERWISE, "--engine", "any", "--image", image)
 
-    said = lab.run("smoke-test")
-    connected = lab.run("smoke-test", "--serve-network")
+    said = sample.run("smoke-test")
+    connected = sample.run("smoke-test", "--serve-network")
 
     assert (FINDINGS, ["answers-differ"]) == (said.code, said.rules)
     assert (FINDINGS, ["answers-differ", "serve-network"]) == (connected.code, connected.rules)
-    assert ("failed", aliases) == (lab.store.tags(version)["state"], lab.store.aliases)
+    assert ("failed", aliases) == (sample.store.tags(version)["state"], sample.store.aliases)
 
 
 @pytest.mark.engine
-def test_a_base_image_that_is_nowhere_is_named(lab: Lab) -> None:
+def test_a_base_image_that_is_nowhere_is_named(sample: SampleProject) -> None:
     """
     A base image that cannot be had ends with its name and two ways out; the version stays registered.
     """
-    said = lab.run("build-image", "--base-image", "no/such:thing")
+    said = sample.run("build-image", "--base-image", "no/such:thing")
 
     code, kind, sentence, fix = error(said)
     assert (NO_BASE, "BaseImageMissing") == (code, kind)
@@ -99,11 +103,11 @@ def test_a_base_image_that_is_nowhere_is_named(lab: Lab) -> None:
     assert "docker pull no/such:thing" in fix
 
 
-def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(lab: Lab) -> None:
+def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(sample: SampleProject) -> None:
     """
     Who asks for an engine gets one, or the reason why not.
     """
-    said = lab.run("build-image", "--engine", "any", variables=NOWHERE)
+    said = sample.run("build-image", "--engine", "any", variables=NOWHERE)
 
     code, kind, sentence, fix = error(said)
     assert (NO_ENGINE, "NoEngine") == (code, kind)
@@ -111,14 +115,14 @@ def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(lab: Lab) 
     assert "Docker" in fix
 
 
-def test_without_an_engine_the_model_is_served_in_a_process_and_that_is_loud(lab: Lab) -> None:
+def test_without_an_engine_the_model_is_served_in_a_process_and_that_is_loud(sample: SampleProject) -> None:
     """
     Where none was asked for, a process takes its place: a warning says so, and the record.
     """
-    said = lab.run("build-image", variables=NOWHERE)
+    said = sample.run("build-image", variables=NOWHERE)
 
     (finding,) = said.answer["findings"]
-    image = json.loads(lab.consumer.record.read_text())["image"]
+    image = json.loads(sample.consumer.record.read_text())["image"]
     assert (0, "no-image", "warning") == (said.code, finding["rule"], finding["severity"])
     assert ("process", True) == (image["kind"], bool(image["reason"]))
     assert finding["why"] == image["reason"]

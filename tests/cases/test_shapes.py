@@ -16,7 +16,7 @@ from mlflow_uv.core.model import model_files
 from tests import exports, indexes, projects
 
 from .consumer import Consumer, make_consumer
-from .lab import ONCE, training
+from .sample_project import ONCE, training
 
 # No package of the tests may be found where packages usually are; an index of ours says which it has.
 PACKAGED = {

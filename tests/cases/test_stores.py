@@ -21,13 +21,13 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
-from tests.contracts.islands import Mlflow, free_port
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
 from tests.proxy import proxy_of
 from tests.stores import ADMIN, BUCKET, DATABASE, Stores, mlflow_server
 from tests.waiting import CEILING_S
 
-from .lab import Lab, error
-from .rig import Quiet
+from .proxied_project import Quiet
+from .sample_project import SampleProject, error
 
 NO_STORE = "StoreUnreachable"
 WRONG = "quite-another-password"
@@ -58,17 +58,17 @@ print(old)
 class Asked:
     """Questions to a store as a step would ask them, with the caller's variables."""
 
-    def __init__(self, lab: Lab, variables: dict[str, str]) -> None:
-        self.lab = lab
-        self.variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), **AT_ONCE, **variables}
+    def __init__(self, sample: SampleProject, variables: dict[str, str]) -> None:
+        self.sample = sample
+        self.variables = {**sample.consumer.variables, "TMPDIR": str(sample.temporary), **AT_ONCE, **variables}
 
     def ask(self, uri: str, verb: str, **request: object) -> dict[str, Any]:
         """The value that answers."""
         variables = {**self.variables, "MLFLOW_TRACKING_URI": uri}
-        host = Host.of(variables, folder=self.lab.folder, python=Path(sys.executable))
+        host = Host.of(variables, folder=self.sample.folder, python=Path(sys.executable))
         with toolbox(host, console=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
-            python = tools.environments.registry_client(store, read_project(self.lab.folder), Selection())
+            python = tools.environments.registry_client(store, read_project(self.sample.folder), Selection())
             return tools.mlflow.ask(python, store, verb, **request)
 
     def refused(self, uri: str, verb: str = "describe-name", **request: object) -> StepError:
@@ -158,7 +158,7 @@ def command_lines_watched(secret: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.extended
-def test_a_whole_release_on_postgresql_and_s3(lab: Lab, servers: Stores) -> None:
+def test_a_whole_release_on_postgresql_and_s3(sample: SampleProject, servers: Stores) -> None:
     """
     A server with a password in front of PostgreSQL and S3 changes nothing, and a second release finds the first.
 
@@ -168,8 +168,8 @@ def test_a_whole_release_on_postgresql_and_s3(lab: Lab, servers: Stores) -> None
     flags = ("--engine", "none", "--model-name", "catalog.cellar.wine")
 
     with command_lines_watched(servers.password) as shown:
-        first = lab.run("release", *flags, variables=variables)
-        again = lab.run("release", *flags, "--steps", "log-model register", variables=variables)
+        first = sample.run("release", *flags, variables=variables)
+        again = sample.run("release", *flags, "--steps", "log-model register", variables=variables)
 
     assert (0, True, "tested") == (first.code, first.outputs["created"], first.outputs["state"]), first.stderr
     assert (0, True, False, "1") == (again.code, *(again.outputs[key] for key in ("reused", "created", "version")))
@@ -179,16 +179,16 @@ def test_a_whole_release_on_postgresql_and_s3(lab: Lab, servers: Stores) -> None
     assert [] == [said for said in (first, again) if servers.password in said.stdout + said.stderr]
 
 
-def test_what_a_server_refuses_says_what_to_set(lab: Lab, servers: Stores, reader: dict[str, str]) -> None:
+def test_what_a_server_refuses_says_what_to_set(sample: SampleProject, servers: Stores, reader: dict[str, str]) -> None:
     """
     A wrong password, a user who may only read, and a name with a slash are different things.
     """
-    admin = Asked(lab, servers.as_admin)
+    admin = Asked(sample, servers.as_admin)
     admin.ask(servers.uri, "create-run", experiment="of the admin", tags={})
     found = admin.ask(servers.uri, "find-models", tag=["none", "none"])
 
-    wrong = Asked(lab, {**servers.as_admin, "MLFLOW_TRACKING_PASSWORD": WRONG}).refused(servers.uri)
-    forbidden = Asked(lab, reader).refused(servers.uri, "create-run", experiment="of the admin", tags={})
+    wrong = Asked(sample, {**servers.as_admin, "MLFLOW_TRACKING_PASSWORD": WRONG}).refused(servers.uri)
+    forbidden = Asked(sample, reader).refused(servers.uri, "create-run", experiment="of the admin", tags={})
     name = admin.refused(servers.uri, "describe-name", name="a/b:c")
 
     assert [] == found["models"]
@@ -199,17 +199,19 @@ def test_what_a_server_refuses_says_what_to_set(lab: Lab, servers: Stores, reade
     assert ("BadInput", "MLflow does not accept it") == kinds(name)
 
 
-def test_the_right_to_register_is_asked_without_writing(lab: Lab, servers: Stores, reader: dict[str, str]) -> None:
+def test_the_right_to_register_is_asked_without_writing(
+    sample: SampleProject, servers: Stores, reader: dict[str, str]
+) -> None:
     """
     Who may only read is refused before a training, and who may write is told so: no name, tag or experiment is made.
     """
-    admin, rights = Asked(lab, servers.as_admin), {"name": "cask", "experiment": "of the admin"}
+    admin, rights = Asked(sample, servers.as_admin), {"name": "cask", "experiment": "of the admin"}
     admin.ask(servers.uri, "create-run", experiment="of the admin", tags={})
     before = servers.database.ask(COUNTED, database=DATABASE)
 
     allowed = admin.ask(servers.uri, "describe-rights", **rights)
     new = admin.ask(servers.uri, "describe-rights", name="cask", experiment="which nobody made")
-    forbidden = Asked(lab, reader).refused(servers.uri, "describe-rights", **rights)
+    forbidden = Asked(sample, reader).refused(servers.uri, "describe-rights", **rights)
     after = servers.database.ask(COUNTED, database=DATABASE)
 
     assert ({"exists": False}, {"exists": False}, before) == (allowed, new, after)
@@ -217,35 +219,35 @@ def test_the_right_to_register_is_asked_without_writing(lab: Lab, servers: Store
 
 
 @pytest.mark.extended
-def test_a_token_leads_through_a_gate(lab: Lab, servers: Stores, tmp_path: Path) -> None:
+def test_a_token_leads_through_a_gate(sample: SampleProject, servers: Stores, tmp_path: Path) -> None:
     """
     A gate that wants `Authorization: Bearer` lets MLFLOW_TRACKING_TOKEN through, and no other.
     """
     with plain(servers, tmp_path) as uri, proxy_of(uri, token="of-the-gate") as gate:  # noqa: S106
-        let_in = Asked(lab, {"MLFLOW_TRACKING_TOKEN": "of-the-gate"}).ask(gate.uri, "describe-name", name="wine")
-        refused = Asked(lab, {"MLFLOW_TRACKING_TOKEN": WRONG}).refused(gate.uri)
+        let_in = Asked(sample, {"MLFLOW_TRACKING_TOKEN": "of-the-gate"}).ask(gate.uri, "describe-name", name="wine")
+        refused = Asked(sample, {"MLFLOW_TRACKING_TOKEN": WRONG}).refused(gate.uri)
 
     assert (False, (NO_STORE, "the tracking server denies access")) == (let_in["exists"], kinds(refused))
 
 
 @pytest.mark.parametrize("status", [200, pytest.param(302, marks=pytest.mark.extended), 404])
-def test_an_address_that_is_no_mlflow_server_is_told_by_its_title(lab: Lab, status: int) -> None:
+def test_an_address_that_is_no_mlflow_server_is_told_by_its_title(sample: SampleProject, status: int) -> None:
     """
     A page of HTML, a way to a login, and 404 are not a server that is down, and nobody is shown the whole page.
     """
     with page(status) as uri:
-        refused = Asked(lab, {}).refused(uri)
+        refused = Asked(sample, {}).refused(uri)
 
     assert (NO_STORE, "the server is not an MLflow tracking server") == kinds(refused)
     assert "Sign in to Example" in refused.why
     assert len(refused.why) < 300
 
 
-def test_a_database_that_cannot_be_used_says_why_at_once(lab: Lab, servers: Stores) -> None:
+def test_a_database_that_cannot_be_used_says_why_at_once(sample: SampleProject, servers: Stores) -> None:
     """
     Without its driver in the project no word reaches a database, and what is missing is named.
     """
-    refused = Asked(lab, {}).refused(servers.database.uri(DATABASE))
+    refused = Asked(sample, {}).refused(servers.database.uri(DATABASE))
 
     assert ("ToolMissing", "a package that the store needs is not installed") == kinds(refused)
     assert "psycopg" in refused.why
@@ -265,7 +267,7 @@ def test_a_database_server_is_asked_once_and_never_migrated(servers: Stores, roo
     )
     servers.database.ask("CREATE TABLE alembic_version (version_num varchar(32))", database="newer")
     servers.database.ask("INSERT INTO alembic_version VALUES ('ffffffffffff')", database="newer")
-    payloads = Mlflow(python=servers.python, payloads=root / "src" / "mlflow_uv" / "payloads")
+    payloads = MlflowInterpreter(python=servers.python, payloads=root / "src" / "mlflow_uv" / "payloads")
     wrong = servers.database.uri(DATABASE, password=WRONG)
     gone = wrong.replace(f":{servers.database.port}/", f":{free_port()}/")
 
@@ -280,14 +282,14 @@ def test_a_database_server_is_asked_once_and_never_migrated(servers: Stores, roo
     assert done.stdout.split()[-1:] == servers.database.ask("SELECT version_num FROM alembic_version", database="older")
 
 
-def test_an_embedded_store_of_another_mlflow_is_told(lab: Lab) -> None:
+def test_an_embedded_store_of_another_mlflow_is_told(sample: SampleProject) -> None:
     """
     A store that a newer MLflow has made is not called unreachable, and what mends it is named.
     """
-    with closing(sqlite3.connect(lab.store.path)) as connection, connection:
+    with closing(sqlite3.connect(sample.store.path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     code, kind, sentence, fix = error(said)
     assert (8, NO_STORE) == (code, kind)
@@ -299,13 +301,13 @@ def test_an_embedded_store_of_another_mlflow_is_told(lab: Lab) -> None:
 
 
 @pytest.mark.extended
-def test_a_database_that_somebody_holds_is_told(lab: Lab) -> None:
+def test_a_database_that_somebody_holds_is_told(sample: SampleProject) -> None:
     """
     SQLite lets one writer in at a time; who waits in vain is told that, and may try again.
     """
-    with closing(sqlite3.connect(lab.store.path)) as connection:
+    with closing(sqlite3.connect(sample.store.path)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        said = lab.ended(lab.start("register"))  # `run` would want to read it
+        said = sample.ended(sample.start("register"))  # `run` would want to read it
 
     code, kind, sentence, fix = error(said)
     assert (8, NO_STORE) == (code, kind), said.stderr
@@ -314,22 +316,24 @@ def test_a_database_that_somebody_holds_is_told(lab: Lab) -> None:
 
 
 @pytest.mark.extended
-def test_s3_is_reached_directly_where_the_server_says_so(lab: Lab, servers: Stores, root: Path, tmp_path: Path) -> None:
+def test_s3_is_reached_directly_where_the_server_says_so(
+    sample: SampleProject, servers: Stores, root: Path, tmp_path: Path
+) -> None:
     """
     The environment that talks to servers brings what S3 needs; a project without it is told which package.
     """
     payloads = root / "src" / "mlflow_uv" / "payloads"
     variables = {"MLFLOW_TRACKING_URI": servers.uri, **servers.as_admin, **servers.bucket.variables}
-    training = Mlflow(python=servers.python, payloads=payloads, variables=variables)
-    model = saved(lab, tmp_path)
+    training = MlflowInterpreter(python=servers.python, payloads=payloads, variables=variables)
+    model = saved(sample, tmp_path)
     run = training.ask("create-run", experiment="direct", tags={}, artifact_location=f"s3://{BUCKET}/direct")
     logged = training.ask("log-folder", folder=str(model), name="double", run_id=run["run_id"])
     training.ask("end-run", run_id=run["run_id"], status="FINISHED")
 
-    ours = Asked(lab, variables)
+    ours = Asked(sample, variables)
     ours.ask(servers.uri, "download-model", **logged, destination=str(tmp_path / "back"))
-    project, *_ = (lab.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
-    bare = Mlflow(python=project, payloads=payloads, variables=variables)
+    project, *_ = (sample.consumer.home / "cache" / "environments").glob("wine-*/bin/python")
+    bare = MlflowInterpreter(python=project, payloads=payloads, variables=variables)
     refused = bare.refuse("download-model", **logged, destination=str(tmp_path / "not"))
 
     assert (tmp_path / "back" / "python_model.pkl").read_bytes() == (model / "python_model.pkl").read_bytes()
@@ -337,9 +341,9 @@ def test_s3_is_reached_directly_where_the_server_says_so(lab: Lab, servers: Stor
     assert ("library-missing", True) == (refused["kind"], "boto3" in refused["message"])
 
 
-def saved(lab: Lab, folder: Path) -> Path:
-    """The files of the laboratory's model, as training alone would have saved them."""
-    return Path(shutil.copytree(lab.consumer.model, folder / "saved", ignore=shutil.ignore_patterns("mlflow-uv")))
+def saved(sample: SampleProject, folder: Path) -> Path:
+    """The files of the sample project's model, as training alone would have saved them."""
+    return Path(shutil.copytree(sample.consumer.model, folder / "saved", ignore=shutil.ignore_patterns("mlflow-uv")))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import exports
-from tests.contracts.islands import Mlflow, synced
-from tests.contracts.servingbench import Served, Starter
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
+from tests.contracts.serving_process import Served, Starter
 from tests.stores import mlflow_server
 
 WINE_KEY = "wine-release"
@@ -24,24 +24,24 @@ def wine_project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mlflow(root: Path, wine_project: Path) -> Mlflow:
+def mlflow(root: Path, wine_project: Path) -> MlflowInterpreter:
     """MLflow as the lock of examples/wine has it, without a store."""
     python = synced(wine_project, wine_project.parent / "environment")
-    return Mlflow(python=python, payloads=root / "src" / "mlflow_uv" / "payloads")
+    return MlflowInterpreter(python=python, payloads=root / "src" / "mlflow_uv" / "payloads")
 
 
 @pytest.fixture(scope="session")
-def skinny(root: Path, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+def skinny(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> MlflowInterpreter:
     """The small MLflow of our own lock, which talks to registries: no numpy, no pandas, no SQLAlchemy."""
     python = synced(root, tmp_path_factory.mktemp("skinny") / "environment", "--only-group", "registry")
-    return Mlflow(python=python, payloads=mlflow.payloads)
+    return MlflowInterpreter(python=python, payloads=mlflow.payloads)
 
 
 @pytest.fixture(scope="session")
-def local_store(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+def local_store(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> MlflowInterpreter:
     """MLflow on a SQLite store whose artifacts lie next to it."""
     folder = tmp_path_factory.mktemp("store")
-    return Mlflow(
+    return MlflowInterpreter(
         python=mlflow.python,
         payloads=mlflow.payloads,
         variables={
@@ -52,7 +52,7 @@ def local_store(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlf
 
 
 @pytest.fixture(scope="session")
-def wine_model(local_store: Mlflow, wine_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wine_model(local_store: MlflowInterpreter, wine_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model that examples/wine trains, as the store returns it."""
     trained = local_store.run(
         "train.py",
@@ -68,10 +68,12 @@ def wine_model(local_store: Mlflow, wine_project: Path, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="session")
-def remote_store(mlflow: Mlflow, skinny: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+def remote_store(
+    mlflow: MlflowInterpreter, skinny: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowInterpreter]:
     """mlflow-skinny talking to a real `mlflow server` on loopback that hands artifacts through."""
     with mlflow_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
-        yield Mlflow(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})
+        yield MlflowInterpreter(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +98,7 @@ def serving(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start(mlflow: Mlflow, serving: Path, tmp_path_factory: pytest.TempPathFactory) -> Starter:
+def start(mlflow: MlflowInterpreter, serving: Path, tmp_path_factory: pytest.TempPathFactory) -> Starter:
     """Start the server for a model; see Starter."""
     return Starter(mlflow, serving, tmp_path_factory.mktemp("serving"))
 

@@ -100,12 +100,12 @@ class Actor(threading.Thread):
 class Schedule:
     """One order of calls, by a seed, at one registered model of its own."""
 
-    def __init__(self, scene: str, seed: int, *, blind: bool, client: MlflowClient, island: "Island") -> None:
+    def __init__(self, scene: str, seed: int, *, blind: bool, client: MlflowClient, payloads: "PayloadModules") -> None:
         self.random = random.Random(f"{scene}-{seed}")  # noqa: S311
         self.scene = scene.partition("-")[0]
         # How likely it is that the same actor goes on: some mistakes need one that is much faster than the others.
         self.steady = self.random.choice((0.0, 0.5, 0.9))
-        self.name, self.blind, self.client, self.island = f"{scene}-{seed}-{blind}", blind, client, island
+        self.name, self.blind, self.client, self.payloads = f"{scene}-{seed}-{blind}", blind, client, payloads
         self.now_s, self.baton = 0.0, threading.Semaphore(0)
 
     def play(self, *works: Callable[[Actor], Any], kill: bool = False) -> list[Actor]:
@@ -134,7 +134,7 @@ class Schedule:
 
     def clock(self, actor: Actor) -> Any:
         """Time that passes when everybody waits; the dates of the actors differ by up to an hour."""
-        return self.island.lease.LeaseClock(
+        return self.payloads.lease.LeaseClock(
             now_s=lambda: self.now_s,
             date_s=lambda: DATE_S + self.now_s + actor.skew_s,
             wait=actor.pause,
@@ -142,7 +142,7 @@ class Schedule:
         )
 
 
-class Island:
+class PayloadModules:
     """The payloads, loaded as they load themselves."""
 
     lease: Any
@@ -154,14 +154,14 @@ class Island:
     problems: Any
 
     def __init__(self, folder: Path) -> None:
-        spec = importlib.util.spec_from_file_location("door", folder / "__main__.py")
+        spec = importlib.util.spec_from_file_location("payloads_main", folder / "__main__.py")
         assert spec is not None
-        door = importlib.util.module_from_spec(spec)
+        payloads_main = importlib.util.module_from_spec(spec)
         assert spec.loader is not None
-        spec.loader.exec_module(door)
-        door.load_package(folder)
+        spec.loader.exec_module(payloads_main)
+        payloads_main.load_package(folder)
         for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "audit_entries", "problems"):
-            setattr(self, noun, importlib.import_module(f"{door.PACKAGE}.{noun}"))
+            setattr(self, noun, importlib.import_module(f"{payloads_main.PACKAGE}.{noun}"))
 
 
 def entry(actor: Actor) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def promoting(number: str) -> Callable[[Actor], Any]:
     """Judge a version against what has the alias, and promote it; whoever was too late judges once more."""
 
     def promote(actor: Actor) -> Any:
-        alias_moves, name = actor.schedule.island.alias_moves, actor.schedule.name
+        alias_moves, name = actor.schedule.payloads.alias_moves, actor.schedule.name
         for attempt in range(2):
             registered = actor.get_registered_model(name)
             tags = actor.get_model_version(name, number).tags
@@ -186,7 +186,7 @@ def promoting(number: str) -> Callable[[Actor], Any]:
                 return alias_moves.promote_with(
                     actor, {**request, "expected": expected, "entry": entry(actor)}, actor.schedule.clock(actor)
                 )
-            except actor.schedule.island.problems.Problem:
+            except actor.schedule.payloads.problems.Problem:
                 if attempt:
                     raise
         raise AssertionError
@@ -196,11 +196,11 @@ def promoting(number: str) -> Callable[[Actor], Any]:
 
 def rolling_back(actor: Actor) -> Any:
     """Ask where to, and go there."""
-    rollbacks, name = actor.schedule.island.rollbacks, actor.schedule.name
+    rollbacks, name = actor.schedule.payloads.rollbacks, actor.schedule.name
     request = {"name": name, "alias": ALIAS, "lease_s": LEASE_S, "entry": entry(actor)}
     way = rollbacks.find_with(actor, request)
     if way["after"] is None:
-        raise actor.schedule.island.problems.Problem(actor.schedule.island.problems.ProblemKind.INVALID, way["why"])
+        raise actor.schedule.payloads.problems.Problem(actor.schedule.payloads.problems.ProblemKind.INVALID, way["why"])
     expected = {"before": way["before"], "after": way["after"]}
     return rollbacks.roll_back_with(actor, {**request, "expected": expected}, actor.schedule.clock(actor))
 
@@ -208,7 +208,7 @@ def rolling_back(actor: Actor) -> Any:
 def pruning(actor: Actor) -> Any:
     """Delete what was a tested candidate, and had no alias, when it was chosen."""
     request = {"name": actor.schedule.name, "versions": {"2": "tested"}, "lease_s": LEASE_S, "entry": entry(actor)}
-    return actor.schedule.island.pruning.delete_with(actor, request, actor.schedule.clock(actor))
+    return actor.schedule.payloads.pruning.delete_with(actor, request, actor.schedule.clock(actor))
 
 
 def registering(model_id: str) -> Callable[[Actor], Any]:
@@ -223,7 +223,7 @@ def registering(model_id: str) -> Callable[[Actor], Any]:
             "description": "made by a test",
             "timeout_s": 30,
         }
-        registration = actor.schedule.island.registration
+        registration = actor.schedule.payloads.registration
         return registration.find_or_create_with(actor, request, actor.schedule.clock(actor))
 
     return register
@@ -241,7 +241,7 @@ def prepare(schedule: Schedule, *states: str) -> None:
     for number, state in enumerate(states, start=1):
         tags = {STATE: state, "mlflow-uv.record-sha256": f"record-{number}"}
         if state in ("promoted", "replaced"):
-            one = schedule.island.audit_entries.AliasEntry(
+            one = schedule.payloads.audit_entries.AliasEntry(
                 action="promote", alias=ALIAS, before=before, after=str(number), previous=before, who="x", when="x",
                 done=True,
             )  # fmt: skip
@@ -259,7 +259,7 @@ def complaints_about_history(schedule: Schedule, actors: list[Actor]) -> Iterato
     """What is wrong if every move was made by one actor at a time, and each of them said so."""
     registered, versions = schedule.client.get_registered_model(schedule.name), versions_of(schedule)
     current = str(registered.aliases.get(ALIAS))
-    found = {number: schedule.island.audit_entries.entries_of(version.tags) for number, version in versions.items()}
+    found = {number: schedule.payloads.audit_entries.entries_of(version.tags) for number, version in versions.items()}
     history = sorted({key: one for entries in found.values() for key, one in entries.items() if one.done}.items())
     for (_, earlier), (_, later) in itertools.pairwise(history):
         if later.before != earlier.after:
@@ -290,7 +290,7 @@ def complaints_about_history(schedule: Schedule, actors: list[Actor]) -> Iterato
 def complaints(schedule: Schedule, actors: list[Actor]) -> Iterator[str]:
     """Whatever is not as it should be at the end."""
     for actor in actors:
-        if actor.error is not None and schedule.island.problems.kind_of(actor.error).value not in REFUSALS:
+        if actor.error is not None and schedule.payloads.problems.kind_of(actor.error).value not in REFUSALS:
             yield f"{actor.name} failed: {actor.error!r}"
         if actor.killed and actor.error is None and actor.result is not None:
             yield f"{actor.name} was killed and answered"
@@ -366,15 +366,15 @@ def told_of(actors: list[Actor]) -> dict[str, int]:
     }
 
 
-def main(payloads: str, orders: str) -> None:
+def main(folder: str, orders: str) -> None:
     """Play every order, and print what each came to."""
-    island, client = Island(Path(payloads)), MlflowClient()
+    payloads, client = PayloadModules(Path(folder)), MlflowClient()
     summaries = []
     for scene, first, number, blind in json.loads(orders):
         counted: Counter[str] = Counter()
         wrong = []
         for seed in range(first, first + number):
-            schedule = Schedule(scene, seed, blind=blind, client=client, island=island)
+            schedule = Schedule(scene, seed, blind=blind, client=client, payloads=payloads)
             actors, *complained = play(schedule, scene)
             counted.update(told_of(actors))
             wrong += [f"{schedule.name}: {one}" for one in complained]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, Mlflow
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 
 # Every package here is small. The others of the table are held by the signatures of their flavors.
 SMALL = ("lightgbm", "onnx", "onnxruntime", "statsmodels", "xgboost-cpu")
@@ -91,7 +91,9 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def packages(mlflow: Mlflow, local_store: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+def packages(
+    mlflow: MlflowInterpreter, local_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
+) -> MlflowInterpreter:
     """The environment of examples/wine, and beside it small packages that make models."""
     folder = tmp_path_factory.mktemp("flavors") / "packages"
     argv = ("uv", "pip", "install", "--quiet", "--python", mlflow.python, "--target", folder, *SMALL)
@@ -99,7 +101,7 @@ def packages(mlflow: Mlflow, local_store: Mlflow, tmp_path_factory: pytest.TempP
     return local_store.on(**local_store.variables, PYTHONPATH=str(folder), **QUIET)
 
 
-def test_the_flavors_of_the_table_take_a_model_a_name_and_an_example(mlflow: Mlflow, tmp_path: Path) -> None:
+def test_the_flavors_of_the_table_take_a_model_a_name_and_an_example(mlflow: MlflowInterpreter, tmp_path: Path) -> None:
     """
     MLflow has every flavor of the table, its model is the first argument, and a format can be chosen where we do.
     """
@@ -114,7 +116,9 @@ def test_the_flavors_of_the_table_take_a_model_a_name_and_an_example(mlflow: Mlf
 
 @pytest.mark.extended
 @pytest.mark.parametrize("function", EXPECTED)
-def test_a_class_is_logged_by_its_flavor_and_answers(packages: Mlflow, tmp_path: Path, function: str) -> None:
+def test_a_class_is_logged_by_its_flavor_and_answers(
+    packages: MlflowInterpreter, tmp_path: Path, function: str
+) -> None:
     """
     The model that a real package makes is logged by that package's flavor, and loads and answers again.
     """
@@ -174,7 +178,7 @@ CHOOSING = textwrap.dedent("""
     [("as_it_is", "cloudpickle"), ("chosen", "skops"), ("without_example", "pickle")],
 )
 def test_a_function_chooses_how_its_model_is_kept(
-    local_store: Mlflow, tmp_path: Path, function: str, said: str
+    local_store: MlflowInterpreter, tmp_path: Path, function: str, said: str
 ) -> None:
     """
     Beside the model stands what its flavor is told; without a word it is what loads again whatever the model is.
@@ -198,7 +202,9 @@ def test_a_function_chooses_how_its_model_is_kept(
         ),
     ],
 )
-def test_what_a_flavor_is_not_told_is_refused(local_store: Mlflow, tmp_path: Path, function: str, why: str) -> None:
+def test_what_a_flavor_is_not_told_is_refused(
+    local_store: MlflowInterpreter, tmp_path: Path, function: str, why: str
+) -> None:
     """
     A word that `log_model` does not know, or that belongs to the release, is named before anything is logged.
     """
@@ -209,7 +215,7 @@ def test_what_a_flavor_is_not_told_is_refused(local_store: Mlflow, tmp_path: Pat
     assert ("invalid", why) == (refused["kind"], refused["message"])
 
 
-def ask(packages: Mlflow, verb: str, scratch: Path, **request: Any) -> dict[str, Any]:
+def ask(packages: MlflowInterpreter, verb: str, scratch: Path, **request: Any) -> dict[str, Any]:
     """A payload's answer, asked where the packages beside the environment are seen."""
     answer = scratch / f"{verb}.json"
     subprocess.run(

@@ -81,7 +81,7 @@ WHEELS = {"wheels": ("grape", "yeast", "cork", "malt", "oak", "hop"), "other": (
 
 
 @pytest.fixture(scope="module")
-def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def projects_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A locked workspace that uses what a lock records, and the folders its packages come from."""
     folder = tmp_path_factory.mktemp("cellar")
     for place, names in WHEELS.items():
@@ -99,10 +99,10 @@ def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wine(cellar: Path) -> Path:
+def wine(projects_folder: Path) -> Path:
     """It as it was, to change; where it was, for uv records the folder of an index that a source names as a whole."""
-    shutil.rmtree(cellar / "wine")
-    return Path(shutil.copytree(cellar / "as it was", cellar / "wine"))
+    shutil.rmtree(projects_folder / "wine")
+    return Path(shutil.copytree(projects_folder / "as it was", projects_folder / "wine"))
 
 
 def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **variables: str) -> Freshness:
@@ -489,12 +489,12 @@ SHAPES = {
 
 
 @pytest.fixture
-def shaped(cellar: Path, tmp_path: Path):
+def shaped(projects_folder: Path, tmp_path: Path):
     """Make a locked project of these files, beside the packages."""
 
     def make(files: dict[str, str]) -> Path:
         for place in ("wheels", "third"):
-            shutil.copytree(cellar / place, tmp_path / place)
+            shutil.copytree(projects_folder / place, tmp_path / place)
         for name, text in files.items():
             (tmp_path / "wine" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "wine" / name).write_text(text)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import checkout, projects
-from tests.contracts.situations import carry_out, check
+from tests.contracts.lock_checks import carry_out, check
 
 MEMBERS = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import checkout, projects
-from tests.contracts.situations import carry_out, check
+from tests.contracts.lock_checks import carry_out, check
 
 
 def merge(folder: Path, branch: str = "theirs") -> None:

@@ -9,7 +9,7 @@ import pytest
 from mlflow_uv_hooks.hook import main
 
 from tests import checkout, projects
-from tests.contracts.situations import check
+from tests.contracts.lock_checks import check
 from tests.indexes import index_of, served
 
 

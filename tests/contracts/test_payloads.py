@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow, free_port, response_file
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port, response_file
 from tests.waiting import CEILING_S
 
 # The variables under which a dead server is noticed in a second instead of in four minutes.
@@ -47,14 +47,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_id(remote_store: Mlflow) -> str:
+def run_id(remote_store: MlflowInterpreter) -> str:
     """A run of ours."""
     made = remote_store.ask("create-run", experiment="payloads", tags={"mlflow-uv.release-key": "k"}, run_name="ours")
     return str(made["run_id"])
 
 
 @pytest.fixture(scope="session")
-def model_id(remote_store: Mlflow, saved: Path, run_id: str) -> str:
+def model_id(remote_store: MlflowInterpreter, saved: Path, run_id: str) -> str:
     """A model of that run."""
     made = remote_store.ask("log-folder", folder=str(saved), name="tiny", run_id=run_id)
     return str(made["model_id"])
@@ -81,11 +81,11 @@ def version_request(name: str, model_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_an_environment_without_mlflow_is_described(mlflow: Mlflow) -> None:
+def test_an_environment_without_mlflow_is_described(mlflow: MlflowInterpreter) -> None:
     """
     describe-environment answers where there is no mlflow, and every other verb says that it is missing.
     """
-    without = Mlflow(python=Path(sys.executable), payloads=mlflow.payloads)
+    without = MlflowInterpreter(python=Path(sys.executable), payloads=mlflow.payloads)
 
     described = without.ask("describe-environment")
     refused = without.refuse("describe-run", run_id="1")
@@ -95,7 +95,7 @@ def test_an_environment_without_mlflow_is_described(mlflow: Mlflow) -> None:
 
 
 def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
-    remote_store: Mlflow, saved: Path, run_id: str, model_id: str, tmp_path: Path
+    remote_store: MlflowInterpreter, saved: Path, run_id: str, model_id: str, tmp_path: Path
 ) -> None:
     """
     A logged folder is a ready model of its run; what is downloaded differs in MLmodel alone, which says who it is now.
@@ -119,7 +119,7 @@ def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
 
 
 def test_files_of_a_model_are_replaced_and_deleted_in_the_store(
-    remote_store: Mlflow, saved: Path, run_id: str, tmp_path: Path
+    remote_store: MlflowInterpreter, saved: Path, run_id: str, tmp_path: Path
 ) -> None:
     """
     overwrite-model puts files over those in the store and takes others away, a lock at the root for one.
@@ -142,7 +142,7 @@ def test_files_of_a_model_are_replaced_and_deleted_in_the_store(
     assert {"MLmodel", "data/weights", "requirements.txt", "mlflow-uv/uv.lock"} == set(digests(destination))
 
 
-def test_a_record_is_kept_with_its_run(remote_store: Mlflow, run_id: str, tmp_path: Path) -> None:
+def test_a_record_is_kept_with_its_run(remote_store: MlflowInterpreter, run_id: str, tmp_path: Path) -> None:
     """
     A file logged under a path is fetched again by it; a path that nobody logged is not found.
     """
@@ -157,7 +157,7 @@ def test_a_record_is_kept_with_its_run(remote_store: Mlflow, run_id: str, tmp_pa
 
 
 def test_a_version_is_found_again_by_its_source_and_by_its_digest(
-    remote_store: Mlflow, saved: Path, run_id: str, model_id: str, name: str
+    remote_store: MlflowInterpreter, saved: Path, run_id: str, model_id: str, name: str
 ) -> None:
     """
     The same model is registered once; another model with the same bytes is the same version; no tag is overwritten.
@@ -181,7 +181,9 @@ def test_a_version_is_found_again_by_its_source_and_by_its_digest(
     assert ("registered", "1") == (again["tags"]["mlflow-uv.state"], again["tags"]["added"])
 
 
-def test_two_registrations_at_once_agree_on_one_version(remote_store: Mlflow, model_id: str, name: str) -> None:
+def test_two_registrations_at_once_agree_on_one_version(
+    remote_store: MlflowInterpreter, model_id: str, name: str
+) -> None:
     """
     Whatever two jobs create at the same moment, both end with the lowest version of the model.
     """
@@ -201,7 +203,7 @@ def test_two_registrations_at_once_agree_on_one_version(remote_store: Mlflow, mo
 
 
 def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(
-    remote_store: Mlflow, model_id: str, name: str
+    remote_store: MlflowInterpreter, model_id: str, name: str
 ) -> None:
     """
     When MLflow refuses the version, the registered model that was made for it is gone again.
@@ -212,7 +214,9 @@ def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(
     assert ("invalid", False) == (refused["kind"], after["exists"])
 
 
-def test_an_alias_moves_and_says_what_it_named_before(remote_store: Mlflow, model_id: str, name: str) -> None:
+def test_an_alias_moves_and_says_what_it_named_before(
+    remote_store: MlflowInterpreter, model_id: str, name: str
+) -> None:
     """
     move-alias reports before and after, and moves to no version that is not there.
     """
@@ -231,7 +235,7 @@ def test_an_alias_moves_and_says_what_it_named_before(remote_store: Mlflow, mode
 
 
 def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
-    remote_store: Mlflow, saved: Path, run_id: str
+    remote_store: MlflowInterpreter, saved: Path, run_id: str
 ) -> None:
     """
     find-released returns ready models with the key and a digest of ours, oldest first.
@@ -264,7 +268,7 @@ def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
     ],
 )
 def test_what_is_not_there_and_what_is_wrong_are_told_apart(
-    remote_store: Mlflow, verb: str, request_: dict[str, Any], kind: str
+    remote_store: MlflowInterpreter, verb: str, request_: dict[str, Any], kind: str
 ) -> None:
     """
     Each refusal has one kind out of few.
@@ -274,7 +278,7 @@ def test_what_is_not_there_and_what_is_wrong_are_told_apart(
     assert kind == refused["kind"]
 
 
-def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny: Mlflow) -> None:
+def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny: MlflowInterpreter) -> None:
     """
     With the fail-fast variables an address nobody listens on is unreachable within seconds, credentials masked.
     """
@@ -316,7 +320,9 @@ def gate() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("path", "kind"), [("denied", "denied"), ("broken", "unreachable")])
-def test_a_gate_that_refuses_is_told_from_one_that_is_broken(skinny: Mlflow, gate: str, path: str, kind: str) -> None:
+def test_a_gate_that_refuses_is_told_from_one_that_is_broken(
+    skinny: MlflowInterpreter, gate: str, path: str, kind: str
+) -> None:
     """
     401 and 403 are `denied`, 5xx is `unreachable`, also where the answer is no JSON.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
 
 LOADER = textwrap.dedent("""
     class Model:
@@ -29,7 +29,7 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_models_own_example_is_answered(mlflow: Mlflow, wine_model: Path) -> None:
+def test_the_models_own_example_is_answered(mlflow: MlflowInterpreter, wine_model: Path) -> None:
     """
     The example that came with a model is its first case, and is answered in the shape of /invocations.
     """
@@ -56,7 +56,7 @@ def test_the_models_own_example_is_answered(mlflow: Mlflow, wine_model: Path) ->
     assert 5 == len(answered["answers"][0]["predictions"])
 
 
-def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow: Mlflow, model: Path) -> None:
+def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     A model whose code is called like one of the payloads' modules finds its own; what it prints spoils nothing.
     """
@@ -67,7 +67,7 @@ def test_a_models_module_is_not_mistaken_for_one_of_ours(mlflow: Mlflow, model: 
     assert [{"predictions": [8]}, {"predictions": [2]}] == answered["answers"]
 
 
-def test_a_model_without_an_example_has_no_cases(mlflow: Mlflow, model: Path) -> None:
+def test_a_model_without_an_example_has_no_cases(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     No example and no signature are an answer, not an error.
     """
@@ -76,7 +76,7 @@ def test_a_model_without_an_example_has_no_cases(mlflow: Mlflow, model: Path) ->
     assert {"has_signature": False, "has_example": False, "requests": []} == cases
 
 
-def test_a_model_that_cannot_be_loaded_says_why(mlflow: Mlflow, model: Path) -> None:
+def test_a_model_that_cannot_be_loaded_says_why(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     What the model's code raises while it is loaded is in the message, and the traceback is in the detail.
     """
@@ -89,7 +89,7 @@ def test_a_model_that_cannot_be_loaded_says_why(mlflow: Mlflow, model: Path) -> 
     assert "Traceback" in refused["detail"]
 
 
-def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: Mlflow, model: Path) -> None:
+def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     The first request without an answer is named by its number, with the line that the model died of.
     """
@@ -103,7 +103,7 @@ def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: Mlf
     )
 
 
-def test_a_clock_is_asked_again_when_it_has_moved_on(mlflow: Mlflow, model: Path) -> None:
+def test_a_clock_is_asked_again_when_it_has_moved_on(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     Two answers within one second would hold the same second, and the server's would not.
     """
@@ -117,7 +117,7 @@ def test_a_clock_is_asked_again_when_it_has_moved_on(mlflow: Mlflow, model: Path
     assert first < second
 
 
-def test_a_question_reaches_the_model_in_the_order_of_its_keys(mlflow: Mlflow, model: Path) -> None:
+def test_a_question_reaches_the_model_in_the_order_of_its_keys(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     A model without a signature gets columns as they come, so that nobody on the way may sort them.
     """
@@ -129,7 +129,7 @@ def test_a_question_reaches_the_model_in_the_order_of_its_keys(mlflow: Mlflow, m
     assert [["width", "age"], ["age", "width"]] == [answer["predictions"] for answer in answered["answers"]]
 
 
-def test_a_refusal_is_told_with_its_reason_and_without_what_was_handed(mlflow: Mlflow, model: Path) -> None:
+def test_a_refusal_is_told_with_its_reason_and_without_what_was_handed(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     However long the message in front of it, and whatever the variable is called.
     """

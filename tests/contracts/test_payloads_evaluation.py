@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, Mlflow
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 
 TARGET = "cultivar"
 # scikit-learn alone, on the same rows: what the evaluator must come to.
@@ -72,7 +72,7 @@ class Talk:
         return dict(json.loads(answer.read_text()))
 
 
-def talking(mlflow: Mlflow, folder: Path, variables: Mapping[str, str]) -> Iterator[Talk]:
+def talking(mlflow: MlflowInterpreter, folder: Path, variables: Mapping[str, str]) -> Iterator[Talk]:
     """A process that is asked line by line, on the stores that the variables name."""
     with subprocess.Popen(
         [mlflow.python, "-I", mlflow.payloads], cwd=folder, env={**os.environ, **QUIET, **variables},
@@ -82,7 +82,7 @@ def talking(mlflow: Mlflow, folder: Path, variables: Mapping[str, str]) -> Itera
 
 
 @pytest.fixture(scope="module")
-def evaluator(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+def evaluator(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
     """One that evaluates, on a store to be thrown away."""
     folder = tmp_path_factory.mktemp("evaluator")
     yield from talking(mlflow, folder, {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'scratch.db'}"})
@@ -97,7 +97,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def caller(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+def caller(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
     """One that calls functions of the project."""
     yield from talking(mlflow, tmp_path_factory.mktemp("caller"), {})
 
@@ -112,7 +112,7 @@ def parquet(caller: Talk, project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def oracle(mlflow: Mlflow, wine_model: Path, parquet: Path) -> list[float]:
+def oracle(mlflow: MlflowInterpreter, wine_model: Path, parquet: Path) -> list[float]:
     """What scikit-learn says of the same rows, which are written as CSV on the way."""
     code = f"import pandas as pd; pd.read_parquet('data.parquet').to_csv('data.csv', index=False)\n{ORACLE}"
     done = mlflow.run("-c", code, "data.csv", wine_model, cwd=parquet.parent)
@@ -206,7 +206,7 @@ SPOILS = {
 
 
 @pytest.fixture(scope="module")
-def spoiled(mlflow: Mlflow, parquet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def spoiled(mlflow: MlflowInterpreter, parquet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of all wines, each file with something else about it that people do to data."""
     folder = tmp_path_factory.mktemp("spoiled")
     lines = ["import pandas as pd", f"TARGET = {TARGET!r}"]
@@ -328,7 +328,9 @@ class Scores:
 
 
 @pytest.fixture(scope="module")
-def store(mlflow: Mlflow, local_store: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Talk, str]]:
+def store(
+    mlflow: MlflowInterpreter, local_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Talk, str]]:
     """A process on the store that the other contract tests share, and a run that makes models there."""
     for talk in talking(mlflow, tmp_path_factory.mktemp("scores"), local_store.variables):
         made = talk.respond("create-run", experiment="scores", tags={}, run_name="training")

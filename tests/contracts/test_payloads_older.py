@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow, synced
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
 from tests.stores import mlflow_server
 
 KEY = "older"
@@ -31,17 +31,17 @@ TRAINING = textwrap.dedent("""
 
 
 @pytest.fixture(scope="session")
-def older(root: Path, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+def older(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> MlflowInterpreter:
     """The MLflow of a lock from 2025, on a SQLite store whose artifacts lie next to it."""
     folder = tmp_path_factory.mktemp("older")
     python = synced(root / "tests" / "older" / "mlflow-2.22", folder / "environment", "--no-install-project")
     variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
-    asked = Mlflow(python=python, payloads=mlflow.payloads, variables=variables)
+    asked = MlflowInterpreter(python=python, payloads=mlflow.payloads, variables=variables)
     asked.ask("prepare-experiment", experiment="wine", artifact_location=(folder / "artifacts").as_uri())
     return asked
 
 
-def trained(older: Mlflow, folder: Path) -> dict[str, Any]:
+def trained(older: MlflowInterpreter, folder: Path) -> dict[str, Any]:
     """What is found after a training in a folder, and what else lies there then."""
     (folder / "train.py").write_text(TRAINING)
     context = json.dumps({"mlflow-uv.attempt": KEY})
@@ -52,12 +52,12 @@ def trained(older: Mlflow, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def found(older: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(older: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The models of that training."""
     return trained(older, tmp_path_factory.mktemp("checkout"))
 
 
-def several(asked: Mlflow, *questions: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def several(asked: MlflowInterpreter, *questions: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers to questions in turn, because importing MLflow takes longer than most."""
     answers: list[dict[str, Any]] = asked.ask("several", questions=[list(one) for one in questions])["answers"]
     return answers
@@ -104,7 +104,7 @@ def test_what_registered_itself_is_known_by_its_source(found: dict[str, Any]) ->
     assert ("adopted", found["models"][-1]["model_id"]) == (version["name"], version["model_id"])
 
 
-def test_artifacts_lie_where_the_experiment_was_told(older: Mlflow, found: dict[str, Any]) -> None:
+def test_artifacts_lie_where_the_experiment_was_told(older: MlflowInterpreter, found: dict[str, Any]) -> None:
     """
     An MLflow that ignores _MLFLOW_SERVER_ARTIFACT_ROOT makes an empty folder in the checkout, and puts nothing there.
     """
@@ -115,7 +115,9 @@ def test_artifacts_lie_where_the_experiment_was_told(older: Mlflow, found: dict[
     assert ({"mlruns"}, {f"{store.as_uri()}/"}) == (found["written"], places)
 
 
-def test_such_a_model_is_released_like_any_other(older: Mlflow, found: dict[str, Any], tmp_path: Path) -> None:
+def test_such_a_model_is_released_like_any_other(
+    older: MlflowInterpreter, found: dict[str, Any], tmp_path: Path
+) -> None:
     """
     Overwritten, tagged on its run, found again by its key, registered once; and its neighbour has none of its tags.
     """
@@ -137,7 +139,7 @@ def test_such_a_model_is_released_like_any_other(older: Mlflow, found: dict[str,
 
 
 @pytest.mark.extended
-def test_what_is_deleted_is_gone(older: Mlflow, found: dict[str, Any], tmp_path: Path) -> None:
+def test_what_is_deleted_is_gone(older: MlflowInterpreter, found: dict[str, Any], tmp_path: Path) -> None:
     """
     A file that was taken away is looked for; a folder without MLmodel is no model any more.
     """
@@ -151,7 +153,7 @@ def test_what_is_deleted_is_gone(older: Mlflow, found: dict[str, Any], tmp_path:
 
 
 @pytest.mark.extended
-def test_a_saved_folder_becomes_a_model_of_a_run(older: Mlflow, tmp_path: Path) -> None:
+def test_a_saved_folder_becomes_a_model_of_a_run(older: MlflowInterpreter, tmp_path: Path) -> None:
     """
     The run notes it as `log_model` would have, and what was logged says which run it is of.
     """
@@ -171,7 +173,9 @@ def test_a_saved_folder_becomes_a_model_of_a_run(older: Mlflow, tmp_path: Path) 
 
 
 @pytest.mark.extended
-def test_a_newer_client_and_server_understand_it(older: Mlflow, mlflow: Mlflow, skinny: Mlflow, tmp_path: Path) -> None:
+def test_a_newer_client_and_server_understand_it(
+    older: MlflowInterpreter, mlflow: MlflowInterpreter, skinny: MlflowInterpreter, tmp_path: Path
+) -> None:
     """
     A project's MLflow 2 logs to a server of MLflow 3; what only talks to the registry is the MLflow 3 of our own lock.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
 
 KEY = "ways-of-training"
 # Every way in which training code makes a model, in one process to import mlflow once. What differs is where the run
@@ -43,7 +43,7 @@ WAYS = textwrap.dedent("""
 
 
 @pytest.fixture(scope="session")
-def ways(local_store: Mlflow, wine_project: Path) -> dict[str, Any]:
+def ways(local_store: MlflowInterpreter, wine_project: Path) -> dict[str, Any]:
     """What is found after all of them ran next to a pyproject.toml and a uv.lock."""
     before = {path.name for path in wine_project.iterdir()}
     (wine_project / "ways.py").write_text(WAYS)
@@ -97,7 +97,7 @@ def test_what_registered_itself_is_found_with_its_source(ways: dict[str, Any]) -
 
 
 def test_artifacts_lie_where_the_variable_says_and_nothing_in_the_checkout(
-    local_store: Mlflow, ways: dict[str, Any]
+    local_store: MlflowInterpreter, ways: dict[str, Any]
 ) -> None:
     """
     _MLFLOW_SERVER_ARTIFACT_ROOT is obeyed by a SQLite store too, also for experiments that the code makes itself.
@@ -120,7 +120,7 @@ def test_no_lock_lies_at_the_root_of_a_model(ways: dict[str, Any]) -> None:
     assert set() == files & {"uv.lock", "pyproject.toml", ".python-version"}
 
 
-def test_mlflow_run_uses_the_run_we_made(local_store: Mlflow, tmp_path: Path) -> None:
+def test_mlflow_run_uses_the_run_we_made(local_store: MlflowInterpreter, tmp_path: Path) -> None:
     """
     `mlflow run --run-id` fills our run, although the code starts its own.
     """
@@ -139,7 +139,7 @@ def test_mlflow_run_uses_the_run_we_made(local_store: Mlflow, tmp_path: Path) ->
     assert ("FINISHED", {"m": 4.0}) == (run["status"], run["metrics"])
 
 
-def test_a_version_that_stays_pending_is_a_timeout(local_store: Mlflow, ways: dict[str, Any]) -> None:
+def test_a_version_that_stays_pending_is_a_timeout(local_store: MlflowInterpreter, ways: dict[str, Any]) -> None:
     """
     A version that does not become ready in time is an error of its own, and is not made a second time.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow, synced
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
 
 pytestmark = pytest.mark.extended
 KEY = "workspace-release"
@@ -22,10 +22,10 @@ def workspace(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(workspace: Path, local_store: Mlflow) -> Path:
+def model(workspace: Path, local_store: MlflowInterpreter) -> Path:
     """The model that the workspace trains, as plain MLflow logs it."""
     python = synced(workspace, workspace.parent / "environment", "--package", "training")
-    training = Mlflow(python=python, payloads=local_store.payloads, variables=local_store.variables)
+    training = MlflowInterpreter(python=python, payloads=local_store.payloads, variables=local_store.variables)
     tags = {"mlflow-uv.release-key": KEY}
     trained = training.run("-m", "training", cwd=workspace, MLFLOW_RUN_CONTEXT=json.dumps(tags))
     assert trained.returncode == 0, trained.stderr
@@ -35,7 +35,7 @@ def model(workspace: Path, local_store: Mlflow) -> Path:
     return destination
 
 
-def test_plain_mlflow_cannot_load_it_without_the_checkout(mlflow: Mlflow, model: Path) -> None:
+def test_plain_mlflow_cannot_load_it_without_the_checkout(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     The requirements name folders of the checkout, and an environment without the packages cannot load the model.
     """
@@ -48,7 +48,7 @@ def test_plain_mlflow_cannot_load_it_without_the_checkout(mlflow: Mlflow, model:
 
 
 def test_wheels_that_travel_with_the_model_restore_it(
-    mlflow: Mlflow, workspace: Path, model: Path, tmp_path: Path
+    mlflow: MlflowInterpreter, workspace: Path, model: Path, tmp_path: Path
 ) -> None:
     """
     A requirement that is a path inside the model is found by MLflow's own restore, whatever folder it is started in.

@@ -217,16 +217,16 @@ print(*sorted(sys.modules))
     assert set() == {*rules, "mlflow_uv.tools.project.lock_policy"} & set(done.stdout.split())
 
 
-def test_a_wrong_policy_is_told_from_where_the_caller_is(tmp_path: Path, cellar: Path) -> None:
+def test_a_wrong_policy_is_told_from_where_the_caller_is(tmp_path: Path, workspace: Path) -> None:
     """
     In a tree of many manifests: which, and where in it.
     """
-    ruled(cellar / "red", "excluded = 3")
+    ruled(workspace / "red", "excluded = 3")
 
     with pytest.raises(BadInput) as caught:
-        found(cellar, where=tmp_path)
+        found(workspace, where=tmp_path)
 
-    line = line_in(cellar / "red" / "pyproject.toml", "excluded = 3")
+    line = line_in(workspace / "red" / "pyproject.toml", "excluded = 3")
     assert f"(line {line} of cellar/red/pyproject.toml) must be" in caught.value.what
 
 
@@ -619,7 +619,7 @@ def test_a_shallow_clone_knows_what_changed_since(tmp_path: Path, history: Path)
 
 
 @pytest.fixture
-def cellar(tmp_path: Path, wheels: Path) -> Path:
+def workspace(tmp_path: Path, wheels: Path) -> Path:
     """A locked workspace whose two members serve different things; the root is no package."""
     folder = tmp_path / "cellar"
     folder.mkdir()
@@ -631,45 +631,45 @@ def cellar(tmp_path: Path, wheels: Path) -> Path:
     return folder
 
 
-def test_the_policy_of_a_root_is_about_the_whole_lock(cellar: Path) -> None:
+def test_the_policy_of_a_root_is_about_the_whole_lock(workspace: Path) -> None:
     """
     Every member keeps it, whether it has settings of its own or not.
     """
-    findings = found(ruled(cellar, 'excluded = ["yeast", "cork"]'))
+    findings = found(ruled(workspace, 'excluded = ["yeast", "cork"]'))
 
-    lines = [locked_at(cellar, name) for name in ("cork", "yeast")]
+    lines = [locked_at(workspace, name) for name in ("cork", "yeast")]
     assert [("policy-excluded", "uv.lock", line) for line in lines] == places(findings)
 
 
 @pytest.mark.parametrize("asked", [".", "red"])
-def test_the_policy_of_a_member_is_about_what_it_serves(cellar: Path, asked: str) -> None:
+def test_the_policy_of_a_member_is_about_what_it_serves(workspace: Path, asked: str) -> None:
     """
     Asked for the workspace or for the member: its rules do not concern what its neighbour serves.
     """
-    ruled(cellar / "red", 'excluded = ["yeast", "cork"]')
+    ruled(workspace / "red", 'excluded = ["yeast", "cork"]')
 
-    findings = found(cellar / asked)
+    findings = found(workspace / asked)
 
-    assert [("policy-excluded", "uv.lock", locked_at(cellar, "yeast"))] == places(findings)
+    assert [("policy-excluded", "uv.lock", locked_at(workspace, "yeast"))] == places(findings)
 
 
-def test_what_a_member_serves_is_judged_by_the_root(tmp_path: Path, cellar: Path) -> None:
+def test_what_a_member_serves_is_judged_by_the_root(tmp_path: Path, workspace: Path) -> None:
     """
     A source that nobody allows is found, whichever member serves it, by its own selection.
     """
     packaged(tmp_path / "folder", "folder")
     more = '[dependency-groups]\nserve = ["folder"]\n[tool.uv.sources]\nfolder = { path = "../../folder" }\n'
-    projects.project(cellar / "white", "cork", name="white", more=f'{more}[tool.mlflow-uv]\ngroups = ["serve"]\n')
-    projects.lock(cellar)
+    projects.project(workspace / "white", "cork", name="white", more=f'{more}[tool.mlflow-uv]\ngroups = ["serve"]\n')
+    projects.lock(workspace)
 
-    findings = found(ruled(cellar, 'allowed-sources = ["registry"]'))
+    findings = found(ruled(workspace, 'allowed-sources = ["registry"]'))
 
-    assert [("policy-allowed-sources", "uv.lock", locked_at(cellar, "folder"))] == places(findings)
+    assert [("policy-allowed-sources", "uv.lock", locked_at(workspace, "folder"))] == places(findings)
 
 
 @pytest.mark.parametrize(("group", "served"), [("dev", True), ("empty", False)])
 def test_a_group_of_a_root_without_a_package_is_served_where_it_is_selected(
-    tmp_path: Path, cellar: Path, group: str, served: bool
+    tmp_path: Path, workspace: Path, group: str, served: bool
 ) -> None:
     """
     With the extras that it asks for; uv keeps such groups apart from the packages.
@@ -678,15 +678,15 @@ def test_a_group_of_a_root_without_a_package_is_served_where_it_is_selected(
     more = (
         '[project.optional-dependencies]\nshelf = ["folder"]\n[tool.uv.sources]\nfolder = { path = "../../folder" }\n'
     )
-    projects.project(cellar / "white", "cork", name="white", more=more)
-    with (cellar / "pyproject.toml").open("a") as file:
+    projects.project(workspace / "white", "cork", name="white", more=more)
+    with (workspace / "pyproject.toml").open("a") as file:
         file.write("[tool.uv.sources]\nwhite = { workspace = true }\n")
         file.write(f'[dependency-groups]\ndev = ["white[shelf]"]\nempty = []\n[tool.mlflow-uv]\ngroups = ["{group}"]\n')
-    projects.lock(cellar)
+    projects.lock(workspace)
 
-    findings = found(ruled(cellar, 'allowed-sources = ["registry", "workspace"]'))
+    findings = found(ruled(workspace, 'allowed-sources = ["registry", "workspace"]'))
 
-    line = locked_at(cellar, "folder")
+    line = locked_at(workspace, "folder")
     assert [("policy-allowed-sources", "uv.lock", line)] * served == places(findings)
 
 

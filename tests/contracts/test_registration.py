@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow
-from tests.contracts.workers import Worker, working
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.payload_worker import Worker, working
 
 STATE = "mlflow-uv.state"
 
 
 @pytest.fixture(scope="session")
-def registry(local_store: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def registry(local_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """MLflow on a SQLite store, kept for all tests of this module."""
     with working(local_store, tmp_path_factory.mktemp("registry")) as found:
         yield found
@@ -42,7 +42,7 @@ def numbers(registry: Worker, name: str) -> list[str]:
 
 
 def test_what_others_made_of_a_model_is_one_version_again(
-    registry: Worker, local_store: Mlflow, model_id: str, tmp_path: Path
+    registry: Worker, local_store: MlflowInterpreter, model_id: str, tmp_path: Path
 ) -> None:
     """
     A second version that is exactly as it was made goes; one with an alias stays, and so does one that a person made.
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_allowed_is_refused(registry: Worker, name: str, mode
     assert "invalid" == kind, message
 
 
-def test_a_server_refuses_such_a_name_too(remote_store: Mlflow) -> None:
+def test_a_server_refuses_such_a_name_too(remote_store: MlflowInterpreter) -> None:
     """
     The same over HTTP, where MLflow answers with a status.
     """
@@ -123,7 +123,9 @@ def test_a_model_that_does_not_exist_leaves_no_empty_name(registry: Worker) -> N
     assert ("not-found", False) == (kind, after["exists"])
 
 
-def test_a_version_that_stays_pending_is_told_in_time(registry: Worker, local_store: Mlflow, model_id: str) -> None:
+def test_a_version_that_stays_pending_is_told_in_time(
+    registry: Worker, local_store: MlflowInterpreter, model_id: str
+) -> None:
     """
     After the given seconds it is an error that names the version, and no second one is made.
     """

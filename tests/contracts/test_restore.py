@@ -15,7 +15,7 @@ from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.model import model_files
 from tests import projects
 from tests.cases.consumer import make_consumer
-from tests.contracts.islands import QUIET, Mlflow
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 
 SAVING = textwrap.dedent("""
     import sys
@@ -43,7 +43,7 @@ MANAGERS = ("uv", "virtualenv", "conda")
 
 
 @pytest.fixture(scope="session")
-def machine(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def machine(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The variables of a machine that has one Python and cannot download another."""
     asked = "import sys, platform; print(sys.base_prefix, platform.python_version())"
     home, version = mlflow.run("-I", "-c", asked, cwd=tmp_path_factory.mktemp("asked")).stdout.split()
@@ -59,7 +59,7 @@ def machine(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.fixture(scope="session")
-def carried(mlflow: Mlflow, wine_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def carried(mlflow: MlflowInterpreter, wine_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that needs a local package, with our files; the Python that it was trained with is nowhere."""
     place = tmp_path_factory.mktemp("carried")
     (place / "save.py").write_text(SAVING)
@@ -84,7 +84,7 @@ def carried(mlflow: Mlflow, wine_project: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def restored(mlflow: Mlflow, machine: dict[str, str], tmp_path: Path) -> Callable[[str, Path, Any], Any]:
+def restored(mlflow: MlflowInterpreter, machine: dict[str, str], tmp_path: Path) -> Callable[[str, Path, Any], Any]:
     """What a model answers in an environment that a manager made from its files alone."""
 
     def answer(manager: str, model: Path, case: Any) -> Any:
@@ -143,7 +143,7 @@ def test_a_wheel_that_travels_is_installed_from_the_model(
 
 @pytest.mark.extended
 def test_a_python_to_the_micro_version_may_be_nowhere(
-    carried: Path, mlflow: Mlflow, machine: dict[str, str], tmp_path: Path
+    carried: Path, mlflow: MlflowInterpreter, machine: dict[str, str], tmp_path: Path
 ) -> None:
     """
     With the python_env.yaml that MLflow writes itself, uv gives up where that very Python cannot be had.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, Mlflow
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 
 DRIVER = Path(__file__).with_name("scheduling.py")
 # Scene and number of seeds.
@@ -32,7 +32,7 @@ Played = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def play(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Played]:
+def play(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Played]:
     """Play schedules of scenes over a SQLite store of their own; what each scene came to."""
 
     def played(*scenes: tuple[str, int], first: int = 0, blind: bool = False) -> Played:

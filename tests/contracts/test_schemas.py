@@ -15,7 +15,7 @@ import pytest
 
 from mlflow_uv.core.model.database_schemas import releases_of
 from mlflow_uv.tools.mlflow.schema_mismatch import schema_mismatch
-from tests.contracts.islands import QUIET, Mlflow, synced
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter, synced
 
 OF_3_1 = "bda7b8c39065"
 TRAINING = """\
@@ -56,13 +56,15 @@ def digest(file: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def older(root: Path, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Older:
+def older(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Older:
     """A database that a project with an older lock trained into."""
     folder = tmp_path_factory.mktemp("older")
     python = synced(root / "tests" / "older" / "mlflow-3.1", folder / "environment", "--no-install-project")
     file = folder / "mlflow.db"
     (folder / "train.py").write_text(TRAINING)
-    made = Mlflow(python=python, payloads=mlflow.payloads, variables={"MLFLOW_TRACKING_URI": f"sqlite:///{file}"})
+    made = MlflowInterpreter(
+        python=python, payloads=mlflow.payloads, variables={"MLFLOW_TRACKING_URI": f"sqlite:///{file}"}
+    )
     done = made.run("train.py", cwd=folder)
     assert done.returncode == 0, done.stderr
     return Older(file=file, sha256=digest(file))
@@ -72,7 +74,7 @@ def older(root: Path, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) 
     "variable", ["MLFLOW_TRACKING_URI", pytest.param("MLFLOW_REGISTRY_URI", marks=pytest.mark.extended)]
 )
 def test_a_database_of_an_older_mlflow_is_refused_and_stays_as_it_is(
-    older: Older, mlflow: Mlflow, tmp_path: Path, variable: str
+    older: Older, mlflow: MlflowInterpreter, tmp_path: Path, variable: str
 ) -> None:
     """
     Asked for every step in turn, as store and as registry: byte for byte the same file afterwards, nothing beside it.
@@ -99,7 +101,7 @@ def test_a_database_of_an_older_mlflow_is_refused_and_stays_as_it_is(
 
 
 @pytest.mark.extended
-def test_the_fix_of_that_refusal_leads_to_an_answer(older: Older, mlflow: Mlflow) -> None:
+def test_the_fix_of_that_refusal_leads_to_an_answer(older: Older, mlflow: MlflowInterpreter) -> None:
     """
     The copy that is upgraded by the printed command is answered; the original stays what its project reads.
     """
@@ -116,7 +118,7 @@ def test_the_fix_of_that_refusal_leads_to_an_answer(older: Older, mlflow: Mlflow
     assert (False, older.sha256) == (answer["exists"], digest(older.file))
 
 
-def test_a_database_of_a_newer_mlflow_names_no_upgrade(mlflow: Mlflow, tmp_path: Path) -> None:
+def test_a_database_of_a_newer_mlflow_names_no_upgrade(mlflow: MlflowInterpreter, tmp_path: Path) -> None:
     """
     Nothing that is here can change it into one that it reads: only the MLflow that made it does.
     """
@@ -135,7 +137,7 @@ def test_a_database_of_a_newer_mlflow_names_no_upgrade(mlflow: Mlflow, tmp_path:
     assert before == digest(file)
 
 
-def test_a_file_of_another_program_gets_no_tables(mlflow: Mlflow, tmp_path: Path) -> None:
+def test_a_file_of_another_program_gets_no_tables(mlflow: MlflowInterpreter, tmp_path: Path) -> None:
     """
     A mistyped path to somebody's own database: MLflow would add its tables to it.
     """
@@ -153,7 +155,7 @@ def test_a_file_of_another_program_gets_no_tables(mlflow: Mlflow, tmp_path: Path
 
 @pytest.mark.extended
 @pytest.mark.parametrize("size", [None, 0], ids=["no file", "an empty file"])
-def test_a_new_database_is_made(mlflow: Mlflow, tmp_path: Path, size: int | None) -> None:
+def test_a_new_database_is_made(mlflow: MlflowInterpreter, tmp_path: Path, size: int | None) -> None:
     """
     Where nothing is, MLflow makes its database, and the second question finds its own schema.
     """
@@ -166,12 +168,16 @@ def test_a_new_database_is_made(mlflow: Mlflow, tmp_path: Path, size: int | None
     assert [False, False] == answers
 
 
-def test_the_schema_that_names_the_store_is_the_one_mlflow_makes(root: Path, mlflow: Mlflow, older: Older) -> None:
+def test_the_schema_that_names_the_store_is_the_one_mlflow_makes(
+    root: Path, mlflow: MlflowInterpreter, older: Older
+) -> None:
     """
     Read from MLflow's files without importing it: what its own database then says.
     """
     python = older.file.parent / "environment" / "bin" / "python"
-    described = Mlflow(python=python, payloads=root / "src" / "mlflow_uv" / "payloads").ask("describe-environment")
+    described = MlflowInterpreter(python=python, payloads=root / "src" / "mlflow_uv" / "payloads").ask(
+        "describe-environment"
+    )
     here = mlflow.ask("describe-environment")
     made = subprocess.run(
         (mlflow.python, "-c", "from mlflow.store.db.utils import _get_latest_schema_revision as r; print(r())"),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow, free_port
-from tests.contracts.servingbench import JSON, Served, ask
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
+from tests.contracts.serving_process import JSON, Served, ask
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 MIB = 1 << 20
@@ -31,7 +31,7 @@ def csv(example: bytes) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def stock(mlflow: Mlflow, wine_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def stock(mlflow: MlflowInterpreter, wine_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of MLflow's own server for the same model."""
     port = free_port()
     words = (mlflow.python, "-I", "-m", "uvicorn", "--port", str(port), "mlflow.pyfunc.scoring_server.app:app")
@@ -57,7 +57,7 @@ def test_get_and_head_tell_that_it_is_there(wine: Served, path: str) -> None:
 
 
 def test_it_answers_what_the_training_environment_answered(
-    wine: Served, example: bytes, mlflow: Mlflow, wine_model: Path
+    wine: Served, example: bytes, mlflow: MlflowInterpreter, wine_model: Path
 ) -> None:
     """
     The server and the payload `answer` say the same to the same request.
@@ -214,7 +214,7 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(wine: Served) -> None:
     assert min(took[10:]) < 0.03
 
 
-def test_the_health_check_tells_a_server_from_none(wine: Served, mlflow: Mlflow, serving: Path) -> None:
+def test_the_health_check_tells_a_server_from_none(wine: Served, mlflow: MlflowInterpreter, serving: Path) -> None:
     """
     Exit status 0 where a server answers, 1 where none does, without any package; SageMaker's name of the port too.
     """
@@ -228,7 +228,9 @@ def test_the_health_check_tells_a_server_from_none(wine: Served, mlflow: Mlflow,
     assert [0, 0, 1] == checked
 
 
-def test_the_inventory_is_what_pip_and_packaging_would_say(mlflow: Mlflow, serving: Path, wine_project: Path) -> None:
+def test_the_inventory_is_what_pip_and_packaging_would_say(
+    mlflow: MlflowInterpreter, serving: Path, wine_project: Path
+) -> None:
     """
     Names and versions as uv lists them, markers as `packaging` evaluates them.
     """

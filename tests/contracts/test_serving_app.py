@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow
-from tests.contracts.servingbench import Starter, puppet
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.serving_process import Starter, scripted_model
 
 CANNOT_LOAD = 3
 # Starlette before 1.0 has what MLflow uses, and this takes it away, as later ones do.
@@ -45,7 +45,7 @@ mlflow.pyfunc.scoring_server.init = broken
 """
 
 
-def test_the_decorator_that_starlette_dropped_is_there_for_mlflow(mlflow: Mlflow, serving: Path) -> None:
+def test_the_decorator_that_starlette_dropped_is_there_for_mlflow(mlflow: MlflowInterpreter, serving: Path) -> None:
     """
     MLflow 2.21 to 3.10 with a FastAPI of today builds its app; each path answers with MLflow's own function.
     """
@@ -61,7 +61,7 @@ def test_parquet_without_its_reader_is_no_mistake_of_the_client(start: Starter, 
     """
     body, parquet = b"PAR1", {"Content-Type": "application/vnd.apache.parquet"}
 
-    with start(puppet(tmp_path / "model", loading=NO_READER)) as served:
+    with start(scripted_model(tmp_path / "model", loading=NO_READER)) as served:
         status, _, said = served.ready().ask("POST", "/invocations", body, parquet)
         without_type = served.ask("POST", "/invocations", body)
         table = served.invoke({"x": 1})
@@ -78,7 +78,7 @@ def test_an_app_that_cannot_be_made_is_the_reason_of_the_end(start: Starter, tmp
     """
     Packages that do not fit each other end the server with its own status and a sentence, from a fork as well.
     """
-    with start(puppet(tmp_path / "model", loading=BREAKS), WORKERS=workers) as served:
+    with start(scripted_model(tmp_path / "model", loading=BREAKS), WORKERS=workers) as served:
         code = served.end()
 
     sentence = "MLflow cannot make its scoring app: AttributeError: 'FastAPI' object has no attribute 'route'"

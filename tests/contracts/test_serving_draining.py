@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.contracts.servingbench import JSON, Starter, puppet, until
+from tests.contracts.serving_process import JSON, Starter, scripted_model, wait_until
 from tests.waiting import CEILING_S
 
 BODY = json.dumps({"dataframe_records": [{"x": 1}]})
@@ -34,20 +34,20 @@ def test_what_was_sent_before_the_signal_is_answered_and_is_the_last(start: Star
 
     Each answer says that the connection is closed, so that no client sends a request into it that nobody reads.
     """
-    with start(puppet(tmp_path / "model"), WORKERS="2") as served:
+    with start(scripted_model(tmp_path / "model"), WORKERS="2") as served:
         served.ready()
         workers = served.workers()
-        until(lambda: {*workers} == {json.loads(served.invoke({"x": 1})[2])["predictions"][0] for _ in range(8)})
+        wait_until(lambda: {*workers} == {json.loads(served.invoke({"x": 1})[2])["predictions"][0] for _ in range(8)})
         clients = [http.client.HTTPConnection("127.0.0.1", served.port, timeout=CEILING_S) for _ in range(21)]
         clients[0].request("GET", "/ping")
         clients[0].getresponse().read()
         for worker in workers:
             os.kill(worker, signal.SIGSTOP)
-        until(lambda: all(map(stands_still, workers)))
+        wait_until(lambda: all(map(stands_still, workers)))
         for client in clients:
             client.request("POST", "/invocations", BODY, JSON)
         served.process.send_signal(signal.SIGTERM)
-        until(lambda: all(map(told, workers)))
+        wait_until(lambda: all(map(told, workers)))
         for worker in workers:
             os.kill(worker, signal.SIGCONT)
         answers = [client.getresponse() for client in clients]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.servingbench import JSON, Served, Starter, puppet
+from tests.contracts.serving_process import JSON, Served, Starter, scripted_model
 from tests.stores import servers_python
 from tests.waiting import CEILING_S
 
@@ -25,7 +25,7 @@ HIDDEN = b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @pytest.fixture(scope="module")
 def quick(start: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that waits for half a second only, for the head of a request."""
-    model = puppet(tmp_path_factory.mktemp("quick") / "model")
+    model = scripted_model(tmp_path_factory.mktemp("quick") / "model")
     with start(model, HEAD_TIMEOUT=str(HEAD_S)) as served:
         yield served.ready()
 
@@ -33,7 +33,7 @@ def quick(start: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def patient(start: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server with the deadlines that it has by itself."""
-    with start(puppet(tmp_path_factory.mktemp("patient") / "model")) as served:
+    with start(scripted_model(tmp_path_factory.mktemp("patient") / "model")) as served:
         yield served.ready()
 
 
@@ -146,7 +146,7 @@ def test_there_are_as_many_connections_as_allowed(start: Starter, tmp_path: Path
     """
     One more is told so, and let in again when another has gone.
     """
-    with start(puppet(tmp_path / "model"), CONNECTIONS="3") as served:
+    with start(scripted_model(tmp_path / "model"), CONNECTIONS="3") as served:
         served.ready()
         with ExitStack() as stack:
             kept = [stack.enter_context(connected(served)) for _ in range(3)]
@@ -452,7 +452,7 @@ def test_who_started_it_wrongly_is_told(start: Starter, tmp_path: Path) -> None:
     """
     A deadline of nothing and a limit of none are mistakes.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
 
     ends = []
     for variables in ({"HEAD_TIMEOUT": "0"}, {"CONNECTIONS": "0"}, {"OPENAPI": "yes"}):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.servingbench import Served, Starter, meanwhile, puppet, statuses, until
+from tests.contracts.serving_process import Served, Starter, concurrently, scripted_model, statuses, wait_until
 from tests.waiting import CEILING_S
 
 CUT_OFF, REFUSED, CANNOT_LOAD, KILLED = 1, 2, 3, 137
@@ -85,7 +85,7 @@ def test_a_module_of_the_model_does_not_take_the_place_of_the_servers(start: Sta
     """
     A model's code comes first where Python looks, under whatever name.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
     for name in ("uvicorn", "h11", "metrics"):
         (model / "code" / f"{name}.py").write_text("raise SystemExit(9)\n")
 
@@ -102,10 +102,10 @@ def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Pat
     A model that loads for an hour does not keep the process; nothing was in flight, so the status is 0.
     """
     loading = tmp_path / "loading"
-    model = puppet(tmp_path / "model", loading=f"pathlib.Path({str(loading)!r}).touch(); time.sleep(3600)")
+    model = scripted_model(tmp_path / "model", loading=f"pathlib.Path({str(loading)!r}).touch(); time.sleep(3600)")
 
     with start(model, WORKERS=workers, DRAIN_TIMEOUT="3600") as served:
-        until(loading.exists)
+        wait_until(loading.exists)
         code = served.stop()
 
     assert 0 == code
@@ -120,7 +120,7 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(
     """
     Twenty requests of two seconds: all answer 200 after the signal, an idle connection is closed, the status is 0.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
     rows = [{"entered": str(tmp_path / f"entered-{one}"), "seconds": 2} for one in range(IN_FLIGHT)]
 
     with start(model, WORKERS=workers, THREADS=str(IN_FLIGHT)) as served:
@@ -128,10 +128,10 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(
         idle = http.client.HTTPConnection("127.0.0.1", served.port, timeout=CEILING_S)
         idle.request("GET", "/ping")
         idle.getresponse().read()
-        with meanwhile(*(lambda row=row: served.invoke(row) for row in rows)) as answers:
-            until(lambda: all(Path(str(row["entered"])).exists() for row in rows))
+        with concurrently(*(lambda row=row: served.invoke(row) for row in rows)) as answers:
+            wait_until(lambda: all(Path(str(row["entered"])).exists() for row in rows))
             served.process.send_signal(number)
-            until(served.refuses)
+            wait_until(served.refuses)
             running = served.process.poll() is None and answers.count(None) == IN_FLIGHT
             closed = idle.sock.recv(1)
             idle.close()
@@ -147,12 +147,14 @@ def test_what_takes_longer_than_the_drain_is_cut_off(start: Starter, tmp_path: P
     A prediction that never ends does not keep the process: after DRAIN_TIMEOUT it ends, says so, and its status is 1.
     """
     entered = tmp_path / "entered"
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
 
     with start(model, WORKERS=workers, DRAIN_TIMEOUT="0.5") as served:
         served.ready()
-        with meanwhile(lambda: served.invoke({"entered": str(entered), "leave": str(tmp_path / "never")})) as answers:
-            until(entered.exists)
+        with concurrently(
+            lambda: served.invoke({"entered": str(entered), "leave": str(tmp_path / "never")})
+        ) as answers:
+            wait_until(entered.exists)
             code = served.stop()
 
     assert (CUT_OFF, True) == (code, statuses(answers) != [200])
@@ -165,14 +167,14 @@ def test_a_slow_request_is_given_up_and_holds_up_nobody(start: Starter, tmp_path
 
     With every thread taken a request waits for its turn, and is given up in time too.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
     leave, entered = tmp_path / "leave", tmp_path / "entered"
     slow = {"entered": str(entered), "leave": str(leave)}
 
     with start(model, REQUEST_TIMEOUT="1.5", THREADS="2") as served:
         served.ready()
-        with meanwhile(*[lambda: served.invoke(slow)] * 3) as answers:
-            until(entered.exists)
+        with concurrently(*[lambda: served.invoke(slow)] * 3) as answers:
+            wait_until(entered.exists)
             ping = served.ask("GET", "/ping")[0]
         still_predicting = served.ask("GET", "/ping")[0]
         leave.touch()
@@ -189,13 +191,13 @@ def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path,
     """
     When one worker dies, the whole server ends by itself and not with 0, so that somebody starts it anew.
     """
-    model = puppet(tmp_path / "model")
+    model = scripted_model(tmp_path / "model")
     with start(model, WORKERS="3") as served:
         served.ready()
         if how == "killed":
             os.kill(served.workers()[1], signal.SIGKILL)
         else:
-            with meanwhile(lambda: served.invoke({"die": 7})):
+            with concurrently(lambda: served.invoke({"die": 7})):
                 pass
         code = served.end()
 
@@ -212,7 +214,7 @@ def answers_of_both(served: Served) -> dict[int, list[Any]]:
         first.setdefault(pid, answer)
         return len(first) == 2
 
-    until(asked)
+    wait_until(asked)
     return first
 
 
@@ -223,7 +225,7 @@ def test_a_model_is_loaded_once_and_forked(start: Starter, tmp_path: Path) -> No
     numpy's generator is not copied with its state: they do not draw the same numbers.
     """
     loaded = tmp_path / "loaded"
-    model = puppet(
+    model = scripted_model(
         tmp_path / "model",
         loading=f"{PARALLEL}\nopen({str(loaded)!r}, 'a').write('x')",
         predicting="int(CLASSIFIER.predict(X).sum()), np.random.random(), os.getpid()",
@@ -243,7 +245,7 @@ def test_a_model_that_no_fork_would_get_right_is_loaded_by_each_worker(start: St
     """
     started = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()"
     kept = tmp_path / "kept"
-    model = puppet(
+    model = scripted_model(
         tmp_path / "model",
         loading=f"{started}\nKEPT = open({str(kept)!r}, 'a'); KEPT.write('x'); KEPT.flush()",
         predicting="threading.active_count() > 1, KEPT.closed, os.getpid()",

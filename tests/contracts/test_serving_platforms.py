@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import free_port
-from tests.contracts.servingbench import JSON, UNSET, Served, Starter, meanwhile, puppet, statuses, until
+from tests.contracts.mlflow_interpreter import free_port
+from tests.contracts.serving_process import (
+    JSON,
+    UNSET,
+    Served,
+    Starter,
+    concurrently,
+    scripted_model,
+    statuses,
+    wait_until,
+)
 
 ROW = json.dumps({"dataframe_records": [{"x": 1}]}).encode()
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
@@ -30,7 +39,7 @@ def test_sagemaker(start: Starter, tmp_path: Path) -> None:
         "Accept": "application/json",
     }
 
-    with start(puppet(tmp_path / "model"), "serve", PORT=UNSET, SAGEMAKER_BIND_TO_PORT=port) as served:
+    with start(scripted_model(tmp_path / "model"), "serve", PORT=UNSET, SAGEMAKER_BIND_TO_PORT=port) as served:
         served.ready()
         answers = [served.ask("GET", "/ping"), served.ask("POST", "/invocations", ROW, {**JSON, **told})]
         code = served.stop()
@@ -55,7 +64,7 @@ def test_azure_ml(start: Starter, tmp_path: Path) -> None:
     """
     The model somewhere below AZUREML_MODEL_DIR, /ping for liveness and readiness, /invocations for scoring.
     """
-    puppet(tmp_path / "azureml-models" / "wine" / "1" / "INPUT_model")
+    scripted_model(tmp_path / "azureml-models" / "wine" / "1" / "INPUT_model")
     said = {"AZUREML_MODEL_DIR": str(tmp_path / "azureml-models" / "wine" / "1"), "AZUREML_ENTRY_SCRIPT": "score.py"}
 
     with start(None, **said) as served:
@@ -71,10 +80,10 @@ def test_cloud_run(start: Starter, tmp_path: Path) -> None:
     """
     entered = tmp_path / "entered"
 
-    with start(puppet(tmp_path / "model"), K_SERVICE="wine", DRAIN_TIMEOUT="8") as served:
+    with start(scripted_model(tmp_path / "model"), K_SERVICE="wine", DRAIN_TIMEOUT="8") as served:
         served.ready()
-        with meanwhile(lambda: served.invoke({"entered": str(entered), "seconds": 1})) as answers:
-            until(entered.exists)
+        with concurrently(lambda: served.invoke({"entered": str(entered), "seconds": 1})) as answers:
+            wait_until(entered.exists)
             code = served.stop(signal.SIGTERM)
 
     assert ([200], 0) == (statuses(answers), code)
@@ -132,14 +141,14 @@ def test_metrics_of_several_workers_are_one(start: Starter, tmp_path: Path) -> N
     """
     Whichever worker is asked answers for all, what is in flight included; nothing is left behind at the end.
     """
-    model, temporary, leave = puppet(tmp_path / "model"), tmp_path / "tmp", tmp_path / "leave"
+    model, temporary, leave = scripted_model(tmp_path / "model"), tmp_path / "tmp", tmp_path / "leave"
     temporary.mkdir()
     rows = [{"entered": str(tmp_path / f"entered-{one}"), "leave": str(leave)} for one in range(6)]
 
     with start(model, WORKERS="2", METRICS="1", TMPDIR=str(temporary)) as served:
         served.ready()
-        with meanwhile(*(lambda row=row: served.invoke(row) for row in rows)) as answers:
-            until(lambda: all(Path(str(row["entered"])).exists() for row in rows))
+        with concurrently(*(lambda row=row: served.invoke(row) for row in rows)) as answers:
+            wait_until(lambda: all(Path(str(row["entered"])).exists() for row in rows))
             during = samples(served)["mlflow_uv_requests_in_flight", ""]
             leave.touch()
         bodies = [body for _, _, body in answers]
@@ -169,7 +178,7 @@ def test_metrics_are_off_by_default(start: Starter, tmp_path: Path) -> None:
     """
     Nobody reads them who was not meant to; and standard output holds no line about a request.
     """
-    with start(puppet(tmp_path / "model")) as served:
+    with start(scripted_model(tmp_path / "model")) as served:
         served.ready()
         status, _, _ = served.ask("GET", "/metrics")
 
@@ -198,7 +207,7 @@ def test_a_home_that_cannot_be_written_to_is_no_obstacle(start: Starter, tmp_pat
     """
     An arbitrary user in a read-only image has none; what is imported may look for one.
     """
-    model = puppet(tmp_path / "model", predicting="os.environ['HOME']")
+    model = scripted_model(tmp_path / "model", predicting="os.environ['HOME']")
 
     with start(model, HOME="/nowhere/at/all") as served:
         answer = served.ready().invoke({"x": 1})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import Mlflow
-from tests.contracts.servingbench import JSON, Served, Starter, until
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.serving_process import JSON, Served, Starter, wait_until
 from tests.hostile.listener import Listener, listening
 
 TRACED = """
@@ -52,7 +52,7 @@ TABLE = {"dataframe_split": {"columns": ["x"], "data": [[1.5]]}}
 QUESTION = {"input": [{"role": "user", "content": "c4n4ry"}]}
 
 
-def saved(mlflow: Mlflow, folder: Path, code: str, takes: str = "columns") -> Path:
+def saved(mlflow: MlflowInterpreter, folder: Path, code: str, takes: str = "columns") -> Path:
     """A model from code, as training would save it."""
     file = folder / "agent.py"
     file.write_text(textwrap.dedent(code))
@@ -62,13 +62,13 @@ def saved(mlflow: Mlflow, folder: Path, code: str, takes: str = "columns") -> Pa
 
 
 @pytest.fixture(scope="module")
-def traced(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def traced(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that traces what it is asked."""
     return saved(mlflow, tmp_path_factory.mktemp("traced"), TRACED)
 
 
 @pytest.fixture(scope="module")
-def agent(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def agent(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An agent, which MLflow traces whatever its code says."""
     return saved(mlflow, tmp_path_factory.mktemp("agent"), AGENT, "an-agent")
 
@@ -116,7 +116,7 @@ def test_an_agent_opens_no_store(start: Starter, agent: Path) -> None:
 
 @pytest.mark.parametrize(("workers", "more"), [("1", ""), ("2", THREAD)], ids=["one", "two-that-load-apart"])
 def test_code_that_turns_tracing_on_reaches_nobody(
-    start: Starter, mlflow: Mlflow, team: Listener, tmp_path: Path, workers: str, more: str
+    start: Starter, mlflow: MlflowInterpreter, team: Listener, tmp_path: Path, workers: str, more: str
 ) -> None:
     """
     An address in the model's code is training's; what a server is asked does not go there.
@@ -139,7 +139,7 @@ def test_traces_go_to_the_store_that_is_named(start: Starter, traced: Path, tmp_
 
     with start(traced, MLFLOW_TRACKING_URI=f"sqlite:///{store}") as served:
         said = answered(served.ready(), TABLE)
-        until(lambda: traces(store) == 1)
+        wait_until(lambda: traces(store) == 1)
 
     assert ({"predictions": [3.0]}, set()) == (said, beside(served) & {"mlflow.db"})
 
@@ -164,7 +164,9 @@ def traces(store: Path) -> int:
 
 
 @pytest.mark.parametrize("code", [TRACED, HARD_CODED], ids=["traced", "hard-coded"])
-def test_the_proof_of_a_traced_model_writes_no_trace(mlflow: Mlflow, team: Listener, tmp_path: Path, code: str) -> None:
+def test_the_proof_of_a_traced_model_writes_no_trace(
+    mlflow: MlflowInterpreter, team: Listener, tmp_path: Path, code: str
+) -> None:
     """
     What training's environment answers is asked without a trace of it, in the store of the release or anywhere.
     """

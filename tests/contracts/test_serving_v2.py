@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import Mlflow, free_port, synced
-from tests.contracts.servingbench import Served, ask
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port, synced
+from tests.contracts.serving_process import Served, ask
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 Infer = Callable[..., tuple[int, dict[str, Any]]]
@@ -20,7 +20,7 @@ TRITON = """
 import json, sys
 import numpy as np
 from tritonclient import http
-url, zoo, rows = sys.argv[1], sys.argv[2], np.array(json.loads(sys.argv[3]))
+url, models_url, rows = sys.argv[1], sys.argv[2], np.array(json.loads(sys.argv[3]))
 client = http.InferenceServerClient(url)
 said = [client.is_server_live(), client.is_server_ready(), client.is_model_ready("wine"),
         client.is_model_ready("wine", "3"), client.is_model_ready("beer"),
@@ -35,7 +35,7 @@ for binary, outputs in ((True, None), (False, None), (False, asked)):
     said.append([answer.get_response()["id"], answer.as_numpy("output-0").tolist()])
 words = np.array(["a", "\\u00e9"], dtype=object)
 for binary in (True, False):
-    answer = infer(http.InferenceServerClient(zoo), "hinted", words, "BYTES", binary=binary).as_numpy("output-0")
+    answer = infer(http.InferenceServerClient(models_url), "hinted", words, "BYTES", binary=binary).as_numpy("output-0")
     said.append([one.decode() if isinstance(one, bytes) else one for one in answer])
 try:
     infer(client, "wine", rows[:, 1:], "FP64", binary=True)
@@ -59,14 +59,14 @@ def encoded(raw: bytes) -> str:
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("zoo") / "expected.json"
+    return tmp_path_factory.mktemp("v2-models") / "expected.json"
 
 
 @pytest.fixture(scope="session")
-def zoo(root: Path, mlflow: Mlflow, serving: Path, expected: Path) -> Iterator[int]:
-    """The port behind which models of many kinds are; see servingzoo.py."""
+def v2_port(root: Path, mlflow: MlflowInterpreter, serving: Path, expected: Path) -> Iterator[int]:
+    """The port behind which models of many kinds are; see v2_models.py."""
     port = free_port()
-    program = root / "tests" / "contracts" / "servingzoo.py"
+    program = root / "tests" / "contracts" / "v2_models.py"
     with expected.with_name("log").open("w") as log:
         words = (mlflow.python, "-I", program, serving, str(port), expected)
         process = subprocess.Popen(words, cwd=expected.parent, stdout=log, stderr=log)
@@ -79,12 +79,12 @@ def zoo(root: Path, mlflow: Mlflow, serving: Path, expected: Path) -> Iterator[i
 
 
 @pytest.fixture
-def infer(zoo: int) -> Infer:
+def infer(v2_port: int) -> Infer:
     """Ask one of the models; status and answer."""
 
     def asked(model: str, *inputs: dict[str, Any], **more: Any) -> tuple[int, dict[str, Any]]:
         body = json.dumps({"inputs": list(inputs), **more}).encode()
-        status, media_type, answer = ask(zoo, "POST", f"/v2/models/{model}/infer", body)
+        status, media_type, answer = ask(v2_port, "POST", f"/v2/models/{model}/infer", body)
         assert media_type == "application/json"
         return status, json.loads(answer)
 
@@ -99,7 +99,7 @@ def rows(wine_model: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def predictions(mlflow: Mlflow, wine_model: Path, rows: dict[str, Any]) -> list[int]:
+def predictions(mlflow: MlflowInterpreter, wine_model: Path, rows: dict[str, Any]) -> list[int]:
     """What the training environment answers to the example."""
     answer = mlflow.ask("answer", model=str(wine_model), requests=[{"dataframe_split": rows}])["answers"][0]
     return list(answer["predictions"])
@@ -218,13 +218,13 @@ X = tensor("which", "BYTES", ["scalar"])
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_a_malformed_request_is_the_clients_mistake(zoo: int, body: bytes | dict[str, Any], sentence: str) -> None:
+def test_a_malformed_request_is_the_clients_mistake(v2_port: int, body: bytes | dict[str, Any], sentence: str) -> None:
     """
     A 400 whose sentence says what is wrong; no number is rounded, cut or made out of text.
     """
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
 
-    status, _, answer = ask(zoo, "POST", "/v2/models/answering/infer", raw)
+    status, _, answer = ask(v2_port, "POST", "/v2/models/answering/infer", raw)
 
     assert (400, True) == (status, sentence in json.loads(answer)["error"]), answer
 
@@ -397,7 +397,7 @@ def test_only_the_outputs_that_were_asked_for_are_sent(infer: Infer) -> None:
     ],
 )
 def test_binary_data_that_does_not_fit_is_the_clients_mistake(
-    zoo: int, length: str | None, size: int, raw: bytes, sentence: str
+    v2_port: int, length: str | None, size: int, raw: bytes, sentence: str
 ) -> None:
     """
     Every length is checked against what is there.
@@ -406,19 +406,19 @@ def test_binary_data_that_does_not_fit_is_the_clients_mistake(
     text = json.dumps({"inputs": [head]}).encode()
     headers = {"Inference-Header-Content-Length": length or str(len(text))}
 
-    status, _, body = ask(zoo, "POST", "/v2/models/bare/infer", text + raw, headers)
+    status, _, body = ask(v2_port, "POST", "/v2/models/bare/infer", text + raw, headers)
 
     assert (400, True) == (status, sentence in json.loads(body)["error"]), body
 
 
 def test_tritons_client_understands_it(
-    wine: Served, zoo: int, rows: dict[str, Any], predictions: list[int], root: Path, tmp_path: Path
+    wine: Served, v2_port: int, rows: dict[str, Any], predictions: list[int], root: Path, tmp_path: Path
 ) -> None:
     """
     Health, metadata and answers, with data in binary and in JSON, both ways; an error is an error with its sentence.
     """
     python = synced(root / "tests" / "clients", tmp_path / "environment")
-    words = (python, "-c", TRITON, f"127.0.0.1:{wine.port}", f"127.0.0.1:{zoo}", json.dumps(rows["data"]))
+    words = (python, "-c", TRITON, f"127.0.0.1:{wine.port}", f"127.0.0.1:{v2_port}", json.dumps(rows["data"]))
 
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=CEILING_S)
 

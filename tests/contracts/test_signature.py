@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.model.signature import Effect, signature_changes
-from tests.contracts.islands import Mlflow
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
 
 # Makes data by the old list of columns, lets MLflow enforce the new one, and looks whether all of it came through, as
 # what the new one says it is.
@@ -136,7 +136,7 @@ def pairs() -> list[tuple[list[Any], list[Any]]]:
 
 
 @pytest.fixture(scope="module")
-def verdicts(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def verdicts(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What MLflow does with each pair: taken, refused, or changed."""
     folder: Path = tmp_path_factory.mktemp("signatures")
     (folder / "pairs.json").write_text(json.dumps(pairs()))

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.cases.foundry import BASE, address_of_this_machine, run_in
+from tests.cases.images import BASE, address_of_this_machine, run_in
 from tests.engines import engine_of_another_machine
 
 pytestmark = pytest.mark.engine

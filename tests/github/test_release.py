@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests import checkout, traps
-from tests.contracts.islands import synced
+from tests.contracts.mlflow_interpreter import synced
 from tests.engines import engine_of_another_machine
 from tests.github.act import Consumer
 from tests.registries import PASSWORD, USER, registry
@@ -69,7 +69,7 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 @pytest.fixture(scope="module")
-def cellar(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
+def registry_host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
     """A registry that asks everybody for a password, in place of GitHub's own."""
     with registry(tmp_path_factory.mktemp("registry"), registry_program, private=True) as host:
         yield host
@@ -107,10 +107,10 @@ def actions(tmp_path: Path) -> tuple[str, ...]:
     return tuple(options)
 
 
-def example(root: Path, name: str, *, cellar: str) -> str:
+def example(root: Path, name: str, *, registry_host: str) -> str:
     """A workflow of ours, for the action under test, with another registry than GitHub's."""
     text = (root / "examples" / "workflows" / name).read_text().replace("org/mlflow-uv-action", "ACTION")
-    return text.replace("ghcr.io", cellar)
+    return text.replace("ghcr.io", registry_host)
 
 
 def unpushed(workflow: str) -> str:
@@ -139,14 +139,14 @@ def containers(image: str) -> str:
 
 
 def test_one_action_releases_a_project(
-    wine: Consumer, root: Path, server: str, cellar: str, actions: tuple[str, ...]
+    wine: Consumer, root: Path, server: str, registry_host: str, actions: tuple[str, ...]
 ) -> None:
     """
     The workflow of the README ends with a tested version on the server and a container that answered.
     """
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
 
-    run = wine.run(example(root, "release.yml", cellar=cellar), options=options)
+    run = wine.run(example(root, "release.yml", registry_host=registry_host), options=options)
 
     assert run.ok, run.log
     outputs = run.outputs["release"]
@@ -162,7 +162,7 @@ def test_one_action_releases_a_project(
 
 @pytest.mark.extended
 def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
-    wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
+    wine: Consumer, root: Path, server: str, registry_host: str, elsewhere: str, actions: tuple[str, ...]
 ) -> None:
     """
     A second workflow needs nothing of the first but the two registries: its engine has no image, its home no file.
@@ -170,7 +170,7 @@ def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
     An image that was not pushed is gone for it: the release says so, and the promotion stops with what mends it.
     """
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
-    release, promote = (example(root, name, cellar=cellar) for name in ("release.yml", "promote.yml"))
+    release, promote = (example(root, name, registry_host=registry_host) for name in ("release.yml", "promote.yml"))
     engines = dict.fromkeys(jobs(promote), elsewhere)
 
     alone = wine.run(unpushed(release), options=options)
@@ -195,14 +195,16 @@ def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
 
 @pytest.mark.extended
 def test_steps_chain_across_two_jobs(
-    wine: Consumer, root: Path, server: str, cellar: str, elsewhere: str, actions: tuple[str, ...]
+    wine: Consumer, root: Path, server: str, registry_host: str, elsewhere: str, actions: tuple[str, ...]
 ) -> None:
     """
     Side doors hand the record on by outputs and, to another job, as an artifact; the second job checks all of it.
     """
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
 
-    run = wine.run(example(root, "steps.yml", cellar=cellar), options=options, engines={"train": elsewhere})
+    run = wine.run(
+        example(root, "steps.yml", registry_host=registry_host), options=options, engines={"train": elsewhere}
+    )
 
     assert run.ok, run.log
     assert run.outputs["model"]["model-sha256"] == labels(run.outputs["image"]["image"])["mlflow-uv.model-sha256"]
@@ -215,7 +217,7 @@ def test_nothing_of_the_caller_steers_a_release(wine: Consumer, root: Path, tmp_
     Job-wide variables that lead into other environments, Pythons and modules are neither touched nor heard.
     """
     laid = traps.lay(tmp_path / "traps", OURS)
-    workflow = unpushed(example(root, "release.yml", cellar="")).replace(
+    workflow = unpushed(example(root, "release.yml", registry_host="")).replace(
         "tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "embedded: true"
     )
 
@@ -231,7 +233,7 @@ def test_a_vanishing_store_is_an_error_on_a_runner(wine: Consumer, root: Path) -
     """
     Without a tracking server nothing is trained: a release that nobody can find again should not look green.
     """
-    workflow = unpushed(example(root, "release.yml", cellar="")).replace(
+    workflow = unpushed(example(root, "release.yml", registry_host="")).replace(
         "tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}", "retrain: true"
     )
 

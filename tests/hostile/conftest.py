@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, synced
+from tests.contracts.mlflow_interpreter import QUIET, synced
 
 TOKEN = "ca-na-ry-of-a-token"  # noqa: S105  # so that it would be found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cases.consumer import Consumer, make_consumer
-from tests.cases.lab import training
+from tests.cases.sample_project import training
 
 from .spy import SPY, Acted, Caller, is_running
 

@@ -19,10 +19,10 @@ from mlflow_uv.tools.engines.engine import ServingContainer
 from mlflow_uv.tools.engines.podman import Podman
 from mlflow_uv.tools.mlflow.model_requests import ModelRequest
 from mlflow_uv.tools.system.process import SystemRunner
-from tests.cases.cellar import cellar_in
-from tests.cases.foundry import foundry_in
-from tests.cases.harbour import harbour_in
-from tests.contracts.servingbench import until
+from tests.cases.containers import served_image_in
+from tests.cases.images import image_builder_in
+from tests.cases.podman_storage import podman_storage_in
+from tests.contracts.serving_process import wait_until
 
 pytestmark = pytest.mark.engine
 CANARY = "canary-8c1f4be2"
@@ -112,7 +112,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield Docker(SystemRunner(), variables={**before, "MLFLOW_TRACKING_TOKEN": CANARY}, hear=print)
             return
         program = request.getfixturevalue("podman_program")
-        with cellar_in(tmp_path_factory.mktemp("podman"), program) as settings:
+        with podman_storage_in(tmp_path_factory.mktemp("podman"), program) as settings:
             os.environ.update(settings)
             variables = {**os.environ, "MLFLOW_TRACKING_TOKEN": CANARY}
             yield Podman(SystemRunner(), variables=variables, hear=print)
@@ -125,7 +125,7 @@ def image_of(engine: Client, scratch: Path, root: Path, port: int, more: str) ->
     """An image whose model does all that, and answers with what it found."""
     probing = (PROBE + more).replace("PORT", str(port)).replace("METADATA", METADATA).replace("CANARY", CANARY)
     predicting = "json.dumps([globals().get('AT_LOAD'), probe()])"
-    return harbour_in(scratch, root, engine=engine.name, loading=probing, predicting=predicting)
+    return served_image_in(scratch, root, engine=engine.name, loading=probing, predicting=predicting)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def needing(
 def probed(served: ServingContainer) -> list[dict[str, Any]]:
     """What the model found when it was loaded, and when it was asked."""
     try:
-        until(lambda: served.send(ModelRequest(method="GET", path="/ping", timeout_s=5)) is not None)
+        wait_until(lambda: served.send(ModelRequest(method="GET", path="/ping", timeout_s=5)) is not None)
         body = json.dumps(CASE).encode()
         reply = served.send(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=60))
         assert reply is not None, served.log()
@@ -207,13 +207,13 @@ def test_a_model_that_needs_a_network_is_helped_by_the_fix(engine: Client, needi
     """
     It does not come up, the message says which flag gives it one, and with that it does.
     """
-    with foundry_in(Path("/")) as foundry:
+    with image_builder_in(Path("/")) as builder:
         reports = []
         for network in (False, True):
             served = engine.serve(needing, network=network)
             expected = Expected(cases=[CASE], answers=[None], tolerance=0, deadline_s=90, network=network)
             try:
-                reports.append(observe(served, expected, foundry.tools).complaints[0].rule)
+                reports.append(observe(served, expected, builder.tools).complaints[0].rule)
             except NotServing as error:
                 reports.append(error.fix)
             finally:

@@ -18,7 +18,7 @@ CASE = {"inputs": {"width": [1, 2], "age": [5, 7]}}
 
 
 @dataclass
-class Puppet:
+class FakeModelServer:
     """A server that answers as it is told, and keeps what it was asked."""
 
     reply: ModelReply | None
@@ -49,7 +49,7 @@ class Puppet:
         return 0.0
 
 
-def seen(server: Puppet, answer: Any, **more: Any) -> tuple[Finding, ...]:
+def seen(server: FakeModelServer, answer: Any, **more: Any) -> tuple[Finding, ...]:
     """What is wrong with a server that has one case."""
     tools = cast("Tools", SimpleNamespace(clock=server))
     words = {"tolerance": 1e-6, "deadline_s": 5.0, "network": False, **more}
@@ -57,9 +57,9 @@ def seen(server: Puppet, answer: Any, **more: Any) -> tuple[Finding, ...]:
     return observe(server, expected, tools).complaints
 
 
-def answering(body: Any, status: int = 200) -> Puppet:
+def answering(body: Any, status: int = 200) -> FakeModelServer:
     """A server with one answer."""
-    return Puppet(ModelReply(status=status, body=body if isinstance(body, str) else json.dumps(body)))
+    return FakeModelServer(ModelReply(status=status, body=body if isinstance(body, str) else json.dumps(body)))
 
 
 def test_a_server_is_asked_the_bytes_that_training_was_asked() -> None:
@@ -109,7 +109,7 @@ def test_an_answer_that_takes_too_long_names_the_input_that_gives_it_longer(repl
     """
     Whether the server gives up or we do.
     """
-    (found,) = seen(Puppet(reply), {}, answer_s=7.5)
+    (found,) = seen(FakeModelServer(reply), {}, answer_s=7.5)
 
     assert "recorded request 1 got no response within 7.5 s" == found.what
     assert "--answer-timeout SECONDS" in found.fix
@@ -137,7 +137,7 @@ def test_no_finding_shows_what_the_model_was_given() -> None:
     servers = (
         answering({"predictions": ["canary-of-the-model"]}),
         answering({"message": "no canary-of-the-model", "error_code": "X"}, status=400),
-        Puppet(None),
+        FakeModelServer(None),
     )
 
     found = [finding for server in servers for finding in seen(server, {"predictions": [1]}, handed=given)]

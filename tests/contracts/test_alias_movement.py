@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.islands import QUIET, Mlflow, response_file
-from tests.contracts.workers import Worker, working
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter, response_file
+from tests.contracts.payload_worker import Worker, working
 from tests.waiting import CEILING_S
 
 ALIAS = {"alias": "champion", "previous": "previous"}
@@ -29,7 +29,7 @@ STATE = "mlflow-uv.state"
 
 
 @pytest.fixture(scope="session")
-def worker(remote_store: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(remote_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """mlflow-skinny on a server, kept for all tests of this module."""
     with working(remote_store, tmp_path_factory.mktemp("worker")) as found:
         yield found
@@ -103,7 +103,7 @@ def models(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> tuple[st
 
 
 @pytest.fixture
-def registered(worker: Worker, remote_store: Mlflow, models: tuple[str, ...]) -> Registered:
+def registered(worker: Worker, remote_store: MlflowInterpreter, models: tuple[str, ...]) -> Registered:
     """Three tested versions of a model of its own, without an alias."""
     made = Registered(worker=worker, server=remote_store.variables["MLFLOW_TRACKING_URI"])
     for number, model in enumerate(models, start=1):
@@ -363,7 +363,7 @@ def test_the_lease_of_a_dead_process_expires_and_is_reported(registered: Registe
     assert ({}, [f"an expired lease was deleted: {json.dumps(left)}"]) == (tags, answer["notes"])
 
 
-def test_two_processes_at_once_end_one_after_the_other(remote_store: Mlflow, registered: Registered) -> None:
+def test_two_processes_at_once_end_one_after_the_other(remote_store: MlflowInterpreter, registered: Registered) -> None:
     """
     Both were judged against the same champion: one is promoted, the other is told that the champion is another now.
     """
@@ -385,7 +385,7 @@ def test_two_processes_at_once_end_one_after_the_other(remote_store: Mlflow, reg
     assert {} == registered.worker.ask("describe-name", name=registered.name)["tags"]
 
 
-def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: Mlflow, tmp_path: Path) -> None:
+def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: MlflowInterpreter, tmp_path: Path) -> None:
     """
     SIGTERM while a lease is held releases it and ends the process by that signal.
     """

@@ -15,8 +15,8 @@ from mlflow_uv.command.errors import StoreUnreachable
 from tests.proxy import Fault, Proxy, proxy_of
 from tests.stores import Stores
 
-from .lab import Lab
-from .rig import Outcome, Rig, outcome, rig_of
+from .proxied_project import Outcome, ProxiedProject, outcome, proxied_project_of
+from .sample_project import SampleProject
 
 # What is waited for between attempts is measured elsewhere; here it is only the number of attempts that counts.
 FAST = {
@@ -37,16 +37,18 @@ def proxy(servers: Stores) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def rig(laboratory: Lab, servers: Stores, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def proxied(
+    released_sample: SampleProject, servers: Stores, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProxiedProject]:
     """A project whose model is saved already, so that logging it is all that takes time."""
-    laboratory.restore()
-    saved = laboratory.folder / "saved"
-    shutil.copytree(laboratory.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
-    laboratory.commit()
-    scratch = tmp_path_factory.mktemp("rig")
-    with rig_of(laboratory, proxy, servers.database, scratch, {**servers.as_admin, **FAST}) as made:
+    released_sample.restore()
+    saved = released_sample.folder / "saved"
+    shutil.copytree(released_sample.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
+    released_sample.commit()
+    scratch = tmp_path_factory.mktemp("proxied")
+    with proxied_project_of(released_sample, proxy, servers.database, scratch, {**servers.as_admin, **FAST}) as made:
         yield made
-    laboratory.restore()
+    released_sample.restore()
 
 
 @pytest.mark.parametrize(
@@ -58,11 +60,11 @@ def rig(laboratory: Lab, servers: Stores, proxy: Proxy, tmp_path_factory: pytest
         ("register", "POST .*/model-versions/create"),
     ],
 )
-def test_what_is_made_is_made_once_where_the_answer_is_lost(rig: Rig, step: str, call: str) -> None:
+def test_what_is_made_is_made_once_where_the_answer_is_lost(proxied: ProxiedProject, step: str, call: str) -> None:
     """
     MLflow's own client repeats what was not answered: two runs, two models, two versions, or an error of the database.
     """
-    spoil: Callable[..., Outcome] = {"log-model": rig.spoil_log, "register": rig.spoil_register}[step]
+    spoil: Callable[..., Outcome] = {"log-model": proxied.spoil_log, "register": proxied.spoil_register}[step]
 
     found = spoil(Fault.DROPPED_AFTER, at=call, lasting=False)
 
@@ -72,15 +74,15 @@ def test_what_is_made_is_made_once_where_the_answer_is_lost(rig: Rig, step: str,
 @pytest.mark.extended
 @pytest.mark.parametrize(("step", "number"), [("register", 40), ("log-model", 40)])
 def test_a_step_outlives_a_fault_or_is_completed_by_the_next(
-    rig: Rig, step: str, number: int, request: pytest.FixtureRequest
+    proxied: ProxiedProject, step: str, number: int, request: pytest.FixtureRequest
 ) -> None:
     """
     One version, one finished model, no run that looks as if it went on, whichever call is spoiled, and how.
 
     The seven faults happen to one call, or to it and all that follow.
     """
-    spoil: Callable[..., Outcome] = {"log-model": rig.spoil_log, "register": rig.spoil_register}[step]
-    every = list(product(rig.telling_calls(step), Fault, (False, True)))
+    spoil: Callable[..., Outcome] = {"log-model": proxied.spoil_log, "register": proxied.spoil_register}[step]
+    every = list(product(proxied.telling_calls(step), Fault, (False, True)))
     chosen = random.Random(SEED).sample(every, number)  # noqa: S311  # the same ones each time
 
     outcomes = [spoil(fault, at=at, lasting=lasting) for at, fault, lasting in chosen]
@@ -91,19 +93,21 @@ def test_a_step_outlives_a_fault_or_is_completed_by_the_next(
 
 
 @pytest.mark.extended
-def test_a_promotion_outlives_a_fault_or_is_completed_by_the_next(rig: Rig, request: pytest.FixtureRequest) -> None:
+def test_a_promotion_outlives_a_fault_or_is_completed_by_the_next(
+    proxied: ProxiedProject, request: pytest.FixtureRequest
+) -> None:
     """
     The alias names the version, its state says so, and the one before is replaced; two versions take turns.
     """
-    name = rig.two_versions()
-    rig.promote(name, "1")
-    rig.proxy.forget()
-    rig.promote(name, "2")
-    every = list(product(range(1, len(rig.proxy.calls) + 1), Fault, (False, True)))
+    name = proxied.two_versions()
+    proxied.promote(name, "1")
+    proxied.proxy.forget()
+    proxied.promote(name, "2")
+    every = list(product(range(1, len(proxied.proxy.calls) + 1), Fault, (False, True)))
     chosen = random.Random(SEED).sample(every, 16)  # noqa: S311  # the same ones each time
 
     outcomes = [
-        rig.spoil_promote(name, str(number % 2 + 1), fault, at=at, lasting=lasting)
+        proxied.spoil_promote(name, str(number % 2 + 1), fault, at=at, lasting=lasting)
         for number, (at, fault, lasting) in enumerate(chosen)
     ]
 
@@ -114,20 +118,26 @@ def test_a_promotion_outlives_a_fault_or_is_completed_by_the_next(rig: Rig, requ
 @pytest.mark.extended
 @pytest.mark.parametrize(("seconds", "survived"), [(30, True), (600, False)], ids=["half a minute", "for good"])
 def test_a_server_that_goes_away_may_come_back(
-    rig: Rig, servers: Stores, tmp_path: Path, request: pytest.FixtureRequest, seconds: float, *, survived: bool
+    proxied: ProxiedProject,
+    servers: Stores,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    seconds: float,
+    *,
+    survived: bool,
 ) -> None:
     """
     Half a minute without a server, in the middle of a step, is waited for; that one is gone is told in two minutes.
     """
-    rig.log()
-    with rig_of(rig.lab, rig.proxy, rig.database, tmp_path, servers.as_admin) as patient:
-        shutil.copy(rig.record, patient.record)
-        name = rig.next_name()
-        rig.proxy.go_down(at=30, seconds=seconds)
+    proxied.log()
+    with proxied_project_of(proxied.sample, proxied.proxy, proxied.database, tmp_path, servers.as_admin) as patient:
+        shutil.copy(proxied.record, patient.record)
+        name = proxied.next_name()
+        proxied.proxy.go_down(at=30, seconds=seconds)
         started = time.monotonic()
         done, _ = outcome(lambda: patient.register(name))
         taken_s = time.monotonic() - started
-    rig.proxy.forget()
+    proxied.proxy.forget()
 
     assert request.config.cache is not None
     request.config.cache.set(f"mlflow-uv/outage-{seconds}", {"survived": done is not None, "seconds": round(taken_s)})
@@ -137,23 +147,25 @@ def test_a_server_that_goes_away_may_come_back(
 
 @pytest.mark.extended
 def test_a_large_model_is_streamed_and_an_upload_that_broke_off_is_done_again(
-    rig: Rig, servers: Stores, tmp_path: Path, request: pytest.FixtureRequest
+    proxied: ProxiedProject, servers: Stores, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """
     300 MB go up and come back twice, and what talks to the server needs little more memory than for a small model.
     """
-    large = rig.lab.folder / "saved" / "large.bin"
+    large = proxied.sample.folder / "saved" / "large.bin"
     through_the_server = {"MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-    with rig_of(rig.lab, rig.proxy, rig.database, tmp_path, {**servers.as_admin, **through_the_server}) as other:
-        rig.proxy.forget()
+    with proxied_project_of(
+        proxied.sample, proxied.proxy, proxied.database, tmp_path, {**servers.as_admin, **through_the_server}
+    ) as other:
+        proxied.proxy.forget()
         other.next_release()
         other.log()
         small_mb = other.peak_mb()
         large.write_bytes(os.urandom(LARGE_MB << 20))
         other.next_release()
-        rig.proxy.inject(Fault.DROPPED_BEFORE, at="PUT .*/large.bin", lasting=True)
+        proxied.proxy.inject(Fault.DROPPED_BEFORE, at="PUT .*/large.bin", lasting=True)
         _, error = outcome(other.log)
-        rig.proxy.forget()
+        proxied.proxy.forget()
         started = time.monotonic()
         done, _ = outcome(other.log)
         taken_s, large_mb = time.monotonic() - started, other.peak_mb()
@@ -164,7 +176,7 @@ def test_a_large_model_is_streamed_and_an_upload_that_broke_off_is_done_again(
     request.config.cache.set("mlflow-uv/large", figures)
     assert isinstance(error, StoreUnreachable)
     assert done is not None
-    assert LARGE_MB << 20 == rig.proxy.largest_body
+    assert LARGE_MB << 20 == proxied.proxy.largest_body
     assert large_mb - small_mb < LARGE_MB / 4
 
 

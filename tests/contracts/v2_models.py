@@ -1,5 +1,5 @@
 """
-Many models behind the V2 protocol in one process: `python -I servingzoo.py SERVING PORT EXPECTED`.
+Many models behind the V2 protocol in one process: `python -I v2_models.py SERVING PORT EXPECTED`.
 
 Each model answers with what it saw. EXPECTED is written before the server listens: what `predict` says of the same data
 where nobody sends it, by the name of the model.
@@ -112,7 +112,7 @@ FRAME = pd.DataFrame(
 )
 PAIR = np.array([[1, 2], [3, 4]], dtype="float32")
 NESTED = Schema([ColSpec(Array(DataType.double), "numbers"), ColSpec(Object([Property("a", DataType.long)]), "thing")])
-ZOO: "dict[str, tuple[PythonModel, ModelSignature | None, Any]]" = {
+MODELS: "dict[str, tuple[PythonModel, ModelSignature | None, Any]]" = {
     "columns": (Witness(), ModelSignature(COLUMNS), FRAME),
     "table": (
         Witness(),
@@ -157,8 +157,8 @@ def stand(name: str, folder: Path, python_model: PythonModel, signature: "ModelS
 def main(serving: str, port: str, expected: str) -> None:
     """Make, ask, serve."""
     with tempfile.TemporaryDirectory() as folder:
-        models = {name: stand(name, Path(folder), made, signature) for name, (made, signature, _) in ZOO.items()}
-    said = {name: models[name].predict(given) for name, (_, _, given) in ZOO.items() if given is not None}
+        models = {name: stand(name, Path(folder), made, signature) for name, (made, signature, _) in MODELS.items()}
+    said = {name: models[name].predict(given) for name, (_, _, given) in MODELS.items() if given is not None}
     Path(expected).write_text(json.dumps(said))
     runpy.run_path(str(Path(serving) / "__main__.py"))["load_package"](Path(serving).resolve())
     protocol = importlib.import_module("mlflow_uv_serving.v2").Protocol

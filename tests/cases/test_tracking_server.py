@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.islands import free_port
+from tests.contracts.mlflow_interpreter import free_port
 from tests.stores import mlflow_server
 
 from .consumer import Said
-from .lab import ONCE, Database, Lab, error, training
+from .sample_project import ONCE, Database, SampleProject, error, training
 
 BAD_INPUT, NO_STORE = 2, 8
 PASSWORD = "ma-rk-er-of-a-pass-word"  # noqa: S105  # so that it would be found
@@ -20,9 +20,9 @@ INDISCREET = training(f"print('password:', os.environ['MLFLOW_TRACKING_PASSWORD'
 
 
 @pytest.fixture(scope="module")
-def server_python(laboratory: Lab) -> Path:
+def server_python(released_sample: SampleProject) -> Path:
     """The consumer's own MLflow."""
-    return min((laboratory.consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
+    return min((released_sample.consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def holders_of(secret: str, *places: Path) -> list[str]:
 
 @pytest.mark.extended
 def test_a_release_over_a_server_goes_on_where_the_project_is_not(
-    lab: Lab, server: tuple[str, Path], tmp_path: Path
+    sample: SampleProject, server: tuple[str, Path], tmp_path: Path
 ) -> None:
     """
     With the record alone, another job registers, builds and tests; what it cannot verify there, it says.
@@ -60,13 +60,13 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
     """
     uri, kept = server
     variables = {"MLFLOW_TRACKING_URI": uri, **SECRETS}
-    lab.train_with(INDISCREET)
+    sample.train_with(INDISCREET)
 
-    begun = lab.run("release", "--steps", "check-lock export log-model", variables=variables)
+    begun = sample.run("release", "--steps", "check-lock export log-model", variables=variables)
     record = tmp_path / "record.json"
-    record.write_bytes(lab.consumer.record.read_bytes())
+    record.write_bytes(sample.consumer.record.read_bytes())
     registered, built, tested = (
-        lab.run(step, *flags, "--record", str(record), variables=variables, folder=tmp_path)
+        sample.run(step, *flags, "--record", str(record), variables=variables, folder=tmp_path)
         for step, *flags in (
             ("register", "--model-name", "wine"),
             ("build-image", "--engine", "none"),
@@ -79,32 +79,32 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
     assert ("tested", "1") == (tested.outputs["state"], json.loads(record.read_text())["alias"]["after"])
     assert "`commit` is not verified here: the project folder is not available here" in registered.stderr
     assert [] == [one for one in said if leaks(one)]
-    assert [] == holders_of(PASSWORD, kept, tmp_path, lab.folder, lab.consumer.home / "state")
+    assert [] == holders_of(PASSWORD, kept, tmp_path, sample.folder, sample.consumer.home / "state")
 
 
 @pytest.mark.extended
-def test_a_whole_release_over_a_server(lab: Lab, server: tuple[str, Path]) -> None:
+def test_a_whole_release_over_a_server(sample: SampleProject, server: tuple[str, Path]) -> None:
     """
     A tracking server in place of the embedded store changes nothing; a second release finds the first.
     """
     uri, _ = server
     flags = ("--engine", "none", "--tracking-uri", uri, "--model-name", "whole")
 
-    first = lab.run("release", *flags)
-    again = lab.run("log-model", "--tracking-uri", uri)
+    first = sample.run("release", *flags)
+    again = sample.run("log-model", "--tracking-uri", uri)
 
     assert (0, True, "tested") == (first.code, first.outputs["created"], first.outputs["state"]), first.stderr
     assert (0, True) == (again.code, again.outputs["reused"])
-    assert ["1"] == lab.store.versions  # of the embedded store
+    assert ["1"] == sample.store.versions  # of the embedded store
 
 
-def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Path) -> None:
+def test_a_database_of_ones_own_keeps_the_checkout_clean(sample: SampleProject, tmp_path: Path) -> None:
     """
     A database that is named relative to the current folder is used, and what it keeps lies beside it.
     """
-    flags = ("--project", str(lab.folder), "--steps", "log-model register", "--tracking-uri", "sqlite:///own.db")
+    flags = ("--project", str(sample.folder), "--steps", "log-model register", "--tracking-uri", "sqlite:///own.db")
 
-    said = lab.run("release", *flags, folder=tmp_path)
+    said = sample.run("release", *flags, folder=tmp_path)
 
     assert 0 == said.code, said.stderr
     assert ["mlruns", "own.db"] == sorted(path.name for path in tmp_path.iterdir())
@@ -113,7 +113,7 @@ def test_a_database_of_ones_own_keeps_the_checkout_clean(lab: Lab, tmp_path: Pat
 
 @pytest.mark.extended
 def test_a_server_whose_artifacts_are_a_folder_is_told_before_training(
-    lab: Lab, server_python: Path, tmp_path: Path
+    sample: SampleProject, server_python: Path, tmp_path: Path
 ) -> None:
     """
     `mlflow server --default-artifact-root FOLDER` lets every client write into a folder of its own machine.
@@ -121,13 +121,13 @@ def test_a_server_whose_artifacts_are_a_folder_is_told_before_training(
     Nothing is trained or written, and the server as the message would have it takes the same release.
     """
     root, witness = tmp_path / "artifacts", tmp_path / "trained"
-    lab.train_with(training(f"open({str(witness)!r}, 'w').close()\n{ONCE}"))
+    sample.train_with(training(f"open({str(witness)!r}, 'w').close()\n{ONCE}"))
 
     with mlflow_server(server_python, tmp_path / "server", root=root) as uri:
-        refused = lab.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
+        refused = sample.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
     trained, written = witness.exists(), list(root.rglob("*"))
     with mlflow_server(server_python, tmp_path / "server") as uri:
-        mended = lab.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
+        mended = sample.run("log-model", variables={"MLFLOW_TRACKING_URI": uri})
 
     code, kind, sentence, fix = error(refused)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
@@ -138,7 +138,9 @@ def test_a_server_whose_artifacts_are_a_folder_is_told_before_training(
 
 
 @pytest.mark.extended
-def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(lab: Lab, server_python: Path, tmp_path: Path) -> None:
+def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(
+    sample: SampleProject, server_python: Path, tmp_path: Path
+) -> None:
     """
     What the message offers besides: a folder that is shared is named, and an experiment that is there is left.
     """
@@ -146,13 +148,13 @@ def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(lab: Lab, serve
 
     with mlflow_server(server_python, tmp_path / "server", root=root) as uri:
         variables = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_UV_ARTIFACT_ROOTS": str(root)}
-        shared = lab.run("log-model", variables=variables)
-        registered = lab.run("register", variables=variables)
+        shared = sample.run("log-model", variables=variables)
+        registered = sample.run("register", variables=variables)
         kept = [path.name for path in root.rglob("MLmodel")]
-        unsaid = lab.run("register", variables={"MLFLOW_TRACKING_URI": uri})
+        unsaid = sample.run("register", variables={"MLFLOW_TRACKING_URI": uri})
     with mlflow_server(server_python, tmp_path / "server") as uri:
-        stays = lab.run("log-model", "--retrain", variables={"MLFLOW_TRACKING_URI": uri})
-        mended = lab.run("log-model", "--retrain", "--experiment", "new", variables={"MLFLOW_TRACKING_URI": uri})
+        stays = sample.run("log-model", "--retrain", variables={"MLFLOW_TRACKING_URI": uri})
+        mended = sample.run("log-model", "--retrain", "--experiment", "new", variables={"MLFLOW_TRACKING_URI": uri})
 
     assert ([0, 0], ["MLmodel"]) == ([shared.code, registered.code], kept), shared.stderr
     assert [NO_STORE, NO_STORE] == [unsaid.code, stays.code]
@@ -161,13 +163,13 @@ def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(lab: Lab, serve
 
 
 @pytest.mark.parametrize("step", ["log-model", "register"])
-def test_a_server_that_is_gone_is_told_before_mlflow_gives_up(lab: Lab, dead: str, step: str) -> None:
+def test_a_server_that_is_gone_is_told_before_mlflow_gives_up(sample: SampleProject, dead: str, step: str) -> None:
     """
     MLflow's own patience is minutes; ours ends in time for a person to see it.
     """
     started = time.monotonic()
 
-    said = lab.run(step, variables={"MLFLOW_TRACKING_URI": dead.replace("//", f"//alice:{PASSWORD}@")})
+    said = sample.run(step, variables={"MLFLOW_TRACKING_URI": dead.replace("//", f"//alice:{PASSWORD}@")})
 
     code, kind, sentence, fix = error(said)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
@@ -177,11 +179,11 @@ def test_a_server_that_is_gone_is_told_before_mlflow_gives_up(lab: Lab, dead: st
     assert not leaks(said)
 
 
-def test_credentials_in_an_address_are_refused_and_not_shown(lab: Lab) -> None:
+def test_credentials_in_an_address_are_refused_and_not_shown(sample: SampleProject) -> None:
     """
     Inputs are shown in logs, so none of them carries a secret.
     """
-    said = lab.run("log-model", "--tracking-uri", f"https://alice:{PASSWORD}@mlflow.example.test")
+    said = sample.run("log-model", "--tracking-uri", f"https://alice:{PASSWORD}@mlflow.example.test")
 
     code, kind, _, fix = error(said)
     assert (BAD_INPUT, "BadInput") == (code, kind)
@@ -190,24 +192,24 @@ def test_credentials_in_an_address_are_refused_and_not_shown(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("step", ["log-model", "register", "release"])
-def test_a_runner_without_a_server_is_told_before_anything_is_lost(lab: Lab, step: str) -> None:
+def test_a_runner_without_a_server_is_told_before_anything_is_lost(sample: SampleProject, step: str) -> None:
     """
     On a forge's runner the embedded store would vanish, so it is used only where that was said.
     """
-    said = lab.run(step, variables={"GITHUB_ACTIONS": "true"})
+    said = sample.run(step, variables={"GITHUB_ACTIONS": "true"})
 
     code, kind, sentence, fix = error(said)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
     assert "is lost" in sentence
     assert "--embedded" in fix
-    assert (["FINISHED"], ["1"]) == (lab.store.runs, lab.store.versions)
+    assert (["FINISHED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
-def test_a_runner_may_accept_an_embedded_store(lab: Lab) -> None:
+def test_a_runner_may_accept_an_embedded_store(sample: SampleProject) -> None:
     """
     For demonstrations and pull-request checks, that is said with `embedded`.
     """
-    said = lab.run("log-model", "--embedded", variables={"GITHUB_ACTIONS": "true"})
+    said = sample.run("log-model", "--embedded", variables={"GITHUB_ACTIONS": "true"})
 
     assert (0, True) == (said.code, said.outputs["reused"])
 

@@ -19,8 +19,8 @@ from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
 from mlflow_uv.tools.uv.uv import LockQuestion, Uv
 from tests import projects
-from tests.company import HOST, Company, company_at
 from tests.conftest import ROOT, missing
+from tests.corporate_network import HOST, CorporateNetwork, corporate_network_at
 from tests.indexes import index_of
 
 PROGRAM = Path(sys.executable).parent / "uv"
@@ -38,12 +38,12 @@ registry = ["plum"]
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+def corporate_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CorporateNetwork]:
     """A network that is left by its proxy alone, with an index that has a package, and a uv that is the real one."""
     if shutil.which("openssl") is None:
         missing("openssl is not installed: apt-get install openssl")
-    scratch = tmp_path_factory.mktemp("company")
-    with company_at("127.0.0.1", scratch, name="Company", password=CANARY) as found:
+    scratch = tmp_path_factory.mktemp("corporate")
+    with corporate_network_at("127.0.0.1", scratch, name="Company", password=CANARY) as found:
         index_of(found.pages, projects.wheel(scratch, "plum", "1.0"), uv_wheel(scratch))
         yield found
 
@@ -62,13 +62,13 @@ def uv_wheel(folder: Path) -> Path:
 class Clone:
     """The launcher in a clone whose lock is a small one, and whose program says that it started."""
 
-    company: Company
+    corporate_network: CorporateNetwork
     scratch: Path
     folder: Path
 
     def variables(self, told: Mapping[str, str], *, uv: bool = True) -> dict[str, str]:
         """Those of a machine that knows of the company's network what it is told; `{…}` in them are its files."""
-        places = {"bundle": self.company.bundle, "proxy": self.company.proxy, "here": self.scratch}
+        places = {"bundle": self.corporate_network.bundle, "proxy": self.corporate_network.proxy, "here": self.scratch}
         path = [str(PROGRAM.parent)] if uv else []
         return {
             "PATH": os.pathsep.join([*path, "/usr/bin", "/bin"]),
@@ -81,7 +81,12 @@ class Clone:
         """Write a configuration file of pip."""
         file = self.scratch / place
         file.parent.mkdir(parents=True, exist_ok=True)
-        places = {"bundle": self.company.bundle, "proxy": self.company.proxy, "canary": CANARY, "host": HOST}
+        places = {
+            "bundle": self.corporate_network.bundle,
+            "proxy": self.corporate_network.proxy,
+            "canary": CANARY,
+            "host": HOST,
+        }
         file.write_text(text.format(**places))
 
     def start(self, told: Mapping[str, str], *, uv: bool = True) -> subprocess.CompletedProcess[str]:
@@ -96,15 +101,19 @@ class Clone:
 
 
 @pytest.fixture
-def clone(company: Company, tmp_path: Path) -> Clone:
+def clone(corporate_network: CorporateNetwork, tmp_path: Path) -> Clone:
     """One whose lock names the company's index, as the wheels of the real one name the public index."""
     folder = tmp_path / "clone"
     for name in ("bin", "src"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "src" / "mlflow_uv" / "__main__.py").write_text("import plum; print('started')\n")
     (folder / "pyproject.toml").write_text(MANIFEST)
-    told = {"SSL_CERT_FILE": str(company.bundle), "HTTPS_PROXY": company.proxy, "UV_DEFAULT_INDEX": company.index}
-    made = Clone(company=company, scratch=tmp_path, folder=folder)
+    told = {
+        "SSL_CERT_FILE": str(corporate_network.bundle),
+        "HTTPS_PROXY": corporate_network.proxy,
+        "UV_DEFAULT_INDEX": corporate_network.index,
+    }
+    made = Clone(corporate_network=corporate_network, scratch=tmp_path, folder=folder)
     subprocess.run([PROGRAM, "lock", "--quiet"], cwd=folder, env=made.variables(told), check=True)
     return made
 
@@ -155,12 +164,12 @@ def test_an_index_that_stands_for_the_public_one_is_enough(clone: Clone, told: s
     The addresses in the lock are out of reach; the same files are taken from there, by their hashes.
     """
     lock = clone.folder / "uv.lock"
-    lock.write_text(lock.read_text().replace(clone.company.index, PUBLIC).replace(HOST, "public.example"))
+    lock.write_text(lock.read_text().replace(clone.corporate_network.index, PUBLIC).replace(HOST, "public.example"))
     if told == "pip":
-        clone.configure("home/.config/pip/pip.conf", f"{FILE}index-url = {clone.company.index}\n")
+        clone.configure("home/.config/pip/pip.conf", f"{FILE}index-url = {clone.corporate_network.index}\n")
 
     done = clone.start({} if told == "pip" else {
-        "UV_DEFAULT_INDEX": clone.company.index, "SSL_CERT_FILE": "{bundle}", "HTTPS_PROXY": "{proxy}"
+        "UV_DEFAULT_INDEX": clone.corporate_network.index, "SSL_CERT_FILE": "{bundle}", "HTTPS_PROXY": "{proxy}"
     })  # fmt: skip
 
     assert (0, "started\n") == (done.returncode, done.stdout), done.stderr
@@ -172,7 +181,7 @@ def test_a_file_of_another_content_is_refused_there(clone: Clone) -> None:
     """
     lock = clone.folder / "uv.lock"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", lock.read_text()))
-    clone.configure("home/.config/pip/pip.conf", f"{FILE}index-url = {clone.company.index}\n")
+    clone.configure("home/.config/pip/pip.conf", f"{FILE}index-url = {clone.corporate_network.index}\n")
 
     done = clone.start({})
 
@@ -191,7 +200,7 @@ def test_credentials_of_an_index_are_in_no_message(clone: Clone, uv: bool, progr
 
     done = clone.start({}, uv=uv)
 
-    assert (5, True) == (done.returncode, f"/nowhere/simple/{program}/" in clone.company.paths)
+    assert (5, True) == (done.returncode, f"/nowhere/simple/{program}/" in clone.corporate_network.paths)
     assert CANARY not in done.stderr + done.stdout
 
 
@@ -200,7 +209,7 @@ def test_where_nobody_knows_the_certificates_it_is_said_and_the_fix_helps(clone:
     """
     The variable is that of the program that failed; set as the message says, it starts.
     """
-    told = NO_FILE | {"HTTPS_PROXY": "{proxy}", "PIP_INDEX_URL": clone.company.index}
+    told = NO_FILE | {"HTTPS_PROXY": "{proxy}", "PIP_INDEX_URL": clone.corporate_network.index}
 
     done = clone.start(told, uv=uv)
     fix = done.stderr.rpartition("Fix: ")[2]
@@ -227,7 +236,7 @@ def test_a_step_asks_about_a_lock_by_the_same_network(clone: Clone) -> None:
     """
     What pip is told of an index is not: it would make every lock stale.
     """
-    index = f'[[tool.uv.index]]\nname = "company"\nurl = "{clone.company.index}"\ndefault = true\n'
+    index = f'[[tool.uv.index]]\nname = "company"\nurl = "{clone.corporate_network.index}"\ndefault = true\n'
     folder = projects.project(clone.scratch / "wine", "plum", more=index)
     question = LockQuestion(respect_env=False, offline=False)
     uv = uv_told(clone, PIP | {"PIP_INDEX_URL": PUBLIC})
@@ -245,10 +254,10 @@ def test_our_own_environments_are_made_by_the_same_network(clone: Clone) -> None
     """
     direct = uv_told(clone, PIP).sync_ours(clone.folder, clone.scratch / "direct")
     lock = clone.folder / "uv.lock"
-    lock.write_text(lock.read_text().replace(clone.company.index, PUBLIC).replace(HOST, "public.example"))
-    mirrored = uv_told(clone, PIP | {"PIP_INDEX_URL": clone.company.index, "UV_CACHE_DIR": "{here}/empty"}).sync_ours(
-        clone.folder, clone.scratch / "mirrored"
-    )
+    lock.write_text(lock.read_text().replace(clone.corporate_network.index, PUBLIC).replace(HOST, "public.example"))
+    mirrored = uv_told(
+        clone, PIP | {"PIP_INDEX_URL": clone.corporate_network.index, "UV_CACHE_DIR": "{here}/empty"}
+    ).sync_ours(clone.folder, clone.scratch / "mirrored")
 
     for python in (direct, mirrored):
         subprocess.run([python, "-c", "import plum"], check=True)
@@ -299,7 +308,7 @@ def test_where_the_machine_trusts_them_that_is_enough(clone: Clone, by_store: Pa
     variables = clone.variables(told | {"PATH": f"{by_store.parent}:/usr/bin:/bin"})
     pip = PipSettings.read(variables, prefix=Path("/nowhere"))
     # A step's uv does not see the variable of this test.
-    by_store.write_text(by_store.read_text().replace("$BUNDLE", str(clone.company.bundle)))
+    by_store.write_text(by_store.read_text().replace("$BUNDLE", str(clone.corporate_network.bundle)))
     uv = Uv(SystemRunner(), variables=variables, named=by_store, own=None, pip=pip)
 
     done = clone.start(told | {"PATH": variables["PATH"]})

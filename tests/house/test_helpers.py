@@ -1,4 +1,4 @@
-"""Whether what the tests stand on stands by itself."""
+"""Checks the helpers that the tests share."""
 
 import socket
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.foundry import default_gateway
+from tests.cases.images import default_gateway
 from tests.waiting import happens, listens, wait_until_up
 
 ROUTES = """\

@@ -25,7 +25,7 @@ subjectAltName = DNS:{HOST}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Company:
+class CorporateNetwork:
     """Who has the password is led to the one host there is; `pages` are its index, `paths` what was asked of it."""
 
     address: str
@@ -47,7 +47,7 @@ class Company:
 
 
 @contextmanager
-def company_at(address: str, scratch: Path, *, name: str, password: str) -> Iterator[Company]:
+def corporate_network_at(address: str, scratch: Path, *, name: str, password: str) -> Iterator[CorporateNetwork]:
     """A network with an index that has no pages yet, while the block runs; its certificates' authority has a name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     bundle = _certified(scratch / "keys", name, context)
@@ -57,7 +57,7 @@ def company_at(address: str, scratch: Path, *, name: str, password: str) -> Iter
 
     class Host(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
-            company.paths.append(self.path)
+            corporate_network.paths.append(self.path)
             super().do_GET()
 
         def log_message(self, *_arguments: object) -> None:
@@ -67,7 +67,7 @@ def company_at(address: str, scratch: Path, *, name: str, password: str) -> Iter
         def do_CONNECT(self) -> None:
             allowed = self.headers.get("Proxy-Authorization") == f"Basic {known}"
             if not allowed or self.path != f"{HOST}:443":
-                company.refused.append(self.path)
+                corporate_network.refused.append(self.path)
                 self.send_response(403 if allowed else 407)
                 self.send_header("Proxy-Authenticate", 'Basic realm="company"')
                 self.end_headers()
@@ -82,10 +82,12 @@ def company_at(address: str, scratch: Path, *, name: str, password: str) -> Iter
 
     server = ThreadingHTTPServer((address, 0), Proxy)
     server.daemon_threads = True
-    company = Company(address=f"{address}:{server.server_port}", password=password, bundle=bundle, pages=pages)
+    corporate_network = CorporateNetwork(
+        address=f"{address}:{server.server_port}", password=password, bundle=bundle, pages=pages
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield company
+        yield corporate_network
     finally:
         server.shutdown()
         server.server_close()

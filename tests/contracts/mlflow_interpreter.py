@@ -16,7 +16,7 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mlflow:
+class MlflowInterpreter:
     """An interpreter that has MLflow, and the variables that say which stores it talks to."""
 
     python: Path
@@ -56,9 +56,9 @@ class Mlflow:
             text=True,
         )
 
-    def on(self, **variables: str) -> "Mlflow":
+    def on(self, **variables: str) -> "MlflowInterpreter":
         """The same interpreter with other stores."""
-        return Mlflow(python=self.python, payloads=self.payloads, variables=variables)
+        return MlflowInterpreter(python=self.python, payloads=self.payloads, variables=variables)
 
     def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the interpreter on something else than a payload."""

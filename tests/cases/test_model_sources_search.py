@@ -7,8 +7,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ModelNotFound, ToolFailed
 
-from .lab import training
-from .workbench import Workbench
+from .in_process import InProcessProject
+from .sample_project import training
 
 # Three child runs that each log `model`, as every search does that follows MLflow's own examples.
 SEARCH = """\
@@ -44,14 +44,14 @@ ENTRY = {"who": "x", "when": "2026-01-01T00:00:00Z"}
 
 
 @pytest.fixture(scope="module")
-def searching(bench: Workbench) -> Workbench:
+def searching(project: InProcessProject) -> InProcessProject:
     """A project that searches."""
-    (bench.folder / "search.py").write_text(training(SEARCH))
-    bench.lab.commit()
-    return bench
+    (project.folder / "search.py").write_text(training(SEARCH))
+    project.sample.commit()
+    return project
 
 
-def test_of_a_search_what_training_registered_is_released(searching: Workbench) -> None:
+def test_of_a_search_what_training_registered_is_released(searching: InProcessProject) -> None:
     """
     The second of three models is a version already, so that is the one; a model of no other name is looked for.
     """
@@ -62,7 +62,7 @@ def test_of_a_search_what_training_registered_is_released(searching: Workbench) 
     assert any(line.startswith("of 3 models the one that training registered") for line in searching.console.said)
 
 
-def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: Workbench) -> None:
+def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: InProcessProject) -> None:
     """
     The message lists ids and metrics; the fix that it prints, with an id from it, releases that model without a doubt.
     """
@@ -75,13 +75,13 @@ def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: Wo
     assert ((), best) == (report.findings, [report.outputs.model_id])
 
 
-def test_a_search_is_released_from_the_run_that_all_its_runs_are_below(searching: Workbench) -> None:
+def test_a_search_is_released_from_the_run_that_all_its_runs_are_below(searching: InProcessProject) -> None:
     """
     The parent made no model, so those of its child runs are listed instead of none.
     """
     with pytest.raises(ModelNotFound):
         searching.log(train=("python", "search.py"))
-    ((parent,),) = searching.lab.store.rows(
+    ((parent,),) = searching.sample.store.rows(
         "SELECT run_uuid FROM runs WHERE name = 'search' ORDER BY start_time DESC LIMIT 1"
     )
 
@@ -91,21 +91,21 @@ def test_a_search_is_released_from_the_run_that_all_its_runs_are_below(searching
     assert ("training logged 3 models", 3) == (caught.value.what, caught.value.why.count("of run depth-"))
 
 
-def test_a_model_is_named_as_people_name_it(bench: Workbench) -> None:
+def test_a_model_is_named_as_people_name_it(project: InProcessProject) -> None:
     """
     By a version, by the alias of one, by its place below a run, by its URI: it is one model, and one release.
     """
-    run_id = bench.logged_elsewhere("single", noted=bench.head)
-    model_id = bench.model_of(run_id)
-    made = bench.ask(
+    run_id = project.logged_elsewhere("single", noted=project.head)
+    model_id = project.model_of(run_id)
+    made = project.ask(
         "find-or-create-version", name="named", model_id=model_id, model_sha256="0", tags={}, description="",
         timeout_s=60,
     )  # fmt: skip
-    bench.ask("move-alias", name="named", alias="live", version=made["version"], entry=ENTRY)
+    project.ask("move-alias", name="named", alias="live", version=made["version"], entry=ENTRY)
     references = ("models:/named/1", "models:/named@live", "models:/named/latest", f"models:/{model_id}",
                   f"runs:/{run_id}/single", model_id)  # fmt: skip
 
-    reports = [bench.log(from_model=reference) for reference in references]
+    reports = [project.log(from_model=reference) for reference in references]
 
     assert {model_id} == {report.outputs.model_id for report in reports}
     assert 1 == len({report.outputs.release_key for report in reports})
@@ -123,37 +123,37 @@ def test_a_model_is_named_as_people_name_it(bench: Workbench) -> None:
     ],
 )
 def test_a_name_that_leads_to_no_model_is_refused(
-    bench: Workbench, reference: str, error: type[Exception], told: str
+    project: InProcessProject, reference: str, error: type[Exception], told: str
 ) -> None:
     """
     What is not there is said by its name; what MLflow gave up, as stages, with the forms that there are.
     """
-    model_id = bench.model_of(bench.logged_elsewhere("single", noted=bench.head))
-    bench.ask(
+    model_id = project.model_of(project.logged_elsewhere("single", noted=project.head))
+    project.ask(
         "find-or-create-version", name="unnamed", model_id=model_id, model_sha256="0", tags={}, description="",
         timeout_s=60,
     )  # fmt: skip
 
     with pytest.raises(error) as caught:
-        bench.log(from_model=reference)
+        project.log(from_model=reference)
 
     assert told in str(caught.value)
 
 
 @pytest.mark.extended
-def test_an_entry_point_gets_its_parameters(bench: Workbench) -> None:
+def test_an_entry_point_gets_its_parameters(project: InProcessProject) -> None:
     """
     A value with a space and one without a default arrive as they are, and other ones are another release.
     """
-    bench.lab.train_with(training(PARAMETERS))
-    (bench.folder / "MLproject").write_text(PROJECT)
-    bench.lab.commit()
+    project.sample.train_with(training(PARAMETERS))
+    (project.folder / "MLproject").write_text(PROJECT)
+    project.sample.commit()
 
     reports = [
-        bench.log(entry_point="main", parameters=words) for words in (("alpha=0.5", "note=two words"), ("alpha=1",))
+        project.log(entry_point="main", parameters=words) for words in (("alpha=0.5", "note=two words"), ("alpha=1",))
     ]
 
-    words = [bench.ask("describe-run", run_id=report.outputs.run_id)["params"]["words"] for report in reports]
+    words = [project.ask("describe-run", run_id=report.outputs.run_id)["params"]["words"] for report in reports]
     assert ["0.5 two words", "1 none"] == words
     assert 2 == len({report.outputs.release_key for report in reports})
-    assert "0.5" in json.dumps(bench.ask("describe-run", run_id=reports[0].outputs.run_id)["params"])
+    assert "0.5" in json.dumps(project.ask("describe-run", run_id=reports[0].outputs.run_id)["params"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .workbench import Workbench
+from .in_process import InProcessProject
 
 CODE = """\
 import mlflow
@@ -43,20 +43,20 @@ LinearRegression().fit(X, 2 * X["x"])
 """
 
 
-def test_a_model_from_code_is_released_and_nothing_stays_open(bench: Workbench) -> None:
+def test_a_model_from_code_is_released_and_nothing_stays_open(project: InProcessProject) -> None:
     """
     The file is the model; a run and a model that MLflow's client made twice are closed, and not taken for it.
     """
-    (bench.folder / "triple.py").write_text(CODE)
-    (bench.folder / "code.py").write_text(LOGS_CODE)
-    bench.lab.commit()
+    (project.folder / "triple.py").write_text(CODE)
+    (project.folder / "code.py").write_text(LOGS_CODE)
+    project.sample.commit()
 
-    report = bench.log(train=("python", "code.py"))
+    report = project.log(train=("python", "code.py"))
 
-    models = bench.lab.store.rows("SELECT status FROM logged_models WHERE name = 'triple' ORDER BY status")
-    answers = json.loads((bench.lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
+    models = project.sample.store.rows("SELECT status FROM logged_models WHERE name = 'triple' ORDER BY status")
+    answers = json.loads((project.sample.consumer.model / "mlflow-uv" / "answers.json").read_text())
     assert ((), [{"predictions": [3.0, 6.0]}]) == (report.findings, answers)
-    assert {"FINISHED", "KILLED"} == set(bench.lab.store.runs[-2:])
+    assert {"FINISHED", "KILLED"} == set(project.sample.store.runs[-2:])
     assert [("2",), ("3",)] == models  # ready, failed
 
 
@@ -65,14 +65,14 @@ def test_a_model_from_code_is_released_and_nothing_stays_open(bench: Workbench) 
     [("", ["no-input-example"]), ("log_input_examples=True", [])],
     ids=["without examples", "with examples"],
 )
-def test_what_is_logged_automatically_is_released(bench: Workbench, options: str, rules: list[str]) -> None:
+def test_what_is_logged_automatically_is_released(project: InProcessProject, options: str, rules: list[str]) -> None:
     """
     By default autologging keeps no input example, which is a finding; with one the model is proved.
     """
-    (bench.folder / "auto.py").write_text(LOGS_BY_ITSELF.format(options=options))
-    bench.lab.commit()
+    (project.folder / "auto.py").write_text(LOGS_BY_ITSELF.format(options=options))
+    project.sample.commit()
 
-    report = bench.log(train=("python", "auto.py"))
+    report = project.log(train=("python", "auto.py"))
 
     assert (rules, not rules) == ([finding.rule for finding in report.findings], report.ok)
-    assert "RUNNING" not in bench.lab.store.runs
+    assert "RUNNING" not in project.sample.store.runs

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.islands import QUIET, Mlflow
+from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 from tests.waiting import CEILING_S
 
 
@@ -42,7 +42,7 @@ class Worker:
 
 
 @contextmanager
-def working(asked: Mlflow, folder: Path) -> Iterator[Worker]:
+def working(asked: MlflowInterpreter, folder: Path) -> Iterator[Worker]:
     """It runs as long as the block."""
     with subprocess.Popen(
         [asked.python, "-I", asked.payloads],

@@ -1,6 +1,6 @@
 """A module of a project, with functions that make models, and functions that do not."""
 
-from .lab import Lab
+from .sample_project import SampleProject
 
 MODULE = """\
 import time
@@ -69,7 +69,7 @@ def endless():
 """
 
 
-def with_module(lab: Lab) -> None:
+def add_model_functions(sample: SampleProject) -> None:
     """Give the project a module that is no package of it."""
-    (lab.folder / "vineyard.py").write_text(MODULE)
-    lab.commit()
+    (sample.folder / "model_functions.py").write_text(MODULE)
+    sample.commit()

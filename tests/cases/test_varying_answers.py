@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .lab import Lab
+from .sample_project import SampleProject
 
 FINDINGS = 1
 HEAD = """\
@@ -54,16 +54,16 @@ with mlflow.start_run():
 
 
 @pytest.mark.extended
-def test_a_model_that_counts_its_columns_is_asked_in_their_order(lab: Lab) -> None:
+def test_a_model_that_counts_its_columns_is_asked_in_their_order(sample: SampleProject) -> None:
     """
     Without a signature nothing puts them in order: the server is asked what training was asked.
     """
-    lab.train_with(ORDERED)
+    sample.train_with(ORDERED)
 
-    said = lab.run("release", "--engine", "none")
+    said = sample.run("release", "--engine", "none")
 
     assert said.code == 0, said.stderr
-    assert [{"predictions": [42]}] == json.loads((lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
+    assert [{"predictions": [42]}] == json.loads((sample.consumer.model / "mlflow-uv" / "answers.json").read_text())
 
 
 @pytest.mark.extended
@@ -74,24 +74,24 @@ def test_a_model_that_counts_its_columns_is_asked_in_their_order(lab: Lab) -> No
     ids=["ChatModel", "ResponsesAgent"],
 )
 def test_what_is_of_the_moment_is_ignored_from_the_lock_to_the_champion(
-    lab: Lab, image: str, program: str, paths: str
+    sample: SampleProject, image: str, program: str, paths: str
 ) -> None:
     """
     The proof finds it before anything is built and names its paths; with them as a setting the model is promoted.
     """
-    lab.train_with(program)
-    fickle = lab.run("log-model")
-    manifest = lab.folder / "pyproject.toml"
+    sample.train_with(program)
+    fickle = sample.run("log-model")
+    manifest = sample.folder / "pyproject.toml"
     setting = f"[tool.mlflow-uv]\nignore-answers = {json.dumps(paths.split(','))}\n"
-    lab.consumer.edit(manifest, "[tool.mlflow-uv]\n", setting)
-    lab.commit()
+    sample.consumer.edit(manifest, "[tool.mlflow-uv]\n", setting)
+    sample.commit()
 
-    said = lab.run("release", "--image", image, "--engine", "docker")
-    promoted = lab.run("promote")
+    said = sample.run("release", "--image", image, "--engine", "docker")
+    promoted = sample.run("promote")
 
     found = next(finding for finding in fickle.answer["findings"] if finding["rule"] == "answers-fickle")
     assert (FINDINGS, f"--ignore-answers '{paths}'") == (fickle.code, found["fix"].partition(", which")[0])
     assert (0, 0) == (said.code, promoted.code), said.stderr + promoted.stderr
-    assert paths.split(",") == json.loads(lab.consumer.record.read_text())["answers"]["ignored"]
+    assert paths.split(",") == json.loads(sample.consumer.record.read_text())["answers"]["ignored"]
     assert {"answers-fickle", "answers-differ", "ignored-nothing"}.isdisjoint(said.rules)
     assert paths.replace(",", ", ") in said.stderr

@@ -7,7 +7,7 @@ import pytest
 from mlflow_uv_hooks.hook import main
 
 from tests import checkout, exports, projects
-from tests.contracts.situations import carry_out, check
+from tests.contracts.lock_checks import carry_out, check
 
 MEMBERS = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
 
@@ -22,7 +22,7 @@ def wheels(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cellar(tmp_path: Path, wheels: Path) -> Path:
+def workspace(tmp_path: Path, wheels: Path) -> Path:
     """A workspace of two members in a repository, locked and committed."""
     root = projects.project(tmp_path / "repo", name="cellar", more=MEMBERS, wheels=wheels)
     for name in ("barrel", "cork"):
@@ -34,13 +34,13 @@ def cellar(tmp_path: Path, wheels: Path) -> Path:
 
 @pytest.mark.parametrize("switch", [None, "UV_FROZEN", "UV_LOCKED"])
 def test_a_member_s_manifest_wakes_the_hook_whatever_the_job_sets(
-    cellar: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switch: str | None
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switch: str | None
 ) -> None:
     """
     A requirement of a member makes the root's lock stale, also where a job sets a switch that lets uv pass it.
     """
-    projects.depend_on(cellar / "packages" / "cork", "grape")
-    monkeypatch.chdir(cellar)
+    projects.depend_on(workspace / "packages" / "cork", "grape")
+    monkeypatch.chdir(workspace)
     if switch:
         monkeypatch.setenv(switch, "1")
 
@@ -50,44 +50,44 @@ def test_a_member_s_manifest_wakes_the_hook_whatever_the_job_sets(
     assert (1, True) == (code, "packages/cork/pyproject.toml:5: error: `grape` in [project] dep" in said), said
 
 
-def test_a_folder_that_a_removed_member_left_behind_is_named(cellar: Path) -> None:
+def test_a_folder_that_a_removed_member_left_behind_is_named(workspace: Path) -> None:
     """
     A cache keeps it alive, the glob matches it, and uv ends: what is left is removed, or excluded.
     """
-    member = cellar / "packages" / "cork"
+    member = workspace / "packages" / "cork"
     (member / "pyproject.toml").unlink()
-    checkout.commit(cellar)
+    checkout.commit(workspace)
     (member / ".mypy_cache").mkdir()
     (member / ".mypy_cache" / "x.json").write_text("{}")
 
-    answer = check(cellar)
+    answer = check(workspace)
 
     assert ("unreadable", "lock-member") == (answer.verdict, answer.error.rule)
     assert "`packages/cork` matches `packages/*`, but is not a project" == answer.error.what
     assert 'remove the folder, or add `exclude = ["packages/cork"]` to [tool.uv.workspace]' == answer.error.fix
-    manifest = cellar / "pyproject.toml"
+    manifest = workspace / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace(MEMBERS, f'{MEMBERS}exclude = ["packages/cork"]\n'))
-    projects.lock(cellar)
-    assert "fresh" == check(cellar).verdict
+    projects.lock(workspace)
+    assert "fresh" == check(workspace).verdict
 
 
-def test_keys_that_a_merge_wrote_twice_are_mended_from_history(cellar: Path) -> None:
+def test_keys_that_a_merge_wrote_twice_are_mended_from_history(workspace: Path) -> None:
     """
     Git saw no conflict, and the lock is no TOML any more; the commit before has it whole.
     """
-    lock = cellar / "uv.lock"
+    lock = workspace / "uv.lock"
     whole = lock.read_bytes()
     lock.write_bytes(
         whole.replace(b'name = "cork"\nversion = "0.1.0"\n', b'name = "cork"\n' + b'version = "0.1.0"\n' * 2)
     )
     assert whole != lock.read_bytes()
-    checkout.commit(cellar)
-    answer = check(cellar)
+    checkout.commit(workspace)
+    answer = check(workspace)
 
-    carry_out(answer.error.fix, cellar)
+    carry_out(answer.error.fix, workspace)
 
     assert ("unreadable", whole) == (answer.verdict, lock.read_bytes())
-    assert "fresh" == check(cellar).verdict
+    assert "fresh" == check(workspace).verdict
 
 
 def test_a_conflict_of_a_rebase_is_mended_where_it_stands(tmp_path: Path, wheels: Path) -> None:
@@ -164,22 +164,22 @@ def test_members_that_exclude_each_other_have_lists_of_their_own(tmp_path: Path,
     ]
 
 
-def test_an_edge_that_could_mean_two_packages_is_a_lock_that_uv_cannot_read(cellar: Path) -> None:
+def test_an_edge_that_could_mean_two_packages_is_a_lock_that_uv_cannot_read(workspace: Path) -> None:
     """
     Written by another tool: what git has is brought back.
     """
-    projects.depend_on(cellar / "packages" / "cork", "grape")
-    lock = projects.lock(cellar)
-    checkout.commit(cellar)
+    projects.depend_on(workspace / "packages" / "cork", "grape")
+    lock = projects.lock(workspace)
+    checkout.commit(workspace)
     whole = lock.read_bytes()
     twin = '\n[[package]]\nname = "grape"\nversion = "2.0"\nsource = { registry = "https://x.example/simple" }\n'
     lock.write_text(lock.read_text() + twin)
-    answer = check(cellar)
+    answer = check(workspace)
 
-    carry_out(answer.error.fix, cellar)
+    carry_out(answer.error.fix, workspace)
 
     assert ("unreadable", True) == (answer.verdict, "missing `source` field" in answer.error.why)
-    assert ("fresh", whole) == (check(cellar).verdict, lock.read_bytes())
+    assert ("fresh", whole) == (check(workspace).verdict, lock.read_bytes())
 
 
 def test_a_pylock_of_nothing_has_the_key_that_pip_asks_for(tmp_path: Path, wheels: Path) -> None:

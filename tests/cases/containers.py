@@ -1,4 +1,4 @@
-"""Containers of one image, started, asked and stopped as an operator does it, and what their engine says of them."""
+"""Starts, calls and stops containers of one image, and reads their state from the engine."""
 
 import json
 import secrets
@@ -18,10 +18,10 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import HASHED
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.network import build_secrets
-from tests.contracts.servingbench import JSON, Answer, ask, puppet, until
+from tests.contracts.serving_process import JSON, Answer, ask, scripted_model, wait_until
 from tests.waiting import CEILING_S
 
-from .foundry import BASE, built, foundry_in, said_of
+from .images import BASE, built, image_builder_in, inspect_image
 
 LACKING = "mlflow==3.0\n"  # which a slim image has not, whatever a model says
 # How long the engine waits before it kills what does not stop by itself: only then.
@@ -105,7 +105,7 @@ class Container:
 
     def ready(self) -> "Container":
         """Come back when it answers."""
-        until(self.answers)
+        wait_until(self.answers)
         return self
 
     @contextmanager
@@ -133,7 +133,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Harbour:
+class ServedImage:
     """Starts containers of one image."""
 
     image: str
@@ -170,34 +170,34 @@ class Harbour:
 
 
 @contextmanager
-def harbour_in(
+def served_image_in(
     scratch: Path,
     root: Path,
     *,
     engine: str = "docker",
     loading: str = "",
     predicting: str = "row.get('say') and print(row['say']) or os.getpid()",
-) -> Iterator[Harbour]:
-    """An image with what `serving: slim` takes from the lock of examples/wine, and a puppet as its model."""
+) -> Iterator[ServedImage]:
+    """An image with what `serving: slim` takes from the lock of examples/wine, and a scripted model."""
     wine = read_project(root / "examples" / "wine")
-    model = puppet(scratch / "model", loading=loading, predicting=predicting)
+    model = scripted_model(scratch / "model", loading=loading, predicting=predicting)
     (model / "requirements.txt").write_text(LACKING)
     (model / HASHED).parent.mkdir()
     (model / HASHED).write_text("")
     shared = scratch / "shared"
     shared.mkdir()
-    with foundry_in(scratch) as foundry:
+    with image_builder_in(scratch) as builder:
         requirements = slim_requirements(
-            foundry.tools.uv.export(wine, Selection()),
+            builder.tools.uv.export(wine, Selection()),
             read_lockfile((wine.folder / "uv.lock").read_bytes()),
             Selection(),
             name="wine",
             mlmodel=(model / "MLmodel").read_text(),
         ).hashed_text
-        machines = (said_of(BASE, engine)["Architecture"],)
+        machines = (inspect_image(BASE, engine)["Architecture"],)
         own = {"mlflow-uv.test": secrets.token_hex(6)}  # an image of the same content is another one's to remove
-        context = foundry.context("context", model, requirements=requirements, machines=machines, labels=own)
-        network = build_secrets(scratch, foundry.tools.host.variables, {})
+        context = builder.context("context", model, requirements=requirements, machines=machines, labels=own)
+        network = build_secrets(scratch, builder.tools.host.variables, {})
         words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
         with built(context, *words, engine=engine) as image:
-            yield Harbour(image, shared)
+            yield ServedImage(image, shared)

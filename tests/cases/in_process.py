@@ -15,7 +15,7 @@ from mlflow_uv.steps import log_model
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
 
-from .lab import Lab
+from .sample_project import SampleProject
 
 
 class Heard:
@@ -36,14 +36,14 @@ class Heard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workbench:
+class InProcessProject:
     """
-    A laboratory, the tools of this process, and a model that was saved and not yet logged.
+    A sample project, the tools of this process, and a model that was saved and not yet logged.
 
     `own` is what the caller's UV_PROJECT_ENVIRONMENT names.
     """
 
-    lab: Lab
+    sample: SampleProject
     tools: Tools
     console: Heard
     saved: Path
@@ -52,12 +52,12 @@ class Workbench:
     @property
     def folder(self) -> Path:
         """The project."""
-        return self.lab.folder
+        return self.sample.folder
 
     @property
     def head(self) -> str:
         """The commit that is checked out."""
-        return self.lab.consumer.git("rev-parse", "HEAD").strip()
+        return self.sample.consumer.git("rev-parse", "HEAD").strip()
 
     def log(self, **inputs: Any) -> Report[log_model.Outputs]:
         """Run log-model."""
@@ -96,25 +96,25 @@ class Workbench:
         lock = self.folder / "uv.lock"
         before = lock.read_text()
         lock.write_text(spoil(before))
-        self.lab.commit()
+        self.sample.commit()
         commit = self.head
         lock.write_text(before)
-        self.lab.commit()
+        self.sample.commit()
         return commit
 
 
 @contextmanager
-def workbench_of(lab: Lab) -> Iterator[Workbench]:
+def in_process_project(sample: SampleProject) -> Iterator[InProcessProject]:
     """Tools as a surface would make them, kept open."""
-    saved, own = lab.temporary / "saved", lab.temporary / "own"
-    shutil.copytree(lab.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
+    saved, own = sample.temporary / "saved", sample.temporary / "own"
+    shutil.copytree(sample.consumer.model, saved, ignore=shutil.ignore_patterns("mlflow-uv"))
     (saved / "requirements.txt").write_text("mlflow\n")
-    variables = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
-    host = Host.of(variables, folder=lab.folder, python=Path(sys.executable))
+    variables = {**sample.consumer.variables, "TMPDIR": str(sample.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
+    host = Host.of(variables, folder=sample.folder, python=Path(sys.executable))
     console = Heard()
     try:
         with toolbox(host, console=console) as tools:
-            yield Workbench(lab=lab, tools=tools, console=console, saved=saved, own=own)
+            yield InProcessProject(sample=sample, tools=tools, console=console, saved=saved, own=own)
     finally:
         shutil.rmtree(saved)
         shutil.rmtree(own, ignore_errors=True)

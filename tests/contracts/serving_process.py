@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.islands import Mlflow, free_port
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
 from tests.waiting import CEILING_S, answers, happens, wait_until_up
 
 Answer = tuple[int, str, bytes]
 JSON = {"Content-Type": "application/json"}
 # What a model's folder and file say, and the code that loads it.
-PUPPET = textwrap.dedent("""
+SCRIPTED_MODEL = textwrap.dedent("""
     import os, pathlib, time
     LOADING
 
@@ -98,7 +98,7 @@ class Served:
 class Starter:
     """Starts servers with the interpreter of a model's environment."""
 
-    mlflow: Mlflow
+    mlflow: MlflowInterpreter
     serving: Path
     scratch: Path
 
@@ -144,17 +144,19 @@ def ask(
         connection.close()
 
 
-def puppet(folder: Path, *, loading: str = "", predicting: str = "os.getpid()") -> Path:
+def scripted_model(folder: Path, *, loading: str = "", predicting: str = "os.getpid()") -> Path:
     """A model that does what a row says: touches `entered`, waits for `leave`, sleeps for `seconds`, dies."""
     (folder / "code").mkdir(parents=True)
-    code = PUPPET.replace("LOADING", loading).replace("PREDICTING", predicting)
-    (folder / "code" / "puppet_loader.py").write_text(code)
-    (folder / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: puppet_loader\n    code: code\n")
+    code = SCRIPTED_MODEL.replace("LOADING", loading).replace("PREDICTING", predicting)
+    (folder / "code" / "scripted_loader.py").write_text(code)
+    (folder / "MLmodel").write_text(
+        "flavors:\n  python_function:\n    loader_module: scripted_loader\n    code: code\n"
+    )
     return folder
 
 
 @contextmanager
-def meanwhile(*tasks: Callable[[], Any]) -> Iterator[list[Any]]:
+def concurrently(*tasks: Callable[[], Any]) -> Iterator[list[Any]]:
     """Do all of it at once; the list has the results, in the order of the tasks, when the block is left."""
     results: list[Any] = [None] * len(tasks)
 
@@ -177,6 +179,6 @@ def statuses(answers: Sequence[Any]) -> list[Any]:
     return [one[0] if isinstance(one, tuple) else one for one in answers]
 
 
-def until(true: Callable[[], bool]) -> None:
+def wait_until(true: Callable[[], bool]) -> None:
     """Return when it is so."""
     assert happens(true)

@@ -98,7 +98,7 @@ class Database:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lab:
+class SampleProject:
     """One consumer whose path is as odd as paths get; `temporary` is the TMPDIR of everything it starts."""
 
     consumer: Consumer
@@ -244,7 +244,7 @@ def error(said: Said) -> tuple[int, str, str, str]:
     return said.code, found["kind"], f"{found['what']}: {found['why']}", found["fix"]
 
 
-def odd(folder: Path) -> Path:
+def oddly_named(folder: Path) -> Path:
     """A folder below that nobody quotes right at first."""
     made = folder / 'it\'s "odd" – größer & $HOME'
     made.mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .consumer import make_consumer
-from .lab import Lab, error
+from .sample_project import SampleProject, error
 
 # In words that MLflow 2 and 3 both know.
 TRAINING = """\
@@ -27,19 +27,19 @@ with mlflow.start_run():
 TOOL_MISSING, CHAIN_BROKEN = 5, 11
 
 
-def made(place: Path, root: Path, version: str) -> Lab:
+def made(place: Path, root: Path, version: str) -> SampleProject:
     """A consumer with that MLflow."""
     (place / "temporary").mkdir()
     example = shutil.copytree(root / "tests" / "older" / f"mlflow-{version}", place / "example")
     (example / "train.py").write_text(TRAINING)
     consumer = make_consumer(place / "older", place / "home", example, engine="none")
-    return Lab(consumer=consumer, temporary=place / "temporary", untouched=place / "untouched")
+    return SampleProject(consumer=consumer, temporary=place / "temporary", untouched=place / "untouched")
 
 
-def model_files(lab: Lab) -> Path:
+def model_files(sample: SampleProject) -> Path:
     """Where the store keeps the model of the record."""
-    name = json.loads(lab.consumer.record.read_text())["model"]["name"]
-    (path,) = (lab.consumer.store / "artifacts").glob(f"*/*/artifacts/{name}")
+    name = json.loads(sample.consumer.record.read_text())["model"]["name"]
+    (path,) = (sample.consumer.store / "artifacts").glob(f"*/*/artifacts/{name}")
     return path
 
 
@@ -49,18 +49,18 @@ def test_a_project_of_another_time_is_released(tmp_path: Path, root: Path, versi
     """
     From its lock to a tested version, and found again; nothing is left in the checkout.
     """
-    lab = made(tmp_path, root, version)
+    sample = made(tmp_path, root, version)
 
-    said = lab.run("release", "--engine", "none")
-    again = lab.run("release", "--engine", "none")
+    said = sample.run("release", "--engine", "none")
+    again = sample.run("release", "--engine", "none")
 
-    record = json.loads(lab.consumer.record.read_text())
-    assert (0, "tested", {"candidate": "1"}) == (said.code, said.outputs["state"], lab.store.aliases), said.stderr
+    record = json.loads(sample.consumer.record.read_text())
+    assert (0, "tested", {"candidate": "1"}) == (said.code, said.outputs["state"], sample.store.aliases), said.stderr
     assert (0, True, False) == (again.code, again.outputs["reused"], again.outputs["created"])
     assert record["model"]["mlflow"].startswith(f"{version}.")
     assert record["model"]["model_id"].startswith(scheme)
     assert record["model"]["model_id"] == record["version"]["model_id"]
-    assert {".git", "pyproject.toml", "train.py", "uv.lock"} == {path.name for path in lab.folder.iterdir()}
+    assert {".git", "pyproject.toml", "train.py", "uv.lock"} == {path.name for path in sample.folder.iterdir()}
 
 
 @pytest.mark.extended
@@ -68,15 +68,15 @@ def test_the_files_of_a_model_of_mlflow_2_are_digested_too(tmp_path: Path, root:
     """
     A pin that was changed in the folder of the run breaks `requirements`; the run's tags hold the record's digest.
     """
-    lab = made(tmp_path, root, "2.22")
-    logged = lab.run("log-model")
-    lab.consumer.edit(model_files(lab) / "requirements.txt", "mlflow==2.22.1", "mlflow==2.22.0")
+    sample = made(tmp_path, root, "2.22")
+    logged = sample.run("log-model")
+    sample.consumer.edit(model_files(sample) / "requirements.txt", "mlflow==2.22.1", "mlflow==2.22.0")
 
-    changed = lab.run("register")
-    lab.consumer.edit(model_files(lab) / "requirements.txt", "mlflow==2.22.0", "mlflow==2.22.1")
-    record = json.loads(lab.consumer.record.read_text())
-    lab.consumer.record.write_text(json.dumps({**record, "release_key": "0" * 64}))
-    edited = lab.run("register")
+    changed = sample.run("register")
+    sample.consumer.edit(model_files(sample) / "requirements.txt", "mlflow==2.22.0", "mlflow==2.22.1")
+    record = json.loads(sample.consumer.record.read_text())
+    sample.consumer.record.write_text(json.dumps({**record, "release_key": "0" * 64}))
+    edited = sample.run("register")
 
     assert (0, f"runs:/{logged.outputs['run-id']}/double") == (logged.code, logged.outputs["model-uri"])
     assert (CHAIN_BROKEN, True) == (changed.code, "`requirements`" in error(changed)[2])
@@ -88,15 +88,15 @@ def test_a_saved_folder_is_released_by_mlflow_2(tmp_path: Path, root: Path) -> N
     """
     A folder that `save_model` wrote becomes a model of a run, and its version names that folder.
     """
-    lab = made(tmp_path, root, "2.22")
-    assert lab.run("log-model").code == 0
-    shutil.copytree(model_files(lab), lab.folder / "saved", ignore=shutil.ignore_patterns("mlflow-uv"))
-    lab.consumer.edit(lab.folder / "pyproject.toml", 'train = "python train.py"', 'model = "saved"')
-    lab.commit()
+    sample = made(tmp_path, root, "2.22")
+    assert sample.run("log-model").code == 0
+    shutil.copytree(model_files(sample), sample.folder / "saved", ignore=shutil.ignore_patterns("mlflow-uv"))
+    sample.consumer.edit(sample.folder / "pyproject.toml", 'train = "python train.py"', 'model = "saved"')
+    sample.commit()
 
-    said = lab.run("release", "--engine", "none")
+    said = sample.run("release", "--engine", "none")
 
-    version = json.loads(lab.consumer.record.read_text())["version"]["model_id"]
+    version = json.loads(sample.consumer.record.read_text())["version"]["model_id"]
     assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
     assert f"runs:/{said.outputs['run-id']}/saved" == version
 
@@ -106,13 +106,13 @@ def test_an_mlflow_that_is_too_old_is_told_before_training(tmp_path: Path, root:
     """
     MLflow 2.19 ends with the oldest one that works and the command that brings it.
     """
-    lab = made(tmp_path, root, "2.22")
-    lab.consumer.edit(lab.folder / "pyproject.toml", "mlflow==2.22.*", "mlflow==2.19.*")
-    subprocess.run(["uv", "lock", "--quiet"], cwd=lab.folder, check=True)
+    sample = made(tmp_path, root, "2.22")
+    sample.consumer.edit(sample.folder / "pyproject.toml", "mlflow==2.22.*", "mlflow==2.19.*")
+    subprocess.run(["uv", "lock", "--quiet"], cwd=sample.folder, check=True)
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     code, kind, sentence, fix = error(said)
     assert (TOOL_MISSING, "ToolMissing", "uv add 'mlflow>=2.20'") == (code, kind, fix), said.stderr
     assert "MLflow is 2.19." in sentence
-    assert [] == lab.store.runs
+    assert [] == sample.store.runs

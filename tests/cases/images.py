@@ -24,22 +24,22 @@ from mlflow_uv.tools.engines.build_context import ContextContents
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
 
-from .workbench import Heard
+from .in_process import Heard
 
 BASE = "python:3.11-slim"
-Entry = tuple[bytes, int, int, int, int, float, str]
+LayerEntry = tuple[bytes, int, int, int, int, float, str]
 
 
 @contextmanager
-def foundry_in(scratch: Path, **variables: str) -> Iterator["Foundry"]:
+def image_builder_in(scratch: Path, **variables: str) -> Iterator["ImageBuilder"]:
     """Tools as a surface would make them for a caller with these variables, too."""
     host = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
     with toolbox(host, console=Heard()) as tools:
-        yield Foundry(tools=tools, scratch=scratch)
+        yield ImageBuilder(tools=tools, scratch=scratch)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foundry:
+class ImageBuilder:
     """Makes folders to build from, with one small package that travels as a wheel; `tools` are a surface's."""
 
     tools: Tools
@@ -49,7 +49,7 @@ class Foundry:
         """
         Something that lies where a model would.
 
-        Without an `answer`, one that no other foundry gives: an image of the same content would have the same id, and
+        Without an `answer`, one that no other builder gives: an image of the same content would have the same id, and
         be gone when the test that runs beside removes it.
         """
         folder = self.scratch / name
@@ -128,7 +128,7 @@ def built(context: Path, *words: str, engine: str = "docker") -> Iterator[str]:
         )
 
 
-def forget(image: str, engine: str = "docker") -> None:
+def remove_image(image: str, engine: str = "docker") -> None:
     """Remove an image that a test made, if it is there."""
     subprocess.run((engine, "image", "rm", "--force", image), capture_output=True, check=False)
 
@@ -139,14 +139,14 @@ def run_in(image: str, *argv: str, engine: str = "docker") -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
-def said_of(image: str, engine: str = "docker") -> dict[str, Any]:
+def inspect_image(image: str, engine: str = "docker") -> dict[str, Any]:
     """What an engine says of an image."""
     done = subprocess.run((engine, "image", "inspect", image), capture_output=True, text=True, check=True)
     (found,) = json.loads(done.stdout)
     return found
 
 
-def saved(image: str, folder: Path, engine: str = "docker") -> list[Path]:
+def saved_layers(image: str, folder: Path, engine: str = "docker") -> list[Path]:
     """The layers of an image as archives, the base's first; the folder holds its configuration, too."""
     folder.mkdir()
     with subprocess.Popen((engine, "save", image), stdout=subprocess.PIPE) as process:
@@ -157,7 +157,7 @@ def saved(image: str, folder: Path, engine: str = "docker") -> list[Path]:
     return [folder / layer for layer in manifest["Layers"]]
 
 
-def entries(layer: Path) -> dict[str, Entry]:
+def layer_entries(layer: Path) -> dict[str, LayerEntry]:
     """Everything in a layer: type, size, mode, owner, group, time, and digest or target."""
     found = {}
     with tarfile.open(layer) as archive:
@@ -168,7 +168,7 @@ def entries(layer: Path) -> dict[str, Entry]:
     return found
 
 
-def guises(secret: str) -> dict[str, bytes]:
+def encodings_of(secret: str) -> dict[str, bytes]:
     """A secret as it could be written down; of base64, what is the same wherever it begins."""
     found = {
         "plain": secret.encode(),
@@ -183,14 +183,14 @@ def guises(secret: str) -> dict[str, bytes]:
 
 def leaks(image: str, folder: Path, *secrets: str, engine: str = "docker") -> set[str]:
     """Where one of them shows, in which guise: every layer's files, configuration, history; nothing is decompressed."""
-    known = [(kind, wanted) for secret in secrets for kind, wanted in guises(secret).items()]
+    known = [(kind, wanted) for secret in secrets for kind, wanted in encodings_of(secret).items()]
     found: set[str] = set()
 
     def look(where: str, data: bytes) -> None:
         found.update(f"{where}: {kind}" for kind, wanted in known if wanted in data)
 
     look("history", subprocess.run((engine, "history", "--no-trunc", image), capture_output=True, check=True).stdout)
-    layers = saved(image, folder, engine)
+    layers = saved_layers(image, folder, engine)
     for path in folder.glob("*.json"):
         look("configuration", path.read_bytes())
     for layer in layers:

@@ -18,7 +18,7 @@ from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests.proxy import Fault, Proxy
 from tests.stores import Postgres
 
-from .lab import Lab
+from .sample_project import SampleProject
 
 EXPERIMENT = "faults"
 LEASE_S = 15.0
@@ -55,10 +55,10 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rig:
+class ProxiedProject:
     """A project with a saved model, and the tools that talk through the proxy."""
 
-    lab: Lab
+    sample: SampleProject
     proxy: Proxy
     database: Postgres
     tools: Tools
@@ -69,14 +69,14 @@ class Rig:
 
     @property
     def record(self) -> Path:
-        """Where the record of this rig lies."""
+        """Where the record lies."""
         return self.scratch / "record.json"
 
     def next_release(self) -> None:
         """Commit another input, so that what is logged next is another release."""
-        (self.lab.folder / "input.txt").write_text(secrets.token_hex(8))
-        self.lab.consumer.git("add", "input.txt")
-        self.lab.consumer.git("commit", "--quiet", "--message", "x")
+        (self.sample.folder / "input.txt").write_text(secrets.token_hex(8))
+        self.sample.consumer.git("add", "input.txt")
+        self.sample.consumer.git("commit", "--quiet", "--message", "x")
 
     def next_name(self) -> str:
         """A registered model that nobody has used yet."""
@@ -87,7 +87,7 @@ class Rig:
         """Log the saved model, or find it again."""
         return log_model.run(
             log_model.Inputs(
-                project=self.lab.folder,
+                project=self.sample.folder,
                 tracking_uri=self.proxy.uri,
                 record=self.record,
                 model=Path("saved"),
@@ -99,7 +99,9 @@ class Rig:
     def register(self, name: str) -> Report[Any]:
         """Make it a version."""
         return register.run(
-            register.Inputs(project=self.lab.folder, tracking_uri=self.proxy.uri, record=self.record, model_name=name),
+            register.Inputs(
+                project=self.sample.folder, tracking_uri=self.proxy.uri, record=self.record, model_name=name
+            ),
             self.tools,
         )
 
@@ -221,13 +223,17 @@ class Rig:
 
 
 @contextmanager
-def rig_of(lab: Lab, proxy: Proxy, database: Postgres, scratch: Path, variables: Mapping[str, str]) -> Iterator[Rig]:
+def proxied_project_of(
+    sample: SampleProject, proxy: Proxy, database: Postgres, scratch: Path, variables: Mapping[str, str]
+) -> Iterator[ProxiedProject]:
     """Tools as a surface would make them, kept open."""
     console = Quiet()
-    everything = {**lab.consumer.variables, "TMPDIR": str(lab.temporary), **variables}
-    host = Host.of(everything, folder=lab.folder, python=Path(sys.executable))
+    everything = {**sample.consumer.variables, "TMPDIR": str(sample.temporary), **variables}
+    host = Host.of(everything, folder=sample.folder, python=Path(sys.executable))
     with toolbox(host, console=console) as tools:
-        yield Rig(lab=lab, proxy=proxy, database=database, tools=tools, scratch=scratch, console=console)
+        yield ProxiedProject(
+            sample=sample, proxy=proxy, database=database, tools=tools, scratch=scratch, console=console
+        )
 
 
 def outcome(attempt: Callable[[], T]) -> tuple[T | None, StepError | None]:

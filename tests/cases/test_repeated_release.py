@@ -7,7 +7,7 @@ import pytest
 
 from tests import projects
 
-from .lab import Lab, training
+from .sample_project import SampleProject, training
 
 PACKAGE = """\
 [project]
@@ -30,124 +30,124 @@ def package(folder: Path, name: str, answer: str) -> None:
 
 
 @pytest.fixture
-def beside(lab: Lab) -> Path:
+def beside(sample: SampleProject) -> Path:
     """A local package beside the repository, which the project depends on by its path."""
-    folder = lab.folder.parent / "outer"
+    folder = sample.folder.parent / "outer"
     package(folder, "outer", "one")
-    manifest = lab.folder / "pyproject.toml"
-    lab.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["outer", "mlflow')
+    manifest = sample.folder / "pyproject.toml"
+    sample.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["outer", "mlflow')
     manifest.write_text(manifest.read_text() + '\n[tool.uv.sources]\nouter = { path = "../outer" }\n')
-    projects.lock(lab.folder)
-    lab.train_with("import outer\n" + training(predict='return [outer.ANSWER for _ in model_input["x"]]'))
+    projects.lock(sample.folder)
+    sample.train_with("import outer\n" + training(predict='return [outer.ANSWER for _ in model_input["x"]]'))
     return folder
 
 
 @pytest.mark.extended
-def test_the_newest_model_is_found_again(lab: Lab) -> None:
+def test_the_newest_model_is_found_again(sample: SampleProject) -> None:
     """
     After a second training, a plain re-run does not take the alias back to the first.
     """
-    trained = lab.run("release", "--engine", "none", "--retrain")
-    again = lab.run("release", "--engine", "none")
+    trained = sample.run("release", "--engine", "none", "--retrain")
+    again = sample.run("release", "--engine", "none")
 
     assert (0, 0, True) == (trained.code, again.code, again.outputs["reused"])
-    assert (trained.outputs["version"], {"candidate": "2"}) == (again.outputs["version"], lab.store.aliases)
+    assert (trained.outputs["version"], {"candidate": "2"}) == (again.outputs["version"], sample.store.aliases)
 
 
-def test_a_model_that_answers_differently_each_time_is_told_at_once(lab: Lab) -> None:
+def test_a_model_that_answers_differently_each_time_is_told_at_once(sample: SampleProject) -> None:
     """
     A fickle model is found while it is logged, not blamed on the server that was built for it.
     """
-    lab.train_with("import random\n" + training(predict='return [random.random() for _ in model_input["x"]]'))
+    sample.train_with("import random\n" + training(predict='return [random.random() for _ in model_input["x"]]'))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     assert (1, ["answers-fickle"]) == (said.code, said.rules)
 
 
-def test_a_tolerance_is_recorded_and_told(lab: Lab) -> None:
+def test_a_tolerance_is_recorded_and_told(sample: SampleProject) -> None:
     """
     Who looks at the release later sees how far its answers could be off.
     """
-    said = lab.run("smoke-test", "--tolerance", "0.5")
+    said = sample.run("smoke-test", "--tolerance", "0.5")
 
-    record = json.loads(lab.consumer.record.read_text())
+    record = json.loads(sample.consumer.record.read_text())
     assert (0, 0.5) == (said.code, record["answers"]["tolerance"])
     assert "within 0.5" in said.answer["summary"]
 
 
-def test_nothing_goes_on_from_a_model_that_was_not_proved(lab: Lab) -> None:
+def test_nothing_goes_on_from_a_model_that_was_not_proved(sample: SampleProject) -> None:
     """
     What failed in log-model cannot be registered by the next command: its record is still the one before.
     """
-    before = lab.consumer.record.read_text()
-    lab.train_with(training("with mlflow.start_run():\n    log(input_example=None)"))
+    before = sample.consumer.record.read_text()
+    sample.train_with(training("with mlflow.start_run():\n    log(input_example=None)"))
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
     assert (1, ["no-input-example", "no-signature"]) == (said.code, said.rules)
     assert said.answer["summary"].endswith("trained, but not verified")
-    assert before == lab.consumer.record.read_text()
+    assert before == sample.consumer.record.read_text()
 
 
 @pytest.mark.extended
-def test_changed_code_beside_the_repository_is_another_release(lab: Lab, beside: Path) -> None:
+def test_changed_code_beside_the_repository_is_another_release(sample: SampleProject, beside: Path) -> None:
     """
     No commit knows it, so the package itself is part of the key; training and serving get the new code.
     """
-    first = lab.run("release", "--engine", "none")
-    same = lab.run("log-model")
+    first = sample.run("release", "--engine", "none")
+    same = sample.run("log-model")
     package(beside, "outer", "two")
-    changed = lab.run("release", "--engine", "none")
+    changed = sample.run("release", "--engine", "none")
 
-    answers = json.loads((lab.consumer.model / "mlflow-uv" / "answers.json").read_text())
+    answers = json.loads((sample.consumer.model / "mlflow-uv" / "answers.json").read_text())
     assert (0, 0, 0) == (first.code, same.code, changed.code), changed.stderr
     assert (True, False) == (same.outputs["reused"], changed.outputs["reused"])
     assert ["two", "two"] == answers[0]["predictions"]
     assert [] == [path.name for path in beside.iterdir() if path.name not in ("src", "pyproject.toml")]
 
 
-def test_two_releases_at_once_take_turns(lab: Lab) -> None:
+def test_two_releases_at_once_take_turns(sample: SampleProject) -> None:
     """
     The second waits for the first, and finds what that one made: one more model, one more version.
     """
-    lab.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
+    sample.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
 
-    first, second = (lab.start("release", "--engine", "none") for _ in range(2))
-    ended = [lab.ended(one) for one in (first, second)]
+    first, second = (sample.start("release", "--engine", "none") for _ in range(2))
+    ended = [sample.ended(one) for one in (first, second)]
 
     assert [0, 0] == [said.code for said in ended]
     assert [False, True] == sorted(said.outputs["reused"] for said in ended)
-    assert (["1", "2"], {"candidate": "2"}) == (lab.store.versions, lab.store.aliases)
+    assert (["1", "2"], {"candidate": "2"}) == (sample.store.versions, sample.store.aliases)
 
 
-def test_a_commit_of_documentation_trains_nothing(lab: Lab) -> None:
+def test_a_commit_of_documentation_trains_nothing(sample: SampleProject) -> None:
     """
     The model of before is found again, with the commit that trained it, and the step says which file changed.
     """
-    before = json.loads(lab.consumer.record.read_text())
-    (lab.folder / "README.md").write_text("# Another title\n")
-    lab.commit()
+    before = json.loads(sample.consumer.record.read_text())
+    (sample.folder / "README.md").write_text("# Another title\n")
+    sample.commit()
 
-    said = lab.run("log-model")
+    said = sample.run("log-model")
 
-    after = json.loads(lab.consumer.record.read_text())
+    after = json.loads(sample.consumer.record.read_text())
     assert (0, True, before["commit"]) == (said.code, said.outputs["reused"], after["commit"]), said.stderr
     assert f"no input changed since commit {before['commit']['sha']}; other changes: README.md" in said.stderr
 
 
 @pytest.mark.extended
-def test_what_training_leaves_behind_is_told_before_and_after(lab: Lab) -> None:
+def test_what_training_leaves_behind_is_told_before_and_after(sample: SampleProject) -> None:
     """
     The first release warns, the second says why it trains; with the file ignored, the third trains nothing.
     """
     extra = "from pathlib import Path\nPath('outputs').mkdir(exist_ok=True)\nPath('outputs/a.txt').write_text('a')\n"
-    lab.train_with(extra + training())
+    sample.train_with(extra + training())
 
-    first, second = lab.run("log-model"), lab.run("log-model")
-    with (lab.folder / ".gitignore").open("a") as file:
+    first, second = sample.run("log-model"), sample.run("log-model")
+    with (sample.folder / ".gitignore").open("a") as file:
         file.write("/outputs/\n")
-    third = lab.run("log-model")
+    third = sample.run("log-model")
 
     assert (0, False, True) == (first.code, first.outputs["reused"], "training-left-files" in first.rules)
     assert (0, False) == (second.code, second.outputs["reused"])

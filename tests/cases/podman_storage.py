@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .foundry import BASE
+from .images import BASE
 
 STORE = '[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
 # Podman's own are higher than a process may set in a machine that is itself confined.
@@ -17,7 +17,7 @@ RUNTIME = '[engine]\nruntime = "runc"\n'
 
 
 @contextmanager
-def cellar_in(folder: Path, program: str, *, registry: str = "") -> Iterator[dict[str, str]]:
+def podman_storage_in(folder: Path, program: str, *, registry: str = "") -> Iterator[dict[str, str]]:
     """Variables by which Podman keeps everything in a folder, has Docker's base image, and knows a registry."""
     known = f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n' if registry else ""
     settings = {
