@@ -1,93 +1,13 @@
 """Defines the inputs and outputs that several steps share."""
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Doc, Matching, OneRun, SettingReach
+from .step import Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
-
-ProjectPath = Annotated[Path, OneRun(), Doc("Project folder, which contains pyproject.toml.")]
-PackageName = Annotated[
-    str | None,
-    Doc("Workspace member to serve, if the project folder is not that member itself."),
-    Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package name"),
-]
-Extras = Annotated[tuple[str, ...], Doc("Extras (optional dependencies) of the project that the served model needs.")]
-Groups = Annotated[tuple[str, ...], Doc("Dependency groups of the project that the served model needs.")]
-RespectEnv = Annotated[
-    bool,
-    Doc(
-        "Apply the caller's `UV_*` variables and user-level uv settings to commands on the lock, instead of"
-        " ignoring them."
-    ),
-]
-UvProgram = Annotated[
-    Path | None,
-    OneRun(),
-    Doc(
-        "Path of the uv executable; by default the uv on PATH if the project's `required-version` allows it,"
-        " else the bundled one."
-    ),
-]
-RecordPath = Annotated[
-    Path | None,
-    OneRun(),
-    Doc(
-        "File of the release record, which the steps of a release share; log-model creates it, later steps require it."
-    ),
-]
-TrackingUri = Annotated[
-    str | None,
-    SettingReach.SERVER,
-    Doc(
-        "URI of the MLflow tracking server; defaults to `MLFLOW_TRACKING_URI` and, outside CI, to an embedded"
-        " local store."
-    ),
-]
-InputExample = Annotated[
-    Path | None,
-    SettingReach.DISCLOSED,
-    Doc(
-        "JSON or CSV file with the input example for the tests, instead of the example that the model was logged with."
-    ),
-]
-ServeEnv = Annotated[
-    tuple[str, ...],
-    SettingReach.VARIABLES,
-    Doc("Names of environment variables that the model needs at inference time; their values are never recorded."),
-]
-IgnoreAnswers = Annotated[
-    tuple[str, ...],
-    Doc("Paths in a response that are not compared, such as `$.created` or `$.choices[*].id` (a subset of JSONPath)."),
-]
-Embedded = Annotated[
-    bool,
-    Doc(
-        "Allow an embedded store on CI, where it is lost with the runner; meant for demonstrations and"
-        " pull-request checks."
-    ),
-]
-ModelName = Annotated[
-    str | None,
-    Doc("Name of the registered model; defaults to the project name."),
-    Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
-]
-
-Candidate = Annotated[str, Doc("Alias or version number of the candidate."), Matching(NAME, "an alias or a number")]
-Champion = Annotated[
-    str, Doc("Alias of the champion, the version in production."), Matching(NAME, "a name MLflow accepts")
-]
-Previous = Annotated[str, Doc("Alias of the previous champion."), Matching(NAME, "a name MLflow accepts")]
-EvaluationPath = Annotated[
-    Path | None,
-    OneRun(),
-    Doc(
-        "File for the evaluation result: `evaluate` writes it instead of writing to the store, and `promote` reads it."
-    ),
-]
-DryRun = Annotated[bool, OneRun(), Doc("Report what would be done, without changing anything.")]
 
 RecordFile = Annotated[Path, Doc("File of the release record, to pass to the next step or job.")]
 LockDigest = Annotated[str, Doc("SHA-256 of uv.lock with line endings normalised to LF.")]
@@ -118,17 +38,6 @@ class Builds(Enum):
     REFUSE = "refuse"
 
 
-BuildPermission = Annotated[
-    Builds,
-    OneRun(),
-    Doc(
-        "Whether uv may run build backends, which execute code of the checkout: `auto` refuses on GitHub for"
-        " pull requests from forks and allows otherwise; a lock that cannot be checked without a build is"
-        " reported as unverifiable."
-    ),
-]
-
-
 class EngineChoice(Enum):
     """What builds the image: a container engine that is here, a certain one, or none, and a process serves."""
 
@@ -152,3 +61,205 @@ class Serving(Enum):
 
     LOCKED = "locked"
     SLIM = "slim"
+
+
+# The classes of inputs have no slots: a class cannot inherit from several classes that have them, and the inputs of
+# most steps, and those of `release`, do.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectInputs:
+    """The project folder, an input of every step."""
+
+    project: Annotated[Path, Section.PROJECT, OneRun(), Doc("Project folder, which contains pyproject.toml.")] = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionInputs(ProjectInputs):
+    """The project, and what of its lock is served."""
+
+    package: Annotated[
+        str | None,
+        Section.PROJECT,
+        Doc("Workspace member to serve, if the project folder is not that member itself."),
+        Matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package name"),
+    ] = None
+    extras: Annotated[
+        tuple[str, ...],
+        Section.PROJECT,
+        Doc("Extras (optional dependencies) of the project that the served model needs."),
+    ] = ()
+    groups: Annotated[
+        tuple[str, ...], Section.PROJECT, Doc("Dependency groups of the project that the served model needs.")
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UvInputs:
+    """The uv executable."""
+
+    uv: Annotated[
+        Path | None,
+        Section.UV,
+        OneRun(),
+        Doc(
+            "Path of the uv executable; by default the uv on PATH if the project's `required-version` allows it,"
+            " else the bundled one."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockInputs(UvInputs):
+    """How uv is called for a lock."""
+
+    respect_env: Annotated[
+        bool,
+        Section.UV,
+        Doc(
+            "Apply the caller's `UV_*` variables and user-level uv settings to commands on the lock, instead of"
+            " ignoring them."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildInputs:
+    """Whether build backends may run."""
+
+    builds: Annotated[
+        Builds,
+        Section.RUN,
+        OneRun(),
+        FixedInRelease(Builds.ALLOW),
+        Doc(
+            "Whether uv may run build backends, which execute code of the checkout: `auto` refuses on GitHub for"
+            " pull requests from forks and allows otherwise; a lock that cannot be checked without a build is"
+            " reported as unverifiable."
+        ),
+    ] = Builds.AUTO
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInputs(ProjectInputs):
+    """The project, and the MLflow store that it uses."""
+
+    tracking_uri: Annotated[
+        str | None,
+        Section.STORE,
+        SettingReach.SERVER,
+        Doc(
+            "URI of the MLflow tracking server; defaults to `MLFLOW_TRACKING_URI` and, outside CI, to an embedded"
+            " local store."
+        ),
+    ] = None
+    embedded: Annotated[
+        bool,
+        Section.STORE,
+        Doc(
+            "Allow an embedded store on CI, where it is lost with the runner; meant for demonstrations and"
+            " pull-request checks."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordInputs(StoreInputs, UvInputs):
+    """The inputs of every step that writes the release record; the project folder need not exist to continue one."""
+
+    record: Annotated[
+        Path | None,
+        Section.PROJECT,
+        OneRun(),
+        Doc(
+            "File of the release record, which the steps of a release share; log-model creates it, later steps require"
+            " it."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryInputs(SelectionInputs, StoreInputs, UvInputs):
+    """The inputs of every step that uses the model registry; the project folder need not exist for a server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelNameInputs:
+    """The registered model."""
+
+    model_name: Annotated[
+        str | None,
+        Doc("Name of the registered model; defaults to the project name."),
+        Matching(NAME, "a name MLflow accepts (no slash, colon or shell character)"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateInputs:
+    """The version that is compared with the champion, and the file that holds the result."""
+
+    candidate: Annotated[
+        str, Doc("Alias or version number of the candidate."), Matching(NAME, "an alias or a number")
+    ] = "candidate"
+    evaluation_file: Annotated[
+        Path | None,
+        Section.RUN,
+        OneRun(),
+        Doc(
+            "File for the evaluation result: `evaluate` writes it instead of writing to the store, and `promote`"
+            " reads it."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChampionInputs:
+    """The alias of the version in production."""
+
+    champion: Annotated[
+        str, Doc("Alias of the champion, the version in production."), Matching(NAME, "a name MLflow accepts")
+    ] = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRunInputs:
+    """Whether anything is changed."""
+
+    dry_run: Annotated[bool, Section.RUN, OneRun(), Doc("Report what would be done, without changing anything.")] = (
+        False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasMoveInputs(ChampionInputs, DryRunInputs):
+    """The aliases that a promotion or a rollback moves."""
+
+    previous: Annotated[str, Doc("Alias of the previous champion."), Matching(NAME, "a name MLflow accepts")] = (
+        "previous"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeEnvInputs:
+    """The environment variables of the model."""
+
+    serve_env: Annotated[
+        tuple[str, ...],
+        Section.RUN,
+        SettingReach.VARIABLES,
+        Doc("Names of environment variables that the model needs at inference time; their values are never recorded."),
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseInputs(ServeEnvInputs):
+    """How the responses of the model are obtained and compared."""
+
+    ignore_answers: Annotated[
+        tuple[str, ...],
+        Section.RUN,
+        Doc(
+            "Paths in a response that are not compared, such as `$.created` or `$.choices[*].id` (a subset of"
+            " JSONPath)."
+        ),
+    ] = ()

@@ -2,9 +2,9 @@
 
 import math
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from enum import Enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum, IntEnum
 from pathlib import Path, PurePath
 from types import UnionType
 from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -65,6 +65,26 @@ class SettingReach(Enum):
     VARIABLES = "variables of the job that code of the checkout gets"
 
 
+class FixedInRelease(NamedTuple):
+    """Marks an input that `release` does not take: a release runs the step with this value."""
+
+    value: object
+
+
+class Section(IntEnum):
+    """
+    The part of a step's inputs in which an input is listed; the parts are listed in this order.
+
+    It annotates an input; one without it belongs to STEP.
+    """
+
+    PROJECT = 0
+    STEP = 1
+    RUN = 2
+    STORE = 3
+    UV = 4
+
+
 class FieldKind(Enum):
     """The type of a field's text."""
 
@@ -89,6 +109,8 @@ class Field:
     required: bool = False
     whole: bool = False
     setting: bool = True
+    section: Section = Section.STEP
+    fixed_in_release: FixedInRelease | None = None
     reach: SettingReach | None = None
     question: str | None = None
     choices: tuple[str, ...] = ()
@@ -225,9 +247,24 @@ class Step(Generic[I, O, T]):
 
 
 def fields_of(record: type) -> tuple[Field, ...]:
-    """The fields of an `Inputs` or `Outputs` class; all surfaces use this function."""
+    """
+    The fields of an `Inputs` or `Outputs` class, in the order in which they are listed; all surfaces use this function.
+
+    A required field comes first, then the sections. In a section the fields of each base class, from left to right,
+    come before the class's own; a dataclass itself has those of its last base first.
+    """
     hints = get_type_hints(record, include_extras=True)
-    return tuple(_field(f.name, hints[f.name], f.default) for f in fields(record))
+    defaults = {declared.name: declared.default for declared in fields(record)}
+    declarations = [_field(name, hints[name], defaults[name]) for name in dict.fromkeys(_names(record))]
+    return tuple(sorted(declarations, key=lambda field: (not field.required, field.section)))
+
+
+def _names(record: type) -> Iterator[str]:
+    """Yield the names of the fields of each base class, from left to right, then of the class; some several times."""
+    for base in record.__bases__:
+        if is_dataclass(base):
+            yield from _names(base)
+    yield from (declared.name for declared in fields(record))
 
 
 def _field(name: str, hint: Any, default: object) -> Field:
@@ -241,6 +278,8 @@ def _field(name: str, hint: Any, default: object) -> Field:
         required=default is MISSING,
         whole=whole,
         setting=not any(isinstance(note, OneRun) for note in notes),
+        section=next((note for note in notes if isinstance(note, Section)), Section.STEP),
+        fixed_in_release=next((note for note in notes if isinstance(note, FixedInRelease)), None),
         reach=next((note for note in notes if isinstance(note, SettingReach)), None),
         question=next((note.question for note in notes if isinstance(note, OneOf)), None),
         choices=tuple(str(member.value) for member in choice) if choice else (),

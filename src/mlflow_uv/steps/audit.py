@@ -3,22 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import (
-    Embedded,
-    Extras,
-    Groups,
-    ImageAddress,
-    PackageName,
-    ProjectPath,
-    TrackingUri,
-    UvProgram,
-    VersionNumber,
-    VersionState,
-)
+from ..command.inputs import ImageAddress, RegistryInputs, VersionNumber, VersionState
 from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, OneRun, Step
 from ..core.release.chain import LinkCheck, LinkState, merge_checks
@@ -31,19 +19,12 @@ _URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs):
     """Inputs of audit: the version, and where the project and the store are."""
 
     version_uri: Annotated[str, OneRun(), Doc("Version to audit: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
     strict: Annotated[bool, Doc("Report links that cannot be verified here as errors instead of warnings.")] = False
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
-from ..command.inputs import Embedded, ProjectPath, RecordFile, RecordPath, Serving, TrackingUri, UvProgram
 from ..command.inputs import EngineChoice as Choice
+from ..command.inputs import RecordFile, RecordInputs, Serving
 from ..command.report import Finding, Report, Severity
-from ..command.step import Doc, Matching, OneRun, SettingReach, Step
+from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
 from ..core.release.record import ImageLink
 from ..ops.image.build import (
@@ -48,12 +48,10 @@ _NAME = rf"{_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
-    """Inputs of build-image: base, name, engine, platforms and caches."""
+@dataclass(frozen=True, kw_only=True)
+class ImageInputs(RecordInputs):
+    """Inputs of build-image that a release takes: base, name, engine, platforms and caches."""
 
-    project: ProjectPath = Path()
-    record: RecordPath = None
     base_image: Annotated[
         str | None,
         Doc("Base image; defaults to the official slim Python image of the model's Python minor version."),
@@ -90,13 +88,21 @@ class Inputs:
     cache_to: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to export, in the engine's `--cache-to` syntax.")
     ] = None
-    print_dockerfile: Annotated[bool, OneRun(), Doc("Print the Dockerfile instead of building the image.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ImageInputs):
+    """Inputs of build-image."""
+
+    print_dockerfile: Annotated[
+        bool, OneRun(), FixedInRelease(value=False), Doc("Print the Dockerfile instead of building the image.")
+    ] = False
     context: Annotated[
-        Path | None, OneRun(), Doc("New folder to write the complete build context to, instead of building the image.")
+        Path | None,
+        OneRun(),
+        FixedInRelease(None),
+        Doc("New folder to write the complete build context to, instead of building the image."),
     ] = None
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadProject, StepError
-from ..command.inputs import BuildPermission, Builds, LockDigest, ProjectPath, RespectEnv, UvProgram
+from ..command.inputs import BuildInputs, LockDigest, LockInputs, ProjectInputs
 from ..command.report import Finding, Report, Severity, Table, counted
-from ..command.step import Doc, Hook, OneRun, Step
+from ..command.step import Doc, FixedInRelease, Hook, OneRun, Step
 from ..command.wording import Wording, option
 from ..core.freshness.causes import Cause
 from ..ops.lock.freshness import Freshness, examine, restricted, unreadable
@@ -23,26 +23,31 @@ from ..tools.uv.messages import LockState
 from ..tools.uv.uv import LockQuestion
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ProjectInputs, BuildInputs, LockInputs):
     """Inputs of check-lock: the projects to check, and how."""
 
-    project: ProjectPath = Path()
     alone: Annotated[
-        bool, Doc("Check only the project in the project folder, not the uv projects in its subfolders.")
+        bool,
+        FixedInRelease(value=True),
+        Doc("Check only the project in the project folder, not the uv projects in its subfolders."),
     ] = False
-    exclude: Annotated[tuple[str, ...], Doc("Folders to skip, as glob patterns relative to the project folder.")] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        FixedInRelease(()),
+        Doc("Folders to skip, as glob patterns relative to the project folder."),
+    ] = ()
     offline: Annotated[
-        bool, Doc("Do not use the network; a lock that cannot be checked without it is reported as unverifiable.")
+        bool,
+        FixedInRelease(value=False),
+        Doc("Do not use the network; a lock that cannot be checked without it is reported as unverifiable."),
     ] = False
     patch: Annotated[
         Path | None,
         OneRun(),
+        FixedInRelease(None),
         Doc("File for a patch (`git apply`) with the changes that `uv lock` would make to all checked locks."),
     ] = None
-    builds: BuildPermission = Builds.AUTO
-    uv: UvProgram = None
-    respect_env: RespectEnv = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

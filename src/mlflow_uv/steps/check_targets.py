@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-from ..command.inputs import Extras, Groups, PackageName, ProjectPath
+from ..command.inputs import SelectionInputs
 from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, Step
 from ..core.lock.closure import selected_roots
@@ -19,14 +18,10 @@ from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, read_project
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(SelectionInputs):
     """Inputs of check-targets: the selection, and the targets that it is installed on."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
     targets: Annotated[
         tuple[str, ...],
         Doc(

@@ -3,12 +3,11 @@
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from .. import __version__
 from ..command.errors import StepError
-from ..command.inputs import Builds, Embedded, ProjectPath, TrackingUri, UvProgram
+from ..command.inputs import Builds, StoreInputs, UvInputs
 from ..command.report import Report
 from ..command.step import Doc, Step
 from ..core.security.control_characters import visible
@@ -18,14 +17,9 @@ from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(StoreInputs, UvInputs):
     """Inputs of doctor: the project, the store and uv."""
-
-    project: ProjectPath = Path()
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

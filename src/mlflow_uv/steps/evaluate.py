@@ -10,20 +10,13 @@ from typing import Annotated
 
 from ..command.errors import BadInput, ToolFailed
 from ..command.inputs import (
-    Candidate,
-    Champion,
-    Embedded,
-    EvaluationPath,
-    Extras,
-    Groups,
+    CandidateInputs,
+    ChampionInputs,
     Isolation,
-    ModelName,
-    PackageName,
-    ProjectPath,
+    ModelNameInputs,
+    RegistryInputs,
     Reused,
-    ServeEnv,
-    TrackingUri,
-    UvProgram,
+    ServeEnvInputs,
     VersionNumber,
 )
 from ..command.report import Report
@@ -52,17 +45,10 @@ from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, ServeEnvInputs):
     """Inputs of evaluate: the versions, the data and the metrics."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
-    model_name: ModelName = None
-    candidate: Candidate = "candidate"
-    champion: Champion = "champion"
     data: DataFile = None
     data_function: DataFunction = None
     target_column: TargetColumn = None
@@ -70,7 +56,6 @@ class Inputs:
     again: Annotated[bool, OneRun(), Doc("Evaluate even if these versions were evaluated on the same data before.")] = (
         False
     )
-    evaluation_file: EvaluationPath = None
     isolation: Annotated[
         Isolation,
         OneRun(),
@@ -79,10 +64,6 @@ class Inputs:
             " machine, `auto` in a container if possible, else in a process."
         ),
     ] = Isolation.AUTO
-    serve_env: ServeEnv = ()
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,19 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import (
-    BuildPermission,
-    Builds,
-    Extras,
-    Groups,
-    PackageName,
-    ProjectPath,
-    RequirementsDigest,
-    RespectEnv,
-    UvProgram,
-)
+from ..command.inputs import BuildInputs, LockInputs, RequirementsDigest, SelectionInputs
 from ..command.report import Finding, Report
-from ..command.step import Doc, Hook, OneRun, SettingReach, Step, fields_of
+from ..command.step import Doc, FixedInRelease, Hook, OneRun, SettingReach, Step, fields_of
 from ..command.wording import Wording, checkout_call, extended, option, without
 from ..core.export.portability import LocalPackages
 from ..core.lock.selection import Selection
@@ -32,18 +22,13 @@ from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, bounds_of, leads_out, path_from, read_project, write_atomically
 from ..tools.uv.messages import HashesMissing
 
-_NOT_REPRODUCED = frozenset({"project", "builds", "check", "silent", "uv"})
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
-    """Inputs of export: the selection, the formats and their files."""
+@dataclass(frozen=True, kw_only=True)
+class ExportFileInputs(SelectionInputs, LockInputs):
+    """Inputs of export that a release takes: the selection, the formats and their files."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
     requirements_file: Annotated[
         Path | None,
         SettingReach.WRITTEN,
@@ -77,13 +62,19 @@ class Inputs:
             " environment markers."
         ),
     ] = None
-    silent: Annotated[bool, OneRun(), Doc("If no output file is given, neither print nor check the requirements.")] = (
-        False
-    )
     check: Annotated[bool, OneRun(), Doc("Compare the existing files with the lock instead of writing them.")] = False
-    builds: BuildPermission = Builds.AUTO
-    uv: UvProgram = None
-    respect_env: RespectEnv = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ExportFileInputs, BuildInputs):
+    """Inputs of export."""
+
+    silent: Annotated[
+        bool,
+        OneRun(),
+        FixedInRelease(value=True),
+        Doc("If no output file is given, neither print nor check the requirements."),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +193,7 @@ def _command(inputs: Inputs, project: Project, where: Path) -> str:
         inputs_given["project"] = path_from(where, project.folder)
     for field in fields_of(Inputs):
         value = getattr(inputs, field.name)
-        if field.name not in _NOT_REPRODUCED and value != field.default:
+        if field.setting and value != field.default:
             inputs_given[field.name] = value if isinstance(value, bool) else field.text(value)
     return checkout_call("export", **inputs_given)
 

@@ -7,23 +7,15 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.inputs import (
-    Embedded,
-    Extras,
-    Groups,
-    IgnoreAnswers,
-    InputExample,
     LockDigest,
+    LockInputs,
     ModelDigest,
-    PackageName,
-    ProjectPath,
     RecordFile,
-    RecordPath,
+    RecordInputs,
     RequirementsDigest,
-    RespectEnv,
+    ResponseInputs,
     Reused,
-    ServeEnv,
-    TrackingUri,
-    UvProgram,
+    SelectionInputs,
 )
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, OneOf, OneRun, Quoted, SettingReach, Step, Words
@@ -69,14 +61,10 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
     """Inputs of log-model: how the model is made, what it serves with, and where it is logged."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
     train: Annotated[
         tuple[str, ...],
         Words(),
@@ -122,9 +110,14 @@ class Inputs:
         ),
     ] = None
     logged_model: Annotated[str | None, Doc("Name of the logged model to release, if training logs several.")] = None
-    input_example: InputExample = None
-    ignore_answers: IgnoreAnswers = ()
-    serve_env: ServeEnv = ()
+    input_example: Annotated[
+        Path | None,
+        SettingReach.DISCLOSED,
+        Doc(
+            "JSON or CSV file with the input example for the tests, instead of the example that the model was logged"
+            " with."
+        ),
+    ] = None
     environment: Annotated[
         Environment,
         Doc(
@@ -152,11 +145,6 @@ class Inputs:
         bool,
         Doc("Give training a temporary model registry, so that it cannot move aliases before the model is tested."),
     ] = False
-    record: RecordPath = None
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
-    respect_env: RespectEnv = False
     train_env: Annotated[
         tuple[str, ...],
         OneRun(),

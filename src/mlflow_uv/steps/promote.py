@@ -7,22 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import (
-    Candidate,
-    Champion,
-    DryRun,
-    Embedded,
-    EvaluationPath,
-    Extras,
-    Groups,
-    ModelName,
-    PackageName,
-    Previous,
-    ProjectPath,
-    TrackingUri,
-    UvProgram,
-    VersionNumber,
-)
+from ..command.inputs import AliasMoveInputs, CandidateInputs, ModelNameInputs, RegistryInputs, VersionNumber
 from ..command.report import Finding, Report, counted
 from ..command.step import Doc, Step
 from ..command.wording import Wording, step_call
@@ -42,23 +27,9 @@ from ..tools.toolbox import Tools
 LEASE_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, AliasMoveInputs):
     """Inputs of promote: the aliases; [tool.mlflow-uv.promote] holds the gates."""
-
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
-    model_name: ModelName = None
-    candidate: Candidate = "candidate"
-    champion: Champion = "champion"
-    previous: Previous = "previous"
-    evaluation_file: EvaluationPath = None
-    dry_run: DryRun = False
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,21 +1,10 @@
 """Deletes failed versions and old candidates, after checking again that no alias points to them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import (
-    DryRun,
-    Embedded,
-    Extras,
-    Groups,
-    ModelName,
-    PackageName,
-    ProjectPath,
-    TrackingUri,
-    UvProgram,
-)
+from ..command.inputs import DryRunInputs, ModelNameInputs, RegistryInputs
 from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
 from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
@@ -23,23 +12,14 @@ from ..ops.lineage.registry_client import author, connect
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, ModelNameInputs, DryRunInputs):
     """Inputs of prune: the versions to keep."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
-    model_name: ModelName = None
     keep: Annotated[
         int, Doc("Number of newest candidates to keep regardless of their age; failed versions do not count.")
     ] = 5
     older_than_days: Annotated[float, Doc("Minimum age, in days since registration, of the versions to delete.")] = 30.0
-    dry_run: DryRun = False
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

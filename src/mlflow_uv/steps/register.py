@@ -2,20 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import ChainBroken
-from ..command.inputs import (
-    Embedded,
-    ModelName,
-    ProjectPath,
-    RecordFile,
-    RecordPath,
-    TrackingUri,
-    UvProgram,
-    VersionNumber,
-)
+from ..command.inputs import ModelNameInputs, RecordFile, RecordInputs, VersionNumber
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
@@ -27,16 +17,9 @@ from ..tools.toolbox import Tools
 READY_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RecordInputs, ModelNameInputs):
     """Inputs of register: the record and the model name."""
-
-    project: ProjectPath = Path()
-    record: RecordPath = None
-    model_name: ModelName = None
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

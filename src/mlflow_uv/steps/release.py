@@ -1,12 +1,11 @@
 """Runs the steps of a release in order, and reports where it stopped and how far the lineage goes."""
 
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
-from typing import Annotated, Any, get_type_hints
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from ..command.errors import BadInput, BadProject, ChainBroken, StepError
-from ..command.inputs import Builds
 from ..command.report import Finding, Report, Table, Timing
 from ..command.step import Doc, OneRun, Step, fields_of
 from ..command.wording import local
@@ -15,43 +14,40 @@ from ..core.release.record import Record
 from ..tools.mlflow.mlflow import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
+from . import build_image, check_lock, check_targets, log_model, register, smoke_test
+from .build_image import ImageInputs
 from .catalog import step_of, steps
+from .export import ExportFileInputs
 from .preflight import Answer, as_finding, preflight
-from .preflight.context import Circumstances
+from .preflight.context import PreflightContext, StepInputs
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-# Fixed by a release: it covers one project, runs its code, uses the network, and prints no list.
-DECIDED: Mapping[str, object] = {
-    "alone": True, "builds": Builds.ALLOW, "context": None, "exclude": (), "offline": False, "patch": None,
-    "print_dockerfile": False, "silent": True,
-}  # fmt: skip
+I = TypeVar("I")  # noqa: E741  # Inputs of a step
 
 
-def _union(name: str, part: str, extra: tuple[tuple[str, Any, Any], ...], *, optional: bool) -> type:
-    """Merge the fields of all steps of a release into one class; equal names mean the same in every step."""
+@dataclass(frozen=True, kw_only=True)
+class Inputs(check_targets.Inputs, ExportFileInputs, log_model.Inputs, register.Inputs, ImageInputs, smoke_test.Inputs):
+    """
+    Inputs of release: those of its steps, and which steps run.
+
+    An input of a step that is not declared here has a `FixedInRelease`, the value that a release runs the step with.
+    """
+
+    steps: Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")] = DEFAULT
+    preflight: Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")] = False
+
+
+def _union(name: str) -> type:
+    """Merge the outputs of all steps of a release into one class; equal names mean the same in every step."""
     merged: dict[str, tuple[str, Any, Any]] = {}
     for step in map(step_of, DEFAULT):
-        record = getattr(step, part)
-        hints = get_type_hints(record, include_extras=True)
-        for declared in fields(record):
-            default = None if optional or declared.default is MISSING else declared.default
-            if part == "inputs" and declared.name in DECIDED:
-                continue
-            merged.setdefault(declared.name, (declared.name, hints[declared.name], field(default=default)))
-    return make_dataclass(name, (*merged.values(), *extra), frozen=True, kw_only=True, slots=True)
+        hints = get_type_hints(step.outputs, include_extras=True)
+        for declared in fields(step.outputs):
+            merged.setdefault(declared.name, (declared.name, hints[declared.name], field(default=None)))
+    return make_dataclass(name, merged.values(), frozen=True, kw_only=True, slots=True)
 
 
-_Steps = Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")]
-
-_Preflight = Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")]
-
-Inputs = _union(
-    "Inputs",
-    "inputs",
-    (("steps", _Steps, field(default=DEFAULT)), ("preflight", _Preflight, field(default=False))),
-    optional=False,
-)
-Outputs = _union("Outputs", "outputs", (), optional=True)
+Outputs = _union("Outputs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +60,7 @@ class Progress:
     tables: tuple[Table, ...] = ()
 
 
-def run(inputs: Any, tools: Tools) -> Report[Any]:
+def run(inputs: Inputs, tools: Tools) -> Report[Any]:
     """
     Run the steps in order, each on the record of those before, and stop at the first that fails.
 
@@ -78,12 +74,18 @@ def run(inputs: Any, tools: Tools) -> Report[Any]:
         return _run(steps, inputs, tools)
 
 
-def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> tuple[Answer, ...]:
+def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> tuple[Answer, ...]:
     """Run the preflight checks of all steps. Raises the first error, with all other problems in its report."""
-    circumstances = Circumstances(
-        inputs_of=lambda name: _inputs_of(step_of(name), inputs), tools=tools, training_follows=not inputs.preflight
+    step_inputs = StepInputs(
+        check_lock=_inputs_of(check_lock.Inputs, inputs),
+        check_targets=_inputs_of(check_targets.Inputs, inputs),
+        log_model=_inputs_of(log_model.Inputs, inputs),
+        register=_inputs_of(register.Inputs, inputs),
+        build_image=_inputs_of(build_image.Inputs, inputs),
+        smoke_test=_inputs_of(smoke_test.Inputs, inputs),
     )
-    answers = preflight((step.name for step in steps), circumstances)
+    context = PreflightContext(inputs=step_inputs, tools=tools, training_follows=not inputs.preflight)
+    answers = preflight((step.name for step in steps), context)
     errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
     if errors:
         answer, error = errors[0]
@@ -101,7 +103,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) 
     return answers
 
 
-def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Any]:
     answers = _answers(steps, inputs, tools)
     rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
     findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
@@ -111,7 +113,7 @@ def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: 
     return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
 
 
-def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> Report[Any]:
+def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Any]:
     progress = Progress(outputs={})
     answers = _answers(steps, inputs, tools)
     if failing := next((answer for answer in answers if answer.fails), None):
@@ -124,7 +126,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Any, tools: Tools) -> R
         started = tools.clock.now_s()
         tools.console.say(f"▸ {step.name}")
         try:
-            report: Report[Any] = step.run(_inputs_of(step, inputs), tools)
+            report: Report[Any] = step.run(_inputs_of(step.inputs, inputs), tools)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
             chain = render_chain(_begun(inputs, progress, tools), broken=broken)
@@ -165,9 +167,13 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     return tuple(map(step_of, names))
 
 
-def _inputs_of(step: Step[Any, Any, Any], inputs: Any) -> Any:
-    names = [declared.name for declared in fields_of(step.inputs)]
-    return step.inputs(**{name: DECIDED.get(name, getattr(inputs, name, None)) for name in names})
+def _inputs_of(record: type[I], inputs: Inputs) -> I:
+    """Return the inputs of a step."""
+    values = {
+        field.name: field.fixed_in_release.value if field.fixed_in_release else getattr(inputs, field.name)
+        for field in fields_of(record)
+    }
+    return record(**values)
 
 
 def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Any]:
@@ -190,7 +196,7 @@ def _made(record: Record) -> str:
     return f"released {', '.join(parts)}"
 
 
-def _where(inputs: Any, record: Record, tools: Tools) -> Iterator[str]:
+def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
     """Yield the lineage, where to look at the release, and the next commands."""
     yield f"chain:       {render_chain(record)}"
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
@@ -218,13 +224,13 @@ def _serve_line(record: Record, tag: str) -> str:
     return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *handed, tag))}"
 
 
-def _stopped(step: Step[Any, Any, Any], inputs: Any, progress: Progress, tools: Tools) -> str:
+def _stopped(step: Step[Any, Any, Any], inputs: Inputs, progress: Progress, tools: Tools) -> str:
     """Return the lineage at the step whose findings stopped it; those of the smoke test are about the answers."""
     broken = ("answers",) if step.name == "smoke-test" else ()
     return render_chain(_begun(inputs, progress, tools), broken=broken)
 
 
-def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
+def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:
     """Return the record that this release wrote so far, None if it wrote none: an older one does not count."""
     if "log-model" in inputs.steps and "record" not in progress.outputs:
         return None
@@ -234,7 +240,7 @@ def _begun(inputs: Any, progress: Progress, tools: Tools) -> Record | None:
         return None
 
 
-RELEASE: Step[Any, Any, Any] = Step(
+RELEASE: Step[Inputs, Any, Tools] = Step(
     name="release",
     summary="Release a tested model from uv.lock: check, export, train, log, register, build and smoke-test in"
     " one run.",

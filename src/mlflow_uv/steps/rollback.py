@@ -1,25 +1,10 @@
 """Moves the champion alias back to the version before, after recomputing that version's lineage."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import (
-    Champion,
-    DryRun,
-    Embedded,
-    Extras,
-    Groups,
-    ImageAddress,
-    ModelName,
-    PackageName,
-    Previous,
-    ProjectPath,
-    TrackingUri,
-    UvProgram,
-    VersionNumber,
-)
+from ..command.inputs import AliasMoveInputs, ImageAddress, ModelNameInputs, RegistryInputs, VersionNumber
 from ..command.report import Report
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import step_call
@@ -30,17 +15,10 @@ from ..ops.lineage.registry_client import author, connect
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, ModelNameInputs, AliasMoveInputs):
     """Inputs of rollback: the aliases, and optionally the version to return to."""
 
-    project: ProjectPath = Path()
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
-    model_name: ModelName = None
-    champion: Champion = "champion"
-    previous: Previous = "previous"
     to: Annotated[
         str | None,
         OneRun(),
@@ -50,10 +28,6 @@ class Inputs:
         ),
         Matching(r"[1-9][0-9]*", "the number of a version"),
     ] = None
-    dry_run: DryRun = False
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

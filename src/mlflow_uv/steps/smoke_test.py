@@ -9,18 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, ChainBroken, NotServing, StepError
-from ..command.inputs import (
-    NAME,
-    Embedded,
-    IgnoreAnswers,
-    ProjectPath,
-    RecordFile,
-    RecordPath,
-    ServeEnv,
-    TrackingUri,
-    UvProgram,
-    VersionState,
-)
+from ..command.inputs import NAME, RecordFile, RecordInputs, ResponseInputs, VersionState
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import Wording, option, step_call
@@ -46,12 +35,10 @@ from .register import version_tags
 LEASE_S = 30.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ResponseInputs, RecordInputs):
     """Inputs of smoke-test: time limits, tolerance and alias."""
 
-    project: ProjectPath = Path()
-    record: RecordPath = None
     deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
     tolerance: Annotated[
         float,
@@ -65,14 +52,9 @@ class Inputs:
     answer_timeout: Annotated[
         float, Doc("Seconds that the tested server may take for each response, passed to it as REQUEST_TIMEOUT.")
     ] = ANSWER_S
-    ignore_answers: IgnoreAnswers = ()
-    serve_env: ServeEnv = ()
     alias: Annotated[
         str, Doc("Alias to move to the version when the test passes."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"
-    tracking_uri: TrackingUri = None
-    embedded: Embedded = False
-    uv: UvProgram = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_type_hints
 from .. import __version__
 from ..command.errors import BadInput, BadProject, Cancelled, StepError
 from ..command.host import Host
+from ..command.inputs import UvInputs
 from ..command.report import Console, Report
 from ..command.settings import KEYS
 from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
@@ -122,7 +123,8 @@ def answer(step: Step[Any, Any, Any], given: Mapping[str, object], console: Cons
     try:
         inputs = gather(step, given, source=source)
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
-        with _toolbox(step)(host, console=console, uv=getattr(inputs, "uv", None)) as tools:
+        uv = inputs.uv if isinstance(inputs, UvInputs) else None
+        with _toolbox(step)(host, console=console, uv=uv) as tools:
             report: Report[Any] = step.run(inputs, tools)
             return report
     except (StepError, BrokenPipeError):

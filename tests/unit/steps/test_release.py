@@ -1,9 +1,14 @@
 """What a release says at its end."""
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
+import pytest
+
+from mlflow_uv.command.inputs import UvInputs
+from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.release.record import AnswersLink
-from mlflow_uv.steps.release import _serve_line
+from mlflow_uv.steps.catalog import step_of
+from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, _inputs_of, _serve_line
 from tests.unit.core.release.test_record import WHOLE
 
 
@@ -19,3 +24,68 @@ def test_the_command_that_serves_an_image_hands_on_what_its_model_needs() -> Non
         "serve it:    docker run --rm --publish 8080:8080 --env A_KEY --env REGION wine:7",
         "serve it:    docker run --rm --publish 8080:8080 wine:7",
     ] == found
+
+
+def undecided(record: type) -> list[str]:
+    """The inputs of a step of which nothing, or two things, say what a release does with them."""
+    taken = {field.name for field in fields(Inputs)}
+    return [
+        f"`{field.kebab}`: declare it in a class that release.Inputs inherits, or with a FixedInRelease, not both"
+        for field in fields_of(record)
+        if (field.name in taken) is (field.fixed_in_release is not None)
+    ]
+
+
+@pytest.mark.parametrize("name", DEFAULT)
+def test_every_input_of_a_step_is_taken_by_a_release_or_fixed(name: str) -> None:
+    """
+    Its declaration says which: a release inherits the field, or runs the step with the value of FixedInRelease.
+    """
+    assert [] == undecided(step_of(name).inputs)
+
+
+def test_a_new_input_that_nothing_decides_is_named() -> None:
+    """
+    The message names the input and both ways to decide it.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class New(UvInputs):
+        brand_new: bool = False
+
+    (message,) = undecided(New)
+
+    assert message.startswith("`brand-new`: declare it in a class that release.Inputs inherits, or with a FixedInRel")
+
+
+def test_a_release_passes_its_inputs_to_its_steps() -> None:
+    """
+    Each step gets the inputs that it declares.
+    """
+    inputs = Inputs(package="wine", alias="tested", push=True)
+
+    targets, image, smoke_test = (
+        _inputs_of(step_of(name).inputs, inputs) for name in ("check-targets", "build-image", "smoke-test")
+    )
+
+    assert ("wine", True, "tested") == (targets.package, image.push, smoke_test.alias)
+
+
+def test_a_release_checks_one_lock_with_the_network_and_exports_without_printing() -> None:
+    """
+    The values that a release fixes.
+    """
+    lock, export = (_inputs_of(step_of(name).inputs, Inputs()) for name in ("check-lock", "export"))
+
+    assert (True, (), False, None, "allow") == (lock.alone, lock.exclude, lock.offline, lock.patch, lock.builds.value)
+    assert (True, "allow") == (export.silent, export.builds.value)
+
+
+def test_the_inputs_of_a_release_are_listed_like_those_of_its_steps() -> None:
+    """
+    The project first, the store and uv last.
+    """
+    names = [field.kebab for field in fields_of(RELEASE.inputs)]
+
+    assert ["project", "package", "extras", "groups", "record"] == names[:5]
+    assert ["tracking-uri", "embedded", "uv", "respect-env"] == names[-4:]

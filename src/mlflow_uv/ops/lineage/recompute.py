@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 from ...command.errors import sentence
+from ...command.inputs import RecordInputs
 from ...core.export.requirements import parse_requirements
 from ...core.lock.selection import Selection
 from ...core.model import model_files
@@ -38,28 +39,8 @@ class RecomputedRelease:
     checks: tuple[LinkCheck, ...]
 
 
-class ReleaseInputs(Protocol):
-    """The inputs of every step that continues a release."""
-
-    @property
-    def project(self) -> Path:
-        """Project folder, which need not exist."""
-
-    @property
-    def record(self) -> Path | None:
-        """File of the record, None for the default."""
-
-    @property
-    def tracking_uri(self) -> str | None:
-        """Tracking URI, None for the default."""
-
-    @property
-    def embedded(self) -> bool:
-        """Whether an embedded store on CI is allowed."""
-
-
 @contextmanager
-def verified_release(inputs: ReleaseInputs, tools: Tools) -> Iterator[RecomputedRelease]:
+def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedRelease]:
     """
     Recompute every link of a record so far, from its source.
 

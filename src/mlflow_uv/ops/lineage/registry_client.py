@@ -4,43 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ...command.errors import BadInput, BadProject
+from ...command.inputs import RegistryInputs
 from ...command.wording import option
 from ...core.lock.selection import Selection
 from ...tools.mlflow.mlflow import Store, StoreKind
 from ...tools.project.files import Project, read_project
 from ...tools.toolbox import Tools
 from ..lock.served_selection import require_mlflow
-
-
-class RegistryInputs(Protocol):
-    """The inputs of every step that uses the registry."""
-
-    @property
-    def project(self) -> Path:
-        """Project folder, which need not exist for a server."""
-
-    @property
-    def package(self) -> str | None:
-        """Workspace member to serve."""
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """Extras to serve."""
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Groups to serve."""
-
-    @property
-    def tracking_uri(self) -> str | None:
-        """Tracking URI, None for the default."""
-
-    @property
-    def embedded(self) -> bool:
-        """Whether an embedded store on CI is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,20 +43,20 @@ class RegistryClient:
         return given or str(self.project and self.project.name)
 
 
-def connect(question: RegistryInputs, tools: Tools) -> RegistryClient:
+def connect(inputs: RegistryInputs, tools: Tools) -> RegistryClient:
     """
     Choose the interpreter that accesses the store.
 
     Raises BadProject for a database without a project or whose project serves no MLflow, StoreUnreachable if no store
     is configured, ToolFailed.
     """
-    store = tools.mlflow.store(question.tracking_uri, embedded=question.embedded)
-    project = project_here(question.project)
-    selection = Selection(package=question.package, extras=question.extras, groups=question.groups)
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
+    project = project_here(inputs.project)
+    selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     python = tools.environments.registry_client(store, project, selection)
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
-    store = tools.mlflow.resolve_embedded(store, python, question.project)
+    store = tools.mlflow.resolve_embedded(store, python, inputs.project)
     return RegistryClient(store=store, python=python, project=project, selection=selection, tools=tools)
 
 

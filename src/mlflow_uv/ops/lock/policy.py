@@ -1,24 +1,14 @@
 """Checks a lock against the rules in [tool.mlflow-uv.policy] of its project and of the workspace members."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from ...command.inputs import Extras, Groups, PackageName
+from ...command.inputs import SelectionInputs
 from ...command.report import Finding
 from ...command.step import settle
 from ...core.lock.selection import Selection
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project, members, read_project
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Served:
-    """The served selection in `[tool.mlflow-uv]`."""
-
-    package: PackageName = None
-    extras: Extras = ()
-    groups: Groups = ()
 
 
 def policy_findings(project: Project, tools: LockTools) -> tuple[Finding, ...]:
@@ -75,5 +65,5 @@ def _serving(top: Project) -> tuple[Project, ...]:
 
 
 def _selection(project: Project) -> Selection:
-    settings = settle(_Served, (settings_layer(_Served, project, {}),))
+    settings = settle(SelectionInputs, (settings_layer(SelectionInputs, project, {}),))
     return Selection(package=settings.package, extras=settings.extras, groups=settings.groups)

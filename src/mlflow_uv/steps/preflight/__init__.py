@@ -11,9 +11,9 @@ from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock
 from . import image, project, registry
-from .context import Circumstances, Problem
+from .context import PreflightContext, Problem
 
-Check = Callable[[Circumstances], str | tuple[Problem, ...]]
+Check = Callable[[PreflightContext], str | tuple[Problem, ...]]
 
 # By step, in the order of a release: name and function of each check. A check returns a statement, an empty text if it
 # does not apply, or problems; a StepError that it raises is a problem too.
@@ -61,22 +61,22 @@ def is_failure(problem: Problem) -> bool:
     return isinstance(problem, StepError) or problem.severity is Severity.ERROR
 
 
-def preflight(steps: Iterable[str], circumstances: Circumstances) -> tuple[Answer, ...]:
+def preflight(steps: Iterable[str], context: PreflightContext) -> tuple[Answer, ...]:
     """Run the checks of these steps concurrently, and return the results in the order of the steps."""
     questions = [(step, name, check) for step in steps for name, check in CONTRIBUTIONS.get(step, ())]
     first = [question for question in questions if question[0] in _FIRST]
-    answers = [_run_check(question, circumstances) for question in first]
+    answers = [_run_check(question, context) for question in first]
     if any(answer.fails for answer in answers):
-        circumstances.lock_is_bad = True
+        context.lock_is_bad = True
     rest = [question for question in questions if question[0] not in _FIRST]
-    tasks = [lambda question=question: _run_check(question, circumstances) for question in rest]
-    return (*answers, *circumstances.tools.runner.side_by_side(tasks))
+    tasks = [lambda question=question: _run_check(question, context) for question in rest]
+    return (*answers, *context.tools.runner.side_by_side(tasks))
 
 
-def _run_check(question: tuple[str, str, Check], circumstances: Circumstances) -> Answer:
+def _run_check(question: tuple[str, str, Check], context: PreflightContext) -> Answer:
     step, name, check = question
     try:
-        answer = check(circumstances)
+        answer = check(context)
     except StepError as error:
         return Answer(step=step, check=name, problems=(error,))
     except NotALock:

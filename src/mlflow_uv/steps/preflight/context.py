@@ -18,22 +18,35 @@ from ...core.lock.targets import Target, allowed_pythons, serving_target
 from ...tools.engines.engine import Engine
 from ...tools.project.files import Project, read_project
 from ...tools.toolbox import Tools
+from .. import build_image, check_lock, check_targets, log_model, register, smoke_test
 
 Problem = StepError | Finding
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepInputs:
+    """The inputs of the steps that have preflight checks."""
+
+    check_lock: check_lock.Inputs
+    check_targets: check_targets.Inputs
+    log_model: log_model.Inputs
+    register: register.Inputs
+    build_image: build_image.Inputs
+    smoke_test: smoke_test.Inputs
+
+
 @dataclass(kw_only=True)
-class Circumstances:
+class PreflightContext:
     """
     One release that is about to begin.
 
-    `inputs_of` returns the inputs of a step by its name. `training_follows` says that the release continues after the
+    `training_follows` says that the release continues after the
     checks, so that what it needs anyway, such as a base image, may be fetched now. `lock_is_bad` is set if check-lock
     fails, so that other checks do not use the lock.
     """
 
-    inputs_of: Callable[[str], Any]
+    inputs: StepInputs
     tools: Tools
     training_follows: bool
     lock_is_bad: bool = False
@@ -45,12 +58,12 @@ class Circumstances:
     @cached_property
     def project(self) -> Project:
         """The project. Raises BadProject."""
-        return read_project(self.inputs_of("check-lock").project)
+        return read_project(self.inputs.check_lock.project)
 
     @property
     def selection(self) -> Selection:
         """The selection of the lock that is served."""
-        inputs = self.inputs_of("log-model")
+        inputs = self.inputs.log_model
         return Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
 
     @cached_property
@@ -74,7 +87,7 @@ class Circumstances:
         version, _ = self.python()
         if self.lock is None or not version:
             return
-        inputs = self.inputs_of("build-image")
+        inputs = self.inputs.build_image
         machines = [platform.rpartition("/")[2] for platform in inputs.platforms] or [self.tools.host.machine]
         for machine in machines:
             pinned = ".".join(version.split(".")[:2])
@@ -113,7 +126,7 @@ class Circumstances:
         return match[1] if allowed_pythons(self.lock.requires_python).contains(match[1]) else ""
 
     def _engine(self) -> Engine | StepError | None:
-        choice = self.inputs_of("build-image").engine
+        choice = self.inputs.build_image.engine
         if choice is Choice.NONE:
             return None
         try:

@@ -21,70 +21,70 @@ from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
 from ...tools.oci.registries import RegistryUnanswered
 from ..build_image import require_consistent
-from .context import Circumstances, Problem
+from .context import PreflightContext, Problem
 
 # The compilers of Debian, and the names that build backends look for first.
 _COMPILERS = "import shutil; print(next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang'))), ''))"
 _SOURCES = (InstallMethod.BUILT, InstallMethod.GIT)
 
 
-def options(circumstances: Circumstances) -> str:
+def options(context: PreflightContext) -> str:
     """Check that the inputs of build-image are consistent."""
-    require_consistent(circumstances.inputs_of("build-image"))
+    require_consistent(context.inputs.build_image)
     return ""
 
 
-def engine(circumstances: Circumstances) -> str:
+def engine(context: PreflightContext) -> str:
     """Check that the requested engine answers; with `engine: auto` a process can serve instead."""
-    container_engine = circumstances.engine()
+    container_engine = context.engine()
     if isinstance(container_engine, StepError):
-        if circumstances.inputs_of("build-image").engine is not Choice.AUTO:
+        if context.inputs.build_image.engine is not Choice.AUTO:
             raise container_engine
         return "none answers: a process on this machine would serve"
     return container_engine.name if container_engine else "none is used"
 
 
-def base_image(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def base_image(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check that the base image exists and has the Python that will train."""
-    container_engine, version = circumstances.engine(), circumstances.python()[0]
+    container_engine, version = context.engine(), context.python()[0]
     if container_engine is None or isinstance(container_engine, StepError) or not version:
         return ""
-    name = _base_name(circumstances, version)
-    if not circumstances.training_follows and container_engine.image(name) is None:
-        return _pullable(name, container_engine, circumstances)
-    base = _looked_at(circumstances, container_engine, version)
+    name = _base_name(context, version)
+    if not context.training_follows and container_engine.image(name) is None:
+        return _pullable(name, container_engine, context)
+    base = _looked_at(context, container_engine, version)
     return f"{base.name} on {base.architecture}"
 
 
-def sources(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check that the base image can build the packages without a wheel."""
-    container_engine, version = circumstances.engine(), circumstances.python()[0]
-    if circumstances.lock_is_bad or container_engine is None or isinstance(container_engine, StepError) or not version:
+    container_engine, version = context.engine(), context.python()[0]
+    if context.lock_is_bad or container_engine is None or isinstance(container_engine, StepError) or not version:
         return ""
-    inputs, names = circumstances.inputs_of("build-image"), _served(circumstances)
+    inputs, names = context.inputs.build_image, _served(context)
     problems: list[Problem] = []
-    for target in circumstances.targets():
+    for target in context.targets():
         lacking = [
             placement
-            for placement in circumstances.placed(target)
+            for placement in context.placed(target)
             if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
-        if lacking and not inputs.platforms and _compiler(circumstances, container_engine, version):
+        if lacking and not inputs.platforms and _compiler(context, container_engine, version):
             continue
         for placement in lacking:
-            problems += _without_wheel(placement, circumstances, crossing=bool(inputs.platforms))
+            problems += _without_wheel(placement, context, crossing=bool(inputs.platforms))
     return tuple(problems)
 
 
-def image_registry(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def image_registry(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check the right to push the image, by starting and cancelling an upload."""
-    inputs = circumstances.inputs_of("build-image")
-    if not inputs.push or "/" not in (inputs.image or ""):
+    inputs = context.inputs.build_image
+    if not inputs.push or inputs.image is None or "/" not in inputs.image:
         return ""
     name = with_default_tag(inputs.image, "preflight")
     host = image_reference(name).host
     try:
-        circumstances.tools.registries.require_push(name)
+        context.tools.registries.require_push(name)
     except RegistryUnanswered as error:
         if error.denied:
             fix = local(f"docker login {host}", "a step with docker/login-action before this one")
@@ -93,8 +93,8 @@ def image_registry(circumstances: Circumstances) -> str | tuple[Problem, ...]:
     return host
 
 
-def _base_name(circumstances: Circumstances, version: str) -> str:
-    return circumstances.inputs_of("build-image").base_image or default_base(_needs(version))
+def _base_name(context: PreflightContext, version: str) -> str:
+    return context.inputs.build_image.base_image or default_base(_needs(version))
 
 
 def _needs(version: str) -> Needs:
@@ -102,14 +102,14 @@ def _needs(version: str) -> Needs:
     return Needs(model=Path(), requirements=None, wheels=(), python=version)
 
 
-def _looked_at(circumstances: Circumstances, container_engine: Engine, version: str) -> BaseImage:
-    return look_at(_base_name(circumstances, version), _needs(version), container_engine, circumstances.tools)
+def _looked_at(context: PreflightContext, container_engine: Engine, version: str) -> BaseImage:
+    return look_at(_base_name(context, version), _needs(version), container_engine, context.tools)
 
 
-def _pullable(name: str, container_engine: Engine, circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def _pullable(name: str, container_engine: Engine, context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check, without pulling it, that a registry has an image that is not on this machine."""
     try:
-        exists = circumstances.tools.registries.has(name)
+        exists = context.tools.registries.has(name)
     except RegistryUnanswered as error:
         if error.denied:
             raise base_missing(container_engine.name, name, why=str(error)) from error
@@ -124,39 +124,39 @@ def _unknown(rule: str, what: str, error: RegistryUnanswered) -> Finding:
     return Finding(rule=rule, severity=Severity.WARNING, what=what, why=str(error))
 
 
-def _compiler(circumstances: Circumstances, container_engine: Engine, version: str) -> str:
+def _compiler(context: PreflightContext, container_engine: Engine, version: str) -> str:
     """Return the compiler of the base image; official slim images have none, an unfit base is reported elsewhere."""
-    if circumstances.inputs_of("build-image").base_image is None:
+    if context.inputs.build_image.base_image is None:
         return ""
     try:
-        base = _looked_at(circumstances, container_engine, version)
+        base = _looked_at(context, container_engine, version)
         return container_engine.run_inside(base.name, base.python, "-I", "-c", _COMPILERS).strip()
     except (BaseImageUnfit, ToolFailed):
         return PYTHONS[0]  # reported by the base image check
 
 
-def _served(circumstances: Circumstances) -> frozenset[str] | None:
+def _served(context: PreflightContext) -> frozenset[str] | None:
     """Return the names of the packages that a slim image may hold, None for the whole lock."""
-    if circumstances.inputs_of("build-image").serving is not Serving.SLIM or circumstances.lock is None:
+    if context.inputs.build_image.serving is not Serving.SLIM or context.lock is None:
         return None
-    project, selection = circumstances.project, circumstances.selection
-    requirements: Requirements = circumstances.tools.uv.export(project, selection)
+    project, selection = context.project, context.selection
+    requirements: Requirements = context.tools.uv.export(project, selection)
     name = project.name if project.named else None
     try:
-        smaller = slim_requirements(requirements, circumstances.lock, selection, name=name, mlmodel=ANY_MODEL)
+        smaller = slim_requirements(requirements, context.lock, selection, name=name, mlmodel=ANY_MODEL)
     except StepError:
         return None
     return frozenset(pin.name for pin in smaller.pins)
 
 
-def _without_wheel(placement: Placement, circumstances: Circumstances, *, crossing: bool) -> Iterator[Problem]:
+def _without_wheel(placement: Placement, context: PreflightContext, *, crossing: bool) -> Iterator[Problem]:
     """Yield an error for a package that cannot be built, a warning if it is unknown whether it is compiled."""
     package = placement.package
     if crossing:
         yield unbuildable(package.name, why=f"nothing is built for {placement.target}, so it needs a wheel")
         return
     compiled = any(not wheel.file.endswith("-any.whl") for wheel in package.wheels)
-    pure = False if compiled else _pure(package, circumstances)
+    pure = False if compiled else _pure(package, context)
     if pure is None:
         yield Finding(
             rule="preflight-source",
@@ -171,13 +171,13 @@ def _without_wheel(placement: Placement, circumstances: Circumstances, *, crossi
         )
 
 
-def _pure(package: Package, circumstances: Circumstances) -> bool | None:
+def _pure(package: Package, context: PreflightContext) -> bool | None:
     """Whether a package is pure Python, by the metadata of its installation here; None if it is not installed."""
-    project, selection = circumstances.project, circumstances.selection
-    folder = circumstances.tools.environments.place(project, selection)
-    if circumstances.training_follows and not any(_purelib(folder, package)):
+    project, selection = context.project, context.selection
+    folder = context.tools.environments.place(project, selection)
+    if context.training_follows and not any(_purelib(folder, package)):
         # Training needs this environment anyway.
-        circumstances.tools.environments.project(project, selection)
+        context.tools.environments.project(project, selection)
     return next(_purelib(folder, package), None)
 
 

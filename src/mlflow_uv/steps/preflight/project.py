@@ -11,26 +11,26 @@ from ...core.model.model_files import SERVERS
 from ...core.security.serve_env import serve_variables
 from ...ops.lock.served_selection import require_mlflow
 from .. import check_lock, check_targets, log_model
-from .context import Circumstances, Problem
+from .context import PreflightContext, Problem
 
 
-def lock(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def lock(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Run check-lock."""
-    return _errors(check_lock.run(circumstances.inputs_of("check-lock"), circumstances.tools))
+    return _errors(check_lock.run(context.inputs.check_lock, context.tools))
 
 
-def targets(circumstances: Circumstances) -> str | tuple[Problem, ...]:
+def targets(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Run check-targets, if the lock can be read."""
-    if circumstances.lock_is_bad:
+    if context.lock_is_bad:
         return ""
-    return _errors(check_targets.run(circumstances.inputs_of("check-targets"), circumstances.tools))
+    return _errors(check_targets.run(context.inputs.check_targets, context.tools))
 
 
-def way(circumstances: Circumstances) -> str:
+def way(context: PreflightContext) -> str:
     """Check that there is one model source, and that the files and variables it names exist."""
-    inputs, project = circumstances.inputs_of("log-model"), circumstances.project
-    chosen = log_model.model_source(inputs, project, circumstances.tools)
-    serve_variables(inputs.serve_env, circumstances.tools.host.variables)
+    inputs, project = context.inputs.log_model, context.project
+    chosen = log_model.model_source(inputs, project, context.tools)
+    serve_variables(inputs.serve_env, context.tools.host.variables)
     ignored_paths(inputs.ignore_answers)
     for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
         if file is not None and not (project.folder / file).exists():
@@ -42,28 +42,28 @@ def way(circumstances: Circumstances) -> str:
     return f"{chosen.kind.value} {' '.join(chosen.words)}"
 
 
-def commit(circumstances: Circumstances) -> str:
+def commit(context: PreflightContext) -> str:
     """Check that the project has a commit."""
-    return circumstances.tools.git.commit(circumstances.project.folder).description
+    return context.tools.git.commit(context.project.folder).description
 
 
-def mlflow(circumstances: Circumstances) -> str:
+def mlflow(context: PreflightContext) -> str:
     """Check that the served selection has an MLflow version that can log."""
-    if circumstances.lock_is_bad:
+    if context.lock_is_bad:
         return ""
-    inputs, project = circumstances.inputs_of("log-model"), circumstances.project
-    requirements = circumstances.tools.uv.export(project, circumstances.selection, respect_env=inputs.respect_env)
-    require_mlflow(requirements, circumstances.selection, project)
+    inputs, project = context.inputs.log_model, context.project
+    requirements = context.tools.uv.export(project, context.selection, respect_env=inputs.respect_env)
+    require_mlflow(requirements, context.selection, project)
     versions = [pin.version for pin in requirements.pins if pin.name in SERVERS and pin.version]
     require_logging(versions)
     return f"MLflow {', '.join(dict.fromkeys(versions))}"
 
 
-def python(circumstances: Circumstances) -> str:
+def python(context: PreflightContext) -> str:
     """Check that uv has the project's Python or can download it."""
-    if circumstances.lock_is_bad:
+    if context.lock_is_bad:
         return ""
-    version, why = circumstances.python()
+    version, why = context.python()
     if why:
         raise ToolMissing(
             what="the project's Python is not installed, and uv cannot download it",

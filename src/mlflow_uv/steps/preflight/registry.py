@@ -6,29 +6,29 @@ from ...command.errors import BadInput
 from ...command.wording import option
 from ...core.lock.selection import Selection
 from ...tools.mlflow.mlflow import StoreKind
-from .context import Circumstances
+from .context import PreflightContext
 
 _LONGEST = 255
 # Reserved by MLflow.
 _RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
-def tracking_server(circumstances: Circumstances) -> str:
+def tracking_server(context: PreflightContext) -> str:
     """Check that the store answers and that the login may log and register, without writing anything."""
-    tools, inputs = circumstances.tools, circumstances.inputs_of("log-model")
+    tools, inputs = context.tools, context.inputs.log_model
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     if store.kind is not StoreKind.SERVER:
         return f"{store.kind.value} store"
     python = tools.environments.registry_client(store, None, Selection())
-    experiment = inputs.experiment or circumstances.project.name
-    answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(circumstances), experiment=experiment)
+    experiment = inputs.experiment or context.project.name
+    answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(context), experiment=experiment)
     return f"{store.shown}{'' if answer['exists'] else ', where the model name is new'}"
 
 
-def model_name(circumstances: Circumstances) -> str:
+def model_name(context: PreflightContext) -> str:
     """Check that the registry accepts the name of the registered model."""
-    name, inputs = _name(circumstances), circumstances.inputs_of("log-model")
-    variables = circumstances.tools.host.variables
+    name, inputs = _name(context), context.inputs.log_model
+    variables = context.tools.host.variables
     registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
     if registry.startswith(("uc:", "databricks-uc")) and len(name.split(".")) != len(("catalog", "schema", "name")):
         raise BadInput(
@@ -39,9 +39,9 @@ def model_name(circumstances: Circumstances) -> str:
     return name
 
 
-def alias(circumstances: Circumstances) -> str:
+def alias(context: PreflightContext) -> str:
     """Check that MLflow accepts the alias of a tested version."""
-    name = str(circumstances.inputs_of("smoke-test").alias)
+    name = str(context.inputs.smoke_test.alias)
     why = ""
     if not re.fullmatch(r"[\w-]+", name):
         why = "an alias has only letters, digits, underscores and dashes"
@@ -54,5 +54,5 @@ def alias(circumstances: Circumstances) -> str:
     return name
 
 
-def _name(circumstances: Circumstances) -> str:
-    return str(circumstances.inputs_of("register").model_name or circumstances.project.name)
+def _name(context: PreflightContext) -> str:
+    return str(context.inputs.register.model_name or context.project.name)
