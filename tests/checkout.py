@@ -1,4 +1,4 @@
-"""A copy of this checkout as a user gets it: what git tracks, what is new and not ignored, and nothing else."""
+"""Copies this checkout as a user gets it: tracked files, and new ones that are not ignored."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What every test stands on: a clean environment, programs from our own lock, and the flags of the run."""
+"""Fixtures of all tests: a clean environment, the programs of the lock, and the options of a run."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A company's network: its proxy wants a password, and reads everything by certificates that only the company knows."""
+"""A corporate network: its proxy needs a password and re-encrypts HTTPS with the company's own certificates."""
 
 import base64
 import ssl

@@ -1,4 +1,4 @@
-"""What would `uv sync` install on another platform? uv's own answer, and ours in the same words."""
+"""Asks uv which packages it would install on another platform, and states this program's answer in the same form."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Shared libraries of a few bytes, that a loader loads, and wheels that hold them."""
+"""Builds shared libraries of a few bytes that a loader loads, and wheels that contain them."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A second container engine on this machine, which has nothing: the engine of another machine."""
+"""Runs a second Docker daemon with empty storage, as on another machine."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Package indexes on loopback (PEP 503), made of static pages."""
+"""Package indexes on loopback (PEP 503), served from static pages."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""A value for every input of every step, written as an action or a flag takes it."""
+"""An example value for every input of every step, written as an action or a flag takes it."""
 
 from typing import Any
 

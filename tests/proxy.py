@@ -1,4 +1,4 @@
-"""A reverse proxy on loopback that counts calls, and spoils the ones it is told to."""
+"""A reverse proxy on loopback that counts calls and injects faults into chosen ones."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""How GitHub's runner reads a log: which lines are commands. After its ActionCommand.cs and ActionCommandManager.cs."""
+"""Parses a log as GitHub's runner does, after its ActionCommand.cs and ActionCommandManager.cs."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a caller's environment may hold that is not meant for us: nothing of it may be touched or steer us."""
+"""Environment variables of a caller that must neither be touched nor change the program's behaviour."""
 
 from dataclasses import dataclass
 from pathlib import Path

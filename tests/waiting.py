@@ -1,4 +1,4 @@
-"""Waits for conditions: how long one takes depends on who else uses the machine, so the ceiling is far above that."""
+"""Waits for conditions, with a limit far above the time that they take on a busy machine."""
 
 import socket
 import subprocess

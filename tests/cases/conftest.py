@@ -1,4 +1,4 @@
-"""Consumers of ours, released once and put back after every test: the wine example, and one that trains in seconds."""
+"""Fixtures of the cases: consumers that are released once and restored after every test."""
 
 import secrets
 import shutil

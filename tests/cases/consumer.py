@@ -1,4 +1,4 @@
-"""A consumer of ours: a repository that uses us, and what we say to it."""
+"""A repository that uses this project, and the commands that are run on it."""
 
 import json
 import os

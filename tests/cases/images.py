@@ -1,4 +1,4 @@
-"""Images that are built in seconds, and everything that is in one."""
+"""Builds small images in seconds, and reads their layers."""
 
 import base64
 import hashlib

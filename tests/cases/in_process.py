@@ -1,4 +1,4 @@
-"""Steps in this process: MLflow is imported once for many tests, so that one more costs little."""
+"""Runs steps in this process, so that MLflow is imported once for many tests."""
 
 import shutil
 import sys

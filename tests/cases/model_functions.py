@@ -1,4 +1,4 @@
-"""A module of a project, with functions that make models, and functions that do not."""
+"""A module with functions that return models, and functions that do not."""
 
 from .sample_project import SampleProject
 

@@ -1,4 +1,4 @@
-"""Podman with a store of its own."""
+"""Podman with storage of its own."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Steps in this process, against a real server behind the proxy: MLflow is imported once, so one more costs little."""
+"""Runs steps in this process against a real server behind the fault-injecting proxy."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""A small consumer to be spoiled on purpose, and a look at everything that a command could leave behind."""
+"""A small project whose model trains in seconds, and checks of everything that a command could leave behind."""
 
 import json
 import shutil

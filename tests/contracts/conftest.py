@@ -1,4 +1,4 @@
-"""What the contract tests with a real MLflow stand on: one environment from the lock of examples/wine, one training."""
+"""Fixtures of the contract tests: an environment from the lock of examples/wine, and one training run in it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Asks about the locks below a folder as a person does, and carries out what a message advises."""
+"""Checks the locks below a folder as a user does, and runs the fix that a message prints."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""An interpreter that has MLflow, and a server to wait for: what the contract tests of payloads and serving share."""
+"""An interpreter that has MLflow, shared by the contract tests of payloads and serving."""
 
 import json
 import os

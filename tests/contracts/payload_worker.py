@@ -1,4 +1,4 @@
-"""An interpreter that answers one question after the other, because importing MLflow takes longer than most answers."""
+"""A payload process that answers several requests, because importing MLflow takes longer than most of them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A running server and somebody who asks it: what the contract tests of serving share."""
+"""Starts servers and sends requests to them, for the contract tests of serving."""
 
 import http.client
 import json

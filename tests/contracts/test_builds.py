@@ -1,4 +1,4 @@
-"""What can be told of a lock where nothing may be built? Real uv, and an interpreter that runs nothing."""
+"""What can be said about a lock where nothing may be built: real uv, and an interpreter that runs no code."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Does an export by real uv install what the lock installs, and say the same everywhere? No network."""
+"""An export by real uv installs what the lock installs and is the same on every machine; no network."""
 
 import shutil
 import subprocess

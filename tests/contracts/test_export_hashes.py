@@ -1,4 +1,4 @@
-"""Is a list that pip would refuse refused here, with a command that makes one which installs? Real uv and pip."""
+"""A list that pip would reject is rejected with a command that makes an installable one; real uv and pip."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What do pip and uv make of a list whose packages come from several indexes? No network beyond loopback."""
+"""How pip and uv install a list whose packages come from several indexes; loopback only."""
 
 import subprocess
 from collections.abc import Iterator

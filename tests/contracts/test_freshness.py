@@ -1,4 +1,4 @@
-"""Does real uv call stale what we explain, and fresh what we leave alone? No network: all packages lie beside."""
+"""Real uv calls stale what the comparison explains, and fresh what it accepts. No network: all packages are local."""
 
 import os
 import shutil

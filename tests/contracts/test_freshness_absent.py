@@ -1,4 +1,4 @@
-"""Is what git tracks and has not put on disk told from what was removed, and does the advice bring it there?"""
+"""Files that git tracks but that are not checked out are told from removed ones, and the fix brings them back."""
 
 from pathlib import Path
 

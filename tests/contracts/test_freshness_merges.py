@@ -1,4 +1,4 @@
-"""Does what we advise for a lock with conflict markers mend it, wherever the merge stands? Real git, real uv."""
+"""The fix for a lock with conflict markers works at every stage of a merge; real git and uv."""
 
 import subprocess
 from pathlib import Path

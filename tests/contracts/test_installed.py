@@ -1,4 +1,4 @@
-"""Does the line for a laptop start the program where nobody installed it? Real uvx builds it from this checkout."""
+"""The documented command starts the program on a machine without it; real uvx builds it from this checkout."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Does git take the patch, and is the lock fresh then? The checkout is touched by nobody before."""
+"""git applies the printed patch, and the lock is fresh afterwards; printing it leaves the checkout unchanged."""
 
 import os
 import subprocess

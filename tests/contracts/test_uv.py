@@ -1,4 +1,4 @@
-"""Does real uv say what we believe it says? No network: the packages are wheels beside the projects."""
+"""Assumptions about uv's output, checked with real uv. No network: the packages are wheels beside the projects."""
 
 import os
 import subprocess

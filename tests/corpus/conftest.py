@@ -1,4 +1,4 @@
-"""Real lockfiles of public projects, read where the variable MLFLOW_UV_LOCKS says that they lie."""
+"""Reads lockfiles of public projects from the folder named by MLFLOW_UV_LOCKS."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A GitHub runner on this machine: runs a workflow of a consumer with this checkout as the action it uses."""
+"""Runs a consumer's workflow with this checkout as its action, on a local GitHub runner (act)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A runner, this checkout as an action, and a user's repository that uses it."""
+"""Fixtures of the tests on a GitHub runner: the runner, this checkout as an action, and a user's repository."""
 
 import sys
 from pathlib import Path

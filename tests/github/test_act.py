@@ -1,4 +1,4 @@
-"""Is the runner of these tests like GitHub's where it matters?"""
+"""The runner of these tests behaves like GitHub's where the tests depend on it."""
 
 from pathlib import Path
 

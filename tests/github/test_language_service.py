@@ -1,4 +1,4 @@
-"""What would GitHub's own parsers say of our actions, our workflows, and the workflows in our documents?"""
+"""GitHub's own parsers accept the actions, the workflows, and the workflows in the documentation."""
 
 import hashlib
 import json

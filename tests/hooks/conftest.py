@@ -1,4 +1,4 @@
-"""A repository of ours to hook from, and a repository of a user to hook into."""
+"""Fixtures of the hook tests: a repository with the hooks, and a repository of a user."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Do our hooks work in a repository like those of our users, under pre-commit and under prek?"""
+"""The hooks work in repositories of users, under pre-commit and under prek."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What hostile tests stand on: the small MLflow of our own lock, and a tracking server that says what a test wants."""
+"""Fixtures of the hostile tests: the MLflow client of the lock, and a tracking server with scripted responses."""
 
 import json
 import os

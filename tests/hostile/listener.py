@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that keeps every byte it is sent."""
+"""An HTTP server on loopback that records every byte it receives."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Code that means harm, as it stands in a backend, a training or a model, and a caller with secrets to lose."""
+"""Malicious code as a backend, training or model may contain, and a caller whose environment holds secrets."""
 
 import ctypes
 import json

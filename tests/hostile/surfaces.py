@@ -1,4 +1,4 @@
-"""The program as its users start it: the command line, a GitHub action, a pre-commit hook."""
+"""Starts the program as users do: on the command line, as a GitHub action, as a pre-commit hook."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A checkout whose settings mean harm: where do credentials go, and what is written or read?"""
+"""Hostile settings in a checkout: where credentials are sent, and which files are written or read."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""A checkout whose files for uv mean harm: which program is started, where is written, who gets an index's password?"""
+"""Hostile files for uv in a checkout: programs that start, files that are written, passwords that are sent."""
 
 import io
 import json

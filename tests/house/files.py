@@ -1,4 +1,4 @@
-"""Which files are ours: what git tracks, and what is new and not ignored."""
+"""Lists the files of the project: those that git tracks, and new ones that are not ignored."""
 
 import re
 import subprocess

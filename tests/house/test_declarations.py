@@ -1,4 +1,4 @@
-"""Is everything that is said about the steps said once?"""
+"""Everything about a step is declared once, in its module."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Do our documents point to something?"""
+"""Links in the documents resolve, and embedded examples equal the files that they name."""
 
 import re
 from collections.abc import Iterator

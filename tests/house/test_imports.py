@@ -1,4 +1,4 @@
-"""What do the steps about a lock load? What takes long to import would be paid at every commit."""
+"""What the steps about a lock import: hooks pay for slow imports at every commit."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Are messages written so that every surface can say them in its own words?"""
+"""Messages are written so that every surface can phrase them."""
 
 import ast
 import re

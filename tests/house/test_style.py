@@ -1,4 +1,4 @@
-"""The laws of the house that tools can enforce, and proof that they bite."""
+"""The rules of the project that tools can enforce, and proof that violations are found."""
 
 import ast
 import re

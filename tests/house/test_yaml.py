@@ -1,4 +1,4 @@
-"""Are our actions and workflows safe to run?"""
+"""The actions and workflows are safe to run."""
 
 import re
 import subprocess

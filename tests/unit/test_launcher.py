@@ -1,4 +1,4 @@
-"""What does a bare clone do before any of our code runs? The real launcher, in a private folder of its own."""
+"""The launcher makes its environment from a bare clone; the real launcher runs in a private folder."""
 
 import os
 import shutil

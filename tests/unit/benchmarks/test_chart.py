@@ -1,4 +1,4 @@
-"""Is the picture a picture of the numbers?"""
+"""The chart of a benchmark draws exactly the numbers that were measured."""
 
 from typing import Any
 from xml.etree import ElementTree as ET

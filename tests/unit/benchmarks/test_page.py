@@ -1,4 +1,4 @@
-"""Does each benchmark own its part of the page, and no more?"""
+"""Each benchmark replaces its own part of the page and nothing else."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Does the page say what the numbers say, also where they are bad?"""
+"""The sentences and tables of the page follow from the numbers, unfavourable ones included."""
 
 from typing import Any
 

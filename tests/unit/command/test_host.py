@@ -1,4 +1,4 @@
-"""Where do we keep things?"""
+"""The folders in which the program keeps state, caches and environments."""
 
 import json
 from pathlib import Path

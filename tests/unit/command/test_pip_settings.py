@@ -1,4 +1,4 @@
-"""What does pip know of the network, and what of it is said to uv?"""
+"""Reading pip's network settings, and which of them are handed to uv."""
 
 from pathlib import Path
 

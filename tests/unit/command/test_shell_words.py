@@ -1,4 +1,4 @@
-"""Which command lines does a program understand without a shell?"""
+"""Which command lines a program can be started with without a shell."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How do flags, action inputs and TOML become values?"""
+"""Parsing flags, action inputs and TOML into the values of a step."""
 
 import shlex
 import subprocess

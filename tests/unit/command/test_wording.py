@@ -1,4 +1,4 @@
-"""Is a message one text for whoever does not ask, and parts for who does?"""
+"""A message is one text by default, and its parts for surfaces that phrase it."""
 
 from dataclasses import dataclass
 

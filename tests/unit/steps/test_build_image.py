@@ -1,4 +1,4 @@
-"""What is compared between a built environment and the model it is for?"""
+"""Comparing a built environment with the model that it is for."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What does check-lock say of each state of a lock?"""
+"""The findings of check-lock for each state of a lock."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the step say of each target what installs there, and of the rest what is in the way and what helps?"""
+"""The findings of check-targets: what installs on each target, what prevents the rest, and the fix."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What does export write, compare and print?"""
+"""What export writes, compares and prints."""
 
 from dataclasses import replace
 from pathlib import Path

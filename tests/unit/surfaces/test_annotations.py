@@ -1,4 +1,4 @@
-"""Does every annotation arrive as it was meant, and nothing else with it?"""
+"""Each finding becomes one annotation with its text unchanged and nothing added."""
 
 import io
 from contextlib import redirect_stdout

@@ -1,4 +1,4 @@
-"""How does the command line take words, and how does it end?"""
+"""Parsing of the command line, and its exit codes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What does GitHub read of a step, and what can nothing make it read?"""
+"""What GitHub reads from a step, and what no text can make it read."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Does a surface speak of what its reader has?"""
+"""Messages are phrased in the terms of the surface on which they are read."""
 
 import sys
 from pathlib import Path

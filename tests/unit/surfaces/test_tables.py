@@ -1,4 +1,4 @@
-"""Does a table stay a table, whatever its cells hold?"""
+"""A Markdown table stays a table whatever its cells contain."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What does a person, or a program that reads JSON, see of a step?"""
+"""The output of a step for people and for programs that read JSON."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Which options does a list need, so that pip and uv find what the lock found?"""
+"""The index options that a requirements list needs for pip and uv to find the lock's packages."""
 
 from pathlib import PurePath
 

@@ -1,4 +1,4 @@
-"""Is a pylock.toml the same bytes, whatever uv's handwriting?"""
+"""A rendered pylock.toml has the same bytes, however uv formatted its own."""
 
 from datetime import UTC, datetime
 from pathlib import PurePath

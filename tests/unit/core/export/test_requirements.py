@@ -1,4 +1,4 @@
-"""Does every way of writing the same pins come out the same?"""
+"""Differently written lists of the same pins are rendered alike."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Do two ways of writing a range or a marker mean the same exactly where everybody would find them the same?"""
+"""Two spellings of a range or marker are equivalent exactly if they accept the same versions and environments."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Is what the lock recorded compared with what the manifests say, whatever stands in either?"""
+"""Comparing what a lock recorded with what its manifests declare."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Is a bill of materials the same bytes, whatever uv says of itself and the time?"""
+"""An SBOM has the same bytes, whatever uv writes about itself and the time."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Is what a lock installs walked to on the right ways, and the rest refused?"""
+"""Walking from the roots of a lock to the packages that it installs, and rejecting broken locks."""
 
 import pytest
 

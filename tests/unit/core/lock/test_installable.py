@@ -1,4 +1,4 @@
-"""Is the verdict on a package what an installer would come to?"""
+"""The verdict on a package is the one that an installer would reach."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Does the reader of uv.lock read what uv writes, and refuse the rest in one way?"""
+"""The reader of uv.lock accepts what uv writes and rejects everything else with one kind of error."""
 
 from typing import Any
 

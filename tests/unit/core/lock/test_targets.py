@@ -1,4 +1,4 @@
-"""Is a target what its name says, for markers and for tags?"""
+"""The markers and tags of the targets are those of the platforms that they name."""
 
 import platform
 import sys

@@ -1,4 +1,4 @@
-"""Does every key that a TOML reader finds have the line that it stands on?"""
+"""The line number of every key of a TOML document."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which answers of a server are the training environment's?"""
+"""Comparing the answers of a server with those of the training environment."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Do the files that we write into a model say the same, to everybody who reads them?"""
+"""The files written into a model say the same to every program that reads them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Where in the project did a program fail, by what real Pythons print?"""
+"""Finding the line of the project at which a program failed in tracebacks of real Pythons."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What may a policy say, where does it say it, and what does it mean?"""
+"""The rules of a lock policy: where they are declared, which values they take, and what they mean."""
 
 import re
 from pathlib import PurePath

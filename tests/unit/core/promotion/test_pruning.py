@@ -1,4 +1,4 @@
-"""Which versions does nobody need any more?"""
+"""Selecting the versions that are no longer needed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""When does a link hold?"""
+"""The verdict on each link of a release."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is the same, and what is not?"""
+"""Which contents have the same digest, and which do not."""
 
 import random
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""Is the difference between two lists told so that a person sees what happened?"""
+"""Describing the difference between two lists of packages."""
 
 import pytest
 from hypothesis import given

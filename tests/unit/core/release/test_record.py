@@ -1,4 +1,4 @@
-"""Does a release record say the same after a journey through JSON?"""
+"""A release record is unchanged after it was written to JSON and read again."""
 
 import json
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""Which of the caller's variables reach which child?"""
+"""Which of the caller's environment variables each child process gets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which settings of a repository does git obey?"""
+"""Which settings in the configuration of a repository git obeys."""
 
 import pytest
 

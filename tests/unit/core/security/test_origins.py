@@ -1,4 +1,4 @@
-"""Which addresses lead to the same server?"""
+"""Which addresses lead to the same server."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Does a model whose files say something else than the record break the link that they are about?"""
+"""A model whose files differ from the record breaks the link that these files belong to."""
 
 import json
 from collections.abc import Callable

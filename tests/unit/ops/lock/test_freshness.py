@@ -1,4 +1,4 @@
-"""What follows from what uv says of a lock, asked in one way and in another?"""
+"""Deriving the verdict on a lock from uv's answers, with and without the network."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Is the group or extra named that has the MLflow which a selection lacks?"""
+"""Naming the group or extra that contains the MLflow which a selection lacks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What does a model say of itself, when it is found again?"""
+"""The Python that a model was trained with, as the files of the model record it."""
 
 from pathlib import Path
 

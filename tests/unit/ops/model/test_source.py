@@ -1,4 +1,4 @@
-"""Which of the ways to make a model was chosen?"""
+"""Selecting the model source from the inputs of log-model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which Python evaluates a version in a process of this machine?"""
+"""Selecting the Python that evaluates a version in a process of this machine."""
 
 from pathlib import Path
 from types import SimpleNamespace

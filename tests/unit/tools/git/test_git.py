@@ -1,4 +1,4 @@
-"""Which state of a repository does git name? Real git, in repositories of our own."""
+"""Reading the state of a repository with real git."""
 
 import os
 import subprocess

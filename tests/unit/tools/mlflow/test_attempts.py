@@ -1,4 +1,4 @@
-"""Which trainings died without a word?"""
+"""Finding training attempts whose process was killed, or whose server was gone at their end."""
 
 import subprocess
 import sys

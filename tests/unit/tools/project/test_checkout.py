@@ -1,4 +1,4 @@
-"""What may a setting of the checkout name?"""
+"""What a setting of the checkout may name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which locked projects does a change concern that lies outside of their folders?"""
+"""Finding the locked projects that a change outside of their folders affects."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How do we see projects on disk, and how do we write?"""
+"""Reading projects from disk, and writing files."""
 
 import stat
 import threading

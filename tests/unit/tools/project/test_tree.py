@@ -1,4 +1,4 @@
-"""Which projects are found below a folder, and which are not entered?"""
+"""Finding the projects below a folder, and the folders that are not searched."""
 
 from pathlib import Path
 

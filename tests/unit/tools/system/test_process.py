@@ -1,4 +1,4 @@
-"""What becomes of the processes we start?"""
+"""Starting processes, and what becomes of them and of their output."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What is told of work that takes long?"""
+"""The progress messages of long operations."""
 
 import threading
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""Which Python runs what is not the project's?"""
+"""Selecting the Python that runs programs which are not those of the project."""
 
 import os
 import sys

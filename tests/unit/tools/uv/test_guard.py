@@ -1,4 +1,4 @@
-"""What of a checkout does uv not get to follow?"""
+"""What uv is prevented from following in a checkout."""
 
 from collections.abc import Mapping
 from pathlib import Path

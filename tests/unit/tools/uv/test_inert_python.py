@@ -1,4 +1,4 @@
-"""What does an interpreter answer that runs nothing?"""
+"""The answers of an interpreter that runs no code."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How do indexes, proxies and trust reach a build?"""
+"""Passing indexes, proxies and certificates to a build."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What do we ask uv, and how do we read what it says?"""
+"""The commands sent to uv, and how its answers are parsed."""
 
 from dataclasses import replace
 from pathlib import Path
