@@ -21,7 +21,7 @@ from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
 from mlflow_uv.tools.lock_toolbox import LockTools, locktools
 from mlflow_uv.tools.project.checkout import given_layer, settings_layer
 from mlflow_uv.tools.project.dependants import dependants
-from mlflow_uv.tools.project.files import Project, members, read_project
+from mlflow_uv.tools.project.files import Project, members, path_from, read_project
 from mlflow_uv.tools.project.tree import projects_of
 
 
@@ -38,14 +38,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run the step on every project of the changed files; return the exit code. Without findings nothing is printed."""
     if argv is None:
         hide_environment()
-    console = terminal(CommandLine(program=ActionSource().program))
+    console = _console()
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
         with locktools(host, console=console, uv=Path(str(uv)) if uv else None) as tools:
             tasks = [partial(_run, call, folder, tools) for folder in _folders(call, tools)]
-            return max((show(console) for show in tools.runner.side_by_side(tasks)), default=0)
+            return max((show() for show in tools.runner.side_by_side(tasks)), default=0)
     except StepError as error:
         console.error(error)
         return error.exit_code
@@ -55,14 +55,21 @@ def main(argv: list[str] | None = None) -> int:
         return _error(unforeseen("the hook", error, console), console)
 
 
-def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[Terminal], int]:
+def _console(project: str = "") -> Terminal:
+    """A console whose fixes name the command that runs without an installation, for a project."""
+    return terminal(CommandLine(program=ActionSource().program, project=project))
+
+
+def _run(call: Call, folder: Path, tools: LockTools) -> Callable[[], int]:
     """Run the step on one project; the result prints its report or error, and returns the exit code."""
+    where = tools.host.folder
+    console = _console("" if folder == where else path_from(where, folder))
     try:
         inputs = _inputs(call, folder)
-        return partial(_report, call, inputs, call.step.run(inputs, tools))
+        return partial(_report, call, inputs, call.step.run(inputs, tools), console)
     except StepError as error:
         error.path = error.path or folder / "pyproject.toml"
-        return partial(_error, error)
+        return partial(_error, error, console)
 
 
 def _error(error: StepError, console: Terminal) -> int:

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Report, Table, Timing
+from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.core.security.control_characters import visible, visible_lines, without_sequences
 from mlflow_uv.surfaces.escaping.commands import command, fenced_line, text_lines
 from mlflow_uv.surfaces.escaping.markdown import code_block, inline
@@ -295,7 +296,7 @@ def test_json_holds_no_control_and_loses_nothing(what: str, why: str) -> None:
     """
     A program reads what was said; a person who looks at it is not steered.
     """
-    text = as_json("export", BadInput(what=what, why=why))
+    text = as_json("export", BadInput(what=what, why=why), CommandLine(), ())
 
     error = json.loads(text)["error"]
     assert None is STEERING.search(text.replace("\n", ""))

@@ -2,10 +2,15 @@
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 
+import pytest
+
 from mlflow_uv.command.step import fields_of
+from mlflow_uv.command.wording import CommandLine, step_call, worded
 from mlflow_uv.steps.release import ALL
+from mlflow_uv.surfaces.cli import _parsed, given_in
 from tests.house.files import ROOT, ours, shown
 
 NAMES = "|".join(step.name for step in ALL)
@@ -56,3 +61,30 @@ def test_no_fix_is_in_the_words_of_one_surface() -> None:
     ]
 
     assert [] == found
+
+
+def step_calls() -> Iterator[tuple[str, str]]:
+    """Every step that a message of ours tells to run, as its place and its text; values that vary are NAME."""
+    for path in ours(r"src/mlflow_uv/.*\.py"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id in {"step_call", "checkout_call"} and all(word.arg for word in node.keywords):
+                values = {str(word.arg): _value(word.value) for word in node.keywords}
+                yield f"{shown(path)}:{node.lineno}", step_call(str(_value(node.args[0])), **values)
+
+
+def _value(node: ast.expr) -> str | bool:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str | bool) else "NAME"
+
+
+@pytest.mark.parametrize(("place", "call"), [pytest.param(*pair, id=pair[0]) for pair in step_calls()])
+def test_a_step_to_run_is_a_command_that_keeps_the_project(place: str, call: str) -> None:
+    """
+    With the project folder that was given, the parser accepts the printed command, and reads that folder from it.
+    """
+    command = shlex.split(worded(call, CommandLine(project="my wine")))
+
+    namespace = _parsed(command[1:])
+
+    assert "my wine" == given_in(namespace)["project"], place

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum, IntEnum
 from pathlib import Path, PurePath
@@ -365,8 +365,18 @@ def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source:
     """Raise BadInput for an undeclared key, with the most similar declared one."""
     for key in keys:
         if key not in known:
-            import difflib  # noqa: PLC0415  # only on the way to an error
-
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+            hint = suggestion(key, known) or f"known are {', '.join(sorted(known))}"
             raise BadInput(what=f"{source} does not know `{key}`", why=hint)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the most similar known name, empty if none is similar."""
+    near = near_name(name, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def near_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the most similar known name, None if none is similar."""
+    import difflib  # noqa: PLC0415  # only on the way to an error
+
+    return next(iter(difflib.get_close_matches(name, tuple(known), n=1)), None)

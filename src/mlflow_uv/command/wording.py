@@ -23,11 +23,21 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class StepCall:
-    """A step to run, with inputs. `in_checkout`: it writes files to be committed, so it is not run in CI."""
+    """
+    A step to run, with inputs; without a name the program itself.
+
+    `in_checkout`: it writes files to be committed, so it is not run in CI.
+    """
 
     step: str
     inputs: tuple[Parameter, ...] = ()
     in_checkout: bool = False
+
+    def in_project(self, project: str) -> Self:
+        """The same step with the project folder as its first input, unless it names one; empty adds none."""
+        if not project or not self.step or any(parameter.name == "project" for parameter in self.inputs):
+            return self
+        return replace(self, inputs=(Parameter("project", project), *self.inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,14 @@ class Phrasing(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandLine:
-    """Formats texts as shell commands; `program` is the name of this one."""
+    """
+    Formats texts as shell commands; `program` is the name of this one.
+
+    `project` is the project folder as the user gave it, empty if it was not given: every step to run gets it too.
+    """
 
     program: str = PROGRAM
+    project: str = ""
 
     def parameter(self, parameter: Parameter) -> str:
         """See Phrasing."""
@@ -66,7 +81,8 @@ class CommandLine:
 
     def step_call(self, call: StepCall) -> str:
         """See Phrasing."""
-        return " ".join((self.program, call.step, *map(self.parameter, call.inputs)))
+        inputs = map(self.parameter, call.in_project(self.project).inputs)
+        return " ".join(filter(None, (self.program, call.step, *inputs)))
 
     def local(self, local: LocalFix) -> str:
         """See Phrasing."""
@@ -140,6 +156,11 @@ def option(name: str, value: str | bool = True) -> str:  # noqa: FBT001, FBT002 
 def step_call(step: str, **inputs: str | bool) -> str:
     """A step to run, with inputs by their Python names."""
     return Wording(StepCall(step, _parameters(inputs)))
+
+
+def help_call(step: str = "") -> str:
+    """The command that shows the help of a step, or of the program."""
+    return Wording(StepCall(step, (Parameter("help"),)))
 
 
 def checkout_call(step: str, **inputs: str | bool) -> str:

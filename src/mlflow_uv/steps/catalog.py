@@ -6,6 +6,7 @@ from typing import Any
 
 from ..command.step import Step
 
+RELEASE_NAME = "release"
 NAMES = (
     "check-lock",
     "check-targets",

@@ -16,7 +16,7 @@ from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test
 from .build_image import ImageInputs
-from .catalog import step_of, steps
+from .catalog import RELEASE_NAME, step_of, steps
 from .export import ExportFileInputs
 from .preflight import Answer, as_finding, preflight
 from .preflight.context import PreflightContext, StepInputs
@@ -241,7 +241,7 @@ def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:
 
 
 RELEASE: Step[Inputs, Any, Tools] = Step(
-    name="release",
+    name=RELEASE_NAME,
     summary="Release a tested model from uv.lock: check, export, train, log, register, build and smoke-test in"
     " one run.",
     inputs=Inputs,

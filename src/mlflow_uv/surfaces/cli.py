@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -17,10 +18,11 @@ from ..command.host import Host
 from ..command.inputs import UvInputs
 from ..command.report import Console, Report
 from ..command.settings import KEYS
-from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
+from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle, suggestion
+from ..command.wording import help_call
 from ..core.security.control_characters import visible_columns
 from ..core.security.masking import secrets_in
-from ..steps.catalog import NAMES, step_of
+from ..steps.catalog import NAMES, RELEASE_NAME, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
 from ..tools.project.files import Project, read_project
@@ -68,34 +70,48 @@ class _Parser(argparse.ArgumentParser):
     """Raises BadInput for a wrong argument, so that `--format json` reports it too."""
 
     def error(self, message: str) -> NoReturn:
-        raise BadInput(what=message, fix=f"{self.prog} --help")
+        _, _, step = self.prog.partition(" ")
+        raise BadInput(what=message, fix=help_call(step))
 
 
 def _command(arguments: list[str]) -> int:
-    console = terminal(started_as(os.environ, prefix=Path(sys.prefix)))
+    command_line = started_as(os.environ, prefix=Path(sys.prefix))
+    name, as_text = next(iter(arguments), ""), not _wants_json(arguments)
     try:
-        namespace = _parser(arguments).parse_args(arguments)
-    except BadInput as error:
-        console.error(error)
-        if _wants_json(arguments):
-            print(as_json(next(iter(arguments), ""), error, secrets_in(os.environ)))
-        return error.exit_code
-    step: Step[Any, Any, Any] = namespace.step
-    given = given_in(namespace)
-    as_text = namespace.format == "text"
-    try:
-        report = answer(step, given, console, source="--{}")
+        namespace = _parsed(arguments)
+        name, as_text = namespace.step.name, namespace.format == "text"
+        given = given_in(namespace)
+        command_line = replace(command_line, project=str(given.get("project", "")))
+        console = terminal(command_line)
+        report = answer(namespace.step, given, console, source="--{}")
     except StepError as error:
-        console.error(error)
+        terminal(command_line).error(error)
         if not as_text:
-            print(as_json(step.name, error, secrets_in(os.environ)))
+            print(as_json(name, error, command_line, secrets_in(os.environ)))
         return error.exit_code
     if as_text and report.result is not None:
         sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
-        print(as_json(step.name, report, secrets_in(os.environ)))
+        print(as_json(name, report, command_line, secrets_in(os.environ)))
     console.report(report)
     return 0 if report.ok else 1
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """The arguments by their names, with the step. Raises BadInput, with the most similar step or flag."""
+    name = next(iter(arguments), "-")
+    if not name.startswith("-") and name not in (RELEASE_NAME, *NAMES):
+        names = (RELEASE_NAME, *NAMES)
+        why = suggestion(name, names) or f"the steps are {', '.join(names)}"
+        raise BadInput(what=f"`{name}` is not a step", why=why, fix=help_call())
+    namespace, unknown = _parser(arguments).parse_known_args(arguments)
+    if unknown:
+        step: Step[Any, Any, Any] = namespace.step
+        word = unknown[0].partition("=")[0]
+        flags = ("--format", *(flag for field in fields_of(step.inputs) for flag in field.flags))
+        what = f"`{word}` is not {'a flag' if word.startswith('-') else 'an argument'} of {step.name}"
+        raise BadInput(what=what, why=suggestion(word, flags), fix=help_call(step.name))
+    return namespace
 
 
 def given_in(namespace: argparse.Namespace) -> Mapping[str, object]:

@@ -93,15 +93,12 @@ def main(argv: Sequence[str]) -> int:
 def _act(name: str) -> int:
     step = next(step for step in ALL if step.name == name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-    source = ActionSource.of(os.environ, file=Path(__file__))
-    phrasing = ActionPhrasing(step=name, source=source, root=root, parts=DEFAULT if step is RELEASE else ())
-    secrets = secrets_in(os.environ)
-    runner = GithubRunner(phrasing, secrets=secrets)
-    summary = JobSummary(step=step, phrasing=phrasing, secrets=secrets)
+    runner, summary = _consoles(step, root, project="")
     given: Mapping[str, object] = {}
     files = CommandFiles.of(os.environ, handed=())
     try:
         given = _inputs()
+        runner, summary = _consoles(step, root, project=str(given.get("project", "")))
         files = CommandFiles.of(os.environ, handed=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         report = answer(step, given, runner, source="input `{}`")
     except StepError as error:
@@ -117,6 +114,19 @@ def _act(name: str) -> int:
     _print(runner, report.result)
     _say(runner, report)
     return 0 if report.ok else 1
+
+
+def _consoles(step: Step[Any, Any, Any], root: Path, *, project: str) -> tuple[GithubRunner, JobSummary]:
+    """The console and the job summary of a step on a project, `.` for the checkout itself."""
+    phrasing = ActionPhrasing(
+        step=step.name,
+        source=ActionSource.of(os.environ, file=Path(__file__)),
+        root=root,
+        parts=DEFAULT if step is RELEASE else (),
+        project="" if project == "." else project,
+    )
+    secrets = secrets_in(os.environ)
+    return GithubRunner(phrasing, secrets=secrets), JobSummary(step=step, phrasing=phrasing, secrets=secrets)
 
 
 def _report_error(runner: GithubRunner, error: StepError, summary: JobSummary) -> None:

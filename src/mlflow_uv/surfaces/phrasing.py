@@ -50,13 +50,15 @@ class ActionPhrasing:
     """
     Phrases the messages of one step for a workflow; files are named relative to `root`, the checkout.
 
-    `parts` are the steps that this step runs, as those of `release`: a fix does not name their actions.
+    `parts` are the steps that this step runs, as those of `release`: a fix does not name their actions. `project` is
+    the project folder that the workflow gives, empty for the checkout itself.
     """
 
     step: str
     source: ActionSource
     root: Path
     parts: tuple[str, ...] = ()
+    project: str = ""
 
     def text(self, text: str) -> str:
         """A text as it is shown: inputs as keys, steps as actions, paths relative to the checkout."""
@@ -74,11 +76,12 @@ class ActionPhrasing:
 
     def step_call(self, call: StepCall) -> str:
         """See Phrasing."""
-        inputs = " and ".join(map(self.parameter, call.inputs))
         if call.in_checkout:
-            return f"`{CommandLine(program=self.source.program).step_call(call)}` in a clone, and commit what it writes"
+            command_line = CommandLine(program=self.source.program, project=self.project)
+            return f"`{command_line.step_call(call)}` in a clone, and commit what it writes"
         if call.step == self.step or call.step in self.parts:
-            return inputs or "run it again"
+            return " and ".join(map(self.parameter, call.inputs)) or "run it again"
+        inputs = " and ".join(map(self.parameter, call.in_project(self.project).inputs))
         return f"`uses: {self.source.uses(call.step)}`{f' with {inputs}' if inputs else ''}"
 
     def local(self, local: LocalFix) -> str:

@@ -173,8 +173,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-def as_json(step: str, answer: "Report[Any] | StepError", secrets: Sequence[str] = ()) -> str:
+def as_json(step: str, answer: "Report[Any] | StepError", phrasing: Phrasing, secrets: Sequence[str]) -> str:
     """What `--format json` prints: one object, for an answer and for an error alike. Outputs are not masked."""
+
+    def phrased(value: object) -> Any:
+        return _phrased(plain(value), phrasing, secrets)
+
     import json  # noqa: PLC0415  # 2 ms, only for `--format json`
 
     if isinstance(answer, StepError):
@@ -183,32 +187,32 @@ def as_json(step: str, answer: "Report[Any] | StepError", secrets: Sequence[str]
             "error": {
                 "kind": type(answer).__name__,
                 "exit-code": answer.exit_code,
-                **{part: mask(getattr(answer, part), secrets) for part in ("what", "why", "fix")},
+                **{part: phrased(getattr(answer, part)) for part in ("what", "why", "fix")},
                 **({} if answer.path is None else {"path": plain(answer.path), "line": answer.line}),
             },
         }
         if isinstance(answer.so_far, Report):
-            so_far = {"findings": plain(answer.so_far.findings), "timings": plain(answer.so_far.timings)}
-            body |= {name: _masked(value, secrets) for name, value in so_far.items()}
+            body |= {"findings": phrased(answer.so_far.findings), "timings": phrased(answer.so_far.timings)}
     else:
         body = {
             "ok": answer.ok,
-            "summary": mask(answer.summary, secrets),
+            "summary": phrased(answer.summary),
             "outputs": plain(answer.outputs),
-            "findings": _masked(plain(answer.findings), secrets),
-            "timings": _masked(plain(answer.timings), secrets),
+            "findings": phrased(answer.findings),
+            "timings": phrased(answer.timings),
         }
     return escaped_json(json.dumps({"schema": 1, "step": step, **body}, indent=2, ensure_ascii=False))
 
 
-def _masked(value: Any, secrets: Sequence[str]) -> Any:
+def _phrased(value: Any, phrasing: Phrasing, secrets: Sequence[str]) -> Any:
+    """A plain value with its texts formatted for a surface, and masked."""
     match value:
         case str():
-            return mask(value, secrets)
+            return mask(worded(value, phrasing), secrets)
         case list():
-            return [_masked(item, secrets) for item in value]
+            return [_phrased(item, phrasing, secrets) for item in value]
         case dict():
-            return {key: _masked(item, secrets) for key, item in value.items()}
+            return {key: _phrased(item, phrasing, secrets) for key, item in value.items()}
     return value
 
 

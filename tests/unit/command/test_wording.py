@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from mlflow_uv.command.errors import BadInput, ChainBroken, sentence
 from mlflow_uv.command.report import Finding
 from mlflow_uv.command.wording import (
@@ -12,6 +14,7 @@ from mlflow_uv.command.wording import (
     Wording,
     checkout_call,
     extended,
+    help_call,
     joined,
     local,
     option,
@@ -91,3 +94,21 @@ def test_a_clone_names_the_program_as_it_was_typed() -> None:
     Somebody who never installed it can paste the line.
     """
     assert "bin/mlflow-uv release" == worded(step_call("release"), CommandLine(program="bin/mlflow-uv"))
+
+
+@pytest.mark.parametrize(
+    ("fix", "shown"),
+    [
+        (step_call("release"), "mlflow-uv release --project 'a b'"),
+        (step_call("release", push=True), "mlflow-uv release --project 'a b' --push"),
+        (checkout_call("export", project="c", hashes=True), "mlflow-uv export --project c --hashes"),
+        (help_call("export"), "mlflow-uv export --project 'a b' --help"),
+        (help_call(), "mlflow-uv --help"),
+        (option("push"), "--push"),
+    ],
+)
+def test_a_step_to_run_gets_the_project_that_the_user_gave(fix: str, shown: str) -> None:
+    """
+    Unless it names another one: the fix is run where the user is, not in the project.
+    """
+    assert shown == worded(fix, CommandLine(project="a b"))

@@ -9,6 +9,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput, BadProject
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report, Severity
+from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.steps import check_targets
 from mlflow_uv.steps.check_targets import Inputs, Outputs
 from mlflow_uv.surfaces.terminal import as_json
@@ -147,7 +148,7 @@ def test_a_program_gets_the_same_as_json(ask) -> None:
     """
     report = ask(package("grape", "py3-none-win_amd64"))
 
-    text = as_json("check-targets", report)
+    text = as_json("check-targets", report, CommandLine(), ())
 
     assert '"verdict": "cannot be installed"' in text
     assert '"local-build": ""' in text

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import check_lock, export
 from mlflow_uv.steps.release import ALL
-from mlflow_uv.surfaces.cli import answer, cancellable, gather, main
+from mlflow_uv.surfaces.cli import _parsed, answer, cancellable, gather, given_in, main
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import LockTools
 
@@ -99,6 +100,55 @@ def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.Ca
     code = main(["export", "--package", "not a name", "--project", str(project)])
 
     assert (2, "error: --package is not a package name: it is 'not a name'\n") == (code, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["export", "--chek"],
+            "error: `--chek` is not a flag of export: did you mean `--check`? Fix: mlflow-uv export --help\n",
+        ),
+        (["export", "--zzz"], "error: `--zzz` is not a flag of export. Fix: mlflow-uv export --help\n"),
+        (["export", "zzz"], "error: `zzz` is not an argument of export. Fix: mlflow-uv export --help\n"),
+        (["relase"], "error: `relase` is not a step: did you mean `release`? Fix: mlflow-uv --help\n"),
+        (["build-image", "--push", "--engine"], "Fix: mlflow-uv build-image --help\n"),
+        ([], "Fix: mlflow-uv --help\n"),
+    ],
+)
+def test_a_wrong_word_has_the_help_of_its_step_as_its_fix(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    With the step or flag that was probably meant; the fix prints help.
+    """
+    main(words)
+
+    error = capsys.readouterr().err
+    fix = shlex.split(error.rpartition("Fix: ")[2])
+    with pytest.raises(SystemExit) as caught:
+        main(fix[1:])
+    assert (True, 0, True) == (error.endswith(line), caught.value.code, "usage:" in capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_fix_names_the_project_that_was_given(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    It is pasted where the user is, which is not the project.
+    """
+    (tmp_path / "my wine").mkdir()
+    (tmp_path / "my wine" / "pyproject.toml").write_text('[project]\nname = "wine"\n')
+    monkeypatch.chdir(tmp_path)
+
+    main(["register", "--project", "my wine", "--format", output])
+
+    shown = capsys.readouterr()
+    fix = json.loads(shown.out)["error"]["fix"] if output == "json" else shown.err.rpartition("Fix: ")[2]
+    step, flag, project = shlex.split(fix.partition(", or ")[0])[1:]
+    namespace = _parsed([step, flag, project])
+    assert ("log-model", {"project": "my wine"}) == (namespace.step.name, given_in(namespace))
 
 
 def test_json_goes_to_stdout_also_for_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource, started_as
 UVX = "uvx --from git+https://github.com/org/mlflow-uv-action@v1 mlflow-uv"
 
 
-def action(step: str = "build-image", **more: tuple[str, ...]) -> ActionPhrasing:
+def action(step: str = "build-image", parts: tuple[str, ...] = ()) -> ActionPhrasing:
     """The words of a workflow whose checkout is /w/repo."""
-    return ActionPhrasing(step=step, source=ActionSource(), root=Path("/w/repo"), **more)
+    return ActionPhrasing(step=step, source=ActionSource(), root=Path("/w/repo"), parts=parts)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,21 @@ def test_a_step_of_a_release_is_run_again_by_the_release() -> None:
     Nobody has to add an action for it.
     """
     assert "run it again" == action("release", parts=("build-image",)).text(step_call("build-image"))
+
+
+def test_a_step_to_run_gets_the_project_of_the_workflow() -> None:
+    """
+    Another action, and a command in a clone; an input of the same action keeps what is there.
+    """
+    phrasing = ActionPhrasing(step="export", source=ActionSource(), root=Path("/w"), project="sub")
+
+    texts = [phrasing.text(text) for text in (step_call("log-model"), checkout_call("export"), option("hashes"))]
+
+    assert [
+        "`uses: org/mlflow-uv-action/actions/log-model@v1` with `project: sub`",
+        f"`{UVX} export --project sub` in a clone, and commit what it writes",
+        "`hashes: true`",
+    ] == texts
 
 
 @pytest.mark.parametrize(

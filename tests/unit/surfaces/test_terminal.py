@@ -11,6 +11,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolMissing
 from mlflow_uv.command.report import Finding, Report, Severity, Timing
+from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.surfaces.terminal import Terminal, as_json, plain, shown, wants_colours
 
 
@@ -183,7 +184,8 @@ def test_json_of_an_answer_is_one_object() -> None:
     """
     finding = Finding(rule="r", what="w", path=Path("uv.lock"))
 
-    found = json.loads(as_json("export", Report(outputs=Outputs(), summary="s", findings=(finding,))))
+    report = Report(outputs=Outputs(), summary="s", findings=(finding,))
+    found = json.loads(as_json("export", report, CommandLine(), ()))
 
     assert {"schema": 1, "step": "export", "ok": False, "summary": "s"}.items() <= found.items()
     assert "good" == found["outputs"]["the-verdict"]
@@ -194,7 +196,7 @@ def test_json_of_an_error_has_the_same_frame() -> None:
     """
     A program reads one shape for both, and the exit code in it.
     """
-    found = json.loads(as_json("export", ToolMissing(what="w", why="y", fix="f")))
+    found = json.loads(as_json("export", ToolMissing(what="w", why="y", fix="f"), CommandLine(), ()))
 
     error = {"kind": "ToolMissing", "exit-code": 5, "what": "w", "why": "y", "fix": "f"}
     assert {"schema": 1, "step": "export", "ok": False, "error": error} == found
@@ -206,6 +208,6 @@ def test_json_of_a_path_that_is_no_text_can_be_printed() -> None:
     """
     finding = Finding(rule="r", what="w", path=Path(os.fsdecode(b"mod\xe8le/uv.lock")))
 
-    text = as_json("export", Report(outputs=Outputs(), summary="s", findings=(finding,)))
+    text = as_json("export", Report(outputs=Outputs(), summary="s", findings=(finding,)), CommandLine(), ())
 
     assert "mod\N{REPLACEMENT CHARACTER}le/uv.lock" == json.loads(text.encode())["findings"][0]["path"]
