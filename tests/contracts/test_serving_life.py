@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contracts.serving_process import Served, Starter, concurrently, scripted_model, statuses, wait_until
-from tests.waiting import CEILING_S
+from tests.hostile.spy import is_running
+from tests.waiting import CEILING_S, happens
 
 CUT_OFF, REFUSED, CANNOT_LOAD, KILLED = 1, 2, 3, 137
 IN_FLIGHT = 20
@@ -203,6 +204,28 @@ def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path,
 
     assert {"killed": KILLED, "ended": 7}[how] == code
     assert ("killed by signal 9" in served.said()) == (how == "killed")
+
+
+@pytest.mark.parametrize(("drain", "status"), [("60", 200), ("0.5", None)], ids=["answered", "aborted"])
+def test_workers_do_not_outlive_a_killed_parent(start: Starter, tmp_path: Path, drain: str, status: int | None) -> None:
+    """
+    SIGKILL leaves the parent no time to stop them: they drain for DRAIN_TIMEOUT and end by themselves.
+    """
+    entered, leave = tmp_path / "entered", tmp_path / "leave"
+    model = scripted_model(tmp_path / "model")
+
+    with start(model, WORKERS="2", DRAIN_TIMEOUT=drain) as served:
+        workers = served.ready().workers()
+        with concurrently(lambda: served.invoke({"entered": str(entered), "leave": str(leave)})) as answers:
+            wait_until(entered.exists)
+            served.process.kill()
+            wait_until(served.refuses)
+            if status is not None:
+                leave.touch()
+        ended = happens(lambda: not any(map(is_running, workers)))
+
+    assert (2, True) == (len(workers), ended)
+    assert [status] == [answer if answer == 200 else None for answer in statuses(answers)]
 
 
 def answers_of_both(served: Served) -> dict[int, list[Any]]:

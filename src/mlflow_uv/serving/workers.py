@@ -1,5 +1,5 @@
 """
-Forks several worker processes from one that loaded the model; if one of them dies, all stop.
+Forks several worker processes from one that loaded the model; if one of them or their parent dies, all stop.
 
 A fork shares memory until it is written to, and keeps only the thread that forks. So threads that the model started
 while it was loaded would be lost, and files that it opened shared by mistake; `unshareable` detects both.
@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -61,10 +62,19 @@ def supervise(serve: Callable[[], int], count: int, drain: float, listener: sock
     Fork `count` workers, forward the stop signal, and wait for them; 0 if all ended in order, else a worker's status.
 
     `drain` is in seconds. If one worker ends without a stop signal, all are stopped, so that the platform restarts the
-    container.
+    container. If this process is killed, the workers drain and end by themselves.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGCHLD))
-    workers = {fork(serve) for _ in range(count)}
+    # Only this process keeps the write end: however it ends, the kernel closes it, and the workers read the end.
+    parent_alive, alive = os.pipe()
+
+    def serve_with_parent() -> int:
+        os.close(alive)
+        stop_at_end_of(parent_alive, drain + GRACE_S)
+        return serve()
+
+    workers = {fork(serve_with_parent) for _ in range(count)}
+    os.close(parent_alive)
     listener.close()  # the workers hold it; once they close it, connections are refused
     code, deadline = 0, None
     while workers:
@@ -86,7 +96,21 @@ def supervise(serve: Callable[[], int], count: int, drain: float, listener: sock
                 code = code or 1
                 send_signal(workers, signal.SIGTERM)
                 deadline = time.monotonic() + GRACE_S
+    os.close(alive)
     return code
+
+
+def stop_at_end_of(pipe: int, seconds: float) -> None:
+    """Watch the read end of a pipe in a thread: at its end, stop this process, and kill it `seconds` later."""
+
+    def watch() -> None:
+        os.read(pipe, 1)
+        log(f"The parent of worker {os.getpid()} ended without stopping it; the worker stops.")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watcher", daemon=True).start()
 
 
 def wait_for_signal(seconds: "float | None") -> "int | None":
