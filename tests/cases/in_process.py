@@ -14,6 +14,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.messages import ask
 
 from .sample_project import SampleProject
 
@@ -68,7 +69,7 @@ class InProcessProject:
         project = read_project(self.folder)
         python = self.tools.environments.project(project, Selection())
         store = self.tools.mlflow.resolve_embedded(self.tools.mlflow.store(None, embedded=False), python, self.folder)
-        return self.tools.mlflow.ask(python, store, verb, **request)
+        return ask(self.tools.mlflow, python, store, verb, **request)
 
     def logged_elsewhere(self, *names: str, status: str = "FINISHED", **tags: str) -> str:
         """A run that another job made, with a model of each name; its tags are told without dots, as `commit`."""

@@ -13,6 +13,8 @@ from mlflow_uv.command.errors import StepError, StoreUnreachable
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.payloads.messages.registry import AliasMove, Author, ExpectedVersion, PromoteVersion
+from mlflow_uv.payloads.messages.tags import RECORD_DIGEST, STATE
 from mlflow_uv.steps import log_model, register
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests.proxy import Fault, Proxy
@@ -161,20 +163,23 @@ class ProxiedProject:
             self.register(name)
         return name
 
-    def promote(self, name: str, version: str) -> dict[str, Any]:
+    def promote(self, name: str, version: str) -> AliasMove:
         """Let the champion's alias name a version, as the step does once every gate holds."""
         store = self.tools.mlflow.store(self.proxy.uri, embedded=False)
         python = self.tools.environments.registry_client(store, None, Selection())
-        said = self.tools.mlflow.ask(python, store, "describe-version", name=name, version=version)["tags"]
-        aliases = self.tools.mlflow.ask(python, store, "describe-name", name=name)["aliases"]
-        expected = {
-            "alias_names": aliases.get("champion"),
-            "record_sha256": said["mlflow-uv.record-sha256"],
-            "state": said["mlflow-uv.state"],
-        }
-        entry = {"who": "alice", "when": "2026-11-21T00:00:00Z", "gates": [], "run": ""}
-        words = {"name": name, "version": version, "alias": "champion", "previous": "previous", "lease_s": LEASE_S}
-        return self.tools.mlflow.ask(python, store, "promote", **words, expected=expected, entry=entry)
+        client = self.tools.mlflow.client(python, store)
+        tags = client.describe_version(name, version).tags
+        expected = ExpectedVersion(
+            alias_names=client.describe_name(name).aliases.get("champion"),
+            record_sha256=tags[RECORD_DIGEST],
+            state=tags[STATE],
+        )
+        entry = Author(who="alice", when="2026-11-21T00:00:00Z", run="")
+        return client.promote(
+            PromoteVersion(
+                name=name, version=version, alias="champion", expected=expected, entry=entry, lease_s=LEASE_S
+            )
+        )
 
     def spoil_promote(self, name: str, version: str, fault: Fault, *, at: int | str, lasting: bool) -> Outcome:
         """Promote a version while a call is spoiled, then again."""

@@ -22,6 +22,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
 from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
+from tests.messages import ask
 from tests.proxy import proxy_of
 from tests.stores import ADMIN, BUCKET, DATABASE, Stores, mlflow_server
 from tests.waiting import CEILING_S
@@ -69,7 +70,7 @@ class Asked:
         with toolbox(host, console=Quiet()) as tools:
             store = tools.mlflow.store(None, embedded=False)
             python = tools.environments.registry_client(store, read_project(self.sample.folder), Selection())
-            return tools.mlflow.ask(python, store, verb, **request)
+            return ask(tools.mlflow, python, store, verb, **request)
 
     def refused(self, uri: str, verb: str = "describe-name", **request: object) -> StepError:
         """Why there is no answer, in words that hold no secret."""

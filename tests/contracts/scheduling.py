@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,6 +153,7 @@ class PayloadModules:
     pruning: Any
     audit_entries: Any
     problems: Any
+    messages: Any
 
     def __init__(self, folder: Path) -> None:
         spec = importlib.util.spec_from_file_location("payloads_main", folder / "__main__.py")
@@ -162,10 +164,16 @@ class PayloadModules:
         payloads_main.load_package(folder)
         for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "audit_entries", "problems"):
             setattr(self, noun, importlib.import_module(f"{payloads_main.PACKAGE}.{noun}"))
+        self.messages = importlib.import_module(f"{payloads_main.PACKAGE}.messages.registry")
 
 
-def entry(actor: Actor) -> dict[str, Any]:
-    return {"who": actor.name, "when": "now", "run": None, "gates": ["accuracy >= 0.9"]}
+def entry(actor: Actor) -> Any:
+    return actor.schedule.payloads.messages.Author(who=actor.name, when="now", gates=("accuracy >= 0.9",))
+
+
+def answered(response: Any) -> "dict[str, Any]":
+    """A response as it is sent."""
+    return dict(json.loads(json.dumps(asdict(response))))
 
 
 def promoting(number: str) -> Callable[[Actor], Any]:
@@ -176,16 +184,17 @@ def promoting(number: str) -> Callable[[Actor], Any]:
         for attempt in range(2):
             registered = actor.get_registered_model(name)
             tags = actor.get_model_version(name, number).tags
-            expected = {
-                "alias_names": alias_moves.version_of(registered, ALIAS),
-                "record_sha256": tags[alias_moves.RECORD],
-                "state": tags[STATE],
-            }
-            request = {"name": name, "version": number, "alias": ALIAS, "lease_s": LEASE_S}
+            messages = actor.schedule.payloads.messages
+            expected = messages.ExpectedVersion(
+                alias_names=alias_moves.version_of(registered, ALIAS),
+                record_sha256=tags[alias_moves.RECORD_DIGEST],
+                state=tags[STATE],
+            )
+            request = messages.PromoteVersion(
+                name=name, version=number, alias=ALIAS, lease_s=LEASE_S, expected=expected, entry=entry(actor)
+            )
             try:
-                return alias_moves.promote_with(
-                    actor, {**request, "expected": expected, "entry": entry(actor)}, actor.schedule.clock(actor)
-                )
+                return answered(alias_moves.promote_with(actor, request, actor.schedule.clock(actor)))
             except actor.schedule.payloads.problems.Problem:
                 if attempt:
                     raise
@@ -196,35 +205,38 @@ def promoting(number: str) -> Callable[[Actor], Any]:
 
 def rolling_back(actor: Actor) -> Any:
     """Ask where to, and go there."""
-    rollbacks, name = actor.schedule.payloads.rollbacks, actor.schedule.name
-    request = {"name": name, "alias": ALIAS, "lease_s": LEASE_S, "entry": entry(actor)}
-    way = rollbacks.find_with(actor, request)
-    if way["after"] is None:
-        raise actor.schedule.payloads.problems.Problem(actor.schedule.payloads.problems.ProblemKind.INVALID, way["why"])
-    expected = {"before": way["before"], "after": way["after"]}
-    return rollbacks.roll_back_with(actor, {**request, "expected": expected}, actor.schedule.clock(actor))
+    payloads, name = actor.schedule.payloads, actor.schedule.name
+    way = payloads.rollbacks.find_with(actor, payloads.messages.FindRollback(name=name, alias=ALIAS))
+    if way.after is None:
+        raise payloads.problems.Problem(payloads.problems.ProblemKind.INVALID, way.why)
+    expected = payloads.messages.ExpectedRollback(before=way.before, after=way.after)
+    request = payloads.messages.RollBackAlias(
+        name=name, alias=ALIAS, lease_s=LEASE_S, entry=entry(actor), expected=expected
+    )
+    return answered(payloads.rollbacks.roll_back_with(actor, request, actor.schedule.clock(actor)))
 
 
 def pruning(actor: Actor) -> Any:
     """Delete what was a tested candidate, and had no alias, when it was chosen."""
-    request = {"name": actor.schedule.name, "versions": {"2": "tested"}, "lease_s": LEASE_S, "entry": entry(actor)}
-    return actor.schedule.payloads.pruning.delete_with(actor, request, actor.schedule.clock(actor))
+    payloads, name = actor.schedule.payloads, actor.schedule.name
+    request = payloads.messages.DeleteVersions(name=name, versions={"2": "tested"}, lease_s=LEASE_S, entry=entry(actor))
+    return answered(payloads.pruning.delete_with(actor, request, actor.schedule.clock(actor)))
 
 
 def registering(model_id: str) -> Callable[[Actor], Any]:
     """Find the version of a model, or make it."""
 
     def register(actor: Actor) -> Any:
-        request = {
-            "name": actor.schedule.name,
-            "model_id": model_id,
-            "model_sha256": "digest",
-            "tags": {"mlflow-uv.model-sha256": "digest", STATE: "registered"},
-            "description": "made by a test",
-            "timeout_s": 30,
-        }
-        registration = actor.schedule.payloads.registration
-        return registration.find_or_create_with(actor, request, actor.schedule.clock(actor))
+        payloads = actor.schedule.payloads
+        request = payloads.messages.FindOrCreateVersion(
+            name=actor.schedule.name,
+            model_id=model_id,
+            model_sha256="digest",
+            tags={"mlflow-uv.model-sha256": "digest", STATE: "registered"},
+            description="made by a test",
+            timeout_s=30,
+        )
+        return answered(payloads.registration.find_or_create_with(actor, request, actor.schedule.clock(actor)))
 
     return register
 
@@ -241,14 +253,14 @@ def prepare(schedule: Schedule, *states: str) -> None:
     for number, state in enumerate(states, start=1):
         tags = {STATE: state, "mlflow-uv.record-sha256": f"record-{number}"}
         if state in ("promoted", "replaced"):
-            one = schedule.payloads.audit_entries.AliasEntry(
+            one = schedule.payloads.messages.AliasEntry(
                 action="promote", alias=ALIAS, before=before, after=str(number), previous=before, who="x", when="x",
                 done=True,
             )  # fmt: skip
             key = f"{AUDIT}20260101T00000{number}.000000Z-00"
-            tags[key] = one.text()
+            tags[key] = schedule.payloads.audit_entries.text_of(one)
             if before is not None:
-                schedule.client.set_model_version_tag(schedule.name, before, key, one.text())
+                schedule.client.set_model_version_tag(schedule.name, before, key, tags[key])
                 schedule.client.set_registered_model_alias(schedule.name, "previous", before)
             before = str(number)
         schedule.client.create_model_version(schedule.name, f"/somewhere/{number}", tags=tags)

@@ -178,3 +178,35 @@ def test_what_others_wrote_is_parsed_in_one_place() -> None:
     ]
 
     assert [*allowed] == sorted(found)
+
+
+def test_names_of_tags_are_defined_in_one_module() -> None:
+    """
+    A name that is typed again can differ from what the other side sets; labels of images have names of their own.
+    """
+    names = re.compile(r"""f?["']mlflow-uv\.[a-z{]""")
+    allowed = (
+        "src/mlflow_uv/core/image/dockerfile.py",
+        "src/mlflow_uv/core/image/labels.py",
+        "src/mlflow_uv/payloads/messages/tags.py",
+        "src/mlflow_uv/tools/engines/containers.py",
+    )
+
+    found = [shown(path) for path in ours(r"(src/mlflow_uv|hooks)/.*\.py") if names.search(path.read_text())]
+
+    assert [*allowed] == sorted(found)
+
+
+def test_requests_to_payloads_are_typed() -> None:
+    """
+    Outside of the tool, nothing names a verb or parses a response: `StoreClient` has a method for each.
+    """
+    layers = "command|core|ops|steps|surfaces"
+
+    found = [
+        shown(path)
+        for path in ours(rf"src/mlflow_uv/({layers})/.*\.py")
+        if re.search(r"\.(ask|ask_model)\(", path.read_text())
+    ]
+
+    assert [] == found

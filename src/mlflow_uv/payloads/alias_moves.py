@@ -1,77 +1,78 @@
 """Moves a registry alias under a lease, writes the audit entry and updates the states of the versions."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from .audit_entries import AliasEntry, entries_of, key_after
-from .lease import CLOCK, LEASE_S, Lease, LeaseClock, hold_lease
+from .audit_entries import entries_of, key_after, text_of
+from .lease import CLOCK, Lease, LeaseClock, hold_lease
+from .messages.registry import (
+    AliasEntry,
+    AliasMove,
+    AssignAlias,
+    DeleteVersions,
+    PromoteVersion,
+    RollBackAlias,
+)
+from .messages.tags import REASON, RECORD_DIGEST, STATE
 from .problems import Problem, ProblemKind, kind_of
 
-STATE = "mlflow-uv.state"
-REASON = "mlflow-uv.reason"
-RECORD = "mlflow-uv.record-sha256"
 PROMOTE = "promote"
 TEST = "test"
 ROLL_BACK = "rollback"
 _READY = "READY"
 
 
-def assign(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Assign an alias to a tested version, whatever it named before; states do not change.
-
-    {name, version, alias, lease_s?, entry: {who, when, run?}} -> {before, after, already: whether it was so, notes}
-    """
-    client, alias, number = MlflowClient(), request["alias"], str(request["version"])
+def assign(request: AssignAlias) -> AliasMove:
+    """Assign an alias to a tested version, whatever it named before; states do not change."""
+    client, alias, number = MlflowClient(), request.alias, request.version
     with lease_for(client, request, CLOCK) as lease:
-        finish_interrupted(lease, alias, previous_of(request))
+        finish_interrupted(lease, alias, request.previous)
         current = version_of(lease.read(), alias)
         version = client.get_model_version(lease.name, number)
         already = current == number and newest_of(version, alias) is not None
         if not already:
             before = current if current != number else None
-            entry = entry_of(request, action=TEST, before=before, after=number, previous=None)
-            move(lease, entry, version, previous=previous_of(request))
-        return move_result(lease, current, number, already=already)
+            entry = replace(entry_of(request, TEST, after=number), before=before)
+            move(lease, entry, version, previous=request.previous)
+    return AliasMove(before=current, after=number, already=already, notes=tuple(lease.notes))
 
 
-def promote(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Promote a version to an alias, if the registry still is as it was when the gates were checked.
-
-    {name, version, alias, previous?: alias of the version before, lease_s?, entry: {who, when, run?, gates?},
-    expected: {alias_names: str|null, record_sha256, state}} -> {before, after, already: whether it was so, notes}
-    """
+def promote(request: PromoteVersion) -> AliasMove:
+    """Promote a version to an alias, if the registry still is as it was when the gates were checked."""
     return promote_with(MlflowClient(), request, CLOCK)
 
 
-def promote_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
+def promote_with(client: MlflowClient, request: PromoteVersion, clock: LeaseClock) -> AliasMove:
     """See promote."""
-    alias, number, expected = request["alias"], str(request["version"]), request["expected"]
     with lease_for(client, request, clock) as lease:
-        finish_interrupted(lease, alias, previous_of(request))
-        current = version_of(lease.read(), alias)
-        version = client.get_model_version(lease.name, number)
-        require_same(f"the record of version {number}", expected["record_sha256"], version.tags.get(RECORD))
-        newest = newest_of(version, alias)
-        if current == number and newest is not None:
-            return move_result(lease, number, number, already=True)
-        if current != number:
-            require_same(f"alias `{alias}`: its version", expected["alias_names"], current)
-            require_same(f"the state of version {number}", expected["state"], version.tags.get(STATE))
-        # The alias may have been moved without an audit entry: then the version before is unknown.
-        before = current if current != number else None
-        kept = {"previous": before, "keeps": previous_of(request)}
-        entry = entry_of(request, action=PROMOTE, before=before, after=number, **kept)
-        move(lease, entry, version, previous=previous_of(request))
-        return move_result(lease, current, number, already=current == number)
+        moved = _promoted(lease, request)
+    # The release of the lease may add a note.
+    return replace(moved, notes=tuple(lease.notes))
+
+
+def _promoted(lease: Lease, request: PromoteVersion) -> AliasMove:
+    alias, number, expected = request.alias, request.version, request.expected
+    finish_interrupted(lease, alias, request.previous)
+    current = version_of(lease.read(), alias)
+    version = lease.client.get_model_version(lease.name, number)
+    require_same(f"the record of version {number}", expected.record_sha256, version.tags.get(RECORD_DIGEST))
+    newest = newest_of(version, alias)
+    if current == number and newest is not None:
+        return AliasMove(before=number, after=number, already=True)
+    if current != number:
+        require_same(f"alias `{alias}`: its version", expected.alias_names, current)
+        require_same(f"the state of version {number}", expected.state, version.tags.get(STATE))
+    # The alias may have been moved without an audit entry: then the version before is unknown.
+    before = current if current != number else None
+    entry = entry_of(request, PROMOTE, after=number)
+    entry = replace(entry, before=before, previous=before, keeps=request.previous)
+    move(lease, entry, version, previous=request.previous)
+    return AliasMove(before=current, after=number, already=current == number)
 
 
 def move(lease: Lease, entry: AliasEntry, version: ModelVersion, *, previous: str) -> None:
@@ -86,7 +87,7 @@ def move(lease: Lease, entry: AliasEntry, version: ModelVersion, *, previous: st
     before = None if entry.before is None else client.get_model_version(name, entry.before)
     known = (key for item in (version, before) if item is not None for key in entries_of(item.tags))
     key = key_after(known, datetime.fromtimestamp(lease.clock.date_s(), timezone.utc), lease.clock.token())
-    client.set_model_version_tag(name, entry.after, key, entry.text())
+    client.set_model_version_tag(name, entry.after, key, text_of(entry))
     try:
         current = version_of(lease.read(), entry.alias)
         if current != entry.after:
@@ -121,7 +122,7 @@ def _finish(lease: Lease, key: str, entry: AliasEntry, after: ModelVersion, prev
     if entry.action != TEST:
         _point(lease, registered, previous, entry)
         _tag(client, after, {STATE: "promoted", REASON: ""})
-    done = replace(entry, done=True).text()
+    done = text_of(replace(entry, done=True))
     if before is not None:
         if entry.action != TEST and not _has_another_alias(registered, before, entry.alias):
             why = f"rolled back by {entry.who} at {entry.when}" if entry.action == ROLL_BACK else ""
@@ -175,28 +176,31 @@ def existing(client: MlflowClient, name: str, number: str) -> "ModelVersion | No
         return None
 
 
-def lease_for(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> "AbstractContextManager[Lease]":
+def lease_for(
+    client: MlflowClient,
+    request: "AssignAlias | PromoteVersion | RollBackAlias | DeleteVersions",
+    clock: LeaseClock,
+) -> "AbstractContextManager[Lease]":
     """The lease for a request, with the author of its entry."""
-    author = request["entry"]
-    about = {key: author.get(key) for key in ("who", "when", "run")}
-    return hold_lease(client, request["name"], lease_s=float(request.get("lease_s", LEASE_S)), about=about, clock=clock)
+    author = request.entry
+    about = {"who": author.who, "when": author.when, "run": author.run}
+    return hold_lease(client, request.name, lease_s=request.lease_s, about=about, clock=clock)
 
 
-def entry_of(request: "Mapping[str, Any]", **move: Any) -> AliasEntry:
-    """The audit entry of a request; `move` are the further fields."""
-    entry = request["entry"]
-    author = {"who": entry["who"], "when": entry["when"], "run": entry.get("run")}
-    return AliasEntry(alias=request["alias"], gates=tuple(entry.get("gates", ())), **author, **move)
-
-
-def previous_of(request: "Mapping[str, Any]") -> str:
-    """The alias for the previous version, `previous` by default."""
-    return str(request.get("previous", "previous"))
-
-
-def move_result(lease: Lease, before: "str | None", after: str, *, already: bool) -> dict[str, Any]:
-    """The response; its notes are the lease's own list, to which the release may add."""
-    return {"before": before, "after": after, "already": already, "notes": lease.notes}
+def entry_of(request: "AssignAlias | PromoteVersion | RollBackAlias", action: str, *, after: str) -> AliasEntry:
+    """The audit entry of a request, without the versions before."""
+    author = request.entry
+    return AliasEntry(
+        action=action,
+        alias=request.alias,
+        before=None,
+        after=after,
+        previous=None,
+        who=author.who,
+        when=author.when,
+        run=author.run,
+        gates=author.gates,
+    )
 
 
 def require_same(what: str, expected: "str | None", current: "str | None") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.pyfunc import scoring_server
 
+from .messages.models import AnswerRequests, ModelAnswers
 from .problems import Problem, ProblemKind, last_line, shortened
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
@@ -20,36 +21,29 @@ _LONGEST = 900
 _IN_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Answer each payload as `POST /invocations` with JSON would.
-
-    {model: folder, requests: [payload], given?: whether the requests are not the model's own example, again?: whether
-    to answer twice} -> {answers: [body], again?: [body], python, mlflow}
-    """
-    error_kind = ProblemKind.INVALID if request.get("given") else ProblemKind.CANNOT_PREDICT
+def answer(request: AnswerRequests) -> ModelAnswers:
+    """Answer each payload as `POST /invocations` with JSON would, twice if requested."""
+    error_kind = ProblemKind.INVALID if request.given else ProblemKind.CANNOT_PREDICT
     with _serving():
-        model = _load(request["model"])
+        model = _load(request.model)
 
-        def answer_all() -> "list[Any]":
-            return [
-                _answer(model, number, payload, error_kind)
-                for number, payload in enumerate(request["requests"], start=1)
-            ]
+        def answer_all() -> "tuple[Any, ...]":
+            return tuple(
+                _answer(model, number, payload, error_kind) for number, payload in enumerate(request.requests, start=1)
+            )
 
-        result: dict[str, Any] = {"answers": answer_all()}
-        if request.get("again"):
-            if _holds_clock(result["answers"]):
-                time.sleep(_CLOCK_TICK_S)
-            result["again"] = answer_all()
-    return {**result, "python": platform.python_version(), "mlflow": mlflow.__version__}
+        answers = answer_all()
+        if request.again and _holds_clock(answers):
+            time.sleep(_CLOCK_TICK_S)
+        again = answer_all() if request.again else ()
+    return ModelAnswers(answers=answers, again=again, python=platform.python_version(), mlflow=str(mlflow.__version__))
 
 
 def _holds_clock(answer: Any) -> bool:
     """Whether a response holds the current time in seconds, which two responses within one second do not reveal."""
     if isinstance(answer, dict):
         return any(map(_holds_clock, answer.values()))
-    if isinstance(answer, list):
+    if isinstance(answer, (list, tuple)):
         return any(map(_holds_clock, answer))
     return isinstance(answer, int) and abs(answer - time.time()) < _NEAR_NOW_S
 

@@ -7,28 +7,25 @@ from typing import Any
 
 import yaml
 
+from .messages.models import DescribeCases, DescribeSignature, ModelCases, ModelSignature
 from .problems import Problem, ProblemKind
 
 
-def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Read the model's own example as payloads for `/invocations`, without loading the model.
-
-    {model: folder} -> {has_signature, has_example, requests: [payload]}
-    """
-    folder = Path(request["model"])
+def describe(request: DescribeCases) -> ModelCases:
+    """Read the model's own example as payloads for `/invocations`, without loading the model."""
+    folder = Path(request.model)
     metadata = _mlmodel(folder)
     example = metadata.get("saved_input_example_info")
-    return {
-        "has_signature": bool(metadata.get("signature")),
-        "has_example": bool(example),
-        "requests": [_payload(folder, example)] if example else [],
-    }
+    return ModelCases(
+        has_signature=bool(metadata.get("signature")),
+        has_example=bool(example),
+        requests=(_payload(folder, example),) if example else (),
+    )
 
 
-def signature(request: dict[str, Any]) -> dict[str, Any]:
-    """Read a model's signature as its MLmodel file holds it: {model: folder} -> {signature: object or None}."""
-    return {"signature": _mlmodel(Path(request["model"])).get("signature")}
+def signature(request: DescribeSignature) -> ModelSignature:
+    """Read a model's signature as its MLmodel file holds it."""
+    return ModelSignature(signature=_mlmodel(Path(request.model)).get("signature"))
 
 
 def _mlmodel(folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from .messages.request import SchemaFacts
 from .problems import Problem, ProblemKind
 
 # The variables whose databases MLflow would open.
@@ -115,14 +116,14 @@ def _required() -> str:
 def _other_schema(variable: str, present: "str | None", required: str) -> Problem:
     import mlflow  # noqa: PLC0415  # only needed for the error
 
-    facts = {
-        "variable": variable,
-        "revision": present or UNVERSIONED,
-        "wanted": required,
-        "mlflow": str(mlflow.__version__),
-        "upgradable": present in _history(),
-        "python": sys.executable,
-    }
+    facts = SchemaFacts(
+        variable=variable,
+        revision=present or UNVERSIONED,
+        wanted=required,
+        mlflow=str(mlflow.__version__),
+        upgradable=present in _history(),
+        python=sys.executable,
+    )
     return Problem(
         ProblemKind.SCHEMA, f"its schema is {present}, and the project's MLflow needs {required}", facts=facts
     )

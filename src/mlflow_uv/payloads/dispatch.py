@@ -4,69 +4,66 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .databases import STORES, require_usable
+from .messages import evaluation, models, registry, runs
+from .messages.reader import read
+from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
 from .process_environment import hide_environment
 from .repositories import checked
 from .retries import limited_retries, retry_incomplete
 
 # Modules are imported per verb: most need mlflow, and describe-environment must work without it.
-VERBS = {
-    "describe-environment": ("environment", "describe"),
-    "prepare-experiment": ("runs", "prepare_experiment"),
-    "create-run": ("runs", "create"),
-    "end-run": ("runs", "end"),
-    "describe-run": ("runs", "describe"),
-    "log-record": ("runs", "log_record"),
-    "download-record": ("runs", "download_record"),
-    "call-function": ("model_function", "call"),
-    "close-attempt": ("attempts", "close"),
-    "find-models": ("models", "find"),
-    "find-released": ("models", "find_released"),
-    "find-referenced-model": ("references", "find"),
-    "find-latest": ("models", "find_latest"),
-    "describe-model": ("models", "describe"),
-    "log-folder": ("folders", "log"),
-    "download-model": ("folders", "download"),
-    "overwrite-model": ("folders", "overwrite"),
-    "answer": ("answers", "answer"),
-    "describe-cases": ("cases", "describe"),
-    "read-example": ("examples", "read"),
-    "describe-signature": ("cases", "signature"),
-    "write-data": ("holdout", "write"),
-    "evaluate": ("evaluation", "evaluate"),
-    "start-evaluation": ("evaluation_runs", "start"),
-    "fill-evaluation": ("evaluation_runs", "fill"),
-    "find-evaluation": ("evaluation_runs", "find"),
-    "find-or-create-version": ("registration", "find_or_create"),
-    "describe-version": ("versions", "describe"),
-    "find-versions": ("versions", "find"),
-    "describe-name": ("versions", "describe_name"),
-    "describe-rights": ("permissions", "describe"),
-    "move-alias": ("alias_moves", "assign"),
-    "promote": ("alias_moves", "promote"),
-    "find-rollback": ("rollbacks", "find"),
-    "roll-back": ("rollbacks", "roll_back"),
-    "delete-versions": ("pruning", "delete"),
-    "tag": ("tags", "tag"),
+VERBS: Mapping[type[Request], tuple[str, str]] = {
+    DescribeEnvironment: ("environment", "describe"),
+    runs.PrepareExperiment: ("runs", "prepare_experiment"),
+    runs.CreateRun: ("runs", "create"),
+    runs.EndRun: ("runs", "end"),
+    runs.DescribeRun: ("runs", "describe"),
+    runs.LogRecord: ("runs", "log_record"),
+    runs.DownloadRecord: ("runs", "download_record"),
+    runs.CloseAttempt: ("attempts", "close"),
+    models.CallFunction: ("model_function", "call"),
+    models.FindModels: ("models", "find"),
+    models.FindReleased: ("models", "find_released"),
+    models.FindReferencedModel: ("references", "find"),
+    models.FindLatest: ("models", "find_latest"),
+    models.DescribeModel: ("models", "describe"),
+    models.LogFolder: ("folders", "log"),
+    models.DownloadModel: ("folders", "download"),
+    models.OverwriteModel: ("folders", "overwrite"),
+    models.AnswerRequests: ("answers", "answer"),
+    models.DescribeCases: ("cases", "describe"),
+    models.ReadExample: ("examples", "read"),
+    models.DescribeSignature: ("cases", "signature"),
+    evaluation.WriteData: ("holdout", "write"),
+    evaluation.EvaluateModel: ("evaluation", "evaluate"),
+    evaluation.StartEvaluation: ("evaluation_runs", "start"),
+    evaluation.FillEvaluation: ("evaluation_runs", "fill"),
+    evaluation.FindEvaluation: ("evaluation_runs", "find"),
+    registry.FindOrCreateVersion: ("registration", "find_or_create"),
+    registry.DescribeVersion: ("versions", "describe"),
+    registry.FindVersions: ("versions", "find"),
+    registry.DescribeName: ("versions", "describe_name"),
+    registry.DescribeRights: ("permissions", "describe"),
+    registry.AssignAlias: ("alias_moves", "assign"),
+    registry.PromoteVersion: ("alias_moves", "promote"),
+    registry.FindRollback: ("rollbacks", "find"),
+    registry.RollBackAlias: ("rollbacks", "roll_back"),
+    registry.DeleteVersions: ("pruning", "delete"),
+    registry.SetTags: ("tags", "tag"),
 }
+_REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.
 IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
 SEVERAL = "several"
 # Set in processes that run code of a model: they hold no secrets, and profilers need access to their memory.
 MODEL_PROCESS = "MLFLOW_UV_CHILD"
-
-
-class VerbRequest(dict[str, Any]):
-    """A request; a missing key raises Problem with its name."""
-
-    def __missing__(self, key: str) -> Any:
-        """Raise Problem with the missing key."""
-        raise Problem(ProblemKind.INVALID, f"the request lacks `{key}`")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -110,32 +107,36 @@ def serve_requests() -> int:
 def respond(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     """`{"value"}` or `{"error"}`; every exception becomes an error response."""
     try:
-        return {"value": _answer(verb, VerbRequest(request))}
+        return {"value": _answer(verb, request)}
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        return {"error": describe(error)}
+        return {"error": asdict(describe(error))}
 
 
-def _answer(verb: str, request: VerbRequest) -> dict[str, Any]:
+def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     """
     The value of one verb, or of several in turn.
 
     several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of the whole request.
     """
     if verb == SEVERAL:
-        return {"answers": [_answer(name, VerbRequest(inner)) for name, inner in request["questions"]]}
-    if verb not in VERBS:
+        return {"answers": [_answer(name, inner) for name, inner in request["questions"]]}
+    if verb not in _REQUESTS:
         raise Problem(ProblemKind.INVALID, f"unknown verb `{verb}`")
-    module_name, function = VERBS[verb]
+    kind = _REQUESTS[verb]
+    try:
+        message = read(kind, request, what="the request")
+    except ValueError as error:
+        raise Problem(ProblemKind.INVALID, str(error)) from error
+    module_name, function = VERBS[kind]
     try:
         module = importlib.import_module(f"{__package__}.{module_name}")
     except Exception as error:  # incompatible packages may raise anything on import
         raise Problem(ProblemKind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
     for name in STORES:
         require_usable(name)
-    answer: dict[str, Any]
     with checked(verb):
         if verb.startswith(IDEMPOTENT):
-            answer = retry_incomplete(lambda: getattr(module, function)(request))
+            response = retry_incomplete(lambda: getattr(module, function)(message))
         else:
-            answer = getattr(module, function)(request)
-    return answer
+            response = getattr(module, function)(message)
+    return asdict(response)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+
+from .messages.request import DescribeEnvironment, EnvironmentDescription
 
 # MLflow's database migrations, and the lines with a migration's revision and its predecessors.
 _MIGRATIONS = "mlflow/store/db_migrations/versions/*.py"
@@ -15,17 +16,17 @@ _BEFORE = re.compile(r"""^down_revision\b[^=\n]*=(.*)$""", re.MULTILINE)
 _QUOTED = re.compile(r"""['"]([^'"]+)['"]""")
 
 
-def describe(_request: dict[str, Any]) -> dict[str, Any]:
+def describe(_request: DescribeEnvironment) -> EnvironmentDescription:
     """Describe this environment without importing mlflow, which may be missing or broken."""
     full, skinny = _version("mlflow"), _version("mlflow-skinny")
-    return {
-        "python": platform.python_version(),
-        "python_executable": sys.executable,
-        "mlflow": full or skinny,
-        "mlflow_flavor": "full" if full else "skinny" if skinny else None,
-        "mlflow_schema": schema(map(Path, sys.path)),
-        "platform": platform.platform(),
-    }
+    return EnvironmentDescription(
+        python=platform.python_version(),
+        python_executable=sys.executable,
+        mlflow=full or skinny,
+        mlflow_flavor="full" if full else "skinny" if skinny else None,
+        mlflow_schema=schema(map(Path, sys.path)),
+        platform=platform.platform(),
+    )
 
 
 def schema(folders: Iterable[Path]) -> "str | None":

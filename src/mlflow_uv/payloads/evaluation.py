@@ -15,6 +15,7 @@ from mlflow.models import evaluate as mlflow_evaluate
 from mlflow.types import DataType
 from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
+from .messages.evaluation import EvaluateModel, EvaluationResult
 from .problems import Problem, ProblemKind, last_line
 
 _MOST_ROWS = 100  # predicted one by one
@@ -26,31 +27,30 @@ _PARQUET = (".parquet", ".pq")
 _evaluated: "set[str]" = set()
 
 
-def evaluate(request: dict[str, Any]) -> dict[str, Any]:
+def evaluate(request: EvaluateModel) -> EvaluationResult:
     """
     Evaluate a model's folder on a file, in the store of the environment, which must be a temporary one.
 
-    {model: folder, data: file, target?: column, model_type?, artifacts: folder} -> {metrics, artifacts: folder, rows,
-    data_sha256: of the data file}. Latencies are those of single rows, in milliseconds. A process evaluates one model:
-    of two models with a module of the same name, MLflow would run the first one's code for both.
+    Latencies are those of single rows, in milliseconds. A process evaluates one model: of two models with a module of
+    the same name, MLflow would run the first one's code for both.
     """
-    if _evaluated - {request["model"]}:
+    if _evaluated - {request.model}:
         raise Problem(ProblemKind.INVALID, "this process has evaluated another model before")
-    _evaluated.add(request["model"])
-    raw = Path(request["data"]).read_bytes()
-    frame = _read(Path(request["data"]))
-    target = request.get("target")
+    _evaluated.add(request.model)
+    raw = Path(request.data).read_bytes()
+    frame = _read(Path(request.data))
+    target = request.target
     if target is not None and target not in frame.columns:
         raise Problem(ProblemKind.INVALID, f"it has no column `{target}`; its columns are {', '.join(map(str, frame))}")
-    model = _load(request["model"])
-    frame = _conform(model, frame, target, text=Path(request["data"]).suffix.lower() in _TEXT)
+    model = _load(request.model)
+    frame = _conform(model, frame, target, text=Path(request.data).suffix.lower() in _TEXT)
     features = frame if target is None else frame.drop(columns=[target])
     metrics = _latencies(model, features)
-    folder = Path(request["artifacts"])
-    if request.get("model_type"):
+    folder = Path(request.artifacts)
+    if request.model_type:
         metrics = {**_metrics(request, frame, folder), **metrics}
     digest = hashlib.sha256(raw).hexdigest()
-    return {"metrics": metrics, "artifacts": str(folder), "rows": len(frame), "data_sha256": digest}
+    return EvaluationResult(metrics=metrics, artifacts=str(folder), rows=len(frame), data_sha256=digest)
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -186,7 +186,7 @@ def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _metrics(request: dict[str, Any], frame: pd.DataFrame, folder: Path) -> dict[str, float]:
+def _metrics(request: EvaluateModel, frame: pd.DataFrame, folder: Path) -> dict[str, float]:
     """The metrics of MLflow's default evaluator; its artifacts are moved to `folder`."""
     client = MlflowClient()
     location = folder.parent / f"{folder.name}-runs"
@@ -195,17 +195,17 @@ def _metrics(request: dict[str, Any], frame: pd.DataFrame, folder: Path) -> dict
     try:
         with mlflow.start_run(run_id=run_id):
             evaluation = mlflow_evaluate(
-                model=request["model"],
+                model=request.model,
                 data=frame,
-                targets=request.get("target"),
-                model_type=request["model_type"],
+                targets=request.target,
+                model_type=request.model_type,
                 evaluators="default",
                 evaluator_config={"log_model_explainability": False},
             )
     except (Exception, SystemExit) as error:  # a model's code may raise anything
-        target = request.get("target")
+        target = request.target
         of_type = "" if target is None else f" whose target `{target}` is of type {frame[target].dtype}"
-        reason = f"mlflow.models.evaluate cannot use it as a {request['model_type']}{of_type}: {_line(error)}"
+        reason = f"mlflow.models.evaluate cannot use it as a {request.model_type}{of_type}: {_line(error)}"
         raise _data_problem(error, frame) or Problem(ProblemKind.INVALID, reason) from error
     artifacts = location / run_id / "artifacts"
     if artifacts.is_dir():

@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .messages.models import ExampleRequests, ReadExample
 from .problems import Problem, ProblemKind
 
 
-def read(request: dict[str, Any]) -> dict[str, Any]:
+def read(request: ReadExample) -> ExampleRequests:
     """
     Read a file as payloads for `/invocations`, without validating them against a model.
 
     A CSV file starts with a line of column names. JSON is a request of MLflow's server, or a table as pandas writes it
-    (`orient="records"`, `"split"` or `"values"`, which becomes `inputs`). {file} -> {requests: [payload]}
+    (`orient="records"`, `"split"` or `"values"`, which becomes `inputs`).
     """
-    path = Path(request["file"])
+    path = Path(request.file)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -22,7 +23,7 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
             ProblemKind.INVALID, f"`{path.name}` cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     payload = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
-    return {"requests": [payload]}
+    return ExampleRequests(requests=(payload,))
 
 
 def _from_json(path: Path, text: str) -> Any:

@@ -11,6 +11,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from . import mlflow2
+from .messages.models import DownloadModel, LogFolder, LoggedModelId, OverwriteModel
+from .messages.request import Done
 from .models import keeps_models, logged_model
 from .problems import Problem, ProblemKind, mask
 from .retries import create_once
@@ -21,30 +23,26 @@ MLMODEL = "MLmodel"
 ADDED_ON_DOWNLOAD = "registered_model_meta"
 
 
-def log(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Log a folder that `save_model` wrote as a model of a run, as `log_model` does.
-
-    {folder, name, run_id, tags?} -> {model_id}
-    """
-    folder = Path(request["folder"])
+def log(request: LogFolder) -> LoggedModelId:
+    """Log a folder that `save_model` wrote as a model of a run, as `log_model` does."""
+    folder = Path(request.folder)
     if not (folder / MLMODEL).is_file():
         raise Problem(ProblemKind.INVALID, f"`{folder.name}` is not an MLflow model: it has no {MLMODEL} file")
     client = MlflowClient()
-    run = client.get_run(request["run_id"])
+    run = client.get_run(request.run_id)
     if not keeps_models(client):
         with tempfile.TemporaryDirectory() as scratch:
             copy = _copied(folder, Path(scratch, "model"))
-            _rename(copy / MLMODEL, run_id=run.info.run_id, artifact_path=request["name"])
-            return {"model_id": mlflow2.log(client, run, request["name"], str(copy))}
+            _rename(copy / MLMODEL, run_id=run.info.run_id, artifact_path=request.name)
+            return LoggedModelId(model_id=mlflow2.log(client, run, request.name, str(copy)))
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
     of_this_run = equals("source_run_id", run_id)
     model = create_once(
         lambda: client.create_logged_model(
             experiment_id,
-            name=request["name"],
+            name=request.name,
             source_run_id=run_id,
-            tags=request.get("tags"),
+            tags=request.tags,
             params=dict(run.data.params),
         ),
         find=lambda: next(iter(client.search_logged_models([experiment_id], filter_string=of_this_run)), None),
@@ -63,17 +61,15 @@ def log(request: dict[str, Any]) -> dict[str, Any]:
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.FAILED)
         raise
     client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
-    return {"model_id": model.model_id}
+    return LoggedModelId(model_id=model.model_id)
 
 
-def download(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Download a model's files from the store into a folder that is empty or absent.
-
-    {model_id, destination} or {uri, destination} -> {}
-    """
-    uri = _uri_of(request["model_id"]) if "model_id" in request else request["uri"]
-    destination = Path(request["destination"])
+def download(request: DownloadModel) -> Done:
+    """Download a model's files from the store into a folder that is empty or absent."""
+    uri = request.uri if request.model_id is None else _uri_of(request.model_id)
+    if uri is None:
+        raise Problem(ProblemKind.INVALID, "the request lacks `model_id` or `uri`")
+    destination = Path(request.destination)
     if destination.exists() and any(destination.iterdir()):
         raise Problem(ProblemKind.INVALID, f"`{destination.name}` is not empty")
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -84,27 +80,23 @@ def download(request: dict[str, Any]) -> dict[str, Any]:
             raise Problem(ProblemKind.NOT_FOUND, f"`{mask(uri)}` has no {MLMODEL} file")
         (downloaded / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
         shutil.copytree(downloaded, destination, dirs_exist_ok=True)
-    return {}
+    return Done()
 
 
-def overwrite(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Overwrite files of a model in the store, delete others, and verify that they are deleted.
-
-    {model_id, folder, delete: [posix paths]} -> {}
-    """
-    model_id = logged_model(MlflowClient(), request["model_id"]).model_id
+def overwrite(request: OverwriteModel) -> Done:
+    """Overwrite files of a model in the store, delete others, and verify that they are deleted."""
+    model_id = logged_model(MlflowClient(), request.model_id).model_id
     repository = get_artifact_repository(_uri_of(model_id)).repo
-    repository.log_artifacts(request["folder"])
-    for path in request["delete"]:
+    repository.log_artifacts(request.folder)
+    for path in request.delete:
         if path in _listed(repository, path):
             _delete(repository, path)
-    remaining = [path for path in request["delete"] if path in _listed(repository, path)]
+    remaining = [path for path in request.delete if path in _listed(repository, path)]
     if remaining:
         raise Problem(
             ProblemKind.UNEXPECTED, f"the artifact store still has files that were deleted from {model_id}: {remaining}"
         )
-    return {}
+    return Done()
 
 
 def _uri_of(model_id: str) -> str:

@@ -2,36 +2,35 @@
 
 import os
 import sys
-from typing import Any
 
 from . import model_function
+from .messages.evaluation import WriteData, WrittenData
 from .problems import Problem, ProblemKind, last_line
 
 
-def write(request: dict[str, Any]) -> dict[str, Any]:
+def write(request: WriteData) -> WrittenData:
     """
     Call a function of the project and write its DataFrame as Parquet, which preserves types.
 
-    {function: package.module:function, folder: of the project, destination} -> {rows}. The working directory is the
-    project's folder, which is also first on `sys.path`.
+    The working directory is the project's folder, which is also first on `sys.path`.
     """
-    sys.path.insert(0, request["folder"])
-    os.chdir(request["folder"])
+    sys.path.insert(0, request.folder)
+    os.chdir(request.folder)
     try:
-        table = model_function.function_of(request["function"])()
+        table = model_function.function_of(request.function)()
     except Problem as problem:
         raise Problem(ProblemKind.INVALID, problem.message) from problem
     except BaseException as error:  # a project's code may raise anything, KeyboardInterrupt too
         raise Problem(
-            ProblemKind.INVALID, f"`{request['function']}` ended with {type(error).__name__}: {error}"
+            ProblemKind.INVALID, f"`{request.function}` ended with {type(error).__name__}: {error}"
         ) from error
     if not hasattr(table, "to_parquet"):
         raise Problem(
-            ProblemKind.INVALID, f"`{request['function']}` returned a {type(table).__name__}, not a pandas DataFrame"
+            ProblemKind.INVALID, f"`{request.function}` returned a {type(table).__name__}, not a pandas DataFrame"
         )
     try:
-        table.to_parquet(request["destination"], index=False)
+        table.to_parquet(request.destination, index=False)
     except Exception as error:  # unsupported objects in a column, or no pyarrow
-        reason = f"what `{request['function']}` returned cannot be written as Parquet: {last_line(error)}"
+        reason = f"what `{request.function}` returned cannot be written as Parquet: {last_line(error)}"
         raise Problem(ProblemKind.INVALID, reason) from error
-    return {"rows": len(table)}
+    return WrittenData(rows=len(table))

@@ -15,10 +15,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 
+from .messages.tags import LEASE_PREFIX
 from .problems import Problem, ProblemKind
 
-PREFIX = "mlflow-uv.turn."
-LEASE_S = 120.0
 _PAUSE_S = 0.25
 
 
@@ -92,7 +91,7 @@ class Lease:
 
     def _announce(self) -> None:
         self._since = self.clock.now_s()
-        self._key = PREFIX + self.clock.token()
+        self._key = LEASE_PREFIX + self.clock.token()
         about = json.dumps({**self.about, "lease_s": self.lease_s}, ensure_ascii=False)
         self.client.set_registered_model_tag(self.name, self._key, about)
 
@@ -103,7 +102,7 @@ class Lease:
         """The valid tags of other processes; expired ones are deleted."""
         now = self.clock.now_s()
         alive = []
-        for key in (key for key in tags if key.startswith(PREFIX) and key != self._key):
+        for key in (key for key in tags if key.startswith(LEASE_PREFIX) and key != self._key):
             if now - seen.setdefault(key, now) < _lease_s(tags[key], self.lease_s):
                 alive.append(key)
                 continue

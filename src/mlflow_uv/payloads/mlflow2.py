@@ -11,10 +11,10 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
+from .messages.tags import MODEL_PATH
+
 # The id of such a model is the URI that loads it, which newer versions of MLflow support, too.
 SCHEME = "runs:/"
-# Tags of such a model are on the run; this one names the model that they belong to.
-PATH_TAG = "mlflow-uv.model-path"
 # In this tag MLflow 2 records what `log_model` logged with a run, as JSON.
 _HISTORY = "mlflow.log-model.history"
 _BELOW_A_RUN = re.compile(r"(?:.*/)?([0-9a-f]{32})/artifacts/(.+)")
@@ -59,7 +59,7 @@ def get(client: MlflowClient, model_id: str) -> RunModel:
 
 def released(run: Run) -> Iterator[RunModel]:
     """The model that the release's tags on a run belong to, if any."""
-    path = run.data.tags.get(PATH_TAG)
+    path = run.data.tags.get(MODEL_PATH)
     if path is not None:
         yield _model(run, path, created=run.info.start_time)
 
@@ -67,7 +67,7 @@ def released(run: Run) -> Iterator[RunModel]:
 def tag(client: MlflowClient, model_id: str, tags: "dict[str, str]") -> None:
     """Tag the run in place of the model, so only one model of a run can be released."""
     run_id, path = RunsArtifactRepository.parse_runs_uri(model_id)
-    for key, value in {**tags, PATH_TAG: path}.items():
+    for key, value in {**tags, MODEL_PATH: path}.items():
         client.set_tag(run_id, key, value)
 
 
@@ -96,7 +96,7 @@ def source_model(version: ModelVersion) -> "str | None":
 
 
 def _model(run: Run, path: str, *, created: int) -> RunModel:
-    about_this = run.data.tags.get(PATH_TAG) == path
+    about_this = run.data.tags.get(MODEL_PATH) == path
     return RunModel(
         model_id=f"{SCHEME}{run.info.run_id}/{path}",
         name=path,

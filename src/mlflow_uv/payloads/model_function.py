@@ -13,6 +13,7 @@ import cloudpickle
 import mlflow
 from mlflow.models.model import ModelInfo
 
+from .messages.models import CallFunction, LoggedModelId
 from .problems import Problem, ProblemKind
 
 # Flavors by the top-level package of a model's class. The first match along the MRO decides: XGBoost's classifier is
@@ -39,17 +40,16 @@ _WITH_EXAMPLE, _WITH_OPTIONS = 2, 3
 _RESERVED = frozenset({"name", "artifact_path", "input_example"})
 
 
-def call(request: dict[str, Any]) -> dict[str, Any]:
+def call(request: CallFunction) -> LoggedModelId:
     """
     Call a function of the project and log the model that it returns.
 
     It returns the model, (model, input example), or (model, input example or None, options of the flavor's log_model).
-    {function: package.module:function, folder, name: of the model} -> {model_id}. Imports work as in a program of the
-    project: not isolated, with the project's folder first on `sys.path`.
+    Imports work as in a program of the project: not isolated, with the project's folder first on `sys.path`.
     """
-    folder = request["folder"]
+    folder = request.folder
     sys.path.insert(0, folder)
-    function = function_of(request["function"])
+    function = function_of(request.function)
     _pickle_by_value(folder)  # for a function that logs the model itself
     try:
         result = function()
@@ -57,13 +57,13 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
         raise Problem(ProblemKind.TRAINING, f"{type(error).__name__}: {error}") from error
     model, example, log_options = _parts(result)
     if isinstance(model, ModelInfo):
-        return {"model_id": _model_id(model)}
+        return LoggedModelId(model_id=_model_id(model))
     _pickle_by_value(folder)  # it may have imported further modules
-    log, options = _logging(model, returned_by=request["function"])
-    options |= _checked(log_options, log, options, returned_by=request["function"])
-    options["name" if "name" in inspect.signature(log).parameters else "artifact_path"] = request["name"]
+    log, options = _logging(model, returned_by=request.function)
+    options |= _checked(log_options, log, options, returned_by=request.function)
+    options["name" if "name" in inspect.signature(log).parameters else "artifact_path"] = request.name
     with _run_of_function():
-        return {"model_id": _model_id(log(**options, input_example=example))}
+        return LoggedModelId(model_id=_model_id(log(**options, input_example=example)))
 
 
 def _parts(result: Any) -> "tuple[Any, Any, dict[str, Any]]":

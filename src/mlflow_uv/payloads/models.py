@@ -1,33 +1,37 @@
 """Finds the logged models of a training, with their runs and registered versions."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from . import mlflow2, runs, versions
+from .messages.models import (
+    DescribeModel,
+    FindLatest,
+    FindModels,
+    FindReleased,
+    FoundModels,
+    LatestModel,
+    LoggedModelDescription,
+    ReleasedModels,
+)
+from .messages.tags import MODEL_DIGEST, PROJECT, RELEASE_KEY
 from .problems import Problem, ProblemKind, mask
-from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals
-
-RELEASE_KEY = "mlflow-uv.release-key"
-PROJECT = "mlflow-uv.project"
-MODEL_DIGEST = "mlflow-uv.model-sha256"
+from .stores import LoggedModel, equals, experiment_groups, pages, tag_equals, texts
 
 
-def find(request: dict[str, Any]) -> dict[str, Any]:
+def find(request: FindModels) -> FoundModels:
     """
     Find every run with the tag, every model with the tag or of those runs, and every version of those models.
 
     Runs without the tag that created a model with it come last. For a run without models, those of its child runs are
     found.
-
-    {tag: [key, value]} or {run_id} or {model_id} -> {runs, models, versions}, each oldest first
     """
     client = MlflowClient()
-    tagged_runs = () if "model_id" in request else tuple(_runs(client, request))
+    tagged_runs = () if request.model_id is not None else tuple(_runs(client, request))
     found_models = _models(client, request, tagged_runs)
-    if "run_id" in request and not found_models:
+    if request.run_id is not None and not found_models:
         tagged_runs += tuple(_children(client, tagged_runs[0]))
         found_models = _models(client, request, tagged_runs)
     # A run created with `MlflowClient.create_run`, or by `mlflow run` without a run id, gets no tags from the
@@ -36,42 +40,34 @@ def find(request: dict[str, Any]) -> dict[str, Any]:
     others = sorted({str(model.source_run_id) for model in found_models if model.source_run_id} - known)
     found_runs = (*tagged_runs, *map(client.get_run, others))
     found_versions = versions.made_from(client, found_runs, found_models)
-    return {
-        "runs": [{**runs.summary(run), "metrics": dict(run.data.metrics)} for run in found_runs],
-        "models": [summary(model) for model in found_models],
-        "versions": [versions.summary(version) for version in found_versions],
-    }
+    return FoundModels(
+        runs=tuple(map(runs.summary, found_runs)),
+        models=tuple(map(summary, found_models)),
+        versions=tuple(map(versions.summary, found_versions)),
+    )
 
 
-def find_released(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Find the ready models of earlier releases with the same key that have the digest tag of a release.
-
-    {release_key} -> {models}, oldest first
-    """
-    return {"models": _released(RELEASE_KEY, request["release_key"])}
+def find_released(request: FindReleased) -> ReleasedModels:
+    """Find the ready models of earlier releases with the same key that have the digest tag of a release."""
+    return ReleasedModels(models=_released(RELEASE_KEY, request.release_key))
 
 
-def find_latest(request: dict[str, Any]) -> dict[str, Any]:
-    """Find the newest finished model of a project's releases: {project} -> {model: null where there is none}."""
-    return {"model": next(reversed(_released(PROJECT, request["project"])), None)}
+def find_latest(request: FindLatest) -> LatestModel:
+    """Find the newest finished model of a project's releases."""
+    return LatestModel(model=next(reversed(_released(PROJECT, request.project)), None))
 
 
-def _released(tag: str, value: str) -> list[dict[str, Any]]:
+def _released(tag: str, value: str) -> tuple[LoggedModelDescription, ...]:
     client = MlflowClient()
     tagged = list(_search(client, experiment_groups(client), tag_equals(tag, value)))
-    tagged += [model for run in _runs(client, {"tag": [tag, value]}) for model in mlflow2.released(run)]
+    tagged += [model for run in _runs(client, FindModels(tag=(tag, value))) for model in mlflow2.released(run)]
     finished = [model for model in tagged if str(model.status) == "READY" and MODEL_DIGEST in model.tags]
-    return [summary(model) for model in sorted(finished, key=_age)]
+    return tuple(map(summary, sorted(finished, key=_age)))
 
 
-def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Describe a model in the store.
-
-    {model_id} -> {model_id, name, run_id, experiment_id, status, message, created, artifact_location, tags}
-    """
-    return summary(logged_model(MlflowClient(), request["model_id"]))
+def describe(request: DescribeModel) -> LoggedModelDescription:
+    """Describe a model in the store."""
+    return summary(logged_model(MlflowClient(), request.model_id))
 
 
 def logged_model(client: MlflowClient, model_id: str) -> LoggedModel:
@@ -88,32 +84,38 @@ def keeps_models(client: MlflowClient) -> bool:
     return hasattr(client, "get_logged_model")
 
 
-def summary(model: LoggedModel) -> dict[str, Any]:
+def summary(model: LoggedModel) -> LoggedModelDescription:
     """The description of a model that every verb returns."""
-    return {
-        "model_id": model.model_id,
-        "name": model.name,
-        "run_id": model.source_run_id or None,
-        "experiment_id": model.experiment_id,
-        "status": str(model.status),
-        "message": model.status_message or None,
-        "created": model.creation_timestamp,
-        "artifact_location": mask(model.artifact_location),
-        "tags": dict(model.tags),
-    }
+    return LoggedModelDescription(
+        model_id=str(model.model_id),
+        name=str(model.name),
+        run_id=model.source_run_id or None,
+        experiment_id=str(model.experiment_id),
+        status=str(model.status),
+        message=model.status_message or None,
+        created=int(model.creation_timestamp),
+        artifact_location=mask(model.artifact_location),
+        tags=texts(model.tags),
+    )
 
 
-def _runs(client: MlflowClient, request: dict[str, Any]) -> Iterator[Run]:
-    if "run_id" in request:
-        yield client.get_run(request["run_id"])
+def _runs(client: MlflowClient, request: FindModels) -> Iterator[Run]:
+    if request.run_id is not None:
+        yield client.get_run(request.run_id)
         return
-    clause = tag_equals(*request["tag"])
+    clause = tag_equals(*_tag_of(request))
     for group in experiment_groups(client):
         yield from pages(
             lambda token, group=group: client.search_runs(  # type: ignore[misc]  # bound per group
                 list(group), clause, order_by=["attributes.start_time ASC"], page_token=token
             )
         )
+
+
+def _tag_of(request: FindModels) -> tuple[str, str]:
+    if request.tag is None:
+        raise Problem(ProblemKind.INVALID, "the request lacks `tag`, `run_id` or `model_id`")
+    return request.tag
 
 
 def _children(client: MlflowClient, parent: Run) -> Iterator[Run]:
@@ -128,13 +130,13 @@ def _children(client: MlflowClient, parent: Run) -> Iterator[Run]:
         yield from _children(client, run)
 
 
-def _models(client: MlflowClient, request: dict[str, Any], found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:
+def _models(client: MlflowClient, request: FindModels, found_runs: Iterable[Run]) -> tuple[LoggedModel, ...]:
     """Models by tag, by source run, and by the outputs that runs recorded."""
-    if "model_id" in request:
-        return (logged_model(client, request["model_id"]),)
+    if request.model_id is not None:
+        return (logged_model(client, request.model_id),)
     by_id: dict[str, LoggedModel] = {}
-    if "tag" in request:
-        by_id.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request["tag"])))
+    if request.tag is not None:
+        by_id.update((m.model_id, m) for m in _search(client, experiment_groups(client), tag_equals(*request.tag)))
     for run in found_runs:
         if not keeps_models(client):
             by_id.update((m.model_id, m) for m in mlflow2.of_run(run))

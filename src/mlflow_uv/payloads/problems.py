@@ -7,6 +7,8 @@ import re
 import traceback
 from collections.abc import Iterator
 
+from .messages.request import Failure, SchemaFacts
+
 
 class ProblemKind(str, enum.Enum):
     """The kinds of errors that the caller distinguishes. The values are the wire format."""
@@ -33,11 +35,11 @@ class ProblemKind(str, enum.Enum):
 class Problem(Exception):
     """An error with its kind; `facts` are values for the caller's message."""
 
-    def __init__(self, kind: ProblemKind, message: str, *, facts: "dict[str, object] | None" = None) -> None:
+    def __init__(self, kind: ProblemKind, message: str, *, facts: "SchemaFacts | None" = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
-        self.facts = facts or {}
+        self.facts = facts
 
 
 _KINDS_OF_CODES = {
@@ -150,17 +152,17 @@ def is_incomplete(error: BaseException) -> bool:
     return any(_INCOMPLETE.search(str(link)) for link in _chain(error))
 
 
-def describe(error: BaseException) -> dict[str, object]:
-    """The error in the wire format; a Problem has the traceback of its cause only."""
+def describe(error: BaseException) -> Failure:
+    """The error as it is sent; a Problem has the traceback of its cause only."""
     problem = isinstance(error, Problem)
     shown = error.__cause__ if problem else error
     detail = None if shown is None else "".join(traceback.format_exception(type(shown), shown, shown.__traceback__))
-    return {
-        "kind": kind_of(error).value,
-        "message": mask(_message(error)),
-        "detail": None if detail is None else mask(detail),
-        "facts": error.facts if isinstance(error, Problem) else {},
-    }
+    return Failure(
+        kind=kind_of(error).value,
+        message=mask(_message(error)),
+        detail=None if detail is None else mask(detail),
+        facts=error.facts if isinstance(error, Problem) else None,
+    )
 
 
 def shortened(text: str, longest: int) -> str:

@@ -1,37 +1,35 @@
 """Deletes versions under a lease, unless their state or their aliases have changed."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from mlflow import MlflowClient
 
-from .alias_moves import STATE, existing, lease_for
+from .alias_moves import existing, lease_for
 from .lease import CLOCK, Lease, LeaseClock
+from .messages.registry import DeletedVersions, DeleteVersions
+from .messages.tags import STATE
 
 
-def delete(request: dict[str, Any]) -> dict[str, Any]:
+def delete(request: DeleteVersions) -> DeletedVersions:
     """
     Delete versions that still have the given state and that no alias names.
 
-    {name, versions: {number: state}, lease_s?, entry: {who, when, run?}} -> {deleted: [number], kept: {number: why},
-    notes}. Their logged models and files are not deleted.
+    Their logged models and files are not deleted.
     """
     return delete_with(MlflowClient(), request, CLOCK)
 
 
-def delete_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
+def delete_with(client: MlflowClient, request: DeleteVersions, clock: LeaseClock) -> DeletedVersions:
     """See delete."""
     deleted: list[str] = []
     kept: dict[str, str] = {}
     with lease_for(client, request, clock) as lease:
-        for number, state in request["versions"].items():
+        for number, state in request.versions.items():
             why = _reason_to_keep(lease, number, state)
             if why is None:
                 client.delete_model_version(lease.name, number)
                 deleted.append(number)
             else:
                 kept[number] = why
-    return {"deleted": deleted, "kept": kept, "notes": lease.notes}
+    return DeletedVersions(deleted=tuple(deleted), kept=kept, notes=tuple(lease.notes))
 
 
 def _reason_to_keep(lease: Lease, number: str, state: str) -> "str | None":

@@ -1,12 +1,12 @@
 """Resolves a `models:/` or `runs:/` reference to the id of a logged model."""
 
 import re
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from . import mlflow2
+from .messages.models import FindReferencedModel, LoggedModelId
 from .models import keeps_models
 from .problems import Problem, ProblemKind
 from .stores import equals, pages
@@ -21,9 +21,9 @@ _FORMS = "models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID or runs:/RUN/NA
 _COPIES = 10
 
 
-def find(request: dict[str, Any]) -> dict[str, Any]:
-    """Find the id of a model: {reference: models:/… or runs:/…} -> {model_id}."""
-    return {"model_id": _model_of(MlflowClient(), request["reference"], copies=_COPIES)}
+def find(request: FindReferencedModel) -> LoggedModelId:
+    """Find the id of the model that a URI refers to."""
+    return LoggedModelId(model_id=_model_of(MlflowClient(), request.reference, copies=_COPIES))
 
 
 def _model_of(client: MlflowClient, reference: str, *, copies: int) -> str:

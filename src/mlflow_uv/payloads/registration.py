@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -11,10 +10,12 @@ from mlflow.exceptions import MlflowException
 
 from . import mlflow2
 from .lease import CLOCK, LeaseClock
-from .models import MODEL_DIGEST, logged_model
+from .messages.registry import FindOrCreateVersion, SettledVersion
+from .messages.tags import MODEL_DIGEST
+from .models import logged_model
 from .problems import Problem, ProblemKind, kind_of
 from .retries import create_once
-from .versions import VERSIONS_OF_MODEL, of_name, source_model, summary
+from .versions import VERSIONS_OF_MODEL, of_name, parts_of, source_model
 
 _READY = "READY"
 _PENDING = "PENDING_REGISTRATION"
@@ -36,22 +37,19 @@ class _Origin:
         return bool(version.source == self.source)
 
 
-def find_or_create(request: dict[str, Any]) -> dict[str, Any]:
+def find_or_create(request: FindOrCreateVersion) -> SettledVersion:
     """
     Find by source, then by digest, else create; then search again: the lowest ready version of a source wins.
 
-    {name, model_id, model_sha256, tags, description, timeout_s} -> a version's summary, with
-    {created: whether this call created the version, also: [numbers of other ready versions of the same source]}.
-    An existing version gets missing tags; its other tags are not overwritten. {source, run_id?} in place of model_id
-    are for an MLflow without logged models.
+    An existing version gets missing tags; its other tags are not overwritten.
     """
     return find_or_create_with(MlflowClient(), request, CLOCK)
 
 
-def find_or_create_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
+def find_or_create_with(client: MlflowClient, request: FindOrCreateVersion, clock: LeaseClock) -> SettledVersion:
     """See find_or_create."""
-    name = request["name"]
-    deadline = clock.now_s() + float(request["timeout_s"])
+    name = request.name
+    deadline = clock.now_s() + request.timeout_s
     origin = _origin(client, request)
 
     created = None
@@ -60,25 +58,27 @@ def find_or_create_with(client: MlflowClient, request: "Mapping[str, Any]", cloc
     winner, others = _settle(client, name, origin, deadline, clock)
     is_ours = created is not None and str(created.version) == str(winner.version)
     if not is_ours:
-        _complete(client, winner, request["tags"])
+        _complete(client, winner, request.tags)
     also = [other for other in others if not _delete_duplicate(client, other, request)]
     if origin.model_id is not None and origin.is_source_of(winner):
         _note_on(client, origin.model_id, winner)
-    return {
-        **summary(client.get_model_version(name, str(winner.version))),
-        "created": is_ours,
-        "also": [str(other.version) for other in also],
-    }
+    return SettledVersion(
+        **parts_of(client.get_model_version(name, str(winner.version))),
+        created=is_ours,
+        also=tuple(str(other.version) for other in also),
+    )
 
 
-def _origin(client: MlflowClient, request: "Mapping[str, Any]") -> _Origin:
-    digest = request["model_sha256"]
-    if "source" in request:
-        return _Origin(source=request["source"], model_id=None, run_id=request.get("run_id"), digest=digest)
-    if mlflow2.is_of_run(request["model_id"]):
-        source, run_id = mlflow2.source_of(request["model_id"])
+def _origin(client: MlflowClient, request: FindOrCreateVersion) -> _Origin:
+    digest = request.model_sha256
+    if request.source is not None:
+        return _Origin(source=request.source, model_id=None, run_id=request.run_id, digest=digest)
+    if request.model_id is None:
+        raise Problem(ProblemKind.INVALID, "the request lacks `model_id` or `source`")
+    if mlflow2.is_of_run(request.model_id):
+        source, run_id = mlflow2.source_of(request.model_id)
         return _Origin(source=source, model_id=None, run_id=run_id, digest=digest)
-    model = logged_model(client, request["model_id"])
+    model = logged_model(client, request.model_id)
     if str(model.status) != _READY:
         raise Problem(ProblemKind.INVALID, f"model {model.model_id} is {model.status}, so it cannot be registered")
     return _Origin(
@@ -116,9 +116,9 @@ def _settle(
         clock.wait(_SECONDS_BETWEEN_LOOKS)
 
 
-def _create(client: MlflowClient, origin: _Origin, request: "Mapping[str, Any]") -> ModelVersion:
+def _create(client: MlflowClient, origin: _Origin, request: FindOrCreateVersion) -> ModelVersion:
     """Create the version, and the registered model if needed; a new, empty one is deleted again on failure."""
-    name = request["name"]
+    name = request.name
     is_new_name = _create_name(client, name)
     try:
         return create_once(
@@ -126,8 +126,8 @@ def _create(client: MlflowClient, origin: _Origin, request: "Mapping[str, Any]")
                 name,
                 source=origin.source,
                 run_id=origin.run_id,
-                tags=request["tags"],
-                description=request["description"],
+                tags=dict(request.tags),
+                description=request.description,
                 await_creation_for=0,
                 **({} if origin.model_id is None else {"model_id": origin.model_id}),
             ),
@@ -139,7 +139,7 @@ def _create(client: MlflowClient, origin: _Origin, request: "Mapping[str, Any]")
         raise
 
 
-def _delete_duplicate(client: MlflowClient, other: ModelVersion, request: "Mapping[str, Any]") -> bool:
+def _delete_duplicate(client: MlflowClient, other: ModelVersion, request: FindOrCreateVersion) -> bool:
     """
     Delete a second version that a concurrent job or a repeated call created; whether it is gone.
 
@@ -148,8 +148,8 @@ def _delete_duplicate(client: MlflowClient, other: ModelVersion, request: "Mappi
     """
     try:
         version = client.get_model_version(other.name, str(other.version))
-        unchanged = dict(version.tags) == dict(request["tags"]) and version.description == request["description"]
-        if not request["tags"] or not unchanged or version.aliases:
+        unchanged = dict(version.tags) == dict(request.tags) and version.description == request.description
+        if not request.tags or not unchanged or version.aliases:
             return False
         client.delete_model_version(other.name, str(other.version))
     except MlflowException as error:
@@ -177,7 +177,7 @@ def _note_on(client: MlflowClient, model_id: str, version: ModelVersion) -> None
         client.set_logged_model_tags(model_id, {VERSIONS_OF_MODEL: json.dumps(entries)})
 
 
-def _complete(client: MlflowClient, version: ModelVersion, tags: dict[str, str]) -> None:
+def _complete(client: MlflowClient, version: ModelVersion, tags: "Mapping[str, str]") -> None:
     for key, value in tags.items():
         if key not in version.tags:
             client.set_model_version_tag(version.name, str(version.version), key, value)

@@ -1,30 +1,26 @@
 """Rolls an alias back to the version that it named before, by the audit entries."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from .alias_moves import (
-    REASON,
     ROLL_BACK,
-    STATE,
     entry_of,
     existing,
     finish_interrupted,
     lease_for,
     move,
-    move_result,
     newest_of,
-    previous_of,
     require_ready,
     require_same,
     version_of,
 )
-from .audit_entries import AliasEntry, entries_of
+from .audit_entries import entries_of
 from .lease import CLOCK, LeaseClock
+from .messages.registry import AliasEntry, AliasMove, FindRollback, RollBackAlias, RollbackTarget
+from .messages.tags import REASON, STATE
 from .problems import Problem, ProblemKind
 
 
@@ -38,64 +34,59 @@ class _Rollback:
     already: bool = False
 
 
-def find(request: dict[str, Any]) -> dict[str, Any]:
+def find(request: FindRollback) -> RollbackTarget:
     """
-    Find the target of a rollback: {name, alias, previous?, to?, run?} -> {before, after, already, why}.
+    Find the target of a rollback.
 
     `already`: version `to` has the alias, or the same run rolled back before, or a rollback was interrupted. If there
-    is no unambiguous target, `after` is null and `why` is the reason.
+    is no unambiguous target, `after` is None and `why` is the reason.
     """
     return find_with(MlflowClient(), request)
 
 
-def find_with(client: MlflowClient, request: "Mapping[str, Any]") -> dict[str, Any]:
+def find_with(client: MlflowClient, request: FindRollback) -> RollbackTarget:
     """See find."""
-    registered = client.get_registered_model(request["name"])
+    registered = client.get_registered_model(request.name)
     try:
-        plan = _plan(client, registered, request, run=request.get("run"))
+        plan = _plan(client, registered, request, run=request.run)
     except Problem as problem:
-        before = version_of(registered, request["alias"])
-        return {"before": before, "after": None, "already": False, "why": problem.message}
-    return {"before": plan.before, "after": plan.after, "already": plan.already, "why": ""}
+        before = version_of(registered, request.alias)
+        return RollbackTarget(before=before, after=None, already=False, why=problem.message)
+    return RollbackTarget(before=plan.before, after=plan.after, already=plan.already, why="")
 
 
-def roll_back(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Move an alias back to the version that find-rollback returned.
-
-    {name, alias, previous?, to?, lease_s?, entry: {who, when, run?}, expected: {before, after}}
-    -> {before, after, already, notes}
-    """
+def roll_back(request: RollBackAlias) -> AliasMove:
+    """Move an alias back to the version that find-rollback returned."""
     return roll_back_with(MlflowClient(), request, CLOCK)
 
 
-def roll_back_with(client: MlflowClient, request: "Mapping[str, Any]", clock: LeaseClock) -> dict[str, Any]:
+def roll_back_with(client: MlflowClient, request: RollBackAlias, clock: LeaseClock) -> AliasMove:
     """See roll_back."""
-    alias, expected = request["alias"], request["expected"]
+    alias, expected = request.alias, request.expected
     with lease_for(client, request, clock) as lease:
         # Before an interrupted move is completed: afterwards the plan would go one version further back.
-        plan = _plan(client, lease.read(), request, run=request["entry"].get("run"))
-        require_same(f"alias `{alias}`: its version", expected["before"], plan.before)
-        require_same("the version to go back to", expected["after"], plan.after)
-        finish_interrupted(lease, alias, previous_of(request))
+        plan = _plan(client, lease.read(), request, run=request.entry.run)
+        require_same(f"alias `{alias}`: its version", expected.before, plan.before)
+        require_same("the version to go back to", expected.after, plan.after)
+        finish_interrupted(lease, alias, request.previous)
         if not plan.already:
-            kept = {"previous": plan.previous, "keeps": previous_of(request)}
-            entry = entry_of(request, action=ROLL_BACK, before=plan.before, after=plan.after, **kept)
+            entry = entry_of(request, ROLL_BACK, after=plan.after)
+            entry = replace(entry, before=plan.before, previous=plan.previous, keeps=request.previous)
             target = client.get_model_version(lease.name, plan.after)
-            move(lease, entry, target, previous=previous_of(request))
-        return move_result(lease, plan.before, plan.after, already=plan.already)
+            move(lease, entry, target, previous=request.previous)
+    return AliasMove(before=plan.before, after=plan.after, already=plan.already, notes=tuple(lease.notes))
 
 
 def _plan(
-    client: MlflowClient, registered: RegisteredModel, request: "Mapping[str, Any]", *, run: "str | None"
+    client: MlflowClient, registered: RegisteredModel, request: "FindRollback | RollBackAlias", *, run: "str | None"
 ) -> _Rollback:
     """The rollback that a request asks for. Raises invalid or conflict without an unambiguous target."""
-    alias, to, name = request["alias"], request.get("to"), registered.name
+    alias, to, name = request.alias, request.to, registered.name
     current = version_of(registered, alias)
     if current is None:
         raise Problem(ProblemKind.INVALID, f"`{name}` has no alias `{alias}` to roll back")
     key, newest = newest_of(client.get_model_version(name, current), alias) or ("", None)
-    if to is not None and str(to) == current:
+    if to is not None and to == current:
         return _Rollback(before=current, after=current, already=True)
     if newest is not None and newest.action == ROLL_BACK and newest.before is not None:
         was_ours = bool(run) and newest.run == run
@@ -104,7 +95,7 @@ def _plan(
     if to is None:
         target = _version_before(client, registered, newest, current, request)
     else:
-        target = _version_named(client, name, str(to), newest, alias)
+        target = _version_named(client, name, to, newest, alias)
     require_ready(target)
     if target.tags.get(STATE) == "failed":
         raise Problem(
@@ -120,10 +111,10 @@ def _version_before(
     registered: RegisteredModel,
     newest: "AliasEntry | None",
     current: str,
-    request: "Mapping[str, Any]",
+    request: "FindRollback | RollBackAlias",
 ) -> ModelVersion:
     """The previous version, if the audit entries and the alias `previous` agree on it."""
-    alias, previous = request["alias"], previous_of(request)
+    alias, previous = request.alias, request.previous
     if newest is None or newest.previous is None:
         raise Problem(
             ProblemKind.INVALID,

@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit
 
 import mlflow
@@ -16,39 +17,34 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from . import repositories
+from .messages import runs as messages
+from .messages.request import Done
+from .messages.runs import CreatedRun, RunDescription
 from .problems import Problem, ProblemKind, kind_of, mask
 from .retries import create_once
-from .stores import tag_equals
+from .stores import tag_equals, texts
 
 # Older versions ignore _MLFLOW_SERVER_ARTIFACT_ROOT outside of a server, and put the artifacts of a new experiment into
 # `mlruns` of the current directory.
 _RESPECTS_ARTIFACT_ROOT = (3, 10)
 
 
-def create(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Create a run in the experiment of that name, which is created if needed.
-
-    {experiment, tags, run_name?, artifact_location?: of a new experiment} -> {run_id, experiment_id}
-    """
+def create(request: messages.CreateRun) -> CreatedRun:
+    """Create a run in the experiment of that name, which is created if needed."""
     client = MlflowClient()
-    experiment_id = experiment_of(client, request["experiment"], request.get("artifact_location"))
-    run = create_run(client, experiment_id, request["tags"], request.get("run_name"))
-    return {"run_id": run.info.run_id, "experiment_id": experiment_id}
+    experiment_id = experiment_of(client, request.experiment, request.artifact_location)
+    run = create_run(client, experiment_id, request.tags, request.run_name)
+    return CreatedRun(run_id=run.info.run_id, experiment_id=experiment_id)
 
 
-def prepare_experiment(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Ensure that the experiment of that name has an allowed artifact location.
-
-    {experiment, artifact_location: of a new experiment, null where a server decides} -> {}
-    """
-    name, location = request["experiment"], request["artifact_location"]
+def prepare_experiment(request: messages.PrepareExperiment) -> Done:
+    """Ensure that the experiment of that name has an allowed artifact location."""
+    name, location = request.experiment, request.artifact_location
     if location is None:
         _require_location(MlflowClient(), name)
     elif tuple(map(int, mlflow.__version__.split(".")[:2])) < _RESPECTS_ARTIFACT_ROOT:
         experiment_of(MlflowClient(), name, location)
-    return {}
+    return Done()
 
 
 def _require_location(client: MlflowClient, name: str) -> None:
@@ -79,49 +75,43 @@ def _created(client: MlflowClient, name: str) -> "str | None":
         return None
 
 
-def end(request: dict[str, Any]) -> dict[str, Any]:
-    """End a run: {run_id, status: FINISHED|FAILED|KILLED} -> {}."""
-    MlflowClient().set_terminated(request["run_id"], status=request["status"])
-    return {}
+def end(request: messages.EndRun) -> Done:
+    """End a run."""
+    MlflowClient().set_terminated(request.run_id, status=request.status)
+    return Done()
 
 
-def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Describe a run in the store.
-
-    {run_id} -> {run_id, experiment_id, name, status, started, ended, artifact_location, tags, params, metrics}
-    """
-    run = MlflowClient().get_run(request["run_id"])
-    return {**summary(run), "params": dict(run.data.params), "metrics": dict(run.data.metrics)}
+def describe(request: messages.DescribeRun) -> RunDescription:
+    """Describe a run in the store."""
+    run = MlflowClient().get_run(request.run_id)
+    return replace(summary(run), params=texts(run.data.params))
 
 
-def log_record(request: dict[str, Any]) -> dict[str, Any]:
-    """Keep a file with a run: {run_id, file, path: below the run's artifacts, file name included} -> {}."""
-    target = PurePosixPath(request["path"])
+def log_record(request: messages.LogRecord) -> Done:
+    """Keep a file with a run."""
+    target = PurePosixPath(request.path)
     folder = None if target.parent == PurePosixPath() else target.parent.as_posix()
     with tempfile.TemporaryDirectory() as scratch:
-        copy = shutil.copyfile(request["file"], Path(scratch, target.name))
-        MlflowClient().log_artifact(request["run_id"], str(copy), artifact_path=folder)
-    return {}
+        copy = shutil.copyfile(request.file, Path(scratch, target.name))
+        MlflowClient().log_artifact(request.run_id, str(copy), artifact_path=folder)
+    return Done()
 
 
-def download_record(request: dict[str, Any]) -> dict[str, Any]:
-    """Fetch a file that was kept with a run: {run_id, path, destination: the file to write} -> {}."""
-    destination = Path(request["destination"])
+def download_record(request: messages.DownloadRecord) -> Done:
+    """Fetch a file that was kept with a run."""
+    destination = Path(request.destination)
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            downloaded = download_artifacts(run_id=request["run_id"], artifact_path=request["path"], dst_path=scratch)
+            downloaded = download_artifacts(run_id=request.run_id, artifact_path=request.path, dst_path=scratch)
         except OSError as error:
             if kind_of(error) is not ProblemKind.UNEXPECTED:
                 raise
-            raise Problem(
-                ProblemKind.NOT_FOUND, f"run {request['run_id']} has no artifact `{request['path']}`"
-            ) from error
+            raise Problem(ProblemKind.NOT_FOUND, f"run {request.run_id} has no artifact `{request.path}`") from error
         shutil.copyfile(downloaded, destination)
-    return {}
+    return Done()
 
 
-def create_run(client: MlflowClient, experiment_id: str, tags: dict[str, str], run_name: "str | None") -> Run:
+def create_run(client: MlflowClient, experiment_id: str, tags: "Mapping[str, str]", run_name: "str | None") -> Run:
     """Create a run exactly once."""
     started = time.time_ns() // 1_000_000
     clause = " AND ".join((f"attributes.start_time = {started}", *(tag_equals(*tag) for tag in tags.items())))
@@ -131,18 +121,19 @@ def create_run(client: MlflowClient, experiment_id: str, tags: dict[str, str], r
     )
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """The description of a run that every verb returns."""
-    return {
-        "run_id": run.info.run_id,
-        "experiment_id": run.info.experiment_id,
-        "name": run.info.run_name,
-        "status": run.info.status,
-        "started": run.info.start_time,
-        "ended": run.info.end_time,
-        "artifact_location": mask(run.info.artifact_uri or ""),
-        "tags": dict(run.data.tags),
-    }
+def summary(run: Run) -> RunDescription:
+    """The description of a run that every verb returns, without its parameters."""
+    return RunDescription(
+        run_id=run.info.run_id,
+        experiment_id=str(run.info.experiment_id),
+        name=run.info.run_name,
+        status=str(run.info.status),
+        started=run.info.start_time,
+        ended=run.info.end_time,
+        artifact_location=mask(run.info.artifact_uri or ""),
+        tags=texts(run.data.tags),
+        metrics=dict(run.data.metrics),
+    )
 
 
 def experiment_of(client: MlflowClient, name: str, artifact_location: "str | None" = None) -> str:

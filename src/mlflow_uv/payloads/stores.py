@@ -1,6 +1,6 @@
 """Reads paged searches of the stores, and builds filter clauses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mlflow import MlflowClient
@@ -30,6 +30,11 @@ def experiment_groups(client: MlflowClient) -> tuple[tuple[str, ...], ...]:
         str(experiment.experiment_id) for experiment in pages(lambda token: client.search_experiments(page_token=token))
     )
     return tuple(ids[start : start + _EXPERIMENTS_PER_SEARCH] for start in range(0, len(ids), _EXPERIMENTS_PER_SEARCH))
+
+
+def texts(values: "Mapping[Any, Any]") -> dict[str, str]:
+    """Tags or parameters as text; a store may return a value of another type, or None for an empty one."""
+    return {str(name): "" if value is None else str(value) for name, value in values.items()}
 
 
 def equals(field: str, value: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from mlflow import MlflowClient
@@ -13,8 +13,16 @@ from mlflow.exceptions import MlflowException
 
 from . import mlflow2
 from .audit_entries import entries_of
+from .messages.registry import (
+    DescribeName,
+    DescribeVersion,
+    FindVersions,
+    FoundVersions,
+    RegisteredName,
+    RegisteredVersion,
+)
 from .problems import ProblemKind, kind_of, mask
-from .stores import LoggedModel, equals, pages
+from .stores import LoggedModel, equals, pages, texts
 
 # MLflow keeps the versions of a logged model in this tag of it.
 VERSIONS_OF_MODEL = "mlflow.modelVersions"
@@ -23,53 +31,43 @@ VERSIONS_OF_MODEL = "mlflow.modelVersions"
 _MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
 
 
-def describe(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Describe a version in the registry.
-
-    {name, version} -> {name, version, status, message, created: ms since 1970, source, model_id, run_id, description,
-    tags, aliases, entries: audit entries, newest first}
-    """
-    return summary(MlflowClient().get_model_version(request["name"], str(request["version"])))
+def describe(request: DescribeVersion) -> RegisteredVersion:
+    """Describe a version in the registry."""
+    return summary(MlflowClient().get_model_version(request.name, request.version))
 
 
-def find(request: dict[str, Any]) -> dict[str, Any]:
-    """
-    Find the versions of a registered model, or of one of its sources.
-
-    {name, model_id?} -> {versions}, lowest number first
-    """
+def find(request: FindVersions) -> FoundVersions:
+    """Find the versions of a registered model, or of one of its sources."""
     client = MlflowClient()
-    versions = of_name(client, request["name"])
+    versions = of_name(client, request.name)
     # Search results have no aliases.
-    aliases = client.get_registered_model(request["name"]).aliases if versions else {}
-    model_id = request.get("model_id")
-    return {
-        "versions": [
-            {
-                **summary(version),
-                "aliases": sorted(name for name, number in aliases.items() if str(number) == str(version.version)),
-            }
+    aliases = client.get_registered_model(request.name).aliases if versions else {}
+    return FoundVersions(
+        versions=tuple(
+            replace(
+                summary(version),
+                aliases=tuple(sorted(name for name, number in aliases.items() if str(number) == str(version.version))),
+            )
             for version in versions
-            if model_id is None or source_model(version) == model_id
-        ]
-    }
+            if request.model_id is None or source_model(version) == request.model_id
+        )
+    )
 
 
-def describe_name(request: dict[str, Any]) -> dict[str, Any]:
-    """Describe a registered model: {name} -> {exists, aliases: {alias: version}, tags, description}."""
+def describe_name(request: DescribeName) -> RegisteredName:
+    """Describe a registered model."""
     try:
-        registered = MlflowClient().get_registered_model(request["name"])
+        registered = MlflowClient().get_registered_model(request.name)
     except MlflowException as error:
         if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
-        return {"exists": False, "aliases": {}, "tags": {}, "description": None}
-    return {
-        "exists": True,
-        "aliases": {alias: str(version) for alias, version in registered.aliases.items()},
-        "tags": dict(registered.tags),
-        "description": registered.description or None,
-    }
+        return RegisteredName(exists=False)
+    return RegisteredName(
+        exists=True,
+        aliases={alias: str(version) for alias, version in registered.aliases.items()},
+        tags=texts(registered.tags),
+        description=registered.description or None,
+    )
 
 
 def of_name(client: MlflowClient, name: str) -> tuple[ModelVersion, ...]:
@@ -97,21 +95,25 @@ def source_model(version: ModelVersion) -> str | None:
     return str(matches[-1]) if matches else mlflow2.source_model(version)
 
 
-def summary(version: ModelVersion) -> dict[str, Any]:
+def summary(version: ModelVersion) -> RegisteredVersion:
     """The description of a version that every verb returns."""
+    return RegisteredVersion(created=int(version.creation_timestamp), **parts_of(version))
+
+
+def parts_of(version: ModelVersion) -> dict[str, Any]:
+    """The parts that every description of a version has."""
     return {
-        "name": version.name,
+        "name": str(version.name),
         "version": str(version.version),
         "status": str(version.status),
         "message": version.status_message or None,
-        "created": version.creation_timestamp,
         "source": mask(version.source or ""),
         "model_id": source_model(version),
         "run_id": version.run_id or None,
         "description": version.description or None,
-        "tags": dict(version.tags),
-        "aliases": list(version.aliases),
-        "entries": [asdict(entry) for entry in entries_of(version.tags).values()],
+        "tags": texts(version.tags),
+        "aliases": tuple(map(str, version.aliases)),
+        "entries": tuple(entries_of(version.tags).values()),
     }
 
 

@@ -13,6 +13,7 @@ from ..core.release.chain import LinkCheck, LinkState, merge_checks
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.lineage.audit import Audited, audited, version_number, version_of_alias
 from ..ops.lineage.registry_client import connect
+from ..payloads.messages.tags import STATE
 from ..tools.toolbox import Tools
 
 _URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -60,7 +61,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         outputs=Outputs(
             model_name=name,
             version=version,
-            state=audit.tags.get("mlflow-uv.state", "none"),
+            state=audit.tags.get(STATE, "none"),
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],
@@ -86,20 +87,20 @@ def _parsed_uri(uri: str) -> tuple[str, str, str | None]:
 
 def alias_holds(audit: Audited, alias: str) -> LinkCheck:
     """Check that the newest audit entry about an alias moved it to this version."""
-    entries = audit.description["entries"]
-    moving_entry = next((candidate for candidate in entries if candidate["alias"] == alias), None)
-    keeping_entry = next((candidate for candidate in entries if candidate["keeps"] == alias), None)
+    entries = audit.description.entries
+    moving_entry = next((candidate for candidate in entries if candidate.alias == alias), None)
+    keeping_entry = next((candidate for candidate in entries if candidate.keeps == alias), None)
     entry = moving_entry or keeping_entry
     if entry is None:
         why = f"`{alias}` points to version {audit.version}, but no audit entry says who moved it"
         return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
-    if not entry["done"]:
-        why = f"the {entry['action']} by {entry['who']} was not finished; the next promotion or rollback completes it"
+    if not entry.done:
+        why = f"the {entry.action} by {entry.who} was not finished; the next promotion or rollback completes it"
         return LinkCheck(link="alias", state=LinkState.UNVERIFIED, reason=why)
-    entry_version = entry["after"] if moving_entry else entry["previous"]
+    entry_version = entry.after if moving_entry else entry.previous
     if entry_version == audit.version:
         return LinkCheck(link="alias", state=LinkState.HOLDS)
-    why = f"it points to version {audit.version}, but the entry of {entry['when']} says version {entry_version}"
+    why = f"it points to version {audit.version}, but the entry of {entry.when} says version {entry_version}"
     return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
 
 
@@ -132,15 +133,15 @@ def _table(links: tuple[LinkCheck, ...]) -> Table:
 
 def _history(audit: Audited) -> Iterator[Table]:
     """Yield a table of the audit entries about the version's aliases, newest first."""
-    entries = audit.description["entries"]
+    entries = audit.description.entries
     if entries:
         rows = tuple(
             (
-                entry["when"],
-                entry["action"] if entry["done"] else f"{entry['action']}, not finished",
-                entry["alias"],
-                f"{entry['before'] or 'none'} → {entry['after']}",
-                entry["who"],
+                entry.when,
+                entry.action if entry.done else f"{entry.action}, not finished",
+                entry.alias,
+                f"{entry.before or 'none'} → {entry.after}",
+                entry.who,
             )
             for entry in entries
         )

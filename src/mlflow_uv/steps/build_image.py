@@ -32,7 +32,7 @@ from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
-from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..tools.engines.engine import Cache, Engine
 from ..tools.project.files import bounds_of, leads_out
@@ -261,7 +261,7 @@ def _recorded(inputs: Inputs, release: RecomputedRelease, image: ImageLink, tool
     record = replace(release.record, image=image)
     path = tools.records.path(inputs.record, inputs.project)
     tags = {} if record.version is None else version_tags(record)
-    publish(record, path, StoreAccess(store=release.store, python=release.python), tools, tags=tags)
+    publish(record, path, release.client, tools, tags=tags)
     return path
 
 

@@ -25,14 +25,13 @@ from ..command.wording import Wording, joined, option
 from ..core.lock.selection import Selection
 from ..core.model.model_difference import metric_table
 from ..core.promotion.evaluation import DataFile, DataFunction, EvaluationSettings, Measures, TargetColumn
-from ..core.promotion.evaluation_file import DATA_DIGEST, SETTINGS, EvaluationFile, ModelResult
+from ..core.promotion.evaluation_file import EvaluationFile, ModelResult
 from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import serve_variables
 from ..ops.image.isolation import download_version
 from ..ops.lineage.audit import version_of_alias
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.versions.evaluation import (
-    EVALUATION,
     Evaluation,
     EvaluationSession,
     Measurement,
@@ -41,6 +40,7 @@ from ..ops.versions.evaluation import (
     measure,
     temporary_store,
 )
+from ..payloads.messages.tags import DATA_DIGEST, EVALUATION, EVALUATION_SETTINGS
 from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
 
@@ -102,7 +102,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     version = inputs.candidate if inputs.candidate.isdecimal() else version_of_alias(registry, name, inputs.candidate)
-    champion_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
+    champion_version = registry.client.describe_name(name).aliases.get(inputs.champion)
     versions = (version,) if champion_version in (None, version) else (version, champion_version)
     with TemporaryDirectory(prefix="mlflow-uv-evaluate-") as folder:
         session, source_tags = _session(inputs, registry, Path(folder))
@@ -110,7 +110,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             download_version(registry, name, number, session.scratch / f"model-{number}") for number in versions
         )
         settings = sha256(canonical([session.target, session.model_type]))
-        tags = {**source_tags, DATA_DIGEST: session.data_sha256, SETTINGS: settings}
+        tags = {**source_tags, DATA_DIGEST: session.data_sha256, EVALUATION_SETTINGS: settings}
         file = inputs.evaluation_file
         earlier_result = None if inputs.again or file else earlier(registry, subjects, tags)
         measured = (
@@ -198,11 +198,9 @@ def _data(inputs: Inputs, registry: RegistryClient, scratch: Path) -> Path:
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
         python = registry.tools.environments.project(registry.project, selection)
         copy = scratch / "data.parquet"
-        request = {"function": inputs.data_function, "folder": str(registry.project.folder), "destination": str(copy)}
+        client = registry.tools.mlflow.client(python, temporary_store(scratch / "function", registry.tools))
         try:
-            registry.tools.mlflow.ask(
-                python, temporary_store(scratch / "function", registry.tools), "write-data", **request
-            )
+            client.write_data(inputs.data_function, folder=registry.project.folder, destination=copy)
         except BadInput as error:
             raise BadInput(what="`data-function` returns no data", why=error.why) from error
         except ToolFailed as error:  # the function ended its own process

@@ -26,7 +26,7 @@ from ..core.model.mlflow_version import require_logging
 from ..core.release.digests import lock_digest
 from ..core.release.record import LockLink, Record, release_key
 from ..core.security.serve_env import serve_variables
-from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.publication import publish
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
@@ -203,7 +203,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # No later step may use a model that was not verified.
-            publish(record, path, StoreAccess(store=plan.job.store, python=plan.job.python), tools)
+            publish(record, path, plan.job.client(tools), tools)
     origin = (
         ModelOrigin.FOUND_AGAIN
         if reusable is not None
@@ -252,7 +252,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     else:
         python = tools.environments.project(project, selection, local=local)
     description = tools.mlflow.describe_environment(python)
-    require_logging([description["mlflow"]])
+    require_logging([description.mlflow])
     job = Job(
         project=project,
         source=source,
@@ -271,7 +271,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     if adopted:
         job = replace(job, commit=adopted.commit, source=adopted.source)
     example, example_digest = example_of(inputs.input_example, job, tools)
-    served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=str(description["python"]))
+    served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=description.python)
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
     settings |= {
@@ -286,7 +286,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         selection=selection,
         served=served,
         wheels=scratch / "wheels",
-        mlflow=str(description["mlflow"]),
+        mlflow=str(description.mlflow),
         key=keyed.inputs.key if keyed else release_key(commit=job.commit, parts=parts),
         keyed=keyed,
         policy=inputs.requirements,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +16,11 @@ from ..core.promotion.promote_policy import Promotion
 from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, require_distinct, version_number
-from ..ops.lineage.publication import RECORD_TAG
 from ..ops.lineage.registry_client import RegistryClient, author, connect
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import PromotionDecision, check_promotion
+from ..payloads.messages.registry import ExpectedVersion, PromoteVersion
+from ..payloads.messages.tags import RECORD_DIGEST, STATE
 from ..tools.project.files import read_project
 from ..tools.project.promote_policy import promotion_of
 from ..tools.toolbox import Tools
@@ -56,7 +57,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
     version = version_number(registry, name, inputs.candidate)
-    previous_version = registry.ask("describe-name", name=name)["aliases"].get(inputs.champion)
+    previous_version = registry.client.describe_name(name).aliases.get(inputs.champion)
     with ExitStack() as opened, tools.console.group(f"check the gates of {name} version {version}"):
         candidate = opened.enter_context(audited(registry, name=name, version=version))
         champion_version = previous_version if previous_version != version else None
@@ -69,23 +70,23 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     if not findings and not inputs.dry_run:
         if evaluation is not None:
             keep_file(registry, evaluation, tuple(filter(None, (candidate, champion))))
-        expected = {
-            "alias_names": previous_version,
-            "record_sha256": candidate.tags.get(RECORD_TAG),
-            "state": candidate.tags.get("mlflow-uv.state"),
-        }
-        entry = {**author(tools), "gates": decision.lines}
-        moved = registry.ask(
-            "promote",
-            name=name,
-            version=version,
-            alias=inputs.champion,
-            previous=inputs.previous,
-            expected=expected,
-            entry=entry,
-            lease_s=LEASE_S,
+        expected = ExpectedVersion(
+            alias_names=previous_version,
+            record_sha256=candidate.tags.get(RECORD_DIGEST),
+            state=candidate.tags.get(STATE),
         )
-        for note in moved["notes"]:
+        moved = registry.client.promote(
+            PromoteVersion(
+                name=name,
+                version=version,
+                alias=inputs.champion,
+                previous=inputs.previous,
+                expected=expected,
+                entry=replace(author(tools), gates=decision.lines),
+                lease_s=LEASE_S,
+            )
+        )
+        for note in moved.notes:
             tools.console.say(f"  {note}")
     shown_version, unchanged = f"{name} version {version}", not findings and previous_version == version
     reused = names_reused(merge_checks(candidate.checks), shown_version)
@@ -93,7 +94,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         outputs=Outputs(
             model_name=name,
             version=version,
-            version_before=previous_version if moved is None else moved["before"],
+            version_before=previous_version if moved is None else moved.before,
             promoted=moved is not None or previous_version == version,
             gates=decision.lines,
         ),
@@ -102,7 +103,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else _summary(inputs.champion, shown_version, previous_version, moved=moved is not None, failing=len(findings)),
         findings=(*findings, *reused),
         tables=(decision.table, *decision.tables),
-        advice=() if moved is None or unchanged else tuple(_advice(inputs, registry, name, moved["before"])),
+        advice=() if moved is None or unchanged else tuple(_advice(inputs, registry, name, moved.before)),
     )
 
 

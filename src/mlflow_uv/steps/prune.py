@@ -1,5 +1,6 @@
 """Deletes failed versions and old candidates, after checking again that no alias points to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
 from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
 from ..ops.lineage.registry_client import author, connect
+from ..payloads.messages.registry import DeleteVersions
 from ..tools.toolbox import Tools
 
 
@@ -43,15 +45,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         )
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
-    versions = registry.ask("find-versions", name=name)["versions"]
+    versions = registry.client.find_versions(name)
     rule = PruningRule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
     version_verdicts = pruning_verdicts(versions, rule)
     to_delete = {verdict.version: verdict.state for verdict in version_verdicts if verdict.goes}
-    kept: dict[str, str] = {}
+    kept: Mapping[str, str] = {}
     if to_delete and not inputs.dry_run:
-        done = registry.ask("delete-versions", name=name, versions=to_delete, entry=author(tools))
-        kept = done["kept"]
-        for note in done["notes"]:
+        done = registry.client.delete_versions(DeleteVersions(name=name, versions=to_delete, entry=author(tools)))
+        kept = done.kept
+        for note in done.notes:
             tools.console.say(f"  {note}")
     deleted = tuple(number for number in to_delete if number not in kept)
     verb = "would be deleted" if inputs.dry_run else "deleted"
@@ -67,7 +69,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _table(version_verdicts: tuple[PruningVerdict, ...], kept: dict[str, str], verb: str) -> Table:
+def _table(version_verdicts: tuple[PruningVerdict, ...], kept: Mapping[str, str], verb: str) -> Table:
     rows = tuple(
         (
             verdict.version,

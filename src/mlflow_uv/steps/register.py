@@ -1,8 +1,8 @@
 """Registers the released model as a version, or finds the version that already has the same model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..command.errors import ChainBroken
 from ..command.inputs import ModelNameInputs, RecordFile, RecordInputs, VersionNumber
@@ -10,8 +10,19 @@ from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
-from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import verified_release
+from ..payloads.messages.models import FindModels
+from ..payloads.messages.registry import FindOrCreateVersion, RegisteredVersion
+from ..payloads.messages.tags import (
+    COMMIT,
+    IMAGE,
+    LOCK_DIGEST,
+    MODEL_DIGEST,
+    RELEASE_KEY,
+    REQUIREMENTS_DIGEST,
+    STATE,
+)
 from ..tools.toolbox import Tools
 
 READY_S = 300.0
@@ -44,18 +55,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     with verified_release(inputs, tools) as release:
         record = release.record
         name = inputs.model_name or (release.project.name if release.project else record.model.name)
-        created = tools.mlflow.ask(
-            release.python,
-            release.store,
-            "find-or-create-version",
-            name=name,
-            model_id=record.model.model_id,
-            model_sha256=record.model.sha256,
-            tags=version_tags(record),
-            description=_description(record),
-            timeout_s=READY_S,
+        settled = release.client.find_or_create_version(
+            FindOrCreateVersion(
+                name=name,
+                model_id=record.model.model_id,
+                model_sha256=record.model.sha256,
+                tags=version_tags(record),
+                description=_description(record),
+                timeout_s=READY_S,
+            )
         )
-        version = VersionLink(name=name, version=str(created["version"]), model_id=str(created["model_id"]))
+        version = VersionLink(name=name, version=settled.version, model_id=str(settled.model_id))
         if version.model_id != record.model.model_id:
             raise ChainBroken(
                 "version",
@@ -63,29 +73,21 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 fix=Wording(step_call("release"), ", which reuses that model"),
             )
         # A version that training registered itself has no tags of ours yet; a tested one keeps its state.
-        state = {} if "mlflow-uv.state" in created["tags"] else {"mlflow-uv.state": "registered"}
+        state = {} if STATE in settled.tags else {STATE: "registered"}
         record = replace(record, version=version)
         path = tools.records.path(inputs.record, inputs.project)
-        publish(
-            record,
-            path,
-            StoreAccess(store=release.store, python=release.python),
-            tools,
-            tags={**version_tags(record), **state},
-        )
-        registrations = tools.mlflow.ask(release.python, release.store, "find-models", model_id=version.model_id)[
-            "versions"
-        ]
-    also = f" (also registered as {', '.join(created['also'])})" if created["also"] else ""
+        publish(record, path, release.client, tools, tags={**version_tags(record), **state})
+        registrations = release.client.find_models(FindModels(model_id=version.model_id)).versions
+    also = f" (also registered as {', '.join(settled.also)})" if settled.also else ""
     return Report(
         outputs=Outputs(
             record=path,
             model_name=name,
             version=version.version,
             version_uri=f"models:/{name}/{version.version}",
-            created=bool(created["created"]),
+            created=settled.created,
         ),
-        summary=f"{name} version {version.version} {'created' if created['created'] else 'reused'}{also}",
+        summary=f"{name} version {version.version} {'created' if settled.created else 'reused'}{also}",
         findings=tuple(
             _elsewhere(version, name, other_version)
             for name, other_version in _other_names(version, registrations).items()
@@ -93,12 +95,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _other_names(version: VersionLink, registrations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _other_names(version: VersionLink, registrations: Iterable[RegisteredVersion]) -> dict[str, str]:
     """Return the other names that the model is registered under, with the last version of each."""
     return {
-        str(version_entry["name"]): str(version_entry["version"])
-        for version_entry in registrations
-        if version_entry["name"] != version.name
+        registration.name: registration.version for registration in registrations if registration.name != version.name
     }
 
 
@@ -116,14 +116,14 @@ def _elsewhere(version: VersionLink, name: str, number: str) -> Finding:
 def version_tags(record: Record) -> dict[str, str]:
     """Return the lineage tags of a version, as far as they are known (see docs/identity.md)."""
     tags = {
-        "mlflow-uv.release-key": record.release_key,
-        "mlflow-uv.lock-sha256": record.lock.sha256,
-        "mlflow-uv.requirements-sha256": record.requirements.sha256,
-        "mlflow-uv.model-sha256": record.model.sha256,
-        "mlflow-uv.commit": record.commit.sha,
+        RELEASE_KEY: record.release_key,
+        LOCK_DIGEST: record.lock.sha256,
+        REQUIREMENTS_DIGEST: record.requirements.sha256,
+        MODEL_DIGEST: record.model.sha256,
+        COMMIT: record.commit.sha,
     }
     if record.image is not None:
-        tags["mlflow-uv.image"] = record.image.id
+        tags[IMAGE] = record.image.id
     return tags
 
 

@@ -11,7 +11,7 @@ from ..command.step import Doc, OneRun, Step, fields_of
 from ..command.wording import local
 from ..core.release.chain import render_chain
 from ..core.release.record import Record
-from ..tools.mlflow.mlflow import StoreKind
+from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test

@@ -12,6 +12,7 @@ from ..core.release.chain import merge_checks, require_unbroken
 from ..ops.image.lookup import address_of, names_reused, served_by
 from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.registry_client import author, connect
+from ..payloads.messages.registry import ExpectedRollback, FindRollback, RollBackAlias
 from ..tools.toolbox import Tools
 
 
@@ -51,27 +52,36 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     require_distinct(champion=inputs.champion, previous=inputs.previous)
-    alias = {"name": name, "alias": inputs.champion, "previous": inputs.previous, "to": inputs.to}
     entry = author(tools)
-    decision = registry.ask("find-rollback", **alias, run=entry["run"])
-    before, after = decision["before"], decision["after"]
+    decision = registry.client.find_rollback(
+        FindRollback(name=name, alias=inputs.champion, previous=inputs.previous, to=inputs.to, run=entry.run)
+    )
+    before, after = decision.before, decision.after
     if after is None:
         what = f"`{inputs.champion}` of `{name}` is not rolled back"
-        raise BadInput(what=what, why=decision["why"], fix=step_call("rollback", to="NUMBER"))
+        raise BadInput(what=what, why=decision.why, fix=step_call("rollback", to="NUMBER"))
     with tools.console.group(f"audit {name} version {after}"), audited(registry, name=name, version=after) as audit:
         links = merge_checks(require_unbroken(audit.checks))
         image = audit.record.image if audit.record else None
     if not inputs.dry_run:
-        expected = {"before": before, "after": after}
-        moved = registry.ask("roll-back", **alias, entry=entry, expected=expected)
-        for note in moved["notes"]:
+        moved = registry.client.roll_back(
+            RollBackAlias(
+                name=name,
+                alias=inputs.champion,
+                previous=inputs.previous,
+                to=inputs.to,
+                entry=entry,
+                expected=ExpectedRollback(before=before, after=after),
+            )
+        )
+        for note in moved.notes:
             tools.console.say(f"  {note}")
     verb = "would become" if inputs.dry_run else "is"
-    if decision["already"]:
+    if decision.already:
         verb = "already is"
     return Report(
         outputs=Outputs(
-            model_name=name, version_before=before, version=after, who=entry["who"], image_address=address_of(image)
+            model_name=name, version_before=before, version=after, who=entry.who, image_address=address_of(image)
         ),
         summary=f"{inputs.champion} {verb} {name} version {after} again, instead of version {before}",
         findings=names_reused(links, f"{name} version {after}"),

@@ -15,7 +15,7 @@ from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import Wording, option, step_call
 from ..core.model import model_files
 from ..core.model.answer_paths import AnswerPath
-from ..core.model.answer_wording import REASON, shortened
+from ..core.model.answer_wording import LONGEST_REASON, shortened
 from ..core.model.answers import TOLERANCE, answers_digest
 from ..core.model.ignored_answers import everything_ignored, ignored_paths, unmatched_paths
 from ..core.release.record import AliasLink, ImageLink, Record
@@ -25,9 +25,11 @@ from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
 from ..ops.lineage.audit import record_artifact
-from ..ops.lineage.publication import StoreAccess, publish
+from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
+from ..payloads.messages.registry import AssignAlias, SetTags
+from ..payloads.messages.tags import REASON, STATE
 from ..tools.engines.engine import ServerSettings, ServingContainer
 from ..tools.toolbox import Tools
 from .register import version_tags
@@ -93,8 +95,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             record = release.record
         else:
             record = _mark_tested(inputs, release, image, observed, tools)
-            publish(record, path, StoreAccess(store=release.store, python=release.python), tools)
-            _log_record(release, path, tools)
+            publish(record, path, release.client, tools)
+            _log_record(release, path)
     return _report(inputs, path, record, observed, expected)
 
 
@@ -174,12 +176,12 @@ def _serving(
 def _mark_failed(release: RecomputedRelease, reason: str, tools: Tools) -> None:
     if release.record.version is None:
         return
-    version = [release.record.version.name, release.record.version.version]
-    tags = {"mlflow-uv.state": "failed", "mlflow-uv.reason": shortened(reason, REASON)}
+    name, version = release.record.version.name, release.record.version.version
+    tags = {STATE: "failed", REASON: shortened(reason, LONGEST_REASON)}
     try:
-        tools.mlflow.ask(release.python, release.store, "tag", version=version, tags=tags)
+        release.client.set_tags(SetTags(version=(name, version), tags=tags))
     except StepError as error:
-        tools.console.say(f"version {version[1]} could not be tagged as failed: {error}")
+        tools.console.say(f"version {version} could not be tagged as failed: {error}")
 
 
 def _mark_tested(
@@ -198,24 +200,24 @@ def _mark_tested(
     record = replace(record, answers=answers)
     if record.version is not None:
         name, version = record.version.name, record.version.version
-        description = tools.mlflow.ask(release.python, release.store, "describe-version", name=name, version=version)
         # A version that was promoted once keeps that state when its release runs again.
-        earlier_state = description["tags"].get("mlflow-uv.state")
+        earlier_state = release.client.describe_version(name, version).tags.get(STATE)
         state = earlier_state if earlier_state in ("promoted", "replaced") else "tested"
         # Tags first, so that the alias always points to a version that is tagged as tested.
-        tags = {**version_tags(record), "mlflow-uv.state": state, "mlflow-uv.reason": ""}
-        tools.mlflow.ask(release.python, release.store, "tag", version=[name, version], tags=tags)
-        request = {"name": name, "alias": inputs.alias, "version": version, "entry": author(tools), "lease_s": LEASE_S}
-        moved = tools.mlflow.ask(release.python, release.store, "move-alias", **request)
-        record = replace(record, alias=AliasLink(name=inputs.alias, before=moved["before"], after=version))
+        tags = {**version_tags(record), STATE: state, REASON: ""}
+        release.client.set_tags(SetTags(version=(name, version), tags=tags))
+        moved = release.client.assign_alias(
+            AssignAlias(name=name, alias=inputs.alias, version=version, entry=author(tools), lease_s=LEASE_S)
+        )
+        record = replace(record, alias=AliasLink(name=inputs.alias, before=moved.before, after=version))
     return record
 
 
-def _log_record(release: RecomputedRelease, path: Path, tools: Tools) -> None:
+def _log_record(release: RecomputedRelease, path: Path) -> None:
     run_id, version = release.record.model.run_id, release.record.version
     if run_id and version is not None:
         record_path = record_artifact(version.model_id, version.name, version.version)
-        tools.mlflow.ask(release.python, release.store, "log-record", run_id=run_id, file=str(path), path=record_path)
+        release.client.log_record(run_id, file=path, path=record_path)
 
 
 def _reaches(inputs: Inputs, image: ImageLink) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlflow_uv.payloads.messages.models import ReadExample
 from mlflow_uv.payloads.problems import Problem
 
 # By its name, since it imports what is not installed where types are checked.
@@ -31,7 +32,7 @@ def test_a_table_is_asked_as_mlflow_takes_it(tmp_path: Path, said: Any, request_
     file = tmp_path / "row.json"
     file.write_text(json.dumps(said))
 
-    (found,) = examples.read({"file": str(file)})["requests"]
+    (found,) = examples.read(ReadExample(file=str(file))).requests
 
     assert json.dumps(request_of_it) == json.dumps(found)
 
@@ -45,4 +46,4 @@ def test_what_is_neither_request_nor_table_is_refused(tmp_path: Path, said: Any)
     file.write_text(json.dumps(said))
 
     with pytest.raises(Problem, match=r"neither a request .* nor a table"):
-        examples.read({"file": str(file)})
+        examples.read(ReadExample(file=str(file)))

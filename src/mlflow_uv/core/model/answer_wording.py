@@ -6,14 +6,14 @@ from ...command.wording import Wording, option
 from ..security.documents import parse_json
 from .answers import AnswerDifference, volatile_paths
 
-REASON = 1000  # characters
+LONGEST_REASON = 1000  # characters
 SHOWN = 5
 
 
 def format_differences(answer_differences: Sequence[AnswerDifference]) -> str:
     """The first differences, and how many more there are."""
     more = f"; and {len(answer_differences) - SHOWN} more" if len(answer_differences) > SHOWN else ""
-    return "; ".join(shortened(difference.text, REASON) for difference in answer_differences[:SHOWN]) + more
+    return "; ".join(shortened(difference.text, LONGEST_REASON) for difference in answer_differences[:SHOWN]) + more
 
 
 def ignoring_fix(answer_differences: Sequence[AnswerDifference]) -> str:
@@ -40,9 +40,9 @@ def reason_of(body: str) -> str:
         error = parse_json(body)
         message, trace = str(error["message"]).strip(), str(error.get("stack_trace") or "").strip()
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        return shortened(body, REASON)
+        return shortened(body, LONGEST_REASON)
     last = trace.splitlines()[-1] if trace else ""
-    return shortened(message if last in message else f"{message} {last}", REASON)
+    return shortened(message if last in message else f"{message} {last}", LONGEST_REASON)
 
 
 def shortened(text: str, longest: int) -> str:

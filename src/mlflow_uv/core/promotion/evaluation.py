@@ -9,11 +9,7 @@ from typing import Annotated
 
 from ...command.errors import BadInput
 from ...command.step import Doc, Matching, OneOf, SettingReach
-
-# Tags of an evaluation's runs.
-DATA = "mlflow-uv.evaluation-data"
-TARGET = "mlflow-uv.evaluation-target"
-MODEL_TYPE = "mlflow-uv.evaluation-model-type"
+from ...payloads.messages.tags import EVALUATION_DATA, EVALUATION_MODEL_TYPE, EVALUATION_TARGET
 
 _FUNCTION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
 
@@ -70,16 +66,16 @@ class EvaluationSettings:
             )
         source = None if self.data is None else _file(folder, self.data)
         values = {
-            DATA: f"function {self.data_function}" if self.data_function else source,
-            TARGET: self.target_column,
-            MODEL_TYPE: None if self.model_type is None else self.model_type.value,
+            EVALUATION_DATA: f"function {self.data_function}" if self.data_function else source,
+            EVALUATION_TARGET: self.target_column,
+            EVALUATION_MODEL_TYPE: None if self.model_type is None else self.model_type.value,
         }
         return {tag: value for tag, value in values.items() if value is not None}
 
 
 def describe_tags(tags: Mapping[str, str]) -> str:
     """Data, target column and model type from the tags, for messages; empty where there are none."""
-    words = {DATA: "the {}", TARGET: "target column `{}`", MODEL_TYPE: "as a {}"}
+    words = {EVALUATION_DATA: "the {}", EVALUATION_TARGET: "target column `{}`", EVALUATION_MODEL_TYPE: "as a {}"}
     return ", ".join(text.format(tags[tag]) for tag, text in words.items() if tag in tags)
 
 

@@ -6,14 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...payloads.messages.evaluation import EvaluatedModel, FoundEvaluation
+from ...payloads.messages.tags import (
+    DATA_DIGEST,
+    EVALUATION_DATA,
+    EVALUATION_MODEL_TYPE,
+    EVALUATION_SETTINGS,
+    EVALUATION_TARGET,
+)
 from ..security.documents import parse_json
-from .evaluation import DATA, MODEL_TYPE, TARGET
 
 SCHEMA = 1
 LIMIT = 1 << 20  # bytes of a file that are read
-DATA_DIGEST = "mlflow-uv.data-sha256"
-SETTINGS = "mlflow-uv.evaluation-settings"
-_TAGS = frozenset({DATA, TARGET, MODEL_TYPE, DATA_DIGEST, SETTINGS})
+_TAGS = frozenset({EVALUATION_DATA, EVALUATION_TARGET, EVALUATION_MODEL_TYPE, DATA_DIGEST, EVALUATION_SETTINGS})
 _MODELS, _METRICS = 2, 1000
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,1000}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -46,21 +51,20 @@ class EvaluationFile:
         """The content of the file; the same evaluation gives the same bytes."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2, sort_keys=True) + "\n"
 
-    def lookup(self, ids: Iterable[str], tags: Mapping[str, str]) -> dict[str, Any]:
-        """The answer of the payload `find-evaluation` for a store that has only this evaluation."""
+    def lookup(self, ids: Iterable[str], tags: Mapping[str, str]) -> FoundEvaluation:
+        """What the verb `find-evaluation` would find in a store that has only this evaluation, without runs."""
         wanted = tuple(dict.fromkeys(ids))
         if not set(wanted) <= self.models.keys() or not tags.items() <= self.tags.items():
-            return {"evaluation": None, "data_sha256": None, "tags": {}, "models": {}}
+            return FoundEvaluation()
         models = {
-            name: {"model_sha256": self.models[name].sha256, "metrics": dict(self.models[name].metrics)}
+            name: EvaluatedModel(
+                run_id="", model_sha256=self.models[name].sha256, metrics=dict(self.models[name].metrics)
+            )
             for name in wanted
         }
-        return {
-            "evaluation": self.id,
-            "data_sha256": self.tags[DATA_DIGEST],
-            "tags": dict(self.tags),
-            "models": models,
-        }
+        return FoundEvaluation(
+            evaluation=self.id, data_sha256=self.tags[DATA_DIGEST], tags=dict(self.tags), models=models
+        )
 
 
 def read_evaluation(data: bytes) -> EvaluationFile:

@@ -1,11 +1,11 @@
 """Decides which versions of a registered model can be deleted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-STATE = "mlflow-uv.state"
-KEY = "mlflow-uv.release-key"
+from ...payloads.messages.registry import RegisteredVersion
+from ...payloads.messages.tags import RELEASE_KEY, STATE
+
 _FAILED = "failed"
 _TESTED = "tested"
 _CANDIDATES = ("registered", _TESTED)
@@ -31,34 +31,33 @@ class PruningVerdict:
     why: str
 
 
-def pruning_verdicts(versions: Iterable[Mapping[str, Any]], rule: PruningRule) -> tuple[PruningVerdict, ...]:
-    """Decide on the versions of a registered model, in the form of the payload `find-versions`; sorted by number."""
-    versions = sorted(versions, key=lambda version: int(version["version"]))
+def pruning_verdicts(versions: Iterable[RegisteredVersion], rule: PruningRule) -> tuple[PruningVerdict, ...]:
+    """Decide on the versions of a registered model; sorted by number."""
+    versions = sorted(versions, key=lambda version: int(version.version))
     newest = [version for version in reversed(versions) if _state(version) in _CANDIDATES]
-    kept = {str(version["version"]) for version in newest[: rule.keep]}
-    kept |= {str(version["version"]) for version in [version for version in newest if _state(version) == _TESTED][:1]}
+    kept = {version.version for version in newest[: rule.keep]}
+    kept |= {version.version for version in [version for version in newest if _state(version) == _TESTED][:1]}
     return tuple(_verdict(version, rule, kept) for version in versions)
 
 
-def _verdict(version: Mapping[str, Any], rule: PruningRule, kept: set[str]) -> PruningVerdict:
+def _verdict(version: RegisteredVersion, rule: PruningRule, kept: set[str]) -> PruningVerdict:
     state = _state(version)
-    age = (rule.now_s - float(version["created"]) / 1000) / _DAY_S
+    age = (rule.now_s - version.created / 1000) / _DAY_S
     reasons = (
         (state is None, "it was not registered by mlflow-uv"),
-        (bool(version["aliases"]), f"alias {', '.join(version['aliases'])} points to it"),
+        (bool(version.aliases), f"alias {', '.join(version.aliases)} points to it"),
         (state not in (_FAILED, *_CANDIDATES), f"it is {state}"),
         (
-            str(version["version"]) in kept,
+            version.version in kept,
             f"it is one of the newest {rule.keep} candidates, or the last tested one",
         ),
         (age < rule.days, f"it is {age:.0f} days old"),
     )
     why = next((text for stays, text in reasons if stays), None)
     reason = why or f"it is {state}, and {age:.0f} days old"
-    return PruningVerdict(version=str(version["version"]), state=state or "", goes=why is None, why=reason)
+    return PruningVerdict(version=version.version, state=state or "", goes=why is None, why=reason)
 
 
-def _state(version: Mapping[str, Any]) -> str | None:
+def _state(version: RegisteredVersion) -> str | None:
     """The state of a version that was registered by mlflow-uv, else None."""
-    tags = version["tags"]
-    return tags.get(STATE) if KEY in tags else None
+    return version.tags.get(STATE) if RELEASE_KEY in version.tags else None

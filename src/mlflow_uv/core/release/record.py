@@ -1,10 +1,11 @@
 """Defines the release record, which steps pass on; its links are always verified against their sources."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ... import __version__
+from ...payloads.messages.reader import read
 from ..lock.selection import Selection
 from .commit import Commit
 from .digests import canonical, sha256
@@ -177,30 +178,7 @@ def _timings(raw: object) -> tuple[tuple[str, float], ...]:
 
 
 def _link(name: str, kind: type, raw: object) -> Any:
-    if raw is None:
-        return None
-    return _read(kind, raw, what=f"its link `{name}`")
-
-
-def _read(kind: type, raw: object, *, what: str) -> Any:
-    hints = get_type_hints(kind)
-    if not isinstance(raw, dict) or not raw.keys() <= hints.keys():
-        raise ValueError(f"{what} has unknown parts")
-    values = {part: _value(hints[part], value, what=f"{what}, `{part}`,") for part, value in raw.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ValueError(f"{what} is incomplete: {error}") from None
-
-
-def _value(hint: Any, raw: object, *, what: str) -> Any:
-    if get_origin(hint) is tuple and isinstance(raw, list):
-        return tuple(_value(get_args(hint)[0], item, what=what) for item in raw)
-    if is_dataclass(hint):
-        return _read(hint, raw, what=what)  # type: ignore[arg-type]  # a class, never an instance
-    if get_origin(hint) is tuple or not isinstance(raw, hint):
-        raise ValueError(f"{what} cannot be {raw!r}")
-    return raw
+    return None if raw is None else read(kind, raw, what=f"its link `{name}`")
 
 
 def _plain(record: Record) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import Isolation
 from ...command.wording import Wording, option
+from ...core.image.labels import MODEL
 from ...core.image.reference import image_reference
 from ...core.release.digests import tree_digest
+from ...payloads.messages.tags import MODEL_DIGEST, RECORD_DIGEST
 from ...tools.engines.engine import Engine
 from ...tools.system.content import digests_in
 from ..lineage.audit import record_of
-from ..lineage.publication import RECORD_TAG
 from ..lineage.registry_client import RegistryClient
 
 
@@ -48,16 +49,21 @@ class Isolate:
 
 def download_version(store: RegistryClient, name: str, version: str, model: Path) -> EvaluatedVersion:
     """Download a version. Raises ChainBroken for files other than the registered ones."""
-    description = store.version(name, version)
-    source = {"model_id": description["model_id"]} if description["model_id"] else {"uri": f"models:/{name}/{version}"}
-    store.ask("download-model", destination=str(model), **source)
+    description = store.client.describe_version(name, version)
+    store.client.download_version(description, model)
     digest = tree_digest(digests_in(model))
-    recorded = description["tags"].get("mlflow-uv.model-sha256", digest)
+    recorded = description.tags.get(MODEL_DIGEST, digest)
     if recorded != digest:
         why = f"the tag of {name} version {version} has {recorded[:12]}, its files in the store have {digest[:12]}"
         raise ChainBroken("model", why=why)
-    ids = {"model_id": description["model_id"], "run_id": description["run_id"]}
-    return EvaluatedVersion(name=name, version=version, model=model, sha256=digest, **ids)
+    return EvaluatedVersion(
+        name=name,
+        version=version,
+        model_id=description.model_id,
+        run_id=description.run_id,
+        model=model,
+        sha256=digest,
+    )
 
 
 def choose_isolation(store: RegistryClient, subject: EvaluatedVersion, isolation: Isolation, scratch: Path) -> Isolate:
@@ -80,11 +86,11 @@ def choose_isolation(store: RegistryClient, subject: EvaluatedVersion, isolation
 
 
 def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> Isolate:
-    description = store.version(subject.name, subject.version)
+    description = store.client.describe_version(subject.name, subject.version)
     record = record_of(store, description, scratch)
     if record is None or record.image is None:
         return Isolate(reason="its record names no image")
-    if record.sha256 != description["tags"].get(RECORD_TAG):
+    if record.sha256 != description.tags.get(RECORD_DIGEST):
         return Isolate(reason="its record does not match the digest in the version's tag")
     image = record.image
     if image.kind != "image":
@@ -98,6 +104,6 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -
     if local_image is None:
         pushed = "it cannot be pulled" if image.digest else "it was never pushed"
         return Isolate(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
-    if local_image.labels.get("mlflow-uv.model-sha256") != subject.sha256:
+    if local_image.labels.get(MODEL) != subject.sha256:
         return Isolate(reason=f"the image {image.tag} was made from another model")
     return Isolate(engine=engine, image=local_image.id)

@@ -160,7 +160,7 @@ def require_image(image: ImageLink, record: Record, tools: Tools) -> None:
         local_image = engine.pull(image_reference(image.tag).at(image.digest))
     if local_image is None:
         raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix=step_call("build-image"))
-    if local_image.id != image.id or local_image.labels.get("mlflow-uv.model-sha256") != record.model.sha256:
+    if local_image.id != image.id or local_image.labels.get(MODEL) != record.model.sha256:
         raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix=step_call("build-image"))
 
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...core.model import model_files
@@ -14,6 +13,8 @@ from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.commit import Commit
 from ...core.release.digests import lock_digest, sha256, tree_digest
 from ...core.release.record import Record, VersionLink
+from ...payloads.messages.registry import RegisteredVersion
+from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, REQUIREMENTS_DIGEST
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
@@ -27,11 +28,11 @@ class Audited:
     """
     A version and the result of recomputing every link of it.
 
-    `description` is the response of the payload `describe-version`, `model` the folder with the downloaded files,
-    `record` the record in its run, None if there is none.
+    `description` is the version in the registry, `model` the folder with the downloaded files, `record` the record in
+    its run, None if there is none.
     """
 
-    description: Mapping[str, Any]
+    description: RegisteredVersion
     model: Path
     record: Record | None
     checks: tuple[LinkCheck, ...]
@@ -39,18 +40,17 @@ class Audited:
     @property
     def name(self) -> str:
         """Name of the registered model."""
-        return str(self.description["name"])
+        return self.description.name
 
     @property
     def version(self) -> str:
         """Version number."""
-        return str(self.description["version"])
+        return self.description.version
 
     @property
     def tags(self) -> Mapping[str, str]:
         """Tags of the version."""
-        tags: Mapping[str, str] = self.description["tags"]
-        return tags
+        return self.description.tags
 
 
 @contextmanager
@@ -60,13 +60,10 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
 
     Raises ToolFailed if the version does not exist, StoreUnreachable.
     """
-    description = registry.version(name, version)
+    description = registry.client.describe_version(name, version)
     with TemporaryDirectory(prefix="mlflow-uv-audit-") as scratch:
         model = Path(scratch) / "model"
-        source = (
-            {"model_id": description["model_id"]} if description["model_id"] else {"uri": f"models:/{name}/{version}"}
-        )
-        registry.ask("download-model", destination=str(model), **source)
+        registry.client.download_version(description, model)
         record = record_of(registry, description, Path(scratch) / "record.json")
         yield Audited(
             description=description,
@@ -81,7 +78,7 @@ def version_number(registry: RegistryClient, name: str, version_or_alias: str) -
     if not version_or_alias.isdecimal():
         return version_of_alias(registry, name, version_or_alias)
     number = str(int(version_or_alias))
-    versions = [entry["version"] for entry in registry.ask("find-versions", name=name)["versions"]]
+    versions = [entry.version for entry in registry.client.find_versions(name)]
     if number not in versions:
         why = f"its versions are {', '.join(versions[-9:])}" if versions else "the registry knows none"
         raise BadInput(what=f"`{name}` has no version {number}", why=why)
@@ -90,19 +87,17 @@ def version_number(registry: RegistryClient, name: str, version_or_alias: str) -
 
 def version_of_alias(registry: RegistryClient, name: str, alias: str) -> str:
     """Return the number of the version that an alias points to. Raises BadInput that lists the existing aliases."""
-    description = registry.ask("describe-name", name=name)
-    if alias not in description["aliases"]:
+    description = registry.client.describe_name(name)
+    if alias not in description.aliases:
         aliases = ", ".join(
-            f"{name_of_alias} (version {number})" for name_of_alias, number in sorted(description["aliases"].items())
+            f"{name_of_alias} (version {number})" for name_of_alias, number in sorted(description.aliases.items())
         )
         why = f"its aliases are {aliases}" if aliases else "it has no alias"
         raise BadInput(
-            what=f"`{name}` has no alias `{alias}`"
-            if description["exists"]
-            else f"there is no registered model `{name}`",
-            why=why if description["exists"] else "the registry does not know it",
+            what=f"`{name}` has no alias `{alias}`" if description.exists else f"there is no registered model `{name}`",
+            why=why if description.exists else "the registry does not know it",
         )
-    return str(description["aliases"][alias])
+    return description.aliases[alias]
 
 
 def require_distinct(**aliases: str) -> None:
@@ -122,31 +117,29 @@ def record_artifact(model_id: str, name: str, version: str) -> str:
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
-def record_of(registry: RegistryClient, description: Mapping[str, Any], file: Path) -> Record | None:
+def record_of(registry: RegistryClient, description: RegisteredVersion, file: Path) -> Record | None:
     """Return the record in the version's run, None without one; its digest is checked later, as for any link."""
-    if not description["run_id"] or not description["model_id"]:
+    if not description.run_id or not description.model_id:
         return None
     try:
-        path = record_artifact(str(description["model_id"]), str(description["name"]), str(description["version"]))
-        registry.ask("download-record", run_id=description["run_id"], path=path, destination=str(file))
+        path = record_artifact(description.model_id, description.name, description.version)
+        registry.client.download_record(description.run_id, path=path, destination=file)
         return registry.tools.records.load(file)
     except (ToolFailed, BadInput):
         return None
 
 
 def _checks(
-    registry: RegistryClient, description: Mapping[str, Any], model: Path, record: Record | None
+    registry: RegistryClient, description: RegisteredVersion, model: Path, record: Record | None
 ) -> Iterator[LinkCheck]:
-    tags = description["tags"]
+    tags = description.tags
     if record is None:
         yield LinkCheck(
             link="record", state=LinkState.UNVERIFIED, reason="the version's run has no release record for it"
         )
         yield from _from_tags(registry, tags, model)
         return
-    version = VersionLink(
-        name=str(description["name"]), version=str(description["version"]), model_id=str(description["model_id"])
-    )
+    version = VersionLink(name=description.name, version=description.version, model_id=str(description.model_id))
     if record.version is not None:
         recorded = f"{record.version.name} {record.version.version}"
         actual = f"{version.name} {version.version}"
@@ -161,36 +154,34 @@ def _checks(
 def _tags_hold(record: Record, tags: Mapping[str, str]) -> Iterator[LinkCheck]:
     """Compare the tags of a version with its record."""
     recorded_tags = {
-        "lock": ("lock-sha256", record.lock.sha256),
-        "requirements": ("requirements-sha256", record.requirements.sha256),
-        "model": ("model-sha256", record.model.sha256),
-        "commit": ("commit", record.commit.sha),
+        "lock": (LOCK_DIGEST, record.lock.sha256),
+        "requirements": (REQUIREMENTS_DIGEST, record.requirements.sha256),
+        "model": (MODEL_DIGEST, record.model.sha256),
+        "commit": (COMMIT, record.commit.sha),
     }
     for link, (tag, recorded) in recorded_tags.items():
-        yield compare_link(
-            link, recorded=recorded, observed=tags.get(f"mlflow-uv.{tag}", "nothing"), source="the version's tag"
-        )
+        yield compare_link(link, recorded=recorded, observed=tags.get(tag, "nothing"), source="the version's tag")
 
 
 def _from_tags(registry: RegistryClient, tags: Mapping[str, str], model: Path) -> Iterator[LinkCheck]:
     """Check a version without a record: its tags are all that was recorded."""
     lock = model / model_files.LOCK
     digests = {
-        "lock": lock_digest(lock.read_bytes()) if lock.is_file() else "nothing",
-        "requirements": requirements_of(model),
-        "model": tree_digest(digests_in(model)),
+        "lock": (LOCK_DIGEST, lock_digest(lock.read_bytes()) if lock.is_file() else "nothing"),
+        "requirements": (REQUIREMENTS_DIGEST, requirements_of(model)),
+        "model": (MODEL_DIGEST, tree_digest(digests_in(model))),
     }
-    for link, digest in digests.items():
-        recorded = tags.get(f"mlflow-uv.{link}-sha256")
+    for link, (tag, digest) in digests.items():
+        recorded = tags.get(tag)
         if recorded is None:
             yield LinkCheck(
                 link=link, state=LinkState.UNVERIFIED, reason="the version has no tag with the expected digest"
             )
         else:
             yield compare_link(link, recorded=recorded, observed=digest, source="the store")
-    if "mlflow-uv.commit" in tags and "mlflow-uv.lock-sha256" in tags:
-        commit = Commit(sha=tags["mlflow-uv.commit"], project=".")
-        yield from_commit(commit, tags["mlflow-uv.lock-sha256"], _committed(registry, commit))
+    if COMMIT in tags and LOCK_DIGEST in tags:
+        commit = Commit(sha=tags[COMMIT], project=".")
+        yield from_commit(commit, tags[LOCK_DIGEST], _committed(registry, commit))
 
 
 def _committed(registry: RegistryClient, commit: Commit) -> bytes | None:

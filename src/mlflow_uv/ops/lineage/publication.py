@@ -7,27 +7,18 @@ file takes it if the registry has its digest (`settled`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import ToolFailed
 from ...core.release.record import Record
-from ...tools.mlflow.mlflow import Store
+from ...payloads.messages.registry import SetTags
+from ...payloads.messages.tags import RECORD_DIGEST
+from ...tools.mlflow.store_client import StoreClient
 from ...tools.toolbox import Tools
-
-RECORD_TAG = "mlflow-uv.record-sha256"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreAccess:
-    """A store, and the interpreter that talks to it."""
-
-    store: Store
-    python: Path
 
 
 def publish(
-    record: Record, path: Path, access: StoreAccess, tools: Tools, *, tags: Mapping[str, str] | None = None
+    record: Record, path: Path, client: StoreClient, tools: Tools, *, tags: Mapping[str, str] | None = None
 ) -> None:
     """
     Tag the record's version, or the model where it has none yet, with its digest, and write its file.
@@ -36,13 +27,11 @@ def publish(
     that is interrupted can begin again there. Raises StoreUnreachable.
     """
     tools.records.stage(path, record)
-    tools.mlflow.ask(
-        access.python, access.store, "tag", tags={**(tags or {}), RECORD_TAG: record.sha256}, **_target(record)
-    )
+    client.set_tags(_tag_request(record, {**(tags or {}), RECORD_DIGEST: record.sha256}))
     tools.records.take_staged(path, record)
 
 
-def settled(record: Record, path: Path, access: StoreAccess, tools: Tools) -> Record:
+def settled(record: Record, path: Path, client: StoreClient, tools: Tools) -> Record:
     """
     The record that counts: a staged one of the same model if the registry has its digest, else the one of the file.
 
@@ -51,34 +40,28 @@ def settled(record: Record, path: Path, access: StoreAccess, tools: Tools) -> Re
     staged = tools.records.staged(path)
     if staged is None:
         return record
-    if staged.model.model_id == record.model.model_id and _is_tagged(staged, access, tools):
+    if staged.model.model_id == record.model.model_id and _is_tagged(staged, client):
         tools.records.take_staged(path, staged)
         return staged
     tools.records.drop_staged(path)
     return record
 
 
-def _is_tagged(record: Record, access: StoreAccess, tools: Tools) -> bool:
+def _is_tagged(record: Record, client: StoreClient) -> bool:
     try:
-        return tagged_digest(record, access, tools) == record.sha256
+        return tagged_digest(record, client) == record.sha256
     except ToolFailed:  # the version was deleted meanwhile
         return False
 
 
-def tagged_digest(record: Record, access: StoreAccess, tools: Tools) -> str | None:
+def tagged_digest(record: Record, client: StoreClient) -> str | None:
     """The digest of a record that the registry has of its version, or of its model; None where there is no tag."""
     if record.version is None:
-        answer = tools.mlflow.ask(access.python, access.store, "describe-model", model_id=record.model.model_id)
-    else:
-        version = record.version
-        answer = tools.mlflow.ask(
-            access.python, access.store, "describe-version", name=version.name, version=version.version
-        )
-    digest = answer["tags"].get(RECORD_TAG)
-    return None if digest is None else str(digest)
+        return client.describe_model(record.model.model_id).tags.get(RECORD_DIGEST)
+    return client.describe_version(record.version.name, record.version.version).tags.get(RECORD_DIGEST)
 
 
-def _target(record: Record) -> dict[str, object]:
+def _tag_request(record: Record, tags: Mapping[str, str]) -> SetTags:
     if record.version is None:
-        return {"model_id": record.model.model_id}
-    return {"version": [record.version.name, record.version.version]}
+        return SetTags(tags=tags, model_id=record.model.model_id)
+    return SetTags(tags=tags, version=(record.version.name, record.version.version))

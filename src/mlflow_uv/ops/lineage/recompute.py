@@ -1,11 +1,10 @@
 """Recomputes every link of a record from git, the store and the engine, before a step relies on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from ...command.errors import sentence
 from ...command.inputs import RecordInputs
@@ -18,22 +17,24 @@ from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
 from ...core.release.record import Record, VersionLink
 from ...core.security.documents import parse_json
-from ...tools.mlflow.mlflow import Store
+from ...payloads.messages.models import LoggedModelDescription
+from ...payloads.messages.registry import RegisteredVersion
+from ...payloads.messages.tags import RECORD_DIGEST
+from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_image
-from .publication import RECORD_TAG, StoreAccess, settled
+from .publication import settled
 from .registry_client import project_here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecomputedRelease:
-    """A verified record with its store, the interpreter to access it, the downloaded model and the checks."""
+    """A verified record with a client of its store, the downloaded model and the checks."""
 
     record: Record
-    store: Store
-    python: Path
+    client: StoreClient
     project: Project | None
     model: Path
     checks: tuple[LinkCheck, ...]
@@ -55,19 +56,20 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     python = tools.environments.registry_client(store, project, record.selection)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
-    in_file, record = record, settled(record, path, StoreAccess(store=store, python=python), tools)
+    client = tools.mlflow.client(python, store)
+    in_file, record = record, settled(record, path, client, tools)
     if record is not in_file:
         earlier_checks = require_unbroken(_from_git(record, project, tools))
-    earlier_checks += require_unbroken(_anchored(record, store, python, tools))
+    earlier_checks += require_unbroken(_anchored(record, client))
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
-        tools.mlflow.ask(python, store, "download-model", model_id=record.model.model_id, destination=str(model))
+        client.download_model(record.model.model_id, model)
         _note_version(record.version, model)
         checks = require_unbroken((*earlier_checks, *from_model(record, model), *from_image(record, tools)))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.console.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
-        yield RecomputedRelease(record=record, store=store, python=python, project=project, model=model, checks=checks)
+        yield RecomputedRelease(record=record, client=client, project=project, model=model, checks=checks)
 
 
 def _note_version(version: VersionLink | None, model: Path) -> None:
@@ -163,28 +165,24 @@ def _json_digest(path: Path) -> str:
         return "nothing that can be read"
 
 
-def _anchored(record: Record, store: Store, python: Path, tools: Tools) -> Iterator[LinkCheck]:
+def _anchored(record: Record, client: StoreClient) -> Iterator[LinkCheck]:
     if record.version is None:
-        description = tools.mlflow.ask(python, store, "describe-model", model_id=record.model.model_id)
-        yield _anchor_holds(record, description)
+        yield _anchor_holds(record, client.describe_model(record.model.model_id))
     else:
         version = record.version
-        description = tools.mlflow.ask(python, store, "describe-version", name=version.name, version=version.version)
-        yield from from_registry(record, version, description)
+        yield from from_registry(record, version, client.describe_version(version.name, version.version))
 
 
-def from_registry(record: Record, version: VersionLink, description: Mapping[str, Any]) -> Iterator[LinkCheck]:
-    """Check the links of a version in the registry; `description` is the response of `describe-version`."""
+def from_registry(record: Record, version: VersionLink, description: RegisteredVersion) -> Iterator[LinkCheck]:
+    """Check the links of a version in the registry, as the registry describes it."""
     source = "the registry, of its source,"
-    yield compare_link(
-        "version", recorded=version.model_id, observed=description["model_id"] or "nothing", source=source
-    )
+    yield compare_link("version", recorded=version.model_id, observed=description.model_id or "nothing", source=source)
     yield compare_link(
         "version", recorded=record.model.model_id, observed=version.model_id, source="the record's version"
     )
     yield _anchor_holds(record, description)
 
 
-def _anchor_holds(record: Record, description: Mapping[str, Any]) -> LinkCheck:
-    tagged = description["tags"].get(RECORD_TAG, "nothing")
+def _anchor_holds(record: Record, description: RegisteredVersion | LoggedModelDescription) -> LinkCheck:
+    tagged = description.tags.get(RECORD_DIGEST, "nothing")
     return compare_link("record", recorded=record.sha256, observed=tagged, source="the registry's tag")

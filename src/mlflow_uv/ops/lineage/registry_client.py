@@ -1,16 +1,16 @@
 """Connects to the model registry, with the project's environment or a server client."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ...command.errors import BadInput, BadProject
 from ...command.inputs import RegistryInputs
 from ...command.wording import option
 from ...core.lock.selection import Selection
-from ...tools.mlflow.mlflow import Store, StoreKind
+from ...payloads.messages.registry import Author
+from ...tools.mlflow.store import StoreKind
+from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project, read_project
 from ...tools.toolbox import Tools
 from ..lock.served_selection import require_mlflow
@@ -18,21 +18,12 @@ from ..lock.served_selection import require_mlflow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryClient:
-    """A store, the interpreter to access it, and the project with its selection, if there is one."""
+    """A client of the store, and the project with its selection, if there is one."""
 
-    store: Store
-    python: Path
+    client: StoreClient
     project: Project | None
     selection: Selection
     tools: Tools
-
-    def ask(self, verb: str, **request: object) -> dict[str, Any]:
-        """Run one payload. Raises the StepError that matches the kind of its error."""
-        return self.tools.mlflow.ask(self.python, self.store, verb, **request)
-
-    def version(self, name: str, version: str) -> Mapping[str, Any]:
-        """Return a registered version, as described by the payload `describe-version`."""
-        return self.ask("describe-version", name=name, version=version)
 
     def model_name(self, given: str | None) -> str:
         """Return the given model name, else the project's name. Raises BadInput without either."""
@@ -57,16 +48,17 @@ def connect(inputs: RegistryInputs, tools: Tools) -> RegistryClient:
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
-    return RegistryClient(store=store, python=python, project=project, selection=selection, tools=tools)
+    client = tools.mlflow.client(python, store)
+    return RegistryClient(client=client, project=project, selection=selection, tools=tools)
 
 
 def _require_mlflow_in(python: Path, project: Project, selection: Selection, tools: Tools) -> None:
     """Raise BadProject with the group or extra that has MLflow, if the selection has none."""
-    if tools.mlflow.describe_environment(python)["mlflow"] is None:
+    if tools.mlflow.describe_environment(python).mlflow is None:
         require_mlflow(tools.uv.export(project, selection), selection, project)
 
 
-def author(tools: Tools) -> dict[str, str]:
+def author(tools: Tools) -> Author:
     """Return author, time (UTC) and workflow run for the audit entry."""
     variables = tools.host.variables
     when = datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -74,8 +66,8 @@ def author(tools: Tools) -> dict[str, str]:
         where = [variables.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
         server, repository, run = where
         address = f"{server}/{repository}/actions/runs/{run}" if all(where) else ""
-        return {"who": variables.get("GITHUB_ACTOR", "unknown"), "when": when, "run": address}
-    return {"who": tools.host.who, "when": when, "run": ""}
+        return Author(who=variables.get("GITHUB_ACTOR", "unknown"), when=when, run=address)
+    return Author(who=tools.host.who, when=when, run="")
 
 
 def project_here(folder: Path) -> Project | None:

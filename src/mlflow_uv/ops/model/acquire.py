@@ -1,15 +1,15 @@
 """Gets the model of a release: from an earlier release with the same key, from a run or model, or by training."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ...command.errors import StepError
 from ...command.report import Finding
 from ...core.release.record import Record
-from ...tools.mlflow.mlflow import StoreKind
+from ...payloads.messages.models import LoggedModelDescription
+from ...tools.mlflow.store import StoreKind
 from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
@@ -24,10 +24,10 @@ _NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Obtained:
-    """A model as `find-models` describes it, the plan with its store, and findings about it."""
+    """A logged model, the plan with its store, and findings about it."""
 
     plan: ProofPlan
-    model: Mapping[str, Any]
+    model: LoggedModelDescription
     findings: tuple[Finding, ...] = ()
 
 

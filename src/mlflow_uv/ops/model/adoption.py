@@ -3,31 +3,31 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...command.errors import BadInput, ChainBroken, ModelNotFound
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
 from ...core.release.commit import CHANGED, UNKNOWN, Commit
 from ...core.release.digests import lock_digest
+from ...payloads.messages.models import FindModels, FoundModels, LoggedModelDescription
+from ...payloads.messages.tags import COMMIT, DIRTY, LOCK_DIGEST, RELEASE_KEY
 from ...tools.toolbox import Tools
 from .source import ModelSource, ModelSourceKind
 from .training import Job
 
 # Our tags record whether the tree was clean; MLflow's tag does not.
-COMMIT_TAGS = ("mlflow-uv.commit", "mlflow.source.git.commit")
-KEY_TAG = "mlflow-uv.release-key"
+COMMIT_TAGS = (COMMIT, "mlflow.source.git.commit")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
     """
-    A run or model as `find-models` describes it, and the commit that it was trained from.
+    A run or model with its versions, and the commit that it was trained from.
 
     `source` holds the id of the run or model, because an alias may move.
     """
 
-    found: Mapping[str, Any]
+    found: FoundModels
     source: ModelSource
     commit: Commit
     findings: tuple[Finding, ...]
@@ -42,30 +42,30 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     """
     by_run = job.source.kind is ModelSourceKind.RUN
     source = job.source if by_run else replace(job.source, words=(_model_id(job, tools),))
-    query = {"run_id" if by_run else "model_id": source.word}
-    found = tools.mlflow.ask(job.python, job.store, "find-models", **query)
-    subject = found["runs"][0] if by_run else found["models"][0]
-    if subject["status"] != ("FINISHED" if by_run else "READY"):
+    query = FindModels(run_id=source.word) if by_run else FindModels(model_id=source.word)
+    found = job.client(tools).find_models(query)
+    status = found.runs[0].status if by_run else found.models[0].status
+    if status != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
-            what=f"{'run' if by_run else 'model'} {job.source.word} is {subject['status']}",
+            what=f"{'run' if by_run else 'model'} {job.source.word} is {status}",
             why="only finished runs and models can be released",
             fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
     # The tags are on the run; a model that was logged without a run has them itself.
-    tags = (found["runs"] or found["models"])[0]["tags"]
+    tags = (found.runs or found.models)[0].tags
     commit, reason = _commit(job, tags, tools)
     findings = (_unverified(job, commit, reason),) if reason else ()
     return Adopted(found=found, source=source, commit=commit, findings=findings)
 
 
-def require_free(model: Mapping[str, Any], adopted: Adopted, key: str) -> None:
+def require_free(model: LoggedModelDescription, adopted: Adopted, key: str) -> None:
     """Raise BadInput if another release has a version of this model: verification writes into the model."""
-    for version in adopted.found["versions"]:
-        other_key = version["tags"].get(KEY_TAG, key)
-        if version["model_id"] == model["model_id"] and other_key != key:
+    for version in adopted.found.versions:
+        other_key = version.tags.get(RELEASE_KEY, key)
+        if version.model_id == model.model_id and other_key != key:
             raise BadInput(
-                what=f"model {model['model_id']} belongs to another release",
-                why=f"version {version['version']} of {version['name']} was made from it with the release key"
+                what=f"model {model.model_id} belongs to another release",
+                why=f"version {version.version} of {version.name} was made from it with the release key"
                 f" {other_key[:12]}, and this release has the key {key[:12]}",
                 fix="release it with the lock and the inputs that it was verified with, or log the model again",
             )
@@ -76,21 +76,21 @@ def _model_id(job: Job, tools: Tools) -> str:
     reference = job.source.word
     if not reference.startswith(("models:/", "runs:/")):
         return reference
-    return str(tools.mlflow.ask(job.python, job.store, "find-referenced-model", reference=reference)["model_id"])
+    return job.client(tools).find_referenced_model(reference)
 
 
 def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, str]:
     """Return the commit that a run recorded, and why its lock cannot be verified here; empty if it is this lock."""
     sha = next((tags[name] for name in COMMIT_TAGS if tags.get(name)), "")
-    noted = tags.get("mlflow-uv.lock-sha256", job.lock.sha256)
+    noted = tags.get(LOCK_DIGEST, job.lock.sha256)
     if noted != job.lock.sha256:
         raise _other_lock(job, sha, noted)
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
         return Commit(sha=UNKNOWN, project=job.commit.project, dirty=UNKNOWN), "its run recorded no commit"
-    if tags.get("mlflow-uv.dirty") == "true":
+    if tags.get(DIRTY) == "true":
         commit = Commit(sha=sha, project=job.commit.project, dirty=CHANGED)
         return commit, f"the tree differed from commit {sha[:12]} when it was trained"
-    clean = tags.get("mlflow-uv.dirty") == "false"
+    clean = tags.get(DIRTY) == "false"
     commit = Commit(sha=sha, project=job.commit.project, dirty=None if clean else UNKNOWN)
     root = job.project.root
     committed = tools.git.blob(root, sha, "uv.lock") or tools.git.blob_of_origin(root, sha, "uv.lock")

@@ -1,7 +1,7 @@
 """Records a model's answers to its example in the training environment, and reports answers that cannot be compared."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.models import AnswerRequests
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
 from .example_checks import floats_fix
@@ -33,15 +34,15 @@ class ExampleQuestion:
     handed: ServeVariables = NO_VARIABLES
 
 
-def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[Any], tuple[Finding, ...]]:
+def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[tuple[Any, ...], tuple[Finding, ...]]:
     """
     Return the answers of a model in its training environment; sends the requests twice to find unstable answers.
 
     Raises ModelUnusable, or BadInput if the requests are not the model's own.
     """
-    request = {"model": str(question.model), "requests": question.requests, "given": question.given, "again": True}
+    request = AnswerRequests(model=str(question.model), requests=question.requests, given=question.given, again=True)
     try:
-        response = tools.mlflow.ask_model(job.python, job.store, "answer", request, question.handed)
+        response = job.client(tools).answer(request, question.handed)
     except BadInput as error:
         raise BadInput(
             what="the model does not answer `input-example`",
@@ -53,21 +54,21 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[list[
         raise
     manifest = job.project.folder / "pyproject.toml"
     warnings = (
-        *_fickle(question, response["answers"], response["again"]),
-        *_leaking(question, response["answers"]),
+        *_fickle(question, response.answers, response.again),
+        *_leaking(question, response.answers),
         *_keeping(question),
-        *_beyond_json(response["answers"]),
-        *unmatched_paths(question.ignored, response["answers"]),
-        *everything_ignored(question.ignored, response["answers"]),
+        *_beyond_json(response.answers),
+        *unmatched_paths(question.ignored, response.answers),
+        *everything_ignored(question.ignored, response.answers),
     )
-    return response["answers"], tuple(replace(finding, path=manifest) for finding in warnings)
+    return response.answers, tuple(replace(finding, path=manifest) for finding in warnings)
 
 
-def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> Mapping[str, Any]:
+def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> list[Any]:
     """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
-    request = {"model": str(question.model), "requests": requests}
-    response = tools.mlflow.ask_model(job.python, job.store, "answer", request, question.handed)
-    return {"answers": [without_paths(answer, question.ignored) for answer in response["answers"]]}
+    request = AnswerRequests(model=str(question.model), requests=tuple(requests))
+    response = job.client(tools).answer(request, question.handed)
+    return [without_paths(answer, question.ignored) for answer in response.answers]
 
 
 def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:

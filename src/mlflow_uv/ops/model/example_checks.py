@@ -1,6 +1,6 @@
 """Checks the input example and signature of a model, and whether it depends on the order of columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...command.errors import BadInput, ModelUnusable
@@ -8,14 +8,15 @@ from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.model.answers import TOLERANCE, differences, volatile_paths
 from ...core.model.columns import as_floats, integers_with_gaps, reordered
+from ...payloads.messages.models import ModelCases
 from ...tools.project.files import Project, line_of
 
 _WITH_EXAMPLE = "log_model(..., input_example=X.head()), autolog(log_input_examples=True), or "
 _WITH_SIGNATURE = "log_model(..., signature=infer_signature(X, y))"
 
 
-def example_findings(project: Project, description: Mapping[str, Any], requests: list[Any]) -> list[Finding]:
-    """Report a missing input example or signature; `description` is the response of `describe-cases`."""
+def example_findings(project: Project, cases: ModelCases, requests: list[Any]) -> list[Finding]:
+    """Report a missing input example or signature."""
     manifest = project.folder / "pyproject.toml"
     line = line_of(manifest, "train =", "[tool.mlflow-uv]")
     findings = []
@@ -30,7 +31,7 @@ def example_findings(project: Project, description: Mapping[str, Any], requests:
                 line=line,
             )
         )
-    if not description["has_signature"]:
+    if not cases.has_signature:
         findings.append(
             Finding(
                 rule="no-signature",
@@ -51,15 +52,13 @@ def floats_fix(requests: list[Any]) -> str:
     return f"convert integer columns with missing values to floats before fit and log_model: {line}"
 
 
-def order_findings(
-    project: Project, requests: list[Any], ask: Callable[[list[Any]], Mapping[str, Any]]
-) -> list[Finding]:
+def order_findings(project: Project, requests: list[Any], ask: Callable[[list[Any]], Sequence[Any]]) -> list[Finding]:
     """Send the example with its columns in another order to a model without signature, and report other answers."""
     pairs = [(request, other) for request in requests if (other := reordered(request)) is not None]
     if not pairs:
         return []
     try:
-        answers = ask([request for pair in pairs for request in pair])["answers"]
+        answers = ask([request for pair in pairs for request in pair])
     except (BadInput, ModelUnusable):
         return []  # it checks names itself; a model that cannot answer at all is reported later
     differing = list(differences(answers[::2], answers[1::2], tolerance=TOLERANCE))

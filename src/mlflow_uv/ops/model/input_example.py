@@ -16,8 +16,8 @@ def example_of(file: Path | None, job: Job, tools: Tools) -> tuple[tuple[Any, ..
         return (), ""
     path = job.project.folder / file
     try:
-        answer = tools.mlflow.ask(job.python, job.store, "read-example", file=str(path))
+        example = job.client(tools).read_example(path)
     except BadInput as error:
         fix = option("input-example", "FILE")
         raise BadInput(what="`input-example` cannot be used", why=error.why, fix=fix) from error
-    return tuple(answer["requests"]), sha256(path.read_bytes())
+    return example.requests, sha256(path.read_bytes())

@@ -19,6 +19,9 @@ from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.models import LoggedModelDescription
+from ...payloads.messages.registry import SetTags
+from ...payloads.messages.tags import MODEL_DIGEST, RELEASE_KEY, REQUIREMENTS_DIGEST
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.system.progress import progress_of
@@ -64,30 +67,32 @@ class ProofPlan:
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
     """Return the record of the newest unchanged model of an earlier run of this release, None if there is none."""
-    models = tools.mlflow.ask(plan.job.python, plan.job.store, "find-released", release_key=plan.key)["models"]
+    models = plan.job.client(tools).find_released(plan.key)
     for number, model in enumerate(reversed(models)):
         copy = scratch / f"released-{number}"
-        _download(plan, model["model_id"], copy, tools)
-        if tree_digest(digests_in(copy)) != model["tags"]["mlflow-uv.model-sha256"]:
-            tools.console.say(f"model {model['model_id']} of the same release was changed since, so it is not used")
+        _download(plan, model.model_id, copy, tools)
+        if tree_digest(digests_in(copy)) != model.tags[MODEL_DIGEST]:
+            tools.console.say(f"model {model.model_id} of the same release was changed since, so it is not used")
             continue
-        record = replace(_record(plan, model, copy), commit=trained_from(model["tags"], plan.job.commit))
+        record = replace(_record(plan, model, copy), commit=trained_from(model.tags, plan.job.commit))
         if record.answers is not None:
             return record
     return None
 
 
-def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools) -> tuple[Record, tuple[Finding, ...]]:
+def prove(
+    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, tools: Tools
+) -> tuple[Record, tuple[Finding, ...]]:
     """Write the lock and the answers into the model, download it again from the store, and compare."""
-    logged = scratch / "logged"
-    _download(plan, model["model_id"], logged, tools)
+    client, logged = plan.job.client(tools), scratch / "logged"
+    _download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
         return _record(plan, model, logged), requirement_findings
     findings = []
-    description = _ask(plan, tools, "describe-cases", model=str(logged))
-    requests = list(plan.example) or description["requests"]
-    findings += example_findings(plan.job.project, description, requests)
-    if not description["has_signature"]:
+    model_cases = client.describe_cases(logged)
+    requests = list(plan.example or model_cases.requests)
+    findings += example_findings(plan.job.project, model_cases, requests)
+    if not model_cases.has_signature:
         questions = (_question(plan, logged, requests), tools)
         findings += order_findings(
             plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, *questions)
@@ -100,11 +105,11 @@ def prove(plan: ProofPlan, model: Mapping[str, Any], scratch: Path, tools: Tools
         cases = json.dumps(requests, indent=1)
         written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
         _write(overlay, {name: text.encode() for name, text in written.items()})
-    delete = [name for name in model_files.UV_FILES if (logged / name).exists()]
-    with progress_of(tools.console, f"uploading additions to {model['model_id']}", overlay):
-        _ask(plan, tools, "overwrite-model", model_id=model["model_id"], folder=str(overlay), delete=delete)
+    delete = tuple(name for name in model_files.UV_FILES if (logged / name).exists())
+    with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
+        client.overwrite_model(model.model_id, folder=overlay, delete=delete)
     proof = scratch / "proof"
-    _download(plan, model["model_id"], proof, tools)
+    _download(plan, model.model_id, proof, tools)
     record = _record(plan, model, proof)
     _require_written(plan, overlay, proof)
     if not any(finding.severity is Severity.ERROR for finding in findings):
@@ -192,7 +197,7 @@ def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
-def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
+def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Record:
     """Return the record of a model, from its files as downloaded from the store."""
     requirements_text, wheels = model_files.split_requirements(
         (copy / model_files.REQUIREMENTS).read_text(encoding="utf-8")
@@ -217,9 +222,9 @@ def _record(plan: ProofPlan, model: Mapping[str, Any], copy: Path) -> Record:
             wheels=tuple(model_files.wheel_of(name, wheel_digests[name], marker) for name, marker in wheels),
         ),
         model=ModelLink(
-            model_id=str(model["model_id"]),
-            run_id=str(model["run_id"]),
-            name=str(model["name"]),
+            model_id=model.model_id,
+            run_id=str(model.run_id),
+            name=model.name,
             sha256=tree_digest(digests_in(copy)),
             store=plan.job.store.shown,
             python=_trained_with(copy) or plan.served.python,
@@ -250,14 +255,14 @@ def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
     tags = {
         **plan.job.lineage,
         **(plan.keyed.tags if plan.keyed else {}),
-        "mlflow-uv.release-key": record.release_key,
-        "mlflow-uv.requirements-sha256": record.requirements.sha256,
-        "mlflow-uv.model-sha256": record.model.sha256,
+        RELEASE_KEY: record.release_key,
+        REQUIREMENTS_DIGEST: record.requirements.sha256,
+        MODEL_DIGEST: record.model.sha256,
     }
     # The tags of an adopted run stay unchanged: they record its own lock.
     include_run = record.model.run_id != "None" and plan.adopted is None
-    target: dict[str, object] = {"run_id": record.model.run_id} if include_run else {}
-    _ask(plan, tools, "tag", model_id=record.model.model_id, tags=tags, **target)
+    run_id = record.model.run_id if include_run else None
+    plan.job.client(tools).set_tags(SetTags(run_id=run_id, model_id=record.model.model_id, tags=tags))
 
 
 def _lines(*lines: str) -> str:
@@ -278,9 +283,5 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
     download_folder = destination.with_name(f"{destination.name}-coming")
     with progress_of(tools.console, f"downloading {model_id}", download_folder):
-        _ask(plan, tools, "download-model", model_id=model_id, destination=str(download_folder / "model"))
+        plan.job.client(tools).download_model(model_id, download_folder / "model")
     (download_folder / "model").rename(destination)
-
-
-def _ask(plan: ProofPlan, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
-    return tools.mlflow.ask(plan.job.python, plan.job.store, verb, **request)

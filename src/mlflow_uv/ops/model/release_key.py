@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock, read_lockfile
@@ -23,6 +22,8 @@ from ...core.release.training_inputs import (
     local_folders,
     manifest_id,
 )
+from ...payloads.messages.models import LoggedModelDescription
+from ...payloads.messages.tags import COMMIT, DIRTY, PROJECT, TRAINING_INPUTS
 from ...tools.git.messages import path_of
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
@@ -30,8 +31,6 @@ from ...tools.toolbox import Tools
 from .source import NAMES, ModelSourceKind
 from .training import Job
 
-INPUTS_TAG = "mlflow-uv.inputs"
-PROJECT_TAG = "mlflow-uv.project"
 FILES = "files"
 _SETTING = "not-inputs"
 
@@ -125,7 +124,7 @@ class Key:
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the model from which a later release can explain what differs."""
-        return {INPUTS_TAG: self.inputs.tag, PROJECT_TAG: self.project}
+        return {TRAINING_INPUTS: self.inputs.tag, PROJECT: self.project}
 
     @property
     def project(self) -> str:
@@ -177,8 +176,8 @@ def trained_from(tags: Mapping[str, str], current: Commit) -> Commit:
 
     Otherwise the current commit, whose inputs are identical.
     """
-    sha = tags.get("mlflow-uv.commit", "")
-    if tags.get("mlflow-uv.dirty") != "false" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
+    sha = tags.get(COMMIT, "")
+    if tags.get(DIRTY) != "false" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha):
         return current
     return replace(current, sha=sha, dirty=None)
 
@@ -196,7 +195,7 @@ def explain(job: Job, key: Key | None, reused: Record | None, tools: Tools, *, w
         return
     latest = None
     if not wanted:
-        latest = tools.mlflow.ask(job.python, job.store, "find-latest", project=key.project)["model"]
+        latest = job.client(tools).find_latest(key.project)
     tools.console.say(f"  {reason_to_train(key, latest, tools, wanted=wanted)}")
 
 
@@ -208,23 +207,23 @@ def reason_to_reuse(key: Key, record: Record, tools: Tools) -> str:
     return f"{text}; other changes: {first_names(key.scope.shown(names, tools))}" if names else text
 
 
-def reason_to_train(key: Key, before: Mapping[str, Any] | None, tools: Tools, *, wanted: bool) -> str:
+def reason_to_train(key: Key, before: LoggedModelDescription | None, tools: Tools, *, wanted: bool) -> str:
     """Return why a model is trained; `before` is the newest model of the project in the store."""
     if wanted:
         return "trained again: `retrain` is set"
     if before is None:
         return "trained: the store has no released model of this project"
-    parts = key.inputs.changed_parts(before["tags"].get(INPUTS_TAG, ""))
+    parts = key.inputs.changed_parts(before.tags.get(TRAINING_INPUTS, ""))
     if not parts:
-        return f"trained again: model {before['model_id']}, which has the same inputs, cannot be used"
+        return f"trained again: model {before.model_id}, which has the same inputs, cannot be used"
     names = tuple(part for part in parts if part != FILES)
     if FILES in parts:
-        names = (*_files_since(key, before["tags"], tools), *names)
-    return f"trained again: since model {before['model_id']} these inputs changed: {first_names(names)}"
+        names = (*_files_since(key, before.tags, tools), *names)
+    return f"trained again: since model {before.model_id} these inputs changed: {first_names(names)}"
 
 
 def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, ...]:
-    sha = tags.get("mlflow-uv.commit", "")
+    sha = tags.get(COMMIT, "")
     then = key.scope.at(sha, tools)
     if then is None:
         return (f"files (commit {sha[:12]} is not here to compare)",)

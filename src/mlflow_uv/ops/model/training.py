@@ -5,10 +5,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from ...command.errors import BadInput, StepError, TrainingFailed
 from ...command.report import Finding
@@ -19,18 +18,19 @@ from ...core.model.tracebacks import deepest_frame
 from ...core.release.commit import Commit
 from ...core.release.record import LockLink
 from ...core.security.child_environment import for_training
+from ...payloads.messages.models import CallFunction, FindModels, FoundModels, LoggedModelId
+from ...payloads.messages.tags import ATTEMPT, COMMIT, DIRTY, LOCK_DIGEST, UV_VERSION
 from ...tools.engines.source_snapshot import without_empty_folder
 from ...tools.mlflow.attempts import Attempt
-from ...tools.mlflow.mlflow import PAYLOADS, Store
+from ...tools.mlflow.mlflow import PAYLOADS
+from ...tools.mlflow.store import Store
+from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project
 from ...tools.system.process import Command
 from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
 from .source import ModelSource, ModelSourceKind
 from .training_store import StoreWatch, database_identity, database_replaced, followed, watched
-
-ATTEMPT_TAG = "mlflow-uv.attempt"
-CALL = "call-function"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,18 +60,22 @@ class Job:
     def lineage(self) -> dict[str, str]:
         """Tags of every run of this training."""
         return {
-            "mlflow-uv.commit": self.commit.sha,
-            "mlflow-uv.dirty": "true" if self.commit.dirty else "false",
-            "mlflow-uv.lock-sha256": self.lock.sha256,
-            "mlflow-uv.uv": self.lock.uv,
+            COMMIT: self.commit.sha,
+            DIRTY: "true" if self.commit.dirty else "false",
+            LOCK_DIGEST: self.lock.sha256,
+            UV_VERSION: self.lock.uv,
         }
+
+    def client(self, tools: Tools) -> StoreClient:
+        """The client of the store, with the MLflow of the training."""
+        return tools.mlflow.client(self.python, self.store)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """The logged models as `find-models` describes them, their store, and findings about the training."""
+    """The runs, models and versions of a training, their store, and findings about it."""
 
-    found: Mapping[str, Any]
+    found: FoundModels
     store: Store
     findings: tuple[Finding, ...] = ()
 
@@ -85,7 +89,7 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
     TrainingFailed, BadInput.
     """
     with tools.attempts.start(job.store.uri) as attempt, watched(job.project, job.store, tools) as watch:
-        tags = {**job.lineage, ATTEMPT_TAG: attempt.id}
+        tags = {**job.lineage, ATTEMPT: attempt.id}
         identity_before = database_identity(job.store)
         try:
             _prepare_experiment(job, tools)
@@ -98,15 +102,15 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
             for used in _used(job, watch):
                 _give_up(used, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
             raise
-        logged = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
-        if not logged["models"] and watch.own is not None:
+        logged = _registered(job, watch).client(tools).find_models(FindModels(tag=(ATTEMPT, attempt.id)))
+        if not logged.models and watch.own is not None:
             job = replace(job, store=watch.own)
             _close(job, attempt, "FINISHED", tools)
-            logged = _ask(_registered(job, watch), tools, "find-models", **_where(attempt))
+            logged = _registered(job, watch).client(tools).find_models(FindModels(tag=(ATTEMPT, attempt.id)))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
-    models = [model for model in logged["models"] if model_id in (None, model["model_id"])]
-    return Trained(found={**logged, "models": models}, store=job.store, findings=findings)
+    models = tuple(model for model in logged.models if model_id in (None, model.model_id))
+    return Trained(found=replace(logged, models=models), store=job.store, findings=findings)
 
 
 def _registered(job: Job, watch: StoreWatch) -> Job:
@@ -137,15 +141,15 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         case ModelSourceKind.ENTRY_POINT:
             run_id = _create_run(job, tags, tools)
             _run(job, tags, _mlflow_run(job, run_id), watch, tools)
-            _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
+            job.client(tools).end_run(run_id, status="FINISHED")
             return None
         case _:
             folder = job.project.folder / job.source.word
             run_id = _create_run(job, tags, tools)
             with progress_of(tools.console, f"uploading {folder.name}", folder):
-                logged = _ask(job, tools, "log-folder", folder=str(folder), name=folder.name, run_id=run_id)
-            _ask(job, tools, "end-run", run_id=run_id, status="FINISHED")
-            return str(logged["model_id"])
+                model_id = job.client(tools).log_folder(folder, name=folder.name, run_id=run_id)
+            job.client(tools).end_run(run_id, status="FINISHED")
+            return model_id
 
 
 def _prepare_experiment(job: Job, tools: Tools) -> None:
@@ -156,12 +160,11 @@ def _prepare_experiment(job: Job, tools: Tools) -> None:
     """
     artifacts = job.store.artifacts
     location = None if artifacts is None else f"{artifacts}/{secrets.token_hex(8)}"
-    _ask(job, tools, "prepare-experiment", experiment=job.experiment, artifact_location=location)
+    job.client(tools).prepare_experiment(job.experiment, artifact_location=location)
 
 
 def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
-    created = _ask(job, tools, "create-run", experiment=job.experiment, tags=tags, run_name=job.project.name)
-    return str(created["run_id"])
+    return job.client(tools).create_run(job.experiment, tags=tags, run_name=job.project.name).run_id
 
 
 def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
@@ -174,19 +177,19 @@ def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
 
 def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str:
     """Call a function of the project with a payload in the project's environment, which logs the model it returns."""
-    request = {"function": job.source.word, "folder": str(job.project.folder), "name": name}
+    request = CallFunction(function=job.source.word, folder=str(job.project.folder), name=name)
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         answer = Path(scratch) / "answer.json"
-        argv = (str(job.python), str(PAYLOADS), CALL, str(answer))
+        argv = (str(job.python), str(PAYLOADS), CallFunction.verb, str(answer))
         failed: TrainingFailed | None = None
         try:
-            _run(job, tags, argv, watch, tools, stdin=json.dumps(request))
+            _run(job, tags, argv, watch, tools, stdin=json.dumps(asdict(request)))
         except TrainingFailed as error:
             failed = error
         if not answer.is_file():
             raise failed or TrainingFailed(what="training ended before the function returned")
         try:
-            return str(tools.mlflow.read_response(CALL, answer, job.store)["model_id"])
+            return tools.mlflow.read_response(CallFunction, answer, job.store, LoggedModelId).model_id
         except TrainingFailed as error:
             raise _placed(error, job) from error
         except BadInput as error:
@@ -277,7 +280,7 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
 
 
 def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
-    _ask(job, tools, "close-attempt", status=status, **_where(attempt))
+    job.client(tools).close_attempt(ATTEMPT, attempt.id, status=status)
     attempt.mark_closed()
 
 
@@ -287,11 +290,3 @@ def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
         _close(job, attempt, status, tools)
     except StepError as error:
         tools.console.say(f"the runs of this training could not be closed: {error}")
-
-
-def _where(attempt: Attempt) -> dict[str, object]:
-    return {"tag": [ATTEMPT_TAG, attempt.id]}
-
-
-def _ask(job: Job, tools: Tools, verb: str, **request: object) -> dict[str, Any]:
-    return tools.mlflow.ask(job.python, job.store, verb, **request)

@@ -1,12 +1,12 @@
 """Reports aliases that training moves itself, before the model is tested."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
+from ...payloads.messages.models import FoundModels
 from ...tools.project.files import path_from
 from ...tools.toolbox import Tools
 from .training import Job
@@ -30,18 +30,18 @@ def announce_alias_calls(job: Job, tools: Tools) -> None:
         tools.console.say(Wording(text, _TURNED_OFF))
 
 
-def moved_aliases(logged: Mapping[str, Any], job: Job, tools: Tools) -> tuple[Finding, ...]:
-    """Report the aliases that point to versions of this training; `logged` is the response of `find-models`."""
+def moved_aliases(logged: FoundModels, job: Job, tools: Tools) -> tuple[Finding, ...]:
+    """Report the aliases that point to versions of this training, which are those in `logged`."""
     if not job.registers:
         return ()
-    trained_versions = {(str(version["name"]), str(version["version"])) for version in logged.get("versions", ())}
+    trained_versions = {(version.name, version.version) for version in logged.versions}
     findings = []
     for name in sorted({name for name, _ in trained_versions}):
-        aliases = tools.mlflow.ask(job.python, job.store, "describe-name", name=name)["aliases"]
+        aliases = job.client(tools).describe_name(name).aliases
         findings += [
             _moved(alias, name, number, job, tools)
             for alias, number in aliases.items()
-            if (name, str(number)) in trained_versions
+            if (name, number) in trained_versions
         ]
     return tuple(findings)
 

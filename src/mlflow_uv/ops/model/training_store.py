@@ -20,7 +20,8 @@ from ...command.wording import Wording, option
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.origins import carries_user
-from ...tools.mlflow.mlflow import PAYLOADS, Store, StoreKind
+from ...tools.mlflow.mlflow import PAYLOADS
+from ...tools.mlflow.store import Store, StoreKind
 from ...tools.mlflow.tracking_uris import SQLITE, absolute_uri
 from ...tools.project.checkout import Checkout
 from ...tools.project.files import Project, line_of

@@ -15,9 +15,18 @@ from ...core.image.dockerfile import MODEL
 from ...core.promotion.evaluation_file import EvaluationFile, read_metrics
 from ...core.release.digests import tree_digest
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.evaluation import EvaluateModel, EvaluationResult, FillEvaluation, StartEvaluation
+from ...payloads.messages.registry import SetTags
+from ...payloads.messages.tags import (
+    EVALUATED_MODEL,
+    EVALUATED_VERSION,
+    EVALUATION,
+    EVALUATION_REQUESTED,
+    MODEL_DIGEST,
+)
 from ...tools.engines.engine import Engine
 from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload
-from ...tools.mlflow.mlflow import Store
+from ...tools.mlflow.store import Store
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, minor_of, mismatches, needs_in, restored
@@ -25,9 +34,6 @@ from ..image.isolation import EvaluatedVersion, choose_isolation
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 
-# Time of the last request for an evaluation, as sortable text.
-ASKED = "mlflow-uv.evaluation-asked"
-EVALUATION = "mlflow-uv.evaluation"
 # A model's environment uses a temporary store and gets no credentials for another one.
 _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -80,15 +86,14 @@ def earlier(
 
     It becomes the newest one, because promotion uses the evaluation that was requested last.
     """
-    response = registry.ask("find-evaluation", model_ids=[subject.id for subject in subjects], tags=tags)
-    models = response["models"]
-    if response["evaluation"] is None or any(
-        models[subject.id]["model_sha256"] != subject.sha256 for subject in subjects
-    ):
+    found = registry.client.find_evaluation(tuple(subject.id for subject in subjects), tags)
+    models = found.models
+    if found.evaluation is None or any(models[subject.id].model_sha256 != subject.sha256 for subject in subjects):
         return None
     for subject in subjects:
-        registry.ask("tag", run_id=models[subject.id]["run_id"], tags={ASKED: _now(registry)})
-    return Evaluation(id=response["evaluation"], metrics=tuple(models[subject.id]["metrics"] for subject in subjects))
+        request = SetTags(run_id=models[subject.id].run_id, tags={EVALUATION_REQUESTED: _now(registry)})
+        registry.client.set_tags(request)
+    return Evaluation(id=found.evaluation, metrics=tuple(models[subject.id].metrics for subject in subjects))
 
 
 def measure(
@@ -116,19 +121,19 @@ def _in_image(
 ) -> Measurement:
     answer = session.scratch / f"answer-{subject.version}.json"
     artifacts = session.scratch / f"artifacts-{subject.version}"
-    request = {
-        "model": MODEL,
-        "data": str(WORK_FOLDER / session.data.name),
-        "target": session.target,
-        "model_type": session.model_type,
-        "artifacts": str(WORK_FOLDER / "artifacts"),
-    }
-    question = SandboxRequest(verb="evaluate", request=request, files=(session.data,), handed=session.handed)
-    run_payload(engine, image, question, answer=answer, artifacts=artifacts)
+    request = EvaluateModel(
+        model=MODEL,
+        data=str(WORK_FOLDER / session.data.name),
+        target=session.target,
+        model_type=session.model_type,
+        artifacts=str(WORK_FOLDER / "artifacts"),
+    )
+    sandboxed = SandboxRequest(request=request, files=(session.data,), handed=session.handed)
+    run_payload(engine, image, sandboxed, answer=answer, artifacts=artifacts)
     try:
-        response = registry.tools.mlflow.read_response("evaluate", answer, None)
-        metrics = read_metrics(response["metrics"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        response = registry.tools.mlflow.read_response(EvaluateModel, answer, None, EvaluationResult)
+        metrics = read_metrics(response.metrics)
+    except (ValueError, RecursionError) as error:
         what = f"the evaluation of {subject.shown} gave no valid result"
         raise ToolFailed(what=what, why="its container wrote an invalid result file") from error
     return Measurement(metrics=metrics, artifacts=str(artifacts), findings=(), isolation="image")
@@ -141,18 +146,19 @@ def _in_process(
     python = _interpreter(subject, needs, registry)
     # One process per model: of two models with a module of the same name, MLflow uses the first for both.
     temporary = temporary_store(session.scratch / f"store-{subject.version}", tools, like=session.stores.get(python))
-    request = {"model": str(subject.model), "data": str(session.data), "target": session.target}
-    request |= {"model_type": session.model_type, "artifacts": str(session.scratch / f"artifacts-{subject.version}")}
-    response = tools.mlflow.ask_model(python, temporary, "evaluate", request, session.handed)
-    session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
-    if response["data_sha256"] != session.data_sha256:
-        raise ToolFailed(
-            what="the data changed while it was read", why=f"{subject.shown} saw {response['data_sha256']}"
-        )
-    findings = (_exposed(subject, reason), *_inferred(subject, needs))
-    return Measurement(
-        metrics=response["metrics"], artifacts=response["artifacts"], findings=findings, isolation="process"
+    request = EvaluateModel(
+        model=str(subject.model),
+        data=str(session.data),
+        target=session.target,
+        model_type=session.model_type,
+        artifacts=str(session.scratch / f"artifacts-{subject.version}"),
     )
+    response = tools.mlflow.client(python, temporary).evaluate(request, session.handed)
+    session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
+    if response.data_sha256 != session.data_sha256:
+        raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {response.data_sha256}")
+    findings = (_exposed(subject, reason), *_inferred(subject, needs))
+    return Measurement(metrics=response.metrics, artifacts=response.artifacts, findings=findings, isolation="process")
 
 
 def keep(
@@ -166,25 +172,31 @@ def keep(
     try:
         for subject, measurement in zip(subjects, measured, strict=True):
             model_tags = {
-                "mlflow-uv.evaluated-model": subject.id,
-                "mlflow-uv.evaluated-version": f"{subject.name}/{subject.version}",
-                "mlflow-uv.model-sha256": subject.sha256,
-                ASKED: _now(registry),
+                EVALUATED_MODEL: subject.id,
+                EVALUATED_VERSION: f"{subject.name}/{subject.version}",
+                MODEL_DIGEST: subject.sha256,
+                EVALUATION_REQUESTED: _now(registry),
             }
-            run_name = f"evaluate {subject.name} v{subject.version}"
-            created = registry.ask(
-                "start-evaluation",
-                model_id=subject.model_id,
-                run_id=subject.run_id,
-                experiment=subject.name,
-                tags={**tags, **model_tags},
-                run_name=run_name,
+            run_id = registry.client.start_evaluation(
+                StartEvaluation(
+                    model_id=subject.model_id,
+                    run_id=subject.run_id,
+                    experiment=subject.name,
+                    tags={**tags, **model_tags},
+                    run_name=f"evaluate {subject.name} v{subject.version}",
+                )
             )
-            opened.append(created["run_id"])
-            results = {"model_id": subject.model_id, "metrics": measurement.metrics, "artifacts": measurement.artifacts}
-            registry.ask("fill-evaluation", run_id=created["run_id"], **results)
+            opened.append(run_id)
+            registry.client.fill_evaluation(
+                FillEvaluation(
+                    run_id=run_id,
+                    model_id=subject.model_id,
+                    metrics=measurement.metrics,
+                    artifacts=measurement.artifacts,
+                )
+            )
         for run_id in opened:
-            registry.ask("end-run", run_id=run_id, status="FINISHED")
+            registry.client.end_run(run_id, status="FINISHED")
     except BaseException as error:
         _give_up(registry, opened, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
@@ -196,8 +208,8 @@ def keep_file(registry: RegistryClient, file: EvaluationFile, versions: tuple[Au
         EvaluatedVersion(
             name=version.name,
             version=version.version,
-            model_id=version.description["model_id"],
-            run_id=version.description["run_id"],
+            model_id=version.description.model_id,
+            run_id=version.description.run_id,
             model=version.model,
             sha256=tree_digest(digests_in(version.model)),
         )
@@ -209,8 +221,8 @@ def keep_file(registry: RegistryClient, file: EvaluationFile, versions: tuple[Au
         if subject.id in file.models
     )
     tags = {**file.tags, EVALUATION: file.id}
-    ids = [subject.id for subject in subjects]
-    existing = registry.ask("find-evaluation", model_ids=ids, tags={EVALUATION: file.id})["evaluation"]
+    ids = tuple(subject.id for subject in subjects)
+    existing = registry.client.find_evaluation(ids, {EVALUATION: file.id}).evaluation
     if len(measured) == len(subjects) and existing is None:
         keep(registry, subjects, measured, tags)
 
@@ -234,7 +246,7 @@ def _give_up(registry: RegistryClient, opened: list[str], status: str) -> None:
     """Close incomplete runs; errors are only printed, to keep the first error."""
     try:
         for run_id in opened:
-            registry.ask("end-run", run_id=run_id, status=status)
+            registry.client.end_run(run_id, status=status)
     except StepError as error:
         registry.tools.console.say(f"the runs of this evaluation could not be closed: {error}")
 
@@ -255,12 +267,12 @@ def python_for(needs: Needs, registry: RegistryClient) -> str:
     Those are known to start: looking up a version may find a shim that does not start in this folder.
     """
     tools = registry.tools
-    if minor_of(tools.mlflow.describe_environment(registry.python)["python"]) == needs.minor:
-        return str(registry.python)
+    if minor_of(tools.mlflow.describe_environment(registry.client.python).python) == needs.minor:
+        return str(registry.client.python)
     if registry.project is not None:
         with suppress(StepError):  # the project's environment is optional
             project_python = tools.environments.project(registry.project, registry.selection)
-            if minor_of(tools.mlflow.describe_environment(project_python)["python"]) == needs.minor:
+            if minor_of(tools.mlflow.describe_environment(project_python).python) == needs.minor:
                 return str(project_python)
     return tools.environments.interpreter(needs.minor)
 

@@ -17,6 +17,7 @@ from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
+from ...payloads.messages.tags import REASON, STATE
 from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
@@ -130,10 +131,10 @@ def _chain(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
 
 
 def _state(candidate: Audited) -> Condition:
-    state = candidate.tags.get("mlflow-uv.state", "none")
+    state = candidate.tags.get(STATE, "none")
     # A replaced version passed the same test and may return.
     holds = state in ("tested", "promoted", "replaced")
-    reason = candidate.tags.get("mlflow-uv.reason") if state == "failed" else ""
+    reason = candidate.tags.get(REASON) if state == "failed" else ""
     text = f"version {candidate.version} is {state}" + (f": {reason}" if reason else "")
     return Condition(name="state", holds=holds, text=text, fix="" if holds else step_call("smoke-test"))
 
@@ -161,7 +162,7 @@ def clean(commit: Commit | None, *, allowed: bool) -> Condition:
 def _age(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterator[Condition]:
     least = promotion.policy.minimum_age_hours
     if least is not None:
-        hours = (tools.clock.date_s() - float(candidate.description["created"]) / 1000) / 3600
+        hours = (tools.clock.date_s() - candidate.description.created / 1000) / 3600
         text = f"registered {hours:.1f} hours ago, at least {least:g} are required"
         yield Condition(name="minimum-age-hours", holds=hours >= least, text=text)
 
@@ -181,9 +182,7 @@ def _signature(candidate: Audited, champion: Audited | None, registry: RegistryC
     """Return effect and text of every signature change, breaking ones first."""
     if champion is None:
         return ()
-    new, old = (
-        registry.ask("describe-signature", model=str(version.model))["signature"] for version in (candidate, champion)
-    )
+    new, old = (registry.client.describe_signature(version.model).signature for version in (candidate, champion))
     try:
         return tuple((change.effect.value, change.text) for change in signature_changes(old, new))
     except ValueError as error:
@@ -229,7 +228,7 @@ def _image_mb(version: Audited, tools: Tools) -> float | None:
 
 def _id(version: Audited) -> str:
     """Return the id that `evaluate` uses."""
-    return str(version.description["model_id"] or f"models:/{version.name}/{version.version}")
+    return str(version.description.model_id or f"models:/{version.name}/{version.version}")
 
 
 def _gates(
@@ -261,20 +260,20 @@ def _measured(
     if evaluation is not None:
         evaluated = evaluation.lookup(subjects, tags)
     else:
-        evaluated = registry.ask("find-evaluation", model_ids=list(subjects), tags=tags)
+        evaluated = registry.client.find_evaluation(tuple(subjects), tags)
     whom = " and ".join(f"version {version.version}" for version in subjects.values())
-    if evaluated["evaluation"] is None:
+    if evaluated.evaluation is None:
         on = f" as [tool.mlflow-uv] requires: {describe_tags(tags)}" if tags else ""
         return _EvaluatedMetrics(text=f"{whom} {_were(subjects)} not evaluated{' together' if champion else ''}{on}")
-    for name, model in evaluated["models"].items():
-        if model["model_sha256"] != tree_digest(digests_in(subjects[name].model)):
+    for name, model in evaluated.models.items():
+        if model.model_sha256 != tree_digest(digests_in(subjects[name].model)):
             return _EvaluatedMetrics(
                 text=f"{whom} {_were(subjects)} evaluated with files other than those in the store"
             )
-    on = describe_tags(evaluated["tags"]) or "data of unknown origin"
+    on = describe_tags(evaluated.tags) or "data of unknown origin"
     return _EvaluatedMetrics(
-        text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {evaluated['data_sha256'][:12]}",
-        metrics={name: model["metrics"] for name, model in evaluated["models"].items()},
+        text=f"{whom} {_were(subjects)} evaluated on {on}, sha256 {str(evaluated.data_sha256)[:12]}",
+        metrics={name: model.metrics for name, model in evaluated.models.items()},
     )
 
 

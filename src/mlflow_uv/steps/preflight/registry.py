@@ -5,7 +5,7 @@ import re
 from ...command.errors import BadInput
 from ...command.wording import option
 from ...core.lock.selection import Selection
-from ...tools.mlflow.mlflow import StoreKind
+from ...tools.mlflow.store import StoreKind
 from .context import PreflightContext
 
 _LONGEST = 255
@@ -21,8 +21,8 @@ def tracking_server(context: PreflightContext) -> str:
         return f"{store.kind.value} store"
     python = tools.environments.registry_client(store, None, Selection())
     experiment = inputs.experiment or context.project.name
-    answer = tools.mlflow.ask(python, store, "describe-rights", name=_name(context), experiment=experiment)
-    return f"{store.shown}{'' if answer['exists'] else ', where the model name is new'}"
+    rights = tools.mlflow.client(python, store).describe_rights(_name(context), experiment=experiment)
+    return f"{store.shown}{'' if rights.exists else ', where the model name is new'}"
 
 
 def model_name(context: PreflightContext) -> str:

@@ -5,8 +5,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -14,6 +13,7 @@ from ...command.errors import ToolFailed
 from ...core.image.dockerfile import VENV
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.request import Request
 from ..mlflow.mlflow import PAYLOADS
 from .engine import Engine
 
@@ -25,10 +25,9 @@ _PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SandboxRequest:
-    """A payload verb and its request; `files` are copied to `WORK_FOLDER` by their names."""
+    """A request to a payload; `files` are copied to `WORK_FOLDER` by their names."""
 
-    verb: str
-    request: Mapping[str, object]
+    request: Request
     files: tuple[Path, ...]
     handed: ServeVariables = NO_VARIABLES
 
@@ -40,7 +39,7 @@ def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: 
     Its response is written unchanged to the file `answer`, its artifacts to a folder. Raises ToolFailed.
     """
     program = _PROGRAM.read_text(encoding="utf-8")
-    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(WORK_FOLDER), request.verb, str(LIMIT))
+    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(WORK_FOLDER), request.request.verb, str(LIMIT))
     with TemporaryDirectory(prefix="mlflow-uv-sandbox-") as scratch:
         archive = Path(scratch) / "archive.tar"
         _pack(archive, request)
@@ -50,11 +49,11 @@ def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: 
 
 def _pack(archive: Path, request: SandboxRequest) -> None:
     with tarfile.open(archive, "w") as tar:
-        for path in sorted(PAYLOADS.glob("*.py")):
-            tar.add(path, f"payloads/{path.name}", filter=_readable)
+        for path in sorted(PAYLOADS.rglob("*.py")):
+            tar.add(path, f"payloads/{path.relative_to(PAYLOADS).as_posix()}", filter=_readable)
         for path in request.files:
             tar.add(path, path.name, filter=_readable)
-        text = json.dumps(request.request).encode()
+        text = json.dumps(asdict(request.request)).encode()
         entry = tarfile.TarInfo("request.json")
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text))

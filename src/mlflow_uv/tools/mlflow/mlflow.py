@@ -4,11 +4,10 @@ import json
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, StepError, StoreUnreachable, ToolFailed
 from ...command.host import Host
@@ -17,12 +16,19 @@ from ...core.image.system_libraries import machine_fix
 from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
-from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...core.security.serve_env import ServeVariables
+from ...payloads.messages.models import AnswerRequests
+from ...payloads.messages.reader import read
+from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
 from ..system.process import Command, Conversation, Runner
 from .embedded_store import EmbeddedStores
 from .errors import DATABASE_FIXES, ERRORS, FIXES
 from .schema_mismatch import schema_mismatch
+from .store import ARTIFACT_ROOT, Store, StoreKind
+from .store_client import StoreClient
 from .tracking_uris import SQLITE, absolute_uri, require_readable
+
+T = TypeVar("T")
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 # Defaults for MLflow: no telemetry, and bounded retries. Variables of the caller override them.
@@ -32,52 +38,19 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
-# Verbs that load a model and so run its code: they get no credentials, and a process of their own.
-_LOADING = ("answer", "evaluate")
 # Names of the variables whose values are masked in messages: see payloads/problems.py.
 _HANDED = "MLFLOW_UV_HANDED"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # Retries, at once and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _FIRST_RETRIES, _RETRIES_AFTER_SUCCESS = 2, 6
-# The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
-_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 # Artifact locations, other than itself, that a server may name: see payloads/locations.py. No setting of a checkout.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
 # Newer MLflow opens a file store only with this variable; a caller that names a folder allows it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
 
-class StoreKind(Enum):
-    """Which MLflow may use a store: any one over HTTP, only the project's own for a database or folder."""
-
-    EMBEDDED = "embedded"
-    SERVER = "server"
-    DATABASE = "database"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Store:
-    """A tracking store and registry, and the variables that configure MLflow for it."""
-
-    uri: str = field(repr=False)
-    kind: StoreKind
-    variables: Mapping[str, str] = field(repr=False)
-
-    @property
-    def artifacts(self) -> str | None:
-        """The artifact root of a database, as a URI; None for a server, which has its own."""
-        return self.variables.get(_ARTIFACT_ROOT)
-
-    @property
-    def shown(self) -> str:
-        """The URI without credentials."""
-        parts = urlsplit(self.uri)
-        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
-        return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
-
-
 class Mlflow:
-    """Runs payloads, with JSON requests and responses."""
+    """Runs payloads: sends requests as JSON, and parses the responses."""
 
     def __init__(self, runner: Runner, *, host: Host, hear: Callable[[str], None], say: Callable[[str], None]) -> None:
         self._runner = runner
@@ -119,7 +92,7 @@ class Mlflow:
         artifacts = self._host.state / "store" / "artifacts"
         if match := SQLITE.fullmatch(uri):
             artifacts = Path(match[2]).parent / "mlruns"
-        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: artifacts.as_uri(), **registry}
+        variables = {"MLFLOW_TRACKING_URI": uri, ARTIFACT_ROOT: artifacts.as_uri(), **registry}
         return Store(uri=uri, kind=StoreKind.DATABASE, variables=variables)
 
     def _embedded(self, *, allowed: bool) -> Store:
@@ -137,63 +110,45 @@ class Mlflow:
         if store.kind is not StoreKind.EMBEDDED:
             return store
         about = self.describe_environment(python)
-        file = self._embedded_stores.prepare(project, about["mlflow_schema"] or f"mlflow-{about['mlflow']}")
+        file = self._embedded_stores.prepare(project, about.mlflow_schema or f"mlflow-{about.mlflow}")
         uri = f"sqlite:///{file}"
         # A URI, not a path: MLflow writes it unescaped into its first SQL statement.
-        variables = {"MLFLOW_TRACKING_URI": uri, _ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
+        variables = {"MLFLOW_TRACKING_URI": uri, ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
         return replace(store, uri=uri, variables=variables)
 
-    def ask(self, python: Path, store: Store, verb: str, **request: object) -> dict[str, Any]:
-        """Run a payload verb; secrets in tags are masked. Raises the StepError for its kind of error: see ERRORS."""
-        match request.get("tags"):
+    def client(self, python: Path, store: Store) -> StoreClient:
+        """The verbs on a store, with the MLflow of an interpreter."""
+        return StoreClient(mlflow=self, python=python, store=store)
+
+    def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
+        """
+        The response to a request; secrets in its tags are masked.
+
+        Raises the StepError for the kind of an error (see ERRORS), and ValueError for a malformed response.
+        """
+        parts = asdict(request)
+        match parts.get("tags"):
             case Mapping() as tags:
                 secrets = secrets_in(self._host.variables)
-                request = {**request, "tags": {name: mask(str(value), secrets) for name, value in tags.items()}}
+                parts["tags"] = {name: mask(str(value), secrets) for name, value in tags.items()}
         try:
-            answer = self._run(python, verb, request, store)
+            answer = self._exchange(self._worker(python, store.variables), request.verb, parts, store)
         except StoreUnreachable:
             # Cleanup after this error must not retry for another minute.
             self._responded.discard(store.uri)
             raise
         self._responded.add(store.uri)
-        return answer
+        return _parsed(answer, request.verb, response)
 
-    def ask_model(
-        self, python: Path, store: Store, verb: str, request: Mapping[str, object], handed: ServeVariables
-    ) -> dict[str, Any]:
-        """Run a verb that loads a model, with the variables in `handed`. Raises as `ask`."""
-        return self._run(python, verb, request, store, handed)
+    def ask_model(self, python: Path, store: Store, request: Request, response: type[T], handed: ServeVariables) -> T:
+        """
+        The response to a request that loads a model and so runs its code. Raises as `ask`.
 
-    def _retries(self, store: Store | None) -> int | None:
-        """Few retries for the first call, to fail within seconds; more for a server that responded before."""
-        if store is None or _RETRIES in self._host.variables:
-            return None
-        return _RETRIES_AFTER_SUCCESS if store.uri in self._responded else _FIRST_RETRIES
-
-    def describe_environment(self, python: Path) -> dict[str, Any]:
-        """The Python and MLflow of an environment; `mlflow` is None if it has none."""
-        return self._run(python, "describe-environment", {}, None)
-
-    def ui_command(self, python: Path, store: Store) -> str:
-        """The shell command that starts MLflow's UI on a store, or the URI of a server."""
-        if store.kind is StoreKind.SERVER:
-            return store.shown
-        allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
-        return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
-
-    def _run(
-        self,
-        python: Path,
-        verb: str,
-        request: Mapping[str, object],
-        store: Store | None,
-        handed: ServeVariables = NO_VARIABLES,
-    ) -> dict[str, Any]:
-        variables = store.variables if store else {}
-        if verb not in _LOADING:
-            return self._exchange(self._worker(python, variables), verb, request, store)
+        It gets a process of its own, without credentials, and the variables in `handed`.
+        """
+        variables = store.variables
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-            if verb == "answer":  # no store is used: what the model writes to one is discarded
+            if isinstance(request, AnswerRequests):  # no store is used: what the model writes to one is discarded
                 variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
             kept = {**for_model(self._host.variables).variables, **variables, **handed.variables}
             if handed.names:
@@ -202,13 +157,32 @@ class Mlflow:
             command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
             worker = self._runner.converse(command)
             try:
-                return self._exchange(worker, verb, request, store)
+                answer = self._exchange(worker, request.verb, asdict(request), store)
             finally:
                 worker.stop()
+        return _parsed(answer, request.verb, response)
 
-    def _exchange(
-        self, worker: Conversation, verb: str, request: Mapping[str, object], store: Store | None
-    ) -> dict[str, Any]:
+    def _retries(self, store: Store | None) -> int | None:
+        """Few retries for the first call, to fail within seconds; more for a server that responded before."""
+        if store is None or _RETRIES in self._host.variables:
+            return None
+        return _RETRIES_AFTER_SUCCESS if store.uri in self._responded else _FIRST_RETRIES
+
+    def describe_environment(self, python: Path) -> EnvironmentDescription:
+        """The Python and MLflow of an interpreter; raises as `ask`."""
+        request = DescribeEnvironment()
+        answer = self._exchange(self._worker(python, {}), request.verb, {}, None)
+        return _parsed(answer, request.verb, EnvironmentDescription)
+
+    def ui_command(self, python: Path, store: Store) -> str:
+        """The shell command that starts MLflow's UI on a store, or the URI of a server."""
+        if store.kind is StoreKind.SERVER:
+            return store.shown
+        allowed = ("env", f"{_FILE_STORE}=true") if store.uri.startswith("file:") else ()
+        return shlex.join((*allowed, str(python.parent / "mlflow"), "ui", "--backend-store-uri", store.shown))
+
+    def _exchange(self, worker: Conversation, verb: str, request: Mapping[str, object], store: Store | None) -> object:
+        """The value of a response, not parsed yet."""
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
             try:
@@ -225,15 +199,20 @@ class Mlflow:
                     self._hear(line)
                 why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
                 raise ToolFailed(what=f"MLflow exited during `{verb}`", why=why)
-            return self.read_response(verb, answer, store)
+            return self._value(verb, answer, store)
 
-    def read_response(self, verb: str, answer: Path, store: Store | None) -> dict[str, Any]:
-        """The value in a response file of a payload. Raises the StepError for the kind of its error."""
-        response = parse_json(answer.read_text(encoding="utf-8"))
-        if "error" in response:
-            raise self._error(verb, response["error"], store)
-        value: dict[str, Any] = response["value"]
-        return value
+    def read_response(self, request: type[Request], file: Path, store: Store | None, response: type[T]) -> T:
+        """The response in a file that a payload wrote, to a request of this class. Raises as `ask`."""
+        return _parsed(self._value(request.verb, file, store), request.verb, response)
+
+    def _value(self, verb: str, file: Path, store: Store | None) -> object:
+        content = parse_json(file.read_text(encoding="utf-8"))
+        match content:
+            case {"error": error}:
+                raise self._error(verb, read(Failure, error, what=f"the error of `{verb}`"), store)
+            case {"value": value}:
+                return value
+        raise ValueError(f"the response to `{verb}` has neither a value nor an error")
 
     def _worker(self, python: Path, variables: Mapping[str, str]) -> Conversation:
         """The interpreter for all requests about a store; importing MLflow takes seconds."""
@@ -258,17 +237,21 @@ class Mlflow:
             worker.stop()
         self._workers.clear()
 
-    def _error(self, verb: str, error: Mapping[str, Any], store: Store | None) -> StepError:
-        kind = str(error["kind"])
-        error_class, what = ERRORS.get(kind, (ToolFailed, f"MLflow failed to {verb}"))
-        if kind in ("training", "cannot-load", "cannot-predict", "unexpected") and error.get("detail"):
-            for line in str(error["detail"]).splitlines()[-30:]:
+    def _error(self, verb: str, error: Failure, store: Store | None) -> StepError:
+        error_class, what = ERRORS.get(error.kind, (ToolFailed, f"MLflow failed to {verb}"))
+        detail = (error.detail or "").splitlines()
+        if error.kind in ("training", "cannot-load", "cannot-predict", "unexpected"):
+            for line in detail[-30:]:
                 self._hear(line)
-        if kind == "schema" and store is not None and error.get("facts"):
-            other = replace(store, uri=store.variables[error["facts"]["variable"]])
-            return schema_mismatch(error["facts"], uri=other.uri, shown=other.shown)
+        if error.kind == "schema" and store is not None and error.facts is not None:
+            other = replace(store, uri=store.variables[error.facts.variable])
+            return schema_mismatch(error.facts, uri=other.uri, shown=other.shown)
         fixes = FIXES if store is None or store.kind is StoreKind.SERVER else {**FIXES, **DATABASE_FIXES}
-        why = str(error["message"])
-        failed = error_class(what=what, why=why, fix=machine_fix(why) or fixes.get(kind, ""))
-        failed.output = tuple(str(error.get("detail") or "").splitlines())
+        fix = machine_fix(error.message) or fixes.get(error.kind, "")
+        failed = error_class(what=what, why=error.message, fix=fix)
+        failed.output = tuple(detail)
         return failed
+
+
+def _parsed(value: object, verb: str, response: type[T]) -> T:
+    return read(response, value, what=f"the response to `{verb}`")

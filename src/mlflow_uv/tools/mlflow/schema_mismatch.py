@@ -2,20 +2,19 @@
 
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...command.errors import StoreUnreachable
 from ...command.wording import Wording, option
 from ...core.model.database_schemas import releases_of
+from ...payloads.messages.request import SchemaFacts
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
 
 
-def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreUnreachable:
+def schema_mismatch(facts: SchemaFacts, *, uri: str, shown: str) -> StoreUnreachable:
     """The error for a database whose schema the MLflow in use would migrate or cannot read."""
-    revision = str(facts["revision"])
+    revision = facts.revision
     if revision == "none":
         return StoreUnreachable(
             what=f"`{shown}` is not an MLflow database",
@@ -24,12 +23,12 @@ def schema_mismatch(facts: Mapping[str, Any], *, uri: str, shown: str) -> StoreU
         )
     readers = releases_of(revision)
     made_by = readers or "an unknown MLflow: a newer version, or another program"
-    why = f"its schema {revision} is that of {made_by}, and the MLflow {facts['mlflow']} in use has {facts['wanted']}"
+    why = f"its schema {revision} is that of {made_by}, and the MLflow {facts.mlflow} in use has {facts.wanted}"
     use = f"use it from a project with {readers or 'the MLflow that made it'}"
-    if not facts["upgradable"]:
+    if not facts.upgradable:
         fresh = Wording(use, ", or ", option("tracking-uri", "sqlite:///NEW_FILE"))
         return StoreUnreachable(what=f"`{shown}` is a database of another MLflow", why=why, fix=fresh)
-    program = str(Path(facts["python"]).parent / "mlflow")
+    program = str(Path(facts.python).parent / "mlflow")
     file = _SQLITE.fullmatch(uri)
     if file is None:
         upgrade = shlex.join((program, "db", "upgrade", shown))

@@ -13,7 +13,7 @@ from ...command.wording import Wording, local, option
 from ...core.lock.selection import Selection
 from ...core.release.digests import lock_digest, sha256
 from ..engines.source_snapshot import restored_sources
-from ..mlflow.mlflow import Store, StoreKind
+from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
 from .uv import Uv
 

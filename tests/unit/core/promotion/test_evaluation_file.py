@@ -8,18 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.evaluation import DATA, TARGET
 from mlflow_uv.core.promotion.evaluation_file import (
-    DATA_DIGEST,
     LIMIT,
-    SETTINGS,
     EvaluationFile,
     ModelResult,
     read_evaluation,
 )
+from mlflow_uv.payloads.messages.evaluation import EvaluatedModel
+from mlflow_uv.payloads.messages.tags import DATA_DIGEST, EVALUATION_DATA, EVALUATION_SETTINGS, EVALUATION_TARGET
 
 MINE, THEIRS = "m-1", "models:/wine/1"
-TAGS = {DATA_DIGEST: "d" * 64, SETTINGS: "e" * 64, DATA: "file unseen.csv", TARGET: "y"}
+TAGS = {
+    DATA_DIGEST: "d" * 64,
+    EVALUATION_SETTINGS: "e" * 64,
+    EVALUATION_DATA: "file unseen.csv",
+    EVALUATION_TARGET: "y",
+}
 CANARY = "canary-8c1f4be2"
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 LINES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=50)
@@ -63,12 +67,12 @@ def test_it_answers_as_a_store_would() -> None:
     """
     file = evaluation()
 
-    both = file.lookup([MINE, THEIRS], {DATA: "file unseen.csv"})
-    others = (file.lookup([MINE, "m-2"], {}), file.lookup([MINE], {DATA: "file other.csv"}))
+    both = file.lookup([MINE, THEIRS], {EVALUATION_DATA: "file unseen.csv"})
+    others = (file.lookup([MINE, "m-2"], {}), file.lookup([MINE], {EVALUATION_DATA: "file other.csv"}))
 
-    assert (file.id, "d" * 64, TAGS) == (both["evaluation"], both["data_sha256"], both["tags"])
-    assert {"model_sha256": "b" * 64, "metrics": {"accuracy": 0.8}} == both["models"][THEIRS]
-    assert [(None, {})] * 2 == [(said["evaluation"], said["models"]) for said in others]
+    assert (file.id, "d" * 64, TAGS) == (both.evaluation, both.data_sha256, both.tags)
+    assert EvaluatedModel(run_id="", model_sha256="b" * 64, metrics={"accuracy": 0.8}) == both.models[THEIRS]
+    assert [(None, {})] * 2 == [(said.evaluation, said.models) for said in others]
 
 
 def altered(path: str, value: Any) -> bytes:
@@ -97,7 +101,7 @@ def altered(path: str, value: Any) -> bytes:
         altered("model_name", f"wine\n::error::{CANARY}"),
         altered("tags", [CANARY]),
         altered("tags", {**TAGS, "mlflow-uv.state": "promoted"}),
-        altered("tags", {DATA: "file unseen.csv"}),
+        altered("tags", {EVALUATION_DATA: "file unseen.csv"}),
         altered("models.m-2", {"sha256": "a" * 64, "metrics": {}}),
         altered("models.m-1", {"sha256": CANARY, "metrics": {}}),
         altered("models.m-1", {"sha256": "a" * 64, "metrics": {}, "tags": {}}),

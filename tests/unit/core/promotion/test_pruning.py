@@ -1,31 +1,30 @@
 """Selecting the versions that are no longer needed."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.pruning import KEY, STATE, PruningRule, pruning_verdicts
+from mlflow_uv.core.promotion.pruning import PruningRule, pruning_verdicts
+from mlflow_uv.payloads.messages.registry import RegisteredVersion
+from mlflow_uv.payloads.messages.tags import RELEASE_KEY, STATE
+from tests.messages import VERSION
 
 NOW_S = 1_790_000_000.0
 RULE = PruningRule(keep=2, days=30, now_s=NOW_S)
 
 
-def version(number: int, state: str | None, *aliases: str, days: float = 100, ours: bool = True) -> dict[str, Any]:
-    """As the payload tells it."""
+def version(number: int, state: str | None, *aliases: str, days: float = 100, ours: bool = True) -> RegisteredVersion:
+    """As the registry describes it."""
     tags = {STATE: state} if state else {}
     if ours:
-        tags[KEY] = "k"
-    return {
-        "version": str(number),
-        "tags": tags,
-        "aliases": list(aliases),
-        "created": (NOW_S - days * 86_400) * 1000,
-    }
+        tags[RELEASE_KEY] = "k"
+    created = int((NOW_S - days * 86_400) * 1000)
+    return replace(VERSION, version=str(number), tags=tags, aliases=aliases, created=created)
 
 
-def goes(*versions: dict[str, Any], rule: PruningRule = RULE) -> list[str]:
+def goes(*versions: RegisteredVersion, rule: PruningRule = RULE) -> list[str]:
     return [one.version for one in pruning_verdicts(versions, rule) if one.goes]
 
 
@@ -54,7 +53,7 @@ def test_the_newest_candidates_stay_however_old_they_are() -> None:
         (version(1, "tested"), "it is one of the newest 0 candidates, or the last tested one"),
     ],
 )
-def test_what_stays_says_why(one: dict[str, Any], why: str) -> None:
+def test_what_stays_says_why(one: RegisteredVersion, why: str) -> None:
     """
     Even where no candidate is kept for its age: one that was used, is named, is young, is not ours, or was tested last.
     """

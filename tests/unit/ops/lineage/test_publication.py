@@ -2,21 +2,24 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from mlflow_uv.command.errors import StoreUnreachable, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.ops.lineage.publication import RECORD_TAG, StoreAccess, settled
+from mlflow_uv.ops.lineage.publication import settled
+from mlflow_uv.payloads.messages.registry import RegisteredVersion
+from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
 from mlflow_uv.tools.mlflow.records import Records
+from mlflow_uv.tools.mlflow.store_client import StoreClient
+from tests.messages import VERSION
 from tests.unit.core.release.test_record import WHOLE
 
 NEWER = replace(WHOLE, alias=None)
-ACCESS: Any = StoreAccess(store=None, python=Path(sys.executable))  # type: ignore[arg-type]  # nobody is asked
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class Registry:
 
     answer: Callable[[], str]
 
-    def ask(self, *_: object, **__: object) -> dict[str, Any]:
+    def describe_version(self, *_: object) -> RegisteredVersion:
         """Describe whatever it is asked about."""
-        return {"tags": {RECORD_TAG: self.answer()}}
+        return replace(VERSION, tags={RECORD_DIGEST: self.answer()})
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,20 @@ class Machine:
     """The tools that a publication uses."""
 
     records: Records
-    mlflow: Registry = field(default_factory=lambda: Registry(lambda: NEWER.sha256))
 
 
-def machine(folder: Path, answer: Callable[[], str], staged: Record) -> tuple[Any, Path]:
+def machine(folder: Path, staged: Record) -> tuple[Any, Path]:
     """Tools over a record file with another record staged for it."""
     host = Host.of({"MLFLOW_UV_HOME": str(folder / "home")}, folder=folder, python=Path(sys.executable))
     records, path = Records(host), folder / "record.json"
     records.save(path, WHOLE)
     records.stage(path, staged)
-    return Machine(records, Registry(answer)), path
+    return Machine(records), path
+
+
+def registry(answer: Callable[[], str]) -> StoreClient:
+    """A client of a registry that answers so."""
+    return cast("StoreClient", Registry(answer))
 
 
 def missing() -> str:
@@ -72,9 +79,9 @@ def test_a_staged_record_counts_if_the_registry_has_its_digest(
     """
     Then it is in the file; else the file stays, and in either case nothing is staged any more.
     """
-    tools, path = machine(tmp_path, answer, staged)
+    tools, path = machine(tmp_path, staged)
 
-    found = settled(WHOLE, path, ACCESS, tools)
+    found = settled(WHOLE, path, registry(answer), tools)
 
     assert (counts, counts, None) == (found, tools.records.load(path), tools.records.staged(path))
 
@@ -87,9 +94,9 @@ def test_a_registry_that_does_not_answer_decides_nothing(tmp_path: Path) -> None
     def unreachable() -> str:
         raise StoreUnreachable(what="the tracking server does not answer", why="down")
 
-    tools, path = machine(tmp_path, unreachable, NEWER)
+    tools, path = machine(tmp_path, NEWER)
 
     with pytest.raises(StoreUnreachable):
-        settled(WHOLE, path, ACCESS, tools)
+        settled(WHOLE, path, registry(unreachable), tools)
 
     assert NEWER == tools.records.staged(path)

@@ -1,12 +1,17 @@
 """Of several models one is released: the one of that name, the one that training registered, or none."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlflow_uv.command.errors import ModelNotFound
 from mlflow_uv.ops.model.choice import choose
+from mlflow_uv.payloads.messages.models import FoundModels, LoggedModelDescription
+from mlflow_uv.payloads.messages.registry import RegisteredVersion
+from mlflow_uv.payloads.messages.runs import RunDescription
+from tests.messages import MODEL, RUN, VERSION
 
 
 class Heard:
@@ -27,19 +32,23 @@ class Heard:
         """See Console."""
 
 
-def model(number: int, name: str = "model", status: str = "READY") -> dict[str, Any]:
-    return {"model_id": f"m-{number}", "name": name, "run_id": f"r{number}", "status": status}
+def model(number: int, name: str = "model", status: str = "READY") -> LoggedModelDescription:
+    return replace(MODEL, model_id=f"m-{number}", name=name, run_id=f"r{number}", status=status)
 
 
-def run(number: int, **metrics: float) -> dict[str, Any]:
-    return {"run_id": f"r{number}", "name": f"try-{number}", "metrics": metrics}
+def run(number: int, **metrics: float) -> RunDescription:
+    return replace(RUN, run_id=f"r{number}", name=f"try-{number}", metrics=metrics)
 
 
-def version(number: int, name: str, of: int) -> dict[str, Any]:
-    return {"name": name, "version": str(number), "model_id": f"m-{of}"}
+def version(number: int, name: str, of: int) -> RegisteredVersion:
+    return replace(VERSION, name=name, version=str(number), model_id=f"m-{of}")
 
 
-SEARCH = {"models": [model(1), model(2), model(3)], "runs": [run(1, rmse=0.5), run(2, rmse=0.25), run(3)]}
+def logged(*models: LoggedModelDescription, runs: tuple[RunDescription, ...] = ()) -> FoundModels:
+    return FoundModels(runs=runs, models=models, versions=())
+
+
+SEARCH = logged(model(1), model(2), model(3), runs=(run(1, rmse=0.5), run(2, rmse=0.25), run(3)))
 
 
 def test_the_only_model_is_released() -> None:
@@ -48,9 +57,9 @@ def test_the_only_model_is_released() -> None:
     """
     console = Heard()
 
-    chosen = choose({"models": [model(1, status="FAILED"), model(2)], "runs": []}, None, console)
+    chosen = choose(logged(model(1, status="FAILED"), model(2)), None, console)
 
-    assert ("m-2", []) == (chosen["model_id"], console.lines)
+    assert ("m-2", []) == (chosen.model_id, console.lines)
 
 
 def test_of_a_search_the_one_that_training_registered_is_released() -> None:
@@ -59,9 +68,9 @@ def test_of_a_search_the_one_that_training_registered_is_released() -> None:
     """
     console = Heard()
 
-    chosen = choose({**SEARCH, "versions": [version(4, "wine", of=2)]}, None, console)
+    chosen = choose(replace(SEARCH, versions=(version(4, "wine", of=2),)), None, console)
 
-    assert "m-2" == chosen["model_id"]
+    assert "m-2" == chosen.model_id
     assert [
         "of 3 models the one that training registered is released: m-2, which is version 4 of wine"
     ] == console.lines
@@ -72,12 +81,12 @@ def test_of_a_search_the_one_that_training_registered_is_released() -> None:
     [((), "one to release: m-1"), ((version(1, "a", of=1), version(2, "a", of=2)), "2 of them are registered; m-1")],
     ids=["none registered", "two registered"],
 )
-def test_where_nothing_tells_which_all_are_listed(versions: tuple[dict[str, Any], ...], told: str) -> None:
+def test_where_nothing_tells_which_all_are_listed(versions: tuple[RegisteredVersion, ...], told: str) -> None:
     """
     Ids, runs and metrics of models that have one name, with the input that names one by its id.
     """
     with pytest.raises(ModelNotFound) as caught:
-        choose({**SEARCH, "versions": list(versions)}, None, Heard())
+        choose(replace(SEARCH, versions=versions), None, Heard())
 
     assert "training logged 3 models" == caught.value.what
     assert told in caught.value.why
@@ -89,12 +98,12 @@ def test_names_that_differ_are_the_first_fix() -> None:
     """
     Each under a name of its own: its name answers, and so does its id.
     """
-    found = {"models": [model(1, "linear"), model(2, "tree")], "runs": [run(1), run(2)]}
+    found = logged(model(1, "linear"), model(2, "tree"), runs=(run(1), run(2)))
 
     with pytest.raises(ModelNotFound) as caught:
         choose(found, None, Heard())
 
-    assert "m-2" == choose(found, "tree", Heard())["model_id"]
+    assert "m-2" == choose(found, "tree", Heard()).model_id
     assert "they are called linear, tree" in caught.value.why
     assert "--logged-model NAME, or --from-model ID" == caught.value.fix
 
@@ -103,7 +112,7 @@ def test_of_a_long_search_the_last_ten_are_listed() -> None:
     """
     A message of a hundred models helps nobody; how many were left out is said.
     """
-    found = {"models": [model(number) for number in range(13)], "runs": []}
+    found = logged(*(model(number) for number in range(13)))
 
     with pytest.raises(ModelNotFound) as caught:
         choose(found, None, Heard())

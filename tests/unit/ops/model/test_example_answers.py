@@ -12,23 +12,24 @@ from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.model.example_answers import ExampleQuestion, answers_of
 from mlflow_uv.ops.model.training import Job
+from mlflow_uv.payloads.messages.models import ModelAnswers
 from mlflow_uv.tools.toolbox import Tools
 
 
 def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **more: Any) -> tuple[Finding, ...]:
     """The findings about a model that answers one request with the first, and then with the second."""
 
-    def ask_model(*_: object) -> dict[str, Any]:
+    def answer(*_: object) -> ModelAnswers:
         if error is not None:
             raise error
-        return {"answers": [answers[0]], "again": [answers[-1]]}
+        return ModelAnswers(answers=(answers[0],), again=(answers[-1],), python="3.12.1", mlflow="3.17.2")
 
     (folder / "model").mkdir(exist_ok=True)
     variables = {"MODEL_KEY": "canary-of-the-model", "OPENAI_API_KEY": "canary"}
     host = SimpleNamespace(variables=variables)
-    tools = cast("Tools", SimpleNamespace(mlflow=SimpleNamespace(ask_model=ask_model), host=host))
+    tools = cast("Tools", SimpleNamespace(host=host))
     project = SimpleNamespace(folder=folder, root=folder)
-    job = cast("Job", SimpleNamespace(project=project, python=Path("python"), store=None))
+    job = cast("Job", SimpleNamespace(project=project, client=lambda _tools: SimpleNamespace(answer=answer)))
     question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
     return answers_of(job, question, tools)[1]
 

@@ -8,19 +8,20 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ModelUnusable
 from mlflow_uv.ops.model.example_checks import example_findings, order_findings
+from mlflow_uv.payloads.messages.models import ModelCases
 from mlflow_uv.tools.project.files import Project
 
 PROJECT = Project(folder=Path("/wine"), root=Path("/wine"), manifest={})
 REQUESTS = [{"dataframe_split": {"columns": ["width", "age"], "data": [[1, 5], [2, None]]}}]
 
 
-def by_position(requests: list[Any]) -> dict[str, Any]:
-    return {"answers": [{"predictions": request["dataframe_split"]["data"][0][0]} for request in requests]}
+def by_position(requests: list[Any]) -> list[Any]:
+    return [{"predictions": request["dataframe_split"]["data"][0][0]} for request in requests]
 
 
-def by_name(requests: list[Any]) -> dict[str, Any]:
+def by_name(requests: list[Any]) -> list[Any]:
     tables = [request["dataframe_split"] for request in requests]
-    return {"answers": [{"predictions": table["data"][0][table["columns"].index("age")]} for table in tables]}
+    return [{"predictions": table["data"][0][table["columns"].index("age")]} for table in tables]
 
 
 def test_a_model_that_takes_columns_by_position_is_told_loudly() -> None:
@@ -34,8 +35,8 @@ def test_a_model_that_takes_columns_by_position_is_told_loudly() -> None:
     assert finding.fix.endswith("X = X.astype({'age': 'float64'})")
 
 
-def refusing(error: type[BadInput] | type[ModelUnusable]) -> Callable[[list[Any]], dict[str, Any]]:
-    def ask(requests: list[Any]) -> dict[str, Any]:
+def refusing(error: type[BadInput] | type[ModelUnusable]) -> Callable[[list[Any]], list[Any]]:
+    def ask(requests: list[Any]) -> list[Any]:
         assert requests
         raise error(what="no")
 
@@ -43,7 +44,7 @@ def refusing(error: type[BadInput] | type[ModelUnusable]) -> Callable[[list[Any]
 
 
 @pytest.mark.parametrize("ask", [by_name, refusing(BadInput), refusing(ModelUnusable)])
-def test_a_model_that_compares_names_is_left_in_peace(ask: Callable[[list[Any]], dict[str, Any]]) -> None:
+def test_a_model_that_compares_names_is_left_in_peace(ask: Callable[[list[Any]], list[Any]]) -> None:
     """
     By its own feature names it answers the same, or refuses.
     """
@@ -61,7 +62,7 @@ def test_a_lost_signature_is_mended_by_floats_where_integers_are_missing() -> No
     """
     `infer_signature` would be refused: MLflow has no integer that may be missing.
     """
-    about = {"has_signature": False}
+    about = ModelCases(has_signature=False, has_example=True, requests=())
 
     fixes = [example_findings(PROJECT, about, requests)[-1].fix for requests in (REQUESTS, [{"inputs": [1]}])]
 

@@ -5,18 +5,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pytest
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.ops.model.release_key import Key, key_of, left_behind, reason_to_train, trained_from
+from mlflow_uv.payloads.messages.models import LoggedModelDescription
+from mlflow_uv.payloads.messages.tags import COMMIT
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.messages import MODEL
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
 MANIFEST = """\
@@ -113,11 +115,11 @@ class Repository:
         """The key of the project as it lies here."""
         return key_of(read_project(self.project), not_inputs, parts, self.tools)
 
-    def tags(self, *not_inputs: str) -> dict[str, Any]:
-        """What a model that is trained now carries."""
+    def model(self, *not_inputs: str) -> LoggedModelDescription:
+        """A model that is trained now."""
         commit = self.tools.git.commit(self.project)
         lineage = {"mlflow-uv.commit": commit.sha, "mlflow-uv.dirty": "true" if commit.dirty else "false"}
-        return {"model_id": "m-1", "tags": {**lineage, **self.key(*not_inputs).tags}}
+        return replace(MODEL, tags={**lineage, **self.key(*not_inputs).tags})
 
 
 @contextmanager
@@ -210,13 +212,13 @@ def test_what_a_link_leads_to_elsewhere_in_the_repository_is_an_input(repository
     A training reads through the link, so that a change there must train; the reason names the file.
     """
     linked(repository, "data", target)
-    before, tags = repository.key().inputs.key, repository.tags()
+    before, trained = repository.key().inputs.key, repository.model()
     assert before == repository.key().inputs.key
 
     repository.write("shared/data/wines.csv", "2\n")
 
     assert before != repository.key().inputs.key
-    reason = reason_to_train(repository.key(), tags, repository.tools, wanted=False)
+    reason = reason_to_train(repository.key(), trained, repository.tools, wanted=False)
     assert reason.endswith("these inputs changed: ../../shared/data/wines.csv")
 
 
@@ -244,7 +246,7 @@ def test_a_package_in_a_folder_of_a_submodule_is_an_input(repository: Repository
     repository.git("rm", "-r", "--quiet", "libs/liba")
     repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "libs")
     repository.git("commit", "--quiet", "--message=submodule")
-    before, tags = repository.key().inputs.key, repository.tags()
+    before, trained = repository.key().inputs.key, repository.model()
 
     repository.write("libs/liba/liba.py", "A = 2\n")
     changed = repository.key()
@@ -252,7 +254,7 @@ def test_a_package_in_a_folder_of_a_submodule_is_an_input(repository: Repository
 
     assert before != changed.inputs.key
     assert before == repository.key().inputs.key
-    assert reason_to_train(changed, tags, repository.tools, wanted=False).endswith("inputs changed: ../../libs")
+    assert reason_to_train(changed, trained, repository.tools, wanted=False).endswith("inputs changed: ../../libs")
 
 
 @pytest.mark.parametrize("stored", ["version https://git-lfs.github.com/spec/v1\n", "\0GITCRYPT\0"])
@@ -347,7 +349,7 @@ def test_the_reason_names_files_and_settings(repository: Repository) -> None:
     """
     A few of them, as they are called in the project's folder.
     """
-    before = repository.tags()
+    before = repository.model()
     repository.write("apps/wine/train.py", "import other\n")
     repository.write("libs/liba/liba.py", "A = 2\n")
     repository.write("apps/wine/README.md", "# Vino\n")
@@ -365,11 +367,10 @@ def test_the_reason_is_told_where_nothing_can_be_compared(repository: Repository
     """
     No model of before, one of a release that kept no inputs, a commit that is not here, and a tree that was dirty.
     """
-    unknown = {"model_id": "m-0", "tags": {}}
-    elsewhere = repository.tags()
-    elsewhere["tags"]["mlflow-uv.commit"] = "d" * 40
+    unknown = replace(MODEL, model_id="m-0", tags={})
+    elsewhere = replace(repository.model(), tags={**repository.model().tags, COMMIT: "d" * 40})
     repository.write("apps/wine/train.py", "import other\n")
-    dirty = repository.tags()
+    dirty = repository.model()
     repository.write("apps/wine/train.py", FILES["apps/wine/train.py"])
 
     reasons = [
@@ -411,7 +412,7 @@ def test_what_training_leaves_is_named_and_the_fix_mends_it(repository: Reposito
     assert ["/metrics.json", "/outputs/"] == patterns
     assert key.inputs.key != again.inputs.key
     assert (key.inputs.key, key.inputs.key) == (named.inputs.key, ignored.inputs.key)
-    assert "outputs/it's.json" in reason_to_train(again, repository.tags("/outputs/"), repository.tools, wanted=False)
+    assert "outputs/it's.json" in reason_to_train(again, repository.model("/outputs/"), repository.tools, wanted=False)
 
 
 def test_a_training_that_leaves_nothing_is_not_spoken_of(repository: Repository) -> None:

@@ -1,6 +1,6 @@
 """Lines of a project that move an alias by themselves are named before it trains."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +10,11 @@ import pytest
 from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind
 from mlflow_uv.ops.model.training import Job
 from mlflow_uv.ops.model.training_registrations import announce_alias_calls, moved_aliases
+from mlflow_uv.payloads.messages.models import FoundModels
+from mlflow_uv.payloads.messages.registry import RegisteredName
 from mlflow_uv.tools.project.files import Project
 from mlflow_uv.tools.toolbox import Tools
+from tests.messages import VERSION
 
 SOURCE = """\
 import mlflow
@@ -34,7 +37,8 @@ class FakeTools:
     def __post_init__(self) -> None:
         self.console = SimpleNamespace(say=self.said.append)
         self.git = SimpleNamespace(files_below=lambda folder, _patterns: sorted(folder.rglob("*.py")))
-        self.mlflow = SimpleNamespace(ask=lambda *_words, **_request: {"aliases": self.aliases})
+        client = SimpleNamespace(describe_name=lambda _name: RegisteredName(exists=True, aliases=self.aliases))
+        self.mlflow = SimpleNamespace(client=lambda _python, _store: client)
 
 
 def job(folder: Path, **more: Any) -> Job:
@@ -44,7 +48,8 @@ def job(folder: Path, **more: Any) -> Job:
         **more,
     }
     project = Project(folder=folder, root=folder, manifest={})
-    return cast("Job", SimpleNamespace(project=project, python=None, store=None, **fields))
+    client = lambda tools: tools.mlflow.client(None, None)  # noqa: E731
+    return cast("Job", SimpleNamespace(project=project, client=client, **fields))
 
 
 def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path) -> None:
@@ -86,7 +91,7 @@ def test_an_alias_that_names_what_was_made_just_now_is_a_warning(tmp_path: Path)
     """
     (tmp_path / "train.py").write_text(SOURCE)
     tools = FakeTools(tmp_path, aliases={"production": "3", "old": "2"})
-    found = {"versions": [{"name": "wine", "version": "3"}]}
+    found = FoundModels(runs=(), models=(), versions=(replace(VERSION, name="wine", version="3"),))
 
     findings = moved_aliases(found, job(tmp_path), cast("Tools", tools))
 

@@ -12,7 +12,8 @@ import pytest
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.ops.model.training_store import StoreWatch, followed, watched
-from mlflow_uv.tools.mlflow.mlflow import Mlflow, Store, StoreKind
+from mlflow_uv.tools.mlflow.mlflow import Mlflow
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools

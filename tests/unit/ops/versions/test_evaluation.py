@@ -28,12 +28,15 @@ def test_an_interpreter_that_is_known_to_start_goes_first(minor: str, project: s
     """
     versions = {OURS: "3.11.9", PROJECTS: "3.12.1"}
     tools = SimpleNamespace(
-        mlflow=SimpleNamespace(describe_environment=lambda one: {"python": versions[one]}),
+        mlflow=SimpleNamespace(describe_environment=lambda one: SimpleNamespace(python=versions[one])),
         environments=SimpleNamespace(
             project=lambda _project, _selection: PROJECTS, interpreter=lambda wanted: f"behind a shim of {wanted}"
         ),
     )
-    store = cast("RegistryClient", SimpleNamespace(tools=tools, python=OURS, project=project, selection=None))
+    store = cast(
+        "RegistryClient",
+        SimpleNamespace(tools=tools, client=SimpleNamespace(python=OURS), project=project, selection=None),
+    )
     needs = Needs(model=Path("/model"), requirements=None, wheels=(), python=f"{minor}.1")
 
     assert python == python_for(needs, store)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.payloads.messages.evaluation import EvaluateModel
 from mlflow_uv.tools.engines.docker import Docker
 from mlflow_uv.tools.engines.sandbox import SandboxRequest, run_payload
 from mlflow_uv.tools.system.process import Command, Completed
@@ -33,7 +34,8 @@ def asked(folder: Path, output: str) -> tuple[Recording, Path]:
     (folder / "data.csv").write_text("x\n1\n")
     runner = Recording({"docker run": said(output)})
     engine = Docker(runner, variables={}, hear=print)
-    question = SandboxRequest(verb="evaluate", request={"model": "/opt/model"}, files=(folder / "data.csv",))
+    request = EvaluateModel(model="/opt/model", data="data.csv", artifacts="artifacts")
+    question = SandboxRequest(request=request, files=(folder / "data.csv",))
     artifacts = folder / "room" / "artifacts"
     run_payload(engine, "sha256:1", question, answer=folder / "answer.json", artifacts=artifacts)
     return runner, artifacts
@@ -48,7 +50,8 @@ def test_everything_it_needs_is_sent_and_nothing_is_mounted(tmp_path: Path) -> N
     words = runner.argv
     assert {"--network=none", "--cap-drop=ALL", "--read-only", "--tmpfs=/tmp"} <= set(words)
     assert not any(word.startswith(("--volume", "--mount", "--env")) for word in words)
-    assert all(name in runner.sent for name in (b"payloads/evaluation.py", b"request.json", b"data.csv", b"/opt/model"))
+    programs = (b"payloads/evaluation.py", b"payloads/messages/evaluation.py")
+    assert all(name in runner.sent for name in (*programs, b"request.json", b"data.csv", b"/opt/model"))
     assert ("{}", b"plot") == ((tmp_path / "answer.json").read_text(), (artifacts / "a" / "plot.png").read_bytes())
 
 

@@ -2,21 +2,22 @@
 
 import pytest
 
+from mlflow_uv.payloads.messages.request import SchemaFacts
 from mlflow_uv.tools.mlflow.schema_mismatch import schema_mismatch
 
 URI = "sqlite:////data/old one.db"
 
 
-def facts(revision: str, *, upgradable: bool) -> dict[str, object]:
+def facts(revision: str, *, upgradable: bool) -> SchemaFacts:
     """What a payload tells."""
-    return {
-        "variable": "MLFLOW_TRACKING_URI",
-        "revision": revision,
-        "wanted": "dc11669786a5",
-        "mlflow": "3.17.2",
-        "upgradable": upgradable,
-        "python": "/env/bin/python",
-    }
+    return SchemaFacts(
+        variable="MLFLOW_TRACKING_URI",
+        revision=revision,
+        wanted="dc11669786a5",
+        mlflow="3.17.2",
+        upgradable=upgradable,
+        python="/env/bin/python",
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.host import Host
-from mlflow_uv.tools.mlflow.mlflow import Mlflow, Store, StoreKind
+from mlflow_uv.tools.mlflow.mlflow import Mlflow
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.system.process import SystemRunner
 
 

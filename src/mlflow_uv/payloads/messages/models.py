@@ -1,0 +1,213 @@
+"""Defines the verbs about logged models and their files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .registry import RegisteredVersion
+from .request import Request
+from .runs import RunDescription
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedModelDescription:
+    """
+    A logged model; `created` is in milliseconds since 1970, `message` the reason of its status.
+
+    With MLflow 2 it is a folder of a run, and its id is `runs:/RUN/PATH`.
+    """
+
+    model_id: str
+    name: str
+    run_id: str | None
+    experiment_id: str
+    status: str
+    message: str | None
+    created: int
+    artifact_location: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedModelId:
+    """The id of a logged model."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallFunction(Request):
+    """Call `package.module:function` of the project in `folder`, and log the model that it returns as `name`."""
+
+    verb: ClassVar[str] = "call-function"
+    function: str
+    folder: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindModels(Request):
+    """Find the models of the runs with a tag (name and value), of a run, or a single model: one of the three."""
+
+    verb: ClassVar[str] = "find-models"
+    tag: tuple[str, str] | None = None
+    run_id: str | None = None
+    model_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundModels:
+    """Runs, their models, and the versions that were made from those, each oldest first."""
+
+    runs: tuple[RunDescription, ...]
+    models: tuple[LoggedModelDescription, ...]
+    versions: tuple[RegisteredVersion, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindReleased(Request):
+    """Find the finished models of earlier releases with the same release key."""
+
+    verb: ClassVar[str] = "find-released"
+    release_key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleasedModels:
+    """Finished models of releases, oldest first."""
+
+    models: tuple[LoggedModelDescription, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindLatest(Request):
+    """Find the newest finished model of a project's releases."""
+
+    verb: ClassVar[str] = "find-latest"
+    project: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatestModel:
+    """The newest finished model, None without one."""
+
+    model: LoggedModelDescription | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindReferencedModel(Request):
+    """Find the id of the model that a `models:/` or `runs:/` URI refers to."""
+
+    verb: ClassVar[str] = "find-referenced-model"
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeModel(Request):
+    """Describe a logged model."""
+
+    verb: ClassVar[str] = "describe-model"
+    model_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogFolder(Request):
+    """Log a folder that `save_model` wrote as a model of a run."""
+
+    verb: ClassVar[str] = "log-folder"
+    folder: str
+    name: str
+    run_id: str
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DownloadModel(Request):
+    """Download the files of a model, by its id or by a URI, into a folder that is empty or absent."""
+
+    verb: ClassVar[str] = "download-model"
+    destination: str
+    model_id: str | None = None
+    uri: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverwriteModel(Request):
+    """Overwrite files of a model with those of a folder, and delete others by their POSIX paths."""
+
+    verb: ClassVar[str] = "overwrite-model"
+    model_id: str
+    folder: str
+    delete: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerRequests(Request):
+    """
+    Answer payloads of `/invocations` with the model in a folder.
+
+    `given` says that they are not the model's own example, `again` asks for a second answer to each.
+    """
+
+    verb: ClassVar[str] = "answer"
+    model: str
+    requests: tuple[Any, ...]
+    given: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelAnswers:
+    """The bodies of the answers, those of the second time (empty unless requested), and the versions that gave them."""
+
+    answers: tuple[Any, ...]
+    python: str
+    mlflow: str
+    again: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeCases(Request):
+    """Read the input example of the model in a folder, without loading the model."""
+
+    verb: ClassVar[str] = "describe-cases"
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCases:
+    """Whether a model has a signature and an input example, and the example as payloads of `/invocations`."""
+
+    has_signature: bool
+    has_example: bool
+    requests: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadExample(Request):
+    """Read a JSON or CSV file as payloads of `/invocations`."""
+
+    verb: ClassVar[str] = "read-example"
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExampleRequests:
+    """Payloads of `/invocations`."""
+
+    requests: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeSignature(Request):
+    """Read the signature of the model in a folder."""
+
+    verb: ClassVar[str] = "describe-signature"
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSignature:
+    """A signature as the MLmodel file holds it, None without one."""
+
+    signature: Any

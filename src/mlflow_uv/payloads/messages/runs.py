@@ -1,0 +1,109 @@
+"""Defines the verbs about runs and experiments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .request import Request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunDescription:
+    """A run; `started` and `ended` are in milliseconds since 1970. Only describe-run fills `params`."""
+
+    run_id: str
+    experiment_id: str
+    name: str | None
+    status: str
+    started: int | None
+    ended: int | None
+    artifact_location: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepareExperiment(Request):
+    """
+    Ensure that the experiment of that name has an allowed artifact location.
+
+    `artifact_location` is that of a new experiment, None where a server decides.
+    """
+
+    verb: ClassVar[str] = "prepare-experiment"
+    experiment: str
+    artifact_location: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreateRun(Request):
+    """Create a run in the experiment of that name, which is created, at `artifact_location`, if there is none."""
+
+    verb: ClassVar[str] = "create-run"
+    experiment: str
+    tags: Mapping[str, str]
+    run_name: str | None = None
+    artifact_location: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreatedRun:
+    """A new run and its experiment."""
+
+    run_id: str
+    experiment_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndRun(Request):
+    """End a run with the status FINISHED, FAILED or KILLED."""
+
+    verb: ClassVar[str] = "end-run"
+    run_id: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeRun(Request):
+    """Describe a run, with its parameters."""
+
+    verb: ClassVar[str] = "describe-run"
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogRecord(Request):
+    """Keep a file with a run; `path` is below the run's artifacts and includes the file name."""
+
+    verb: ClassVar[str] = "log-record"
+    run_id: str
+    file: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DownloadRecord(Request):
+    """Write a file that was kept with a run to the file `destination`."""
+
+    verb: ClassVar[str] = "download-record"
+    run_id: str
+    path: str
+    destination: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloseAttempt(Request):
+    """End every open run with the tag, whose name and value are given, and finalize every pending model of them."""
+
+    verb: ClassVar[str] = "close-attempt"
+    tag: tuple[str, str]
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosedAttempt:
+    """The ids of the runs and models that were still open."""
+
+    runs: tuple[str, ...]
+    models: tuple[str, ...]

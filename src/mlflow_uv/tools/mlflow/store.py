@@ -1,0 +1,40 @@
+"""Describes a tracking store: its URI, its kind, and the variables that configure MLflow for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import urlsplit, urlunsplit
+
+from ...core.security.masking import mask, secrets_in
+
+# The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
+ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+
+
+class StoreKind(Enum):
+    """Which MLflow may use a store: any one over HTTP, only the project's own for a database or folder."""
+
+    EMBEDDED = "embedded"
+    SERVER = "server"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """A tracking store and registry, and the variables that configure MLflow for it."""
+
+    uri: str = field(repr=False)
+    kind: StoreKind
+    variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def artifacts(self) -> str | None:
+        """The artifact root of a database, as a URI; None for a server, which has its own."""
+        return self.variables.get(ARTIFACT_ROOT)
+
+    @property
+    def shown(self) -> str:
+        """The URI without credentials."""
+        parts = urlsplit(self.uri)
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+        return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))

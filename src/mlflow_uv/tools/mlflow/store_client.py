@@ -1,0 +1,253 @@
+"""Calls the payloads about a store: one method for each verb, with typed requests and responses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.evaluation import (
+    EvaluateModel,
+    EvaluationResult,
+    FillEvaluation,
+    FindEvaluation,
+    FoundEvaluation,
+    StartedEvaluation,
+    StartEvaluation,
+    WriteData,
+    WrittenData,
+)
+from ...payloads.messages.models import (
+    AnswerRequests,
+    DescribeCases,
+    DescribeModel,
+    DescribeSignature,
+    DownloadModel,
+    ExampleRequests,
+    FindLatest,
+    FindModels,
+    FindReferencedModel,
+    FindReleased,
+    FoundModels,
+    LatestModel,
+    LogFolder,
+    LoggedModelDescription,
+    LoggedModelId,
+    ModelAnswers,
+    ModelCases,
+    ModelSignature,
+    OverwriteModel,
+    ReadExample,
+    ReleasedModels,
+)
+from ...payloads.messages.registry import (
+    AliasMove,
+    AssignAlias,
+    DeletedVersions,
+    DeleteVersions,
+    DescribeName,
+    DescribeRights,
+    DescribeVersion,
+    FindOrCreateVersion,
+    FindRollback,
+    FindVersions,
+    FoundVersions,
+    NameRights,
+    PromoteVersion,
+    RegisteredName,
+    RegisteredVersion,
+    RollBackAlias,
+    RollbackTarget,
+    SetTags,
+    SettledVersion,
+)
+from ...payloads.messages.request import Done, Request
+from ...payloads.messages.runs import (
+    CloseAttempt,
+    ClosedAttempt,
+    CreatedRun,
+    CreateRun,
+    DownloadRecord,
+    EndRun,
+    LogRecord,
+    PrepareExperiment,
+)
+from .store import Store
+
+T = TypeVar("T")
+
+
+class PayloadCaller(Protocol):
+    """Sends requests to payloads; see `Mlflow`."""
+
+    def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
+        """The response to a request. Raises the StepError for the kind of an error."""
+
+    def ask_model(self, python: Path, store: Store, request: Request, response: type[T], handed: ServeVariables) -> T:
+        """The response to a request that loads a model, with the variables in `handed`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreClient:
+    """
+    A store, and the interpreter whose MLflow accesses it.
+
+    Each method is a verb, described at its request in `payloads/messages`. All of them raise the StepError for the kind
+    of the payload's error (`errors.ERRORS`), and ValueError for a response that is not of its type.
+    """
+
+    mlflow: PayloadCaller
+    python: Path
+    store: Store
+
+    def _ask(self, request: Request, response: type[T]) -> T:
+        return self.mlflow.ask(self.python, self.store, request, response)
+
+    # Runs
+
+    def prepare_experiment(self, experiment: str, *, artifact_location: str | None) -> None:
+        """See PrepareExperiment."""
+        self._ask(PrepareExperiment(experiment=experiment, artifact_location=artifact_location), Done)
+
+    def create_run(self, experiment: str, *, tags: Mapping[str, str], run_name: str) -> CreatedRun:
+        """See CreateRun."""
+        return self._ask(CreateRun(experiment=experiment, tags=tags, run_name=run_name), CreatedRun)
+
+    def end_run(self, run_id: str, *, status: str) -> None:
+        """See EndRun."""
+        self._ask(EndRun(run_id=run_id, status=status), Done)
+
+    def log_record(self, run_id: str, *, file: Path, path: str) -> None:
+        """See LogRecord."""
+        self._ask(LogRecord(run_id=run_id, file=str(file), path=path), Done)
+
+    def download_record(self, run_id: str, *, path: str, destination: Path) -> None:
+        """See DownloadRecord."""
+        self._ask(DownloadRecord(run_id=run_id, path=path, destination=str(destination)), Done)
+
+    def close_attempt(self, tag: str, value: str, *, status: str) -> ClosedAttempt:
+        """See CloseAttempt."""
+        return self._ask(CloseAttempt(tag=(tag, value), status=status), ClosedAttempt)
+
+    def set_tags(self, request: SetTags) -> None:
+        """See SetTags; secrets in the values are masked."""
+        self._ask(request, Done)
+
+    # Models
+
+    def find_models(self, request: FindModels) -> FoundModels:
+        """See FindModels."""
+        return self._ask(request, FoundModels)
+
+    def find_released(self, release_key: str) -> tuple[LoggedModelDescription, ...]:
+        """See FindReleased; oldest first."""
+        return self._ask(FindReleased(release_key=release_key), ReleasedModels).models
+
+    def find_latest(self, project: str) -> LoggedModelDescription | None:
+        """See FindLatest."""
+        return self._ask(FindLatest(project=project), LatestModel).model
+
+    def find_referenced_model(self, reference: str) -> str:
+        """See FindReferencedModel."""
+        return self._ask(FindReferencedModel(reference=reference), LoggedModelId).model_id
+
+    def describe_model(self, model_id: str) -> LoggedModelDescription:
+        """See DescribeModel."""
+        return self._ask(DescribeModel(model_id=model_id), LoggedModelDescription)
+
+    def log_folder(self, folder: Path, *, name: str, run_id: str) -> str:
+        """See LogFolder; returns the id of the model."""
+        return self._ask(LogFolder(folder=str(folder), name=name, run_id=run_id), LoggedModelId).model_id
+
+    def download_model(self, model_id: str, destination: Path) -> None:
+        """See DownloadModel."""
+        self._ask(DownloadModel(model_id=model_id, destination=str(destination)), Done)
+
+    def download_version(self, version: RegisteredVersion, destination: Path) -> None:
+        """Download the files of a version, by its logged model if it has one."""
+        uri = None if version.model_id else f"models:/{version.name}/{version.version}"
+        self._ask(DownloadModel(model_id=version.model_id or None, uri=uri, destination=str(destination)), Done)
+
+    def overwrite_model(self, model_id: str, *, folder: Path, delete: tuple[str, ...]) -> None:
+        """See OverwriteModel."""
+        self._ask(OverwriteModel(model_id=model_id, folder=str(folder), delete=delete), Done)
+
+    def answer(self, request: AnswerRequests, handed: ServeVariables = NO_VARIABLES) -> ModelAnswers:
+        """See AnswerRequests; runs the model's code, with the variables in `handed` and without credentials."""
+        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, handed)
+
+    def describe_cases(self, model: Path) -> ModelCases:
+        """See DescribeCases."""
+        return self._ask(DescribeCases(model=str(model)), ModelCases)
+
+    def read_example(self, file: Path) -> ExampleRequests:
+        """See ReadExample."""
+        return self._ask(ReadExample(file=str(file)), ExampleRequests)
+
+    def describe_signature(self, model: Path) -> ModelSignature:
+        """See DescribeSignature."""
+        return self._ask(DescribeSignature(model=str(model)), ModelSignature)
+
+    # Evaluations
+
+    def write_data(self, function: str, *, folder: Path, destination: Path) -> WrittenData:
+        """See WriteData."""
+        return self._ask(WriteData(function=function, folder=str(folder), destination=str(destination)), WrittenData)
+
+    def evaluate(self, request: EvaluateModel, handed: ServeVariables = NO_VARIABLES) -> EvaluationResult:
+        """See EvaluateModel; runs the model's code, with the variables in `handed` and without credentials."""
+        return self.mlflow.ask_model(self.python, self.store, request, EvaluationResult, handed)
+
+    def start_evaluation(self, request: StartEvaluation) -> str:
+        """See StartEvaluation; returns the id of the run."""
+        return self._ask(request, StartedEvaluation).run_id
+
+    def fill_evaluation(self, request: FillEvaluation) -> None:
+        """See FillEvaluation."""
+        self._ask(request, Done)
+
+    def find_evaluation(self, model_ids: tuple[str, ...], tags: Mapping[str, str]) -> FoundEvaluation:
+        """See FindEvaluation."""
+        return self._ask(FindEvaluation(model_ids=model_ids, tags=tags), FoundEvaluation)
+
+    # Registry
+
+    def find_or_create_version(self, request: FindOrCreateVersion) -> SettledVersion:
+        """See FindOrCreateVersion."""
+        return self._ask(request, SettledVersion)
+
+    def describe_version(self, name: str, version: str) -> RegisteredVersion:
+        """See DescribeVersion."""
+        return self._ask(DescribeVersion(name=name, version=version), RegisteredVersion)
+
+    def find_versions(self, name: str) -> tuple[RegisteredVersion, ...]:
+        """See FindVersions; lowest number first."""
+        return self._ask(FindVersions(name=name), FoundVersions).versions
+
+    def describe_name(self, name: str) -> RegisteredName:
+        """See DescribeName."""
+        return self._ask(DescribeName(name=name), RegisteredName)
+
+    def describe_rights(self, name: str, *, experiment: str) -> NameRights:
+        """See DescribeRights."""
+        return self._ask(DescribeRights(name=name, experiment=experiment), NameRights)
+
+    def assign_alias(self, request: AssignAlias) -> AliasMove:
+        """See AssignAlias."""
+        return self._ask(request, AliasMove)
+
+    def promote(self, request: PromoteVersion) -> AliasMove:
+        """See PromoteVersion."""
+        return self._ask(request, AliasMove)
+
+    def find_rollback(self, request: FindRollback) -> RollbackTarget:
+        """See FindRollback."""
+        return self._ask(request, RollbackTarget)
+
+    def roll_back(self, request: RollBackAlias) -> AliasMove:
+        """See RollBackAlias."""
+        return self._ask(request, AliasMove)
+
+    def delete_versions(self, request: DeleteVersions) -> DeletedVersions:
+        """See DeleteVersions."""
+        return self._ask(request, DeletedVersions)
