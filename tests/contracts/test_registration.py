@@ -121,6 +121,20 @@ def test_a_model_that_does_not_exist_leaves_no_empty_name(registry: Worker) -> N
     after = registry.ask("describe-name", name="nothing")
 
     assert ("not-found", False) == (kind, after["exists"])
+    assert "nothing" not in after["names"]
+
+
+def test_a_model_that_does_not_exist_is_described_by_the_names_of_others(registry: Worker, model_id: str) -> None:
+    """
+    A message suggests one of them; a model that exists is described without.
+    """
+    registry.ask("find-or-create-version", **asked("other", model_id))
+
+    missing, existing = (registry.ask("describe-name", name=name) for name in ("othr", "other"))
+
+    assert (False, True, True, []) == (
+        missing["exists"], "other" in missing["names"], existing["exists"], existing["names"],
+    )  # fmt: skip
 
 
 def test_a_version_that_stays_pending_is_told_in_time(

@@ -64,12 +64,13 @@ def test_no_fix_is_in_the_words_of_one_surface() -> None:
 
 
 def step_calls() -> Iterator[tuple[str, str]]:
-    """Every step that a message of ours tells to run, as its place and its text; values that vary are NAME."""
+    """Every step that a message names literally, as its place and its text; inputs that vary are NAME."""
     for path in ours(r"src/mlflow_uv/.*\.py"):
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                 continue
-            if node.func.id in {"step_call", "checkout_call"} and all(word.arg for word in node.keywords):
+            literal = node.args and isinstance(node.args[0], ast.Constant) and all(word.arg for word in node.keywords)
+            if literal and node.func.id in {"step_call", "checkout_call"}:
                 values = {str(word.arg): _value(word.value) for word in node.keywords}
                 yield f"{shown(path)}:{node.lineno}", step_call(str(_value(node.args[0])), **values)
 

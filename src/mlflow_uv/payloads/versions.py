@@ -26,6 +26,7 @@ from .stores import LoggedModel, equals, pages, texts
 
 # MLflow keeps the versions of a logged model in this tag of it.
 VERSIONS_OF_MODEL = "mlflow.modelVersions"
+_NAMES = 100
 # `models:/m-<id>`, or an artifact location below `…/models/m-<id>/artifacts`. SQL stores leave `model_id` empty, so
 # only the source identifies the model.
 _MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
@@ -56,18 +57,27 @@ def find(request: FindVersions) -> FoundVersions:
 
 def describe_name(request: DescribeName) -> RegisteredName:
     """Describe a registered model."""
+    client = MlflowClient()
     try:
-        registered = MlflowClient().get_registered_model(request.name)
+        registered = client.get_registered_model(request.name)
     except MlflowException as error:
         if kind_of(error) is not ProblemKind.NOT_FOUND:
             raise
-        return RegisteredName(exists=False)
+        return RegisteredName(exists=False, names=tuple(_some_names(client)))
     return RegisteredName(
         exists=True,
         aliases={alias: str(version) for alias, version in registered.aliases.items()},
         tags=texts(registered.tags),
         description=registered.description or None,
     )
+
+
+def _some_names(client: MlflowClient) -> list[str]:
+    """The names of registered models on the first page of a search; none if the store refuses the search."""
+    try:
+        return [str(registered.name) for registered in client.search_registered_models(max_results=_NAMES)]
+    except MlflowException:
+        return []
 
 
 def of_name(client: MlflowClient, name: str) -> tuple[ModelVersion, ...]:

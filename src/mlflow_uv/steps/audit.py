@@ -11,8 +11,9 @@ from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, OneRun, Step
 from ..core.release.chain import LinkCheck, LinkState, merge_checks
 from ..ops.image.lookup import address_of, names_reused
-from ..ops.lineage.audit import Audited, audited, version_number, version_of_alias
+from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import connect
+from ..ops.lineage.version_lookup import VERSION_URI, version_number
 from ..payloads.messages.tags import STATE
 from ..tools.toolbox import Tools
 
@@ -50,7 +51,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     name, number, alias = _parsed_uri(inputs.version_uri)
     registry = connect(inputs, tools)
-    version = version_of_alias(registry, name, alias) if alias is not None else version_number(registry, name, number)
+    version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
         checks = (*audit.checks, *((alias_holds(audit, alias),) if alias else ()))
     links = merge_checks(checks)

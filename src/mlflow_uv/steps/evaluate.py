@@ -29,8 +29,8 @@ from ..core.promotion.evaluation_file import EvaluationFile, ModelResult
 from ..core.release.digests import canonical, sha256
 from ..core.security.serve_env import serve_variables
 from ..ops.image.isolation import download_version
-from ..ops.lineage.audit import version_of_alias
 from ..ops.lineage.registry_client import RegistryClient, connect
+from ..ops.lineage.version_lookup import CANDIDATE, version_number
 from ..ops.versions.evaluation import (
     Evaluation,
     EvaluationSession,
@@ -101,7 +101,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
-    version = inputs.candidate if inputs.candidate.isdecimal() else version_of_alias(registry, name, inputs.candidate)
+    version = version_number(registry, name, inputs.candidate, CANDIDATE)
     champion_version = registry.client.describe_name(name).aliases.get(inputs.champion)
     versions = (version,) if champion_version in (None, version) else (version, champion_version)
     with TemporaryDirectory(prefix="mlflow-uv-evaluate-") as folder:

@@ -15,8 +15,9 @@ from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluat
 from ..core.promotion.promote_policy import Promotion
 from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
-from ..ops.lineage.audit import audited, require_distinct, version_number
+from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.registry_client import RegistryClient, author, connect
+from ..ops.lineage.version_lookup import CANDIDATE, version_number
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import PromotionDecision, check_promotion
 from ..payloads.messages.registry import ExpectedVersion, PromoteVersion
@@ -56,7 +57,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)
-    version = version_number(registry, name, inputs.candidate)
+    version = version_number(registry, name, inputs.candidate, CANDIDATE)
     previous_version = registry.client.describe_name(name).aliases.get(inputs.champion)
     with ExitStack() as opened, tools.console.group(f"check the gates of {name} version {version}"):
         candidate = opened.enter_context(audited(registry, name=name, version=version))

@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from ..command.errors import BadInput, BadProject, ChainBroken, StepError
 from ..command.report import Finding, Report, Table, Timing
-from ..command.step import Doc, OneRun, Step, fields_of
-from ..command.wording import local
+from ..command.step import Doc, OneRun, Step, fields_of, near_name
+from ..command.wording import local, option
 from ..core.release.chain import render_chain
 from ..core.release.record import Record
 from ..tools.mlflow.store import StoreKind
@@ -163,7 +163,13 @@ def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: To
 def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     for name in names:
         if name not in DEFAULT:
-            raise BadInput(what=f"`{name}` is not a step of a release", why=f"its steps are {', '.join(DEFAULT)}")
+            meant = tuple(near_name(other, DEFAULT) if other not in DEFAULT else other for other in names)
+            chosen = dict.fromkeys(filter(None, meant)) or DEFAULT
+            raise BadInput(
+                what=f"`{name}` is not a step of a release",
+                why=f"its steps are {', '.join(DEFAULT)}",
+                fix=option("steps", ",".join(chosen)),
+            )
     return tuple(map(step_of, names))
 
 

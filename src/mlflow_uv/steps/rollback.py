@@ -12,6 +12,7 @@ from ..core.release.chain import merge_checks, require_unbroken
 from ..ops.image.lookup import address_of, names_reused, served_by
 from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.registry_client import author, connect
+from ..ops.lineage.version_lookup import CHAMPION, version_of_alias
 from ..payloads.messages.registry import ExpectedRollback, FindRollback, RollBackAlias
 from ..tools.toolbox import Tools
 
@@ -52,6 +53,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     require_distinct(champion=inputs.champion, previous=inputs.previous)
+    version_of_alias(registry, name, inputs.champion, CHAMPION)
     entry = author(tools)
     decision = registry.client.find_rollback(
         FindRollback(name=name, alias=inputs.champion, previous=inputs.previous, to=inputs.to, run=entry.run)

@@ -1,14 +1,17 @@
 """What a release says at its end."""
 
+import shlex
 from dataclasses import dataclass, fields, replace
 
 import pytest
 
+from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.inputs import UvInputs
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.release.record import AnswersLink
 from mlflow_uv.steps.catalog import step_of
-from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, _inputs_of, _serve_line
+from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, _chosen, _inputs_of, _serve_line
+from mlflow_uv.surfaces.cli import _parsed
 from tests.unit.core.release.test_record import WHOLE
 
 
@@ -89,3 +92,22 @@ def test_the_inputs_of_a_release_are_listed_like_those_of_its_steps() -> None:
 
     assert ["project", "package", "extras", "groups", "record"] == names[:5]
     assert ["tracking-uri", "embedded", "uv", "respect-env"] == names[-4:]
+
+
+@pytest.mark.parametrize(
+    ("names", "fix"),
+    [
+        (("nope",), f"--steps {','.join(DEFAULT)}"),
+        (("check-lock", "regster"), "--steps check-lock,register"),
+        (("exprot", "export"), "--steps export"),
+    ],
+)
+def test_an_unknown_step_has_the_steps_that_were_probably_meant_as_its_fix(names: tuple[str, ...], fix: str) -> None:
+    """
+    The parser accepts the fix, and a release accepts the steps.
+    """
+    with pytest.raises(BadInput) as caught:
+        _chosen(names)
+
+    meant = _parsed(["release", *shlex.split(caught.value.fix)]).steps.split(",")
+    assert (fix, meant) == (caught.value.fix, [step.name for step in _chosen(tuple(meant))])

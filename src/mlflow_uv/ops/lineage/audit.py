@@ -73,33 +73,6 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
         )
 
 
-def version_number(registry: RegistryClient, name: str, version_or_alias: str) -> str:
-    """Return the number of a version given by number or alias. Raises BadInput that lists the existing ones."""
-    if not version_or_alias.isdecimal():
-        return version_of_alias(registry, name, version_or_alias)
-    number = str(int(version_or_alias))
-    versions = [entry.version for entry in registry.client.find_versions(name)]
-    if number not in versions:
-        why = f"its versions are {', '.join(versions[-9:])}" if versions else "the registry knows none"
-        raise BadInput(what=f"`{name}` has no version {number}", why=why)
-    return number
-
-
-def version_of_alias(registry: RegistryClient, name: str, alias: str) -> str:
-    """Return the number of the version that an alias points to. Raises BadInput that lists the existing aliases."""
-    description = registry.client.describe_name(name)
-    if alias not in description.aliases:
-        aliases = ", ".join(
-            f"{name_of_alias} (version {number})" for name_of_alias, number in sorted(description.aliases.items())
-        )
-        why = f"its aliases are {aliases}" if aliases else "it has no alias"
-        raise BadInput(
-            what=f"`{name}` has no alias `{alias}`" if description.exists else f"there is no registered model `{name}`",
-            why=why if description.exists else "the registry does not know it",
-        )
-    return description.aliases[alias]
-
-
 def require_distinct(**aliases: str) -> None:
     """Raise BadInput if two inputs have the same alias; arguments are named after the inputs."""
     inputs: dict[str, str] = {}

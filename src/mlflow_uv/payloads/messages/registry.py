@@ -120,12 +120,17 @@ class DescribeName(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisteredName:
-    """Whether a registered model exists, the version number of each of its aliases, its tags and its description."""
+    """
+    Whether a registered model exists, the version number of each of its aliases, its tags and its description.
+
+    If it does not exist, `names` are those of other registered models, at most 100.
+    """
 
     exists: bool
     aliases: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

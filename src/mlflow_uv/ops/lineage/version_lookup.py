@@ -1,0 +1,96 @@
+"""Finds the version that an input names by number or alias; an error names a version, model or step that exists."""
+
+from dataclasses import dataclass
+
+from ...command.errors import BadInput
+from ...command.step import near_name
+from ...command.wording import option, step_call
+from .registry_client import RegistryClient
+
+_SHOWN = 9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionInput:
+    """
+    The input of a step that names a version, for the fixes of messages.
+
+    `usual` is the alias that it usually names, and `origin` the step that sets this alias.
+    """
+
+    name: str
+    usual: str
+    origin: str
+
+    def naming_version(self, model: str, version: str) -> str:  # noqa: ARG002  # a URI has the model too
+        """The input with another version, by number or alias."""
+        return option(self.name, version)
+
+    def naming_model(self, model: str, version: str) -> str:  # noqa: ARG002  # a URI has the version too
+        """The input that names another registered model."""
+        return option("model-name", model)
+
+
+class VersionUriInput(VersionInput):
+    """The input `version-uri`, which names the model and its version."""
+
+    def naming_version(self, model: str, version: str) -> str:
+        """See VersionInput."""
+        return option(self.name, f"models:/{model}{'/' if version.isdecimal() else '@'}{version}")
+
+    naming_model = naming_version
+
+
+CANDIDATE = VersionInput(name="candidate", usual="candidate", origin="release")
+CHAMPION = VersionInput(name="champion", usual="champion", origin="promote")
+VERSION_URI = VersionUriInput(name="version-uri", usual="champion", origin="release")
+
+
+def version_number(registry: RegistryClient, model: str, version: str, named_by: VersionInput) -> str:
+    """
+    Return the number of a version that an input names by number or alias.
+
+    Raises BadInput if the registry does not have it.
+    """
+    if not version.isdecimal():
+        return version_of_alias(registry, model, version, named_by)
+    number = str(int(version))
+    versions = [entry.version for entry in registry.client.find_versions(model)]
+    if number in versions:
+        return number
+    if not versions:
+        _require_model(registry, model, version, named_by)
+    raise BadInput(
+        what=f"`{model}` has no version {number}",
+        why=f"its versions are {', '.join(versions[-_SHOWN:])}" if versions else "it has no version at all",
+        fix=named_by.naming_version(model, versions[-1]) if versions else step_call(named_by.origin),
+    )
+
+
+def version_of_alias(registry: RegistryClient, model: str, alias: str, named_by: VersionInput) -> str:
+    """Return the number of the version that an alias points to. Raises BadInput if the registry does not have it."""
+    aliases = _require_model(registry, model, alias, named_by)
+    if alias in aliases:
+        return aliases[alias]
+    shown = ", ".join(f"{other} (version {number})" for other, number in sorted(aliases.items()))
+    other = near_name(alias, aliases) or (named_by.usual if named_by.usual in aliases else None)
+    raise BadInput(
+        what=f"`{model}` has no alias `{alias}`",
+        why=f"its aliases are {shown}" if shown else "it has no alias",
+        fix=named_by.naming_version(model, other) if other else step_call(named_by.origin),
+    )
+
+
+def _require_model(registry: RegistryClient, model: str, version: str, named_by: VersionInput) -> dict[str, str]:
+    """Return the aliases of a registered model with their versions. Raises BadInput if there is no such model."""
+    description = registry.client.describe_name(model)
+    if description.exists:
+        return dict(description.aliases)
+    names = sorted(description.names)
+    other = near_name(model, names) or next(iter(names), None)
+    shown = f"; it has {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}" if names else ""
+    raise BadInput(
+        what=f"there is no registered model `{model}`",
+        why=f"the registry does not know it{shown}",
+        fix=named_by.naming_model(other, version) if other else step_call("release"),
+    )
