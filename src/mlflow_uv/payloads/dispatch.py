@@ -123,10 +123,6 @@ def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     if verb not in _REQUESTS:
         raise Problem(ProblemKind.INVALID, f"unknown verb `{verb}`")
     kind = _REQUESTS[verb]
-    try:
-        message = read(kind, request, what="the request")
-    except ValueError as error:
-        raise Problem(ProblemKind.INVALID, str(error)) from error
     module_name, function = VERBS[kind]
     try:
         module = importlib.import_module(f"{__package__}.{module_name}")
@@ -134,6 +130,10 @@ def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
         raise Problem(ProblemKind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
     for name in STORES:
         require_usable(name)
+    try:
+        message = read(kind, request, what="the request")
+    except ValueError as error:
+        raise Problem(ProblemKind.INVALID, str(error)) from error
     with checked(verb):
         if verb.startswith(IDEMPOTENT):
             response = retry_incomplete(lambda: getattr(module, function)(message))
