@@ -162,8 +162,9 @@ class PayloadModules:
         assert spec.loader is not None
         spec.loader.exec_module(payloads_main)
         payloads_main.load_package(folder)
-        for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "audit_entries", "problems"):
-            setattr(self, noun, importlib.import_module(f"{payloads_main.PACKAGE}.{noun}"))
+        for noun in ("lease", "alias_moves", "rollbacks", "registration", "pruning", "audit_entries"):
+            setattr(self, noun, importlib.import_module(f"{payloads_main.PACKAGE}.registry.{noun}"))
+        self.problems = importlib.import_module(f"{payloads_main.PACKAGE}.problems")
         self.messages = importlib.import_module(f"{payloads_main.PACKAGE}.messages.registry")
 
 

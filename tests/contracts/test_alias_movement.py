@@ -396,7 +396,7 @@ def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: MlflowIn
         spec.loader.exec_module(door)
         door.load_package(__import__("pathlib").Path(sys.argv[1]))
         from mlflow import MlflowClient
-        from mlflow_uv_payloads.lease import hold_lease
+        from mlflow_uv_payloads.registry.lease import hold_lease
         client = MlflowClient()
         client.create_registered_model("held")
         with hold_lease(client, "held", lease_s=1000, about={}):

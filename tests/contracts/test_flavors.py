@@ -105,7 +105,8 @@ def test_the_flavors_of_the_table_take_a_model_a_name_and_an_example(mlflow: Mlf
     """
     MLflow has every flavor of the table, its model is the first argument, and a format can be chosen where we do.
     """
-    code = "import json, payloads.model_function as c; print(json.dumps([sorted(set(c.FLAVORS.values())), c.FORMATS]))"
+    code = "import json, payloads.models.model_function as c;"
+    code += " print(json.dumps([sorted(set(c.FLAVORS.values())), c.FORMATS]))"
     table = mlflow.run("-c", code, cwd=tmp_path, PYTHONPATH=str(mlflow.payloads.parent)).stdout.splitlines()[-1]
     flavors, formats = json.loads(table)
 

@@ -9,54 +9,54 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .databases import STORES, require_usable
 from .messages import evaluation, models, registry, runs
 from .messages.reader import read
 from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
 from .process_environment import hide_environment
-from .repositories import checked
-from .retries import limited_retries, retry_incomplete
+from .stores.databases import STORES, require_usable
+from .stores.repositories import checked
+from .stores.retries import limited_retries, retry_incomplete
 
 # Modules are imported per verb: most need mlflow, and describe-environment must work without it.
 VERBS: Mapping[type[Request], tuple[str, str]] = {
     DescribeEnvironment: ("environment", "describe"),
-    runs.PrepareExperiment: ("runs", "prepare_experiment"),
-    runs.CreateRun: ("runs", "create"),
-    runs.EndRun: ("runs", "end"),
-    runs.DescribeRun: ("runs", "describe"),
-    runs.LogRecord: ("runs", "log_record"),
-    runs.DownloadRecord: ("runs", "download_record"),
-    runs.CloseAttempt: ("attempts", "close"),
-    models.CallFunction: ("model_function", "call"),
-    models.FindModels: ("models", "find"),
-    models.FindReleased: ("models", "find_released"),
-    models.FindReferencedModel: ("references", "find"),
-    models.FindLatest: ("models", "find_latest"),
-    models.DescribeModel: ("models", "describe"),
-    models.LogFolder: ("folders", "log"),
-    models.DownloadModel: ("folders", "download"),
-    models.OverwriteModel: ("folders", "overwrite"),
-    models.AnswerRequests: ("answers", "answer"),
-    models.DescribeCases: ("cases", "describe"),
-    models.ReadExample: ("examples", "read"),
-    models.DescribeSignature: ("cases", "signature"),
-    evaluation.WriteData: ("holdout", "write"),
-    evaluation.EvaluateModel: ("evaluation", "evaluate"),
-    evaluation.StartEvaluation: ("evaluation_runs", "start"),
-    evaluation.FillEvaluation: ("evaluation_runs", "fill"),
-    evaluation.FindEvaluation: ("evaluation_runs", "find"),
-    registry.FindOrCreateVersion: ("registration", "find_or_create"),
-    registry.DescribeVersion: ("versions", "describe"),
-    registry.FindVersions: ("versions", "find"),
-    registry.DescribeName: ("versions", "describe_name"),
-    registry.DescribeRights: ("permissions", "describe"),
-    registry.AssignAlias: ("alias_moves", "assign"),
-    registry.PromoteVersion: ("alias_moves", "promote"),
-    registry.FindRollback: ("rollbacks", "find"),
-    registry.RollBackAlias: ("rollbacks", "roll_back"),
-    registry.DeleteVersions: ("pruning", "delete"),
-    registry.SetTags: ("tags", "tag"),
+    runs.PrepareExperiment: ("runs.runs", "prepare_experiment"),
+    runs.CreateRun: ("runs.runs", "create"),
+    runs.EndRun: ("runs.runs", "end"),
+    runs.DescribeRun: ("runs.runs", "describe"),
+    runs.LogRecord: ("runs.runs", "log_record"),
+    runs.DownloadRecord: ("runs.runs", "download_record"),
+    runs.CloseAttempt: ("runs.attempts", "close"),
+    models.CallFunction: ("models.model_function", "call"),
+    models.FindModels: ("models.logged_models", "find"),
+    models.FindReleased: ("models.logged_models", "find_released"),
+    models.FindReferencedModel: ("models.references", "find"),
+    models.FindLatest: ("models.logged_models", "find_latest"),
+    models.DescribeModel: ("models.logged_models", "describe"),
+    models.LogFolder: ("models.folders", "log"),
+    models.DownloadModel: ("models.folders", "download"),
+    models.OverwriteModel: ("models.folders", "overwrite"),
+    models.AnswerRequests: ("models.answers", "answer"),
+    models.DescribeCases: ("models.cases", "describe"),
+    models.ReadExample: ("models.examples", "read"),
+    models.DescribeSignature: ("models.cases", "signature"),
+    evaluation.WriteData: ("evaluation.holdout", "write"),
+    evaluation.EvaluateModel: ("evaluation.evaluator", "evaluate"),
+    evaluation.StartEvaluation: ("evaluation.evaluation_runs", "start"),
+    evaluation.FillEvaluation: ("evaluation.evaluation_runs", "fill"),
+    evaluation.FindEvaluation: ("evaluation.evaluation_runs", "find"),
+    registry.FindOrCreateVersion: ("registry.registration", "find_or_create"),
+    registry.DescribeVersion: ("registry.versions", "describe"),
+    registry.FindVersions: ("registry.versions", "find"),
+    registry.DescribeName: ("registry.versions", "describe_name"),
+    registry.DescribeRights: ("registry.permissions", "describe"),
+    registry.AssignAlias: ("registry.alias_moves", "assign"),
+    registry.PromoteVersion: ("registry.alias_moves", "promote"),
+    registry.FindRollback: ("registry.rollbacks", "find"),
+    registry.RollBackAlias: ("registry.rollbacks", "roll_back"),
+    registry.DeleteVersions: ("registry.pruning", "delete"),
+    registry.SetTags: ("registry.tags", "tag"),
 }
 _REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.

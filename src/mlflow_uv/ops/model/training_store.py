@@ -132,7 +132,7 @@ def watched(project: Project, store: Store, tools: Tools) -> Iterator[StoreWatch
     """Provide a folder with the plugin while the block runs."""
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         folder = Path(scratch)
-        shutil.copyfile(PAYLOADS / "trackingplugin.py", folder / f"{_PLUGIN}.py")
+        shutil.copyfile(PAYLOADS / "runs" / "trackingplugin.py", folder / f"{_PLUGIN}.py")
         metadata_folder = folder / f"{_PLUGIN}-1.dist-info"
         metadata_folder.mkdir()
         (metadata_folder / "entry_points.txt").write_text(_ENTRY_POINTS)

@@ -43,7 +43,8 @@ _HANDED = "MLFLOW_UV_HANDED"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # Retries, at once and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _FIRST_RETRIES, _RETRIES_AFTER_SUCCESS = 2, 6
-# Artifact locations, other than itself, that a server may name: see payloads/locations.py. No setting of a checkout.
+# Artifact locations, other than itself, that a server may name: see payloads/stores/locations.py. A checkout cannot
+# set it.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
 # Newer MLflow opens a file store only with this variable; a caller that names a folder allows it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"

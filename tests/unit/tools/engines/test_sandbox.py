@@ -50,7 +50,7 @@ def test_everything_it_needs_is_sent_and_nothing_is_mounted(tmp_path: Path) -> N
     words = runner.argv
     assert {"--network=none", "--cap-drop=ALL", "--read-only", "--tmpfs=/tmp"} <= set(words)
     assert not any(word.startswith(("--volume", "--mount", "--env")) for word in words)
-    programs = (b"payloads/evaluation.py", b"payloads/messages/evaluation.py")
+    programs = (b"payloads/evaluation/evaluator.py", b"payloads/messages/evaluation.py")
     assert all(name in runner.sent for name in (*programs, b"request.json", b"data.csv", b"/opt/model"))
     assert ("{}", b"plot") == ((tmp_path / "answer.json").read_text(), (artifacts / "a" / "plot.png").read_bytes())
 

@@ -1,0 +1,1 @@
+"""Evaluates models, and stores and finds the results."""

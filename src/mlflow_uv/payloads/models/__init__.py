@@ -1,0 +1,1 @@
+"""Logs, finds and reads models, and computes their answers."""

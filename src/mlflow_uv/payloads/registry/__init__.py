@@ -1,0 +1,1 @@
+"""Describes and changes registered models, their versions and aliases."""

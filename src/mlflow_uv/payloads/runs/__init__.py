@@ -1,0 +1,1 @@
+"""Creates, describes and ends runs."""
