@@ -1,7 +1,5 @@
 """The index options that a requirements list needs for pip and uv to find the lock's packages."""
 
-from pathlib import PurePath
-
 import pytest
 
 from mlflow_uv.core.export.indexes import (
@@ -13,7 +11,6 @@ from mlflow_uv.core.export.indexes import (
     used_indexes,
     without_user,
 )
-from mlflow_uv.core.export.portability import LocalPackages, LockSource, local_findings
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.lockfile import read_lockfile
 
@@ -178,18 +175,3 @@ def test_no_credential_is_left_in_a_url(url: str, index: str, file: str) -> None
     found = plain_url(url), without_user(url)
 
     assert (index, file) == found
-
-
-@pytest.mark.parametrize(
-    ("path", "address"), [("./core", "core"), (".", "."), ("../near by", "../near by"), ("file:///a%20b", "/a b")]
-)
-def test_a_local_line_is_named_as_the_lock_names_it(path: str, address: str) -> None:
-    """
-    uv writes the path of a package, and people know it by its name.
-    """
-    data = f'version = 1\n[[package]]\nname = "mine"\nsource = {{ directory = "{address}" }}\n'.encode()
-    locked = LockSource(path=PurePath("uv.lock"), data=data, lock=read_lockfile(data))
-
-    (finding,) = local_findings(parse_requirements(f"{path}\n"), locked, LocalPackages.REFUSE, fix="do it")
-
-    assert (f"`mine` ({path}) cannot be listed", 2) == (finding.what, finding.line)

@@ -7,10 +7,9 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.freshness.causes import Cause, ManifestPlace
+from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.staleness import differences, not_requirements
-from mlflow_uv.core.freshness.uv_reasons import blamed_place
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 
 LOCK = """\
@@ -191,23 +190,6 @@ def test_a_reason_that_no_comparison_saw_is_told_in_uv_s_words(reason: str) -> N
 
     assert ([expected] if expected else []) == [(one.cause, one.place.path) for one in found]
     assert all(one.why == f"uv's reason: {reason}" for one in found)
-
-
-@pytest.mark.parametrize(
-    ("words", "place"),
-    [
-        ("Because only hop<=3 is here and wine[a] depends on hop>9, we", ("project", "optional-dependencies", "a", 0)),
-        ("your project depends on nothing and your project depends on grape>9.", ("project", "dependencies", 0)),
-        ("Because it rains", None),
-    ],
-)
-def test_the_requirement_that_uv_blames_is_found(words: str, place: tuple[str | int, ...] | None) -> None:
-    """
-    The first of ours that it names.
-    """
-    found = blamed_place(words, workspace_of(tomli.loads(MANIFEST)))
-
-    assert (ManifestPlace("pyproject.toml", place) if place else None) == found
 
 
 def test_lines_that_are_no_requirements_are_found() -> None:

@@ -1,6 +1,8 @@
-"""Who is given up ends in its own way, with what it started and does not look after."""
+"""Ends the descendants of a foreign program that is done or stopped, and nothing else."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,133 @@ from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.system.descendants import end_other_sessions
 from mlflow_uv.tools.system.process import Command, SystemRunner
 
+# Leaves a process in a session of its own, whose parent ended at once; `{more}` goes on inside it before it waits.
+DAEMON = """
+import os, sys, time
+note = sys.argv[1]
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        {more}
+        with open(note + ".new", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(note + ".new", note)
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists(note):
+    time.sleep(0.01)
+"""
+DROPPING_THE_MARK = 'os.execve(sys.executable, [sys.executable, "-I", "-c", WAIT, note], {})'
+WAIT = (
+    "import os, sys, time; open(sys.argv[1] + '.new', 'w').write(str(os.getpid())); "
+    "os.rename(sys.argv[1] + '.new', sys.argv[1]); time.sleep(600)"
+)
+IGNORING_SIGTERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+def command(code: str, note: Path, *, foreign: bool = True, timeout_s: float | None = 60) -> Command:
+    """A small program that is told where to write whom it leaves."""
+    argv = (sys.executable, "-I", "-c", f"WAIT = {WAIT!r}\n{code}", str(note))
+    return Command(argv=argv, variables={}, folder=Path("/"), foreign=foreign, timeout_s=timeout_s)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives; one that was ended and collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["pass", DROPPING_THE_MARK, IGNORING_SIGTERM],
+    ids=["plain", "without its mark", "ignoring SIGTERM"],
+)
+def test_a_daemon_of_a_foreign_program_is_ended(tmp_path: Path, more: str) -> None:
+    """
+    A new session, a second fork, another environment: it descends from what we started, and it is named.
+    """
+    note = tmp_path / "daemon"
+
+    done = SystemRunner().run(command(DAEMON.format(more=more), note))
+
+    assert (0, 1, False) == (done.code, len(done.orphans), is_running(int(note.read_text())))
+
+
+def test_a_daemon_of_a_program_that_is_stopped_is_ended(tmp_path: Path) -> None:
+    """
+    A server of a model that is stopped takes what it started along.
+    """
+    note = tmp_path / "daemon"
+    running = SystemRunner().start(command(DAEMON.format(more="pass") + "time.sleep(600)", note))
+    while not note.exists():
+        assert running.code() is None
+
+    running.stop()
+
+    assert not is_running(int(note.read_text()))
+
+
+def test_a_daemon_of_a_program_that_ran_out_of_time_is_ended(tmp_path: Path) -> None:
+    """
+    However a foreign program ends, nothing of it goes on.
+    """
+    note = tmp_path / "daemon"
+
+    with pytest.raises(ToolFailed, match="did not end within"):
+        SystemRunner().run(command(DAEMON.format(more="pass") + "time.sleep(600)", note, timeout_s=3))
+
+    assert not is_running(int(note.read_text()))
+
+
+def test_the_daemons_of_another_program_go_on(tmp_path: Path) -> None:
+    """
+    Two foreign programs run at once: the end of one says nothing about what the other still needs.
+    """
+    theirs, mine = tmp_path / "theirs", tmp_path / "mine"
+    runner = SystemRunner()
+    other = SystemRunner().start(command(DAEMON.format(more="pass") + "time.sleep(600)", theirs))
+    while not theirs.exists():
+        assert other.code() is None
+
+    runner.run(command(DAEMON.format(more="pass"), mine))
+
+    lives = is_running(int(theirs.read_text())), is_running(int(mine.read_text()))
+    other.stop()
+    assert ((True, False), False) == (lives, is_running(int(theirs.read_text())))
+
+
+def test_the_daemon_of_a_tool_goes_on(tmp_path: Path) -> None:
+    """
+    An engine's monitor of a container outlives the command that started it, also when a foreign program ends later.
+    """
+    note = tmp_path / "daemon"
+    runner = SystemRunner()
+    runner.run(command("pass", tmp_path / "nothing"))
+    runner.run(command(DAEMON.format(more="pass"), note, foreign=False))
+    pid = int(note.read_text())
+
+    runner.run(command("pass", tmp_path / "nothing"))
+
+    lives = is_running(pid)
+    os.kill(pid, 9)
+    assert lives
+
+
+def test_what_somebody_else_started_before_goes_on(tmp_path: Path) -> None:
+    """
+    Children of this process that are not ours are left alone.
+    """
+    with subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"]) as theirs:
+        SystemRunner().run(command(DAEMON.format(more="pass"), tmp_path / "daemon"))
+
+        code = theirs.poll()
+        theirs.kill()
+
+    assert code is None
+
+
 # It starts one in a session of its own, as a container is, waits for it, and tidies up.
 BUILDER = "setsid sleep 86423 & echo $! > child; wait; echo tidy > end"
 
@@ -17,9 +146,9 @@ BUILDER = "setsid sleep 86423 & echo $! > child; wait; echo tidy > end"
 def given_up(folder: Path, unwind: Callable[[int], None] | None = None) -> tuple[bool, bool]:
     """Whether what a builder started runs on, and whether the builder tidied up."""
     argv, variables = ("sh", "-c", BUILDER), dict(os.environ)
-    command = Command(argv=argv, variables=variables, folder=folder, timeout_s=0.5, unwind=unwind)
+    building = Command(argv=argv, variables=variables, folder=folder, timeout_s=0.5, unwind=unwind)
     with pytest.raises(ToolFailed, match="did not end within"):
-        SystemRunner().run(command)
+        SystemRunner().run(building)
     child = int((folder / "child").read_text())
     running = Path(f"/proc/{child}").exists()
     if running:

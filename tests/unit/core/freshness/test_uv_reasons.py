@@ -1,0 +1,41 @@
+"""Finding the requirement that an error message of uv is about."""
+
+import pytest
+import tomli
+
+from mlflow_uv.core.freshness.causes import ManifestPlace
+from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace
+from mlflow_uv.core.freshness.uv_reasons import blamed_place
+
+MANIFEST = """\
+[project]
+name = "wine"
+version = "0.1.0"
+dependencies = ["grape>=1"]
+
+[project.optional-dependencies]
+a = ["hop"]
+"""
+
+
+def workspace_of(text: str) -> Workspace:
+    """A project that is a workspace of its own."""
+    manifest = ProjectManifest(file="pyproject.toml", folder="/wine", table=tomli.loads(text))
+    return Workspace(root=manifest, members=(manifest,), settings=manifest)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("Because only hop<=3 is here and wine[a] depends on hop>9, we", ("project", "optional-dependencies", "a", 0)),
+        ("your project depends on nothing and your project depends on grape>9.", ("project", "dependencies", 0)),
+        ("Because it rains", None),
+    ],
+)
+def test_the_requirement_that_uv_blames_is_found(words: str, place: tuple[str | int, ...] | None) -> None:
+    """
+    The first of ours that it names.
+    """
+    found = blamed_place(words, workspace_of(MANIFEST))
+
+    assert (ManifestPlace("pyproject.toml", place) if place else None) == found
