@@ -1,84 +1,146 @@
-"""Which store is meant by an address, and the address of a store is shown without what opens it."""
+"""Tests that responses of payloads are parsed and validated, and that errors become those of their kinds."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.errors import StoreUnreachable, ToolFailed, ToolMissing
 from mlflow_uv.command.host import Host
+from mlflow_uv.payloads.messages.models import LoggedModelId
+from mlflow_uv.payloads.messages.registry import DescribeVersion, RegisteredVersion, SetTags
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
-from mlflow_uv.tools.system.process import SystemRunner
+from mlflow_uv.tools.system.process import Command, Conversation
+from tests.messages import VERSION, as_json
+from tests.unit.tools.conftest import FakeRunner
+
+STORE = Store(
+    uri="https://mlflow.test", kind=StoreKind.SERVER, variables={"MLFLOW_TRACKING_URI": "https://mlflow.test"}
+)
+
+
+class Answering(Conversation):
+    """A payload process that writes one text as the response to everything, and keeps the questions."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.questions: list[dict[str, Any]] = []
+
+    def ask(self, line: str) -> str | None:
+        """See Conversation."""
+        self.questions.append(json.loads(line))
+        Path(self.questions[-1]["response"]).write_text(self.text)
+        return "{}"
+
+    def log(self) -> str:
+        """See Conversation."""
+        return ""
+
+    def stop(self) -> None:
+        """See Conversation."""
+
+
+class Payloads(FakeRunner):
+    """Starts that process."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__({})
+        self.answering = answering
+
+    def converse(self, command: Command) -> Conversation:
+        """See FakeRunner."""
+        assert "payloads" in str(command.argv)
+        return self.answering
+
+
+def answering(folder: Path, content: Any, **variables: str) -> tuple[Mlflow, Answering]:
+    """The tool over a process that answers so."""
+    process = Answering(content if isinstance(content, str) else json.dumps(content))
+    host = Host.of({"MLFLOW_UV_HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
+    return Mlflow(Payloads(process), host=host, hear=print, say=print), process
+
+
+def test_a_response_is_parsed_where_it_comes_in(tmp_path: Path) -> None:
+    """
+    The caller gets a value with attributes, and the request was sent with the verb of its class.
+    """
+    mlflow, process = answering(tmp_path, {"value": as_json(VERSION)})
+
+    found = mlflow.client(Path("python"), STORE).describe_version("wine", "1")
+
+    assert VERSION == found
+    assert [("describe-version", {"name": "wine", "version": "1"})] == [
+        (question["verb"], question["request"]) for question in process.questions
+    ]
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("content", "message"),
     [
-        ("http://tracking.test:5000", "http://tracking.test:5000"),
-        ("http://t0ken@tracking.test:5000/mlflow", "http://tracking.test:5000/mlflow"),
-        ("http://me:pa55@tracking.test", "http://tracking.test"),
-        ("postgresql://mlflow:sla/sh@db.test/mlflow", "postgresql://mlflow:***@db.test/mlflow"),
-        ("postgresql://db.test/mlflow?user=me&password=pa55word", "postgresql://db.test/mlflow?user=me&password=***"),
-        ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+        ({"value": {**as_json(VERSION), "tags": 5}}, "the response to `describe-version`, `tags`, cannot be 5"),
+        ({"value": {"name": "wine"}}, "the response to `describe-version` lacks `version`"),
+        ({"value": None}, "the response to `describe-version` is not an object"),
+        ({"other": 1}, "the response to `describe-version` has neither a value nor an error"),
+        ([], "the response to `describe-version` has neither a value nor an error"),
+        ({"error": {"kind": "denied"}}, "the error of `describe-version` lacks `message`"),
+        ("{", "Expecting property name"),
     ],
+    ids=["mistyped", "incomplete", "none", "neither", "list", "half an error", "no JSON"],
 )
-def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
+def test_a_malformed_response_is_an_internal_error_that_names_the_verb(
+    tmp_path: Path, content: Any, message: str
+) -> None:
     """
-    A token as user, a password with a slash, a password in the query: none is in records, advice and messages.
+    It is no StepError: both sides are of this program, so nothing that a user could do corrects it.
     """
-    store = Store(uri=uri, kind=StoreKind.SERVER, variables={})
+    mlflow, _ = answering(tmp_path, content)
 
-    assert shown == store.shown
-    assert "pa55" not in repr(store)
+    with pytest.raises(ValueError, match=r"^.") as caught:
+        mlflow.client(Path("python"), STORE).describe_version("wine", "1")
 
-
-def asked(folder: Path, **variables: str) -> Mlflow:
-    """MLflow for a caller who stands in a folder; nothing is started."""
-    host = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(SystemRunner(), host=host, hear=lambda _line: None, say=lambda _line: None)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("uri", "variables", "opened"),
-    [
-        ("./mlruns", {}, "true"),
-        ("file:./mlruns", {}, "true"),
-        ("mlruns", {"MLFLOW_ALLOW_FILE_STORE": "false"}, "false"),
-    ],
+    ("kind", "error"),
+    [("denied", StoreUnreachable), ("mlflow-missing", ToolMissing), ("of-tomorrow", ToolFailed)],
 )
-def test_a_folder_of_files_is_a_store(tmp_path: Path, uri: str, variables: dict[str, str], opened: str) -> None:
+def test_an_error_becomes_that_of_its_kind(tmp_path: Path, kind: str, error: type[Exception]) -> None:
     """
-    Relative to where the caller stands; naming it is asking a newer MLflow for it, unless the caller says otherwise.
+    A kind that nobody knows is a failure of MLflow.
     """
-    mlflow = asked(tmp_path, **variables)
+    mlflow, _ = answering(tmp_path, {"error": {"kind": kind, "message": "so", "detail": None, "facts": None}})
 
-    store = mlflow.store(uri, embedded=False)
-    command = mlflow.ui_command(Path("/venv/bin/python"), store)
+    with pytest.raises(error, match=r"^.") as caught:
+        mlflow.client(Path("python"), STORE).describe_version("wine", "1")
 
-    address = f"file://{tmp_path}/mlruns"
-    assert (address, StoreKind.DATABASE) == (store.uri, store.kind)
-    assert {"MLFLOW_TRACKING_URI": address, "MLFLOW_ALLOW_FILE_STORE": opened} == store.variables
-    assert f"env MLFLOW_ALLOW_FILE_STORE=true /venv/bin/mlflow ui --backend-store-uri {address}" == command
+    assert "so" in str(caught.value)
 
 
-def test_a_word_is_no_tracking_uri(tmp_path: Path) -> None:
+def test_a_secret_in_a_tag_is_masked_before_it_is_sent(tmp_path: Path) -> None:
     """
-    An address without its scheme is not taken for a folder.
+    A tag is shown by MLflow to everybody who may read.
     """
-    with pytest.raises(BadInput, match="is not a tracking URI"):
-        asked(tmp_path).store("127.0.0.1:5000", embedded=False)
+    mlflow, process = answering(tmp_path, {"value": {}}, MLFLOW_TRACKING_PASSWORD="canary-8c1f4be2")  # noqa: S106
+
+    mlflow.client(Path("python"), STORE).set_tags(SetTags(run_id="r", tags={"why": "with canary-8c1f4be2"}))
+
+    assert "canary-8c1f4be2" not in json.dumps(process.questions)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_an_address_that_nobody_can_read_is_a_wrong_input(tmp_path: Path, named: bool) -> None:
+def test_a_file_of_a_payload_is_read_as_strictly(tmp_path: Path) -> None:
     """
-    As an input or in the environment; it is not repeated, since a password may be in it.
+    A container's answer may have been written by the model.
     """
-    uri = "http://user:canary@[bad"
-    mlflow = asked(tmp_path) if named else asked(tmp_path, MLFLOW_TRACKING_URI=uri)
+    mlflow, _ = answering(tmp_path, "")
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps({"value": as_json(VERSION)}))
 
-    with pytest.raises(BadInput) as caught:
-        mlflow.store(uri if named else None, embedded=False)
+    found = mlflow.read_response(DescribeVersion, file, None, RegisteredVersion)
+    with pytest.raises(ValueError, match="has unknown parts"):
+        mlflow.read_response(DescribeVersion, file, None, LoggedModelId)
 
-    assert "the tracking URI cannot be read: Invalid IPv6 URL" == f"{caught.value.what}: {caught.value.why}"
+    assert VERSION == found
