@@ -214,7 +214,7 @@ print(*sorted(sys.modules))
         "lock.closure", "lock.served_packages", "lock.targets", "policy.policy", "policy.rules", "policy.violations",
     )  # fmt: skip
     rules = {f"mlflow_uv.core.{name}" for name in names}
-    assert set() == {*rules, "mlflow_uv.tools.project.lock_policy"} & set(done.stdout.split())
+    assert set() == {*rules, "mlflow_uv.ops.lock.policy_violations"} & set(done.stdout.split())
 
 
 def test_a_wrong_policy_is_told_from_where_the_caller_is(tmp_path: Path, workspace: Path) -> None:

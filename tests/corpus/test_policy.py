@@ -12,7 +12,8 @@ from mlflow_uv.core.lock.closure import selected_roots
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.lock.served_packages import served_packages
-from mlflow_uv.core.policy.policy import PolicySource, read_policy
+from mlflow_uv.core.policy.policy import LockPolicy, read_policy
+from mlflow_uv.core.policy.table import PolicySource, PolicyTable
 from mlflow_uv.core.policy.violations import PolicyContext, ServedUnit, package_violations
 from mlflow_uv.tools.project.files import Project, read_project
 
@@ -23,10 +24,11 @@ EXPORT = (
 )  # fmt: skip
 
 
-def ruling(**rules: object) -> PolicySource:
+def ruling(**rules: object) -> PolicySource[LockPolicy]:
     """A policy with these rules."""
     table = {key.replace("_", "-"): value for key, value in rules.items()}
-    return read_policy(table, text="", manifest=Path("pyproject.toml"), shown="pyproject.toml")
+    manifest = Path("pyproject.toml")
+    return read_policy(PolicyTable(name="policy", value=table, lines={}, manifest=manifest, shown="pyproject.toml"))
 
 
 def name_of(project: Project) -> str | None:

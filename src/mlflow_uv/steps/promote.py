@@ -12,7 +12,7 @@ from ..command.report import Finding, Report, counted
 from ..command.step import Doc, Step
 from ..command.wording import Wording, step_call
 from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluation
-from ..core.promotion.promote_policy import Promotion
+from ..core.promotion.promote_policy import Promotion, read_promotion
 from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, require_distinct
@@ -23,7 +23,7 @@ from ..ops.versions.promotion import PromotionDecision, check_promotion
 from ..payloads.messages.registry import ExpectedVersion, PromoteVersion
 from ..payloads.messages.tags import RECORD_DIGEST, STATE
 from ..tools.project.files import read_project
-from ..tools.project.promote_policy import promotion_of
+from ..tools.project.policy_table import policy_table
 from ..tools.toolbox import Tools
 
 LEASE_S = 300.0
@@ -53,7 +53,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     project = read_project(inputs.project)
     require_distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
-    promotion = promotion_of(project, where=tools.host.folder)
+    promotion = read_promotion(policy_table(project, "promote", where=tools.host.folder))
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)

@@ -26,6 +26,7 @@ from ..steps.catalog import NAMES, RELEASE_NAME, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
 from ..tools.project.files import Project, read_project
+from ..tools.project.policy_table import policy_table
 from .hiding import hide_environment
 from .phrasing import started_as
 from .terminal import as_json, terminal, unforeseen
@@ -153,7 +154,7 @@ def _toolbox(step: Step[Any, Any, Any]) -> Callable[..., AbstractContextManager[
     """The tools that a step takes. A step about a lock does not import those of engines and registries."""
     if get_type_hints(step.run).get("tools") is LockTools:
         return locktools
-    from ..tools.toolbox import toolbox  # noqa: PLC0415
+    from ..tools.toolbox import toolbox  # noqa: PLC0415  # imports engines and registries
 
     return toolbox
 
@@ -171,14 +172,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
         try:
             project = read_project(folder)
             settings = project.settings
-            if "policy" in settings:
-                from ..tools.project.lock_policy import lock_policy_of  # noqa: PLC0415  # only where there is a policy
-
-                lock_policy_of(project, where=Path.cwd())
-            if "promote" in settings:
-                from ..tools.project.promote_policy import promotion_of  # noqa: PLC0415  # only where there are gates
-
-                promotion_of(project, where=Path.cwd())
+            _require_valid_policies(project)
         except BadProject:
             if step.needs_project:
                 raise
@@ -186,15 +180,33 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
     return settle(step.inputs, (given_layer(source, given, project), settings_layer(step.inputs, project, os.environ)))
 
 
-def _every() -> tuple[Step[Any, Any, Any], ...]:
-    """Every step and `release`; a single step does not import them, which takes 100 ms."""
-    from ..steps.release import ALL  # noqa: PLC0415
+def _require_valid_policies(project: Project) -> None:
+    """Raise BadInput for an invalid policy, whichever step runs."""
+    where = Path.cwd()
+    if "policy" in project.settings:
+        from ..core.policy.policy import read_policy  # noqa: PLC0415  # imports `packaging`
+
+        read_policy(policy_table(project, "policy", where=where))
+    if "promote" in project.settings:
+        from ..core.promotion.promote_policy import read_promotion  # noqa: PLC0415  # a lock step needs no record
+
+        read_promotion(policy_table(project, "promote", where=where))
+
+
+def _steps(arguments: list[str]) -> tuple[Step[Any, Any, Any], ...]:
+    """The step that is named first, none for `--version`, else every step and `release`."""
+    match arguments:
+        case [name, *_] if name in NAMES:
+            return (step_of(name),)
+        case ["--version", *_]:
+            return ()
+    from ..steps.release import ALL  # noqa: PLC0415  # imports every step
 
     return ALL
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """The parser of the step that is named first, or of all steps."""
+    """The parser of the steps that the arguments need."""
     parser = _Parser(
         prog="mlflow-uv",
         description="From uv.lock to a served, tested MLflow model. `release` does it all; every step stands alone.",
@@ -203,7 +215,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mlflow-uv {__version__}")
     commands = parser.add_subparsers(metavar="STEP", required=True)
-    for step in (step_of(arguments[0]),) if arguments[:1] and arguments[0] in NAMES else _every():
+    for step in _steps(arguments):
         command = commands.add_parser(step.name, help=step.summary, description=step.summary, allow_abbrev=False)
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")

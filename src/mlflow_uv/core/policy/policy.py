@@ -1,19 +1,17 @@
 """Parses the lock policy in [tool.mlflow-uv.policy]."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...command.errors import BadInput
-from ...command.step import Doc, Matching, ValueLayer, fields_of, refuse_unknown, settle
+from ...command.step import Doc, Matching, fields_of, refuse_unknown
 from ..lock.lockfile import SourceKind
-from ..lock.toml_lines import key_lines, line_at
+from .table import PolicySource, PolicyTable
 
-TABLE = ("tool", "mlflow-uv", "policy")
-SHOWN = f"[{'.'.join(TABLE)}]"
+SHOWN = "[tool.mlflow-uv.policy]"
 WORKSPACE = "workspace"
 # `virtual` is left out, since virtual packages are not installed.
 SOURCES = frozenset({WORKSPACE, *(kind.value for kind in SourceKind if kind is not SourceKind.VIRTUAL)})
@@ -61,53 +59,27 @@ class LockPolicy:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PolicySource:
-    """A policy and its place: the manifest, and the 1-based lines of the table and of each of its keys."""
-
-    policy: LockPolicy
-    manifest: PurePath
-    line: int
-    lines: Mapping[str, int]
-
-
 RULES = frozenset(field.kebab for field in fields_of(LockPolicy) if field.name != "warn")
 
 
-def read_policy(table: Any, *, text: str, manifest: PurePath, shown: str) -> PolicySource:
-    """
-    Parse the table of a policy. `text` is the manifest's content, for lines, and `shown` its name in messages.
-
-    Raises BadInput with the key and its line.
-    """
-    if not isinstance(table, dict):
-        raise BadInput(what="`policy` in [tool.mlflow-uv] is not a table", why=f"it is {table!r}", fix=SHOWN)
-    lines = key_lines(text)
-
-    def describe_key(key: str, *more: int) -> str:
-        return f"`{key}` in {SHOWN} (line {line_at(lines, (*TABLE, key, *more))} of {shown})"
-
-    refuse_unknown(table, RULES | {"warn"}, source=f"{SHOWN} of {shown}")
-    for key, value in table.items():
+def read_policy(table: PolicyTable) -> PolicySource[LockPolicy]:
+    """Parse the table of a lock policy. Raises BadInput with the key and its line."""
+    for key, value in table.rules(LockPolicy).items():
         if value == "":
             raise BadInput(
-                what=f"{describe_key(key)} is empty", why="a rule is turned off by removing it", fix=f"remove `{key}`"
+                what=f"{table.describe(key)} is empty", why="a rule is turned off by removing it", fix=f"remove `{key}`"
             )
-    layers = tuple(
-        ValueLayer(describe_key(key).replace("{", "{{").replace("}", "}}"), {key: value})
-        for key, value in table.items()
-    )
-    policy = settle(LockPolicy, layers)
-    refuse_unknown(dict.fromkeys(policy.allowed_sources or ()), SOURCES, source=describe_key("allowed-sources"))
-    refuse_unknown(dict.fromkeys(policy.warn), RULES, source=describe_key("warn"))
+    source = table.parse(LockPolicy)
+    policy = source.policy
+    refuse_unknown(dict.fromkeys(policy.allowed_sources or ()), SOURCES, source=table.describe("allowed-sources"))
+    refuse_unknown(dict.fromkeys(policy.warn), RULES, source=table.describe("warn"))
     for position, entry in enumerate(policy.excluded):
         try:
             next(parse_excluded((entry,)))
         except ValueError as error:
-            source = describe_key("excluded", position)
-            raise BadInput(what=f"{source} holds {entry!r}, which excludes nothing", why=str(error)) from error
-    key_line_numbers = {key: line_at(lines, (*TABLE, key)) for key in table}
-    return PolicySource(policy=policy, manifest=manifest, line=line_at(lines, TABLE), lines=key_line_numbers)
+            item = table.describe("excluded", position)
+            raise BadInput(what=f"{item} holds {entry!r}, which excludes nothing", why=str(error)) from error
+    return source
 
 
 def parse_excluded(entries: tuple[str, ...]) -> Iterator[Requirement]:

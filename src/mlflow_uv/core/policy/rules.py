@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from ...command.report import Finding, counted
 from ..lock.closure import Installed
 from ..lock.lockfile import Lockfile, Package, SourceKind, package_line
+from ..lock.package_names import canonicalize_name
 from ..lock.served_packages import dependency_paths
 from ..lock.uploads import cutoff_of, latest_upload
 from .policy import SHOWN, WORKSPACE, parse_excluded

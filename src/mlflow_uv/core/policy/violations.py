@@ -15,8 +15,9 @@ from ..lock.lockfile import NotALock, read_lockfile
 from ..lock.selection import Selection
 from ..lock.served_packages import served_packages
 from ..release.commit import History, LastChange
-from .policy import SHOWN, LockPolicy, PolicySource
+from .policy import SHOWN, LockPolicy
 from .rules import PolicyRules
+from .table import PolicySource
 
 DAY_S = 86_400
 
@@ -45,7 +46,7 @@ class PolicyContext:
     now_s: float
 
 
-def package_violations(source: PolicySource, context: PolicyContext) -> Iterator[Finding]:
+def package_violations(source: PolicySource[LockPolicy], context: PolicyContext) -> Iterator[Finding]:
     """Check the rules about packages: indexes, kinds of source, hashes, upload times and excluded packages."""
     try:
         lock = read_lockfile(context.data)
@@ -83,7 +84,7 @@ def package_violations(source: PolicySource, context: PolicyContext) -> Iterator
         yield from _with_severity("excluded", rules.excluded(policy.excluded), policy)
 
 
-def uv_violations(source: PolicySource, version: str) -> Iterator[Finding]:
+def uv_violations(source: PolicySource[LockPolicy], version: str) -> Iterator[Finding]:
     """Check `minimum-uv` against the version of uv; the finding is at the rule's line in the manifest."""
     minimum = source.policy.minimum_uv
     if minimum is None or SpecifierSet(f">={minimum}").contains(version, prereleases=True):
@@ -100,7 +101,7 @@ def uv_violations(source: PolicySource, version: str) -> Iterator[Finding]:
 
 
 def age_violations(
-    source: PolicySource, lock: PurePath, change: LastChange, *, now_s: float, command: str
+    source: PolicySource[LockPolicy], lock: PurePath, change: LastChange, *, now_s: float, command: str
 ) -> Iterator[Finding]:
     """
     Check `maximum-age-days`. `now_s` is in seconds since 1970.
@@ -135,7 +136,7 @@ def age_violations(
         )
 
 
-def _unchecked(what: str, why: str, source: PolicySource) -> Finding:
+def _unchecked(what: str, why: str, source: PolicySource[LockPolicy]) -> Finding:
     return Finding(
         rule="policy-unknown",
         what=f"{what} cannot be checked against {SHOWN}",

@@ -9,18 +9,27 @@ import tomli
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.step import fields_of
-from mlflow_uv.core.policy.policy import LockPolicy, PolicySource, read_policy
+from mlflow_uv.core.lock.toml_lines import key_lines
+from mlflow_uv.core.policy.policy import LockPolicy, read_policy
+from mlflow_uv.core.policy.table import PolicySource, PolicyTable
 
 HEAD = '[project]\nname = "wine"\n\n[tool.mlflow-uv.policy]\n'
 LOCK = PurePath("uv.lock")
 DAY = 86_400
 
 
-def ruling(*lines: str) -> PolicySource:
+def table_of(value: Any, text: str = "", shown: str = "pyproject.toml") -> PolicyTable:
+    """The table of a policy in a manifest."""
+    return PolicyTable(
+        name="policy", value=value, lines=key_lines(text), manifest=PurePath("pyproject.toml"), shown=shown
+    )
+
+
+def ruling(*lines: str) -> PolicySource[LockPolicy]:
     """A manifest's policy; its first line is the fifth of the file."""
     text = HEAD + "".join(f"{line}\n" for line in lines)
     table = tomli.loads(text)["tool"]["mlflow-uv"]["policy"]
-    return read_policy(table, text=text, manifest=PurePath("pyproject.toml"), shown="pyproject.toml")
+    return read_policy(table_of(table, text))
 
 
 def test_every_rule_is_off_unless_it_is_set() -> None:
@@ -93,7 +102,7 @@ def test_a_policy_is_a_table(table: Any) -> None:
     Anything else is wrong input.
     """
     with pytest.raises(BadInput, match="not a table") as caught:
-        read_policy(table, text="", manifest=LOCK, shown="pyproject.toml")
+        read_policy(table_of(table))
 
     assert "[tool.mlflow-uv.policy]" == caught.value.fix
 
@@ -103,6 +112,6 @@ def test_a_file_may_be_called_anything() -> None:
     A folder with braces in its name does not break the message.
     """
     with pytest.raises(BadInput) as caught:
-        read_policy({"warn": 1}, text="", manifest=LOCK, shown="{0}/{}/pyproject.toml")
+        read_policy(table_of({"warn": 1}, shown="{0}/{}/pyproject.toml"))
 
     assert "of {0}/{}/pyproject.toml) must be" in caught.value.what

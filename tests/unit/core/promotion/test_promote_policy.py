@@ -9,17 +9,24 @@ import tomli
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.step import fields_of
+from mlflow_uv.core.lock.toml_lines import key_lines
+from mlflow_uv.core.policy.table import PolicyTable
 from mlflow_uv.core.promotion.promote_policy import PromotePolicy, Promotion, read_promotion
 
 HEAD = '[project]\nname = "wine"\n\n[tool.mlflow-uv.promote]\n'
 MANIFEST = PurePath("pyproject.toml")
 
 
+def table_of(value: Any, text: str = "") -> PolicyTable:
+    """The table of a policy in a manifest."""
+    return PolicyTable(name="promote", value=value, lines=key_lines(text), manifest=MANIFEST, shown="pyproject.toml")
+
+
 def promotion(*lines: str) -> Promotion:
     """A manifest's table; its first line is the fifth of the file."""
     text = HEAD + "".join(f"{line}\n" for line in lines)
     table = tomli.loads(text)["tool"]["mlflow-uv"]["promote"]
-    return read_promotion(table, text=text, manifest=MANIFEST, shown="pyproject.toml")
+    return read_promotion(table_of(table, text))
 
 
 def test_an_empty_table_asks_for_nothing() -> None:
@@ -103,6 +110,6 @@ def test_what_is_asked_is_a_table(table: Any) -> None:
     Anything else is wrong input.
     """
     with pytest.raises(BadInput, match="not a table") as caught:
-        read_promotion(table, text="", manifest=MANIFEST, shown="pyproject.toml")
+        read_promotion(table_of(table))
 
     assert "[tool.mlflow-uv.promote]" == caught.value.fix

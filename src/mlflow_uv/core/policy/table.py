@@ -1,0 +1,74 @@
+"""Parses the table of a policy below [tool.mlflow-uv], and finds the line of each of its keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Generic, TypeVar
+
+from ...command.errors import BadInput
+from ...command.step import ValueLayer, fields_of, refuse_unknown, settle
+from ..lock.toml_lines import line_at
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicySource(Generic[P]):
+    """A policy and its place: the manifest, and the 1-based lines of the table and of each of its keys."""
+
+    policy: P
+    manifest: PurePath
+    line: int
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyTable:
+    """
+    `[tool.mlflow-uv.NAME]` as TOML, {} where there is none.
+
+    `lines` are the 1-based lines of the manifest's keys, and `shown` is the manifest's name in messages.
+    """
+
+    name: str
+    value: Any
+    lines: Mapping[tuple[str | int, ...], int]
+    manifest: PurePath
+    shown: str
+
+    @property
+    def heading(self) -> str:
+        """The name of the table as in TOML."""
+        return f"[{'.'.join(self._path)}]"
+
+    @property
+    def _path(self) -> tuple[str, ...]:
+        return ("tool", "mlflow-uv", self.name)
+
+    def rules(self, record: type) -> Mapping[str, Any]:
+        """The keys and values. Raises BadInput for a value that is not a table, and for a key without a field."""
+        if not isinstance(self.value, dict):
+            raise BadInput(
+                what=f"`{self.name}` in [tool.mlflow-uv] is not a table", why=f"it is {self.value!r}", fix=self.heading
+            )
+        known = frozenset(field.kebab for field in fields_of(record))
+        refuse_unknown(self.value, known, source=f"{self.heading} of {self.shown}")
+        return self.value
+
+    def describe(self, key: str, *position: int) -> str:
+        """A key, or an item of its list, with its place, as the subject of a message."""
+        line = line_at(self.lines, (*self._path, key, *position))
+        return f"`{key}` in {self.heading} (line {line} of {self.shown})"
+
+    def parse(self, record: type[P]) -> PolicySource[P]:
+        """Convert the rules to a record. Raises BadInput with key and line."""
+        layers = (
+            ValueLayer(self.describe(key).replace("{", "{{").replace("}", "}}"), {key: value})
+            for key, value in self.rules(record).items()
+        )
+        return PolicySource(
+            policy=settle(record, tuple(layers)),
+            manifest=self.manifest,
+            line=line_at(self.lines, self._path),
+            lines={key: line_at(self.lines, (*self._path, key)) for key in self.value},
+        )
