@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+from ..lock.markers import holds, normal_form
+from ..lock.package_names import canonicalize_name
 from ..release.digests import sha256
 
 # Normalised versions (PEP 440); `packaging` parses any other.
@@ -153,7 +155,7 @@ def _exact(body: str, hashes: tuple[str, ...]) -> Pin:
         name, extras, version, marker = match.groups()
         name = canonicalize_name(name)
         return _pin(f"{name}{_extras((extras or '')[1:-1].split(','))}=={version}", name, marker, hashes)
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # 30 ms, rarely needed
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # no hook meets it often
 
     try:
         requirement = Requirement(body)
@@ -185,25 +187,7 @@ def _pin(exact: str, name: str, marker: str | None, hashes: tuple[str, ...]) -> 
 @cache
 def canonical_marker(text: str) -> str:
     """A marker in the form of `packaging`; empty for none."""
-    if not text or _FLAT.fullmatch(text):
-        return text.replace("'", '"')
-    from packaging.markers import Marker  # noqa: PLC0415  # 17 ms, rarely needed in a hook
-
-    return str(Marker(text))
-
-
-def holds(marker: str, environment: Mapping[str, str]) -> bool:
-    """Whether a marker holds in an environment (PEP 508 marker variables); an empty marker always holds."""
-    if not marker:
-        return True
-    from packaging.markers import Marker  # noqa: PLC0415  # as above
-
-    return Marker(marker).evaluate(dict(environment))
-
-
-def canonicalize_name(name: str) -> str:
-    """Normalise a package name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return text.replace("'", '"') if _FLAT.fullmatch(text) else normal_form(text)
 
 
 def difference(expected: str, actual: str, *, names: tuple[str, str]) -> str:
@@ -212,34 +196,3 @@ def difference(expected: str, actual: str, *, names: tuple[str, str]) -> str:
 
     lines = difflib.unified_diff(expected.splitlines(), actual.splitlines(), *names, lineterm="", n=0)
     return "\n".join(line for line in lines if not line.startswith("@@"))
-
-
-def installed_difference(
-    requirements: Requirements,
-    *,
-    environment: dict[str, str],
-    installed: tuple[tuple[str, str], ...],
-    local: tuple[tuple[str, str], ...] = (),
-) -> tuple[str, ...]:
-    """
-    Compare the packages of an environment with the requirements, and return each difference as a sentence.
-
-    `installed` and `local` are pairs of name and version; `local` are the wheels in the model, which are required too.
-    """
-    from packaging.version import Version  # noqa: PLC0415  # hooks never compare versions
-
-    required: dict[str, str | None] = {
-        pin.name: pin.version for pin in requirements.pins if holds(pin.marker, environment)
-    }
-    required |= {canonicalize_name(name): version for name, version in local}
-    installed_versions: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
-    lines = [f"{name} is not installed" for name in sorted(required.keys() - installed_versions.keys())]
-    lines += [
-        f"{name} {installed_versions[name]} is installed but not required"
-        for name in sorted(installed_versions.keys() - required.keys())
-    ]
-    for name in sorted(required.keys() & installed_versions.keys()):
-        version = required[name]
-        if version is not None and Version(version) != Version(installed_versions[name]):
-            lines.append(f"{name} is {installed_versions[name]}, required is {version}")
-    return tuple(lines)

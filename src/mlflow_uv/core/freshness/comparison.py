@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.specifiers import SpecifierSet
 
+from ..lock.package_names import canonicalize_name
 from .causes import Cause, Difference, ManifestPlace
 from .declared_requirements import ProjectManifest, Workspace, declared_requirements, index_place, source_place
-from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements, normalize_name
+from .requirement import Aspect, ManifestRequirement, Origin, RequirementScope, compare_requirements
 
 RequirementsByScope = Mapping[RequirementScope, tuple[ManifestRequirement, ...]]
 
@@ -109,7 +110,7 @@ class Comparison:
         if not scope.kind:
             return ManifestPlace(self._manifest.file, ("project", "dependencies"))
         path = ("project", "optional-dependencies") if scope.kind == "extra" else ("dependency-groups",)
-        key = next((key for key in self._manifest.table_at(*path) if normalize_name(key) == scope.name), scope.name)
+        key = next((key for key in self._manifest.table_at(*path) if canonicalize_name(key) == scope.name), scope.name)
         return ManifestPlace(self._manifest.file, (*path, key))
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..lock.markers import readable
+from ..lock.package_names import canonicalize_name
 from .causes import ManifestPlace
-from .equivalence import readable
 from .requirement import (
     ANYWHERE,
     COPIED,
@@ -16,7 +17,6 @@ from .requirement import (
     RequirementScope,
     address_of,
     git_origin,
-    normalize_name,
     normalized_url,
     parse_requirement,
     place_of,
@@ -39,7 +39,7 @@ class ProjectManifest:
         """Read the sources once, since they are looked up for every requirement."""
         table = self.table_at("tool", "uv", "sources")
         object.__setattr__(
-            self, "sources", {normalize_name(key): (key, value) for key, value in reversed(list(table.items()))}
+            self, "sources", {canonicalize_name(key): (key, value) for key, value in reversed(list(table.items()))}
         )
 
     def get(self, *names: str) -> Any:
@@ -63,7 +63,7 @@ class ProjectManifest:
     def name(self) -> str:
         """The project's name, normalised; empty where it has none."""
         value = self.get("project", "name")
-        return normalize_name(value) if isinstance(value, str) else ""
+        return canonicalize_name(value) if isinstance(value, str) else ""
 
     @property
     def dynamic(self) -> frozenset[str]:
@@ -113,7 +113,7 @@ def declared_requirements(manifest: ProjectManifest, workspace: Workspace) -> De
     elif "project" in manifest.table:
         scopes[RequirementScope()] = _listed(manifest, ("project", "dependencies"))
         for name in manifest.table_at("project", "optional-dependencies"):
-            scopes[RequirementScope("extra", normalize_name(name))] = _listed(
+            scopes[RequirementScope("extra", canonicalize_name(name))] = _listed(
                 manifest, ("project", "optional-dependencies", name)
             )
     scopes |= _groups(manifest)
@@ -155,7 +155,7 @@ class _Groups:
 
     def __init__(self, manifest: ProjectManifest) -> None:
         self._manifest = manifest
-        self._keys = {normalize_name(key): key for key in manifest.table_at("dependency-groups")}
+        self._keys = {canonicalize_name(key): key for key in manifest.table_at("dependency-groups")}
         self._pythons = _group_pythons(manifest)
         self._flat: dict[str, tuple[ManifestRequirement, ...]] = {}
 
@@ -181,8 +181,8 @@ class _Groups:
     def _included(self, group: str) -> Iterator[tuple[int, str]]:
         for position, entry in enumerate(self._manifest.list_at("dependency-groups", self._keys[group])):
             included = entry.get("include-group") if isinstance(entry, Mapping) else None
-            if isinstance(included, str) and normalize_name(included) in self._keys:
-                yield position, normalize_name(included)
+            if isinstance(included, str) and canonicalize_name(included) in self._keys:
+                yield position, canonicalize_name(included)
 
     def _with_included(self, group: str) -> tuple[ManifestRequirement, ...]:
         path = ("dependency-groups", self._keys[group])
@@ -204,7 +204,7 @@ def _group_pythons(manifest: ProjectManifest) -> Mapping[str, str]:
         python = table.get("requires-python") if isinstance(table, Mapping) else None
         if isinstance(python, str):
             parts = (_python_marker(part.strip()) for part in python.split(",") if part.strip())
-            markers.setdefault(normalize_name(name), " and ".join(parts))
+            markers.setdefault(canonicalize_name(name), " and ".join(parts))
     return markers
 
 
@@ -264,7 +264,7 @@ def _applies(source: Table, scope: RequirementScope) -> bool:
     """Whether a source applies to a scope; it may be limited to one extra or group."""
     for kind in ("extra", "group"):
         only = source.get(kind)
-        if isinstance(only, str) and scope != RequirementScope(kind, normalize_name(only)):
+        if isinstance(only, str) and scope != RequirementScope(kind, canonicalize_name(only)):
             return False
     return True
 

@@ -6,11 +6,10 @@ from functools import lru_cache
 from itertools import product
 from math import prod
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-Environment = Mapping[str, str]
+from ..lock.markers import normal_form
 
 _COMPARISON = re.compile(
     r'(\w+) (?:===|==|~=|!=|<=|>=|<|>|not in|in) "([^"]*)"|"([^"]*)" (?:===|==|~=|!=|<=|>=|<|>|not in|in) (\w+)'
@@ -66,31 +65,11 @@ def _same(first: SpecifierSet, second: SpecifierSet, versions: Iterable[Version]
     )
 
 
-@lru_cache(maxsize=4096)
-def holds(marker: str, environment: tuple[tuple[str, str], ...], extra: str) -> bool:
-    """Whether a marker holds in an environment, which is a tuple of pairs so that results can be cached."""
-    return _marker(marker).evaluate({**dict(environment), "extra": extra})
-
-
-@lru_cache(maxsize=1024)
-def _marker(text: str) -> Marker:
-    return Marker(text)
-
-
-def readable(marker: str) -> bool:
-    """Whether a text is a valid marker (PEP 508); an empty text always holds and is valid."""
-    try:
-        _marker(marker or "extra == ''")
-    except InvalidMarker:
-        return False
-    return True
-
-
 class TooManyEnvironments(ValueError):
     """Comparing these markers would need more environments than the limit."""
 
 
-def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple[tuple[str, str], ...]]:
+def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[Mapping[str, str]]:
     """
     Yield enough environments, within a range of Pythons, to tell any two combinations of these markers apart.
 
@@ -99,7 +78,7 @@ def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple
     """
     literals: dict[str, set[str]] = {}
     for marker in markers:
-        for left, value, turned, right in _COMPARISON.findall(str(_marker(marker))):
+        for left, value, turned, right in _COMPARISON.findall(normal_form(marker)):
             literals.setdefault(left or right, set()).update(re.split(r"[\s,|]+", value or turned))
     axes: list[list[dict[str, str]]] = [_pythons(literals, python)]
     for names, known in _FAMILIES:
@@ -111,10 +90,7 @@ def environments(markers: Iterable[str], python: SpecifierSet) -> Iterator[tuple
     axes += [[{name: value} for value in sorted({*literals[name], _ANYTHING})] for name in sorted(free)]
     if prod(map(len, axes)) > _MOST_ENVIRONMENTS:
         raise TooManyEnvironments(f"comparing these markers needs more than {_MOST_ENVIRONMENTS} environments")
-    return (
-        tuple(sorted({name: value for part in parts for name, value in part.items()}.items()))
-        for parts in product(*axes)
-    )
+    return ({name: value for part in parts for name, value in part.items()} for parts in product(*axes))
 
 
 def _other_values(

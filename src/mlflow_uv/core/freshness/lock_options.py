@@ -11,14 +11,15 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile
+from ..lock.markers import holds, readable
+from ..lock.package_names import canonicalize_name
 from .causes import Cause, Difference, ManifestPlace
 from .declared_requirements import ProjectManifest, Workspace, with_sources
-from .equivalence import TooManyEnvironments, environments, holds, python_range, readable
+from .equivalence import TooManyEnvironments, environments, python_range
 from .requirement import (
     ManifestRequirement,
     RequirementScope,
     compare_requirements,
-    normalize_name,
     parse_locked_requirement,
     parse_requirement,
 )
@@ -99,13 +100,13 @@ def _excludes(lock: Lockfile, root: ProjectManifest) -> Iterator[Difference]:
     now, then = root.list_at(*path), _list(lock.manifest.get("excludes"))
     if not all(isinstance(name, str) for name in (*now, *then)):
         return
-    before = {normalize_name(name) for name in then}
+    before = {canonicalize_name(name) for name in then}
     for position, name in enumerate(now):
         # uv ignores an exclusion that nothing requires.
-        if normalize_name(name) not in before and normalize_name(name) in lock.by_name:
+        if canonicalize_name(name) not in before and canonicalize_name(name) in lock.by_name:
             what, why = f"`{name}` in exclude-dependencies is not in uv.lock", "the lock was made without it"
             yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, (*path, position)), what=what, why=why)
-    for name in sorted(before - {normalize_name(name) for name in now}):
+    for name in sorted(before - {canonicalize_name(name) for name in now}):
         what, why = f"`{name}` was in exclude-dependencies when uv.lock was made", "it was removed since"
         yield Difference(cause=Cause.EXCLUDE, place=ManifestPlace(root.file, path), what=what, why=why)
 
@@ -148,7 +149,7 @@ def _exclude_newer(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]
     packages, locked = workspace.setting("exclude-newer-package"), then.get("exclude-newer-package", {})
     if not isinstance(packages or {}, Mapping) or not isinstance(locked, Mapping):
         return
-    mine = {normalize_name(name): (name, value) for name, value in (packages or {}).items()}
+    mine = {canonicalize_name(name): (name, value) for name, value in (packages or {}).items()}
     for name in sorted({*mine, *locked}):
         key, value = mine.get(name, (name, None))
         older = locked.get(name)
@@ -217,8 +218,8 @@ def _platforms(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
             yield _option(place, f"`{setting}`", ", ".join(f"`{marker}`" for marker in then))
 
 
-def _any_holds(markers: Iterable[str], environment: tuple[tuple[str, str], ...]) -> bool:
-    return any(holds(marker, environment, "") for marker in markers)
+def _any_holds(markers: Iterable[str], environment: Mapping[str, str]) -> bool:
+    return any(holds(marker, environment) for marker in markers)
 
 
 def _conflicts(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
@@ -247,9 +248,9 @@ def _conflict(listed: Any, owner: str) -> frozenset[tuple[str, str, str]]:
     items = set()
     for item in _list(listed):
         if isinstance(item, Mapping):
-            package = normalize_name(str(item.get("package", owner)))
+            package = canonicalize_name(str(item.get("package", owner)))
             kind = next((kind for kind in ("extra", "group") if kind in item), "project")
-            items.add((kind, package, normalize_name(str(item.get(kind, "")))))
+            items.add((kind, package, canonicalize_name(str(item.get(kind, "")))))
     return frozenset(items)
 
 
@@ -259,7 +260,7 @@ def _including(manifest: ProjectManifest) -> Mapping[str, set[str]]:
     for group, entries in manifest.table_at("dependency-groups").items():
         for entry in _list(entries):
             if isinstance(entry, Mapping) and isinstance(entry.get("include-group"), str):
-                direct.setdefault(normalize_name(entry["include-group"]), set()).add(normalize_name(group))
+                direct.setdefault(canonicalize_name(entry["include-group"]), set()).add(canonicalize_name(group))
     including: dict[str, set[str]] = {}
     for group in direct:
         waiting, reached = [group], set[str]()
@@ -279,7 +280,7 @@ def _static_metadata(lock: Lockfile, workspace: Workspace) -> Iterator[Differenc
         if _metadata(table) in missing:
             missing.remove(_metadata(table))
         else:
-            added.append((position, normalize_name(str(table.get("name"))) if isinstance(table, Mapping) else ""))
+            added.append((position, canonicalize_name(str(table.get("name"))) if isinstance(table, Mapping) else ""))
     # uv ignores additional metadata of a package that is not locked; metadata in the lock must still be declared.
     locked = {str(metadata[0]) for metadata in missing}
     for position, name in added:
@@ -299,8 +300,14 @@ def _metadata(table: Any) -> tuple[object, ...]:
     version: object = str(table.get("version", ""))
     with suppress(InvalidVersion):
         version = Version(str(version))
-    extras = sorted(normalize_name(str(name)) for name in _list(table.get("provides-extra")))
-    return (normalize_name(str(table.get("name", ""))), version, needs, str(table.get("requires-python", "")), extras)
+    extras = sorted(canonicalize_name(str(name)) for name in _list(table.get("provides-extra")))
+    return (
+        canonicalize_name(str(table.get("name", ""))),
+        version,
+        needs,
+        str(table.get("requires-python", "")),
+        extras,
+    )
 
 
 def _comparable(text: Any) -> tuple[object, ...]:

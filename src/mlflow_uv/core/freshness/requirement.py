@@ -9,10 +9,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 
+from ..lock.markers import holds, readable
+from ..lock.package_names import canonicalize_name
 from .causes import ManifestPlace
-from .equivalence import TooManyEnvironments, environments, holds, readable, same_range
+from .equivalence import TooManyEnvironments, environments, same_range
 
 
 class RequirementScope(NamedTuple):
@@ -94,11 +95,6 @@ class Aspect(NamedTuple):
     rest: bool
 
 
-def normalize_name(name: str) -> str:
-    """Normalise the name of a package, extra or group (PEP 503), as uv does."""
-    return str(canonicalize_name(name))
-
-
 def compare_requirements(
     now: Iterable[ManifestRequirement],
     then: Iterable[ManifestRequirement],
@@ -130,12 +126,12 @@ def compare_requirements(
 
 
 def _active(
-    side: tuple[ManifestRequirement, ...], environment: tuple[tuple[str, str], ...], extra: str
+    side: tuple[ManifestRequirement, ...], environment: Mapping[str, str], extra: str
 ) -> tuple[ManifestRequirement, ...]:
     return tuple(
         requirement
         for requirement in side
-        if (not requirement.marker or holds(requirement.marker, environment, extra))
+        if holds(requirement.marker, environment, extra)
         and not any(holds(marker, environment, extra) for marker in requirement.unless)
     )
 
@@ -175,13 +171,15 @@ def parse_requirement(text: Any, place: ManifestPlace, folder: str) -> ManifestR
     except InvalidRequirement:
         match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
         return (
-            ManifestRequirement(name=normalize_name(match[1]), text=text, place=place, opaque=True) if match else None
+            ManifestRequirement(name=canonicalize_name(match[1]), text=text, place=place, opaque=True)
+            if match
+            else None
         )
     return ManifestRequirement(
-        name=normalize_name(parsed.name),
+        name=canonicalize_name(parsed.name),
         text=text,
         place=place,
-        extras=frozenset(map(normalize_name, parsed.extras)),
+        extras=frozenset(map(canonicalize_name, parsed.extras)),
         specifier=parsed.specifier,
         marker=str(parsed.marker or ""),
         origin=direct_origin(parsed.url, folder) if parsed.url else ANYWHERE,
@@ -229,14 +227,14 @@ _KNOWN = frozenset(
 
 def parse_locked_requirement(entry: Mapping[str, Any], root: str) -> ManifestRequirement:
     """Parse an entry of `requires-dist` or a similar list of the lock; one with an unknown key is opaque."""
-    name = normalize_name(str(entry.get("name", "")))
+    name = canonicalize_name(str(entry.get("name", "")))
     place = ManifestPlace("uv.lock", ())
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     specifier, marker = texts.get("specifier", ""), texts.get("marker", "")
     listed = entry.get("extras", [])
-    extras = [normalize_name(str(extra_name)) for extra_name in listed] if isinstance(listed, list) else []
+    extras = [canonicalize_name(str(extra_name)) for extra_name in listed] if isinstance(listed, list) else []
     match = re.search(r"""extra == ['"]([^'"]+)['"]""", marker)
-    extra = normalize_name(match[1]) if match else ""
+    extra = canonicalize_name(match[1]) if match else ""
     written_as = "".join((name, f"[{','.join(extras)}]" if extras else "", specifier, f" ; {marker}" if marker else ""))
     try:
         if not readable(marker) or entry.keys() - _KNOWN:

@@ -7,12 +7,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..lock.lockfile import Lockfile, Package
+from ..lock.package_names import canonicalize_name
 from .causes import Cause, Difference, ManifestPlace
 from .comparison import Comparison, RequirementsByScope
 from .declared_requirements import ProjectManifest, Workspace, declared_requirements
 from .equivalence import python_range, same_pythons
 from .lock_options import list_differences, option_differences
-from .requirement import ManifestRequirement, RequirementScope, normalize_name, parse_locked_requirement, place_of
+from .requirement import ManifestRequirement, RequirementScope, parse_locked_requirement, place_of
 from .uv_reasons import hint_from_reason
 
 
@@ -102,7 +103,7 @@ def _python(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
 def _members(lock: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     listed, root = lock.manifest.get("members"), lock.local(".")
     if isinstance(listed, list):
-        then = {normalize_name(name) for name in listed if isinstance(name, str)}
+        then = {canonicalize_name(name) for name in listed if isinstance(name, str)}
     else:
         then = {root.name} if root else set()
     now = {member.name: member for member in workspace.members if member.name}
@@ -152,7 +153,7 @@ def _recorded(package: Package, root: str) -> RequirementsByScope:
     then: dict[RequirementScope, tuple[ManifestRequirement, ...]] = {RequirementScope(): ()}
     provided = package.metadata.get("provides-extras", [])
     for name in provided if isinstance(provided, list) else ():
-        then[RequirementScope("extra", normalize_name(str(name)))] = ()
+        then[RequirementScope("extra", canonicalize_name(str(name)))] = ()
     for entry in _entries(package.metadata.get("requires-dist", [])):
         requirement = parse_locked_requirement(entry, root)
         scope = RequirementScope("extra", requirement.extra) if requirement.extra else RequirementScope()
@@ -164,7 +165,7 @@ def _recorded_groups(table: Any, root: str) -> dict[RequirementScope, tuple[Mani
     if not isinstance(table, Mapping):
         return {}
     return {
-        RequirementScope("group", normalize_name(name)): tuple(
+        RequirementScope("group", canonicalize_name(name)): tuple(
             parse_locked_requirement(entry, root) for entry in _entries(listed)
         )
         for name, listed in table.items()

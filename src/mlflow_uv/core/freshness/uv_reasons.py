@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
+from ..lock.package_names import canonicalize_name
 from .causes import Cause, Difference, ManifestPlace
 from .declared_requirements import ProjectManifest, Workspace, declared_requirements
-from .requirement import normalize_name
 
 
 class Hint(NamedTuple):
@@ -96,7 +96,7 @@ def _index(workspace: Workspace) -> ManifestPlace:
 
 def _named_project(reason: str, workspace: Workspace) -> ProjectManifest:
     match = re.search(r"`([A-Za-z0-9._-]+)(?:==[^`]*)?`", reason)
-    name = normalize_name(match[1]) if match else ""
+    name = canonicalize_name(match[1]) if match else ""
     return next(
         (member for member in (*workspace.members, *workspace.neighbours) if member.name == name), workspace.root
     )
@@ -112,7 +112,8 @@ def blamed_place(words: str, workspace: Workspace) -> ManifestPlace | None:
     ]
     for name in re.findall(r"depends? on (?:one of:\s*)?([A-Za-z0-9][A-Za-z0-9._-]*)", words):
         blamed_requirement = next(
-            (requirement for requirement in requirements if requirement.name == normalize_name(name.rstrip("."))), None
+            (requirement for requirement in requirements if requirement.name == canonicalize_name(name.rstrip("."))),
+            None,
         )
         if blamed_requirement is not None:
             return blamed_requirement.place

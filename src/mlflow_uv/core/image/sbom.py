@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..export.indexes import plain_url, without_user
-from ..export.requirements import Pin, canonical_marker, holds
+from ..export.requirements import Pin, canonical_marker
+from ..lock.markers import holds
 from ..release.digests import canonical, sha256
 from ..security.documents import parse_json
 

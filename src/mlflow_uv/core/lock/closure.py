@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from packaging.utils import canonicalize_name
-
 from ...command.errors import BadInput
 from .lockfile import Dependency, Lockfile, NotALock, Package, PackageSource
+from .package_names import canonicalize_name
 from .selection import Selection
 from .targets import Markers
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 
-from packaging.markers import InvalidMarker, Marker
-
 from .closure import Installed, Roots, closure
 from .lockfile import Dependency, Lockfile, Package
+from .markers import holds
 from .targets import Markers
 
 _SIGN = r" *(?:===|==|~=|!=|<=|>=|<|>|not in|in) *"
@@ -36,12 +35,12 @@ def _possible(marker: str, active: frozenset[str]) -> bool:
         return True
 
     def replacement(match: re.Match[str]) -> str:
-        holds = match["sign"] is None or (match["conflict"][1:-1] in active) == (match["sign"] == "==")
-        return _TRUE if holds else _FALSE
+        possible = match["sign"] is None or (match["conflict"][1:-1] in active) == (match["sign"] == "==")
+        return _TRUE if possible else _FALSE
 
     try:
-        return Marker(_COMPARISON.sub(replacement, marker)).evaluate()
-    except InvalidMarker:
+        return holds(_COMPARISON.sub(replacement, marker), {})
+    except ValueError:
         return True
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
 from ...command.errors import BadInput
 from ...command.wording import option
 from .lockfile import NotALock
+from .markers import holds
 
 GRAMMAR = "OS-MACHINE-pyX.Y, e.g. linux-x86_64-py3.11, linux-aarch64-musl1.2-py3.12, macos-arm64-py3.12"
 # Debian 12's, the oldest among the official slim images. glibc is backward compatible.
@@ -189,11 +189,10 @@ def allowed_pythons(requires_python: str) -> SpecifierSet:
 
 
 class Markers:
-    """Evaluates markers on one target. Results are cached, since a lock repeats the same few markers."""
+    """Evaluates markers on one target."""
 
     def __init__(self, target: Target) -> None:
-        self._environment = dict(target.environment)
-        self._known: dict[str, bool] = {"": True}
+        self._environment = target.environment
 
     def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:
         """
@@ -204,12 +203,10 @@ class Markers:
         """
         if "extra" in marker:
             marker = _EXTRA.sub(lambda match: _TRUE if (match[2] in active) is (match[1] == "==") else _FALSE, marker)
-        if marker not in self._known:
-            try:
-                self._known[marker] = Marker(marker).evaluate(self._environment)
-            except InvalidMarker as error:
-                raise NotALock(f"the marker {marker!r} is malformed: {str(error).splitlines()[0]}") from error
-        return self._known[marker]
+        try:
+            return holds(marker, self._environment)
+        except ValueError as error:
+            raise NotALock(f"the marker {marker!r} is malformed: {str(error).splitlines()[0]}") from error
 
 
 _EXTRA = re.compile(r"\bextra (==|!=) '([^']*)'")

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 
 from ...command.report import Table
-from ..export.requirements import canonicalize_name, parse_requirements
+from ..export.requirements import parse_requirements
+from ..lock.package_names import canonicalize_name
 from ..promotion.gates import restore_infinity
 from .model_files import split_requirements, wheel_of
 

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from packaging.utils import parse_wheel_filename
+
 from ..export.requirements import Requirements
 from ..lock.selection import Selection
 from ..release.record import WheelLink
@@ -104,7 +106,5 @@ def without_credentials(text: str) -> str:
 
 def wheel_of(file: str, digest: str, marker: str = "") -> WheelLink:
     """Create a WheelLink with the name and version from a wheel's file name (PEP 427)."""
-    from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # hooks never see a wheel
-
     name, version, _, _ = parse_wheel_filename(file)
     return WheelLink(file=file, name=str(name), version=str(version), sha256=digest, marker=marker)

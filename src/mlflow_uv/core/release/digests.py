@@ -1,6 +1,7 @@
 """Computes the digests of the release record, each over a normal form."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -16,8 +17,6 @@ def sha256(data: bytes) -> str:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys and no white space, so that equal values give equal bytes."""
-    import json  # noqa: PLC0415  # 2 ms that hooks do not pay
-
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ..export.requirements import LocalRequirement, Pin, difference, parse_requirements
+from ..lock.package_names import canonicalize_name
 
 _SHOWN = 12
 _HASHED = {(False, True): "hashes are missing", (True, False): "hashes are not wanted"}
@@ -107,7 +108,7 @@ def _wheel(local: LocalRequirement) -> Pin:
     if not file.endswith(".whl") or not rest:
         return Pin(name=local.path, exact=local.path, marker=local.marker, hashes=local.hashes)
     version = rest.partition("-")[0]
-    normal = name.replace("_", "-").lower()
+    normal = canonicalize_name(name)
     return Pin(name=normal, exact=f"{normal}=={version}", marker=local.marker, hashes=local.hashes)
 
 

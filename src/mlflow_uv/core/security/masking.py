@@ -1,8 +1,10 @@
 """Collects the secrets of an environment, and masks them in text in every form in which programs print them."""
 
+import json
 import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import quote_from_bytes, unquote
 
 # Words in the names of variables with secrets; `TOKEN` too, but not in `MAX_TOKENS` and `TOKENIZERS_PARALLELISM`.
 _SECRET_WORDS = (
@@ -35,7 +37,6 @@ _QUERY = (
 _HEADER = r"(?i)authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+([^\s\"',]+)"
 _SHORT = 4  # shorter secrets occur in many words, and are masked only as a whole value
 _MASK = "***"
-_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"  # in URLs (RFC 3986)
 
 
 def is_secret_name(name: str) -> bool:
@@ -232,17 +233,14 @@ def _in_pairs(variables: Mapping[str, str], secrets: Iterable[str]) -> set[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """
-    Yield the forms of a secret: plain, quoted for URLs, escaped for JSON, Python, HTML and shells, and in Base64.
-
-    Written by hand where possible: importing the modules for it takes 20 ms in every hook of a user with a token.
-    """
-    for plain in {secret, _unquoted(secret)}:
+    """Yield the forms of a secret: plain, quoted for URLs, escaped for JSON, Python, HTML and shells, in Base64."""
+    for plain in {secret, unquote(secret)}:
         raw = plain.encode(errors="surrogateescape")
-        quoted = {_quoted(raw, safe="/"), _quoted(raw, safe=""), _quoted(raw, safe=" ").replace(" ", "+")}
+        strict = quote_from_bytes(raw, safe="")
+        quoted = {quote_from_bytes(raw, safe="/"), strict, strict.replace("%20", "+")}
         yield from (plain, *quoted)
         yield from (re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted)
-        escaped = {plain.replace("\\", "\\\\").replace('"', '\\"'), _in_json(plain), repr(plain)[1:-1]}
+        escaped = {plain.replace("\\", "\\\\").replace('"', '\\"'), json.dumps(plain)[1:-1], repr(plain)[1:-1]}
         yield from (*escaped, *(text.replace("/", r"\/") for text in escaped))
         tags = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         yield from (tags, tags.replace('"', "&quot;").replace("'", "&#x27;"))
@@ -250,26 +248,6 @@ def _forms(secret: str) -> Iterator[str]:
         yield plain.replace("'", r"'\''")
         if len(plain) >= _SHORT:
             yield from _in_base64(raw)
-
-
-def _unquoted(text: str) -> str:
-    if "%" not in text:
-        return text
-    from urllib.parse import unquote  # noqa: PLC0415  # see `_forms`
-
-    return unquote(text)
-
-
-def _quoted(raw: bytes, *, safe: str) -> str:
-    return "".join(chr(byte) if chr(byte) in _UNRESERVED + safe else f"%{byte:02X}" for byte in raw)
-
-
-def _in_json(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text.replace("\\", "\\\\").replace('"', '\\"')
-    import json  # noqa: PLC0415  # see `_forms`
-
-    return json.dumps(text)[1:-1]
 
 
 def _in_base64(raw: bytes) -> list[str]:

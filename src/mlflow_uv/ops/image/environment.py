@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import ModelUnusable, ToolFailed
-from ...core.export.requirements import Requirements, holds, installed_difference, parse_requirements
+from ...core.export.requirements import Requirements, parse_requirements
+from ...core.image.installed_packages import installed_difference
+from ...core.lock.markers import holds
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import WheelLink

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput, BadProject, ToolFailed
 from ...command.report import Finding, Severity
@@ -18,8 +19,12 @@ from ...core.export.portability import (
     local_findings,
     unhashed_findings,
 )
-from ...core.export.requirements import LocalRequirement, Pin, Requirements, holds
+from ...core.export.pylock import PathReplacements, pins_of_pylock, render_pylock
+from ...core.export.requirements import LocalRequirement, Pin, Requirements
+from ...core.image.sbom import pins_of_sbom, render_sbom
 from ...core.lock.lockfile import Lockfile, NotALock, SourceKind, read_lockfile
+from ...core.lock.markers import holds
+from ...core.lock.version_ranges import in_range
 from ...core.release.digests import sha256
 from ...core.release.package_changes import pins_of_requirements
 from ...tools.lock_toolbox import LockTools
@@ -118,13 +123,9 @@ def make_lists(request: ExportRequest, exported: UvExport, tools: LockTools) -> 
         text = _text(request, requirements, context, wheels, request.requirements_file.parent)
         documents.append(Document(path=request.requirements_file, text=text, pins_of=pins_of_requirements))
     if request.pylock_file is not None:
-        from ...core.export.pylock import pins_of_pylock  # noqa: PLC0415  # saves 8 ms without a pylock.toml
-
         text = _pylock(request.pylock_file.parent, request, exported, context, wheels)
         documents.append(Document(path=request.pylock_file, text=text, pins_of=pins_of_pylock))
     if request.sbom_file is not None and exported.sbom is not None:
-        from ...core.image.sbom import pins_of_sbom, render_sbom  # noqa: PLC0415  # saves 5 ms without an SBOM
-
         text = _rendered(lambda raw: render_sbom(raw, environment=request.environment), exported.sbom)
         documents.append(Document(path=request.sbom_file, text=text, pins_of=pins_of_sbom))
     return Lists(
@@ -156,10 +157,7 @@ def _context(request: ExportRequest, requirements: Requirements) -> Context:
 
 def _require_covered(environment: Mapping[str, str], lock: Lockfile) -> None:
     """Raise BadInput for a Python or platform that the lock does not cover: its markers do not apply there."""
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # only for a target
-
-    python = environment["python_full_version"]
-    if not SpecifierSet(lock.requires_python).contains(python, prereleases=True):
+    if not in_range(environment["python_full_version"], lock.requires_python):
         raise BadInput(
             what="the lock does not cover this target", why=f"its `requires-python` is {lock.requires_python!r}"
         )
@@ -215,7 +213,6 @@ def _pylock(
 ) -> str:
     assert context.locked is not None  # noqa: S101  # a pylock.toml always depends on the lock
     assert exported.pylock is not None  # noqa: S101  # it was requested
-    from ...core.export.pylock import PathReplacements, render_pylock  # noqa: PLC0415  # as above
 
     project, lock = request.project, context.locked.lock
     folders = {
@@ -245,8 +242,6 @@ def _wheels(request: ExportRequest, requirements: Requirements, tools: LockTools
     )
     if not requirements.local or not folders:
         return ()
-    from tempfile import TemporaryDirectory  # noqa: PLC0415  # saves 15 ms with the next; most exports build nothing
-
     from ...tools.uv.wheels import build_wheels, same_content  # noqa: PLC0415
 
     wheels = []

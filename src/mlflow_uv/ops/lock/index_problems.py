@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from ...core.export.indexes import plain_url
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared_requirements import ProjectManifest, Workspace
-from ...core.freshness.requirement import normalize_name
+from ...core.lock.package_names import canonicalize_name
 
 _SCHEMES = frozenset({"http", "https"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -43,7 +43,7 @@ def not_found(words: str, workspace: Workspace) -> tuple[str, ManifestPlace] | N
     addresses = tuple(_addresses(workspace))
     if match is None or not addresses:
         return None
-    name = normalize_name(match[1])
+    name = canonicalize_name(match[1])
     sources = (
         manifest.sources[name][1] for manifest in (*workspace.members, workspace.root) if name in manifest.sources
     )

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.freshness.causes import Cause, ManifestPlace
 from ...core.freshness.declared_requirements import ProjectManifest, Workspace, declared_requirements
-from ...core.freshness.requirement import normalize_name
+from ...core.lock.package_names import canonicalize_name
 from ...tools.project.files import Project
 from ...tools.project.manifests import ManifestLines, read_workspace
 from ...tools.uv.messages import LockVerdict
@@ -108,9 +108,9 @@ def _group(verdict: LockVerdict, project: Project, uv_lock: str) -> ManifestFaul
         return None
     name, reason = match.groups()
     group = re.search(r"`([^`]+)`(?: ->|$)", reason) or re.search(r": `?([\w.-]+)", reason)
-    manifest = _manifest_of(normalize_name(name), read_workspace(project, None))
+    manifest = _manifest_of(canonicalize_name(name), read_workspace(project, None))
     tables = manifest.table_at("dependency-groups")
-    keys = [key for key in tables if group and normalize_name(key) == normalize_name(group[1])]
+    keys = [key for key in tables if group and canonicalize_name(key) == canonicalize_name(group[1])]
     path = Path(manifest.folder) / "pyproject.toml"
     line = _line(path, "dependency-groups", *keys[:1])
     return ManifestFault(

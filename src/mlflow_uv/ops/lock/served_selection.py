@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from ...command.errors import BadProject
 from ...command.wording import Wording, option
 from ...core.export.requirements import Requirements
-from ...core.freshness.requirement import normalize_name
 from ...core.lock.lockfile import Dependency, Lockfile, NotALock, read_lockfile
+from ...core.lock.package_names import canonicalize_name
 from ...core.lock.selection import Selection
 from ...core.model.model_files import SERVERS
 from ...tools.project.files import Project
@@ -31,7 +31,7 @@ def require_mlflow(requirements: Requirements, selection: Selection, project: Pr
 
 def _fix(lock: Lockfile, selection: Selection, project: Project) -> str:
     """Return the input that adds MLflow to the selection; empty if no group or extra has it."""
-    name = normalize_name(selection.package or project.name)
+    name = canonicalize_name(selection.package or project.name)
     package = next((candidate for candidate in lock.by_name.get(name, ()) if candidate.source.kind.local), None)
     groups = dict(package.groups) if package else {}
     for kind, tables, chosen in (

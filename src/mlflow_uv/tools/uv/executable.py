@@ -1,6 +1,7 @@
 """Chooses the uv program for a project."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 from ...command.errors import BadProject, ToolFailed, ToolMissing
 from ...command.wording import Wording, local, option
+from ...core.lock.toml_lines import key_lines, line_at
+from ...core.lock.version_ranges import in_range
 from ..project.files import Project
 from ..system.process import Command, Runner
 from .settings import settings_of
@@ -20,11 +23,9 @@ class Range(NamedTuple):
 
     def admits(self, version: str) -> bool:
         """Whether a version is in the range; pre-releases may be. Raises BadProject for an invalid range."""
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  # 11 ms, for few projects
-
         try:
-            return SpecifierSet(self.text).contains(version, prereleases=True)
-        except InvalidSpecifier as error:
+            return in_range(version, self.text)
+        except ValueError as error:
             raise BadProject(what="`required-version` is not a version range", why=str(error)) from error
 
 
@@ -83,8 +84,6 @@ class Programs:
 
     @cached_property
     def _candidates(self) -> tuple[str, ...]:
-        import shutil  # noqa: PLC0415  # 4 ms that a named uv does not need
-
         paths = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
         return tuple(name for name in paths if name)
 
@@ -123,8 +122,6 @@ def required_version(project: Project) -> Range | None:
 
 def required_version_place(project: Project) -> tuple[Path, int]:
     """The file and line (1-based) of `required-version`."""
-    from ...core.lock.toml_lines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
-
     settings = settings_of(project.root)
     path = project.root / "pyproject.toml" if settings is None else settings.path
     keys = (*(settings.keys if settings else ()), "required-version")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from mlflow_uv.core.freshness.equivalence import environments, holds, python_range, readable, same_pythons, same_range
+from mlflow_uv.core.freshness.equivalence import environments, python_range, same_pythons, same_range
+from mlflow_uv.core.lock.markers import holds, readable
 
 NUMBERS = st.lists(st.integers(0, 4), min_size=1, max_size=3).map(lambda parts: ".".join(map(str, parts)))
 VERSIONS = st.builds(
@@ -88,7 +89,7 @@ def test_a_range_of_pythons_is_one_of_releases(one: str, other: str, same: bool)
 def alike(one: str, other: str, python: str = ">=3.9") -> bool:
     """Whether two markers hold in the same environments."""
     return all(
-        holds(one, environment, "") == holds(other, environment, "")
+        holds(one, environment) == holds(other, environment)
         for environment in environments((one, other), SpecifierSet(python))
     )
 
@@ -167,8 +168,7 @@ def test_markers_that_are_the_same_hold_in_the_same_places(
 
     same = alike(one, other)
 
-    environment = tuple(sorted(place.items()))
-    assert not same or holds(one, environment, "") == holds(other, environment, "")
+    assert not same or holds(one, place) == holds(other, place)
 
 
 def test_an_extra_is_no_part_of_the_environment() -> None:
