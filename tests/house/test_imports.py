@@ -1,10 +1,21 @@
-"""What the steps about a lock import: hooks pay for slow imports at every commit."""
+"""
+What each entry point imports, counted and not timed.
 
+A hook runs at every commit, so it imports neither what it does not use nor what takes long. Everything else imports at
+the top of a module: an import inside a function is allowed only for a module that a budget here keeps out.
+"""
+
+import ast
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import mlflow_uv
 
 LOOK = """
 import runpy, sys
@@ -14,30 +25,107 @@ try:
     runpy.run_module(module, run_name="__main__")
 except SystemExit as ended:
     code = ended.code
-print("ended", code, *sys.modules)
+print("\\nended", code, *sys.modules)
 """
-HEAVY = frozenset(
-    {"mlflow", "rich", "requests", "http.client", "ssl", "asyncio", "concurrent.futures", "actions_toolkit"}
-)
+# What no entry point needs before it does its work.
+NEVER = frozenset({"actions_toolkit", "asyncio", "mlflow", "multiprocessing", "requests", "rich", "xml"})
+NETWORK = frozenset({"email", "http.client", "ssl", "urllib.request"})
+# `packaging` costs a hook a fifth of its time: it imports `logging`, `platform` and `sysconfig`.
+PARSERS = frozenset({"configparser", "difflib", "packaging", "sqlite3", "tarfile", "zipfile"})
+THREADS = frozenset({"concurrent.futures", "logging", "traceback"})
+OTHER_STEPS = frozenset({
+    "mlflow_uv.steps.build_image", "mlflow_uv.steps.log_model", "mlflow_uv.steps.release", "mlflow_uv.tools.engines",
+    "mlflow_uv.tools.oci", "mlflow_uv.tools.toolbox",
+})  # fmt: skip
+LOCK_STEP = NEVER | NETWORK | PARSERS | OTHER_STEPS
+HOOK = LOCK_STEP | {"argparse", "mlflow_uv.core.promotion.promote_policy"}
 
 
-@pytest.mark.parametrize(
-    ("words", "besides"),
-    [
-        (("mlflow_uv_hooks", "check-lock", "uv.lock"), {"packaging", "tempfile", "urllib.request", "difflib"}),
-        (("mlflow_uv_hooks", "export", "--check", "requirements.txt"), {"urllib.request"}),
-        (("mlflow_uv", "check-targets"), {"mlflow_uv.tools.engines.docker"}),
-    ],
-    ids=["check-lock", "export", "check-targets"],
-)
-def test_a_step_about_a_lock_loads_nothing_heavy(root: Path, words: tuple[str, ...], besides: set[str]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What an entry point may import: nothing that is `kept_out`, and at most so many modules of ours."""
+
+    argv: tuple[str, ...]
+    kept_out: frozenset[str]
+    ours: int
+
+
+BUDGETS = {
+    "hook check-lock": Budget(argv=("mlflow_uv_hooks", "check-lock", "uv.lock"), kept_out=HOOK | THREADS, ours=90),
+    "hook export": Budget(argv=("mlflow_uv_hooks", "export", "--check", "requirements.txt"), kept_out=HOOK, ours=95),
+    "check-lock": Budget(argv=("mlflow_uv", "check-lock"), kept_out=LOCK_STEP | THREADS, ours=95),
+    "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=100),
+    "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=95),
+    "--version": Budget(argv=("mlflow_uv", "--version"), kept_out=LOCK_STEP | THREADS, ours=85),
+    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=215),
+    "log-model": Budget(
+        argv=("mlflow_uv", "log-model", "--help"), kept_out=NEVER | {"mlflow_uv.steps.release"}, ours=155
+    ),
+    "promote": Budget(argv=("mlflow_uv", "promote", "--help"), kept_out=NEVER | {"mlflow_uv.steps.release"}, ours=150),
+}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_an_entry_point_imports_what_it_needs(root: Path, name: str) -> None:
     """
-    On the way to its answer: a hook that has nothing to say is there and gone.
+    On the way to its answer, in a project without mistakes, a machine without pip's settings, and no policy.
     """
-    argv = (sys.executable, "-I", "-c", LOOK, *words)
+    budget = BUDGETS[name]
+    argv = (sys.executable, "-I", "-c", LOOK, *budget.argv)
+    variables = {**os.environ, "PIP_CONFIG_FILE": os.devnull}
 
-    done = subprocess.run(argv, cwd=root / "examples" / "wine", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        argv, cwd=root / "examples" / "wine", env=variables, capture_output=True, text=True, check=True
+    )
 
     ended, code, *loaded = done.stdout.splitlines()[-1].split()
+    ours = [module for module in loaded if module.startswith("mlflow_uv")]
     assert ("ended", True) == (ended, code in ("0", "1")), done.stderr
-    assert set() == (HEAVY | besides) & set(loaded)
+    assert set() == budget.kept_out & set(loaded)
+    assert len(ours) <= budget.ours
+
+
+# imports inside functions
+
+PACKAGE = Path(mlflow_uv.__file__).parent
+OPTIONAL = {"_ctypes"}  # some builds of Python lack it
+STANDALONE = ("installing", "payloads", "serving")  # import what the environment of a model may lack
+
+
+def late_imports(source: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of each module that a function imports, with its package where the import is relative."""
+    path = source.relative_to(PACKAGE.parent).parts
+    for function in ast.walk(ast.parse(source.read_text())):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    yield from ((node.lineno, alias.name) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    parts = path[: -node.level] if node.level else ()
+                    yield node.lineno, ".".join((*parts, *(node.module or "").split(".")))
+
+
+def kept_out(module: str, loaded_by: dict[str, set[str]]) -> bool:
+    """Whether a budget keeps out the module, or one that it imports."""
+    forbidden = {name for budget in BUDGETS.values() for name in budget.kept_out}
+    return bool(forbidden & ({module, module.partition(".")[0]} | loaded_by[module]))
+
+
+def test_a_function_imports_only_what_a_budget_keeps_out(root: Path) -> None:
+    """
+    Every other import is at the top of its module, where readers and linters look for it.
+    """
+    sources = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in STANDALONE]
+    late = {(path, line, name) for path in sources for line, name in late_imports(path) if name not in OPTIONAL}
+    names = sorted({name for _, _, name in late})
+    code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    loaded_by = {}
+    for name in names:
+        done = subprocess.run([sys.executable, "-I", "-c", code, name], capture_output=True, text=True, check=True)
+        loaded_by[name] = set(done.stdout.split())
+
+    needless = [
+        f"{path.relative_to(root)}:{line}: {name}" for path, line, name in sorted(late) if not kept_out(name, loaded_by)
+    ]
+
+    assert [] == needless

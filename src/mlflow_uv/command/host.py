@@ -1,6 +1,8 @@
 """Describes the host of a command: its folders, variables, CI and machine, read once by a surface."""
 
+import json
 import os
+import pwd
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,8 +68,6 @@ def _from_fork(variables: Mapping[str, str]) -> bool:
     name = variables.get("GITHUB_EVENT_NAME", "")
     if not name.startswith(("pull_request", "workflow_run", "issue_comment", "repository_dispatch")):
         return False
-    import json  # noqa: PLC0415  # only here, where nobody waits for a hook
-
     try:
         event = json.loads(Path(variables.get("GITHUB_EVENT_PATH", "")).read_bytes())
         match name:
@@ -88,8 +88,6 @@ def _from_fork(variables: Mapping[str, str]) -> bool:
 
 def _account() -> str:
     """Name of the current account, or its number where it has no name, as in some containers."""
-    import pwd  # noqa: PLC0415  # nearly everybody has USER
-
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

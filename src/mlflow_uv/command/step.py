@@ -1,6 +1,7 @@
 """Declares a step, and converts text and TOML to its inputs."""
 
 import math
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from .errors import BadInput
 from .report import Report
+from .shell_words import quoted, words_of
 from .wording import flag_argv, option
 
 SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
@@ -173,11 +175,8 @@ class Field:
         Raises BadInput, with `source` in its message, for an invalid value.
         """
         value = self._parsed(raw, source)
-        if self.matching is not None and isinstance(value, str):
-            import re  # noqa: PLC0415  # only for names that have to be checked
-
-            if not re.fullmatch(self.matching.pattern, value):
-                raise BadInput(what=f"{source} is not {self.matching.meaning}", why=f"it is {value!r}")
+        if self.matching and isinstance(value, str) and not re.fullmatch(self.matching.pattern, value):
+            raise BadInput(what=f"{source} is not {self.matching.meaning}", why=f"it is {value!r}")
         return value
 
     def _parsed(self, raw: object, source: str) -> Any:
@@ -210,12 +209,8 @@ class Field:
             case FieldKind.LIST, list() | tuple() if all(isinstance(item, str) for item in raw):
                 return tuple(raw)
             case FieldKind.QUOTED, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
-                from .shell_words import quoted  # noqa: PLC0415  # as below
-
                 return quoted(raw, source=source)
             case FieldKind.WORDS, str() | list() | tuple() if all(isinstance(item, str) for item in raw):
-                from .shell_words import words_of  # noqa: PLC0415  # no hook reads a command line
-
                 return words_of(raw, name=self.kebab, source=source)
         raise refuse
 

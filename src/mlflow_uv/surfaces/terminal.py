@@ -1,6 +1,8 @@
 """Prints progress, findings and reports for a person at a terminal, or an answer as JSON."""
 
+import json
 import os
+import shutil
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,8 +80,6 @@ class Terminal:
     def _overwrite(self, text: str) -> None:
         """Write over the current line of a terminal; a log file gets nothing."""
         if self._colours and self._stream.isatty():
-            import shutil  # noqa: PLC0415  # 4 ms, only for a terminal
-
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K\x1b[2m{text[:width]}\x1b[0m" if text else "\r\x1b[K")
             self._stream.flush()
@@ -178,8 +178,6 @@ def as_json(step: str, answer: "Report[Any] | StepError", phrasing: Phrasing, se
 
     def phrased(value: object) -> Any:
         return _phrased(plain(value), phrasing, secrets)
-
-    import json  # noqa: PLC0415  # 2 ms, only for `--format json`
 
     if isinstance(answer, StepError):
         body: dict[str, Any] = {

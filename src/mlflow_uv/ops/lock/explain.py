@@ -25,14 +25,18 @@ from ...tools.uv.uv import LockQuestion
 from .index_problems import index_faults, not_found
 from .manifest_problems import manifest_fault
 from .missing_files import absent_groups
-from .settings_problems import too_old_to_read, without_these
+from .settings_problems import ignored_settings, shadowed_settings, too_old_to_read, without_these
 
 _SHOWN = 5  # changes in a sentence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UnfreshLock:
-    """A lock that uv did not report as fresh offline; `offline` forbids another check with the network."""
+class UnclearVerdict:
+    """
+    A verdict of uv offline that needs an explanation: the lock is not fresh, or uv ignores settings.
+
+    `offline` forbids another check with the network.
+    """
 
     project: Project
     tools: LockTools
@@ -49,13 +53,19 @@ class Explanation(NamedTuple):
     changes: tuple[str, ...] = ()
 
 
-def explain(case: UnfreshLock) -> Explanation:
+def explain(case: UnclearVerdict) -> Explanation:
     """Find the causes. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
-    return _Explaining(case).outcome()
+    if wrong := ignored_settings(case.project, case.tools, case.question, case.verdict):
+        return Explanation(LockState.UNREADABLE, wrong)
+    shadowed = shadowed_settings(case.project, case.verdict)
+    if case.verdict.state is LockState.FRESH:
+        return Explanation(LockState.FRESH, shadowed)
+    explanation = _Explaining(case).outcome()
+    return explanation._replace(findings=(*explanation.findings, *shadowed))
 
 
 class _Explaining:
-    def __init__(self, case: UnfreshLock) -> None:
+    def __init__(self, case: UnclearVerdict) -> None:
         self._case = case
         self._project = case.project
         self._tools = case.tools

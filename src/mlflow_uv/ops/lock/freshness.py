@@ -19,6 +19,8 @@ from ...tools.uv.uv import LockQuestion
 
 T = TypeVar("T", bound=LockTools)
 _RULE = "lock-"
+# Words of uv's warnings about files of settings that it ignores, whole or in part.
+_ABOUT_SETTINGS = ("during settings discovery", "Found both a")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,40 +46,20 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     With `offline`, or UV_OFFLINE, the network is never used. Raises ToolMissing, ToolFailed, BadProject.
     """
     check = _checked if tools.uv.builds else _checked_without_builds
-    try:
-        question, verdict = check(project, tools, respect_env=respect_env)
-    except UnreadableProject as error:
-        return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
-    if "during settings discovery" in verdict.words:
-        from .settings_problems import ignored_settings  # noqa: PLC0415  # as below
-
-        if wrong := ignored_settings(project, tools, question, verdict):
-            return _freshness(project, LockState.UNREADABLE, wrong)
-    if verdict.state is LockState.FRESH:
-        return _freshness(project, LockState.FRESH, _shadowed(project, verdict))
-
-    from .explain import UnfreshLock, explain  # noqa: PLC0415  # not needed for a fresh lock
-
     switch = tools.host.variables.get("UV_OFFLINE", "").lower()
     offline = offline or switch not in ("", "0", "false", "f", "n", "no", "off")
     try:
+        question, verdict = check(project, tools, respect_env=respect_env)
+        if verdict.state is LockState.FRESH and not any(words in verdict.words for words in _ABOUT_SETTINGS):
+            return _freshness(project, LockState.FRESH)
+        from .explain import UnclearVerdict, explain  # noqa: PLC0415  # imports `packaging`
+
         explanation = explain(
-            UnfreshLock(project=project, tools=tools, question=question, verdict=verdict, offline=offline)
+            UnclearVerdict(project=project, tools=tools, question=question, verdict=verdict, offline=offline)
         )
     except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
-    return _freshness(
-        project, explanation.state, (*explanation.findings, *_shadowed(project, verdict)), explanation.changes
-    )
-
-
-def _shadowed(project: Project, verdict: LockVerdict) -> tuple[Finding, ...]:
-    """Return a warning about the keys that uv ignores because of a uv.toml next to pyproject.toml."""
-    if "Found both a" not in verdict.words:
-        return ()
-    from .settings_problems import shadowed_settings  # noqa: PLC0415  # as above
-
-    return shadowed_settings(project, verdict)
+    return _freshness(project, explanation.state, explanation.findings, explanation.changes)
 
 
 def _checked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:

@@ -25,9 +25,12 @@ def ignored_settings(
 
     If the bundled uv accepts such a file, the finding is that the uv in use is too old.
     """
+    ignored_files = tuple(parse_ignored_settings(verdict.words))
+    if not ignored_files:
+        return ()
     newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(parse_ignored_settings(other.words)))
     findings = []
-    for ignored in parse_ignored_settings(verdict.words):
+    for ignored in ignored_files:
         path = project.folder / ignored.file
         shown = "uv.toml" if path.name == "uv.toml" else "[tool.uv]"
         what = f"uv ignores the whole of {shown}"

@@ -1,5 +1,6 @@
 """Restores source folders after a build that writes into them."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,8 +9,6 @@ from pathlib import Path
 @contextmanager
 def restored_sources(sources: tuple[Path, ...]) -> Iterator[None]:
     """Delete the folders that build backends created in source folders while the block ran."""
-    import shutil  # noqa: PLC0415  # 4 ms at import, which hooks avoid
-
     before = {path for source in sources for path in _leftovers(source)}
     try:
         yield

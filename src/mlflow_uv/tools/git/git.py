@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ...command.errors import NotCommitted, ToolFailed, ToolMissing
 from ...command.wording import local
@@ -59,8 +60,6 @@ class Git(GitFiles):
         The commit is fetched into a temporary repository: this one stays unchanged, and shallow if it is. There is no
         password prompt.
         """
-        from tempfile import TemporaryDirectory  # noqa: PLC0415  # hooks never fetch
-
         if not _COMMIT.fullmatch(commit):
             return None
         inside = self._git.run(folder, "rev-parse", "--show-prefix", verbatim=True)

@@ -1,5 +1,6 @@
 """Sends HTTP requests to a model server on loopback, without proxy or redirects, one connection a request."""
 
+import http.client
 from dataclasses import dataclass
 
 LIMIT = 256 << 20  # bytes of a response that are read: the server may be malicious
@@ -25,8 +26,6 @@ class ModelReply:
 
 def send(request: ModelRequest, *, port: int) -> ModelReply | None:
     """The response from a port on loopback; None if there is none within the timeout."""
-    import http.client  # noqa: PLC0415  # 30 ms at import, which hooks avoid
-
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=request.timeout_s)
     try:
         headers = {"Content-Type": "application/json"}

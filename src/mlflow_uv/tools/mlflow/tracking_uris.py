@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ...command.errors import BadInput
 
@@ -31,8 +32,6 @@ def absolute_uri(uri: str, folder: Path) -> str:
 
 def require_readable(uri: str) -> None:
     """Raise BadInput for a malformed URI; the message omits the URI, which may contain credentials."""
-    from urllib.parse import urlsplit  # noqa: PLC0415  # as below
-
     try:
         urlsplit(uri)
     except ValueError as error:
@@ -44,8 +43,6 @@ def require_readable(uri: str) -> None:
 def path_of_files(uri: str, folder: Path) -> Path | None:
     """The folder of a file store: a path, or `file:` with a local path; None for any other URI."""
     if uri.startswith("file:"):
-        from urllib.parse import unquote, urlsplit  # noqa: PLC0415  # 2 ms at import, which hooks avoid
-
         parts = urlsplit(uri)
         if parts.netloc not in ("", "localhost"):
             return None

@@ -5,6 +5,7 @@ The author of a checkout, such as that of a pull request, decides neither where 
 read or written outside the checkout. See docs/threat-model.md.
 """
 
+import netrc
 import os
 import re
 import shlex
@@ -12,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...command.errors import BadInput
 from ...command.step import Field, FieldKind, SettingReach, ValueLayer, configured
 from ...command.wording import Wording, option
 from ...core.security.child_environment import store_credentials_in
+from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user
 from ..mlflow.tracking_uris import path_of_files
 from .claims import SettingClaim, require_harmless_cache, require_own_variables
 from .files import Project, leads_out, repository_of
@@ -160,8 +163,6 @@ class Checkout:
 
     def _require_harmless_server(self, claim: SettingClaim) -> None:
         """Reject a server if the job has credentials that it would get; the job itself names no server."""
-        from ...core.security.origins import is_plain_web_address  # noqa: PLC0415  # 5 ms, for few checkouts
-
         uri = str(claim.value)
         if uri in _HOSTLESS:
             return
@@ -215,8 +216,6 @@ def _beside(named: str, claim: SettingClaim, file: Path | None) -> str | None:
 
     The job's URI may contain its credentials. Raises BadInput for another server.
     """
-    from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user  # noqa: PLC0415  # as above
-
     uri, bare = str(claim.value), without_user(named)
     if uri.rstrip("/") == bare.rstrip("/") or (file is not None and file == _database_path(named)):
         return None
@@ -244,9 +243,6 @@ def _database_path(uri: str) -> Path | None:
 
 def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:
     """Files with credentials that MLflow sends to any server, or its HTTP library to this host."""
-    import netrc  # noqa: PLC0415  # only where a checkout names a server
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     home = Path(variables.get("HOME") or "/")
     if (home / ".mlflow" / "credentials").exists():
         yield "~/.mlflow/credentials"

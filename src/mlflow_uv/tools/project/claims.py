@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from ...command.errors import BadInput
 from ...command.step import Field
 from ...command.wording import option
+from ...core.lock.toml_lines import key_lines, line_at
+from ...core.security.child_environment import gives_rights
 
 _CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
 _CACHE_TYPES = frozenset({"registry", "inline", "gha"})
@@ -29,16 +31,12 @@ class SettingClaim(NamedTuple):
         """Its line and file in parentheses; empty for a flag."""
         if self.manifest is None:
             return ""
-        from ...core.lock.toml_lines import key_lines, line_at  # noqa: PLC0415  # on the way to an error
-
         lines = key_lines(self.manifest.read_text(encoding="utf-8", errors="replace"))
         return f" (line {line_at(lines, ('tool', 'mlflow-uv', self.field.kebab))} of {self.manifest.name})"
 
 
 def require_own_variables(claim: SettingClaim) -> None:
     """Raise BadInput for variables that grant access to the repository, the CI or a store."""
-    from ...core.security.child_environment import gives_rights  # noqa: PLC0415  # only where a checkout names variables
-
     if rights := [name for name in claim.value if gives_rights(name)]:
         raise BadInput(
             what=f"{claim.source} names {', '.join(rights)}, which a checkout may not pass to a model",

@@ -1,6 +1,10 @@
 """Sends HTTPS requests with the host's proxy and certificates, within limits of size and time."""
 
+import http.client
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +82,6 @@ class Web:
         raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
 
     def _once(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
-        import http.client  # noqa: PLC0415  # 60 ms at import
-        import urllib.error  # noqa: PLC0415
-        import urllib.request  # noqa: PLC0415
-
         parts = urlsplit(url)
         host = parts.hostname or ""
         # `send` checked the scheme: HTTPS, or HTTP to this machine.
@@ -98,9 +98,6 @@ class Web:
             raise WebUnreachable(f"{host} does not answer: {_line(error)}") from error
 
     def _opener(self, scheme: str, host: str) -> Any:
-        import ssl  # noqa: PLC0415  # as above
-        import urllib.request  # noqa: PLC0415
-
         class NoRedirects(urllib.request.HTTPRedirectHandler):
             """`send` follows redirects itself, because it decides which headers each origin gets."""
 
@@ -117,8 +114,6 @@ class Web:
         return urllib.request.build_opener(*handlers)
 
     def _proxies(self, scheme: str, host: str) -> dict[str, str]:
-        import urllib.request  # noqa: PLC0415  # as above
-
         def known(name: str) -> str:
             return self._variables.get(name) or self._variables.get(name.upper()) or ""
 

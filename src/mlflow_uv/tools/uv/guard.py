@@ -13,6 +13,7 @@ from typing import Any
 
 from ...command.errors import BadInput, BadProject, sentence
 from ...core.lock.toml_lines import key_lines, line_at
+from ...core.security.origins import origin_of
 from ..project.files import Project, UnreadableProject, members, read_manifest, repository_of, table_of
 
 TRUSTED_INDEXES = "MLFLOW_UV_TRUSTED_INDEXES"
@@ -150,7 +151,7 @@ class UvGuard:
         declared = set()
         for name, url, file, line in _indexes(project):
             declared.add(name)
-            if _origin(url) not in origins:
+            if origin_of(url) not in origins:
                 places.setdefault(name, (file, line))
         own = _named(self.variables.get("UV_INDEX", ""))
         for variable, index in sorted(credentials.items()):
@@ -166,7 +167,7 @@ class UvGuard:
             return {**kept, **indexes}
         origins = frozenset(_origins(trusted))
         others = _named(indexes.get("UV_INDEX", ""))
-        listed = {name for name, url in others.items() if _origin(url) in origins}
+        listed = {name for name, url in others.items() if origin_of(url) in origins}
         allowed = listed | (_named(self.variables.get("UV_INDEX", "")).keys() - (others.keys() - listed))
         withheld = {variable for variable, index in _credentials(kept).items() if index not in allowed}
         return {**{name: value for name, value in kept.items() if name not in withheld}, **indexes}
@@ -191,7 +192,7 @@ def _variable_name(name: str) -> str:
 
 def _origins(listed: str) -> Iterator[str]:
     for word in listed.replace(",", " ").split():
-        origin = _origin(word)
+        origin = origin_of(word)
         if origin is None:
             raise BadInput(
                 what=f"{TRUSTED_INDEXES} holds `{word}`",
@@ -199,12 +200,6 @@ def _origins(listed: str) -> Iterator[str]:
                 fix=f"{TRUSTED_INDEXES}=https://HOST, several separated by spaces",
             )
         yield origin
-
-
-def _origin(url: str) -> str | None:
-    from ...core.security.origins import origin_of  # noqa: PLC0415  # 5 ms, only where indexes are listed
-
-    return origin_of(url)
 
 
 def _indexes(project: Project) -> Iterator[tuple[str, str, Path, int]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from zipfile import BadZipFile
 
 from ...command.errors import ToolFailed
 from ...command.report import Console
@@ -60,8 +61,6 @@ def source_of(project: Project, local: LocalRequirement) -> Path:
 
 def same_content(existing: Path, built: Path) -> bool:
     """Whether two wheels install the same files; not every build backend writes the same bytes twice."""
-    from zipfile import BadZipFile  # noqa: PLC0415  # hooks see few wheels
-
     try:
         return existing.is_file() and wheel_content(existing) == wheel_content(built)
     except (OSError, BadZipFile):
