@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,13 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.steps import export
 from mlflow_uv.tools.lock_toolbox import locktools
+from tests.console import KeptConsole
 
 PROGRAM = Path(sys.executable).parent / "uv"
 LISTING = (
     "import importlib.metadata as m, json;"
     "print(json.dumps({d.metadata['Name'].lower().replace('_', '-'): d.version for d in m.distributions()}))"
 )
-
-
-class Silence:
-    """A console that discards its messages."""
-
-    def say(self, text: str) -> None:
-        """See Console."""
-
-    @contextmanager
-    def group(self, _title: str, *, folded: bool = True) -> Iterator[None]:
-        """See Console."""
-        assert folded
-        yield
-
-    def foreign(self, line: str) -> None:
-        """See Console."""
 
 
 def offline(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -48,7 +32,7 @@ def exported(
 ) -> Report[export.Outputs]:
     """What the step says of a project."""
     host = Host.of(offline(variables), folder=folder, python=Path(sys.executable))
-    with locktools(host, console=Silence(), uv=uv) as tools:
+    with locktools(host, console=KeptConsole(), uv=uv) as tools:
         return export.run(export.Inputs(project=folder, **inputs), tools)
 
 

@@ -23,8 +23,7 @@ from mlflow_uv.core.model.model_files import WHEELS
 from mlflow_uv.tools.engines.build_context import ContextContents
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
-
-from .in_process import Heard
+from tests.console import KeptConsole
 
 BASE = "python:3.11-slim"
 LayerEntry = tuple[bytes, int, int, int, int, float, str]
@@ -34,7 +33,7 @@ LayerEntry = tuple[bytes, int, int, int, int, float, str]
 def image_builder_in(scratch: Path, **variables: str) -> Iterator["ImageBuilder"]:
     """Tools as a surface would make them for a caller with these variables, too."""
     host = Host.of({**os.environ, **variables}, folder=Path("/"), python=Path(sys.executable))
-    with toolbox(host, console=Heard()) as tools:
+    with toolbox(host, console=KeptConsole()) as tools:
         yield ImageBuilder(tools=tools, scratch=scratch)
 
 

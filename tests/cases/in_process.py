@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,10 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.steps import log_model
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.console import KeptConsole
 from tests.messages import ask
 
 from .sample_project import SampleProject
-
-
-class Heard:
-    """A console that keeps its messages."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def group(self, title: str, *, folded: bool = True):  # noqa: ARG002
-        self.said.append(title)
-        return nullcontext()
-
-    def foreign(self, line: str) -> None:
-        self.said.append(line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +30,7 @@ class InProcessProject:
 
     sample: SampleProject
     tools: Tools
-    console: Heard
+    console: KeptConsole
     saved: Path
     own: Path
 
@@ -112,7 +96,7 @@ def in_process_project(sample: SampleProject) -> Iterator[InProcessProject]:
     (saved / "requirements.txt").write_text("mlflow\n")
     variables = {**sample.consumer.variables, "TMPDIR": str(sample.temporary), "UV_PROJECT_ENVIRONMENT": str(own)}
     host = Host.of(variables, folder=sample.folder, python=Path(sys.executable))
-    console = Heard()
+    console = KeptConsole()
     try:
         with toolbox(host, console=console) as tools:
             yield InProcessProject(sample=sample, tools=tools, console=console, saved=saved, own=own)

@@ -4,7 +4,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from mlflow_uv.payloads.messages.registry import AliasMove, Author, ExpectedVers
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST, STATE
 from mlflow_uv.steps import log_model, register
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.console import KeptConsole
 from tests.proxy import Fault, Proxy
 from tests.stores import Postgres
 
@@ -25,23 +26,6 @@ from .sample_project import SampleProject
 EXPERIMENT = "faults"
 LEASE_S = 15.0
 T = TypeVar("T")
-
-
-class Quiet:
-    """A console that keeps its messages."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def group(self, title: str, *, folded: bool = True):
-        self.said.append(f"{title} {folded}")
-        return nullcontext()
-
-    def foreign(self, line: str) -> None:
-        self.said.append(line)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +49,7 @@ class ProxiedProject:
     database: Postgres
     tools: Tools
     scratch: Path
-    console: Quiet
+    console: KeptConsole
     made: list[str] = field(default_factory=list)
     dry: dict[str, list[str]] = field(default_factory=dict)
 
@@ -232,7 +216,7 @@ def proxied_project_of(
     sample: SampleProject, proxy: Proxy, database: Postgres, scratch: Path, variables: Mapping[str, str]
 ) -> Iterator[ProxiedProject]:
     """Tools as a surface would make them, kept open."""
-    console = Quiet()
+    console = KeptConsole()
     everything = {**sample.consumer.variables, "TMPDIR": str(sample.temporary), **variables}
     host = Host.of(everything, folder=sample.folder, python=Path(sys.executable))
     with toolbox(host, console=console) as tools:

@@ -110,5 +110,5 @@ def test_a_function_that_fails_is_a_failed_training(project: InProcessProject, f
         project.log(function=function)
 
     assert told == caught.value.why
-    assert any('model_functions.py", line ' in line for line in project.console.said)
+    assert any('model_functions.py", line ' in line for line in project.console.lines)
     assert "RUNNING" not in project.sample.store.runs

@@ -59,7 +59,7 @@ def test_of_a_search_what_training_registered_is_released(searching: InProcessPr
 
     (version,) = searching.ask("find-versions", name="by-itself")["versions"]
     assert (True, report.outputs.model_id) == (report.ok, version["model_id"])
-    assert any(line.startswith("of 3 models the one that training registered") for line in searching.console.said)
+    assert any(line.startswith("of 3 models the one that training registered") for line in searching.console.lines)
 
 
 def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: InProcessProject) -> None:

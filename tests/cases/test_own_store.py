@@ -68,7 +68,7 @@ def test_a_store_in_the_project_is_followed_and_found_again(theirs: InProcessPro
     assert (f"sqlite:///{database}", True) == (report.outputs.tracking_uri, report.ok)
     assert (report.outputs.model_id, True) == (again.outputs.model_id, again.outputs.reused)
     assert list((theirs.folder / "mlruns").rglob(report.outputs.model_id))
-    assert any("training sets its own tracking URI" in line for line in theirs.console.said)
+    assert any("training sets its own tracking URI" in line for line in theirs.console.lines)
 
 
 def test_the_setting_that_the_finding_prints_ends_it(theirs: InProcessProject) -> None:

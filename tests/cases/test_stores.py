@@ -21,13 +21,13 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
+from tests.console import KeptConsole
 from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
 from tests.messages import ask
 from tests.proxy import proxy_of
 from tests.stores import ADMIN, BUCKET, DATABASE, Stores, mlflow_server
 from tests.waiting import CEILING_S
 
-from .proxied_project import Quiet
 from .sample_project import SampleProject, error
 
 NO_STORE = "StoreUnreachable"
@@ -67,7 +67,7 @@ class Asked:
         """The value that answers."""
         variables = {**self.variables, "MLFLOW_TRACKING_URI": uri}
         host = Host.of(variables, folder=self.sample.folder, python=Path(sys.executable))
-        with toolbox(host, console=Quiet()) as tools:
+        with toolbox(host, console=KeptConsole()) as tools:
             store = tools.mlflow.store(None, embedded=False)
             python = tools.environments.registry_client(store, read_project(self.sample.folder), Selection())
             return ask(tools.mlflow, python, store, verb, **request)

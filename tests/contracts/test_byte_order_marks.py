@@ -11,6 +11,7 @@ from mlflow_uv.steps import check_lock, check_targets
 from mlflow_uv.tools.lock_toolbox import locktools
 from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, projects
+from tests.console import KeptConsole
 
 MARK = b"\xef\xbb\xbf"
 POLICY = '[tool.mlflow-uv.policy]\nexcluded = ["grape"]\n'
@@ -39,7 +40,7 @@ def test_every_step_reads_over_a_mark(wine: Path, file: str) -> None:
     path.write_bytes(MARK + (path.read_bytes() if path.exists() else b"3.11\n"))
     host = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
-    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with locktools(host, console=KeptConsole(), uv=exports.PROGRAM) as tools:
         checked = check_lock.run(check_lock.Inputs(project=wine), tools)
         targets = check_targets.run(check_targets.Inputs(project=wine, targets=("linux-x86_64-py3.11",)), tools)
     exported = exports.exported(wine, requirements_file=Path("requirements.txt"), pylock_file=Path("pylock.toml"))
@@ -59,7 +60,7 @@ def test_a_difference_in_a_file_with_a_mark_is_told_on_its_line(wine: Path) -> N
     manifest.write_bytes(MARK + manifest.read_bytes().replace(b'"grape"]', b'"grape<2"]', 1))
     host = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
-    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with locktools(host, console=KeptConsole(), uv=exports.PROGRAM) as tools:
         report = check_lock.run(check_lock.Inputs(project=wine), tools)
 
     (finding,) = (one for one in report.findings if one.rule.startswith("lock-"))
@@ -73,7 +74,7 @@ def test_a_pin_that_uv_cannot_read_is_named_where_there_is_no_lock(wine: Path) -
     (wine / ".python-version").write_bytes("3.11\n".encode("utf-16"))
     host = Host.of(exports.offline(), folder=wine, python=Path("/usr/bin/python3"))
 
-    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with locktools(host, console=KeptConsole(), uv=exports.PROGRAM) as tools:
         locked = check_lock.run(check_lock.Inputs(project=wine), tools)
         (wine / "uv.lock").unlink()
         report = check_lock.run(check_lock.Inputs(project=wine), tools)

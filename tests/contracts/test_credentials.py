@@ -23,6 +23,7 @@ from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, indexes, projects
 from tests.checkout import commit, git, repository
+from tests.console import KeptConsole
 
 LOGIN = "Basic " + base64.b64encode(b"robot:correct-horse").decode()
 # What Google's and Amazon's helpers do: without the variable they have nothing to say.
@@ -87,7 +88,7 @@ def wine(tmp_path: Path, url: str, *, user: str = "", name: str = "corp-pi", set
 def tools_in(folder: Path, **variables: Any):
     """Real tools for a caller with these variables, and nothing that was fetched before."""
     given = {**os.environ, "UV_HTTP_RETRIES": "0", "UV_CACHE_DIR": str(folder.parent / "cache"), **variables}
-    return locktools(Host.of(given, folder=folder, python=Path(sys.executable)), console=exports.Silence())
+    return locktools(Host.of(given, folder=folder, python=Path(sys.executable)), console=KeptConsole())
 
 
 def asked(folder: Path, **variables: Any) -> Freshness:

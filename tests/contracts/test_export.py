@@ -16,6 +16,7 @@ from mlflow_uv.core.export.portability import LocalPackages
 from mlflow_uv.steps import release
 from mlflow_uv.tools.toolbox import toolbox
 from tests import exports, projects
+from tests.console import KeptConsole
 
 REQUIREMENTS, PYLOCK, SBOM = Path("requirements.txt"), Path("pylock.toml"), Path("bill.cdx.json")
 FILES: dict[str, Any] = {"requirements_file": REQUIREMENTS, "pylock_file": PYLOCK, "sbom_file": SBOM}
@@ -367,7 +368,7 @@ def test_a_workspace_is_exported_inside_a_release(tmp_path: Path, root: Path) ->
     variables = exports.offline({"MLFLOW_UV_HOME": str(tmp_path / "home")})
     host = Host.of(variables, folder=folder, python=Path(sys.executable))
 
-    with toolbox(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with toolbox(host, console=KeptConsole(), uv=exports.PROGRAM) as tools:
         within = release.run(release.Inputs(project=folder, steps=("check-lock", "export")), tools)
         asked = release.Inputs(project=folder, steps=("check-lock", "export"), requirements_file=REQUIREMENTS)
         filed = release.run(asked, tools)

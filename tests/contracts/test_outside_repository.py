@@ -18,6 +18,7 @@ from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, indexes, projects
 from tests.checkout import repository
+from tests.console import KeptConsole
 
 DEAD = "http://127.0.0.1:9/simple"
 INHERITED = '[[{table}index]]\nname = "beside"\nurl = "{url}"\nformat = "flat"\ndefault = true\n'
@@ -26,7 +27,7 @@ INHERITED = '[[{table}index]]\nname = "beside"\nurl = "{url}"\nformat = "flat"\n
 def tools_in(folder: Path, **variables: str):
     """Real tools for a caller with these variables."""
     host = Host.of({**os.environ, **variables}, folder=folder, python=Path(sys.executable))
-    return locktools(host, console=exports.Silence())
+    return locktools(host, console=KeptConsole())
 
 
 def asked(folder: Path, *, respect_env: bool = False, **variables: Any) -> Freshness:

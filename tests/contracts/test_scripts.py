@@ -14,6 +14,7 @@ from mlflow_uv.tools.lock_toolbox import locktools
 from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, projects
 from tests.checkout import repository
+from tests.console import KeptConsole
 
 SCRIPT = """\
 # /// script
@@ -45,7 +46,7 @@ def wine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def checked(folder: Path, *, alone: bool = False) -> Report[check_lock.Outputs]:
     """What the step says."""
     host = Host.of(exports.offline(), folder=folder, python=Path(sys.executable))
-    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as tools:
+    with locktools(host, console=KeptConsole(), uv=exports.PROGRAM) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, alone=alone), tools)
 
 

@@ -16,6 +16,7 @@ from mlflow_uv.tools.lock_toolbox import locktools
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, projects
+from tests.console import KeptConsole
 
 SETTINGS = '[tool.uv]\n{}\n[[tool.uv.index]]\nname = "beside"\nurl = "../wheels"\nformat = "flat"\ndefault = true\n'
 # Word for word what uv 0.8.5 says of such a setting and of such a lock.
@@ -56,7 +57,7 @@ exit 2
 def tools_in(folder: Path, *, uv: Path | None = None):
     """Real tools for a caller who stands in the folder."""
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    return locktools(host, console=exports.Silence(), uv=uv)
+    return locktools(host, console=KeptConsole(), uv=uv)
 
 
 def asked(folder: Path, *, uv: Path | None = None) -> Freshness:

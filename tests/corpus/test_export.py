@@ -23,6 +23,7 @@ from mlflow_uv.ops.lock.export import ExportRequest, UvExport, make_lists
 from mlflow_uv.tools.lock_toolbox import LockTools, locktools
 from mlflow_uv.tools.project.files import Project, read_project
 from tests import dryrun, exports
+from tests.console import KeptConsole
 
 FEWEST = 40
 REQUIREMENTS, PYLOCK, SBOM = "requirements.txt", "pylock.toml", "bill.cdx.json"
@@ -34,7 +35,7 @@ WITHOUT_NETWORK, WITHOUT_MEMBER = "nvidia-cosmos__cosmos-predict2.5", "fixtures"
 def tools() -> Iterator[LockTools]:
     """Real uv, without a network."""
     host = Host.of(exports.offline(), folder=Path.cwd(), python=Path(sys.executable))
-    with locktools(host, console=exports.Silence(), uv=exports.PROGRAM) as found:
+    with locktools(host, console=KeptConsole(), uv=exports.PROGRAM) as found:
         yield found
 
 

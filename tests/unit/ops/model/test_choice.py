@@ -1,8 +1,6 @@
 """Of several models one is released: the one of that name, the one that training registered, or none."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -11,25 +9,8 @@ from mlflow_uv.ops.model.choice import choose
 from mlflow_uv.payloads.messages.models import FoundModels, LoggedModelDescription
 from mlflow_uv.payloads.messages.registry import RegisteredVersion
 from mlflow_uv.payloads.messages.runs import RunDescription
+from tests.console import KeptConsole
 from tests.messages import MODEL, RUN, VERSION
-
-
-class Heard:
-    """A console that keeps its messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        """See Console."""
-        self.lines.append(text)
-
-    def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[Any]:
-        """See Console."""
-        return nullcontext((title, folded))
-
-    def foreign(self, line: str) -> None:
-        """See Console."""
 
 
 def model(number: int, name: str = "model", status: str = "READY") -> LoggedModelDescription:
@@ -55,7 +36,7 @@ def test_the_only_model_is_released() -> None:
     """
     What did not become ready is no model, and nothing is said where there is nothing to choose.
     """
-    console = Heard()
+    console = KeptConsole()
 
     chosen = choose(logged(model(1, status="FAILED"), model(2)), None, console)
 
@@ -66,7 +47,7 @@ def test_of_a_search_the_one_that_training_registered_is_released() -> None:
     """
     Three child runs log `model`, and the best one is registered: that one, and it is said.
     """
-    console = Heard()
+    console = KeptConsole()
 
     chosen = choose(replace(SEARCH, versions=(version(4, "wine", of=2),)), None, console)
 
@@ -86,7 +67,7 @@ def test_where_nothing_tells_which_all_are_listed(versions: tuple[RegisteredVers
     Ids, runs and metrics of models that have one name, with the input that names one by its id.
     """
     with pytest.raises(ModelNotFound) as caught:
-        choose(replace(SEARCH, versions=versions), None, Heard())
+        choose(replace(SEARCH, versions=versions), None, KeptConsole())
 
     assert "training logged 3 models" == caught.value.what
     assert told in caught.value.why
@@ -101,9 +82,9 @@ def test_names_that_differ_are_the_first_fix() -> None:
     found = logged(model(1, "linear"), model(2, "tree"), runs=(run(1), run(2)))
 
     with pytest.raises(ModelNotFound) as caught:
-        choose(found, None, Heard())
+        choose(found, None, KeptConsole())
 
-    assert "m-2" == choose(found, "tree", Heard()).model_id
+    assert "m-2" == choose(found, "tree", KeptConsole()).model_id
     assert "they are called linear, tree" in caught.value.why
     assert "--logged-model NAME, or --from-model ID" == caught.value.fix
 
@@ -115,7 +96,7 @@ def test_of_a_long_search_the_last_ten_are_listed() -> None:
     found = logged(*(model(number) for number in range(13)))
 
     with pytest.raises(ModelNotFound) as caught:
-        choose(found, None, Heard())
+        choose(found, None, KeptConsole())
 
     assert "m-2 `" not in caught.value.why
     assert caught.value.why.endswith("m-12 `model`; and 3 before these")

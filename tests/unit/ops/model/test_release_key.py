@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from mlflow_uv.payloads.messages.models import LoggedModelDescription
 from mlflow_uv.payloads.messages.tags import COMMIT
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.console import KeptConsole
 from tests.messages import MODEL
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
@@ -73,20 +74,6 @@ FILES = {
 }
 
 
-class Quiet:
-    """A console that discards its messages."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    def group(self, _title: str, *, folded: bool = True) -> nullcontext[None]:  # noqa: ARG002
-        """Group nothing."""
-        return nullcontext()
-
-    def foreign(self, line: str) -> None:
-        """Pass nothing on."""
-
-
 @dataclass(frozen=True)
 class Repository:
     """A repository with two projects and a library beside them."""
@@ -127,7 +114,7 @@ def repository_in(folder: Path) -> Iterator[Repository]:
     """A clean repository with one commit."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_UV_HOME": str(folder / "private")}
     host = Host.of(variables, folder=folder, python=Path(sys.executable))
-    with toolbox(host, console=Quiet()) as tools:
+    with toolbox(host, console=KeptConsole()) as tools:
         repository = Repository(top=folder / "mein Repo ü", tools=tools)
         repository.top.mkdir()
         for name, content in FILES.items():
