@@ -7,7 +7,9 @@ import tomli
 
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.lock.selection import Selection
-from mlflow_uv.core.policy.policy import RULES, PolicySource, read_policy
+from mlflow_uv.core.lock.toml_lines import key_lines
+from mlflow_uv.core.policy.policy import RULES, LockPolicy, read_policy
+from mlflow_uv.core.policy.table import PolicySource, PolicyTable
 from mlflow_uv.core.policy.violations import (
     PolicyContext,
     ServedUnit,
@@ -26,11 +28,14 @@ LOCK = PurePath("uv.lock")
 DAY = 86_400
 
 
-def ruling(*lines: str) -> PolicySource:
+def ruling(*lines: str) -> PolicySource[LockPolicy]:
     """A manifest's policy; its first line is the fifth of the file."""
     text = HEAD + "".join(f"{line}\n" for line in lines)
     table = tomli.loads(text)["tool"]["mlflow-uv"]["policy"]
-    return read_policy(table, text=text, manifest=PurePath("pyproject.toml"), shown="pyproject.toml")
+    manifest = PurePath("pyproject.toml")
+    return read_policy(
+        PolicyTable(name="policy", value=table, lines=key_lines(text), manifest=manifest, shown="pyproject.toml")
+    )
 
 
 def judged(lock: str, *rules: str, name: str | None = "wine") -> list[Finding]:
