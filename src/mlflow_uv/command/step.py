@@ -3,8 +3,8 @@
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from enum import Enum, IntEnum
 from pathlib import Path, PurePath
 from types import UnionType
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 from .errors import BadInput
 from .report import Report
 from .shell_words import quoted, words_of
-from .wording import flag_argv, option
+from .wording import flag_argv, option, suggestion
 
 SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
 
@@ -73,6 +73,10 @@ class FixedInRelease(NamedTuple):
     value: object
 
 
+class StepOutputs(NamedTuple):
+    """Marks an output that is the outputs of a step, or None: they are outputs of their own."""
+
+
 class Section(IntEnum):
     """
     The part of a step's inputs in which an input is listed; the parts are listed in this order.
@@ -107,6 +111,7 @@ class Field:
     name: str
     kind: FieldKind
     doc: str
+    hint: Any = None
     default: Any = None
     required: bool = False
     whole: bool = False
@@ -250,8 +255,11 @@ def fields_of(record: type) -> tuple[Field, ...]:
     """
     hints = get_type_hints(record, include_extras=True)
     defaults = {declared.name: declared.default for declared in fields(record)}
-    declarations = [_field(name, hints[name], defaults[name]) for name in dict.fromkeys(_names(record))]
-    return tuple(sorted(declarations, key=lambda field: (not field.required, field.section)))
+    declarations: dict[str, Field] = {}
+    for name in dict.fromkeys(_names(record)):
+        for field in _declared(name, hints[name], defaults[name]):
+            declarations.setdefault(field.name, field)
+    return tuple(sorted(declarations.values(), key=lambda field: (not field.required, field.section)))
 
 
 def _names(record: type) -> Iterator[str]:
@@ -262,12 +270,20 @@ def _names(record: type) -> Iterator[str]:
     yield from (declared.name for declared in fields(record))
 
 
-def _field(name: str, hint: Any, default: object) -> Field:
+def _declared(name: str, hint: Any, default: object) -> tuple[Field, ...]:
     notes = hint.__metadata__ if get_origin(hint) is Annotated else ()
-    kind, choice, whole = _kind(hint.__origin__ if notes else hint, notes)
+    hint = hint.__origin__ if notes else hint
+    if any(isinstance(note, StepOutputs) for note in notes):
+        return tuple(replace(field, required=False, default=None) for field in fields_of(_without_none(hint)))
+    return (_field(name, hint, default, notes),)
+
+
+def _field(name: str, hint: Any, default: object, notes: tuple[object, ...]) -> Field:
+    kind, choice, whole = _kind(hint, notes)
     return Field(
         name=name,
         kind=kind,
+        hint=hint,
         doc=next((note.text for note in notes if isinstance(note, Doc)), ""),
         default=None if default is MISSING else default,
         required=default is MISSING,
@@ -283,9 +299,14 @@ def _field(name: str, hint: Any, default: object) -> Field:
     )
 
 
-def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[FieldKind, type[Enum] | None, bool]:
+def _without_none(hint: Any) -> Any:
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not type(None))
+    return hint
+
+
+def _kind(hint: Any, notes: tuple[object, ...]) -> tuple[FieldKind, type[Enum] | None, bool]:
+    hint = _without_none(hint)
     if get_origin(hint) is tuple:
         marks = {type(note) for note in notes}
         return (
@@ -362,16 +383,3 @@ def refuse_unknown(keys: Mapping[str, object], known: frozenset[str], *, source:
         if key not in known:
             hint = suggestion(key, known) or f"known are {', '.join(sorted(known))}"
             raise BadInput(what=f"{source} does not know `{key}`", why=hint)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a question that names the most similar known name, empty if none is similar."""
-    near = near_name(name, known)
-    return f"did you mean `{near}`?" if near else ""
-
-
-def near_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the most similar known name, None if none is similar."""
-    import difflib  # noqa: PLC0415  # only on the way to an error
-
-    return next(iter(difflib.get_close_matches(name, tuple(known), n=1)), None)

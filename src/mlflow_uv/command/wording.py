@@ -6,7 +6,7 @@ as a key of an action. Converted with `str`, a text is that of the command line.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -197,3 +197,16 @@ def _parameters(inputs: Mapping[str, str | bool]) -> tuple[Parameter, ...]:
 def local(typed: str, workflow: str = "") -> str:
     """A fix as a shell command, and the change of a workflow that replaces it in CI."""
     return Wording(LocalFix(typed, workflow))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the most similar known name, empty if none is similar."""
+    near = near_name(name, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def near_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the most similar known name, None if none is similar."""
+    import difflib  # noqa: PLC0415  # only on the way to an error
+
+    return next(iter(difflib.get_close_matches(name, tuple(known), n=1)), None)

@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, make_dataclass, replace
-from typing import Annotated, Any, TypeVar, get_type_hints
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from ..command.errors import BadInput, BadProject, ChainBroken, StepError
+from ..command.outputs import output_values
 from ..command.report import Finding, Report, Table, Timing
-from ..command.step import Doc, OneRun, Step, fields_of, near_name
-from ..command.wording import local, option
+from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
+from ..command.wording import local, near_name, option
 from ..core.release.chain import render_chain
 from ..core.release.record import Record
 from ..tools.mlflow.store import StoreKind
@@ -16,10 +18,17 @@ from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test
 from .build_image import ImageInputs
+from .build_image import Outputs as ImageOutputs
 from .catalog import RELEASE_NAME, step_of, steps
+from .check_lock import Outputs as LockOutputs
+from .check_targets import Outputs as TargetOutputs
 from .export import ExportFileInputs
+from .export import Outputs as ExportOutputs
+from .log_model import Outputs as ModelOutputs
 from .preflight import Answer, as_finding, preflight
 from .preflight.context import PreflightContext, StepInputs
+from .register import Outputs as VersionOutputs
+from .smoke_test import Outputs as TestOutputs
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 I = TypeVar("I")  # noqa: E741  # Inputs of a step
@@ -37,30 +46,40 @@ class Inputs(check_targets.Inputs, ExportFileInputs, log_model.Inputs, register.
     preflight: Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")] = False
 
 
-def _union(name: str) -> type:
-    """Merge the outputs of all steps of a release into one class; equal names mean the same in every step."""
-    merged: dict[str, tuple[str, Any, Any]] = {}
-    for step in map(step_of, DEFAULT):
-        hints = get_type_hints(step.outputs, include_extras=True)
-        for declared in fields(step.outputs):
-            merged.setdefault(declared.name, (declared.name, hints[declared.name], field(default=None)))
-    return make_dataclass(name, merged.values(), frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of release: those of its steps, None for a step that did not run."""
 
+    check_lock: Annotated[LockOutputs | None, StepOutputs()] = None
+    check_targets: Annotated[TargetOutputs | None, StepOutputs()] = None
+    export: Annotated[ExportOutputs | None, StepOutputs()] = None
+    log_model: Annotated[ModelOutputs | None, StepOutputs()] = None
+    register: Annotated[VersionOutputs | None, StepOutputs()] = None
+    build_image: Annotated[ImageOutputs | None, StepOutputs()] = None
+    smoke_test: Annotated[TestOutputs | None, StepOutputs()] = None
 
-Outputs = _union("Outputs")
+    @property
+    def record(self) -> Path | None:
+        """File of the release record, None if no step wrote one."""
+        path: Path | None = output_values(self)["record"]
+        return path
+
+    def of_step(self, step: Step[Any, Any, Any], outputs: Any) -> "Outputs":
+        """These outputs with those of a step that ran."""
+        return replace(self, **{step.name.replace("-", "_"): outputs})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """How far a release got: outputs, findings, timings and tables of its steps."""
 
-    outputs: dict[str, Any]
+    outputs: Outputs = Outputs()
     findings: tuple[Finding, ...] = ()
     timings: tuple[Timing, ...] = ()
     tables: tuple[Table, ...] = ()
 
 
-def run(inputs: Inputs, tools: Tools) -> Report[Any]:
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Run the steps in order, each on the record of those before, and stop at the first that fails.
 
@@ -98,23 +117,23 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tool
             if problem is not error
         )
         summary = f"the release stopped before anything was trained: {error.what}"
-        error.so_far = replace(_report(Progress(outputs={}, findings=findings), summary, (f"chain:       {chain}",)))
+        error.so_far = replace(_report(Progress(findings=findings), summary, (f"chain:       {chain}",)))
         raise error
     return answers
 
 
-def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Any]:
+def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Outputs]:
     answers = _answers(steps, inputs, tools)
     rows = tuple((answer.step, answer.check, answer.statement) for answer in answers if answer.statement)
     findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
     table = Table(title="Preflight checks", columns=("step", "check", "answer"), rows=rows)
     failed = sum(answer.fails for answer in answers)
     summary = f"{failed} of {len(answers)} checks fail" if failed else "everything that the release needs is available"
-    return _report(Progress(outputs={}, findings=findings, tables=(table,)), summary, ())
+    return _report(Progress(findings=findings, tables=(table,)), summary, ())
 
 
-def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Any]:
-    progress = Progress(outputs={})
+def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    progress = Progress()
     answers = _answers(steps, inputs, tools)
     if failing := next((answer for answer in answers if answer.fails), None):
         findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
@@ -134,12 +153,14 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise
-        if chosen_uri := getattr(report.outputs, "tracking_uri", None):
-            inputs = replace(inputs, tracking_uri=chosen_uri)  # the steps that follow look where training put the model
+        if isinstance(report.outputs, ModelOutputs) and report.outputs.tracking_uri:
+            inputs = replace(
+                inputs, tracking_uri=report.outputs.tracking_uri
+            )  # the steps that follow look where training put the model
         taken = _timing(step, started, report.summary, tools)
         progress = replace(
             progress,
-            outputs={**progress.outputs, **{f.name: getattr(report.outputs, f.name) for f in fields(report.outputs)}},
+            outputs=progress.outputs.of_step(step, report.outputs),
             findings=(*progress.findings, *report.findings),
             timings=(*progress.timings, taken),
             tables=(*progress.tables, *report.tables),
@@ -147,7 +168,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
             return _report(progress, stopped, (f"chain:       {_stopped(step, inputs, progress, tools)}",))
-    path = progress.outputs.get("record")
+    path = progress.outputs.record
     if path is None:
         return _report(progress, f"{len(progress.timings)} steps done", ())
     timings = tuple((timing.step, timing.seconds) for timing in progress.timings)
@@ -182,9 +203,9 @@ def _inputs_of(record: type[I], inputs: Inputs) -> I:
     return record(**values)
 
 
-def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Any]:
+def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report[Outputs]:
     return Report(
-        outputs=Outputs(**progress.outputs),
+        outputs=progress.outputs,
         summary=summary,
         findings=progress.findings,
         timings=progress.timings,
@@ -238,7 +259,7 @@ def _stopped(step: Step[Any, Any, Any], inputs: Inputs, progress: Progress, tool
 
 def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:
     """Return the record that this release wrote so far, None if it wrote none: an older one does not count."""
-    if "log-model" in inputs.steps and "record" not in progress.outputs:
+    if "log-model" in inputs.steps and progress.outputs.record is None:
         return None
     try:
         return tools.records.load(tools.records.path(inputs.record, inputs.project))
@@ -246,7 +267,7 @@ def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:
         return None
 
 
-RELEASE: Step[Inputs, Any, Tools] = Step(
+RELEASE: Step[Inputs, Outputs, Tools] = Step(
     name=RELEASE_NAME,
     summary="Release a tested model from uv.lock: check, export, train, log, register, build and smoke-test in"
     " one run.",

@@ -18,8 +18,8 @@ from ..command.host import Host
 from ..command.inputs import UvInputs
 from ..command.report import Console, Report
 from ..command.settings import KEYS
-from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle, suggestion
-from ..command.wording import help_call
+from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
+from ..command.wording import help_call, suggestion
 from ..core.security.control_characters import visible_columns
 from ..core.security.masking import secrets_in
 from ..steps.catalog import NAMES, RELEASE_NAME, step_of

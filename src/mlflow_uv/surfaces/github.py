@@ -6,15 +6,15 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from secrets import token_hex
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from actions_toolkit.file_command import prepare_key_value_message
 
 from ..command.errors import BadInput, StepError
+from ..command.outputs import empty_value, output_values
 from ..command.report import Finding, Report, Severity
 from ..command.step import Step, fields_of
 from ..command.wording import Wording
@@ -206,23 +206,13 @@ def _write_outputs(step: Step[Any, Any, Any], outputs: object) -> None:
     if not path:
         return
     with Path(path).open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        hints = get_type_hints(step.outputs)
+        values = {} if outputs is None else output_values(outputs)
         for field in fields_of(step.outputs):
             if not re.fullmatch(r"[a-z][a-z0-9-]*", field.kebab):
                 raise AssertionError(field.kebab)
-            value = getattr(outputs, field.name, None)
-            text = _text(_nothing(hints[field.name]) if value is None else value)
+            value = values.get(field.name)
+            text = _text(empty_value(field) if value is None else value)
             file.write(prepare_key_value_message(field.kebab, text) + "\n")
-
-
-def _nothing(hint: Any) -> object:
-    """The empty value of a type: (), a record of defaults, or None."""
-    for kind in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
-        if get_origin(kind) is tuple:
-            return ()
-        if is_dataclass(kind) and isinstance(kind, type):
-            return kind()
-    return None
 
 
 def _text(value: object) -> str:

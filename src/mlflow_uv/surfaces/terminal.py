@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from ..command.errors import BadProject, StepError, Unforeseen
+from ..command.outputs import output_values
 from ..command.report import Console, Finding, Report, Severity, Table, Timing
 from ..command.wording import CommandLine, Phrasing, Wording, step_call, worded
 from ..core.security.control_characters import escaped_json, visible, visible_lines, without_sequences
@@ -195,7 +196,7 @@ def as_json(step: str, answer: "Report[Any] | StepError", phrasing: Phrasing, se
         body = {
             "ok": answer.ok,
             "summary": phrased(answer.summary),
-            "outputs": plain(answer.outputs),
+            "outputs": {name.replace("_", "-"): plain(value) for name, value in output_values(answer.outputs).items()},
             "findings": phrased(answer.findings),
             "timings": phrased(answer.timings),
         }

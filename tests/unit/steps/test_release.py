@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from mlflow_uv.command.inputs import UvInputs
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.release.record import AnswersLink
 from mlflow_uv.steps.catalog import step_of
-from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, _chosen, _inputs_of, _serve_line
+from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
+from mlflow_uv.steps.register import Outputs as VersionOutputs
+from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _serve_line
 from mlflow_uv.surfaces.cli import _parsed
 from tests.unit.core.release.test_record import WHOLE
 
@@ -111,3 +114,17 @@ def test_an_unknown_step_has_the_steps_that_were_probably_meant_as_its_fix(names
 
     meant = _parsed(["release", *shlex.split(caught.value.fix)]).steps.split(",")
     assert (fix, meant) == (caught.value.fix, [step.name for step in _chosen(tuple(meant))])
+
+
+def test_a_release_has_the_outputs_of_the_steps_that_ran() -> None:
+    """
+    Its record is that of the last step that wrote one.
+    """
+    targets = TargetOutputs(targets=("linux-x86_64-py3.12",), packages=())
+    version = VersionOutputs(record=Path("a.json"), model_name="wine", version="1", version_uri="u", created=True)
+
+    outputs = Outputs().of_step(step_of("check-targets"), targets)
+    registered = outputs.of_step(step_of("register"), version)
+
+    assert (None, Path("a.json")) == (outputs.record, registered.record)
+    assert (targets, version, None) == (registered.check_targets, registered.register, registered.smoke_test)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from ...command.errors import BadInput
-from ...command.step import near_name
-from ...command.wording import option, step_call
+from ...command.wording import near_name, option, step_call
 from .registry_client import RegistryClient
 
 _SHOWN = 9

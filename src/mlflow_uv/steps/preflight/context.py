@@ -18,7 +18,12 @@ from ...core.lock.targets import Target, allowed_pythons, serving_target
 from ...tools.engines.engine import Engine
 from ...tools.project.files import Project, read_project
 from ...tools.toolbox import Tools
-from .. import build_image, check_lock, check_targets, log_model, register, smoke_test
+from ..build_image import Inputs as ImageInputs
+from ..check_lock import Inputs as LockInputs
+from ..check_targets import Inputs as TargetInputs
+from ..log_model import Inputs as ModelInputs
+from ..register import Inputs as VersionInputs
+from ..smoke_test import Inputs as TestInputs
 
 Problem = StepError | Finding
 T = TypeVar("T")
@@ -28,12 +33,12 @@ T = TypeVar("T")
 class StepInputs:
     """The inputs of the steps that have preflight checks."""
 
-    check_lock: check_lock.Inputs
-    check_targets: check_targets.Inputs
-    log_model: log_model.Inputs
-    register: register.Inputs
-    build_image: build_image.Inputs
-    smoke_test: smoke_test.Inputs
+    check_lock: LockInputs
+    check_targets: TargetInputs
+    log_model: ModelInputs
+    register: VersionInputs
+    build_image: ImageInputs
+    smoke_test: TestInputs
 
 
 @dataclass(kw_only=True)
@@ -41,9 +46,8 @@ class PreflightContext:
     """
     One release that is about to begin.
 
-    `training_follows` says that the release continues after the
-    checks, so that what it needs anyway, such as a base image, may be fetched now. `lock_is_bad` is set if check-lock
-    fails, so that other checks do not use the lock.
+    `training_follows` says that the release continues after the checks, so that what it needs anyway, such as a base
+    image, may be fetched now. `lock_is_bad` is set if check-lock fails, so that other checks do not use the lock.
     """
 
     inputs: StepInputs
