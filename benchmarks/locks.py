@@ -51,8 +51,9 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="mlflow-uv-bench-") as scratch:
         for race in (*races(Path(scratch)), *targets.races(Path(scratch))):
             medians = run(race)
-            told = [f"{side.name}: {taken:.0f} ms" for side, taken in zip(race.sides, medians, strict=True)]
-            line = f"| {race.question} | {'<br>'.join(told[:-1])} | {told[-1]} | {race.aim} | {race.reached(medians)} |"
+            side_times = [f"{side.name}: {taken:.0f} ms" for side, taken in zip(race.sides, medians, strict=True)]
+            others, own = "<br>".join(side_times[:-1]), side_times[-1]
+            line = f"| {race.question} | {others} | {own} | {race.aim} | {race.reached(medians)} |"
             print(line, flush=True)
             lines.append(line)
     if "--write" in arguments:

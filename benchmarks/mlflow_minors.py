@@ -225,8 +225,8 @@ def served(python: Path, serving: Path, model: Path, *before: str, **more: str) 
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     places = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), **more}
-    told = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "2", **places}
-    variables = {**told, "MLFLOW_UV_MODEL": str(model), "PYTHONDONTWRITEBYTECODE": "" if not before else "1"}
+    settings = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "2", **places}
+    variables = {**settings, "MLFLOW_UV_MODEL": str(model), "PYTHONDONTWRITEBYTECODE": "" if not before else "1"}
     argv = (*before, str(python), "-I", str(serving))
     started = time.perf_counter()
     with (folder / "log").open("w") as log:

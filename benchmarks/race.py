@@ -62,5 +62,5 @@ def program(*argv: str, folder: Path = WINE) -> Callable[[], float]:
 
 def version(program: str) -> str:
     """What a program calls itself: its name and version."""
-    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-    return " ".join(said.split()[:2])
+    output = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return " ".join(output.split()[:2])

@@ -24,10 +24,10 @@ from typing import Any, NoReturn, TypeVar
 
 import page
 from imaging import limits, tables
-from imaging.asking import SECONDS, Case, asked
+from imaging.asking import SECONDS, Case, serving_container
 from imaging.chart import chart
 from imaging.claims import claims
-from imaging.projects import LIBRARIES, Logged, Project, made
+from imaging.projects import LIBRARIES, Logged, Project, create_project
 from imaging.sides import SIDES, Built
 from imaging.workshop import DOCKER, PYTHON_SLIM, Failed, Workshop, workshop
 from race import UV, version
@@ -95,14 +95,14 @@ processes of the container after the requests. Each number is the median of {sta
 The packages of the scikit-learn image alone: their wheels downloaded over {connections} connections, unpacked and
 compiled with Python's standard library only; and the start-up of the containers.
 
-{physics}
+{limits}
 
 ### Initial estimates
 
 These estimates were made before anything was measured. Each says how many times faster the second variant is than the
 first.
 
-{claimed}
+{claims}
 """
 
 
@@ -112,16 +112,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--models", default=",".join(LIBRARIES), help="some of the three, separated by commas")
     parser.add_argument("--from", dest="numbers", type=Path, help="numbers of an earlier run")
     parser.add_argument("--write", action="store_true", help="write numbers, page and picture")
-    said = parser.parse_args(arguments)
-    names = said.models.split(",")
+    options = parser.parse_args(arguments)
+    names = options.models.split(",")
     if unknown := [name for name in names if name not in LIBRARIES]:
         parser.error(f"no model is called {unknown[0]}: there are {', '.join(LIBRARIES)}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, cancel)
-    numbers = measured(names) if said.numbers is None else json.loads(said.numbers.read_text())
+    numbers = measured(names) if options.numbers is None else json.loads(options.numbers.read_text())
     text = json.dumps(numbers, indent=1) + "\n"
-    print(section(numbers) if said.numbers else text, end="")
-    if said.write:
+    print(section(numbers) if options.numbers else text, end="")
+    if options.write:
         NUMBERS.write_text(text)
         PICTURE.write_text(chart(numbers))
         page.write("serving_image.py", section(numbers))
@@ -141,7 +141,7 @@ def measured(names: Sequence[str]) -> Numbers:
         numbers: Numbers = {"machine": machine(shop), "models": {}}
         try:
             for name in names:
-                numbers["models"][name] = one_model(made(name, shop), numbers if name == names[0] else None)
+                numbers["models"][name] = one_model(create_project(name, shop), numbers if name == names[0] else None)
         except BaseException:
             print(json.dumps(numbers), file=sys.stderr)  # a quarter of an hour is not lost
             raise
@@ -176,7 +176,9 @@ def one_model(project: Project, first: Numbers | None) -> Numbers:
             sides[name]["size"] = image.size
             run(project, image, model.case, name, sides)
     if first is not None:
-        look_around(project, {name: image.name for name, image in images.items() if image is not None}, first)
+        measure_limits_and_claims(
+            project, {name: image.name for name, image in images.items() if image is not None}, first
+        )
     again = [built(project, model, shop.base(library.system), "locked", "warm", sides)]
     for what, change in (("model", project.change_model), ("dependency", project.change_dependency)):
         change()
@@ -203,21 +205,21 @@ def run(project: Project, image: Built, case: Case, name: str, sides: dict[str, 
     for workers in WORKERS[name]:
         say(f"{LIBRARIES[project.name].title}: {name}, {workers} workers")
 
-        def one(workers: int = workers) -> Numbers:
-            with asked(shop, image.name, case, **{variable: str(workers)}) as container:
+        def measure(workers: int = workers) -> Numbers:
+            with serving_container(shop, image.name, case, **{variable: str(workers)}) as container:
                 return container.measured()
 
-        found = [attempt(one, f"does not serve with {workers} workers", numbers) for _ in range(STARTS)]
-        started = [some for some in found if some is not None]
-        if len(started) == STARTS:
+        attempts = [attempt(measure, f"does not serve with {workers} workers", numbers) for _ in range(STARTS)]
+        starts = [start for start in attempts if start is not None]
+        if len(starts) == STARTS:
             numbers["served"][str(workers)] = {
-                what: statistics.median(some[what] for some in started) for what in started[0]
+                what: statistics.median(start[what] for start in starts) for what in starts[0]
             }
     if "1" in numbers["served"]:
         numbers["first"] = numbers["served"]["1"]["first"]
 
 
-def look_around(project: Project, images: Mapping[str, str], numbers: Numbers) -> None:
+def measure_limits_and_claims(project: Project, images: Mapping[str, str], numbers: Numbers) -> None:
     """What nobody can do without, and what was claimed; both once."""
     say("limits")
     numbers["limits"] = {"locked": limits.limits(project, images["locked"])}
@@ -253,8 +255,8 @@ def section(numbers: Numbers) -> str:
         summary=tables.summary(numbers),
         builds=tables.builds(numbers),
         serving=tables.serving(numbers),
-        physics=tables.physics(numbers),
-        claimed=tables.claimed(numbers),
+        limits=tables.limits_table(numbers),
+        claims=tables.claims_table(numbers),
         complaints=f"\n\nWhat failed:\n\n{complaints}" if complaints else "",
     )
 

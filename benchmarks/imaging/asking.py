@@ -26,7 +26,7 @@ HEADERS = {"Content-Type": "application/json"}
 # All processes of a container but the one that asks: proportional, resident and private bytes.
 MEMORY = """
 import json, os, pathlib
-found = [0, 0, 0]
+totals = [0, 0, 0]
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
     if folder.name == str(os.getpid()):
         continue
@@ -35,15 +35,15 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
     except OSError:  # it ended in this moment
         continue
     kilobytes = {words[0]: int(words[1]) for words in lines}
-    found[0] += kilobytes.get("Pss:", 0)
-    found[1] += kilobytes.get("Rss:", 0)
-    found[2] += kilobytes.get("Private_Clean:", 0) + kilobytes.get("Private_Dirty:", 0)
-print(json.dumps([number * 1024 for number in found]))
+    totals[0] += kilobytes.get("Pss:", 0)
+    totals[1] += kilobytes.get("Rss:", 0)
+    totals[2] += kilobytes.get("Private_Clean:", 0) + kilobytes.get("Private_Dirty:", 0)
+print(json.dumps([number * 1024 for number in totals]))
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ServingContainer:
     """A container that answers rightly; `first` is when it did, in seconds after `docker run` was started."""
 
     name: str
@@ -54,15 +54,15 @@ class Asked:
 
     def latencies(self) -> list[float]:
         """Seconds of one request after the other on one kept connection."""
-        found: list[float] = []
+        durations: list[float] = []
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
         deadline = time.perf_counter() + SECONDS
         while time.perf_counter() < deadline:
             started = time.perf_counter()
-            require_right(post(connection, self.case[0]), self.case[1])
-            found.append(time.perf_counter() - started)
+            require_equal(post(connection, self.case[0]), self.case[1])
+            durations.append(time.perf_counter() - started)
         connection.close()
-        return found
+        return durations
 
     def rate(self, seconds: float = SECONDS) -> float:
         """Right answers a second to clients that ask at once, each on one kept connection."""
@@ -73,7 +73,7 @@ class Asked:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
             try:
                 while time.perf_counter() < deadline:
-                    require_right(post(connection, self.case[0]), self.case[1])
+                    require_equal(post(connection, self.case[0]), self.case[1])
                     counts[number] += 1
             except (OSError, http.client.HTTPException, Failed) as error:
                 complaints.append(f"{error}")
@@ -106,20 +106,20 @@ class Asked:
 
 
 @contextmanager
-def asked(shop: Workshop, image: str, case: Case, **variables: str) -> Iterator[Asked]:
+def serving_container(shop: Workshop, image: str, case: Case, **variables: str) -> Iterator[ServingContainer]:
     """A container of an image, from its first right answer on. Raises Failed where it has none."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     name = f"{shop.token}-{next(shop.count)}"
-    said = [word for key, value in variables.items() for word in ("--env", f"{key}={value}")]
+    environment = [word for key, value in variables.items() for word in ("--env", f"{key}={value}")]
     run = ("run", "--detach", "--name", name, "--label", shop.token, "--publish", f"127.0.0.1:{port}:8080")
     looking = ("--cap-add", "SYS_PTRACE")  # for who asks all its users how much memory they have; no server gains by it
     started = time.perf_counter()
     try:
-        shop.run(DOCKER, *run, *looking, *said, image)
+        shop.run(DOCKER, *run, *looking, *environment, image)
         looked = started
-        while not right(port, case):
+        while not responds_correctly(port, case):
             now = time.perf_counter()
             if now - started > DEADLINE_S:
                 raise Failed(f"no right answer within {DEADLINE_S:.0f} s; its log ends with: {last_words(name)}")
@@ -128,16 +128,16 @@ def asked(shop: Workshop, image: str, case: Case, **variables: str) -> Iterator[
                 if shop.run(DOCKER, "inspect", "--format", "{{.State.Running}}", name).strip() != "true":
                     raise Failed(f"it ended without an answer; its log ends with: {last_words(name)}")
             time.sleep(0.01)
-        yield Asked(name=name, port=port, case=case, first=time.perf_counter() - started, shop=shop)
+        yield ServingContainer(name=name, port=port, case=case, first=time.perf_counter() - started, shop=shop)
     finally:
         subprocess.run((DOCKER, "rm", "--force", "--volumes", name), capture_output=True, check=False)
 
 
-def right(port: int, case: Case) -> bool:
+def responds_correctly(port: int, case: Case) -> bool:
     """Whether a request is answered as training answered it; nobody listens, or somebody else, is a no."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
-        require_right(post(connection, case[0]), case[1])
+        require_equal(post(connection, case[0]), case[1])
     except (OSError, http.client.HTTPException, Failed):
         return False
     finally:
@@ -149,16 +149,16 @@ def post(connection: http.client.HTTPConnection, body: bytes) -> bytes:
     """The body of an answer that has status 200. Raises Failed."""
     connection.request("POST", "/invocations", body, HEADERS)
     response = connection.getresponse()
-    said = response.read()
+    answer = response.read()
     if response.status != http.HTTPStatus.OK:
-        raise Failed(f"status {response.status}: {said[:200]!r}")
-    return said
+        raise Failed(f"status {response.status}: {answer[:200]!r}")
+    return answer
 
 
-def require_right(said: bytes, expected: Any) -> None:
+def require_equal(answer: bytes, expected: Any) -> None:
     """Raises Failed for an answer that is not training's; the last bits of a float may differ."""
-    if not same(json.loads(said), expected):
-        raise Failed(f"answered {said[:200]!r}")
+    if not same(json.loads(answer), expected):
+        raise Failed(f"answered {answer[:200]!r}")
 
 
 def same(one: Any, other: Any) -> bool:

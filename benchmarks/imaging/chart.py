@@ -89,7 +89,7 @@ def chart(numbers: Mapping[str, Any]) -> str:
             ' aria-labelledby="title description">'
         ),
         '<title id="title">Serving images: stock MLflow and this project</title>',
-        f'<desc id="description">{escape(described(models))}</desc>',
+        f'<desc id="description">{escape(description(models))}</desc>',
         f"<style>{STYLE}</style>",
         f'<text class="head" x="{MARGIN}" y="34">Serving images: stock MLflow and this project</text>',
         *legend(),
@@ -97,7 +97,7 @@ def chart(numbers: Mapping[str, Any]) -> str:
     for number, panel in enumerate(PANELS):
         left = MARGIN + (number % COLUMNS) * (width + GAP)
         top = HEAD + (number // COLUMNS) * (height + GAP / 2)
-        parts.extend(drawn(panel, models, (left, top, width)))
+        parts.extend(draw_panel(panel, models, (left, top, width)))
     return "\n".join((*parts, "</svg>", ""))
 
 
@@ -114,16 +114,16 @@ def legend() -> Iterator[str]:
         left += 52 + 6 * len(words)
 
 
-def drawn(panel: Panel, models: Sequence[Mapping[str, Any]], place: tuple[float, float, float]) -> Iterator[str]:
+def draw_panel(panel: Panel, models: Sequence[Mapping[str, Any]], place: tuple[float, float, float]) -> Iterator[str]:
     """One quantity, at left, top and with a width."""
     left, top, width = place
     yield f'<text class="title" x="{left:.1f}" y="{top + 18:.1f}">{escape(panel.title)}'
     yield f'<tspan class="quiet" font-weight="400" dx="8">{escape(panel.remark)}</tspan></text>'
-    found = [[valued(panel, model, side) for side in SIDES] for model in models]
-    largest = max((value for values in found for value in values if value is not None), default=1.0)
+    values_of_models = [[value_of(panel, model, side) for side in SIDES] for model in models]
+    largest = max((value for values in values_of_models for value in values if value is not None), default=1.0)
     scale = (width - LABEL - VALUE) / largest
     y = top + TITLE - GROUP
-    for model, values in zip(models, found, strict=True):
+    for model, values in zip(models, values_of_models, strict=True):
         middle = y + len(SIDES) * (BAR + BETWEEN) / 2 + 4
         yield f'<text x="{left + LABEL - 10:.1f}" y="{middle:.1f}" text-anchor="end">{escape(model["title"])}</text>'
         start = y
@@ -142,7 +142,7 @@ def drawn(panel: Panel, models: Sequence[Mapping[str, Any]], place: tuple[float,
         y += GROUP
 
 
-def valued(panel: Panel, model: Mapping[str, Any], side: str) -> float | None:
+def value_of(panel: Panel, model: Mapping[str, Any], side: str) -> float | None:
     """The number, None where there is none."""
     try:
         return float(panel.value(model["sides"][side]))
@@ -150,12 +150,12 @@ def valued(panel: Panel, model: Mapping[str, Any], side: str) -> float | None:
         return None
 
 
-def described(models: Sequence[Mapping[str, Any]]) -> str:
+def description(models: Sequence[Mapping[str, Any]]) -> str:
     """The same for who does not see it."""
     words = []
     for panel in PANELS:
         for model in models:
-            found = [(side, valued(panel, model, side)) for side in SIDES]
-            said = ", ".join(f"{side} {panel.shown(value)}" for side, value in found if value is not None)
-            words.append(f"{panel.title}, {model['title']}: {said}.")
+            sides = [(side, value_of(panel, model, side)) for side in SIDES]
+            values = ", ".join(f"{side} {panel.shown(value)}" for side, value in sides if value is not None)
+            words.append(f"{panel.title}, {model['title']}: {values}.")
     return " ".join(words)

@@ -26,14 +26,14 @@ from sklearn.preprocessing import StandardScaler
 wines, cultivars = load_wine(as_frame=True, return_X_y=True)
 model = make_pipeline(StandardScaler(), LogisticRegression()).fit(wines, cultivars)
 signature = infer_signature(wines, model.predict(wines))
-found = []
+durations = []
 for number in range(3):
     with mlflow.start_run():
         started = time.perf_counter()
         logged = mlflow.sklearn.log_model(model, name="wine", signature=signature, input_example=wines.head(5))
-        found.append(time.perf_counter() - started)
+        durations.append(time.perf_counter() - started)
 lines = open(f"{mlflow.artifacts.download_artifacts(logged.model_uri)}/requirements.txt").read().splitlines()
-print(json.dumps([statistics.median(found[1:]), len(lines)]))
+print(json.dumps([statistics.median(durations[1:]), len(lines)]))
 """
 
 
@@ -69,16 +69,16 @@ def environments(project: Project) -> dict[str, dict[str, float]]:
         shutil.rmtree(folder)
         return taken
 
-    empty = {name: again(lambda name=name: emptied(shop, making[name])) for name in making}  # type: ignore[misc]
+    empty = {name: median_seconds(lambda name=name: emptied(shop, making[name])) for name in making}  # type: ignore[misc]
     cold = {name: full(name) for name in ("venv", "uv")}
     warm = {name: full(name) for name in ("venv", "virtualenv", "uv")}
     warm["uv, compiled"] = full("uv", "--compile-bytecode")
     return {"empty": empty, "cold": cold, "warm": warm}
 
 
-def again(one: Callable[[], float]) -> float:
+def median_seconds(measure: Callable[[], float]) -> float:
     """The median of a few."""
-    return statistics.median(one() for _ in range(ROUNDS))
+    return statistics.median(measure() for _ in range(ROUNDS))
 
 
 def emptied(shop: Workshop, argv: tuple[str | Path, ...]) -> float:
@@ -96,9 +96,11 @@ def logging(project: Project) -> dict[str, float]:
     where = {"MLFLOW_TRACKING_URI": f"sqlite:///{store}/mlflow.db", "_MLFLOW_SERVER_ARTIFACT_ROOT": f"{store}/files"}
     # MLflow starts uv by its name.
     where["PATH"] = os.pathsep.join((str(Path(shutil.which(UV) or UV).parent), shop.variables["PATH"]))
-    found = {}
+    measurements = {}
     for name, detected in (("imported", "false"), ("lock", "true")):
-        said = shop.run(project.python, "-c", LOGGING, folder=project.folder, MLFLOW_UV_AUTO_DETECT=detected, **where)
-        seconds, lines = json.loads(said.splitlines()[-1])
-        found |= {name: seconds, f"{name} lines": lines}
-    return found
+        printed = shop.run(
+            project.python, "-c", LOGGING, folder=project.folder, MLFLOW_UV_AUTO_DETECT=detected, **where
+        )
+        seconds, lines = json.loads(printed.splitlines()[-1])
+        measurements |= {name: seconds, f"{name} lines": lines}
+    return measurements

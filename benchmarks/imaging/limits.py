@@ -30,8 +30,8 @@ IMPORT = "import time; s = time.perf_counter(); import mlflow.pyfunc; print(time
 def limits(project: Project, image: str) -> dict[str, Any]:
     """Of the packages in an image of ours: how many, bytes, seconds to fetch, unpack and compile."""
     shop = project.shop
-    said = shop.run(DOCKER, "run", "--rm", f"--entrypoint={INVENTORY[0]}", image, *INVENTORY[1:])
-    installed = {(canonicalize_name(name), version) for name, version in json.loads(said)["installed"]}
+    inventory = shop.run(DOCKER, "run", "--rm", f"--entrypoint={INVENTORY[0]}", image, *INVENTORY[1:])
+    installed = {(canonicalize_name(name), version) for name, version in json.loads(inventory)["installed"]}
     urls = list(wheels(project.lock, installed))
     fetched, unpacked = shop.fresh("fetched"), shop.fresh("unpacked")
     download = fetch(urls, fetched, shop)
@@ -59,9 +59,9 @@ def wheels(lock: Mapping[str, Any], installed: Iterable[tuple[str, str]]) -> Ite
     version = tuple(map(int, PYTHON.split(".")))
     interpreter = f"cp{PYTHON.replace('.', '')}"
     ranks = {tag: rank for rank, tag in enumerate((*cpython_tags(version), *compatible_tags(version, interpreter)))}
-    wanted = set(installed)
+    installed_packages = set(installed)
     for package in lock["package"]:
-        if (canonicalize_name(package["name"]), package.get("version")) not in wanted:
+        if (canonicalize_name(package["name"]), package.get("version")) not in installed_packages:
             continue
         rated = {
             min((ranks[tag] for tag in tags(wheel["url"]) if tag in ranks), default=len(ranks)): wheel["url"]
@@ -81,7 +81,7 @@ def fetch(urls: Iterable[str], folder: Path, shop: Workshop) -> float:
     bundle = next((shop.variables[name] for name in TRUSTED if shop.variables.get(name)), None)
     context = ssl.create_default_context(cafile=bundle)
 
-    def one(url: str) -> None:
+    def fetch_one(url: str) -> None:
         for again in range(ATTEMPTS):
             try:
                 with urllib.request.urlopen(url, context=context) as answer:  # noqa: S310 - it stands in the lock
@@ -94,7 +94,7 @@ def fetch(urls: Iterable[str], folder: Path, shop: Workshop) -> float:
 
     started = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(one, urls))
+        list(pool.map(fetch_one, urls))
     return time.perf_counter() - started
 
 

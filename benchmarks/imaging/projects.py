@@ -96,8 +96,8 @@ class Project:
     @property
     def python(self) -> Path:
         """The interpreter of its environment, which has MLflow."""
-        (found,) = (self.home / "cache" / "environments").glob(f"wine-{self.name}-*/bin/python")
-        return found
+        (python,) = (self.home / "cache" / "environments").glob(f"wine-{self.name}-*/bin/python")
+        return python
 
     @property
     def lock(self) -> dict[str, Any]:
@@ -106,8 +106,8 @@ class Project:
 
     def step(self, name: str, *flags: str) -> dict[str, Any]:
         """Run a step of ours as a person would; its outputs."""
-        said = self.shop.run(*OURS, "mlflow_uv", name, "--format", "json", *flags, folder=self.folder)
-        return dict(json.loads(said)["outputs"])
+        response = self.shop.run(*OURS, "mlflow_uv", name, "--format", "json", *flags, folder=self.folder)
+        return dict(json.loads(response)["outputs"])
 
     def log(self) -> Logged:
         """Train and log."""
@@ -149,7 +149,7 @@ class Project:
         self.shop.run(*git, "commit", "--quiet", "--message", "x", folder=self.folder)
 
 
-def made(name: str, shop: Workshop) -> Project:
+def create_project(name: str, shop: Workshop) -> Project:
     """A project, with the versions of the wine example where it needs the same packages."""
     folder = shop.folder / name
     folder.mkdir()

@@ -41,12 +41,12 @@ class Side(ABC):
         shop = project.shop
         name = f"{shop.token}-{project.name}:{self.name}-{next(shop.count)}"
         started = time.perf_counter()
-        self.told(project, model, base, name)
+        self.build_image(project, model, base, name)
         seconds = time.perf_counter() - started
         return Built(name=name, seconds=seconds, engine=shop.last_build(), size=shop.size(name))
 
     @abstractmethod
-    def told(self, project: Project, model: Logged, base: str, name: str) -> None:
+    def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:
         """Run the command that builds."""
 
 
@@ -55,7 +55,7 @@ class Stock(Side):
 
     name, workers = "stock", "MLFLOW_MODELS_WORKERS"
 
-    def told(self, project: Project, model: Logged, base: str, name: str) -> None:
+    def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:
         """See Side."""
         uri = f"models:/{model.model_id}"
         project.shop.run(project.python, "-c", STOCK, uri, name, base, MLFLOW_TRACKING_URI=project.store)
@@ -69,7 +69,7 @@ class Ours(Side):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def told(self, project: Project, model: Logged, base: str, name: str) -> None:  # noqa: ARG002  # the record knows
+    def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:  # noqa: ARG002  # the record knows
         """See Side."""
         flags = ("--engine", "docker", "--serving", self.name, "--base-image", base, "--image", name)
         project.step("build-image", *flags)

@@ -12,7 +12,7 @@ PROCESSORS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Aim:
+class Target:
     """
     What is wanted of a ratio to stock.
 
@@ -22,7 +22,7 @@ class Aim:
 
     words: str
     value: Callable[[Numbers], float]
-    wanted: Mapping[str, float]
+    ratios: Mapping[str, float]
     factor: bool
 
 
@@ -36,9 +36,9 @@ def inverse(value: Callable[[Numbers], float]) -> Callable[[Numbers], float]:
     return lambda side: 1 / value(side)
 
 
-def aim(words: str, value: Callable[[Numbers], float], locked: float, slim: float | None = None) -> Aim:
+def target_of(words: str, value: Callable[[Numbers], float], locked: float, slim: float | None = None) -> Target:
     """An aim that a number above one says how many times better we are to be, and one below which part of stock's."""
-    return Aim(words=words, value=value, wanted={"locked": locked, "slim": slim or locked}, factor=locked >= 1)
+    return Target(words=words, value=value, ratios={"locked": locked, "slim": slim or locked}, factor=locked >= 1)
 
 
 def each(workers: str) -> Callable[[Numbers], float]:
@@ -46,19 +46,19 @@ def each(workers: str) -> Callable[[Numbers], float]:
     return lambda side: float(side["served"][workers]["pss"]) / int(workers)
 
 
-AIMS = (
-    aim("cold build: 6 times faster", lambda side: side["cold"][0], 6),
-    aim("… the engine's part only", lambda side: side["cold"][1], 6),
-    aim("build after a change of the model: 100 times faster", lambda side: side["model"][0], 100),
-    aim("… the engine's part only", lambda side: side["model"][1], 100),
-    aim("first response: 2.2 times faster", lambda side: side["first"], 2.2),
-    aim("size: at most 0.7, slim 0.45", lambda side: side["size"], 0.7, 0.45),
+TARGETS = (
+    target_of("cold build: 6 times faster", lambda side: side["cold"][0], 6),
+    target_of("… the engine's part only", lambda side: side["cold"][1], 6),
+    target_of("build after a change of the model: 100 times faster", lambda side: side["model"][0], 100),
+    target_of("… the engine's part only", lambda side: side["model"][1], 100),
+    target_of("first response: 2.2 times faster", lambda side: side["first"], 2.2),
+    target_of("size: at most 0.7, slim 0.45", lambda side: side["size"], 0.7, 0.45),
     *(
-        aim(f"memory per worker (workers: {workers}): at most 0.4", each(workers), 0.4)
+        target_of(f"memory per worker (workers: {workers}): at most 0.4", each(workers), 0.4)
         for workers in WORKERS
     ),
     *(
-        aim(f"{what} (workers: {workers}): not worse", value, 1)
+        target_of(f"{what} (workers: {workers}): not worse", value, 1)
         for workers in WORKERS
         for what, value in (
             ("p50", served(workers, "p50")),
@@ -69,30 +69,30 @@ AIMS = (
 )  # fmt: skip
 
 
-def ratio(one: Aim, model: Numbers, side: str) -> float | None:
+def ratio(target: Target, model: Numbers, side: str) -> float | None:
     """How far a side of ours came, None where a number is missing on either side."""
     try:
-        stock, ours = one.value(model["sides"]["stock"]), one.value(model["sides"][side])
+        stock, ours = target.value(model["sides"]["stock"]), target.value(model["sides"][side])
     except KeyError:
         return None
-    return stock / ours if one.factor else ours / stock
+    return stock / ours if target.factor else ours / stock
 
 
-def reached(one: Aim, found: float, side: str) -> bool:
+def reached(target: Target, measured: float, side: str) -> bool:
     """Whether a ratio is what was wanted, as exactly as it is told."""
-    rounded = float(f"{found:.2f}")
-    return rounded >= one.wanted[side] if one.factor else rounded <= one.wanted[side]
+    rounded = float(f"{measured:.2f}")
+    return rounded >= target.ratios[side] if target.factor else rounded <= target.ratios[side]
 
 
-def told(one: Aim, model: Numbers) -> str:
+def formatted_ratios(target: Target, model: Numbers) -> str:
     """How far both of our sides came, bold where the aim is missed."""
     words = []
     for side in SIDES[1:]:
-        found = ratio(one, model, side)
-        if found is not None:
-            number = f"{found:.2f}" if found < 10 else f"{found:.0f}"
+        measured = ratio(target, model, side)
+        if measured is not None:
+            number = f"{measured:.2f}" if measured < 10 else f"{measured:.0f}"
             prefix = "slim " if side == "slim" else ""
-            words.append(f"{prefix}{number}" if reached(one, found, side) else f"{prefix}**{number}**")
+            words.append(f"{prefix}{number}" if reached(target, measured, side) else f"{prefix}**{number}**")
     return ", ".join(words) or "–"
 
 
@@ -105,7 +105,7 @@ def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 def summary(numbers: Numbers) -> str:
     """Every aim, and how far each model came."""
     models = numbers["models"].values()
-    rows = ((one.words, *(told(one, model) for model in models)) for one in AIMS)
+    rows = ((target.words, *(formatted_ratios(target, model) for model in models)) for target in TARGETS)
     return table(("target, compared with stock", *(model["title"] for model in models)), iter(rows))
 
 
@@ -137,13 +137,13 @@ def builds(numbers: Numbers) -> str:
 
 def speed(side: Numbers, workers: str) -> Sequence[str]:
     """Latency, rate and memory with so many workers."""
-    found = side.get("served", {}).get(workers)
-    if found is None:
+    served_numbers = side.get("served", {}).get(workers)
+    if served_numbers is None:
         return ["–"] * 3
-    pss, rss, private = (found[what] / MEGABYTE for what in ("pss", "rss", "private"))
+    pss, rss, private = (served_numbers[what] / MEGABYTE for what in ("pss", "rss", "private"))
     return (
-        f"{found['p50']:.1f}, {found['p95']:.1f} ms",
-        f"{found['rate']:.0f}",
+        f"{served_numbers['p50']:.1f}, {served_numbers['p95']:.1f} ms",
+        f"{served_numbers['rate']:.0f}",
         f"{pss:.0f} ({rss:.0f}, {private:.0f}) MB",
     )
 
@@ -161,45 +161,45 @@ def serving(numbers: Numbers) -> str:
     return table(head, iter(rows))
 
 
-def physics(numbers: Numbers) -> str:
+def limits_table(numbers: Numbers) -> str:
     """What nobody can do without."""
     lines: tuple[tuple[str, Callable[[str], str]], ...] = (
-        ("download the wheels", lambda side: spent(numbers, "limits", side, "download")),
-        ("unpack them, on all processors", lambda side: spent(numbers, "limits", side, "unpack")),
-        ("compile them, on all processors", lambda side: spent(numbers, "limits", side, "compile")),
-        ("start of a container until Python runs", lambda side: spent(numbers, "starts", side, "container")),
-        ("import of `mlflow.pyfunc`", lambda side: spent(numbers, "starts", side, "import")),
+        ("download the wheels", lambda side: limit_seconds(numbers, "limits", side, "download")),
+        ("unpack them, on all processors", lambda side: limit_seconds(numbers, "limits", side, "unpack")),
+        ("compile them, on all processors", lambda side: limit_seconds(numbers, "limits", side, "compile")),
+        ("start of a container until Python runs", lambda side: limit_seconds(numbers, "starts", side, "container")),
+        ("import of `mlflow.pyfunc`", lambda side: limit_seconds(numbers, "starts", side, "import")),
     )
     rows = ((words, *(show(side) for side in SIDES)) for words, show in lines)
     return table(("", *SIDES), iter(rows))
 
 
-def spent(numbers: Numbers, what: str, side: str, part: str) -> str:
+def limit_seconds(numbers: Numbers, what: str, side: str, part: str) -> str:
     """Seconds of a limit, where it was measured."""
-    found = numbers.get(what, {}).get(side)
-    return "–" if found is None else f"{found[part]:.1f} s"
+    parts = numbers.get(what, {}).get(side)
+    return "–" if parts is None else f"{parts[part]:.1f} s"
 
 
-def claimed(numbers: Numbers) -> str:
+def claims_table(numbers: Numbers) -> str:
     """Claim beside result."""
-    found, claim = numbers["claims"], "15–30 times"
+    claims, claim = numbers["claims"], "15–30 times"
     rows = [
-        (f"{words}: `{slow}`, uv", claim, seconds(found[kind][slow]), seconds(found[kind]["uv"]),
-         times(found[kind][slow], found[kind]["uv"]))
+        (f"{words}: `{slow}`, uv", claim, seconds(claims[kind][slow]), seconds(claims[kind]["uv"]),
+         times(claims[kind][slow], claims[kind]["uv"]))
         for kind, words in (
             ("empty", "creating an empty environment"),
             ("cold", "installing the lock, with downloads"),
             ("warm", "installing the lock, from a cache"),
         )
         for slow in ("venv", "virtualenv")
-        if slow in found[kind]
+        if slow in claims[kind]
     ]  # fmt: skip
-    warm = found["warm"]
+    warm = claims["warm"]
     rows.append((
         "the same: `venv`, uv with bytecode compilation as in pip", claim, seconds(warm["venv"]),
         seconds(warm["uv, compiled"]), times(warm["venv"], warm["uv, compiled"]),
     ))  # fmt: skip
-    log = found["logging"]
+    log = claims["logging"]
     lines = f"({log['imported lines']} and {log['lock lines']} lines)"
     rows.append((f"`log_model` without the lock, with the lock {lines}", "4 times", seconds(log["imported"]),
                  seconds(log["lock"]), times(log["imported"], log["lock"])))  # fmt: skip
@@ -225,10 +225,10 @@ def times(slow: float, fast: float) -> str:
 
 def complaints(numbers: Numbers) -> str:
     """What a side could not do."""
-    found = [
+    lines = [
         f"- {model['title']}, {side}: {words}"
         for model in numbers["models"].values()
-        for side, said in model["sides"].items()
-        for words in said.get("complaints", ())
+        for side, side_numbers in model["sides"].items()
+        for words in side_numbers.get("complaints", ())
     ]
-    return "\n".join(found)
+    return "\n".join(lines)

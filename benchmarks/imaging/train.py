@@ -63,8 +63,8 @@ def graph(wines: pd.DataFrame, cultivars: pd.Series) -> tuple[Any, Any, Any]:
     ]
     given = [helper.make_tensor_value_info("wines", TensorProto.FLOAT, [None, wines.shape[1]])]
     answer = [helper.make_tensor_value_info("cultivar", TensorProto.INT64, [None])]
-    made = helper.make_graph(nodes, "wine", given, answer, weights)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx_graph = helper.make_graph(nodes, "wine", given, answer, weights)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     checker.check_model(model)
     scores = wines.to_numpy(np.float32) @ slopes.astype(np.float32) + offsets.astype(np.float32)
     return mlflow.onnx, model, pd.DataFrame({"cultivar": scores.argmax(axis=1)})

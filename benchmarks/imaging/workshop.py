@@ -68,9 +68,9 @@ class Workshop:
             argv, cwd=folder or self.folder, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip()[-1500:]
+            last_output = (done.stderr or done.stdout).strip()[-1500:]
             raise Failed(
-                f"`{' '.join(Path(str(word)).name for word in argv[:4])}` ended with {done.returncode}: {said}"
+                f"`{' '.join(Path(str(word)).name for word in argv[:4])}` ended with {done.returncode}: {last_output}"
             )
         return done.stdout
 
@@ -170,12 +170,12 @@ def workshop() -> Iterator[Workshop]:
         kept |= {"PATH": f"{programs}:{kept['PATH']}", "DOCKER_BUILDKIT": "1", "MLFLOW_UV_HOME": f"{folder}/home"}
         kept |= {"TMPDIR": str(temporary)}
         kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_CONFIG_GLOBAL": "/dev/null"}
-        made = Workshop(token=token, folder=Path(folder), variables=kept)
-        made.keep_downloads_in("first")
+        shop = Workshop(token=token, folder=Path(folder), variables=kept)
+        shop.keep_downloads_in("first")
         try:
-            yield made
+            yield shop
         finally:
-            tidy(made)
+            tidy(shop)
 
 
 def tidy(shop: Workshop) -> None:
@@ -187,10 +187,12 @@ def tidy(shop: Workshop) -> None:
         ours = [name for name in names if shop.token in name]
         if bases := [name for name in ours if name.startswith("python:")]:
             shop.empty_caches(bases[0])
-        said = json.loads(shop.run(DOCKER, "system", "df", "--verbose", "--format", "{{json .BuildCache}}"))
+        build_cache = json.loads(shop.run(DOCKER, "system", "df", "--verbose", "--format", "{{json .BuildCache}}"))
         if ours:
             shop.run(DOCKER, "image", "rm", "--force", *ours)
-        for record in above([(one["ID"], one["Parent"], one["Description"]) for one in said], shop.token):
+        for record in above(
+            [(entry["ID"], entry["Parent"], entry["Description"]) for entry in build_cache], shop.token
+        ):
             shop.run(DOCKER, "builder", "prune", "--force", "--all", "--filter", f"id={record}")
     except Failed as failed:
         print(f"something of {shop.token} may be left in the engine: {failed}", file=sys.stderr)
@@ -205,15 +207,15 @@ def above(records: Sequence[tuple[str, str, str]], token: str) -> list[str]:
     children: dict[str, list[str]] = {}
     for record, parent, _ in records:
         children.setdefault(parent, []).append(record)
-    found: list[str] = []
+    record_ids: list[str] = []
 
     def collect(record: str) -> None:
         for child in children.get(record, ()):
             collect(child)
-        if record not in found:
-            found.append(record)
+        if record not in record_ids:
+            record_ids.append(record)
 
     for record, parent, description in records:
         if token in description:
             collect(parent or record)
-    return found
+    return record_ids

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.imaging.tables import AIMS, builds, complaints, serving, summary
+from benchmarks.imaging.tables import TARGETS, builds, complaints, serving, summary
 
 Numbers = dict[str, Any]
 
@@ -25,7 +25,7 @@ def test_an_aim_that_is_missed_is_bold_and_one_that_is_reached_is_not(numbers: N
     assert "0.20, slim 0.10" == said["size: at most 0.7, slim 0.45"]
 
 
-@pytest.mark.parametrize("words", [aim.words for aim in AIMS if not aim.words.startswith("…")])
+@pytest.mark.parametrize("words", [aim.words for aim in TARGETS if not aim.words.startswith("…")])
 def test_every_aim_is_missed_by_who_is_worse_than_stock(numbers: Numbers, words: str) -> None:
     """
     Which way is better is never mistaken: with the sides swapped, nothing is reached.
