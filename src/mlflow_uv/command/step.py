@@ -35,6 +35,12 @@ class Matching(NamedTuple):
     meaning: str
 
 
+class Below(NamedTuple):
+    """An upper limit of a number, which the number itself must not reach."""
+
+    limit: float
+
+
 class Words(NamedTuple):
     """Marks a tuple that is written as one command line; it is run without a shell."""
 
@@ -123,6 +129,7 @@ class Field:
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
     matching: Matching | None = None
+    below: float = math.inf
 
     @property
     def kebab(self) -> str:
@@ -204,7 +211,7 @@ class Field:
                     exact = int(raw) if self.whole else number
                 except (ValueError, OverflowError):
                     raise refuse from None
-                if not 0 <= number < math.inf or number != exact:
+                if not 0 <= number < self.below or number != exact:
                     raise refuse
                 return exact
             case FieldKind.CHOICE, str() if self.choice is not None and raw in self.choices:
@@ -222,7 +229,12 @@ class Field:
     @property
     def expectation(self) -> str:
         """A description of what `parse` accepts, for messages and help."""
-        return f"one of {', '.join(self.choices)}" if self.choices else self.kind.value
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.kind is not FieldKind.NUMBER:
+            return self.kind.value
+        limit = f" and below {self.below:g}" if self.below < math.inf else ""
+        return f"a {'whole ' if self.whole else ''}number of at least 0{limit}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -296,6 +308,7 @@ def _field(name: str, hint: Any, default: object, notes: tuple[object, ...]) -> 
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
+        below=next((note.limit for note in notes if isinstance(note, Below)), math.inf),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from ..command.errors import BadInput, ChainBroken, NotServing, StepError
 from ..command.inputs import NAME, RecordFile, RecordInputs, ResponseInputs, VersionState
 from ..command.report import Finding, Report, Severity
-from ..command.step import Doc, Matching, OneRun, Step
+from ..command.step import Below, Doc, Matching, OneRun, Step
 from ..command.wording import Wording, option, step_call
 from ..core.model import model_files
 from ..core.model.answer_paths import AnswerPath
@@ -44,7 +44,12 @@ class Inputs(ResponseInputs, RecordInputs):
     deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
     tolerance: Annotated[
         float,
-        Doc("Relative and absolute tolerance for floating-point values in responses; all other values must be equal."),
+        # At 1 any two numbers of one sign would be equal.
+        Below(1.0),
+        Doc(
+            "Relative and absolute tolerance for floating-point values in responses, below 1; all other values must be"
+            " equal."
+        ),
     ] = TOLERANCE
     serve_network: Annotated[
         bool,
