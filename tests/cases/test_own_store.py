@@ -35,7 +35,7 @@ import os
 
 with mlflow.start_run():
     mlflow.log_metric("before", 1)
-os.unlink("team.db")
+os.unlink("wiped.db")
 from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
 with mlflow.start_run():
@@ -48,7 +48,7 @@ def theirs(project: InProcessProject) -> Iterator[InProcessProject]:
     """A project that keeps its own store out of git, as most do."""
     (project.folder / ".gitignore").write_text(IGNORED)
     yield project
-    for left in ("mlflow.db", "go.mark", "team.db", "beside.db"):
+    for left in ("mlflow.db", "go.mark", "team.db", "beside.db", "wiped.db"):
         (project.folder / left).unlink(missing_ok=True)
 
 
@@ -103,7 +103,7 @@ def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(the
     words = shlex.split(caught.value.fix.partition(", or")[0])
     report = theirs.log(train=("python", "train.py"), tracking_uri=words[1])
 
-    assert "it was stopped" in caught.value.what
+    assert caught.value.what.startswith("training was stopped: it logs to ")
     assert f"MLFLOW_TRACKING_URI is `sqlite:///{theirs.folder}/team.db`" in caught.value.why
     assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
 
@@ -128,9 +128,10 @@ def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: InP
     """
     What it logs afterwards is found and released; what was there before is gone, which is a warning.
     """
+    # A name of its own, as above.
     theirs.sample.train_with(training(WIPING))
 
-    report = theirs.log(train=("python", "train.py"), tracking_uri=f"sqlite:///{theirs.folder}/team.db")
+    report = theirs.log(train=("python", "train.py"), tracking_uri=f"sqlite:///{theirs.folder}/wiped.db")
 
     assert (["database-replaced"], True) == ([finding.rule for finding in report.findings], report.ok)
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -122,21 +123,32 @@ def test_no_lock_lies_at_the_root_of_a_model(ways: dict[str, Any]) -> None:
 
 def test_mlflow_run_uses_the_run_we_made(local_store: MlflowInterpreter, tmp_path: Path) -> None:
     """
-    `mlflow run --run-id` fills our run, although the code starts its own.
+    `mlflow run --run-id` fills our run, although the code starts its own; we log what it logs for a run of its own.
     """
-    (tmp_path / "MLproject").write_text("name: p\nentry_points:\n  main:\n    command: python train.py\n")
-    (tmp_path / "train.py").write_text("import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('m', 4)\n")
-    run_id = local_store.ask("create-run", experiment="project", tags={})["run_id"]
-
-    ran = local_store.run(
-        *("-m", "mlflow", "run", ".", "-e", "main", "--env-manager", "local", "--run-id", run_id),
-        cwd=tmp_path,
-        PATH=f"{local_store.python.parent}:/usr/bin:/bin",
+    (tmp_path / "MLproject").write_text(
+        "name: p\nentry_points:\n  main:\n    parameters: {alpha: float, beta: {default: 2}, gamma: {default: 3}}\n"
+        "    command: python train.py\n"
     )
-    run = local_store.ask("describe-run", run_id=run_id)
+    (tmp_path / "train.py").write_text("import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('m', 4)\n")
+    given = {"alpha": "0.5", "gamma": "4", "other": "x"}
+    flags = [word for name, value in given.items() for word in ("-P", f"{name}={value}")]
+    command = ("-m", "mlflow", "run", ".", "-e", "main", "--env-manager", "local", *flags)
+    path = f"{local_store.python.parent}:/usr/bin:/bin"
+    run_id = local_store.ask("create-run", experiment="project", tags={})["run_id"]
+    local_store.ask("log-entry-point", run_id=run_id, folder=str(tmp_path), entry_point="main", parameters=given)
 
-    assert 0 == ran.returncode, ran.stderr
+    ran = local_store.run(*command, "--run-id", run_id, cwd=tmp_path, PATH=path)
+    run = local_store.ask("describe-run", run_id=run_id)
+    alone = local_store.run(*command, "--experiment-name", "alone", cwd=tmp_path, PATH=path)
+    database = local_store.variables["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT p.key, p.value FROM params p JOIN runs r USING (run_uuid) JOIN experiments USING (experiment_id)"
+        logged_by_mlflow = dict(connection.execute(f"{query} WHERE experiments.name = 'alone'"))
+
+    assert (0, 0) == (ran.returncode, alone.returncode), ran.stderr + alone.stderr
     assert ("FINISHED", {"m": 4.0}) == (run["status"], run["metrics"])
+    assert {"alpha": "0.5", "beta": "2", "gamma": "4", "other": "x"} == run["params"] == logged_by_mlflow
+    assert ("PROJECT", "main") == (run["tags"]["mlflow.source.type"], run["tags"]["mlflow.project.entryPoint"])
 
 
 def test_a_version_that_stays_pending_is_a_timeout(local_store: MlflowInterpreter, ways: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     DescribeEnvironment: ("environment", "describe"),
     runs.PrepareExperiment: ("runs.runs", "prepare_experiment"),
     runs.CreateRun: ("runs.runs", "create"),
+    runs.LogEntryPoint: ("runs.runs", "log_entry_point"),
     runs.EndRun: ("runs.runs", "end"),
     runs.DescribeRun: ("runs.runs", "describe"),
     runs.LogRecord: ("runs.runs", "log_record"),
@@ -60,7 +61,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
 }
 _REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.
-IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "overwrite-", "tag")
+IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "log-entry-point", "overwrite-", "tag")
 SEVERAL = "several"
 # Set in processes that run code of a model: they hold no secrets, and profilers need access to their memory.
 MODEL_PROCESS = "MLFLOW_UV_CHILD"

@@ -140,6 +140,12 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             return _call(job, name, tags, watch, tools)
         case ModelSourceKind.ENTRY_POINT:
             run_id = _create_run(job, tags, tools)
+            job.client(tools).log_entry_point(
+                run_id,
+                folder=job.project.folder,
+                entry_point=job.source.word,
+                parameters=dict(text.split("=", 1) for text in job.source.words[1:]),
+            )
             _run(job, tags, _mlflow_run(job, run_id), watch, tools)
             job.client(tools).end_run(run_id, status="FINISHED")
             return None

@@ -56,6 +56,21 @@ class CreatedRun:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LogEntryPoint(Request):
+    """
+    Log the entry point of the MLproject file in `folder`, and its parameters, as `mlflow run` does for a run it creates.
+
+    `parameters` are those that the user gave; the defaults of the others are logged too.
+    """
+
+    verb: ClassVar[str] = "log-entry-point"
+    run_id: str
+    folder: str
+    entry_point: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EndRun(Request):
     """End a run with the status FINISHED, FAILED or KILLED."""
 

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import mlflow
+import yaml
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Run
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from ..messages import runs as messages
@@ -73,6 +74,28 @@ def _created(client: MlflowClient, name: str) -> "str | None":
         return str(client.create_experiment(name))
     except MlflowException:  # it exists by now, or creating is not allowed: experiment_of finds out
         return None
+
+
+def log_entry_point(request: messages.LogEntryPoint) -> Done:
+    """Log an entry point and its parameters; `mlflow run` does so only for runs that it creates itself."""
+    tags = {"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": request.entry_point}
+    parameters = {**_defaults(request), **request.parameters}
+    MlflowClient().log_batch(
+        request.run_id,
+        tags=[RunTag(key, value) for key, value in tags.items()],
+        params=[Param(key, value) for key, value in parameters.items()],
+    )
+    return Done()
+
+
+def _defaults(request: messages.LogEntryPoint) -> "dict[str, str]":
+    """The defaults that the file declares; none where it has another shape, which `mlflow run` reports."""
+    try:
+        project = yaml.safe_load(Path(request.folder, "MLproject").read_text(encoding="utf-8"))
+        declared = project["entry_points"][request.entry_point]["parameters"]
+        return texts({name: entry["default"] for name, entry in declared.items() if "default" in entry})
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def end(request: messages.EndRun) -> Done:

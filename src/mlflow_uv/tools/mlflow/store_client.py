@@ -69,6 +69,7 @@ from ...payloads.messages.runs import (
     CreateRun,
     DownloadRecord,
     EndRun,
+    LogEntryPoint,
     LogRecord,
     PrepareExperiment,
 )
@@ -112,6 +113,11 @@ class StoreClient:
     def create_run(self, experiment: str, *, tags: Mapping[str, str], run_name: str) -> CreatedRun:
         """See CreateRun."""
         return self._ask(CreateRun(experiment=experiment, tags=tags, run_name=run_name), CreatedRun)
+
+    def log_entry_point(self, run_id: str, *, folder: Path, entry_point: str, parameters: Mapping[str, str]) -> None:
+        """See LogEntryPoint."""
+        request = LogEntryPoint(run_id=run_id, folder=str(folder), entry_point=entry_point, parameters=parameters)
+        self._ask(request, Done)
 
     def end_run(self, run_id: str, *, status: str) -> None:
         """See EndRun."""
