@@ -30,14 +30,12 @@ if not Path("go.mark").exists():
 with mlflow.start_run():
     log()
 """
+# Two processes: MLflow keeps the connection of the first to the file that is gone.
 WIPING = """\
-import os
+import subprocess, sys
 
-with mlflow.start_run():
-    mlflow.log_metric("before", 1)
+subprocess.run([sys.executable, "-c", "import mlflow; mlflow.start_run(); mlflow.log_metric('before', 1)"], check=True)
 os.unlink("wiped.db")
-from mlflow.tracking._tracking_service.utils import _tracking_store_registry
-_tracking_store_registry._get_store_with_resolved_uri.cache_clear()
 with mlflow.start_run():
     log()
 """
