@@ -142,7 +142,9 @@ def test_mlflow_run_uses_the_run_we_made(local_store: MlflowInterpreter, tmp_pat
     alone = local_store.run(*command, "--experiment-name", "alone", cwd=tmp_path, PATH=path)
     database = local_store.variables["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")
     with closing(sqlite3.connect(database)) as connection:
-        query = "SELECT p.key, p.value FROM params p JOIN runs r USING (run_uuid) JOIN experiments USING (experiment_id)"
+        query = (
+            "SELECT p.key, p.value FROM params p JOIN runs r USING (run_uuid) JOIN experiments USING (experiment_id)"
+        )
         logged_by_mlflow = dict(connection.execute(f"{query} WHERE experiments.name = 'alone'"))
 
     assert (0, 0) == (ran.returncode, alone.returncode), ran.stderr + alone.stderr

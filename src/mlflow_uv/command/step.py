@@ -232,7 +232,7 @@ class Field:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.kind is not FieldKind.NUMBER:
-            return self.kind.value
+            return str(self.kind.value)
         limit = f" and below {self.below:g}" if self.below < math.inf else ""
         return f"a {'whole ' if self.whole else ''}number of at least 0{limit}"
 

@@ -58,7 +58,7 @@ class CreatedRun:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogEntryPoint(Request):
     """
-    Log the entry point of the MLproject file in `folder`, and its parameters, as `mlflow run` does for a run it creates.
+    Log the entry point of the MLproject file in `folder`, and its parameters, as `mlflow run` does for its own runs.
 
     `parameters` are those that the user gave; the defaults of the others are logged too.
     """
