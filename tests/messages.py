@@ -16,6 +16,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     request.DescribeEnvironment: request.EnvironmentDescription,
     runs.PrepareExperiment: request.Done,
     runs.CreateRun: runs.CreatedRun,
+    runs.LogEntryPoint: request.Done,
     runs.EndRun: request.Done,
     runs.DescribeRun: runs.RunDescription,
     runs.LogRecord: request.Done,
