@@ -1,7 +1,6 @@
 """A disk that is full while an image is built is named, whichever disk it is."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mlflow_uv.tools.engines.podman import Podman
 from mlflow_uv.tools.system.process import SystemRunner
 
 from .images import BASE, image_builder_in
+from .podman_storage import podman_storage_in
 
 # In a build /dev is a memory of 64 MB, which is full sooner than a disk.
 FILLING = f"""\
@@ -60,24 +60,14 @@ def test_an_engine_whose_own_disk_is_full_says_so(
     """
     The base image just fits; what is installed on it does not.
     """
-    store = disk("150m")
-    with image_builder_in(tmp_path) as builder:
+    volume = disk("150m")
+    with (
+        image_builder_in(tmp_path) as builder,
+        podman_storage_in(tmp_path, podman_program, store=volume / "store") as variables,
+    ):
         context = builder.context("context", builder.model("model"))
-        settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/store"\nrunroot = "{tmp_path}/run"\n'
-        (tmp_path / "storage.conf").write_text(settings)
-        (tmp_path / "containers.conf").write_text(
-            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
-        )
-        variables = {
-            **os.environ,
-            "CONTAINERS_STORAGE_CONF": str(tmp_path / "storage.conf"),
-            "CONTAINERS_CONF": str(tmp_path / "containers.conf"),
-        }
-        with subprocess.Popen(("docker", "save", BASE), stdout=subprocess.PIPE) as saving:
-            load = (podman_program, "load", "--quiet")
-            subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True, env=variables)
-        (store / "filler").write_bytes(bytes(os.statvfs(store).f_bavail * 4096 - (5 << 20)))
-        engine = Podman(SystemRunner(), variables=variables, hear=print)
+        (volume / "filler").write_bytes(bytes(os.statvfs(volume).f_bavail * 4096 - (5 << 20)))
+        engine = Podman(SystemRunner(), variables={**os.environ, **variables}, hear=print)
         with pytest.raises(NoSpace) as caught:
             engine.build(Build(context=context, secrets={}))
 

@@ -60,11 +60,16 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server, with the MLflow of the example's lock."""
+def interpreter(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the MLflow of the example's lock."""
     folder = tmp_path_factory.mktemp("tracking")
-    project = shutil.copytree(root / "examples" / "wine", folder / "wine")
-    with mlflow_server(synced(project, folder / "environment"), folder) as uri:
+    return synced(shutil.copytree(root / "examples" / "wine", folder / "wine"), folder / "environment")
+
+
+@pytest.fixture
+def server(interpreter: Path, tmp_path: Path) -> Iterator[str]:
+    """A tracking server of a test: the same project in another test would find its version, of another commit."""
+    with mlflow_server(interpreter, tmp_path / "tracking") as uri:
         yield uri
 
 
