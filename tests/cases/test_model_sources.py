@@ -180,7 +180,7 @@ def test_a_model_that_was_changed_in_the_store_is_not_used_again(sample: SampleP
     said = sample.run("log-model")
 
     assert (0, False) == (said.code, said.outputs["reused"])
-    assert "was changed since" in said.stderr
+    assert "was changed after its digest was recorded" in said.stderr
 
 
 def test_a_training_that_registers_by_itself_is_adopted(sample: SampleProject) -> None:

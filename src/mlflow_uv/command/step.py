@@ -80,7 +80,7 @@ class FixedInRelease(NamedTuple):
 
 
 class StepOutputs(NamedTuple):
-    """Marks an output that is the outputs of a step, or None: they are outputs of their own."""
+    """Marks a field with the outputs of a step, or None; each of them counts as an output of its own."""
 
 
 class Section(IntEnum):

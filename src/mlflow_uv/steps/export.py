@@ -33,8 +33,8 @@ class ExportFileInputs(SelectionInputs, LockInputs):
         Path | None,
         SettingReach.WRITTEN,
         Doc(
-            "File for pip requirements, relative to the project folder; without any output file they go to"
-            " standard output."
+            "File for pip requirements, relative to the project folder; the step export prints them if no output file"
+            " is given."
         ),
     ] = None
     pylock_file: Annotated[

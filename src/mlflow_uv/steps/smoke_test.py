@@ -256,9 +256,9 @@ def _slow(observed: ObservedServer) -> Iterator[Finding]:
         yield Finding(
             rule="slow-answers",
             severity=Severity.WARNING,
-            what=f"an answer took {observed.slowest_s:.0f} s, and the server gives up after {ANSWER_S:.0f} s",
+            what=f"a response took {observed.slowest_s:.0f} s, and the server's default limit is {ANSWER_S:.0f} s",
             why="`answer-timeout` applies to the test only",
-            fix=f"start it with REQUEST_TIMEOUT={math.ceil(observed.slowest_s * 2)}",
+            fix=f"start the server with REQUEST_TIMEOUT={math.ceil(observed.slowest_s * 2)}",
         )
 
 

@@ -39,8 +39,8 @@ class CommandFiles:
         finding = Finding(
             rule="runner-files-written",
             what=f"a program that this step ran wrote to {', '.join(changed)}",
-            why="the runner would have followed it, so it was taken out again",
-            fix=f"remove that from the program, or allow it to training: `train-env: {' '.join(changed)}`",
+            why="the runner would have used what was written, so it was removed",
+            fix=f"remove that from the program, or let training write there: `train-env: {' '.join(changed)}`",
         )
         return (finding,)
 

@@ -130,8 +130,8 @@ def _reference() -> str:
     parts.append("".join(_table("rule", fields_of(LockPolicy))))
     parts.append("## Gates\n")
     parts.append(
-        "What promote requires of a version, set in `[tool.mlflow-uv.promote]` of pyproject.toml. With every setting,"
-        " the chain must hold and the version must be tested.\n"
+        "What promote requires of a version, set in `[tool.mlflow-uv.promote]` of pyproject.toml. Whatever is set"
+        " there, the chain must hold and the version must be tested.\n"
     )
     parts.append("".join(_table("rule", fields_of(PromotePolicy))))
     parts.append("## Exit codes\n")

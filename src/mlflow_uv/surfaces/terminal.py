@@ -220,7 +220,7 @@ def unforeseen(name: str, error: Exception, console: Console) -> StepError:
     if isinstance(error, RecursionError):
         return BadProject(
             what=f"{name} cannot read something that is nested too deeply",
-            why="a marker, a value or an answer of a server holds hundreds of nested brackets",
+            why="a marker, a value or the response of a server has hundreds of nested brackets",
             fix="look for it in the files of the project",
         )
     import traceback  # noqa: PLC0415  # only on the way to an error

@@ -124,8 +124,8 @@ class InstallFindings:
                 package,
                 severity=Severity.NOTICE,
                 what=f"{_named(package)} is a local build",
-                why=f"`{local_build(package)}` is built for one kind of machine, which {_targets(placements)} must be, "
-                f"and is only on {package.source.address}; needed by {needed_by(placements[0])}",
+                why=f"`{local_build(package)}` is a build for one kind of machine, and {_targets(placements)} must be "
+                f"of that kind; it comes from {package.source.address}; needed by {needed_by(placements[0])}",
                 fix=f"if it does not fit: {self.lock_command} --upgrade-package {package.name}, without the source "
                 "that pins it",
             )

@@ -27,7 +27,7 @@ class LockPolicy:
     ] = None
     allowed_sources: Annotated[
         tuple[str, ...] | None,
-        Doc(f"Kinds of source that served packages may come from, of {', '.join(sorted(SOURCES))}."),
+        Doc(f"Kinds of source that served packages may come from: {', '.join(sorted(SOURCES))}."),
     ] = None
     require_hashes: Annotated[bool, Doc("Require a hash for every file that can be installed from the lock.")] = False
     keep_exclude_newer: Annotated[

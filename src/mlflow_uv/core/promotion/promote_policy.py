@@ -37,7 +37,7 @@ class PromotePolicy:
     ] = False
     allow_unverified: Annotated[
         tuple[str, ...],
-        Doc(f"Links of the chain that may be unverified where promote runs, of {', '.join(sorted(CHAIN))}."),
+        Doc(f"Links of the chain that may be unverified where promote runs: {', '.join(sorted(CHAIN))}."),
     ] = ()
 
 

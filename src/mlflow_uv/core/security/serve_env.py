@@ -81,7 +81,7 @@ def serve_variables(names: Iterable[str], caller: Mapping[str, str]) -> ServeVar
     if missing := [name for name in unique_names if not caller.get(name)]:
         raise BadInput(
             what=f"`serve-env` names {', '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not set here",
-            why="the model needs it to predict",
-            fix=Wording("set it in the environment of this step, or remove it from ", option("serve-env")),
+            why="to predict, the model needs every variable that `serve-env` names",
+            fix=Wording("set each in the environment of this step, or remove it from ", option("serve-env")),
         )
     return ServeVariables({name: caller[name] for name in unique_names})

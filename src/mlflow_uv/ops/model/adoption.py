@@ -107,8 +107,8 @@ def _other_lock(job: Job, sha: str, recorded_lock: str) -> ChainBroken:
     lock_here = job.lock.sha256[:12]
     return ChainBroken(
         "lock",
-        why=f"{job.source.word} was trained under uv.lock {recorded_lock[:12]}, and the one here is {lock_here}",
-        fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again under the lock that is here")
+        why=f"{job.source.word} was trained with uv.lock {recorded_lock[:12]}, and the one here is {lock_here}",
+        fix=Wording(_checkout(sha, f"git checkout {sha[:12]}"), ", or train again with the lock that is here")
         if sha
         else "train again",
     )

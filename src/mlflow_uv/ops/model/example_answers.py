@@ -45,7 +45,7 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[tuple
         response = job.client(tools).answer(request, question.handed)
     except BadInput as error:
         raise BadInput(
-            what="the model does not answer `input-example`",
+            what="the model cannot predict `input-example`",
             why=error.why,
             fix="make it match the model's signature",
         ) from error

@@ -69,7 +69,7 @@ def order_findings(project: Project, requests: list[Any], ask: Callable[[list[An
         Finding(
             rule="columns-by-position",
             severity=Severity.WARNING,
-            what="the model silently answers wrongly if the columns of a request come in another order",
+            what="the model silently predicts wrong values if the columns of a request come in another order",
             why="it has no signature and uses columns by position; in the opposite order "
             + "; ".join(difference.text for difference in differing[:3]),
             fix=floats_fix(requests) if integers_with_gaps(requests) else _WITH_SIGNATURE,

@@ -72,7 +72,8 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
         copy = scratch / f"released-{number}"
         _download(plan, model.model_id, copy, tools)
         if tree_digest(digests_in(copy)) != model.tags[MODEL_DIGEST]:
-            tools.console.say(f"model {model.model_id} of the same release was changed since, so it is not used")
+            changed = f"model {model.model_id} of the same release was changed after its digest was recorded"
+            tools.console.say(f"{changed}, so it is not used")
             continue
         record = replace(_record(plan, model, copy), commit=trained_from(model.tags, plan.job.commit))
         if record.answers is not None:

@@ -156,7 +156,8 @@ def _in_process(
     response = tools.mlflow.client(python, temporary).evaluate(request, session.handed)
     session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
     if response.data_sha256 != session.data_sha256:
-        raise ToolFailed(what="the data changed while it was read", why=f"{subject.shown} saw {response.data_sha256}")
+        why = f"{subject.shown} read data with SHA-256 {response.data_sha256}, expected is {session.data_sha256}"
+        raise ToolFailed(what="the data changed while it was read", why=why)
     findings = (_exposed(subject, reason), *_inferred(subject, needs))
     return Measurement(metrics=response.metrics, artifacts=response.artifacts, findings=findings, isolation="process")
 

@@ -144,9 +144,9 @@ class OverwriteModel(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswerRequests(Request):
     """
-    Answer payloads of `/invocations` with the model in a folder.
+    Answer requests of `/invocations`, given as their bodies, with the model in a folder.
 
-    `given` says that they are not the model's own example, `again` asks for a second answer to each.
+    `given` says that they are not the model's own example, `again` requests a second answer to each.
     """
 
     verb: ClassVar[str] = "answer"
@@ -158,7 +158,7 @@ class AnswerRequests(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelAnswers:
-    """The bodies of the answers, those of the second time (empty unless requested), and the versions that gave them."""
+    """The bodies of the answers, those of the second time (empty unless requested), and the versions in use."""
 
     answers: tuple[Any, ...]
     python: str
@@ -176,7 +176,7 @@ class DescribeCases(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelCases:
-    """Whether a model has a signature and an input example, and the example as payloads of `/invocations`."""
+    """Whether a model has a signature and an input example, and the example as request bodies of `/invocations`."""
 
     has_signature: bool
     has_example: bool
@@ -185,7 +185,7 @@ class ModelCases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadExample(Request):
-    """Read a JSON or CSV file as payloads of `/invocations`."""
+    """Read a JSON or CSV file as request bodies of `/invocations`."""
 
     verb: ClassVar[str] = "read-example"
     file: str
@@ -193,7 +193,7 @@ class ReadExample(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExampleRequests:
-    """Payloads of `/invocations`."""
+    """Request bodies of `/invocations`."""
 
     requests: tuple[Any, ...]
 

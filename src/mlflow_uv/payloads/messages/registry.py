@@ -164,7 +164,7 @@ class AliasMove:
     """
     The version numbers that an alias named before and names after a call, and notes for the user.
 
-    `already` says that it was so before.
+    `already` says that the alias named `after` before the call.
     """
 
     before: str | None
@@ -211,7 +211,7 @@ class PromoteVersion(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindRollback(Request):
-    """Find the version that a rollback of an alias, in a workflow run, returns to; `to` names it."""
+    """Find the version that a rollback of an alias, in a workflow run, returns to; `to` is its number, if given."""
 
     verb: ClassVar[str] = "find-rollback"
     name: str

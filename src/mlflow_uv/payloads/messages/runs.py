@@ -89,7 +89,7 @@ class DescribeRun(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogRecord(Request):
-    """Keep a file with a run; `path` is below the run's artifacts and includes the file name."""
+    """Log a file as an artifact of a run; `path` is the path of the artifact, with its file name."""
 
     verb: ClassVar[str] = "log-record"
     run_id: str
@@ -99,7 +99,7 @@ class LogRecord(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DownloadRecord(Request):
-    """Write a file that was kept with a run to the file `destination`."""
+    """Download an artifact of a run to the file `destination`."""
 
     verb: ClassVar[str] = "download-record"
     run_id: str

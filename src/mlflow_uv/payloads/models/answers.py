@@ -22,7 +22,7 @@ _IN_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
 def answer(request: AnswerRequests) -> ModelAnswers:
-    """Answer each payload as `POST /invocations` with JSON would, twice if requested."""
+    """Answer each request body as `POST /invocations` with JSON would, twice if requested."""
     error_kind = ProblemKind.INVALID if request.given else ProblemKind.CANNOT_PREDICT
     with _serving():
         model = _load(request.model)

@@ -12,7 +12,7 @@ from ..problems import Problem, ProblemKind
 
 
 def describe(request: DescribeCases) -> ModelCases:
-    """Read the model's own example as payloads for `/invocations`, without loading the model."""
+    """Read the model's own example as request bodies of `/invocations`, without loading the model."""
     folder = Path(request.model)
     metadata = _mlmodel(folder)
     example = metadata.get("saved_input_example_info")

@@ -10,7 +10,7 @@ from ..problems import Problem, ProblemKind
 
 def read(request: ReadExample) -> ExampleRequests:
     """
-    Read a file as payloads for `/invocations`, without validating them against a model.
+    Read a file as request bodies of `/invocations`, without validating them against a model.
 
     A CSV file starts with a line of column names. JSON is a request of MLflow's server, or a table as pandas writes it
     (`orient="records"`, `"split"` or `"values"`, which becomes `inputs`).

@@ -111,7 +111,7 @@ def describe(request: messages.DescribeRun) -> RunDescription:
 
 
 def log_record(request: messages.LogRecord) -> Done:
-    """Keep a file with a run."""
+    """Log a file as an artifact of a run."""
     target = PurePosixPath(request.path)
     folder = None if target.parent == PurePosixPath() else target.parent.as_posix()
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,7 +121,7 @@ def log_record(request: messages.LogRecord) -> Done:
 
 
 def download_record(request: messages.DownloadRecord) -> Done:
-    """Fetch a file that was kept with a run."""
+    """Download an artifact of a run to a file."""
     destination = Path(request.destination)
     with tempfile.TemporaryDirectory() as scratch:
         try:

@@ -48,7 +48,7 @@ class Records:
         except FileNotFoundError:
             raise BadInput(
                 what=f"there is no release record at `{path}`",
-                why="log-model makes it",
+                why="log-model creates it",
                 fix=Wording(step_call("log-model"), ", or ", option("record", "FILE")),
             ) from None
         except (OSError, ValueError) as error:
