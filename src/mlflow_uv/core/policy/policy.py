@@ -64,11 +64,6 @@ RULES = frozenset(field.kebab for field in fields_of(LockPolicy) if field.name !
 
 def read_policy(table: PolicyTable) -> PolicySource[LockPolicy]:
     """Parse the table of a lock policy. Raises BadInput with the key and its line."""
-    for key, value in table.rules(LockPolicy).items():
-        if value == "":
-            raise BadInput(
-                what=f"{table.describe(key)} is empty", why="a rule is turned off by removing it", fix=f"remove `{key}`"
-            )
     source = table.parse(LockPolicy)
     policy = source.policy
     refuse_unknown(dict.fromkeys(policy.allowed_sources or ()), SOURCES, source=table.describe("allowed-sources"))

@@ -46,13 +46,17 @@ class PolicyTable:
         return ("tool", "mlflow-uv", self.name)
 
     def rules(self, record: type) -> Mapping[str, Any]:
-        """The keys and values. Raises BadInput for a value that is not a table, and for a key without a field."""
+        """The keys and values. Raises BadInput for a value that is not a table, an unknown key, and an empty text."""
         if not isinstance(self.value, dict):
             raise BadInput(
                 what=f"`{self.name}` in [tool.mlflow-uv] is not a table", why=f"it is {self.value!r}", fix=self.heading
             )
         known = frozenset(field.kebab for field in fields_of(record))
         refuse_unknown(self.value, known, source=f"{self.heading} of {self.shown}")
+        for key, value in self.value.items():
+            if value == "":
+                why = "a rule is turned off by removing it"
+                raise BadInput(what=f"{self.describe(key)} is empty", why=why, fix=f"remove `{key}`")
         return self.value
 
     def describe(self, key: str, *position: int) -> str:

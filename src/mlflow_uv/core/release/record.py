@@ -173,7 +173,7 @@ def from_json(data: object) -> Record:
 def _timings(raw: object) -> tuple[tuple[str, float], ...]:
     try:
         return tuple((str(step), float(seconds)) for step, seconds in raw)  # type: ignore[attr-defined]  # refused below
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"its timings are not (step, seconds): {error}") from None
 
 

@@ -1,6 +1,7 @@
 """Reads parsed JSON as frozen dataclasses, and refuses missing, unknown and mistyped parts."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -52,7 +53,8 @@ def _value(hint: Any, raw: object, *, what: str) -> Any:
         case origin, dict() if origin is Mapping:
             return {str(name): _value(get_args(hint)[1], item, what=what) for name, item in raw.items()}
         case None, int() if hint is float and not isinstance(raw, bool):
-            return float(raw)
+            with suppress(OverflowError):  # beyond the range of a float
+                return float(raw)
         case None, bool() if hint is not bool:
             pass
         case None, _ if isinstance(raw, hint):

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta, timezone
+from datetime import MAXYEAR, datetime, timedelta, timezone
 
 from ..messages.reader import read
 from ..messages.registry import AliasEntry
@@ -34,25 +34,29 @@ def key_after(known: "Iterable[str]", now: datetime, token: str) -> str:
 
     Each move shares a version with the move before it, so the tag names of one alias sort in the order of its moves.
     """
-    stamps = [datetime.strptime(_stamp(key), _STAMP).replace(tzinfo=timezone.utc) for key in known]
-    latest = max((stamp + timedelta(microseconds=1) for stamp in stamps), default=now)
+    dates = [date for date in map(_date, known) if date is not None]
+    latest = max((date + timedelta(microseconds=1) for date in dates), default=now)
     return f"{AUDIT_PREFIX}{max(now, latest).strftime(_STAMP)}-{token}"
 
 
 def entries_of(tags: "Mapping[str, str]") -> "dict[str, AliasEntry]":
     """The entries of a version by tag name, newest first; invalid tags are ignored."""
     entries = {}
-    for key in sorted((key for key in tags if _KEY.fullmatch(key)), reverse=True):
+    for key in sorted((key for key in tags if _date(key) is not None), reverse=True):
         entry = _read(tags[key])
         if entry is not None:
             entries[key] = entry
     return entries
 
 
-def _stamp(key: str) -> str:
+def _date(key: str) -> "datetime | None":
+    """The date in the name of an entry's tag; None for another tag, and for a date that no entry can follow."""
     match = _KEY.fullmatch(key)
-    assert match is not None  # noqa: S101  # callers pass keys of entries only
-    return match[1]
+    try:
+        date = datetime.strptime(match[1], _STAMP).replace(tzinfo=timezone.utc) if match else None
+    except ValueError:
+        return None
+    return date if date is not None and date.year < MAXYEAR else None
 
 
 def _read(text: str) -> "AliasEntry | None":

@@ -86,6 +86,11 @@ def test_every_key_is_explained_in_one_sentence() -> None:
         ('required-tags = ["a", "=b"]', "holds '=b', which is not a tag", "`key=value`"),
         ('required-tags = [""]', "holds ''", "`key=value`"),
         ('required-tags = "a b"', "is not a list", "it is text"),
+        (
+            'minimum-age-hours = ""',
+            "`minimum-age-hours` in [tool.mlflow-uv.promote] (line 5 of pyproject.toml) is empty",
+            "a rule is turned off by removing it",
+        ),
         ("minimum-age-hours = -3", "must be a finite number, not negative", "it is -3"),
         ("minimum-age-hours = nan", "must be a finite number, not negative", "it is nan"),
         ("minimum-age-hours = inf", "must be a finite number, not negative", "it is inf"),

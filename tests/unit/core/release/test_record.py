@@ -180,6 +180,7 @@ def test_what_every_release_has_cannot_be_missing(link: str) -> None:
         {"timings": 3},
         {"timings": [["a"]]},
         {"timings": [["a", "soon"]]},
+        {"timings": [["a", 10**400]]},
         {"requirements": {"sha256": "2", "source": "lock", "wheels": [{"surprise": 1}]}},
         {"requirements": {"sha256": "2", "source": "lock", "wheels": 3}},
         {"commit": []},

@@ -76,6 +76,7 @@ def test_every_kind_of_part_is_read() -> None:
         ("real", True),
         ("real", "2"),
         ("truth", 0),
+        ("real", 10**400),
         ("maybe", 1),
         ("inner", None),
         ("inner", []),
