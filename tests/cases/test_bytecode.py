@@ -2,9 +2,12 @@
 
 import shutil
 
+import pytest
+
 from .sample_project import SampleProject
 
 
+@pytest.mark.extended
 def test_bytecode_is_kept_apart_from_environment_and_checkout(sample: SampleProject) -> None:
     """
     MLflow takes twice as long to import without; of the environments and the project nothing was changed.

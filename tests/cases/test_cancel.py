@@ -86,6 +86,7 @@ def test_training_that_will_not_listen_is_ended_too(sample: SampleProject) -> No
     assert (143, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
 
 
+@pytest.mark.extended
 def test_logging_that_is_cancelled_leaves_a_killed_run(sample: SampleProject) -> None:
     """
     A question to MLflow that nobody waits for any more does not keep its run from being closed.
@@ -151,6 +152,7 @@ def test_a_build_that_is_cancelled_is_given_up(sample: SampleProject, slow_base:
     assert not is_running(f"sleep {TOO_LONG}")
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_a_base_image_that_never_answers_is_not_waited_for(
     sample: SampleProject, slow_base: str, tmp_path: Path

@@ -307,6 +307,7 @@ def test_without_a_commit_nothing_can_name_a_model(sample: SampleProject, harm: 
     assert (NO_COMMIT, "NotCommitted", "git init && git add -A && git commit") == (code, kind, fix)
 
 
+@pytest.mark.extended
 def test_what_training_prints_is_never_ours(sample: SampleProject) -> None:
     """
     Lines that look like workflow commands and megabytes of output reach nobody as a command, and stop nothing.
@@ -323,6 +324,7 @@ def test_what_training_prints_is_never_ours(sample: SampleProject) -> None:
 LOUD = "for _ in range(50_000):\n    print('y' * 99)\n"
 
 
+@pytest.mark.extended
 def test_a_process_that_training_left_behind_is_ended(sample: SampleProject) -> None:
     """
     A background child of the training does not outlive it, nor does it hold up the release.

@@ -106,7 +106,14 @@ def context_for(builder: ImageBuilder, private: Private) -> Path:
     return builder.context("context", builder.model("model"), requirements=plum)
 
 
-@pytest.mark.parametrize("way", ["index URL", pytest.param("environment", marks=pytest.mark.extended), "netrc"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "index URL",
+        pytest.param("environment", marks=pytest.mark.extended),
+        pytest.param("netrc", marks=pytest.mark.extended),
+    ],
+)
 def test_credentials_are_used_and_nowhere_to_be_found(
     builder: ImageBuilder, private: Private, tmp_path: Path, way: str
 ) -> None:

@@ -54,8 +54,8 @@ def proxied(
 @pytest.mark.parametrize(
     ("step", "call"),
     [
-        ("log-model", "POST .*/runs/create"),
-        ("log-model", "POST .*/logged-models$"),
+        pytest.param("log-model", "POST .*/runs/create", marks=pytest.mark.extended),
+        pytest.param("log-model", "POST .*/logged-models$", marks=pytest.mark.extended),
         ("log-model", "POST .*/runs/outputs"),
         ("register", "POST .*/model-versions/create"),
     ],

@@ -125,6 +125,7 @@ def test_what_the_lock_says_passes_where_it_is_only_verified(sample: SampleProje
     assert (0, []) == (said.code, said.rules)
 
 
+@pytest.mark.extended
 def test_guessed_requirements_are_accepted_where_that_was_asked_for(sample: SampleProject) -> None:
     """
     `requirements: infer` releases with MLflow's own list, and the record says so.
@@ -136,6 +137,7 @@ def test_guessed_requirements_are_accepted_where_that_was_asked_for(sample: Samp
     assert {"candidate": "2"} == sample.store.aliases
 
 
+@pytest.mark.extended
 def test_a_release_that_was_made_is_found_again(sample: SampleProject) -> None:
     """
     With nothing changed, nothing is trained and no second version is made; `retrain` makes both.
@@ -155,6 +157,7 @@ def test_a_release_that_was_made_is_found_again(sample: SampleProject) -> None:
     assert before["model"]["model_id"] != trained.outputs["model-id"]
 
 
+@pytest.mark.extended
 def test_uncommitted_changes_are_another_release(sample: SampleProject) -> None:
     """
     A dirty tree is recorded with a digest of what differs, and has a key of its own.
@@ -200,6 +203,7 @@ def test_a_training_that_registers_by_itself_is_adopted(sample: SampleProject) -
     assert ("registered", logged.outputs["model-sha256"]) == (tags["state"], tags["model-sha256"])
 
 
+@pytest.mark.extended
 def test_a_training_may_choose_its_experiment(sample: SampleProject) -> None:
     """
     A run in another experiment than ours is found, and nothing is written into the checkout.

@@ -230,6 +230,7 @@ def test_a_file_that_the_model_does_not_take_is_refused(
     assert told in caught.value.why
 
 
+@pytest.mark.extended
 def test_the_projects_own_environment_is_used_where_it_is_the_lock(project: InProcessProject) -> None:
     """
     One package more is told with the command that mends it, and nothing is changed; without it the model is proved.

@@ -16,6 +16,7 @@ def _model_functions(project: InProcessProject) -> None:
     add_model_functions(project.sample)
 
 
+@pytest.mark.extended
 def test_a_tree_loads_again_and_is_of_the_run_of_its_function(project: InProcessProject) -> None:
     """
     scikit-learn's trees are logged in a format that loads, in the run that holds the function's numbers.
@@ -28,6 +29,7 @@ def test_a_tree_loads_again_and_is_of_the_run_of_its_function(project: InProcess
     assert "wine" == record["model"]["name"]
 
 
+@pytest.mark.extended
 def test_a_model_without_an_example_is_asked_with_a_file(project: InProcessProject) -> None:
     """
     A function that returns a model alone gives findings; with a file of rows the model is proved.

@@ -62,6 +62,7 @@ def test_of_a_search_what_training_registered_is_released(searching: InProcessPr
     assert any(line.startswith("of 3 models the one that training registered") for line in searching.console.lines)
 
 
+@pytest.mark.extended
 def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: InProcessProject) -> None:
     """
     The message lists ids and metrics; the fix that it prints, with an id from it, releases that model without a doubt.

@@ -62,7 +62,7 @@ def test_a_model_from_code_is_released_and_nothing_stays_open(project: InProcess
 
 @pytest.mark.parametrize(
     ("options", "rules"),
-    [("", ["no-input-example"]), ("log_input_examples=True", [])],
+    [("", ["no-input-example"]), pytest.param("log_input_examples=True", [], marks=pytest.mark.extended)],
     ids=["without examples", "with examples"],
 )
 def test_what_is_logged_automatically_is_released(project: InProcessProject, options: str, rules: list[str]) -> None:

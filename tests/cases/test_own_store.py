@@ -69,6 +69,7 @@ def test_a_store_in_the_project_is_followed_and_found_again(theirs: InProcessPro
     assert any("training sets its own tracking URI" in line for line in theirs.console.lines)
 
 
+@pytest.mark.extended
 def test_the_setting_that_the_finding_prints_ends_it(theirs: InProcessProject) -> None:
     """
     With that line in pyproject.toml the store is one that somebody named, and nothing is said.

@@ -156,6 +156,7 @@ def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: SampleProject)
     assert (1, ["alias"]) == (audited.code, audited.outputs["broken"])
 
 
+@pytest.mark.extended
 def test_what_we_moved_ourselves_is_no_surprise(candidates: SampleProject) -> None:
     """
     The aliases of a test, a promotion and what was there before hold; a candidate moved back by hand does not.
@@ -172,6 +173,7 @@ def test_what_we_moved_ourselves_is_no_surprise(candidates: SampleProject) -> No
     assert (1, ["alias"]) == (by_hand.code, by_hand.outputs["broken"])
 
 
+@pytest.mark.extended
 def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates: SampleProject) -> None:
     """
     Each version has a record of its own, and each alias that was ever moved its entry.

@@ -107,6 +107,7 @@ def test_changed_code_beside_the_repository_is_another_release(sample: SamplePro
     assert [] == [path.name for path in beside.iterdir() if path.name not in ("src", "pyproject.toml")]
 
 
+@pytest.mark.extended
 def test_two_releases_at_once_take_turns(sample: SampleProject) -> None:
     """
     The second waits for the first, and finds what that one made: one more model, one more version.

@@ -44,6 +44,7 @@ def test_a_server_that_never_becomes_healthy_is_stopped_in_time(sample: SamplePr
     assert "tested" == sample.store.tags("1")["state"]
 
 
+@pytest.mark.extended
 def test_a_model_that_does_not_load_is_told_with_the_servers_log(sample: SampleProject) -> None:
     """
     A server that ends is not waited for, and its log, with the line that says why, is shown.

@@ -98,6 +98,7 @@ def test_a_whole_release_over_a_server(sample: SampleProject, server: tuple[str,
     assert ["1"] == sample.store.versions  # of the embedded store
 
 
+@pytest.mark.extended
 def test_a_database_of_ones_own_keeps_the_checkout_clean(sample: SampleProject, tmp_path: Path) -> None:
     """
     A database that is named relative to the current folder is used, and what it keeps lies beside it.

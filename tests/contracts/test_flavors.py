@@ -176,7 +176,11 @@ CHOOSING = textwrap.dedent("""
 
 @pytest.mark.parametrize(
     ("function", "said"),
-    [("as_it_is", "cloudpickle"), ("chosen", "skops"), ("without_example", "pickle")],
+    [
+        pytest.param("as_it_is", "cloudpickle", marks=pytest.mark.extended),
+        ("chosen", "skops"),
+        pytest.param("without_example", "pickle", marks=pytest.mark.extended),
+    ],
 )
 def test_a_function_chooses_how_its_model_is_kept(
     local_store: MlflowInterpreter, tmp_path: Path, function: str, said: str

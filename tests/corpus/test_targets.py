@@ -83,6 +83,7 @@ def _difference(expected: Outcome, found: Outcome) -> str:
     return f"uv: {expected.kind} {expected.words} {missing[:5]}, we: {found.kind} {found.words} {more[:5]}"
 
 
+@pytest.mark.extended
 def test_the_lock_of_a_project_is_placed_as_uv_places_it(
     cases: tuple[Case, ...], interpreters: tuple[Python, ...]
 ) -> None:

@@ -78,7 +78,7 @@ def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -
 
 
 @pytest.mark.installs
-@pytest.mark.parametrize("content", ["#!/bin/sh\necho junk\n", "junk"])
+@pytest.mark.parametrize("content", [pytest.param("#!/bin/sh\necho junk\n", marks=pytest.mark.extended), "junk"])
 def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, content: str) -> None:
     """
     A shim that ends well makes nothing: the uv of our lock is fetched instead.
