@@ -186,7 +186,9 @@ def test_what_was_released_is_evaluated_and_promoted_on_another_machine(
     assert (True, False, True, True) == (alone.ok, refused.ok, released.ok, run.ok), (
         refused.log + released.log + run.log
     )
-    assert ["the image `wine"] == [found.message[:15] for found in alone.of("warning")]
+    # A release before this one, with the same engine, may have left an image of the same name.
+    warnings = [found.message for found in alone.of("warning") if "already names another image" not in found.message]
+    assert ["the image `wine"] == [message[:15] for message in warnings]
     assert any("`image` is not verified here" in found.message for found in refused.of("error")), refused.log
     assert any("not pushed to a registry" in found.message for found in refused.of("error"))
     assert ["process", "image"] == [one.outputs["evaluate"]["isolation"] for one in (refused, run)]
