@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.model.database_schemas import releases_of
+from mlflow_uv.payloads.messages.request import SchemaFacts
 from mlflow_uv.tools.mlflow.schema_mismatch import schema_mismatch
 from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter, synced
 
@@ -106,7 +107,7 @@ def test_the_fix_of_that_refusal_leads_to_an_answer(older: Older, mlflow: Mlflow
     The copy that is upgraded by the printed command is answered; the original stays what its project reads.
     """
     refused = mlflow.on(MLFLOW_TRACKING_URI=older.uri).refuse("describe-name", name="wine")
-    told = schema_mismatch(refused["facts"], uri=older.uri, shown=older.uri)
+    told = schema_mismatch(SchemaFacts(**refused["facts"]), uri=older.uri, shown=older.uri)
     _, command, rest = str(told.fix).split("`")
 
     subprocess.run(command, shell=True, check=True, capture_output=True, cwd=older.file.parent)  # noqa: S602  # a fix
@@ -131,7 +132,7 @@ def test_a_database_of_a_newer_mlflow_names_no_upgrade(mlflow: MlflowInterpreter
 
     refused = mlflow.on(MLFLOW_TRACKING_URI=f"sqlite:///{file}").refuse("describe-name", name="wine")
 
-    told = schema_mismatch(refused["facts"], uri=f"sqlite:///{file}", shown=f"sqlite:///{file}")
+    told = schema_mismatch(SchemaFacts(**refused["facts"]), uri=f"sqlite:///{file}", shown=f"sqlite:///{file}")
     assert "schema" == refused["kind"]
     assert "use it from a project with the MLflow that made it, or --tracking-uri sqlite:///NEW_FILE" == str(told.fix)
     assert before == digest(file)
@@ -148,7 +149,7 @@ def test_a_file_of_another_program_gets_no_tables(mlflow: MlflowInterpreter, tmp
 
     refused = mlflow.on(MLFLOW_TRACKING_URI=f"sqlite:///{file}").refuse("describe-name", name="wine")
 
-    told = schema_mismatch(refused["facts"], uri=f"sqlite:///{file}", shown=f"sqlite:///{file}")
+    told = schema_mismatch(SchemaFacts(**refused["facts"]), uri=f"sqlite:///{file}", shown=f"sqlite:///{file}")
     assert ("schema", f"`sqlite:///{file}` is not an MLflow database") == (refused["kind"], told.what)
     assert before == digest(file)
 
