@@ -25,8 +25,9 @@ STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FR
             "UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK", "UV_ENV", "UV_WORKING", "UV_DIRECTORY", "UV_OVERRIDE",
             "UV_CONSTRAINT", "UV_BUILD", "UV_COMPILE", "UV_REQUIRE", "UV_TARGET", "UV_SYSTEM_PYTHON", "PIP_TARGET",
             "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE", "PIP_PYTHON", "PIP_NO_", "PIP_CONSTRAINT", "PIP_ROOT")  # fmt: skip
-# A whole suite; one process more than there are processors, since tests wait for servers, engines and disks.
-PARALLEL = [f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadscope"]
+# A whole suite; one process more than processors that this one may use: tests wait for servers, engines and disks.
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PARALLEL = [f"--numprocesses={PROCESSORS + 1}", "--dist=loadscope"]
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
 
 
