@@ -104,7 +104,7 @@ class BuildContexts:
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
             server = Path(scratch) / "server"
             shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copytree(self._unpacked("prometheus-client"), server / "lib")
+            copy_library(self._unpacked("prometheus-client"), server)
             pack(folder / dockerfile.SERVER_LAYER, server, PurePosixPath(dockerfile.SERVING))
         pack(folder / dockerfile.MODEL_LAYER, contents.model, PurePosixPath(dockerfile.MODEL))
         for path in (*folder.rglob("*"), folder):
@@ -126,6 +126,22 @@ class BuildContexts:
                 with suppress(OSError):  # another process was faster
                     unpacked.rename(folder)
         return folder
+
+
+def copy_library(unpacked: Path, server: Path) -> None:
+    """
+    Copy an unpacked wheel to `lib`, and its `*.dist-info` to `metadata`, where scanners find its version and licence.
+
+    Engines write the files of a layer sorted by path or by path component, whichever way they compute the difference
+    of two snapshots. The two orders differ for `NAME/` beside `NAME-VERSION.dist-info/`, and so would the digests.
+    """
+    for entry in sorted(unpacked.iterdir()):
+        target = server / ("metadata" if entry.suffix == ".dist-info" else "lib") / entry.name
+        target.parent.mkdir(exist_ok=True)
+        if entry.is_dir():
+            shutil.copytree(entry, target)
+        else:
+            shutil.copyfile(entry, target)
 
 
 def locked_line(ours: Path, name: str) -> str:

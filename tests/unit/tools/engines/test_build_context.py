@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import tomli
 
-from mlflow_uv.tools.engines.build_context import locked_line, pack
+from mlflow_uv.tools.engines.build_context import copy_library, locked_line, pack
 
 
 def test_what_the_server_needs_beyond_the_model_is_one_package(root: Path) -> None:
@@ -48,3 +48,23 @@ def test_an_archive_is_the_same_whatever_the_dates_and_modes_were(tmp_path: Path
         names = tar.getnames()
     assert archives[0].read_bytes() == archives[1].read_bytes()
     assert ["opt", "opt/model", "opt/model/a.txt", "opt/model/code", "opt/model/code/.hidden"] == names[:5]
+
+
+def test_a_library_has_one_order_by_path_and_by_component(tmp_path: Path) -> None:
+    """
+    Engines sort the files of a layer by either, so that names whose order differs would give two digests.
+    """
+    wheel = tmp_path / "wheel"
+    for name in ("grape/__init__.py", "grape-1.0.dist-info/METADATA", "grape-1.0.dist-info/licenses/LICENSE", "vine.py"):
+        (wheel / name).parent.mkdir(parents=True, exist_ok=True)
+        (wheel / name).write_text(name)
+    (tmp_path / "server").mkdir()
+
+    copy_library(wheel, tmp_path / "server")
+
+    names = {str(path.relative_to(tmp_path / "server")) for path in (tmp_path / "server").rglob("*") if path.is_file()}
+    assert sorted(names) == sorted(names, key=lambda name: name.split("/"))
+    assert {
+        "lib/grape/__init__.py", "lib/vine.py",
+        "metadata/grape-1.0.dist-info/METADATA", "metadata/grape-1.0.dist-info/licenses/LICENSE",
+    } == names  # fmt: skip
