@@ -111,7 +111,7 @@ def test_a_file_that_is_no_record_is_refused(sample: SampleProject, text: str) -
     said = sample.run("register", "--record", str(record))
 
     code, kind, sentence, fix = error(said)
-    assert (BAD_INPUT, "BadInput", "mlflow-uv release") == (code, kind, fix)
+    assert (BAD_INPUT, "BadInput", f"mlflow-uv release --record {record}") == (code, kind, fix)
     assert "is not a release record" in sentence
 
 

@@ -39,6 +39,11 @@ class StepError(Exception):
         self.so_far: object = None
 
     @property
+    def kind(self) -> str:
+        """The name of the class below that it is, or is a case of: one for each exit code."""
+        return next(kind.__name__ for kind in type(self).__mro__ if "exit_code" in vars(kind))
+
+    @property
     def text(self) -> str:
         """The three parts in one line, without the place."""
         return sentence(self.what, self.why, self.fix)

@@ -101,12 +101,12 @@ class FieldKind(Enum):
     """The type of a field's text."""
 
     TEXT = "text"
-    PATH = "path"
+    PATH = "a path"
     SWITCH = "true or false"
     NUMBER = "number"
     CHOICE = "one of"
-    LIST = "names, separated by commas or spaces"
-    WORDS = "command line"
+    LIST = "a list of names, separated by commas or spaces"
+    WORDS = "a command line"
     QUOTED = "words, in quotes where they have spaces"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 PROGRAM = "mlflow-uv"
+_SIMILAR = 0.65  # of difflib's ratio, which is 0.75 for two exchanged letters in a word of four
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def near_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the most similar known name, None if none is similar."""
+    """
+    Return the most similar known name, None if none is similar.
+
+    The dashes before a flag do not count, so that two flags are not similar because both have them.
+    """
     import difflib  # noqa: PLC0415  # only on the way to an error
 
-    return next(iter(difflib.get_close_matches(name, tuple(known), n=1)), None)
+    by_word = {other.lstrip("-"): other for other in known}
+    near = difflib.get_close_matches(name.lstrip("-"), by_word, n=1, cutoff=_SIMILAR)
+    return by_word[near[0]] if near else None

@@ -8,8 +8,10 @@ from ..command.errors import BadInput
 from ..command.inputs import DryRunInputs, ModelNameInputs, RegistryInputs
 from ..command.report import Report, Table, counted
 from ..command.step import Doc, Step
+from ..command.wording import option
 from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
 from ..ops.lineage.registry_client import author, connect
+from ..ops.lineage.version_lookup import require_model
 from ..payloads.messages.registry import DeleteVersions
 from ..tools.toolbox import Tools
 
@@ -46,6 +48,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     versions = registry.client.find_versions(name)
+    if not versions:
+        require_model(registry, name, lambda other: option("model-name", other))
     rule = PruningRule(keep=inputs.keep, days=inputs.older_than_days, now_s=tools.clock.date_s())
     version_verdicts = pruning_verdicts(versions, rule)
     to_delete = {verdict.version: verdict.state for verdict in version_verdicts if verdict.goes}

@@ -72,12 +72,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         _, _, step = self.prog.partition(" ")
-        raise BadInput(what=message, fix=help_call(step))
+        what, _, why = message.partition(": ")
+        raise BadInput(what=what, why=why, fix=help_call(step))
 
 
 def _command(arguments: list[str]) -> int:
     command_line = started_as(os.environ, prefix=Path(sys.prefix))
-    name, as_text = next(iter(arguments), ""), not _wants_json(arguments)
+    name, as_text = _first_word(arguments), not _wants_json(arguments)
     try:
         namespace = _parsed(arguments)
         name, as_text = namespace.step.name, namespace.format == "text"
@@ -100,19 +101,34 @@ def _command(arguments: list[str]) -> int:
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """The arguments by their names, with the step. Raises BadInput, with the most similar step or flag."""
-    name = next(iter(arguments), "-")
-    if not name.startswith("-") and name not in (RELEASE_NAME, *NAMES):
-        names = (RELEASE_NAME, *NAMES)
+    name, names = _first_word(arguments), (RELEASE_NAME, *NAMES)
+    if name not in names and not {"--help", "-h", "--version"} & set(arguments[:1]):
+        what = f"`{name}` is not a step" if name else "the first argument is not a step"
         why = suggestion(name, names) or f"the steps are {', '.join(names)}"
-        raise BadInput(what=f"`{name}` is not a step", why=why, fix=help_call())
+        raise BadInput(what=what, why=why, fix=help_call())
     namespace, unknown = _parser(arguments).parse_known_args(arguments)
     if unknown:
-        step: Step[Any, Any, Any] = namespace.step
-        word = unknown[0].partition("=")[0]
-        flags = ("--format", *(flag for field in fields_of(step.inputs) for flag in field.flags))
-        what = f"`{word}` is not {'a flag' if word.startswith('-') else 'an argument'} of {step.name}"
-        raise BadInput(what=what, why=suggestion(word, flags), fix=help_call(step.name))
+        raise _unknown(unknown[0].partition("=")[0], namespace.step)
     return namespace
+
+
+def _first_word(arguments: list[str]) -> str:
+    """The name of the step, empty if the first argument is a flag or if there is none."""
+    return next((word for word in arguments[:1] if not word.startswith("-")), "")
+
+
+def _unknown(word: str, step: Step[Any, Any, Any]) -> BadInput:
+    """The error for a flag or an argument that a step does not have."""
+    inputs = fields_of(step.inputs)
+    if not word.startswith("-"):
+        required = ", ".join(field.kebab.upper() for field in inputs if field.required)
+        why = f"besides flags it takes only {required}" if required else "it takes only flags"
+        return BadInput(what=f"`{word}` is not an argument of {step.name}", why=why, fix=help_call(step.name))
+    flags = ("--format", *(flag for field in inputs for flag in field.flags))
+    owners = [other.name for other in _steps([]) if any(word in field.flags for field in fields_of(other.inputs))]
+    why = f"it is one of {', '.join(owners)}" if owners else suggestion(word, flags)
+    why = why or f"its flags are {', '.join(flag for flag in flags if not flag.startswith('--no-'))}"
+    return BadInput(what=f"`{word}` is not a flag of {step.name}", why=why, fix=help_call(step.name))
 
 
 def given_in(namespace: argparse.Namespace) -> Mapping[str, object]:

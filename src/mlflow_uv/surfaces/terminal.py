@@ -184,7 +184,7 @@ def as_json(step: str, answer: "Report[Any] | StepError", phrasing: Phrasing, se
         body: dict[str, Any] = {
             "ok": False,
             "error": {
-                "kind": type(answer).__name__,
+                "kind": answer.kind,
                 "exit-code": answer.exit_code,
                 **{part: phrased(getattr(answer, part)) for part in ("what", "why", "fix")},
                 **({} if answer.path is None else {"path": plain(answer.path), "line": answer.line}),

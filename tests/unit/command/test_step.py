@@ -237,6 +237,29 @@ def test_a_missing_value_names_its_flag() -> None:
     assert "`text` is not given. Fix: --text VALUE" == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "expectation"),
+    [
+        ("text", "text"),
+        ("some_path", "a path"),
+        ("switch", "true or false"),
+        ("seconds", "a number of at least 0"),
+        ("count", "a whole number of at least 0"),
+        ("speed", "one of fast, right"),
+        ("extras", "a list of names, separated by commas or spaces"),
+        ("command", "a command line"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_a_sentence(name: str, expectation: str) -> None:
+    """
+    With an article, whatever the type is.
+    """
+    with pytest.raises(BadInput) as caught:
+        FIELDS[name].parse({"a": 1}, source="`it`")
+
+    assert f"`it` must be {expectation}: it is {{'a': 1}}" == str(caught.value)
+
+
 def test_a_wrong_setting_is_named_where_it_stands() -> None:
     """
     A mistake in pyproject.toml is not blamed on a flag.

@@ -79,6 +79,29 @@ def test_a_wrong_word_is_told_in_json_where_json_was_asked_for(
     assert (2, "BadInput") == (code, json.loads(capsys.readouterr().out)["error"]["kind"])
 
 
+@pytest.mark.parametrize(
+    ("words", "step", "what", "why"),
+    [
+        (["--format", "json"], "", "the first argument is not a step", "the steps are release, check-lock,"),
+        (["--format=json", "export"], "", "the first argument is not a step", "the steps are release, check-lock,"),
+        (["exprot", "--format=json"], "exprot", "`exprot` is not a step", "did you mean `export`?"),
+        (["export", "--format=json", "x"], "export", "`x` is not an argument of export", "it takes only flags"),
+        (["export", "--format=json", "--uv"], "export", "argument --uv", "expected one argument"),
+        (["audit", "--format=json"], "audit", "the following arguments are required", "VERSION-URI"),
+    ],
+)
+def test_each_wrong_argument_has_a_reason_in_json(
+    words: list[str], step: str, what: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A program that reads `why` finds it filled, and `step` holds no flag.
+    """
+    main(words)
+
+    answer = json.loads(capsys.readouterr().out)
+    assert (step, what, True) == (answer["step"], answer["error"]["what"], answer["error"]["why"].startswith(why))
+
+
 @pytest.mark.parametrize("words", [["models:/x"], ["--version-uri", "models:/x"], ["--version-uri=models:/x"]])
 def test_a_required_input_is_a_word_or_a_flag(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -109,10 +132,43 @@ def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.Ca
             ["export", "--chek"],
             "error: `--chek` is not a flag of export: did you mean `--check`? Fix: mlflow-uv export --help\n",
         ),
-        (["export", "--zzz"], "error: `--zzz` is not a flag of export. Fix: mlflow-uv export --help\n"),
-        (["export", "zzz"], "error: `zzz` is not an argument of export. Fix: mlflow-uv export --help\n"),
+        (
+            ["rollback", "--zzz"],
+            (
+                "error: `--zzz` is not a flag of rollback: its flags are --format, --project, --package, --extras,"
+                " --groups, --model-name, --champion, --previous, --to, --dry-run, --tracking-uri, --embedded, --uv."
+                " Fix: mlflow-uv rollback --help\n"
+            ),
+        ),
+        (
+            ["smoke-test", "--engine", "docker"],
+            (
+                "error: `--engine` is not a flag of smoke-test: it is one of release, build-image."
+                " Fix: mlflow-uv smoke-test --help\n"
+            ),
+        ),
+        (
+            ["export", "zzz"],
+            "error: `zzz` is not an argument of export: it takes only flags. Fix: mlflow-uv export --help\n",
+        ),
+        (
+            ["audit", "models:/wine/1", "models:/wine/2"],
+            (
+                "error: `models:/wine/2` is not an argument of audit: besides flags it takes only VERSION-URI."
+                " Fix: mlflow-uv audit --help\n"
+            ),
+        ),
         (["relase"], "error: `relase` is not a step: did you mean `release`? Fix: mlflow-uv --help\n"),
         (["build-image", "--push", "--engine"], "Fix: mlflow-uv build-image --help\n"),
+        (
+            ["--format", "json", "export"],
+            (
+                "error: the first argument is not a step: the steps are release, check-lock, check-targets, export,"
+                " log-model, register, build-image, smoke-test, evaluate, promote, rollback, audit, prune, doctor."
+                " Fix: mlflow-uv --help\n"
+            ),
+        ),
+        (["audit"], "the following arguments are required: VERSION-URI. Fix: mlflow-uv audit --help\n"),
         ([], "Fix: mlflow-uv --help\n"),
     ],
 )
@@ -151,10 +207,16 @@ def test_a_fix_names_the_project_that_was_given(
     assert ("log-model", {"project": "my wine"}) == (namespace.step.name, given_in(namespace))
 
 
-def test_json_goes_to_stdout_also_for_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("manifest", [None, "[project\n"], ids=["missing", "not TOML"])
+def test_json_goes_to_stdout_also_for_an_error(
+    manifest: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """
-    A program that asked for JSON gets JSON, whatever happened.
+    A program that asked for JSON gets JSON, whatever happened; each exit code has one kind.
     """
+    if manifest is not None:
+        (tmp_path / "pyproject.toml").write_text(manifest)
+
     code = main(["export", "--format", "json", "--project", str(tmp_path)])
 
     assert (4, True) == (code, '"kind": "BadProject"' in capsys.readouterr().out)

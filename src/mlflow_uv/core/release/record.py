@@ -1,5 +1,6 @@
 """Defines the release record, which steps pass on; its links are always verified against their sources."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -158,7 +159,12 @@ LINKS: Mapping[str, type] = {
 
 
 def from_json(data: object) -> Record:
-    """Parse a record. Raises ValueError for an unknown schema, and for missing, unknown or mistyped parts."""
+    """
+    Parse a record.
+
+    Raises ValueError for an unknown schema, for missing, unknown or mistyped parts, and for a tolerance or a time that
+    is negative or not finite.
+    """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ValueError(f"it is not a release record of schema {SCHEMA}")
     links = {name: _link(name, kind, data.get(name)) for name, kind in LINKS.items()}
@@ -167,14 +173,25 @@ def from_json(data: object) -> Record:
         raise ValueError(f"it lacks {', '.join(missing) or 'release_key'}")
     if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings"}:
         raise ValueError(f"it has unknown parts: {', '.join(sorted(unknown))}")
-    return Record(release_key=data["release_key"], timings=_timings(data.get("timings", [])), **links)
+    record = Record(release_key=data["release_key"], timings=_timings(data.get("timings", [])), **links)
+    if record.answers is not None and not _is_size(record.answers.tolerance or 0):
+        raise ValueError(f"its tolerance is {record.answers.tolerance}")
+    return record
 
 
 def _timings(raw: object) -> tuple[tuple[str, float], ...]:
     try:
-        return tuple((str(step), float(seconds)) for step, seconds in raw)  # type: ignore[attr-defined]  # refused below
+        timings = tuple((str(step), float(seconds)) for step, seconds in raw)  # type: ignore[attr-defined]  # refused
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"its timings are not (step, seconds): {error}") from None
+    if not all(_is_size(seconds) for _, seconds in timings):
+        raise ValueError("its timings are not numbers of seconds")
+    return timings
+
+
+def _is_size(number: float) -> bool:
+    """Whether a number is finite and not negative."""
+    return 0 <= number < math.inf
 
 
 def _link(name: str, kind: type, raw: object) -> Any:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...command.errors import BadInput, BadProject
+from ...command.errors import BadInput
 from ...command.inputs import RegistryInputs
 from ...command.wording import option
 from ...core.lock.selection import Selection
 from ...payloads.messages.registry import Author
 from ...tools.mlflow.store import StoreKind
 from ...tools.mlflow.store_client import StoreClient
-from ...tools.project.files import Project, read_project
+from ...tools.project.files import NoProject, Project, read_project
 from ...tools.toolbox import Tools
 from ..lock.served_selection import require_mlflow
 
@@ -38,11 +38,11 @@ def connect(inputs: RegistryInputs, tools: Tools) -> RegistryClient:
     """
     Choose the interpreter that accesses the store.
 
-    Raises BadProject for a database without a project or whose project serves no MLflow, StoreUnreachable if no store
-    is configured, ToolFailed.
+    Raises BadProject for a project that cannot be read, and for a database without a project or whose project serves
+    no MLflow; StoreUnreachable if no store is configured; ToolFailed.
     """
-    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     project = project_here(inputs.project)
+    store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
     python = tools.environments.registry_client(store, project, selection)
     if project is not None and store.kind is not StoreKind.SERVER:
@@ -71,8 +71,12 @@ def author(tools: Tools) -> Author:
 
 
 def project_here(folder: Path) -> Project | None:
-    """Return the project of a folder, None if there is none: a server can be used from anywhere."""
+    """
+    Return the project of a folder, None if there is none: a server can be used from anywhere.
+
+    Raises BadProject for a project that cannot be read, whose settings would be ignored.
+    """
     try:
         return read_project(folder)
-    except BadProject:
+    except NoProject:
         return None

@@ -1,5 +1,6 @@
 """Finds the version that an input names by number or alias; an error names a version, model or step that exists."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...command.errors import BadInput
@@ -58,7 +59,7 @@ def version_number(registry: RegistryClient, model: str, version: str, named_by:
     if number in versions:
         return number
     if not versions:
-        _require_model(registry, model, version, named_by)
+        require_model(registry, model, lambda other: named_by.naming_model(other, version))
     raise BadInput(
         what=f"`{model}` has no version {number}",
         why=f"its versions are {', '.join(versions[-_SHOWN:])}" if versions else "it has no version at all",
@@ -68,7 +69,7 @@ def version_number(registry: RegistryClient, model: str, version: str, named_by:
 
 def version_of_alias(registry: RegistryClient, model: str, alias: str, named_by: VersionInput) -> str:
     """Return the number of the version that an alias points to. Raises BadInput if the registry does not have it."""
-    aliases = _require_model(registry, model, alias, named_by)
+    aliases = require_model(registry, model, lambda other: named_by.naming_model(other, alias))
     if alias in aliases:
         return aliases[alias]
     shown = ", ".join(f"{other} (version {number})" for other, number in sorted(aliases.items()))
@@ -80,16 +81,20 @@ def version_of_alias(registry: RegistryClient, model: str, alias: str, named_by:
     )
 
 
-def _require_model(registry: RegistryClient, model: str, version: str, named_by: VersionInput) -> dict[str, str]:
-    """Return the aliases of a registered model with their versions. Raises BadInput if there is no such model."""
+def require_model(registry: RegistryClient, model: str, naming: Callable[[str], str]) -> dict[str, str]:
+    """
+    Return the aliases of a registered model with their versions.
+
+    Raises BadInput if there is no such model; its fix is `naming` of the most similar model, else a release.
+    """
     description = registry.client.describe_name(model)
     if description.exists:
         return dict(description.aliases)
     names = sorted(description.names)
-    other = near_name(model, names) or next(iter(names), None)
+    other = near_name(model, names)
     shown = f"; it has {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}" if names else ""
     raise BadInput(
         what=f"there is no registered model `{model}`",
         why=f"the registry does not know it{shown}",
-        fix=named_by.naming_model(other, version) if other else step_call("release"),
+        fix=naming(other) if other else step_call("release"),
     )

@@ -12,7 +12,7 @@ from ...command.wording import Wording, option, step_call
 from ...core.release.digests import sha256
 from ...core.release.record import Record, from_json
 from ...core.security.documents import parse_json
-from ..project.files import bounds_of, target_of, write_atomically
+from ..project.files import bounds_of, path_from, target_of, write_atomically
 
 
 class Records:
@@ -42,18 +42,23 @@ class Records:
             yield
 
     def load(self, path: Path) -> Record:
-        """Read a record. Raises BadInput that says what is wrong with it."""
+        """Read a record. Raises BadInput that says what is wrong with it, and whose fix names its file."""
+        named = {} if path.is_relative_to(self._host.state) else {"record": path_from(self._host.folder, path)}
         try:
             return from_json(parse_json(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise BadInput(
                 what=f"there is no release record at `{path}`",
                 why="log-model creates it",
-                fix=Wording(step_call("log-model"), ", or ", option("record", "FILE")),
+                fix=Wording(step_call("log-model", **named), ", or ", option("record", "FILE")),
             ) from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise BadInput(
-                what=f"`{path}` is not a release record", why=str(error), fix=step_call("release")
+                what=f"`{path}` cannot be read", why=error.strerror or str(error), fix=option("record", "FILE")
+            ) from error
+        except ValueError as error:
+            raise BadInput(
+                what=f"`{path}` is not a release record", why=str(error), fix=step_call("release", **named)
             ) from error
 
     def save(self, path: Path, record: Record) -> None:

@@ -53,6 +53,10 @@ class Project:
         return settings
 
 
+class NoProject(BadProject):
+    """A folder without a pyproject.toml, or none at all; a step that only uses a server does without one."""
+
+
 class UnreadableProject(BadProject):
     """A manifest or lock that is not TOML, no regular file, or too large, with its path and line (1-based)."""
 
@@ -84,11 +88,21 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
 
 
 def read_project(folder: Path) -> Project:
-    """Find the project in a folder and the lock that covers it. Raises BadProject."""
+    """
+    Find the project in a folder and the lock that covers it.
+
+    Raises NoProject for a folder without one, UnreadableProject or another BadProject for one that cannot be read.
+    """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # keeps the path of a link as given
     manifest = folder / "pyproject.toml"
-    if not manifest.is_file():
+    if folder.is_file():
         raise BadProject(
+            what=f"`{folder}` is not a folder",
+            why="a project is the folder that contains pyproject.toml",
+            fix=option("project", str(folder.parent)),
+        )
+    if not manifest.is_file():
+        raise NoProject(
             what=f"`{folder}` is not a project",
             why="it has no pyproject.toml",
             fix=Wording(option("project", "FOLDER"), local(", or `uv init`")),

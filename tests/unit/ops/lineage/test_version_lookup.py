@@ -24,6 +24,7 @@ ALIASES: dict[str, dict[str, str]] = {
     "new": {},
     "fruit wine": {"candidate": "1"},
 }
+FRUIT_WINE = "--model-name 'fruit wine'"
 VERSIONS: dict[str, list[str]] = {"wine": ["1", "2"], "new": [], "fruit wine": ["1"]}
 
 
@@ -62,7 +63,8 @@ def test_a_version_is_named_by_number_or_alias(version: str, number: str) -> Non
         ("promote", CANDIDATE, "new", "9", "`new` has no version 9", "mlflow-uv release"),
         ("promote", CANDIDATE, "wein", "candidate", "there is no registered model `wein`", "--model-name wine"),
         ("evaluate", CANDIDATE, "wein", "7", "there is no registered model `wein`", "--model-name wine"),
-        ("promote", CANDIDATE, "beer", "candidate", "there is no registered model `beer`", "--model-name 'fruit wine'"),
+        ("promote", CANDIDATE, "beer", "candidate", "there is no registered model `beer`", "mlflow-uv release"),
+        ("evaluate", CANDIDATE, "fruit-wine", "1", "there is no registered model `fruit-wine`", FRUIT_WINE),
         ("rollback", CHAMPION, "fruit wine", "champion", "`fruit wine` has no alias `champion`", "mlflow-uv promote"),
         ("rollback", CHAMPION, "wine", "champio", "`wine` has no alias `champio`", "--champion champion"),
         ("rollback", CHAMPION, "wein", "champion", "there is no registered model `wein`", "--model-name wine"),

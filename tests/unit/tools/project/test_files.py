@@ -8,7 +8,15 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject, ToolFailed
-from mlflow_uv.tools.project.files import UnreadableProject, bounds_of, line_of, members, read_project, write_atomically
+from mlflow_uv.tools.project.files import (
+    NoProject,
+    UnreadableProject,
+    bounds_of,
+    line_of,
+    members,
+    read_project,
+    write_atomically,
+)
 from mlflow_uv.tools.system.content import digests_in
 
 
@@ -51,17 +59,28 @@ def test_a_virtual_root_goes_by_its_folder(tmp_path: Path) -> None:
     assert (tmp_path.name, False) == (found.name, found.named)
 
 
-@pytest.mark.parametrize("place", [".", "no/such/folder", "file"])
+@pytest.mark.parametrize("place", [".", "no/such/folder"])
 def test_a_folder_without_a_manifest_is_no_project(tmp_path: Path, place: str) -> None:
     """
     The message names the folder and the way out.
     """
-    (tmp_path / "file").touch()
-
-    with pytest.raises(BadProject) as caught:
+    with pytest.raises(NoProject) as caught:
         read_project(tmp_path / place)
 
     assert ("it has no pyproject.toml", "--project FOLDER, or `uv init`") == (caught.value.why, caught.value.fix)
+
+
+def test_a_file_is_no_project_and_its_folder_may_be(tmp_path: Path) -> None:
+    """
+    Whoever names pyproject.toml means its folder.
+    """
+    (tmp_path / "pyproject.toml").touch()
+
+    with pytest.raises(BadProject) as caught:
+        read_project(tmp_path / "pyproject.toml")
+
+    flag, folder = caught.value.fix.split()
+    assert ("--project", tmp_path, tmp_path) == (flag, Path(folder), read_project(Path(folder)).folder)
 
 
 @pytest.mark.parametrize(
