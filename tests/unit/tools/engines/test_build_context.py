@@ -55,7 +55,12 @@ def test_a_library_has_one_order_by_path_and_by_component(tmp_path: Path) -> Non
     Engines sort the files of a layer by either, so that names whose order differs would give two digests.
     """
     wheel = tmp_path / "wheel"
-    for name in ("grape/__init__.py", "grape-1.0.dist-info/METADATA", "grape-1.0.dist-info/licenses/LICENSE", "vine.py"):
+    for name in (
+        "grape/__init__.py",
+        "grape-1.0.dist-info/METADATA",
+        "grape-1.0.dist-info/licenses/LICENSE",
+        "vine.py",
+    ):
         (wheel / name).parent.mkdir(parents=True, exist_ok=True)
         (wheel / name).write_text(name)
     (tmp_path / "server").mkdir()
