@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.waiting import CEILING_S
 
@@ -23,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Where the programs of our own lock are: uv, act, prek, ruff and the others.
 PROGRAMS = Path(sys.executable).parent
 ACT = "tests/github/"
+# Folders whose files share fixtures of a session, and, slowest first, those that would be waited for at the end.
+SHARING = ("tests/cases/", "tests/contracts/")
+SLOWEST = (ACT, "tests/cases/test_substitution", "tests/contracts/test_serving", "tests/cases/", "tests/contracts/",
+           "tests/hostile/", "tests/corpus/", "tests/hooks/")  # fmt: skip
 # Variables of the machine that a test may see; everything else could steer what is under test.
 MACHINE = (
     "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_LOCKS",
@@ -48,10 +53,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Together(LoadScopeScheduling):
-    """Where several processes test, a file stays with one of them, and so does act, which shares its user's folders."""
+    """
+    Where several processes test: files that share fixtures stay with one of them, and the slow ones come first.
+
+    Files of a folder whose names begin with the same word (`test_serving.py`, `test_serving_v2.py`) share the
+    environments that a session makes, each of which costs minutes. The tests of act share their user's folders.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return ACT if nodeid.startswith(ACT) else nodeid.partition("::")[0]
+        if nodeid.startswith(ACT):
+            return ACT
+        file = nodeid.partition("::")[0]
+        if not file.startswith(SHARING):
+            return file
+        folder, _, name = file.rpartition("/")
+        return f"{folder}/{'_'.join(name.removesuffix('.py').split('_')[:2])}"
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        def place(scope: str) -> int:
+            return next((at for at, start in enumerate(SLOWEST) if scope.startswith(start)), len(SLOWEST))
+
+        self.workqueue.move_to_end(min(self.workqueue, key=place), last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)

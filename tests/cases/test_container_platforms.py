@@ -58,7 +58,7 @@ def test_it_serves_with_no_rights_at_all(bare: Container) -> None:
     ("arguments", "at", "said"),
     [
         (("serve",), "/opt/ml/model", {}),
-        (("serve",), "/opt/ml/model", {"SAGEMAKER_BIND_TO_PORT": "7070"}),
+        pytest.param(("serve",), "/opt/ml/model", {"SAGEMAKER_BIND_TO_PORT": "7070"}, marks=pytest.mark.extended),
         ((), "/opt/ml/model", {"PORT": "9090", "K_SERVICE": "wine"}),
         ((), f"{AZURE}/INPUT_model", {"AZUREML_MODEL_DIR": AZURE, "AZUREML_ENTRY_SCRIPT": "score.py"}),
     ],

@@ -7,6 +7,7 @@ import pytest
 from .sample_project import SampleProject, error, training
 
 BAD_INPUT, TOOL_FAILED, CHAIN_BROKEN = 2, 6, 11
+LATER = pytest.mark.extended
 TRIPLE = training(predict='return [3.0 * x for x in model_input["x"]]')
 ROWS = "".join(f"{x},{2 * x}\n" for x in range(1, 21))
 LEAVING = """
@@ -254,11 +255,18 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SamplePr
     [
         ((), "no evaluation data is given", "--data FILE"),
         (("--data", "gone.csv"), "the data `gone.csv` does not exist", "is not a file"),
-        ((*FLAGS[:4],), "`target-column` needs `model-type`", "--model-type"),
+        pytest.param((*FLAGS[:4],), "`target-column` needs `model-type`", "--model-type", marks=LATER),
         ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
-        ((*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it"),
+        pytest.param(
+            (*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it", marks=LATER
+        ),
         (("--data-function", "train"), "data-function", "package.module:function"),
-        ((*FLAGS, "--data-function", "train:rows"), "`data` and `data-function` are both set", "remove one of them"),
+        pytest.param(
+            (*FLAGS, "--data-function", "train:rows"),
+            "`data` and `data-function` are both set",
+            "remove one of them",
+            marks=LATER,
+        ),
         (("--data-function", "leaving:at_once"), "`leaving:at_once` ended its process", "I leave"),
     ],
 )
@@ -275,6 +283,7 @@ def test_what_is_not_said_is_asked_for(sample: SampleProject, flags: tuple[str, 
     assert (BAD_INPUT, "BadInput", True, True) == (code, kind, what in sentence, why in f"{sentence} {fix}"), sentence
 
 
+@pytest.mark.extended
 def test_data_that_does_not_fit_names_the_version(sample: SampleProject) -> None:
     """
     A column that is not there is wrong input; the version that could not be asked is named, and no run is left.

@@ -88,11 +88,12 @@ def test_a_manifest_that_is_not_toml_is_named_with_its_line(sample: SampleProjec
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        ("python -c 'raise SystemExit(7)'", "training exited with 7: it printed nothing"),
-        ("python nowhere.py", "training exited with 2: "),
-        ("no-such-program --fast", "`no-such-program` was not found, so training cannot start: "),
+        pytest.param("python -c 'raise SystemExit(7)'", "training exited with 7: it printed nothing", id="code"),
+        pytest.param("python nowhere.py", "training exited with 2: ", marks=pytest.mark.extended, id="no file"),
+        pytest.param(
+            "no-such-program --fast", "`no-such-program` was not found, so training cannot start: ", id="no program"
+        ),
     ],
-    ids=["code", "no file", "no program"],
 )
 def test_training_that_does_not_end_well_is_told(sample: SampleProject, command: str, what: str) -> None:
     """
@@ -106,6 +107,7 @@ def test_training_that_does_not_end_well_is_told(sample: SampleProject, command:
     assert fix
 
 
+@pytest.mark.extended
 def test_training_that_raises_in_a_run_leaves_a_failed_run(sample: SampleProject) -> None:
     """
     The run is FAILED, not RUNNING, and nothing of it is registered.
@@ -152,6 +154,7 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(
     assert "- chain: " in text
 
 
+@pytest.mark.extended
 def test_a_run_that_training_forgot_to_end_is_ended(sample: SampleProject) -> None:
     """
     A training that is killed has no chance to end its run: we do.
@@ -163,6 +166,7 @@ def test_a_run_that_training_forgot_to_end_is_ended(sample: SampleProject) -> No
     assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (said.code, sample.store.runs)
 
 
+@pytest.mark.extended
 def test_training_without_a_model_is_told_what_to_call(sample: SampleProject) -> None:
     """
     A run without a model is no release.
@@ -177,6 +181,7 @@ def test_training_without_a_model_is_told_what_to_call(sample: SampleProject) ->
     assert "log_model" in fix
 
 
+@pytest.mark.extended
 def test_two_models_are_named_and_one_can_be_chosen(sample: SampleProject) -> None:
     """
     Which of several models is released is the user's to say, by its name.
@@ -193,6 +198,7 @@ def test_two_models_are_named_and_one_can_be_chosen(sample: SampleProject) -> No
     assert "forest" == names[chosen.outputs["model-id"]]
 
 
+@pytest.mark.extended
 def test_a_name_that_no_model_has_is_told_with_those_there_are(sample: SampleProject) -> None:
     """
     A wrong name is not taken for the only model there is.
@@ -217,6 +223,7 @@ def test_a_model_that_cannot_answer_its_own_example_is_not_released(sample: Samp
     assert (["FINISHED", "FINISHED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
+@pytest.mark.extended
 def test_a_model_without_an_example_is_a_finding(sample: SampleProject) -> None:
     """
     Autologging keeps no example unless it is asked to: nothing could be compared later.

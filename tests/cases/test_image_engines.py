@@ -32,6 +32,8 @@ from .podman_storage import podman_storage_in
 from .sample_project import AFTERWARDS_S, SampleProject
 
 pytestmark = pytest.mark.engine
+# Tests whose subject is the same in both ask the slower one with the extended suite only.
+BOTH = ["docker", pytest.param("podman", marks=pytest.mark.extended)]
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +105,7 @@ def test_an_engine_builds_serves_and_pushes(engine: Client, context: Path, host:
     assert "No module named 'mlflow'" in served.log()
 
 
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
 def test_other_packages_are_never_taken_for_these(engine: Client, builder: ImageBuilder) -> None:
     """
     What was installed for another list on the same base is not what is installed for this one, whoever caches.
@@ -120,6 +123,7 @@ def test_other_packages_are_never_taken_for_these(engine: Client, builder: Image
     assert [["grape", "1.0"], ["plum", "1.0"]] == held
 
 
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
 def test_what_nobody_named_is_removed_and_what_somebody_named_stays(engine: Client, context: Path) -> None:
     """
     An image that turns out to be wrong leaves nothing, unless somebody else has it by a name.

@@ -57,6 +57,7 @@ def differing(mine: list[dict[str, LayerEntry]], theirs: list[dict[str, LayerEnt
     ]
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_a_slim_image_answers_as_training_did(sample: SampleProject, image: str) -> None:
     """
@@ -110,7 +111,11 @@ def test_an_image_is_pushed_where_its_name_says(sample: SampleProject, tmp_path:
             "has Python 3.12.1: the model needs 3.11",
         ),
         pytest.param("FROM scratch\nLABEL a=b\nENV c=d\n", "has no Python", marks=pytest.mark.extended),
-        (f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n", "has no Python"),
+        pytest.param(
+            f"FROM {BASE}\nRUN rm /usr/local/bin/python*\nENV PATH=/usr/local/bin\n",
+            "has no Python",
+            marks=pytest.mark.extended,
+        ),
         (f"FROM {BASE}\nRUN mkdir /opt/venv && touch /opt/venv/x\n", "has something in /opt/venv"),
     ],
     ids=["another minor", "nothing at all", "no Python", "an environment already"],

@@ -103,6 +103,7 @@ def test_no_way_at_all_is_told_with_the_line_to_add(sample: SampleProject) -> No
     )  # fmt: skip
 
 
+@pytest.mark.extended
 def test_guessed_requirements_fail_where_they_are_only_verified(sample: SampleProject) -> None:
     """
     With `requirements: verify`, a list that MLflow guessed from imports is a finding that shows what it lacks.
@@ -186,6 +187,7 @@ def test_a_model_that_was_changed_in_the_store_is_not_used_again(sample: SampleP
     assert "was changed after its digest was recorded" in said.stderr
 
 
+@pytest.mark.extended
 def test_a_training_that_registers_by_itself_is_adopted(sample: SampleProject) -> None:
     """
     The version that training made is the version of the release: no second one is made, and it gets our tags.

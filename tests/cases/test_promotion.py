@@ -145,6 +145,7 @@ def test_a_tampered_model_is_neither_promoted_nor_passed_over_by_an_audit(candid
     assert {"candidate": "2"} == candidates.store.aliases
 
 
+@pytest.mark.extended
 def test_an_alias_that_somebody_moved_by_hand_is_told(candidates: SampleProject) -> None:
     """
     Nothing says who did it, or why.
@@ -201,6 +202,7 @@ def test_an_edited_record_is_found_out(candidates: SampleProject) -> None:
     assert (1, ["record"]) == (audited.code, audited.outputs["broken"])
 
 
+@pytest.mark.extended
 def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: SampleProject, tmp_path: Path) -> None:
     """
     A shallow clone asks where it came from; where that does not answer, the commit is not verified.

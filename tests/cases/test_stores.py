@@ -200,6 +200,7 @@ def test_what_a_server_refuses_says_what_to_set(sample: SampleProject, servers: 
     assert ("BadInput", "MLflow does not accept it") == kinds(name)
 
 
+@pytest.mark.extended
 def test_the_right_to_register_is_asked_without_writing(
     sample: SampleProject, servers: Stores, reader: dict[str, str]
 ) -> None:

@@ -144,7 +144,14 @@ def rewritten(source: Path, folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "kind", ["data.parquet", "data.csv", "records.json", "split.json", "columns.json", "rows.jsonl"]
+    "kind",
+    [
+        "data.parquet",
+        "data.csv",
+        "split.json",
+        "rows.jsonl",
+        *(pytest.param(kind, marks=pytest.mark.extended) for kind in ("records.json", "columns.json")),
+    ],
 )
 def test_a_model_is_evaluated_as_scikit_learn_does(
     evaluator: Talk, wine_model: Path, parquet: Path, oracle: list[float], tmp_path: Path, kind: str

@@ -119,6 +119,7 @@ def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools)
     assert len(written) >= FEWEST
 
 
+@pytest.mark.extended
 def test_all_files_of_a_lock_say_the_same(written: Written) -> None:
     """
     Requirements, pylock.toml and bill name the same distributions in the same versions.
@@ -146,6 +147,7 @@ def test_every_marker_has_the_form_of_packaging(everyone: tuple[Exported, ...]) 
     assert len(markers) > FEWEST
 
 
+@pytest.mark.extended
 def test_an_explicit_index_of_a_real_project_is_found(everyone: tuple[Exported, ...], tools: LockTools) -> None:
     """
     Without hashes such a list is refused, on the line of a package; with hashes it names the index.
@@ -195,7 +197,7 @@ def test_a_lock_that_uv_refuses_is_an_answer_in_its_words(checkouts: tuple[Path,
     assert all(why for _, why in said.values())
 
 
-RARER = ("linux-aarch64", "windows-x86_64")
+RARER = ("linux-aarch64", "macos-arm64", "windows-x86_64")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_fresh_lock_passes_and_says_so(consumer: Consumer, wheels: Path) -> No
     assert "" == checkout.git(run.workspace, "status", "--porcelain")
 
 
-@pytest.mark.parametrize("folder", [".", "models/wine", "mein modell", "modèles/bière ü"])
+@pytest.mark.parametrize("folder", [".", pytest.param("models/wine", marks=pytest.mark.extended), "modèles/bière ü"])
 def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, folder: str) -> None:
     """
     Red, with one annotation on the lock in the pull request, the reason and the command, in a folder of any name.
@@ -114,6 +114,7 @@ def test_a_lock_that_is_missing_is_told_at_the_project(consumer: Consumer) -> No
     assert "uv.lock is missing" in run.annotations[0].message
 
 
+@pytest.mark.extended
 def test_one_stale_lock_of_a_monorepo_fails_at_its_own_line(consumer: Consumer, wheels: Path) -> None:
     """
     The others are fresh, and the outputs say so of each.
@@ -134,6 +135,7 @@ def test_one_stale_lock_of_a_monorepo_fails_at_its_own_line(consumer: Consumer, 
     )
 
 
+@pytest.mark.extended
 def test_the_summary_tells_how_to_do_it_on_a_laptop(consumer: Consumer, wheels: Path) -> None:
     """
     What failed on a runner can be repeated where it can be mended.
@@ -149,6 +151,7 @@ def test_the_summary_tells_how_to_do_it_on_a_laptop(consumer: Consumer, wheels: 
     assert (0, "check-lock --project 'mein modell'") == (program.find("uvx --from git+https://github.com/"), words)
 
 
+@pytest.mark.extended
 def test_a_project_that_is_not_there_is_an_error_of_its_own(consumer: Consumer) -> None:
     """
     No answer is not a finding: the message says what is missing, and the step fails.

@@ -59,6 +59,7 @@ def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer) -> None:
     assert '?? "mein modell/out/"' == checkout.git(run.workspace, "status", "--porcelain")
 
 
+@pytest.mark.extended
 @pytest.mark.usefixtures("project")
 def test_without_a_file_the_list_is_in_the_log(consumer: Consumer) -> None:
     """
@@ -89,6 +90,7 @@ def test_a_comparison_writes_nothing_and_shows_the_difference(consumer: Consumer
     assert f"{BESIDE}grape==0.9\nyeast==2.0\n" == (run.workspace / "mein modell" / "requirements.txt").read_text()
 
 
+@pytest.mark.extended
 @pytest.mark.usefixtures("project")
 def test_switches_written_as_text_are_switches(consumer: Consumer) -> None:
     """
@@ -102,6 +104,7 @@ def test_switches_written_as_text_are_switches(consumer: Consumer) -> None:
     ), run.log
 
 
+@pytest.mark.extended
 def test_an_extra_that_is_not_there_is_named(consumer: Consumer, project: Path) -> None:
     """
     A typing error in an input is the user's to mend, and the message says which.
@@ -112,6 +115,7 @@ def test_an_extra_that_is_not_there_is_named(consumer: Consumer, project: Path) 
     assert "the selection is not in the lock: Extra `srve`" in run.annotations[0].message
 
 
+@pytest.mark.extended
 def test_settings_of_the_project_are_read(consumer: Consumer, project: Path) -> None:
     """
     `[tool.mlflow-uv]` means the same here as on a laptop.

@@ -11,8 +11,17 @@ RUNNERS = ("pre-commit", "prek")
 EVERYTHING = ("run", "--all-files")
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("hook", ["check-lock", "export"])
+@pytest.mark.parametrize(
+    ("runner", "hook"),
+    [
+        ("prek", "check-lock"),
+        ("pre-commit", "export"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.extended)
+            for pair in (("pre-commit", "check-lock"), ("prek", "export"))
+        ),
+    ],
+)
 def test_a_hook_can_be_tried_without_configuration(monorepo: Monorepo, runner: str, hook: str) -> None:
     """
     `try-repo` is how somebody looks at a hook: it finds the manifest, installs us, and runs.

@@ -149,7 +149,13 @@ def test_a_pin_beside_sources_starts_no_program_where_they_are_built(folder: Pat
 
 
 @pytest.mark.parametrize(
-    "place", ["pyproject.toml", "uv.toml", "above", "escaped"], ids=["manifest", "uv.toml", "above", "escaped key"]
+    "place",
+    [
+        pytest.param("pyproject.toml", id="manifest"),
+        pytest.param("above", id="above"),
+        pytest.param("uv.toml", marks=pytest.mark.extended, id="uv.toml"),
+        pytest.param("escaped", marks=pytest.mark.extended, id="escaped key"),
+    ],
 )
 def test_no_python_is_downloaded_from_where_the_checkout_says(
     place: str, folder: Path, listener: Listener, tmp_path: Path
