@@ -41,7 +41,7 @@ def test_a_wrong_word_is_named(sample: SampleProject, words: tuple[str, ...], sa
     ("line", "says"),
     [
         ('trian = "python train.py"', "did you mean `train`?"),
-        ("extras = 3", "`extras` in [tool.mlflow-uv] must be names"),
+        ("extras = 3", "`extras` in [tool.mlflow-uv] must be a list of names"),
         ('retrain = "yes"', "does not know `retrain`"),
         ('embedded = "yes"', "`embedded` in [tool.mlflow-uv] must be true or false"),
         ("deadline = []", "`deadline` in [tool.mlflow-uv] must be a number of at least 0"),
