@@ -16,6 +16,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.payloads.messages.registry import AliasMove, Author, ExpectedVersion, PromoteVersion
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST, STATE
 from mlflow_uv.steps import log_model, register
+from mlflow_uv.tools.mlflow.store_client import StoreClient
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests.console import KeptConsole
 from tests.proxy import Fault, Proxy
@@ -151,7 +152,7 @@ class ProxiedProject:
         """Let the champion's alias name a version, as the step does once every gate holds."""
         store = self.tools.mlflow.store(self.proxy.uri, embedded=False)
         python = self.tools.environments.registry_client(store, None, Selection())
-        client = self.tools.mlflow.client(python, store)
+        client = StoreClient(mlflow=self.tools.mlflow, python=python, store=store)
         tags = client.describe_version(name, version).tags
         expected = ExpectedVersion(
             alias_names=client.describe_name(name).aliases.get("champion"),

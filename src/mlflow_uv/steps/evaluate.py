@@ -41,6 +41,7 @@ from ..ops.versions.evaluation import (
     temporary_store,
 )
 from ..payloads.messages.tags import DATA_DIGEST, EVALUATION, EVALUATION_SETTINGS
+from ..tools.mlflow.store_client import StoreClient
 from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
 
@@ -198,7 +199,8 @@ def _data(inputs: Inputs, registry: RegistryClient, scratch: Path) -> Path:
         selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
         python = registry.tools.environments.project(registry.project, selection)
         copy = scratch / "data.parquet"
-        client = registry.tools.mlflow.client(python, temporary_store(scratch / "function", registry.tools))
+        store = temporary_store(scratch / "function", registry.tools)
+        client = StoreClient(mlflow=registry.tools.mlflow, python=python, store=store)
         try:
             client.write_data(inputs.data_function, folder=registry.project.folder, destination=copy)
         except BadInput as error:

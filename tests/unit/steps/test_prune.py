@@ -14,9 +14,13 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.payloads.messages.registry import (
     DeletedVersions,
     DeleteVersions,
+    DescribeName,
+    FindVersions,
+    FoundVersions,
     RegisteredName,
     RegisteredVersion,
 )
+from mlflow_uv.payloads.messages.request import Request
 from mlflow_uv.payloads.messages.tags import RELEASE_KEY, STATE
 from mlflow_uv.steps import prune
 from mlflow_uv.surfaces.cli import _parsed, given_in
@@ -29,25 +33,33 @@ SERVER = Store(uri="https://store.test", kind=StoreKind.SERVER, variables={})
 
 @dataclass
 class Registry:
-    """A registry with models; it notes what was deleted, and keeps a version whose state changed."""
+    """A registry with models, as payloads answer; it notes what was deleted, and keeps what changed meanwhile."""
 
     models: Mapping[str, tuple[RegisteredVersion, ...]]
     requests: list[DeleteVersions] = field(default_factory=list)
     changed: Mapping[str, str] = field(default_factory=dict)
 
-    def find_versions(self, name: str) -> tuple[RegisteredVersion, ...]:
-        """See StoreClient."""
-        return self.models.get(name, ())
+    def store(self, _uri: str | None, *, embedded: bool) -> Store:
+        """See Mlflow."""
+        assert not embedded
+        return SERVER
 
-    def describe_name(self, name: str) -> RegisteredName:
-        """See StoreClient."""
-        return RegisteredName(exists=name in self.models, names=tuple(sorted(self.models)))
+    def resolve_embedded(self, store: Store, _python: Path, _project: Path) -> Store:
+        """See Mlflow."""
+        return store
 
-    def delete_versions(self, request: DeleteVersions) -> DeletedVersions:
-        """See StoreClient."""
-        self.requests.append(request)
-        deleted = tuple(number for number in request.versions if number not in self.changed)
-        return DeletedVersions(deleted=deleted, kept=self.changed, notes=())
+    def ask(self, _python: Path, _store: Store, request: Request, _response: type) -> object:
+        """See Mlflow."""
+        match request:
+            case FindVersions(name=name):
+                return FoundVersions(versions=self.models.get(name, ()))
+            case DescribeName(name=name):
+                return RegisteredName(exists=name in self.models, names=tuple(sorted(self.models)))
+            case DeleteVersions(versions=versions):
+                self.requests.append(request)
+                deleted = tuple(number for number in versions if number not in self.changed)
+                return DeletedVersions(deleted=deleted, kept=self.changed, notes=())
+        raise AssertionError(request)
 
 
 def version(number: int, *, state: str, days: float = 99, aliases: tuple[str, ...] = ()) -> RegisteredVersion:
@@ -82,11 +94,7 @@ def tools_of(registry: Registry, folder: Path) -> Tools:
     tools = SimpleNamespace(
         host=Host.of({"USER": "ada"}, folder=folder, python=Path(sys.executable)),
         clock=SimpleNamespace(date_s=lambda: NOW_S),
-        mlflow=SimpleNamespace(
-            store=lambda *_, **__: SERVER,
-            resolve_embedded=lambda store, *_: store,
-            client=lambda *_: registry,
-        ),
+        mlflow=registry,
         environments=SimpleNamespace(registry_client=lambda *_: folder / "python"),
     )
     return cast("Tools", tools)

@@ -56,7 +56,7 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     python = tools.environments.registry_client(store, project, record.selection)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
-    client = tools.mlflow.client(python, store)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     in_file, record = record, settled(record, path, client, tools)
     if record is not in_file:
         earlier_checks = require_unbroken(_from_git(record, project, tools))

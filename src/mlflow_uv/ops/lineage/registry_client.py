@@ -48,7 +48,7 @@ def connect(inputs: RegistryInputs, tools: Tools) -> RegistryClient:
     if project is not None and store.kind is not StoreKind.SERVER:
         _require_mlflow_in(python, project, selection, tools)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
-    client = tools.mlflow.client(python, store)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     return RegistryClient(client=client, project=project, selection=selection, tools=tools)
 
 

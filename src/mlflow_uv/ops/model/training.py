@@ -68,7 +68,7 @@ class Job:
 
     def client(self, tools: Tools) -> StoreClient:
         """The client of the store, with the MLflow of the training."""
-        return tools.mlflow.client(self.python, self.store)
+        return StoreClient(mlflow=tools.mlflow, python=self.python, store=self.store)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

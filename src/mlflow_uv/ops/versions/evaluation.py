@@ -27,6 +27,7 @@ from ...payloads.messages.tags import (
 from ...tools.engines.engine import Engine
 from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload
 from ...tools.mlflow.store import Store
+from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, minor_of, mismatches, needs_in, restored
@@ -153,7 +154,8 @@ def _in_process(
         model_type=session.model_type,
         artifacts=str(session.scratch / f"artifacts-{subject.version}"),
     )
-    response = tools.mlflow.client(python, temporary).evaluate(request, session.handed)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=temporary)
+    response = client.evaluate(request, session.handed)
     session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
     if response.data_sha256 != session.data_sha256:
         why = f"{subject.shown} read data with SHA-256 {response.data_sha256}, expected is {session.data_sha256}"

@@ -6,6 +6,7 @@ from ...command.errors import BadInput
 from ...command.wording import option
 from ...core.lock.selection import Selection
 from ...tools.mlflow.store import StoreKind
+from ...tools.mlflow.store_client import StoreClient
 from .context import PreflightContext
 
 _LONGEST = 255
@@ -21,7 +22,8 @@ def tracking_server(context: PreflightContext) -> str:
         return f"{store.kind.value} store"
     python = tools.environments.registry_client(store, None, Selection())
     experiment = inputs.experiment or context.project.name
-    rights = tools.mlflow.client(python, store).describe_rights(_name(context), experiment=experiment)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
+    rights = client.describe_rights(_name(context), experiment=experiment)
     return f"{store.shown}{'' if rights.exists else ', where the model name is new'}"
 
 

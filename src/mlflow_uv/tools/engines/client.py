@@ -37,15 +37,12 @@ class Client(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     build_words: ClassVar[tuple[str, ...]]
+    load_flags: ClassVar[tuple[str, ...]] = ()  # that load a built image into the local store
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
         self._runner = runner
         self._variables = for_engine(variables).variables
         self._hear = hear
-
-    @abstractmethod
-    def build(self, build: Build) -> BuiltImage:
-        """See Engine."""
 
     @abstractmethod
     def build_platforms(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
@@ -111,12 +108,12 @@ class Client(ABC):
         self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
         return self.image(name)
 
-    def build_image(self, build: Build, *flags: str) -> BuiltImage:
-        """Build an image into the local store of the engine. Raises ToolFailed, NoSpace."""
+    def build(self, build: Build) -> BuiltImage:
+        """See Engine."""
         with TemporaryDirectory(prefix="mlflow-uv-built-") as scratch:
             # By id, because another process may build an image at the same time.
             id_file = Path(scratch) / "id"
-            done = self.run_build(build, *flags, "--iidfile", str(id_file))
+            done = self.run_build(build, *self.load_flags, "--iidfile", str(id_file))
             if done.code != 0:
                 raise build_error(done)
             return self.require_image(id_file.read_text().strip())

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ...core.security.documents import parse_json
 from .build_errors import build_error
 from .client import Client, digest_in
-from .engine import Build, BuiltImage, Candidate, ImageLayer
+from .engine import Build, Candidate, ImageLayer
 
 
 class Docker(Client):
@@ -19,6 +19,7 @@ class Docker(Client):
     name = "docker"
     title = "Docker"
     build_words = ("buildx", "build", "--progress=plain")
+    load_flags = ("--load",)
 
     def version(self) -> str:
         """See Engine."""
@@ -27,10 +28,6 @@ class Docker(Client):
     def architecture(self) -> str:
         """See Client."""
         return self.query_version("version", "--format", "{{.Server.Arch}}").stdout.strip()
-
-    def build(self, build: Build) -> BuiltImage:
-        """See Engine."""
-        return self.build_image(build, "--load")
 
     def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""

@@ -11,7 +11,7 @@ from ...core.security.documents import parse_json
 from ..system.descendants import end_other_sessions
 from .build_errors import build_error
 from .client import Client, digest_in
-from .engine import Build, BuiltImage, Candidate, ImageLayer
+from .engine import Build, Candidate, ImageLayer
 
 
 class Podman(Client):
@@ -34,10 +34,6 @@ class Podman(Client):
     def architecture(self) -> str:
         """See Client."""
         return self.query_version("info", "--format", "{{.Host.Arch}}").stdout.strip()
-
-    def build(self, build: Build) -> BuiltImage:
-        """See Engine."""
-        return self.build_image(build)
 
     def layers(self, image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""

@@ -25,7 +25,6 @@ from .embedded_store import EmbeddedStores
 from .errors import DATABASE_FIXES, ERRORS, FIXES
 from .schema_mismatch import schema_mismatch
 from .store import ARTIFACT_ROOT, Store, StoreKind
-from .store_client import StoreClient
 from .tracking_uris import SQLITE, absolute_uri, require_readable
 
 T = TypeVar("T")
@@ -116,10 +115,6 @@ class Mlflow:
         # A URI, not a path: MLflow writes it unescaped into its first SQL statement.
         variables = {"MLFLOW_TRACKING_URI": uri, ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
         return replace(store, uri=uri, variables=variables)
-
-    def client(self, python: Path, store: Store) -> StoreClient:
-        """The verbs on a store, with the MLflow of an interpreter."""
-        return StoreClient(mlflow=self, python=python, store=store)
 
     def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
         """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.evaluation import (
@@ -73,19 +73,10 @@ from ...payloads.messages.runs import (
     LogRecord,
     PrepareExperiment,
 )
+from .mlflow import Mlflow
 from .store import Store
 
 T = TypeVar("T")
-
-
-class PayloadCaller(Protocol):
-    """Sends requests to payloads; see `Mlflow`."""
-
-    def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
-        """The response to a request. Raises the StepError for the kind of an error."""
-
-    def ask_model(self, python: Path, store: Store, request: Request, response: type[T], handed: ServeVariables) -> T:
-        """The response to a request that loads a model, with the variables in `handed`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +88,7 @@ class StoreClient:
     of the payload's error (`errors.ERRORS`), and ValueError for a response that is not of its type.
     """
 
-    mlflow: PayloadCaller
+    mlflow: Mlflow
     python: Path
     store: Store
 

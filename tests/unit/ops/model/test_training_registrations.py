@@ -37,8 +37,7 @@ class FakeTools:
     def __post_init__(self) -> None:
         self.console = SimpleNamespace(say=self.said.append)
         self.git = SimpleNamespace(files_below=lambda folder, _patterns: sorted(folder.rglob("*.py")))
-        client = SimpleNamespace(describe_name=lambda _name: RegisteredName(exists=True, aliases=self.aliases))
-        self.mlflow = SimpleNamespace(client=lambda _python, _store: client)
+        self.client = SimpleNamespace(describe_name=lambda _name: RegisteredName(exists=True, aliases=self.aliases))
 
 
 def job(folder: Path, **more: Any) -> Job:
@@ -48,8 +47,7 @@ def job(folder: Path, **more: Any) -> Job:
         **more,
     }
     project = Project(folder=folder, root=folder, manifest={})
-    client = lambda tools: tools.mlflow.client(None, None)  # noqa: E731
-    return cast("Job", SimpleNamespace(project=project, client=client, **fields))
+    return cast("Job", SimpleNamespace(project=project, client=lambda tools: tools.client, **fields))
 
 
 def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from mlflow_uv.payloads.messages.models import LoggedModelId
 from mlflow_uv.payloads.messages.registry import DescribeVersion, RegisteredVersion, SetTags
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
+from mlflow_uv.tools.mlflow.store_client import StoreClient
 from mlflow_uv.tools.system.process import Command, Conversation
 from tests.messages import VERSION, as_json
 from tests.unit.tools.conftest import FakeRunner
@@ -69,7 +70,7 @@ def test_a_response_is_parsed_where_it_comes_in(tmp_path: Path) -> None:
     """
     mlflow, process = answering(tmp_path, {"value": as_json(VERSION)})
 
-    found = mlflow.client(Path("python"), STORE).describe_version("wine", "1")
+    found = StoreClient(mlflow=mlflow, python=Path("python"), store=STORE).describe_version("wine", "1")
 
     assert VERSION == found
     assert [("describe-version", {"name": "wine", "version": "1"})] == [
@@ -99,7 +100,7 @@ def test_a_malformed_response_is_an_internal_error_that_names_the_verb(
     mlflow, _ = answering(tmp_path, content)
 
     with pytest.raises(ValueError, match=r"^.") as caught:
-        mlflow.client(Path("python"), STORE).describe_version("wine", "1")
+        StoreClient(mlflow=mlflow, python=Path("python"), store=STORE).describe_version("wine", "1")
 
     assert message in str(caught.value)
 
@@ -115,7 +116,7 @@ def test_an_error_becomes_that_of_its_kind(tmp_path: Path, kind: str, error: typ
     mlflow, _ = answering(tmp_path, {"error": {"kind": kind, "message": "so", "detail": None, "facts": None}})
 
     with pytest.raises(error, match=r"^.") as caught:
-        mlflow.client(Path("python"), STORE).describe_version("wine", "1")
+        StoreClient(mlflow=mlflow, python=Path("python"), store=STORE).describe_version("wine", "1")
 
     assert "so" in str(caught.value)
 
@@ -126,7 +127,9 @@ def test_a_secret_in_a_tag_is_masked_before_it_is_sent(tmp_path: Path) -> None:
     """
     mlflow, process = answering(tmp_path, {"value": {}}, MLFLOW_TRACKING_PASSWORD="canary-8c1f4be2")  # noqa: S106
 
-    mlflow.client(Path("python"), STORE).set_tags(SetTags(run_id="r", tags={"why": "with canary-8c1f4be2"}))
+    StoreClient(mlflow=mlflow, python=Path("python"), store=STORE).set_tags(
+        SetTags(run_id="r", tags={"why": "with canary-8c1f4be2"})
+    )
 
     assert "canary-8c1f4be2" not in json.dumps(process.questions)
 
