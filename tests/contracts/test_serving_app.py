@@ -18,7 +18,7 @@ if hasattr(Starlette, "route"):
     del Starlette.route
 folder = pathlib.Path(sys.argv[1])
 runpy.run_path(str(folder / "__main__.py"))["load_package"](folder)
-importlib.import_module("mlflow_uv_serving.fastapi_compat").restore_route()
+importlib.import_module("mlflow_uv_serving.older_mlflow.fastapi_compat").restore_route()
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
 @app.route("/ping", methods=["GET"])

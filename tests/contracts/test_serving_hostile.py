@@ -353,7 +353,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from types import SimpleNamespace
-from mlflow_uv_serving import openapi
+from mlflow_uv_serving.protocols import openapi
 
 columns = Schema([
     ColSpec("double", "size"),

@@ -52,7 +52,7 @@ def test_an_engine_quota_is_found(start: Starter) -> None:
     """
     What an engine sets by `--cpus` is what the server reads, whichever cgroups the kernel has.
     """
-    program = "import sys; sys.path.insert(0, '/serving'); import cpus; print(cpus.available())"
+    program = "import sys; sys.path.insert(0, '/serving'); from process import cpus; print(cpus.available())"
     words = ("docker", "run", "--rm", "--cpus", "0.5", "--volume", f"{start.serving}:/serving:ro", "python:3.11-slim")
 
     said = subprocess.run((*words, "python", "-I", "-c", program), capture_output=True, text=True, check=True).stdout

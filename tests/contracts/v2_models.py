@@ -161,8 +161,8 @@ def main(serving: str, port: str, expected: str) -> None:
     said = {name: models[name].predict(given) for name, (_, _, given) in MODELS.items() if given is not None}
     Path(expected).write_text(json.dumps(said))
     runpy.run_path(str(Path(serving) / "__main__.py"))["load_package"](Path(serving).resolve())
-    protocol = importlib.import_module("mlflow_uv_serving.v2").Protocol
-    limited = importlib.import_module("mlflow_uv_serving.limits").limited
+    protocol = importlib.import_module("mlflow_uv_serving.protocols.v2").Protocol
+    limited = importlib.import_module("mlflow_uv_serving.transport.limits").limited
     doors = {
         name: limited(protocol(model, name=name, version=""), body_limit=10**6, timeout=60)
         for name, model in models.items()

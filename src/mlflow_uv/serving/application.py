@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import metrics, observers, openapi
-from .asgi import Asgi, Message, Receive, Send
-from .http_framing import reject_ambiguous
-from .limits import limited
-from .observers import ObservedApplication, Observer
-from .scoring import normalized, scoring
+from .observability import metrics, observers
+from .observability.observers import ObservedApplication, Observer
+from .protocols import openapi
+from .protocols.scoring import normalized, scoring
+from .protocols.v2 import Protocol
 from .settings import Settings
-from .v2 import Protocol
+from .transport.asgi import Asgi, Message, Receive, Send
+from .transport.http_framing import reject_ambiguous
+from .transport.limits import limited
 
 
 def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter | None") -> ObservedApplication:

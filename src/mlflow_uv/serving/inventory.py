@@ -67,7 +67,7 @@ def elsewhere() -> "list[tuple[str, str]]":
 
 def serves() -> str:
     """The model folder that the server beside this file would use here."""
-    namespace = runpy.run_path(str(Path(__file__).with_name("model_location.py")))
+    namespace = runpy.run_path(str(Path(__file__).with_name("model") / "model_location.py"))
     return str(namespace["model_folder"](os.environ))
 
 

@@ -7,8 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import fastapi_compat, loading, metrics, model_location, settings, workers
-from .listener import PAUSE_S, Listener
+from . import settings
+from .model import loading, model_location
+from .observability import metrics
+from .older_mlflow import fastapi_compat
+from .process import workers
+from .process.listener import PAUSE_S, Listener
 from .settings import InvalidSetting, Settings
 
 INVALID = 2
@@ -101,11 +105,12 @@ def serve(scoring_server: Any, model: Any, configuration: Settings, listener: Li
     except Exception as error:  # noqa: BLE001 - incompatible package versions may raise anything
         loading.fail("MLflow cannot make its scoring app", error)
     if hasattr(app, "wsgi_app"):
-        from . import wsgi  # noqa: PLC0415 - only an MLflow with Flask needs it
+        from .older_mlflow import wsgi  # noqa: PLC0415 - only an MLflow with Flask needs it
 
         return wsgi.serve(app, listener, configuration)
     # Their dependencies are known to be installed only when MLflow is.
-    from . import application, draining  # noqa: PLC0415
+    from . import application  # noqa: PLC0415
+    from .process import draining  # noqa: PLC0415
 
     meter = (
         metrics.meter(configuration, str(model.loader_module), str(scoring_server.VERSION))

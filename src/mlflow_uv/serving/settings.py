@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cpus, model_location
+from .model import model_location
+from .process import cpus
 
 DEFAULT_PORT = "8080"
 HIGHEST_PORT = 65_535

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import traces
+from ..observability import traces
+from ..process.workers import STOP_SIGNALS
 from .model_location import IMAGE_MODEL
-from .workers import STOP_SIGNALS
 
 CANNOT_LOAD = 3
 MLFLOW_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"

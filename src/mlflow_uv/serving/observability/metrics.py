@@ -14,12 +14,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .asgi import Asgi, Message, Receive, Send, respond, respond_error
+from ..settings import InvalidSetting, Settings
+from ..transport.asgi import Asgi, Message, Receive, Send, respond, respond_error
+from ..transport.routes import route_of
 from .observers import Exchange, ObservedApplication
-from .routes import route_of
-from .settings import InvalidSetting, Settings
 
-LIBRARY = Path(__file__).resolve().parent / "lib"
+LIBRARY = Path(__file__).resolve().parents[1] / "lib"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 

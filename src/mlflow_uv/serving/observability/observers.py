@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .asgi import Asgi, Message, Receive, Send, header
+from ..transport.asgi import Asgi, Message, Receive, Send, header
 
 LONGEST_PATH = 500  # keeps a log line below PIPE_BUF, so that lines of several workers are not interleaved
 STDOUT = 1

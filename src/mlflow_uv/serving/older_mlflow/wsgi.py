@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .http_framing import BOTH
-from .scoring import WITHOUT_TYPE, media_types
-from .settings import Settings
+from ..protocols.scoring import WITHOUT_TYPE, media_types
+from ..settings import Settings
+from ..transport.http_framing import BOTH
 
 INVALID = 2
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

@@ -11,12 +11,12 @@ from typing import Any
 
 import uvicorn
 
-from .asgi import Asgi, Message, Receive, Send, header
-from .connection import protocol
-from .http_framing import LONGEST_HEAD
+from ..observability.observers import ObservedApplication
+from ..settings import Settings
+from ..transport.asgi import Asgi, Message, Receive, Send, header
+from ..transport.connection import protocol
+from ..transport.http_framing import LONGEST_HEAD
 from .listener import Listener
-from .observers import ObservedApplication
-from .settings import Settings
 
 ORPHANED_S = 2.0  # seconds that threads of aborted requests get to end
 ABORTED = 1

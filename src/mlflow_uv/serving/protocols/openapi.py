@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from .asgi import Asgi, Message, Receive, Send, respond, respond_error
-from .settings import Settings
+from ..settings import Settings
+from ..transport.asgi import Asgi, Message, Receive, Send, respond, respond_error
 
 PATH = "/openapi.json"
 Schema = dict[str, Any]

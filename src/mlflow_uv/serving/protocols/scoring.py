@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.pyfunc import scoring_server
 
-from .asgi import Asgi, Message, Receive, Send, error_body, header, respond_error
+from ..transport.asgi import Asgi, Message, Receive, Send, error_body, header, respond_error
 
 # Functions of MLflow's scoring server that read the request. An error raised below one of them is a client error.
 READING = frozenset(

@@ -16,8 +16,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.version import VERSION
 
-from .asgi import Message, Receive, Send, header, respond, respond_error
-from .routes import Route, route_of
+from ..transport.asgi import Message, Receive, Send, header, respond, respond_error
+from ..transport.routes import Route, route_of
 from .scoring import FAILED
 from .shapes import UNNAMED_OUTPUT, Shapes
 from .tensors import BadRequest, Inexpressible, Tensor, decode, encode

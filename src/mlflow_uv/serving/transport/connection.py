@@ -13,7 +13,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .settings import Settings
+from ..settings import Settings
 
 
 def protocol(settings: Settings) -> "type[Connection]":

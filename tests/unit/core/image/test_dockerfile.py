@@ -46,7 +46,7 @@ def test_whatever_the_server_follows_is_known_here() -> None:
     """
     A variable of a base image would change its defaults; those that the server reads are in its source.
     """
-    modules = ("settings", "model_location", "traces")
+    modules = ("settings", "model/model_location", "observability/traces")
     read = {name for module in modules for name in re.findall(r'"([A-Z][A-Z_]+)"', source(module))}
 
     assert SERVER_VARIABLES == read

@@ -15,7 +15,7 @@ from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import sha256, tree_digest
 from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink, WheelLink
 from mlflow_uv.ops.lineage.recompute import _note_version, from_model
-from mlflow_uv.serving import model_location
+from mlflow_uv.serving.model import model_location
 from mlflow_uv.tools.system.content import digests_in
 
 PINS = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.serving import model_location
+from mlflow_uv.serving.model import model_location
 
 
 @pytest.mark.parametrize(

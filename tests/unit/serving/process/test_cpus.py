@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.serving import cpus
+from mlflow_uv.serving.process import cpus
 
 HERE = float(len(os.sched_getaffinity(0)))
 INSIDE, ABOVE = "cpu/docker/abc", "cpu/docker"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlflow_uv.serving.listener import Listener
+from mlflow_uv.serving.process.listener import Listener
 
 LONG = 3600.0
 

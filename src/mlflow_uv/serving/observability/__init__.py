@@ -1,0 +1,1 @@
+"""Observes requests: metrics, access log and traces."""

@@ -1,0 +1,1 @@
+"""Serves with an older MLflow: the Flask application, and what newer versions of Starlette removed."""

@@ -1,0 +1,1 @@
+"""Runs the workers of the server: processors, sockets, forks and draining."""

@@ -1,0 +1,1 @@
+"""Reads and writes HTTP: ASGI messages, connections, limits and routes."""
