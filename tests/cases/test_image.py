@@ -12,7 +12,7 @@ import pytest
 
 from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.ops.image.build import look_at
+from mlflow_uv.ops.image.build import inspect_base
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.build_context import locked_line
 from mlflow_uv.tools.uv.network import build_secrets
@@ -248,7 +248,7 @@ def test_a_base_that_calls_its_python_otherwise_will_do(builder: ImageBuilder, t
 
     base = f"mlflow-uv-test-otherwise:{os.getpid()}"
     with built(tmp_path, "--tag", base):
-        python = look_at(base, needs, engine, builder.tools).python
+        python = inspect_base(base, needs, engine, builder.tools).python
         with built(builder.context("otherwise", builder.model("model-9"), base=base, python=python)) as image:
             said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import grape; print('here')")
 

@@ -102,7 +102,7 @@ def test_a_model_is_named_as_people_name_it(project: InProcessProject) -> None:
         "find-or-create-version", name="named", model_id=model_id, model_sha256="0", tags={}, description="",
         timeout_s=60,
     )  # fmt: skip
-    project.ask("move-alias", name="named", alias="live", version=made["version"], entry=ENTRY)
+    project.ask("assign-alias", name="named", alias="live", version=made["version"], entry=ENTRY)
     references = ("models:/named/1", "models:/named@live", "models:/named/latest", f"models:/{model_id}",
                   f"runs:/{run_id}/single", model_id)  # fmt: skip
 

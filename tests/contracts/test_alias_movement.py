@@ -68,7 +68,7 @@ class Registered:
 
     def present(self, number: str) -> dict[str, Any]:
         """What the smoke test does with a version that passes."""
-        return self.worker.ask("move-alias", name=self.name, alias="candidate", version=number, entry=ENTRY)
+        return self.worker.ask("assign-alias", name=self.name, alias="candidate", version=number, entry=ENTRY)
 
     def by_hand(self, alias: str, number: str | None) -> None:
         """What somebody does who never heard of leases and entries."""

@@ -218,16 +218,16 @@ def test_an_alias_moves_and_says_what_it_named_before(
     remote_store: MlflowInterpreter, model_id: str, name: str
 ) -> None:
     """
-    move-alias reports before and after, and moves to no version that is not there.
+    assign-alias reports before and after, and moves to no version that is not there.
     """
     remote_store.ask("find-or-create-version", **version_request(name, model_id))
     entry = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
     alias = {"name": name, "alias": "candidate", "entry": entry}
 
     moved, named = remote_store.ask(
-        "several", questions=[["move-alias", {**alias, "version": "1"}], ["describe-name", {"name": name}]]
+        "several", questions=[["assign-alias", {**alias, "version": "1"}], ["describe-name", {"name": name}]]
     )["answers"]
-    nowhere = remote_store.refuse("move-alias", **alias, version="7")
+    nowhere = remote_store.refuse("assign-alias", **alias, version="7")
 
     assert {"before": None, "after": "1", "already": False, "notes": []} == moved
     assert {"candidate": "1"} == named["aliases"]

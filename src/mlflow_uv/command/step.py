@@ -50,9 +50,9 @@ class Quoted(NamedTuple):
 
 
 class OneOf(NamedTuple):
-    """Marks alternative inputs: one that is given replaces any of them that is configured."""
+    """Marks the inputs of a group as alternatives: one that is given replaces any of them that is configured."""
 
-    question: str
+    group: str
 
 
 class OneRun(NamedTuple):
@@ -125,7 +125,7 @@ class Field:
     section: Section = Section.STEP
     fixed_in_release: FixedInRelease | None = None
     reach: SettingReach | None = None
-    question: str | None = None
+    group: str | None = None
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
     matching: Matching | None = None
@@ -304,7 +304,7 @@ def _field(name: str, hint: Any, default: object, notes: tuple[object, ...]) -> 
         section=next((note for note in notes if isinstance(note, Section)), Section.STEP),
         fixed_in_release=next((note for note in notes if isinstance(note, FixedInRelease)), None),
         reach=next((note for note in notes if isinstance(note, SettingReach)), None),
-        question=next((note.question for note in notes if isinstance(note, OneOf)), None),
+        group=next((note.group for note in notes if isinstance(note, OneOf)), None),
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
@@ -369,8 +369,8 @@ def settle(record: type[I], layers: tuple[ValueLayer, ...]) -> I:
                 value = field.parse(layer.values[field.kebab], source=source)
                 values[field.name] = layer.guard(field, value, source=source) if layer.guard else value
                 break
-            if field.question and any(
-                other.question == field.question and _has_value(layer.values, other) for other in all_fields
+            if field.group and any(
+                other.group == field.group and _has_value(layer.values, other) for other in all_fields
             ):
                 break  # an alternative input of this layer has precedence
         else:

@@ -51,7 +51,7 @@ def main(flags: "list[str]") -> None:
         sys.exit(code)
     remove_uv_records()
     target = (str(LAYER), MACHINES.get(os.environ.get("TARGETARCH", ""), platform.machine())) if apart() else ()
-    run_or_exit(sys.executable, "-I", "-B", str(HERE / "libraries.py"), "--lend", str(VENV), *target)
+    run_or_exit(sys.executable, "-I", "-B", str(HERE / "libraries.py"), "--link", str(VENV), *target)
     run_or_exit(sys.executable, "-B", "-S", "-s", __file__, "--compile", *flags)
     environment = VENV
     if apart():

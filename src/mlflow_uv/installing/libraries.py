@@ -1,11 +1,11 @@
 """
 Finds missing shared libraries of an environment's packages, and links copies from other wheels in their place.
 
-`python -I -B libraries.py ENVIRONMENT [MODEL]` prints as JSON {lacking: [[package, file, library]], lent: [[library,
-file]], missed}. `lacking` are neither in the packages nor in the loader's folders. `lent` are those that `--lend`
-linked. `missed` is the library without which the model does not load; checked only if something is lacking.
+`python -I -B libraries.py ENVIRONMENT [MODEL]` prints as JSON {lacking: [[package, file, library]], linked: [[library,
+file]], required}. `lacking` are neither in the packages nor in the loader's folders. `linked` are those that `--link`
+linked. `required` is the library without which the model does not load; checked only if something is lacking.
 
-`python -I -B libraries.py --lend ENVIRONMENT [LAYER MACHINE]` links lacking libraries that another package has into
+`python -I -B libraries.py --link ENVIRONMENT [LAYER MACHINE]` links lacking libraries that another package has into
 the last folder of the loader; with LAYER, below that folder and for the architecture MACHINE.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 FILE_DATE_S = 315532800  # 1980, as for all installed files
 LOAD_S = 240
 # Runtime libraries of GCC, which are backward compatible and have symbol versions: any copy that is not older fits.
-LENDABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
+LINKABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
 VERSIONS = re.compile(rb"\0((?:GOMP|OMP|OACC|GOACC|GFORTRAN|QUADMATH)_[0-9.]+)(?=\0)")
 # Provided by a driver when the container starts.
 OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
@@ -47,16 +47,16 @@ class Library:
 
 
 def main(arguments: "list[str]") -> None:
-    """Links missing libraries (`--lend`), or prints which ones are missing."""
-    if arguments[0] == "--lend":
+    """Links missing libraries (`--link`), or prints which ones are missing."""
+    if arguments[0] == "--link":
         folder, layer, machine = [*arguments[1:], "/", ""][:3]
-        lend(Path(folder), layer, machine)
+        link_copies(Path(folder), layer, machine)
         return
     environment, *model = arguments
     missing = lacking(Path(environment))
-    missed = missed_by(model[0]) if missing and model else ""
+    required = required_by(model[0]) if missing and model else ""
     rows = [[owner(Path(environment), library.path), library.path.name, name] for library, name in missing]
-    json.dump({"lacking": sorted(rows), "lent": lent(Path(environment)), "missed": missed}, sys.stdout)
+    json.dump({"lacking": sorted(rows), "linked": linked(Path(environment)), "required": required}, sys.stdout)
 
 
 def lacking(environment: Path, here: "set[str] | None" = None) -> "list[tuple[Library, str]]":
@@ -181,7 +181,7 @@ def libc_folder() -> str:
     return os.path.realpath(match[1]) if match else ""
 
 
-def lend(environment: Path, layer: str = "/", machine: str = "", here: "set[str] | None" = None) -> None:
+def link_copies(environment: Path, layer: str = "/", machine: str = "", here: "set[str] | None" = None) -> None:
     """Link missing libraries to copies in other packages that have every required symbol version."""
     own, machine = platform.machine(), machine or platform.machine()
     place = libc_folder()
@@ -194,15 +194,15 @@ def lend(environment: Path, layer: str = "/", machine: str = "", here: "set[str]
         absent.setdefault(name, set()).add(owner(environment, library.path))
         required.setdefault(name, set()).update(VERSIONS.findall(library.strings))
     for name in sorted(absent):
-        lender = next(lenders(environment, name, required[name]), None) if name in LENDABLE else None
-        if lender is not None:
-            link(folder / name, lender)
-            sys.stderr.write(f"{name} is linked to the copy of {owner(environment, lender)}: {lender}\n")
+        source = next(sources_of(environment, name, required[name]), None) if name in LINKABLE else None
+        if source is not None:
+            link(folder / name, source)
+            sys.stderr.write(f"{name} is linked to the copy of {owner(environment, source)}: {source}\n")
         else:
             sys.stderr.write(f"warning: {name} is missing, which {', '.join(sorted(absent[name]))} is linked with\n")
 
 
-def lenders(environment: Path, name: str, versions: "set[bytes]") -> "Iterator[Path]":
+def sources_of(environment: Path, name: str, versions: "set[bytes]") -> "Iterator[Path]":
     """Copies of a library under the name of a repaired wheel, with these symbol versions; scikit-learn's first."""
     stem, _, number = name.partition(".so")
     pattern = re.compile(rf"{re.escape(stem)}-[0-9a-f]{{8,}}\.so{re.escape(number)}(\.[0-9.]+)?")
@@ -224,9 +224,9 @@ def link(path: Path, target: Path) -> None:
         os.utime(folder, (FILE_DATE_S, FILE_DATE_S))
 
 
-def lent(environment: Path) -> "list[list[str]]":
-    """Name and target of every link that `lend` created here."""
-    links = (Path(libc_folder() or "/nonexistent", name) for name in LENDABLE)
+def linked(environment: Path) -> "list[list[str]]":
+    """Name and target of every link that `link_copies` created here."""
+    links = (Path(libc_folder() or "/nonexistent", name) for name in LINKABLE)
     targets = ((path, os.path.realpath(path)) for path in links if path.is_symlink())
     top = os.path.realpath(environment)
     return [[path.name, os.path.relpath(to, top)] for path, to in targets if to.startswith(f"{top}/")]
@@ -241,7 +241,7 @@ def owner(environment: Path, path: Path) -> str:
     return path.parent.name
 
 
-def missed_by(model: str) -> str:
+def required_by(model: str) -> str:
     """The library without which a model does not load; empty if it loads or fails for another reason."""
     argv = (sys.executable, "-I", "-B", "-c", LOAD, model)
     variables = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:////tmp/libraries.db", "MLFLOW_DISABLE_TELEMETRY": "true"}

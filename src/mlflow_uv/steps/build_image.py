@@ -21,7 +21,7 @@ from ..ops.image.build import (
     default_base,
     fill,
     image_name,
-    look_at,
+    inspect_base,
     plan,
     require_exact,
     require_libraries,
@@ -202,7 +202,7 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
 def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
     needs = needs_for(release, inputs.serving)
     request, tag = _request(inputs), image_name(inputs.image, release.record)
-    base = look_at(request.base or default_base(needs), needs, engine, tools)
+    base = inspect_base(request.base or default_base(needs), needs, engine, tools)
     planned = plan(release, needs, base, request, tools)
     with (
         tools.console.group(f"build {tag}"),

@@ -31,7 +31,7 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """Collect every fact; one that is not available is reported as such, and never fails the step."""
-    lines = [f"{name + ':':<22} {visible(_described(seen))}" for name, seen in _facts(inputs, tools)]
+    lines = [f"{name + ':':<22} {visible(_described(value))}" for name, value in _facts(inputs, tools)]
     text = mask("\n".join(lines), secrets_in(tools.host.variables)) + "\n"
     return Report(outputs=Outputs(seen=text), summary="one block to paste into a bug report", result=text)
 

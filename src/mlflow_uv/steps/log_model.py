@@ -68,27 +68,27 @@ class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
     train: Annotated[
         tuple[str, ...],
         Words(),
-        OneOf("way"),
+        OneOf("model source"),
         Doc(
             "Training command, run without a shell in the project folder, with the locked packages; use `sh -c`"
             " for shell syntax."
         ),
     ] = ()
     entry_point: Annotated[
-        str | None, OneOf("way"), Doc("Entry point of the project's MLproject file, instead of `train`.")
+        str | None, OneOf("model source"), Doc("Entry point of the project's MLproject file, instead of `train`.")
     ] = None
     parameters: Annotated[
         tuple[str, ...], Quoted(), Doc("Parameters of the entry point as NAME=VALUE, as for `mlflow run -P`.")
     ] = ()
     model: Annotated[
         Path | None,
-        OneOf("way"),
+        OneOf("model source"),
         SettingReach.DISCLOSED,
         Doc("Folder of a saved MLflow model to log, instead of `train`."),
     ] = None
     function: Annotated[
         str | None,
-        OneOf("way"),
+        OneOf("model source"),
         Doc(
             "Function, as package.module:function, that returns the model and optionally an input example,"
             " instead of `train`."
@@ -96,13 +96,13 @@ class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
     ] = None
     from_run: Annotated[
         str | None,
-        OneOf("way"),
+        OneOf("model source"),
         OneRun(),
         Doc("Id of a finished MLflow run whose model is released, instead of `train`."),
     ] = None
     from_model: Annotated[
         str | None,
-        OneOf("way"),
+        OneOf("model source"),
         OneRun(),
         Doc(
             "Logged model to release, instead of `train`: its id, models:/NAME@ALIAS, models:/NAME/VERSION or"

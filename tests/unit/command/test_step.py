@@ -195,13 +195,13 @@ def test_the_stronger_layer_wins() -> None:
 class Ways:
     """Two ways to say where to go."""
 
-    left: Annotated[str | None, OneOf("way"), Doc("Left.")] = None
-    right: Annotated[str | None, OneOf("way"), Doc("Right.")] = None
+    left: Annotated[str | None, OneOf("side"), Doc("Left.")] = None
+    right: Annotated[str | None, OneOf("side"), Doc("Right.")] = None
 
 
 def test_what_is_given_replaces_another_way_that_is_configured() -> None:
     """
-    Inputs that answer one question come from one layer, so that a flag goes before a setting of another name.
+    Alternative inputs come from one layer, so that a flag goes before a setting of another name.
     """
     found = settle(Ways, layers({"right": "now"}, {"left": "always"}))
 

@@ -102,61 +102,61 @@ def test_a_folder_that_is_quoted_in_braces_is_its_own(tmp_path: Path) -> None:
     assert [] == names(tmp_path)
 
 
-def boosted(environment: Path, *, lends: tuple[str, ...] = VERSIONS) -> Path:
+def boosted(environment: Path, *, versions: tuple[str, ...] = VERSIONS) -> Path:
     """LightGBM, and a scikit-learn that brings the library that it lacks."""
     booster, name = elf.library("libgomp.so.1", words=VERSIONS), "libgomp-a34b3233.so.1.0.0"
     put(environment, "lightgbm", **{"lightgbm/lib/lib_lightgbm.so": booster})
-    lender = {f"scikit_learn.libs/{name}": elf.library(name=name, words=lends)}
-    return put(environment, "scikit_learn", **lender) / "scikit_learn.libs" / name
+    copy = {f"scikit_learn.libs/{name}": elf.library(name=name, words=versions)}
+    return put(environment, "scikit_learn", **copy) / "scikit_learn.libs" / name
 
 
-def test_a_compilers_library_is_lent_by_a_package_that_brings_it(tmp_path: Path, capsys) -> None:
+def test_a_compilers_library_is_linked_from_a_package_that_brings_it(tmp_path: Path, capsys) -> None:
     """
     It is linked where the loader looks last, with the one date, and the folder looks as it did.
     """
-    lender, layer = boosted(tmp_path / "venv"), tmp_path / "layer"
+    copy, layer = boosted(tmp_path / "venv"), tmp_path / "layer"
     folder = Path(layer, libraries.libc_folder().lstrip("/"))
     folder.mkdir(parents=True)
     os.utime(folder, (7, 7))
 
-    libraries.lend(tmp_path / "venv", str(layer), here=HERE)
+    libraries.link_copies(tmp_path / "venv", str(layer), here=HERE)
 
     link = folder / "libgomp.so.1"
-    assert (str(lender), libraries.FILE_DATE_S, 7) == (
+    assert (str(copy), libraries.FILE_DATE_S, 7) == (
         str(link.readlink()),
         link.lstat().st_mtime,
         folder.stat().st_mtime,
     )
-    assert f"libgomp.so.1 is linked to the copy of scikit-learn: {lender}\n" == capsys.readouterr().err
+    assert f"libgomp.so.1 is linked to the copy of scikit-learn: {copy}\n" == capsys.readouterr().err
 
 
-def test_it_is_lent_to_another_architecture_where_that_looks(tmp_path: Path) -> None:
+def test_it_is_linked_for_another_architecture_where_that_looks(tmp_path: Path) -> None:
     """
     The folder has the architecture in its name, where it has one at all.
     """
     boosted(tmp_path / "venv")
     own, other = platform.machine(), "riscv64"
 
-    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), other, here=HERE)
+    libraries.link_copies(tmp_path / "venv", str(tmp_path / "layer"), other, here=HERE)
 
     found = [path.parent for path in (tmp_path / "layer").rglob("libgomp.so.1")]
     expected = Path(tmp_path / "layer", libraries.libc_folder().replace(own, other).lstrip("/"))
     assert ([expected] if own in libraries.libc_folder() else []) == found
 
 
-def test_an_older_library_is_not_lent(tmp_path: Path, capsys) -> None:
+def test_an_older_library_is_not_linked(tmp_path: Path, capsys) -> None:
     """
     Without a version that is asked for, the loader would refuse it.
     """
-    boosted(tmp_path / "venv", lends=("GOMP_1.0",))
+    boosted(tmp_path / "venv", versions=("GOMP_1.0",))
 
-    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
+    libraries.link_copies(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
 
     assert [] == list((tmp_path / "layer").rglob("*"))
     assert "warning: libgomp.so.1 is missing, which lightgbm is linked with\n" == capsys.readouterr().err
 
 
-def test_nothing_else_is_lent(tmp_path: Path) -> None:
+def test_nothing_else_is_linked(tmp_path: Path) -> None:
     """
     Of a library that is no compiler's nobody knows whether one for another package will do.
     """
@@ -164,7 +164,7 @@ def test_nothing_else_is_lent(tmp_path: Path) -> None:
     files = {"psycopg2/_psycopg.so": elf.library("libpq.so.5"), f"psycopg2_binary.libs/{name}": elf.library(name=name)}
     put(tmp_path / "venv", "psycopg2", **files)
 
-    libraries.lend(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
+    libraries.link_copies(tmp_path / "venv", str(tmp_path / "layer"), here=HERE)
 
     assert [] == list((tmp_path / "layer").rglob("*"))
 

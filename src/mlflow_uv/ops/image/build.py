@@ -71,7 +71,7 @@ def default_base(needs: Needs) -> str:
     return f"python:{needs.minor}-slim"
 
 
-def look_at(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
+def inspect_base(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:
     """Return a base image with the model's Python. Raises BaseImageMissing, BaseImageUnfit."""
     image = engine.fetch(name)
     python, answer = _python_of(name, image, engine, tools)
@@ -205,17 +205,17 @@ def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools:
     lacking: dict[str, list[str]] = {}
     for package, _, library in response["lacking"]:
         lacking.setdefault(package, []).append(library)
-    if missed := str(response["missed"]):
-        package = next((package for package, libraries in lacking.items() if missed in libraries), "a package")
+    if required := str(response["required"]):
+        package = next((package for package, libraries in lacking.items() if required in libraries), "a package")
         raise BaseImageUnfit(
-            what=f"the base image `{base.name}` has no {missed}, which `{package}` is linked with",
+            what=f"the base image `{base.name}` has no {required}, which `{package}` is linked with",
             why="the model does not load without it",
-            fix=base_image_fix(dict.fromkeys((missed, *lacking.get(package, ()))), base=base.name, needed_by=package),
+            fix=base_image_fix(dict.fromkeys((required, *lacking.get(package, ()))), base=base.name, needed_by=package),
         )
-    return (*_lent(response["lent"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
+    return (*_linked(response["linked"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
 
 
-def _lent(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+def _linked(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     for library, file in rows:
         yield Finding(
             rule="image-library-linked",

@@ -39,7 +39,7 @@ class EvaluatedVersion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Isolate:
+class ExecutionPlace:
     """An engine and the id of an image in it; without them `reason` says why a process is used."""
 
     engine: Engine | None = None
@@ -66,18 +66,20 @@ def download_version(store: RegistryClient, name: str, version: str, model: Path
     )
 
 
-def choose_isolation(store: RegistryClient, subject: EvaluatedVersion, isolation: Isolation, scratch: Path) -> Isolate:
+def choose_isolation(
+    store: RegistryClient, subject: EvaluatedVersion, isolation: Isolation, scratch: Path
+) -> ExecutionPlace:
     """
     Return where to run a version; `scratch` is a path for a temporary file.
 
     Raises ToolFailed if `isolation` is image and there is none.
     """
     if isolation is Isolation.PROCESS:
-        return Isolate(reason="a process was requested")
+        return ExecutionPlace(reason="a process was requested")
     try:
         place = _image_of(store, subject, scratch)
     except (NoEngine, ToolFailed) as error:
-        place = Isolate(reason=error.why or error.what)
+        place = ExecutionPlace(reason=error.why or error.what)
     if place.engine is None and isolation is Isolation.IMAGE:
         what = f"{subject.shown} cannot be run in a container"
         fix = Wording(option("isolation", "auto"), ", which takes a process instead")
@@ -85,25 +87,25 @@ def choose_isolation(store: RegistryClient, subject: EvaluatedVersion, isolation
     return place
 
 
-def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> Isolate:
+def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> ExecutionPlace:
     description = store.client.describe_version(subject.name, subject.version)
     record = record_of(store, description, scratch)
     if record is None or record.image is None:
-        return Isolate(reason="its record names no image")
+        return ExecutionPlace(reason="its record names no image")
     if record.sha256 != description.tags.get(RECORD_DIGEST):
-        return Isolate(reason="its record does not match the digest in the version's tag")
+        return ExecutionPlace(reason="its record does not match the digest in the version's tag")
     image = record.image
     if image.kind != "image":
-        return Isolate(reason=f"it has no image: {image.reason}")
+        return ExecutionPlace(reason=f"it has no image: {image.reason}")
     if image.serving != "locked":
-        return Isolate(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
+        return ExecutionPlace(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
     local_image = engine.image(image.id)
     if local_image is None and image.digest:
         local_image = engine.pull(image_reference(image.tag).at(image.digest))
     if local_image is None:
         pushed = "it cannot be pulled" if image.digest else "it was never pushed"
-        return Isolate(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
+        return ExecutionPlace(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
     if local_image.labels.get(MODEL) != subject.sha256:
-        return Isolate(reason=f"the image {image.tag} was made from another model")
-    return Isolate(engine=engine, image=local_image.id)
+        return ExecutionPlace(reason=f"the image {image.tag} was made from another model")
+    return ExecutionPlace(engine=engine, image=local_image.id)

@@ -177,7 +177,7 @@ class AliasMove:
 class AssignAlias(Request):
     """Assign an alias to a tested version, whatever it named before; states do not change."""
 
-    verb: ClassVar[str] = "move-alias"
+    verb: ClassVar[str] = "assign-alias"
     name: str
     version: str
     alias: str

@@ -14,7 +14,7 @@ from ...core.image.slim import ANY_MODEL, slim_requirements
 from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
-from ...ops.image.build import PYTHONS, BaseImage, default_base, look_at
+from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
 from ...ops.image.environment import Needs
 from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
@@ -103,7 +103,7 @@ def _needs(version: str) -> Needs:
 
 
 def _looked_at(context: PreflightContext, container_engine: Engine, version: str) -> BaseImage:
-    return look_at(_base_name(context, version), _needs(version), container_engine, context.tools)
+    return inspect_base(_base_name(context, version), _needs(version), container_engine, context.tools)
 
 
 def _pullable(name: str, container_engine: Engine, context: PreflightContext) -> str | tuple[Problem, ...]:

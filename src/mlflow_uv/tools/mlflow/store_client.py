@@ -67,11 +67,13 @@ from ...payloads.messages.runs import (
     ClosedAttempt,
     CreatedRun,
     CreateRun,
+    DescribeRun,
     DownloadRecord,
     EndRun,
     LogEntryPoint,
     LogRecord,
     PrepareExperiment,
+    RunDescription,
 )
 from .mlflow import Mlflow
 from .store import Store
@@ -113,6 +115,10 @@ class StoreClient:
     def end_run(self, run_id: str, *, status: str) -> None:
         """See EndRun."""
         self._ask(EndRun(run_id=run_id, status=status), Done)
+
+    def describe_run(self, run_id: str) -> RunDescription:
+        """See DescribeRun."""
+        return self._ask(DescribeRun(run_id=run_id), RunDescription)
 
     def log_record(self, run_id: str, *, file: Path, path: str) -> None:
         """See LogRecord."""
