@@ -49,7 +49,7 @@ class EngineChoice(Enum):
 
 
 class Isolation(Enum):
-    """What runs a version that is evaluated: its image where it can be, always its image, or always a process."""
+    """What runs a version: its image where it can be, always its image, or always a process."""
 
     AUTO = "auto"
     IMAGE = "image"
@@ -263,3 +263,39 @@ class ResponseInputs(ServeEnvInputs):
             " JSONPath)."
         ),
     ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolationInputs:
+    """Where code of a version runs."""
+
+    isolation: Annotated[
+        Isolation,
+        Section.RUN,
+        OneRun(),
+        Doc(
+            "Where each version runs: `image` in a container of its image, `process` in a process of this"
+            " machine, `auto` in a container if possible, else in a process."
+        ),
+    ] = Isolation.AUTO
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionInputs:
+    """The registered version that a step is about."""
+
+    version_uri: Annotated[str, OneRun(), Doc("Registered version: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrictInputs:
+    """Whether a result that is not complete is an error."""
+
+    strict: Annotated[
+        bool,
+        Section.RUN,
+        Doc(
+            "End with an error instead of a warning: audit for a link that cannot be verified here, score for a row"
+            " that cannot be scored."
+        ),
+    ] = False

@@ -1,32 +1,26 @@
 """Recomputes every link of a registered version, from its commit to its alias, and reports whether it holds."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from ..command.errors import BadInput
-from ..command.inputs import ImageAddress, RegistryInputs, VersionNumber, VersionState
+from ..command.inputs import ImageAddress, RegistryInputs, StrictInputs, VersionInputs, VersionNumber, VersionState
 from ..command.report import Finding, Report, Severity, Table
-from ..command.step import Doc, OneRun, Step
+from ..command.step import Doc, Step
 from ..core.release.chain import LinkCheck, LinkState, merge_checks
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import connect
-from ..ops.lineage.version_lookup import VERSION_URI, version_number
+from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..payloads.messages.tags import STATE
 from ..tools.toolbox import Tools
 
-_URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(RegistryInputs):
+class Inputs(RegistryInputs, VersionInputs, StrictInputs):
     """Inputs of audit: the version, and where the project and the store are."""
-
-    version_uri: Annotated[str, OneRun(), Doc("Version to audit: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
-    strict: Annotated[bool, Doc("Report links that cannot be verified here as errors instead of warnings.")] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +43,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     A broken link is an error, a link that cannot be verified here a warning. Raises BadInput, ToolFailed,
     StoreUnreachable.
     """
-    name, number, alias = _parsed_uri(inputs.version_uri)
+    name, number, alias = parsed_uri(inputs.version_uri)
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
@@ -72,18 +66,6 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings=findings,
         tables=(_table(links), *_history(audit)),
     )
-
-
-def _parsed_uri(uri: str) -> tuple[str, str, str | None]:
-    """Return model name, version number (empty for an alias) and alias (None for a number) of a models:/ URI."""
-    match = _URI.fullmatch(uri)
-    if match is None:
-        raise BadInput(
-            what=f"`{uri}` is not the URI of a version",
-            why="expected is models:/NAME@ALIAS or models:/NAME/NUMBER",
-            fix="",
-        )
-    return match["name"], match["version"] or "", match["alias"]
 
 
 def alias_holds(audit: Audited, alias: str) -> LinkCheck:

@@ -12,7 +12,7 @@ from ..command.errors import BadInput, ToolFailed
 from ..command.inputs import (
     CandidateInputs,
     ChampionInputs,
-    Isolation,
+    IsolationInputs,
     ModelNameInputs,
     RegistryInputs,
     Reused,
@@ -47,7 +47,7 @@ from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, ServeEnvInputs):
+class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, IsolationInputs, ServeEnvInputs):
     """Inputs of evaluate: the versions, the data and the metrics."""
 
     data: DataFile = None
@@ -57,14 +57,6 @@ class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, S
     again: Annotated[bool, OneRun(), Doc("Evaluate even if these versions were evaluated on the same data before.")] = (
         False
     )
-    isolation: Annotated[
-        Isolation,
-        OneRun(),
-        Doc(
-            "Where each version runs: `image` in a container of its image, `process` in a process of this"
-            " machine, `auto` in a container if possible, else in a process."
-        ),
-    ] = Isolation.AUTO
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

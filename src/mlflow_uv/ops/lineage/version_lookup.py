@@ -1,5 +1,6 @@
 """Finds the version that an input names by number or alias; an error names a version, model or step that exists."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,9 +42,22 @@ class VersionUriInput(VersionInput):
     naming_model = naming_version
 
 
+_URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 CANDIDATE = VersionInput(name="candidate", usual="candidate", origin="release")
 CHAMPION = VersionInput(name="champion", usual="champion", origin="promote")
 VERSION_URI = VersionUriInput(name="version-uri", usual="champion", origin="release")
+
+
+def parsed_uri(uri: str) -> tuple[str, str, str | None]:
+    """Return model name, version number (empty for an alias) and alias (None for a number) of a models:/ URI."""
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise BadInput(
+            what=f"`{uri}` is not the URI of a version",
+            why="expected is models:/NAME@ALIAS or models:/NAME/NUMBER",
+            fix="",
+        )
+    return match["name"], match["version"] or "", match["alias"]
 
 
 def version_number(registry: RegistryClient, model: str, version: str, named_by: VersionInput) -> str:
