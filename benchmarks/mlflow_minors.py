@@ -208,7 +208,7 @@ def measured(python: Path, folder: Path, serving: Path) -> str:
 def on_read_only_root(python: Path, serving: Path, model: Path) -> str:
     """Why a model cannot be served or asked there, empty where it can."""
     try:
-        with served(python, serving, model, *READ_ONLY, HOME="/tmp", TMPDIR="") as server:  # noqa: S108 - as in an image
+        with served(python, serving, model, *READ_ONLY, HOME="/tmp", TMPDIR="") as server:
             server.first_answer_s(REQUESTS[model.name])
     except (RuntimeError, OSError) as error:
         return " ".join(str(error).split())[:120]

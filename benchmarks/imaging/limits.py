@@ -84,7 +84,7 @@ def fetch(urls: Iterable[str], folder: Path, shop: Workshop) -> float:
     def fetch_one(url: str) -> None:
         for again in range(ATTEMPTS):
             try:
-                with urllib.request.urlopen(url, context=context) as answer:  # noqa: S310 - it stands in the lock
+                with urllib.request.urlopen(url, context=context) as answer:
                     (folder / unquote(url.rpartition("/")[2])).write_bytes(answer.read())
                 return
             except OSError:

@@ -69,7 +69,7 @@ class Ours(Side):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:  # noqa: ARG002  # the record knows
+    def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:  # the record knows
         """See Side."""
         flags = ("--engine", "docker", "--serving", self.name, "--base-image", base, "--image", name)
         project.step("build-image", *flags)

@@ -17,9 +17,9 @@ from .wording import flag_argv, option, suggestion
 
 SETTINGS = "[tool.mlflow-uv] in pyproject.toml"
 
-I = TypeVar("I")  # noqa: E741  # Inputs of a step
-O = TypeVar("O")  # noqa: E741  # Outputs of a step
-T = TypeVar("T")  # its tools
+InputsT = TypeVar("InputsT")
+OutputsT = TypeVar("OutputsT")
+ToolsT = TypeVar("ToolsT")
 
 
 class Doc(NamedTuple):
@@ -246,14 +246,14 @@ class Hook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step(Generic[I, O, T]):
+class Step(Generic[InputsT, OutputsT, ToolsT]):
     """The single declaration of a command, an action and an optional hook."""
 
     name: str
     summary: str
-    inputs: type[I]
-    outputs: type[O]
-    run: Callable[[I, T], Report[O]]
+    inputs: type[InputsT]
+    outputs: type[OutputsT]
+    run: Callable[[InputsT, ToolsT], Report[OutputsT]]
     hook: Hook | None = None
     needs_project: bool = True
 
@@ -353,7 +353,7 @@ class ValueLayer(NamedTuple):
     guard: Guard | None = None
 
 
-def settle(record: type[I], layers: tuple[ValueLayer, ...]) -> I:
+def settle(record: type[InputsT], layers: tuple[ValueLayer, ...]) -> InputsT:
     """
     Merge layers into inputs; earlier layers have precedence.
 

@@ -31,7 +31,7 @@ from .register import Outputs as VersionOutputs
 from .smoke_test import Outputs as TestOutputs
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-I = TypeVar("I")  # noqa: E741  # Inputs of a step
+InputsT = TypeVar("InputsT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +194,7 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     return tuple(map(step_of, names))
 
 
-def _inputs_of(record: type[I], inputs: Inputs) -> I:
+def _inputs_of(record: type[InputsT], inputs: Inputs) -> InputsT:
     """Return the inputs of a step."""
     values = {
         field.name: field.fixed_in_release.value if field.fixed_in_release else getattr(inputs, field.name)

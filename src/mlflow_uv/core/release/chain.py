@@ -18,6 +18,7 @@ class LinkState(Enum):
     UNVERIFIED = "unverified"
 
 
+_COMMIT_DIGITS = 40  # of a digest, at least
 _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 
@@ -103,4 +104,4 @@ def _identity(record: Record | None, link: str) -> str:
 def _short(value: str | None) -> str:
     if value is None:
         return "nothing"
-    return value.removeprefix("sha256:")[:12] if len(value) >= 40 else value  # noqa: PLR2004  # digests and commits
+    return value.removeprefix("sha256:")[:12] if len(value) >= _COMMIT_DIGITS else value

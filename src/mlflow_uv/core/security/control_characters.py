@@ -17,6 +17,7 @@ _SEQUENCE = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
+_SPACE, _LAST_BYTE = 0x20, 0xFF
 _SURROGATE_OF_BYTE = range(0xDC80, 0xDD00)  # how Python keeps a byte of a path that is not UTF-8
 
 
@@ -47,7 +48,7 @@ def escaped_json(text: str) -> str:
 
 def _escape_json(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if code < 0x20:  # noqa: PLR2004  # white space between values; inside values it is escaped already
+    if code < _SPACE:  # white space between values; inside values it is escaped already
         return match[0]
     return "\N{REPLACEMENT CHARACTER}" if code in _SURROGATE_OF_BYTE else f"\\u{code:04x}"
 
@@ -57,4 +58,4 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(character)
     if code in _SURROGATE_OF_BYTE:
         return f"\\x{code - 0xDC00:02x}"
-    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")  # noqa: PLR2004  # a byte
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code <= _LAST_BYTE else f"\\u{code:04x}")

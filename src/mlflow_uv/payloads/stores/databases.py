@@ -134,5 +134,5 @@ def _history() -> "set[Any]":
     import mlflow.store.db_migrations  # noqa: PLC0415  # as above
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    folder = os.path.dirname(mlflow.store.db_migrations.__file__ or "")  # noqa: PTH120
-    return {script.revision for script in ScriptDirectory(folder).walk_revisions()}
+    folder = Path(mlflow.store.db_migrations.__file__ or "").parent
+    return {script.revision for script in ScriptDirectory(str(folder)).walk_revisions()}

@@ -281,6 +281,6 @@ def digest_in(text: str) -> str:
     return match[0]
 
 
-def _as_digest(id: str) -> str:  # noqa: A002
+def _as_digest(image_id: str) -> str:
     """An id with its algorithm, which Podman omits."""
-    return id if id.startswith("sha256:") else f"sha256:{id}"
+    return image_id if image_id.startswith("sha256:") else f"sha256:{image_id}"

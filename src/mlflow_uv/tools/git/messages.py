@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+_SHA1_DIGITS = 40
 BARE = "cannot use bare repository"
 _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
 
@@ -59,7 +60,7 @@ def bytes_of(text: str) -> bytes:
 def link_blob(path: Path, *, like: str) -> str:
     """The blob id of a link, with the hash algorithm of the id `like`; `git hash-object` would follow the link."""
     target = link_target(path)
-    algorithm = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004  # hexadecimal digits
+    algorithm = "sha1" if len(like) == _SHA1_DIGITS else "sha256"
     return hashlib.new(algorithm, b"blob %d\0%s" % (len(target), target), usedforsecurity=False).hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Finds the embedded store of a project: one SQLite file for each schema of MLflow's database, in a private folder."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,6 +8,7 @@ from urllib.parse import quote
 
 from ...core.model.database_schemas import releases_of
 from ...core.release.digests import sha256
+from ..project.files import absolute
 
 DATABASE = "mlflow.db"
 
@@ -47,7 +47,7 @@ class EmbeddedStores:
         return folder / DATABASE
 
     def _name(self, project: Path) -> str:
-        folder = Path(os.path.abspath(project))  # noqa: PTH100  # keeps the path of a link as given
+        folder = absolute(project)
         return f"{folder.name}-{sha256(bytes(folder))[:12]}"
 
     def _other_stores(self, own: Path, folder: Path, schema: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ _OK = 200
 _ACCEPTED = 202
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
+_CHALLENGE = 401
 T = TypeVar("T")
 
 
@@ -196,7 +197,7 @@ class _Repository:
 
     def _request(self, path: str, form: bytes | None = None) -> WebReply:
         reply = self._send(path, form)
-        if reply.status == 401:  # noqa: PLR2004  # a challenge
+        if reply.status == _CHALLENGE:
             self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
             reply = self._send(path, form)
         return reply

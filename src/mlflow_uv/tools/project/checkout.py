@@ -22,7 +22,7 @@ from ...core.security.child_environment import store_credentials_in
 from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user
 from ..mlflow.tracking_uris import path_of_files
 from .claims import SettingClaim, require_harmless_cache, require_own_variables
-from .files import Project, leads_out, repository_of
+from .files import Project, absolute, leads_out, repository_of
 
 SETTING = "`{}` in [tool.mlflow-uv]"
 _SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
@@ -238,7 +238,7 @@ def _path_of(url: str) -> str:
 def _database_path(uri: str) -> Path | None:
     """The file, or file store, that the job names, relative to the working folder."""
     match = _SQLITE.fullmatch(uri)
-    return Path(os.path.abspath(match[1])) if match else path_of_files(uri, Path.cwd())  # noqa: PTH100
+    return absolute(match[1]) if match else path_of_files(uri, Path.cwd())
 
 
 def _credential_files(uri: str, variables: Mapping[str, str]) -> Iterator[str]:

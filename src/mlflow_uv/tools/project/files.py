@@ -93,7 +93,7 @@ def read_project(folder: Path) -> Project:
 
     Raises NoProject for a folder without one, UnreadableProject or another BadProject for one that cannot be read.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # keeps the path of a link as given
+    folder = absolute(folder)
     manifest = folder / "pyproject.toml"
     if folder.is_file():
         raise BadProject(
@@ -129,6 +129,11 @@ def require_bounded(path: Path, limit: int) -> None:
         raise UnreadableProject(path=path, error=Unbounded("it is a device or a pipe, not a file"))
     if status.st_size > limit:
         raise UnreadableProject(path=path, error=too_large(status.st_size, limit))
+
+
+def absolute(path: str | Path) -> Path:
+    """An absolute path without `.` and `..`; unlike with `Path.resolve`, the path of a link stays as it was given."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # `Path.absolute` keeps `..`
 
 
 def path_from(where: Path, path: Path) -> str:
@@ -210,7 +215,7 @@ def members(project: Project, *, holding: bytes = b"") -> tuple[Project, ...]:
 
 def repository_of(folder: Path) -> Path | None:
     """The nearest folder with a `.git`, at or above this one; None if there is none."""
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # keeps the path of a link as given
+    folder = absolute(folder)
     return next((candidate for candidate in (folder, *folder.parents) if (candidate / ".git").exists()), None)
 
 
@@ -227,7 +232,7 @@ def bounds_of(path: Path, project: Path | None = None) -> Path | None:
 
     None for a file in neither. Links of a checkout are untrusted, even if the caller named the file.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100  # keeps the path of a link as given
+    path = absolute(path)
     if project is not None and path.is_relative_to(project):
         return project
     return repository_of(path.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...command.errors import BadProject
 from ..git.git import Git
-from .files import Project, UnreadableProject, read_project, table_of
+from .files import Project, UnreadableProject, absolute, read_project, table_of
 
 # Folders with foreign projects: vendored copies, and folders of package managers.
 _FOREIGN_FOLDERS = frozenset({
@@ -25,7 +25,7 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
     `[project]` table. A manifest that only configures other tools is no project.
     Folders that git ignores, environments, vendored copies and `exclude` (globs of paths below `folder`) are skipped.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    folder = absolute(folder)
     tracked = git.files_below(folder, tuple(f"*{name}" for name in sorted(_PROJECT_FILES)))
     files = _walk(folder) if tracked is None else (file for file in tracked if file.name in _PROJECT_FILES)
     folders = {file.parent for file in files if not _excluded(file.parent.relative_to(folder).parts, exclude)}
@@ -34,7 +34,7 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
 
 def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Path, ...]:
     """The locks of scripts (`x.py.lock` beside `x.py`) in and below a folder, in path order; they may be no files."""
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # a link stays the path the caller gave
+    folder = absolute(folder)
     tracked = git.files_below(folder, ("*.py.lock",))
     files = _walk(folder, ".py.lock") if tracked is None else tracked
     return tuple(

@@ -13,6 +13,7 @@ from .prctl import adopt_orphans
 
 MARK = "MLFLOW_UV_CHILD"
 POLL_S = 0.02
+_QUIET_LISTS = 2  # one list may miss children that start meanwhile
 
 
 class Orphans:
@@ -59,7 +60,7 @@ class Orphans:
         forced_from = time.monotonic() + grace_s
         give_up = forced_from + grace_s
         quiet = 0
-        while quiet < 2 and time.monotonic() < give_up:  # noqa: PLR2004  # the list may miss children that start meanwhile
+        while quiet < _QUIET_LISTS and time.monotonic() < give_up:
             with self.mutex:
                 left = [orphan for orphan in self._candidates(mark) if self._is_left(orphan, mark)]
                 for orphan in left:

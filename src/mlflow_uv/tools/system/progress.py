@@ -8,6 +8,7 @@ from pathlib import Path
 from ...command.report import Console
 
 SILENT_S, EVERY_S = 2.0, 15.0
+_TWO_DIGITS = 10  # megabytes without a decimal
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def progress_of(console: Console, what: str, folder: Path, *, silent_s: float = 
 def readable(size: int) -> str:
     """A size in bytes as `0.4 MB` or `312 MB` (powers of ten)."""
     megabytes = size / 1e6
-    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"  # noqa: PLR2004  # two digits
+    return f"{megabytes:.0f} MB" if megabytes >= _TWO_DIGITS else f"{megabytes:.1f} MB"
 
 
 def _size(folder: Path) -> int:

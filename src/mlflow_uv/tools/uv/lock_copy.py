@@ -51,8 +51,8 @@ def _copy(path: Path, target: Path, top: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink():
         # A link inside the repository points into the copy, any other to its original target.
-        inside = Path(os.path.normpath(path.parent / os.readlink(path))).is_relative_to(top)  # noqa: PTH115
-        target.symlink_to(os.readlink(path) if inside else path.resolve())  # noqa: PTH115
+        inside = Path(os.path.normpath(path.parent / path.readlink())).is_relative_to(top)
+        target.symlink_to(path.readlink() if inside else path.resolve())
     elif path.is_dir():  # a submodule
         shutil.copytree(path, target, symlinks=True, ignore=lambda _folder, names: _EXCLUDED & set(names))
     elif path.is_file():
