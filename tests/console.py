@@ -15,7 +15,7 @@ class KeptConsole:
         self.lines.append(text)
 
     @contextmanager
-    def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # noqa: ARG002  # kept open
+    def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # kept open
         """See Console."""
         self.lines.append(title)
         yield

@@ -119,7 +119,7 @@ def flags_of(selection: Selection, *, name: str | None) -> tuple[str, ...]:
     return tuple(words)
 
 
-def theirs(folder: Path, selection: Selection, *, name: str | None, platform: str, python: Python) -> Outcome:
+def uv_outcome(folder: Path, selection: Selection, *, name: str | None, platform: str, python: Python) -> Outcome:
     """What uv would install into an empty environment, from the lock alone."""
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder / "none")}
     argv = (

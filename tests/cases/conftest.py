@@ -45,8 +45,8 @@ def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_compla
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
     for step in ("log-model", "register", "build-image", "smoke-test"):
-        said = consumer.run(step, *(("--engine", engine) if step == "build-image" else ()))
-        assert said.code == 0, said.stderr
+        result = consumer.run(step, *(("--engine", engine) if step == "build-image" else ()))
+        assert result.code == 0, result.stderr
         after[step] = place / f"after-{step}"
         shutil.copytree(consumer.home / "state", after[step])
     assert consumer.git("status", "--porcelain") == ""
@@ -76,7 +76,7 @@ def consumer(released: Released) -> Iterator[Consumer]:
 
 
 @pytest.fixture
-def up_to(consumer: Consumer, released: Released) -> Callable[[str], None]:  # noqa: ARG001  # it puts things back
+def run_up_to(consumer: Consumer, released: Released) -> Callable[[str], None]:  # noqa: ARG001  # it puts things back
     """Go back to where the release had come after a step."""
     return released.restore
 
@@ -92,8 +92,8 @@ def released_sample(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Sam
     # What is asked of the example's model is not asked of ours.
     manifest.write_text(manifest.read_text().partition("data-function")[0])
     sample.train_with(training())
-    said = sample.run("release", "--engine", "none")
-    assert said.code == 0, said.stderr
+    result = sample.run("release", "--engine", "none")
+    assert result.code == 0, result.stderr
     sample.keep()
     return sample
 

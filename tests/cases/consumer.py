@@ -14,8 +14,8 @@ from tests.waiting import CEILING_S
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """How a command ended, and what it said."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -45,7 +45,7 @@ class Consumer:
     home: Path
     engine: str
 
-    def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> Said:
+    def run(self, step: str, *flags: str, variables: Mapping[str, str] | None = None) -> CommandResult:
         """Run one step on it as a person would, asking for JSON."""
         done = subprocess.run(
             self.argv(step, *flags),
@@ -56,7 +56,7 @@ class Consumer:
             check=False,
             timeout=2 * CEILING_S,
         )
-        return Said(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        return CommandResult(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def argv(self, step: str, *flags: str) -> tuple[str, ...]:
         """The command line of a step."""

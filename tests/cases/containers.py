@@ -45,7 +45,7 @@ class Container:
     name: str
 
     @property
-    def said(self) -> dict[str, Any]:
+    def inspected(self) -> dict[str, Any]:
         """Everything that the engine knows of it."""
         (found,) = json.loads(docker("inspect", self.name))
         return found
@@ -53,19 +53,19 @@ class Container:
     @property
     def state(self) -> dict[str, Any]:
         """Whether it runs, and how it ended."""
-        return self.said["State"]
+        return self.inspected["State"]
 
     @cached_property
     def port(self) -> int:
         """The port of loopback that leads to the one it serves on."""
-        bound = [one for ones in self.said["NetworkSettings"]["Ports"].values() for one in ones or ()]
+        bound = [one for ones in self.inspected["NetworkSettings"]["Ports"].values() for one in ones or ()]
         assert bound, self.log()
         return int(bound[0]["HostPort"])
 
     @property
     def address(self) -> str:
         """Where it is found without the engine's proxy, which takes connections that the server has not."""
-        return self.said["NetworkSettings"]["IPAddress"]
+        return self.inspected["NetworkSettings"]["IPAddress"]
 
     def log(self) -> list[str]:
         """Every line so far, of both streams in the order in which they were written."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.waiting import CEILING_S, happens
 
-from .consumer import Consumer, Said
+from .consumer import CommandResult, Consumer
 
 # What is left behind lives for an hour; what is ending only waits for its turn.
 AFTERWARDS_S = 60.0
@@ -93,7 +93,7 @@ class Database:
 
     def tags(self, version: str) -> dict[str, str]:
         """Our tags of a version, without their prefix."""
-        found = self.rows(f"SELECT key, value FROM model_version_tags WHERE version = {int(version)}")  # noqa: S608
+        found = self.rows(f"SELECT key, value FROM model_version_tags WHERE version = {int(version)}")
         return {key.removeprefix("mlflow-uv."): value for key, value in found}
 
 
@@ -147,18 +147,18 @@ class SampleProject:
         variables: Mapping[str, str] | None = None,
         folder: Path | None = None,
         traceback: bool = False,
-    ) -> Said:
+    ) -> CommandResult:
         """
         Run a step to its end.
 
         Whatever it answers, it is one JSON object without a traceback (but the training's own), and nothing is left.
         """
         watched = self._watched()
-        said = self.ended(self.start(step, *flags, variables=variables, folder=folder))
-        assert isinstance(json.loads(said.stdout), dict), said.stderr
-        assert traceback or "Traceback" not in said.stderr, said.stderr
-        self._require_nothing_left(watched, said)
-        return said
+        result = self.ended(self.start(step, *flags, variables=variables, folder=folder))
+        assert isinstance(json.loads(result.stdout), dict), result.stderr
+        assert traceback or "Traceback" not in result.stderr, result.stderr
+        self._require_nothing_left(watched, result)
+        return result
 
     def cancel(
         self,
@@ -167,7 +167,7 @@ class SampleProject:
         when: Callable[[], Any],
         by: signal.Signals = signal.SIGTERM,
         again_when: Callable[[], Any] | None = None,
-    ) -> Said:
+    ) -> CommandResult:
         """Run a step, send it a signal as soon as something happens, perhaps SIGTERM too; see that nothing is left."""
         watched = self._watched()
         process = self.start(step, *flags)
@@ -177,11 +177,11 @@ class SampleProject:
         if again_when is not None:
             assert happens(again_when)
             process.send_signal(signal.SIGTERM)
-        said = self.ended(process)
-        assert (True, None, "") == (reached, early, said.stdout), said.stderr
-        assert "Traceback" not in said.stderr, said.stderr
-        self._require_nothing_left(watched, said)
-        return said
+        result = self.ended(process)
+        assert (True, None, "") == (reached, early, result.stdout), result.stderr
+        assert "Traceback" not in result.stderr, result.stderr
+        self._require_nothing_left(watched, result)
+        return result
 
     def start(
         self, step: str, *flags: str, variables: Mapping[str, str] | None = None, folder: Path | None = None
@@ -196,10 +196,10 @@ class SampleProject:
             text=True,
         )
 
-    def ended(self, process: "subprocess.Popen[str]") -> Said:
+    def ended(self, process: "subprocess.Popen[str]") -> CommandResult:
         """How a step ended."""
         stdout, stderr = process.communicate(timeout=2 * CEILING_S)
-        return Said(code=process.returncode, stdout=stdout, stderr=stderr)
+        return CommandResult(code=process.returncode, stdout=stdout, stderr=stderr)
 
     def processes(self) -> list[str]:
         """The command lines of everything that was started from here and still runs."""
@@ -227,21 +227,21 @@ class SampleProject:
         status = self.consumer.git("status", "--porcelain", "--ignored") if repository else ""
         return status, self.store.aliases
 
-    def _require_nothing_left(self, before: tuple[str, dict[str, str]], said: Said) -> None:
+    def _require_nothing_left(self, before: tuple[str, dict[str, str]], result: CommandResult) -> None:
         status, aliases = self._watched()
         assert before[0] == status
-        assert said.code == 0 or before[1] == aliases, said.stderr
+        assert result.code == 0 or before[1] == aliases, result.stderr
         assert happens(lambda: not self.processes(), within_s=AFTERWARDS_S), self.processes()
         assert set() == self.containers()
         assert [] == [path.name for path in self.temporary.glob("mlflow-uv*")]
-        assert "RUNNING" not in self.store.runs, said.stderr
+        assert "RUNNING" not in self.store.runs, result.stderr
 
 
-def error(said: Said) -> tuple[int, str, str, str]:
+def error(result: CommandResult) -> tuple[int, str, str, str]:
     """How a command without an answer ended: code, kind, one sentence, and what mends it."""
-    found = said.answer["error"]
-    assert said.code == found["exit-code"], said.stderr
-    return said.code, found["kind"], f"{found['what']}: {found['why']}", found["fix"]
+    found = result.answer["error"]
+    assert result.code == found["exit-code"], result.stderr
+    return result.code, found["kind"], f"{found['what']}: {found['why']}", found["fix"]
 
 
 def oddly_named(folder: Path) -> Path:

@@ -17,9 +17,9 @@ def test_bytecode_is_kept_apart_from_environment_and_checkout(sample: SampleProj
     for folder in tuple(environments.rglob("__pycache__")):
         shutil.rmtree(folder)  # of another test, that ran such a Python by itself
 
-    said = sample.run("log-model", "--retrain")
+    result = sample.run("log-model", "--retrain")
 
     kept = {path.name.partition(".")[0] for path in (cache / "bytecode").glob("**/site-packages/mlflow/*.pyc")}
     elsewhere = [path for folder in (environments, sample.folder) for path in folder.rglob("*.pyc")]
 
-    assert (0, True, []) == (said.code, "__init__" in kept, elsewhere)
+    assert (0, True, []) == (result.code, "__init__" in kept, elsewhere)

@@ -53,9 +53,9 @@ def test_training_that_is_cancelled_leaves_a_killed_run(
     """
     sample.train_with(training(ENDLESS))
 
-    said = sample.cancel("release", when=lambda: "RUNNING" in sample.store.runs, by=number)
+    result = sample.cancel("release", when=lambda: "RUNNING" in sample.store.runs, by=number)
 
-    assert (code, ["FINISHED", "KILLED"], ["1"]) == (said.code, sample.store.runs, sample.store.versions)
+    assert (code, ["FINISHED", "KILLED"], ["1"]) == (result.code, sample.store.runs, sample.store.versions)
 
 
 def test_who_cancels_twice_still_leaves_a_killed_run(sample: SampleProject) -> None:
@@ -64,14 +64,14 @@ def test_who_cancels_twice_still_leaves_a_killed_run(sample: SampleProject) -> N
     """
     sample.train_with(training(ENDLESS))
 
-    said = sample.cancel(
+    result = sample.cancel(
         "log-model",
         when=lambda: "RUNNING" in sample.store.runs,
         by=signal.SIGINT,
         again_when=lambda: not any("train.py" in line for line in sample.processes()),
     )
 
-    assert (130, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
+    assert (130, ["FINISHED", "KILLED"]) == (result.code, sample.store.runs)
 
 
 @pytest.mark.extended
@@ -81,9 +81,9 @@ def test_training_that_will_not_listen_is_ended_too(sample: SampleProject) -> No
     """
     sample.train_with(training(STUBBORN))
 
-    said = sample.cancel("log-model", when=lambda: "RUNNING" in sample.store.runs)
+    result = sample.cancel("log-model", when=lambda: "RUNNING" in sample.store.runs)
 
-    assert (143, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
+    assert (143, ["FINISHED", "KILLED"]) == (result.code, sample.store.runs)
 
 
 @pytest.mark.extended
@@ -97,9 +97,9 @@ def test_logging_that_is_cancelled_leaves_a_killed_run(sample: SampleProject) ->
     for number in range(20_000):
         (sample.folder / "saved" / str(number)).touch()
 
-    said = sample.cancel("log-model", "--model", "saved", when=lambda: "RUNNING" in sample.store.runs)
+    result = sample.cancel("log-model", "--model", "saved", when=lambda: "RUNNING" in sample.store.runs)
 
-    assert (143, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
+    assert (143, ["FINISHED", "KILLED"]) == (result.code, sample.store.runs)
 
 
 def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(sample: SampleProject) -> None:
@@ -108,14 +108,14 @@ def test_a_smoke_test_in_a_process_that_is_cancelled_ends_the_server(sample: Sam
     """
     version = build(sample, "--engine", "none")
 
-    said = sample.cancel(
+    result = sample.cancel(
         "smoke-test",
         when=lambda: any(line.rstrip().endswith("/serving") for line in sample.processes()),
         by=signal.SIGINT,
     )
 
     assert (130, "registered", {"candidate": "1"}) == (
-        said.code,
+        result.code,
         sample.store.tags(version)["state"],
         sample.store.aliases,
     )
@@ -129,10 +129,10 @@ def test_a_smoke_test_in_a_container_that_is_cancelled_removes_it(sample: Sample
     """
     version = build(sample, "--engine", "any", "--image", image)
 
-    said = sample.cancel("smoke-test", when=sample.containers)
+    result = sample.cancel("smoke-test", when=sample.containers)
 
     assert (143, "registered", {"candidate": "1"}) == (
-        said.code,
+        result.code,
         sample.store.tags(version)["state"],
         sample.store.aliases,
     )
@@ -145,10 +145,10 @@ def test_a_build_that_is_cancelled_is_given_up(sample: SampleProject, slow_base:
     """
     flags = ("--engine", "any", "--base-image", slow_base, "--image", image)
 
-    said = sample.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
+    result = sample.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
 
     found = subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False)
-    assert (143, False) == (said.code, found.returncode == 0)
+    assert (143, False) == (result.code, found.returncode == 0)
     assert not is_running(f"sleep {TOO_LONG}")
 
 
@@ -166,14 +166,14 @@ def test_a_base_image_that_never_answers_is_not_waited_for(
     def asked() -> bool:
         return is_running(f"sleep {TOO_LONG}")
 
-    said = sample.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
+    result = sample.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
 
-    assert (143, False) == (said.code, asked())
+    assert (143, False) == (result.code, asked())
 
 
 def build(sample: SampleProject, *flags: str) -> str:
     """Build what serves a model that hangs where it is served; its version."""
     sample.train_with(HANGS_IN_SERVING)
-    said = sample.run("release", "--steps", "log-model register build-image", *flags)
-    assert said.code == 0, said.stderr
-    return str(said.outputs["version"])
+    result = sample.run("release", "--steps", "log-model register build-image", *flags)
+    assert result.code == 0, result.stderr
+    return str(result.outputs["version"])

@@ -128,7 +128,7 @@ def test_a_model_that_cannot_load_stops_looping_and_says_why(served_image: Serve
     (model / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: nobody_has_this\n")
 
     with served_image.start("--restart=on-failure:3", model=model) as container:
-        wait_until(lambda: container.said["RestartCount"] == 3 and not container.state["Running"])
+        wait_until(lambda: container.inspected["RestartCount"] == 3 and not container.state["Running"])
         state, log, lasted = container.state, container.log(), container.lasted()
 
     reason = "The model in /opt/ml/model cannot be served: ModuleNotFoundError: No module named 'nobody_has_this'"

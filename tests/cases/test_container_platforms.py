@@ -55,7 +55,7 @@ def test_it_serves_with_no_rights_at_all(bare: Container) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "at", "said"),
+    ("arguments", "at", "result"),
     [
         (("serve",), "/opt/ml/model", {}),
         pytest.param(("serve",), "/opt/ml/model", {"SAGEMAKER_BIND_TO_PORT": "7070"}, marks=pytest.mark.extended),
@@ -65,7 +65,7 @@ def test_it_serves_with_no_rights_at_all(bare: Container) -> None:
     ids=["SageMaker", "SageMaker's port", "Cloud Run", "Azure ML"],
 )
 def test_a_platform_starts_and_asks_it_in_its_manner(
-    served_image: ServedImage, tmp_path: Path, arguments: tuple[str, ...], at: str, said: dict[str, str]
+    served_image: ServedImage, tmp_path: Path, arguments: tuple[str, ...], at: str, result: dict[str, str]
 ) -> None:
     """
     Its argument, its port, its model where it mounts one: that one answers, and nothing is written into its folder.
@@ -73,7 +73,7 @@ def test_a_platform_starts_and_asks_it_in_its_manner(
     model = scripted_model(tmp_path / "model", predicting="'mounted'")
     (model / "code").chmod(0o777)
 
-    with served_image.start(model=model, at=at, arguments=arguments, **said) as container:
+    with served_image.start(model=model, at=at, arguments=arguments, **result) as container:
         container.ready()
         answers = [container.ask("GET", "/ping"), container.invoke({"x": 1})]
 

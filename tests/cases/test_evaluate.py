@@ -58,17 +58,19 @@ def test_the_same_is_asked_of_both_and_asked_once(sample: SampleProject) -> None
     """
     rivals(sample)
 
-    said = sample.run("evaluate", *FLAGS, "--candidate", "2")
+    result = sample.run("evaluate", *FLAGS, "--candidate", "2")
     again = sample.run("evaluate", *FLAGS, "--candidate", "2")
 
-    assert [0, 0] == [said.code, again.code], said.stderr
-    evaluation = said.outputs["evaluation"]
+    assert [0, 0] == [result.code, again.code], result.stderr
+    evaluation = result.outputs["evaluation"]
     assert [("1", False, evaluation), ("1", True, evaluation)] == [
-        (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (said, again)
+        (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (result, again)
     ]
     runs = runs_of(sample, evaluation)
     assert {"evaluate wine v1", "evaluate wine v2"} == runs.keys()
-    assert {("FINISHED", said.outputs["data-sha256"])} == {(run["status"], run["data-sha256"]) for run in runs.values()}
+    assert {("FINISHED", result.outputs["data-sha256"])} == {
+        (run["status"], run["data-sha256"]) for run in runs.values()
+    }
     assert {sample.store.tags(version)["model-sha256"] for version in ("1", "2")} == {
         run["model-sha256"] for run in runs.values()
     }
@@ -99,7 +101,7 @@ def test_the_evaluation_that_was_asked_for_last_is_judged(sample: SampleProject)
 
     assert [0, 0, 1, 0, 0, 1] == [one.code for one in (good, wrong, by_wrong, again, by_good, by_none)], by_none.stderr
     on = "✓ version 1 was evaluated on the file {}, target column `y`, as a regressor, sha256 {}"
-    judged = [line for said in (by_wrong, by_good) for line in said.outputs["gates"] if "was evaluated" in line]
+    judged = [line for result in (by_wrong, by_good) for line in result.outputs["gates"] if "was evaluated" in line]
     digests = [one.outputs["data-sha256"][:12] for one in (wrong, good)]
     assert [on.format("wrong.csv", digests[0]), on.format("unseen.csv", digests[1])] == judged
     (finding,) = by_none.answer["findings"]
@@ -110,7 +112,7 @@ def test_the_evaluation_that_was_asked_for_last_is_judged(sample: SampleProject)
 def everything(sample: SampleProject) -> list[tuple[str, ...]]:
     """Every row of the store that an evaluation or a promotion could change."""
     tables = ("runs", "tags", "metrics", "model_version_tags", "registered_model_aliases", "logged_model_tags")
-    return [row for table in tables for row in sample.store.rows(f"SELECT * FROM {table}")]  # noqa: S608
+    return [row for table in tables for row in sample.store.rows(f"SELECT * FROM {table}")]
 
 
 @pytest.mark.extended
@@ -125,7 +127,7 @@ def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(sample: Samp
     file, forged = sample.folder.parent / "evaluation.json", sample.folder.parent / "forged.json"
     before = everything(sample)
 
-    said = sample.run("evaluate", *FLAGS, "--evaluation-file", str(file))
+    result = sample.run("evaluate", *FLAGS, "--evaluation-file", str(file))
     after = everything(sample)
     without = sample.run("promote")
     forged.write_text(file.read_text().replace(sample.store.tags("1")["model-sha256"], "0" * 64))
@@ -136,12 +138,12 @@ def test_an_evaluation_travels_in_a_file_and_the_store_is_only_read(sample: Samp
     promoted = sample.run("promote", "--evaluation-file", str(file))
     again = sample.run("promote", "--evaluation-file", str(file))
 
-    codes = [one.code for one in (said, without, by_forged, by_none, promoted, again)]
+    codes = [one.code for one in (result, without, by_forged, by_none, promoted, again)]
     assert [0, 1, 1, BAD_INPUT, 0, 0] == codes, promoted.stderr
     assert (before, before) == (after, unchanged)
     assert ["gate-gates"] * 2 == [*without.rules, *by_forged.rules]
     assert "evaluated with files other than those in the store" in by_forged.stderr
-    runs = runs_of(sample, said.outputs["evaluation"])
+    runs = runs_of(sample, result.outputs["evaluation"])
     assert {"evaluate wine v1": "FINISHED"} == {name: run["status"] for name, run in runs.items()}
     assert 0.0 == metrics_of(sample, "1")["mean_absolute_error"]
     assert "1" == sample.store.aliases["champion"]
@@ -178,12 +180,12 @@ def test_without_an_image_a_process_evaluates_and_that_is_said(sample: SamplePro
     unseen(sample)
 
     demanded = sample.run("evaluate", *FLAGS, "--isolation", "image")
-    said = sample.run("evaluate", *FLAGS, "--isolation", "auto")
+    result = sample.run("evaluate", *FLAGS, "--isolation", "auto")
 
     code, kind, sentence, fix = error(demanded)
     assert (TOOL_FAILED, "ToolFailed", True) == (code, kind, "it has no image: a process was requested" in sentence)
     assert fix.startswith("--isolation auto")
-    assert (0, ["not-isolated"], "process") == (said.code, said.rules, said.outputs["isolation"])
+    assert (0, ["not-isolated"], "process") == (result.code, result.rules, result.outputs["isolation"])
 
 
 @pytest.mark.engine
@@ -244,9 +246,9 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SamplePr
     path = sample.consumer.model / "MLmodel"
     path.write_text(f"{path.read_text()}\n")
 
-    said = sample.run("evaluate", *FLAGS)
+    result = sample.run("evaluate", *FLAGS)
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (CHAIN_BROKEN, "ChainBroken", True) == (code, kind, "`model`" in sentence)
 
 
@@ -277,9 +279,9 @@ def test_what_is_not_said_is_asked_for(sample: SampleProject, flags: tuple[str, 
     unseen(sample)
     (sample.folder / "leaving.py").write_text(LEAVING)
 
-    said = sample.run("evaluate", *flags)
+    result = sample.run("evaluate", *flags)
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (BAD_INPUT, "BadInput", True, True) == (code, kind, what in sentence, why in f"{sentence} {fix}"), sentence
 
 
@@ -291,9 +293,9 @@ def test_data_that_does_not_fit_names_the_version(sample: SampleProject) -> None
     unseen(sample)
     before = sample.store.runs
 
-    said = sample.run("evaluate", *FLAGS[:2], "--target-column", "z", *FLAGS[4:])
+    result = sample.run("evaluate", *FLAGS[:2], "--target-column", "z", *FLAGS[4:])
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert "wine version 1 cannot be evaluated on this data: it has no column `z`; its columns are x, y" in sentence
     assert before == sample.store.runs

@@ -48,12 +48,12 @@ def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: Samp
     harm(sample)
     models = sample.store.models
 
-    said = sample.run("release")
+    result = sample.run("release")
 
-    (finding,) = said.answer["findings"]
-    assert (FINDINGS, rule, models) == (said.code, finding["rule"], sample.store.models)
+    (finding,) = result.answer["findings"]
+    assert (FINDINGS, rule, models) == (result.code, finding["rule"], sample.store.models)
     assert "uv lock" in finding["fix"]
-    assert "stopped at check-lock" in said.answer["summary"]
+    assert "stopped at check-lock" in result.answer["summary"]
 
 
 @LOCKS
@@ -64,9 +64,9 @@ def test_nothing_is_made_from_a_lock_that_is_not_fresh(sample: SampleProject, ha
     """
     harm(sample)
 
-    said = sample.run(step)
+    result = sample.run(step)
 
-    code, kind, _, fix = error(said)
+    code, kind, _, fix = error(result)
     assert (NO_LOCK, "LockNotFresh") == (code, kind), rule
     assert "uv lock" in fix
 
@@ -82,7 +82,7 @@ def test_a_manifest_that_is_not_toml_is_named_with_its_line(sample: SampleProjec
 
     assert (FINDINGS, NO_PROJECT, NO_PROJECT) == (checked.code, exported.code, released.code)
     assert ["lock-unreadable"] == checked.rules
-    assert {"correct line 2 of pyproject.toml"} == {error(said)[3] for said in (exported, released)}
+    assert {"correct line 2 of pyproject.toml"} == {error(result)[3] for result in (exported, released)}
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_training_that_does_not_end_well_is_told(sample: SampleProject, command:
     """
     The code and the last line of the training are in the message.
     """
-    said = sample.run("log-model", "--train", command)
+    result = sample.run("log-model", "--train", command)
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_TRAINING, "TrainingFailed") == (code, kind)
     assert sentence.startswith(what)
     assert fix
@@ -114,10 +114,10 @@ def test_training_that_raises_in_a_run_leaves_a_failed_run(sample: SampleProject
     """
     sample.train_with(training(CRASH))
 
-    said = sample.run("release", traceback=True)
+    result = sample.run("release", traceback=True)
 
-    assert (NO_TRAINING, "training exited with 1: ValueError: the data is gone") == (error(said)[0], error(said)[2])
-    assert ["check-lock", "check-targets", "export", "log-model"] == [one["step"] for one in said.answer["timings"]]
+    assert (NO_TRAINING, "training exited with 1: ValueError: the data is gone") == (error(result)[0], error(result)[2])
+    assert ["check-lock", "check-targets", "export", "log-model"] == [one["step"] for one in result.answer["timings"]]
     assert (["FINISHED", "FAILED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
@@ -161,9 +161,9 @@ def test_a_run_that_training_forgot_to_end_is_ended(sample: SampleProject) -> No
     """
     sample.train_with(training("mlflow.start_run()\nos.kill(os.getpid(), 9)"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (said.code, sample.store.runs)
+    assert (NO_TRAINING, ["FINISHED", "FAILED"]) == (result.code, sample.store.runs)
 
 
 @pytest.mark.extended
@@ -173,9 +173,9 @@ def test_training_without_a_model_is_told_what_to_call(sample: SampleProject) ->
     """
     sample.train_with(training("with mlflow.start_run():\n    mlflow.log_param('a', 1)"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_MODEL, "ModelNotFound") == (code, kind)
     assert "training logged no model" in sentence
     assert "log_model" in fix
@@ -203,9 +203,9 @@ def test_a_name_that_no_model_has_is_told_with_those_there_are(sample: SamplePro
     """
     A wrong name is not taken for the only model there is.
     """
-    said = sample.run("log-model", "--logged-model", "oak")
+    result = sample.run("log-model", "--logged-model", "oak")
 
-    assert (NO_MODEL, "training logged no model called `oak`: it logged double") == (error(said)[0], error(said)[2])
+    assert (NO_MODEL, "training logged no model called `oak`: it logged double") == (error(result)[0], error(result)[2])
 
 
 def test_a_model_that_cannot_answer_its_own_example_is_not_released(sample: SampleProject) -> None:
@@ -214,9 +214,9 @@ def test_a_model_that_cannot_answer_its_own_example_is_not_released(sample: Samp
     """
     sample.train_with(training(predict='return model_input["y"]'))
 
-    said = sample.run("release", traceback=True)
+    result = sample.run("release", traceback=True)
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_ANSWER, "ModelUnusable") == (code, kind)
     assert "KeyError" in sentence
     assert "input_example" in fix
@@ -230,10 +230,10 @@ def test_a_model_without_an_example_is_a_finding(sample: SampleProject) -> None:
     """
     sample.train_with(autologging(""))
 
-    said = sample.run("release")
+    result = sample.run("release")
 
-    (finding,) = [finding for finding in said.answer["findings"] if finding["severity"] == "error"]
-    assert (FINDINGS, "no-input-example", ["1"]) == (said.code, finding["rule"], sample.store.versions)
+    (finding,) = [finding for finding in result.answer["findings"] if finding["severity"] == "error"]
+    assert (FINDINGS, "no-input-example", ["1"]) == (result.code, finding["rule"], sample.store.versions)
     assert "log_input_examples=True" in finding["fix"]
 
 
@@ -244,9 +244,9 @@ def test_autologging_with_an_example_works(sample: SampleProject) -> None:
     """
     sample.train_with(autologging("log_input_examples=True"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (0, []) == (said.code, said.rules)
+    assert (0, []) == (result.code, result.rules)
 
 
 def autologging(options: str) -> str:
@@ -277,9 +277,9 @@ def test_a_model_that_could_not_be_served_is_refused_before_training(sample: Sam
     )
     runs = sample.store.runs
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_PROJECT, "BadProject", runs) == (code, kind, sample.store.runs), sentence
     assert "the served selection has no MLflow" in sentence
     assert "--groups" in fix
@@ -308,9 +308,9 @@ def test_without_a_commit_nothing_can_name_a_model(sample: SampleProject, harm: 
     harmed = sample.folder / harm
     shutil.rmtree(harmed) if harmed.is_dir() else harmed.unlink()
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    code, kind, _, fix = error(said)
+    code, kind, _, fix = error(result)
     assert (NO_COMMIT, "NotCommitted", "git init && git add -A && git commit") == (code, kind, fix)
 
 
@@ -321,11 +321,11 @@ def test_what_training_prints_is_never_ours(sample: SampleProject) -> None:
     """
     sample.train_with(training(f"print('::error::gotcha', flush=True)\nprint('x' * 99 + '\\n', end='')\n{LOUD}{ONCE}"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (0, 50_000) == (said.code, said.stderr.count("y" * 99))
-    assert "gotcha" in said.stderr
-    assert [] == [line for line in said.stderr.splitlines() if line.lstrip().startswith("::")]
+    assert (0, 50_000) == (result.code, result.stderr.count("y" * 99))
+    assert "gotcha" in result.stderr
+    assert [] == [line for line in result.stderr.splitlines() if line.lstrip().startswith("::")]
 
 
 LOUD = "for _ in range(50_000):\n    print('y' * 99)\n"
@@ -339,6 +339,6 @@ def test_a_process_that_training_left_behind_is_ended(sample: SampleProject) -> 
     left = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n"
     sample.train_with(training(f"{left}{ONCE}"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert 0 == said.code
+    assert 0 == result.code

@@ -168,9 +168,9 @@ def test_a_file_that_takes_the_place_of_a_large_package_is_what_runs(builder: Im
 
     context = builder.context("same-file", model, requirements=listed, below=below)
     with built(context, *words_for_the_network(builder, tmp_path)) as image:
-        said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import packaging; print(packaging.__version__)")
+        result = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import packaging; print(packaging.__version__)")
 
-    assert "of grape\n" == said
+    assert "of grape\n" == result
 
 
 def words_for_the_network(builder: ImageBuilder, folder: Path) -> list[str]:
@@ -213,9 +213,9 @@ def test_what_nobody_imports_is_there_without_bytecode(builder: ImageBuilder) ->
     program = "import grape, os; print(os.path.exists(grape.__file__), os.path.exists(grape.__cached__))"
 
     with built(context) as image:
-        said = run_in(image, f"{VENV}/bin/python", "-I", "-c", program)
+        result = run_in(image, f"{VENV}/bin/python", "-I", "-c", program)
 
-    assert "True False\n" == said
+    assert "True False\n" == result
 
 
 def test_a_base_without_a_shell_will_do(builder: ImageBuilder, bare: str) -> None:
@@ -225,12 +225,12 @@ def test_a_base_without_a_shell_will_do(builder: ImageBuilder, bare: str) -> Non
     context = builder.context("on-bare", builder.model("model-6"), base=bare)
 
     with built(context) as image:
-        said = run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+        result = run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
         shell = shutil.which("docker") and subprocess.run(
             ("docker", "run", "--rm", "--entrypoint=/bin/sh", image, "-c", "true"), capture_output=True, check=False
         )
 
-    inventory = json.loads(said)
+    inventory = json.loads(result)
     assert [["grape", "1.0"]] == inventory["installed"]
     assert "code/answer.txt" in [path for path, _ in inventory["model"]]
     assert shell
@@ -250,9 +250,9 @@ def test_a_base_that_calls_its_python_otherwise_will_do(builder: ImageBuilder, t
     with built(tmp_path, "--tag", base):
         python = inspect_base(base, needs, engine, builder.tools).python
         with built(builder.context("otherwise", builder.model("model-9"), base=base, python=python)) as image:
-            said = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import grape; print('here')")
+            result = run_in(image, f"{VENV}/bin/python", "-I", "-c", "import grape; print('here')")
 
-    assert ("python", "here\n") == (python, said)
+    assert ("python", "here\n") == (python, result)
 
 
 def test_what_a_base_brings_along_does_not_steer_the_server(builder: ImageBuilder, tmp_path: Path) -> None:
@@ -268,12 +268,12 @@ def test_what_a_base_brings_along_does_not_steer_the_server(builder: ImageBuilde
         with built(builder.context("meddling", model, base=base, variables=known.variables)) as image:
             config = inspect_image(image)["Config"]
             layers = ours(image, tmp_path / "saved", base)
-            said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+            result = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
 
     assert [] == [name for layer in layers for name in layer if name.startswith(("opt/tools", "opt/ml/"))]
     assert ("SIGTERM", True) == (config["StopSignal"], {"PORT=", "MLFLOW_UV_MODEL="} <= set(config["Env"]))
-    assert ("/opt/ml/model", [["grape", "1.0"]]) == (said["serves"], said["installed"])
-    assert [("grape", "grape.py")] == [(name, Path(place).name) for name, place in said["elsewhere"]]
+    assert ("/opt/ml/model", [["grape", "1.0"]]) == (result["serves"], result["installed"])
+    assert [("grape", "grape.py")] == [(name, Path(place).name) for name, place in result["elsewhere"]]
 
 
 def test_an_image_says_who_runs_what(builder: ImageBuilder) -> None:

@@ -115,8 +115,8 @@ def test_other_packages_are_never_taken_for_these(engine: Client, builder: Image
         model = builder.model(f"{engine.name}-{name}-model")
         context = builder.context(f"{engine.name}-{name}-context", model, package=name, crossing=True)
         images.append(engine.build(Build(context=context, secrets={})).id)
-        said = engine.run_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
-        held += json.loads(said)["installed"]
+        result = engine.run_inside(images[-1], f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
+        held += json.loads(result)["installed"]
     for image in images:
         remove_image(image, engine.name)
 
@@ -215,17 +215,17 @@ def test_one_command_pushes_an_image_for_each_platform(
     name, platforms = f"{host}/cellar/wine:both", "linux/amd64,linux/arm64"
     flags = ("--engine", "podman", "--base-image", two_machines, "--platforms", platforms, "--push", "--image", name)
 
-    said = sample.run("build-image", "--serving", "slim", *flags)
+    result = sample.run("build-image", "--serving", "slim", *flags)
     tested = sample.run("smoke-test")
     kind, expected = digest_in(host, "cellar/wine", "both")
     listed = platforms_in(host, "cellar/wine", "both")
     again = podman(podman_settings).image(name)
 
     record = json.loads(sample.consumer.record.read_text())["image"]
-    assert (0, 0, "tested") == (said.code, tested.code, tested.outputs["state"]), said.stderr + tested.stderr
+    assert (0, 0, "tested") == (result.code, tested.code, tested.outputs["state"]), result.stderr + tested.stderr
     assert ("application/vnd.oci.image.index.v1+json", ["linux/amd64", "linux/arm64"]) == (kind, sorted(listed))
-    assert (expected, expected, name) == (said.outputs["image-digest"], record["digest"], record["tag"])
-    assert (again and again.id) == record["id"] == said.outputs["image-id"]
+    assert (expected, expected, name) == (result.outputs["image-digest"], record["digest"], record["tag"])
+    assert (again and again.id) == record["id"] == result.outputs["image-id"]
 
 
 @pytest.mark.extended
@@ -241,12 +241,12 @@ def test_what_is_refused_is_in_no_registry(
     name, platforms = f"{host}/cellar/refused:1", "linux/amd64,linux/arm64"
     flags = ("--engine", "podman", "--base-image", base, "--platforms", platforms, "--push", "--image", name)
 
-    said = sample.run("build-image", "--serving", "slim", *flags)
+    result = sample.run("build-image", "--serving", "slim", *flags)
 
     words = ("podman", "images", "--format", "{{.Repository}}")
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     left = [one for one in listed if re.fullmatch(r"localhost/mlflow-uv-[0-9a-f]{12}", one)]
-    assert (11, True, []) == (said.code, "/opt/ml/model" in said.stderr, left), said.stderr
+    assert (11, True, []) == (result.code, "/opt/ml/model" in result.stderr, left), result.stderr
     assert (None, False) == (engine.image(name), is_in(host, "cellar/refused", "1"))
 
 
@@ -263,7 +263,7 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
     flags = ("--engine", engine.name, "--base-image", base, "--image", f"localhost/{image}")
 
     before = left_by(engine.name, sample, base)
-    said = sample.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
+    result = sample.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))
     ended = happens(lambda: not working(mark), within_s=AFTERWARDS_S)
     after = left_by(engine.name, sample, base)
     named = engine.image(f"localhost/{image}")
@@ -271,7 +271,7 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
     for made in (f"localhost/{image}", base):
         remove_image(made, engine.name)
 
-    assert (143, True, None) == (said.code, ended, named)
+    assert (143, True, None) == (result.code, ended, named)
     assert before == after
     assert 0 == again.code, again.stderr
 

@@ -64,11 +64,11 @@ def test_a_package_that_needs_a_compiler_is_named_on_a_base_without_one(builder:
     path = sources(model / WHEELS)
     listed = f"{WHEELS}/{path.name} --hash=sha256:{digest_of(path)}\n"
 
-    said = failed(builder, builder.context("context", model, requirements=listed))
+    result = failed(builder, builder.context("context", model, requirements=listed))
 
-    assert "`plum" in said.what
-    assert "gcc" in said.why
-    assert "uv lock --upgrade-package plum" in said.fix
+    assert "`plum" in result.what
+    assert "gcc" in result.why
+    assert "uv lock --upgrade-package plum" in result.fix
 
 
 @pytest.mark.parametrize("hashed", [True, pytest.param(False, marks=pytest.mark.extended)])
@@ -80,7 +80,7 @@ def test_a_file_with_another_hash_is_refused_by_its_name(builder: ImageBuilder, 
     listed = context / "packages" / "requirements.txt"
     listed.write_text(f"{listed.read_text().partition('sha256:')[0]}sha256:{'0' * 64}\n")
 
-    said = failed(builder, context)
+    result = failed(builder, context)
 
-    assert "Hash mismatch" in said.why
-    assert "grape" in said.why
+    assert "Hash mismatch" in result.why
+    assert "grape" in result.why

@@ -100,14 +100,17 @@ def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
 
     image = engine.build(Build(context=context, secrets=build_secrets(tmp_path, variables, {})))
     try:
-        found = leaks(image.id, tmp_path / "saved", *planted(corporate_network), engine=name)
+        found = leaks(image.id, tmp_path / "saved", *secrets_of(corporate_network), engine=name)
         words = ("-c", f"import {name_of(wheel)}; print('here')")
         installed = run_in(image.id, "/opt/venv/bin/python", *words, engine=name)
     finally:
         remove_image(image.id, name)
 
     assert ("here\n", True) == (installed, f"/simple/{name_of(wheel)}/{wheel.name}" in corporate_network.paths)
-    assert (set(), []) == (found, [line for line in heard for secret in planted(corporate_network) if secret in line])
+    assert (set(), []) == (
+        found,
+        [line for line in heard for secret in secrets_of(corporate_network) if secret in line],
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,6 @@ def test_a_package_that_was_published_a_moment_ago_is_found(
     assert "there is no version of" in before.value.why
 
 
-def planted(corporate_network: CorporateNetwork) -> tuple[str, ...]:
+def secrets_of(corporate_network: CorporateNetwork) -> tuple[str, ...]:
     """What must be nowhere: the password, the authority's name, and a line of its certificate."""
     return PASSWORD, AUTHORITY, corporate_network.bundle.read_text().splitlines()[5]

@@ -39,7 +39,7 @@ def test_what_is_pushed_is_promoted_on_another_machine(sample: SampleProject, im
     remove_image(pushed.outputs["image-id"])
     promoted = sample.run("promote", variables=ELSEWHERE)
 
-    assert [0, 0, 0] == [said.code for said in (*alone, pushed)], pushed.stderr
+    assert [0, 0, 0] == [result.code for result in (*alone, pushed)], pushed.stderr
     assert (1, ["gate-allow-unverified"]) == (refused.code, refused.rules), refused.stderr
     fix = refused.answer["findings"][0]["fix"]
     assert "mlflow-uv release --push --image REGISTRY/NAME" in fix
@@ -124,7 +124,7 @@ def test_a_registry_that_does_not_answer_is_said(sample: SampleProject, tmp_path
     there = sample.run("audit", "models:/wine@candidate", variables=ELSEWHERE)
     remove_image(built.outputs["image-id"])
 
-    assert [0, 0, 0, 0] == [said.code for said in (built, tested, here, there)], there.stderr
+    assert [0, 0, 0, 0] == [result.code for result in (built, tested, here, there)], there.stderr
     assert ([], ["image"]) == (here.outputs["unverified"], there.outputs["unverified"])
     assert "127.0.0.1 does not answer" in there.stderr
     assert f"reach {host} from here" == there.answer["findings"][0]["fix"]

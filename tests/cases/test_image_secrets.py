@@ -31,7 +31,7 @@ from .images import (
 )
 
 pytestmark = pytest.mark.engine
-SECRET = 'c0rrect/horse+"battery"\\staple'  # noqa: S105  # a marker that must appear nowhere
+SECRET = 'c0rrect/horse+"battery"\\staple'  # a marker that must appear nowhere
 ELSEWHERE = "another-secret-of-the-environment"
 # A build that leaks what it was handed: as it is, escaped for a URL and for JSON, and in base64 wherever it may begin.
 LEAK = """

@@ -31,10 +31,10 @@ def test_a_folder_to_build_from_that_does_not_fit_is_named(tmp_path: Path, disk:
         model = builder.model("model")
         with pytest.raises(NoSpace) as caught:
             builder.context("disk/context", model)
-    said = caught.value
+    result = caught.value
 
-    assert ("the build context cannot be written", True) == (said.what, "No space left" in said.why)
-    assert "TMPDIR" in said.fix
+    assert ("the build context cannot be written", True) == (result.what, "No space left" in result.why)
+    assert "TMPDIR" in result.fix
 
 
 @pytest.mark.engine

@@ -66,18 +66,18 @@ def test_a_slim_image_answers_as_training_did(sample: SampleProject, image: str)
     built = sample.run("build-image", "--engine", "docker", "--serving", "slim", "--image", image)
     tested = sample.run("smoke-test")
 
-    said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+    result = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
     bill = json.loads(Path(built.outputs["image-sbom"]).read_text())
     record = json.loads(sample.consumer.record.read_text())["image"]
     assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
     assert ("slim", "docker", "slim") == (
         record["serving"], record["engine"], inspect_image(image)["Config"]["Labels"]["mlflow-uv.serving"],
     )  # fmt: skip
-    assert [tuple(one) for one in said["installed"]] == sorted(
+    assert [tuple(one) for one in result["installed"]] == sorted(
         (one["name"], one["version"]) for one in bill["components"]
     )
-    assert {"mlflow", "sqlalchemy"}.isdisjoint(name for name, _ in said["installed"])
-    lacking = mismatches(needs_in(sample.consumer.model), json.dumps(said))
+    assert {"mlflow", "sqlalchemy"}.isdisjoint(name for name, _ in result["installed"])
+    lacking = mismatches(needs_in(sample.consumer.model), json.dumps(result))
     assert "mlflow is not installed" in lacking, "one set does not pass for the other"
 
 
@@ -89,7 +89,7 @@ def test_an_image_is_pushed_where_its_name_says(sample: SampleProject, tmp_path:
     """
     with registry(tmp_path, registry_program) as host:
         name = f"{host}/cellar/wine:7"
-        said = sample.run("build-image", "--engine", "docker", "--push", "--image", name)
+        result = sample.run("build-image", "--engine", "docker", "--push", "--image", name)
         _, expected = digest_in(host, "cellar/wine", "7")
         remove_image(name)
         tested = sample.run("smoke-test")
@@ -98,7 +98,7 @@ def test_an_image_is_pushed_where_its_name_says(sample: SampleProject, tmp_path:
         remove_image(f"{host}/cellar/wine@{expected}")
 
     record = json.loads(sample.consumer.record.read_text())["image"]
-    assert (expected, expected, said.outputs["image-id"]) == (said.outputs["image-digest"], record["digest"], same)
+    assert (expected, expected, result.outputs["image-id"]) == (result.outputs["image-digest"], record["digest"], same)
     assert (0, 0) == (pulled.returncode, tested.code), "what is not here any more is fetched by its digest"
 
 
@@ -128,9 +128,9 @@ def test_a_base_image_with_another_python_is_refused_before_the_build(
     """
     name = base(dockerfile)
 
-    said = sample.run("build-image", "--engine", "docker", "--base-image", name, "--image", image)
+    result = sample.run("build-image", "--engine", "docker", "--base-image", name, "--image", image)
 
-    code, kind, told, fix = error(said)
+    code, kind, told, fix = error(result)
     assert (UNFIT, "BaseImageUnfit") == (code, kind)
     assert sentence in told
     assert "3.11" in fix
@@ -173,14 +173,14 @@ def test_an_image_says_what_it_is_made_of(sample: SampleProject, image: str) -> 
     """
     How many bytes each layer has, also to whoever asks the step; when its commit was made, and from which model.
     """
-    said = sample.run("build-image", "--engine", "docker", "--image", image)
+    result = sample.run("build-image", "--engine", "docker", "--image", image)
 
     found, record = inspect_image(image), json.loads(sample.consumer.record.read_text())
-    sizes = {name: float(size) for name, size in re.findall(r"^ +(\w+) +([\d.]+) MB$", said.stderr, re.MULTILINE)}
+    sizes = {name: float(size) for name, size in re.findall(r"^ +(\w+) +([\d.]+) MB$", result.stderr, re.MULTILINE)}
     made = found["Config"]["Labels"]["org.opencontainers.image.created"]
     assert ["base", "large", "packages", "server", "model", "all"] == list(sizes)
     assert sizes["large"] > 9 * sizes["packages"]
-    assert said.outputs["image-size"] == found["Size"] == pytest.approx(sizes["all"] * 1e6, abs=1e5)
+    assert result.outputs["image-size"] == found["Size"] == pytest.approx(sizes["all"] * 1e6, abs=1e5)
     assert 2 * sizes["all"] == pytest.approx(sum(sizes.values()), abs=0.5)
     assert inspect_image(BASE)["Size"] == pytest.approx(sizes["base"] * 1e6, abs=1e5)
     assert sample.consumer.git("show", "-s", "--format=%cI").strip() == made
@@ -212,10 +212,10 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(sample: SampleProject) -
     """
     before = sample.consumer.record.read_bytes()
 
-    said = sample.consumer.run("build-image", "--print-dockerfile", "--format", "text", variables=NOWHERE)
+    result = sample.consumer.run("build-image", "--print-dockerfile", "--format", "text", variables=NOWHERE)
 
     assert (0, f"FROM {BASE}\n", before) == (
-        said.code, said.stdout.splitlines(keepends=True)[0], sample.consumer.record.read_bytes()
+        result.code, result.stdout.splitlines(keepends=True)[0], sample.consumer.record.read_bytes()
     )  # fmt: skip
 
 
@@ -235,9 +235,9 @@ def test_what_cannot_be_meant_is_said(sample: SampleProject, flags: tuple[str, .
     """
     Before anything is built.
     """
-    said = sample.run("build-image", *flags)
+    result = sample.run("build-image", *flags)
 
-    code, _, told, _ = error(said)
+    code, _, told, _ = error(result)
     assert (BAD_INPUT, True) == (code, sentence in told)
 
 
@@ -248,10 +248,10 @@ def test_a_model_without_its_lock_is_not_served_slim(sample: SampleProject) -> N
     """
     made = sample.run("release", "--requirements", "infer", "--retrain", "--steps", "log-model register")
 
-    said = sample.run("build-image", "--serving", "slim", "--engine", "none")
+    result = sample.run("build-image", "--serving", "slim", "--engine", "none")
 
-    assert (0, BAD_INPUT) == (made.code, said.code)
-    assert "needs a model that was logged with its lock" in error(said)[2]
+    assert (0, BAD_INPUT) == (made.code, result.code)
+    assert "needs a model that was logged with its lock" in error(result)[2]
 
 
 @pytest.mark.engine
@@ -265,8 +265,8 @@ def test_a_model_without_its_lock_is_built_from_its_own_list(sample: SampleProje
     built = sample.run("build-image", "--engine", "docker", "--image", image)
     tested = sample.run("smoke-test")
 
-    said = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
-    installed = {name for name, _ in said["installed"]}
+    result = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+    installed = {name for name, _ in result["installed"]}
     listed = {line.partition("==")[0] for line in (sample.consumer.model / "requirements.txt").read_text().split()}
     assert (0, 0, "tested") == (made.code, tested.code, tested.outputs["state"]), built.stderr + tested.stderr
     assert (["image-unhashed"], False) == (built.rules, (sample.consumer.model / "mlflow-uv/requirements.txt").exists())

@@ -16,7 +16,7 @@ from tests import projects
 
 from .sample_project import SampleProject, training
 
-PASSWORD = "correct-horse-battery"  # noqa: S105  # a marker that must appear nowhere
+PASSWORD = "correct-horse-battery"  # a marker that must appear nowhere
 CREDENTIALS = {"UV_INDEX_PRIVATE_USERNAME": "reader", "UV_INDEX_PRIVATE_PASSWORD": PASSWORD}
 
 
@@ -83,9 +83,9 @@ def test_an_explicit_index_with_a_password_serves_its_package(sample: SampleProj
     subprocess.run(("uv", "lock", "--quiet"), cwd=sample.folder, env={**os.environ, **CREDENTIALS}, check=True)
     sample.train_with("import grape\n" + training())
 
-    said = sample.run("release", "--engine", "none", variables=CREDENTIALS)
+    result = sample.run("release", "--engine", "none", variables=CREDENTIALS)
 
-    assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
+    assert (0, "tested") == (result.code, result.outputs["state"]), result.stderr
     assert "grape==1.0" in (sample.consumer.model / "requirements.txt").read_text()
-    assert PASSWORD not in said.stdout + said.stderr
+    assert PASSWORD not in result.stdout + result.stderr
     assert [] == files_with(sample.consumer.home / "state", PASSWORD) + files_with(sample.folder, PASSWORD)

@@ -83,7 +83,7 @@ def test_a_step_outlives_a_fault_or_is_completed_by_the_next(
     """
     spoil: Callable[..., Outcome] = {"log-model": proxied.spoil_log, "register": proxied.spoil_register}[step]
     every = list(product(proxied.telling_calls(step), Fault, (False, True)))
-    chosen = random.Random(SEED).sample(every, number)  # noqa: S311  # the same ones each time
+    chosen = random.Random(SEED).sample(every, number)  # the same ones each time
 
     outcomes = [spoil(fault, at=at, lasting=lasting) for at, fault, lasting in chosen]
 
@@ -104,7 +104,7 @@ def test_a_promotion_outlives_a_fault_or_is_completed_by_the_next(
     proxied.proxy.forget()
     proxied.promote(name, "2")
     every = list(product(range(1, len(proxied.proxy.calls) + 1), Fault, (False, True)))
-    chosen = random.Random(SEED).sample(every, 16)  # noqa: S311  # the same ones each time
+    chosen = random.Random(SEED).sample(every, 16)  # the same ones each time
 
     outcomes = [
         proxied.spoil_promote(name, str(number % 2 + 1), fault, at=at, lasting=lasting)

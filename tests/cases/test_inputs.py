@@ -30,9 +30,9 @@ def test_a_wrong_word_is_named(sample: SampleProject, words: tuple[str, ...], sa
     """
     The flag and what it cannot be are in the message.
     """
-    said = sample.run(*words)
+    result = sample.run(*words)
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert says in sentence
 
@@ -56,12 +56,12 @@ def test_a_wrong_setting_is_named(sample: SampleProject, line: str, says: str) -
     """
     sample.consumer.edit(sample.folder / "pyproject.toml", "[tool.mlflow-uv]\n", f"[tool.mlflow-uv]\n{line}\n")
 
-    said = sample.run("release")
+    result = sample.run("release")
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert says in sentence
-    assert "s3cr3t" not in said.stdout + said.stderr
+    assert "s3cr3t" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("table", ["[tool]\nmlflow-uv = true\n", "[[tool.mlflow-uv]]\n"])
@@ -72,9 +72,9 @@ def test_settings_that_are_no_table_are_refused(sample: SampleProject, table: st
     manifest = sample.folder / "pyproject.toml"
     manifest.write_text(manifest.read_text().split("[tool.mlflow-uv]")[0] + table)
 
-    said = sample.run("release")
+    result = sample.run("release")
 
-    assert (BAD_INPUT, "BadInput", "[tool.mlflow-uv]") == (said.code, error(said)[1], error(said)[3])
+    assert (BAD_INPUT, "BadInput", "[tool.mlflow-uv]") == (result.code, error(result)[1], error(result)[3])
 
 
 @pytest.mark.parametrize("text", ["tool = 1\n", "project = 1\n", "[tool]\nuv = 1\n", "[project]\nname = 1\n"])
@@ -85,9 +85,9 @@ def test_a_manifest_of_another_shape_is_no_crash(sample: SampleProject, text: st
     """
     (sample.folder / "pyproject.toml").write_text(text)
 
-    said = sample.run(step)
+    result = sample.run(step)
 
-    assert said.code > 0
+    assert result.code > 0
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_file_that_is_no_record_is_refused(sample: SampleProject, text: str) -
     record = sample.temporary / "record.json"
     record.write_text(text)
 
-    said = sample.run("register", "--record", str(record))
+    result = sample.run("register", "--record", str(record))
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (BAD_INPUT, "BadInput", f"mlflow-uv release --record {record}") == (code, kind, fix)
     assert "is not a release record" in sentence
 
@@ -119,9 +119,9 @@ def test_a_record_that_is_not_there_is_told_who_makes_it(sample: SampleProject) 
     """
     The first step of a chain names the step before it.
     """
-    said = sample.run("register", "--record", "nowhere.json")
+    result = sample.run("register", "--record", "nowhere.json")
 
-    code, _, sentence, fix = error(said)
+    code, _, sentence, fix = error(result)
     assert BAD_INPUT == code
     assert "there is no release record" in sentence
     assert "log-model" in fix

@@ -56,9 +56,9 @@ def test_a_folder_that_is_no_model_is_refused(sample: SampleProject, name: str) 
     sample.consumer.edit(sample.folder / "pyproject.toml", 'train = "python train.py"\n', "")
     (sample.folder / name).mkdir()
 
-    said = sample.run("log-model", "--model", "saved")
+    result = sample.run("log-model", "--model", "saved")
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (BAD_INPUT, "BadInput", ["FINISHED", "FAILED"]) == (code, kind, sample.store.runs)
     assert "`saved`" in sentence
 
@@ -82,9 +82,9 @@ def test_two_ways_at_once_are_refused(sample: SampleProject) -> None:
     """
     A model is made in one way.
     """
-    said = sample.run("log-model", "--model", "saved", "--entry-point", "main")
+    result = sample.run("log-model", "--model", "saved", "--entry-point", "main")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert "`entry-point` and `model`" in sentence
     assert fix
@@ -96,10 +96,10 @@ def test_no_way_at_all_is_told_with_the_line_to_add(sample: SampleProject) -> No
     """
     sample.consumer.edit(sample.folder / "pyproject.toml", 'train = "python train.py"\n', "")
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
     assert (BAD_INPUT, 'add `train = "python train.py"` to [tool.mlflow-uv] in pyproject.toml') == (
-        said.code, error(said)[3],
+        result.code, error(result)[3],
     )  # fmt: skip
 
 
@@ -108,10 +108,10 @@ def test_guessed_requirements_fail_where_they_are_only_verified(sample: SamplePr
     """
     With `requirements: verify`, a list that MLflow guessed from imports is a finding that shows what it lacks.
     """
-    said = sample.run("log-model", "--requirements", "verify", variables=GUESSING)
+    result = sample.run("log-model", "--requirements", "verify", variables=GUESSING)
 
-    (finding,) = said.answer["findings"]
-    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (said.code, finding["rule"], finding["fix"])
+    (finding,) = result.answer["findings"]
+    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (result.code, finding["rule"], finding["fix"])
     assert finding["why"].startswith("--- uv.lock\n+++ model\n")
     assert "\n-six==1.17.0\n" in finding["why"]
 
@@ -121,9 +121,9 @@ def test_what_the_lock_says_passes_where_it_is_only_verified(sample: SampleProje
     """
     With `requirements: verify`, a list that MLflow took from the lock is accepted.
     """
-    said = sample.run("log-model", "--requirements", "verify")
+    result = sample.run("log-model", "--requirements", "verify")
 
-    assert (0, []) == (said.code, said.rules)
+    assert (0, []) == (result.code, result.rules)
 
 
 @pytest.mark.extended
@@ -131,10 +131,12 @@ def test_guessed_requirements_are_accepted_where_that_was_asked_for(sample: Samp
     """
     `requirements: infer` releases with MLflow's own list, and the record says so.
     """
-    said = sample.run("release", "--requirements", "infer", "--engine", "none", variables=GUESSING)
+    result = sample.run("release", "--requirements", "infer", "--engine", "none", variables=GUESSING)
 
     record = json.loads(sample.consumer.record.read_text())
-    assert (0, "infer", "tested") == (said.code, record["requirements"]["source"], said.outputs["state"]), said.stderr
+    assert (0, "infer", "tested") == (result.code, record["requirements"]["source"], result.outputs["state"]), (
+        result.stderr
+    )
     assert {"candidate": "2"} == sample.store.aliases
 
 
@@ -166,10 +168,10 @@ def test_uncommitted_changes_are_another_release(sample: SampleProject) -> None:
     before = json.loads(sample.consumer.record.read_text())
     sample.consumer.edit(sample.folder / "train.py", "2.5", "3.5")
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
     after = json.loads(sample.consumer.record.read_text())
-    assert (0, False) == (said.code, said.outputs["reused"])
+    assert (0, False) == (result.code, result.outputs["reused"])
     assert before["commit"]["sha"] == after["commit"]["sha"]
     assert (None, True) == (before["commit"]["dirty"], bool(after["commit"]["dirty"]))
     assert before["release_key"] != after["release_key"]
@@ -181,10 +183,10 @@ def test_a_model_that_was_changed_in_the_store_is_not_used_again(sample: SampleP
     """
     sample.consumer.edit(sample.consumer.model / "MLmodel", "flavors:", "# harmless\nflavors:")
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (0, False) == (said.code, said.outputs["reused"])
-    assert "was changed after its digest was recorded" in said.stderr
+    assert (0, False) == (result.code, result.outputs["reused"])
+    assert "was changed after its digest was recorded" in result.stderr
 
 
 @pytest.mark.extended
@@ -212,7 +214,8 @@ def test_a_training_may_choose_its_experiment(sample: SampleProject) -> None:
     """
     sample.train_with(training(f"mlflow.set_experiment('cellar')\n{ONCE}"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    query = f"SELECT e.name FROM runs r JOIN experiments e USING (experiment_id) WHERE run_uuid = '{said.outputs['run-id']}'"  # noqa: S608, E501
-    assert (0, [("cellar",)]) == (said.code, sample.store.rows(query))
+    runs = "runs JOIN experiments USING (experiment_id)"
+    query = f"SELECT experiments.name FROM {runs} WHERE run_uuid = '{result.outputs['run-id']}'"
+    assert (0, [("cellar",)]) == (result.code, sample.store.rows(query))

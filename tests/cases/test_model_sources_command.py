@@ -29,11 +29,11 @@ def test_a_function_that_is_cancelled_leaves_a_killed_run(sample: SampleProject)
     """
     add_model_functions(sample)
 
-    said = sample.cancel(
+    result = sample.cancel(
         "log-model",
         *("--function", "model_functions:endless"),
         when=lambda: "RUNNING" in sample.store.runs,
         by=signal.SIGINT,
     )
 
-    assert (130, ["FINISHED", "KILLED"]) == (said.code, sample.store.runs)
+    assert (130, ["FINISHED", "KILLED"]) == (result.code, sample.store.runs)

@@ -51,11 +51,13 @@ def test_a_project_of_another_time_is_released(tmp_path: Path, root: Path, versi
     """
     sample = made(tmp_path, root, version)
 
-    said = sample.run("release", "--engine", "none")
+    result = sample.run("release", "--engine", "none")
     again = sample.run("release", "--engine", "none")
 
     record = json.loads(sample.consumer.record.read_text())
-    assert (0, "tested", {"candidate": "1"}) == (said.code, said.outputs["state"], sample.store.aliases), said.stderr
+    assert (0, "tested", {"candidate": "1"}) == (result.code, result.outputs["state"], sample.store.aliases), (
+        result.stderr
+    )
     assert (0, True, False) == (again.code, again.outputs["reused"], again.outputs["created"])
     assert record["model"]["mlflow"].startswith(f"{version}.")
     assert record["model"]["model_id"].startswith(scheme)
@@ -94,11 +96,11 @@ def test_a_saved_folder_is_released_by_mlflow_2(tmp_path: Path, root: Path) -> N
     sample.consumer.edit(sample.folder / "pyproject.toml", 'train = "python train.py"', 'model = "saved"')
     sample.commit()
 
-    said = sample.run("release", "--engine", "none")
+    result = sample.run("release", "--engine", "none")
 
     version = json.loads(sample.consumer.record.read_text())["version"]["model_id"]
-    assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
-    assert f"runs:/{said.outputs['run-id']}/saved" == version
+    assert (0, "tested") == (result.code, result.outputs["state"]), result.stderr
+    assert f"runs:/{result.outputs['run-id']}/saved" == version
 
 
 @pytest.mark.extended
@@ -110,9 +112,9 @@ def test_an_mlflow_that_is_too_old_is_told_before_training(tmp_path: Path, root:
     sample.consumer.edit(sample.folder / "pyproject.toml", "mlflow==2.22.*", "mlflow==2.19.*")
     subprocess.run(["uv", "lock", "--quiet"], cwd=sample.folder, check=True)
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    code, kind, sentence, fix = error(said)
-    assert (TOOL_MISSING, "ToolMissing", "uv add 'mlflow>=2.20'") == (code, kind, fix), said.stderr
+    code, kind, sentence, fix = error(result)
+    assert (TOOL_MISSING, "ToolMissing", "uv add 'mlflow>=2.20'") == (code, kind, fix), result.stderr
     assert "MLflow is 2.19." in sentence
     assert [] == sample.store.runs

@@ -42,7 +42,7 @@ with mlflow.start_run():
 
 
 @pytest.fixture
-def theirs(project: InProcessProject) -> Iterator[InProcessProject]:
+def own_store_project(project: InProcessProject) -> Iterator[InProcessProject]:
     """A project that keeps its own store out of git, as most do."""
     (project.folder / ".gitignore").write_text(IGNORED)
     yield project
@@ -50,60 +50,62 @@ def theirs(project: InProcessProject) -> Iterator[InProcessProject]:
         (project.folder / left).unlink(missing_ok=True)
 
 
-def test_a_store_in_the_project_is_followed_and_found_again(theirs: InProcessProject) -> None:
+def test_a_store_in_the_project_is_followed_and_found_again(own_store_project: InProcessProject) -> None:
     """
     A hard-coded SQLite file: the model is proved there, its artifacts lie there, and a re-run trains nothing.
     """
-    theirs.sample.train_with(training(OWN.format(uri="sqlite:///mlflow.db")))
-    database = theirs.folder / "mlflow.db"
+    own_store_project.sample.train_with(training(OWN.format(uri="sqlite:///mlflow.db")))
+    database = own_store_project.folder / "mlflow.db"
 
-    report = theirs.log(train=("python", "train.py"))
-    again = theirs.log(train=("python", "train.py"))
+    report = own_store_project.log(train=("python", "train.py"))
+    again = own_store_project.log(train=("python", "train.py"))
 
     (finding, after) = (*report.findings, *again.findings)
     assert ("own-tracking-uri", "warning", after) == (finding.rule, finding.severity.value, finding)
     assert 'add `tracking-uri = "sqlite:///mlflow.db"` to [tool.mlflow-uv]' in finding.fix
     assert (f"sqlite:///{database}", True) == (report.outputs.tracking_uri, report.ok)
     assert (report.outputs.model_id, True) == (again.outputs.model_id, again.outputs.reused)
-    assert list((theirs.folder / "mlruns").rglob(report.outputs.model_id))
-    assert any("training sets its own tracking URI" in line for line in theirs.console.lines)
+    assert list((own_store_project.folder / "mlruns").rglob(report.outputs.model_id))
+    assert any("training sets its own tracking URI" in line for line in own_store_project.console.lines)
 
 
 @pytest.mark.extended
-def test_the_setting_that_the_finding_prints_ends_it(theirs: InProcessProject) -> None:
+def test_the_setting_that_the_finding_prints_ends_it(own_store_project: InProcessProject) -> None:
     """
     With that line in pyproject.toml the store is one that somebody named, and nothing is said.
     """
-    theirs.sample.train_with(training(OWN.format(uri="sqlite:///./mlflow.db")))
-    manifest = theirs.folder / "pyproject.toml"
+    own_store_project.sample.train_with(training(OWN.format(uri="sqlite:///./mlflow.db")))
+    manifest = own_store_project.folder / "pyproject.toml"
     before = manifest.read_text()
     manifest.write_text(before.replace("[tool.mlflow-uv]", '[tool.mlflow-uv]\ntracking-uri = "sqlite:///mlflow.db"'))
-    theirs.sample.commit()
+    own_store_project.sample.commit()
 
-    said = theirs.sample.consumer.run("log-model")
+    result = own_store_project.sample.consumer.run("log-model")
     manifest.write_text(before)
-    theirs.sample.commit()
+    own_store_project.sample.commit()
 
-    assert (0, []) == (said.code, said.answer["findings"])
-    assert "of its own" not in said.stderr
+    assert (0, []) == (result.code, result.answer["findings"])
+    assert "of its own" not in result.stderr
 
 
 @pytest.mark.extended
-def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(theirs: InProcessProject) -> None:
+def test_a_store_beside_the_one_that_the_job_names_ends_the_training_at_once(
+    own_store_project: InProcessProject,
+) -> None:
     """
     The job decides where models go: a training that would wait for ever is stopped, and the printed flag releases it.
     """
     # A name of its own: an interpreter that answered the tests above still has the file open that they removed.
-    theirs.sample.train_with(training(WAITING.format(uri="sqlite:///beside.db")))
+    own_store_project.sample.train_with(training(WAITING.format(uri="sqlite:///beside.db")))
 
     with pytest.raises(TrainingFailed) as caught:
-        theirs.log(train=("python", "train.py"), tracking_uri="sqlite:///team.db")
-    (theirs.folder / "go.mark").touch()
+        own_store_project.log(train=("python", "train.py"), tracking_uri="sqlite:///team.db")
+    (own_store_project.folder / "go.mark").touch()
     words = shlex.split(caught.value.fix.partition(", or")[0])
-    report = theirs.log(train=("python", "train.py"), tracking_uri=words[1])
+    report = own_store_project.log(train=("python", "train.py"), tracking_uri=words[1])
 
     assert caught.value.what.startswith("training was stopped: it logs to ")
-    assert f"MLFLOW_TRACKING_URI is `sqlite:///{theirs.folder}/team.db`" in caught.value.why
+    assert f"MLFLOW_TRACKING_URI is `sqlite:///{own_store_project.folder}/team.db`" in caught.value.why
     assert ("--tracking-uri", (), None) == (words[0], report.findings, report.outputs.tracking_uri)
 
 
@@ -113,24 +115,26 @@ def test_no_server_of_the_trainings_choice_is_asked_with_credentials(sample: Sam
     """
     sample.train_with(training(WAITING.format(uri="http://127.0.0.1:9")))
 
-    said = sample.run("log-model", variables={"MLFLOW_TRACKING_TOKEN": "canary-7c1f"})
+    result = sample.run("log-model", variables={"MLFLOW_TRACKING_TOKEN": "canary-7c1f"})
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (9, "TrainingFailed") == (code, kind)
     assert "MLFLOW_TRACKING_TOKEN would go to `http://127.0.0.1:9`" in sentence
     assert "--tracking-uri http://127.0.0.1:9, or remove the tracking URI from the training" == fix
-    assert "canary-7c1f" not in said.stdout + said.stderr
+    assert "canary-7c1f" not in result.stdout + result.stderr
 
 
 @pytest.mark.extended
-def test_a_training_that_removes_its_database_is_told_what_that_cost(theirs: InProcessProject) -> None:
+def test_a_training_that_removes_its_database_is_told_what_that_cost(own_store_project: InProcessProject) -> None:
     """
     What it logs afterwards is found and released; what was there before is gone, which is a warning.
     """
     # A name of its own, as above.
-    theirs.sample.train_with(training(WIPING))
+    own_store_project.sample.train_with(training(WIPING))
 
-    report = theirs.log(train=("python", "train.py"), tracking_uri=f"sqlite:///{theirs.folder}/wiped.db")
+    report = own_store_project.log(
+        train=("python", "train.py"), tracking_uri=f"sqlite:///{own_store_project.folder}/wiped.db"
+    )
 
     assert (["database-replaced"], True) == ([finding.rule for finding in report.findings], report.ok)
 
@@ -147,8 +151,8 @@ def test_a_store_that_is_relative_to_the_project_is_released_to(sample: SamplePr
     manifest.write_text(manifest.read_text().replace("[tool.mlflow-uv]", f'[tool.mlflow-uv]\ntracking-uri = "{uri}"'))
     sample.commit()
 
-    said = sample.consumer.run("release", "--engine", "none")
+    result = sample.consumer.run("release", "--engine", "none")
     audited = sample.consumer.run("audit", "models:/wine@candidate")
 
-    assert (0, "1") == (said.code, said.outputs["version"]), said.stderr
+    assert (0, "1") == (result.code, result.outputs["version"]), result.stderr
     assert (0, []) == (audited.code, audited.outputs["broken"]), audited.stderr

@@ -13,7 +13,7 @@ from tests import projects
 from tests.indexes import index_of, served
 from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, refusal, serving
 
-from .consumer import Consumer, Said
+from .consumer import CommandResult, Consumer
 from .images import BASE
 from .sample_project import SampleProject
 from .test_image_step import base  # noqa: F401  # a fixture
@@ -40,7 +40,7 @@ class Site:
         """What training leaves."""
         return self.folder / "trained"
 
-    def release(self, *flags: str, **variables: str) -> Said:
+    def release(self, *flags: str, **variables: str) -> CommandResult:
         """Release it."""
         return self.consumer.run("release", *flags, variables=variables)
 
@@ -96,10 +96,10 @@ def site(tmp_path: Path, place: Path, index: str) -> Callable[..., Site]:
     return make
 
 
-def told(said: Said) -> list[dict[str, Any]]:
+def told(result: CommandResult) -> list[dict[str, Any]]:
     """Everything that is in the way: the findings, and the error whose code the program ends with."""
-    errors = [said.answer["error"]] if "error" in said.answer else []
-    return [*said.answer["findings"], *errors]
+    errors = [result.answer["error"]] if "error" in result.answer else []
+    return [*result.answer["findings"], *errors]
 
 
 @pytest.mark.extended
@@ -112,13 +112,13 @@ def test_with_nothing_in_the_way_the_training_runs(sample: SampleProject) -> Non
 
     alone = sample.run("release", "--preflight", *train)
     before = trained.exists()
-    said = sample.consumer.run("release", *train)
+    result = sample.consumer.run("release", *train)
     after = trained.exists()
     trained.unlink()
 
     assert (0, [], False) == (alone.code, alone.answer["findings"], before), alone.stderr
     assert "everything that the release needs is available" in alone.answer["summary"]
-    assert (NO_MODEL, True) == (said.code, after), said.stderr
+    assert (NO_MODEL, True) == (result.code, after), result.stderr
 
 
 HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
@@ -159,10 +159,10 @@ def test_what_is_missing_stops_a_release_before_it_trains(site: Callable[..., Si
     wine = site()
     flags, variables, code, what, fix = HARMS[harm]
 
-    said = wine.release(*flags, **variables)
+    result = wine.release(*flags, **variables)
 
-    (problem,) = told(said)
-    assert (code, False) == (said.code, wine.trained.exists()), said.stderr
+    (problem,) = told(result)
+    assert (code, False) == (result.code, wine.trained.exists()), result.stderr
     assert problem["what"].startswith(what)
     assert fix in problem["fix"]
 
@@ -179,10 +179,10 @@ def test_a_base_image_that_nobody_has_stops_a_release_before_it_trains(
     with serving(FakeRegistry()) as registry:
         name = f"{registry.host}/team/wine:1"
 
-        said = wine.release("--engine", "docker", "--base-image", name, *flags)
+        result = wine.release("--engine", "docker", "--base-image", name, *flags)
 
-    (problem,) = told(said)
-    assert (NO_BASE, False) == (said.code, wine.trained.exists()), said.stderr
+    (problem,) = told(result)
+    assert (NO_BASE, False) == (result.code, wine.trained.exists()), result.stderr
     assert f"the base image `{name}` is not present and cannot be pulled" == problem["what"]
     assert f"docker pull {name}" in problem["fix"]
 
@@ -196,10 +196,10 @@ def test_a_base_image_with_another_python_stops_a_release_before_it_trains(site:
     (wine.folder / ".python-version").write_text("3.12\n")
     wine.commit()
 
-    said = wine.release("--engine", "docker", "--base-image", BASE)
+    result = wine.release("--engine", "docker", "--base-image", BASE)
 
-    (problem,) = told(said)
-    assert (UNFIT, False) == (said.code, wine.trained.exists()), said.stderr
+    (problem,) = told(result)
+    assert (UNFIT, False) == (result.code, wine.trained.exists()), result.stderr
     assert "the model needs 3.12" in problem["why"]
     assert "python:3.12-slim" in problem["fix"]
 
@@ -210,10 +210,10 @@ def test_a_login_that_may_not_push_stops_a_release_before_it_trains(site: Callab
     """
     wine = site()
     with serving(FakeRegistry(rule=lambda _asked: refusal(403, "DENIED"))) as registry:
-        said = wine.release("--push", "--image", f"{registry.host}/team/wine")
+        result = wine.release("--push", "--image", f"{registry.host}/team/wine")
 
-    (problem,) = told(said)
-    assert (FAILED, False) == (said.code, wine.trained.exists()), said.stderr
+    (problem,) = told(result)
+    assert (FAILED, False) == (result.code, wine.trained.exists()), result.stderr
     assert f"`{registry.host}/team/wine` cannot be pushed" == problem["what"]
     assert f"docker login {registry.host}" == problem["fix"]
     assert ["POST /v2/team/wine/blobs/uploads/"] == [asked.call for asked in registry.asked]
@@ -230,9 +230,9 @@ def test_a_registry_that_takes_a_push_is_left_as_it_was(site: Callable[..., Site
         return Answer(202, headers=place) if asked.call.startswith("POST") else Answer(204)
 
     with serving(FakeRegistry(rule=rule)) as registry:
-        said = wine.release("--preflight", "--push", "--image", f"{registry.host}/team/wine")
+        result = wine.release("--preflight", "--push", "--image", f"{registry.host}/team/wine")
 
-    assert 0 == said.code, said.stderr
+    assert 0 == result.code, result.stderr
     assert ["POST /v2/team/wine/blobs/uploads/", "DELETE /v2/team/wine/blobs/uploads/7"] == [
         asked.call for asked in registry.asked
     ]
@@ -259,10 +259,10 @@ def test_a_lock_that_cannot_be_served_stops_a_release_before_it_trains(
     """
     wine = site(*dependencies)
 
-    said = wine.release("--engine", "docker")
+    result = wine.release("--engine", "docker")
 
-    (problem,) = told(said)
-    assert (code, False) == (said.code, wine.trained.exists()), said.stderr
+    (problem,) = told(result)
+    assert (code, False) == (result.code, wine.trained.exists()), result.stderr
     assert problem["what"].startswith(what)
     assert fix in problem["fix"]
 
@@ -277,7 +277,7 @@ def test_the_package_in_place_of_one_that_needs_a_compiler_is_what_the_fix_adds(
     refused = wine.release("--preflight", "--engine", "docker")
     (problem,) = told(refused)
     line = problem["fix"].rpartition(" or ")[2]
-    subprocess.run(line, shell=True, cwd=wine.folder, check=True, capture_output=True)  # noqa: S602  # as a person would
+    subprocess.run(line, shell=True, cwd=wine.folder, check=True, capture_output=True)  # as a person would
     again = wine.release("--preflight", "--engine", "docker")
 
     assert (FAILED, "uv remove psycopg2 && uv add psycopg2-binary") == (refused.code, line)
@@ -295,9 +295,9 @@ def test_a_base_image_with_a_compiler_is_what_the_fix_asks_for(
     wine = site("mlflow", "grape")
     name = base(f"FROM {BASE}\nRUN ln -s /bin/true /usr/local/bin/cc\n")
 
-    said = wine.release("--preflight", "--engine", "docker", "--base-image", name)
+    result = wine.release("--preflight", "--engine", "docker", "--base-image", name)
 
-    assert 0 == said.code, said.stderr
+    assert 0 == result.code, result.stderr
 
 
 @pytest.mark.engine
@@ -310,10 +310,10 @@ def test_a_source_that_may_be_python_alone_is_a_warning_when_only_the_question_i
     wine = site("mlflow", "must==1.0")
 
     alone = wine.release("--preflight", "--engine", "docker")
-    said = wine.release("--engine", "docker")
+    result = wine.release("--engine", "docker")
 
     assert (0, ["preflight-source"]) == (alone.code, alone.rules), alone.stderr
-    assert (FAILED, False) == (said.code, wine.trained.exists()), said.stderr
+    assert (FAILED, False) == (result.code, wine.trained.exists()), result.stderr
 
 
 def test_a_commit_and_a_python_that_are_not_there_stop_a_release_before_it_trains(site: Callable[..., Site]) -> None:
@@ -324,10 +324,10 @@ def test_a_commit_and_a_python_that_are_not_there_stop_a_release_before_it_train
     (wine.folder / ".python-version").write_text("3.9.99\n")
     (wine.folder / ".git").rename(wine.folder / "git")
 
-    said = wine.release("--alias", "latest", "--push", UV_PYTHON_DOWNLOADS="never")
+    result = wine.release("--alias", "latest", "--push", UV_PYTHON_DOWNLOADS="never")
 
-    found = {problem["what"] for problem in told(said)}
-    assert (NO_COMMIT, False) == (said.code, wine.trained.exists()), said.stderr
+    found = {problem["what"] for problem in told(result)}
+    assert (NO_COMMIT, False) == (result.code, wine.trained.exists()), result.stderr
     assert {
         f"`{wine.folder}` has no commit",
         "the project's Python is not installed, and uv cannot download it",
@@ -343,10 +343,10 @@ def test_a_stale_lock_and_a_wrong_alias_are_told_together(site: Callable[..., Si
     wine = site()
     projects.depend_on(wine.folder, "mlflow==3.17.2", "grape")
 
-    said = wine.release("--alias", "latest")
+    result = wine.release("--alias", "latest")
 
-    rules = [problem.get("rule", problem.get("kind")) for problem in told(said)]
-    assert (BAD_INPUT, False) == (said.code, wine.trained.exists()), said.stderr
+    rules = [problem.get("rule", problem.get("kind")) for problem in told(result)]
+    assert (BAD_INPUT, False) == (result.code, wine.trained.exists()), result.stderr
     assert ["lock-requirement-added", "BadInput"] == rules
 
 
@@ -356,6 +356,6 @@ def test_a_release_of_some_steps_asks_what_these_need(site: Callable[..., Site])
     """
     wine = site()
 
-    said = wine.release("--preflight", "--steps", "check-lock,log-model", "--engine", "docker", **NOWHERE)
+    result = wine.release("--preflight", "--steps", "check-lock,log-model", "--engine", "docker", **NOWHERE)
 
-    assert 0 == said.code, said.stderr
+    assert 0 == result.code, result.stderr

@@ -21,8 +21,8 @@ def two(released_sample: SampleProject, tmp_path_factory: pytest.TempPathFactory
         untouched=tmp_path_factory.mktemp("two") / "untouched",
     )
     sample.train_with(training().replace('pd.DataFrame({"x": [1.0, 2.5]})', NARROW))
-    said = sample.run("release", "--engine", "none")
-    assert said.code == 0, said.stderr
+    result = sample.run("release", "--engine", "none")
+    assert result.code == 0, result.stderr
     sample.keep()
     yield sample
     released_sample.restore()
@@ -55,11 +55,11 @@ def test_the_first_champion_then_the_next_and_back(candidates: SampleProject) ->
     back = candidates.run("rollback")
     audited_back = candidates.run("audit", "models:/wine@champion")
 
-    codes = [said.code for said in (first, second, again, audited, back, audited_back)]
-    assert [0] * 6 == codes, [said.stderr for said in (first, second, again, audited, back, audited_back)]
-    assert (None, "1", "2") == tuple(said.outputs["version-before"] for said in (first, second, again))
+    codes = [result.code for result in (first, second, again, audited, back, audited_back)]
+    assert [0] * 6 == codes, [result.stderr for result in (first, second, again, audited, back, audited_back)]
+    assert (None, "1", "2") == tuple(result.outputs["version-before"] for result in (first, second, again))
     assert ("2", [], "1", []) == tuple(
-        said.outputs[part] for said in (audited, audited_back) for part in ("version", "broken")
+        result.outputs[part] for result in (audited, audited_back) for part in ("version", "broken")
     )
     assert ("promoted", "replaced") == (candidates.store.tags("1")["state"], candidates.store.tags("2")["state"])
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
@@ -84,14 +84,14 @@ def test_what_nobody_measured_cannot_pass_a_gate(candidates: SampleProject) -> N
     """
     asks(candidates, 'gates = ["accuracy >= 0.9"]', "minimum-age-hours = 24", 'required-tags = ["reviewed=yes"]')
 
-    said = candidates.run("promote", "--dry-run")
+    result = candidates.run("promote", "--dry-run")
 
     rules = ["gate-minimum-age-hours", "gate-required-tags", "gate-gates"]
-    lines = [finding["line"] for finding in said.answer["findings"]]
+    lines = [finding["line"] for finding in result.answer["findings"]]
     manifest = (candidates.folder / "pyproject.toml").read_text().splitlines()
-    assert (1, rules) == (said.code, said.rules)
+    assert (1, rules) == (result.code, result.rules)
     assert ["minimum-age-hours", "required-tags", "gates"] == [manifest[line - 1].split(" =")[0] for line in lines]
-    assert "mlflow-uv evaluate" == said.answer["findings"][2]["fix"]
+    assert "mlflow-uv evaluate" == result.answer["findings"][2]["fix"]
 
 
 @pytest.mark.extended
@@ -120,12 +120,12 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(candidates: SampleProj
     """
     before = (candidates.store.aliases, candidates.store.tags("2"))
 
-    said = candidates.run("promote", "--dry-run")
+    result = candidates.run("promote", "--dry-run")
 
     assert (0, False, "champion would become wine version 2") == (
-        said.code,
-        said.outputs["promoted"],
-        said.answer["summary"],
+        result.code,
+        result.outputs["promoted"],
+        result.answer["summary"],
     )
     assert before == (candidates.store.aliases, candidates.store.tags("2"))
 
@@ -169,8 +169,8 @@ def test_what_we_moved_ourselves_is_no_surprise(candidates: SampleProject) -> No
     candidates.consumer.ask_mlflow('client.set_registered_model_alias("wine", "candidate", "1")')
     by_hand = candidates.run("audit", "models:/wine@candidate")
 
-    assert [(0, "1"), (0, "2")] == [(said.code, said.outputs["version"]) for said in moved]
-    assert [(0, "2"), (0, "2"), (0, "1")] == [(said.code, said.outputs["version"]) for said in audited]
+    assert [(0, "1"), (0, "2")] == [(result.code, result.outputs["version"]) for result in moved]
+    assert [(0, "2"), (0, "2"), (0, "1")] == [(result.code, result.outputs["version"]) for result in audited]
     assert (1, ["alias"]) == (by_hand.code, by_hand.outputs["broken"])
 
 
@@ -179,11 +179,11 @@ def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates
     """
     Each version has a record of its own, and each alias that was ever moved its entry.
     """
-    said = candidates.run("release", "--engine", "none", "--model-name", "wine second ü", "--alias", "shadow")
+    result = candidates.run("release", "--engine", "none", "--model-name", "wine second ü", "--alias", "shadow")
 
     audited = [candidates.run("audit", f"models:/{one}") for one in ("wine@candidate", "wine second ü@shadow")]
 
-    assert [0, 0, 0] == [one.code for one in (said, *audited)], [one.stderr for one in (said, *audited)]
+    assert [0, 0, 0] == [one.code for one in (result, *audited)], [one.stderr for one in (result, *audited)]
 
 
 def test_an_edited_record_is_found_out(candidates: SampleProject) -> None:
@@ -239,10 +239,10 @@ def test_what_is_not_there_is_said(
     """
     One sentence, and nothing moved.
     """
-    said = candidates.run(step, *flags)
+    result = candidates.run(step, *flags)
 
-    assert code == said.code
-    assert what in error(said)[2]
+    assert code == result.code
+    assert what in error(result)[2]
     assert {"candidate": "2"} == candidates.store.aliases
 
 

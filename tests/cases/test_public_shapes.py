@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .consumer import Said, make_consumer
+from .consumer import CommandResult, make_consumer
 from .sample_project import SampleProject
 
 IGNORED = "mlflow.db*\nmlruns/\noutputs/\nexecuted/\n"
@@ -119,21 +119,21 @@ def shape(tmp_path: Path, root: Path) -> Callable[..., SampleProject]:
     return made
 
 
-def released(sample: SampleProject, *flags: str) -> tuple[Said, list[str]]:
+def released(sample: SampleProject, *flags: str) -> tuple[CommandResult, list[str]]:
     """A release that ends well, and the rules of its findings."""
-    said = sample.consumer.run("release", "--engine", "none", *flags)
-    assert (0, "tested") == (said.code, said.outputs["state"]), said.stderr
-    rules = [finding["rule"] for finding in said.answer["findings"]]
-    return said, [
+    result = sample.consumer.run("release", "--engine", "none", *flags)
+    assert (0, "tested") == (result.code, result.outputs["state"]), result.stderr
+    rules = [finding["rule"] for finding in result.answer["findings"]]
+    return result, [
         rule for rule in rules if rule not in ("not-isolated", "no-image", "target-builds", "served-in-process")
     ]
 
 
 def promoted(sample: SampleProject, *flags: str) -> str:
     """Which version is the champion after a promotion."""
-    said = sample.consumer.run("promote", *flags)
-    assert 0 == said.code, said.stderr
-    return str(said.outputs["version"])
+    result = sample.consumer.run("promote", *flags)
+    assert 0 == result.code, result.stderr
+    return str(result.outputs["version"])
 
 
 @PUBLIC
@@ -148,9 +148,9 @@ def test_a_tracking_uri_of_their_own_is_followed_to_the_champion(shape, files: d
     """
     sample = shape(files)
 
-    said, rules = released(sample)
-    (finding,) = [one for one in said.answer["findings"] if one["rule"] == "own-tracking-uri"]
-    champion = promoted(sample, "--tracking-uri", said.outputs["tracking-uri"])
+    result, rules = released(sample)
+    (finding,) = [one for one in result.answer["findings"] if one["rule"] == "own-tracking-uri"]
+    champion = promoted(sample, "--tracking-uri", result.outputs["tracking-uri"])
 
     assert ("1", True) == (champion, "own-tracking-uri" in rules)
     assert 'tracking-uri = "sqlite:///mlflow.db"' in finding["fix"]
@@ -197,20 +197,22 @@ def test_a_search_that_registers_by_itself_is_told_and_can_be_kept_from_it(shape
     """
     sample = shape({"train.py": SEARCH})
 
-    said, rules = released(sample)
-    flag = next(one for one in said.answer["findings"] if one["rule"] == "alias-moved-by-training")["fix"].split(",")[0]
+    result, rules = released(sample)
+    flag = next(one for one in result.answer["findings"] if one["rule"] == "alias-moved-by-training")["fix"].split(",")[
+        0
+    ]
     kept, quiet = released(sample, flag, "--retrain")
     champion = promoted(sample)
 
     assert {"alias-moved-by-training", "registered-elsewhere"} <= set(rules)
-    assert "train.py:11 calls set_registered_model_alias" in said.stderr
+    assert "train.py:11 calls set_registered_model_alias" in result.stderr
     assert "--withhold-registry" == flag
     assert set() == {"alias-moved-by-training", "registered-elsewhere"} & set(quiet)
     assert [("1",)] == sample.store.rows("SELECT version FROM model_versions WHERE name = 'best-wine'")
     assert ("2", "2") == (kept.outputs["version"], champion)
     metrics = sample.store.rows("SELECT value FROM latest_metrics ORDER BY value")
     run = json.loads(sample.consumer.record.read_text())["model"]["run_id"]
-    assert metrics[0] == sample.store.rows(f"SELECT value FROM latest_metrics WHERE run_uuid = '{run}'")[0]  # noqa: S608
+    assert metrics[0] == sample.store.rows(f"SELECT value FROM latest_metrics WHERE run_uuid = '{run}'")[0]
 
 
 @PUBLIC

@@ -60,20 +60,20 @@ def test_a_model_that_answers_differently_each_time_is_told_at_once(sample: Samp
     """
     sample.train_with("import random\n" + training(predict='return [random.random() for _ in model_input["x"]]'))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (1, ["answers-fickle"]) == (said.code, said.rules)
+    assert (1, ["answers-fickle"]) == (result.code, result.rules)
 
 
 def test_a_tolerance_is_recorded_and_told(sample: SampleProject) -> None:
     """
     Who looks at the release later sees how far its answers could be off.
     """
-    said = sample.run("smoke-test", "--tolerance", "0.5")
+    result = sample.run("smoke-test", "--tolerance", "0.5")
 
     record = json.loads(sample.consumer.record.read_text())
-    assert (0, 0.5) == (said.code, record["answers"]["tolerance"])
-    assert "within 0.5" in said.answer["summary"]
+    assert (0, 0.5) == (result.code, record["answers"]["tolerance"])
+    assert "within 0.5" in result.answer["summary"]
 
 
 def test_nothing_goes_on_from_a_model_that_was_not_proved(sample: SampleProject) -> None:
@@ -83,10 +83,10 @@ def test_nothing_goes_on_from_a_model_that_was_not_proved(sample: SampleProject)
     before = sample.consumer.record.read_text()
     sample.train_with(training("with mlflow.start_run():\n    log(input_example=None)"))
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    assert (1, ["no-input-example", "no-signature"]) == (said.code, said.rules)
-    assert said.answer["summary"].endswith("trained, but not verified")
+    assert (1, ["no-input-example", "no-signature"]) == (result.code, result.rules)
+    assert result.answer["summary"].endswith("trained, but not verified")
     assert before == sample.consumer.record.read_text()
 
 
@@ -117,8 +117,8 @@ def test_two_releases_at_once_take_turns(sample: SampleProject) -> None:
     first, second = (sample.start("release", "--engine", "none") for _ in range(2))
     ended = [sample.ended(one) for one in (first, second)]
 
-    assert [0, 0] == [said.code for said in ended]
-    assert [False, True] == sorted(said.outputs["reused"] for said in ended)
+    assert [0, 0] == [result.code for result in ended]
+    assert [False, True] == sorted(result.outputs["reused"] for result in ended)
     assert (["1", "2"], {"candidate": "2"}) == (sample.store.versions, sample.store.aliases)
 
 
@@ -130,11 +130,11 @@ def test_a_commit_of_documentation_trains_nothing(sample: SampleProject) -> None
     (sample.folder / "README.md").write_text("# Another title\n")
     sample.commit()
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
     after = json.loads(sample.consumer.record.read_text())
-    assert (0, True, before["commit"]) == (said.code, said.outputs["reused"], after["commit"]), said.stderr
-    assert f"no input changed since commit {before['commit']['sha']}; other changes: README.md" in said.stderr
+    assert (0, True, before["commit"]) == (result.code, result.outputs["reused"], after["commit"]), result.stderr
+    assert f"no input changed since commit {before['commit']['sha']}; other changes: README.md" in result.stderr
 
 
 @pytest.mark.extended

@@ -33,11 +33,11 @@ def test_a_verified_list_is_looked_at_again_by_every_consumer(sample: SampleProj
     requirements = sample.consumer.model / "requirements.txt"
     requirements.write_text(requirements.read_text().replace("six==1.17.0\n", ""))
 
-    said = sample.run("register")
+    result = sample.run("register")
 
     source = json.loads(sample.consumer.record.read_text())["requirements"]["source"]
     assert (0, [], "verify") == (logged.code, logged.rules, source), logged.stderr
-    assert (CHAIN_BROKEN, True) == (said.code, "`requirements`" in error(said)[2])
+    assert (CHAIN_BROKEN, True) == (result.code, "`requirements`" in error(result)[2])
 
 
 @pytest.mark.extended
@@ -47,8 +47,8 @@ def test_a_local_package_that_mlflow_does_not_list_is_found(sample: SampleProjec
     """
     with_a_wheel(sample, tmp_path)
 
-    said = sample.run("log-model", "--requirements", "verify")
+    result = sample.run("log-model", "--requirements", "verify")
 
-    (finding,) = said.answer["findings"]
-    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (said.code, finding["rule"], finding["fix"])
+    (finding,) = result.answer["findings"]
+    assert (FINDINGS, "requirements-guessed", "--requirements lock") == (result.code, finding["rule"], finding["fix"])
     assert "\n-mlflow-uv/wheels/grape-1.0-py3-none-any.whl" in finding["why"]

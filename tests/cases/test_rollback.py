@@ -19,7 +19,7 @@ ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shelf:
+class RegisteredModel:
     """A registered model of a test's own: version 1 had the alias once, and version 2 has it now."""
 
     project: InProcessProject
@@ -60,71 +60,75 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(project: InProcessProject) -> Shelf:
+def registered_model(project: InProcessProject) -> RegisteredModel:
     """Two versions, promoted one after the other."""
-    made = Shelf(project=project)
+    made = RegisteredModel(project=project)
     for number in ("1", "2"):
         made.add(state="tested")
         made.promote(number)
     return made
 
 
-def test_a_rollback_says_where_it_would_go_and_goes_there(shelf: Shelf) -> None:
+def test_a_rollback_says_where_it_would_go_and_goes_there(registered_model: RegisteredModel) -> None:
     """
     A dry run changes nothing; then the version before has the alias, and both versions know who did it.
     """
-    dry = rollback.run(rollback.Inputs(**shelf.inputs, dry_run=True), shelf.project.tools)
-    still = shelf.aliases
-    done = rollback.run(rollback.Inputs(**shelf.inputs), shelf.project.tools)
+    dry = rollback.run(rollback.Inputs(**registered_model.inputs, dry_run=True), registered_model.project.tools)
+    still = registered_model.aliases
+    done = rollback.run(rollback.Inputs(**registered_model.inputs), registered_model.project.tools)
 
-    entries = [version["entries"][0] for version in shelf.versions()]
-    told = f"champion would become {shelf.name} version 1 again, instead of version 2"
+    entries = [version["entries"][0] for version in registered_model.versions()]
+    told = f"champion would become {registered_model.name} version 1 again, instead of version 2"
     assert (told, {"champion": "2", "previous": "1"}) == (dry.summary, still)
-    assert ("2", "1", {"champion": "1"}) == (done.outputs.version_before, done.outputs.version, shelf.aliases)
+    assert ("2", "1", {"champion": "1"}) == (
+        done.outputs.version_before,
+        done.outputs.version,
+        registered_model.aliases,
+    )
     assert [("rollback", done.outputs.who)] * 2 == [(entry["action"], entry["who"]) for entry in entries]
 
 
-def test_nothing_goes_back_to_a_model_whose_files_were_changed(shelf: Shelf) -> None:
+def test_nothing_goes_back_to_a_model_whose_files_were_changed(registered_model: RegisteredModel) -> None:
     """
     One byte more in a file of the version before: the link is named, and the alias stays where it is.
     """
-    store = Path(shelf.project.sample.store.path.parent)
-    (model,) = store.glob(f"artifacts/*/models/{shelf.models[0]}/artifacts")
+    store = Path(registered_model.project.sample.store.path.parent)
+    (model,) = store.glob(f"artifacts/*/models/{registered_model.models[0]}/artifacts")
     changed = model / "python_model.pkl"
     changed.write_bytes(changed.read_bytes() + b" ")
 
     with pytest.raises(ChainBroken) as refused:
-        rollback.run(rollback.Inputs(**shelf.inputs), shelf.project.tools)
+        rollback.run(rollback.Inputs(**registered_model.inputs), registered_model.project.tools)
 
-    assert (("model",), {"champion": "2", "previous": "1"}) == (refused.value.links, shelf.aliases)
+    assert (("model",), {"champion": "2", "previous": "1"}) == (refused.value.links, registered_model.aliases)
 
 
-def test_where_nothing_was_before_a_rollback_asks_for_a_number(shelf: Shelf) -> None:
+def test_where_nothing_was_before_a_rollback_asks_for_a_number(registered_model: RegisteredModel) -> None:
     """
     The error says why, and how to name a version.
     """
-    inputs = rollback.Inputs(**shelf.inputs)
-    rollback.run(inputs, shelf.project.tools)
+    inputs = rollback.Inputs(**registered_model.inputs)
+    rollback.run(inputs, registered_model.project.tools)
 
     with pytest.raises(BadInput) as refused:
-        rollback.run(inputs, shelf.project.tools)
+        rollback.run(inputs, registered_model.project.tools)
 
-    why = f"no audit entry says what `champion` of `{shelf.name}` named before version 1"
+    why = f"no audit entry says what `champion` of `{registered_model.name}` named before version 1"
     assert (why, "mlflow-uv rollback --to NUMBER") == (refused.value.why, refused.value.fix)
 
 
-def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf) -> None:
+def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(registered_model: RegisteredModel) -> None:
     """
     A failed version goes; what has or had the alias, and what others registered, stays.
     """
-    shelf.add(state="failed")
-    shelf.add()
-    inputs = {**shelf.inputs, "older_than_days": 0.0}
-    models = shelf.project.sample.store.models
+    registered_model.add(state="failed")
+    registered_model.add()
+    inputs = {**registered_model.inputs, "older_than_days": 0.0}
+    models = registered_model.project.sample.store.models
 
-    dry = prune.run(prune.Inputs(**inputs, dry_run=True), shelf.project.tools)
-    there = [version["version"] for version in shelf.versions()]
-    done = prune.run(prune.Inputs(**inputs), shelf.project.tools)
+    dry = prune.run(prune.Inputs(**inputs, dry_run=True), registered_model.project.tools)
+    there = [version["version"] for version in registered_model.versions()]
+    done = prune.run(prune.Inputs(**inputs), registered_model.project.tools)
 
     why = [
         "alias previous points to it",
@@ -133,6 +137,6 @@ def test_what_nobody_needs_is_told_and_deleted_and_its_model_stays(shelf: Shelf)
         "it was not registered by mlflow-uv",
     ]
     assert (("3",), ["1", "2", "3", "4"], ("3",)) == (dry.outputs.deleted, there, done.outputs.deleted)
-    assert ["1", "2", "4"] == [version["version"] for version in shelf.versions()]
+    assert ["1", "2", "4"] == [version["version"] for version in registered_model.versions()]
     assert why == [row[3] for row in done.tables[0].rows]
-    assert models == shelf.project.sample.store.models
+    assert models == registered_model.project.sample.store.models

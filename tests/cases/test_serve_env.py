@@ -34,15 +34,15 @@ def test_a_model_that_needs_a_variable_is_released_by_the_fix_of_the_message(sam
     code, kind, _, fix = error(without)
     words = fix.partition(",")[0].split()
     unset = sample.run("log-model", *words)
-    said = sample.run("release", "--engine", "none", *words, variables=GIVEN)
+    result = sample.run("release", "--engine", "none", *words, variables=GIVEN)
     promoted = sample.run("promote")
 
     assert (UNUSABLE, "ModelUnusable", ["--serve-env", "MODEL_KEY"]) == (code, kind, words)
     assert (BAD_INPUT, True) == (unset.code, "MODEL_KEY, which is not set here" in error(unset)[2])
-    assert (0, 0) == (said.code, promoted.code), said.stderr + promoted.stderr
+    assert (0, 0) == (result.code, promoted.code), result.stderr + promoted.stderr
     assert [] == holders(sample.consumer.home / "state", sample.folder, sample.temporary)
-    assert CANARY not in said.stdout + said.stderr
-    assert ("with ***" in said.stderr, '"MODEL_KEY"' in sample.consumer.record.read_text()) == (True, True)
+    assert CANARY not in result.stdout + result.stderr
+    assert ("with ***" in result.stderr, '"MODEL_KEY"' in sample.consumer.record.read_text()) == (True, True)
 
 
 @pytest.mark.extended
@@ -53,16 +53,16 @@ def test_a_container_is_given_it_too_and_its_image_is_not(sample: SampleProject,
     """
     sample.train_with(NEEDING)
 
-    said = sample.run("release", "--image", image, "--engine", "docker", "--serve-env", "MODEL_KEY", variables=GIVEN)
+    result = sample.run("release", "--image", image, "--engine", "docker", "--serve-env", "MODEL_KEY", variables=GIVEN)
     forgotten = sample.run("smoke-test", variables=GIVEN)
 
-    assert said.code == 0, said.stderr
+    assert result.code == 0, result.stderr
     assert (BAD_INPUT, "--serve-env MODEL_KEY") == (forgotten.code, error(forgotten)[3])
-    assert CANARY not in said.stdout + said.stderr
+    assert CANARY not in result.stdout + result.stderr
     assert [] == holders(sample.consumer.home / "state", sample.folder)
     assert CANARY.encode() not in saved(image)
     # The server is called as its version is, since the registry's own note is in the image.
-    assert f"model_name: wine\nmodel_version: '{said.outputs['version']}'\n" == noted(image)
+    assert f"model_name: wine\nmodel_version: '{result.outputs['version']}'\n" == noted(image)
 
 
 def noted(image: str) -> str:

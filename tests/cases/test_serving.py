@@ -17,9 +17,9 @@ NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix://
 def release(sample: SampleProject, program: str, *flags: str) -> tuple[dict[str, str], str]:
     """Register the model of a program and build what serves it; what was said of it is the caller's to ask for."""
     sample.train_with(program)
-    said = sample.run("release", "--steps", "log-model register build-image", *flags)
-    assert said.code == 0, said.stderr
-    return sample.store.aliases, said.outputs["version"]
+    result = sample.run("release", "--steps", "log-model register build-image", *flags)
+    assert result.code == 0, result.stderr
+    return sample.store.aliases, result.outputs["version"]
 
 
 @pytest.mark.extended
@@ -29,9 +29,9 @@ def test_a_server_that_never_becomes_healthy_is_stopped_in_time(sample: SamplePr
     """
     aliases, version = release(sample, HANGS, "--engine", "none")
 
-    said = sample.run("smoke-test", "--deadline", "3")
+    result = sample.run("smoke-test", "--deadline", "3")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NOT_SERVING, "NotServing") == (code, kind)
     assert "not healthy within 3 s" in sentence
     assert "--deadline" in fix
@@ -51,12 +51,12 @@ def test_a_model_that_does_not_load_is_told_with_the_servers_log(sample: SampleP
     """
     aliases, version = release(sample, CANNOT_LOAD, "--engine", "none")
 
-    said = sample.run("smoke-test", "--deadline", "100", traceback=True)
+    result = sample.run("smoke-test", "--deadline", "100", traceback=True)
 
-    code, kind, sentence, _ = error(said)
+    code, kind, sentence, _ = error(result)
     assert (NOT_SERVING, "NotServing") == (code, kind)
     assert "IndexError" in sentence
-    assert "log of the server" in said.stderr
+    assert "log of the server" in result.stderr
     assert ("failed", aliases) == (sample.store.tags(version)["state"], sample.store.aliases)
 
 
@@ -66,10 +66,10 @@ def test_another_answer_than_in_training_is_a_finding(sample: SampleProject) -> 
     """
     aliases, version = release(sample, ANSWERS_OTHERWISE, "--engine", "none")
 
-    said = sample.run("smoke-test")
+    result = sample.run("smoke-test")
 
-    finding, isolation = said.answer["findings"]
-    assert (FINDINGS, "answers-differ") == (said.code, finding["rule"])
+    finding, isolation = result.answer["findings"]
+    assert (FINDINGS, "answers-differ") == (result.code, finding["rule"])
     assert ("not-isolated", "notice") == (isolation["rule"], isolation["severity"])
     assert "is 3.0, expected is 2.0" in finding["why"]
     tags = sample.store.tags(version)
@@ -83,10 +83,10 @@ def test_an_image_that_answers_otherwise_is_a_finding_too(sample: SampleProject,
     """
     aliases, version = release(sample, ANSWERS_OTHERWISE, "--engine", "any", "--image", image)
 
-    said = sample.run("smoke-test")
+    result = sample.run("smoke-test")
     connected = sample.run("smoke-test", "--serve-network")
 
-    assert (FINDINGS, ["answers-differ"]) == (said.code, said.rules)
+    assert (FINDINGS, ["answers-differ"]) == (result.code, result.rules)
     assert (FINDINGS, ["answers-differ", "serve-network"]) == (connected.code, connected.rules)
     assert ("failed", aliases) == (sample.store.tags(version)["state"], sample.store.aliases)
 
@@ -96,9 +96,9 @@ def test_a_base_image_that_is_nowhere_is_named(sample: SampleProject) -> None:
     """
     A base image that cannot be had ends with its name and two ways out; the version stays registered.
     """
-    said = sample.run("build-image", "--base-image", "no/such:thing")
+    result = sample.run("build-image", "--base-image", "no/such:thing")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_BASE, "BaseImageMissing") == (code, kind)
     assert "`no/such:thing`" in sentence
     assert "docker pull no/such:thing" in fix
@@ -108,9 +108,9 @@ def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(sample: Sa
     """
     Who asks for an engine gets one, or the reason why not.
     """
-    said = sample.run("build-image", "--engine", "any", variables=NOWHERE)
+    result = sample.run("build-image", "--engine", "any", variables=NOWHERE)
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_ENGINE, "NoEngine") == (code, kind)
     assert sentence
     assert "Docker" in fix
@@ -120,10 +120,10 @@ def test_without_an_engine_the_model_is_served_in_a_process_and_that_is_loud(sam
     """
     Where none was asked for, a process takes its place: a warning says so, and the record.
     """
-    said = sample.run("build-image", variables=NOWHERE)
+    result = sample.run("build-image", variables=NOWHERE)
 
-    (finding,) = said.answer["findings"]
+    (finding,) = result.answer["findings"]
     image = json.loads(sample.consumer.record.read_text())["image"]
-    assert (0, "no-image", "warning") == (said.code, finding["rule"], finding["severity"])
+    assert (0, "no-image", "warning") == (result.code, finding["rule"], finding["severity"])
     assert ("process", True) == (image["kind"], bool(image["reason"]))
     assert finding["why"] == image["reason"]

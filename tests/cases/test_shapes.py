@@ -197,8 +197,8 @@ def proof(shape: Shape, place: Path, root: Path, surroundings: dict[str, str]) -
     """Log a model of that shape, take everything but the model away, and make an environment from what it says."""
     consumer = made(shape, place, root / "examples" / "wine", surroundings)
     for step, *flags in (("log-model", *shape.flags), ("register",)):
-        said = consumer.run(step, *flags)
-        assert said.code == 0, said.stderr
+        result = consumer.run(step, *flags)
+        assert result.code == 0, result.stderr
     assert consumer.git("status", "--porcelain") == ""
     model = Path(shutil.copytree(consumer.model, place / "elsewhere" / "model"))
     listed, wheels = model_files.split_requirements((model / "requirements.txt").read_text())

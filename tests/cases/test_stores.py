@@ -90,14 +90,14 @@ def kinds(found: StepError) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def reader(servers: Stores) -> dict[str, str]:
     """The variables of somebody who may read everything and change nothing."""
-    said = {"username": READER["MLFLOW_TRACKING_USERNAME"], "password": READER["MLFLOW_TRACKING_PASSWORD"]}
+    result = {"username": READER["MLFLOW_TRACKING_USERNAME"], "password": READER["MLFLOW_TRACKING_PASSWORD"]}
     token = base64.b64encode(f"{ADMIN}:{servers.password}".encode()).decode()
-    asked = urllib.request.Request(  # noqa: S310  # loopback
+    asked = urllib.request.Request(  # loopback
         f"{servers.uri}/api/2.0/mlflow/users/create",
-        data=json.dumps(said).encode(),
+        data=json.dumps(result).encode(),
         headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(asked, timeout=CEILING_S):  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=CEILING_S):
         return READER
 
 
@@ -177,7 +177,7 @@ def test_a_whole_release_on_postgresql_and_s3(sample: SampleProject, servers: St
     place = f"{first.outputs['model-id']}/artifacts/MLmodel"
     assert [place] == [path.partition("models/")[2] for path in servers.bucket.objects() if path.endswith(place)]
     assert [] == shown
-    assert [] == [said for said in (first, again) if servers.password in said.stdout + said.stderr]
+    assert [] == [result for result in (first, again) if servers.password in result.stdout + result.stderr]
 
 
 def test_what_a_server_refuses_says_what_to_set(sample: SampleProject, servers: Stores, reader: dict[str, str]) -> None:
@@ -225,7 +225,7 @@ def test_a_token_leads_through_a_gate(sample: SampleProject, servers: Stores, tm
     """
     A gate that wants `Authorization: Bearer` lets MLFLOW_TRACKING_TOKEN through, and no other.
     """
-    with plain(servers, tmp_path) as uri, proxy_of(uri, token="of-the-gate") as gate:  # noqa: S106
+    with plain(servers, tmp_path) as uri, proxy_of(uri, token="of-the-gate") as gate:
         let_in = Asked(sample, {"MLFLOW_TRACKING_TOKEN": "of-the-gate"}).ask(gate.uri, "describe-name", name="wine")
         refused = Asked(sample, {"MLFLOW_TRACKING_TOKEN": WRONG}).refused(gate.uri)
 
@@ -291,9 +291,9 @@ def test_an_embedded_store_of_another_mlflow_is_told(sample: SampleProject) -> N
     with closing(sqlite3.connect(sample.store.path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
 
-    said = sample.run("log-model")
+    result = sample.run("log-model")
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (8, NO_STORE) == (code, kind)
     assert (
         "is a database of another MLflow: its schema ffffffffffff is that of an unknown MLflow: a newer version"
@@ -309,10 +309,10 @@ def test_a_database_that_somebody_holds_is_told(sample: SampleProject) -> None:
     """
     with closing(sqlite3.connect(sample.store.path)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        said = sample.ended(sample.start("register"))  # `run` would want to read it
+        result = sample.ended(sample.start("register"))  # `run` would want to read it
 
-    code, kind, sentence, fix = error(said)
-    assert (8, NO_STORE) == (code, kind), said.stderr
+    code, kind, sentence, fix = error(result)
+    assert (8, NO_STORE) == (code, kind), result.stderr
     assert "another process locks the tracking database" in sentence
     assert "run it again" in fix
 

@@ -10,11 +10,11 @@ import pytest
 from tests.contracts.mlflow_interpreter import free_port
 from tests.stores import mlflow_server
 
-from .consumer import Said
+from .consumer import CommandResult
 from .sample_project import ONCE, Database, SampleProject, error, training
 
 BAD_INPUT, NO_STORE = 2, 8
-PASSWORD = "ma-rk-er-of-a-pass-word"  # noqa: S105  # so that it would be found
+PASSWORD = "ma-rk-er-of-a-pass-word"  # so that it would be found
 SECRETS = {"MLFLOW_TRACKING_USERNAME": "alice", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
 INDISCREET = training(f"print('password:', os.environ['MLFLOW_TRACKING_PASSWORD'])\n{ONCE}")
 
@@ -74,11 +74,11 @@ def test_a_release_over_a_server_goes_on_where_the_project_is_not(
         )
     )
 
-    said = (begun, registered, built, tested)
-    assert [0, 0, 0, 0] == [one.code for one in said], [one.stderr for one in said]
+    result = (begun, registered, built, tested)
+    assert [0, 0, 0, 0] == [one.code for one in result], [one.stderr for one in result]
     assert ("tested", "1") == (tested.outputs["state"], json.loads(record.read_text())["alias"]["after"])
     assert "`commit` is not verified here: the project folder is not available here" in registered.stderr
-    assert [] == [one for one in said if leaks(one)]
+    assert [] == [one for one in result if leaks(one)]
     assert [] == holders_of(PASSWORD, kept, tmp_path, sample.folder, sample.consumer.home / "state")
 
 
@@ -105,9 +105,9 @@ def test_a_database_of_ones_own_keeps_the_checkout_clean(sample: SampleProject, 
     """
     flags = ("--project", str(sample.folder), "--steps", "log-model register", "--tracking-uri", "sqlite:///own.db")
 
-    said = sample.run("release", *flags, folder=tmp_path)
+    result = sample.run("release", *flags, folder=tmp_path)
 
-    assert 0 == said.code, said.stderr
+    assert 0 == result.code, result.stderr
     assert ["mlruns", "own.db"] == sorted(path.name for path in tmp_path.iterdir())
     assert ["1"] == Database(path=tmp_path / "own.db").versions
 
@@ -170,26 +170,26 @@ def test_a_server_that_is_gone_is_told_before_mlflow_gives_up(sample: SampleProj
     """
     started = time.monotonic()
 
-    said = sample.run(step, variables={"MLFLOW_TRACKING_URI": dead.replace("//", f"//alice:{PASSWORD}@")})
+    result = sample.run(step, variables={"MLFLOW_TRACKING_URI": dead.replace("//", f"//alice:{PASSWORD}@")})
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
     assert "does not answer" in sentence
     assert "--tracking-uri" in fix
     assert time.monotonic() - started < 120
-    assert not leaks(said)
+    assert not leaks(result)
 
 
 def test_credentials_in_an_address_are_refused_and_not_shown(sample: SampleProject) -> None:
     """
     Inputs are shown in logs, so none of them carries a secret.
     """
-    said = sample.run("log-model", "--tracking-uri", f"https://alice:{PASSWORD}@mlflow.example.test")
+    result = sample.run("log-model", "--tracking-uri", f"https://alice:{PASSWORD}@mlflow.example.test")
 
-    code, kind, _, fix = error(said)
+    code, kind, _, fix = error(result)
     assert (BAD_INPUT, "BadInput") == (code, kind)
     assert "MLFLOW_TRACKING_PASSWORD" in fix
-    assert not leaks(said)
+    assert not leaks(result)
 
 
 @pytest.mark.parametrize("step", ["log-model", "register", "release"])
@@ -197,9 +197,9 @@ def test_a_runner_without_a_server_is_told_before_anything_is_lost(sample: Sampl
     """
     On a forge's runner the embedded store would vanish, so it is used only where that was said.
     """
-    said = sample.run(step, variables={"GITHUB_ACTIONS": "true"})
+    result = sample.run(step, variables={"GITHUB_ACTIONS": "true"})
 
-    code, kind, sentence, fix = error(said)
+    code, kind, sentence, fix = error(result)
     assert (NO_STORE, "StoreUnreachable") == (code, kind)
     assert "is lost" in sentence
     assert "--embedded" in fix
@@ -210,11 +210,11 @@ def test_a_runner_may_accept_an_embedded_store(sample: SampleProject) -> None:
     """
     For demonstrations and pull-request checks, that is said with `embedded`.
     """
-    said = sample.run("log-model", "--embedded", variables={"GITHUB_ACTIONS": "true"})
+    result = sample.run("log-model", "--embedded", variables={"GITHUB_ACTIONS": "true"})
 
-    assert (0, True) == (said.code, said.outputs["reused"])
+    assert (0, True) == (result.code, result.outputs["reused"])
 
 
-def leaks(said: Said) -> bool:
+def leaks(result: CommandResult) -> bool:
     """Whether the password was shown."""
-    return PASSWORD in said.stdout + said.stderr
+    return PASSWORD in result.stdout + result.stderr

@@ -60,9 +60,9 @@ def test_a_model_that_counts_its_columns_is_asked_in_their_order(sample: SampleP
     """
     sample.train_with(ORDERED)
 
-    said = sample.run("release", "--engine", "none")
+    result = sample.run("release", "--engine", "none")
 
-    assert said.code == 0, said.stderr
+    assert result.code == 0, result.stderr
     assert [{"predictions": [42]}] == json.loads((sample.consumer.model / "mlflow-uv" / "answers.json").read_text())
 
 
@@ -86,12 +86,12 @@ def test_what_is_of_the_moment_is_ignored_from_the_lock_to_the_champion(
     sample.consumer.edit(manifest, "[tool.mlflow-uv]\n", setting)
     sample.commit()
 
-    said = sample.run("release", "--image", image, "--engine", "docker")
+    result = sample.run("release", "--image", image, "--engine", "docker")
     promoted = sample.run("promote")
 
     found = next(finding for finding in fickle.answer["findings"] if finding["rule"] == "answers-fickle")
     assert (FINDINGS, f"--ignore-answers '{paths}'") == (fickle.code, found["fix"].partition(", which")[0])
-    assert (0, 0) == (said.code, promoted.code), said.stderr + promoted.stderr
+    assert (0, 0) == (result.code, promoted.code), result.stderr + promoted.stderr
     assert paths.split(",") == json.loads(sample.consumer.record.read_text())["answers"]["ignored"]
-    assert {"answers-fickle", "answers-differ", "ignored-nothing"}.isdisjoint(said.rules)
-    assert paths.replace(",", ", ") in said.stderr
+    assert {"answers-fickle", "answers-differ", "ignored-nothing"}.isdisjoint(result.rules)
+    assert paths.replace(",", ", ") in result.stderr

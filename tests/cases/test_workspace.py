@@ -19,8 +19,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Consumer:
     place = tmp_path_factory.mktemp("workspace")
     example = root / "examples" / "workspace"
     consumer = make_consumer(place / "workspace", place / "home", example, engine="none")
-    said = consumer.run("log-model", "--project", MEMBER)
-    assert said.code == 0, said.stderr
+    result = consumer.run("log-model", "--project", MEMBER)
+    assert result.code == 0, result.stderr
     return consumer
 
 
@@ -91,10 +91,10 @@ def test_a_swapped_wheel_is_refused(workspace: Consumer) -> None:
         check=True,
     )
 
-    said = workspace.run("register", "--project", MEMBER)
+    result = workspace.run("register", "--project", MEMBER)
 
     wheel.write_bytes(before)
-    assert (11, True) == (said.code, "`requirements`" in said.answer["error"]["what"]), said.stderr
+    assert (11, True) == (result.code, "`requirements`" in result.answer["error"]["what"]), result.stderr
 
 
 @pytest.mark.extended
@@ -103,7 +103,7 @@ def test_a_container_of_it_answers(workspace: Consumer) -> None:
     """
     The image holds both members and answers; it was compared with the model's requirements to the last package.
     """
-    said = workspace.run("release", "--project", MEMBER, "--engine", "any", "--image", "mlflow-uv-test-workspace:1")
+    result = workspace.run("release", "--project", MEMBER, "--engine", "any", "--image", "mlflow-uv-test-workspace:1")
 
-    assert (0, "image", "tested") == (said.code, said.outputs["served-by"], said.outputs["state"]), said.stderr
-    assert said.outputs["reused"]
+    assert (0, "image", "tested") == (result.code, result.outputs["served-by"], result.outputs["state"]), result.stderr
+    assert result.outputs["reused"]

@@ -102,7 +102,7 @@ class Schedule:
     """One order of calls, by a seed, at one registered model of its own."""
 
     def __init__(self, scene: str, seed: int, *, blind: bool, client: MlflowClient, payloads: "PayloadModules") -> None:
-        self.random = random.Random(f"{scene}-{seed}")  # noqa: S311
+        self.random = random.Random(f"{scene}-{seed}")
         self.scene = scene.partition("-")[0]
         # How likely it is that the same actor goes on: some mistakes need one that is much faster than the others.
         self.steady = self.random.choice((0.0, 0.5, 0.9))

@@ -213,8 +213,8 @@ def test_an_index_that_refuses_is_named_with_its_variables(tmp_path: Path, pages
         folder = wine(tmp_path, url)
 
         found = asked(folder)
-        wrong = asked(folder, UV_INDEX_CORP_PI_USERNAME="robot", UV_INDEX_CORP_PI_PASSWORD="wrong")  # noqa: S106  # none
-        right = asked(folder, UV_INDEX_CORP_PI_USERNAME="robot", UV_INDEX_CORP_PI_PASSWORD="correct-horse")  # noqa: S106  # as above
+        wrong = asked(folder, UV_INDEX_CORP_PI_USERNAME="robot", UV_INDEX_CORP_PI_PASSWORD="wrong")  # none
+        right = asked(folder, UV_INDEX_CORP_PI_USERNAME="robot", UV_INDEX_CORP_PI_PASSWORD="correct-horse")  # as above
 
     rules = ["lock-requirement-changed", "lock-credentials"]
     assert (LockState.STALE, rules) == (found.state, [finding.rule for finding in found.findings])

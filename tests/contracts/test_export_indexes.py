@@ -18,7 +18,7 @@ FILES: dict[str, Any] = {"requirements_file": REQUIREMENTS, "pylock_file": PYLOC
 
 
 @dataclass(frozen=True)
-class Planted:
+class ShadowedIndex:
     """A project whose grape must come from a private index, and another index that has one of the same version."""
 
     folder: Path
@@ -27,7 +27,7 @@ class Planted:
 
 
 @pytest.fixture
-def planted(tmp_path: Path) -> Iterator[Planted]:
+def shadowed_index(tmp_path: Path) -> Iterator[ShadowedIndex]:
     """Two indexes on loopback, and a lock that was made from both."""
     own = projects.wheel(tmp_path / "own", "grape", "1.0")
     plant = projects.wheel(tmp_path / "planted", "grape", "1.0", ("yeast",))
@@ -44,7 +44,7 @@ def planted(tmp_path: Path) -> Iterator[Planted]:
         subprocess.run(
             [exports.PROGRAM, "lock", "--quiet"], cwd=folder, env=exports.offline(exports.AFRESH), check=True
         )
-        yield Planted(folder, public_url, private_url)
+        yield ShadowedIndex(folder, public_url, private_url)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def is_the_plant(environment: Path) -> bool:
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_without_hashes_a_planted_package_would_be_installed(
-    planted: Planted, tmp_path: Path, pip: tuple[str, ...], installer: str
+    shadowed_index: ShadowedIndex, tmp_path: Path, pip: tuple[str, ...], installer: str
 ) -> None:
     """
     Why such a list is refused: what uv itself exports says nothing of the index, and the other file is taken.
@@ -71,78 +71,82 @@ def test_without_hashes_a_planted_package_would_be_installed(
     argv = pip if installer == "pip" else exports.UV_PIP
     naive = subprocess.run(
         [exports.PROGRAM, "export", "--frozen", "--quiet", "--no-hashes", "--no-emit-project"],
-        cwd=planted.folder, env=exports.offline(), check=True, capture_output=True, text=True,
+        cwd=shadowed_index.folder, env=exports.offline(), check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
 
-    with lists(tmp_path / "naive", f"--index-url {planted.public}\n{naive}") as file:
+    with lists(tmp_path / "naive", f"--index-url {shadowed_index.public}\n{naive}") as file:
         exports.installed(file, tmp_path / "environment", *argv, network=exports.AFRESH)
-    report = exports.exported(planted.folder, requirements_file=REQUIREMENTS)
+    report = exports.exported(shadowed_index.folder, requirements_file=REQUIREMENTS)
 
     assert is_the_plant(tmp_path / "environment")
     assert ["export-explicit-index"] == [finding.rule for finding in report.findings]
-    assert not (planted.folder / REQUIREMENTS).exists()
+    assert not (shadowed_index.folder / REQUIREMENTS).exists()
 
 
-def test_the_finding_names_package_index_and_line(planted: Planted) -> None:
+def test_the_finding_names_package_index_and_line(shadowed_index: ShadowedIndex) -> None:
     """
     What has to be known to decide: which package, from where, and where the lock says so.
     """
-    report = exports.exported(planted.folder)
+    report = exports.exported(shadowed_index.folder)
 
     (finding,) = report.findings
-    lines = (planted.folder / "uv.lock").read_text().splitlines()
+    lines = (shadowed_index.folder / "uv.lock").read_text().splitlines()
     assert (Severity.ERROR, None, 'name = "grape"') == (finding.severity, report.result, lines[finding.line])
-    assert f"grape must come from `private` ({planted.private}) alone" == finding.what
+    assert f"grape must come from `private` ({shadowed_index.private}) alone" == finding.what
     assert "mlflow-uv export --hashes" == finding.fix
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_with_hashes_only_what_was_locked_is_installed(
-    planted: Planted, tmp_path: Path, pip: tuple[str, ...], installer: str
+    shadowed_index: ShadowedIndex, tmp_path: Path, pip: tuple[str, ...], installer: str
 ) -> None:
     """
     Both indexes are named, and the hashes decide; where only the plant can be had, nothing is installed.
     """
     argv = pip if installer == "pip" else exports.UV_PIP
 
-    report = exports.exported(planted.folder, requirements_file=REQUIREMENTS, hashes=True)
-    exports.installed(planted.folder / REQUIREMENTS, tmp_path / "environment", *argv, network=exports.AFRESH)
+    report = exports.exported(shadowed_index.folder, requirements_file=REQUIREMENTS, hashes=True)
+    exports.installed(shadowed_index.folder / REQUIREMENTS, tmp_path / "environment", *argv, network=exports.AFRESH)
 
-    text = (planted.folder / REQUIREMENTS).read_text()
+    text = (shadowed_index.folder / REQUIREMENTS).read_text()
     assert (True, False) == (report.ok, is_the_plant(tmp_path / "environment"))
-    assert text.startswith(f"--index-url {planted.public}\n--extra-index-url {planted.private}\ngrape==1.0 \\\n")
-    with lists(tmp_path / "robbed", text.replace(planted.private, planted.public)) as file:
+    assert text.startswith(
+        f"--index-url {shadowed_index.public}\n--extra-index-url {shadowed_index.private}\ngrape==1.0 \\\n"
+    )
+    with lists(tmp_path / "robbed", text.replace(shadowed_index.private, shadowed_index.public)) as file:
         with pytest.raises(subprocess.CalledProcessError) as caught:
             exports.installed(file, tmp_path / "refused", *argv, network=exports.AFRESH)
         assert "hash" in (caught.value.stdout + caught.value.stderr).lower()
 
 
-def test_a_pylock_names_the_index_of_each_package(planted: Planted, tmp_path: Path) -> None:
+def test_a_pylock_names_the_index_of_each_package(shadowed_index: ShadowedIndex, tmp_path: Path) -> None:
     """
     PEP 751 has what requirements lack: each package its index and hashes, so that nothing is left to find.
     """
-    report = exports.exported(planted.folder, pylock_file=PYLOCK)
-    exports.installed(planted.folder / PYLOCK, tmp_path / "environment", *exports.UV_PIP, network=exports.AFRESH)
+    report = exports.exported(shadowed_index.folder, pylock_file=PYLOCK)
+    exports.installed(shadowed_index.folder / PYLOCK, tmp_path / "environment", *exports.UV_PIP, network=exports.AFRESH)
 
-    packages = tomli.loads((planted.folder / PYLOCK).read_text())["packages"]
-    assert {"grape": planted.private, "yeast": planted.public} == {one["name"]: one["index"] for one in packages}
+    packages = tomli.loads((shadowed_index.folder / PYLOCK).read_text())["packages"]
+    assert {"grape": shadowed_index.private, "yeast": shadowed_index.public} == {
+        one["name"]: one["index"] for one in packages
+    }
     assert ((), False) == (report.findings, is_the_plant(tmp_path / "environment"))
 
 
-def test_credentials_of_an_index_are_in_no_file(planted: Planted) -> None:
+def test_credentials_of_an_index_are_in_no_file(shadowed_index: ShadowedIndex) -> None:
     """
     Who may read the list may not read the index.
     """
-    manifest = planted.folder / "pyproject.toml"
-    secret = planted.private.replace("http://", "http://reader:correct-horse@").replace(
+    manifest = shadowed_index.folder / "pyproject.toml"
+    secret = shadowed_index.private.replace("http://", "http://reader:correct-horse@").replace(
         "/simple", "/simple?sig=battery"
     )
-    manifest.write_text(manifest.read_text().replace(f'"{planted.private}"', f'"{secret}"'))
-    lock = planted.folder / "uv.lock"
-    lock.write_text(lock.read_text().replace(f'"{planted.private}"', f'"{planted.private}?sig=battery"'))
+    manifest.write_text(manifest.read_text().replace(f'"{shadowed_index.private}"', f'"{secret}"'))
+    lock = shadowed_index.folder / "uv.lock"
+    lock.write_text(lock.read_text().replace(f'"{shadowed_index.private}"', f'"{shadowed_index.private}?sig=battery"'))
 
-    exports.exported(planted.folder, **FILES, hashes=True)
+    exports.exported(shadowed_index.folder, **FILES, hashes=True)
 
-    texts = [(planted.folder / file).read_text() for file in FILES.values()]
+    texts = [(shadowed_index.folder / file).read_text() for file in FILES.values()]
     assert [] == [word for word in ("correct-horse", "battery", "reader:") for text in texts if word in text]
-    assert all(planted.private in text for text in texts)
+    assert all(shadowed_index.private in text for text in texts)

@@ -303,7 +303,7 @@ class Gate(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<html>no</html>")
 
-    do_POST = do_GET  # noqa: N815 - the name is the protocol's
+    do_POST = do_GET
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -112,7 +112,7 @@ def parquet(caller: Talk, project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def oracle(mlflow: MlflowInterpreter, wine_model: Path, parquet: Path) -> list[float]:
+def expected_metrics(mlflow: MlflowInterpreter, wine_model: Path, parquet: Path) -> list[float]:
     """What scikit-learn says of the same rows, which are written as CSV on the way."""
     code = f"import pandas as pd; pd.read_parquet('data.parquet').to_csv('data.csv', index=False)\n{ORACLE}"
     done = mlflow.run("-c", code, "data.csv", wine_model, cwd=parquet.parent)
@@ -154,7 +154,7 @@ def rewritten(source: Path, folder: Path, kind: str) -> Path:
     ],
 )
 def test_a_model_is_evaluated_as_scikit_learn_does(
-    evaluator: Talk, wine_model: Path, parquet: Path, oracle: list[float], tmp_path: Path, kind: str
+    evaluator: Talk, wine_model: Path, parquet: Path, expected_metrics: list[float], tmp_path: Path, kind: str
 ) -> None:
     """
     The metrics are those of the same rows, in whatever format; latencies, plots and the file's digest are there.
@@ -164,7 +164,7 @@ def test_a_model_is_evaluated_as_scikit_learn_does(
     found = evaluator.ask("evaluate", **asked(wine_model, data, tmp_path))
 
     metrics = found["metrics"]
-    assert oracle == [round(metrics[name], 9) for name in ("accuracy_score", "log_loss")]
+    assert expected_metrics == [round(metrics[name], 9) for name in ("accuracy_score", "log_loss")]
     assert 0 < metrics["latency_p50_ms"] <= metrics["latency_p95_ms"]
     assert "confusion_matrix.png" in [path.name for path in Path(found["artifacts"]).iterdir()]
     assert (178, hashlib.sha256(data.read_bytes()).hexdigest()) == (found["rows"], found["data_sha256"])
@@ -263,7 +263,7 @@ def test_data_at_fault_is_told_as_such_in_one_line(
 
 
 def test_a_process_answers_for_one_model(
-    evaluator: Talk, wine_model: Path, parquet: Path, oracle: list[float], tmp_path: Path
+    evaluator: Talk, wine_model: Path, parquet: Path, expected_metrics: list[float], tmp_path: Path
 ) -> None:
     """
     MLflow would run the module of the first model for the second one's of the same name.
@@ -271,7 +271,7 @@ def test_a_process_answers_for_one_model(
     same = evaluator.ask("evaluate", **asked(wine_model, parquet, tmp_path))
     another = evaluator.respond("evaluate", **asked(tmp_path, parquet, tmp_path))["error"]
 
-    assert oracle[0] == round(same["metrics"]["accuracy_score"], 9)
+    assert expected_metrics[0] == round(same["metrics"]["accuracy_score"], 9)
     assert "this process has evaluated another model before" == another["message"]
 
 

@@ -212,4 +212,4 @@ def test_a_home_that_cannot_be_written_to_is_no_obstacle(start: Starter, tmp_pat
     with start(model, HOME="/nowhere/at/all") as served:
         answer = served.ready().invoke({"x": 1})
 
-    assert (200, {"predictions": ["/tmp"]}) == (answer[0], json.loads(answer[2]))  # noqa: S108
+    assert (200, {"predictions": ["/tmp"]}) == (answer[0], json.loads(answer[2]))

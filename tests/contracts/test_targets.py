@@ -12,7 +12,7 @@ from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.lock.targets import Markers, parse_target
 from tests import projects
-from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Python, ours, pythons, theirs
+from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Python, ours, pythons, uv_outcome
 
 Maker = Callable[[Path, Path], Path]
 EVERYWHERE = PLATFORMS | MORE_PLATFORMS
@@ -275,7 +275,7 @@ def test_a_lock_is_placed_as_uv_places_it(
 
     said = {
         (selection, here): (
-            theirs(folder, selection, name=name, platform=there, python=python),
+            uv_outcome(folder, selection, name=name, platform=there, python=python),
             ours(lock, selection, name=name, target=f"{here}-py{python.version}"),
         )
         for selection, here, there in asked
@@ -287,7 +287,7 @@ def test_a_lock_is_placed_as_uv_places_it(
 class Deaf(Markers):
     """Markers for which no extra is ever active: plausible, since PEP 508 knows of no other."""
 
-    def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:  # noqa: ARG002  # the point
+    def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:  # the point
         """See Markers."""
         return super().hold(marker)
 
@@ -295,7 +295,7 @@ class Deaf(Markers):
 class Willing(Markers):
     """Markers that all hold: plausible, for it is what a list of the lock's packages says."""
 
-    def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:  # noqa: ARG002  # the point
+    def hold(self, marker: str, active: frozenset[str] = frozenset()) -> bool:  # the point
         """See Markers."""
         return True
 
@@ -318,7 +318,7 @@ def test_the_proof_finds_a_plausible_mistake(
     lock = read_lockfile(projects.lock(folder).read_bytes())
     target = f"linux-x86_64-py{python.version}"
 
-    expected = theirs(folder, selection, name="wine", platform=EVERYWHERE["linux-x86_64"], python=python)
+    expected = uv_outcome(folder, selection, name="wine", platform=EVERYWHERE["linux-x86_64"], python=python)
     right, wrong = (installed(lock, selection, one(parse_target(target))) for one in (Markers, kind))
 
     assert expected.agrees(ours(lock, selection, name="wine", target=target))
@@ -340,7 +340,7 @@ def test_what_is_not_in_the_lock_is_no_selection(tmp_path: Path, wheels: Path, p
     selection = Selection(package="no-such")
 
     kinds = {
-        theirs(folder, selection, name="wine", platform=PLATFORMS["linux-x86_64"], python=python).kind,
+        uv_outcome(folder, selection, name="wine", platform=PLATFORMS["linux-x86_64"], python=python).kind,
         ours(lock, selection, name="wine", target="linux-x86_64-py3.11").kind,
     }
 

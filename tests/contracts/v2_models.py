@@ -41,7 +41,7 @@ def seen(given: Any) -> Any:
 class Witness(PythonModel):
     """Says what it was given."""
 
-    def predict(self, context, model_input, params=None):  # noqa: ARG002
+    def predict(self, context, model_input, params=None):
         """One text, however many rows."""
         if (params or {}).get("fail"):
             raise RuntimeError("told to")
@@ -51,7 +51,7 @@ class Witness(PythonModel):
 class Hinted(PythonModel):
     """A model whose type hint is its signature."""
 
-    def predict(self, model_input: list[str], params=None) -> list[str]:  # noqa: ARG002
+    def predict(self, model_input: list[str], params=None) -> list[str]:
         """Loud."""
         return [one.upper() for one in model_input]
 
@@ -59,7 +59,7 @@ class Hinted(PythonModel):
 class Answering(PythonModel):
     """Returns things of many kinds, by name."""
 
-    def predict(self, context, model_input, params=None):  # noqa: ARG002
+    def predict(self, context, model_input, params=None):
         """What the first row asks for."""
         return {
             "floats": lambda: np.array([1.5, np.nan], dtype="float32"),

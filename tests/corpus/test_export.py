@@ -80,16 +80,16 @@ def ask(folder: Path, tools: LockTools) -> Exported:
 
 
 @pytest.fixture(scope="module")
-def everyone(checkouts: tuple[Path, ...], tools: LockTools) -> tuple[Exported, ...]:
+def exported_projects(checkouts: tuple[Path, ...], tools: LockTools) -> tuple[Exported, ...]:
     """Every project of the corpus that has a lock of which uv tells everything."""
     folders = [lock.parent for lock in checkouts if lock.parent.name not in (WITHOUT_NETWORK, WITHOUT_MEMBER)]
     return tuple(ask(folder, tools) for folder in folders if (folder / "pyproject.toml").is_file())
 
 
 @pytest.fixture(scope="module")
-def written(everyone: tuple[Exported, ...], tools: LockTools) -> tuple[tuple[Exported, dict[str, str]], ...]:
+def written(exported_projects: tuple[Exported, ...], tools: LockTools) -> tuple[tuple[Exported, dict[str, str]], ...]:
     """Each with its files, where the lock has all hashes or none."""
-    texts = tuple((one, one.texts(tools)) for one in everyone)
+    texts = tuple((one, one.texts(tools)) for one in exported_projects)
     return tuple((one, files) for one, files in texts if REQUIREMENTS in files)
 
 
@@ -135,11 +135,11 @@ def test_all_files_of_a_lock_say_the_same(written: Written) -> None:
     assert [] == different
 
 
-def test_every_marker_has_the_form_of_packaging(everyone: tuple[Exported, ...]) -> None:
+def test_every_marker_has_the_form_of_packaging(exported_projects: tuple[Exported, ...]) -> None:
     """
     The normal form is that of `packaging`, also where it was not asked.
     """
-    markers = {pin.marker for one in everyone for pin in one.said.requirements.pins} - {""}
+    markers = {pin.marker for one in exported_projects for pin in one.said.requirements.pins} - {""}
 
     different = [marker for marker in markers if str(Marker(marker)) != marker]
 
@@ -148,12 +148,14 @@ def test_every_marker_has_the_form_of_packaging(everyone: tuple[Exported, ...]) 
 
 
 @pytest.mark.extended
-def test_an_explicit_index_of_a_real_project_is_found(everyone: tuple[Exported, ...], tools: LockTools) -> None:
+def test_an_explicit_index_of_a_real_project_is_found(
+    exported_projects: tuple[Exported, ...], tools: LockTools
+) -> None:
     """
     Without hashes such a list is refused, on the line of a package; with hashes it names the index.
     """
     found = {}
-    for one in everyone:
+    for one in exported_projects:
         lists = make_lists(one.wish(pylock_file=None, hashes=False), one.said, tools)
         for finding in lists.findings:
             if finding.severity is Severity.ERROR and REQUIREMENTS in one.texts(tools):
@@ -204,7 +206,7 @@ RARER = ("linux-aarch64", "macos-arm64", "windows-x86_64")
     "platform", [pytest.param(one, marks=[pytest.mark.extended] * (one in RARER)) for one in dryrun.PLATFORMS]
 )
 def test_the_list_of_a_target_is_what_uv_would_install_there(
-    everyone: tuple[Exported, ...], tools: LockTools, platform: str
+    exported_projects: tuple[Exported, ...], tools: LockTools, platform: str
 ) -> None:
     """
     Equal to a dry run of `uv sync`, without a marker left; what the lock does not cover is refused.
@@ -212,9 +214,9 @@ def test_the_list_of_a_target_is_what_uv_would_install_there(
     python = dryrun.pythons()[0]
     environment = parse_target(f"{platform}-py{python.version}").environment
     different, equal, refused = [], 0, 0
-    for one in everyone:
+    for one in exported_projects:
         name = one.project.name if one.project.named else None
-        expected = dryrun.theirs(
+        expected = dryrun.uv_outcome(
             one.project.folder, Selection(), name=name, platform=dryrun.PLATFORMS[platform], python=python
         )
         try:

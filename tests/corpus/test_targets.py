@@ -17,7 +17,7 @@ from mlflow_uv.steps.check_targets import Inputs
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import locktools
 from mlflow_uv.tools.project.files import Project, read_project
-from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Outcome, Python, ours, pythons, theirs
+from tests.dryrun import MORE_PLATFORMS, PLATFORMS, Outcome, Python, ours, pythons, uv_outcome
 
 FEWEST = 40
 # Locks that allow a Python which their pyproject.toml by now refuses.
@@ -44,15 +44,15 @@ def cases(checkouts: tuple[Path, ...]) -> tuple[Case, ...]:
 
 
 @pytest.fixture(scope="session")
-def everyone() -> tuple[Python, ...]:
+def all_pythons() -> tuple[Python, ...]:
     """Every Python of the machine, newest first."""
     return pythons()
 
 
 @pytest.fixture(scope="session")
-def interpreters(everyone: tuple[Python, ...]) -> tuple[Python, ...]:
+def interpreters(all_pythons: tuple[Python, ...]) -> tuple[Python, ...]:
     """Two, where the machine has two: markers and tags differ between them."""
-    return everyone[:2]
+    return all_pythons[:2]
 
 
 class Tally:
@@ -66,7 +66,7 @@ class Tally:
     def compare(self, case: Case, selection: Selection, platform: tuple[str, str], python: Python) -> None:
         """Ask both."""
         folder, (here, there) = case.project.folder, platform
-        expected = theirs(folder, selection, name=case.name, platform=there, python=python)
+        expected = uv_outcome(folder, selection, name=case.name, platform=there, python=python)
         found = ours(case.lock, selection, name=case.name, target=f"{here}-py{python.version}")
         if expected.kind == "not the project's" and folder.name in STALE:
             return
@@ -133,7 +133,7 @@ def test_every_extra_group_and_member_is_placed_as_uv_places_it(
 
 @pytest.mark.extended
 def test_older_and_rarer_platforms_and_every_python_are_placed_as_uv_places_them(
-    cases: tuple[Case, ...], everyone: tuple[Python, ...]
+    cases: tuple[Case, ...], all_pythons: tuple[Python, ...]
 ) -> None:
     """
     Other levels of glibc, musl, Intel Macs, Windows on ARM; and every Python of the machine.
@@ -142,8 +142,8 @@ def test_older_and_rarer_platforms_and_every_python_are_placed_as_uv_places_them
 
     for case in cases:
         for platform in MORE_PLATFORMS.items():
-            tally.compare(case, Selection(), platform, everyone[0])
-        for python in everyone[2:]:
+            tally.compare(case, Selection(), platform, all_pythons[0])
+        for python in all_pythons[2:]:
             for platform in PLATFORMS.items():
                 tally.compare(case, Selection(), platform, python)
 

@@ -162,12 +162,12 @@ class Consumer:
         return {**kept, "HOME": str(self.home), "PATH": os.pathsep.join([str(self._shelf(machines)), *machine])}
 
     def _shelf(self, machines: Mapping[str, Mapping[str, str]]) -> Path:
-        shelf = Path(tempfile.mkdtemp(prefix="bin-", dir=self.folder.parent))
-        (shelf / "bash").write_text(BASH.format(python=sys.executable, machines=machines))
-        (shelf / "bash").chmod(0o755)
+        program_folder = Path(tempfile.mkdtemp(prefix="bin-", dir=self.folder.parent))
+        (program_folder / "bash").write_text(BASH.format(python=sys.executable, machines=machines))
+        (program_folder / "bash").chmod(0o755)
         for program in self.programs:
-            (shelf / program.name).symlink_to(program)
-        return shelf
+            (program_folder / program.name).symlink_to(program)
+        return program_folder
 
 
 def _keeping(workflow: dict[Any, Any], kept: Path) -> dict[Any, Any]:

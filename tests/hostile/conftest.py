@@ -15,7 +15,7 @@ import pytest
 
 from tests.contracts.mlflow_interpreter import QUIET, synced
 
-TOKEN = "ca-na-ry-of-a-token"  # noqa: S105  # so that it would be found
+TOKEN = "ca-na-ry-of-a-token"  # so that it would be found
 
 
 @dataclass(kw_only=True)
@@ -106,7 +106,7 @@ def _serving() -> Iterator[Impostor]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
         def log_message(self, *_: object) -> None:
             """Keep the output of the tests clean."""

@@ -38,7 +38,7 @@ def listening(*, redirect: str | None = None, answer: bytes | None = None) -> It
             if self.command != "HEAD":
                 self.wfile.write(answer or b"")
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = reply  # noqa: N815  # names of the base class
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = reply  # names of the base class
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

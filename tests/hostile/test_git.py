@@ -77,7 +77,7 @@ def asking() -> Iterator[Asking]:
 
 
 @dataclass(frozen=True)
-class Plot:
+class HostileRepository:
     """A checkout to plant in: the program leaves the canary, `home` is the user's, `asking` wants a password."""
 
     folder: Path
@@ -133,19 +133,19 @@ class Plot:
 
 
 @pytest.fixture
-def plot(tmp_path: Path, asking: Asking) -> Plot:
+def hostile(tmp_path: Path, asking: Asking) -> HostileRepository:
     """A checkout with a commit, in which a file was changed to one of the same size."""
     folder, canary, home = tmp_path / "checkout", tmp_path / "canary", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
     program = script(tmp_path / "program", f'touch "{canary}"\nexit 1\n')
-    plot = Plot(folder=folder, program=program, canary=canary, home=home, asking=asking)
-    plot.write("uv.lock", "version = 1\n")
-    plot.write("data.bin", "one\n")
-    plot.write("sub/uv.lock")
+    hostile = HostileRepository(folder=folder, program=program, canary=canary, home=home, asking=asking)
+    hostile.write("uv.lock", "version = 1\n")
+    hostile.write("data.bin", "one\n")
+    hostile.write("sub/uv.lock")
     checkout.repository(folder)
-    plot.write("data.bin", "two\n")
-    return plot
+    hostile.write("data.bin", "two\n")
+    return hostile
 
 
 def script(path: Path, text: str) -> Path:
@@ -155,11 +155,11 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-def every_question(plot: Plot, at: str = ".", **variables: str) -> None:
+def every_question(hostile: HostileRepository, at: str = ".", **variables: str) -> None:
     """Ask all that this program ever asks of git; whether there is an answer does not matter."""
-    git = Git(SystemRunner(), variables=plot.variables | variables)
-    folder = plot.folder / at
-    head = plot.git("rev-parse", "HEAD") or LATER
+    git = Git(SystemRunner(), variables=hostile.variables | variables)
+    folder = hostile.folder / at
+    head = hostile.git("rev-parse", "HEAD") or LATER
     questions: tuple[Callable[[], object], ...] = (
         lambda: git.commit(folder),
         lambda: git.blob(folder, "HEAD", "uv.lock"),
@@ -182,272 +182,272 @@ def every_question(plot: Plot, at: str = ".", **variables: str) -> None:
 # What is planted, and the plain command that steps on it.
 
 
-def lookalike(plot: Plot) -> Callable[[], object]:
+def lookalike(hostile: HostileRepository) -> Callable[[], object]:
     """A folder of plain files that looks like a bare repository, committed and cloned."""
-    shutil.copytree(plot.folder / ".git" / "objects", plot.folder / "sub" / "objects")
-    plot.write("sub/refs/heads/keep")
-    plot.write("sub/HEAD", plot.git("rev-parse", "HEAD") + "\n")
-    core = f"repositoryformatversion = 0\nbare = false\nworktree = ..\nfsmonitor = {plot.program}\n"
-    plot.write("sub/config", f"[core]\n{core}")
-    checkout.commit(plot.folder)
-    assert "sub/HEAD" in plot.git("ls-files")
-    return lambda: plot.git("status", at="sub")
+    shutil.copytree(hostile.folder / ".git" / "objects", hostile.folder / "sub" / "objects")
+    hostile.write("sub/refs/heads/keep")
+    hostile.write("sub/HEAD", hostile.git("rev-parse", "HEAD") + "\n")
+    core = f"repositoryformatversion = 0\nbare = false\nworktree = ..\nfsmonitor = {hostile.program}\n"
+    hostile.write("sub/config", f"[core]\n{core}")
+    checkout.commit(hostile.folder)
+    assert "sub/HEAD" in hostile.git("ls-files")
+    return lambda: hostile.git("status", at="sub")
 
 
-def fsmonitor(plot: Plot) -> Callable[[], object]:
+def fsmonitor(hostile: HostileRepository) -> Callable[[], object]:
     """What tells git which files changed."""
-    plot.config("core.fsmonitor", str(plot.program))
-    return lambda: plot.git("status")
+    hostile.config("core.fsmonitor", str(hostile.program))
+    return lambda: hostile.git("status")
 
 
-def refresh(plot: Plot) -> None:
+def refresh(hostile: HostileRepository) -> None:
     """Write the index, for it holds the time of a file."""
-    os.utime(plot.folder / "uv.lock", (1, 1))
-    plot.git("update-index", "--refresh")
+    os.utime(hostile.folder / "uv.lock", (1, 1))
+    hostile.git("update-index", "--refresh")
 
 
-def hooks_path(plot: Plot) -> Callable[[], object]:
+def hooks_path(hostile: HostileRepository) -> Callable[[], object]:
     """A hook of a folder in the checkout, which runs when the index is refreshed."""
-    plot.write("hooks/keep")
-    shutil.copy(plot.program, plot.folder / "hooks" / "post-index-change")
-    plot.config("core.hooksPath", "hooks")
-    return lambda: refresh(plot)
+    hostile.write("hooks/keep")
+    shutil.copy(hostile.program, hostile.folder / "hooks" / "post-index-change")
+    hostile.config("core.hooksPath", "hooks")
+    return lambda: refresh(hostile)
 
 
-def hook(plot: Plot) -> Callable[[], object]:
+def hook(hostile: HostileRepository) -> Callable[[], object]:
     """A hook where hooks are."""
-    hooks = plot.folder / ".git" / "hooks"
+    hooks = hostile.folder / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
-    shutil.copy(plot.program, hooks / "post-index-change")
-    return lambda: refresh(plot)
+    shutil.copy(hostile.program, hooks / "post-index-change")
+    return lambda: refresh(hostile)
 
 
-def clean_filter(plot: Plot, *, name: str = "x", kind: str = "clean") -> Callable[[], object]:
+def clean_filter(hostile: HostileRepository, *, name: str = "x", kind: str = "clean") -> Callable[[], object]:
     """A filter that the files of the checkout ask for."""
-    plot.config(f"filter.{name}.{kind}", str(plot.program), f"filter.{name}.required", "true")
-    plot.write(".gitattributes", f"* filter={name}\n")
-    return lambda: plot.git("diff", "--stat")
+    hostile.config(f"filter.{name}.{kind}", str(hostile.program), f"filter.{name}.required", "true")
+    hostile.write(".gitattributes", f"* filter={name}\n")
+    return lambda: hostile.git("diff", "--stat")
 
 
-def filter_process(plot: Plot) -> Callable[[], object]:
+def filter_process(hostile: HostileRepository) -> Callable[[], object]:
     """A filter that goes on running."""
-    return clean_filter(plot, kind="process")
+    return clean_filter(hostile, kind="process")
 
 
-def filter_with_a_sign(plot: Plot) -> Callable[[], object]:
+def filter_with_a_sign(hostile: HostileRepository) -> Callable[[], object]:
     """A filter whose name cannot be set by `-c`."""
-    return clean_filter(plot, name="x=y")
+    return clean_filter(hostile, name="x=y")
 
 
-def filter_of_a_hidden_file(plot: Plot) -> Callable[[], object]:
+def filter_of_a_hidden_file(hostile: HostileRepository) -> Callable[[], object]:
     """A filter of a file that git was told not to look at, which is therefore digested by us."""
-    plot.git("update-index", "--assume-unchanged", "data.bin")
-    plot.config("filter.x.clean", str(plot.program))
-    plot.write(".gitattributes", "data.bin filter=x\n")
-    return lambda: plot.git("hash-object", "data.bin")
+    hostile.git("update-index", "--assume-unchanged", "data.bin")
+    hostile.config("filter.x.clean", str(hostile.program))
+    hostile.write(".gitattributes", "data.bin filter=x\n")
+    return lambda: hostile.git("hash-object", "data.bin")
 
 
-def filter_over_the_users(plot: Plot) -> Callable[[], object]:
+def filter_over_the_users(hostile: HostileRepository) -> Callable[[], object]:
     """Another program for a filter that the user has."""
-    plot.config("filter.lfs.clean", "cat", "filter.lfs.required", "true", flags=("--global",))
-    return clean_filter(plot, name="lfs")
+    hostile.config("filter.lfs.clean", "cat", "filter.lfs.required", "true", flags=("--global",))
+    return clean_filter(hostile, name="lfs")
 
 
-def lfs_extension(plot: Plot) -> Callable[[], object]:
+def lfs_extension(hostile: HostileRepository) -> Callable[[], object]:
     """A program that git-lfs would start; a stand-in of git-lfs starts it as the real one does."""
     start = 'sh -c "$(git config --get-regexp "^lfs.extension.*clean" | cut -d " " -f 2-)"'
-    script(plot.home / "git-lfs", f"{start}\n")
-    plot.config("filter.lfs.clean", f"{plot.home}/git-lfs clean -- %f", flags=("--global",))
-    plot.config("lfs.extension.x.clean", str(plot.program))
-    plot.write(".gitattributes", "* filter=lfs\n")
-    return lambda: plot.git("diff", "--stat")
+    script(hostile.home / "git-lfs", f"{start}\n")
+    hostile.config("filter.lfs.clean", f"{hostile.home}/git-lfs clean -- %f", flags=("--global",))
+    hostile.config("lfs.extension.x.clean", str(hostile.program))
+    hostile.write(".gitattributes", "* filter=lfs\n")
+    return lambda: hostile.git("diff", "--stat")
 
 
-def external_diff(plot: Plot) -> Callable[[], object]:
+def external_diff(hostile: HostileRepository) -> Callable[[], object]:
     """What shows differences."""
-    plot.config("diff.external", str(plot.program))
-    return lambda: plot.git("diff")
+    hostile.config("diff.external", str(hostile.program))
+    return lambda: hostile.git("diff")
 
 
-def diff_driver(plot: Plot) -> Callable[[], object]:
+def diff_driver(hostile: HostileRepository) -> Callable[[], object]:
     """What shows differences of certain files."""
-    plot.config("diff.x.command", str(plot.program))
-    plot.write(".gitattributes", "* diff=x\n")
-    return lambda: plot.git("diff")
+    hostile.config("diff.x.command", str(hostile.program))
+    hostile.write(".gitattributes", "* diff=x\n")
+    return lambda: hostile.git("diff")
 
 
-def textconv(plot: Plot) -> Callable[[], object]:
+def textconv(hostile: HostileRepository) -> Callable[[], object]:
     """What makes text of certain files."""
-    plot.config("diff.x.textconv", str(plot.program))
-    plot.write(".gitattributes", "* diff=x\n")
-    return lambda: plot.git("diff")
+    hostile.config("diff.x.textconv", str(hostile.program))
+    hostile.write(".gitattributes", "* diff=x\n")
+    return lambda: hostile.git("diff")
 
 
-def signature(plot: Plot) -> Callable[[], object]:
+def signature(hostile: HostileRepository) -> Callable[[], object]:
     """What checks the signature of a commit that is shown."""
-    head, _, message = plot.git("cat-file", "commit", "HEAD").partition("\n\n")
+    head, _, message = hostile.git("cat-file", "commit", "HEAD").partition("\n\n")
     signed = f"{head}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n{message}\n"
-    raw = plot.write("../raw", signed)
-    plot.git("reset", "--soft", plot.git("hash-object", "-t", "commit", "-w", str(raw)))
-    plot.config("log.showSignature", "true", "gpg.program", str(plot.program))
-    return lambda: plot.git("show", "--no-patch")
+    raw = hostile.write("../raw", signed)
+    hostile.git("reset", "--soft", hostile.git("hash-object", "-t", "commit", "-w", str(raw)))
+    hostile.config("log.showSignature", "true", "gpg.program", str(hostile.program))
+    return lambda: hostile.git("show", "--no-patch")
 
 
-def pager(plot: Plot) -> Callable[[], object]:
+def pager(hostile: HostileRepository) -> Callable[[], object]:
     """What shows long answers on a terminal."""
-    plot.config("core.pager", str(plot.program))
-    return lambda: plot.terminal("log")
+    hostile.config("core.pager", str(hostile.program))
+    return lambda: hostile.terminal("log")
 
 
-def editor(plot: Plot) -> Callable[[], object]:
+def editor(hostile: HostileRepository) -> Callable[[], object]:
     """What a message is written with."""
-    plot.config("core.editor", str(plot.program))
-    return lambda: plot.git("commit", "--amend")
+    hostile.config("core.editor", str(hostile.program))
+    return lambda: hostile.git("commit", "--amend")
 
 
-def alternate_refs(plot: Plot) -> Callable[[], object]:
+def alternate_refs(hostile: HostileRepository) -> Callable[[], object]:
     """What tells the tips of a repository whose objects are borrowed, in a fetch."""
-    other = plot.folder.parent / "other"
-    shutil.copytree(plot.folder, other)
-    plot.write(".git/objects/info/alternates", f"{other}/.git/objects\n")
-    plot.config("core.alternateRefsCommand", str(plot.program), "remote.origin.url", str(other))
+    other = hostile.folder.parent / "other"
+    shutil.copytree(hostile.folder, other)
+    hostile.write(".git/objects/info/alternates", f"{other}/.git/objects\n")
+    hostile.config("core.alternateRefsCommand", str(hostile.program), "remote.origin.url", str(other))
     checkout.git(other, "commit", "--quiet", "--allow-empty", "--message=later")
-    return lambda: plot.git("fetch", "origin")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def included(plot: Plot) -> Callable[[], object]:
+def included(hostile: HostileRepository) -> Callable[[], object]:
     """A file of settings in the tree."""
-    plot.write("settings", f"[core]\nfsmonitor = {plot.program}\n")
-    plot.config("include.path", "../settings")
-    return lambda: plot.git("status")
+    hostile.write("settings", f"[core]\nfsmonitor = {hostile.program}\n")
+    hostile.config("include.path", "../settings")
+    return lambda: hostile.git("status")
 
 
-def included_if(plot: Plot) -> Callable[[], object]:
+def included_if(hostile: HostileRepository) -> Callable[[], object]:
     """A file of settings in the tree, under a condition."""
-    plot.write("settings", f'[filter "x"]\nclean = {plot.program}\n')
-    plot.write(".gitattributes", "* filter=x\n")
-    plot.config("includeIf.onbranch:main.path", "../settings")
-    return lambda: plot.git("diff", "--stat")
+    hostile.write("settings", f'[filter "x"]\nclean = {hostile.program}\n')
+    hostile.write(".gitattributes", "* filter=x\n")
+    hostile.config("includeIf.onbranch:main.path", "../settings")
+    return lambda: hostile.git("diff", "--stat")
 
 
-def worktree_settings(plot: Plot) -> Callable[[], object]:
+def worktree_settings(hostile: HostileRepository) -> Callable[[], object]:
     """Settings of one work tree."""
-    plot.config("extensions.worktreeConfig", "true")
-    plot.write(".git/config.worktree", f'[filter "x"]\nclean = {plot.program}\n')
-    plot.write(".gitattributes", "* filter=x\n")
-    return lambda: plot.git("diff", "--stat")
+    hostile.config("extensions.worktreeConfig", "true")
+    hostile.write(".git/config.worktree", f'[filter "x"]\nclean = {hostile.program}\n')
+    hostile.write(".gitattributes", "* filter=x\n")
+    return lambda: hostile.git("diff", "--stat")
 
 
-def embedded(plot: Plot) -> Callable[[], object]:
+def embedded(hostile: HostileRepository) -> Callable[[], object]:
     """A repository that was unpacked inside the checkout."""
-    inner = plot.folder / "models"
-    shutil.copytree(plot.folder, plot.folder.parent / "inner")
-    (plot.folder.parent / "inner").rename(inner)
-    plot.git("config", "core.fsmonitor", str(plot.program), at="models")
-    return lambda: plot.git("status", at="models")
+    inner = hostile.folder / "models"
+    shutil.copytree(hostile.folder, hostile.folder.parent / "inner")
+    (hostile.folder.parent / "inner").rename(inner)
+    hostile.git("config", "core.fsmonitor", str(hostile.program), at="models")
+    return lambda: hostile.git("status", at="models")
 
 
-def embedded_with_a_filter(plot: Plot) -> Callable[[], object]:
+def embedded_with_a_filter(hostile: HostileRepository) -> Callable[[], object]:
     """The same, with a filter of its own."""
-    embedded(plot)
-    plot.git("config", "--unset", "core.fsmonitor", at="models")
-    plot.git("config", "filter.x.clean", str(plot.program), at="models")
-    plot.write("models/.gitattributes", "* filter=x\n")
-    return lambda: plot.git("diff", "--stat", at="models")
+    embedded(hostile)
+    hostile.git("config", "--unset", "core.fsmonitor", at="models")
+    hostile.git("config", "filter.x.clean", str(hostile.program), at="models")
+    hostile.write("models/.gitattributes", "* filter=x\n")
+    return lambda: hostile.git("diff", "--stat", at="models")
 
 
-def pointer(plot: Plot) -> Callable[[], object]:
+def pointer(hostile: HostileRepository) -> Callable[[], object]:
     """A `.git` that is a file, which leads to a folder that was committed."""
-    shutil.copytree(plot.folder / ".git", plot.folder / "payload")
-    plot.write("payload/config", f"[core]\nfsmonitor = {plot.program}\n")
-    plot.write("models/.git", "gitdir: ../payload\n")
-    return lambda: plot.git("status", at="models")
+    shutil.copytree(hostile.folder / ".git", hostile.folder / "payload")
+    hostile.write("payload/config", f"[core]\nfsmonitor = {hostile.program}\n")
+    hostile.write("models/.git", "gitdir: ../payload\n")
+    return lambda: hostile.git("status", at="models")
 
 
-def submodule(plot: Plot) -> Callable[[], object]:
+def submodule(hostile: HostileRepository) -> Callable[[], object]:
     """A submodule whose own settings name a program: `git status` above it enters it."""
-    other = plot.folder.parent / "other"
-    shutil.copytree(plot.folder, other)
-    plot.git("-c", "protocol.file.allow=always", "submodule", "add", str(other), "models")
-    plot.git("commit", "--quiet", "--message=submodule")
-    plot.git("config", "core.fsmonitor", str(plot.program), at="models")
-    return lambda: plot.git("status")
+    other = hostile.folder.parent / "other"
+    shutil.copytree(hostile.folder, other)
+    hostile.git("-c", "protocol.file.allow=always", "submodule", "add", str(other), "models")
+    hostile.git("commit", "--quiet", "--message=submodule")
+    hostile.git("config", "core.fsmonitor", str(hostile.program), at="models")
+    return lambda: hostile.git("status")
 
 
-def submodule_filter(plot: Plot) -> Callable[[], object]:
+def submodule_filter(hostile: HostileRepository) -> Callable[[], object]:
     """A submodule whose own settings name a filter."""
-    submodule(plot)
-    plot.git("config", "--unset", "core.fsmonitor", at="models")
-    plot.git("config", "filter.x.clean", str(plot.program), at="models")
-    plot.write("models/.gitattributes", "* filter=x\n")
-    os.utime(plot.folder / "models" / "uv.lock", (1, 1))
-    return lambda: plot.git("status")
+    submodule(hostile)
+    hostile.git("config", "--unset", "core.fsmonitor", at="models")
+    hostile.git("config", "filter.x.clean", str(hostile.program), at="models")
+    hostile.write("models/.gitattributes", "* filter=x\n")
+    os.utime(hostile.folder / "models" / "uv.lock", (1, 1))
+    return lambda: hostile.git("status")
 
 
-def ssh_command(plot: Plot) -> Callable[[], object]:
+def ssh_command(hostile: HostileRepository) -> Callable[[], object]:
     """What reaches another machine."""
-    plot.config("core.sshCommand", str(plot.program), "remote.origin.url", "ssh://git@127.0.0.1:9/x.git")
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("core.sshCommand", str(hostile.program), "remote.origin.url", "ssh://git@127.0.0.1:9/x.git")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def git_proxy(plot: Plot) -> Callable[[], object]:
+def git_proxy(hostile: HostileRepository) -> Callable[[], object]:
     """What reaches another machine by git's own protocol."""
-    plot.config("core.gitProxy", str(plot.program), "remote.origin.url", "git://127.0.0.1:9/x.git")
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("core.gitProxy", str(hostile.program), "remote.origin.url", "git://127.0.0.1:9/x.git")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def external_transport(plot: Plot) -> Callable[[], object]:
+def external_transport(hostile: HostileRepository) -> Callable[[], object]:
     """An origin that is a program."""
-    plot.config("protocol.ext.allow", "always", "remote.origin.url", f"ext::{plot.program}")
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("protocol.ext.allow", "always", "remote.origin.url", f"ext::{hostile.program}")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def replaced_origin(plot: Plot) -> Callable[[], object]:
+def replaced_origin(hostile: HostileRepository) -> Callable[[], object]:
     """An origin that becomes a program."""
-    plot.config("protocol.ext.allow", "always", "remote.origin.url", "https://127.0.0.1/x")
-    plot.config(f"url.ext::{plot.program} .insteadOf", "https://127.0.0.1/")
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("protocol.ext.allow", "always", "remote.origin.url", "https://127.0.0.1/x")
+    hostile.config(f"url.ext::{hostile.program} .insteadOf", "https://127.0.0.1/")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def upload_pack(plot: Plot) -> Callable[[], object]:
+def upload_pack(hostile: HostileRepository) -> Callable[[], object]:
     """What answers a fetch, on the other side, which is here."""
-    plot.config("remote.origin.url", str(plot.folder), "remote.origin.uploadpack", str(plot.program))
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("remote.origin.url", str(hostile.folder), "remote.origin.uploadpack", str(hostile.program))
+    return lambda: hostile.git("fetch", "origin")
 
 
-def transport_helper(plot: Plot) -> Callable[[], object]:
+def transport_helper(hostile: HostileRepository) -> Callable[[], object]:
     """A helper by its name: what is called `git-remote-NAME` on PATH, or `ext`."""
-    plot.config("protocol.ext.allow", "always")
-    plot.config("remote.origin.url", str(plot.program), "remote.origin.vcs", "ext")
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("protocol.ext.allow", "always")
+    hostile.config("remote.origin.url", str(hostile.program), "remote.origin.vcs", "ext")
+    return lambda: hostile.git("fetch", "origin")
 
 
-def credential_helper(plot: Plot) -> Callable[[], object]:
+def credential_helper(hostile: HostileRepository) -> Callable[[], object]:
     """What knows passwords."""
-    plot.config("credential.helper", str(plot.program), "remote.origin.url", plot.asking.address)
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("credential.helper", str(hostile.program), "remote.origin.url", hostile.asking.address)
+    return lambda: hostile.git("fetch", "origin")
 
 
-def credential_helper_of_a_server(plot: Plot) -> Callable[[], object]:
+def credential_helper_of_a_server(hostile: HostileRepository) -> Callable[[], object]:
     """What knows the passwords of one server."""
-    server = plot.asking.address.removesuffix("/x.git")
-    plot.config(f"credential.{server}.helper", f"!{plot.program}", "remote.origin.url", plot.asking.address)
-    return lambda: plot.git("fetch", "origin")
+    server = hostile.asking.address.removesuffix("/x.git")
+    hostile.config(f"credential.{server}.helper", f"!{hostile.program}", "remote.origin.url", hostile.asking.address)
+    return lambda: hostile.git("fetch", "origin")
 
 
-def ask_pass(plot: Plot) -> Callable[[], object]:
+def ask_pass(hostile: HostileRepository) -> Callable[[], object]:
     """What asks for a password."""
-    plot.config("core.askPass", str(plot.program), "remote.origin.url", plot.asking.address)
-    return lambda: plot.git("fetch", "origin")
+    hostile.config("core.askPass", str(hostile.program), "remote.origin.url", hostile.asking.address)
+    return lambda: hostile.git("fetch", "origin")
 
 
-def lazy_fetch(plot: Plot) -> Callable[[], object]:
+def lazy_fetch(hostile: HostileRepository) -> Callable[[], object]:
     """An object that a partial clone lacks, so that git asks its origin by itself."""
-    blob = plot.git("rev-parse", "HEAD:data.bin")
-    plot.config("extensions.partialClone", "origin", "remote.origin.promisor", "true")
-    plot.config("remote.origin.url", str(plot.folder), "remote.origin.uploadpack", str(plot.program))
-    (plot.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
-    return lambda: plot.git("show", "HEAD:data.bin")
+    blob = hostile.git("rev-parse", "HEAD:data.bin")
+    hostile.config("extensions.partialClone", "origin", "remote.origin.promisor", "true")
+    hostile.config("remote.origin.url", str(hostile.folder), "remote.origin.uploadpack", str(hostile.program))
+    (hostile.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    return lambda: hostile.git("show", "HEAD:data.bin")
 
 
 PLANTS = (
@@ -460,109 +460,111 @@ PLANTS = (
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_no_program_that_a_checkout_names_is_run(plot: Plot, plant: Callable[[Plot], Callable[[], object]]) -> None:
+def test_no_program_that_a_checkout_names_is_run(
+    hostile: HostileRepository, plant: Callable[[HostileRepository], Callable[[], object]]
+) -> None:
     """
     Whatever names a program, in the tree or in a repository's own settings: plain git starts it, this program does not.
     """
-    step_on_it = plant(plot)
-    plot.ran()
+    step_on_it = plant(hostile)
+    hostile.ran()
 
     for at in (".", "sub", "models"):
-        if (plot.folder / at).is_dir():
-            every_question(plot, at)
-    ours = plot.ran()
+        if (hostile.folder / at).is_dir():
+            every_question(hostile, at)
+    ours = hostile.ran()
     step_on_it()
-    plain = plot.ran()
+    plain = hostile.ran()
 
     assert (False, True) == (ours, plain)
 
 
 @pytest.mark.parametrize("word", ["--upload-pack={}", "--output={}", "-O{}"])
-def test_a_commit_that_a_server_names_is_no_option(plot: Plot, word: str) -> None:
+def test_a_commit_that_a_server_names_is_no_option(hostile: HostileRepository, word: str) -> None:
     """
     A record or a tag says which commit a model is of; whoever wrote it neither runs a program nor writes a file.
     """
-    plot.config("remote.origin.url", str(plot.folder))
-    git = Git(SystemRunner(), variables=plot.variables)
-    commit = word.format(plot.program if "upload" in word else plot.canary)
+    hostile.config("remote.origin.url", str(hostile.folder))
+    git = Git(SystemRunner(), variables=hostile.variables)
+    commit = word.format(hostile.program if "upload" in word else hostile.canary)
 
     answers = (
-        git.blob(plot.folder, commit, "uv.lock"),
-        git.blob_of_origin(plot.folder, commit, "uv.lock"),
-        git.provenance(plot.folder, commit),
+        git.blob(hostile.folder, commit, "uv.lock"),
+        git.blob_of_origin(hostile.folder, commit, "uv.lock"),
+        git.provenance(hostile.folder, commit),
     )
 
-    assert ((None, None, ("", str(plot.folder))), False) == (answers, plot.ran())
+    assert ((None, None, ("", str(hostile.folder))), False) == (answers, hostile.ran())
 
 
-def test_a_git_of_the_checkout_is_not_taken_for_git(plot: Plot) -> None:
+def test_a_git_of_the_checkout_is_not_taken_for_git(hostile: HostileRepository) -> None:
     """
     A PATH that has an empty part, as many have, means the folder where a program is started.
     """
-    shutil.copy(plot.program, plot.folder / "git")
-    path = f":{plot.variables['PATH']}:.:"
+    shutil.copy(hostile.program, hostile.folder / "git")
+    path = f":{hostile.variables['PATH']}:.:"
 
-    every_question(plot, PATH=path)
-    ours = plot.ran()
-    subprocess.run(["sh", "-c", "git status"], cwd=plot.folder, env=plot.variables | {"PATH": path}, check=False)
+    every_question(hostile, PATH=path)
+    ours = hostile.ran()
+    subprocess.run(["sh", "-c", "git status"], cwd=hostile.folder, env=hostile.variables | {"PATH": path}, check=False)
 
-    assert (False, True) == (ours, plot.ran())
+    assert (False, True) == (ours, hostile.ran())
 
 
-def test_a_folder_that_looks_like_a_repository_has_no_commit(plot: Plot) -> None:
+def test_a_folder_that_looks_like_a_repository_has_no_commit(hostile: HostileRepository) -> None:
     """
     It is named, and why; what is printed ends it. No git is started there, whatever it knows of `safe.bareRepository`.
     """
-    lookalike(plot)
-    git = Git(SystemRunner(), variables=plot.variables)
+    lookalike(hostile)
+    git = Git(SystemRunner(), variables=hostile.variables)
 
     with pytest.raises(NotCommitted) as caught:
-        git.commit(plot.folder / "sub")
-    unknown = git.last_change(plot.folder / "sub" / "uv.lock")
+        git.commit(hostile.folder / "sub")
+    unknown = git.last_change(hostile.folder / "sub" / "uv.lock")
     subprocess.run(["sh", "-c", caught.value.fix], check=True)
-    after = git.commit(plot.folder / "sub")
+    after = git.commit(hostile.folder / "sub")
 
-    assert f"git does not run in `{plot.folder / 'sub'}`" == caught.value.what
+    assert f"git does not run in `{hostile.folder / 'sub'}`" == caught.value.what
     assert History.UNKNOWN is unknown.history
     assert "cannot use bare repository" in unknown.reason
-    assert ("sub", False) == (after.project, plot.ran())
+    assert ("sub", False) == (after.project, hostile.ran())
 
 
-def test_a_work_tree_elsewhere_is_not_read(plot: Plot) -> None:
+def test_a_work_tree_elsewhere_is_not_read(hostile: HostileRepository) -> None:
     """
     A repository that says its files lie in another folder, such as the user's home, is asked nothing about them.
     """
-    plot.config("core.worktree", str(plot.home))
-    git = Git(SystemRunner(), variables=plot.variables)
+    hostile.config("core.worktree", str(hostile.home))
+    git = Git(SystemRunner(), variables=hostile.variables)
 
     with pytest.raises(ToolFailed) as caught:
-        git.commit(plot.folder)
+        git.commit(hostile.folder)
 
-    assert (f"its `core.worktree` is `{plot.home}`", None) == (caught.value.why, git.top(plot.folder))
+    assert (f"its `core.worktree` is `{hostile.home}`", None) == (caught.value.why, git.top(hostile.folder))
 
 
-def tools_of(plot: Plot, folder: Path) -> contextlib.AbstractContextManager[LockTools]:
+def tools_of(hostile: HostileRepository, folder: Path) -> contextlib.AbstractContextManager[LockTools]:
     """Real tools for the user in a folder."""
-    variables = plot.variables | {"UV_OFFLINE": "1"}
+    variables = hostile.variables | {"UV_OFFLINE": "1"}
     return locktools(Host.of(variables, folder=folder, python=Path(sys.executable)), console=terminal())
 
 
-def test_check_lock_runs_no_program_of_a_lookalike(plot: Plot) -> None:
+def test_check_lock_runs_no_program_of_a_lookalike(hostile: HostileRepository) -> None:
     """
     The whole step, with real uv, for a project whose own folder looks like a repository: fresh, and nothing was run.
     """
-    folder = projects.project(plot.folder / "sub", more="[tool.mlflow-uv.policy]\nmaximum-age-days = 10000\n")
+    folder = projects.project(hostile.folder / "sub", more="[tool.mlflow-uv.policy]\nmaximum-age-days = 10000\n")
     (folder / "uv.lock").unlink()
     projects.lock(folder)
-    step_on_it = lookalike(plot)
-    plot.ran()
+    step_on_it = lookalike(hostile)
+    hostile.ran()
 
-    with tools_of(plot, folder) as tools:
+    with tools_of(hostile, folder) as tools:
         report = check_lock.run(check_lock.Inputs(project=folder), tools)
-    ours = plot.ran()
+    ours = hostile.ran()
     step_on_it()
 
-    assert (LockState.FRESH, False, True) == (report.outputs.verdict, ours, plot.ran())
+    assert (LockState.FRESH, False, True) == (report.outputs.verdict, ours, hostile.ran())
 
 
 BACKEND = """
@@ -582,130 +584,132 @@ build_editable = build_wheel
 
 
 @pytest.mark.parametrize("plant", [fsmonitor, lookalike])
-def test_a_git_that_a_build_starts_is_guarded_too(plot: Plot, plant: Callable[[Plot], Callable[[], object]]) -> None:
+def test_a_git_that_a_build_starts_is_guarded_too(
+    hostile: HostileRepository, plant: Callable[[HostileRepository], Callable[[], object]]
+) -> None:
     """
     A build backend that asks git for the version, as many do, starts no program of the checkout below uv.
     """
     build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    plot.write("sub/backend.py", BACKEND)
+    hostile.write("sub/backend.py", BACKEND)
     table = f'[project]\nname = "wine"\nrequires-python = ">=3.9"\ndynamic = ["version", "dependencies"]\n{build}'
-    plot.write("sub/pyproject.toml", table)
-    plot.write("sub/uv.lock", "version = 1\nrequires-python = '>=3.9'\n")
-    plant(plot)
-    plot.ran()
-    folder = plot.folder / "sub"
+    hostile.write("sub/pyproject.toml", table)
+    hostile.write("sub/uv.lock", "version = 1\nrequires-python = '>=3.9'\n")
+    plant(hostile)
+    hostile.ran()
+    folder = hostile.folder / "sub"
 
-    with tools_of(plot, folder) as tools:
+    with tools_of(hostile, folder) as tools:
         question = LockQuestion(respect_env=False, offline=True)
         verdict = tools.uv.lock_state(read_project(folder), question)
-    ours = plot.ran()
+    ours = hostile.ran()
     plain = ["uv", "lock", "--check", "--offline", "--no-cache"]
-    subprocess.run(plain, cwd=folder, env=plot.variables, check=False, capture_output=True)
+    subprocess.run(plain, cwd=folder, env=hostile.variables, check=False, capture_output=True)
 
-    assert (LockState.STALE, False, True) == (verdict.state, ours, plot.ran())
+    assert (LockState.STALE, False, True) == (verdict.state, ours, hostile.ran())
 
 
 # What a user's own settings do goes on.
 
 
-def test_a_filter_of_the_users_own_settings_is_run(plot: Plot) -> None:
+def test_a_filter_of_the_users_own_settings_is_run(hostile: HostileRepository) -> None:
     """
     Git LFS is one: a file that it stands for is not taken for a change. One that the repository names changes nothing.
     """
-    plot.config("filter.x.clean", "tr a-z A-Z", "filter.x.required", "true", flags=("--global",))
-    plot.write(".gitattributes", "*.txt filter=x\n")
-    plot.write("a.txt", "one\n")
-    plot.write("data.bin", "one\n")
-    checkout.git(plot.folder, "-c", "filter.x.clean=tr a-z A-Z", "add", "--all")
-    checkout.git(plot.folder, "commit", "--quiet", "--message=x")
-    os.utime(plot.folder / "a.txt", (1, 1))
-    git = Git(SystemRunner(), variables=plot.variables)
+    hostile.config("filter.x.clean", "tr a-z A-Z", "filter.x.required", "true", flags=("--global",))
+    hostile.write(".gitattributes", "*.txt filter=x\n")
+    hostile.write("a.txt", "one\n")
+    hostile.write("data.bin", "one\n")
+    checkout.git(hostile.folder, "-c", "filter.x.clean=tr a-z A-Z", "add", "--all")
+    checkout.git(hostile.folder, "commit", "--quiet", "--message=x")
+    os.utime(hostile.folder / "a.txt", (1, 1))
+    git = Git(SystemRunner(), variables=hostile.variables)
 
-    before = git.commit(plot.folder).dirty
-    plot.config("filter.x.clean", str(plot.program))
-    after = git.commit(plot.folder).dirty
+    before = git.commit(hostile.folder).dirty
+    hostile.config("filter.x.clean", str(hostile.program))
+    after = git.commit(hostile.folder).dirty
 
-    assert ("ONE", None, None, False) == (plot.git("show", "HEAD:a.txt"), before, after, plot.ran())
+    assert ("ONE", None, None, False) == (hostile.git("show", "HEAD:a.txt"), before, after, hostile.ran())
 
 
-def test_git_lfs_is_run_where_the_repository_names_it(plot: Plot) -> None:
+def test_git_lfs_is_run_where_the_repository_names_it(hostile: HostileRepository) -> None:
     """
     `git lfs install --local`, as the checkout action calls it, writes a repository's own settings.
     """
-    script(plot.home / "git-lfs", 'test "$1" = clean && tr a-z A-Z\n')
+    script(hostile.home / "git-lfs", 'test "$1" = clean && tr a-z A-Z\n')
     words = ("filter.lfs.clean", "git-lfs clean -- %f", "filter.lfs.smudge", "git-lfs smudge -- %f")
-    plot.config(*words, "filter.lfs.required", "true")
-    plot.write(".gitattributes", "*.txt filter=lfs\n")
-    plot.write("a.txt", "one\n")
-    plot.write("data.bin", "one\n")
-    path = f"{plot.home}:{plot.variables['PATH']}"
+    hostile.config(*words, "filter.lfs.required", "true")
+    hostile.write(".gitattributes", "*.txt filter=lfs\n")
+    hostile.write("a.txt", "one\n")
+    hostile.write("data.bin", "one\n")
+    path = f"{hostile.home}:{hostile.variables['PATH']}"
     command = ["git", *checkout.IDENTITY, "commit", "--quiet", "--all", "--message=x"]
-    plot_variables = plot.variables | {"PATH": path}
-    subprocess.run(["git", "add", "--all"], cwd=plot.folder, env=plot_variables, check=True)
-    subprocess.run(command, cwd=plot.folder, env=plot_variables, check=True)
-    os.utime(plot.folder / "a.txt", (1, 1))
+    plot_variables = hostile.variables | {"PATH": path}
+    subprocess.run(["git", "add", "--all"], cwd=hostile.folder, env=plot_variables, check=True)
+    subprocess.run(command, cwd=hostile.folder, env=plot_variables, check=True)
+    os.utime(hostile.folder / "a.txt", (1, 1))
 
-    commit = Git(SystemRunner(), variables=plot_variables).commit(plot.folder)
+    commit = Git(SystemRunner(), variables=plot_variables).commit(hostile.folder)
 
-    assert ("ONE", None) == (plot.git("show", "HEAD:a.txt"), commit.dirty)
+    assert ("ONE", None) == (hostile.git("show", "HEAD:a.txt"), commit.dirty)
 
 
-def test_a_filter_of_the_repository_makes_no_difference_look_like_none(plot: Plot) -> None:
+def test_a_filter_of_the_repository_makes_no_difference_look_like_none(hostile: HostileRepository) -> None:
     """
     A filter that turns every file into what was committed would hide a change; it is not run, and the change is seen.
     """
-    plot.config("filter.x.clean", "echo one")
-    plot.write(".git/info/attributes", "data.bin filter=x\n")
+    hostile.config("filter.x.clean", "echo one")
+    hostile.write(".git/info/attributes", "data.bin filter=x\n")
 
-    commit = Git(SystemRunner(), variables=plot.variables).commit(plot.folder)
-    plain = plot.git("status", "--porcelain")
+    commit = Git(SystemRunner(), variables=hostile.variables).commit(hostile.folder)
+    plain = hostile.git("status", "--porcelain")
 
     assert ("", True) == (plain, commit.changed)
 
 
-def test_the_header_that_a_checkout_left_reaches_origin(plot: Plot) -> None:
+def test_the_header_that_a_checkout_left_reaches_origin(hostile: HostileRepository) -> None:
     """
     The checkout action leaves its token as a header: in the repository's settings, or in a file that they include.
     """
     header = f"AUTHORIZATION: basic {base64.b64encode(b'x-access-token:canary').decode()}"
-    plot.config("remote.origin.url", plot.asking.address)
-    plot.write("../token", f'[http "{plot.asking.address}"]\nextraheader = {header}\n')
-    plot.config(f"includeIf.gitdir:{plot.folder}/.git.path", str(plot.folder.parent / "token"))
+    hostile.config("remote.origin.url", hostile.asking.address)
+    hostile.write("../token", f'[http "{hostile.asking.address}"]\nextraheader = {header}\n')
+    hostile.config(f"includeIf.gitdir:{hostile.folder}/.git.path", str(hostile.folder.parent / "token"))
 
-    found = Git(SystemRunner(), variables=plot.variables).blob_of_origin(plot.folder, LATER, "uv.lock")
+    found = Git(SystemRunner(), variables=hostile.variables).blob_of_origin(hostile.folder, LATER, "uv.lock")
 
-    assert (None, header.partition(": ")[2]) == (found, plot.asking.given[0])
+    assert (None, header.partition(": ")[2]) == (found, hostile.asking.given[0])
 
 
-def test_the_users_own_credential_helper_is_asked(plot: Plot) -> None:
+def test_the_users_own_credential_helper_is_asked(hostile: HostileRepository) -> None:
     """
     Where a user keeps passwords is not a matter of the checkout.
     """
-    helper = script(plot.home / "helper", 'test "$1" = get && echo username=me && echo password=canary\n')
-    plot.config("credential.helper", str(helper), flags=("--global",))
-    plot.config("remote.origin.url", plot.asking.address)
+    helper = script(hostile.home / "helper", 'test "$1" = get && echo username=me && echo password=canary\n')
+    hostile.config("credential.helper", str(helper), flags=("--global",))
+    hostile.config("remote.origin.url", hostile.asking.address)
 
-    Git(SystemRunner(), variables=plot.variables).blob_of_origin(plot.folder, LATER, "uv.lock")
+    Git(SystemRunner(), variables=hostile.variables).blob_of_origin(hostile.folder, LATER, "uv.lock")
 
-    assert f"Basic {base64.b64encode(b'me:canary').decode()}" in plot.asking.given
+    assert f"Basic {base64.b64encode(b'me:canary').decode()}" in hostile.asking.given
 
 
-def test_settings_that_the_caller_hands_over_by_variables_hold(plot: Plot, tmp_path: Path) -> None:
+def test_settings_that_the_caller_hands_over_by_variables_hold(hostile: HostileRepository, tmp_path: Path) -> None:
     """
     A job that trusts a folder, or leads to a mirror, by GIT_CONFIG_COUNT is heard; it does not lift a guard.
     """
     mirror = tmp_path / "mirror"
-    shutil.copytree(plot.folder, mirror)
+    shutil.copytree(hostile.folder, mirror)
     later = checkout.commit(mirror)
-    plot.config("remote.origin.url", "https://nowhere.invalid/x", "core.fsmonitor", str(plot.program))
+    hostile.config("remote.origin.url", "https://nowhere.invalid/x", "core.fsmonitor", str(hostile.program))
     handed = {
         "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": f"url.{tmp_path}/mirror.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://nowhere.invalid/x",
         "GIT_CONFIG_KEY_1": "core.fsmonitor",
-        "GIT_CONFIG_VALUE_1": str(plot.program),
+        "GIT_CONFIG_VALUE_1": str(hostile.program),
     }
 
-    found = Git(SystemRunner(), variables=plot.variables | handed).blob_of_origin(plot.folder, later, "data.bin")
+    found = Git(SystemRunner(), variables=hostile.variables | handed).blob_of_origin(hostile.folder, later, "data.bin")
 
-    assert (b"two\n", False) == (found, plot.ran())
+    assert (b"two\n", False) == (found, hostile.ran())

@@ -185,7 +185,7 @@ def test_a_model_has_no_rights_and_is_told_no_secret(engine: Client, hostile: st
     findings = probed(engine.serve(hostile, network=False))
 
     none = "0" * 16
-    scratch = ["/tmp/x"]  # noqa: S108  # the container's own
+    scratch = ["/tmp/x"]  # the container's own
     expected = {"rights": [none, none, "1"], "user": 10001, "written": scratch, "told": [], "init": False}
     assert [expected, expected] == [{name: found[name] for name in expected} for found in findings]
 

@@ -206,7 +206,7 @@ def test_a_secret_with_markup_in_it_is_hidden_from_a_summary() -> None:
     """
     It is hidden before it is escaped: afterwards nobody would know it.
     """
-    secret = "a*b<c>|`d`"  # noqa: S105  # made up
+    secret = "a*b<c>|`d`"  # made up
     finding = Finding(rule="r", what=f"the server said {secret}")
     report = Report(outputs=None, summary=secret, findings=(finding,), result=secret)
 

@@ -334,7 +334,7 @@ def test_what_a_manager_is_told_to_install_is_then_found(pythons: Pythons, manag
     pythons.add(f"bin/{manager}", f'[ "${{*#python }}" = "install 3.13" ] && mkdir -p {there} && cp {python} {there}')
     fix = pythons.start(path).stderr.partition("Fix: ")[2]
 
-    subprocess.run(fix, shell=True, check=True, env={"PATH": f"{path}:/usr/bin:/bin"})  # noqa: S602  # as it is printed
+    subprocess.run(fix, shell=True, check=True, env={"PATH": f"{path}:/usr/bin:/bin"})  # as it is printed
 
     assert f"{folder}/python3" == pythons.taken(path)
 

@@ -33,7 +33,7 @@ def bill(*, serial: str = "1", order: int = 0) -> str:
         {"ref": "b-3@1", "dependsOn": ["c-5@3"]},
         {"ref": "c-5@3", "dependsOn": []} if order else {"ref": "c-5@3"},
     ]
-    chance = random.Random(order)  # noqa: S311  # an order, no secret
+    chance = random.Random(order)  # an order, no secret
     chance.shuffle(components)
     chance.shuffle(dependencies)
     root = {"type": "library", "bom-ref": "wine-1", "name": "wine"}

@@ -176,7 +176,7 @@ def test_base64_hides_no_secret(secret: str) -> None:
         assert len(shown) <= len("header *** end") + len(base64.b64encode(b"promoter:")) + 8
 
 
-@example(secret="abcdefghij", cuts=[4, 5, 6], indent="  ")  # noqa: S106  # of the test
+@example(secret="abcdefghij", cuts=[4, 5, 6], indent="  ")  # of the test
 @given(secret=SECRETS, cuts=st.lists(st.integers(1, 39), max_size=3), indent=st.sampled_from(["", "  ", "\t"]))
 def test_a_secret_that_was_wrapped_does_not_get_through(secret: str, cuts: list[int], indent: str) -> None:
     """

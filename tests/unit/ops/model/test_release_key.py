@@ -392,7 +392,7 @@ def test_what_training_leaves_is_named_and_the_fix_mends_it(repository: Reposito
     command, _, setting = str(finding.fix).partition(", or `not-inputs = [")
     patterns = [word.strip(' "') for word in setting.partition("]")[0].split(",")]
     named = repository.key(*patterns)
-    subprocess.run(command, shell=True, check=True, cwd=repository.project)  # noqa: S602  # the fix that is printed
+    subprocess.run(command, shell=True, check=True, cwd=repository.project)  # the fix that is printed
     ignored = repository.key()
 
     assert "training left files that git does not ignore: metrics.json, outputs/it's.json" == finding.what

@@ -43,7 +43,7 @@ class Seen(HTMLParser):
         self.tags: set[str] = set()
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # what a parser is asked
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # what a parser is asked
         match tag:
             case "table":
                 self.tables.append([])
@@ -56,7 +56,7 @@ class Seen(HTMLParser):
             case _:
                 self.tags.add(tag)
 
-    def handle_comment(self, data: str) -> None:  # noqa: ARG002  # the same
+    def handle_comment(self, data: str) -> None:  # the same
         self.tags.add("comment")
 
 

@@ -125,7 +125,7 @@ def test_a_secret_in_a_tag_is_masked_before_it_is_sent(tmp_path: Path) -> None:
     """
     A tag is shown by MLflow to everybody who may read.
     """
-    mlflow, process = answering(tmp_path, {"value": {}}, MLFLOW_TRACKING_PASSWORD="canary-8c1f4be2")  # noqa: S106
+    mlflow, process = answering(tmp_path, {"value": {}}, MLFLOW_TRACKING_PASSWORD="canary-8c1f4be2")
 
     StoreClient(mlflow=mlflow, python=Path("python"), store=STORE).set_tags(
         SetTags(run_id="r", tags={"why": "with canary-8c1f4be2"})

@@ -95,7 +95,7 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
             self.end_headers()
             self.wfile.write(said.body)
 
-        do_POST = do_DELETE = do_GET  # noqa: N815  # as the base class calls it
+        do_POST = do_DELETE = do_GET  # as the base class calls it
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -15,7 +15,7 @@ from tests.unit.tools.conftest import FakeRunner
 from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving
 
 LABELS = {"mlflow-uv.model-sha256": "30de1"}
-PASSWORD = "corked-bottle"  # noqa: S105  # a canary
+PASSWORD = "corked-bottle"  # a canary
 
 
 class Hasty:
