@@ -63,6 +63,7 @@ def test_a_folder_that_is_no_model_is_refused(sample: SampleProject, name: str) 
     assert "`saved`" in sentence
 
 
+@pytest.mark.extended
 def test_an_entry_point_of_an_mlproject_becomes_a_version(sample: SampleProject) -> None:
     """
     `mlflow run` trains in the project's environment, and what it logs is released.

@@ -154,7 +154,14 @@ CASES = {
 
 
 # pip does not read the address of a repository that is a folder.
-INSTALLED = [(name, by) for name in CASES for by in ("uv", "pip", "pylock") if (name, by) != ("git", "pip")]
+# Pip takes the longest, and reads each kind of requirement in the cases that are left to the core suite.
+LATER = {("extra", "pip"), ("workspace", "pip")}
+INSTALLED = [
+    pytest.param(name, by, marks=[pytest.mark.extended] * ((name, by) in LATER))
+    for name in CASES
+    for by in ("uv", "pip", "pylock")
+    if (name, by) != ("git", "pip")
+]
 
 
 @pytest.mark.parametrize(("name", "installer"), INSTALLED)

@@ -244,8 +244,12 @@ def test_what_the_server_would_accept_is_accepted(
             "column `ash` holds int64 values without an exact float64, its declared type; `astype('float64')`",
         ),
         ("gap", "it has rows without a finite value in `ash`: ValueError: Input X contains NaN."),
-        ("late gap", "it has rows without a finite value in `ash`: "),
-        ("endless", "it has rows without a finite value in `ash`: ValueError: Input X contains infinity"),
+        pytest.param("late gap", "it has rows without a finite value in `ash`: ", marks=pytest.mark.extended),
+        pytest.param(
+            "endless",
+            "it has rows without a finite value in `ash`: ValueError: Input X contains infinity",
+            marks=pytest.mark.extended,
+        ),
         ("text", "it does not fit the model's signature: Incompatible input types for column ash."),
         ("names", "whose target `cultivar` is of type "),
     ],
@@ -392,6 +396,7 @@ def test_like_is_compared_with_like(scores: Scores, first: tuple[str, ...], seco
     assert (None, {}) == (found["evaluation"], found["models"])
 
 
+@pytest.mark.extended
 def test_the_newest_pair_is_found(scores: Scores) -> None:
     """
     Of several that both models share, and of those that carry the tags that are asked for.

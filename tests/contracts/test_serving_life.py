@@ -113,7 +113,13 @@ def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGTERM), ("1", signal.SIGINT)], ids=str
+    ("workers", "number"),
+    [
+        pytest.param("1", signal.SIGTERM, marks=pytest.mark.extended),
+        pytest.param("2", signal.SIGTERM),
+        pytest.param("1", signal.SIGINT),
+    ],
+    ids=str,
 )
 def test_requests_in_flight_are_answered_and_new_ones_refused(
     start: Starter, tmp_path: Path, workers: str, number: signal.Signals
@@ -206,7 +212,10 @@ def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path,
     assert ("killed by signal 9" in served.said()) == (how == "killed")
 
 
-@pytest.mark.parametrize(("drain", "status"), [("60", 200), ("0.5", None)], ids=["answered", "aborted"])
+@pytest.mark.parametrize(
+    ("drain", "status"),
+    [pytest.param("60", 200, id="answered"), pytest.param("0.5", None, marks=pytest.mark.extended, id="aborted")],
+)
 def test_workers_do_not_outlive_a_killed_parent(start: Starter, tmp_path: Path, drain: str, status: int | None) -> None:
     """
     SIGKILL leaves the parent no time to stop them: they drain for DRAIN_TIMEOUT and end by themselves.

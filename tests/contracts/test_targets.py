@@ -261,7 +261,17 @@ CASES: tuple[tuple[Maker, tuple[Selection, ...]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "selections"), CASES, ids=[make.__name__ for make, _ in CASES])
+# The slowest of those whose rules other cases have, too.
+LATER = {"groups", "conflicting_through_a_dependency", "environments"}
+
+
+@pytest.mark.parametrize(
+    ("make", "selections"),
+    [
+        pytest.param(*case, marks=[pytest.mark.extended] * (case[0].__name__ in LATER), id=case[0].__name__)
+        for case in CASES
+    ],
+)
 def test_a_lock_is_placed_as_uv_places_it(
     tmp_path: Path, wheels: Path, python: Python, make: Maker, selections: tuple[Selection, ...]
 ) -> None:

@@ -59,7 +59,7 @@ def test_fresh_locks_pass_without_a_word(monorepo: Monorepo, runner: str) -> Non
     assert (0, [], "") == (done.code, said, monorepo.status()), done.text
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", ["prek", pytest.param("pre-commit", marks=pytest.mark.extended)])
 def test_one_stale_project_among_two_is_named(monorepo: Monorepo, runner: str) -> None:
     """
     The line names the lock of the one project, what changed, and the command that mends it.

@@ -119,6 +119,7 @@ def test_a_model_that_is_at_itself_is_an_error(client: Client, impostor: Imposto
     assert not places["BACK"].exists()
 
 
+@pytest.mark.extended
 def test_a_folder_that_is_shared_and_said_to_be_is_used(
     registry_python: Path, impostor: Impostor, places: Mapping[str, Path], root: Path, tmp_path: Path
 ) -> None:

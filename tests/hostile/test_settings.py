@@ -178,6 +178,7 @@ def test_an_address_that_looks_like_the_teams_is_another(
     assert (2, "", "") == (ended.code, attacker.everything, team.everything)
 
 
+@pytest.mark.extended
 def test_the_fixes_of_the_message_send_credentials_where_the_job_then_says(
     workspace: Path, home: Path, attacker: Listener
 ) -> None:
