@@ -13,7 +13,7 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
-from mlflow_uv.command.wording import CommandLine
+from mlflow_uv.command.wording import CommandLine, suggestion
 from mlflow_uv.steps.catalog import NAMES, step_of, steps
 from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.phrasing import ActionSource
@@ -152,7 +152,8 @@ def _parse(arguments: list[str]) -> Call:
         elif name in known:
             flags[known[name].kebab] = _value(known[name], word, rest)
         elif word.startswith("--") and not Path(word).exists():
-            raise BadInput(what=f"`{name}` is not a flag of {step.name}", why=f"known are {', '.join(sorted(known))}")
+            why = suggestion(name, known) or f"its flags are {', '.join(sorted(known))}"
+            raise BadInput(what=f"`{name}` is not a flag of {step.name}", why=why)
         else:
             files.append(Path(word))
     return Call(step=step, flags=flags, files=tuple(file.absolute() for file in files))

@@ -253,6 +253,7 @@ def _add(command: argparse.ArgumentParser, field: Field, arguments: Sequence[str
         case FieldKind.SWITCH:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         case FieldKind.CHOICE:
-            command.add_argument(flag, choices=field.choices, help=text)
+            # Not argparse's choices: `Field.parse` says on each surface what a value must be.
+            command.add_argument(flag, metavar=f"{{{','.join(field.choices)}}}", help=text)
         case kind:
             command.add_argument(flag, metavar=kind.name, help=text)

@@ -67,3 +67,26 @@ def test_a_step_without_a_hook_is_no_hook(words: list[str]) -> None:
         _parse(words)
 
     assert f"known are {', '.join(step.name for step in HOOKS)}" == caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("--ofline=true", "did you mean `--offline`?"),
+        (
+            "--zzz",
+            (
+                "its flags are --alone, --builds, --exclude, --no-alone, --no-offline, --no-respect-env, --offline,"
+                " --patch, --project, --respect-env, --uv"
+            ),
+        ),
+    ],
+)
+def test_an_unknown_flag_has_a_similar_one_or_all(word: str, why: str) -> None:
+    """
+    A suggestion is close, or there is none.
+    """
+    with pytest.raises(BadInput) as caught:
+        _parse(["check-lock", word])
+
+    assert (f"`{word.partition('=')[0]}` is not a flag of check-lock", why) == (caught.value.what, caught.value.why)

@@ -116,6 +116,19 @@ def test_a_required_input_is_a_word_or_a_flag(
     assert (2, True) == (code, capsys.readouterr().err.startswith("error: `models:/x` is not the URI"))
 
 
+def test_a_value_that_is_not_a_choice_names_the_choices(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    In the words of every surface; `--help` lists them.
+    """
+    code = main(["check-lock", "--builds", "alow", "--project", str(project)])
+
+    error = "error: --builds must be one of auto, allow, refuse: it is 'alow'\n"
+    assert (2, error) == (code, capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main(["check-lock", "--help"])
+    assert "--builds {auto,allow,refuse}" in capsys.readouterr().out
+
+
 def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     No traceback for a user's mistake.
