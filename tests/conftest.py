@@ -1,6 +1,7 @@
 """Fixtures of all tests: a clean environment, the programs of the lock, and the options of a run."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,7 +84,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     return Together(config, log)
 
 
+# Text whose order or address changes from process to process: several processes would collect different tests.
+UNSTABLE = re.compile(r"set\(\{[^}]*,| at 0x[0-9a-f]+")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if unstable := [item.nodeid for item in items if UNSTABLE.search(item.nodeid)]:
+        raise pytest.UsageError(f"these tests have another name in each process: {', '.join(unstable)}")
     if config.getoption("--fast"):
         slow = [item for item in items if any(map(item.get_closest_marker, SLOW))]
         config.hook.pytest_deselected(items=slow)

@@ -174,7 +174,6 @@ def test_a_path_is_that_of_its_manifest() -> None:
         ({"include-group": "dev"}, None),
         (1, None),
     ],
-    ids=str,
 )
 def test_a_requirement_of_a_manifest_is_parsed(text: object, expected: ManifestRequirement | None) -> None:
     """
@@ -221,7 +220,6 @@ def test_a_requirement_of_a_manifest_is_parsed(text: object, expected: ManifestR
         ({"name": "grape", "marker": "planet == 'mars'"}, {"text": "grape ; planet == 'mars'", "opaque": True}),
         ({"name": "grape", "moon": "full"}, {"opaque": True}),
     ],
-    ids=str,
 )
 def test_a_requirement_of_a_lock_is_parsed(entry: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
     """
@@ -264,7 +262,6 @@ def test_a_requirement_of_a_lock_is_parsed(entry: Mapping[str, Any], parts: Mapp
         (["grape >= one"], [{"specifier": ">=1"}], None),
         (["grape>=1"], [{"moon": "full"}], None),
     ],
-    ids=str,
 )
 def test_requirements_differ_where_they_mean_something_else(
     now: list[str], then: list[Mapping[str, Any]], aspect: Aspect | None
