@@ -5,7 +5,7 @@ import http
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .messages.request import Failure, SchemaFacts
 
@@ -180,6 +180,16 @@ def last_line(error: BaseException) -> str:
         return trace.splitlines()[-1]
     message = str(getattr(error, "message", "") or error).strip()
     return message if hasattr(error, "message") else f"{type(error).__name__}: {message}"
+
+
+def quoted(names: Iterable[object]) -> str:
+    """Names in backticks, separated by commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message: MLflow and scikit-learn append advice and whole tables."""
+    return last_line(error).strip().partition("\n")[0]
 
 
 def _message(error: BaseException) -> str:

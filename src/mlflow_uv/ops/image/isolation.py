@@ -30,7 +30,12 @@ class EvaluatedVersion:
     @property
     def id(self) -> str:
         """The id in its runs: the logged model id, else the URI of the version."""
-        return self.model_id or f"models:/{self.name}/{self.version}"
+        return self.model_id or self.uri
+
+    @property
+    def uri(self) -> str:
+        """The URI of the version."""
+        return f"models:/{self.name}/{self.version}"
 
     @property
     def shown(self) -> str:

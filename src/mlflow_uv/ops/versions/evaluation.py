@@ -144,7 +144,7 @@ def _in_process(
     registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, reason: str
 ) -> Measurement:
     tools, needs = registry.tools, needs_in(subject.model)
-    python = _interpreter(subject, needs, registry)
+    python = model_interpreter(subject, needs, registry, fix=step_call("evaluate", again=True))
     # One process per model: of two models with a module of the same name, MLflow uses the first for both.
     temporary = temporary_store(session.scratch / f"store-{subject.version}", tools, like=session.stores.get(python))
     request = EvaluateModel(
@@ -254,12 +254,12 @@ def _give_up(registry: RegistryClient, opened: list[str], status: str) -> None:
         registry.tools.console.say(f"the runs of this evaluation could not be closed: {error}")
 
 
-def _interpreter(subject: EvaluatedVersion, needs: Needs, registry: RegistryClient) -> Path:
-    """Return the interpreter of an environment with exactly the model's requirements."""
+def model_interpreter(subject: EvaluatedVersion, needs: Needs, registry: RegistryClient, *, fix: str) -> Path:
+    """Return the interpreter of an environment with exactly the model's requirements. Raises ToolFailed with `fix`."""
     interpreter, inventory = restored(needs, registry.tools, python=python_for(needs, registry))
     if lines := mismatches(needs, inventory):
         what = f"the environment of {subject.shown} is not what the model requires"
-        raise ToolFailed(what=what, why="; ".join(lines[:5]), fix=step_call("evaluate", again=True))
+        raise ToolFailed(what=what, why="; ".join(lines[:5]), fix=fix)
     return interpreter
 
 

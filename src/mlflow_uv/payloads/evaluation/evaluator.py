@@ -12,11 +12,10 @@ import pandas as pd
 import sklearn.metrics  # noqa: F401  # MLflow's evaluator needs it: fails on import, not later
 from mlflow import MlflowClient, pyfunc
 from mlflow.models import evaluate as mlflow_evaluate
-from mlflow.types import DataType
-from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
 from ..messages.evaluation import EvaluateModel, EvaluationResult
-from ..problems import Problem, ProblemKind, last_line
+from ..models.signature_columns import conform
+from ..problems import Problem, ProblemKind, first_line, last_line, quoted
 
 _MOST_ROWS = 100  # predicted one by one
 _WARM_UP = 3
@@ -43,7 +42,7 @@ def evaluate(request: EvaluateModel) -> EvaluationResult:
     if target is not None and target not in frame.columns:
         raise Problem(ProblemKind.INVALID, f"it has no column `{target}`; its columns are {', '.join(map(str, frame))}")
     model = _load(request.model)
-    frame = _conform(model, frame, target, text=Path(request.data).suffix.lower() in _TEXT)
+    frame = conform(model, frame, target, text=Path(request.data).suffix.lower() in _TEXT)
     features = frame if target is None else frame.drop(columns=[target])
     metrics = _latencies(model, features)
     folder = Path(request.artifacts)
@@ -97,46 +96,6 @@ def _load(folder: str) -> Any:
         raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
 
 
-def _conform(model: Any, frame: pd.DataFrame, target: "str | None", *, text: bool) -> pd.DataFrame:
-    """The columns of the signature and the target, with the signature's types; the server drops others, too."""
-    schema = model.metadata.get_input_schema()
-    if schema is None:
-        return frame
-    if text:
-        try:
-            frame = cast_df_types_according_to_schema(frame, schema)
-        except Exception as error:  # a value of another type may raise anything
-            raise Problem(ProblemKind.INVALID, f"it does not fit the model's signature: {_line(error)}") from error
-    if not schema.has_input_names():
-        return frame
-    missing = [name for name in schema.required_input_names() if name not in frame.columns]
-    if missing:
-        has = ", ".join(map(str, frame))
-        raise Problem(
-            ProblemKind.INVALID, f"it lacks {_quoted(missing)}, which the model requires; its columns are {has}"
-        )
-    names = {*schema.input_names(), target}
-    frame = frame[[name for name in frame.columns if name in names]]
-    return frame.assign(
-        **{
-            spec.name: _widened(frame[spec.name], spec.type.to_numpy())
-            for spec in schema.inputs
-            if spec.name in frame.columns and spec.type in (DataType.float, DataType.double)
-        }
-    )
-
-
-def _widened(column: Any, required: Any) -> Any:
-    """Integers as the required float type: MLflow rejects them, even if all are exactly representable."""
-    if not pd.api.types.is_integer_dtype(column):
-        return column
-    wide = column.astype("float64" if column.hasnans else required)
-    if not column.hasnans and not (wide.astype(column.dtype) == column).all():
-        reason = f"column `{column.name}` holds {column.dtype} values without an exact {required}, its declared type"
-        raise Problem(ProblemKind.INVALID, f"{reason}; `astype('{required}')` rounds them")
-    return wide
-
-
 def _data_problem(error: BaseException, frame: pd.DataFrame) -> "Problem | None":
     """The problem of the data, if it explains why the model cannot predict."""
     text = str(error)
@@ -145,21 +104,12 @@ def _data_problem(error: BaseException, frame: pd.DataFrame) -> "Problem | None"
     gaps = [name for name in frame.columns if not _all_finite(frame[name])]
     if not gaps:
         return None
-    return Problem(ProblemKind.INVALID, f"it has rows without a finite value in {_quoted(gaps)}: {_line(error)}")
+    return Problem(ProblemKind.INVALID, f"it has rows without a finite value in {quoted(gaps)}: {first_line(error)}")
 
 
 def _all_finite(column: Any) -> bool:
     infinite = pd.api.types.is_float_dtype(column) and column.isin([math.inf, -math.inf]).any()
     return not (infinite or column.isna().any())
-
-
-def _quoted(names: "list[Any]") -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _line(error: BaseException) -> str:
-    """The first line of a message: MLflow and scikit-learn append advice and whole tables."""
-    return last_line(error).strip().partition("\n")[0]
 
 
 def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
@@ -177,7 +127,7 @@ def _latencies(model: Any, features: pd.DataFrame) -> dict[str, float]:
                 break
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise _data_problem(error, row) or Problem(
-            ProblemKind.CANNOT_PREDICT, f"the model cannot predict for a row of the data: {_line(error)}"
+            ProblemKind.CANNOT_PREDICT, f"the model cannot predict for a row of the data: {first_line(error)}"
         ) from error
     durations_ms.sort()
     return {
@@ -205,7 +155,7 @@ def _metrics(request: EvaluateModel, frame: pd.DataFrame, folder: Path) -> dict[
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         target = request.target
         of_type = "" if target is None else f" whose target `{target}` is of type {frame[target].dtype}"
-        reason = f"mlflow.models.evaluate cannot use it as a {request.model_type}{of_type}: {_line(error)}"
+        reason = f"mlflow.models.evaluate cannot use it as a {request.model_type}{of_type}: {first_line(error)}"
         raise _data_problem(error, frame) or Problem(ProblemKind.INVALID, reason) from error
     artifacts = location / run_id / "artifacts"
     if artifacts.is_dir():

@@ -1,11 +1,8 @@
 """Computes a model's responses to `/invocations` requests with the code of MLflow's scoring server."""
 
 import json
-import os
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -14,17 +11,16 @@ from mlflow.pyfunc import scoring_server
 
 from ..messages.models import AnswerRequests, ModelAnswers
 from ..problems import Problem, ProblemKind, last_line, shortened
+from .serving_environment import serving_environment
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
-# What MLflow's server sets before it answers; some flavors answer differently without it.
-_IN_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
 def answer(request: AnswerRequests) -> ModelAnswers:
     """Answer each request body as `POST /invocations` with JSON would, twice if requested."""
     error_kind = ProblemKind.INVALID if request.given else ProblemKind.CANNOT_PREDICT
-    with _serving():
+    with serving_environment():
         model = _load(request.model)
 
         def answer_all() -> "tuple[Any, ...]":
@@ -80,16 +76,3 @@ def _reason(body: Any) -> str:
         return shortened(str(body), _LONGEST)
     last = trace.splitlines()[-1] if trace else ""
     return shortened(message if last in message else f"{message} {last}", _LONGEST)
-
-
-@contextmanager
-def _serving() -> Iterator[None]:
-    before = os.environ.get(_IN_SERVING)
-    os.environ[_IN_SERVING] = "true"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_IN_SERVING]
-        else:
-            os.environ[_IN_SERVING] = before
