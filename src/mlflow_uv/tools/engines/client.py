@@ -16,7 +16,7 @@ from ...command.wording import Wording, local, option
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
-from ..system.process import Command, Completed, Runner
+from ..system.process import Command, Completed, Conversation, Runner
 from .build_errors import build_error
 from .containers import OURS, Container
 from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
@@ -176,23 +176,32 @@ class Client(ABC):
         handed: ServeVariables = NO_VARIABLES,
     ) -> str:
         """See Engine."""
-        flags = (
-            "--rm",
-            "--interactive",
-            _NO_NETWORK,
-            *_CONFINED,
-            *_environment_flags(handed),
-            f"--entrypoint={argv[0]}",
-            image,
-        )
         with self._container_flags() as container:
-            command = self._with_variables(self.command("run", *container, *flags, *argv[1:]), handed)
+            command = self._inside(container, image, argv, handed)
             done = self._runner.run(replace(command, verbatim=True, stdin=stdin, timeout_s=timeout_s))
         if done.code != 0:
             # Docker ends its own errors with a pointer to `docker run --help`.
             lines = [line for line in done.stderr.splitlines() if line.strip() and " --help'" not in line]
             raise ToolFailed(what=f"`{argv[0]}` fails inside the image", why=(lines or [done.last_line])[-1])
         return done.stdout
+
+    @contextmanager
+    def converse(self, image: str, *argv: str, handed: ServeVariables = NO_VARIABLES) -> Iterator[Conversation]:
+        """See Engine."""
+        with self._container_flags() as container:
+            conversation = self._runner.converse(self._inside(container, image, argv, handed))
+            try:
+                yield conversation
+            finally:
+                conversation.stop()
+                # The end of its client does not end a model that computes.
+                self.run("rm", "--force", "--volumes", container[1])
+
+    def _inside(self, container: tuple[str, ...], image: str, argv: tuple[str, ...], handed: ServeVariables) -> Command:
+        """The command that runs a program in a container without network, which is removed when the program ends."""
+        flags = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, *_environment_flags(handed))
+        command = self.command("run", *container, *flags, f"--entrypoint={argv[0]}", image, *argv[1:])
+        return self._with_variables(command, handed)
 
     def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> Container:
         """See Engine."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..mlflow.model_requests import ModelReply, ModelRequest
+from ..system.commands import Conversation
 
 ANSWER_S = 120.0
 
@@ -149,6 +150,15 @@ class Engine(Protocol):
         Run a program in a container without network; return its standard output. `stdin` is a text or a file.
 
         Raises ToolFailed.
+        """
+
+    def converse(
+        self, image: str, *argv: str, handed: ServeVariables = NO_VARIABLES
+    ) -> AbstractContextManager[Conversation]:
+        """
+        Run a program that reads requests line by line in a container without network, removed after the block.
+
+        Raises ToolMissing.
         """
 
     def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> ServingContainer:

@@ -1,10 +1,12 @@
-"""Runs a payload inside an image, in a container without network, and validates its untrusted response."""
+"""Runs payloads inside an image, in a container without network, and validates their untrusted responses."""
 
 import base64
 import io
 import json
 import re
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -15,11 +17,13 @@ from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.request import Request
 from ..mlflow.mlflow import PAYLOADS
+from ..system.commands import Conversation
 from .engine import Engine
 
 WORK_FOLDER = PurePosixPath("/tmp/mlflow-uv")  # noqa: S108  # a tmpfs of the container
 LIMIT = 64 << 20  # bytes of artifacts in a response
 _PROGRAM = Path(__file__).parents[2] / "installing" / "sandbox.py"
+_CONVERSATION = _PROGRAM.with_name("conversation.py")
 _PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 
@@ -47,10 +51,34 @@ def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: 
     _unpack(output, answer, artifacts)
 
 
+@contextmanager
+def model_container(engine: Engine, image: str, handed: ServeVariables) -> Iterator[Conversation]:
+    """
+    A container for verbs that load the model of an image, without network; it is removed after the block.
+
+    Raises ToolFailed if it does not start.
+    """
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        _add_payloads(tar)
+    program = _CONVERSATION.read_text(encoding="utf-8")
+    argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(WORK_FOLDER))
+    with engine.converse(image, *argv, handed=handed) as conversation:
+        if conversation.ask(base64.b64encode(archive.getvalue()).decode()) != "{}\n":
+            lines = [line for line in conversation.log().splitlines() if line.strip() and " --help'" not in line]
+            why = lines[-1].strip() if lines else "it printed nothing"
+            raise ToolFailed(what="the container for the model does not start", why=why)
+        yield conversation
+
+
+def _add_payloads(tar: tarfile.TarFile) -> None:
+    for path in sorted(PAYLOADS.rglob("*.py")):
+        tar.add(path, f"payloads/{path.relative_to(PAYLOADS).as_posix()}", filter=_readable)
+
+
 def _pack(archive: Path, request: SandboxRequest) -> None:
     with tarfile.open(archive, "w") as tar:
-        for path in sorted(PAYLOADS.rglob("*.py")):
-            tar.add(path, f"payloads/{path.relative_to(PAYLOADS).as_posix()}", filter=_readable)
+        _add_payloads(tar)
         for path in request.files:
             tar.add(path, path.name, filter=_readable)
         text = json.dumps(asdict(request.request)).encode()

@@ -3,10 +3,11 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, StepError, StoreUnreachable, ToolFailed
@@ -142,10 +143,22 @@ class Mlflow:
 
         It gets a process of its own, without credentials, and the variables in `handed`.
         """
-        variables = store.variables
+        # No store is used for AnswerRequests: what the model writes to one is discarded.
+        used = None if isinstance(request, AnswerRequests) else store
+        with self.model_process(python, used, handed) as worker:
+            answer = self._exchange(worker, request.verb, asdict(request), store)
+        return _parsed(answer, request.verb, response)
+
+    @contextmanager
+    def model_process(self, python: Path, store: Store | None, handed: ServeVariables) -> Iterator[Conversation]:
+        """
+        A process of its own for requests that load a model, without credentials, and with the variables in `handed`.
+
+        Without a store it gets a temporary one. It is ended after the block.
+        """
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-            if isinstance(request, AnswerRequests):  # no store is used: what the model writes to one is discarded
-                variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+            temporary = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+            variables = store.variables if store else temporary
             kept = {**for_model(self._host.variables).variables, **variables, **handed.variables}
             if handed.names:
                 kept[_HANDED] = " ".join(handed.names)
@@ -153,10 +166,9 @@ class Mlflow:
             command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
             worker = self._runner.converse(command)
             try:
-                answer = self._exchange(worker, request.verb, asdict(request), store)
+                yield worker
             finally:
                 worker.stop()
-        return _parsed(answer, request.verb, response)
 
     def _retries(self, store: Store | None) -> int | None:
         """Few retries for the first call, to fail within seconds; more for a server that responded before."""
@@ -201,8 +213,14 @@ class Mlflow:
         """The response in a file that a payload wrote, to a request of this class. Raises as `ask`."""
         return _parsed(self._value(request.verb, file, store), request.verb, response)
 
+    def response_in(self, request: type[Request], content: object, response: type[T]) -> T:
+        """The response in a line of a payload that converses, to a request of this class. Raises as `ask`."""
+        return _parsed(self._value_in(request.verb, content, None), request.verb, response)
+
     def _value(self, verb: str, file: Path, store: Store | None) -> object:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        return self._value_in(verb, parse_json(file.read_text(encoding="utf-8")), store)
+
+    def _value_in(self, verb: str, content: object, store: Store | None) -> object:
         match content:
             case {"error": error}:
                 raise self._error(verb, read(Failure, error, what=f"the error of `{verb}`"), store)
@@ -247,6 +265,35 @@ class Mlflow:
         failed = error_class(what=what, why=error.message, fix=fix)
         failed.output = tuple(detail)
         return failed
+
+
+def converse(
+    process: Conversation, request: Request, reply: Callable[[dict[str, Any]], object]
+) -> dict[str, Any] | None:
+    """
+    Send a request to a payload that converses, answer each of its messages with `reply`, and return its response.
+
+    Returns None if the process ends. Raises ToolFailed for a line that is not an object.
+    """
+    line = process.ask(json.dumps({"verb": request.verb, "request": asdict(request)}))
+    while line is not None:
+        try:
+            content = parse_json(line)
+        except ValueError as error:
+            raise invalid_message() from error
+        if not isinstance(content, dict):
+            raise invalid_message()
+        if "ask" not in content:
+            return content
+        line = process.ask(json.dumps(reply(content)))
+    return None
+
+
+def invalid_message() -> ToolFailed:
+    """The error for a message that a payload does not send: code of the model runs in its process."""
+    return ToolFailed(
+        what="the process that scores sent an invalid message", why="the model's code may have written to its pipe"
+    )
 
 
 def _parsed(value: object, verb: str, response: type[T]) -> T:

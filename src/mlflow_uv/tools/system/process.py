@@ -24,6 +24,7 @@ __all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemR
 GRACE_S = 10.0
 ORPHAN_GRACE_S = 2.0  # for processes that outlive their program
 WATCH_S = 0.2  # interval of calls to `must_stop`
+LONGEST_LINE = 64 << 20  # bytes of a response line
 AT_ONCE = 2 * (os.cpu_count() or 1)  # programs often wait for the network
 
 
@@ -193,8 +194,9 @@ class _Conversing(_Started):
             self._process.stdin.flush()
         except BrokenPipeError:
             return None
-        answer = self._process.stdout.readline()
-        return answer.decode(errors="replace") if answer else None
+        # A line without an end would fill the memory: the program may run code of a model.
+        answer = self._process.stdout.readline(LONGEST_LINE)
+        return answer.decode(errors="replace") if answer.endswith(b"\n") else None
 
     def stop(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):

@@ -3,15 +3,16 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.core.security.serve_env import NO_VARIABLES
 from mlflow_uv.payloads.messages.evaluation import EvaluateModel
 from mlflow_uv.tools.engines.docker import Docker
-from mlflow_uv.tools.engines.sandbox import SandboxRequest, run_payload
-from mlflow_uv.tools.system.process import Command, Completed
+from mlflow_uv.tools.engines.sandbox import SandboxRequest, model_container, run_payload
+from mlflow_uv.tools.system.process import Command, Completed, Conversation
 from tests.unit.tools.conftest import FakeRunner, said
 
 PLOT = base64.b64encode(b"plot").decode()
@@ -88,3 +89,58 @@ def test_what_is_no_answer_is_an_error_in_words(tmp_path: Path, output: Any) -> 
     """
     with pytest.raises(ToolFailed):
         asked(tmp_path, output)
+
+
+class Talking(FakeRunner):
+    """A runner whose container confirms the first line, or says nothing."""
+
+    lines: ClassVar[list[str]] = []
+    answer: str | None = "{}\n"
+
+    def converse(self, command: Command) -> Conversation:
+        """See FakeRunner."""
+        self.asked.append(command)
+        return self  # type: ignore[return-value]  # a conversation, too
+
+    def ask(self, line: str) -> str | None:
+        """See Conversation."""
+        self.lines.append(line)
+        return self.answer
+
+    def log(self) -> str:
+        """See Conversation."""
+        return "no such image\nRun 'docker run --help' for more information\n"
+
+    def stop(self) -> None:
+        """See Conversation."""
+
+
+def test_a_container_that_converses_is_confined_and_removed() -> None:
+    """
+    Payloads go through standard input, as for a single request, and the container is gone afterwards.
+    """
+    runner = Talking()
+
+    with model_container(Docker(runner, variables={}, hear=print), "sha256:1", NO_VARIABLES):
+        words = runner.argv
+
+    assert {"--network=none", "--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--rm"} <= set(words)
+    assert not any(word.startswith(("--volume", "--mount", "--env")) for word in words)
+    assert b"payloads/messages/scoring.py" in base64.b64decode(runner.lines[-1])
+    assert ("docker", "rm", "--force", "--volumes", words[words.index("--name") + 1]) == runner.argv
+
+
+def test_a_container_that_does_not_start_is_an_error() -> None:
+    """
+    With the engine's reason.
+    """
+    runner = Talking()
+    runner.answer = None
+
+    with (
+        pytest.raises(ToolFailed) as caught,
+        model_container(Docker(runner, variables={}, hear=print), "x", NO_VARIABLES),
+    ):
+        pass
+
+    assert ("the container for the model does not start", "no such image") == (caught.value.what, caught.value.why)
