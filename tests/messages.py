@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.payloads.messages import evaluation, models, registry, request, runs
+from mlflow_uv.payloads.messages import evaluation, models, registry, request, runs, scoring
 from mlflow_uv.payloads.messages.reader import read
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store
@@ -51,6 +51,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     registry.RollBackAlias: registry.AliasMove,
     registry.DeleteVersions: registry.DeletedVersions,
     registry.SetTags: request.Done,
+    scoring.ScoreTables: scoring.ScoringResult,
 }
 
 RUN = runs.RunDescription(
@@ -119,6 +120,7 @@ RESPONSES: tuple[Any, ...] = (
     models.ModelSignature(signature={"inputs": "[]"}),
     evaluation.WrittenData(rows=7),
     evaluation.EvaluationResult(metrics={"accuracy": 0.9}, artifacts="/a", rows=7, data_sha256="d" * 64),
+    scoring.ScoringResult(rows=7, rejected=1, python="3.11.9", mlflow="3.17.2"),
     evaluation.StartedEvaluation(run_id="r1"),
     evaluation.FoundEvaluation(
         evaluation="e",

@@ -5,11 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .messages import evaluation, models, registry, runs
+from .channel import Channel
+from .messages import evaluation, models, registry, runs, scoring
 from .messages.reader import read
 from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
@@ -58,7 +60,10 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     registry.RollBackAlias: ("registry.rollbacks", "roll_back"),
     registry.DeleteVersions: ("registry.pruning", "delete"),
     registry.SetTags: ("registry.tags", "tag"),
+    scoring.ScoreTables: ("scoring.scorer", "score"),
 }
+# Verbs that exchange files with the caller while they run; their response is a line, too.
+CONVERSING = (scoring.ScoreTables.verb,)
 _REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.
 IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "log-entry-point", "overwrite-", "tag")
@@ -88,15 +93,21 @@ def serve_requests() -> int:
     Answer requests until standard input ends, because importing mlflow takes longer than most requests.
 
     A request is a line `{"verb", "request", "response": file, "retries"?: of each HTTP call}`. When the response file
-    is complete, an empty JSON object on a line of standard output confirms it. Nothing else is written there: what
-    MLflow, or a model's code, prints goes to standard error.
+    is complete, an empty JSON object on a line of standard output confirms it. A verb in CONVERSING has no such file:
+    the lines are its messages (see channel.Channel), and the last one is the response. Nothing else is written there:
+    what MLflow, or a model's code, prints goes to standard error.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as lines:
         os.dup2(2, 1)
         with Path(os.devnull).open(encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), 0)
-        for line in lines:
+        while line := lines.readline():
             message = json.loads(line)
+            if message["verb"] in CONVERSING:
+                response = respond(message["verb"], message["request"], Channel(lines, confirmations))
+                confirmations.write(json.dumps(response) + "\n")
+                confirmations.flush()
+                continue
             with limited_retries(message.get("retries")):
                 response = respond(message["verb"], message["request"])
             Path(message["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
@@ -105,15 +116,15 @@ def serve_requests() -> int:
     return 0
 
 
-def respond(verb: str, request: dict[str, Any]) -> dict[str, Any]:
-    """`{"value"}` or `{"error"}`; every exception becomes an error response."""
+def respond(verb: str, request: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
+    """`{"value"}` or `{"error"}`; every exception becomes an error response. `channel` is for verbs in CONVERSING."""
     try:
-        return {"value": _answer(verb, request)}
+        return {"value": _answer(verb, request, channel)}
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return {"error": asdict(describe(error))}
 
 
-def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(verb: str, request: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
     """
     The value of one verb, or of several in turn.
 
@@ -121,7 +132,7 @@ def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     """
     if verb == SEVERAL:
         return {"answers": [_answer(name, inner) for name, inner in request["questions"]]}
-    if verb not in _REQUESTS:
+    if verb not in _REQUESTS or (verb in CONVERSING) != (channel is not None):
         raise Problem(ProblemKind.INVALID, f"unknown verb `{verb}`")
     kind = _REQUESTS[verb]
     module_name, function = VERBS[kind]
@@ -138,6 +149,9 @@ def _answer(verb: str, request: dict[str, Any]) -> dict[str, Any]:
     with checked(verb):
         if verb.startswith(IDEMPOTENT):
             response = retry_incomplete(lambda: getattr(module, function)(message))
+        elif channel is not None:
+            with closing(channel):
+                response = getattr(module, function)(message, channel)
         else:
             response = getattr(module, function)(message)
     return asdict(response)

@@ -20,6 +20,7 @@ NAMES = (
     "rollback",
     "audit",
     "prune",
+    "score",
     "doctor",
 )
 

@@ -1,0 +1,124 @@
+"""Defines the verb that scores tables, and the messages that it exchanges with the caller while it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .request import Request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableFile:
+    """
+    A file to score, from a position on: `row` rows are before it (0 at the start), in a text `offset` bytes.
+
+    `kind` is `parquet`, `csv` or `jsonl`, `size` in bytes. Its content is read with ReadBlock.
+    """
+
+    name: str
+    kind: str
+    size: int
+    row: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreTables(Request):
+    """
+    Score files with the model in a folder, and write the rows of each file in parts.
+
+    `format` is that of the parts, `key_columns` are copied to them, and `constants` are columns with one text in every
+    row. The model gets `batch_rows` rows at once; a part has about `part_rows` rows. With `strict`, a row that cannot
+    be scored is an error.
+    """
+
+    verb: ClassVar[str] = "score"
+    model: str
+    files: tuple[TableFile, ...]
+    format: str
+    params: Mapping[str, Any] | None
+    key_columns: tuple[str, ...]
+    constants: Mapping[str, str]
+    batch_rows: int
+    part_rows: int
+    strict: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoringResult:
+    """The number of rows that were scored and rejected, and the versions of Python and MLflow."""
+
+    rows: int
+    rejected: int
+    python: str
+    mlflow: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoringMessage:
+    """A message of the verb to its caller, which replies to each with an object; `ask` names the class."""
+
+    ask: ClassVar[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadBlock(ScoringMessage):
+    """Read bytes of a file, by its index in the request; the reply is `{"data"}`, in base64."""
+
+    ask: ClassVar[str] = "read"
+    file: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BeginPart(ScoringMessage):
+    """Begin the next part of a file; `row` rows of the file are before it."""
+
+    ask: ClassVar[str] = "part"
+    file: int
+    row: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WriteBlock(ScoringMessage):
+    """Append bytes, in base64, to the part."""
+
+    ask: ClassVar[str] = "write"
+    data: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RejectRow(ScoringMessage):
+    """A row of the part, numbered from 1 in its file, that cannot be scored; `record` is its content as JSON."""
+
+    ask: ClassVar[str] = "reject"
+    row: int
+    reason: str
+    record: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportProgress(ScoringMessage):
+    """`row` rows of a file, and a share of its content (0 to 1), are done."""
+
+    ask: ClassVar[str] = "progress"
+    file: int
+    row: int
+    fraction: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndPart(ScoringMessage):
+    """
+    The part is complete, with numbers of rows that were scored and rejected.
+
+    `row` rows and, in a text, `offset` bytes of the file are before the next part; `last` if there is none.
+    """
+
+    ask: ClassVar[str] = "end-part"
+    rows: int
+    rejected: int
+    row: int
+    offset: int
+    last: bool

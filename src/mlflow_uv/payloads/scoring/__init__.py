@@ -1,0 +1,1 @@
+"""Scores tables: reads them in blocks, predicts in batches, and writes parts."""
