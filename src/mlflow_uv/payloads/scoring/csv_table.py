@@ -88,17 +88,19 @@ class CsvTable:
 
 
 class CsvBlock:
-    """Records of a CSV file. They are parsed together, and one range at a time if that fails."""
+    """Records of a CSV file. They are parsed and converted together, and one range at a time if that fails."""
 
     def __init__(self, text: bytes, table: CsvTable, row: int, offset: int) -> None:
         self._table = table
         self._text = text
         self._records: list[bytes] | None = None
         self._frame: Any = None
+        self._conformed: Any = None
         try:
             self._frame = table.parse(text)
+            self._conformed = table.conformed(self._frame)
         except Exception:  # noqa: BLE001  # which of the records fails is found range by range
-            self._records = split_records(text)
+            self._records = None if self._frame is not None else split_records(text)
         self.count = len(self._frame) if self._records is None else len(self._records)
         self.end = Position(row + self.count, offset)
         self.fraction = offset / max(1, table.size)
@@ -110,6 +112,8 @@ class CsvBlock:
 
     def frame(self, start: int, stop: int) -> Any:
         """See Block."""
+        if self._conformed is not None:
+            return self._conformed.iloc[start:stop].reset_index(drop=True)
         return self._table.conformed(self._rows(start, stop))
 
     def keys(self, start: int, stop: int) -> "dict[str, Any]":

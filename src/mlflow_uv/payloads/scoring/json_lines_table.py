@@ -44,11 +44,14 @@ class JsonLinesBlock:
     def __init__(self, lines: "list[bytes]", table: JsonLinesTable, row: int, offset: int) -> None:
         self._lines = lines
         self._table = table
+        self._last: tuple[int, int, list[dict[str, Any]]] | None = None  # a range and its objects
         self.count = len(lines)
         self.end = Position(row + self.count, offset)
         self.fraction = offset / max(1, table.request.size)
 
     def _objects(self, start: int, stop: int) -> "list[dict[str, Any]]":
+        if self._last is not None and self._last[:2] == (start, stop):
+            return self._last[2]
         objects: list[dict[str, Any]] = json.loads(b"[" + b",".join(self._lines[start:stop]) + b"]")
         if len(objects) != stop - start or not all(isinstance(row, dict) for row in objects):
             raise Problem(ProblemKind.INVALID, "it is not one JSON object")
@@ -56,6 +59,7 @@ class JsonLinesBlock:
             if not self._table.required <= row.keys():
                 lacking = sorted(self._table.required - row.keys())
                 raise Problem(ProblemKind.INVALID, f"it lacks {quoted(lacking)}")
+        self._last = (start, stop, objects)
         return objects
 
     def frame(self, start: int, stop: int) -> Any:

@@ -7,6 +7,8 @@ from ..models.signature_columns import conform
 from ..problems import Problem, ProblemKind, first_line
 from .tables import Block, Position, TableRequest
 
+BLOCK_VALUES = 4 << 20  # in a block: 32 MiB of numbers
+
 
 class ParquetTable:
     """A Parquet file, read batch by batch without its unused columns."""
@@ -37,8 +39,9 @@ class ParquetTable:
             first += metadata.row_group(group).num_rows
             group += 1
         try:
+            rows = max(1, min(self._request.batch_rows, BLOCK_VALUES // max(1, len(self._columns))))
             for batch in self._file.iter_batches(
-                self._request.batch_rows, row_groups=range(group, metadata.num_row_groups), columns=self._columns
+                rows, row_groups=range(group, metadata.num_row_groups), columns=self._columns
             ):
                 skipped = min(batch.num_rows, max(0, start.row - first))
                 first += batch.num_rows

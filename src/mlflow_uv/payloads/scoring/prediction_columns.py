@@ -50,8 +50,10 @@ def _plain(values: Any) -> Any:
         values = values.tolist()
     elif isinstance(values, np.ndarray) or not isinstance(values, (list, tuple)):
         array = np.asarray(values)
-        if array.ndim == 1 and array.dtype.kind in "biufM":
+        if array.ndim == 1 and array.dtype.kind in "biuf":
             return array
+        if array.ndim == 1 and array.dtype.kind == "M":
+            return pd.Series(array)  # whose list has dates; that of an array has nanoseconds
         values = array.tolist()
     return [_cell(value) for value in values]
 

@@ -18,8 +18,9 @@ from .csv_table import CsvTable
 from .json_lines_table import JsonLinesTable
 from .parquet_table import ParquetTable
 from .prediction_columns import columns_of
-from .table_writers import TableWriter, json_value, open_writer
+from .table_writers import TableWriter, open_writer
 from .tables import Block, Position, ScoredTable, TableRequest
+from .text_writers import Repeated, json_value
 
 # A file whose first rows are all rejected does not fit the model: the rest is not tried one by one.
 HOPELESS_ROWS = 1000
@@ -145,7 +146,7 @@ class _Run:
             schema = self.model.metadata.get_output_schema()
             self._part.writer = open_writer(self.request.format, file, schema)
         constants = {**self.request.constants, "input_file": self._file}
-        own: dict[str, Any] = {name: [text] * count for name, text in constants.items()}
+        own: dict[str, Any] = {name: Repeated(text) for name, text in constants.items()}
         own["input_row"] = np.arange(first, first + count)
         keys = block.keys(lower, upper)
         if taken := [name for name in keys if name in own]:

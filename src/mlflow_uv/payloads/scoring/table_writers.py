@@ -1,14 +1,13 @@
-"""Writes columns as one Parquet, CSV or JSON Lines file, batch by batch."""
+"""Writes columns as one Parquet file, batch by batch, and opens the writer for any kind of file."""
 
 import io
-import json
-import math
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from ..problems import Problem, ProblemKind, first_line
+from ..problems import Problem, ProblemKind, first_line, quoted
+from .text_writers import CsvWriter, JsonLinesWriter, Repeated
 
 GROUP_ROWS = 1 << 17  # rows that are collected for one row group of Parquet
 _ARROW_TYPES = {
@@ -21,7 +20,11 @@ class TableWriter(Protocol):
     """A file that is being written."""
 
     def add(self, columns: "dict[str, Any]", rows: int) -> None:
-        """Append rows; every batch has the same columns. Raises Problem for values of another type than before."""
+        """
+        Append rows; every batch has the same columns, some of which are Repeated.
+
+        Raises Problem for values of another type than before.
+        """
 
     def close(self) -> None:
         """Write what is left; the file is complete then."""
@@ -61,9 +64,14 @@ class ParquetWriter:
         """See TableWriter."""
         types = {} if self._schema is None else {field.name: field.type for field in self._schema}
         if self._schema is not None and list(columns) != list(types):
-            reason = f"the model returns the columns {', '.join(columns)}, and returned {', '.join(types)} before"
+            reason = f"the model returns the columns {quoted(columns)}, and returned {quoted(types)} before"
             raise Problem(ProblemKind.CANNOT_PREDICT, reason)
-        arrays = {name: self._array(name, values, types.get(name)) for name, values in columns.items()}
+        arrays = {
+            name: self._arrow.repeat(values.text, rows)
+            if isinstance(values, Repeated)
+            else self._array(name, values, types.get(name))
+            for name, values in columns.items()
+        }
         table = self._arrow.table(arrays)
         self._schema = table.schema if self._schema is None else self._schema
         self._pending.append(table)
@@ -107,88 +115,6 @@ class ParquetWriter:
         if self._writer is not None:
             self._writer.close()
         self._file.flush()
-
-
-class CsvWriter:
-    """Writes CSV with a line of column names; lists are JSON text, a missing value is an empty field."""
-
-    def __init__(self, file: "io.BufferedWriter[Any]") -> None:
-        self._file = file
-        self._columns: list[str] = []
-
-    def add(self, columns: "dict[str, Any]", rows: int) -> None:
-        """See TableWriter."""
-        names = list(columns)
-        if self._columns and names != self._columns:
-            reason = f"the model returns the columns {', '.join(names)}, and returned {', '.join(self._columns)} before"
-            raise Problem(ProblemKind.CANNOT_PREDICT, reason)
-        frame = pd.DataFrame({name: _text_cells(values) for name, values in columns.items()}, index=range(rows))
-        self._file.write(frame.to_csv(index=False, header=not self._columns, lineterminator="\n").encode())
-        self._columns = names
-
-    def close(self) -> None:
-        """See TableWriter."""
-        self._file.flush()
-
-
-class JsonLinesWriter:
-    """Writes one JSON object a line; NaN is null, since JSON has no such number."""
-
-    def __init__(self, file: "io.BufferedWriter[Any]") -> None:
-        self._file = file
-
-    def add(self, columns: "dict[str, Any]", rows: int) -> None:
-        """See TableWriter."""
-        names = list(columns)
-        lists = [[json_value(value) for value in _listed(values)] for values in columns.values()]
-        lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in zip(*lists, strict=True)]
-        if len(lines) != rows:
-            raise ValueError(f"{len(lines)} of {rows} rows")
-        self._file.write(("\n".join(lines) + "\n").encode(errors="replace"))
-
-    def close(self) -> None:
-        """See TableWriter."""
-        self._file.flush()
-
-
-def json_value(value: Any) -> Any:
-    """A value as JSON: NaN and other missing values are null, infinities and what JSON has no type for are text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [json_value(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): json_value(item) for name, item in value.items()}
-    if value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, np.generic):
-        return json_value(value.item())
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _listed(values: Any) -> "list[Any]":
-    if isinstance(values, list):
-        return values
-    if hasattr(values, "to_pylist"):
-        return list(values.to_pylist())
-    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
-        values = pd.Series(values)
-    return list(values.tolist())
-
-
-def _text_cells(values: Any) -> Any:
-    """The cells of a CSV column."""
-    if isinstance(values, (np.ndarray, pd.Series)):
-        return values
-    return pd.Series(
-        [
-            json.dumps(json_value(cell), ensure_ascii=False) if isinstance(cell, (list, dict)) else cell
-            for cell in _listed(values)
-        ],
-        dtype=object,
-    )
 
 
 def _declared(output_schema: Any) -> "dict[str, str]":
