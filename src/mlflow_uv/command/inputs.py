@@ -14,6 +14,9 @@ LockDigest = Annotated[str, Doc("SHA-256 of uv.lock with line endings normalised
 RequirementsDigest = Annotated[str, Doc("SHA-256 of the normalised requirements list.")]
 ModelDigest = Annotated[str, Doc("SHA-256 over all model files as downloaded from the store.")]
 VersionNumber = Annotated[str, Doc("Registered model version number.")]
+ModelPlace = Annotated[
+    str, Doc("Where the model ran: image (a container without network) or process; empty if results were reused.")
+]
 VersionState = Annotated[
     str,
     Doc(

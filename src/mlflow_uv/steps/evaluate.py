@@ -14,6 +14,7 @@ from ..command.inputs import (
     ChampionInputs,
     IsolationInputs,
     ModelNameInputs,
+    ModelPlace,
     RegistryInputs,
     Reused,
     ServeEnvInputs,
@@ -73,13 +74,7 @@ class Outputs:
         Path | None,
         Doc("Path of the evaluation result, to pass to promote in another job; empty if none was requested."),
     ]
-    isolation: Annotated[
-        str,
-        Doc(
-            "Where the versions ran, image (containers without network) or process; empty if an earlier result"
-            " was reused."
-        ),
-    ]
+    isolation: ModelPlace
     data_sha256: Annotated[str, Doc("SHA-256 of the evaluation data file.")]
     reused: Reused
 

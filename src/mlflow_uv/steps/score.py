@@ -11,6 +11,7 @@ from ..command.errors import BadInput
 from ..command.inputs import (
     IsolationInputs,
     ModelDigest,
+    ModelPlace,
     RegistryInputs,
     ServeEnvInputs,
     StrictInputs,
@@ -83,9 +84,7 @@ class Outputs:
         Path | None, Doc("Folder with the rows that could not be scored and the reasons; empty if there are none.")
     ]
     reused_parts: Annotated[int, Doc("Number of files of the output that an earlier run had written.")]
-    ran_in: Annotated[
-        str, Doc("Where the version ran: image (a container without network) or process; empty if nothing was left.")
-    ]
+    isolation: ModelPlace
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -98,13 +97,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     table = input_table(inputs.input)
     options = _options(inputs, table)
     handed = serve_variables(inputs.serve_env, tools.host.variables)
-    registry = connect(inputs, tools)
-    version = version_number(registry, name, alias or number, VERSION_URI)
     with (
         opened_output(inputs.output, inputs.input) as output,
         removed_on_error(output),
         TemporaryDirectory(prefix="mlflow-uv-score-") as scratch,
     ):
+        registry = connect(inputs, tools)
+        version = version_number(registry, name, alias or number, VERSION_URI)
         subject = download_version(registry, name, version, Path(scratch) / "model")
         plan = ScoringPlan(
             subject=subject,
@@ -132,7 +131,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 rejected=rejected,
                 rejects=rejects_folder(inputs.output) if rejected else None,
                 reused_parts=reused,
-                ran_in=scored.isolation,
+                isolation=scored.isolation,
             ),
             summary=f"{subject.shown}: {summary(output, scored.pace)}",
             findings=(*scored.findings, *_ignored(table)),

@@ -189,7 +189,8 @@ def _require_rows(plan: ScoringPlan, output: Output) -> None:
     parts = output.manifest.parts
     if not any(part.rows or part.rejected for part in parts):
         names = ", ".join(f"`{name}`" for name in list(plan.table.files)[:3])
-        raise BadInput(what="the input has no rows", why=f"{names} has a header at most", fix=option("input", "PATH"))
+        why = f"there is nothing in {names}, or only column names"
+        raise BadInput(what="the input has no rows", why=why, fix=option("input", "PATH"))
     if not any(part.rows for part in parts):
         rejected = sum(part.rejected for part in parts)
         raise BadInput(

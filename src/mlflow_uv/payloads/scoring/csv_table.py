@@ -41,7 +41,7 @@ class CsvTable:
         """The column names, and where the rows start."""
         request, text = self._request, b""
         while not (end := end_of_first_record(text)):
-            block = request.file.read(1 << 16)
+            block = request.file.read(max(1 << 16, len(text)))
             text += block
             if not block:
                 end = len(text)

@@ -1,6 +1,7 @@
 """Scores files with a model in bounded batches, finds the rows that it cannot score, and writes parts of the output."""
 
 import io
+import json
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from .text_writers import Repeated, json_value
 # A file whose first rows are all rejected does not fit the model: the rest is not tried one by one.
 HOPELESS_ROWS = 1000
 _LONGEST_REASON = 500
+_LONGEST_RECORD = 1 << 16  # characters of a rejected record that are kept
 _TABLES: "dict[str, Callable[[TableRequest], ScoredTable]]" = {
     "parquet": ParquetTable,
     "csv": CsvTable,
@@ -166,8 +168,7 @@ class _Run:
         if self.request.strict:
             why = f"row {number} of `{self._file}` cannot be scored: {reason}"
             raise Problem(ProblemKind.INVALID, why) from error
-        record = json_value(block.record(row))
-        self.channel.send(RejectRow(row=number, reason=reason, record=record))
+        self.channel.send(RejectRow(row=number, reason=reason, record=_bounded(json_value(block.record(row)))))
         self._part.rejected += 1
         self.rejected += 1
         if self._hopeless and self._part.rejected >= HOPELESS_ROWS:
@@ -182,6 +183,12 @@ class _Run:
         self.channel.send(
             EndPart(rows=self._part.rows, rejected=self._part.rejected, row=end.row, offset=end.offset, last=last)
         )
+
+
+def _bounded(record: Any) -> Any:
+    """The record, or the start and the end of its text if that is long: a message has a limit."""
+    text = record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)
+    return record if len(text) <= _LONGEST_RECORD else shortened(text, _LONGEST_RECORD)
 
 
 def _with_last(blocks: Iterator[Block]) -> Iterator[tuple[Block, bool]]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..problems import Problem, ProblemKind, quoted
 
 BLOCK = 4 << 20  # bytes of text in a block
-LONGEST = 256 << 20  # bytes of one record
+LONGEST = 64 << 20  # bytes of one record
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def texts_in(request: TableRequest, offset: int, end_of: Callable[[bytes], int])
     """Whole records of about BLOCK bytes, and the offset after them; the last may have no line break."""
     request.file.seek(offset)
     pending = b""
-    while block := request.file.read(BLOCK):
+    while block := request.file.read(max(BLOCK, len(pending))):  # a long record is not searched block by block
         pending += block
         end = end_of(pending)
         if end:

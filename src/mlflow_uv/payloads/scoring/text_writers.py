@@ -95,12 +95,11 @@ def csv_texts(values: Any) -> "list[str]":
 
 def csv_text(value: Any) -> str:
     """A value as a field of CSV (RFC 4180); a missing one is empty."""
-    if not isinstance(value, str):
-        value = json_value(value)
-        if value is None:
-            return ""
-        value = _JSON(value) if isinstance(value, (list, dict)) else str(value)
-    return '"' + value.replace('"', '""') + '"' if _TO_QUOTE.search(value) else value
+    plain = json_value(value)
+    if plain is None:
+        return ""
+    text = _JSON(plain) if isinstance(plain, (list, dict)) else str(plain)
+    return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 def _odd_number(value: float) -> str:
@@ -120,7 +119,7 @@ def json_texts(values: Any) -> "list[str]":
 def _kind(values: Any) -> str:
     """The kind of NumPy's type of a column, `O` for any other one; pandas' own types have missing values."""
     dtype = getattr(values, "dtype", None)
-    return str(dtype.kind) if getattr(dtype, "isbuiltin", 0) else "O"
+    return str(getattr(dtype, "kind", "O")) if getattr(dtype, "isbuiltin", 0) else "O"
 
 
 def listed(values: Any) -> "Iterable[Any]":

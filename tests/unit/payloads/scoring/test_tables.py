@@ -59,3 +59,20 @@ def test_a_record_without_an_end_is_an_error() -> None:
     require_record_limit(b"x", "t.csv")
     with pytest.raises(Problem, match="a quote may not be closed"):
         require_record_limit(bytes(LONGEST + 1), "t.csv")
+
+
+def test_a_record_that_does_not_end_is_searched_a_few_times_only() -> None:
+    """
+    What is read grows with what is pending: a search of all of it for each block would take minutes.
+    """
+    content = b"x" * (40 * BLOCK)
+    searched: list[int] = []
+
+    def end_of(text: bytes) -> int:
+        searched.append(len(text))
+        return 0
+
+    with pytest.raises(Problem, match="more than 64 MiB"):
+        list(texts_in(request(content), 0, end_of))
+
+    assert sum(searched) < 4 * LONGEST

@@ -40,7 +40,7 @@ class Numbers:
 def written(kind: type[CsvWriter] | type[JsonLinesWriter], *batches: dict[str, Any]) -> str:
     """What a writer writes for batches of COUNT rows."""
     raw = io.BytesIO()
-    file = io.BufferedWriter(raw)  # type: ignore[type-var]  # a raw file for this purpose
+    file = io.BufferedWriter(raw)
     writer = kind(file)
     for batch in batches:
         writer.add(batch, COUNT)
