@@ -1,252 +1,25 @@
 """Contract: a real model scores tables in its own environment, and what it writes is what its `predict` returns."""
 
-import csv
-import io
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlflow_uv.command.errors import StepError, ToolFailed
-from mlflow_uv.command.host import Host
-from mlflow_uv.core.scoring.layout import TableFormat, format_of, stems
-from mlflow_uv.core.scoring.manifest import start_of
-from mlflow_uv.core.security.serve_env import NO_VARIABLES
-from mlflow_uv.ops.scoring.inputs import identified, input_table
-from mlflow_uv.ops.scoring.output import opened_output
-from mlflow_uv.ops.scoring.session import ScoredFile, ScoringSession, SessionFiles
-from mlflow_uv.payloads.messages.scoring import ScoreTables, ScoringResult, TableFile
-from mlflow_uv.tools.mlflow.mlflow import Mlflow
-from mlflow_uv.tools.system.clock import SystemClock
-from mlflow_uv.tools.system.process import Conversation, SystemRunner
+from mlflow_uv.payloads.messages.scoring import ScoringResult
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.scoring_bench import EMPTY, UNLUCKY, Bench, open_bench, predictions, rejected, scored, written
 
 pytestmark = pytest.mark.installs
-
-MODELS = """
-import sys
-import mlflow
-import numpy as np
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
-class Coded(mlflow.pyfunc.PythonModel):
-    def __init__(self, offset):
-        self.offset = offset
-
-    def predict(self, context, model_input, params=None):
-        if (model_input["x"] == 13).any():
-            raise ValueError("thirteen is no value")
-        length = model_input["code"].str.len().fillna(0) if "code" in model_input else 0
-        return (model_input["x"] * params["factor"] + length + model_input["n"] + self.offset).to_numpy()
-
-class Total(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        return np.array([model_input["x"].sum()])
-
-inputs = Schema([
-    ColSpec(DataType.string, "code", required=False), ColSpec(DataType.double, "x"), ColSpec(DataType.long, "n"),
-])
-outputs = Schema([ColSpec(DataType.double)])
-signature = ModelSignature(inputs, outputs, ParamSchema([ParamSpec("factor", DataType.double, 2.0)]))
-for name, model in {"first": Coded(0.0), "second": Coded(1000.0), "total": Total()}.items():
-    mlflow.pyfunc.save_model(f"{sys.argv[1]}/{name}", python_model=model, signature=signature, pip_requirements=[])
-
-import json
-rows = [json.loads(line) for line in open(sys.argv[2])]
-import pandas as pd
-frame = pd.DataFrame(rows)
-frame.astype({"n": "Int64"}).to_parquet(sys.argv[3], row_group_size=7)
-loaded = mlflow.pyfunc.load_model(f"{sys.argv[1]}/first")
-good = frame[(frame["x"] != 13) & frame["n"].notna()].astype({"n": "int64"})
-predictions = loaded.predict(good.drop(columns=["id"]), params={"factor": 3.0})
-json.dump(dict(zip(good["id"], map(float, predictions))), open(sys.argv[4], "w"))
-"""
-CODES = ["007", "NA", "with, comma", 'a "quote"', "two\nlines", "é", None]
-# The numbers of the rows that no model can score: by value, and by a missing integer.
-UNLUCKY, EMPTY = 5, 17
-
-
-def rows() -> list[dict[str, Any]]:
-    """Twenty rows, with keys that look like numbers."""
-    return [
-        {
-            "id": f"{number:04d}",
-            "code": CODES[number % len(CODES)],
-            "x": 13.0 if number == UNLUCKY else number + 0.1,
-            "n": None if number == EMPTY else number,
-        }
-        for number in range(1, 21)
-    ]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """
-    The models, one table in three formats, and what the first model's own `predict` returns by key.
-
-    `process` answers all requests but those that kill it: importing MLflow takes seconds.
-    """
-
-    mlflow: Mlflow
-    process: Conversation
-    python: Path
-    models: Path
-    tables: Path
-    expected: dict[str, float]
-
-
-class Quiet:
-    """A console that shows nothing."""
-
-    def say(self, text: str) -> None:
-        """See Console."""
-
-    foreign = say
-
-    def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:  # noqa: ARG002
-        """See Console."""
-        return nullcontext()
-
-
-@dataclass
-class Killed:
-    """A conversation whose process is killed at the message that `when` accepts."""
-
-    inner: Conversation
-    when: Callable[[dict[str, Any]], bool]
-
-    def ask(self, line: str) -> str | None:
-        """See Conversation."""
-        message = self.inner.ask(line)
-        if message is not None and self.when(json.loads(message)):
-            self.inner.stop()
-            return None
-        return message
-
-    def log(self) -> str:
-        """See Conversation."""
-        return self.inner.log()
-
-    def stop(self) -> None:
-        """See Conversation."""
-        self.inner.stop()
 
 
 @pytest.fixture(scope="module")
 def bench(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """See Bench."""
-    folder = tmp_path_factory.mktemp("bench")
-    tables = folder / "tables"
-    tables.mkdir()
-    (tables / "t.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows()))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["id", "code", "x", "n"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows())
-    (tables / "t.csv").write_text("\ufeff" + text.getvalue())
-    (folder / "models.py").write_text(MODELS)
-    argv = (mlflow.python, folder / "models.py", folder / "models", tables / "t.jsonl", tables / "t.parquet")
-    variables = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    subprocess.run((*argv, folder / "expected.json"), check=True, capture_output=True, cwd=folder, env=variables)
-    host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    client = Mlflow(SystemRunner(), host=host, hear=print, say=print)
-    with client.model_process(mlflow.python, None, NO_VARIABLES) as process:
-        yield Bench(
-            mlflow=client,
-            process=process,
-            python=mlflow.python,
-            models=folder / "models",
-            tables=tables,
-            expected=json.loads((folder / "expected.json").read_text()),
-        )
-
-
-def scored(
-    bench: Bench,
-    source: Path,
-    output: Path,
-    *,
-    model: str = "first",
-    output_format: str = "jsonl",
-    strict: bool = False,
-    killed: Callable[[dict[str, Any]], bool] | None = None,
-    batch_rows: int = 4,
-) -> tuple[ScoringResult, int]:
-    """Score a table as the step does, with the key of a run of this model; return the number of parts kept, too."""
-    table, kind = input_table(source), TableFormat(output_format)
-    with opened_output(output, source) as opened:
-        inputs = identified(table, opened.recorded)
-        opened.begin(model, {}, inputs, strict=strict)
-        names, parts = stems(table.files), opened.manifest.parts
-        files = tuple(
-            ScoredFile(path=table.files[file.name], identity=file, stem=names[file.name], start=start)
-            for file in inputs
-            if (start := start_of(file.name, parts)) is not None
-        )
-        session = ScoringSession(
-            SessionFiles(scored=files, format=kind, total_bytes=sum(file.size for file in inputs)),
-            opened,
-            clock=SystemClock(),
-            console=Quiet(),
-        )
-        request = ScoreTables(
-            model=str(bench.models / model),
-            files=tuple(
-                TableFile(
-                    name=file.identity.name,
-                    kind=str(getattr(format_of(file.identity.name), "value", "")),
-                    size=file.identity.size,
-                    row=file.start.row,
-                    offset=file.start.offset,
-                )
-                for file in files
-            ),
-            format=output_format,
-            params={"factor": 3.0},
-            key_columns=("id",),
-            constants={"model_name": "coded", "model_version": model, "release_key": "key"},
-            batch_rows=batch_rows,
-            part_rows=8,
-            strict=strict,
-        )
-        if killed:
-            with bench.mlflow.model_process(bench.python, None, NO_VARIABLES) as process:
-                response = session.run(Killed(process, killed), request)
-        else:
-            response = session.run(bench.process, request)
-        result = bench.mlflow.response_in(ScoreTables, response, ScoringResult)
-        opened.publish()
-    return result, len(parts)
-
-
-def written(output: Path) -> list[dict[str, Any]]:
-    """Every row of an output in JSON Lines, in the order of its parts."""
-    return [
-        json.loads(line)
-        for part in sorted(output.glob("[!_]*.jsonl"))
-        for line in part.read_text(encoding="utf-8").splitlines()
-    ]
-
-
-def predictions(output: Path) -> dict[str, float]:
-    """The predictions by key; no key occurs twice."""
-    found = written(output)
-    assert len({row["id"] for row in found}) == len(found)
-    return {row["id"]: row["prediction"] for row in found}
-
-
-def rejected(output: Path) -> dict[int, str]:
-    """The reasons by row."""
-    lines = [line for file in sorted((output / "_rejects").glob("*")) for line in file.read_text().splitlines()]
-    return {row["input_row"]: row["reason"] for row in map(json.loads, lines)}
+    with open_bench(mlflow, tmp_path_factory.mktemp("bench")) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
@@ -274,6 +47,22 @@ def test_a_table_is_scored_as_the_model_predicts(bench: Bench, tmp_path: Path, k
     assert "0007" == row["id"]
 
 
+def test_a_long_row_that_is_rejected_is_kept_in_part(bench: Bench, tmp_path: Path) -> None:
+    """
+    A record of megabytes would fill the message that rejects it: its start and its end are kept.
+    """
+    source, output = tmp_path / "t.jsonl", tmp_path / "scores"
+    long = json.dumps({"id": "1", "code": "c" * 3_000_000, "x": 13, "n": 1})
+    source.write_text(f'{long}\n{{"id": "2", "x": 1, "n": 1}}\n')
+
+    scored(bench, source, output)
+
+    lines = (output / "_rejects" / "t-00000.jsonl").read_text().splitlines()
+    (record,) = [json.loads(line)["record"] for line in lines]
+    assert (True, long[:100], long[-20:]) == (len(record) < 70_000, record[:100], record[-20:])
+    assert {"2"} == predictions(output).keys()
+
+
 def test_parts_in_parquet_and_csv_hold_the_same(bench: Bench, tmp_path: Path) -> None:
     """
     The format of the output changes no value: read by pandas, both are what JSON Lines are.
@@ -287,8 +76,7 @@ def test_parts_in_parquet_and_csv_hold_the_same(bench: Bench, tmp_path: Path) ->
         "frames += [pd.read_csv(f, dtype={'id': str}) for f in sorted(Path(sys.argv[2]).glob('*.csv'))]\n"
         "print(json.dumps([[list(f['id']), [float(p) for p in f['prediction']]] for f in frames]))\n"
     )
-    argv = (bench.python, "-c", code, tmp_path / "parquet", tmp_path / "csv")
-    parts = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    parts = json.loads(bench.run_python(code, tmp_path / "parquet", tmp_path / "csv"))
 
     pairs = [pair for ids, values in parts for pair in zip(ids, values, strict=True)]
 
@@ -398,3 +186,48 @@ def test_a_table_that_does_not_fit_is_named(
         run()
     assert why in caught.value.why
     assert [] == list((tmp_path / "scores").glob("[!_]*"))
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet", "csv"])
+def test_a_model_that_returns_a_table_gives_it_columns(bench: Bench, tmp_path: Path, output_format: str) -> None:
+    """
+    NaN is a missing value, an object is JSON text, and a column with the name of a key gets another one.
+    """
+    output = tmp_path / "scores"
+    scored(bench, bench.tables / "t.jsonl", output, model="table", output_format=output_format)
+    code = (
+        "import sys, pandas as pd\n"
+        "from pathlib import Path\n"
+        "text = {'id': str, 'prediction_id': str}\n"
+        "read = {'.csv': lambda f: pd.read_csv(f, dtype=text), '.parquet': pd.read_parquet,"
+        " '.jsonl': lambda f: pd.read_json(f, lines=True, dtype=text)}\n"
+        "files = sorted(Path(sys.argv[1]).glob('[!_]*'))\n"
+        "table = pd.concat([read[f.suffix](f) for f in files])\n"
+        "table['day'] = pd.to_datetime(table['day']).dt.strftime('%Y-%m-%d')\n"
+        "print(table.to_json(orient='records'))\n"
+    )
+    rows = json.loads(bench.run_python(code, output))
+
+    by_key = {row["id"]: row for row in rows}
+    first, last = by_key["0001"], by_key["0020"]
+    assert (1.1, "1.1", "2026-01-02") == (first["low"], first["prediction_id"], first["day"])
+    assert {"of": [1.1, 0.5], "n": 1} == json.loads(first["nested"])
+    assert (None, "20.1", 20) == (last["low"], last["prediction_id"], last["input_row"])
+
+
+@pytest.mark.extended
+def test_a_model_that_dies_leaves_whole_parts_and_is_continued(bench: Bench, tmp_path: Path) -> None:
+    """
+    It ends its process at the third batch: each run gets two batches further, and the last one publishes all.
+    """
+    source, output = bench.tables / "t.parquet", tmp_path / "scores"
+    counts = []
+    for _ in range(2):
+        with pytest.raises(ToolFailed, match="the model ended its process after row") as caught:
+            scored(bench, source, output, model="dying", killed=lambda _: False)
+        assert "out of luck" == caught.value.why
+        counts.append(len(written(output)))
+    _, kept = scored(bench, source, output, model="dying", killed=lambda _: False)
+
+    assert ([0, 0], 2) == (counts, kept)
+    assert {f"{number:04d}" for number in range(1, 21)} - {f"{EMPTY:04d}"} == predictions(output).keys()
