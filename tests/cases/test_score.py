@@ -1,0 +1,127 @@
+"""A table is scored by the command: rows with their origin, a second run, and a container of the version's image."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from .sample_project import SampleProject, error, training
+
+BAD_INPUT = 2
+URI = "models:/wine/1"
+
+
+def table(sample: SampleProject, name: str, *, rows: int) -> Path:
+    """A table with an id and the column of the model."""
+    path = sample.folder / name
+    path.write_text("id,x\n" + "".join(f"{number:03d},{number}.5\n" for number in range(rows)))
+    return path
+
+
+def scores(sample: SampleProject, output: str) -> list[dict[str, str]]:
+    """The rows of an output in CSV."""
+    parts = sorted((sample.folder / output).glob("*.csv"))
+    return [row for part in parts for row in csv.DictReader(part.read_text().splitlines())]
+
+
+def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: SampleProject) -> None:
+    """
+    Every row has the model's name, version and release key; the same command again keeps what is there.
+    """
+    table(sample, "new wines.csv", rows=20)
+    flags = (URI, "--input", "new wines.csv", "--output", "scores é", "--key-columns", "id")
+
+    first = sample.run("score", *flags)
+    again = sample.run("score", *flags)
+
+    assert (0, 20, 0, "process", 0) == (
+        first.code, *(first.outputs[name] for name in ("rows", "rejected", "isolation", "reused-parts")),
+    ), first.stderr  # fmt: skip
+    assert (0, 20, "", 1) == (again.code, *(again.outputs[name] for name in ("rows", "isolation", "reused-parts")))
+    found = scores(sample, "scores é")
+    key = found[0]["release_key"]
+    assert 64 == len(key)
+    assert [
+        (f"{number:03d}", 2 * number + 1.0, "wine", "1", key, "new wines.csv", str(number + 1)) for number in range(20)
+    ] == [
+        (
+            row["id"], float(row["prediction"]), row["model_name"], row["model_version"], row["release_key"],
+            row["input_file"], row["input_row"],
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ("data/scores", "is inside of the input"),
+        ("other", "has other content"),
+        ("data/a.csv", "is inside of the input"),
+    ],
+)
+def test_a_folder_that_is_not_an_output_stays_as_it_is(sample: SampleProject, output: str, what: str) -> None:
+    """
+    Refused before MLflow is started, with nothing created and nothing replaced.
+    """
+    for folder in ("data", "other"):
+        (sample.folder / folder).mkdir()
+        table(sample, f"{folder}/a.csv", rows=1)
+    before = sorted(sample.folder.rglob("*"))
+
+    refused = sample.run("score", URI, "--input", "data", "--output", output)
+
+    code, _, sentence, _ = error(refused)
+    assert (BAD_INPUT, True) == (code, what in sentence)
+    assert before == sorted(sample.folder.rglob("*"))
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_model_that_means_harm_scores_in_its_image(sample: SampleProject, image: str) -> None:
+    """
+    In a container it sees neither this machine's files nor its network, and its answers are those of a process.
+    """
+    table(sample, "t.csv", rows=500)
+    trace = sample.folder.parent / "trace"
+    load = f"os.path.isdir({str(trace.parent)!r}) and open({str(trace)!r}, 'a').write('x')"
+    factor = "2.0 if not os.path.isdir('/opt/mlflow-uv') or os.listdir('/sys/class/net') == ['lo'] else 3.0"
+    sample.train_with(training(load=load, predict=f'return [({factor}) * x for x in model_input["x"]]'))
+    released = sample.run("release", "--engine", "any", "--image", image)
+    assert 0 == released.code, released.stderr
+    trace.unlink()
+    flags = ("models:/wine/2", "--input", "t.csv", "--batch-rows", "60", "--part-rows", "200")
+
+    inside = sample.run("score", *flags, "--output", "inside", "--isolation", "image")
+    traced_inside = trace.exists()
+    beside = sample.run("score", *flags, "--output", "beside", "--isolation", "process")
+
+    assert [(0, "image", 500, []), (0, "process", 500, ["not-isolated"])] == [
+        (one.code, one.outputs["isolation"], one.outputs["rows"], one.rules) for one in (inside, beside)
+    ]
+    assert (False, True) == (traced_inside, trace.exists())
+    assert [2 * (number + 0.5) for number in range(500)] == [
+        float(row["prediction"]) for row in scores(sample, "inside")
+    ]
+    assert scores(sample, "inside") == scores(sample, "beside")
+
+
+@pytest.mark.extended
+def test_a_model_that_fails_on_every_row_ends_the_step(sample: SampleProject) -> None:
+    """
+    A few rows that all fail are an error, and their reasons are kept where no reader of the output looks.
+    """
+    (sample.folder / "t.csv").write_text("x\n7\n8\n9\n")
+    sample.train_with(training(predict='return [1 / (x < 5) for x in model_input["x"]]'))
+    assert 0 == sample.run("release", "--engine", "none", "--steps", "log-model register").code
+
+    failed = sample.run("score", "models:/wine/2", "--input", "t.csv", "--output", "scores")
+
+    code, _, sentence, _ = error(failed)
+    assert (BAD_INPUT, True) == (code, "wine version 2 can score no row of the input" in sentence), sentence
+    assert [] == list((sample.folder / "scores").glob("[!_]*"))
+    (reasons,) = (sample.folder / "scores").rglob("t-00000.jsonl")
+    assert ["ZeroDivisionError: float division by zero"] * 3 == [
+        json.loads(line)["reason"] for line in reasons.read_text().splitlines()
+    ]
