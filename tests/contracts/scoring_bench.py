@@ -131,7 +131,7 @@ class Quiet:
 
     foreign = say
 
-    def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:  # noqa: ARG002
+    def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """See Console."""
         return nullcontext()
 
