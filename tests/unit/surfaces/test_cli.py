@@ -14,6 +14,7 @@ from mlflow_uv.command.errors import BadInput, Cancelled, Unforeseen
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import check_lock, export
+from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
 from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.cli import _parsed, answer, cancellable, gather, given_in, main
 from mlflow_uv.surfaces.terminal import terminal
@@ -176,8 +177,7 @@ def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.Ca
         (
             ["--format", "json", "export"],
             (
-                "error: the first argument is not a step: the steps are release, check-lock, check-targets, export,"
-                " log-model, register, build-image, smoke-test, evaluate, promote, rollback, audit, prune, doctor."
+                f"error: the first argument is not a step: the steps are {', '.join((RELEASE_NAME, *NAMES))}."
                 " Fix: mlflow-uv --help\n"
             ),
         ),
