@@ -12,25 +12,24 @@ BAD_INPUT = 2
 URI = "models:/wine/1"
 
 
-def table(sample: SampleProject, name: str, *, rows: int) -> Path:
-    """A table with an id and the column of the model."""
-    path = sample.folder / name
+def table(path: Path, *, rows: int) -> str:
+    """A table with an id and the column of the model, outside of the project."""
     path.write_text("id,x\n" + "".join(f"{number:03d},{number}.5\n" for number in range(rows)))
-    return path
+    return str(path)
 
 
-def scores(sample: SampleProject, output: str) -> list[dict[str, str]]:
+def scores(output: Path) -> list[dict[str, str]]:
     """The rows of an output in CSV."""
-    parts = sorted((sample.folder / output).glob("*.csv"))
+    parts = sorted(output.glob("*.csv"))
     return [row for part in parts for row in csv.DictReader(part.read_text().splitlines())]
 
 
-def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: SampleProject) -> None:
+def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: SampleProject, tmp_path: Path) -> None:
     """
     Every row has the model's name, version and release key; the same command again keeps what is there.
     """
-    table(sample, "new wines.csv", rows=20)
-    flags = (URI, "--input", "new wines.csv", "--output", "scores é", "--key-columns", "id")
+    source, output = table(tmp_path / "new wines.csv", rows=20), tmp_path / "scores é"
+    flags = (URI, "--input", source, "--output", str(output), "--key-columns", "id")
 
     first = sample.run("score", *flags)
     again = sample.run("score", *flags)
@@ -39,7 +38,7 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
         first.code, *(first.outputs[name] for name in ("rows", "rejected", "isolation", "reused-parts")),
     ), first.stderr  # fmt: skip
     assert (0, 20, "", 1) == (again.code, *(again.outputs[name] for name in ("rows", "isolation", "reused-parts")))
-    found = scores(sample, "scores é")
+    found = scores(output)
     key = found[0]["release_key"]
     assert 64 == len(key)
     assert [
@@ -61,29 +60,31 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
         ("data/a.csv", "is inside of the input"),
     ],
 )
-def test_a_folder_that_is_not_an_output_stays_as_it_is(sample: SampleProject, output: str, what: str) -> None:
+def test_a_folder_that_is_not_an_output_stays_as_it_is(
+    sample: SampleProject, tmp_path: Path, output: str, what: str
+) -> None:
     """
     Refused before MLflow is started, with nothing created and nothing replaced.
     """
     for folder in ("data", "other"):
-        (sample.folder / folder).mkdir()
-        table(sample, f"{folder}/a.csv", rows=1)
-    before = sorted(sample.folder.rglob("*"))
+        (tmp_path / folder).mkdir()
+        table(tmp_path / folder / "a.csv", rows=1)
+    before = sorted(tmp_path.rglob("*"))
 
-    refused = sample.run("score", URI, "--input", "data", "--output", output)
+    refused = sample.run("score", URI, "--input", str(tmp_path / "data"), "--output", str(tmp_path / output))
 
     code, _, sentence, _ = error(refused)
     assert (BAD_INPUT, True) == (code, what in sentence)
-    assert before == sorted(sample.folder.rglob("*"))
+    assert before == sorted(tmp_path.rglob("*"))
 
 
 @pytest.mark.engine
 @pytest.mark.extended
-def test_a_model_that_means_harm_scores_in_its_image(sample: SampleProject, image: str) -> None:
+def test_a_model_that_means_harm_scores_in_its_image(sample: SampleProject, image: str, tmp_path: Path) -> None:
     """
     In a container it sees neither this machine's files nor its network, and its answers are those of a process.
     """
-    table(sample, "t.csv", rows=500)
+    source = table(tmp_path / "t.csv", rows=500)
     trace = sample.folder.parent / "trace"
     load = f"os.path.isdir({str(trace.parent)!r}) and open({str(trace)!r}, 'a').write('x')"
     factor = "2.0 if not os.path.isdir('/opt/mlflow-uv') or os.listdir('/sys/class/net') == ['lo'] else 3.0"
@@ -91,37 +92,38 @@ def test_a_model_that_means_harm_scores_in_its_image(sample: SampleProject, imag
     released = sample.run("release", "--engine", "any", "--image", image)
     assert 0 == released.code, released.stderr
     trace.unlink()
-    flags = ("models:/wine/2", "--input", "t.csv", "--batch-rows", "60", "--part-rows", "200")
+    flags = ("models:/wine/2", "--input", source, "--batch-rows", "60", "--part-rows", "200")
 
-    inside = sample.run("score", *flags, "--output", "inside", "--isolation", "image")
+    inside = sample.run("score", *flags, "--output", str(tmp_path / "inside"), "--isolation", "image")
     traced_inside = trace.exists()
-    beside = sample.run("score", *flags, "--output", "beside", "--isolation", "process")
+    beside = sample.run("score", *flags, "--output", str(tmp_path / "beside"), "--isolation", "process")
 
     assert [(0, "image", 500, []), (0, "process", 500, ["not-isolated"])] == [
         (one.code, one.outputs["isolation"], one.outputs["rows"], one.rules) for one in (inside, beside)
     ]
     assert (False, True) == (traced_inside, trace.exists())
     assert [2 * (number + 0.5) for number in range(500)] == [
-        float(row["prediction"]) for row in scores(sample, "inside")
+        float(row["prediction"]) for row in scores(tmp_path / "inside")
     ]
-    assert scores(sample, "inside") == scores(sample, "beside")
+    assert scores(tmp_path / "inside") == scores(tmp_path / "beside")
 
 
 @pytest.mark.extended
-def test_a_model_that_fails_on_every_row_ends_the_step(sample: SampleProject) -> None:
+def test_a_model_that_fails_on_every_row_ends_the_step(sample: SampleProject, tmp_path: Path) -> None:
     """
     A few rows that all fail are an error, and their reasons are kept where no reader of the output looks.
     """
-    (sample.folder / "t.csv").write_text("x\n7\n8\n9\n")
+    source, output = tmp_path / "t.csv", tmp_path / "scores"
+    source.write_text("x\n7\n8\n9\n")
     sample.train_with(training(predict='return [1 / (x < 5) for x in model_input["x"]]'))
     assert 0 == sample.run("release", "--engine", "none", "--steps", "log-model register").code
 
-    failed = sample.run("score", "models:/wine/2", "--input", "t.csv", "--output", "scores")
+    failed = sample.run("score", "models:/wine/2", "--input", str(source), "--output", str(output))
 
     code, _, sentence, _ = error(failed)
     assert (BAD_INPUT, True) == (code, "wine version 2 can score no row of the input" in sentence), sentence
-    assert [] == list((sample.folder / "scores").glob("[!_]*"))
-    (reasons,) = (sample.folder / "scores").rglob("t-00000.jsonl")
+    assert [] == list(output.glob("[!_]*"))
+    (reasons,) = output.rglob("t-00000.jsonl")
     assert ["ZeroDivisionError: float division by zero"] * 3 == [
         json.loads(line)["reason"] for line in reasons.read_text().splitlines()
     ]
