@@ -13,6 +13,7 @@ EXAMPLES = {
     "cache_from": "type=registry,ref=registry.example/cache",
     "cache_to": "-odd",
     "candidate": "12",
+    "cases": "-cases.jsonl",
     "champion": "champion ü",
     "context": "mein Kontext/a",
     "data": "data/hold out.csv",

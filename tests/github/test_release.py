@@ -160,7 +160,7 @@ def test_one_action_releases_a_project(
         labels(outputs["image"])["mlflow-uv.model-sha256"],
         "sha256:",
     )
-    assert "| smoke-test | 1 of 1 predictions are those of training" in run.summary
+    assert "| smoke-test | 1 example, " in run.summary
     assert not run.annotations
     assert ("", "") == (containers(outputs["image"]), checkout.git(run.workspace, "status", "--porcelain"))
 

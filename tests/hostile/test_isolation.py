@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import NotServing
+from mlflow_uv.core.model.recorded_requests import from_examples
 from mlflow_uv.ops.image.serving_check import Expected, observe
 from mlflow_uv.tools.engines.client import Client
 from mlflow_uv.tools.engines.docker import Docker
@@ -211,7 +212,7 @@ def test_a_model_that_needs_a_network_is_helped_by_the_fix(engine: Client, needi
         reports = []
         for network in (False, True):
             served = engine.serve(needing, network=network)
-            expected = Expected(cases=[CASE], answers=[None], tolerance=0, deadline_s=90, network=network)
+            expected = Expected(requests=from_examples([CASE], [None]), tolerance=0, deadline_s=90, network=network)
             try:
                 reports.append(observe(served, expected, builder.tools).complaints[0].rule)
             except NotServing as error:

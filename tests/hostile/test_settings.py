@@ -465,6 +465,7 @@ def test_the_checkout_makes_no_database_outside_the_project(
     ("call", "step", "key"),
     [
         (on_the_command_line, "log-model", "input-example"),
+        (on_the_command_line, "log-model", "cases"),
         (on_the_command_line, "log-model", "model"),
         (on_the_command_line, "evaluate", "data"),
         (in_an_action, "release", "input-example"),

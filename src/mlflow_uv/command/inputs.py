@@ -5,9 +5,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
+from .step import Below, Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
+
+TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 
 RecordFile = Annotated[Path, Doc("File of the release record, to pass to the next step or job.")]
 LockDigest = Annotated[str, Doc("SHA-256 of uv.lock with line endings normalised to LF.")]
@@ -258,6 +260,24 @@ class ServeEnvInputs:
 class ResponseInputs(ServeEnvInputs):
     """How the responses of the model are obtained and compared."""
 
+    tolerance: Annotated[
+        float,
+        Section.RUN,
+        # At 1 any two numbers of one sign would be equal.
+        Below(1.0),
+        Doc(
+            "Relative and absolute tolerance for floating-point values in responses, below 1; all other values must be"
+            " equal."
+        ),
+    ] = TOLERANCE
+    skip_derived: Annotated[
+        bool,
+        Section.RUN,
+        Doc(
+            "Do not derive requests from the signature, for a model whose predictions are expensive or have side"
+            " effects."
+        ),
+    ] = False
     ignore_answers: Annotated[
         tuple[str, ...],
         Section.RUN,

@@ -1,8 +1,9 @@
 """
-Sends one HTTP request to the server in this container: `python -I -S request.py`, JSON in, JSON out.
+Sends HTTP requests to the server in this container: `python -I -S request.py`, JSON in, a line of JSON for each out.
 
-{port, method, path, body: base64 or null, timeout_s, limit: bytes} -> {status, body: base64}, or null without a
-response in time. It runs in the model's container, so its output is no more trustworthy than the model's response.
+[{port, method, path, body: base64 or null, timeout_s, limit: bytes}] -> {status, body: base64}, or null without a
+response in time, after which no other request is sent. It runs in the model's container, so its output is no more
+trustworthy than the model's response.
 """
 
 import base64
@@ -28,4 +29,9 @@ def reply_to(request: "dict[str, Any]") -> "dict[str, Any] | None":
 
 
 if __name__ == "__main__":
-    json.dump(reply_to(json.load(sys.stdin)), sys.stdout)
+    for sent in json.load(sys.stdin):
+        reply = reply_to(sent)
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+        if reply is None:
+            break

@@ -43,6 +43,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     models.AnswerRequests: ("models.answers", "answer"),
     models.DescribeCases: ("models.cases", "describe"),
     models.ReadExample: ("models.examples", "read"),
+    models.ReadCases: ("models.case_files", "read"),
     models.DescribeSignature: ("models.cases", "signature"),
     evaluation.WriteData: ("evaluation.holdout", "write"),
     evaluation.EvaluateModel: ("evaluation.evaluator", "evaluate"),

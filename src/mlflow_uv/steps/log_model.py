@@ -31,6 +31,7 @@ from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
 from ..ops.model.adoption import adopt
+from ..ops.model.case_file import cases_of
 from ..ops.model.input_example import example_of
 from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of
@@ -116,6 +117,14 @@ class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
         Doc(
             "JSON or CSV file with the input example for the tests, instead of the example that the model was logged"
             " with."
+        ),
+    ] = None
+    cases: Annotated[
+        Path | None,
+        SettingReach.DISCLOSED,
+        Doc(
+            "JSON Lines or CSV file with requests, and optionally their expected responses, that are recorded and"
+            " tested beside the input example."
         ),
     ] = None
     environment: Annotated[
@@ -271,6 +280,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     if adopted:
         job = replace(job, commit=adopted.commit, source=adopted.source)
     example, example_digest = example_of(inputs.input_example, job, tools)
+    case_file = cases_of(inputs.cases, job, tools)
     served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=description.python)
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}
@@ -279,6 +289,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         "experiment": inputs.experiment,
         "serve-env": " ".join(model_variables.names),
     }
+    settings |= {"cases": case_file.sha256} if case_file.cases else {}  # keys of releases without it stay the same
     parts = parts_of(job, selection, settings, packed, python=served.python)
     keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), source)
     return ProofPlan(
@@ -294,6 +305,9 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         adopted=adopted,
         ignored=ignored,
         handed=model_variables,
+        cases=case_file.cases,
+        tolerance=inputs.tolerance,
+        derives=not inputs.skip_derived,
     )
 
 

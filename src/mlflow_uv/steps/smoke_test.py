@@ -6,20 +6,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..command.errors import BadInput, ChainBroken, NotServing, StepError
-from ..command.inputs import NAME, RecordFile, RecordInputs, ResponseInputs, VersionState
+from ..command.inputs import NAME, TOLERANCE, RecordFile, RecordInputs, ResponseInputs, VersionState
 from ..command.report import Finding, Report, Severity
-from ..command.step import Below, Doc, Matching, OneRun, Step
+from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import Wording, option, step_call
 from ..core.model import model_files
 from ..core.model.answer_paths import AnswerPath
 from ..core.model.answer_wording import LONGEST_REASON, shortened
-from ..core.model.answers import TOLERANCE, answers_digest
+from ..core.model.answers import answers_digest
 from ..core.model.ignored_answers import everything_ignored, ignored_paths, unmatched_paths
-from ..core.release.record import AliasLink, ImageLink, Record
-from ..core.security.documents import Unparsable, parse_json
+from ..core.model.recorded_requests import (
+    RecordedRequest,
+    RequestOrigin,
+    counted_by_origin,
+    from_examples,
+    read_recorded,
+)
+from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
+from ..core.security.documents import parse_json
 from ..core.security.serve_env import ServeVariables, serve_variables
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
@@ -42,15 +49,6 @@ class Inputs(ResponseInputs, RecordInputs):
     """Inputs of smoke-test: time limits, tolerance and alias."""
 
     deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
-    tolerance: Annotated[
-        float,
-        # At 1 any two numbers of one sign would be equal.
-        Below(1.0),
-        Doc(
-            "Relative and absolute tolerance for floating-point values in responses, below 1; all other values must be"
-            " equal."
-        ),
-    ] = TOLERANCE
     serve_network: Annotated[
         bool,
         OneRun(),
@@ -128,17 +126,16 @@ def _test_plan(
             fix=option("serve-env", ",".join(record.answers.variables)),
         )
     try:
-        cases = parse_json((release.model / model_files.CASES).read_bytes())
-        answers = parse_json((release.model / model_files.ANSWERS).read_bytes())
-    except Unparsable as error:
+        requests = _recorded(record.answers, release.model)
+    except ValueError as error:
         raise ChainBroken(
             "answers", why=f"the recorded requests or predictions in the model cannot be read: {error}"
         ) from error
-    if everything := next(everything_ignored(ignored, answers), None):
+    requests = tuple(item for item in requests if not (inputs.skip_derived and item.origin is RequestOrigin.DERIVED))
+    if everything := next(everything_ignored(ignored, _compared_answers(requests)), None):
         raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
     return record.image, Expected(
-        cases=cases,
-        answers=answers,
+        requests=requests,
         tolerance=inputs.tolerance,
         deadline_s=inputs.deadline,
         network=inputs.serve_network or record.image.kind == "process",
@@ -146,6 +143,21 @@ def _test_plan(
         answer_s=inputs.answer_timeout,
         handed=model_variables,
     )
+
+
+def _recorded(answers: AnswersLink, model: Path) -> tuple[RecordedRequest, ...]:
+    """Return all recorded requests of a model. Raises ValueError for files that are not as log-model writes them."""
+    cases, expected = (parse_json((model / name).read_bytes()) for name in (model_files.CASES, model_files.ANSWERS))
+    examples = from_examples(cases, expected)
+    if not answers.requests:
+        return examples
+    files = (parse_json((model / name).read_bytes()) for name in (model_files.REQUESTS, model_files.RESPONSES))
+    return (*examples, *read_recorded(*files))
+
+
+def _compared_answers(requests: tuple[RecordedRequest, ...]) -> list[Any]:
+    """Return the predictions for the example and for the file, to which `ignore-answers` applies."""
+    return [item.answer for item in requests if item.origin is not RequestOrigin.DERIVED]
 
 
 @contextmanager
@@ -265,7 +277,7 @@ def _slow(observed: ObservedServer) -> Iterator[Finding]:
 def _report(
     inputs: Inputs, path: Path, record: Record, observed: ObservedServer, expected: Expected
 ) -> Report[Outputs]:
-    alias, cases = record.alias, len(expected.cases)
+    alias = record.alias
     tested = not observed.complaints
     where = ""
     if record.image is not None and record.image.kind != "image":
@@ -278,19 +290,19 @@ def _report(
     return Report(
         outputs=Outputs(
             record=path,
-            cases=cases,
+            cases=len(expected.requests),
             healthy_after=round(observed.healthy_after_s, 3),
             state="tested" if tested else "failed",
             alias_before=alias.before if alias else None,
         ),
         summary=(
-            f"{cases} of {cases} predictions are those of training{within}{where}{alias_note}"
+            f"{counted_by_origin(expected.requests)}: all equal{within}{where}{alias_note}"
             if tested
             else f"the predictions of the server differ from those of training{where}"
         ),
         findings=(
             *observed.complaints,
-            *unmatched_paths(expected.ignored, expected.answers),
+            *unmatched_paths(expected.ignored, _compared_answers(expected.requests)),
             *_slow(observed),
             *_isolation(inputs, record.image),
         ),

@@ -46,13 +46,19 @@ def echo() -> Iterator[int]:
 
 
 def ask(port: int, **words: Any) -> Any:
-    """What the client writes, started as it is in a container."""
+    """What the client writes about one request."""
+    (reply,) = ask_all(port, words)
+    return reply
+
+
+def ask_all(port: int, *requests: dict[str, Any]) -> list[Any]:
+    """What the client writes, a line for each response, started as it is in a container."""
     body = base64.b64encode(EVERY_BYTE).decode()
     request = {"port": port, "method": "POST", "path": "/invocations", "body": body, "timeout_s": 30, "limit": 1 << 20}
     argv = (sys.executable, "-I", "-S", "-c", CLIENT.read_text())
-    text = json.dumps({**request, **words})
+    text = json.dumps([{**request, **words} for words in requests])
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=True, env={})
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_every_byte_arrives_and_comes_back() -> None:
@@ -88,3 +94,16 @@ def test_no_answer_is_null(*, listening: bool) -> None:
         reply = ask(silent.getsockname()[1], timeout_s=0.2)
 
     assert reply is None
+
+
+def test_requests_are_sent_in_turn_until_one_gets_no_response() -> None:
+    """
+    Whoever hangs once holds up nobody for the others.
+    """
+    with echo() as port, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        nobody = {"port": silent.getsockname()[1], "timeout_s": 0.2}
+        replies = ask_all(port, {"path": "/a"}, {"path": "/b"}, nobody, {"path": "/c"})
+
+    assert [b"/a", b"/b"] == [base64.b64decode(reply["body"])[:2] for reply in replies[:2]]
+    assert [None] == replies[2:]

@@ -1,4 +1,4 @@
-"""Compares the answers of a server with those of training, and serialises cases as requests."""
+"""Compares the answers of a server with those of training, and computes their digest."""
 
 import json
 import math
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ..release.digests import canonical, sha256
 from .answer_paths import member_path
 
-TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 _ITEMS = re.compile(r"\[\d+\]")
 # Seconds since 1970 from 2017 on, as they are, in milli-, micro- or nanoseconds.
 _EPOCHS = tuple((1_500_000_000 * scale, 4_000_000_000 * scale) for scale in (1, 10**3, 10**6, 10**9))
@@ -38,11 +37,6 @@ class AnswerDifference:
     def is_volatile(self) -> bool:
         """Whether both values look like a timestamp or like an id that is generated for each answer."""
         return _volatile(self.expected) and _volatile(self.observed)
-
-
-def request_body(case: object) -> bytes:
-    """The body of a case's request: the bytes that training answered, with keys and columns in their order."""
-    return json.dumps(case).encode()
 
 
 def answers_digest(answers: object) -> str:

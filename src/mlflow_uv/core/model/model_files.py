@@ -20,6 +20,9 @@ HASHED = f"{FOLDER}/requirements.txt"
 INDEXES = f"{FOLDER}/indexes.json"
 CASES = f"{FOLDER}/cases.json"
 ANSWERS = f"{FOLDER}/answers.json"
+# The requests of the `cases` file and the derived ones, as exact text, and how training answered them.
+REQUESTS = f"{FOLDER}/requests.json"
+RESPONSES = f"{FOLDER}/responses.json"
 WHEELS = f"{FOLDER}/wheels"
 REQUIREMENTS = "requirements.txt"
 # With a uv.lock at the model's root, MLflow restores by `uv sync`, without extras, groups and wheels.

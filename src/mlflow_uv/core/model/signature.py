@@ -48,14 +48,18 @@ def signature_changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | No
     signature describes must be accepted, with the same meaning, by the new one. Outputs may only be added. Raises
     ValueError for an invalid signature.
     """
-    changes = [*_inputs(_part(old, "inputs"), _part(new, "inputs"))]
-    changes += _outputs(_part(old, "outputs"), _part(new, "outputs"))
-    changes += _params(_part(old, "params"), _part(new, "params"))
+    changes = [*_inputs(signature_specs(old, "inputs"), signature_specs(new, "inputs"))]
+    changes += _outputs(signature_specs(old, "outputs"), signature_specs(new, "outputs"))
+    changes += _params(signature_specs(old, "params"), signature_specs(new, "params"))
     return tuple(sorted(changes, key=lambda change: (list(Effect).index(change.effect), change.text)))
 
 
-def _part(signature: Mapping[str, Any] | None, part: str) -> list[Mapping[str, Any]] | None:
-    """The specs of one part, which MLflow stores as JSON text."""
+def signature_specs(signature: Mapping[str, Any] | None, part: str) -> list[Mapping[str, Any]] | None:
+    """
+    The specs of one part of a signature: `inputs`, `outputs` or `params`, which MLflow stores as JSON text.
+
+    None if the signature does not have the part. Raises ValueError for an invalid one.
+    """
     raw = (signature or {}).get(part)
     try:
         specs = parse_json(raw) if isinstance(raw, str) else raw

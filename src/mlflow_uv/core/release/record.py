@@ -96,6 +96,8 @@ class AnswersLink:
 
     `served_by` is the kind of server, `tolerance` the relative tolerance of floating-point answers, `ignored` are the
     paths that were not compared, and `variables` the names of the variables that the model was given (`serve-env`).
+    `requests` and `responses` are digests of the other recorded requests, of a file or derived, and of the responses of
+    training; empty without any.
     """
 
     cases: str
@@ -105,6 +107,8 @@ class AnswersLink:
     tolerance: float | None = None
     ignored: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    requests: str = ""
+    responses: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +148,7 @@ class Record:
 
 # Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
 # digest.
-_ADDED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables"})}
+_ADDED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables", "requests", "responses"})}
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": LockLink,

@@ -1,17 +1,19 @@
 """Sends the recorded requests and a malformed one to a model server, and compares the responses."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from ...command.errors import NotServing
-from ...command.report import Finding
+from ...command.report import Finding, Severity, counted
 from ...command.wording import Wording, option
 from ...core.image.system_libraries import base_image_fix, install_fix, missing_library
 from ...core.model.answer_paths import AnswerPath, without_paths
 from ...core.model.answer_wording import difference_fix, format_differences, reason_of
-from ...core.model.answers import differences, request_body
+from ...core.model.answers import differences
+from ...core.model.recorded_requests import RecordedRequest, RequestOrigin, sending_fix
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.engines.engine import ServingContainer
@@ -22,6 +24,7 @@ from ...tools.toolbox import Tools
 POLL_S = 0.2
 ANSWER_S = 60.0  # also the default of the server
 GRACE_S = 5.0
+MOST_DERIVED = 5  # findings about derived requests
 MALFORMED = b'{"this is": "not a request'
 # Messages of Linux, glibc and musl if another machine cannot be reached.
 _UNREACHABLE = re.compile(
@@ -33,13 +36,12 @@ _UNREACHABLE = re.compile(
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expected:
     """
-    The recorded requests (`cases`) and answers, the tolerance, the ignored paths and the time limits in seconds.
+    The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
 
     `network` says that the server has a network, `handed` are the variables that its model gets.
     """
 
-    cases: list[Any]
-    answers: list[Any]
+    requests: tuple[RecordedRequest, ...]
     tolerance: float
     deadline_s: float
     network: bool
@@ -47,10 +49,14 @@ class Expected:
     answer_s: float = ANSWER_S
     handed: ServeVariables = NO_VARIABLES
 
+    def of(self, *origins: RequestOrigin) -> tuple[RecordedRequest, ...]:
+        """The requests of these origins."""
+        return tuple(request for request in self.requests if request.origin in origins)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedServer:
-    """The answers of a server, and findings about them."""
+    """The answers of a server (of a refusal, the status), and findings about them."""
 
     healthy_after_s: float
     answers: list[Any]
@@ -59,21 +65,27 @@ class ObservedServer:
 
 
 def observe(server: ServingContainer, expected: Expected, tools: Tools) -> ObservedServer:
-    """Wait until a server is healthy and send all requests. Raises NotServing after printing the server's log."""
+    """
+    Wait until a server is healthy and send all requests. Raises NotServing after printing the server's log.
+
+    Derived requests are only sent to a server that passes all others: they would repeat its findings.
+    """
     healthy_after = _wait_until_healthy(server, expected, tools)
     answers: list[Any] = []
     complaints: list[Finding] = []
     slowest = 0.0
-    for number, case in enumerate(expected.cases, start=1):
+    for request in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE):
         begun = tools.clock.now_s()
-        answer, refusal = _answer(server, number, case, expected)
+        # The server enforces the time limit itself.
+        reply = _invoked(server, request.body.encode(), expected.answer_s + GRACE_S)
         slowest = max(slowest, tools.clock.now_s() - begun)
-        answers.append(answer)
-        if refusal is not None:
-            complaints.append(refusal)
-        else:
-            complaints.extend(_differing(number, answer, expected))
+        answers.append(_answer_in(reply))
+        complaints.extend(check_reply(request, reply, expected, server))
     complaints.extend(_accepting_anything(server))
+    if not complaints and (derived := expected.of(RequestOrigin.DERIVED)):
+        replies = server.send_all([_request(item.body.encode(), expected.answer_s + GRACE_S) for item in derived])
+        answers += map(_answer_in, replies)
+        complaints.extend(_derived_findings(server, expected, derived, replies))
     if (code := server.code()) is not None:
         # The responses may come from another program.
         what = f"the server exited with {code} during the test"
@@ -90,57 +102,124 @@ def show_log(server: ServingContainer, tools: Tools) -> None:
             tools.console.foreign(line)
 
 
-def _answer(server: ServingContainer, number: int, case: object, expected: Expected) -> tuple[Any, Finding | None]:
-    """Return the answer to a request, or None and a finding."""
-    # The server enforces the time limit itself.
-    reply = _invoked(server, request_body(case), expected.answer_s + GRACE_S)
+def check_reply(
+    request: RecordedRequest, reply: ModelReply | None, expected: Expected, server: ServingContainer
+) -> Iterator[Finding]:
+    """Yield what differs between the reply to a request and the response of the training environment."""
     if reply is None and server.code() is not None:
-        return None, Finding(
-            rule="case-refused", what=f"recorded request {number} got no response", why="the server ended"
-        )
-    if reply is None or reply.status == 504:  # noqa: PLR2004  # gateway timeout
+        yield Finding(rule="case-refused", what=f"{request.name} got no response", why="the server ended")
+    elif reply is None or reply.status == HTTPStatus.GATEWAY_TIMEOUT:
         slow = Wording(option("answer-timeout", "SECONDS"), " if it only needs longer")
-        return None, Finding(
+        yield Finding(
             rule="case-refused",
-            what=f"recorded request {number} got no response within {expected.answer_s:g} s",
+            what=f"{request.name} got no response within {expected.answer_s:g} s",
             why=expected.handed.masked(_last_line(server)),
             fix=_fix(server, expected) or slow,
         )
-    if reply.status != 200:  # noqa: PLR2004  # OK
+    elif not request.is_answered:
+        yield from _wrongly_accepted(request, reply)
+    elif reply.status != HTTPStatus.OK:
         why = f"status {reply.status}: {expected.handed.masked(reason_of(reply.body))}"
-        fix = _fix(server, expected)
-        return None, Finding(rule="case-refused", what=f"recorded request {number} got no prediction", why=why, fix=fix)
+        fix = _fix(server, expected) or sending_fix(request)
+        yield Finding(rule="case-refused", what=f"{request.name} got no prediction", why=why, fix=fix)
+    else:
+        yield from _differing(request, reply, expected)
+
+
+def _wrongly_accepted(request: RecordedRequest, reply: ModelReply) -> Iterator[Finding]:
+    """
+    Yield a finding about a request that training refuses and the server does not refuse with a 4xx and a message.
+
+    Where training itself fails (5xx), such as at an exception that MLflow does not handle, the server may, too: it
+    responds 400 if the request could not be read, else 500.
+    """
+    highest = HTTPStatus.BAD_REQUEST + (200 if request.status >= HTTPStatus.INTERNAL_SERVER_ERROR else 100)
+    training = f"training's environment responds with status {request.status}: {request.reason}"
+    if not HTTPStatus.BAD_REQUEST <= reply.status < highest:
+        yield Finding(
+            rule="malformed-accepted",
+            what=f"{request.name} was not refused",
+            why=f"the response has status {reply.status}; {training}",
+            fix=sending_fix(request),
+        )
+    elif not reason_of(reply.body).strip():
+        yield Finding(
+            rule="malformed-accepted",
+            what=f"{request.name} was refused without a message",
+            why=f"the response has status {reply.status} and no body",
+            fix=sending_fix(request),
+        )
+
+
+def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) -> Iterator[Finding]:
     try:
-        return parse_json(reply.body), None
+        answer = parse_json(reply.body)
     except (ValueError, RecursionError):
-        return None, Finding(rule="case-refused", what=f"the response to recorded request {number} is not JSON")
-
-
-def _differing(number: int, answer: object, expected: Expected) -> Iterator[Finding]:
-    expected_answer, actual_answer = (
-        without_paths(expected.answers[number - 1], expected.ignored),
-        without_paths(answer, expected.ignored),
-    )
-    differences_found = tuple(differences(expected_answer, actual_answer, tolerance=expected.tolerance))
+        yield Finding(rule="case-refused", what=f"the response to {request.name} is not JSON", fix=sending_fix(request))
+        return
+    compared = (without_paths(request.answer, expected.ignored), without_paths(answer, expected.ignored))
+    differences_found = tuple(differences(*compared, tolerance=expected.tolerance))
     if differences_found:
+        sending = f"; {fix}" if (fix := sending_fix(request)) else ""
         yield Finding(
             rule="answers-differ",
-            what=f"the prediction for recorded request {number} is not that of training",
+            what=f"the prediction for {request.name} is not that of training",
             why=expected.handed.masked(format_differences(differences_found)),
-            fix=difference_fix(differences_found),
+            fix=Wording(difference_fix(differences_found), sending),
         )
+
+
+def _derived_findings(
+    server: ServingContainer,
+    expected: Expected,
+    derived: Sequence[RecordedRequest],
+    replies: Sequence[ModelReply | None],
+) -> Iterator[Finding]:
+    """Yield the first findings about derived requests, up to one without a response, and count the others."""
+    number = 0
+    for position, (request, reply) in enumerate(zip(derived, replies, strict=True), start=1):
+        for finding in check_reply(request, reply, expected, server):
+            number += 1
+            if number <= MOST_DERIVED:
+                yield finding
+        if reply is None:
+            if position < len(derived):
+                yield Finding(
+                    rule="derived-unsent",
+                    severity=Severity.NOTICE,
+                    what=f"{counted(len(derived) - position, 'more derived request')} not sent",
+                    why=f"the server did not respond to {request.name!r}",
+                )
+            break
+    if number > MOST_DERIVED:
+        more = counted(number - MOST_DERIVED, "more derived request")
+        yield Finding(rule="answers-differ", what=f"{more} got another response than from training's environment")
+
+
+def _answer_in(reply: ModelReply | None) -> Any:
+    """The JSON of a prediction, or the status of another response, for the digest in the record."""
+    if reply is None:
+        return None
+    try:
+        return parse_json(reply.body) if reply.status == HTTPStatus.OK else {"status": reply.status}
+    except (ValueError, RecursionError):
+        return None
 
 
 def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
     """Yield a finding about a server that accepts a malformed request."""
     reply = _invoked(server, MALFORMED, ANSWER_S)
-    if reply is None or not 400 <= reply.status < 500:  # noqa: PLR2004  # client errors
+    if reply is None or not HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         why = "there was no response" if reply is None else f"the response has status {reply.status}"
         yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
 
 
 def _invoked(server: ServingContainer, body: bytes, answer_s: float) -> ModelReply | None:
-    return server.send(ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s))
+    return server.send(_request(body, answer_s))
+
+
+def _request(body: bytes, answer_s: float) -> ModelRequest:
+    return ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s)
 
 
 def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Tools) -> float:
@@ -148,7 +227,7 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
     started = tools.clock.now_s()
     while (passed := tools.clock.now_s() - started) < expected.deadline_s:
         reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
-        if reply is not None and reply.status == 200:  # noqa: PLR2004  # OK
+        if reply is not None and reply.status == HTTPStatus.OK:
             return passed
         code = server.code()
         if code is not None:

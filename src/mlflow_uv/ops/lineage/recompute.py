@@ -15,7 +15,7 @@ from ...core.model.answers import answers_digest
 from ...core.release.chain import LinkCheck, LinkState, compare_link, require_unbroken
 from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
-from ...core.release.record import Record, VersionLink
+from ...core.release.record import AnswersLink, Record, VersionLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import RegisteredVersion
@@ -129,9 +129,19 @@ def from_model(record: Record, model: Path) -> Iterator[LinkCheck]:
             observed=expected,
             source=f"the recorded predictions of {source}",
         )
+        yield from _from_recorded_requests(record.answers, model, source)
     yield compare_link(
         "model", recorded=record.model.sha256, observed=tree_digest(digests_in(model)), source="the store"
     )
+
+
+def _from_recorded_requests(answers: AnswersLink, model: Path, source: str) -> Iterator[LinkCheck]:
+    """Check the requests of a file and the derived ones; models of earlier releases have none."""
+    for recorded, file in ((answers.requests, model_files.REQUESTS), (answers.responses, model_files.RESPONSES)):
+        if recorded:
+            yield compare_link(
+                "answers", recorded=recorded, observed=_json_digest(model / file), source=f"`{file}` of {source}"
+            )
 
 
 def _selection(model: Path) -> str:

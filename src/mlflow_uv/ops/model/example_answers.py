@@ -1,4 +1,4 @@
-"""Records a model's answers to its example in the training environment, and reports answers that cannot be compared."""
+"""Records a model's answers to its requests in the training environment, and reports those that cannot be compared."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,43 +6,75 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...command.errors import BadInput, ModelUnusable
+from ...command.errors import BadInput, ModelUnusable, ToolFailed
+from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.model.answer_paths import AnswerPath, without_paths
 from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
-from ...core.model.answers import TOLERANCE, differences, non_json_values
+from ...core.model.answers import differences, non_json_values
 from ...core.model.columns import is_about_integers_with_gaps
+from ...core.model.derived_requests import DerivedRequest
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
+from ...core.model.recorded_requests import RecordedRequest
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
-from ...payloads.messages.models import AnswerRequests
+from ...payloads.messages.models import AnswerRequests, ModelAnswers
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
+from .case_file import FileCase
 from .example_checks import floats_fix
+from .recorded_responses import record_cases, record_derived
 from .training import Job
+
+# Seconds for all derived requests, and for one, in each of two passes; those that take longer are not recorded.
+DERIVED_S, DERIVED_REQUEST_S = 20.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExampleQuestion:
-    """The requests for a model's folder; `given` says that they are not the model's own example."""
+    """
+    The requests for a model's folder; `given` says that they are not the model's own example.
+
+    `cases` are the requests of a file, whose expected responses may differ by `tolerance`, `derived` those that are
+    derived from the signature.
+    """
 
     model: Path
     requests: tuple[Any, ...]
     given: bool
     ignored: tuple[AnswerPath, ...] = ()
     handed: ServeVariables = NO_VARIABLES
+    cases: tuple[FileCase, ...] = ()
+    derived: tuple[DerivedRequest, ...] = ()
+    tolerance: float = TOLERANCE
 
 
-def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[tuple[Any, ...], tuple[Finding, ...]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingAnswers:
+    """The answers to the example, the other requests with their responses, and findings about all of them."""
+
+    answers: tuple[Any, ...]
+    recorded: tuple[RecordedRequest, ...]
+    findings: tuple[Finding, ...]
+
+
+def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAnswers:
     """
     Return the answers of a model in its training environment; sends the requests twice to find unstable answers.
 
     Raises ModelUnusable, or BadInput if the requests are not the model's own.
     """
-    request = AnswerRequests(model=str(question.model), requests=question.requests, given=question.given, again=True)
+    ended: tuple[Finding, ...] = ()
     try:
-        response = job.client(tools).answer(request, question.handed)
+        try:
+            response = _ask(job, question, tools)
+        except ToolFailed as error:
+            if not question.derived:
+                raise
+            ended = (_ended(error),)
+            question = replace(question, derived=())
+            response = _ask(job, question, tools)
     except BadInput as error:
         raise BadInput(
             what="the model cannot predict `input-example`",
@@ -52,16 +84,52 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> tuple[tuple
     except ModelUnusable as error:
         error.fix = _fix(error, job.project, question, tools) or error.fix
         raise
-    manifest = job.project.folder / "pyproject.toml"
-    warnings = (
-        *_fickle(question, response.answers, response.again),
-        *_leaking(question, response.answers),
-        *_keeping(question),
-        *_beyond_json(response.answers),
-        *unmatched_paths(question.ignored, response.answers),
-        *everything_ignored(question.ignored, response.answers),
+    first, second = response.bodies, response.bodies_again
+    of_file, case_findings = record_cases(
+        question.cases, (first.cases, second.cases), question.ignored, tolerance=question.tolerance
     )
-    return response.answers, tuple(replace(finding, path=manifest) for finding in warnings)
+    derived, left_out = record_derived(question.derived, (first.derived, second.derived), question.ignored)
+    recorded = (*of_file, *derived)
+    answers = [*response.answers, *(item.answer for item in of_file if item.is_answered)]
+    fickle = tuple(_fickle(question, response.answers, response.again))
+    warnings = (
+        *fickle,
+        *_leaking(question, [*answers, *((item.answer, item.reason) for item in recorded)]),
+        *_keeping(question),
+        *_beyond_json(answers),
+        *unmatched_paths(question.ignored, answers),
+        *everything_ignored(question.ignored, answers),
+        *ended,
+        *(() if fickle else left_out),
+    )
+    manifest = job.project.folder / "pyproject.toml"
+    findings = (*(replace(finding, path=manifest) for finding in warnings), *case_findings)
+    masked = (replace(finding, why=question.handed.masked(finding.why)) for finding in findings)
+    return TrainingAnswers(answers=response.answers, recorded=recorded, findings=tuple(masked))
+
+
+def _ask(job: Job, question: ExampleQuestion, tools: Tools) -> ModelAnswers:
+    request = AnswerRequests(
+        model=str(question.model),
+        requests=question.requests,
+        given=question.given,
+        again=True,
+        cases=tuple(case.body for case in question.cases),
+        derived=tuple(request.body for request in question.derived),
+        derived_s=DERIVED_S,
+        request_s=DERIVED_REQUEST_S,
+    )
+    return job.client(tools).answer(request, question.handed)
+
+
+def _ended(error: ToolFailed) -> Finding:
+    return Finding(
+        rule="derived-ended-model",
+        severity=Severity.WARNING,
+        what="the model ended its process at a request that was derived from its signature; none of these is tested",
+        why=error.why,
+        fix="raise an exception in predict instead",
+    )
 
 
 def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> list[Any]:

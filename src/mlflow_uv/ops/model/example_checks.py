@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...command.errors import BadInput, ModelUnusable
+from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
-from ...core.model.answers import TOLERANCE, differences, volatile_paths
+from ...core.model.answers import differences, volatile_paths
 from ...core.model.columns import as_floats, integers_with_gaps, reordered
 from ...payloads.messages.models import ModelCases
 from ...tools.project.files import Project, line_of

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadProject, ChainBroken, ToolFailed
+from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import option
 from ...core.export.requirements import difference, parse_requirements
@@ -15,6 +16,8 @@ from ...core.lock.selection import Selection
 from ...core.model import model_files
 from ...core.model.answer_paths import AnswerPath
 from ...core.model.answers import answers_digest
+from ...core.model.derived_requests import DerivedRequest, derive_requests
+from ...core.model.recorded_requests import requests_file, responses_file
 from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
@@ -29,6 +32,7 @@ from ...tools.toolbox import Tools
 from ...tools.uv.network import indexes_of
 from ...tools.uv.settings import settings_of
 from .adoption import Adopted
+from .case_file import FileCase
 from .example_answers import ExampleQuestion, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .release_key import Key, trained_from
@@ -49,6 +53,8 @@ class ProofPlan:
     Everything that is known before training; `example` are requests that replace the model's own example.
 
     `ignored` are the paths that are not compared, `handed` the variables that the model gets at inference time.
+    `cases` are the requests of a file, whose expected responses may differ by `tolerance`; `derives` says whether
+    requests are derived from the signature.
     """
 
     job: Job
@@ -63,6 +69,9 @@ class ProofPlan:
     adopted: Adopted | None = None
     ignored: tuple[AnswerPath, ...] = ()
     handed: ServeVariables = NO_VARIABLES
+    cases: tuple[FileCase, ...] = ()
+    tolerance: float = TOLERANCE
+    derives: bool = True
 
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
@@ -92,7 +101,8 @@ def prove(
     findings = []
     model_cases = client.describe_cases(logged)
     requests = list(plan.example or model_cases.requests)
-    findings += example_findings(plan.job.project, model_cases, requests)
+    known = requests or [parse_json(case.body) for case in plan.cases]
+    findings += example_findings(plan.job.project, model_cases, known)
     if not model_cases.has_signature:
         questions = (_question(plan, logged, requests), tools)
         findings += order_findings(
@@ -100,11 +110,17 @@ def prove(
         )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
-    if requests:
-        answers, answer_findings = answers_of(plan.job, _question(plan, logged, requests), tools)
-        findings += answer_findings
-        cases = json.dumps(requests, indent=1)
-        written = {model_files.CASES: cases, model_files.ANSWERS: json.dumps(answers, indent=1)}
+    if known:
+        question = replace(
+            _question(plan, logged, requests), cases=plan.cases, derived=_derived(plan, logged, known, tools)
+        )
+        answered = answers_of(plan.job, replace(question, tolerance=plan.tolerance), tools)
+        findings += answered.findings
+        written = {model_files.CASES: json.dumps(requests, indent=1)}
+        written[model_files.ANSWERS] = json.dumps(answered.answers, indent=1)
+        if answered.recorded:
+            written[model_files.REQUESTS] = requests_file(answered.recorded)
+            written[model_files.RESPONSES] = responses_file(answered.recorded)
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = tuple(name for name in model_files.UV_FILES if (logged / name).exists())
     with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
@@ -122,6 +138,18 @@ def _question(plan: ProofPlan, logged: Path, requests: list[Any]) -> ExampleQues
     return ExampleQuestion(
         model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, handed=plan.handed
     )
+
+
+def _derived(plan: ProofPlan, logged: Path, known: list[Any], tools: Tools) -> tuple[DerivedRequest, ...]:
+    """Return the requests that are derived from the signature and the first known request."""
+    if not plan.derives:
+        return ()
+    signature = plan.job.client(tools).describe_signature(logged).signature
+    try:
+        return derive_requests(signature, known[0])
+    except ValueError as error:
+        tools.console.say(f"no requests are derived from the signature, which cannot be read: {error}")
+        return ()
 
 
 def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
@@ -232,7 +260,13 @@ def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Recor
             mlflow=plan.mlflow,
         ),
         answers=(
-            AnswersLink(cases=_digest(cases), expected=_digest(answers), variables=plan.handed.names)
+            AnswersLink(
+                cases=_digest(cases),
+                expected=_digest(answers),
+                variables=plan.handed.names,
+                requests=_digest_if_any(copy / model_files.REQUESTS),
+                responses=_digest_if_any(copy / model_files.RESPONSES),
+            )
             if answers.is_file()
             else None
         ),
@@ -272,6 +306,10 @@ def _lines(*lines: str) -> str:
 
 def _digest(path: Path) -> str:
     return answers_digest(parse_json(path.read_text(encoding="utf-8")))
+
+
+def _digest_if_any(path: Path) -> str:
+    return _digest(path) if path.is_file() else ""
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

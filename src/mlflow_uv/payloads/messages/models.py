@@ -146,7 +146,9 @@ class AnswerRequests(Request):
     """
     Answer requests of `/invocations`, given as their bodies, with the model in a folder.
 
-    `given` says that they are not the model's own example, `again` requests a second answer to each.
+    `given` says that they are not the model's own example, `again` requests a second answer to each. `cases` and
+    `derived` are bodies as exact text, which may be refused. A derived request is left out if it takes longer than
+    `request_s` seconds, or all of them more than `derived_s`.
     """
 
     verb: ClassVar[str] = "answer"
@@ -154,16 +156,43 @@ class AnswerRequests(Request):
     requests: tuple[Any, ...]
     given: bool = False
     again: bool = False
+    cases: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    derived_s: float = 60.0
+    request_s: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelResponse:
+    """The status of a response, and its JSON, or the reason of a refusal for another status than 200."""
+
+    status: int
+    answer: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BodyResponses:
+    """The responses to `cases` and `derived`; None for a derived request that was left out."""
+
+    cases: tuple[ModelResponse, ...] = ()
+    derived: tuple[ModelResponse | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelAnswers:
-    """The bodies of the answers, those of the second time (empty unless requested), and the versions in use."""
+    """
+    The bodies of the answers, and the versions that gave them.
+
+    `bodies` are the responses to the other bodies. `again` and `bodies_again` are those of the second time.
+    """
 
     answers: tuple[Any, ...]
     python: str
     mlflow: str
+    bodies: BodyResponses = BodyResponses()
     again: tuple[Any, ...] = ()
+    bodies_again: BodyResponses = BodyResponses()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +225,31 @@ class ExampleRequests:
     """Request bodies of `/invocations`."""
 
     requests: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadCases(Request):
+    """Read a JSON Lines or CSV file as bodies of requests for `/invocations`."""
+
+    verb: ClassVar[str] = "read-cases"
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseRequest:
+    """A request on a line (from 1) of the file; `expected` is its response, if it `has_expected` one."""
+
+    line: int
+    body: str
+    has_expected: bool = False
+    expected: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseRequests:
+    """The requests of a file."""
+
+    cases: tuple[CaseRequest, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,37 +2,49 @@
 
 import json
 import platform
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import mlflow
 from mlflow.pyfunc import scoring_server
 
-from ..messages.models import AnswerRequests, ModelAnswers
-from ..problems import Problem, ProblemKind, last_line, shortened
+from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
+from ..problems import Problem, ProblemKind, last_line, mask, shortened
 from .serving_environment import serving_environment
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
+_LONGEST_REASON = 300
 
 
 def answer(request: AnswerRequests) -> ModelAnswers:
-    """Answer each request body as `POST /invocations` with JSON would, twice if requested."""
-    error_kind = ProblemKind.INVALID if request.given else ProblemKind.CANNOT_PREDICT
+    """Answer each request and each body as `POST /invocations` with JSON would, twice if requested."""
     with serving_environment():
         model = _load(request.model)
-
-        def answer_all() -> "tuple[Any, ...]":
-            return tuple(
-                _answer(model, number, payload, error_kind) for number, payload in enumerate(request.requests, start=1)
-            )
-
-        answers = answer_all()
-        if request.again and _holds_clock(answers):
+        answers, bodies = _answer_all(model, request)
+        if not request.again:
+            return _versions(answers=answers, bodies=bodies)
+        if _holds_clock((answers, [response and response.answer for response in (*bodies.cases, *bodies.derived)])):
             time.sleep(_CLOCK_TICK_S)
-        again = answer_all() if request.again else ()
-    return ModelAnswers(answers=answers, again=again, python=platform.python_version(), mlflow=str(mlflow.__version__))
+        again, bodies_again = _answer_all(model, request)
+    return _versions(answers=answers, bodies=bodies, again=again, bodies_again=bodies_again)
+
+
+def _versions(**answers: Any) -> ModelAnswers:
+    return ModelAnswers(python=platform.python_version(), mlflow=str(mlflow.__version__), **answers)
+
+
+def _answer_all(model: Any, request: AnswerRequests) -> "tuple[tuple[Any, ...], BodyResponses]":
+    error_kind = ProblemKind.INVALID if request.given else ProblemKind.CANNOT_PREDICT
+    answers = tuple(
+        _answer(model, number, payload, error_kind) for number, payload in enumerate(request.requests, start=1)
+    )
+    cases = tuple(_response(model, body) for body in request.cases)
+    return answers, BodyResponses(cases=cases, derived=tuple(_responses_in_time(model, request)))
 
 
 def _holds_clock(answer: Any) -> bool:
@@ -65,6 +77,62 @@ def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> A
     if response.status != HTTPStatus.OK:
         raise Problem(error_kind, f"the model cannot answer request {number}: {_reason(response.response)}")
     return json.loads(response.response)
+
+
+def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelResponse | None]":
+    """The response to each derived request; None for one that takes too long, or for which no time is left."""
+    end = time.monotonic() + request.derived_s
+    for body in request.derived:
+        remaining = min(end - time.monotonic(), request.request_s)
+        if remaining <= 0:
+            yield None
+            continue
+        try:
+            with _interrupted_after(remaining):
+                response = _response(model, body)
+        except _TooSlow:
+            yield None
+        else:
+            yield response
+
+
+def _response(model: Any, body: str) -> ModelResponse:
+    """The status and the answer to a body, or the reason of a refusal, as MLflow's server responds to its bytes."""
+    try:
+        response = scoring_server.invocations(
+            body.encode(), "application/json", model, model.metadata.get_input_schema()
+        )
+        if response.status == HTTPStatus.OK:
+            return ModelResponse(status=response.status, answer=json.loads(response.response))
+        return _refusal(response.status, _reason(response.response))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a model's code may raise anything
+        # The server's own translation: the status of an MlflowException, else an internal error.
+        status = getattr(error, "get_http_status_code", lambda: HTTPStatus.INTERNAL_SERVER_ERROR)()
+        return _refusal(status, last_line(error))
+
+
+def _refusal(status: int, reason: str) -> ModelResponse:
+    return ModelResponse(status=int(status), reason=shortened(mask(reason), _LONGEST_REASON))
+
+
+class _TooSlow(BaseException):
+    """A response takes too long. No Exception, so that neither MLflow nor a model handles it."""
+
+
+@contextmanager
+def _interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise _TooSlow in a block that takes longer, as soon as it runs Python code."""
+
+    def interrupt(*_: object) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _reason(body: Any) -> str:

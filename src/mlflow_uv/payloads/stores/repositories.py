@@ -17,6 +17,7 @@ _LOCAL_VERBS = frozenset(
         "describe-environment",
         "describe-signature",
         "evaluate",
+        "read-cases",
         "read-example",
         "write-data",
     }

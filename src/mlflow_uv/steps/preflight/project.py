@@ -32,7 +32,7 @@ def way(context: PreflightContext) -> str:
     chosen = log_model.model_source(inputs, project, context.tools)
     serve_variables(inputs.serve_env, context.tools.host.variables)
     ignored_paths(inputs.ignore_answers)
-    for name, file in (("model", inputs.model), ("input-example", inputs.input_example)):
+    for name, file in (("model", inputs.model), ("input-example", inputs.input_example), ("cases", inputs.cases)):
         if file is not None and not (project.folder / file).exists():
             raise BadInput(
                 what=f"`{name}` does not exist",

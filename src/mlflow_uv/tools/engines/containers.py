@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...command.errors import ToolFailed
@@ -13,6 +13,7 @@ from ..system.process import Completed
 
 OURS = "mlflow-uv.smoke-test"  # label of every container we start
 CLIENT = Path(__file__).parents[2] / "installing" / "request.py"
+BATCH_TIMEOUTS = 4  # times the timeout of a request that several of them may take together
 SLACK_S = 30.0  # time for the engine to start a program in a container on a busy host
 
 
@@ -36,15 +37,20 @@ class Container:
 
         So the container needs no published port, and the engine may run on another host.
         """
-        body = None if request.body is None else base64.b64encode(request.body).decode()
-        message = {"port": PORT, "method": request.method, "path": request.path, "body": body}
-        message |= {"timeout_s": request.timeout_s, "limit": LIMIT}
+        return self.send_all((request,))[0]
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See ServingContainer. One client sends all of them: the engine takes longer to start it than a request."""
+        message = json.dumps([_message(request) for request in requests])
+        timeout_s = max(request.timeout_s for request in requests) * min(len(requests), BATCH_TIMEOUTS) + SLACK_S
         argv = ("exec", "--interactive", self._name, f"{VENV}/bin/python", "-I", "-S", "-c", self._client)
         try:
-            done = self._command(*argv, stdin=json.dumps(message), verbatim=True, timeout_s=request.timeout_s + SLACK_S)
+            done = self._command(*argv, stdin=message, verbatim=True, timeout_s=timeout_s)
         except ToolFailed:
-            return None
-        return _reply(done.stdout) if done.code == 0 else None
+            return (None,) * len(requests)
+        lines = done.stdout.splitlines() if done.code == 0 else []
+        replies = [_reply(line) for line in lines[: len(requests)]]
+        return (*replies, *(None,) * (len(requests) - len(replies)))
 
     def code(self) -> int | None:
         """See ServingContainer."""
@@ -64,6 +70,12 @@ class Container:
         if self._final is None:
             self._final = self.log()
             self._command("rm", "--force", "--volumes", self._name)
+
+
+def _message(request: ModelRequest) -> dict[str, object]:
+    body = None if request.body is None else base64.b64encode(request.body).decode()
+    message = {"port": PORT, "method": request.method, "path": request.path, "body": body}
+    return {**message, "timeout_s": request.timeout_s, "limit": LIMIT}
 
 
 def _reply(text: str) -> ModelReply | None:

@@ -1,6 +1,6 @@
 """Defines the interface of a container engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,9 @@ class ServingContainer(Protocol):
 
     def send(self, request: ModelRequest) -> ModelReply | None:
         """The response to a request, None if there is none within its timeout."""
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """The responses to requests in turn; None for the first without one, and for all after it."""
 
     def code(self) -> int | None:
         """The exit code, None while it runs."""

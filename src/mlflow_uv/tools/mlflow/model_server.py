@@ -1,6 +1,7 @@
 """Serves a model without a container engine: runs the same server as a process of the model's environment."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...command.host import Host
@@ -22,6 +23,15 @@ class ServerProcess:
     def send(self, request: ModelRequest) -> ModelReply | None:
         """See ServingContainer."""
         return send(request, port=self._port)
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See ServingContainer."""
+        replies: list[ModelReply | None] = []
+        for request in requests:
+            replies.append(self.send(request))
+            if replies[-1] is None:
+                break
+        return (*replies, *(None,) * (len(requests) - len(replies)))
 
     def code(self) -> int | None:
         """See ServingContainer."""

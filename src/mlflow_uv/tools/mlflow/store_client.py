@@ -19,6 +19,8 @@ from ...payloads.messages.evaluation import (
 )
 from ...payloads.messages.models import (
     AnswerRequests,
+    CaseRequest,
+    CaseRequests,
     DescribeCases,
     DescribeModel,
     DescribeSignature,
@@ -37,6 +39,7 @@ from ...payloads.messages.models import (
     ModelCases,
     ModelSignature,
     OverwriteModel,
+    ReadCases,
     ReadExample,
     ReleasedModels,
 )
@@ -186,6 +189,10 @@ class StoreClient:
     def read_example(self, file: Path) -> ExampleRequests:
         """See ReadExample."""
         return self._ask(ReadExample(file=str(file)), ExampleRequests)
+
+    def read_cases(self, file: Path) -> tuple[CaseRequest, ...]:
+        """See ReadCases."""
+        return self._ask(ReadCases(file=str(file)), CaseRequests).cases
 
     def describe_signature(self, model: Path) -> ModelSignature:
         """See DescribeSignature."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_uv.core.model.answer_paths import parse_path
-from mlflow_uv.core.model.answers import answers_digest, differences, non_json_values, request_body, volatile_paths
+from mlflow_uv.core.model.answers import answers_digest, differences, non_json_values, volatile_paths
 
 ANSWERS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
@@ -108,17 +108,6 @@ def test_the_digest_of_answers_ignores_the_order_of_keys() -> None:
     found = answers_digest({"b": [1.5], "a": None})
 
     assert answers_digest({"a": None, "b": [1.5]}) == found
-
-
-def test_a_case_is_asked_in_the_order_in_which_it_was_recorded() -> None:
-    """
-    A model may count columns instead of reading their names, so the order of keys is part of a question.
-    """
-    case = {"inputs": {"width": [1, 2], "age": [5, 7]}}
-
-    body = request_body(case)
-
-    assert b'{"inputs": {"width": [1, 2], "age": [5, 7]}}' == body
 
 
 @given(ANSWERS, ANSWERS)

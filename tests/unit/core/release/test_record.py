@@ -92,7 +92,9 @@ def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
     assert (digest, False) == (WHOLE.sha256, "ignored" in as_file(WHOLE)["answers"])
 
 
-@pytest.mark.parametrize("part", [{"ignored": ("$.a",)}, {"variables": ("A",)}], ids=str)
+@pytest.mark.parametrize(
+    "part", [{"ignored": ("$.a",)}, {"variables": ("A",)}, {"requests": "1" * 64, "responses": "2" * 64}], ids=str
+)
 def test_what_was_not_compared_or_given_is_part_of_the_record(part: dict[str, Any]) -> None:
     """
     It travels with the record, and a record without it is another one.

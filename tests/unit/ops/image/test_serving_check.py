@@ -1,6 +1,7 @@
 """What a server is asked, and what is said of its answers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,6 +10,7 @@ import pytest
 
 from mlflow_uv.command.report import Finding
 from mlflow_uv.core.model.answer_paths import parse_path
+from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin, from_examples
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.image.serving_check import Expected, observe
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
@@ -22,6 +24,7 @@ class FakeModelServer:
     """A server that answers as it is told, and keeps what it was asked."""
 
     reply: ModelReply | None
+    replies: tuple[ModelReply | None, ...] = ()  # to derived requests
     asked: list[ModelRequest] = field(default_factory=list)
 
     def send(self, request: ModelRequest) -> ModelReply | None:
@@ -32,6 +35,11 @@ class FakeModelServer:
         if request.body is not None and request.body.startswith(b'{"this is"'):
             return ModelReply(status=400, body="{}")
         return self.reply
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See Served."""
+        self.asked.extend(requests)
+        return self.replies
 
     def code(self) -> int | None:
         """See Served."""
@@ -53,7 +61,8 @@ def seen(server: FakeModelServer, answer: Any, **more: Any) -> tuple[Finding, ..
     """What is wrong with a server that has one case."""
     tools = cast("Tools", SimpleNamespace(clock=server))
     words = {"tolerance": 1e-6, "deadline_s": 5.0, "network": False, **more}
-    expected = Expected(cases=[CASE], answers=[answer], **words)
+    requests = (*from_examples([CASE], [answer]), *words.pop("derived", ()))
+    expected = Expected(requests=requests, **words)
     return observe(server, expected, tools).complaints
 
 
@@ -143,3 +152,89 @@ def test_no_finding_shows_what_the_model_was_given() -> None:
     found = [finding for server in servers for finding in seen(server, {"predictions": [1]}, handed=given)]
 
     assert (3, False) == (len(found), "canary" in repr(found))
+
+
+def derived(name: str = "empty batch", status: int = 200, **more: Any) -> RecordedRequest:
+    """A derived request and the response of training."""
+    return RecordedRequest(
+        name=f"derived: {name}", origin=RequestOrigin.DERIVED, body=f'{{"of": "{name}"}}', status=status, **more
+    )
+
+
+def after_the_example(*replies: ModelReply | None) -> FakeModelServer:
+    """A server that answers the example as training does, and these to derived requests."""
+    return FakeModelServer(ModelReply(status=200, body="1"), replies)
+
+
+def test_derived_requests_that_are_answered_and_refused_as_in_training_are_fine() -> None:
+    """
+    A refusal needs no more than a status of the client's and a message.
+    """
+    requests = (derived("a", answer=[1]), derived("b", 400, reason="no"), derived("c", 500, reason="KeyError"))
+    refusal = ModelReply(status=422, body='{"message": "other words"}')
+    server = after_the_example(ModelReply(status=200, body="[1]"), refusal, ModelReply(status=500, body="failed"))
+
+    found = seen(server, 1, derived=requests)
+
+    assert ((), [b'{"of": "a"}', b'{"of": "b"}', b'{"of": "c"}']) == (found, [item.body for item in server.asked[-3:]])
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply", "rule", "what"),
+    [
+        (derived(answer=[1]), (200, "[2]"), "answers-differ", "the prediction for derived: empty batch is not that of"),
+        (derived(answer=[1]), (400, "{}"), "case-refused", "derived: empty batch got no prediction"),
+        (derived(answer=[1]), (200, "x"), "case-refused", "the response to derived: empty batch is not JSON"),
+        (derived(status=400), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
+        (derived(status=400), (500, "no"), "malformed-accepted", "derived: empty batch was not refused"),
+        (derived(status=500), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
+        (derived(status=400), (400, " "), "malformed-accepted", "derived: empty batch was refused without a message"),
+    ],
+)
+def test_a_derived_request_with_another_response_is_named_with_a_command_that_repeats_it(
+    request_: RecordedRequest, reply: tuple[int, str], rule: str, what: str
+) -> None:
+    """
+    Whether the server predicts something else, refuses what training answers, or answers what training refuses.
+    """
+    (found,) = seen(after_the_example(ModelReply(status=reply[0], body=reply[1])), 1, derived=(request_,))
+
+    assert (rule, what) == (found.rule, found.what[: len(what)])
+    assert "send it: curl --header 'Content-Type: application/json' --data-raw" in found.fix
+    assert '{"of": "empty batch"}' in found.fix
+
+
+def test_derived_requests_are_not_sent_to_a_server_that_fails_the_example() -> None:
+    """
+    They would say the same many times.
+    """
+    server = answering([2])
+
+    found = seen(server, [1], derived=(derived(answer=[1]),))
+
+    assert ["answers-differ"] == [finding.rule for finding in found]
+    assert b'{"of": "empty batch"}' not in [request.body for request in server.asked]
+
+
+def test_many_derived_requests_that_fail_are_counted() -> None:
+    """
+    The first five with their differences.
+    """
+    requests = [derived(str(number), answer=1) for number in range(9)]
+
+    found = seen(after_the_example(*[ModelReply(status=200, body="2")] * 9), 1, derived=requests)
+
+    assert 6 == len(found)
+    assert "4 more derived requests got another response than from training's environment" == found[-1].what
+
+
+def test_nothing_is_said_of_derived_requests_after_one_without_a_response() -> None:
+    """
+    The server may hang; it is not known what it would respond.
+    """
+    requests = [derived(name, answer=1) for name in "abcd"]
+
+    first, unsent = seen(after_the_example(ModelReply(status=200, body="1"), None, None, None), 1, derived=requests)
+
+    assert ("case-refused", "derived: b got no response within 60 s") == (first.rule, first.what)
+    assert ("derived-unsent", "2 more derived requests not sent") == (unsent.rule, unsent.what)

@@ -10,10 +10,19 @@ import pytest
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model import model_files
+from mlflow_uv.core.model.answers import answers_digest
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import sha256, tree_digest
-from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink, WheelLink
+from mlflow_uv.core.release.record import (
+    AnswersLink,
+    LockLink,
+    ModelLink,
+    Record,
+    RequirementsLink,
+    VersionLink,
+    WheelLink,
+)
 from mlflow_uv.ops.lineage.recompute import _note_version, from_model
 from mlflow_uv.serving.model import model_location
 from mlflow_uv.tools.system.content import digests_in
@@ -213,3 +222,25 @@ def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
 
     assert (("model", ""), ("wine of 2026", "7")) == (nameless, model_location.name_and_version(model, {}))
     assert digest == tree_digest(digests_in(model))
+
+
+@pytest.mark.parametrize(
+    ("touched", "links"),
+    [("", []), (model_files.REQUESTS, ["answers", "model"]), (model_files.RESPONSES, ["answers", "model"])],
+)
+def test_recorded_requests_and_responses_cannot_be_changed(model: Path, touched: str, links: list[str]) -> None:
+    """
+    Those of a file and derived ones, as those of the example. Models of earlier releases have none.
+    """
+    names = (model_files.CASES, model_files.ANSWERS, model_files.REQUESTS, model_files.RESPONSES)
+    for name in names:
+        (model / name).write_text(json.dumps([name]))
+    digests = [answers_digest([name]) for name in names]
+    answers = AnswersLink(cases=digests[0], expected=digests[1], requests=digests[2], responses=digests[3])
+    record = replace(recorded(model), answers=answers)
+    if touched:
+        (model / touched).write_text("[]")
+
+    found = broken(record, model)
+
+    assert links == found

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import ModelUnusable
+from mlflow_uv.command.errors import ModelUnusable, ToolFailed
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.model.answer_paths import parse_path
+from mlflow_uv.core.model.derived_requests import DerivedRequest
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.model.example_answers import ExampleQuestion, answers_of
 from mlflow_uv.ops.model.training import Job
-from mlflow_uv.payloads.messages.models import ModelAnswers
+from mlflow_uv.payloads.messages.models import AnswerRequests, ModelAnswers
 from mlflow_uv.tools.toolbox import Tools
 
 
@@ -31,7 +32,7 @@ def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **mor
     project = SimpleNamespace(folder=folder, root=folder)
     job = cast("Job", SimpleNamespace(project=project, client=lambda _tools: SimpleNamespace(answer=answer)))
     question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
-    return answers_of(job, question, tools)[1]
+    return answers_of(job, question, tools).findings
 
 
 def test_a_steady_model_has_no_doubts(tmp_path: Path) -> None:
@@ -145,3 +146,27 @@ def test_each_thing_that_a_model_lacks_has_a_fix_of_its_own(tmp_path: Path, why:
         asked(tmp_path, error=error)
 
     assert raised.value.fix.startswith(fix)
+
+
+def test_a_model_that_ends_at_a_derived_request_is_answered_without_them(tmp_path: Path) -> None:
+    """
+    With a warning: the example is recorded all the same.
+    """
+    (tmp_path / "model").mkdir()
+
+    def answer(request: AnswerRequests, *_: object) -> ModelAnswers:
+        if request.derived:
+            raise ToolFailed(what="MLflow exited during `answer`", why="Segmentation fault")
+        return ModelAnswers(answers=(1,), again=(1,), python="3.12.1", mlflow="3.17.2")
+
+    project = SimpleNamespace(folder=tmp_path)
+    job = cast("Job", SimpleNamespace(project=project, client=lambda _tools: SimpleNamespace(answer=answer)))
+    question = ExampleQuestion(
+        model=tmp_path / "model", requests=(1,), given=False, derived=(DerivedRequest("derived: a", ""),)
+    )
+
+    answered = answers_of(job, question, cast("Tools", SimpleNamespace()))
+
+    (found,) = answered.findings
+    assert ((1,), (), "derived-ended-model") == (answered.answers, answered.recorded, found.rule)
+    assert (Severity.WARNING, "Segmentation fault") == (found.severity, found.why)

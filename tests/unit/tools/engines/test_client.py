@@ -109,7 +109,22 @@ def test_a_server_is_asked_from_inside_its_container(kind: type[Client]) -> None
     assert ModelReply(status=200, body="[1]") == reply
     assert (kind.name, "exec", "--interactive") == asked.argv[:3]
     assert ("/opt/venv/bin/python", "-I", "-S", "-c") == asked.argv[4:8]
-    assert content == base64.b64decode(json.loads(str(asked.stdin))["body"])
+    assert content == base64.b64decode(json.loads(str(asked.stdin))[0]["body"])
+
+
+def test_several_requests_are_sent_by_one_program_in_the_container(kind: type[Client]) -> None:
+    """
+    Starting one takes longer than a request. After one without a response there are no others.
+    """
+    answer = json.dumps({"status": 200, "body": base64.b64encode(b"[1]").decode()})
+    engine, runner = client(kind, exec=said(f"{answer}\nnull\n"))
+    served = engine.serve("sha256:1", network=False)
+    before = len(runner.asked)
+
+    replies = served.send_all([PING, PING, PING])
+
+    assert ((ModelReply(status=200, body="[1]"), None, None), 1) == (replies, len(runner.asked) - before)
+    assert 3 == len(json.loads(str(runner.asked[-1].stdin)))
 
 
 @pytest.mark.parametrize(

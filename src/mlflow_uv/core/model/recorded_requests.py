@@ -1,0 +1,118 @@
+"""Defines recorded requests with the responses of the training environment, and their files in a model."""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+from .model_files import CASES, REQUESTS
+
+_URL = "http://127.0.0.1:8080/invocations"  # the port of the image, published as the release prints it
+_LONGEST_SHOWN = 1000  # characters of a body
+
+
+class RequestOrigin(Enum):
+    """Where a recorded request comes from. The values are written into the model."""
+
+    EXAMPLE = "example"
+    FILE = "file"
+    DERIVED = "derived"
+
+
+_SHOWN = {RequestOrigin.EXAMPLE: "", RequestOrigin.FILE: " of the file", RequestOrigin.DERIVED: " derived"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedRequest:
+    """
+    A request for `/invocations` with a name and its exact body, and the response of the training environment.
+
+    `answer` is the JSON of a response with status 200, `reason` the message of a refusal.
+    """
+
+    name: str
+    origin: RequestOrigin
+    body: str
+    status: int = HTTPStatus.OK
+    answer: Any = None
+    reason: str = ""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether training answered it with a prediction."""
+        return self.status == HTTPStatus.OK
+
+
+def from_examples(cases: Sequence[Any], answers: Sequence[Any]) -> tuple[RecordedRequest, ...]:
+    """The requests of the input example; the body has the bytes that training answered, with keys in their order."""
+    return tuple(
+        RecordedRequest(
+            name=f"recorded request {number}", origin=RequestOrigin.EXAMPLE, body=json.dumps(case), answer=answer
+        )
+        for number, (case, answer) in enumerate(zip(cases, answers, strict=True), start=1)
+    )
+
+
+def requests_file(recorded: Iterable[RecordedRequest]) -> str:
+    """The requests as JSON."""
+    return json.dumps(
+        [{"name": item.name, "origin": item.origin.value, "body": item.body} for item in recorded], indent=1
+    )
+
+
+def responses_file(recorded: Iterable[RecordedRequest]) -> str:
+    """The responses as JSON, in the order of the requests."""
+    return json.dumps(
+        [
+            {"status": item.status, "answer": item.answer}
+            if item.is_answered
+            else {"status": item.status, "reason": item.reason}
+            for item in recorded
+        ],
+        indent=1,
+    )
+
+
+def read_recorded(requests: object, responses: object) -> tuple[RecordedRequest, ...]:
+    """The requests and responses in the parsed files. Raises ValueError if they are not as written here."""
+    try:
+        return tuple(
+            RecordedRequest(
+                name=str(request["name"]),
+                origin=RequestOrigin(request["origin"]),
+                body=str(request["body"]),
+                status=int(response["status"]),
+                answer=response.get("answer"),
+                reason=str(response.get("reason", "")),
+            )
+            for request, response in zip(requests, responses, strict=True)  # type: ignore[call-overload]  # see below
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"they are not requests with responses: {error!r}") from error
+
+
+def counted_by_origin(recorded: Sequence[RecordedRequest]) -> str:
+    """`1 example, 12 of the file, 41 derived`, without origins that have none."""
+    return ", ".join(_counts(recorded)) or "no requests"
+
+
+def sending_fix(request: RecordedRequest) -> str:
+    """The command that sends a request to a server on its default port; for a long or binary body, where it is."""
+    if len(request.body) > _LONGEST_SHOWN or not (request.body.isascii() and request.body.isprintable()):
+        if request.origin is RequestOrigin.EXAMPLE:
+            return f"the request is in the model's `{CASES}`"
+        return f"the request is in the model's `{REQUESTS}`, as the body of {request.name!r}"
+    header = "Content-Type: application/json"
+    return f"send it: {shlex.join(('curl', '--header', header, '--data-raw', request.body, _URL))}"
+
+
+def _counts(recorded: Sequence[RecordedRequest]) -> Iterator[str]:
+    for origin in RequestOrigin:
+        number = sum(item.origin is origin for item in recorded)
+        if number and origin is RequestOrigin.EXAMPLE:
+            yield f"{number} example{'' if number == 1 else 's'}"
+        elif number:
+            yield f"{number}{_SHOWN[origin]}"

@@ -1,0 +1,129 @@
+"""Which responses of training are recorded, and what is said of the others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.model.answer_paths import parse_path
+from mlflow_uv.core.model.derived_requests import DerivedRequest
+from mlflow_uv.ops.model.case_file import FileCase
+from mlflow_uv.ops.model.recorded_responses import MOST_FINDINGS, record_cases, record_derived
+from mlflow_uv.payloads.messages.models import ModelResponse
+
+FILE = Path("/project/cases.jsonl")
+
+
+def answered(value: Any) -> ModelResponse:
+    """A response with a prediction."""
+    return ModelResponse(status=200, answer={"predictions": [value]})
+
+
+REFUSED = ModelResponse(status=400, reason="no column `age`")
+
+
+def case(line: int = 3, **expected: Any) -> FileCase:
+    """A request on a line of the file."""
+    return FileCase(file=FILE, line=line, body="{}", has_expected=bool(expected), **expected)
+
+
+def test_an_expected_prediction_within_the_tolerance_is_recorded_as_training_predicts_it() -> None:
+    """
+    The server is compared with training, not with the file.
+    """
+    expecting = case(expected={"predictions": [1.04]})
+
+    (recorded,), findings = record_cases([expecting], ([answered(1.0)], [answered(1.0)]), (), tolerance=0.1)
+
+    assert (("line 3 of cases.jsonl", {"predictions": [1.0]}), ()) == ((recorded.name, recorded.answer), findings)
+
+
+def test_another_prediction_than_the_expected_one_names_the_line_and_the_difference() -> None:
+    """
+    At that line of the file.
+    """
+    _, (found,) = record_cases(
+        [case(expected={"predictions": [2.0]})], ([answered(1.0)], [answered(1.0)]), (), tolerance=0.1
+    )
+
+    assert ("cases-differ", FILE, 3, Severity.ERROR) == (found.rule, found.path, found.line, found.severity)
+    assert "the prediction of training for line 3 of cases.jsonl is not the expected one" == found.what
+    assert "$.predictions[0] is 1.0, expected is 2.0" == found.why
+
+
+def test_null_can_be_expected() -> None:
+    """
+    It is a value of JSON, other than no expectation.
+    """
+    _, found = record_cases([case(expected=None)], ([answered(1)], [answered(1)]), (), tolerance=0)
+
+    assert ["cases-differ"] == [finding.rule for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("responses", "rule", "why"),
+    [
+        (([REFUSED], [REFUSED]), "case-refused", "status 400: no column `age`"),
+        (([answered(1)], [answered(2)]), "answers-fickle", "$.predictions[0] is 2, expected is 1"),
+    ],
+)
+def test_a_request_of_the_file_must_be_answered_and_steadily(responses: Any, rule: str, why: str) -> None:
+    """
+    Else nothing could be compared with it.
+    """
+    _, (found,) = record_cases([case()], responses, (), tolerance=0)
+
+    assert (rule, why, 3) == (found.rule, found.why, found.line)
+
+
+def test_many_lines_that_fail_are_counted() -> None:
+    """
+    The first ones with their differences.
+    """
+    cases = [case(line, expected=0) for line in range(1, 31)]
+
+    _, found = record_cases(cases, ([answered(1)] * 30, [answered(1)] * 30), (), tolerance=0)
+
+    assert (MOST_FINDINGS + 1, "20 more requests of the file failed") == (len(found), found[-1].what)
+    assert found[-1].why.startswith("on line 11, 12, ")
+
+
+def test_derived_requests_with_the_same_response_twice_are_recorded() -> None:
+    """
+    A prediction or a refusal, whose words may differ; ignored paths may differ, too.
+    """
+    requests = [DerivedRequest(f"derived: {name}", "") for name in "abc"]
+    first: list[Any] = [
+        answered(1),
+        ModelResponse(status=400, reason="at 0x1"),
+        ModelResponse(status=200, answer={"id": 1}),
+    ]
+    second: list[Any] = [
+        answered(1),
+        ModelResponse(status=400, reason="at 0x2"),
+        ModelResponse(status=200, answer={"id": 2}),
+    ]
+
+    recorded, findings = record_derived(requests, (first, second), (parse_path("$.id"),))
+
+    assert (["derived: a", "derived: b", "derived: c"], ()) == ([item.name for item in recorded], findings)
+
+
+def test_derived_requests_without_a_steady_response_are_left_out_and_counted() -> None:
+    """
+    Another prediction, another status, none in time.
+    """
+    requests = [DerivedRequest(f"derived: {name}", "") for name in "abcd"]
+
+    recorded, (found,) = record_derived(
+        requests, ([answered(1), answered(1), None, REFUSED], [answered(2), REFUSED, None, REFUSED]), ()
+    )
+
+    assert (["derived: d"], "derived-left-out", Severity.NOTICE) == (
+        [item.name for item in recorded],
+        found.rule,
+        found.severity,
+    )
+    assert "3 of 4 derived requests are not tested" == found.what
+    assert found.why.endswith("a; b; c")
