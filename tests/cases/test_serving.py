@@ -60,6 +60,7 @@ def test_a_model_that_does_not_load_is_told_with_the_servers_log(sample: SampleP
     assert ("failed", aliases) == (sample.store.tags(version)["state"], sample.store.aliases)
 
 
+@pytest.mark.extended
 def test_another_answer_than_in_training_is_a_finding(sample: SampleProject) -> None:
     """
     A server that is healthy and answers differently fails the version with the difference as the reason.

@@ -183,6 +183,7 @@ def test_mlflow_decides_what_a_signature_allows_and_our_server_responds_alike(
     assert "nan" in known.of("column 'double' is null").answer["predictions"][0]
 
 
+@pytest.mark.extended
 def test_tensors_of_a_wrong_shape_are_refused_by_both(mlflow: MlflowInterpreter, models: Path, start: Starter) -> None:
     """
     And extremes of their own type are answered by both.
@@ -204,6 +205,7 @@ def test_tensors_of_a_wrong_shape_are_refused_by_both(mlflow: MlflowInterpreter,
     assert ((), statuses) == (found, responses(known, list(statuses)))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("wrong", "names"),
     [("empty", ["empty batch"]), ("null", ["column 'double' is null", "column 'double' is NaN"])],
@@ -226,6 +228,7 @@ def test_a_model_that_is_wrong_for_one_derived_request_only_is_named(
     assert all("send it: curl" in finding.fix or "mlflow-uv/requests.json" in finding.fix for finding in found)
 
 
+@pytest.mark.extended
 def test_a_server_that_ends_at_a_derived_request_is_named_with_it(
     mlflow: MlflowInterpreter, models: Path, start: Starter
 ) -> None:
@@ -269,37 +272,30 @@ def test_a_request_that_takes_too_long_is_left_out(mlflow: MlflowInterpreter, tm
 def test_a_file_of_cases_holds_requests_and_rows(mlflow: MlflowInterpreter, tmp_path: Path) -> None:
     """
     A line without an input of MLflow's server is a row, unless it is a chat request.
+
+    A row of a CSV file has the line where it begins, types of the whole column, and perhaps an expected prediction.
     """
     lines = ['{"inputs": {"a": [1]}}', '{"a": 1, "b": "x"}', '{"messages": []}', '{"request": {"a": 2}, "expected": 3}']
     (tmp_path / "cases.jsonl").write_text("\n".join(lines))
+    (tmp_path / "cases.csv").write_text('a,text,expected\n1,"two\nlines",0.5\n\n2,x,red\n')
 
-    found = mlflow.ask("read-cases", file=str(tmp_path / "cases.jsonl"))["cases"]
+    read = [["read-cases", {"file": str(tmp_path / name)}] for name in ("cases.jsonl", "cases.csv")]
+    from_lines, from_csv = (found["cases"] for found in mlflow.ask("several", questions=read)["answers"])
 
     assert [
         (1, lines[0], False, None),
         (2, '{"dataframe_records": [{"a": 1, "b": "x"}]}', False, None),
         (3, lines[2], False, None),
         (4, '{"dataframe_records": [{"a": 2}]}', True, 3),
-    ] == [tuple(case.values()) for case in found]
-
-
-def test_a_csv_file_of_cases_has_a_request_in_each_row_and_the_expected_prediction_in_a_column(
-    mlflow: MlflowInterpreter, tmp_path: Path
-) -> None:
-    """
-    With the line where a row begins; types are those of the whole column.
-    """
-    (tmp_path / "cases.csv").write_text('a,text,expected\n1,"two\nlines",0.5\n\n2,x,red\n')
-
-    found = mlflow.ask("read-cases", file=str(tmp_path / "cases.csv"))["cases"]
-
-    tables = [json.loads(case["body"])["dataframe_split"] for case in found]
+    ] == [tuple(case.values()) for case in from_lines]
+    tables = [json.loads(case["body"])["dataframe_split"] for case in from_csv]
     assert [[[1, "two\nlines"]], [[2, "x"]]] == [table["data"] for table in tables]
     assert [(2, {"predictions": [0.5]}), (5, {"predictions": ["red"]})] == [
-        (case["line"], case["expected"]) for case in found
+        (case["line"], case["expected"]) for case in from_csv
     ]
 
 
+@pytest.mark.extended
 def test_a_request_of_a_file_is_answered_or_refused_with_a_reason(mlflow: MlflowInterpreter, models: Path) -> None:
     """
     As MLflow's server responds to its bytes.

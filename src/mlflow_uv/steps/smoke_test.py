@@ -290,7 +290,7 @@ def _report(
     return Report(
         outputs=Outputs(
             record=path,
-            cases=len(expected.requests),
+            cases=len(observed.answers),
             healthy_after=round(observed.healthy_after_s, 3),
             state="tested" if tested else "failed",
             alias_before=alias.before if alias else None,

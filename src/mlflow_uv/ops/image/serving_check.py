@@ -136,9 +136,10 @@ def _wrongly_accepted(request: RecordedRequest, reply: ModelReply) -> Iterator[F
     highest = HTTPStatus.BAD_REQUEST + (200 if request.status >= HTTPStatus.INTERNAL_SERVER_ERROR else 100)
     training = f"training's environment responds with status {request.status}: {request.reason}"
     if not HTTPStatus.BAD_REQUEST <= reply.status < highest:
+        failed = ": the server failed" if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
         yield Finding(
             rule="malformed-accepted",
-            what=f"{request.name} was not refused",
+            what=f"{request.name} was not refused{failed}",
             why=f"the response has status {reply.status}; {training}",
             fix=sending_fix(request),
         )
