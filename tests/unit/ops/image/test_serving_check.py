@@ -186,7 +186,7 @@ def test_derived_requests_that_are_answered_and_refused_as_in_training_are_fine(
         (derived(answer=[1]), (400, "{}"), "case-refused", "derived: empty batch got no prediction"),
         (derived(answer=[1]), (200, "x"), "case-refused", "the response to derived: empty batch is not JSON"),
         (derived(status=400), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
-        (derived(status=400), (500, "no"), "malformed-accepted", "derived: empty batch was not refused: the server failed"),
+        (derived(status=400), (500, "no"), "malformed-accepted", "derived: empty batch was not refused: the server"),
         (derived(status=500), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
         (derived(status=400), (400, " "), "malformed-accepted", "derived: empty batch was refused without a message"),
     ],

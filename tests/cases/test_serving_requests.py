@@ -62,12 +62,8 @@ def test_a_plausible_and_wrong_expected_prediction_is_refused_where_it_is(projec
     assert "derived: column 'x' missing" in [request["name"] for request in recorded]
 
 
-@pytest.mark.parametrize(
-    "engine", ["none", pytest.param("docker", marks=(pytest.mark.engine, pytest.mark.extended))]
-)
-def test_a_server_that_is_wrong_for_derived_requests_only_fails(
-    sample: SampleProject, image: str, engine: str
-) -> None:
+@pytest.mark.parametrize("engine", ["none", pytest.param("docker", marks=(pytest.mark.engine, pytest.mark.extended))])
+def test_a_server_that_is_wrong_for_derived_requests_only_fails(sample: SampleProject, image: str, engine: str) -> None:
     """
     In a process and in a container: another prediction and an internal error instead of a refusal are named.
     """
