@@ -77,6 +77,30 @@ def test_a_request_of_the_file_must_be_answered_and_steadily(responses: Any, rul
     assert (rule, why, 3) == (found.rule, found.why, found.line)
 
 
+@pytest.mark.parametrize(("text", "rules"), [("hello", []), ("hallo", ["cases-differ"])])
+def test_ignored_paths_of_a_request_of_the_file_are_not_compared(text: str, rules: list[str]) -> None:
+    """
+    Neither with the expected response nor with a second one; a wrong value elsewhere is refused.
+    """
+    responses = [ModelResponse(status=200, answer={"id": name, "text": text}) for name in ("a", "b")]
+    expecting = case(expected={"id": "c", "text": "hello"})
+
+    _, found = record_cases([expecting], ([responses[0]], [responses[1]]), (parse_path("$.id"),), tolerance=0)
+
+    assert rules == [finding.rule for finding in found]
+
+
+def test_a_time_in_a_response_to_the_file_can_be_ignored() -> None:
+    """
+    The fix names its path, as for the input example.
+    """
+    responses = [ModelResponse(status=200, answer={"created": 1_764_130_000 + step}) for step in (0, 1)]
+
+    _, (found,) = record_cases([case()], ([responses[0]], [responses[1]]), (), tolerance=0)
+
+    assert "--ignore-answers '$.created'" in str(found.fix)
+
+
 def test_many_lines_that_fail_are_counted() -> None:
     """
     The first ones with their differences.
