@@ -41,25 +41,28 @@ def write_cases(folder: Path, *lines: str) -> Path:
     return Path("cases.jsonl")
 
 
+def release(sample: SampleProject, *flags: str) -> str:
+    """Release the faulty model with a file of requests up to what serves it; its version."""
+    setting = f'[tool.mlflow-uv]\ncases = "{write_cases(sample.folder, *RIGHT)}"\n'
+    sample.consumer.edit(sample.folder / "pyproject.toml", "[tool.mlflow-uv]\n", setting)
+    sample.train_with(FAULTY)
+    said = sample.run("release", "--steps", "log-model register build-image", *flags)
+    assert said.code == 0, said.stderr
+    return said.outputs["version"]
+
+
 def test_a_plausible_and_wrong_expected_prediction_is_refused_where_it_is(project: InProcessProject) -> None:
     """
-    The finding has the file, the line and the value; the same file without the error is recorded in the model.
+    The finding has the file, the line and the path of the value, beside right ones and a line without any.
     """
     add_model_functions(project.sample)
 
-    wrong = project.log(function="model_functions:double", cases=write_cases(project.folder, *RIGHT[:3], WRONG))
-    right = project.log(function="model_functions:double", cases=write_cases(project.folder, *RIGHT))
+    report = project.log(function="model_functions:double", cases=write_cases(project.folder, *RIGHT[:3], WRONG))
 
-    (finding,) = wrong.findings
-    assert (False, "cases-differ") == (wrong.ok, finding.rule)
+    (finding,) = report.findings
+    assert (False, "cases-differ") == (report.ok, finding.rule)
     assert (project.folder / "cases.jsonl", 4) == (finding.path, finding.line)
     assert "$.predictions[1] is 6.0, expected is 6.5" in finding.why
-    recorded = json.loads((project.sample.consumer.model / "mlflow-uv" / "requests.json").read_text())
-    assert ((), ["line 1", "line 2", "line 4"]) == (
-        right.findings,
-        [request["name"].partition(" of ")[0] for request in recorded if request["origin"] == "file"],
-    )
-    assert "derived: column 'x' missing" in [request["name"] for request in recorded]
 
 
 @pytest.mark.parametrize("engine", ["none", pytest.param("docker", marks=(pytest.mark.engine, pytest.mark.extended))])
@@ -67,27 +70,33 @@ def test_a_server_that_is_wrong_for_derived_requests_only_fails(sample: SamplePr
     """
     In a process and in a container: another prediction and an internal error instead of a refusal are named.
     """
-    sample.consumer.edit(
-        sample.folder / "pyproject.toml",
-        "[tool.mlflow-uv]\n",
-        f'[tool.mlflow-uv]\ncases = "{write_cases(sample.folder, *RIGHT)}"\n',
-    )
-    sample.train_with(FAULTY)
-    steps = ("--steps", "log-model register build-image")
-    built = sample.run("release", *steps, "--engine", engine, "--image", image)
-    aliases, version = sample.store.aliases, built.outputs["version"]
+    version = release(sample, "--engine", engine, "--image", image)
+    aliases = sample.store.aliases
 
     said = sample.run("smoke-test", traceback=True)
-    tags = sample.store.tags(version)
-    without = sample.run("smoke-test", "--skip-derived")
 
     findings = {finding["what"]: finding for finding in said.answer["findings"]}
     differing = findings["the prediction for derived: empty batch is not that of training"]
     failing = findings["derived: column 'x' missing was not refused: the server failed"]
     assert (FINDINGS, "answers-differ", "malformed-accepted") == (said.code, differing["rule"], failing["rule"])
-    assert ("failed", True) == (tags["state"], differing["what"] in tags["reason"])
+    tags = sample.store.tags(version)
+    assert ("failed", True, aliases) == (tags["state"], differing["what"] in tags["reason"], sample.store.aliases)
     assert "$.predictions" in differing["why"]
     assert "the response has status 500; training's environment responds with status 400" in failing["why"]
-    assert (0, 4) == (without.code, without.outputs["cases"]), without.stderr
-    assert "1 example, 3 of the file: all equal" in without.answer["summary"]
-    assert {**aliases, "candidate": version} == sample.store.aliases
+
+
+@pytest.mark.extended
+def test_the_same_server_passes_without_derived_requests(sample: SampleProject) -> None:
+    """
+    `skip-derived` leaves the example and the file, which are recorded in the model with the derived ones.
+    """
+    version = release(sample, "--engine", "none")
+
+    said = sample.run("smoke-test", "--skip-derived")
+
+    recorded = json.loads((sample.consumer.model / "mlflow-uv" / "requests.json").read_text())
+    names = [request["name"] for request in recorded]
+    assert ["line 1 of cases.jsonl", "line 2 of cases.jsonl", "line 4 of cases.jsonl"] == names[:3]
+    assert all(name.startswith("derived: ") for name in names[3:])
+    assert (0, 4, version) == (said.code, said.outputs["cases"], sample.store.aliases["candidate"]), said.stderr
+    assert "1 example, 3 of the file: all equal" in said.answer["summary"]
