@@ -29,6 +29,7 @@ KEYS = frozenset(
         "ignore-answers",
         "image",
         "input-example",
+        "junit-file",
         "keep",
         "key-columns",
         "local-packages",
@@ -63,9 +64,11 @@ KEYS = frozenset(
         "target",
         "target-column",
         "targets",
+        "time-limit",
         "tolerance",
         "tracking-uri",
         "train",
+        "ways",
         "withhold-registry",
     }
 )

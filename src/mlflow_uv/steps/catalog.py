@@ -15,6 +15,7 @@ NAMES = (
     "register",
     "build-image",
     "smoke-test",
+    "verify",
     "evaluate",
     "promote",
     "rollback",

@@ -27,7 +27,7 @@ from ..core.model.recorded_requests import (
 )
 from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.documents import parse_json
-from ..core.security.serve_env import ServeVariables, serve_variables
+from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
@@ -119,12 +119,7 @@ def _test_plan(
             why="the model has no input example",
             fix=Wording("log it with input_example=…, then ", step_call("log-model")),
         )
-    if lacking := [name for name in record.answers.variables if name not in model_variables.names]:
-        raise BadInput(
-            what=f"the recorded predictions depend on {', '.join(lacking)}, which `serve-env` does not name here",
-            why="without it the server's predictions would differ",
-            fix=option("serve-env", ",".join(record.answers.variables)),
-        )
+    require_recorded(record.answers.variables, model_variables)
     try:
         requests = _recorded(record.answers, release.model)
     except ValueError as error:

@@ -85,3 +85,14 @@ def serve_variables(names: Iterable[str], caller: Mapping[str, str]) -> ServeVar
             fix=Wording("set each in the environment of this step, or remove it from ", option("serve-env")),
         )
     return ServeVariables({name: caller[name] for name in unique_names})
+
+
+def require_recorded(recorded: Iterable[str], given: ServeVariables) -> None:
+    """Raise BadInput if recorded predictions depend on variables that `serve-env` does not name now."""
+    recorded = tuple(recorded)
+    if lacking := [name for name in recorded if name not in given.names]:
+        raise BadInput(
+            what=f"the recorded predictions depend on {', '.join(lacking)}, which `serve-env` does not name here",
+            why="without it the server's predictions would differ",
+            fix=option("serve-env", ",".join(recorded)),
+        )

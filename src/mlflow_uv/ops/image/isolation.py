@@ -72,17 +72,23 @@ def download_version(store: RegistryClient, name: str, version: str, model: Path
 
 
 def choose_isolation(
-    store: RegistryClient, subject: EvaluatedVersion, isolation: Isolation, scratch: Path
+    store: RegistryClient,
+    subject: EvaluatedVersion,
+    isolation: Isolation,
+    scratch: Path,
+    *,
+    any_serving: bool = False,
 ) -> ExecutionPlace:
     """
     Return where to run a version; `scratch` is a path for a temporary file.
 
-    Raises ToolFailed if `isolation` is image and there is none.
+    With `any_serving`, an image with only the packages that serving needs is taken, too. Raises ToolFailed if
+    `isolation` is image and there is none.
     """
     if isolation is Isolation.PROCESS:
         return ExecutionPlace(reason="a process was requested")
     try:
-        place = _image_of(store, subject, scratch)
+        place = _image_of(store, subject, scratch, any_serving=any_serving)
     except (NoEngine, ToolFailed) as error:
         place = ExecutionPlace(reason=error.why or error.what)
     if place.engine is None and isolation is Isolation.IMAGE:
@@ -92,7 +98,7 @@ def choose_isolation(
     return place
 
 
-def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> ExecutionPlace:
+def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path, *, any_serving: bool) -> ExecutionPlace:
     description = store.client.describe_version(subject.name, subject.version)
     record = record_of(store, description, scratch)
     if record is None or record.image is None:
@@ -102,7 +108,7 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path) -
     image = record.image
     if image.kind != "image":
         return ExecutionPlace(reason=f"it has no image: {image.reason}")
-    if image.serving != "locked":
+    if image.serving != "locked" and not any_serving:
         return ExecutionPlace(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
     local_image = engine.image(image.id)

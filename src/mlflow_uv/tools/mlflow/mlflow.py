@@ -22,6 +22,7 @@ from ...payloads.messages.models import AnswerRequests
 from ...payloads.messages.reader import read
 from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
 from ..system.process import Command, Conversation, Runner
+from .bytecode import cached_bytecode
 from .embedded_store import EmbeddedStores
 from .errors import DATABASE_FIXES, ERRORS, FIXES
 from .schema_mismatch import schema_mismatch
@@ -238,9 +239,7 @@ class Mlflow:
 
     def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
         """The command that runs payloads, outside of the checkout, so that no relative path leads into it."""
-        # Bytecode is cached outside of the environment, which may be the user's own; it halves the start-up time.
-        compiled = f"pycache_prefix={self._host.cache / 'bytecode'}"
-        argv = (str(python), "-I", "-X", compiled, str(PAYLOADS))
+        argv = (str(python), "-I", *cached_bytecode(self._host).flags, str(PAYLOADS))
         folder = self._host.state
         folder.mkdir(parents=True, exist_ok=True)
         return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})

@@ -8,6 +8,7 @@ from ...command.host import Host
 from ...core.security.child_environment import for_server
 from ..engines.engine import ServerSettings
 from ..system.process import Command, Runner, Running
+from .bytecode import bytecode_of
 from .model_requests import ModelReply, ModelRequest, send
 
 SERVING = Path(__file__).parents[2] / "serving"
@@ -51,6 +52,7 @@ class Servers:
 
     def __init__(self, runner: Runner, *, host: Host) -> None:
         self._runner = runner
+        self._host = host
         self._variables = for_server(host.variables).variables
 
     def serve(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
@@ -59,6 +61,22 @@ class Servers:
         settings = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
         argv = (str(python), "-I", "-B", str(SERVING))
         variables = {**self._variables, **given.handed.variables, **given.settings, **settings}
+        secrets = given.handed.secrets
+        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
+        return ServerProcess(self._runner.start(command), port)
+
+    def serve_by_mlflow(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
+        """Start MLflow's own server (`mlflow models serve`) on a free port of loopback. Raises ToolMissing."""
+        port = _free_port()
+        bytecode = bytecode_of(python, self._host)
+        argv = (
+            str(python), "-I", *bytecode.flags, "-m", "mlflow", "models", "serve", "--model-uri", str(model),
+            "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        )  # fmt: skip
+        # It starts uvicorn by name.
+        path = f"{python.parent}:{self._variables.get('PATH', '')}"
+        variables = {**self._variables, **given.handed.variables, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        variables |= bytecode.variables
         secrets = given.handed.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return ServerProcess(self._runner.start(command), port)

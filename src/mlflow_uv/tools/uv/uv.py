@@ -288,6 +288,19 @@ class Uv(UvCalls):
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
 
+    def as_installer(self, folder: Path, indexes: Mapping[str, str]) -> dict[str, str]:
+        """
+        The variables for another program that installs packages by calling `uv` or pip itself.
+
+        `folder` is put in front of PATH and gets a link to the uv that would be used outside of a project. `indexes`
+        are variables that name the indexes of the lock. Raises ToolMissing.
+        """
+        folder.mkdir(parents=True)
+        (folder / "uv").symlink_to(self._programs.satisfying(None))
+        variables = self.guard.with_indexes(self._anywhere(), indexes)
+        pip = {name: value for name, value in self._variables.items() if name.startswith("PIP_")}
+        return {**pip, **variables, **self._mirror, "PATH": f"{folder}:{variables.get('PATH', '')}"}
+
     def unpack(self, requirements: Path, folder: Path, *, python: Path, platform: str | None = None) -> None:
         """Unpack the wheels of pins with hashes into a folder, for a `--python-platform` of uv. Raises ToolFailed."""
         flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")

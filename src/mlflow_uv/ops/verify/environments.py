@@ -1,0 +1,124 @@
+"""Creates the environments in which a model is verified, each from the model's own files."""
+
+import shutil
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from ...command.errors import StepError
+from ...tools.mlflow.model_commands import ModelCommands
+from ...tools.system.process import Completed
+from ..image.environment import Needs, indexes_for, mismatches, needs_in, restored
+from ..lineage.registry_client import RegistryClient
+from ..versions.evaluation import python_for
+
+# How uv, pip and conda begin the line that says what failed.
+_COMPLAINTS = ("error", "\N{MULTIPLICATION SIGN} ", "condaerror", "resolvepackagenotfound")
+
+
+class EnvironmentSource(Enum):
+    """What creates an environment: this program from the lock in the model, or an env manager of MLflow."""
+
+    LOCKED = "locked"
+    UV = "uv"
+    VIRTUALENV = "virtualenv"
+    CONDA = "conda"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelEnvironment:
+    """
+    The interpreter of an environment, or the reason why there is none.
+
+    `unavailable` says that this machine lacks a program, so that nothing is known about the model.
+    """
+
+    python: Path | None = None
+    why: str = ""
+    fix: str = ""
+    unavailable: bool = False
+
+
+@dataclass(kw_only=True)
+class ModelEnvironments:
+    """Creates each environment of a model once, below `scratch`."""
+
+    registry: RegistryClient
+    model: Path
+    scratch: Path
+    commands: ModelCommands
+    _created: dict[EnvironmentSource, ModelEnvironment] = field(default_factory=dict)
+
+    def environment(self, source: EnvironmentSource) -> ModelEnvironment:
+        """Return an environment of the model, created on the first call."""
+        if source not in self._created:
+            self._created[source] = self._create(source)
+        return self._created[source]
+
+    def _create(self, source: EnvironmentSource) -> ModelEnvironment:
+        try:
+            locked = self._created.get(EnvironmentSource.LOCKED) or self._locked()
+        except StepError as error:
+            locked = ModelEnvironment(why=f"{error.what}: {error.why}" if error.why else error.what, fix=str(error.fix))
+        self._created[EnvironmentSource.LOCKED] = locked
+        # MLflow's env managers are called by the MLflow that the model requires.
+        if source is EnvironmentSource.LOCKED or locked.python is None:
+            return locked
+        if missing := self._missing(source):
+            return missing
+        with self.registry.tools.console.group(f"environment by {source.value}"):
+            return self._by_mlflow(source, locked.python)
+
+    def _locked(self) -> ModelEnvironment:
+        tools, needs = self.registry.tools, self._needs()
+        python, inventory = restored(needs, tools, python=python_for(needs, self.registry))
+        if lines := mismatches(needs, inventory):
+            return ModelEnvironment(why="; ".join(lines[:5]))
+        return ModelEnvironment(python=python)
+
+    def _by_mlflow(self, source: EnvironmentSource, python: Path) -> ModelEnvironment:
+        tools = self.registry.tools
+        folder = self.scratch / source.value
+        try:
+            variables = tools.uv.as_installer(folder / "bin", indexes_for(self._needs(), tools))
+            interpreter, completed = self.commands.prepare_environment(
+                python, self.model, manager=source.value, root=folder / "environments", variables=variables
+            )
+        except StepError as error:
+            return ModelEnvironment(why=f"{error.what}: {error.why}", fix=str(error.fix))
+        if completed.code != 0 or interpreter is None:
+            return ModelEnvironment(
+                why=f"`mlflow models prepare-env --env-manager {source.value}`: {_reason(completed)}"
+            )
+        return ModelEnvironment(python=interpreter)
+
+    def _needs(self) -> Needs:
+        return needs_in(self.model)
+
+    def _missing(self, source: EnvironmentSource) -> ModelEnvironment | None:
+        """Return the reason why MLflow cannot use an env manager on this machine, None if it can."""
+        variables = self.registry.tools.host.variables
+        path = variables.get("PATH", "")
+        if source is EnvironmentSource.CONDA and shutil.which("conda", path=path) is None:
+            return ModelEnvironment(why="conda is not installed", fix="install Miniforge", unavailable=True)
+        if source is EnvironmentSource.VIRTUALENV:
+            return self._missing_python(path)
+        return None
+
+    def _missing_python(self, path: str) -> ModelEnvironment | None:
+        """MLflow takes Python from pyenv for virtualenv; what pyenv has not installed yet, it would compile."""
+        if (pyenv := shutil.which("pyenv", path=path)) is None:
+            why = "pyenv is not installed, with which MLflow finds the Python of a virtualenv"
+            return ModelEnvironment(why=why, fix="install pyenv", unavailable=True)
+        minor = self._needs().minor
+        newest = self.commands.newest_pyenv_python(pyenv, minor)
+        if newest.installed:
+            return None
+        why = f"pyenv has no Python {newest.version or minor}, and MLflow would compile it"
+        return ModelEnvironment(why=why, fix=f"pyenv install {newest.version or minor}", unavailable=True)
+
+
+def _reason(completed: Completed) -> str:
+    """The first line with which uv, pip or conda says what failed, else the last line of MLflow's traceback."""
+    lines = (line.strip() for line in (*completed.stdout.splitlines(), *completed.stderr.splitlines()))
+    return next((line for line in lines if line.lower().startswith(_COMPLAINTS)), completed.last_line)

@@ -1,0 +1,233 @@
+"""Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...command.errors import BadInput, NotServing, StepError
+from ...command.inputs import Isolation
+from ...command.wording import option, suggestion
+from ...core.model.answer_paths import without_paths
+from ...core.model.answer_wording import difference_fix, format_differences
+from ...core.model.answers import AnswerDifference, differences
+from ...core.security.documents import parse_json
+from ...core.verify.results import Verdict, WayResult
+from ...payloads.messages.models import AnswerRequests
+from ...tools.engines.engine import ServerSettings, ServingContainer
+from ...tools.mlflow.store_client import StoreClient
+from ..image.isolation import EvaluatedVersion, choose_isolation
+from ..image.serving_check import Expected, observe
+from ..lineage.registry_client import RegistryClient
+from .environments import EnvironmentSource, ModelEnvironments
+
+# `mlflow models predict` imports MLflow and loads the model for each request.
+_MOST_PREDICTED = 3
+# Complaints of a check that are not about predictions: MLflow's own server answers some malformed requests with 500.
+_OTHER_RULES = frozenset({"malformed-accepted"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """A version, its files and environments, and the recorded requests with the answers of training."""
+
+    registry: RegistryClient
+    subject: EvaluatedVersion
+    environments: ModelEnvironments
+    expected: Expected
+    scratch: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """A way of serving a model; `run` returns its result without the seconds. Raises StepError if it fails."""
+
+    name: str
+    run: Callable[[Verification], WayResult]
+
+
+def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
+    """
+    Return the ways that the words name, all without any: by name, by the environment, or by how the model is called.
+
+    Raises BadInput for a word that names none.
+    """
+    words = tuple(words)
+    for word in words:
+        if not any(_named(way, word) for way in WAYS):
+            known = [*(way.name for way in WAYS), *_METHODS, *(source.value for source in EnvironmentSource)]
+            raise BadInput(
+                what=f"`{word}` is not a way of serving a model",
+                why=f"they are {', '.join(way.name for way in WAYS)}",
+                fix=suggestion(word, known) or option("ways", WAYS[0].name),
+            )
+    return tuple(way for way in WAYS if not words or any(_named(way, word) for word in words))
+
+
+def verify(way: Way, verification: Verification) -> WayResult:
+    """Return the result of a way; an error of it is a result, too."""
+    clock = verification.registry.tools.clock
+    begun = clock.now_s()
+    try:
+        result = way.run(verification)
+    except StepError as error:
+        why = ": ".join(filter(None, (str(error.what), str(error.why))))
+        result = WayResult(way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=str(error.fix))
+    return WayResult(
+        way=way.name,
+        verdict=result.verdict,
+        requests=result.requests,
+        seconds=clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0,
+        why=result.why,
+        fix=result.fix,
+    )
+
+
+def _named(way: Way, word: str) -> bool:
+    return word == way.name or word in way.name.split("-")
+
+
+def _load(way: str, python: Path, verification: Verification) -> WayResult:
+    """Load the model with MLflow, and call it with the code of MLflow's scoring server."""
+    tools, expected = verification.registry.tools, verification.expected
+    store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
+    request = AnswerRequests(model=str(verification.subject.model), requests=tuple(expected.cases))
+    return _compared(way, client.answer(request, expected.handed).answers, verification)
+
+
+def _predict(way: str, python: Path, verification: Verification) -> WayResult:
+    """Call `mlflow models predict` with each of the first requests in a file."""
+    answers: list[Any] = []
+    expected = verification.expected
+    folder = verification.scratch / way
+    folder.mkdir()
+    for number, case in enumerate(expected.cases[:_MOST_PREDICTED], start=1):
+        request, response = folder / f"request-{number}.json", folder / f"response-{number}.json"
+        request.write_text(json.dumps(case), encoding="utf-8")
+        completed = verification.environments.commands.predict(
+            python, verification.subject.model, request=request, response=response, handed=expected.handed
+        )
+        if completed.code != 0 or not response.is_file():
+            why = _masked(f"request {number}: {completed.last_line}", verification)
+            return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
+        try:
+            answers.append(parse_json(response.read_bytes()))
+        except ValueError as error:
+            why = f"the response to request {number} is not JSON: {error}"
+            return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
+    return _compared(way, tuple(answers), verification)
+
+
+def _serve(way: str, python: Path, verification: Verification) -> WayResult:
+    """Start `mlflow models serve`, and send it the requests."""
+    servers = verification.registry.tools.servers
+    settings = ServerSettings(handed=verification.expected.handed)
+    with _stopped(servers.serve_by_mlflow(python, verification.subject.model, settings)) as server:
+        return _observed(way, server, verification)
+
+
+def _image(verification: Verification) -> WayResult:
+    """Start the version's image, and send it the requests."""
+    place = choose_isolation(
+        verification.registry,
+        verification.subject,
+        Isolation.AUTO,
+        verification.scratch / "record-of-image.json",
+        any_serving=True,
+    )
+    if place.engine is None:
+        return WayResult(way="image", verdict=Verdict.UNAVAILABLE, why=place.reason)
+    settings = ServerSettings(handed=verification.expected.handed)
+    network = verification.expected.network
+    with _stopped(place.engine.serve(place.image, network=network, given=settings)) as server:
+        return _observed("image", server, verification)
+
+
+def _process(way: str, python: Path, verification: Verification) -> WayResult:
+    """Start this program's server in a process, and send it the requests."""
+    servers = verification.registry.tools.servers
+    settings = ServerSettings(handed=verification.expected.handed)
+    with _stopped(servers.serve(python, verification.subject.model, settings)) as server:
+        return _observed(way, server, verification)
+
+
+@contextmanager
+def _stopped(server: ServingContainer) -> Iterator[ServingContainer]:
+    """Stop and remove a server when the block ends."""
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _observed(way: str, server: ServingContainer, verification: Verification) -> WayResult:
+    requests = len(verification.expected.cases)
+    try:
+        observed = observe(server, verification.expected, verification.registry.tools)
+    except NotServing as error:
+        why = _masked(f"{error.what}: {error.why}", verification)
+        return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=str(error.fix))
+    complaints = [finding for finding in observed.complaints if finding.rule not in _OTHER_RULES]
+    if not complaints:
+        return WayResult(way=way, verdict=Verdict.EQUAL, requests=requests)
+    differing = all(finding.rule == "answers-differ" for finding in complaints)
+    return WayResult(
+        way=way,
+        verdict=Verdict.DIFFERENT if differing else Verdict.FAILED,
+        requests=requests,
+        why="; ".join(f"{finding.what}: {finding.why}" if finding.why else finding.what for finding in complaints[:3]),
+        fix=str(complaints[0].fix),
+    )
+
+
+def _compared(way: str, answers: tuple[Any, ...], verification: Verification) -> WayResult:
+    """Compare answers with the first ones of training."""
+    expected = verification.expected
+    found: list[tuple[int, tuple[AnswerDifference, ...]]] = []
+    for number, (answer, recorded) in enumerate(zip(answers, expected.answers, strict=False), start=1):
+        pair = without_paths(recorded, expected.ignored), without_paths(answer, expected.ignored)
+        if answer_differences := tuple(differences(*pair, tolerance=expected.tolerance)):
+            found.append((number, answer_differences))
+    if not found:
+        return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(answers))
+    why = "; ".join(f"request {number}: {format_differences(differing)}" for number, differing in found[:3])
+    return WayResult(
+        way=way,
+        verdict=Verdict.DIFFERENT,
+        requests=len(answers),
+        why=_masked(why, verification),
+        fix=str(difference_fix(found[0][1])),
+    )
+
+
+def _masked(text: str, verification: Verification) -> str:
+    return verification.expected.handed.masked(text)
+
+
+_Method = Callable[[str, Path, Verification], WayResult]
+_METHODS: dict[str, _Method] = {"load": _load, "predict": _predict, "serve": _serve}
+
+
+def _in_environment(source: EnvironmentSource, name: str, method: _Method) -> Way:
+    def run(verification: Verification) -> WayResult:
+        environment = verification.environments.environment(source)
+        if environment.python is None:
+            verdict = Verdict.UNAVAILABLE if environment.unavailable else Verdict.FAILED
+            return WayResult(way=name, verdict=verdict, why=environment.why, fix=environment.fix)
+        return method(name, environment.python, verification)
+
+    return Way(name=name, run=run)
+
+
+WAYS = (
+    *(
+        _in_environment(source, f"{source.value}-{name}", method)
+        for source in EnvironmentSource
+        for name, method in _METHODS.items()
+    ),
+    _in_environment(EnvironmentSource.LOCKED, "process", _process),
+    Way(name="image", run=_image),
+)

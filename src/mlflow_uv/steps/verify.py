@@ -1,0 +1,165 @@
+"""Serves a registered version in every way that MLflow offers, and compares the answers with those of training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+from ..command.errors import BadInput
+from ..command.inputs import RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
+from ..command.report import Report, counted
+from ..command.step import Doc, SettingReach, Step
+from ..command.wording import Wording, step_call
+from ..core.model import model_files
+from ..core.model.answers import TOLERANCE
+from ..core.model.ignored_answers import ignored_paths
+from ..core.security.documents import Unparsable, parse_json
+from ..core.security.serve_env import require_recorded, serve_variables
+from ..core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
+from ..ops.image.isolation import EvaluatedVersion, download_version
+from ..ops.image.serving_check import Expected
+from ..ops.lineage.audit import record_of
+from ..ops.lineage.registry_client import RegistryClient, connect
+from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..ops.verify.environments import ModelEnvironments
+from ..ops.verify.ways import Verification, Way, select_ways, verify
+from ..tools.mlflow.model_commands import ModelCommands
+from ..tools.project.files import write_atomically
+from ..tools.toolbox import Tools
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs):
+    """Inputs of verify: the version, the ways of serving, and what is written."""
+
+    ways: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Ways of serving to try, by name (uv-serve), environment (uv, virtualenv, conda, locked) or method (load,"
+            " predict, serve, process, image); by default all that this machine can run."
+        ),
+    ] = ()
+    time_limit: Annotated[
+        float, Doc("Seconds that a server may take to become healthy, and each command of MLflow to end.")
+    ] = 600.0
+    junit_file: Annotated[
+        Path | None, SettingReach.WRITTEN, Doc("Write the results to this file as JUnit XML, a test case for each way.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of verify: the ways by result."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    equal: Annotated[tuple[str, ...], Doc("Ways in which the model gives the predictions of training.")]
+    broken: Annotated[
+        tuple[str, ...], Doc("Ways in which the model gives other predictions, or none although this machine has them.")
+    ]
+    unavailable: Annotated[tuple[str, ...], Doc("Ways that this machine lacks a program for.")]
+    junit_file: Annotated[Path | None, Doc("Path of the JUnit XML file; empty if none was requested.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Serve a version in every way, send it the recorded requests, and compare the answers; the registry is only read.
+
+    A way in which the predictions differ or that fails is an error. A way for which this machine lacks a program is a
+    notice, and an error if `ways` names it. Raises BadInput, ChainBroken, StoreUnreachable, ToolFailed.
+    """
+    ways = select_ways(inputs.ways)
+    name, number, alias = parsed_uri(inputs.version_uri)
+    registry = connect(inputs, tools)
+    version = version_number(registry, name, alias or number, VERSION_URI)
+    with TemporaryDirectory(prefix="mlflow-uv-verify-") as folder:
+        scratch = Path(folder)
+        subject = download_version(registry, name, version, scratch / "model")
+        verification = _verification(inputs, registry, subject, scratch)
+        results = tuple(_result(way, verification) for way in ways)
+    if inputs.junit_file:
+        write_atomically(inputs.junit_file, junit_xml(results, suite=f"{name} version {version}"))
+    equal = ways_of(results, Verdict.EQUAL)
+    broken = ways_of(results, Verdict.DIFFERENT, Verdict.FAILED)
+    return Report(
+        outputs=Outputs(
+            model_name=name,
+            version=version,
+            equal=equal,
+            broken=broken,
+            unavailable=ways_of(results, Verdict.UNAVAILABLE),
+            junit_file=inputs.junit_file,
+        ),
+        summary=f"{subject.shown}: "
+        + (
+            f"{', '.join(broken)} {'does' if len(broken) == 1 else 'do'} not give the predictions of training"
+            if broken
+            else f"the predictions of training in {counted(len(equal), 'way')} of serving"
+        ),
+        findings=tuple(
+            findings_of(results, required=frozenset(way.name for way in ways) if inputs.ways else frozenset())
+        ),
+        tables=(result_table(results),),
+    )
+
+
+def _result(way: Way, verification: Verification) -> WayResult:
+    with verification.registry.tools.console.group(way.name):
+        return verify(way, verification)
+
+
+def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVersion, scratch: Path) -> Verification:
+    tools = registry.tools
+    description = registry.client.describe_version(subject.name, subject.version)
+    record = record_of(registry, description, scratch / "record.json")
+    link = record.answers if record else None
+    handed = serve_variables(inputs.serve_env, tools.host.variables)
+    require_recorded(link.variables if link else (), handed)
+    expected = Expected(
+        cases=_recorded(subject, model_files.CASES),
+        answers=_recorded(subject, model_files.ANSWERS),
+        tolerance=link.tolerance if link and link.tolerance is not None else TOLERANCE,
+        ignored=ignored_paths(link.ignored if link else ()),
+        deadline_s=inputs.time_limit,
+        network=False,
+        handed=handed,
+    )
+    commands = ModelCommands(
+        runner=tools.runner, host=tools.host, hear=tools.console.foreign, timeout_s=inputs.time_limit
+    )
+    environments = ModelEnvironments(
+        registry=registry, model=subject.model, scratch=scratch / "environments", commands=commands
+    )
+    return Verification(
+        registry=registry, subject=subject, environments=environments, expected=expected, scratch=scratch
+    )
+
+
+def _recorded(subject: EvaluatedVersion, file: str) -> list[Any]:
+    """Return the recorded requests or answers in a model. Raises BadInput for a model without any."""
+    try:
+        values = parse_json((subject.model / file).read_bytes())
+    except (FileNotFoundError, Unparsable) as error:
+        raise BadInput(
+            what=f"{subject.shown} has no recorded predictions to compare with",
+            why=f"its file {file} is missing or cannot be read",
+            fix=Wording("log it with input_example=…, then ", step_call("log-model")),
+        ) from error
+    if not isinstance(values, list) or not values:
+        raise BadInput(
+            what=f"{subject.shown} has no recorded predictions to compare with",
+            why=f"its file {file} is empty",
+            fix=Wording("log it with input_example=…, then ", step_call("log-model")),
+        )
+    return values
+
+
+STEP = Step(
+    name="verify",
+    summary="Serve a registered version in every way that MLflow offers, and compare its predictions with those of"
+    " training.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

@@ -1,0 +1,106 @@
+"""Runs MLflow's own commands for a model folder: `mlflow models prepare-env` and `mlflow models predict`."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...command.host import Host
+from ...core.security.child_environment import for_model
+from ...core.security.serve_env import ServeVariables
+from ..system.process import Command, Completed, Runner
+from .bytecode import bytecode_of
+
+# Of an environment that MLflow creates, below MLFLOW_ENV_ROOT (mlflow/utils/virtualenv.py).
+_INTERPRETER = "mlflow-*/bin/python"
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "NO_COLOR": "1"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PyenvPython:
+    """The newest patch version of a minor version that pyenv knows (empty if none), and whether it is installed."""
+
+    version: str
+    installed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCommands:
+    """MLflow's commands about a model, run by an interpreter that has MLflow, for at most `timeout_s` seconds each."""
+
+    runner: Runner
+    host: Host
+    hear: Callable[[str], None]
+    timeout_s: float
+
+    def prepare_environment(
+        self, python: Path, model: Path, *, manager: str, root: Path, variables: Mapping[str, str]
+    ) -> tuple[Path | None, Completed]:
+        """
+        Create the environment of a model below `root`, with an env manager of MLflow: uv, virtualenv or conda.
+
+        Return its interpreter, None if there is none afterwards, and the result of the command. No code of the model
+        runs. Raises ToolFailed after the time limit.
+        """
+        root.mkdir(parents=True)
+        places = {"MLFLOW_ENV_ROOT": str(root), "CONDA_ENVS_PATH": str(root)}
+        arguments = ("prepare-env", "--model-uri", str(model), "--env-manager", manager)
+        completed = self._run(python, arguments, {**variables, **places}, folder=root)
+        return next(iter(sorted(root.glob(_INTERPRETER))), None), completed
+
+    def newest_pyenv_python(self, pyenv: str, minor: str) -> PyenvPython:
+        """
+        The Python that MLflow takes for a virtualenv: the newest patch version in `pyenv install --list`.
+
+        MLflow installs it by `pyenv install --skip-existing` (mlflow/utils/virtualenv.py).
+        """
+
+        def printed(*arguments: str) -> str:
+            variables = for_model(self.host.variables).variables
+            command = Command(argv=(pyenv, *arguments), folder=Path("/"), variables=variables, timeout_s=60)
+            return self.runner.run(command).stdout
+
+        known = [line.strip() for line in printed("install", "--list").splitlines()]
+        patches = [int(line.rpartition(".")[2]) for line in known if re.fullmatch(rf"{re.escape(minor)}\.\d+", line)]
+        version = f"{minor}.{max(patches)}" if patches else ""
+        return PyenvPython(version=version, installed=version in printed("versions", "--bare").split())
+
+    def predict(self, python: Path, model: Path, *, request: Path, response: Path, handed: ServeVariables) -> Completed:
+        """
+        Write the predictions for a JSON request to a file, as `mlflow models predict` in the environment of `python`.
+
+        It runs the model's code, with the variables in `handed` and without credentials or a store. Raises ToolFailed
+        after the time limit.
+        """
+        store = {"MLFLOW_TRACKING_URI": f"sqlite:///{response.with_suffix('.db')}"}
+        variables = {**for_model(self.host.variables).variables, **store, **handed.variables}
+        arguments = (
+            "predict", "--model-uri", str(model), "--input-path", str(request), "--content-type", "json",
+            "--output-path", str(response), "--env-manager", "local",
+        )  # fmt: skip
+        return self._run(python, arguments, variables, folder=response.parent, secrets=handed.secrets)
+
+    def _run(
+        self,
+        python: Path,
+        arguments: tuple[str, ...],
+        variables: Mapping[str, str],
+        *,
+        folder: Path,
+        secrets: tuple[str, ...] = (),
+    ) -> Completed:
+        # MLflow starts `python`, which must be the same.
+        path = f"{python.parent}:{variables.get('PATH', '')}"
+        bytecode = bytecode_of(python, self.host)
+        written = {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return self.runner.run(
+            Command(
+                argv=(str(python), "-I", *bytecode.flags, "-m", "mlflow", "models", *arguments),
+                folder=folder,
+                variables={**written, **bytecode.variables, **_QUIET, "PATH": path},
+                timeout_s=self.timeout_s,
+                hear=self.hear,
+                foreign=True,
+                secrets=secrets,
+            )
+        )
