@@ -41,6 +41,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     models.DownloadModel: ("models.folders", "download"),
     models.OverwriteModel: ("models.folders", "overwrite"),
     models.AnswerRequests: ("models.answers", "answer"),
+    models.AnswerBySpark: ("spark.answers", "answer"),
     models.DescribeCases: ("models.cases", "describe"),
     models.ReadExample: ("models.examples", "read"),
     models.ReadCases: ("models.case_files", "read"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from ..command.errors import BadInput
 from ..command.inputs import RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
 from ..command.report import Report, counted
-from ..command.step import Doc, SettingReach, Step
+from ..command.step import Doc, OneRun, SettingReach, Step
 from ..command.wording import Wording, step_call
 from ..core.model import model_files
 from ..core.model.answers import TOLERANCE
@@ -35,13 +35,16 @@ class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs):
     ways: Annotated[
         tuple[str, ...],
         Doc(
-            "Ways of serving to try, by name (uv-serve), environment (uv, virtualenv, conda, locked) or method (load,"
-            " predict, serve, process, image); by default all that this machine can run."
+            "Ways of serving to try, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark) or method"
+            " (load, predict, serve, process, image, batch, stream); by default all that this machine can run."
         ),
     ] = ()
     time_limit: Annotated[
         float, Doc("Seconds that a server may take to become healthy, and each command of MLflow to end.")
     ] = 600.0
+    spark_master: Annotated[
+        str, OneRun(), Doc("Master URL of the Spark cluster for the ways spark-batch and spark-stream.")
+    ] = "local[2]"
     junit_file: Annotated[
         Path | None, SettingReach.WRITTEN, Doc("Write the results to this file as JUnit XML, a test case for each way.")
     ] = None
@@ -131,7 +134,12 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
         registry=registry, model=subject.model, scratch=scratch / "environments", commands=commands
     )
     return Verification(
-        registry=registry, subject=subject, environments=environments, expected=expected, scratch=scratch
+        registry=registry,
+        subject=subject,
+        environments=environments,
+        expected=expected,
+        scratch=scratch,
+        spark_master=inputs.spark_master,
     )
 
 

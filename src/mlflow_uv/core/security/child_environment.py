@@ -20,10 +20,10 @@ _UV_KEPT = frozenset({
 _UV_UNUSED = ("UV_PUBLISH_", "UV_GITHUB_TOKEN")
 # What every child needs of the machine: programs, a home, a locale, the network and its certificates.
 _MACHINE = frozenset({
-    "ALL_PROXY", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LD_LIBRARY_PATH",
-    "LOGNAME", "NETRC", "NO_PROXY", "PATH", "REQUESTS_CA_BUNDLE", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE",
-    "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR", "DYLD_LIBRARY_PATH", "SSH_AUTH_SOCK",
+    "ALL_PROXY", "CURL_CA_BUNDLE", "DYLD_LIBRARY_PATH", "GIT_SSL_CAINFO", "HOME", "HTTPS_PROXY", "HTTP_PROXY",
+    "JAVA_HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "NETRC", "NO_PROXY", "PATH", "REQUESTS_CA_BUNDLE", "SHELL",
+    "SSH_AUTH_SOCK", "SSL_CERT_DIR", "SSL_CERT_FILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER",
+    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
 })  # fmt: skip
 _STORE_PREFIXES = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "DATABRICKS_", "BOTO_", "S3_")
 # MLflow variables that would make payloads use another run, model or requirements than the given ones.

@@ -6,6 +6,8 @@ from enum import Enum
 from pathlib import Path
 
 from ...command.errors import StepError
+from ...core.model import model_files
+from ...core.release.digests import sha256
 from ...tools.mlflow.model_commands import ModelCommands
 from ...tools.system.process import Completed
 from ..image.environment import Needs, indexes_for, mismatches, needs_in, restored
@@ -13,16 +15,22 @@ from ..lineage.registry_client import RegistryClient
 from ..versions.evaluation import python_for
 
 # How uv, pip and conda begin the line that says what failed.
+PYSPARK = "pyspark>=4,<5"
 _COMPLAINTS = ("error", "\N{MULTIPLICATION SIGN} ", "condaerror", "resolvepackagenotfound")
 
 
 class EnvironmentSource(Enum):
-    """What creates an environment: this program from the lock in the model, or an env manager of MLflow."""
+    """
+    What creates an environment: this program from the lock in the model, or an env manager of MLflow.
+
+    SPARK is the first one with PySpark added.
+    """
 
     LOCKED = "locked"
     UV = "uv"
     VIRTUALENV = "virtualenv"
     CONDA = "conda"
+    SPARK = "spark"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +74,8 @@ class ModelEnvironments:
             return locked
         if missing := self._missing(source):
             return missing
+        if source is EnvironmentSource.SPARK:
+            return self._with_spark(locked.python)
         with self.registry.tools.console.group(f"environment by {source.value}"):
             return self._by_mlflow(source, locked.python)
 
@@ -75,6 +85,32 @@ class ModelEnvironments:
         if lines := mismatches(needs, inventory):
             return ModelEnvironment(why="; ".join(lines[:5]))
         return ModelEnvironment(python=python)
+
+    def _with_spark(self, locked: Path) -> ModelEnvironment:
+        """Add PySpark to a second environment with the same packages, kept in the cache: it has 450 MB."""
+        tools, needs = self.registry.tools, self._needs()
+        if "pyspark" in _names(needs):
+            return ModelEnvironment(python=locked)
+        folder = tools.environments.serving(sha256(f"{needs.key(str(locked))} {PYSPARK}".encode()))
+        complete = folder / "mlflow-uv-complete"
+        interpreter = folder / "bin" / "python"
+        if complete.is_file() and interpreter.is_file():
+            return ModelEnvironment(python=interpreter)
+        indexes = indexes_for(needs, tools)
+        with tools.console.group("environment with PySpark"):
+            tools.uv.install(
+                needs.list,
+                folder,
+                python=str(locked),
+                hashed=needs.hashed,
+                resolved=needs.requirements is not None,
+                indexes=indexes,
+                hear=tools.console.foreign,
+            )
+            constraints = needs.model / model_files.REQUIREMENTS
+            tools.uv.add(interpreter, PYSPARK, constraints=constraints, indexes=indexes, hear=tools.console.foreign)
+        complete.touch()
+        return ModelEnvironment(python=interpreter)
 
     def _by_mlflow(self, source: EnvironmentSource, python: Path) -> ModelEnvironment:
         tools = self.registry.tools
@@ -103,6 +139,11 @@ class ModelEnvironments:
             return ModelEnvironment(why="conda is not installed", fix="install Miniforge", unavailable=True)
         if source is EnvironmentSource.VIRTUALENV:
             return self._missing_python(path)
+        if source is EnvironmentSource.SPARK:
+            java = variables.get("JAVA_HOME")
+            if shutil.which("java", path=f"{java}/bin" if java else path) is None:
+                why = "Java is not installed, which Spark runs on"
+                return ModelEnvironment(why=why, fix="apt-get install default-jre-headless", unavailable=True)
         return None
 
     def _missing_python(self, path: str) -> ModelEnvironment | None:
@@ -116,6 +157,10 @@ class ModelEnvironments:
             return None
         why = f"pyenv has no Python {newest.version or minor}, and MLflow would compile it"
         return ModelEnvironment(why=why, fix=f"pyenv install {newest.version or minor}", unavailable=True)
+
+
+def _names(needs: Needs) -> frozenset[str]:
+    return frozenset(pin.name for pin in needs.requirements.pins) if needs.requirements else frozenset()
 
 
 def _reason(completed: Completed) -> str:

@@ -1,7 +1,7 @@
 """Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import AnswerDifference, differences
 from ...core.security.documents import parse_json
 from ...core.verify.results import Verdict, WayResult
-from ...payloads.messages.models import AnswerRequests
+from ...core.verify.spark_tables import spark_requests
+from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ..image.isolation import EvaluatedVersion, choose_isolation
@@ -38,6 +39,7 @@ class Verification:
     environments: ModelEnvironments
     expected: Expected
     scratch: Path
+    spark_master: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +97,7 @@ def _load(way: str, python: Path, verification: Verification) -> WayResult:
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     request = AnswerRequests(model=str(verification.subject.model), requests=tuple(expected.cases))
-    return _compared(way, client.answer(request, expected.handed).answers, verification)
+    return _compared(way, client.answer(request, expected.handed).answers, expected.answers, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -118,7 +120,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
         except ValueError as error:
             why = f"the response to request {number} is not JSON: {error}"
             return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
-    return _compared(way, tuple(answers), verification)
+    return _compared(way, tuple(answers), expected.answers[: len(answers)], verification)
 
 
 def _serve(way: str, python: Path, verification: Verification) -> WayResult:
@@ -154,6 +156,25 @@ def _process(way: str, python: Path, verification: Verification) -> WayResult:
         return _observed(way, server, verification)
 
 
+def _spark(way: str, python: Path, verification: Verification) -> WayResult:
+    """Score the tables of the requests on Spark, with `mlflow.pyfunc.spark_udf`."""
+    expected = verification.expected
+    selected, why = spark_requests(expected.cases, expected.answers)
+    if not selected:
+        return WayResult(way=way, verdict=Verdict.UNAVAILABLE, why=why)
+    tools = verification.registry.tools
+    store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
+    request = AnswerBySpark(
+        model=str(verification.subject.model),
+        requests=tuple(chosen.request for chosen in selected),
+        result_types=tuple(chosen.result_type for chosen in selected),
+        master=verification.spark_master,
+        streaming=way == "spark-stream",
+    )
+    answers = StoreClient(mlflow=tools.mlflow, python=python, store=store).answer_by_spark(request, expected.handed)
+    return _compared(way, answers.answers, tuple(chosen.answer for chosen in selected), verification)
+
+
 @contextmanager
 def _stopped(server: ServingContainer) -> Iterator[ServingContainer]:
     """Stop and remove a server when the block ends."""
@@ -183,11 +204,13 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
     )
 
 
-def _compared(way: str, answers: tuple[Any, ...], verification: Verification) -> WayResult:
-    """Compare answers with the first ones of training."""
+def _compared(
+    way: str, answers: tuple[Any, ...], answers_of_training: Sequence[Any], verification: Verification
+) -> WayResult:
+    """Compare answers with those of training to the same requests."""
     expected = verification.expected
     found: list[tuple[int, tuple[AnswerDifference, ...]]] = []
-    for number, (answer, recorded) in enumerate(zip(answers, expected.answers, strict=False), start=1):
+    for number, (answer, recorded) in enumerate(zip(answers, answers_of_training, strict=True), start=1):
         pair = without_paths(recorded, expected.ignored), without_paths(answer, expected.ignored)
         if answer_differences := tuple(differences(*pair, tolerance=expected.tolerance)):
             found.append((number, answer_differences))
@@ -226,8 +249,11 @@ WAYS = (
     *(
         _in_environment(source, f"{source.value}-{name}", method)
         for source in EnvironmentSource
+        if source is not EnvironmentSource.SPARK
         for name, method in _METHODS.items()
     ),
     _in_environment(EnvironmentSource.LOCKED, "process", _process),
     Way(name="image", run=_image),
+    _in_environment(EnvironmentSource.SPARK, "spark-batch", _spark),
+    _in_environment(EnvironmentSource.SPARK, "spark-stream", _spark),
 )

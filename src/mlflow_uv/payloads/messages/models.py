@@ -180,6 +180,23 @@ class BodyResponses:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerBySpark(Request):
+    """
+    Answer requests with the model in a folder as a function of Spark SQL, on the cluster of a master's URL.
+
+    Each request holds a table; `result_types` are the types of its predictions in Spark's DDL (`bigint`). With
+    `streaming`, the table arrives in files, and the query is restarted from its checkpoint.
+    """
+
+    verb: ClassVar[str] = "answer-by-spark"
+    model: str
+    requests: tuple[Any, ...]
+    result_types: tuple[str, ...]
+    master: str
+    streaming: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelAnswers:
     """
     The bodies of the answers, and the versions that gave them.

@@ -18,7 +18,7 @@ from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import ServeVariables
-from ...payloads.messages.models import AnswerRequests
+from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...payloads.messages.reader import read
 from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
 from ..system.process import Command, Conversation, Runner
@@ -144,8 +144,8 @@ class Mlflow:
 
         It gets a process of its own, without credentials, and the variables in `handed`.
         """
-        # No store is used for AnswerRequests: what the model writes to one is discarded.
-        used = None if isinstance(request, AnswerRequests) else store
+        # No store is used to answer requests: what the model writes to one is discarded.
+        used = None if isinstance(request, (AnswerRequests, AnswerBySpark)) else store
         with self.model_process(python, used, handed) as worker:
             answer = self._exchange(worker, request.verb, asdict(request), store)
         return _parsed(answer, request.verb, response)

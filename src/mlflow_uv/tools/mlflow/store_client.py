@@ -18,6 +18,7 @@ from ...payloads.messages.evaluation import (
     WrittenData,
 )
 from ...payloads.messages.models import (
+    AnswerBySpark,
     AnswerRequests,
     CaseRequest,
     CaseRequests,
@@ -180,6 +181,10 @@ class StoreClient:
 
     def answer(self, request: AnswerRequests, handed: ServeVariables = NO_VARIABLES) -> ModelAnswers:
         """See AnswerRequests; runs the model's code, with the variables in `handed` and without credentials."""
+        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, handed)
+
+    def answer_by_spark(self, request: AnswerBySpark, handed: ServeVariables = NO_VARIABLES) -> ModelAnswers:
+        """See AnswerBySpark; runs the model's code as `answer` does."""
         return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, handed)
 
     def describe_cases(self, model: Path) -> ModelCases:

@@ -288,6 +288,23 @@ class Uv(UvCalls):
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
 
+    def add(
+        self,
+        python: Path,
+        requirement: str,
+        *,
+        constraints: Path,
+        indexes: Mapping[str, str],
+        hear: Callable[[str], None],
+    ) -> None:
+        """Install a requirement into an environment, with no other version of what is there. Raises ToolFailed."""
+        flags = ("--no-progress", "--constraints", str(constraints), "--python", str(python))
+        command_line = (self._programs.satisfying(None), "pip", "install", *flags, requirement)
+        variables = self.guard.with_indexes(self._anywhere(), indexes)
+        done = self._trusting.run(self._command(command_line, constraints.parent, variables, hear=hear))
+        if done.code != 0:
+            raise failed("uv pip install", done)
+
     def as_installer(self, folder: Path, indexes: Mapping[str, str]) -> dict[str, str]:
         """
         The variables for another program that installs packages by calling `uv` or pip itself.

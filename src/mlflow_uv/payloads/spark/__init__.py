@@ -1,0 +1,1 @@
+"""Scores tables with a model on Apache Spark."""
