@@ -135,7 +135,8 @@ def junit_xml(results: Iterable[WayResult], *, suite: str) -> bytes:
             reason = ET.SubElement(case, element, {"message": _text(_shortened(result.why))})
             reason.text = _text("\n".join(filter(None, (result.why, result.fix and f"Fix: {result.fix}"))))
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 _ELEMENTS = {Verdict.DIFFERENT: "failure", Verdict.FAILED: "error", Verdict.UNAVAILABLE: "skipped"}

@@ -1,10 +1,12 @@
 """Selects the requests that a Spark SQL function can answer, and derives the types of their predictions."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _TABLES = frozenset({"dataframe_split", "dataframe_records"})
 # Types of Spark's DDL (https://spark.apache.org/docs/latest/sql-ref-datatypes.html). JSON has one kind of integers.
+_INTEGERS = re.compile(r"(^|[:<])bigint(?=[,>]|$)")
 _TYPES = {bool: "boolean", int: "bigint", float: "double", str: "string"}
 
 
@@ -39,17 +41,18 @@ def spark_requests(requests: Sequence[object], answers: Sequence[object]) -> tup
 
 
 def _common_type(values: Iterable[object]) -> str | None:
-    """Return the type of all values, None if they differ; an integer among floats is one."""
+    """Return the type of all values, None if they differ; integers among floats are floats."""
     types = {_type_of(value) for value in values}
-    if types == {"bigint", "double"}:
-        return "double"
-    return types.pop() if len(types) == 1 else None
+    if None in types or not types:
+        return None
+    widened = {_INTEGERS.sub(r"\1double", kind) for kind in types if kind}
+    return types.pop() if len(types) == 1 else widened.pop() if len(widened) == 1 else None
 
 
 def _type_of(value: object) -> str | None:
     match value:
         case dict():
-            parts = {str(name): _type_of(part) for name, part in value.items()}
+            parts = {str(name).replace("`", "``"): _type_of(part) for name, part in value.items()}
             if not parts or None in parts.values():
                 return None
             return f"struct<{','.join(f'`{name}`:{kind}' for name, kind in parts.items())}>"

@@ -1,0 +1,45 @@
+"""A model that Spark serves otherwise than training is found out, in a batch and in a stream."""
+
+import shutil
+
+import pytest
+
+from .sample_project import SampleProject, training
+
+pytestmark = [
+    pytest.mark.extended,
+    pytest.mark.skipif(shutil.which("java") is None, reason="Spark runs on Java: apt-get install default-jre-headless"),
+]
+ON_SPARK = '"pyspark" in __import__("sys").modules'
+WAYS = ["spark-batch", "spark-stream"]
+
+
+def release(sample: SampleProject, predict: str) -> None:
+    """Register a version of a model that predicts so."""
+    sample.train_with(training(predict=predict))
+    said = sample.run("release", "--steps", "log-model register")
+    assert said.code == 0, said.stderr
+
+
+def test_spark_answers_as_training_did(sample: SampleProject) -> None:
+    """
+    In a batch and in a stream that was restarted in the middle; Spark is installed once.
+    """
+    said = sample.run("verify", "models:/wine@candidate", "--ways", "spark")
+
+    assert (0, WAYS, []) == (said.code, said.outputs["equal"], said.outputs["broken"]), said.stderr
+
+
+def test_other_predictions_and_errors_on_spark_are_named(sample: SampleProject) -> None:
+    """
+    The value that differs, and the error of the worker, are in the report.
+    """
+    release(sample, f'return [(3.0 if {ON_SPARK} else 2.0) * x for x in model_input["x"]]')
+    differs = sample.run("verify", "models:/wine/2", "--ways", "spark")
+    release(sample, f'return [2.0 * x for x in model_input["x"]][: len({ON_SPARK} or [1]) * 9]')
+    fails = sample.run("verify", "models:/wine/3", "--ways", "spark-batch")
+
+    assert (1, WAYS, ["way-different"] * 2) == (differs.code, differs.outputs["broken"], differs.rules), differs.stderr
+    assert "$.predictions[0] is 3.0, expected is 2.0" in differs.stderr
+    assert (1, ["spark-batch"], ["way-failed"]) == (fails.code, fails.outputs["broken"], fails.rules), fails.stderr
+    assert "TypeError: object of type 'bool' has no len()" in fails.stderr
