@@ -93,16 +93,17 @@ class Orphans:
 
 def end_other_sessions(pid: int) -> None:
     """End the descendants of a program in sessions other than its own."""
-    for descendant in _descendants(pid):
+    for descendant in descendants_of(pid):
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(descendant) != pid:
                 os.kill(descendant, signal.SIGKILL)
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def descendants_of(pid: int) -> Iterator[int]:
+    """Yield the processes that a process started, and those that these started; none on systems without /proc."""
     for child in _children(pid):
         yield child
-        yield from _descendants(child)
+        yield from descendants_of(child)
 
 
 def _children(pid: int) -> list[int]:
