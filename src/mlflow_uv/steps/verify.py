@@ -24,7 +24,7 @@ from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.verify.environments import ModelEnvironments
 from ..ops.verify.ways import Verification, Way, select_ways, verify
 from ..tools.mlflow.model_commands import ModelCommands
-from ..tools.project.files import write_atomically
+from ..tools.project.files import bounds_of, write_atomically
 from ..tools.toolbox import Tools
 
 
@@ -57,7 +57,7 @@ class Outputs:
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
     equal: Annotated[tuple[str, ...], Doc("Ways in which the model gives the predictions of training.")]
-    broken: Annotated[
+    unequal: Annotated[
         tuple[str, ...], Doc("Ways in which the model gives other predictions, or none although this machine has them.")
     ]
     unavailable: Annotated[tuple[str, ...], Doc("Ways that this machine lacks a program for.")]
@@ -81,22 +81,23 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         verification = _verification(inputs, registry, subject, scratch)
         results = tuple(_result(way, verification) for way in ways)
     if inputs.junit_file:
-        write_atomically(inputs.junit_file, junit_xml(results, suite=f"{name} version {version}"))
+        document = junit_xml(results, suite=f"{name} version {version}")
+        write_atomically(inputs.junit_file, document, within=bounds_of(inputs.junit_file))
     equal = ways_of(results, Verdict.EQUAL)
-    broken = ways_of(results, Verdict.DIFFERENT, Verdict.FAILED)
+    unequal = ways_of(results, Verdict.DIFFERENT, Verdict.FAILED)
     return Report(
         outputs=Outputs(
             model_name=name,
             version=version,
             equal=equal,
-            broken=broken,
+            unequal=unequal,
             unavailable=ways_of(results, Verdict.UNAVAILABLE),
             junit_file=inputs.junit_file,
         ),
         summary=f"{subject.shown}: "
         + (
-            f"{', '.join(broken)} {'does' if len(broken) == 1 else 'do'} not give the predictions of training"
-            if broken
+            f"{', '.join(unequal)} {'does' if len(unequal) == 1 else 'do'} not give the predictions of training"
+            if unequal
             else f"the predictions of training in {counted(len(equal), 'way')} of serving"
         ),
         findings=tuple(

@@ -1,7 +1,6 @@
 """Holds the result of each way of serving a model, and renders all of them as a table and as JUnit XML."""
 
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -115,6 +114,8 @@ def junit_xml(results: Iterable[WayResult], *, suite: str) -> bytes:
     An unavailable way is skipped, a way whose answers differ is a failure, and one that cannot be served an error. The
     elements are those that GitHub actions, GitLab and Jenkins read (https://github.com/testmoapp/junitxml).
     """
+    import xml.etree.ElementTree as ET  # noqa: PLC0415  # no entry point needs it at once
+
     results = tuple(results)
     counts = {
         "tests": len(results),
