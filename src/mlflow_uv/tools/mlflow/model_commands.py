@@ -43,7 +43,7 @@ class ModelCommands:
         runs. Raises ToolFailed after the time limit.
         """
         root.mkdir(parents=True)
-        places = {"MLFLOW_ENV_ROOT": str(root), "CONDA_ENVS_PATH": str(root)}
+        places = {**self._pyenv, "MLFLOW_ENV_ROOT": str(root), "CONDA_ENVS_PATH": str(root)}
         arguments = ("prepare-env", "--model-uri", str(model), "--env-manager", manager)
         completed = self._run(python, arguments, {**variables, **places}, folder=root)
         return next(iter(sorted(root.glob(_INTERPRETER))), None), completed
@@ -56,7 +56,7 @@ class ModelCommands:
         """
 
         def printed(*arguments: str) -> str:
-            variables = for_model(self.host.variables).variables
+            variables = {**for_model(self.host.variables).variables, **self._pyenv}
             command = Command(argv=(pyenv, *arguments), folder=Path("/"), variables=variables, timeout_s=60)
             return self.runner.run(command).stdout
 
@@ -79,6 +79,11 @@ class ModelCommands:
             "--output-path", str(response), "--env-manager", "local",
         )  # fmt: skip
         return self._run(python, arguments, variables, folder=response.parent, secrets=handed.secrets)
+
+    @property
+    def _pyenv(self) -> Mapping[str, str]:
+        """Where pyenv has its interpreters, if not in the home folder."""
+        return {name: value for name, value in self.host.variables.items() if name == "PYENV_ROOT"}
 
     def _run(
         self,
