@@ -18,7 +18,7 @@ from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ...tools.uv.network import index_variables
 
-_LIST = "mlflow-uv-install.txt"
+INSTALLED_LIST = "mlflow-uv-install.txt"
 _STAMP = "mlflow-uv-inventory"
 
 
@@ -38,7 +38,7 @@ class Needs:
     @property
     def list(self) -> Path:
         """The requirements file to install from."""
-        return self.model / _LIST
+        return self.model / INSTALLED_LIST
 
     @property
     def hashed(self) -> bool:
@@ -71,7 +71,7 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     if hashed.is_file():
         requirement_lines, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
         requirements = parse_requirements(requirement_lines)
-    (model / _LIST).write_bytes(text)
+    (model / INSTALLED_LIST).write_bytes(text)
     return Needs(model=model, requirements=requirements, wheels=wheels, python=python)
 
 

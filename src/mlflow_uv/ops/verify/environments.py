@@ -14,8 +14,8 @@ from ..image.environment import Needs, indexes_for, mismatches, needs_in, restor
 from ..lineage.registry_client import RegistryClient
 from ..versions.evaluation import python_for
 
-# How uv, pip and conda begin the line that says what failed.
 PYSPARK = "pyspark>=4,<5"
+# How uv, pip and conda begin the line that says what failed.
 _COMPLAINTS = ("error", "\N{MULTIPLICATION SIGN} ", "condaerror", "resolvepackagenotfound")
 
 
@@ -67,7 +67,7 @@ class ModelEnvironments:
         try:
             locked = self._created.get(EnvironmentSource.LOCKED) or self._locked()
         except StepError as error:
-            locked = ModelEnvironment(why=f"{error.what}: {error.why}" if error.why else error.what, fix=str(error.fix))
+            locked = ModelEnvironment(why=f"{error.what}: {error.why}" if error.why else error.what, fix=error.fix)
         self._created[EnvironmentSource.LOCKED] = locked
         # MLflow's env managers are called by the MLflow that the model requires.
         if source is EnvironmentSource.LOCKED or locked.python is None:
@@ -121,7 +121,7 @@ class ModelEnvironments:
                 python, self.model, manager=source.value, root=folder / "environments", variables=variables
             )
         except StepError as error:
-            return ModelEnvironment(why=f"{error.what}: {error.why}", fix=str(error.fix))
+            return ModelEnvironment(why=f"{error.what}: {error.why}", fix=error.fix)
         if completed.code != 0 or interpreter is None:
             return ModelEnvironment(
                 why=f"`mlflow models prepare-env --env-manager {source.value}`: {_reason(completed)}"

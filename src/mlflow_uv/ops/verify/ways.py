@@ -1,15 +1,16 @@
 """Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...command.errors import BadInput, NotServing, StepError
 from ...command.inputs import Isolation
-from ...command.wording import option, suggestion
+from ...command.wording import Parameter, Part, StepCall, Wording, option, suggestion
 from ...core.model.answer_paths import without_paths
 from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import AnswerDifference, differences
@@ -19,7 +20,9 @@ from ...core.verify.spark_tables import spark_requests
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
-from ..image.isolation import EvaluatedVersion, choose_isolation
+from ...tools.system.content import digests_in
+from ..image.environment import INSTALLED_LIST
+from ..image.isolation import EvaluatedVersion, choose_isolation, download_version
 from ..image.serving_check import Expected, observe
 from ..lineage.registry_client import RegistryClient
 from .environments import EnvironmentSource, ModelEnvironments
@@ -69,21 +72,46 @@ def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
 
 
 def verify(way: Way, verification: Verification) -> WayResult:
-    """Return the result of a way; an error of it is a result, too."""
-    clock = verification.registry.tools.clock
+    """Return the result of a way; an error of it is a result, too, and so are changed files of the model."""
+    clock, model = verification.registry.tools.clock, verification.subject.model
+    before = _files(model)
     begun = clock.now_s()
     try:
         result = way.run(verification)
     except StepError as error:
         why = ": ".join(filter(None, (str(error.what), str(error.why))))
-        result = WayResult(way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=str(error.fix))
+        result = WayResult(way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=_own(error.fix))
+    seconds = clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0
+    if changed := sorted(path.as_posix() for path, _ in before ^ _files(model)):
+        # The next way gets the registered files again.
+        shutil.rmtree(model)
+        download_version(verification.registry, verification.subject.name, verification.subject.version, model)
+        result = _changed(way.name, result, changed)
     return WayResult(
         way=way.name,
         verdict=result.verdict,
         requests=result.requests,
-        seconds=clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0,
+        seconds=seconds,
         why=result.why,
         fix=result.fix,
+    )
+
+
+def _files(model: Path) -> frozenset[tuple[PurePosixPath, str]]:
+    """The files of a model with their digests, without bytecode and the list that an environment is made from."""
+    digests = digests_in(model)
+    return frozenset(entry for entry in digests if entry[0].name != INSTALLED_LIST and entry[0].suffix != ".pyc")
+
+
+def _changed(way: str, result: WayResult, files: list[str]) -> WayResult:
+    """The result of a way in which the model changed its own files, which another server may share or forbid."""
+    why = f"the model changed files of its own folder: {', '.join(dict.fromkeys(files[:5]))}"
+    return WayResult(
+        way=way,
+        verdict=Verdict.FAILED,
+        requests=result.requests,
+        why="; ".join(filter(None, (result.why, why))),
+        fix=result.fix or "write to a temporary folder",
     )
 
 
@@ -190,17 +218,18 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
         observed = observe(server, verification.expected, verification.registry.tools)
     except NotServing as error:
         why = _masked(f"{error.what}: {error.why}", verification)
-        return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=str(error.fix))
+        return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
     complaints = [finding for finding in observed.complaints if finding.rule not in _OTHER_RULES]
     if not complaints:
         return WayResult(way=way, verdict=Verdict.EQUAL, requests=requests)
     differing = all(finding.rule == "answers-differ" for finding in complaints)
+    why = "; ".join(f"{finding.what}: {finding.why}" if finding.why else finding.what for finding in complaints[:3])
     return WayResult(
         way=way,
         verdict=Verdict.DIFFERENT if differing else Verdict.FAILED,
         requests=requests,
-        why="; ".join(f"{finding.what}: {finding.why}" if finding.why else finding.what for finding in complaints[:3]),
-        fix=str(complaints[0].fix),
+        why=_masked(why, verification),
+        fix=_own(complaints[0].fix),
     )
 
 
@@ -222,8 +251,28 @@ def _compared(
         verdict=Verdict.DIFFERENT,
         requests=len(answers),
         why=_masked(why, verification),
-        fix=str(difference_fix(found[0][1])),
+        fix=_own(difference_fix(found[0][1])),
     )
+
+
+def _own(fix: str) -> str:
+    """
+    The fix of a smoke test for this step, empty if it names an input that this step has no counterpart of.
+
+    Tolerance and ignored paths are recorded by log-model, and `time-limit` is the deadline of a server.
+    """
+    parts: list[Part] = []
+    for part in fix.parts if isinstance(fix, Wording) else (fix,):
+        match part:
+            case Parameter(name="tolerance" | "ignore-answers"):
+                parts.append(StepCall("log-model", (part,)))
+            case Parameter(name="deadline", value=value):
+                parts.append(Parameter("time-limit", value))
+            case Parameter(name="answer-timeout" | "serve-network"):
+                return ""
+            case _:
+                parts.append(part)
+    return Wording(*parts)
 
 
 def _masked(text: str, verification: Verification) -> str:
