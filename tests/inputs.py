@@ -32,6 +32,7 @@ EXAMPLES = {
     "image": "registry.example/wine",
     "input": "tables/new rows.parquet",
     "input_example": "-example.json",
+    "junit_file": "reports/ways of serving.xml",
     "keep": "3",
     "key_columns": "id 'name of customer'",
     "logged_model": "model",
@@ -58,6 +59,7 @@ EXAMPLES = {
     "target": "linux-x86_64-py3.11",
     "target_column": "quality of wine",
     "targets": "linux-x86_64-py3.11,macos-arm64-py3.12",
+    "time_limit": "120.5",
     "to": "4",
     "tolerance": "0.001",
     "tracking_uri": "https://mlflow.example/?a=b&c=d",
@@ -65,6 +67,7 @@ EXAMPLES = {
     "train_env": "WANDB_MODE",
     "uv": "/opt/uv 2/uv",
     "version_uri": "models:/wine@champion",
+    "ways": "uv,locked-serve",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.security.child_environment import gives_rights
-from mlflow_uv.core.security.serve_env import ServeVariables, serve_variables
+from mlflow_uv.core.security.serve_env import ServeVariables, require_recorded, serve_variables
 
 CALLER = {"MODEL_KEY": "canary-of-the-model", "REGION": "eu", "EMPTY": "", "PATH": "/usr/bin"}
 
@@ -125,3 +125,18 @@ def test_nothing_that_is_handed_is_known_where_an_image_is_described() -> None:
     found = [name for name in places if re.search(r"\bhanded\b|serve_env", (package / name).read_text())]
 
     assert [] == found
+
+
+def test_variables_that_predictions_depend_on_must_be_named_again() -> None:
+    """
+    The fix names all recorded ones; more of them do no harm.
+    """
+    given = ServeVariables({"REGION": "eu", "MORE": "canary of the model"})
+
+    require_recorded((), given)
+    require_recorded(("REGION",), given)
+    with pytest.raises(BadInput) as refused:
+        require_recorded(("MODEL_KEY", "REGION"), given)
+
+    what = "the recorded predictions depend on MODEL_KEY, which `serve-env` does not name here"
+    assert (what, "--serve-env MODEL_KEY,REGION") == (refused.value.what, str(refused.value.fix))

@@ -1,0 +1,223 @@
+"""Tests what verify reports about the ways of serving a version, and what it refuses."""
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Host
+from mlflow_uv.command.report import Severity
+from mlflow_uv.core.model import model_files
+from mlflow_uv.payloads.messages.models import DownloadModel
+from mlflow_uv.payloads.messages.registry import DescribeVersion, FindVersions, FoundVersions
+from mlflow_uv.payloads.messages.request import Request
+from mlflow_uv.steps import verify
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
+from mlflow_uv.tools.toolbox import Tools
+from tests.console import KeptConsole
+from tests.messages import VERSION
+
+RECORDED = {model_files.CASES: [{"inputs": [1]}], model_files.ANSWERS: [[1.0]]}
+REASON = "the model does not list the packages that it needs: it has no requirements.txt"
+
+
+@dataclass
+class Registry:
+    """A server with one version, whose model lists no packages, and the requests that it got."""
+
+    files: dict[str, str] = field(
+        default_factory=lambda: {
+            model_files.PYTHON: "3.12.1\n",
+            **{name: json.dumps(content) for name, content in RECORDED.items()},
+        }
+    )
+    requests: list[Request] = field(default_factory=list)
+
+    def store(self, _uri: str | None, *, embedded: bool) -> Store:
+        """See Mlflow."""
+        assert not embedded
+        return Store(uri="https://store.test", kind=StoreKind.SERVER, variables={})
+
+    def resolve_embedded(self, store: Store, _python: Path, _project: Path) -> Store:
+        """See Mlflow."""
+        return store
+
+    def ask(self, _python: Path, _store: Store, request: Request, _response: type) -> object:
+        """See Mlflow."""
+        self.requests.append(request)
+        version = replace(VERSION, run_id=None, tags={})
+        match request:
+            case FindVersions():
+                return FoundVersions(versions=(version,))
+            case DescribeVersion():
+                return version
+            case DownloadModel(destination=destination):
+                for name, text in self.files.items():
+                    path = Path(destination) / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(text)
+                return None
+        raise AssertionError(request)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """A version with one recorded request."""
+    return Registry()
+
+
+@pytest.fixture
+def tools(registry: Registry, tmp_path: Path) -> Tools:
+    """Tools on a machine without conda and pyenv."""
+    host = Host.of({"PATH": str(tmp_path)}, folder=tmp_path, python=Path(sys.executable))
+    found = SimpleNamespace(
+        host=host,
+        clock=SimpleNamespace(now_s=lambda: 0.0),
+        mlflow=registry,
+        environments=SimpleNamespace(registry_client=lambda *_: tmp_path / "python"),
+        runner=None,
+        console=KeptConsole(),
+    )
+    return cast("Tools", found)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Callable[..., verify.Inputs]:
+    """Inputs about the version, outside of a project."""
+
+    def of(*ways: str, **more: object) -> verify.Inputs:
+        return verify.Inputs(project=tmp_path, version_uri="models:/wine/1", ways=ways, **more)  # type: ignore[arg-type]
+
+    return of
+
+
+def test_each_way_is_reported_with_its_verdict(
+    inputs: Callable[..., verify.Inputs], tools: Tools, tmp_path: Path
+) -> None:
+    """
+    As output, finding, row and test case; the registry's name and number are those of the version.
+    """
+    file = tmp_path / "results" / "junit.xml"
+
+    report = verify.run(inputs("uv-serve", "image", junit_file=file), tools)
+
+    outputs = report.outputs
+    assert ("wine", "1", (), ("uv-serve",), ("image",), file) == (
+        outputs.model_name, outputs.version, outputs.equal, outputs.unequal, outputs.unavailable, outputs.junit_file,
+    )  # fmt: skip
+    assert [("way-failed", REASON), ("way-unavailable", "its record names no image")] == [
+        (finding.rule, finding.why) for finding in report.findings
+    ]
+    assert [("uv-serve", "✗ failed"), ("image", "? cannot run here")] == [row[:2] for row in report.tables[0].rows]
+    (suite,) = ET.parse(file).getroot()  # noqa: S314  # ours
+    assert ("wine version 1", ["uv-serve", "image"]) == (suite.get("name"), [case.get("name") for case in suite])
+
+
+@pytest.mark.parametrize(
+    ("ways", "severity", "ok"),
+    [((), Severity.NOTICE, False), (("image",), Severity.ERROR, False)],
+    ids=["all", "named"],
+)
+def test_a_way_that_cannot_run_here_is_an_error_only_if_it_was_named(
+    inputs: Callable[..., verify.Inputs], tools: Tools, ways: tuple[str, ...], severity: Severity, *, ok: bool
+) -> None:
+    """
+    Without names, all that this machine can run are tried.
+    """
+    report = verify.run(inputs(*ways), tools)
+
+    (unavailable,) = [finding for finding in report.findings if finding.rule == "way-unavailable"]
+    assert (severity, ok) == (unavailable.severity, report.ok)
+
+
+@pytest.mark.parametrize(
+    ("ways", "summary"),
+    [
+        (("uv-load",), "wine version 1: uv-load does not give the predictions of training"),
+        (("uv-load", "process"), "wine version 1: uv-load, process do not give the predictions of training"),
+        (("image",), "wine version 1: the predictions of training in 0 ways of serving"),
+    ],
+)
+def test_the_summary_names_the_ways(
+    inputs: Callable[..., verify.Inputs], tools: Tools, ways: tuple[str, ...], summary: str
+) -> None:
+    """
+    Those that are not equal, else how many are.
+    """
+    report = verify.run(inputs(*ways), tools)
+
+    assert summary == report.summary
+
+
+def test_an_unknown_way_is_refused_before_the_registry_is_contacted(
+    inputs: Callable[..., verify.Inputs], tools: Tools, registry: Registry
+) -> None:
+    """
+    A mistake in a word costs no download.
+    """
+    with pytest.raises(BadInput) as refused:
+        verify.run(inputs("uvv"), tools)
+
+    assert ("`uvv` is not a way of serving a model", []) == (refused.value.what, registry.requests)
+
+
+@pytest.mark.parametrize("file", [model_files.CASES, model_files.ANSWERS])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "is missing or cannot be read"),
+        ("{", "is missing or cannot be read"),
+        ("[]", "is empty"),
+        ("{}", "is empty"),
+    ],
+)
+def test_without_recorded_predictions_there_is_nothing_to_compare(
+    inputs: Callable[..., verify.Inputs], tools: Tools, registry: Registry, file: str, text: str | None, why: str
+) -> None:
+    """
+    A model of others, or one without an input example, is wrong input and not a broken way.
+    """
+    registry.files.pop(file)
+    registry.files.setdefault("MLmodel", "")
+    if text is not None:
+        registry.files[file] = text
+
+    with pytest.raises(BadInput) as refused:
+        verify.run(inputs("uv-load"), tools)
+
+    what = "wine version 1 has no recorded predictions to compare with"
+    assert (what, f"its file {file} {why}") == (refused.value.what, refused.value.why)
+    assert "log it with input_example=…, then mlflow-uv log-model" == str(refused.value.fix)
+
+
+def test_a_variable_that_is_not_set_is_refused(inputs: Callable[..., verify.Inputs], tools: Tools) -> None:
+    """
+    Before anything is served.
+    """
+    with pytest.raises(BadInput, match="which is not set here"):
+        verify.run(inputs("uv-load", serve_env=("MODEL_KEY",)), tools)
+
+
+def test_a_link_in_the_checkout_does_not_lead_the_results_out_of_it(
+    inputs: Callable[..., verify.Inputs], tools: Tools, tmp_path: Path
+) -> None:
+    """
+    A pull request can add one; the file behind it stays.
+    """
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.xml"
+    outside.write_text("mine")
+    (tmp_path / ".git").mkdir()
+    link = tmp_path / "junit.xml"
+    link.symlink_to(outside)
+
+    with pytest.raises(BadInput):
+        verify.run(inputs("image", junit_file=link), tools)
+
+    assert "mine" == outside.read_text()
