@@ -55,6 +55,7 @@ EXAMPLES = {
     "requirements_file": "requirements.txt",
     "sbom_file": "wine.cdx.json",
     "serve_env": "API_URL,REGION",
+    "spark_master": "spark://spark.example:7077",
     "steps": "check-lock,export",
     "target": "linux-x86_64-py3.11",
     "target_column": "quality of wine",

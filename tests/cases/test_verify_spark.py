@@ -17,17 +17,17 @@ WAYS = ["spark-batch", "spark-stream"]
 def release(sample: SampleProject, predict: str) -> None:
     """Register a version of a model that predicts so."""
     sample.train_with(training(predict=predict))
-    said = sample.run("release", "--steps", "log-model register")
-    assert said.code == 0, said.stderr
+    result = sample.run("release", "--steps", "log-model register")
+    assert result.code == 0, result.stderr
 
 
 def test_spark_answers_as_training_did(sample: SampleProject) -> None:
     """
     In a batch and in a stream that was restarted in the middle; Spark is installed once.
     """
-    said = sample.run("verify", "models:/wine@candidate", "--ways", "spark")
+    result = sample.run("verify", "models:/wine@candidate", "--ways", "spark")
 
-    assert (0, WAYS, []) == (said.code, said.outputs["equal"], said.outputs["broken"]), said.stderr
+    assert (0, WAYS, []) == (result.code, result.outputs["equal"], result.outputs["unequal"]), result.stderr
 
 
 def test_other_predictions_and_errors_on_spark_are_named(sample: SampleProject) -> None:
@@ -39,7 +39,7 @@ def test_other_predictions_and_errors_on_spark_are_named(sample: SampleProject) 
     release(sample, f'return [2.0 * x for x in model_input["x"]][: len({ON_SPARK} or [1]) * 9]')
     fails = sample.run("verify", "models:/wine/3", "--ways", "spark-batch")
 
-    assert (1, WAYS, ["way-different"] * 2) == (differs.code, differs.outputs["broken"], differs.rules), differs.stderr
+    assert (1, WAYS, ["way-different"] * 2) == (differs.code, differs.outputs["unequal"], differs.rules), differs.stderr
     assert "$.predictions[0] is 3.0, expected is 2.0" in differs.stderr
-    assert (1, ["spark-batch"], ["way-failed"]) == (fails.code, fails.outputs["broken"], fails.rules), fails.stderr
+    assert (1, ["spark-batch"], ["way-failed"]) == (fails.code, fails.outputs["unequal"], fails.rules), fails.stderr
     assert "TypeError: object of type 'bool' has no len()" in fails.stderr

@@ -17,7 +17,7 @@ from mlflow_uv.ops.verify.environments import EnvironmentSource, ModelEnvironmen
 from mlflow_uv.tools.mlflow.model_commands import ModelCommands, PyenvPython
 from mlflow_uv.tools.system.process import Completed
 
-LOCKED, UV, VIRTUALENV, CONDA = EnvironmentSource
+LOCKED, UV, VIRTUALENV, CONDA, SPARK = EnvironmentSource
 DONE = Completed(code=0, stdout="", stderr="")
 
 
@@ -116,6 +116,7 @@ def test_an_environment_is_created_once_and_by_the_mlflow_of_the_model(fakes: Fa
     ("source", "why", "fix"),
     [
         (CONDA, "conda is not installed", "install Miniforge"),
+        (SPARK, "Java is not installed, which Spark runs on", "apt-get install default-jre-headless"),
         (VIRTUALENV, "pyenv is not installed, with which MLflow finds the Python of a virtualenv", "install pyenv"),
     ],
 )

@@ -33,7 +33,8 @@ SECRET = "canary-of-the-model"  # noqa: S105  # planted
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        ((), (*NAMES, "process", "image")),
+        ((), (*NAMES, "process", "image", "spark-batch", "spark-stream")),
+        (("spark",), ("spark-batch", "spark-stream")),
         (("uv-serve",), ("uv-serve",)),
         (("uv",), ("uv-load", "uv-predict", "uv-serve")),
         (("locked",), ("locked-load", "locked-predict", "locked-serve")),
@@ -150,6 +151,7 @@ class Fakes:
                 }
             ),
             scratch=self.folder,
+            spark_master="local[2]",
         )
 
     def now_s(self) -> float:
