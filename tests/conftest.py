@@ -186,6 +186,18 @@ def registry_program() -> str:
     return shutil.which("docker-registry") or missing("no registry is installed: apt-get install docker-registry")
 
 
+@pytest.fixture(scope="session")
+def pyenv_program() -> str:
+    """Where pyenv is, without which MLflow creates no virtualenv; skips where it is not installed."""
+    return shutil.which("pyenv") or pytest.skip("pyenv is not installed")
+
+
+@pytest.fixture(scope="session")
+def java_program() -> str:
+    """Where Java is, which Spark runs on; skips where it is not installed."""
+    return shutil.which("java") or pytest.skip("Java is not installed: apt-get install default-jre-headless")
+
+
 def missing(complaint: str) -> NoReturn:
     """Skip where something is not installed, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that it should be."""
     if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":

@@ -1,14 +1,12 @@
 """A model that Spark serves otherwise than training is found out, in a batch and in a stream."""
 
-import shutil
-
 import pytest
 
 from .sample_project import SampleProject, training
 
 pytestmark = [
     pytest.mark.extended,
-    pytest.mark.skipif(shutil.which("java") is None, reason="Spark runs on Java: apt-get install default-jre-headless"),
+    pytest.mark.usefixtures("java_program"),
 ]
 ON_SPARK = '"pyspark" in __import__("sys").modules'
 WAYS = ["spark-batch", "spark-stream"]

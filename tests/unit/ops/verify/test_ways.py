@@ -27,7 +27,7 @@ NAMES = (
     "virtualenv-predict", "virtualenv-serve", "conda-load", "conda-predict", "conda-serve",
 )  # fmt: skip
 COMPARE = "compare the two environments, or set mlflow-uv log-model --tolerance NUMBER"
-SECRET = "canary-of-the-model"  # noqa: S105  # planted
+SECRET = "canary-of-the-model"  # planted
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,7 @@ class Fakes:
         json.loads(request.read_text())
         body = self.predicted[int(request.stem.rpartition("-")[2]) - 1]
         if body is None:
+            response.write_bytes(b"[2.0]")
             return Completed(code=1, stdout="", stderr=f"Traceback\nValueError: not with {SECRET}")
         response.write_bytes(body)
         return Completed(code=0, stdout="", stderr="")
@@ -317,13 +318,24 @@ def test_ignored_parts_of_a_prediction_may_differ(fakes: Fakes, *, ignored: bool
         (FakeServer(SAME), Verdict.EQUAL, "", ""),
         (FakeServer(SAME, malformed=500), Verdict.EQUAL, "", ""),
         (FakeServer(OTHER), Verdict.DIFFERENT, "the prediction for recorded request 1 is not that of tr", COMPARE),
+        (FakeServer(OTHER, ends=True), Verdict.FAILED, "the prediction for recorded request 1 is not tha", COMPARE),
         (FakeServer(REFUSAL), Verdict.FAILED, "recorded request 1 got no prediction: status 400: no ***", ""),
         (FakeServer(None), Verdict.FAILED, "recorded request 1 got no response within", ""),
         (FakeServer(None, healthy=False, ends=True), Verdict.FAILED, f"the server exited with 3 before it {ENDED}", ""),
         (FakeServer(None, healthy=False), Verdict.FAILED, "the server was not healthy within 5 s: it e", LONGER),
         (FakeServer(SAME, ends=True), Verdict.FAILED, "the server exited with 3 during the test: it ended w", ""),
     ],
-    ids=["equal", "malformed", "other", "refused", "silent", "ended", "never healthy", "ended later"],
+    ids=[
+        "equal",
+        "malformed",
+        "other",
+        "other and ended",
+        "refused",
+        "silent",
+        "ended",
+        "never healthy",
+        "ended later",
+    ],
 )
 def test_a_server_is_observed_and_stopped(
     fakes: Fakes, name: str, server: FakeServer, verdict: Verdict, why: str, fix: str
