@@ -17,7 +17,9 @@ CALLER = {
 }  # fmt: skip
 CANARIES = {"canary-1", "canary-2", "canary-3"}
 MODEL = Path("/model")
-LISTED = "Available versions:\n  2.7.18\n  3.12.9\n  3.12.10\n  3.12-dev\n  3.12.0a1\n  pypy3.12-7.3.19\n  3.1.4\n"
+LISTED = (
+    "Available versions:\n  2.7.18\n  3.12.8\n  3.12.10\n  3.12.9\n  3.12-dev\n  3.12.0a1\n  pypy3.12-7.3.19\n  3.1.4\n"
+)
 
 
 class Creating(FakeRunner):
