@@ -175,7 +175,7 @@ def test_an_unknown_way_is_refused_before_the_registry_is_contacted(
         (None, "is missing or cannot be read"),
         ("{", "is missing or cannot be read"),
         ("[]", "is empty"),
-        ("{}", "is empty"),
+        ('{"inputs": [1]}', "is empty"),
     ],
 )
 def test_without_recorded_predictions_there_is_nothing_to_compare(
