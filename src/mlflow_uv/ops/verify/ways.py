@@ -1,6 +1,7 @@
 """Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from .environments import EnvironmentSource, ModelEnvironments
 _MOST_PREDICTED = 3
 # Complaints of a check that are not about predictions: MLflow's own server answers some malformed requests with 500.
 _OTHER_RULES = frozenset({"malformed-accepted"})
+_COMMAND_FAILED = "Exception: Command '["
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")  # the last line of a traceback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +220,7 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
     try:
         observed = observe(server, verification.expected, verification.registry.tools)
     except NotServing as error:
-        why = _masked(f"{error.what}: {error.why}", verification)
+        why = _masked(f"{error.what}: {_cause(error.why, server.log())}", verification)
         return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
     complaints = [finding for finding in observed.complaints if finding.rule not in _OTHER_RULES]
     if not complaints:
@@ -231,6 +234,14 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
         why=_masked(why, verification),
         fix=_own(complaints[0].fix),
     )
+
+
+def _cause(why: str, log: str) -> str:
+    """The error of the server: `mlflow models serve` ends with one that says only that its command failed."""
+    if not why.startswith(_COMMAND_FAILED):
+        return why
+    errors = [line for line in log.splitlines() if _ERROR.match(line) and not line.startswith(_COMMAND_FAILED)]
+    return errors[-1] if errors else why
 
 
 def _compared(

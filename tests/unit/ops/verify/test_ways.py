@@ -85,6 +85,7 @@ class FakeServer:
     ends: bool = False
     healthy: bool = True
     malformed: int = 400
+    printed: str = f"it ended with {SECRET}\n"
     stopped: int = 0
 
     def send(self, request: ModelRequest) -> ModelReply | None:
@@ -101,7 +102,7 @@ class FakeServer:
 
     def log(self) -> str:
         """See ServingContainer."""
-        return f"it ended with {SECRET}\n"
+        return self.printed
 
     def stop(self) -> None:
         """See ServingContainer."""
@@ -353,6 +354,27 @@ def test_a_server_is_observed_and_stopped(
     assert (verdict, True, fix) == (found.verdict, found.why.startswith(why), str(found.fix)), found
     assert 1 == fakes.server.stopped
     assert SECRET not in f"{found.why} {found.fix}"
+
+
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        (f"Traceback\nValueError: no {SECRET}\nTraceback\n  raise Exception(\n{{}}", "ValueError: no ***"),
+        ("  File x\nsome.UnknownError\n{}", "some.UnknownError"),
+        ("Killed\n{}", "Exception: Command '['bash', '-c']' returned non zero"),
+    ],
+    ids=["traceback", "without text", "none"],
+)
+def test_the_error_of_a_server_is_not_that_of_the_command_that_started_it(fakes: Fakes, printed: str, why: str) -> None:
+    """
+    MLflow's command says last that its command failed.
+    """
+    log = printed.format("Exception: Command '['bash', '-c']' returned non zero\n")
+    fakes.server = FakeServer(None, healthy=False, ends=True, printed=log)
+
+    found = named("uv-serve").run(fakes.verification())
+
+    assert f"the server exited with 3 before it was healthy: {why}" == found.why
 
 
 def test_a_model_that_changes_its_files_is_named_and_gets_them_back(fakes: Fakes) -> None:
