@@ -198,6 +198,13 @@ def java_program() -> str:
     return shutil.which("java") or pytest.skip("Java is not installed: apt-get install default-jre-headless")
 
 
+@pytest.fixture(scope="session")
+def proportional_sizes() -> None:
+    """Skip where the system does not report the proportional size (Pss) of a process: only Linux does."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("only Linux reports Pss")
+
+
 def missing(complaint: str) -> NoReturn:
     """Skip where something is not installed, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that it should be."""
     if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.waiting import happens
 MEGABYTE = 1 << 20
 HOLDS = "import sys; held = bytearray({}); print(flush=True); sys.stdin.read()"
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells Pss")
+pytestmark = pytest.mark.usefixtures("proportional_sizes")
 
 
 @contextmanager
