@@ -12,9 +12,22 @@ import pytest
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.tools.system.content import digests_in
 
-from .sample_project import SampleProject, error
+from .sample_project import SampleProject, error, training
 
 BAD_INPUT = 2
+# How code of a model can tell in which way it is served.
+BY_UV = 'os.path.basename(__import__("sys").prefix).startswith("mlflow-")'
+BY_SERVE = '"__pyfunc_model_path__" in os.environ'
+BY_PREDICT = '"predict" in " ".join(__import__("sys").orig_argv)'
+BY_PROCESS = '"MLFLOW_UV_MODEL" in os.environ'
+WRITTEN = 'os.path.join(os.environ["__pyfunc_model_path__"].removeprefix("file://"), "state.txt")'
+
+
+def release(sample: SampleProject, *, load: str = "pass", predict: str) -> None:
+    """Register version 2 of the model, which loads and predicts so."""
+    sample.train_with(training(load=load, predict=predict))
+    result = sample.run("release", "--steps", "log-model register")
+    assert result.code == 0, result.stderr
 
 
 def register_as_it_is(sample: SampleProject) -> None:
@@ -78,6 +91,63 @@ def test_a_version_is_equal_in_the_environments_of_uv_and_of_the_lock(sample: Sa
 
     ways = ["locked-load", "locked-predict", "locked-serve", "uv-load", "uv-predict", "uv-serve", "process"]
     assert (0, ways, []) == (result.code, result.outputs["equal"], result.rules), result.stderr
+
+
+@pytest.mark.extended
+def test_a_model_that_is_wrong_in_some_ways_is_named_with_each(sample: SampleProject) -> None:
+    """
+    An environment of MLflow's, MLflow's server and its command, and a request that ends this program's server.
+    """
+    release(
+        sample,
+        load=f'assert not ({BY_SERVE}), "not in a server"',
+        predict=(
+            f"if {BY_PROCESS}:\n            os._exit(7)\n"
+            f'        factor = float("nan") if {BY_PREDICT} else 3.0 if {BY_UV} else 2.0\n'
+            '        return [factor * x for x in model_input["x"]]'
+        ),
+    )
+
+    ways = "locked-load locked-predict locked-serve uv-load process"
+    result = sample.run("verify", "models:/wine/2", "--ways", ways, traceback=True)
+
+    assert (1, ["locked-load"]) == (result.code, result.outputs["equal"]), result.stderr
+    assert ["locked-predict", "locked-serve", "uv-load", "process"] == result.outputs["unequal"]
+    findings = {finding["what"]: (finding["rule"], finding["why"]) for finding in result.answer["findings"]}
+    otherwise = "served by `{}`, the model does not give the predictions of training"
+    assert {
+        otherwise.format("locked-predict"), "the model cannot be served by `locked-serve`", otherwise.format("uv-load"),
+        "the model cannot be served by `process`",
+    } == set(findings)  # fmt: skip
+    assert "expected is 2.0" in findings[otherwise.format("locked-predict")][1]
+    assert "request 1: $.predictions[0] is 3.0, expected is 2.0" in findings[otherwise.format("uv-load")][1]
+    assert "before it was healthy: AssertionError: not in a server" in str(findings)
+    assert "got no response: the server ended" in findings["the model cannot be served by `process`"][1]
+
+
+@pytest.mark.extended
+def test_a_way_that_takes_too_long_is_ended_and_one_that_writes_is_undone(sample: SampleProject) -> None:
+    """
+    A command stops at the time limit; what a server wrote into the model's folder is not there for the next one.
+    """
+    release(
+        sample,
+        load=(
+            f"time.sleep(900 if {BY_PREDICT} else 0)\n"
+            f"        if {BY_SERVE}:\n            open({WRITTEN}, 'w').write('x')\n"
+            f'        seen = {BY_PROCESS} and "state.txt" in os.listdir(os.environ["MLFLOW_UV_MODEL"])\n'
+            "        self.factor = 3.0 if seen else 2.0"
+        ),
+        predict='return [self.factor * x for x in model_input["x"]]',
+    )
+
+    ways = ("--ways", "locked-predict locked-serve process", "--time-limit", "40")
+    result = sample.run("verify", "models:/wine/2", *ways)
+
+    assert (1, ["process"], ["way-failed"] * 2) == (result.code, result.outputs["equal"], result.rules), result.stderr
+    slow, writes = (finding["why"] for finding in result.answer["findings"])
+    assert "`python` did not end within 40 s: it was stopped" == slow
+    assert "the model changed files of its own folder: state.txt" == writes
 
 
 @pytest.mark.extended
