@@ -12,8 +12,7 @@ from ..command.errors import BadInput, ChainBroken, NotServing, StepError
 from ..command.inputs import NAME, TOLERANCE, RecordFile, RecordInputs, ResponseInputs, VersionState
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Matching, OneRun, Step
-from ..command.wording import Wording, option, step_call
-from ..core.model import model_files
+from ..command.wording import Wording, step_call
 from ..core.model.answer_paths import AnswerPath
 from ..core.model.answer_wording import LONGEST_REASON, shortened
 from ..core.model.answers import answers_digest
@@ -22,11 +21,8 @@ from ..core.model.recorded_requests import (
     RecordedRequest,
     RequestOrigin,
     counted_by_origin,
-    from_examples,
-    read_recorded,
 )
-from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
-from ..core.security.documents import parse_json
+from ..core.release.record import AliasLink, ImageLink, Record
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
@@ -35,6 +31,7 @@ from ..ops.lineage.audit import record_artifact
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
+from ..ops.model.recorded_files import recorded_in
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
 from ..tools.engines.engine import ServerSettings, ServingContainer
@@ -121,7 +118,7 @@ def _test_plan(
         )
     require_recorded(record.answers.variables, model_variables)
     try:
-        requests = _recorded(record.answers, release.model)
+        requests = recorded_in(release.model, record.answers)
     except ValueError as error:
         raise ChainBroken(
             "answers", why=f"the recorded requests or predictions in the model cannot be read: {error}"
@@ -138,16 +135,6 @@ def _test_plan(
         answer_s=inputs.answer_timeout,
         handed=model_variables,
     )
-
-
-def _recorded(answers: AnswersLink, model: Path) -> tuple[RecordedRequest, ...]:
-    """Return all recorded requests of a model. Raises ValueError for files that are not as log-model writes them."""
-    cases, expected = (parse_json((model / name).read_bytes()) for name in (model_files.CASES, model_files.ANSWERS))
-    examples = from_examples(cases, expected)
-    if not answers.requests:
-        return examples
-    files = (parse_json((model / name).read_bytes()) for name in (model_files.REQUESTS, model_files.RESPONSES))
-    return (*examples, *read_recorded(*files))
 
 
 def _compared_answers(requests: tuple[RecordedRequest, ...]) -> list[Any]:

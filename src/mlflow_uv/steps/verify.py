@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..command.errors import BadInput
-from ..command.inputs import RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
+from ..command.inputs import TOLERANCE, RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
 from ..command.report import Report, counted
 from ..command.step import Doc, OneRun, SettingReach, Step
 from ..command.wording import Wording, step_call
-from ..core.model import model_files
-from ..core.model.answers import TOLERANCE
 from ..core.model.ignored_answers import ignored_paths
-from ..core.security.documents import Unparsable, parse_json
+from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
+from ..core.release.record import AnswersLink
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
 from ..ops.image.isolation import EvaluatedVersion, download_version
@@ -21,6 +20,7 @@ from ..ops.image.serving_check import Expected
 from ..ops.lineage.audit import record_of
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..ops.model.recorded_files import recorded_in
 from ..ops.verify.environments import ModelEnvironments
 from ..ops.verify.ways import Verification, Way, select_ways, verify
 from ..tools.mlflow.model_commands import ModelCommands
@@ -120,8 +120,7 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
     handed = serve_variables(inputs.serve_env, tools.host.variables)
     require_recorded(link.variables if link else (), handed)
     expected = Expected(
-        cases=_recorded(subject, model_files.CASES),
-        answers=_recorded(subject, model_files.ANSWERS),
+        requests=_recorded(subject, link),
         tolerance=link.tolerance if link and link.tolerance is not None else TOLERANCE,
         ignored=ignored_paths(link.ignored if link else ()),
         deadline_s=inputs.time_limit,
@@ -144,23 +143,26 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
     )
 
 
-def _recorded(subject: EvaluatedVersion, file: str) -> list[Any]:
-    """Return the recorded requests or answers in a model. Raises BadInput for a model without any."""
+def _recorded(subject: EvaluatedVersion, link: AnswersLink | None) -> tuple[RecordedRequest, ...]:
+    """
+    Return the requests of the input example and of a file that training answered.
+
+    Raises BadInput for a model without any.
+    """
+    why = "it has none that training answered"
+    recorded: tuple[RecordedRequest, ...] = ()
     try:
-        values = parse_json((subject.model / file).read_bytes())
-    except (FileNotFoundError, Unparsable) as error:
+        recorded = recorded_in(subject.model, link)
+    except ValueError as error:
+        why = str(error)
+    answered = tuple(item for item in recorded if item.is_answered and item.origin is not RequestOrigin.DERIVED)
+    if not answered:
         raise BadInput(
             what=f"{subject.shown} has no recorded predictions to compare with",
-            why=f"its file {file} is missing or cannot be read",
-            fix=Wording("log it with input_example=…, then ", step_call("log-model")),
-        ) from error
-    if not isinstance(values, list) or not values:
-        raise BadInput(
-            what=f"{subject.shown} has no recorded predictions to compare with",
-            why=f"its file {file} is empty",
+            why=why,
             fix=Wording("log it with input_example=…, then ", step_call("log-model")),
         )
-    return values
+    return answered
 
 
 STEP = Step(

@@ -1,6 +1,5 @@
 """Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,6 +45,16 @@ class Verification:
     expected: Expected
     scratch: Path
     spark_master: str
+
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """The JSON of the bodies of the requests."""
+        return tuple(parse_json(recorded.body) for recorded in self.expected.requests)
+
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """The answers of training, in the order of the requests."""
+        return tuple(recorded.answer for recorded in self.expected.requests)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,8 +136,8 @@ def _load(way: str, python: Path, verification: Verification) -> WayResult:
     tools, expected = verification.registry.tools, verification.expected
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
-    request = AnswerRequests(model=str(verification.subject.model), requests=tuple(expected.cases))
-    return _compared(way, client.answer(request, expected.handed).answers, expected.answers, verification)
+    request = AnswerRequests(model=str(verification.subject.model), requests=verification.contents)
+    return _compared(way, client.answer(request, expected.handed).answers, verification.answers, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -137,9 +146,9 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
     expected = verification.expected
     folder = verification.scratch / way
     folder.mkdir()
-    for number, case in enumerate(expected.cases[:_MOST_PREDICTED], start=1):
+    for number, recorded in enumerate(expected.requests[:_MOST_PREDICTED], start=1):
         request, response = folder / f"request-{number}.json", folder / f"response-{number}.json"
-        request.write_text(json.dumps(case), encoding="utf-8")
+        request.write_text(recorded.body, encoding="utf-8")
         completed = verification.environments.commands.predict(
             python, verification.subject.model, request=request, response=response, handed=expected.handed
         )
@@ -151,7 +160,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
         except ValueError as error:
             why = f"the response to request {number} is not JSON: {error}"
             return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
-    return _compared(way, tuple(answers), expected.answers[: len(answers)], verification)
+    return _compared(way, tuple(answers), verification.answers[: len(answers)], verification)
 
 
 def _serve(way: str, python: Path, verification: Verification) -> WayResult:
@@ -190,7 +199,7 @@ def _process(way: str, python: Path, verification: Verification) -> WayResult:
 def _spark(way: str, python: Path, verification: Verification) -> WayResult:
     """Score the tables of the requests on Spark, with `mlflow.pyfunc.spark_udf`."""
     expected = verification.expected
-    selected, why = spark_requests(expected.cases, expected.answers)
+    selected, why = spark_requests(verification.contents, verification.answers)
     if not selected:
         return WayResult(way=way, verdict=Verdict.UNAVAILABLE, why=why)
     tools = verification.registry.tools
@@ -216,7 +225,7 @@ def _stopped(server: ServingContainer) -> Iterator[ServingContainer]:
 
 
 def _observed(way: str, server: ServingContainer, verification: Verification) -> WayResult:
-    requests = len(verification.expected.cases)
+    requests = len(verification.expected.requests)
     try:
         observed = observe(server, verification.expected, verification.registry.tools)
     except NotServing as error:

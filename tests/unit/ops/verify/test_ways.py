@@ -11,6 +11,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.command.wording import Wording, option, step_call
 from mlflow_uv.core.model.answer_paths import parse_path
+from mlflow_uv.core.model.recorded_requests import from_examples
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.core.verify.results import Verdict, WayResult
 from mlflow_uv.ops.image.serving_check import Expected
@@ -27,6 +28,10 @@ NAMES = (
     "virtualenv-predict", "virtualenv-serve", "conda-load", "conda-predict", "conda-serve",
 )  # fmt: skip
 COMPARE = "compare the two environments, or set mlflow-uv log-model --tolerance NUMBER"
+SEND = (
+    "send it: curl --header 'Content-Type: application/json' --data-raw '{\"inputs\": [1]}'"
+    " http://127.0.0.1:8080/invocations"
+)
 BY_HAND = "compare the two environments"
 SECRET = "canary-of-the-model"  # planted
 
@@ -139,19 +144,20 @@ class Fakes:
             servers=SimpleNamespace(serve=lambda *_: self.server, serve_by_mlflow=lambda *_: self.server),
         )
         client = SimpleNamespace(describe_version=lambda *_: self._version(), download_version=self._download)
-        words: dict[str, Any] = {"tolerance": 1e-6, "deadline_s": 5.0, "network": False, **expected}
+        requests = from_examples(
+            expected.pop("cases", [{"inputs": [1]}, {"inputs": [2]}]), expected.pop("answers", [[1.0], [2.0]])
+        )
+        words: dict[str, Any] = {
+            "tolerance": 1e-6,
+            "deadline_s": 5.0,
+            "network": False,
+            **expected,
+        }
         return Verification(
             registry=cast("Any", SimpleNamespace(tools=tools, client=client)),
             subject=cast("Any", SimpleNamespace(name="wine", version="1", model=model, shown="wine version 1")),
             environments=cast("ModelEnvironments", SimpleNamespace(environment=self._environment, commands=self)),
-            expected=Expected(
-                **{
-                    "cases": [{"inputs": [1]}, {"inputs": [2]}],
-                    "answers": [[1.0], [2.0]],
-                    "handed": ServeVariables({"MODEL_KEY": SECRET}),
-                    **words,
-                }
-            ),
+            expected=Expected(requests=requests, **{"handed": ServeVariables({"MODEL_KEY": SECRET}), **words}),
             scratch=self.folder,
             spark_master="local[2]",
         )
@@ -320,9 +326,19 @@ def test_ignored_parts_of_a_prediction_may_differ(fakes: Fakes, *, ignored: bool
     [
         (FakeServer(SAME), Verdict.EQUAL, "", ""),
         (FakeServer(SAME, malformed=500), Verdict.EQUAL, "", ""),
-        (FakeServer(OTHER), Verdict.DIFFERENT, "the prediction for recorded request 1 is not that of tr", COMPARE),
-        (FakeServer(OTHER, ends=True), Verdict.FAILED, "the prediction for recorded request 1 is not tha", COMPARE),
-        (FakeServer(REFUSAL), Verdict.FAILED, "recorded request 1 got no prediction: status 400: no ***", ""),
+        (
+            FakeServer(OTHER),
+            Verdict.DIFFERENT,
+            "the prediction for recorded request 1 is not that of",
+            f"{COMPARE}; {SEND}",
+        ),
+        (
+            FakeServer(OTHER, ends=True),
+            Verdict.FAILED,
+            "the prediction for recorded request 1 is",
+            f"{COMPARE}; {SEND}",
+        ),
+        (FakeServer(REFUSAL), Verdict.FAILED, "recorded request 1 got no prediction: status 400: no ***", SEND),
         (FakeServer(None), Verdict.FAILED, "recorded request 1 got no response within", ""),
         (FakeServer(None, healthy=False, ends=True), Verdict.FAILED, f"the server exited with 3 before it {ENDED}", ""),
         (FakeServer(None, healthy=False), Verdict.FAILED, "the server was not healthy within 5 s: it e", LONGER),
