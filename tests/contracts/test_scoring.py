@@ -218,7 +218,7 @@ def test_a_model_that_returns_a_table_gives_it_columns(bench: Bench, tmp_path: P
 @pytest.mark.extended
 def test_a_model_that_dies_leaves_whole_parts_and_is_continued(bench: Bench, tmp_path: Path) -> None:
     """
-    It ends its process at the third batch: each run gets further, and the one that reaches the end publishes all.
+    It ends its process at the fourth call: each run gets further, and the one that reaches the end publishes all.
     """
     source, output = bench.tables / "t.parquet", tmp_path / "scores"
 
