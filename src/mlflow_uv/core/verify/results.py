@@ -32,7 +32,7 @@ _MARKS = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WayResult:
     """
-    The result of a way, after `requests` requests and `seconds` seconds.
+    The result of a way, after `requests` requests and `seconds` seconds; `memory` is its peak in bytes, 0 if unknown.
 
     `why` says where answers differ, what failed, or why it cannot run here; it is empty if the answers are equal.
     """
@@ -41,6 +41,7 @@ class WayResult:
     verdict: Verdict
     requests: int = 0
     seconds: float = 0.0
+    memory: int = 0
     why: str = ""
     fix: str = ""
 
@@ -93,13 +94,14 @@ def result_table(results: Iterable[WayResult]) -> Table:
     """Return one row for each way."""
     return Table(
         title="Ways of serving",
-        columns=("way", "predictions", "requests", "seconds", "reason"),
+        columns=("way", "predictions", "requests", "seconds", "memory", "reason"),
         rows=tuple(
             (
                 result.way,
                 _MARKS[result.verdict],
                 str(result.requests) if result.requests else "",
                 f"{result.seconds:.1f}" if result.seconds else "",
+                f"{result.memory / 1e6:.0f} MB" if result.memory else "",
                 _shortened(result.why),
             )
             for result in results

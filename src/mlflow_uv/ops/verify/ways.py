@@ -21,6 +21,7 @@ from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.content import digests_in
+from ...tools.system.memory import memory_peak
 from ..image.environment import INSTALLED_LIST
 from ..image.isolation import EvaluatedVersion, choose_isolation, download_version
 from ..image.serving_check import Expected, observe
@@ -88,11 +89,14 @@ def verify(way: Way, verification: Verification) -> WayResult:
     clock, model = verification.registry.tools.clock, verification.subject.model
     before = _files(model)
     begun = clock.now_s()
-    try:
-        result = way.run(verification)
-    except StepError as error:
-        why = ": ".join(filter(None, (str(error.what), str(error.why))))
-        result = WayResult(way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=_own(error.fix))
+    with memory_peak() as peak:
+        try:
+            result = way.run(verification)
+        except StepError as error:
+            why = ": ".join(filter(None, (str(error.what), str(error.why))))
+            result = WayResult(
+                way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=_own(error.fix)
+            )
     seconds = clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0
     if changed := sorted(path.as_posix() for path, _ in before ^ _files(model)):
         # The next way gets the registered files again.
@@ -104,6 +108,7 @@ def verify(way: Way, verification: Verification) -> WayResult:
         verdict=result.verdict,
         requests=result.requests,
         seconds=seconds,
+        memory=peak.bytes,
         why=result.why,
         fix=result.fix,
     )

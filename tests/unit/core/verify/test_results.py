@@ -8,7 +8,7 @@ from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
 
 NO_CONDA, MINIFORGE = "conda is not installed", "install Miniforge"
-EQUAL = WayResult(way="uv-load", verdict=Verdict.EQUAL, requests=3, seconds=1.25)
+EQUAL = WayResult(way="uv-load", verdict=Verdict.EQUAL, requests=3, seconds=1.25, memory=411_999_999)
 DIFFERENT = WayResult(
     way="uv-serve", verdict=Verdict.DIFFERENT, requests=3, seconds=2.5, why="request 1: $[0] is 4", fix="--tolerance 1"
 )
@@ -40,13 +40,13 @@ def test_the_table_has_a_row_for_each_way_and_no_zeros() -> None:
     """
     table = result_table(RESULTS)
 
-    assert ("way", "predictions", "requests", "seconds", "reason") == table.columns
+    assert ("way", "predictions", "requests", "seconds", "memory", "reason") == table.columns
     assert (
-        ("uv-load", "✓ equal", "3", "1.2", ""),
-        ("uv-serve", "✗ different", "3", "2.5", "request 1: $[0] is 4"),
-        ("process", "✗ failed", "", "0.2", "it ended"),
-        ("conda-load", "? cannot run here", "", "", "conda is not installed"),
-        ("conda-serve", "? cannot run here", "", "", "conda is not installed"),
+        ("uv-load", "✓ equal", "3", "1.2", "412 MB", ""),
+        ("uv-serve", "✗ different", "3", "2.5", "", "request 1: $[0] is 4"),
+        ("process", "✗ failed", "", "0.2", "", "it ended"),
+        ("conda-load", "? cannot run here", "", "", "", "conda is not installed"),
+        ("conda-serve", "? cannot run here", "", "", "", "conda is not installed"),
     ) == table.rows
 
 
