@@ -212,7 +212,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # No later step may use a model that was not verified.
-            publish(record, path, plan.job.client(tools), tools)
+            publish(record, path, plan.job.client, tools)
     origin = (
         ModelOrigin.FOUND_AGAIN
         if reusable is not None
@@ -265,6 +265,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     job = Job(
         project=project,
         source=source,
+        mlflow=tools.mlflow,
         python=python,
         store=tools.mlflow.resolve_embedded(store, python, project.folder),
         experiment=inputs.experiment or project.name,
@@ -279,8 +280,8 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     adopted = adopt(job, tools) if source.adopts else None
     if adopted:
         job = replace(job, commit=adopted.commit, source=adopted.source)
-    example, example_digest = example_of(inputs.input_example, job, tools)
-    case_file = cases_of(inputs.cases, job, tools)
+    example, example_digest = example_of(inputs.input_example, job)
+    case_file = cases_of(inputs.cases, job)
     served = model_files.ServedFiles(requirements=requirements, wheels=wheels, python=description.python)
     packed = {wheel.file: wheel_inputs(scratch / "wheels" / wheel.file) for wheel in wheels}
     settings = {"logged-model": inputs.logged_model, "requirements": inputs.requirements.value}

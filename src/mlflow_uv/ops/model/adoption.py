@@ -41,9 +41,9 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     for another lock.
     """
     by_run = job.source.kind is ModelSourceKind.RUN
-    source = job.source if by_run else replace(job.source, words=(_model_id(job, tools),))
+    source = job.source if by_run else replace(job.source, words=(_model_id(job),))
     query = FindModels(run_id=source.word) if by_run else FindModels(model_id=source.word)
-    found = job.client(tools).find_models(query)
+    found = job.client.find_models(query)
     status = found.runs[0].status if by_run else found.models[0].status
     if status != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
@@ -71,12 +71,12 @@ def require_free(model: LoggedModelDescription, adopted: Adopted, key: str) -> N
             )
 
 
-def _model_id(job: Job, tools: Tools) -> str:
+def _model_id(job: Job) -> str:
     """Return the id of the model that is given by its id or by an MLflow URI."""
     reference = job.source.word
     if not reference.startswith(("models:/", "runs:/")):
         return reference
-    return job.client(tools).find_referenced_model(reference)
+    return job.client.find_referenced_model(reference)
 
 
 def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, str]:

@@ -7,7 +7,6 @@ from typing import Any
 from ...command.errors import BadInput
 from ...command.wording import option
 from ...core.release.digests import sha256
-from ...tools.toolbox import Tools
 from .training import Job
 
 
@@ -35,13 +34,13 @@ class CaseFile:
     sha256: str = ""
 
 
-def cases_of(file: Path | None, job: Job, tools: Tools) -> CaseFile:
+def cases_of(file: Path | None, job: Job) -> CaseFile:
     """Read the file of `cases`. Raises BadInput that names the line."""
     if file is None:
         return CaseFile()
     path = job.project.folder / file
     try:
-        requests = job.client(tools).read_cases(path)
+        requests = job.client.read_cases(path)
     except BadInput as error:
         raise BadInput(what="`cases` cannot be used", why=error.why, fix=option("cases", "FILE")) from error
     cases = (

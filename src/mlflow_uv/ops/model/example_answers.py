@@ -68,13 +68,13 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAns
     ended: tuple[Finding, ...] = ()
     try:
         try:
-            response = _ask(job, question, tools)
+            response = _ask(job, question)
         except ToolFailed as error:
             if not question.derived:
                 raise
             ended = (_ended(error),)
             question = replace(question, derived=())
-            response = _ask(job, question, tools)
+            response = _ask(job, question)
     except BadInput as error:
         raise BadInput(
             what="the model cannot predict `input-example`",
@@ -108,7 +108,7 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAns
     return TrainingAnswers(answers=response.answers, recorded=recorded, findings=tuple(masked))
 
 
-def _ask(job: Job, question: ExampleQuestion, tools: Tools) -> ModelAnswers:
+def _ask(job: Job, question: ExampleQuestion) -> ModelAnswers:
     request = AnswerRequests(
         model=str(question.model),
         requests=question.requests,
@@ -119,7 +119,7 @@ def _ask(job: Job, question: ExampleQuestion, tools: Tools) -> ModelAnswers:
         derived_s=DERIVED_S,
         request_s=DERIVED_REQUEST_S,
     )
-    return job.client(tools).answer(request, question.handed)
+    return job.client.answer(request, question.handed)
 
 
 def _ended(error: ToolFailed) -> Finding:
@@ -132,10 +132,10 @@ def _ended(error: ToolFailed) -> Finding:
     )
 
 
-def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion, tools: Tools) -> list[Any]:
+def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion) -> list[Any]:
     """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
     request = AnswerRequests(model=str(question.model), requests=tuple(requests))
-    response = job.client(tools).answer(request, question.handed)
+    response = job.client.answer(request, question.handed)
     return [without_paths(answer, question.ignored) for answer in response.answers]
 
 

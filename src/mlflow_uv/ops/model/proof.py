@@ -76,7 +76,7 @@ class ProofPlan:
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
     """Return the record of the newest unchanged model of an earlier run of this release, None if there is none."""
-    models = plan.job.client(tools).find_released(plan.key)
+    models = plan.job.client.find_released(plan.key)
     for number, model in enumerate(reversed(models)):
         copy = scratch / f"released-{number}"
         _download(plan, model.model_id, copy, tools)
@@ -94,7 +94,7 @@ def prove(
     plan: ProofPlan, model: LoggedModelDescription, scratch: Path, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
     """Write the lock and the answers into the model, download it again from the store, and compare."""
-    client, logged = plan.job.client(tools), scratch / "logged"
+    client, logged = plan.job.client, scratch / "logged"
     _download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
         return _record(plan, model, logged), requirement_findings
@@ -104,17 +104,20 @@ def prove(
     known = requests or [parse_json(case.body) for case in plan.cases]
     findings += example_findings(plan.job.project, model_cases, known)
     if not model_cases.has_signature:
-        questions = (_question(plan, logged, requests), tools)
+        question = _question(plan, logged, requests)
         findings += order_findings(
-            plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, *questions)
+            plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, question)
         )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if known:
-        question = replace(
-            _question(plan, logged, requests), cases=plan.cases, derived=_derived(plan, logged, known, tools)
+        question_with_cases = replace(
+            _question(plan, logged, requests),
+            cases=plan.cases,
+            derived=_derived(plan, logged, known, tools),
+            tolerance=plan.tolerance,
         )
-        answered = answers_of(plan.job, replace(question, tolerance=plan.tolerance), tools)
+        answered = answers_of(plan.job, question_with_cases, tools)
         findings += answered.findings
         written = {model_files.CASES: json.dumps(requests, indent=1)}
         written[model_files.ANSWERS] = json.dumps(answered.answers, indent=1)
@@ -130,7 +133,7 @@ def prove(
     record = _record(plan, model, proof)
     _require_written(plan, overlay, proof)
     if not any(finding.severity is Severity.ERROR for finding in findings):
-        _tag(plan, record, tools)
+        _tag(plan, record)
     return record, tuple(findings)
 
 
@@ -144,7 +147,7 @@ def _derived(plan: ProofPlan, logged: Path, known: list[Any], tools: Tools) -> t
     """Return the requests that are derived from the signature and the first known request."""
     if not plan.derives:
         return ()
-    signature = plan.job.client(tools).describe_signature(logged).signature
+    signature = plan.job.client.describe_signature(logged).signature
     try:
         return derive_requests(signature, known[0])
     except ValueError as error:
@@ -285,7 +288,7 @@ def _trained_with(model: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
+def _tag(plan: ProofPlan, record: Record) -> None:
     """Set the tags by which a re-run finds this model; last, so that an incomplete verification is never found."""
     tags = {
         **plan.job.lineage,
@@ -297,7 +300,7 @@ def _tag(plan: ProofPlan, record: Record, tools: Tools) -> None:
     # The tags of an adopted run stay unchanged: they record its own lock.
     include_run = record.model.run_id != "None" and plan.adopted is None
     run_id = record.model.run_id if include_run else None
-    plan.job.client(tools).set_tags(SetTags(run_id=run_id, model_id=record.model.model_id, tags=tags))
+    plan.job.client.set_tags(SetTags(run_id=run_id, model_id=record.model.model_id, tags=tags))
 
 
 def _lines(*lines: str) -> str:
@@ -322,5 +325,5 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
     download_folder = destination.with_name(f"{destination.name}-coming")
     with progress_of(tools.console, f"downloading {model_id}", download_folder):
-        plan.job.client(tools).download_model(model_id, download_folder / "model")
+        plan.job.client.download_model(model_id, download_folder / "model")
     (download_folder / "model").rename(destination)

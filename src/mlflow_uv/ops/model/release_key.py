@@ -195,7 +195,7 @@ def explain(job: Job, key: Key | None, reused: Record | None, tools: Tools, *, w
         return
     latest = None
     if not wanted:
-        latest = job.client(tools).find_latest(key.project)
+        latest = job.client.find_latest(key.project)
     tools.console.say(f"  {reason_to_train(key, latest, tools, wanted=wanted)}")
 
 

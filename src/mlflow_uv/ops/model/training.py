@@ -22,7 +22,7 @@ from ...payloads.messages.models import CallFunction, FindModels, FoundModels, L
 from ...payloads.messages.tags import ATTEMPT, COMMIT, DIRTY, LOCK_DIGEST, UV_VERSION
 from ...tools.engines.source_snapshot import without_empty_folder
 from ...tools.mlflow.attempts import Attempt
-from ...tools.mlflow.mlflow import PAYLOADS
+from ...tools.mlflow.mlflow import PAYLOADS, Mlflow
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project
@@ -45,6 +45,7 @@ class Job:
 
     project: Project
     source: ModelSource
+    mlflow: Mlflow
     python: Path
     store: Store
     experiment: str
@@ -66,9 +67,10 @@ class Job:
             UV_VERSION: self.lock.uv,
         }
 
-    def client(self, tools: Tools) -> StoreClient:
+    @property
+    def client(self) -> StoreClient:
         """The client of the store, with the MLflow of the training."""
-        return StoreClient(mlflow=tools.mlflow, python=self.python, store=self.store)
+        return StoreClient(mlflow=self.mlflow, python=self.python, store=self.store)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,21 +94,21 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
         tags = {**job.lineage, ATTEMPT: attempt.id}
         identity_before = database_identity(job.store)
         try:
-            _prepare_experiment(job, tools)
+            _prepare_experiment(job)
             identity_before = identity_before or database_identity(job.store)
             model_id = _make(job, name, tags, watch, tools)
             if replaced := database_identity(job.store) != identity_before:
                 tools.mlflow.close()  # an open connection would still use the deleted file
-            _close(job, attempt, "FINISHED", tools)
+            _close(job, attempt, "FINISHED")
         except BaseException as error:
             for used in _used(job, watch):
                 _give_up(used, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
             raise
-        logged = _registered(job, watch).client(tools).find_models(FindModels(tag=(ATTEMPT, attempt.id)))
+        logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
         if not logged.models and watch.own is not None:
             job = replace(job, store=watch.own)
-            _close(job, attempt, "FINISHED", tools)
-            logged = _registered(job, watch).client(tools).find_models(FindModels(tag=(ATTEMPT, attempt.id)))
+            _close(job, attempt, "FINISHED")
+            logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
     models = tuple(model for model in logged.models if model_id in (None, model.model_id))
@@ -139,26 +141,26 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         case ModelSourceKind.FUNCTION:
             return _call(job, name, tags, watch, tools)
         case ModelSourceKind.ENTRY_POINT:
-            run_id = _create_run(job, tags, tools)
-            job.client(tools).log_entry_point(
+            run_id = _create_run(job, tags)
+            job.client.log_entry_point(
                 run_id,
                 folder=job.project.folder,
                 entry_point=job.source.word,
                 parameters=dict(text.split("=", 1) for text in job.source.words[1:]),
             )
             _run(job, tags, _mlflow_run(job, run_id), watch, tools)
-            job.client(tools).end_run(run_id, status="FINISHED")
+            job.client.end_run(run_id, status="FINISHED")
             return None
         case _:
             folder = job.project.folder / job.source.word
-            run_id = _create_run(job, tags, tools)
+            run_id = _create_run(job, tags)
             with progress_of(tools.console, f"uploading {folder.name}", folder):
-                model_id = job.client(tools).log_folder(folder, name=folder.name, run_id=run_id)
-            job.client(tools).end_run(run_id, status="FINISHED")
+                model_id = job.client.log_folder(folder, name=folder.name, run_id=run_id)
+            job.client.end_run(run_id, status="FINISHED")
             return model_id
 
 
-def _prepare_experiment(job: Job, tools: Tools) -> None:
+def _prepare_experiment(job: Job) -> None:
     """
     Set the artifact location before training. Raises StoreUnreachable for a server that keeps artifacts locally.
 
@@ -166,11 +168,11 @@ def _prepare_experiment(job: Job, tools: Tools) -> None:
     """
     artifacts = job.store.artifacts
     location = None if artifacts is None else f"{artifacts}/{secrets.token_hex(8)}"
-    job.client(tools).prepare_experiment(job.experiment, artifact_location=location)
+    job.client.prepare_experiment(job.experiment, artifact_location=location)
 
 
-def _create_run(job: Job, tags: Mapping[str, str], tools: Tools) -> str:
-    return job.client(tools).create_run(job.experiment, tags=tags, run_name=job.project.name).run_id
+def _create_run(job: Job, tags: Mapping[str, str]) -> str:
+    return job.client.create_run(job.experiment, tags=tags, run_name=job.project.name).run_id
 
 
 def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
@@ -285,14 +287,14 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
     return (program, *argv[1:])
 
 
-def _close(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
-    job.client(tools).close_attempt(ATTEMPT, attempt.id, status=status)
+def _close(job: Job, attempt: Attempt, status: str) -> None:
+    job.client.close_attempt(ATTEMPT, attempt.id, status=status)
     attempt.mark_closed()
 
 
 def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
     """Close the open runs, or leave it to the next training; errors are only printed, to keep the first error."""
     try:
-        _close(job, attempt, status, tools)
+        _close(job, attempt, status)
     except StepError as error:
         tools.console.say(f"the runs of this training could not be closed: {error}")

@@ -37,7 +37,7 @@ def moved_aliases(logged: FoundModels, job: Job, tools: Tools) -> tuple[Finding,
     trained_versions = {(version.name, version.version) for version in logged.versions}
     findings = []
     for name in sorted({name for name, _ in trained_versions}):
-        aliases = job.client(tools).describe_name(name).aliases
+        aliases = job.client.describe_name(name).aliases
         findings += [
             _moved(alias, name, number, job, tools)
             for alias, number in aliases.items()

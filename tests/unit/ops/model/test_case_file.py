@@ -25,7 +25,7 @@ def job_in(folder: Path, *cases: CaseRequest, why: str = "") -> Job:
         return cases
 
     client = SimpleNamespace(read_cases=read_cases)
-    return cast("Job", SimpleNamespace(project=SimpleNamespace(folder=folder), client=lambda _tools: client))
+    return cast("Job", SimpleNamespace(project=SimpleNamespace(folder=folder), client=client))
 
 
 def test_a_request_of_the_file_has_its_line_as_name(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_request_of_the_file_has_its_line_as_name(tmp_path: Path) -> None:
     (tmp_path / "cases.jsonl").write_bytes(b"{}")
     request = CaseRequest(line=3, body="{}", has_expected=True, expected=1)
 
-    found = cases_of(Path("cases.jsonl"), job_in(tmp_path, request), TOOLS)
+    found = cases_of(Path("cases.jsonl"), job_in(tmp_path, request))
 
     (case,) = found.cases
     assert ("line 3 of cases.jsonl", "{}", True, 1) == (case.name, case.body, case.has_expected, case.expected)
@@ -46,7 +46,7 @@ def test_without_a_file_there_are_no_requests_and_no_digest(tmp_path: Path) -> N
     """
     The release key of such a project stays the same.
     """
-    assert CaseFile() == cases_of(None, job_in(tmp_path), TOOLS)
+    assert CaseFile() == cases_of(None, job_in(tmp_path))
 
 
 def test_a_file_that_cannot_be_used_names_the_input(tmp_path: Path) -> None:
@@ -54,6 +54,6 @@ def test_a_file_that_cannot_be_used_names_the_input(tmp_path: Path) -> None:
     With the reason, and the line where there is one.
     """
     with pytest.raises(BadInput) as caught:
-        cases_of(Path("cases.jsonl"), job_in(tmp_path, why="line 2 of `cases.jsonl` is not JSON"), TOOLS)
+        cases_of(Path("cases.jsonl"), job_in(tmp_path, why="line 2 of `cases.jsonl` is not JSON"))
 
     assert ("`cases` cannot be used", "line 2 of `cases.jsonl` is not JSON") == (caught.value.what, caught.value.why)

@@ -30,7 +30,7 @@ def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **mor
     host = SimpleNamespace(variables=variables)
     tools = cast("Tools", SimpleNamespace(host=host))
     project = SimpleNamespace(folder=folder, root=folder)
-    job = cast("Job", SimpleNamespace(project=project, client=lambda _tools: SimpleNamespace(answer=answer)))
+    job = cast("Job", SimpleNamespace(project=project, client=SimpleNamespace(answer=answer)))
     question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
     return answers_of(job, question, tools).findings
 
@@ -160,7 +160,7 @@ def test_a_model_that_ends_at_a_derived_request_is_answered_without_them(tmp_pat
         return ModelAnswers(answers=(1,), again=(1,), python="3.12.1", mlflow="3.17.2")
 
     project = SimpleNamespace(folder=tmp_path)
-    job = cast("Job", SimpleNamespace(project=project, client=lambda _tools: SimpleNamespace(answer=answer)))
+    job = cast("Job", SimpleNamespace(project=project, client=SimpleNamespace(answer=answer)))
     question = ExampleQuestion(
         model=tmp_path / "model", requests=(1,), given=False, derived=(DerivedRequest("derived: a", ""),)
     )

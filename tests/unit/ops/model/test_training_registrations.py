@@ -47,7 +47,7 @@ def job(folder: Path, **more: Any) -> Job:
         **more,
     }
     project = Project(folder=folder, root=folder, manifest={})
-    return cast("Job", SimpleNamespace(project=project, client=lambda tools: tools.client, **fields))
+    return cast("Job", SimpleNamespace(project=project, **fields))
 
 
 def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_alias_that_names_what_was_made_just_now_is_a_warning(tmp_path: Path)
     tools = FakeTools(tmp_path, aliases={"production": "3", "old": "2"})
     found = FoundModels(runs=(), models=(), versions=(replace(VERSION, name="wine", version="3"),))
 
-    findings = moved_aliases(found, job(tmp_path), cast("Tools", tools))
+    findings = moved_aliases(found, job(tmp_path, client=tools.client), cast("Tools", tools))
 
     assert ["training moved the alias `production` of wine to version 3"] == [finding.what for finding in findings]
     assert [(tmp_path / "train.py", 4)] == [(finding.path, finding.line) for finding in findings]
