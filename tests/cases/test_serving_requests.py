@@ -82,7 +82,7 @@ def test_a_server_that_is_wrong_for_derived_requests_only_fails(sample: SamplePr
     tags = sample.store.tags(version)
     assert ("failed", True, aliases) == (tags["state"], differing["what"] in tags["reason"], sample.store.aliases)
     assert "$.predictions" in differing["why"]
-    assert "the response has status 500; training's environment responds with status 400" in failing["why"]
+    assert "the response has status 500; the training environment responds with status 400" in failing["why"]
 
 
 @pytest.mark.extended

@@ -1,4 +1,4 @@
-"""A version is served in every way that MLflow offers, and each fault of a model is named with its way."""
+"""A version is served in several ways, and each fault of a model is named with its way."""
 
 import os
 import sqlite3

@@ -124,7 +124,7 @@ class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
         SettingReach.DISCLOSED,
         Doc(
             "JSON Lines or CSV file with requests, and optionally their expected responses, that are recorded and"
-            " tested beside the input example."
+            " tested in addition to the input example."
         ),
     ] = None
     environment: Annotated[

@@ -53,7 +53,7 @@ class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, Str
     output: Annotated[
         Path,
         OneRun(),
-        Doc("Folder for the predictions; a run that was interrupted is continued, other content is never replaced."),
+        Doc("Folder for the predictions, in which an interrupted run is continued; one with other content is refused."),
     ]
     output_format: Annotated[
         OutputFormat, Doc("Format of the output; `auto` is the format of the input, if all its files have the same.")
@@ -66,7 +66,8 @@ class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, Str
     ] = None
     batch_rows: Annotated[int, Doc("Number of rows that the model gets in one call.")] = 10_000
     part_rows: Annotated[
-        int, Doc("Approximate number of rows in one file of the output; a run is continued after the last such file.")
+        int,
+        Doc("Approximate number of rows in one file of the output; a run is continued after the last complete file."),
     ] = 1_000_000
 
 
@@ -83,7 +84,7 @@ class Outputs:
     rejects: Annotated[
         Path | None, Doc("Folder with the rows that could not be scored and the reasons; empty if there are none.")
     ]
-    reused_parts: Annotated[int, Doc("Number of files of the output that an earlier run had written.")]
+    reused_parts: Annotated[int, Doc("Number of parts of the output that were kept from an earlier run.")]
     isolation: ModelPlace
 
 

@@ -1,4 +1,4 @@
-"""Serves a registered version in every way that MLflow offers, and compares the answers with those of training."""
+"""Serves a version with MLflow, in its image and on Spark, and compares its predictions with those of training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs):
         ),
     ] = ()
     time_limit: Annotated[
-        float, Doc("Seconds that a server may take to become healthy, and each command of MLflow to end.")
+        float, Doc("Seconds that a server may take to become healthy, and that each command of MLflow may take.")
     ] = 600.0
     spark_master: Annotated[
         str, OneRun(), Doc("Master URL of the Spark cluster for the ways spark-batch and spark-stream.")
@@ -56,11 +56,15 @@ class Outputs:
 
     model_name: Annotated[str, Doc("Name of the registered model.")]
     version: VersionNumber
-    equal: Annotated[tuple[str, ...], Doc("Ways in which the model gives the predictions of training.")]
+    equal: Annotated[tuple[str, ...], Doc("Ways in which the predictions are those of training.")]
     unequal: Annotated[
-        tuple[str, ...], Doc("Ways in which the model gives other predictions, or none although this machine has them.")
+        tuple[str, ...],
+        Doc("Ways in which the predictions differ, or that fail although this machine has what they need."),
     ]
-    unavailable: Annotated[tuple[str, ...], Doc("Ways that this machine lacks a program for.")]
+    unavailable: Annotated[
+        tuple[str, ...],
+        Doc("Ways that cannot be tried: this machine lacks a program or the image, or no request suits Spark."),
+    ]
     junit_file: Annotated[Path | None, Doc("Path of the JUnit XML file; empty if none was requested.")]
 
 
@@ -68,7 +72,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Serve a version in every way, send it the recorded requests, and compare the answers; the registry is only read.
 
-    A way in which the predictions differ or that fails is an error. A way for which this machine lacks a program is a
+    A way in which the predictions differ or that fails is an error. A way that cannot be tried on this machine is a
     notice, and an error if `ways` names it. Raises BadInput, ChainBroken, StoreUnreachable, ToolFailed.
     """
     ways = select_ways(inputs.ways)
@@ -98,7 +102,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         + (
             f"{', '.join(unequal)} {'does' if len(unequal) == 1 else 'do'} not give the predictions of training"
             if unequal
-            else f"the predictions of training in {counted(len(equal), 'way')} of serving"
+            else f"the predictions are those of training in {counted(len(equal), 'way')} of serving"
+            if equal
+            else "no way of serving can be tried on this machine"
         ),
         findings=tuple(
             findings_of(results, required=frozenset(way.name for way in ways) if inputs.ways else frozenset())
@@ -145,11 +151,11 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
 
 def _recorded(subject: EvaluatedVersion, link: AnswersLink | None) -> tuple[RecordedRequest, ...]:
     """
-    Return the requests of the input example and of a file that training answered.
+    Return the requests of the input example and of the file `cases` that have a recorded prediction.
 
     Raises BadInput for a model without any.
     """
-    why = "it has none that training answered"
+    why = "none of its recorded requests has one"
     recorded: tuple[RecordedRequest, ...] = ()
     try:
         recorded = recorded_in(subject.model, link)
@@ -167,8 +173,8 @@ def _recorded(subject: EvaluatedVersion, link: AnswersLink | None) -> tuple[Reco
 
 STEP = Step(
     name="verify",
-    summary="Serve a registered version in every way that MLflow offers, and compare its predictions with those of"
-    " training.",
+    summary="Serve a registered version with MLflow, in its image and on Spark, and compare its predictions with those"
+    " of training.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -142,7 +142,7 @@ def test_a_way_that_cannot_run_here_is_an_error_only_if_it_was_named(
     [
         (("uv-load",), "wine version 1: uv-load does not give the predictions of training"),
         (("uv-load", "process"), "wine version 1: uv-load, process do not give the predictions of training"),
-        (("image",), "wine version 1: the predictions of training in 0 ways of serving"),
+        (("image",), "wine version 1: no way of serving can be tried on this machine"),
     ],
 )
 def test_the_summary_names_the_ways(

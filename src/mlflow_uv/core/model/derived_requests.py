@@ -1,4 +1,4 @@
-"""Derives requests from a model's signature and input example: what it should answer, and what it should refuse."""
+"""Derives requests from a model's signature and input example: valid, unusual and malformed ones."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Judges whether every way of serving a model gives the answers of training."""
+"""Decides which ways of serving a model give the predictions of training, and reports them."""

@@ -134,7 +134,7 @@ def _wrongly_accepted(request: RecordedRequest, reply: ModelReply) -> Iterator[F
     responds 400 if the request could not be read, else 500.
     """
     highest = HTTPStatus.BAD_REQUEST + (200 if request.status >= HTTPStatus.INTERNAL_SERVER_ERROR else 100)
-    training = f"training's environment responds with status {request.status}: {request.reason}"
+    training = f"the training environment responds with status {request.status}: {request.reason}"
     if not HTTPStatus.BAD_REQUEST <= reply.status < highest:
         failed = ": the server failed" if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
         yield Finding(
@@ -194,7 +194,7 @@ def _derived_findings(
             break
     if number > MOST_DERIVED:
         more = counted(number - MOST_DERIVED, "more derived request")
-        yield Finding(rule="answers-differ", what=f"{more} got another response than from training's environment")
+        yield Finding(rule="answers-differ", what=f"{more} got another response than in the training environment")
 
 
 def _answer_in(reply: ModelReply | None) -> Any:

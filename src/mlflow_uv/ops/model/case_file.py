@@ -1,4 +1,4 @@
-"""Reads the file of `cases`, whose requests are recorded beside the input example."""
+"""Reads the file of `cases`, whose requests are recorded in addition to the input example."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -27,8 +27,8 @@ def record_cases(
     """
     Return the requests of the file with the responses of training, and findings, each on its line.
 
-    `responses` are those of two passes. A request without a prediction, with
-    another one each time, or with another than the file expects is an error.
+    `responses` are those of two passes. It is an error if a request gets no prediction, a different one in the second
+    pass, or another than the file expects.
     """
     recorded: list[RecordedRequest] = []
     findings: list[Finding] = []
@@ -132,5 +132,5 @@ def _left_out(names: Sequence[str], total: int) -> Iterator[Finding]:
             rule="derived-left-out",
             severity=Severity.NOTICE,
             what=f"{len(names)} of {counted(total, 'derived request')} are not tested",
-            why=f"training's environment responds differently each time, or too slowly: {shown}{more}",
+            why=f"the response in the training environment differs each time, or takes too long: {shown}{more}",
         )

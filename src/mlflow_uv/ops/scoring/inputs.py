@@ -43,7 +43,10 @@ def input_table(path: Path) -> InputTable:
             fix=option("input", "PATH"),
         )
     if not path.is_file():
-        raise BadInput(what=f"the input `{path}` is not a file", why="it is a device or a pipe, and is read twice")
+        raise BadInput(
+            what=f"the input `{path}` is not a file",
+            why="it is a device or a pipe, and an input is read more than once",
+        )
     _require_own(path, path)
     if format_of(path.name) is None:
         raise _unsupported(path)
@@ -74,12 +77,12 @@ def _folder(folder: Path) -> InputTable:
 
 
 def _require_own(file: Path, given: Path) -> None:
-    """Reject a link of a checkout to a file outside of it: its author would decide what is read."""
+    """Reject a link of a checkout to a file outside of it: the checkout would decide what is read."""
     bounds = bounds_of(given)
     if bounds is not None and leads_out(file, bounds):
         raise BadInput(
             what=f"the input `{file}` is a link out of `{bounds}`",
-            why=f"it leads to {os.path.realpath(file)}, and the author of a checkout does not decide what is read",
+            why=f"it leads to {os.path.realpath(file)}, and a checkout may not decide which other files are read",
             fix=option("input", os.path.realpath(given if given.is_symlink() else file.parent)),
         )
 
@@ -88,7 +91,7 @@ def _unsupported(path: Path) -> BadInput:
     suffix = path.suffix.lower() or "without a suffix"
     fix: str = option("input", f"{path.stem}.parquet")
     if suffix == ".json":
-        fix = Wording("if it has one JSON object a line, rename it: ", option("input", str(path.with_suffix(".jsonl"))))
+        fix = Wording("if each line is a JSON object, rename it: ", option("input", str(path.with_suffix(".jsonl"))))
     return BadInput(
         what=f"the input `{path}` is not of a supported type", why=f"`{suffix}` is not one of {KINDS}", fix=fix
     )

@@ -207,7 +207,7 @@ def opened_output(folder: Path, inputs: Path) -> Iterator[Output]:
     if foreign is not None:
         raise BadInput(
             what=f"the output `{folder}` has other content",
-            why=f"`{foreign}` was not written by score" + ("" if manifest else ", and there is no manifest of it"),
+            why=f"`{foreign}` was not written by score" + ("" if manifest else ", and the folder has no manifest"),
             fix=Wording(option("output", f"{folder}-scored"), ", or another new folder"),
         )
     with _disk(folder):

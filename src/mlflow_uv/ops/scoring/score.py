@@ -90,7 +90,7 @@ class ScoringPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """The result of a run: where the version ran (empty if nothing was left to score), findings, and the speed."""
+    """The result of a run: where the version ran (empty if nothing was left to score), findings, and the pace."""
 
     isolation: str
     findings: tuple[Finding, ...]
@@ -204,14 +204,14 @@ def _in_process(subject: EvaluatedVersion, reason: str, *, locked: bool) -> Iter
     yield Finding(
         rule="not-isolated",
         severity=Severity.NOTICE,
-        what=f"{subject.shown} scored in a process on this machine, with this user's access to files and network",
+        what=f"{subject.shown} ran in a process on this machine, with this user's access to files and network",
         why=reason,
     )
     if not locked:
         yield Finding(
             rule="environment-inferred",
             severity=Severity.NOTICE,
-            what=f"{subject.shown} scored in an environment made from its own requirements.txt",
+            what=f"{subject.shown} ran in an environment made from its own requirements.txt",
             why="the model has no lock, so the installed versions may change over time",
         )
 
@@ -236,10 +236,10 @@ def _error_for(error: StepError, plan: ScoringPlan) -> StepError:
             fix = Wording("correct the row, or ", option("strict", False), " to write such rows to a file")  # noqa: FBT003
         changed: StepError = BadInput(what=f"{plan.subject.shown} cannot score the input", why=error.why, fix=fix)
     elif isinstance(error, ModelUnusable) and error.what.startswith("the model "):
-        fix = Wording("see its traceback above; ", _as_lines(), " takes predictions of any type")
+        fix = Wording("see its traceback above; ", _as_lines(), " accepts predictions of any type")
         changed = ModelUnusable(what=f"{plan.subject.shown} cannot score the input", why=error.why, fix=fix)
     elif isinstance(error, ToolMissing) and _PYARROW in error.why:
-        fix = Wording("uv add pyarrow, then release again; or give it CSV or JSON Lines, and ", _as_lines())
+        fix = Wording("uv add pyarrow, then release again; or use CSV or JSON Lines as input, and ", _as_lines())
         changed = ToolMissing(what=f"{plan.subject.shown} cannot read or write Parquet", why=error.why, fix=fix)
     else:
         return error

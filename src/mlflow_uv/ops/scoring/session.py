@@ -212,7 +212,9 @@ class ScoringSession:
         if (now.size, now.sha256) != (file.identity.size, file.identity.sha256):
             self._output.drop(file.identity.name)
             what = f"the input `{file.path}` changed while it was read"
-            raise BadInput(what=what, why="its parts would be of two contents", fix="run it again when it is complete")
+            raise BadInput(
+                what=what, why="its parts would mix two contents", fix="run it again when the file is complete"
+            )
 
     @property
     def _share(self) -> float:

@@ -1,1 +1,1 @@
-"""Serves a model in every way that MLflow offers, and compares the answers with those of training."""
+"""Serves a model with MLflow, in its image and on Spark, and compares its answers with those of training."""

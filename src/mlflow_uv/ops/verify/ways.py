@@ -68,7 +68,7 @@ class Way:
 
 def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
     """
-    Return the ways that the words name, all without any: by name, by the environment, or by how the model is called.
+    Return the ways that the words name: by name, by environment, or by method. Without words, return all ways.
 
     Raises BadInput for a word that names none.
     """
@@ -85,7 +85,7 @@ def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
 
 
 def verify(way: Way, verification: Verification) -> WayResult:
-    """Return the result of a way; an error of it is a result, too, and so are changed files of the model."""
+    """Return the result of a way: it has failed, too, if it raises a StepError or changes files of the model."""
     clock, model = verification.registry.tools.clock, verification.subject.model
     before = _files(model)
     begun = clock.now_s()

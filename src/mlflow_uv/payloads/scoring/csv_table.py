@@ -27,7 +27,7 @@ class CsvTable:
         self.rows: int | None = None
         schema = request.schema
         if schema is None:
-            reason = f"`{request.name}` has no types, and the model has no signature that declares them"
+            reason = f"`{request.name}` is CSV, which has no types, and the model has no signature that declares them"
             raise Problem(ProblemKind.INVALID, reason)
         header, self._offset = self._header()
         self.columns = header

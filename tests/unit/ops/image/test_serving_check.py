@@ -225,7 +225,7 @@ def test_many_derived_requests_that_fail_are_counted() -> None:
     found = seen(after_the_example(*[ModelReply(status=200, body="2")] * 9), 1, derived=requests)
 
     assert 6 == len(found)
-    assert "4 more derived requests got another response than from training's environment" == found[-1].what
+    assert "4 more derived requests got another response than in the training environment" == found[-1].what
 
 
 def test_nothing_is_said_of_derived_requests_after_one_without_a_response() -> None:
