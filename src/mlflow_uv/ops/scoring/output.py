@@ -19,6 +19,8 @@ from ...tools.project.files import bounds_of, target_of, write_atomically
 
 _MANIFEST, _STAGED, _LOCK = "manifest.json", "parts", "lock"
 _TEMPORARY = ".writing"
+# Never through a link, and without a change of what is there.
+_OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Output:
@@ -138,7 +140,8 @@ class Output:
             folder = folder.parent
 
     def _save(self, manifest: Manifest) -> None:
-        write_atomically(self._state / _MANIFEST, manifest.to_json().encode())
+        with _disk(self.folder):
+            write_atomically(self._state / _MANIFEST, manifest.to_json().encode())
         self._manifest = manifest
 
 
@@ -202,6 +205,7 @@ def opened_output(folder: Path, inputs: Path) -> Iterator[Output]:
             why="an output is a folder of parts, with a manifest that lets a later run continue it",
             fix=option("output", f"{folder.with_suffix('')}-scored"),
         )
+    _require_own_files(folder)
     manifest = _read(folder)
     foreign = next((name for name in _names(folder) if not is_output(name, manifest)), None)
     if foreign is not None:
@@ -212,7 +216,7 @@ def opened_output(folder: Path, inputs: Path) -> Iterator[Output]:
         )
     with _disk(folder):
         (folder / STATE).mkdir(parents=True, exist_ok=True)
-        lock = (folder / STATE / _LOCK).open("w")
+        lock = os.fdopen(os.open(folder / STATE / _LOCK, _OPEN_LOCK, 0o644), "r+b")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -234,6 +238,19 @@ def _require_apart(folder: Path, inputs: Path) -> None:
             why="a later run would read predictions as input, or replace the input",
             fix=option("output", f"{source.with_suffix('')}-scored"),
         )
+
+
+def _require_own_files(folder: Path) -> None:
+    """Raise BadInput for a link or a device: a checkout may hold one, and what is behind it would be replaced."""
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(base, name)
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise BadInput(
+                    what=f"the output `{folder}` has a link or a device",
+                    why=f"`{path.relative_to(folder)}` leads to files that are not part of the output",
+                    fix=Wording(option("output", f"{folder}-scored"), ", or another new folder"),
+                )
 
 
 def _read(folder: Path) -> Manifest | None:

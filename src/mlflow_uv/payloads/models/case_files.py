@@ -52,7 +52,9 @@ def _from_lines(path: Path, text: str) -> Iterator[CaseRequest]:
         if number > MOST:
             raise _problem(path, f"has more than {MOST} requests")
         try:
-            value = json.loads(content)
+            value = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        except RecursionError as error:
+            raise _problem(path, "is not JSON: it is nested too deeply", line=line) from error
         except ValueError as error:
             raise _problem(path, f"is not JSON: {error}", line=line) from error
         if not isinstance(value, dict) or not value:
@@ -60,7 +62,23 @@ def _from_lines(path: Path, text: str) -> Iterator[CaseRequest]:
         yield _case(path, line, content.strip(), value)
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _distinct(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
+    """An object whose keys are distinct; json keeps the last value of a key and drops the others."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return value
+
+
 def _case(path: Path, line: int, text: str, value: dict[str, Any]) -> CaseRequest:
+    if isinstance(value.get(_REQUEST), dict) and (unknown := value.keys() - {_REQUEST, _EXPECTED}):
+        why = f"has `{min(unknown)}` beside `{_REQUEST}`; the only other key there is `{_EXPECTED}`"
+        raise _problem(path, why, line=line)
     if not value.keys() <= {_REQUEST, _EXPECTED} or _REQUEST not in value:
         return CaseRequest(line=line, body=text if _is_request(value) else json.dumps({"dataframe_records": [value]}))
     inner = value[_REQUEST]
@@ -87,8 +105,9 @@ def _from_csv(path: Path, text: str) -> Iterator[CaseRequest]:
     if not text.strip():
         raise _problem(path, "is empty")
     try:
-        table = pd.read_csv(io.StringIO(text))
-        lines = list(_row_lines(text))
+        lines = list(_row_lines(path, text))
+        # Without it, pandas takes the first column as row names if rows have one field more than the header.
+        table = pd.read_csv(io.StringIO(text), index_col=False)
     except (ValueError, csv.Error) as error:
         raise _problem(path, f"is not CSV: {error}") from error
     if len(table) > MOST:
@@ -97,7 +116,7 @@ def _from_csv(path: Path, text: str) -> Iterator[CaseRequest]:
         raise _problem(path, "is not CSV: its rows are ambiguous")
     expected = None
     if _EXPECTED in table:
-        texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)[_EXPECTED]
+        texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)[_EXPECTED]
         expected, table = [_cell(cell) for cell in texts], table.drop(columns=_EXPECTED)
     for number, line in enumerate(lines):
         body = convert_input_example_to_serving_input(table.iloc[number : number + 1].reset_index(drop=True))
@@ -105,18 +124,27 @@ def _from_csv(path: Path, text: str) -> Iterator[CaseRequest]:
         yield CaseRequest(line=line, body=body, has_expected=expected is not None, expected=response)
 
 
-def _row_lines(text: str) -> Iterator[int]:
-    """The first line of each row; a quoted value may have line breaks, and blank lines are no rows."""
+def _row_lines(path: Path, text: str) -> Iterator[int]:
+    """
+    The first line of each row; a quoted value may have line breaks, and blank lines are no rows.
+
+    Raises Problem for column names that are not distinct, and for a row of another length.
+    """
     reader = csv.reader(io.StringIO(text))
     after = 0
-    header = True
+    columns: list[str] = []
     for row in reader:
         first, after = after + 1, reader.line_num
         if not row:
             continue
-        if not header:
-            yield first
-        header = False
+        if not columns:
+            columns = row
+            if twice := next((name for name in row if row.count(name) > 1), None):
+                raise _problem(path, f"has the column `{twice}` twice", line=first)
+            continue
+        if len(row) != len(columns):
+            raise _problem(path, f"has {len(row)} values for {len(columns)} columns", line=first)
+        yield first
 
 
 def _cell(text: str) -> Any:

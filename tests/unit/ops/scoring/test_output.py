@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.scoring.layout import rejects_name
-from mlflow_uv.core.scoring.manifest import InputFile, Part
+from mlflow_uv.core.scoring.manifest import InputFile, Manifest, Part
 from mlflow_uv.ops.scoring.output import Output, opened_output
 
 INPUT = InputFile(name="a.csv", size=4, mtime_ns=1, sha256="1" * 64)
@@ -143,3 +143,42 @@ def test_one_run_at_a_time_writes_an_output(tmp_path: Path) -> None:
         opened_output(tmp_path / "scores", tmp_path / "a.csv"),
     ):
         pass
+
+
+@pytest.mark.parametrize("place", ["sub", "_mlflow-uv", "_mlflow-uv/lock", "_rejects", "a-00000.csv"])
+def test_a_link_in_the_output_is_refused_and_what_is_behind_it_stays(tmp_path: Path, place: str) -> None:
+    """
+    A checkout may hold one, with a manifest that names what is behind it as replaced.
+    """
+    folder, behind = tmp_path / "scores", tmp_path / "behind"
+    behind.mkdir()
+    (behind / "mine").write_text("precious")
+    (folder / place).parent.mkdir(parents=True)
+    if place != "_mlflow-uv":
+        (folder / "_mlflow-uv").mkdir(exist_ok=True)
+        text = Manifest(key="x", run={}, inputs=(), replaced=("sub/mine", "a-00000.csv")).to_json()
+        (folder / "_mlflow-uv" / "manifest.json").write_text(text)
+    (folder / place).symlink_to(behind if "." not in place and "lock" not in place else behind / "mine")
+
+    with pytest.raises(BadInput, match="has a link or a device") as refused, opened_output(folder, tmp_path / "a.csv"):
+        pass
+
+    assert f"`{place}` leads to files that are not part of the output" == refused.value.why
+    assert {"mine": "precious"} == visible(behind)
+
+
+def test_the_file_that_locks_an_output_is_not_emptied(tmp_path: Path) -> None:
+    """
+    It is opened by every run, also by one that is refused.
+    """
+    folder = tmp_path / "scores"
+    with opened_output(folder, tmp_path / "a.csv") as output:
+        begun(output, "k")
+        staged(output, "1")
+        output.publish()
+    (folder / "_mlflow-uv" / "lock").write_text("held")
+
+    with opened_output(folder, tmp_path / "a.csv"):
+        pass
+
+    assert "held" == (folder / "_mlflow-uv" / "lock").read_text()

@@ -48,8 +48,12 @@ def test_an_expected_response_is_kept_with_its_request(tmp_path: Path) -> None:
         ("[1]", r"line 1 of `cases.jsonl` is neither a request nor a row \(an object\)"),
         ('{"request": [1]}', "line 1 of `cases.jsonl` has a `request` that is neither .*"),
         ('{"inputs": [1]}\n' * 1001, "`cases.jsonl` has more than 1000 requests"),
+        ('{"inputs": ' + "[" * 100_000, "line 1 of `cases.jsonl` is not JSON: it is nested too deeply"),
+        ('{"inputs": [NaN]}', "line 1 of `cases.jsonl` is not JSON: JSON has no NaN"),
+        ('{"a": 1, "a": 2}', "line 1 of `cases.jsonl` is not JSON: the key 'a' is there twice"),
+        ('{"request": {"inputs": [1]}, "expect": 1}', "line 1 of `cases.jsonl` has `expect` beside `request`; .*"),
     ],
-    ids=["empty", "cut off", "list", "request", "many"],
+    ids=["empty", "cut off", "list", "request", "many", "deep", "NaN", "twice", "misspelt"],
 )
 def test_what_is_no_request_is_refused_with_its_line(tmp_path: Path, text: str, why: str) -> None:
     """
@@ -67,3 +71,20 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     """
     with pytest.raises(Problem, match=r"`cases\.jsonl` cannot be read: No such file"):
         case_files.read(ReadCases(file=str(tmp_path / "cases.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,b\n1,2,\n", "line 2 of `cases.csv` has 3 values for 2 columns"),
+        ("a,b\n1,2\n\n1\n", "line 4 of `cases.csv` has 1 values for 2 columns"),
+        ("a,b,a\n1,2,3\n", "line 1 of `cases.csv` has the column `a` twice"),
+    ],
+    ids=["one more", "one less", "twice"],
+)
+def test_a_row_of_another_length_is_refused_with_its_line(text: str, why: str, tmp_path: Path) -> None:
+    """
+    pandas would shift the values of a longer row, and fill a shorter one.
+    """
+    with pytest.raises(Problem, match=why):
+        list(case_files._row_lines(tmp_path / "cases.csv", text))
