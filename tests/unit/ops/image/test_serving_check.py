@@ -26,6 +26,8 @@ class FakeModelServer:
     reply: ModelReply | None
     replies: tuple[ModelReply | None, ...] = ()  # to derived requests
     asked: list[ModelRequest] = field(default_factory=list)
+    seconds: float = 0.0
+    exits_at: float | None = None
 
     def send(self, request: ModelRequest) -> ModelReply | None:
         """See Served."""
@@ -43,7 +45,7 @@ class FakeModelServer:
 
     def code(self) -> int | None:
         """See Served."""
-        return None
+        return 7 if self.exits_at is not None and self.seconds >= self.exits_at else None
 
     def log(self) -> str:
         """See Served."""
@@ -54,7 +56,11 @@ class FakeModelServer:
 
     def now_s(self) -> float:
         """See Clock."""
-        return 0.0
+        return self.seconds
+
+    def wait(self, seconds: float) -> None:
+        """See Clock."""
+        self.seconds += seconds
 
 
 def seen(server: FakeModelServer, answer: Any, **more: Any) -> tuple[Finding, ...]:
@@ -81,6 +87,15 @@ def test_a_server_is_asked_the_bytes_that_training_was_asked() -> None:
 
     body = next(request.body for request in server.asked if request.path == "/invocations")
     assert (b'{"inputs": {"width": [1, 2], "age": [5, 7]}}', ()) == (body, found)
+
+
+def test_a_server_that_ends_is_not_taken_for_a_slow_one() -> None:
+    """
+    Its connection is closed a moment before its process has ended.
+    """
+    found = seen(FakeModelServer(None, exits_at=0.5), {"predictions": [15]})
+
+    assert ("recorded request 1 got no response", "the server ended") == (found[0].what, found[0].why)
 
 
 def test_only_what_is_ignored_may_differ() -> None:
