@@ -3,8 +3,9 @@
 import re
 from bisect import bisect_left
 
-# A quoted field starts after a comma or a line break. Elsewhere in a field a quote is a character like any other.
-_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*(?:""[^"]*)*"')
+# A quoted field starts after a comma or a line break. Elsewhere in a field a quote is a character like any other. The
+# quote that ends a field is not the first of two: a field that is cut after `"""` is not an empty one and a quote.
+_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*(?:""[^"]*)*"(?!")')
 _OPENED = re.compile(rb'(?:\A|(?<=[,\r\n]))"')
 
 

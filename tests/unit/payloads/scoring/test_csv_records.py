@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlflow_uv.payloads.scoring.csv_records import end_of_first_record, end_of_records, split_records
@@ -32,6 +32,7 @@ def test_records_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
 
 
 @given(ROWS, st.integers(min_value=0, max_value=200))
+@example([["", '"\n']], 5)
 def test_a_text_is_cut_between_two_records(rows: list[list[str]], length: int) -> None:
     """
     A block that ends anywhere is cut after its last complete record: no record is lost, none is split.
