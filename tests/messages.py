@@ -32,6 +32,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     models.DownloadModel: request.Done,
     models.OverwriteModel: request.Done,
     models.AnswerRequests: models.ModelAnswers,
+    models.AnswerBySpark: models.ModelAnswers,
     models.DescribeCases: models.ModelCases,
     models.ReadExample: models.ExampleRequests,
     models.ReadCases: models.CaseRequests,

@@ -47,6 +47,7 @@ def test_what_is_pushed_is_promoted_on_another_machine(sample: SampleProject, im
     assert (0, True) == (promoted.code, promoted.outputs["promoted"]), promoted.stderr
 
 
+@pytest.mark.extended
 def test_what_another_machine_pushed_is_pulled_and_tested(sample: SampleProject, host: str) -> None:
     """
     The job that tests need not be the one that built; what it starts is what has the recorded digest.

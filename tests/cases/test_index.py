@@ -72,6 +72,7 @@ def files_with(folder: Path, text: str) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
+@pytest.mark.extended
 def test_an_explicit_index_with_a_password_serves_its_package(sample: SampleProject, index: Index) -> None:
     """
     The package is installed where the model is served, by its hash; the password is in no file, message or record.

@@ -56,7 +56,7 @@ def proxied(
     [
         pytest.param("log-model", "POST .*/runs/create", marks=pytest.mark.extended),
         pytest.param("log-model", "POST .*/logged-models$", marks=pytest.mark.extended),
-        ("log-model", "POST .*/runs/outputs"),
+        pytest.param("log-model", "POST .*/runs/outputs", marks=pytest.mark.extended),
         ("register", "POST .*/model-versions/create"),
     ],
 )

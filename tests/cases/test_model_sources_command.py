@@ -2,10 +2,13 @@
 
 import signal
 
+import pytest
+
 from .model_functions import add_model_functions
 from .sample_project import SampleProject
 
 
+@pytest.mark.extended
 def test_a_function_becomes_a_version_as_a_setting(sample: SampleProject) -> None:
     """
     The model carries the code of its module, and loads and answers where the project is not.

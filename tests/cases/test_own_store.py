@@ -50,6 +50,7 @@ def own_store_project(project: InProcessProject) -> Iterator[InProcessProject]:
         (project.folder / left).unlink(missing_ok=True)
 
 
+@pytest.mark.extended
 def test_a_store_in_the_project_is_followed_and_found_again(own_store_project: InProcessProject) -> None:
     """
     A hard-coded SQLite file: the model is proved there, its artifacts lie there, and a re-run trains nothing.

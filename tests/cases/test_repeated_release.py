@@ -65,6 +65,7 @@ def test_a_model_that_answers_differently_each_time_is_told_at_once(sample: Samp
     assert (1, ["answers-fickle"]) == (result.code, result.rules)
 
 
+@pytest.mark.extended
 def test_a_tolerance_is_recorded_and_told(sample: SampleProject) -> None:
     """
     Who looks at the release later sees how far its answers could be off.

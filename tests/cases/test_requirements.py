@@ -25,6 +25,7 @@ def with_a_wheel(sample: SampleProject, place: Path) -> None:
     sample.train_with("import grape\n" + training())
 
 
+@pytest.mark.extended
 def test_a_verified_list_is_looked_at_again_by_every_consumer(sample: SampleProject) -> None:
     """
     With `requirements: verify` MLflow's own list is the lock's; one dropped line later it is refused by name.

@@ -44,6 +44,7 @@ def test_local_packages_travel_as_wheels(workspace: Consumer) -> None:
     assert "" == workspace.git("status", "--porcelain")
 
 
+@pytest.mark.extended
 def test_the_model_answers_where_nobody_saw_the_checkout(workspace: Consumer, tmp_path: Path) -> None:
     """
     Served in an environment made from the model alone, with the checkout gone, it answers what training answered.

@@ -153,6 +153,7 @@ def test_mlflow_run_uses_the_run_we_made(local_store: MlflowInterpreter, tmp_pat
     assert ("PROJECT", "main") == (run["tags"]["mlflow.source.type"], run["tags"]["mlflow.project.entryPoint"])
 
 
+@pytest.mark.extended
 def test_a_version_that_stays_pending_is_a_timeout(local_store: MlflowInterpreter, ways: dict[str, Any]) -> None:
     """
     A version that does not become ready in time is an error of its own, and is not made a second time.

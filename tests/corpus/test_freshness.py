@@ -90,6 +90,7 @@ def test_what_uv_calls_fresh_has_no_difference(asked: tuple[Asked, ...]) -> None
     assert len(fresh) >= len(asked) / 2
 
 
+@pytest.mark.extended
 def test_what_uv_would_resolve_again_is_explained(asked: tuple[Asked, ...]) -> None:
     """
     Whatever uv says that it does not take as it is has a difference, and the one that uv names first is among them.
