@@ -438,3 +438,10 @@ def test_fixes_are_phrased_by_the_surface(fakes: Fakes) -> None:
 
     expected = Wording("call ", step_call("log-model"), " or ", option("time-limit", "9"))
     assert expected.parts == cast("Wording", found.fix).parts
+
+
+def test_only_the_image_is_not_measured() -> None:
+    """
+    Its process does not descend from this one: the memory would be that of the engine's client.
+    """
+    assert ["image"] == [way.name for way in WAYS if way.in_container]
