@@ -194,8 +194,8 @@ def pyenv_program() -> str:
 
 @pytest.fixture(scope="session")
 def java_program() -> str:
-    """Where Java is, which Spark runs on; skips where it is not installed."""
-    return shutil.which("java") or pytest.skip("Java is not installed: apt-get install default-jre-headless")
+    """Where Java is, which Spark runs on; skips and fails as above."""
+    return shutil.which("java") or missing("Java is not installed: apt-get install default-jre-headless")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...command.errors import StepError
 from ...core.model import model_files
 from ...core.release.digests import sha256
+from ...core.security.child_environment import for_model
 from ...tools.mlflow.model_commands import ModelCommands
 from ...tools.system.process import Completed
 from ..image.environment import Needs, indexes_for, mismatches, needs_in, restored
@@ -60,17 +61,19 @@ class ModelEnvironments:
     def environment(self, source: EnvironmentSource) -> ModelEnvironment:
         """Return an environment of the model, created on the first call."""
         if source not in self._created:
-            self._created[source] = self._create(source)
+            try:
+                created = self._create(source)
+            except StepError as error:
+                created = ModelEnvironment(why=": ".join(filter(None, (error.what, error.why))), fix=error.fix)
+            self._created[source] = created
         return self._created[source]
 
     def _create(self, source: EnvironmentSource) -> ModelEnvironment:
-        try:
-            locked = self._created.get(EnvironmentSource.LOCKED) or self._locked()
-        except StepError as error:
-            locked = ModelEnvironment(why=f"{error.what}: {error.why}" if error.why else error.what, fix=error.fix)
-        self._created[EnvironmentSource.LOCKED] = locked
+        if source is EnvironmentSource.LOCKED:
+            return self._locked()
         # MLflow's env managers are called by the MLflow that the model requires.
-        if source is EnvironmentSource.LOCKED or locked.python is None:
+        locked = self.environment(EnvironmentSource.LOCKED)
+        if locked.python is None:
             return locked
         if missing := self._missing(source):
             return missing
@@ -115,13 +118,10 @@ class ModelEnvironments:
     def _by_mlflow(self, source: EnvironmentSource, python: Path) -> ModelEnvironment:
         tools = self.registry.tools
         folder = self.scratch / source.value
-        try:
-            variables = tools.uv.as_installer(folder / "bin", indexes_for(self._needs(), tools))
-            interpreter, completed = self.commands.prepare_environment(
-                python, self.model, manager=source.value, root=folder / "environments", variables=variables
-            )
-        except StepError as error:
-            return ModelEnvironment(why=f"{error.what}: {error.why}", fix=error.fix)
+        variables = tools.uv.as_installer(folder / "bin", indexes_for(self._needs(), tools))
+        interpreter, completed = self.commands.prepare_environment(
+            python, self.model, manager=source.value, root=folder / "environments", variables=variables
+        )
         if completed.code != 0 or interpreter is None:
             return ModelEnvironment(
                 why=f"`mlflow models prepare-env --env-manager {source.value}`: {_reason(completed)}"
@@ -133,7 +133,8 @@ class ModelEnvironments:
 
     def _missing(self, source: EnvironmentSource) -> ModelEnvironment | None:
         """Return the reason why MLflow cannot use an env manager on this machine, None if it can."""
-        variables = self.registry.tools.host.variables
+        # Without entries of PATH that lead into the current folder, which may be an untrusted checkout.
+        variables = for_model(self.registry.tools.host.variables).variables
         path = variables.get("PATH", "")
         if source is EnvironmentSource.CONDA and shutil.which("conda", path=path) is None:
             return ModelEnvironment(why="conda is not installed", fix="install Miniforge", unavailable=True)

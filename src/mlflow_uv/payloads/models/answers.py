@@ -14,7 +14,7 @@ from mlflow.pyfunc import scoring_server
 
 from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
-from .serving_environment import serving_environment
+from .serving_environment import load_untraced, serving_environment
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
@@ -24,7 +24,7 @@ _LONGEST_REASON = 300
 def answer(request: AnswerRequests) -> ModelAnswers:
     """Answer each request and each body as `POST /invocations` with JSON would, twice if requested."""
     with serving_environment():
-        model = _load(request.model)
+        model = load_untraced(scoring_server.load_model_with_mlflow_config, request.model)
         answers, bodies = _answer_all(model, request)
         if not request.again:
             return _versions(answers=answers, bodies=bodies)
@@ -54,17 +54,6 @@ def _holds_clock(answer: Any) -> bool:
     if isinstance(answer, (list, tuple)):
         return any(map(_holds_clock, answer))
     return isinstance(answer, int) and abs(answer - time.time()) < _NEAR_NOW_S
-
-
-def _load(folder: str) -> Any:
-    """Load the model with tracing disabled: no request reaches a store, even if the model's code configures one."""
-    mlflow.tracing.disable()
-    try:
-        model = scoring_server.load_model_with_mlflow_config(folder)
-    except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
-    mlflow.tracing.disable()  # the model's code may have enabled it
-    return model
 
 
 def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> Any:

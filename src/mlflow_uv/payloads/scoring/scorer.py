@@ -13,8 +13,8 @@ from mlflow import pyfunc
 
 from ..channel import BLOCK, Channel, RemoteFile, RemotePart
 from ..messages.scoring import BeginPart, EndPart, RejectRow, ReportProgress, ScoreTables, ScoringResult, TableFile
-from ..models.serving_environment import serving_environment
-from ..problems import Problem, ProblemKind, first_line, last_line, mask, shortened
+from ..models.serving_environment import load_untraced, serving_environment
+from ..problems import Problem, ProblemKind, first_line, mask, shortened
 from .csv_table import CsvTable
 from .json_lines_table import JsonLinesTable
 from .parquet_table import ParquetTable
@@ -41,7 +41,7 @@ def score(request: ScoreTables, channel: Channel) -> ScoringResult:
     All files are opened before the first row is scored, so that one that does not fit is found at once.
     """
     with serving_environment():
-        model = _load(request.model)
+        model = load_untraced(pyfunc.load_model, request.model)
         tables = [_open(channel, number, file, model, request) for number, file in enumerate(request.files)]
         run = _Run(channel=channel, model=model, request=request)
         for number, (file, table) in enumerate(zip(request.files, tables, strict=True)):
@@ -49,17 +49,6 @@ def score(request: ScoreTables, channel: Channel) -> ScoringResult:
     return ScoringResult(
         rows=run.rows, rejected=run.rejected, python=platform.python_version(), mlflow=str(mlflow.__version__)
     )
-
-
-def _load(folder: str) -> Any:
-    """Load the model with tracing disabled: no row reaches a store, even if the model's code configures one."""
-    mlflow.tracing.disable()
-    try:
-        model = pyfunc.load_model(folder)
-    except (Exception, SystemExit) as error:  # a model's code may raise anything
-        raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
-    mlflow.tracing.disable()  # the model's code may have enabled it
-    return model
 
 
 def _open(channel: Channel, number: int, file: TableFile, model: Any, request: ScoreTables) -> ScoredTable:

@@ -28,6 +28,7 @@ class Fakes:
     folder: Path
     completed: Completed = DONE
     creates: bool = True
+    path: str = ""
     pyenv: PyenvPython = field(default_factory=lambda: PyenvPython(version="3.12.9", installed=True))
     installed: str = "1.17.0"
     install_fails: bool = False
@@ -52,7 +53,7 @@ class Fakes:
             uv=SimpleNamespace(install=self._install, as_installer=self._as_installer),
             servers=SimpleNamespace(inventory=self._inventory),
             console=SimpleNamespace(foreign=print, group=nullcontext),
-            host=SimpleNamespace(variables={"PATH": str(self.folder / "bin")}),
+            host=SimpleNamespace(variables={"PATH": self.path or str(self.folder / "bin")}),
             mlflow=SimpleNamespace(describe_environment=lambda _python: SimpleNamespace(python="3.12.9")),
         )
         client = SimpleNamespace(python=Path("python"))
@@ -130,6 +131,22 @@ def test_a_program_that_is_missing_makes_an_environment_unavailable(
 
     assert ModelEnvironment(why=why, fix=fix, unavailable=True) == found
     assert ["install"] == fakes.calls
+
+
+@pytest.mark.parametrize("path", [".", "bin", "/nowhere:"])
+def test_a_program_of_the_current_folder_is_not_started(
+    fakes: Fakes, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """
+    An empty or relative entry of PATH leads into a checkout that may be a stranger's.
+    """
+    fakes.program("pyenv")
+    fakes.path = path
+    monkeypatch.chdir(fakes.folder if path == "bin" else fakes.folder / "bin")
+
+    found = fakes.environments().environment(VIRTUALENV)
+
+    assert (True, "install pyenv", ["install"]) == (found.unavailable, found.fix, fakes.calls)
 
 
 @pytest.mark.parametrize(
