@@ -14,6 +14,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+from tests.sharing import SharedFolder, shared_folder
 from tests.waiting import CEILING_S
 
 # How long one example takes depends on who else uses the machine.
@@ -155,6 +156,12 @@ def _own_variables() -> Iterator[None]:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+    """What all processes of this run have in common."""
+    return shared_folder(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.contracts.mlflow_interpreter import QUIET, free_port, synced
+from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 PROJECT = Path(__file__).parent / "servers"
@@ -20,9 +21,9 @@ BUCKET = "models"
 DATABASE = "all"
 
 
-def servers_python(folder: Path) -> Path:
+def servers_python(shared: SharedFolder) -> Path:
     """The interpreter that runs MLflow's server and moto's, in an environment made from their own lock."""
-    return synced(PROJECT, folder / "environment")
+    return shared.make_once("servers", lambda folder: synced(PROJECT, folder)) / "bin" / "python"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,10 +227,10 @@ class Stores:
 
 
 @contextmanager
-def stores(folder: Path, programs: Path) -> Iterator[Stores]:
-    """All of them, while the block runs; `programs` are PostgreSQL's."""
+def stores(folder: Path, python: Path, programs: Path) -> Iterator[Stores]:
+    """All of them, while the block runs; `python` is that of `servers_python`, and `programs` are PostgreSQL's."""
     with postgres(programs) as database:
-        python, password = servers_python(folder), secrets.token_hex(12)
+        password = secrets.token_hex(12)
         with (
             s3(python, folder) as bucket,
             mlflow_server(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import Stores, stores
+from tests.sharing import SharedFolder
+from tests.stores import Stores, servers_python, stores
 
-from .consumer import Consumer, make_consumer
+from .consumer import Consumer, make_consumer, share_bytecode
 from .images import remove_image
 from .in_process import InProcessProject, in_process_project
 from .sample_project import SampleProject, oddly_named, training
@@ -35,12 +36,15 @@ class Released:
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory: pytest.TempPathFactory, root: Path, engine_complaint: str) -> Iterator[Released]:
+def released(
+    tmp_path_factory: pytest.TempPathFactory, shared: SharedFolder, root: Path, engine_complaint: str
+) -> Iterator[Released]:
     """The wine example, released step by step, with an image where there is an engine, else with a process."""
     place = tmp_path_factory.mktemp("consumer")
     engine = "none" if engine_complaint else "any"
     image = name_of_image()
     consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine=engine, image=image)
+    share_bytecode(consumer, shared)
     untouched = place / "untouched"
     shutil.copytree(consumer.folder, untouched, symlinks=True)
     after = {}
@@ -82,11 +86,12 @@ def run_up_to(consumer: Consumer, released: Released) -> Callable[[str], None]: 
 
 
 @pytest.fixture(scope="session")
-def released_sample(tmp_path_factory: pytest.TempPathFactory, root: Path) -> SampleProject:
+def released_sample(tmp_path_factory: pytest.TempPathFactory, shared: SharedFolder, root: Path) -> SampleProject:
     """A consumer with a model that trains in seconds, released once in a process, from a folder with an odd name."""
     place = oddly_named(tmp_path_factory.mktemp("sample"))
     temporary = tmp_path_factory.mktemp("temporary")
     consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine="none")
+    share_bytecode(consumer, shared)
     sample = SampleProject(consumer=consumer, temporary=temporary, untouched=place / "untouched")
     manifest = sample.folder / "pyproject.toml"
     # What is asked of the example's model is not asked of ours.
@@ -114,7 +119,9 @@ def project(released_sample: SampleProject) -> Iterator[InProcessProject]:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory, postgres_programs: Path) -> Iterator[Stores]:
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, shared: SharedFolder, postgres_programs: Path
+) -> Iterator[Stores]:
     """Real stores: MLflow's server in front of PostgreSQL and S3."""
-    with stores(tmp_path_factory.mktemp("stores"), postgres_programs) as found:
+    with stores(tmp_path_factory.mktemp("stores"), servers_python(shared), postgres_programs) as found:
         yield found

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.toolbox import toolbox
+from tests.console import KeptConsole
+from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S
 
 
@@ -124,3 +130,22 @@ def make_consumer(folder: Path, home: Path, example: Path, *, engine: str, image
     consumer.git("add", "--all")
     consumer.git("commit", "--quiet", "--message", "wine")
     return consumer
+
+
+def share_bytecode(consumer: Consumer, shared: SharedFolder) -> None:
+    """
+    Let what Python compiles of a consumer's environments lie where the consumers of other processes have it.
+
+    Below its cache of bytecode, Python repeats the path of each source file. The files of the same lock at another path
+    have the same bytecode, which takes 15 seconds of a processor.
+    """
+    host = Host.of(consumer.variables, folder=consumer.folder, python=Path(sys.executable))
+    with toolbox(host, console=KeptConsole()) as tools:
+        environment = tools.environments.place(read_project(consumer.folder), Selection())
+    bytecode = shared.make_once("bytecode", Path.mkdir)
+    (bytecode / "environments").mkdir(exist_ok=True)
+    (bytecode / "wine").mkdir(exist_ok=True)
+    (bytecode / "environments" / environment.name).symlink_to(bytecode / "wine")
+    below = host.cache / "bytecode" / host.cache.relative_to("/")
+    below.parent.mkdir(parents=True)
+    below.symlink_to(bytecode)

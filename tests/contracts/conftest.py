@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests import exports
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, client_python, wine_python
 from tests.contracts.serving_process import Served, Starter
+from tests.sharing import SharedFolder
 from tests.stores import mlflow_server
 
 WINE_KEY = "wine-release"
@@ -24,17 +25,15 @@ def wine_project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mlflow(root: Path, wine_project: Path) -> MlflowInterpreter:
+def mlflow(root: Path, shared: SharedFolder) -> MlflowInterpreter:
     """MLflow as the lock of examples/wine has it, without a store."""
-    python = synced(wine_project, wine_project.parent / "environment")
-    return MlflowInterpreter(python=python, payloads=root / "src" / "mlflow_uv" / "payloads")
+    return MlflowInterpreter(python=wine_python(root, shared), payloads=root / "src" / "mlflow_uv" / "payloads")
 
 
 @pytest.fixture(scope="session")
-def skinny(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> MlflowInterpreter:
+def skinny(root: Path, mlflow: MlflowInterpreter, shared: SharedFolder) -> MlflowInterpreter:
     """The small MLflow of our own lock, which talks to registries: no numpy, no pandas, no SQLAlchemy."""
-    python = synced(root, tmp_path_factory.mktemp("skinny") / "environment", "--only-group", "registry")
-    return MlflowInterpreter(python=python, payloads=mlflow.payloads)
+    return MlflowInterpreter(python=client_python(root, shared), payloads=mlflow.payloads)
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +51,21 @@ def local_store(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
-def wine_model(local_store: MlflowInterpreter, wine_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wine_model(local_store: MlflowInterpreter, wine_project: Path, shared: SharedFolder) -> Path:
     """The model that examples/wine trains, as the store returns it."""
-    trained = local_store.run(
-        "train.py",
-        cwd=wine_project,
-        MLFLOW_RUN_CONTEXT=json.dumps({"mlflow-uv.release-key": WINE_KEY}),
-        MLFLOW_LOG_UV_FILES="false",
-    )
-    assert trained.returncode == 0, trained.stderr
-    found = local_store.ask("find-models", tag=["mlflow-uv.release-key", WINE_KEY])
-    destination = tmp_path_factory.mktemp("model") / "wine"
-    local_store.ask("download-model", model_id=found["models"][0]["model_id"], destination=str(destination))
-    return destination
+
+    def train(destination: Path) -> None:
+        trained = local_store.run(
+            "train.py",
+            cwd=wine_project,
+            MLFLOW_RUN_CONTEXT=json.dumps({"mlflow-uv.release-key": WINE_KEY}),
+            MLFLOW_LOG_UV_FILES="false",
+        )
+        assert trained.returncode == 0, trained.stderr
+        models = local_store.ask("find-models", tag=["mlflow-uv.release-key", WINE_KEY])["models"]
+        local_store.ask("download-model", model_id=models[0]["model_id"], destination=str(destination))
+
+    return shared.make_once("wine-model", train)
 
 
 @pytest.fixture(scope="session")

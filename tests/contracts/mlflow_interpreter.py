@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -88,6 +89,18 @@ def synced(project: Path, environment: Path, *options: str) -> Path:
         check=True,
         timeout=CEILING_S,
     )
+    return environment / "bin" / "python"
+
+
+def wine_python(root: Path, shared: SharedFolder) -> Path:
+    """The Python of an environment with the MLflow of the lock of examples/wine, the same in all processes."""
+    environment = shared.make_once("wine", lambda folder: synced(root / "examples" / "wine", folder))
+    return environment / "bin" / "python"
+
+
+def client_python(root: Path, shared: SharedFolder) -> Path:
+    """The Python of an environment with the registry client of our own lock, the same in all processes."""
+    environment = shared.make_once("registry-client", lambda folder: synced(root, folder, "--only-group", "registry"))
     return environment / "bin" / "python"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.serving_process import JSON, Served, Starter, scripted_model
+from tests.sharing import SharedFolder
 from tests.stores import servers_python
 from tests.waiting import CEILING_S
 
@@ -272,9 +273,9 @@ def test_other_paths_and_methods_are_refused(patient: Served, method: str, path:
 
 
 @pytest.fixture(scope="module")
-def validator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def validator(shared: SharedFolder) -> Path:
     """The environment of the tests' own servers, which has a validator of OpenAPI and one of JSON Schema."""
-    return servers_python(tmp_path_factory.mktemp("validator"))
+    return servers_python(shared)
 
 
 def test_the_document_is_of_this_model(start: Starter, wine_model: Path, validator: Path, tmp_path: Path) -> None:

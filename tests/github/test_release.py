@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from tests import checkout, traps
-from tests.contracts.mlflow_interpreter import synced
+from tests.contracts.mlflow_interpreter import wine_python
 from tests.engines import engine_of_another_machine
 from tests.github.act import Consumer
 from tests.registries import PASSWORD, USER, registry
+from tests.sharing import SharedFolder
 from tests.stores import mlflow_server
 
 # What the training child may meet on PYTHONPATH without being led astray itself: that path is the caller's own.
@@ -60,10 +61,9 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def interpreter(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interpreter(root: Path, shared: SharedFolder) -> Path:
     """The Python of an environment with the MLflow of the example's lock."""
-    folder = tmp_path_factory.mktemp("tracking")
-    return synced(shutil.copytree(root / "examples" / "wine", folder / "wine"), folder / "environment")
+    return wine_python(root, shared)
 
 
 @pytest.fixture

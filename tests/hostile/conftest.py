@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import QUIET, synced
+from tests.contracts.mlflow_interpreter import QUIET, client_python
+from tests.sharing import SharedFolder
 
 TOKEN = "ca-na-ry-of-a-token"  # so that it would be found
 
@@ -151,9 +152,9 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def registry_python(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registry_python(root: Path, shared: SharedFolder) -> Path:
     """The interpreter of the MLflow of our own lock, which talks to servers."""
-    return synced(root, tmp_path_factory.mktemp("skinny") / "environment", "--only-group", "registry")
+    return client_python(root, shared)
 
 
 @pytest.fixture(scope="module")
