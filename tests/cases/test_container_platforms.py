@@ -59,8 +59,13 @@ def test_it_serves_with_no_rights_at_all(bare: Container) -> None:
     [
         (("serve",), "/opt/ml/model", {}),
         pytest.param(("serve",), "/opt/ml/model", {"SAGEMAKER_BIND_TO_PORT": "7070"}, marks=pytest.mark.extended),
-        ((), "/opt/ml/model", {"PORT": "9090", "K_SERVICE": "wine"}),
-        ((), f"{AZURE}/INPUT_model", {"AZUREML_MODEL_DIR": AZURE, "AZUREML_ENTRY_SCRIPT": "score.py"}),
+        pytest.param((), "/opt/ml/model", {"PORT": "9090", "K_SERVICE": "wine"}, marks=pytest.mark.extended),
+        pytest.param(
+            (),
+            f"{AZURE}/INPUT_model",
+            {"AZUREML_MODEL_DIR": AZURE, "AZUREML_ENTRY_SCRIPT": "score.py"},
+            marks=pytest.mark.extended,
+        ),
     ],
     ids=["SageMaker", "SageMaker's port", "Cloud Run", "Azure ML"],
 )

@@ -163,7 +163,7 @@ def test_an_experiment_keeps_its_folder_and_a_shared_one_is_used(
     assert 0 == mended.code, mended.stderr
 
 
-@pytest.mark.parametrize("step", ["log-model", "register"])
+@pytest.mark.parametrize("step", ["log-model", pytest.param("register", marks=pytest.mark.extended)])
 def test_a_server_that_is_gone_is_told_before_mlflow_gives_up(sample: SampleProject, dead: str, step: str) -> None:
     """
     MLflow's own patience is minutes; ours ends in time for a person to see it.

@@ -14,19 +14,19 @@ from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter
 DRIVER = Path(__file__).with_name("scheduling.py")
 # Scene and number of seeds.
 CORE = (
-    ("register", 16),
-    ("register-killed", 16),
-    ("promote", 10),
-    ("promote-same", 4),
-    ("promote-killed", 10),
-    ("rollback", 8),
-    ("rollback-killed", 10),
-    ("prune", 4),
+    ("register", 8),
+    ("register-killed", 8),
+    ("promote", 5),
+    ("promote-same", 2),
+    ("promote-killed", 5),
+    ("rollback", 4),
+    ("rollback-killed", 5),
+    ("prune", 2),
     ("prune-killed", 2),
 )
 # Scenes in which a registry that hides leases lets two go on at once, and seeds among which it does.
 BLIND = (("promote-same", 3), ("rollback", 12))
-MORE = 25
+MORE = 50
 
 Played = dict[str, dict[str, Any]]
 
@@ -91,7 +91,7 @@ def test_without_leases_the_same_schedules_go_wrong(play: Callable[..., Played])
 @pytest.mark.extended
 def test_many_more_schedules_end_in_one_history(play: Callable[..., Played]) -> None:
     """
-    The same with other seeds, twenty-five times as many.
+    The same with other seeds, fifty times as many.
     """
     told = play(*((scene, number * MORE) for scene, number in CORE), first=1000)
 

@@ -67,7 +67,7 @@ def test_an_argument_that_nobody_knows_ends_the_server(start: Starter, tmp_path:
     assert (REFUSED, True) == (code, "Unknown argument 'train'" in served.last_line())
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
 def test_a_model_that_cannot_be_loaded_ends_the_server_at_once(start: Starter, tmp_path: Path, workers: str) -> None:
     """
     No server stays up without a model: it ends with a status of its own and the reason in its last line.
@@ -97,7 +97,7 @@ def test_a_module_of_the_model_does_not_take_the_place_of_the_servers(start: Sta
     assert 0 == code
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
 def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Path, workers: str) -> None:
     """
     A model that loads for an hour does not keep the process; nothing was in flight, so the status is 0.
@@ -117,7 +117,7 @@ def test_being_told_to_stop_while_it_loads_ends_it(start: Starter, tmp_path: Pat
     [
         pytest.param("1", signal.SIGTERM, marks=pytest.mark.extended),
         pytest.param("2", signal.SIGTERM),
-        pytest.param("1", signal.SIGINT),
+        pytest.param("1", signal.SIGINT, marks=pytest.mark.extended),
     ],
     ids=str,
 )
@@ -148,7 +148,7 @@ def test_requests_in_flight_are_answered_and_new_ones_refused(
     assert (True, b"", 0) == (running, closed, code)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
 def test_what_takes_longer_than_the_drain_is_cut_off(start: Starter, tmp_path: Path, workers: str) -> None:
     """
     A prediction that never ends does not keep the process: after DRAIN_TIMEOUT it ends, says so, and its status is 1.

@@ -92,7 +92,7 @@ def beside(served: Served) -> set[str]:
     return {path.name for path in served.out.with_suffix("").iterdir()}
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.extended)])
 def test_a_traced_model_opens_no_store(start: Starter, traced: Path, workers: str) -> None:
     """
     It is loaded, loaded once for all workers, and answers, and nothing was written.
@@ -114,7 +114,13 @@ def test_an_agent_opens_no_store(start: Starter, agent: Path) -> None:
     assert ("c4n4ry", set()) == (said["output"][0]["content"][0]["text"], beside(served))  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("workers", "more"), [("1", ""), ("2", THREAD)], ids=["one", "two-that-load-apart"])
+@pytest.mark.parametrize(
+    ("workers", "more"),
+    [
+        pytest.param("1", "", marks=pytest.mark.extended, id="one"),
+        pytest.param("2", THREAD, id="two-that-load-apart"),
+    ],
+)
 def test_code_that_turns_tracing_on_reaches_nobody(
     start: Starter, mlflow: MlflowInterpreter, team: Listener, tmp_path: Path, workers: str, more: str
 ) -> None:
@@ -163,7 +169,10 @@ def traces(store: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("code", [TRACED, HARD_CODED], ids=["traced", "hard-coded"])
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(TRACED, id="traced"), pytest.param(HARD_CODED, marks=pytest.mark.extended, id="hard-coded")],
+)
 def test_the_proof_of_a_traced_model_writes_no_trace(
     mlflow: MlflowInterpreter, team: Listener, tmp_path: Path, code: str
 ) -> None:

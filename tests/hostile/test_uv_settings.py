@@ -110,9 +110,21 @@ def test_an_environment_that_was_made_here_is_used_as_before(folder: Path, tmp_p
     assert marker.exists()
 
 
-@pytest.mark.parametrize("file", [".python-version", ".python-versions"])
 @pytest.mark.parametrize(
-    "text", ["./evil", "{folder}/evil", "evil-folder", "./evil-folder", "3.11\n./evil", "../workspace/evil"]
+    ("file", "text"),
+    [
+        (".python-version", "./evil"),
+        (".python-versions", "3.11\n./evil"),
+        (".python-version", "evil-folder"),
+        *(
+            pytest.param(file, text, marks=pytest.mark.extended)
+            for file in (".python-version", ".python-versions")
+            for text in ("{folder}/evil", "./evil-folder", "../workspace/evil")
+        ),
+        pytest.param(".python-versions", "./evil", marks=pytest.mark.extended),
+        pytest.param(".python-version", "3.11\n./evil", marks=pytest.mark.extended),
+        pytest.param(".python-versions", "evil-folder", marks=pytest.mark.extended),
+    ],
 )
 def test_a_pin_that_names_a_program_starts_none(folder: Path, tmp_path: Path, file: str, text: str) -> None:
     """
@@ -152,7 +164,7 @@ def test_a_pin_beside_sources_starts_no_program_where_they_are_built(folder: Pat
     "place",
     [
         pytest.param("pyproject.toml", id="manifest"),
-        pytest.param("above", id="above"),
+        pytest.param("above", marks=pytest.mark.extended, id="above"),
         pytest.param("uv.toml", marks=pytest.mark.extended, id="uv.toml"),
         pytest.param("escaped", marks=pytest.mark.extended, id="escaped key"),
     ],
