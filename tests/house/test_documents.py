@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from tests.house.files import ours, shown
+from tests.house.files import ROOT, ours, shown
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
@@ -65,3 +65,23 @@ def test_examples_are_files_of_ours_as_they_stand() -> None:
     differing = [(shown(path), name) for path, name, text in blocks if (root / name).read_text() != text]
 
     assert ([], True) == (differing, len(blocks) > 3)
+
+
+def test_the_walks_through_the_code_lead_through_what_is_there() -> None:
+    """
+    Each module of a walk in the architecture has the function or class that is named beside it.
+    """
+    text = (ROOT / "docs/development/architecture.md").read_text()
+    walks = text.partition("## Three walks through the code")[2].partition("\n## ")[0]
+    stops = [
+        (path or other, name or called)
+        for path, name, called, other in re.findall(r"`(\S+\.py)` `(\w+)`|`(\w+)` of\s+`(\S+\.py)`", walks)
+    ]
+
+    lost = [
+        (path, name)
+        for path, name in stops
+        if not re.search(rf"^\s*(def|class) {name}\b", (ROOT / "src/mlflow_uv" / path).read_text(), re.MULTILINE)
+    ]
+
+    assert (18 + 5, []) == (len(stops), lost)

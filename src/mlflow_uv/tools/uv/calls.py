@@ -1,4 +1,4 @@
-"""Starts uv with the program, the variables and the permissions that apply to a project."""
+"""Starts uv with the program, the variables, the permissions and the certificates that apply to a project."""
 
 import copy
 import re
@@ -9,22 +9,47 @@ from pathlib import Path
 from typing import Self
 
 from ...command.errors import ToolFailed, ToolMissing
-from ...command.pip_settings import PipSettings
+from ...command.pip_settings import MACHINE_STORE, TRUST, PipSettings
 from ...core.release.digests import sha256
 from ...core.security.child_environment import INDEX_VARIABLES, ChildEnvironment, for_uv
 from ..project.files import Project
 from ..system.process import Command, Completed, Runner
 from .argv import NEWER
-from .certificates import TrustingRunner
 from .executable import Programs, required_version, required_version_place
 from .guard import UvGuard
 from .index_logins import refusal_in
 from .inert_python import InertPython
-from .messages import failed, unsupported_flag
+from .messages import certificate_rejected, failed, unsupported_flag
 from .settings import MachineSettings
 
 NO_SETTINGS = PipSettings()
 _RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
+
+
+class TrustingRunner:
+    """Runs uv; if it rejects a certificate, again with those of the machine, which are kept if they help."""
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], pip: PipSettings) -> None:
+        self.variables = {**variables, **pip.network(variables)}
+        self._runner = runner
+        self._machine_store = False
+        self._untried = not any(variables.get(name) for name in TRUST)
+
+    def run(self, command: Command) -> Completed:
+        """See Runner; the command's variables derive from `self.variables`."""
+        done = self._runner.run(self._trusting(command))
+        if not self._untried or not certificate_rejected(done):
+            return done
+        self._untried, self._machine_store = False, True
+        again = self._runner.run(self._trusting(command))
+        self._machine_store = not certificate_rejected(again)
+        return again if self._machine_store else done
+
+    def _trusting(self, command: Command) -> Command:
+        if not self._machine_store:
+            return command
+        kept = {name: value for name, value in command.variables.items() if name not in TRUST}
+        return replace(command, variables=kept | MACHINE_STORE)
 
 
 class UvCalls:

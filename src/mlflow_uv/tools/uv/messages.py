@@ -6,9 +6,9 @@ from enum import Enum
 from pathlib import PurePath
 
 from ...command.errors import BadInput, ToolFailed
+from ...command.pip_settings import DISTRUST
 from ...core.freshness.causes import Cause
 from ..system.process import Completed
-from .certificates import certificate_rejected
 from .index_logins import REFUSALS
 
 
@@ -188,3 +188,8 @@ def failed(what: str, done: Completed) -> ToolFailed:
         fix = "set SSL_CERT_FILE to a file with the certificates of your network"
         return ToolFailed(what=f"`{what}` failed", why=why, fix=fix)
     return ToolFailed(what=f"`{what}` failed", why=complaint(done))
+
+
+def certificate_rejected(done: Completed) -> bool:
+    """Whether uv rejected a certificate."""
+    return done.code != 0 and DISTRUST in done.stderr
