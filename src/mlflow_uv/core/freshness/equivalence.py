@@ -46,23 +46,20 @@ def python_range(text: str) -> SpecifierSet:
 
 
 def same_range(first: SpecifierSet, second: SpecifierSet) -> bool:
-    """Whether two ranges allow the same versions, as `>=1.0,<2` and `~=1.0` do."""
+    """Whether two ranges allow the same versions, as `>=1.0,==1.*` and `~=1.0` do."""
     if first == second:
         return True
-    return _same(first, second, _neighbouring_versions(str(first), str(second)))
+    try:
+        return first.is_subset(second) and second.is_subset(first)
+    except ValueError:  # `===` compares text, and equals only itself
+        return False
 
 
 def same_pythons(first: SpecifierSet, second: SpecifierSet) -> bool:
     """Whether two ranges allow the same final releases of Python; uv writes `>=3.12,<3.13` as `==3.12.*`."""
     versions = _neighbouring_versions(str(first), str(second))
     final = [version for version in versions if not (version.is_prerelease or version.is_postrelease or version.local)]
-    return _same(first, second, final)
-
-
-def _same(first: SpecifierSet, second: SpecifierSet, versions: Iterable[Version]) -> bool:
-    return all(
-        first.contains(version, prereleases=True) == second.contains(version, prereleases=True) for version in versions
-    )
+    return all(first.contains(version) == second.contains(version) for version in final)
 
 
 class TooManyEnvironments(ValueError):
