@@ -132,7 +132,7 @@ def uv_outcome(folder: Path, selection: Selection, *, name: str | None, platform
         packages = ((name, _at(url or file) if url or file else version) for name, version, url, file in found)
         return Outcome(kind="installs", packages=frozenset(packages))
     words = re.sub(r"\s+", " ", done.stderr[done.stderr.find("error:") :])
-    kind = next((kind for said, kind in _SAYS if re.search(said, words)), "unknown")
+    kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unknown")
     named = re.search(r"Distribution `([^`=@ ]+)(?:==(\S+))? @ ", words) if kind == "cannot install" else None
     barred = frozenset({(named[1], named[2] or "")}) if named else frozenset[tuple[str, str]]()
     return Outcome(kind=kind, packages=barred, words=words[:200])

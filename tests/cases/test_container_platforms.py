@@ -19,9 +19,9 @@ BARE = ("--user=54321:0", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--se
 # What the first process is, and what it may do; see proc(5).
 FIRST = """
 import json
-said = dict(line.split(":\\t", 1) for line in open("/proc/1/status").read().splitlines())
+status = dict(line.split(":\\t", 1) for line in open("/proc/1/status").read().splitlines())
 words = open("/proc/1/cmdline").read().split("\\0")
-print(json.dumps([" ".join(words).strip(), *(said[name].split()[0] for name in ("Uid", "CapEff", "NoNewPrivs"))]))
+print(json.dumps([" ".join(words).strip(), *(status[name].split()[0] for name in ("Uid", "CapEff", "NoNewPrivs"))]))
 """
 AZURE = "/var/azureml-app/azureml-models/wine/1"
 

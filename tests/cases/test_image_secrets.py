@@ -38,9 +38,9 @@ LEAK = """
 USER 0:0
 RUN --mount=type=secret,id=network,target=/dev/network ["/opt/venv/bin/python", "-c", "\\
 import base64, json, urllib.parse; \\
-said = json.load(open('/dev/network'))['UV_INDEX_PRIVATE_PASSWORD']; \\
-texts = [said, urllib.parse.quote(said, safe=''), json.dumps(said)]; \\
-texts += [base64.b64encode(b'x' * at + said.encode() + b'more').decode() for at in range(3)]; \\
+password = json.load(open('/dev/network'))['UV_INDEX_PRIVATE_PASSWORD']; \\
+texts = [password, urllib.parse.quote(password, safe=''), json.dumps(password)]; \\
+texts += [base64.b64encode(b'x' * at + password.encode() + b'more').decode() for at in range(3)]; \\
 [open(f'/opt/leak-{at}', 'w').write(text) for at, text in enumerate(texts)]"]
 """
 

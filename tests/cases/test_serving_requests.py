@@ -46,9 +46,9 @@ def release(sample: SampleProject, *flags: str) -> str:
     setting = f'[tool.mlflow-uv]\ncases = "{write_cases(sample.folder, *RIGHT)}"\n'
     sample.consumer.edit(sample.folder / "pyproject.toml", "[tool.mlflow-uv]\n", setting)
     sample.train_with(FAULTY)
-    said = sample.run("release", "--steps", "log-model register build-image", *flags)
-    assert said.code == 0, said.stderr
-    return said.outputs["version"]
+    result = sample.run("release", "--steps", "log-model register build-image", *flags)
+    assert result.code == 0, result.stderr
+    return result.outputs["version"]
 
 
 def test_a_plausible_and_wrong_expected_prediction_is_refused_where_it_is(project: InProcessProject) -> None:
@@ -73,12 +73,12 @@ def test_a_server_that_is_wrong_for_derived_requests_only_fails(sample: SamplePr
     version = release(sample, "--engine", engine, "--image", image)
     aliases = sample.store.aliases
 
-    said = sample.run("smoke-test", traceback=True)
+    result = sample.run("smoke-test", traceback=True)
 
-    findings = {finding["what"]: finding for finding in said.answer["findings"]}
+    findings = {finding["what"]: finding for finding in result.answer["findings"]}
     differing = findings["the prediction for derived: empty batch is not that of training"]
     failing = findings["derived: column 'x' missing was not refused: the server failed"]
-    assert (FINDINGS, "answers-differ", "malformed-accepted") == (said.code, differing["rule"], failing["rule"])
+    assert (FINDINGS, "answers-differ", "malformed-accepted") == (result.code, differing["rule"], failing["rule"])
     tags = sample.store.tags(version)
     assert ("failed", True, aliases) == (tags["state"], differing["what"] in tags["reason"], sample.store.aliases)
     assert "$.predictions" in differing["why"]
@@ -92,11 +92,11 @@ def test_the_same_server_passes_without_derived_requests(sample: SampleProject) 
     """
     version = release(sample, "--engine", "none")
 
-    said = sample.run("smoke-test", "--skip-derived")
+    result = sample.run("smoke-test", "--skip-derived")
 
     recorded = json.loads((sample.consumer.model / "mlflow-uv" / "requests.json").read_text())
     names = [request["name"] for request in recorded]
     assert ["line 1 of cases.jsonl", "line 2 of cases.jsonl", "line 4 of cases.jsonl"] == names[:3]
     assert all(name.startswith("derived: ") for name in names[3:])
-    assert (0, 4, version) == (said.code, said.outputs["cases"], sample.store.aliases["candidate"]), said.stderr
-    assert "1 example, 3 of the file: all equal" in said.answer["summary"]
+    assert (0, 4, version) == (result.code, result.outputs["cases"], sample.store.aliases["candidate"]), result.stderr
+    assert "1 example, 3 of the file: all equal" in result.answer["summary"]

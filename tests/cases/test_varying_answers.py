@@ -32,8 +32,8 @@ class Backwards(mlflow.pyfunc.ChatModel):
         text = messages[-1].content[::-1]
         choice = {{"index": 0, "message": {{"role": "assistant", "content": text}}, "finish_reason": "stop"}}
         usage = {{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
-        said = {{"id": f"chatcmpl-{{uuid.uuid4()}}", "model": "backwards", "choices": [choice], "usage": usage}}
-        return ChatCompletionResponse.from_dict(said)
+        completion = {{"id": f"chatcmpl-{{uuid.uuid4()}}", "model": "backwards", "choices": [choice], "usage": usage}}
+        return ChatCompletionResponse.from_dict(completion)
 
 
 with mlflow.start_run():

@@ -50,13 +50,13 @@ class Served:
     port: int
     out: Path
 
-    def said(self) -> str:
+    def output(self) -> str:
         """Everything so far, from both of its streams."""
         return self.out.read_text()
 
     def last_line(self) -> str:
         """What it ended with."""
-        return self.said().strip().splitlines()[-1]
+        return self.output().strip().splitlines()[-1]
 
     def ready(self) -> "Served":
         """Come back when it answers."""
@@ -109,17 +109,17 @@ class Starter:
         # A port may come again.
         folder = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=self.scratch))
         where = {"HOST": "127.0.0.1", "PORT": str(port), **({"MLFLOW_UV_MODEL": str(model)} if model else {})}
-        said = {**{name: os.environ[name] for name in ("PATH", "HOME")}, "WORKERS": "1", **where, **variables}
+        variables_given = {**{name: os.environ[name] for name in ("PATH", "HOME")}, "WORKERS": "1", **where, **variables}
         with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
                 [self.mlflow.python, "-I", self.serving, *arguments],
                 cwd=folder,
-                env={name: value for name, value in said.items() if value != UNSET},
+                env={name: value for name, value in variables_given.items() if value != UNSET},
                 stdout=log,
                 stderr=log,
             )
             try:
-                yield Served(process, int(said.get("SAGEMAKER_BIND_TO_PORT", port)), Path(log.name))
+                yield Served(process, int(variables_given.get("SAGEMAKER_BIND_TO_PORT", port)), Path(log.name))
             finally:
                 process.kill()
                 process.wait(CEILING_S)

@@ -72,10 +72,10 @@ class Registered:
 
     def by_hand(self, alias: str, number: str | None) -> None:
         """What somebody does who never heard of leases and entries."""
-        said = {"name": self.name, "alias": alias, **({"version": number} if number else {})}
+        body = {"name": self.name, "alias": alias, **({"version": number} if number else {})}
         request = urllib.request.Request(  # loopback
             f"{self.server}/api/2.0/mlflow/registered-models/alias",
-            data=json.dumps(said).encode(),
+            data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method="POST" if number else "DELETE",
         )
@@ -160,7 +160,7 @@ def test_what_is_promoted_already_stays_as_it_is(registered: Registered) -> None
 
 
 @pytest.mark.parametrize(
-    ("expected", "said"),
+    ("expected", "message"),
     [
         ({"alias_names": "3"}, "alias `champion`: its version was 3 and is 1 now"),
         ({"alias_names": None}, "alias `champion`: its version was none and is 1 now"),
@@ -169,7 +169,7 @@ def test_what_is_promoted_already_stays_as_it_is(registered: Registered) -> None
     ],
 )
 def test_what_the_gates_did_not_see_is_not_promoted(
-    registered: Registered, expected: dict[str, Any], said: str
+    registered: Registered, expected: dict[str, Any], message: str
 ) -> None:
     """
     Another champion, another record or another state than the judged one is a conflict that names both.
@@ -179,7 +179,7 @@ def test_what_the_gates_did_not_see_is_not_promoted(
 
     refused = registered.worker.refuse("promote", **registered.request("2", **expected))
 
-    assert ("conflict", said) == refused
+    assert ("conflict", message) == refused
     assert (before, {"champion": "1"}) == ([registered.version(number) for number in "123"], registered.aliases())
 
 

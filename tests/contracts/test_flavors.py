@@ -136,10 +136,10 @@ def test_a_class_is_logged_by_its_flavor_and_answers(
         capture_output=True,
         check=False,
     )
-    said = json.loads(answer.read_text())
-    assert "value" in said, said
+    response = json.loads(answer.read_text())
+    assert "value" in response, response
     model = tmp_path / "model"
-    ask(packages, "download-model", tmp_path, model_id=said["value"]["model_id"], destination=str(model))
+    ask(packages, "download-model", tmp_path, model_id=response["value"]["model_id"], destination=str(model))
     requests = ask(packages, "describe-cases", tmp_path, model=str(model))["requests"]
     (body,) = ask(packages, "answer", tmp_path, model=str(model), requests=requests)["answers"]
     rows = body["predictions"]["y"] if function == "onnx_graph" else body["predictions"]
@@ -175,7 +175,7 @@ CHOOSING = textwrap.dedent("""
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "serialization"),
     [
         pytest.param("as_it_is", "cloudpickle", marks=pytest.mark.extended),
         ("chosen", "skops"),
@@ -183,7 +183,7 @@ CHOOSING = textwrap.dedent("""
     ],
 )
 def test_a_function_chooses_how_its_model_is_kept(
-    local_store: MlflowInterpreter, tmp_path: Path, function: str, said: str
+    local_store: MlflowInterpreter, tmp_path: Path, function: str, serialization: str
 ) -> None:
     """
     Beside the model stands what its flavor is told; without a word it is what loads again whatever the model is.
@@ -194,7 +194,7 @@ def test_a_function_chooses_how_its_model_is_kept(
     local_store.ask("download-model", model_id=made["model_id"], destination=str(tmp_path / "model"))
 
     mlmodel = (tmp_path / "model" / "MLmodel").read_text()
-    assert (True, function == "chosen") == (f"serialization_format: {said}\n" in mlmodel, "by: us" in mlmodel)
+    assert (True, function == "chosen") == (f"serialization_format: {serialization}\n" in mlmodel, "by: us" in mlmodel)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +232,6 @@ def ask(packages: MlflowInterpreter, verb: str, scratch: Path, **request: Any) -
         capture_output=True,
         check=False,
     )
-    said = json.loads(answer.read_text())
-    assert "value" in said, said
-    return dict(said["value"])
+    response = json.loads(answer.read_text())
+    assert "value" in response, response
+    return dict(response["value"])

@@ -150,10 +150,10 @@ def test_an_odd_project_is_named_and_the_others_keep_their_verdicts(tmp_path: Pa
 
     others = {name: verdict for name, verdict in answer.verdicts.items() if name != "odd"}
     assert {"fresh": "fresh", "lib": "fresh", "stale": "stale"} == others
-    (said,) = (error for error in answer.errors if error.path and error.path.is_relative_to(top / "odd"))
-    place = f"{said.path.relative_to(top / 'odd') if said.path else ''}:{said.line}"
-    assert (oddity.rule, oddity.place) == (said.rule, place), said.text
-    assert [True] * len(oddity.words) == [word in said.text for word in oddity.words], said.text
+    (reported,) = (error for error in answer.errors if error.path and error.path.is_relative_to(top / "odd"))
+    place = f"{reported.path.relative_to(top / 'odd') if reported.path else ''}:{reported.line}"
+    assert (oddity.rule, oddity.place) == (reported.rule, place), reported.text
+    assert [True] * len(oddity.words) == [word in reported.text for word in oddity.words], reported.text
 
     for file, (old, new) in oddity.corrected.items():
         manifest = top / "odd" / file
@@ -226,10 +226,10 @@ def test_the_hook_asks_who_was_locked_from_a_changed_folder(monorepo: Path, caps
 
     code = main(["check-lock", manifest])
 
-    said = capsys.readouterr().err
-    assert (1, True) == (code, f"{manifest}:5: error: " in said), said
-    assert "Fix: uv lock --project apps/wine" in said
-    assert "beer" not in said
+    output = capsys.readouterr().err
+    assert (1, True) == (code, f"{manifest}:5: error: " in output), output
+    assert "Fix: uv lock --project apps/wine" in output
+    assert "beer" not in output
 
 
 def test_the_hook_asks_who_inherits_changed_settings(monorepo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,8 +247,8 @@ def test_the_hook_asks_who_inherits_changed_settings(monorepo: Path, capsys: pyt
 
     stale = main(["check-lock", "svc/uv.toml"])
 
-    said = capsys.readouterr().err
-    assert (0, 1, True) == (fresh, stale, "Fix: uv lock --project svc/plain" in said), said
+    output = capsys.readouterr().err
+    assert (0, 1, True) == (fresh, stale, "Fix: uv lock --project svc/plain" in output), output
 
 
 def test_the_hook_says_nothing_of_a_manifest_that_is_no_project(
@@ -274,6 +274,6 @@ def test_the_hook_names_the_project_that_has_no_answer(monorepo: Path, capsys: p
 
     main(["check-lock", os.fspath(wine), "apps/beer/pyproject.toml"])
 
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     lines = ("apps/wine/pyproject.toml:16: error: no installed uv", "Fix: uv lock --project apps/beer")
-    assert [True, True] == [line in said for line in lines], said
+    assert [True, True] == [line in output for line in lines], output

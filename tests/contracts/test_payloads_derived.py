@@ -133,7 +133,7 @@ class Reached:
 
     def log(self) -> str:
         """See ServingContainer."""
-        return self.served.said()
+        return self.served.output()
 
     def stop(self) -> None:
         """See ServingContainer."""

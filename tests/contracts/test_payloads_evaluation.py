@@ -106,8 +106,8 @@ def caller(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) 
 def parquet(caller: Talk, project: Path) -> Path:
     """All wines, as a function of the project returned it."""
     file = project / "data.parquet"
-    said = caller.respond("write-data", function="holdout:wines", folder=str(project), destination=str(file))
-    assert {"value": {"rows": 178}} == said
+    response = caller.respond("write-data", function="holdout:wines", folder=str(project), destination=str(file))
+    assert {"value": {"rows": 178}} == response
     return file
 
 
@@ -262,8 +262,8 @@ def test_data_at_fault_is_told_as_such_in_one_line(
     """
     refused = evaluator.respond("evaluate", **asked(wine_model, spoiled / f"{kind}.parquet", tmp_path))["error"]
 
-    said = (refused["kind"], why in refused["message"], len(refused["message"].splitlines()))
-    assert ("invalid", True, 1) == said, refused
+    description = (refused["kind"], why in refused["message"], len(refused["message"].splitlines()))
+    assert ("invalid", True, 1) == description, refused
 
 
 def test_a_process_answers_for_one_model(

@@ -147,9 +147,9 @@ def test_what_is_deleted_is_gone(older: MlflowInterpreter, found: dict[str, Any]
     (overwrite, *_) = released(last, tmp_path)
 
     several(older, overwrite)
-    said = older.refuse("download-model", model_id=last["model_id"], destination=str(tmp_path / "model"))
+    refusal = older.refuse("download-model", model_id=last["model_id"], destination=str(tmp_path / "model"))
 
-    assert ("not-found", f"`{last['model_id']}` has no MLmodel file") == (said["kind"], said["message"])
+    assert ("not-found", f"`{last['model_id']}` has no MLmodel file") == (refusal["kind"], refusal["message"])
 
 
 @pytest.mark.extended

@@ -77,7 +77,7 @@ def test_wheels_that_travel_with_the_model_restore_it(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    said = mlflow.run(
+    done = mlflow.run(
         *("-m", "mlflow", "models", "predict", "--env-manager", "uv", "--content-type", "json"),
         *("--model-uri", travelling, "--input-path", travelling / "serving_input_example.json"),
         cwd=elsewhere,
@@ -85,6 +85,6 @@ def test_wheels_that_travel_with_the_model_restore_it(
         PATH=os.pathsep.join((str(mlflow.python.parent), os.environ["PATH"])),
     )
 
-    assert 0 == said.returncode, said.stderr[-2000:]
-    predictions = json.loads(said.stdout.strip().splitlines()[-1])["predictions"]
+    assert 0 == done.returncode, done.stderr[-2000:]
+    predictions = json.loads(done.stdout.strip().splitlines()[-1])["predictions"]
     assert ["cultivar 3", "cultivar 2"] == [one["cultivar"] for one in predictions[:2]]

@@ -46,8 +46,8 @@ def test_a_member_s_manifest_wakes_the_hook_whatever_the_job_sets(
 
     code = main(["check-lock", "packages/cork/pyproject.toml"])
 
-    said = capsys.readouterr().err
-    assert (1, True) == (code, "packages/cork/pyproject.toml:5: error: `grape` in [project] dep" in said), said
+    output = capsys.readouterr().err
+    assert (1, True) == (code, "packages/cork/pyproject.toml:5: error: `grape` in [project] dep" in output), output
 
 
 def test_a_folder_that_a_removed_member_left_behind_is_named(workspace: Path) -> None:

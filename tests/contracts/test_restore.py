@@ -116,9 +116,9 @@ def as_conda_does(model: Path, environment: Path, machine: dict[str, str]) -> Pa
     _, _, section = (model / "conda.yaml").read_text().partition("- pip:\n")
     lines = [json.loads(line.strip().removeprefix("- ")) for line in section.splitlines() if line.startswith("  - ")]
     (model / "condaenv.requirements.txt").write_text("\n".join(lines))
-    (said,) = (line for line in (model / "conda.yaml").read_text().splitlines() if line.startswith("- python="))
+    (python_line,) = (line for line in (model / "conda.yaml").read_text().splitlines() if line.startswith("- python="))
     subprocess.run(
-        [f"python{said.removeprefix('- python=')}", "-m", "venv", environment], env=machine, check=True, cwd="/"
+        [f"python{python_line.removeprefix('- python=')}", "-m", "venv", environment], env=machine, check=True, cwd="/"
     )
     python = environment / "bin" / "python"
     options = ("--quiet", "--exists-action=b", "-U", "-r", "condaenv.requirements.txt")
@@ -197,8 +197,8 @@ def test_a_released_model_answers_where_nobody_saw_the_checkout(
     With checkout, store and environments of the release gone, it answers what training answered, by every manager.
     """
     consumer = make_consumer(tmp_path / "here" / example, tmp_path / "home", root / "examples" / example, engine="")
-    said = consumer.run("log-model", "--project", member)
-    assert said.code == 0, said.stderr
+    result = consumer.run("log-model", "--project", member)
+    assert result.code == 0, result.stderr
     model = Path(shutil.copytree(consumer.model, tmp_path / "there" / "model"))
     shutil.rmtree(tmp_path / "here")
     shutil.rmtree(tmp_path / "home")

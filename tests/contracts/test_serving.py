@@ -124,10 +124,10 @@ def test_malformed_input_is_the_clients_mistake(wine: Served, body: bytes) -> No
     """
     A 4xx with a JSON error, whatever is wrong with the input.
     """
-    status, media_type, said = wine.ask("POST", "/invocations", body, JSON)
+    status, media_type, reply = wine.ask("POST", "/invocations", body, JSON)
 
     assert (400, "application/json") == (status, media_type)
-    assert json.loads(said)["error_code"]
+    assert json.loads(reply)["error_code"]
 
 
 def test_other_content_types_are_answered_as_mlflow_does(wine: Served, csv: bytes) -> None:

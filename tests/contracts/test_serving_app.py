@@ -62,11 +62,11 @@ def test_parquet_without_its_reader_is_no_mistake_of_the_client(start: Starter, 
     body, parquet = b"PAR1", {"Content-Type": "application/vnd.apache.parquet"}
 
     with start(scripted_model(tmp_path / "model", loading=NO_READER)) as served:
-        status, _, said = served.ready().ask("POST", "/invocations", body, parquet)
+        status, _, reply = served.ready().ask("POST", "/invocations", body, parquet)
         without_type = served.ask("POST", "/invocations", body)
         table = served.invoke({"x": 1})
 
-    message = json.loads(said)["message"]
+    message = json.loads(reply)["message"]
     assert (415, 415, 200) == (status, without_type[0], table[0])
     assert "pyarrow is not installed" in message
     assert "Send one of application/json, text/csv, or add it to the project's dependencies." in message

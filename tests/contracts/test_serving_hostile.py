@@ -323,13 +323,13 @@ def test_the_document_is_of_this_model(start: Starter, wine_model: Path, validat
 JUDGE = """
 import json, sys
 from jsonschema import Draft202012Validator
-said = json.load(sys.stdin)
+document = json.load(sys.stdin)
 print(json.dumps({
     name: [
-        Draft202012Validator({"$ref": f"#/components/schemas/{name}", **said["document"]}).is_valid(one)
+        Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document["document"]}).is_valid(one)
         for one in instances
     ]
-    for name, instances in said["instances"].items()
+    for name, instances in document["instances"].items()
 }))
 """
 

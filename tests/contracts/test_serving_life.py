@@ -25,7 +25,7 @@ CLASSIFIER = HistGradientBoostingClassifier(max_iter=20).fit(X, X[:, 0] > 0)
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("variables", "sentence"),
     [
         ({"PORT": "http"}, "PORT='http' is not a whole number from 1 to 65535."),
         ({"PORT": "70000"}, "PORT='70000' is not a whole number from 1 to 65535."),
@@ -45,15 +45,15 @@ CLASSIFIER = HistGradientBoostingClassifier(max_iter=20).fit(X, X[:, 0] > 0)
     ids=str,
 )
 def test_a_wrong_value_ends_the_server_at_once(
-    start: Starter, tmp_path: Path, said: dict[str, str], sentence: str
+    start: Starter, tmp_path: Path, variables: dict[str, str], sentence: str
 ) -> None:
     """
     One line that names the variable, and status 2; nothing heavy was imported for it.
     """
-    with start(tmp_path, **said) as served:
+    with start(tmp_path, **variables) as served:
         code = served.end()
 
-    lines = served.said().splitlines()
+    lines = served.output().splitlines()
     assert (REFUSED, 1, sentence) == (code, len(lines), lines[0][: len(sentence)])
 
 
@@ -165,7 +165,7 @@ def test_what_takes_longer_than_the_drain_is_cut_off(start: Starter, tmp_path: P
             code = served.stop()
 
     assert (CUT_OFF, True) == (code, statuses(answers) != [200])
-    assert "longer than DRAIN_TIMEOUT" in served.said()
+    assert "longer than DRAIN_TIMEOUT" in served.output()
 
 
 def test_a_slow_request_is_given_up_and_holds_up_nobody(start: Starter, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_several_workers_stand_and_fall_together(start: Starter, tmp_path: Path,
         code = served.end()
 
     assert {"killed": KILLED, "ended": 7}[how] == code
-    assert ("killed by signal 9" in served.said()) == (how == "killed")
+    assert ("killed by signal 9" in served.output()) == (how == "killed")
 
 
 @pytest.mark.parametrize(
@@ -288,5 +288,5 @@ def test_a_model_that_no_fork_would_get_right_is_loaded_by_each_worker(start: St
         code = served.stop()
 
     assert (0, "xxx", [[True, False]] * 2) == (code, kept.read_text(), [answer[:2] for answer in answers.values()])
-    (line,) = [line for line in served.said().splitlines() if line.startswith("Each worker loads the model by itself")]
+    (line,) = [line for line in served.output().splitlines() if line.startswith("Each worker loads the model by itself")]
     assert (True, True) == ("thread" in line, str(kept) in line)

@@ -55,9 +55,9 @@ def test_an_engine_quota_is_found(start: Starter) -> None:
     program = "import sys; sys.path.insert(0, '/serving'); from process import cpus; print(cpus.available())"
     words = ("docker", "run", "--rm", "--cpus", "0.5", "--volume", f"{start.serving}:/serving:ro", "python:3.11-slim")
 
-    said = subprocess.run((*words, "python", "-I", "-c", program), capture_output=True, text=True, check=True).stdout
+    output = subprocess.run((*words, "python", "-I", "-c", program), capture_output=True, text=True, check=True).stdout
 
-    assert "0.5\n" == said
+    assert "0.5\n" == output
 
 
 def test_azure_ml(start: Starter, tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_azure_ml(start: Starter, tmp_path: Path) -> None:
     The model somewhere below AZUREML_MODEL_DIR, /ping for liveness and readiness, /invocations for scoring.
     """
     scripted_model(tmp_path / "azureml-models" / "wine" / "1" / "INPUT_model")
-    said = {"AZUREML_MODEL_DIR": str(tmp_path / "azureml-models" / "wine" / "1"), "AZUREML_ENTRY_SCRIPT": "score.py"}
+    variables = {"AZUREML_MODEL_DIR": str(tmp_path / "azureml-models" / "wine" / "1"), "AZUREML_ENTRY_SCRIPT": "score.py"}
 
-    with start(None, **said) as served:
+    with start(None, **variables) as served:
         served.ready()
         answers = [served.ask("GET", "/ping"), served.ask("POST", "/invocations", ROW, JSON)]
 
@@ -182,7 +182,7 @@ def test_metrics_are_off_by_default(start: Starter, tmp_path: Path) -> None:
         served.ready()
         status, _, _ = served.ask("GET", "/metrics")
 
-    assert (404, False) == (status, "/metrics" in served.said())
+    assert (404, False) == (status, "/metrics" in served.output())
 
 
 @pytest.mark.parametrize("path", ["/ping?token=secret", "/nowhere/%0a%22x?password=secret"])
@@ -192,7 +192,7 @@ def test_the_access_log_is_json_without_secrets(wine: Served, path: str) -> None
     """
     wine.ask("POST", path, b"a body that is nobody's business", JSON)
 
-    lines = [json.loads(line) for line in wine.said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in wine.output().splitlines() if line.startswith("{")]
     last = lines[-1]
     assert {"time", "method", "path", "status", "bytes", "seconds", "client", "worker"} == set(last)
     assert ("POST", path.partition("?")[0].replace("%0a%22", '\n"'), wine.process.pid) == (
@@ -200,7 +200,7 @@ def test_the_access_log_is_json_without_secrets(wine: Served, path: str) -> None
         last["path"],
         last["worker"],
     )
-    assert (False, False) == ("secret" in wine.said(), "nobody's business" in wine.said())
+    assert (False, False) == ("secret" in wine.output(), "nobody's business" in wine.output())
 
 
 def test_a_home_that_cannot_be_written_to_is_no_obstacle(start: Starter, tmp_path: Path) -> None:

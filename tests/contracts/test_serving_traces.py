@@ -98,10 +98,10 @@ def test_a_traced_model_opens_no_store(start: Starter, traced: Path, workers: st
     It is loaded, loaded once for all workers, and answers, and nothing was written.
     """
     with start(traced, WORKERS=workers) as served:
-        said = answered(served.ready(), TABLE)
+        reply = answered(served.ready(), TABLE)
 
-    assert ({"predictions": [3.0]}, set()) == (said, beside(served))
-    assert "Each worker loads" not in served.said()
+    assert ({"predictions": [3.0]}, set()) == (reply, beside(served))
+    assert "Each worker loads" not in served.output()
 
 
 def test_an_agent_opens_no_store(start: Starter, agent: Path) -> None:
@@ -109,9 +109,9 @@ def test_an_agent_opens_no_store(start: Starter, agent: Path) -> None:
     MLflow traces every ResponsesAgent; here only where somebody asked for it.
     """
     with start(agent) as served:
-        said = answered(served.ready(), QUESTION)
+        reply = answered(served.ready(), QUESTION)
 
-    assert ("c4n4ry", set()) == (said["output"][0]["content"][0]["text"], beside(served))  # type: ignore[index]
+    assert ("c4n4ry", set()) == (reply["output"][0]["content"][0]["text"], beside(served))  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_code_that_turns_tracing_on_reaches_nobody(
     team.received.clear()
 
     with start(model, WORKERS=workers) as served:
-        said = answered(served.ready(), TABLE)
+        reply = answered(served.ready(), TABLE)
         served.stop()
 
-    assert ({"predictions": [3.0]}, []) == (said, team.received)
+    assert ({"predictions": [3.0]}, []) == (reply, team.received)
 
 
 def test_traces_go_to_the_store_that_is_named(start: Starter, traced: Path, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_traces_go_to_the_store_that_is_named(start: Starter, traced: Path, tmp_
     store = tmp_path / "named.db"
 
     with start(traced, MLFLOW_TRACKING_URI=f"sqlite:///{store}") as served:
-        said = answered(served.ready(), TABLE)
+        reply = answered(served.ready(), TABLE)
         wait_until(lambda: traces(store) == 1)
 
-    assert ({"predictions": [3.0]}, set()) == (said, beside(served) & {"mlflow.db"})
+    assert ({"predictions": [3.0]}, set()) == (reply, beside(served) & {"mlflow.db"})
 
 
 def test_a_store_without_a_name_is_none(start: Starter, traced: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_store_without_a_name_is_none(start: Starter, traced: Path) -> None:
     A variable that is set to nothing, as in a base image whose own is taken away, names no store.
     """
     with start(traced, MLFLOW_TRACKING_URI="", OTEL_EXPORTER_OTLP_ENDPOINT="") as served:
-        said = answered(served.ready(), TABLE)
+        reply = answered(served.ready(), TABLE)
 
-    assert ({"predictions": [3.0]}, set()) == (said, beside(served))
+    assert ({"predictions": [3.0]}, set()) == (reply, beside(served))
 
 
 def traces(store: Path) -> int:
@@ -183,7 +183,7 @@ def test_the_proof_of_a_traced_model_writes_no_trace(
     team.received.clear()
     store = tmp_path / "team.db"
 
-    said = mlflow.on(MLFLOW_TRACKING_URI=f"sqlite:///{store}").ask("answer", model=str(model), requests=[TABLE, TABLE])
+    reply = mlflow.on(MLFLOW_TRACKING_URI=f"sqlite:///{store}").ask("answer", model=str(model), requests=[TABLE, TABLE])
 
-    assert [{"predictions": [3.0]}] * 2 == said["answers"]
+    assert [{"predictions": [3.0]}] * 2 == reply["answers"]
     assert (False, []) == (store.exists(), team.received)

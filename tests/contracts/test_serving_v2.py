@@ -22,7 +22,7 @@ import numpy as np
 from tritonclient import http
 url, models_url, rows = sys.argv[1], sys.argv[2], np.array(json.loads(sys.argv[3]))
 client = http.InferenceServerClient(url)
-said = [client.is_server_live(), client.is_server_ready(), client.is_model_ready("wine"),
+results = [client.is_server_live(), client.is_server_ready(), client.is_model_ready("wine"),
         client.is_model_ready("wine", "3"), client.is_model_ready("beer"),
         client.get_server_metadata()["extensions"], client.get_model_metadata("wine")["inputs"][0]["datatype"]]
 def infer(client, model, array, datatype, *, binary, outputs=None):
@@ -32,16 +32,16 @@ def infer(client, model, array, datatype, *, binary, outputs=None):
 asked = [http.InferRequestedOutput("output-0", binary_data=False)]
 for binary, outputs in ((True, None), (False, None), (False, asked)):
     answer = infer(client, "wine", rows, "FP64", binary=binary, outputs=outputs)
-    said.append([answer.get_response()["id"], answer.as_numpy("output-0").tolist()])
+    results.append([answer.get_response()["id"], answer.as_numpy("output-0").tolist()])
 words = np.array(["a", "\\u00e9"], dtype=object)
 for binary in (True, False):
     answer = infer(http.InferenceServerClient(models_url), "hinted", words, "BYTES", binary=binary).as_numpy("output-0")
-    said.append([one.decode() if isinstance(one, bytes) else one for one in answer])
+    results.append([one.decode() if isinstance(one, bytes) else one for one in answer])
 try:
     infer(client, "wine", rows[:, 1:], "FP64", binary=True)
 except http.InferenceServerException as error:
-    said.append([error.status(), error.message()])
-print(json.dumps(said))
+    results.append([error.status(), error.message()])
+print(json.dumps(results))
 """
 
 
@@ -49,8 +49,8 @@ def tensor(
     name: str, datatype: str, data: list[Any], shape: list[int] | None = None, **parameters: Any
 ) -> dict[str, Any]:
     """A tensor of a request."""
-    said = {"name": name, "datatype": datatype, "shape": [len(data)] if shape is None else shape, "data": data}
-    return {**said, "parameters": parameters} if parameters else said
+    tensor = {"name": name, "datatype": datatype, "shape": [len(data)] if shape is None else shape, "data": data}
+    return {**tensor, "parameters": parameters} if parameters else tensor
 
 
 def encoded(raw: bytes) -> str:
@@ -298,11 +298,11 @@ def test_parameters_of_the_model_are_passed_on(infer: Infer) -> None:
 
     _, answer = infer("params", *given, parameters={"factor": 3.5, "trace": "x"})
     wrong, _ = infer("params", *given, parameters={"factor": "much"})
-    failing, said = infer("params", *given, parameters={"fail": True})
+    failing, reply = infer("params", *given, parameters={"fail": True})
 
     _, params = json.loads(answer["outputs"][0]["data"][0])
     assert ({"factor": 3.5, "fail": False}, 400, 400) == (params, wrong, failing)
-    assert "RuntimeError: told to" in said["error"]
+    assert "RuntimeError: told to" in reply["error"]
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,9 @@ def verdict(old, new):
             except (TypeError, ValueError):
                 return "changed"
             (found,) = _infer_schema(got[[name]]).input_types()
-            (said,) = Schema.from_json(json.dumps([wanted[name]])).input_types()
-            optional = any(not one.required for one in getattr(said, "properties", ()))
-            if not optional and found != said:  # what is inferred from data is required
+            (input_type,) = Schema.from_json(json.dumps([wanted[name]])).input_types()
+            optional = any(not one.required for one in getattr(input_type, "properties", ()))
+            if not optional and found != input_type:  # what is inferred from data is required
                 return "changed"
     return "taken"
 
@@ -160,6 +160,6 @@ def test_what_is_compatible_is_what_mlflow_takes_as_it_is_meant(verdicts: list[s
     ]
 
     wrong = [
-        (pair, said, our) for pair, said, our in zip(asked, verdicts, ours, strict=True) if (said == "taken") != our
+        (pair, verdict, our) for pair, verdict, our in zip(asked, verdicts, ours, strict=True) if (verdict == "taken") != our
     ]
     assert [] == wrong

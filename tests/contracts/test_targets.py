@@ -283,7 +283,7 @@ def test_a_lock_is_placed_as_uv_places_it(
     name = None if make is virtual_root else "wine"
     asked = [(selection, here, there) for selection in (Selection(), *selections) for here, there in EVERYWHERE.items()]
 
-    said = {
+    verdicts = {
         (selection, here): (
             uv_outcome(folder, selection, name=name, platform=there, python=python),
             ours(lock, selection, name=name, target=f"{here}-py{python.version}"),
@@ -291,7 +291,7 @@ def test_a_lock_is_placed_as_uv_places_it(
         for selection, here, there in asked
     }
 
-    assert {} == {what: pair for what, pair in said.items() if not pair[0].agrees(pair[1])}
+    assert {} == {what: pair for what, pair in verdicts.items() if not pair[0].agrees(pair[1])}
 
 
 class Deaf(Markers):

@@ -158,8 +158,8 @@ def main(serving: str, port: str, expected: str) -> None:
     """Make, ask, serve."""
     with tempfile.TemporaryDirectory() as folder:
         models = {name: stand(name, Path(folder), made, signature) for name, (made, signature, _) in MODELS.items()}
-    said = {name: models[name].predict(given) for name, (_, _, given) in MODELS.items() if given is not None}
-    Path(expected).write_text(json.dumps(said))
+    predictions = {name: models[name].predict(given) for name, (_, _, given) in MODELS.items() if given is not None}
+    Path(expected).write_text(json.dumps(predictions))
     runpy.run_path(str(Path(serving) / "__main__.py"))["load_package"](Path(serving).resolve())
     protocol = importlib.import_module("mlflow_uv_serving.protocols.v2").Protocol
     limited = importlib.import_module("mlflow_uv_serving.transport.limits").limited

@@ -44,7 +44,7 @@ class Exported:
     """What uv says of a real project; the freshness of its lock is another question."""
 
     project: Project
-    said: UvExport
+    uv_export: UvExport
 
     def wish(self, **changes: object) -> ExportRequest:
         """All files, with hashes, without local packages."""
@@ -64,19 +64,19 @@ class Exported:
 
     def texts(self, tools: LockTools, **changes: object) -> dict[str, str]:
         """The files by their names."""
-        lists = make_lists(self.wish(**changes), self.said, tools)
+        lists = make_lists(self.wish(**changes), self.uv_export, tools)
         return {document.path.name: document.text for document in lists.documents}
 
 
 def ask(folder: Path, tools: LockTools) -> Exported:
     """Everything that uv says."""
     project, nothing = read_project(folder), Selection()
-    said = UvExport(
+    uv_export = UvExport(
         requirements=tools.uv.export(project, nothing),
         pylock=tools.uv.pylock(project, nothing),
         sbom=tools.uv.sbom(project, nothing),
     )
-    return Exported(project, said)
+    return Exported(project, uv_export)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools)
             SBOM: render_sbom(first[SBOM], environment=None),
         }
         pins = {name: text for name, text in first.items() if name != REQUIREMENTS}
-        pins[REQUIREMENTS] = one.said.requirements.hashed_text
+        pins[REQUIREMENTS] = one.uv_export.requirements.hashed_text
         if first != second or any(again[name] != text for name, text in pins.items()):
             different.append(one.project.folder.name)
         different += [name for name, text in first.items() if str(one.project.root) in text]
@@ -126,7 +126,7 @@ def test_all_files_of_a_lock_say_the_same(written: Written) -> None:
     """
     different = []
     for one, texts in written:
-        listed = {(pin.name, pin.version) for pin in one.said.requirements.pins if pin.version}
+        listed = {(pin.name, pin.version) for pin in one.uv_export.requirements.pins if pin.version}
         billed = {(pin.name, pin.version) for pin in pins_of_sbom(texts[SBOM])}
         locked = {(pin.name, pin.version) for pin in pins_of_pylock(texts[PYLOCK]) if pin.version}
         if not listed <= billed or listed != locked:
@@ -139,7 +139,7 @@ def test_every_marker_has_the_form_of_packaging(exported_projects: tuple[Exporte
     """
     The normal form is that of `packaging`, also where it was not asked.
     """
-    markers = {pin.marker for one in exported_projects for pin in one.said.requirements.pins} - {""}
+    markers = {pin.marker for one in exported_projects for pin in one.uv_export.requirements.pins} - {""}
 
     different = [marker for marker in markers if str(Marker(marker)) != marker]
 
@@ -156,7 +156,7 @@ def test_an_explicit_index_of_a_real_project_is_found(
     """
     found = {}
     for one in exported_projects:
-        lists = make_lists(one.wish(pylock_file=None, hashes=False), one.said, tools)
+        lists = make_lists(one.wish(pylock_file=None, hashes=False), one.uv_export, tools)
         for finding in lists.findings:
             if finding.severity is Severity.ERROR and REQUIREMENTS in one.texts(tools):
                 line = one.project.lock.read_text().splitlines()[finding.line]
@@ -176,7 +176,7 @@ def test_an_explicit_index_without_hashes_is_refused_for_good(checkouts: tuple[P
     project = read_project(folder)
     one = Exported(project, UvExport(requirements=tools.uv.export(project, Selection())))
 
-    lists = make_lists(one.wish(pylock_file=None, sbom_file=None), one.said, tools)
+    lists = make_lists(one.wish(pylock_file=None, sbom_file=None), one.uv_export, tools)
 
     errors = [finding for finding in lists.findings if finding.severity is Severity.ERROR]
     assert ((), ["export-explicit-index", "export-unhashed"]) == (lists.documents, [one.rule for one in errors])
@@ -188,15 +188,15 @@ def test_a_lock_that_uv_refuses_is_an_answer_in_its_words(checkouts: tuple[Path,
     """
     A member that is not there, a file that has to be fetched: what uv says is passed on, and nothing crashes.
     """
-    said = {}
+    problems = {}
     for lock in checkouts:
         if lock.parent.name in (WITHOUT_NETWORK, WITHOUT_MEMBER):
             with pytest.raises(StepError) as caught:
                 tools.uv.pylock(read_project(lock.parent), Selection())
-            said[lock.parent.name] = caught.value.what, caught.value.why.partition(":")[0]
+            problems[lock.parent.name] = caught.value.what, caught.value.why.partition(":")[0]
 
-    assert {"`uv export` failed", "a pylock.toml cannot be written"} == {what for what, _ in said.values()}
-    assert all(why for _, why in said.values())
+    assert {"`uv export` failed", "a pylock.toml cannot be written"} == {what for what, _ in problems.values()}
+    assert all(why for _, why in problems.values())
 
 
 RARER = ("linux-aarch64", "macos-arm64", "windows-x86_64")

@@ -15,7 +15,7 @@ jobs:
       - id: theirs
         uses: ./.github/actions/theirs
         with: {the-input: given}
-      - id: said
+      - id: answered
         shell: bash
         run: |
           echo '::warning title=t,file=a b.py,line=3::one%0Atwo'
@@ -50,7 +50,7 @@ def test_what_a_workflow_did_can_be_asked(consumer: Consumer) -> None:
     old, new = sorted(run.annotations, key=lambda annotation: annotation.level)
     assert Annotation("warning", "one\ntwo", title="t", file="a b.py", line=3) == new
     assert Annotation("error", "old") == old
-    assert {"x": "1", "y": "a\nb"} == run.outputs["said"]
+    assert {"x": "1", "y": "a\nb"} == run.outputs["answered"]
     assert "# Summary\n" == run.summary
     assert "failure" == run.results["failed"]
     assert "JOB_WIDE=yes\n" in (run.workspace / "left-behind").read_text()

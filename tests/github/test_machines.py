@@ -13,13 +13,13 @@ pytestmark = pytest.mark.engine
 def state_of_network() -> str:
     """The chains, networks and bridge of the first engine; the rules in them follow containers that come and go."""
 
-    def said(*argv: str) -> list[str]:
+    def output_lines(*argv: str) -> list[str]:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
 
-    rules = [*said("iptables", "-S"), *said("iptables", "-t", "nat", "-S")]
+    rules = [*output_lines("iptables", "-S"), *output_lines("iptables", "-t", "nat", "-S")]
     chains = [rule for rule in rules if rule.startswith(("-N", "-P"))]
-    bridge = said("ip", "-oneline", "-4", "address", "show", "docker0")
-    return "\n".join([*chains, *said("docker", "network", "ls"), *bridge])
+    bridge = output_lines("ip", "-oneline", "-4", "address", "show", "docker0")
+    return "\n".join([*chains, *output_lines("docker", "network", "ls"), *bridge])
 
 
 def test_another_machines_engine_has_nothing_and_changes_nothing() -> None:

@@ -55,8 +55,8 @@ def test_fresh_locks_pass_without_a_word(monorepo: Monorepo, runner: str) -> Non
 
     done = monorepo.run(runner, *EVERYTHING, "--verbose")
 
-    said = [line for line in done.text.splitlines() if "error" in line or "notice" in line]
-    assert (0, [], "") == (done.code, said, monorepo.status()), done.text
+    lines = [line for line in done.text.splitlines() if "error" in line or "notice" in line]
+    assert (0, [], "") == (done.code, lines, monorepo.status()), done.text
 
 
 @pytest.mark.parametrize("runner", ["prek", pytest.param("pre-commit", marks=pytest.mark.extended)])

@@ -14,7 +14,7 @@ class Ended:
     """How a call ended, and everything that it said or wrote for GitHub."""
 
     code: int
-    said: str
+    output: str
 
 
 def on_the_command_line(
@@ -39,7 +39,7 @@ def in_an_action(step: str, *words: str, folder: Path, given: Mapping[str, str],
         **{name: str(file) for name, file in files.items()},
     }
     ended = _run(["-m", "mlflow_uv.surfaces.github", step], folder, {**runner, **variables})
-    return Ended(code=ended.code, said="\n".join((ended.said, *(file.read_text() for file in files.values()))))
+    return Ended(code=ended.code, output="\n".join((ended.output, *(file.read_text() for file in files.values()))))
 
 
 def in_a_hook(step: str, *files: str, folder: Path, variables: Mapping[str, str]) -> Ended:
@@ -57,4 +57,4 @@ def _run(words: list[str], folder: Path, variables: Mapping[str, str]) -> Ended:
         check=False,
         timeout=300,
     )
-    return Ended(code=done.returncode, said=f"{done.stdout}\n{done.stderr}")
+    return Ended(code=done.returncode, output=f"{done.stdout}\n{done.stderr}")

@@ -70,9 +70,9 @@ def test_no_step_falls_over_a_deep_manifest(
 
     code = main([step, "--project", str(tmp_path)])
 
-    said = "".join(capsys.readouterr())
-    assert (code, f"nested in more than {DEPTH} levels" in said) == ({"check-lock": 1, "doctor": 0}.get(step, 4), True)
-    assert "Traceback" not in said
+    output = "".join(capsys.readouterr())
+    assert (code, f"nested in more than {DEPTH} levels" in output) == ({"check-lock": 1, "doctor": 0}.get(step, 4), True)
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("step", ["check-lock", "check-targets", "export", "log-model"])
@@ -88,8 +88,8 @@ def test_no_step_reads_what_has_no_end(
 
     code = main([step, "--project", str(tmp_path)])
 
-    said = "".join(capsys.readouterr())
-    assert (code, "it is a device or a pipe, not a file" in said) == ({"check-lock": 1}.get(step, 4), True)
+    output = "".join(capsys.readouterr())
+    assert (code, "it is a device or a pipe, not a file" in output) == ({"check-lock": 1}.get(step, 4), True)
 
 
 @pytest.mark.parametrize("step", ["check-lock", "export"])

@@ -73,10 +73,10 @@ def settings(folder: Path, **values: str) -> None:
         manifest.write(f"\n[tool.mlflow-uv]\n{lines}")
 
 
-def fix_in(said: str) -> str:
+def fix_in(output: str) -> str:
     """The fix that a message prints."""
-    match = re.search(r"Fix: (.+)", said)
-    assert match, said
+    match = re.search(r"Fix: (.+)", output)
+    assert match, output
     return match[1].strip()
 
 
@@ -101,8 +101,8 @@ def test_the_checkout_sends_no_credentials_to_another_server_than_the_jobs(
     line = (workspace / "pyproject.toml").read_text().splitlines().index(f'tracking-uri = "{attacker.uri}"') + 1
     assert (2, "") == (ended.code, attacker.everything)
     for part in (attacker.uri, team.uri, f"line {line} of pyproject.toml"):
-        assert part in ended.said
-    assert CANARY not in ended.said
+        assert part in ended.output
+    assert CANARY not in ended.output
 
 
 @pytest.mark.parametrize("name", CREDENTIALS)
@@ -123,8 +123,8 @@ def test_the_checkout_sends_no_credentials_where_the_job_names_no_server(
     )
 
     assert (2, "") == (ended.code, attacker.everything)
-    assert f"{name} would go to `{attacker.uri}`" in ended.said
-    assert CREDENTIALS[name] not in ended.said
+    assert f"{name} would go to `{attacker.uri}`" in ended.output
+    assert CREDENTIALS[name] not in ended.output
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_checkout_sends_no_credentials_of_a_file(
 
     ended = on_the_command_line("audit", *ASKING["audit"], folder=workspace, given={}, variables={"HOME": str(home)})
 
-    assert (2, "", True) == (ended.code, attacker.everything, "would go to" in ended.said)
+    assert (2, "", True) == (ended.code, attacker.everything, "would go to" in ended.output)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_fixes_of_the_message_send_credentials_where_the_job_then_says(
     variables = {**CREDENTIALS, "HOME": str(home)}
     variables = {name: value for name, value in variables.items() if "USER" not in name and "PASS" not in name}
     refused = on_the_command_line("audit", *ASKING["audit"], folder=workspace, given={}, variables=variables)
-    setting, _, flag = fix_in(refused.said).partition(", or ")
+    setting, _, flag = fix_in(refused.output).partition(", or ")
     assert (f"set MLFLOW_TRACKING_URI={attacker.uri}", f"--tracking-uri {attacker.uri}") == (setting, flag)
 
     on_the_command_line(
@@ -225,7 +225,7 @@ def test_the_address_of_the_job_keeps_its_own_credentials_beside_the_same_in_the
     )
 
     assert "Authorization: Basic" in team.everything
-    assert CANARY not in ended.said
+    assert CANARY not in ended.output
 
 
 def test_a_server_that_sends_us_on_to_another_gives_it_no_credentials(
@@ -295,7 +295,7 @@ def test_the_checkout_writes_no_file_outside_the_project(
     ended = call("export", folder=workspace, given={}, variables={"HOME": str(home)})
 
     assert (2, before) == (ended.code, {folder: _plain(folder) for folder in before})
-    assert "leads out of the project" in ended.said
+    assert "leads out of the project" in ended.output
 
 
 @pytest.mark.parametrize("place", [".git/config", "link/hooks/pre-push", "new/../.git/info/attributes"])
@@ -309,7 +309,7 @@ def test_the_checkout_writes_nothing_that_git_keeps(place: str, workspace: Path,
 
     ended = on_the_command_line("export", folder=workspace, given={}, variables={"HOME": str(home)})
 
-    assert (2, before, True) == (ended.code, _plain(workspace), "is a path inside `.git`" in ended.said)
+    assert (2, before, True) == (ended.code, _plain(workspace), "is a path inside `.git`" in ended.output)
 
 
 def test_a_patch_is_made_without_writing_through_a_link_of_the_checkout(
@@ -331,7 +331,7 @@ def test_a_patch_is_made_without_writing_through_a_link_of_the_checkout(
         "check-lock", folder=workspace, given={"patch": "lock.patch"}, variables={"HOME": str(home)}
     )
 
-    assert (before, True) == (_plain(outside), "symbolic link to a path outside the repository" in ended.said)
+    assert (before, True) == (_plain(outside), "symbolic link to a path outside the repository" in ended.output)
 
 
 def test_the_checkout_writes_below_the_project_as_before(workspace: Path, home: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_flag_writes_anywhere_as_the_fix_of_the_message_says(workspace: Path, 
     refused = on_the_command_line("export", folder=workspace, given={}, variables={"HOME": str(home)})
 
     ended = on_the_command_line(
-        "export", *shlex.split(fix_in(refused.said)), folder=workspace, given={}, variables={"HOME": str(home)}
+        "export", *shlex.split(fix_in(refused.output)), folder=workspace, given={}, variables={"HOME": str(home)}
     )
 
     assert (0, True) == (ended.code, "grape==1.0" in (outside / "list.txt").read_text())
@@ -383,7 +383,7 @@ def test_a_link_of_the_checkout_leads_no_list_that_a_job_names_out(
 
     ended = on_the_command_line("export", folder=workspace, given=given, variables={"HOME": str(home)})
 
-    assert (2, {"precious": CANARY}) == (ended.code, _plain(outside)), ended.said
+    assert (2, {"precious": CANARY}) == (ended.code, _plain(outside)), ended.output
 
 
 BACKEND = """
@@ -410,7 +410,7 @@ def test_a_link_of_the_checkout_leads_no_hook_out(workspace: Path, outside: Path
     ended = in_a_hook("export", "uv.lock", folder=workspace, variables={"HOME": str(home)})
 
     assert (2, {"precious": CANARY}) == (ended.code, _plain(outside))
-    assert CANARY not in ended.said
+    assert CANARY not in ended.output
 
 
 def test_a_comparison_shows_nothing_of_a_file_that_a_link_leads_to(workspace: Path, outside: Path, home: Path) -> None:
@@ -422,7 +422,7 @@ def test_a_comparison_shows_nothing_of_a_file_that_a_link_leads_to(workspace: Pa
 
     ended = on_the_command_line("export", "--check", folder=workspace, given=given, variables={"HOME": str(home)})
 
-    assert (2, False) == (ended.code, CANARY in ended.said)
+    assert (2, False) == (ended.code, CANARY in ended.output)
 
 
 def test_a_link_of_the_checkout_leads_no_patch_out(workspace: Path, outside: Path, home: Path) -> None:
@@ -455,7 +455,7 @@ def test_the_checkout_makes_no_database_outside_the_project(
     ended = on_the_command_line("log-model", folder=workspace, given={}, variables={"HOME": str(home)})
 
     assert (2, {"precious": CANARY}) == (ended.code, _plain(outside))
-    assert "leads out of the project" in ended.said
+    assert "leads out of the project" in ended.output
 
 
 # what is read and leaves
@@ -487,7 +487,7 @@ def test_the_checkout_discloses_no_file_outside_the_repository(
         step, folder=workspace, given={}, variables={"HOME": str(home), "MLFLOW_TRACKING_URI": "http://[::1]:1"}
     )
 
-    assert (2, True) == (ended.code, "leads out of the repository" in ended.said)
+    assert (2, True) == (ended.code, "leads out of the repository" in ended.output)
 
 
 def test_a_model_folder_takes_nothing_along_that_its_links_lead_to(workspace: Path, outside: Path, home: Path) -> None:
@@ -500,7 +500,7 @@ def test_a_model_folder_takes_nothing_along_that_its_links_lead_to(workspace: Pa
 
     ended = on_the_command_line("log-model", folder=workspace, given={"model": "saved"}, variables={"HOME": str(home)})
 
-    assert (2, True) == (ended.code, "`weights`" in ended.said)
+    assert (2, True) == (ended.code, "`weights`" in ended.output)
 
 
 @pytest.mark.parametrize(
@@ -518,4 +518,4 @@ def test_the_checkout_names_no_build_cache_in_a_folder_or_behind_another_address
 
     ended = on_the_command_line("build-image", folder=workspace, given={}, variables={"HOME": str(home)})
 
-    assert (2, True) == (ended.code, f"not a build cache that a checkout may name: it is `{value}`" in ended.said)
+    assert (2, True) == (ended.code, f"not a build cache that a checkout may name: it is `{value}`" in ended.output)

@@ -67,7 +67,7 @@ def check(folder: Path, **variables: str) -> Ended:
 
 def findings(ended: Ended) -> list[tuple[str, str, int]]:
     """Rule, file and line of what was found."""
-    found = json.loads(ended.said[ended.said.index("{") : ended.said.rindex("}") + 1])["findings"]
+    found = json.loads(ended.output[ended.output.index("{") : ended.output.rindex("}") + 1])["findings"]
     return [(one["rule"], Path(one["path"]).name, one["line"]) for one in found]
 
 
@@ -93,7 +93,7 @@ def test_a_committed_environment_starts_no_program(folder: Path, tmp_path: Path,
         "export", folder=folder, given={"requirements-file": "all.txt", "local-packages": "wheels"}, variables={}
     )
 
-    assert (not fresh, not fresh, False) == (bool(ended.code), bool(exported.code), marker.exists()), exported.said
+    assert (not fresh, not fresh, False) == (bool(ended.code), bool(exported.code), marker.exists()), exported.output
 
 
 def test_an_environment_that_was_made_here_is_used_as_before(folder: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_pin_that_names_a_program_starts_none(folder: Path, tmp_path: Path, fi
     assert (1, 16, False) == (ended.code, built.code, marker.exists())
     assert [("lock-unreadable", file, 2 + text.count("\n"))] == findings(ended)
     (folder / file).write_text("3.11\n")
-    assert ["lock-requirement"] == [rule for rule, _, _ in findings(check(folder))] or "lock-" in check(folder).said
+    assert ["lock-requirement"] == [rule for rule, _, _ in findings(check(folder))] or "lock-" in check(folder).output
 
 
 def test_a_pin_beside_sources_starts_no_program_where_they_are_built(folder: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_pin_beside_sources_starts_no_program_where_they_are_built(folder: Pat
 
     ended = on_the_command_line("export", folder=folder, given=given, variables={})
 
-    assert (True, False) == (".python-version" in ended.said, marker.exists())
+    assert (True, False) == (".python-version" in ended.output, marker.exists())
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_no_python_is_downloaded_from_where_the_checkout_says(
     file = "uv.toml" if place == "uv.toml" else "pyproject.toml"
     assert ("", True) == (before, "/list.json" in listener.everything)
     assert [("uv-setting-not-followed", file)] == [one[:2] for one in findings(ended) if "uv-setting" in one[0]]
-    assert "set UV_PYTHON_DOWNLOADS_JSON_URL in the job" in ended.said
+    assert "set UV_PYTHON_DOWNLOADS_JSON_URL in the job" in ended.output
 
 
 def test_a_python_from_a_mirror_of_the_checkout_is_one_that_uv_knows(folder: Path, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_password_of_an_index_goes_to_a_listed_address_alone(step: str, aski
 
     ended = on_the_command_line(step, folder=asking, given={}, variables=variables)
 
-    assert ("Authorization" in listener.everything, CANARY in ended.said) == (False, False)
+    assert ("Authorization" in listener.everything, CANARY in ended.output) == (False, False)
 
 
 def test_what_is_not_handed_on_is_told_with_its_line_and_its_mend(asking: Path, listener: Listener) -> None:
@@ -306,7 +306,7 @@ def test_a_list_that_holds_no_address_is_refused(asking: Path, listener: Listene
     ended = check(asking, **PASSWORD, MLFLOW_UV_TRUSTED_INDEXES="corp")
 
     assert (2, "") == (ended.code, listener.everything)
-    assert "MLFLOW_UV_TRUSTED_INDEXES" in os.fsdecode(ended.said)
+    assert "MLFLOW_UV_TRUSTED_INDEXES" in os.fsdecode(ended.output)
 
 
 KEYRING = '#!/bin/sh\nenv >> "{marker}"\n'

@@ -26,11 +26,11 @@ class Echo(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Status 418, and the body as it came."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        said = f"{self.path} {self.headers['Content-Type']} ".encode()
+        answer = f"{self.path} {self.headers['Content-Type']} ".encode()
         self.send_response(418)
-        self.send_header("Content-Length", str(len(said + body)))
+        self.send_header("Content-Length", str(len(answer + body)))
         self.end_headers()
-        self.wfile.write(said + body)
+        self.wfile.write(answer + body)
 
     def log_message(self, *_: object) -> None:
         """Nothing is said."""

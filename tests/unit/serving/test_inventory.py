@@ -31,8 +31,8 @@ def inventory(packages: Path, **variables: str) -> dict[str, Any]:
     """What it prints, asked like an image."""
     argv = (packages.parents[2] / "bin" / "python", "-I", SERVING / "inventory.py")
     done = subprocess.run(argv, capture_output=True, check=True, env=variables)
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    listed: dict[str, Any] = json.loads(done.stdout)
+    return listed
 
 
 def test_what_is_imported_is_what_is_installed(packages: Path) -> None:
@@ -52,9 +52,9 @@ def test_a_module_that_another_place_offers_first_is_told(packages: Path, tmp_pa
     shadow.write_text("")
     (packages / "first.pth").write_text(f"import sys; sys.path.insert(0, {str(tmp_path / 'shadow')!r})\n")
 
-    said = inventory(packages)["elsewhere"]
+    listed = inventory(packages)["elsewhere"]
 
-    assert [["grape", str(shadow if file == "grape.py" else shadow.parent)]] == said
+    assert [["grape", str(shadow if file == "grape.py" else shadow.parent)]] == listed
 
 
 def test_the_model_is_where_the_server_would_look(packages: Path, tmp_path: Path) -> None:
@@ -63,9 +63,9 @@ def test_the_model_is_where_the_server_would_look(packages: Path, tmp_path: Path
     """
     (tmp_path / "MLmodel").touch()
 
-    said = [inventory(packages)["serves"], inventory(packages, AZUREML_MODEL_DIR=str(tmp_path))["serves"]]
+    listed = [inventory(packages)["serves"], inventory(packages, AZUREML_MODEL_DIR=str(tmp_path))["serves"]]
 
-    assert ["/opt/model", str(tmp_path)] == said
+    assert ["/opt/model", str(tmp_path)] == listed
 
 
 def test_it_runs_on_this_python_without_the_packages_of_others(packages: Path) -> None:

@@ -31,8 +31,8 @@ NEEDS = Needs(model=Path("model"), requirements=REQUIREMENTS, wheels=(), python=
 
 def inventory(*installed: tuple[str, str], **other: object) -> str:
     """What an environment says of itself."""
-    said = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "serves": "/opt/model", "model": []}
-    return json.dumps({**said, "installed": installed, **other})
+    inventory = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "serves": "/opt/model", "model": []}
+    return json.dumps({**inventory, "installed": installed, **other})
 
 
 def test_another_micro_version_of_python_is_the_same() -> None:

@@ -55,7 +55,7 @@ def ask(tmp_path: Path, tools):
     return asked
 
 
-def said(report: Report[Outputs]) -> list[tuple[str, Severity, int]]:
+def places(report: Report[Outputs]) -> list[tuple[str, Severity, int]]:
     """Which rules were broken how badly, and on which lines."""
     return [(finding.rule, finding.severity, finding.line) for finding in report.findings]
 
@@ -87,7 +87,7 @@ def test_what_has_neither_wheel_nor_source_cannot_be_installed(ask, tmp_path: Pa
     )
 
     (finding,) = report.findings
-    assert [("target-cannot-install", Severity.ERROR, line(tmp_path, "yeast"))] == said(report)
+    assert [("target-cannot-install", Severity.ERROR, line(tmp_path, "yeast"))] == places(report)
     assert f"`yeast` 1.0 cannot be installed on {ARM}" == finding.what
     assert finding.why.endswith("needed by wine > grape")
     assert "required-environments = [\"sys_platform == 'linux' and platform_machine == 'aarch64'\"]" in finding.fix
@@ -109,7 +109,7 @@ def test_what_has_only_its_source_is_built_there(ask, tmp_path: Path) -> None:
     """
     report = ask(package("grape", "py3-none-win_amd64", sdist=True))
 
-    assert (True, [("target-built", Severity.WARNING, line(tmp_path, "grape"))]) == (report.ok, said(report))
+    assert (True, [("target-built", Severity.WARNING, line(tmp_path, "grape"))]) == (report.ok, places(report))
     assert f"2 packages install on {LINUX}, 1 of them built there" == report.summary
 
 
@@ -119,7 +119,7 @@ def test_a_package_from_git_takes_git_there(ask, tmp_path: Path) -> None:
     """
     report = ask(package("grape", source='git = "https://git.test/grape#0123"'))
 
-    assert [("target-git", Severity.WARNING, line(tmp_path, "grape"))] == said(report)
+    assert [("target-git", Severity.WARNING, line(tmp_path, "grape"))] == places(report)
 
 
 def test_the_table_has_the_rows_that_matter(ask) -> None:
@@ -187,7 +187,7 @@ def test_an_index_that_may_not_be_reached_is_said_once(ask, tmp_path: Path, addr
         package("yeast", "py3-none-any", source=f'registry = "{address}"'),
     )
 
-    assert [(rule, severity, line(tmp_path, "grape"))] == said(report)
+    assert [(rule, severity, line(tmp_path, "grape"))] == places(report)
     assert f"grape, yeast come from {address}" == report.findings[0].what
 
 
@@ -257,7 +257,7 @@ def test_a_target_that_the_lock_was_not_made_for_is_an_error(ask, more: str, tar
     """
     report = ask(package("grape", "py3-none-any"), more=more, targets=(target, LINUX))
 
-    assert [("target-not-covered", Severity.ERROR, line)] == said(report)
+    assert [("target-not-covered", Severity.ERROR, line)] == places(report)
     assert fix == report.findings[0].fix
     assert f"the lock does not cover {target}; 2 packages install on {LINUX}" == report.summary
 
@@ -324,7 +324,7 @@ def test_a_lock_that_is_none_is_a_finding(tmp_path: Path, tools, data: bytes | N
 
     report = check_targets.run(Inputs(project=tmp_path), tools())
 
-    assert [(rule, Severity.ERROR, line)] == said(report)
+    assert [(rule, Severity.ERROR, line)] == places(report)
     assert "uv lock" == report.findings[0].fix
 
 

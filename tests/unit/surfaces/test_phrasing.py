@@ -17,7 +17,7 @@ def action(step: str = "build-image", parts: tuple[str, ...] = ()) -> ActionPhra
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "phrased"),
     [
         (option("offline"), "`offline: true`"),
         (option("hashes", value=False), "`hashes: false`"),
@@ -36,11 +36,11 @@ def action(step: str = "build-image", parts: tuple[str, ...] = ()) -> ActionPhra
         ("uv lock", "uv lock"),
     ],
 )
-def test_an_action_speaks_of_keys_and_actions(text: str, said: str) -> None:
+def test_an_action_speaks_of_keys_and_actions(text: str, phrased: str) -> None:
     """
     Not of flags, of a program that is not installed, or of a machine that is gone.
     """
-    assert said == action().text(text)
+    assert phrased == action().text(text)
 
 
 def test_a_step_of_a_release_is_run_again_by_the_release() -> None:
@@ -66,7 +66,7 @@ def test_a_step_to_run_gets_the_project_of_the_workflow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "phrased"),
     [
         ("`/w/repo/sub` is not a project", "`sub` is not a project"),
         ("in /w/repo: nothing", "in .: nothing"),
@@ -76,11 +76,11 @@ def test_a_step_to_run_gets_the_project_of_the_workflow() -> None:
         ("--project=/w/repo/x", "--project=x"),
     ],
 )
-def test_files_are_named_as_in_the_repository(text: str, said: str) -> None:
+def test_files_are_named_as_in_the_repository(text: str, phrased: str) -> None:
     """
     Where the runner keeps the checkout says nothing to the reader of a pull request.
     """
-    assert said == action().text(text)
+    assert phrased == action().text(text)
 
 
 def test_the_folder_of_everything_names_no_checkout() -> None:

@@ -28,7 +28,7 @@ class FakeRunner:
         self.asked.append(command)
         line = " ".join(command.argv)
         known = max((words for words in self.answers if words in line), key=len, default=None)
-        answer = said() if known is None else self.answers[known]
+        answer = completed() if known is None else self.answers[known]
         if answer is None:
             raise ToolMissing(what=f"`{command.argv[0]}` cannot be started")
         return answer
@@ -51,7 +51,7 @@ class FakeRunner:
         return self.asked[-1].argv
 
 
-def said(stdout: str = "", stderr: str = "", code: int = 0) -> Completed:
+def completed(stdout: str = "", stderr: str = "", code: int = 0) -> Completed:
     """An answer."""
     return Completed(code=code, stdout=stdout, stderr=stderr)
 

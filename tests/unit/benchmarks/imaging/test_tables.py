@@ -18,11 +18,11 @@ def test_an_aim_that_is_missed_is_bold_and_one_that_is_reached_is_not(numbers: N
     """
     Five times as fast misses "6 times faster" and reaches "2.2 times faster"; a fifth of the size reaches 0.7.
     """
-    said = rows(summary(numbers))
+    cells = rows(summary(numbers))
 
-    found = [said[words] for words in ("cold build: 6 times faster", "first response: 2.2 times faster")]
+    found = [cells[words] for words in ("cold build: 6 times faster", "first response: 2.2 times faster")]
     assert ["**5.00**, slim 10", "5.00, slim 10"] == found
-    assert "0.20, slim 0.10" == said["size: at most 0.7, slim 0.45"]
+    assert "0.20, slim 0.10" == cells["size: at most 0.7, slim 0.45"]
 
 
 @pytest.mark.parametrize("words", [aim.words for aim in TARGETS if not aim.words.startswith("…")])
@@ -33,9 +33,9 @@ def test_every_aim_is_missed_by_who_is_worse_than_stock(numbers: Numbers, words:
     sides = numbers["models"]["wine"]["sides"]
     sides["stock"], sides["locked"], sides["slim"] = sides["slim"], sides["stock"], sides["locked"]
 
-    said = rows(summary(numbers))[words]
+    cells = rows(summary(numbers))[words]
 
-    assert 2 == said.count("**") / 2
+    assert 2 == cells.count("**") / 2
 
 
 def test_an_aim_is_judged_as_exactly_as_it_is_told(numbers: Numbers) -> None:
@@ -60,9 +60,9 @@ def test_what_a_side_could_not_do_is_told_and_compares_with_nothing(numbers: Num
     del stock["served"]["4"], stock["first"]
     stock["complaints"].append("does not serve with 4 workers")
 
-    said = rows(summary(numbers))
+    cells = rows(summary(numbers))
 
-    assert "–" == said["first response: 2.2 times faster"] == said["p50 (workers: 4): not worse"]
+    assert "–" == cells["first response: 2.2 times faster"] == cells["p50 (workers: 4): not worse"]
     assert "- Wine & cheese, stock: does not serve with 4 workers" == complaints(numbers)
 
 

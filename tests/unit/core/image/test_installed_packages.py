@@ -9,7 +9,7 @@ LINUX = {"sys_platform": "linux", "python_version": "3.11"}
 
 
 @pytest.mark.parametrize(
-    ("installed", "said"),
+    ("installed", "differences"),
     [
         ((("A", "1.0.0"), ("b", "2")), ()),
         ((("a", "1"),), ("b is not installed",)),
@@ -18,7 +18,7 @@ LINUX = {"sys_platform": "linux", "python_version": "3.11"}
     ],
 )
 def test_what_is_installed_is_compared_by_name_and_version(
-    installed: tuple[tuple[str, str], ...], said: tuple[str, ...]
+    installed: tuple[tuple[str, str], ...], differences: tuple[str, ...]
 ) -> None:
     """
     Each package that is missing, left over or another version is one sentence; `1` and `1.0.0` are one version.
@@ -27,7 +27,7 @@ def test_what_is_installed_is_compared_by_name_and_version(
 
     found = installed_difference(requirements, environment=LINUX, installed=installed)
 
-    assert said == found
+    assert differences == found
 
 
 def test_a_wheel_that_travels_with_the_model_is_required() -> None:

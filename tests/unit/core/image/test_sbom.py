@@ -15,8 +15,8 @@ LINUX = parse_target("linux-x86_64-py3.11").environment
 
 def component(number: int, name: str, version: str, *, marker: str = "", **more: object) -> dict[str, Any]:
     """A component as uv writes one: its reference counts."""
-    said = {"type": "library", "bom-ref": f"{name}-{number}@{version}", "name": name, "version": version, **more}
-    return {**said, "properties": [{"name": "uv:package:marker", "value": marker}]} if marker else said
+    component = {"type": "library", "bom-ref": f"{name}-{number}@{version}", "name": name, "version": version, **more}
+    return {**component, "properties": [{"name": "uv:package:marker", "value": marker}]} if marker else component
 
 
 def bill(*, serial: str = "1", order: int = 0) -> str:

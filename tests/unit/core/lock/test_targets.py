@@ -59,7 +59,7 @@ def test_a_target_is_read_as_it_is_written(target: Target) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("written", "name"),
     [
         ("linux-x86_64-glibc2.36-py3.11", "linux-x86_64-py3.11"),
         ("Linux-AMD64-py3.11", "linux-x86_64-py3.11"),
@@ -71,17 +71,17 @@ def test_a_target_is_read_as_it_is_written(target: Target) -> None:
         ("linux-x86_64-musl1.2-py3.12", "linux-x86_64-musl1.2-py3.12"),
     ],
 )
-def test_other_words_for_the_same_are_understood(said: str, name: str) -> None:
+def test_other_words_for_the_same_are_understood(written: str, name: str) -> None:
     """
     Machines have two names, and what is the default need not be said.
     """
-    found = parse_target(said)
+    found = parse_target(written)
 
     assert name == str(found)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "written",
     [
         "", "linux", "linux-x86_64", "py3.11", "linux-x86_64-3.11", "linux-riscv64-py3.11", "beos-x86_64-py3.11",
         "linux-x86_64-py2.7", "linux-x86_64-py3.7", "linux-x86_64-py3.99", "linux-x86_64-py3.13t",
@@ -90,12 +90,12 @@ def test_other_words_for_the_same_are_understood(said: str, name: str) -> None:
         "linux-x86_64-musl2.0-py3.11", "linux-x86_64-py3.11-extra", "linux-x86_64-glibc2.36\n-py3.11",
     ],
 )  # fmt: skip
-def test_what_is_no_target_shows_how_one_is_written(said: str) -> None:
+def test_what_is_no_target_shows_how_one_is_written(written: str) -> None:
     """
     The grammar is the fix.
     """
     with pytest.raises(BadInput) as caught:
-        parse_target(said)
+        parse_target(written)
 
     assert "linux-x86_64-py3.11" in caught.value.fix
 

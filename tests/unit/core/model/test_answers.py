@@ -62,7 +62,7 @@ def test_the_last_bits_of_a_float_depend_on_the_processor(expected: object, obse
 
 
 @pytest.mark.parametrize(
-    ("expected", "observed", "said"),
+    ("expected", "observed", "difference"),
     [
         (0.1, 0.2, "$ is 0.2, expected is 0.1"),
         (1, 2, "$ is 2, expected is 1"),
@@ -83,13 +83,13 @@ def test_the_last_bits_of_a_float_depend_on_the_processor(expected: object, obse
         ({"a b": 1}, {}, "$['a b'] is missing"),
     ],
 )
-def test_every_other_difference_is_named_with_its_place(expected: object, observed: object, said: str) -> None:
+def test_every_other_difference_is_named_with_its_place(expected: object, observed: object, difference: str) -> None:
     """
     Types, lengths, keys, whole numbers and floats beyond the tolerance: one sentence, with the path in the answer.
     """
     found = compare(expected, observed)
 
-    assert [said] == found
+    assert [difference] == found
 
 
 def test_every_difference_is_named() -> None:

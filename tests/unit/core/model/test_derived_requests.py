@@ -224,14 +224,14 @@ def test_parameters_are_left_out_and_given_with_defaults_and_with_other_types() 
     found = derived(signature(column("double"), params=params), example)
 
     assert {"inputs": {"age": [1.5]}} == found["no params"]
-    said = {name: request["params"] for name, request in found.items() if "param" in name and name != "no params"}
-    assert {"top": 3, "words": ["a"]} == said["params with their defaults"]
-    assert {"top": 5, "mlflow_uv_unknown": 1} == said["an unknown parameter"]
-    assert [1] == said["params that are a list"]
-    assert {"top": "not a value of this type"} == said["parameter 'top' is text"]
-    assert {"top": 2**63 - 1} == said["parameter 'top' is the largest long"]
-    assert {"top": 5, "words": 7} == said["parameter 'words' is a value, not a list"]
-    assert {"top": 5, "words": [7]} == said["parameter 'words' is a list with a number"]
+    parameters = {name: request["params"] for name, request in found.items() if "param" in name and name != "no params"}
+    assert {"top": 3, "words": ["a"]} == parameters["params with their defaults"]
+    assert {"top": 5, "mlflow_uv_unknown": 1} == parameters["an unknown parameter"]
+    assert [1] == parameters["params that are a list"]
+    assert {"top": "not a value of this type"} == parameters["parameter 'top' is text"]
+    assert {"top": 2**63 - 1} == parameters["parameter 'top' is the largest long"]
+    assert {"top": 5, "words": 7} == parameters["parameter 'words' is a value, not a list"]
+    assert {"top": 5, "words": [7]} == parameters["parameter 'words' is a list with a number"]
 
 
 def test_requests_are_few_small_and_always_the_same() -> None:

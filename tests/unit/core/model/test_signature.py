@@ -198,15 +198,15 @@ def test_what_breaks_is_told_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "columns",
     ["{", "3", "{}", '[{"name": "x"}]', '["x"]', '[{"type": "array", "name": "x"}]', '[{"type": {"a": 1}}]'],
 )
-def test_what_is_no_signature_is_refused(said: str) -> None:
+def test_what_is_no_signature_is_refused(columns: str) -> None:
     """
     A file that somebody edited is not taken for one without columns.
     """
     with pytest.raises(ValueError, match="signature"):
-        signature_changes({"inputs": said}, {"inputs": said})
+        signature_changes({"inputs": columns}, {"inputs": columns})
 
 
 TYPES = st.recursive(

@@ -181,7 +181,7 @@ def test_a_dependency_counts_where_some_platform_has_it(marker: str, counts: boo
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "finding"),
     [
         (LastChange(history=History.COMMITTED, at_s=0), ("policy-maximum-age-days", Severity.ERROR)),
         (LastChange(history=History.COMMITTED, at_s=90 * DAY), None),
@@ -192,13 +192,13 @@ def test_a_dependency_counts_where_some_platform_has_it(marker: str, counts: boo
         (LastChange(history=History.UNKNOWN, reason="why"), ("policy-age-unknown", Severity.NOTICE)),
     ],
 )
-def test_an_age_is_told_as_far_as_it_is_known(change: LastChange, said: tuple[str, Severity] | None) -> None:
+def test_an_age_is_told_as_far_as_it_is_known(change: LastChange, finding: tuple[str, Severity] | None) -> None:
     """
     Too old is an error also where only a part of the history is there; not knowing is none.
     """
     findings = list(age_violations(ruling("maximum-age-days = 10"), LOCK, change, now_s=100 * DAY, command="uv lock"))
 
-    assert ([] if said is None else [said]) == [(one.rule, one.severity) for one in findings]
+    assert ([] if finding is None else [finding]) == [(one.rule, one.severity) for one in findings]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ FOLDER = Path("/home/ann/wine")
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "data_tag"),
     [
         ("unseen.csv", "file unseen.csv"),
         ("./data/../unseen.csv", "file unseen.csv"),
@@ -21,13 +21,13 @@ FOLDER = Path("/home/ann/wine")
         ("/home/ann/wine2/unseen.csv", "file /home/ann/wine2/unseen.csv"),
     ],
 )
-def test_a_file_is_called_by_its_place_in_the_project(data: str, said: str) -> None:
+def test_a_file_is_called_by_its_place_in_the_project(data: str, data_tag: str) -> None:
     """
     However it is written; one of another folder is another one.
     """
     tags = EvaluationSettings(data=Path(data)).tags(FOLDER)
 
-    assert {"mlflow-uv.evaluation-data": said} == tags
+    assert {"mlflow-uv.evaluation-data": data_tag} == tags
 
 
 def test_only_what_is_named_is_asked_for() -> None:

@@ -72,7 +72,7 @@ def test_it_answers_as_a_store_would() -> None:
 
     assert (file.id, "d" * 64, TAGS) == (both.evaluation, both.data_sha256, both.tags)
     assert EvaluatedModel(run_id="", model_sha256="b" * 64, metrics={"accuracy": 0.8}) == both.models[THEIRS]
-    assert [(None, {})] * 2 == [(said.evaluation, said.models) for said in others]
+    assert [(None, {})] * 2 == [(found.evaluation, found.models) for found in others]
 
 
 def altered(path: str, value: Any) -> bytes:

@@ -103,18 +103,18 @@ def test_any_text_is_a_gate_or_a_clear_refusal(text: str) -> None:
     try:
         read_gate(text)
     except ValueError as error:
-        said = str(error)
+        wording = str(error)
     else:
-        said = "at character 1: as in `accuracy >= 0.9`"
+        wording = "at character 1: as in `accuracy >= 0.9`"
 
-    assert read_gates((said.rsplit("`", 2)[1],))
+    assert read_gates((wording.rsplit("`", 2)[1],))
 
 
 # what they say
 
 
 @pytest.mark.parametrize(
-    ("text", "candidate", "champion", "said"),
+    ("text", "candidate", "champion", "wording"),
     [
         (
             "accuracy >= champion - 0.01", 0.9556, 0.9556,
@@ -135,7 +135,7 @@ def test_any_text_is_a_gate_or_a_clear_refusal(text: str) -> None:
         ("accuracy >= champion - 0.01", 0.9, None, "accuracy 0.9 >= champion - 0.01: there is no champion yet"),
     ],
 )  # fmt: skip
-def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float | None, said: str) -> None:
+def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float | None, wording: str) -> None:
     """
     Few digits, but as many as it takes to see why; 0.8 - 0.1 is 0.7 here, as on paper.
     """
@@ -143,11 +143,11 @@ def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float
 
     ruling = check_gate(gate, {gate.metric: candidate}, None if champion is None else {gate.metric: champion})
 
-    assert (said, not said.endswith("does not hold")) == (ruling.text, ruling.holds)
+    assert (wording, not wording.endswith("does not hold")) == (ruling.text, ruling.holds)
 
 
 @pytest.mark.parametrize(
-    ("text", "candidate", "champion", "verdict", "said"),
+    ("text", "candidate", "champion", "verdict", "wording"),
     [
         ("f1 >= champion", {}, {"f1": 1.0}, GateVerdict.MISSING, "f1 >= champion: the candidate lacks the metric `f1`"),
         ("f1 >= champion", {"f1": 1.0}, {}, GateVerdict.MISSING, "f1 >= champion: the champion lacks the metric `f1`"),
@@ -156,18 +156,18 @@ def test_a_ruling_shows_its_numbers(text: str, candidate: float, champion: float
     ],
 )
 def test_a_missing_metric_does_not_hold_and_says_whose(
-    text: str, candidate: dict[str, float], champion: dict[str, float] | None, verdict: GateVerdict, said: str
+    text: str, candidate: dict[str, float], champion: dict[str, float] | None, verdict: GateVerdict, wording: str
 ) -> None:
     """
     Also without a champion: a metric that nobody measured would else let everything through.
     """
     ruling = check_gate(read_gate(text), candidate, champion)
 
-    assert (verdict, said, False, "mlflow-uv evaluate") == (ruling.verdict, ruling.text, ruling.holds, ruling.fix)
+    assert (verdict, wording, False, "mlflow-uv evaluate") == (ruling.verdict, ruling.text, ruling.holds, ruling.fix)
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "wording"),
     [
         (math.nan, "nan"),
         (math.inf, "inf"),
@@ -179,7 +179,7 @@ def test_a_missing_metric_does_not_hold_and_says_whose(
 )
 @pytest.mark.parametrize("comparison", [">=", ">", "<=", "<", "=="])
 @pytest.mark.parametrize("whose", ["candidate", "champion", "both"])
-def test_what_is_no_number_never_holds(value: float, said: str, comparison: str, whose: str) -> None:
+def test_what_is_no_number_never_holds(value: float, wording: str, comparison: str, whose: str) -> None:
     """
     Neither as the candidate's value nor as the champion's.
     """
@@ -187,7 +187,7 @@ def test_what_is_no_number_never_holds(value: float, said: str, comparison: str,
 
     ruling = check_gate(read_gate(f"f1 {comparison} champion"), {"f1": mine}, {"f1": theirs})
 
-    assert (GateVerdict.FAILS, True) == (ruling.verdict, f"is {said}, which no gate accepts" in ruling.text)
+    assert (GateVerdict.FAILS, True) == (ruling.verdict, f"is {wording}, which no gate accepts" in ruling.text)
 
 
 def test_an_absolute_gate_does_not_look_at_the_champion() -> None:

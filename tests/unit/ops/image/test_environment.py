@@ -46,8 +46,8 @@ class Fakes:
         return python
 
     def _inventory(self, _python: Path) -> str:
-        said = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "model": []}
-        return json.dumps({**said, "installed": self.holds})
+        inventory = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "model": []}
+        return json.dumps({**inventory, "installed": self.holds})
 
 
 @pytest.fixture
@@ -165,10 +165,10 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
     (tmp_path / model_files.HASHED).write_text(SIX)
     wheel = WheelLink(file=WHEEL, name="mine", version="1.0", sha256="0", marker='sys_platform == "win32"')
     needs = needs_of(tmp_path, wheels=(wheel,), python="3.12.1")
-    said = {"python": "3.12.9", "marker_environment": {"sys_platform": "linux"}, "elsewhere": []}
+    inventory = {"python": "3.12.9", "marker_environment": {"sys_platform": "linux"}, "elsewhere": []}
 
     elsewhere, here = (
-        mismatches(one, json.dumps({**said, "installed": [["six", "1.17.0"]]}))
+        mismatches(one, json.dumps({**inventory, "installed": [["six", "1.17.0"]]}))
         for one in (needs, replace(needs, wheels=(replace(wheel, marker=""),)))
     )
 

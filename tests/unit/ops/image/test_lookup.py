@@ -109,9 +109,9 @@ def test_another_image_in_the_registry_breaks_the_link(published: Published, rea
     """
     Whatever the engine here still has: what others pull is not what was released.
     """
-    state, said, _ = link(RECORD, Fake(published))
+    state, reason_given, _ = link(RECORD, Fake(published))
 
-    assert (LinkState.BROKEN, True) == (state, reason in said), said
+    assert (LinkState.BROKEN, True) == (state, reason in reason_given), reason_given
 
 
 @pytest.mark.parametrize(("found", "state"), [(ID, LinkState.HOLDS), (OTHER, LinkState.BROKEN)])
@@ -157,10 +157,10 @@ def test_what_was_never_pushed_is_gone_with_its_runner(engine: Callable[[], Any]
     assert RECORD.image is not None
     record = replace(RECORD, image=replace(RECORD.image, digest=""))
 
-    said, on_github = (link(record, Fake(None, engine=engine), ci=ci) for ci in (False, True))
+    reason_given, on_github = (link(record, Fake(None, engine=engine), ci=ci) for ci in (False, True))
 
     fix = "mlflow-uv release --push --image REGISTRY/NAME"
-    assert (LinkState.UNVERIFIED, f"{where}, and it was not pushed to a registry", fix) == said
+    assert (LinkState.UNVERIFIED, f"{where}, and it was not pushed to a registry", fix) == reason_given
     assert "`uses: org/mlflow-uv-action@v1` with `push: true` and `image: REGISTRY/NAME`" == on_github[2]
 
 

@@ -32,10 +32,10 @@ class FakeTools:
 
     folder: Path
     aliases: dict[str, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.console = SimpleNamespace(say=self.said.append)
+        self.console = SimpleNamespace(say=self.lines.append)
         self.git = SimpleNamespace(files_below=lambda folder, _patterns: sorted(folder.rglob("*.py")))
         self.client = SimpleNamespace(describe_name=lambda _name: RegisteredName(exists=True, aliases=self.aliases))
 
@@ -61,7 +61,7 @@ def test_a_line_that_moves_an_alias_is_named_before_the_training(tmp_path: Path)
 
     announce_alias_calls(job(tmp_path), cast("Tools", tools))
 
-    (line,) = tools.said
+    (line,) = tools.lines
     assert line.startswith("train.py:4 calls set_registered_model_alias: ")
     assert "--withhold-registry" in line
 
@@ -80,7 +80,7 @@ def test_what_cannot_move_an_alias_is_not_spoken_of(tmp_path: Path, more: dict[s
 
     announce_alias_calls(job(tmp_path, **more), cast("Tools", tools))
 
-    assert [] == tools.said
+    assert [] == tools.lines
 
 
 def test_an_alias_that_names_what_was_made_just_now_is_a_warning(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class FakeTools:
     """A real reader of stores for a caller, and a console that keeps its messages."""
 
     host: Host
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def console(self) -> "FakeTools":
@@ -38,7 +38,7 @@ class FakeTools:
 
     def say(self, text: str) -> None:
         """See Console."""
-        self.said.append(text)
+        self.lines.append(text)
 
     def group(self, title: str) -> AbstractContextManager[Any]:
         """See Console."""
@@ -85,7 +85,7 @@ def test_the_store_that_was_handed_is_nothing_to_speak_of(watch) -> None:
 
     note(found, ("set", ""), ("set", found.store.uri), ("set", "sqlite:///own.db"), ("run", "sqlite:///./own.db"))
 
-    assert (False, None, []) == (found.must_stop(), found.own, tools.said)
+    assert (False, None, []) == (found.must_stop(), found.own, tools.lines)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_where_nobody_named_a_store_it_is_followed(watch, uri: str, own: str) ->
     found, tools = watch()
 
     note(found, ("set", uri))
-    heard = (found.must_stop(), found.own, len(tools.said))
+    heard = (found.must_stop(), found.own, len(tools.lines))
     note(found, ("run", uri))
     stopped = found.must_stop()
 
     assert (False, None, 1) == heard
     assert (False, own.format(folder=found.project.folder)) == (stopped, found.own.uri)
-    assert tools.said[1].startswith("the release follows the training to ")
+    assert tools.lines[1].startswith("the release follows the training to ")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_where_a_checkout_may_not_lead_the_training_is_stopped(
     assert (False, True, None) == (waiting, stopped, found.own)
     assert why in text
     assert found.refusal.fix.startswith(fix)
-    assert "canary" not in text + found.refusal.fix + "".join(tools.said)
+    assert "canary" not in text + found.refusal.fix + "".join(tools.lines)
 
 
 def test_a_training_that_also_uses_what_it_was_handed_goes_on(watch) -> None:
@@ -176,9 +176,9 @@ def test_half_a_note_is_read_when_it_is_whole(watch) -> None:
     whole = (found.folder / "notes").read_text()
     (found.folder / "notes").write_text(whole[:-5])
 
-    early = (found.must_stop(), list(tools.said))
+    early = (found.must_stop(), list(tools.lines))
     (found.folder / "notes").write_text(whole)
-    late = (found.must_stop(), len(tools.said))
+    late = (found.must_stop(), len(tools.lines))
 
     assert ((False, []), (False, 1)) == (early, late)
 
@@ -233,7 +233,7 @@ def test_a_password_in_the_address_of_a_training_is_in_no_message(watch, uri: st
     note(found, ("set", uri), ("run", uri))
     stopped, refusal = found.must_stop(), found.refusal
     assert refusal is not None
-    texts = (*tools.said, refusal.what, refusal.why, refusal.fix, found.advice())
+    texts = (*tools.lines, refusal.what, refusal.why, refusal.fix, found.advice())
 
     assert (True, None) == (stopped, found.own)
     assert not [text for text in map(str, texts) if "canary" in text]
@@ -255,4 +255,4 @@ def test_a_note_that_no_plugin_writes_is_passed_over(watch, line: bytes) -> None
     stopped = found.must_stop()
 
     assert (False, f"sqlite:///{found.project.folder}/mlflow.db") == (stopped, found.own and found.own.uri)
-    assert not [text for text in tools.said if "[h" in text or "::error" in text]
+    assert not [text for text in tools.lines if "[h" in text or "::error" in text]

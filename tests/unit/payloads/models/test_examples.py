@@ -15,7 +15,7 @@ examples = importlib.import_module("mlflow_uv.payloads.models.examples")
 
 
 @pytest.mark.parametrize(
-    ("said", "request_of_it"),
+    ("content", "request_of_it"),
     [
         ([[1, 2], [3, 4]], {"inputs": [[1, 2], [3, 4]]}),
         (["hello", "world"], {"inputs": ["hello", "world"]}),
@@ -25,25 +25,25 @@ examples = importlib.import_module("mlflow_uv.payloads.models.examples")
         ({"inputs": {"width": [1], "age": [5]}}, {"inputs": {"width": [1], "age": [5]}}),
     ],
 )
-def test_a_table_is_asked_as_mlflow_takes_it(tmp_path: Path, said: Any, request_of_it: Any) -> None:
+def test_a_table_is_asked_as_mlflow_takes_it(tmp_path: Path, content: Any, request_of_it: Any) -> None:
     """
     Rows without names are `inputs`; whatever it is, keys stay in their order.
     """
     file = tmp_path / "row.json"
-    file.write_text(json.dumps(said))
+    file.write_text(json.dumps(content))
 
     (found,) = examples.read(ReadExample(file=str(file))).requests
 
     assert json.dumps(request_of_it) == json.dumps(found)
 
 
-@pytest.mark.parametrize("said", [[], {}, 1, "a", None, [1, {"a": 1}]])
-def test_what_is_neither_request_nor_table_is_refused(tmp_path: Path, said: Any) -> None:
+@pytest.mark.parametrize("content", [[], {}, 1, "a", None, [1, {"a": 1}]])
+def test_what_is_neither_request_nor_table_is_refused(tmp_path: Path, content: Any) -> None:
     """
     With what a file may hold.
     """
     file = tmp_path / "row.json"
-    file.write_text(json.dumps(said))
+    file.write_text(json.dumps(content))
 
     with pytest.raises(Problem, match=r"neither a request .* nor a table"):
         examples.read(ReadExample(file=str(file)))

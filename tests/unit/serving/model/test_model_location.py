@@ -8,7 +8,7 @@ from mlflow_uv.serving.model import model_location
 
 
 @pytest.mark.parametrize(
-    ("said", "models", "expected"),
+    ("variables", "models", "expected"),
     [
         ({}, [], "ours"),
         ({}, ["ours", "sagemaker"], "sagemaker"),
@@ -22,7 +22,7 @@ from mlflow_uv.serving.model import model_location
     ],
 )
 def test_a_mounted_model_comes_before_the_images_own(
-    tmp_path: Path, said: dict[str, str], models: list[str], expected: str
+    tmp_path: Path, variables: dict[str, str], models: list[str], expected: str
 ) -> None:
     """
     If there is one; and what was said in so many words comes before everything.
@@ -30,7 +30,7 @@ def test_a_mounted_model_comes_before_the_images_own(
     for model in models:
         (tmp_path / model).mkdir(parents=True, exist_ok=True)
         (tmp_path / model / "MLmodel").touch()
-    variables = {name: str(tmp_path / value) for name, value in said.items()}
+    variables = {name: str(tmp_path / value) for name, value in variables.items()}
 
     folder = model_location.model_folder(variables, sagemaker=tmp_path / "sagemaker", image=tmp_path / "ours")
 
@@ -38,7 +38,7 @@ def test_a_mounted_model_comes_before_the_images_own(
 
 
 @pytest.mark.parametrize(
-    ("noted", "said", "expected"),
+    ("noted", "variables", "expected"),
     [
         (None, {}, ("model", "")),
         ("model_name: wine\nmodel_version: '3'\n", {}, ("wine", "3")),
@@ -48,7 +48,7 @@ def test_a_mounted_model_comes_before_the_images_own(
     ],
 )
 def test_a_model_is_called_as_its_registry_noted(
-    tmp_path: Path, noted: str | None, said: dict[str, str], expected: tuple[str, str]
+    tmp_path: Path, noted: str | None, variables: dict[str, str], expected: tuple[str, str]
 ) -> None:
     """
     MLflow leaves a note in what it downloads by name; variables have the last word.
@@ -56,6 +56,6 @@ def test_a_model_is_called_as_its_registry_noted(
     if noted is not None:
         (tmp_path / "registered_model_meta").write_text(noted)
 
-    named = model_location.name_and_version(tmp_path, said)
+    named = model_location.name_and_version(tmp_path, variables)
 
     assert expected == named

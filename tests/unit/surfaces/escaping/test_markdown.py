@@ -199,11 +199,11 @@ def test_an_empty_table_has_its_title_and_its_head() -> None:
 
 @given(st.lists(tables(), max_size=2), CELL)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found: list[Table], said: str) -> None:
+def test_no_cell_is_a_command_in_a_log(capsys: pytest.CaptureFixture[str], found: list[Table], line: str) -> None:
     """
     The log shows tables as a terminal does, and the runner obeys nothing of them.
     """
-    _say(GithubRunner(words()), Report(outputs=None, summary=said, tables=tuple(found), advice=(said,)))
+    _say(GithubRunner(words()), Report(outputs=None, summary=line, tables=tuple(found), advice=(line,)))
 
     assert [] == obeyed(capsys.readouterr().out)
 

@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.command.errors import NoSpace
 from mlflow_uv.tools.engines.build_errors import build_error
-from tests.unit.tools.conftest import said
+from tests.unit.tools.conftest import completed
 
 UNTRUSTED = """\
 error: Failed to fetch: https://packages.example/simple/plum/
@@ -61,7 +61,7 @@ def test_the_step_says_why_and_not_the_engine(name: str, engine: Callable[[str],
     """
     text, why = TOLD[name]
 
-    assert why == build_error(said(stderr=engine(text), code=1)).why
+    assert why == build_error(completed(stderr=engine(text), code=1)).why
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_where_no_step_said_anything_the_engine_does(text: str, why: str) -> Non
     """
     Nothing is lost of an error that is not known.
     """
-    error = build_error(said(stderr=text, code=1))
+    error = build_error(completed(stderr=text, code=1))
 
     assert ("the image cannot be built", why, "see the log above") == (error.what, error.why, error.fix)
 
@@ -88,6 +88,6 @@ def test_a_full_disk_goes_before_whatever_else_was_said() -> None:
     """
     text = "error: Failed to install: plum\n  cause: No space left on device (os error 28)\n"
 
-    error = build_error(said(stderr=by_docker(text), code=1))
+    error = build_error(completed(stderr=by_docker(text), code=1))
 
     assert (NoSpace, "Failed to install: plum: No space left on device (os error 28)") == (type(error), error.why)

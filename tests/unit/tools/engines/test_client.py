@@ -14,7 +14,7 @@ from mlflow_uv.tools.engines.engine import ServerSettings
 from mlflow_uv.tools.engines.podman import Podman
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.process import Command, Completed
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 PING = ModelRequest(method="GET", path="/ping", timeout_s=5)
 CONFINED = {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private"}
@@ -54,7 +54,7 @@ def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> 
     """
     The client has the value in its environment and hands it on by name; what it then prints does not hold it.
     """
-    engine, runner = client(kind, **{f"{kind.name}_logs": said("started with canary-of-the-model\n")})
+    engine, runner = client(kind, **{f"{kind.name}_logs": completed("started with canary-of-the-model\n")})
     given = ServerSettings(
         settings={"REQUEST_TIMEOUT": "90"}, handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
     )
@@ -100,7 +100,7 @@ def test_a_server_is_asked_from_inside_its_container(kind: type[Client]) -> None
     """
     content = b'{"x": "\xc3\xa9\xff"}'
     answer = json.dumps({"status": 200, "body": base64.b64encode(b"[1]").decode()})
-    engine, runner = client(kind, exec=said(answer))
+    engine, runner = client(kind, exec=completed(answer))
     served = engine.serve("sha256:1", network=False)
 
     reply = served.send(ModelRequest(method="POST", path="/invocations", body=content, timeout_s=5))
@@ -117,7 +117,7 @@ def test_several_requests_are_sent_by_one_program_in_the_container(kind: type[Cl
     Starting one takes longer than a request. After one without a response there are no others.
     """
     answer = json.dumps({"status": 200, "body": base64.b64encode(b"[1]").decode()})
-    engine, runner = client(kind, exec=said(f"{answer}\nnull\n"))
+    engine, runner = client(kind, exec=completed(f"{answer}\nnull\n"))
     served = engine.serve("sha256:1", network=False)
     before = len(runner.asked)
 
@@ -130,14 +130,14 @@ def test_several_requests_are_sent_by_one_program_in_the_container(kind: type[Cl
 @pytest.mark.parametrize(
     "answer",
     [
-        said("null"),
-        said("", "container is not running", code=126),
-        said("not JSON"),
-        said('{"status": 200}'),
-        said('{"status": "x", "body": ""}'),
-        said('{"status": 200, "body": "*"}'),
-        said("[" * 100_000),
-        said("7"),
+        completed("null"),
+        completed("", "container is not running", code=126),
+        completed("not JSON"),
+        completed('{"status": 200}'),
+        completed('{"status": "x", "body": ""}'),
+        completed('{"status": 200, "body": "*"}'),
+        completed("[" * 100_000),
+        completed("7"),
     ],
     ids=["nobody", "ended", "words", "no body", "no status", "no base64", "deep", "number"],
 )

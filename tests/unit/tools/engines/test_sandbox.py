@@ -13,7 +13,7 @@ from mlflow_uv.payloads.messages.evaluation import EvaluateModel
 from mlflow_uv.tools.engines.docker import Docker
 from mlflow_uv.tools.engines.sandbox import SandboxRequest, model_container, run_payload
 from mlflow_uv.tools.system.process import Command, Completed, Conversation
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 PLOT = base64.b64encode(b"plot").decode()
 
@@ -33,7 +33,7 @@ class Recording(FakeRunner):
 def asked(folder: Path, output: str) -> tuple[Recording, Path]:
     """The runner and the folder of artifacts after a container wrote this."""
     (folder / "data.csv").write_text("x\n1\n")
-    runner = Recording({"docker run": said(output)})
+    runner = Recording({"docker run": completed(output)})
     engine = Docker(runner, variables={}, hear=print)
     request = EvaluateModel(model="/opt/model", data="data.csv", artifacts="artifacts")
     question = SandboxRequest(request=request, files=(folder / "data.csv",))

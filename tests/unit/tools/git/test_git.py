@@ -13,7 +13,7 @@ from mlflow_uv.command.errors import NotCommitted, ToolFailed, ToolMissing
 from mlflow_uv.core.release.commit import History, LastChange
 from mlflow_uv.tools.git.git import Git
 from mlflow_uv.tools.system.process import SystemRunner
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false")
 
@@ -405,7 +405,7 @@ def test_a_repository_of_somebody_else_can_be_trusted(tmp_path: Path) -> None:
     In a container the checkout often belongs to another user; `git init` would not help.
     """
     complaint = f"fatal: detected dubious ownership in repository at '{tmp_path}'\nTo add an exception ..."
-    runner = FakeRunner({"rev-parse": said(stderr=complaint, code=128)})
+    runner = FakeRunner({"rev-parse": completed(stderr=complaint, code=128)})
 
     with pytest.raises(NotCommitted) as caught:
         Git(runner, variables={}).commit(tmp_path)

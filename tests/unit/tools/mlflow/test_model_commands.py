@@ -8,7 +8,7 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.security.serve_env import NO_VARIABLES, ServeVariables
 from mlflow_uv.tools.mlflow.model_commands import ModelCommands, PyenvPython
 from mlflow_uv.tools.system.process import Command, Completed
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 CALLER = {
     "PATH": "/usr/bin:relative", "HOME": "/home/me", "HTTPS_PROXY": "http://proxy.test", "GITHUB_TOKEN": "canary-1",
@@ -66,7 +66,7 @@ def test_a_command_that_creates_nothing_has_no_interpreter(tmp_path: Path) -> No
     """
     Its result says why.
     """
-    runner = FakeRunner({"prepare-env": said(stderr="error: no", code=1)})
+    runner = FakeRunner({"prepare-env": completed(stderr="error: no", code=1)})
 
     python, completed = commands(tmp_path, runner).prepare_environment(
         Path("/env/bin/python"), MODEL, manager="conda", root=tmp_path / "conda", variables={}
@@ -138,7 +138,7 @@ def test_the_python_of_a_virtualenv_is_the_newest_that_pyenv_knows(
     """
     By number, among final releases of CPython; an older patch version that is installed does not count.
     """
-    runner = FakeRunner({"install --list": said(LISTED), "versions --bare": said(installed)})
+    runner = FakeRunner({"install --list": completed(LISTED), "versions --bare": completed(installed)})
 
     newest = commands(tmp_path, runner).newest_pyenv_python("/pyenv/bin/pyenv", minor)
 

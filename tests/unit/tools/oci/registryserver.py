@@ -57,9 +57,9 @@ class FakeRegistry:
     def answer(self, asked: Asked) -> Answer:
         """See above."""
         self.asked.append(asked)
-        said = self.rule(asked)
-        if said is not None:
-            return said
+        response = self.rule(asked)
+        if response is not None:
+            return response
         found = self.contents.get(asked.call.partition("/v2/team/wine/")[2])
         if found is None:
             return refusal(404, "MANIFEST_UNKNOWN")
@@ -88,12 +88,12 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
             authorization = self.headers["Authorization"] or ""
-            said = registry.answer(Asked(f"{self.command} {parts.path}", parts.query, authorization, body))
-            self.send_response(said.status)
-            for name, value in {**said.headers, "Content-Length": str(len(said.body))}.items():
+            response = registry.answer(Asked(f"{self.command} {parts.path}", parts.query, authorization, body))
+            self.send_response(response.status)
+            for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said.body)
+            self.wfile.write(response.body)
 
         do_POST = do_DELETE = do_GET  # as the base class calls it
 

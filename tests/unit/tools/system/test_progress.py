@@ -13,11 +13,11 @@ class Listener:
     """A console that lets a test wait for the first message."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.heard = threading.Event()
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.lines.append(text)
         self.heard.set()
 
     def group(self, title: str, *, folded: bool = True):
@@ -38,7 +38,7 @@ def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     with progress_of(console, "downloading m-1", tmp_path, silent_s=0):
         heard = console.heard.wait(30)
 
-    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, console.said)
+    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, console.lines)
 
 
 def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
     with progress_of(console, "downloading m-1", tmp_path / "none"):
         pass
 
-    assert [] == console.said
+    assert [] == console.lines
 
 
 @pytest.mark.parametrize(

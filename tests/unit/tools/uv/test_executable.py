@@ -8,7 +8,7 @@ import pytest
 from mlflow_uv.command.errors import BadProject, ToolMissing
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.uv.executable import Programs, Range, required_version, required_version_place
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 OWN = Path("/ours/bin/uv")
 
@@ -16,7 +16,7 @@ OWN = Path("/ours/bin/uv")
 def printing(versions: Mapping[str, str | None]) -> FakeRunner:
     """Programs that print a version, or cannot be started."""
     return FakeRunner(
-        {f"{program} --version": None if text is None else said(text) for program, text in versions.items()}
+        {f"{program} --version": None if text is None else completed(text) for program, text in versions.items()}
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.uv.inert_python import REFUSAL, InertPython, refused_build
-from tests.unit.tools.conftest import said
+from tests.unit.tools.conftest import completed
 
 SCRIPT = "import sys; sys.path = [{}] + sys.path; from python.get_interpreter_info import main; main()"
 
@@ -108,4 +108,4 @@ def test_what_would_have_to_be_built_is_named(stderr: str, name: str) -> None:
     """
     In each of the ways in which uv says that a build failed.
     """
-    assert [name, ""] == [refused_build(said(stderr=stderr, code=code)) for code in (1, 0)]
+    assert [name, ""] == [refused_build(completed(stderr=stderr, code=code)) for code in (1, 0)]

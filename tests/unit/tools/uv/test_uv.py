@@ -12,7 +12,7 @@ from mlflow_uv.tools.project.files import Project
 from mlflow_uv.tools.system.process import Completed, SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
 from mlflow_uv.tools.uv.uv import LockQuestion, Uv
-from tests.unit.tools.conftest import FakeRunner, said
+from tests.unit.tools.conftest import FakeRunner, completed
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
 
@@ -30,7 +30,7 @@ def uv(runner: FakeRunner, *, asked: str = "/their/uv", own: str | None = None, 
 def answers(**versions: str) -> dict[str, Completed | None]:
     """uvs by their program, each of a version."""
     known = {"their": "0.9.9", **versions}
-    return {f"/{name}/uv --version": said(f"uv {version} (abc 2026-01-01)\n") for name, version in known.items()}
+    return {f"/{name}/uv --version": completed(f"uv {version} (abc 2026-01-01)\n") for name, version in known.items()}
 
 
 ASKED = LockQuestion(respect_env=False, offline=True)
@@ -57,18 +57,18 @@ NEWER = "error: The lockfile at `uv.lock` uses an unsupported schema version (v2
 @pytest.mark.parametrize(
     ("done", "state", "cause", "file", "line"),
     [
-        (said(stderr=FRESH), LockState.FRESH, None, "uv.lock", 1),
-        (said(stderr="Resolved in 1ms\n"), LockState.FRESH, None, "uv.lock", 1),
-        (said(stderr=STALE, code=1), LockState.STALE, Cause.UNKNOWN, "uv.lock", 1),
-        (said(stderr=MISSING, code=1), LockState.MISSING, Cause.MISSING, "uv.lock", 1),
-        (said(stderr=UNSOLVABLE, code=1), LockState.UNSOLVABLE, Cause.UNSOLVABLE, "pyproject.toml", 1),
-        (said(stderr=OFFLINE, code=1), LockState.UNVERIFIABLE, Cause.NETWORK, "uv.lock", 1),
-        (said(stderr=NO_PYTHON, code=2), LockState.UNVERIFIABLE, Cause.INTERPRETER, "uv.lock", 1),
-        (said(stderr=BROKEN_LOCK, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "uv.lock", 7),
-        (said(stderr=BROKEN_TABLE, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "pyproject.toml", 3),
-        (said(stderr=BROKEN_MEMBER, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "libs/a b/pyproject.toml", 2),
-        (said(stderr=NOT_TEXT, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "/x/uv.lock", 1),
-        (said(stderr=NEWER, code=2), LockState.UNREADABLE, Cause.FORMAT, "uv.lock", 1),
+        (completed(stderr=FRESH), LockState.FRESH, None, "uv.lock", 1),
+        (completed(stderr="Resolved in 1ms\n"), LockState.FRESH, None, "uv.lock", 1),
+        (completed(stderr=STALE, code=1), LockState.STALE, Cause.UNKNOWN, "uv.lock", 1),
+        (completed(stderr=MISSING, code=1), LockState.MISSING, Cause.MISSING, "uv.lock", 1),
+        (completed(stderr=UNSOLVABLE, code=1), LockState.UNSOLVABLE, Cause.UNSOLVABLE, "pyproject.toml", 1),
+        (completed(stderr=OFFLINE, code=1), LockState.UNVERIFIABLE, Cause.NETWORK, "uv.lock", 1),
+        (completed(stderr=NO_PYTHON, code=2), LockState.UNVERIFIABLE, Cause.INTERPRETER, "uv.lock", 1),
+        (completed(stderr=BROKEN_LOCK, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "uv.lock", 7),
+        (completed(stderr=BROKEN_TABLE, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "pyproject.toml", 3),
+        (completed(stderr=BROKEN_MEMBER, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "libs/a b/pyproject.toml", 2),
+        (completed(stderr=NOT_TEXT, code=2), LockState.UNREADABLE, Cause.UNREADABLE, "/x/uv.lock", 1),
+        (completed(stderr=NEWER, code=2), LockState.UNREADABLE, Cause.FORMAT, "uv.lock", 1),
     ],
 )
 def test_the_words_of_uv_become_a_verdict(
@@ -89,19 +89,19 @@ def test_a_lock_that_has_its_answer_costs_one_process(project: Project) -> None:
     """
     What says that it resolved is a uv, without being asked for its version.
     """
-    runner = FakeRunner(answers() | {"lock --check": said(stderr=FRESH)})
+    runner = FakeRunner(answers() | {"lock --check": completed(stderr=FRESH)})
 
     uv(runner).lock_state(project, ASKED)
 
     assert 1 == len(runner.asked)
 
 
-@pytest.mark.parametrize("done", [said(), said("uv is disabled here\n"), said(stderr="Resolved\n")], ids=str)
+@pytest.mark.parametrize("done", [completed(), completed("uv is disabled here\n"), completed(stderr="Resolved\n")], ids=str)
 def test_what_ends_well_and_says_nothing_is_not_believed(project: Project, done: Completed) -> None:
     """
     A shim in place of uv would call every lock fresh.
     """
-    runner = FakeRunner({"lock --check": done, "--version": said("shim\n")})
+    runner = FakeRunner({"lock --check": done, "--version": completed("shim\n")})
 
     with pytest.raises(ToolMissing, match="is not uv"):
         uv(runner).lock_state(project, ASKED)
@@ -116,10 +116,10 @@ def test_a_uv_that_the_project_does_not_accept_gives_way_to_one_that_it_does(pro
     refusal = "error: Required uv version `>=0.9` does not match the running version `0.1.0`.\n"
     runner = FakeRunner(
         {
-            f"{theirs} lock": said(stderr=refusal, code=2),
-            f"{theirs} --version": said("uv 0.1.0\n"),
-            f"{ours} --version": said("uv 0.9.1\n"),
-            f"{ours} lock": said(stderr=FRESH),
+            f"{theirs} lock": completed(stderr=refusal, code=2),
+            f"{theirs} --version": completed("uv 0.1.0\n"),
+            f"{ours} --version": completed("uv 0.9.1\n"),
+            f"{ours} lock": completed(stderr=FRESH),
         }
     )
     program = Uv(runner, variables={"PATH": str(tmp_path)}, named=None, own=Path(ours))
@@ -133,7 +133,7 @@ def test_why_uv_would_resolve_again_is_the_reason_it_gives(project: Project) -> 
     """
     What changed is worth more than that something did; uv is told to say it.
     """
-    runner = FakeRunner(answers() | {"lock --check": said(stderr=STALE, code=1)})
+    runner = FakeRunner(answers() | {"lock --check": completed(stderr=STALE, code=1)})
 
     verdict = uv(runner).lock_state(project, ASKED)
 
@@ -146,7 +146,7 @@ def test_anything_else_is_no_answer(project: Project) -> None:
     A build that fails says nothing of the lock; what uv said is kept.
     """
     stderr = "error: Failed to generate package metadata for `x`\n  cause: The build backend returned an error\n"
-    runner = FakeRunner(answers() | {"lock --check": said(stderr=stderr, code=2)})
+    runner = FakeRunner(answers() | {"lock --check": completed(stderr=stderr, code=2)})
 
     verdict = uv(runner).lock_state(project, ASKED)
 
@@ -167,7 +167,7 @@ def test_changes_are_uv_s_own_lines(project: Project, stderr: str, state: LockSt
     """
     What `uv lock` would do is said line by line; nothing at all is a fresh lock.
     """
-    runner = FakeRunner(answers() | {"lock --dry-run": said(stderr=FRESH + stderr)})
+    runner = FakeRunner(answers() | {"lock --dry-run": completed(stderr=FRESH + stderr)})
 
     found = uv(runner).lock_state(project, replace(ASKED, offline=False, changes=True))
 
@@ -179,7 +179,7 @@ def test_nobody_waits_long_for_a_network_that_is_not_there(project: Project) -> 
     """
     uv would try four times; the caller's own patience goes before ours.
     """
-    runner = FakeRunner(answers() | {"lock": said(stderr=FRESH)})
+    runner = FakeRunner(answers() | {"lock": completed(stderr=FRESH)})
     question = replace(ASKED, offline=False)
 
     uv(runner).lock_state(project, question)
@@ -193,7 +193,7 @@ def test_a_question_may_leave_variables_out_and_name_an_interpreter(project: Pro
     """
     Two ways to find out what a verdict depends on.
     """
-    runner = FakeRunner(answers() | {"lock": said(stderr=FRESH)})
+    runner = FakeRunner(answers() | {"lock": completed(stderr=FRESH)})
     question = replace(ASKED, without=frozenset({"UV_DEFAULT_INDEX"}), python=Path("/p/python"))
 
     uv(runner, UV_DEFAULT_INDEX="https://index.test", UV_INDEX="x=y").lock_state(project, question)
@@ -208,7 +208,7 @@ def test_the_callers_variables_steer_only_if_they_may(project: Project, respect:
     """
     What changes an answer reaches uv with `respect-env` alone, and is named otherwise.
     """
-    runner = FakeRunner(answers() | {"lock --check": said(stderr=FRESH)})
+    runner = FakeRunner(answers() | {"lock --check": completed(stderr=FRESH)})
     program = uv(runner, UV_EXCLUDE_NEWER="2020-01-01", UV_INDEX_URL="https://index.test")
 
     program.lock_state(project, replace(ASKED, respect_env=respect))
@@ -233,7 +233,7 @@ def test_a_selection_is_exported_and_nothing_more(
     """
     Default groups are for developers: what is served is the project, and what was selected by name.
     """
-    runner = FakeRunner(answers() | {"export": said("b==2\n./core\na==1\n")})
+    runner = FakeRunner(answers() | {"export": completed("b==2\n./core\na==1\n")})
 
     found = uv(runner).export(project, selection)
 
@@ -264,7 +264,7 @@ def test_a_selection_that_the_lock_does_not_have_is_the_users_mistake(project: P
     """
     An extra that is not there is no failure of uv.
     """
-    runner = FakeRunner(answers() | {"export": said(stderr=stderr, code=2)})
+    runner = FakeRunner(answers() | {"export": completed(stderr=stderr, code=2)})
 
     with pytest.raises(BadInput, match="the selection is not in the lock"):
         uv(runner).export(project, Selection(extras=("x",)))
@@ -274,7 +274,7 @@ def test_an_export_that_is_not_exact_is_refused(project: Project) -> None:
     """
     If uv ever writes a line that could install two different things, we say so.
     """
-    runner = FakeRunner(answers() | {"export": said("a>=1\n")})
+    runner = FakeRunner(answers() | {"export": completed("a>=1\n")})
 
     with pytest.raises(ToolFailed, match="not an exact"):
         uv(runner).export(project, Selection())
@@ -327,7 +327,7 @@ def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
     if path:
         programs["path"].touch(mode=0o755)
     runner = FakeRunner(
-        {f"{programs['path']} --version": said(f"uv {path}\n"), f"{programs['own']} --version": said(f"uv {own}\n")}
+        {f"{programs['path']} --version": completed(f"uv {path}\n"), f"{programs['own']} --version": completed(f"uv {own}\n")}
     )
     variables = {"PATH": str(programs["path"].parent)}
     uv = Uv(runner, variables=variables, named=None, own=programs["own"] if own else None)
@@ -404,9 +404,9 @@ def test_no_uv_at_all_is_said(project: Project) -> None:
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (said("uv 0.8.0\n"), "`/their/uv` is uv 0.8.0"),
-        (said("Python 3.11\n"), "`/their/uv` is not uv"),
-        (said("uv 0.9.9\n", code=1), "`/their/uv` is not uv"),
+        (completed("uv 0.8.0\n"), "`/their/uv` is uv 0.8.0"),
+        (completed("Python 3.11\n"), "`/their/uv` is not uv"),
+        (completed("uv 0.9.9\n", code=1), "`/their/uv` is not uv"),
         (None, "`/their/uv` is not uv"),
     ],
 )
@@ -426,7 +426,7 @@ def test_a_uv_named_by_a_relative_path_is_found_from_where_it_was_named(project:
     """
     `--uv tools/uv` is relative to the caller's folder, although uv runs in the project's.
     """
-    runner = FakeRunner({"tools/uv --version": said("uv 0.9.9\n")})
+    runner = FakeRunner({"tools/uv --version": completed("uv 0.9.9\n")})
 
     found = uv(runner, asked="tools/uv").program(project)
 
