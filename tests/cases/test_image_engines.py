@@ -63,14 +63,14 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageBuilder]:
 def engine(request: pytest.FixtureRequest) -> Client:
     """Each engine that we know."""
     if request.param == "docker":
-        return Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+        return Docker(SystemRunner(), variables=dict(os.environ), on_line=print)
     return podman(request.getfixturevalue("podman_settings"))
 
 
-def podman(settings: dict[str, str], hear: Callable[[str], None] = print) -> Podman:
+def podman(settings: dict[str, str], on_line: Callable[[str], None] = print) -> Podman:
     """Podman, as it is set here, also for who starts it otherwise until the test ends."""
     os.environ.update(settings)
-    return Podman(SystemRunner(), variables=dict(os.environ), hear=hear)
+    return Podman(SystemRunner(), variables=dict(os.environ), on_line=on_line)
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_docker_builds_for_another_architecture_than_its_own(
     context = builder.context(
         "foreign", builder.model("foreign-model"), requirements=binary_requirement(), base=two_machines, crossing=True
     )
-    engine = Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+    engine = Docker(SystemRunner(), variables=dict(os.environ), on_line=print)
 
     image = engine.build(Build(context=context, secrets=secrets_of(builder), platforms=("linux/arm64",)))
     try:
@@ -382,7 +382,7 @@ def test_docker_is_told_of_platforms_caches_and_secrets(tmp_path: Path, *, accep
     told, program = tmp_path / "told", tmp_path / "docker"
     program.write_text(FAKE.format(told=told, digest="0" * 64))
     program.chmod(0o755)
-    engine = Docker(SystemRunner(), variables={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, hear=print)
+    engine = Docker(SystemRunner(), variables={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, on_line=print)
     build = Build(
         context=tmp_path,
         secrets={"netrc": Path("/home/me/.netrc")},

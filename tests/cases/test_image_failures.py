@@ -50,7 +50,7 @@ def failed(builder: ImageBuilder, context: Path) -> ToolFailed:
     """How a build ends that cannot end well."""
     tools = builder.tools
     variables = tools.host.variables
-    engine = Docker(tools.runner, variables=variables, hear=print)
+    engine = Docker(tools.runner, variables=variables, on_line=print)
     with pytest.raises(ToolFailed) as caught:
         engine.build(Build(context=context, secrets=build_secrets(builder.scratch, variables, {})))
     return caught.value

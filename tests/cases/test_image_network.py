@@ -96,7 +96,7 @@ def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
     variables = variables_in(corporate_network)
     context = context_for(builder, f"through-{name}", wheel)
     kind = Podman if name == "podman" else Docker
-    engine = kind(SystemRunner(), variables=variables, hear=heard.append)
+    engine = kind(SystemRunner(), variables=variables, on_line=heard.append)
 
     image = engine.build(Build(context=context, secrets=build_secrets(tmp_path, variables, {})))
     try:
@@ -140,7 +140,7 @@ def test_without_one_of_them_it_is_said_which(
     }[lacking]
     variables = variables_in(corporate_network, **instead)
     context = context_for(builder, f"without-{lacking}", wheel)
-    engine = Docker(SystemRunner(), variables=variables, hear=print)
+    engine = Docker(SystemRunner(), variables=variables, on_line=print)
 
     with pytest.raises(ToolFailed) as caught:
         engine.build(Build(context=context, secrets=build_secrets(tmp_path, variables, {})))
@@ -157,7 +157,7 @@ def test_a_package_that_was_published_a_moment_ago_is_found(
     variables = variables_in(corporate_network)
     newer = projects.wheel(tmp_path / "newer", name_of(wheel), "2.0")
     context = context_for(builder, "published", newer, crossing=True)  # which is sooner done
-    engine = Docker(SystemRunner(), variables=variables, hear=print)
+    engine = Docker(SystemRunner(), variables=variables, on_line=print)
     build = Build(context=context, secrets=build_secrets(tmp_path, variables, {}))
     with pytest.raises(ToolFailed, match="the image cannot be built") as before:
         engine.build(build)

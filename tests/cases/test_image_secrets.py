@@ -184,7 +184,7 @@ def test_without_credentials_there_is_no_image(builder: ImageBuilder, private: P
 def docker(builder: ImageBuilder) -> Docker:
     """The engine, for this caller."""
     tools = builder.tools
-    return Docker(tools.runner, variables=tools.host.variables, hear=print)
+    return Docker(tools.runner, variables=tools.host.variables, on_line=print)
 
 
 def netrc_quoted(text: str) -> str:

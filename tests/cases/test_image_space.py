@@ -43,7 +43,7 @@ def test_a_build_that_finds_no_space_says_so(tmp_path: Path) -> None:
     What the kernel tells a program in the build is not lost in the engine's last word.
     """
     (tmp_path / "Dockerfile").write_text(FILLING)
-    engine = Docker(SystemRunner(), variables=dict(os.environ), hear=print)
+    engine = Docker(SystemRunner(), variables=dict(os.environ), on_line=print)
 
     with pytest.raises(NoSpace) as caught:
         engine.build(Build(context=tmp_path, secrets={}))
@@ -67,7 +67,7 @@ def test_an_engine_whose_own_disk_is_full_says_so(
     ):
         context = builder.context("context", builder.model("model"))
         (volume / "filler").write_bytes(bytes(os.statvfs(volume).f_bavail * 4096 - (5 << 20)))
-        engine = Podman(SystemRunner(), variables={**os.environ, **variables}, hear=print)
+        engine = Podman(SystemRunner(), variables={**os.environ, **variables}, on_line=print)
         with pytest.raises(NoSpace) as caught:
             engine.build(Build(context=context, secrets={}))
 

@@ -107,6 +107,12 @@ def start(mlflow: MlflowInterpreter, serving: Path, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def wine(start: Starter, wine_model: Path) -> Iterator[Served]:
     """A server for the wine model with everything turned on."""
-    variables = {"MODEL_NAME": "wine", "MODEL_VERSION": "3", "METRICS": "1", "ACCESS_LOG": "json", "BODY_LIMIT": "1000000"}
+    variables = {
+        "MODEL_NAME": "wine",
+        "MODEL_VERSION": "3",
+        "METRICS": "1",
+        "ACCESS_LOG": "json",
+        "BODY_LIMIT": "1000000",
+    }
     with start(wine_model, **variables) as served:
         yield served.ready()

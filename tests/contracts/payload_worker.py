@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,10 @@ class Worker:
         assert "value" in response, response
         return dict(response["value"])
 
+    def ask_each(self, *requests: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """The values it answers these verbs and requests with, in turn."""
+        return [self.ask(verb, **request) for verb, request in requests]
+
     def refuse(self, verb: str, **request: Any) -> tuple[str, str]:
         """Kind and message of the error it answers with."""
         response = self.respond(verb, request)
@@ -55,3 +60,9 @@ def working(asked: MlflowInterpreter, folder: Path) -> Iterator[Worker]:
     ) as process:
         yield Worker(process, folder)
         process.communicate(timeout=CEILING_S)
+
+
+def ask_each(asked: MlflowInterpreter, *requests: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The values that one process answers these verbs and requests with, in turn."""
+    with tempfile.TemporaryDirectory() as folder, working(asked, Path(folder)) as worker:
+        return worker.ask_each(*requests)

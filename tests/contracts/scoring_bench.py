@@ -176,7 +176,7 @@ def open_bench(mlflow: MlflowInterpreter, folder: Path) -> Iterator[Bench]:
     variables = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     subprocess.run((*argv, folder / "expected.json"), check=True, capture_output=True, cwd=folder, env=variables)
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    client = Mlflow(SystemRunner(), host=host, hear=print, say=print)
+    client = Mlflow(SystemRunner(), host=host, on_line=print, say=print)
     with client.model_process(mlflow.python, None, NO_VARIABLES) as process:
         yield Bench(
             mlflow=client,

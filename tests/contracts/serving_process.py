@@ -109,17 +109,22 @@ class Starter:
         # A port may come again.
         folder = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=self.scratch))
         where = {"HOST": "127.0.0.1", "PORT": str(port), **({"MLFLOW_UV_MODEL": str(model)} if model else {})}
-        variables_given = {**{name: os.environ[name] for name in ("PATH", "HOME")}, "WORKERS": "1", **where, **variables}
+        environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME")},
+            "WORKERS": "1",
+            **where,
+            **variables,
+        }
         with folder.with_suffix(".log").open("w") as log:
             process = subprocess.Popen(
                 [self.mlflow.python, "-I", self.serving, *arguments],
                 cwd=folder,
-                env={name: value for name, value in variables_given.items() if value != UNSET},
+                env={name: value for name, value in environment.items() if value != UNSET},
                 stdout=log,
                 stderr=log,
             )
             try:
-                yield Served(process, int(variables_given.get("SAGEMAKER_BIND_TO_PORT", port)), Path(log.name))
+                yield Served(process, int(environment.get("SAGEMAKER_BIND_TO_PORT", port)), Path(log.name))
             finally:
                 process.kill()
                 process.wait(CEILING_S)

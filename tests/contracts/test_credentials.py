@@ -129,7 +129,7 @@ def test_a_keyring_helper_gets_the_variables_that_it_goes_by(tmp_path: Path, pag
         found = asked(folder, **variables)
         projects.depend_on(folder, "grape")
         with tools_in(folder, **variables) as tools:
-            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", hear=lambda _: None)
+            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", on_line=lambda _: None)
 
     assert (LockState.STALE, ("Update grape v1.1 -> v1.0",)) == (found.state, found.changes)
     assert "1.1" == exports.held(tmp_path / "environment")["grape"]
@@ -272,10 +272,10 @@ def test_an_environment_that_lacks_credentials_names_them(tmp_path: Path, pages:
         folder = wine(tmp_path, url)
         projects.depend_on(folder, "grape")
         with tools_in(folder) as tools, pytest.raises(ToolFailed) as caught:
-            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", hear=lambda _: None)
+            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", on_line=lambda _: None)
         netrc = {"NETRC": str(tmp_path / "netrc")}
         with tools_in(folder, **netrc) as tools:
-            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", hear=lambda _: None)
+            tools.uv.sync(read_project(folder), Selection(), tmp_path / "environment", on_line=lambda _: None)
 
     fix = "set UV_INDEX_CORP_PI_USERNAME and UV_INDEX_CORP_PI_PASSWORD for index `corp-pi` from a secret"
     assert (fix, True) == (caught.value.fix, f"`{url}` requires credentials" in caught.value.why)

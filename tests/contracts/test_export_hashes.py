@@ -190,7 +190,7 @@ def test_extras_that_exclude_each_other_are_a_wrong_input_wherever_they_are_sele
     with pytest.raises(BadInput) as listed:
         exports.exported(wine, extras=both.extras)
     with tools_in(wine) as tools, pytest.raises(BadInput) as synced:
-        tools.uv.sync(read_project(wine), both, tmp_path / "environment", hear=lambda _: None)
+        tools.uv.sync(read_project(wine), both, tmp_path / "environment", on_line=lambda _: None)
 
     why = "`wine[new]`, `wine[old]` are declared as `conflicts` in [tool.uv]"
     assert {("the selection cannot be served together", why, "select one of them")} == {

@@ -175,7 +175,7 @@ def test_an_environment_is_made_although_an_index_from_outside_hides_the_lock(
     with tools_in(served, UV_HTTP_RETRIES="0", **variables) as tools:
         project = read_project(served)
 
-        python = tools.uv.sync(project, Selection(), tmp_path / "environment", hear=lambda _: None)
+        python = tools.uv.sync(project, Selection(), tmp_path / "environment", on_line=lambda _: None)
         drift = tools.uv.drift(project, Selection(), tmp_path / "environment")
 
     assert (True, None) == (python.exists(), drift)

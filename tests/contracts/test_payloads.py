@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port, response_file
+from tests.contracts.payload_worker import Worker, working
 from tests.waiting import CEILING_S
 
 # The variables under which a dead server is noticed in a second instead of in four minutes.
@@ -47,16 +48,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_id(remote_store: MlflowInterpreter) -> str:
+def registry(remote_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """mlflow-skinny on a server, kept for all tests of this module."""
+    with working(remote_store, tmp_path_factory.mktemp("worker")) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def run_id(registry: Worker) -> str:
     """A run of ours."""
-    made = remote_store.ask("create-run", experiment="payloads", tags={"mlflow-uv.release-key": "k"}, run_name="ours")
+    made = registry.ask("create-run", experiment="payloads", tags={"mlflow-uv.release-key": "k"}, run_name="ours")
     return str(made["run_id"])
 
 
 @pytest.fixture(scope="session")
-def model_id(remote_store: MlflowInterpreter, saved: Path, run_id: str) -> str:
+def model_id(registry: Worker, saved: Path, run_id: str) -> str:
     """A model of that run."""
-    made = remote_store.ask("log-folder", folder=str(saved), name="tiny", run_id=run_id)
+    made = registry.ask("log-folder", folder=str(saved), name="tiny", run_id=run_id)
     return str(made["model_id"])
 
 
@@ -95,21 +103,18 @@ def test_an_environment_without_mlflow_is_described(mlflow: MlflowInterpreter) -
 
 
 def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
-    remote_store: MlflowInterpreter, saved: Path, run_id: str, model_id: str, tmp_path: Path
+    registry: Worker, saved: Path, run_id: str, model_id: str, tmp_path: Path
 ) -> None:
     """
     A logged folder is a ready model of its run; what is downloaded differs in MLmodel alone, which says who it is now.
     """
     destination = tmp_path / "back"
 
-    model, found, _ = remote_store.ask(
-        "several",
-        questions=[
-            ["describe-model", {"model_id": model_id}],
-            ["find-models", {"run_id": run_id}],
-            ["download-model", {"model_id": model_id, "destination": str(destination)}],
-        ],
-    )["answers"]
+    model, found, _ = registry.ask_each(
+        ("describe-model", {"model_id": model_id}),
+        ("find-models", {"run_id": run_id}),
+        ("download-model", {"model_id": model_id, "destination": str(destination)}),
+    )
 
     before, after = digests(saved), digests(destination)
     assert ("READY", run_id, "tiny") == (model["status"], model["run_id"], model["name"])
@@ -119,7 +124,7 @@ def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
 
 
 def test_files_of_a_model_are_replaced_and_deleted_in_the_store(
-    remote_store: MlflowInterpreter, saved: Path, run_id: str, tmp_path: Path
+    registry: Worker, saved: Path, run_id: str, tmp_path: Path
 ) -> None:
     """
     overwrite-model puts files over those in the store and takes others away, a lock at the root for one.
@@ -129,50 +134,44 @@ def test_files_of_a_model_are_replaced_and_deleted_in_the_store(
     (changes / "requirements.txt").write_text("mlflow==3\n")
     (changes / "mlflow-uv" / "uv.lock").write_text("version = 1\n")
     destination = tmp_path / "back"
-    model_id = remote_store.ask("log-folder", folder=str(saved), name="changed", run_id=run_id)["model_id"]
+    model_id = registry.ask("log-folder", folder=str(saved), name="changed", run_id=run_id)["model_id"]
 
-    remote_store.ask(
-        "several",
-        questions=[
-            ["overwrite-model", {"model_id": model_id, "folder": str(changes), "delete": ["uv.lock", "no/such"]}],
-            ["download-model", {"model_id": model_id, "destination": str(destination)}],
-        ],
+    registry.ask_each(
+        ("overwrite-model", {"model_id": model_id, "folder": str(changes), "delete": ["uv.lock", "no/such"]}),
+        ("download-model", {"model_id": model_id, "destination": str(destination)}),
     )
 
     assert {"MLmodel", "data/weights", "requirements.txt", "mlflow-uv/uv.lock"} == set(digests(destination))
 
 
-def test_a_record_is_kept_with_its_run(remote_store: MlflowInterpreter, run_id: str, tmp_path: Path) -> None:
+def test_a_record_is_kept_with_its_run(registry: Worker, run_id: str, tmp_path: Path) -> None:
     """
     A file logged under a path is fetched again by it; a path that nobody logged is not found.
     """
     record, back = tmp_path / "anything.json", tmp_path / "back.json"
     record.write_text('{"schema": 1}')
 
-    remote_store.ask("log-record", run_id=run_id, file=str(record), path="mlflow-uv/release.json")
-    remote_store.ask("download-record", run_id=run_id, path="mlflow-uv/release.json", destination=str(back))
-    missing = remote_store.refuse("download-record", run_id=run_id, path="mlflow-uv/none.json", destination=str(back))
+    registry.ask("log-record", run_id=run_id, file=str(record), path="mlflow-uv/release.json")
+    registry.ask("download-record", run_id=run_id, path="mlflow-uv/release.json", destination=str(back))
+    missing = registry.refuse("download-record", run_id=run_id, path="mlflow-uv/none.json", destination=str(back))
 
-    assert ('{"schema": 1}', "not-found") == (back.read_text(), missing["kind"])
+    assert ('{"schema": 1}', "not-found") == (back.read_text(), missing[0])
 
 
 def test_a_version_is_found_again_by_its_source_and_by_its_digest(
-    remote_store: MlflowInterpreter, saved: Path, run_id: str, model_id: str, name: str
+    registry: Worker, saved: Path, run_id: str, model_id: str, name: str
 ) -> None:
     """
     The same model is registered once; another model with the same bytes is the same version; no tag is overwritten.
     """
-    twin = remote_store.ask("log-folder", folder=str(saved), name="twin", run_id=run_id)["model_id"]
+    twin = registry.ask("log-folder", folder=str(saved), name="twin", run_id=run_id)["model_id"]
     changed = {"mlflow-uv.state": "other", "added": "1", "mlflow-uv.model-sha256": "x"}
 
-    first, again, by_digest = remote_store.ask(
-        "several",
-        questions=[
-            ["find-or-create-version", version_request(name, model_id)],
-            ["find-or-create-version", version_request(name, model_id, tags=changed)],
-            ["find-or-create-version", version_request(name, twin)],
-        ],
-    )["answers"]
+    first, again, by_digest = registry.ask_each(
+        ("find-or-create-version", version_request(name, model_id)),
+        ("find-or-create-version", version_request(name, model_id, tags=changed)),
+        ("find-or-create-version", version_request(name, twin)),
+    )
 
     assert [("1", True), ("1", False), ("1", False)] == [
         (v["version"], v["created"]) for v in (first, again, by_digest)
@@ -202,41 +201,33 @@ def test_two_registrations_at_once_agree_on_one_version(
     assert 1 == sum(answer["created"] for answer in answers)
 
 
-def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(
-    remote_store: MlflowInterpreter, model_id: str, name: str
-) -> None:
+def test_a_version_that_cannot_be_made_leaves_no_empty_model_behind(registry: Worker, model_id: str, name: str) -> None:
     """
     When MLflow refuses the version, the registered model that was made for it is gone again.
     """
-    refused = remote_store.refuse("find-or-create-version", **version_request(name, model_id, tags={"k" * 300: "v"}))
-    after = remote_store.ask("describe-name", name=name)
+    refused = registry.refuse("find-or-create-version", **version_request(name, model_id, tags={"k" * 300: "v"}))
+    after = registry.ask("describe-name", name=name)
 
-    assert ("invalid", False) == (refused["kind"], after["exists"])
+    assert ("invalid", False) == (refused[0], after["exists"])
 
 
-def test_an_alias_moves_and_says_what_it_named_before(
-    remote_store: MlflowInterpreter, model_id: str, name: str
-) -> None:
+def test_an_alias_moves_and_says_what_it_named_before(registry: Worker, model_id: str, name: str) -> None:
     """
     assign-alias reports before and after, and moves to no version that is not there.
     """
-    remote_store.ask("find-or-create-version", **version_request(name, model_id))
+    registry.ask("find-or-create-version", **version_request(name, model_id))
     entry = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
     alias = {"name": name, "alias": "candidate", "entry": entry}
 
-    moved, named = remote_store.ask(
-        "several", questions=[["assign-alias", {**alias, "version": "1"}], ["describe-name", {"name": name}]]
-    )["answers"]
-    nowhere = remote_store.refuse("assign-alias", **alias, version="7")
+    moved, named = registry.ask_each(("assign-alias", {**alias, "version": "1"}), ("describe-name", {"name": name}))
+    nowhere = registry.refuse("assign-alias", **alias, version="7")
 
     assert {"before": None, "after": "1", "already": False, "notes": []} == moved
     assert {"candidate": "1"} == named["aliases"]
-    assert "not-found" == nowhere["kind"]
+    assert "not-found" == nowhere[0]
 
 
-def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
-    remote_store: MlflowInterpreter, saved: Path, run_id: str
-) -> None:
+def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(registry: Worker, saved: Path, run_id: str) -> None:
     """
     find-released returns ready models with the key and a digest of ours, oldest first.
     """
@@ -244,15 +235,12 @@ def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
     tags = {"mlflow-uv.release-key": key}
     logging = {"folder": str(saved), "run_id": run_id}
 
-    first, second, _ = remote_store.ask(
-        "several",
-        questions=[
-            ["log-folder", {**logging, "name": "a", "tags": {**tags, "mlflow-uv.model-sha256": "1"}}],
-            ["log-folder", {**logging, "name": "b", "tags": {**tags, "mlflow-uv.model-sha256": "2"}}],
-            ["log-folder", {**logging, "name": "c", "tags": tags}],
-        ],
-    )["answers"]
-    found = remote_store.ask("find-released", release_key=key)["models"]
+    first, second, _ = registry.ask_each(
+        ("log-folder", {**logging, "name": "a", "tags": {**tags, "mlflow-uv.model-sha256": "1"}}),
+        ("log-folder", {**logging, "name": "b", "tags": {**tags, "mlflow-uv.model-sha256": "2"}}),
+        ("log-folder", {**logging, "name": "c", "tags": tags}),
+    )
+    found = registry.ask("find-released", release_key=key)["models"]
 
     assert [first["model_id"], second["model_id"]] == [model["model_id"] for model in found]
 
@@ -268,14 +256,14 @@ def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(
     ],
 )
 def test_what_is_not_there_and_what_is_wrong_are_told_apart(
-    remote_store: MlflowInterpreter, verb: str, request_: dict[str, Any], kind: str
+    registry: Worker, verb: str, request_: dict[str, Any], kind: str
 ) -> None:
     """
     Each refusal has one kind out of few.
     """
-    refused = remote_store.refuse(verb, **request_)
+    refused = registry.refuse(verb, **request_)
 
-    assert kind == refused["kind"]
+    assert kind == refused[0]
 
 
 def test_a_dead_server_is_noticed_soon_and_its_password_is_not_told(skinny: MlflowInterpreter) -> None:

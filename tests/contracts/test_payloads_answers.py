@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.payload_worker import ask_each
 
 LOADER = textwrap.dedent("""
     class Model:
@@ -33,19 +34,13 @@ def test_the_models_own_example_is_answered(mlflow: MlflowInterpreter, wine_mode
     """
     The example that came with a model is its first case, and is answered in the shape of /invocations.
     """
-    cases, answered = mlflow.ask(
-        "several",
-        questions=[
-            ["describe-cases", {"model": str(wine_model)}],
-            [
-                "answer",
-                {
-                    "model": str(wine_model),
-                    "requests": [json.loads((wine_model / "serving_input_example.json").read_text())],
-                },
-            ],
-        ],
-    )["answers"]
+    example = json.loads((wine_model / "serving_input_example.json").read_text())
+
+    cases, answered = ask_each(
+        mlflow,
+        ("describe-cases", {"model": str(wine_model)}),
+        ("answer", {"model": str(wine_model), "requests": [example]}),
+    )
 
     assert (True, True, ["dataframe_split"]) == (
         cases["has_signature"],

@@ -21,6 +21,7 @@ from mlflow_uv.payloads.messages.reader import read
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest, send
 from mlflow_uv.tools.toolbox import Tools
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.payload_worker import ask_each
 from tests.contracts.serving_process import Served, Starter
 from tests.waiting import CEILING_S
 
@@ -97,10 +98,9 @@ class Trained:
 
 def trained(mlflow: MlflowInterpreter, model: Path, *wanted: str) -> Trained:
     """Derive all requests, or some by name, and ask MLflow twice, as log-model does."""
-    described, about = mlflow.ask(
-        "several",
-        questions=[["describe-cases", {"model": str(model)}], ["describe-signature", {"model": str(model)}]],
-    )["answers"]
+    described, about = ask_each(
+        mlflow, ("describe-cases", {"model": str(model)}), ("describe-signature", {"model": str(model)})
+    )
     requests = derive_requests(about["signature"], described["requests"][0])
     requests = tuple(item for item in requests if not wanted or item.name.removeprefix("derived: ") in wanted)
     asked = {"requests": described["requests"], "derived": [item.body for item in requests], "again": True}
@@ -279,8 +279,8 @@ def test_a_file_of_cases_holds_requests_and_rows(mlflow: MlflowInterpreter, tmp_
     (tmp_path / "cases.jsonl").write_text("\n".join(lines))
     (tmp_path / "cases.csv").write_text('a,text,expected\n1,"two\nlines",0.5\n\n2,x,red\n')
 
-    read = [["read-cases", {"file": str(tmp_path / name)}] for name in ("cases.jsonl", "cases.csv")]
-    from_lines, from_csv = (found["cases"] for found in mlflow.ask("several", questions=read)["answers"])
+    requests = [("read-cases", {"file": str(tmp_path / name)}) for name in ("cases.jsonl", "cases.csv")]
+    from_lines, from_csv = (found["cases"] for found in ask_each(mlflow, *requests))
 
     assert [
         (1, lines[0], False, None),

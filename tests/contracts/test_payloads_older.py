@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
+from tests.contracts.payload_worker import ask_each
 from tests.stores import mlflow_server
 
 KEY = "older"
@@ -57,14 +58,8 @@ def found(older: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) ->
     return trained(older, tmp_path_factory.mktemp("checkout"))
 
 
-def several(asked: MlflowInterpreter, *questions: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers to questions in turn, because importing MLflow takes longer than most."""
-    answers: list[dict[str, Any]] = asked.ask("several", questions=[list(one) for one in questions])["answers"]
-    return answers
-
-
 def released(model: dict[str, Any], folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The questions of a release about one model, without the training."""
+    """The requests of a release about one model, without the training."""
     (folder / "overlay" / "mlflow-uv").mkdir(parents=True)
     (folder / "overlay" / "mlflow-uv" / "uv.lock").write_text("version = 1\n")
     (folder / "overlay" / "requirements.txt").write_text("mlflow==2.22.1\n")
@@ -122,11 +117,11 @@ def test_such_a_model_is_released_like_any_other(
     Overwritten, tagged on its run, found again by its key, registered once; and its neighbour has none of its tags.
     """
     second, first, _ = found["models"]
-    questions = released(second, tmp_path)
-    questions = [*questions[1:], ("describe-model", {"model_id": first["model_id"]})]
+    requests = released(second, tmp_path)
+    requests = [*requests[1:], ("describe-model", {"model_id": first["model_id"]})]
     destination = tmp_path / "model"
 
-    *_, again, about, made, same, version, neighbour = several(older, *questions)
+    *_, again, about, made, same, version, neighbour = ask_each(older, *requests)
     older.ask("download-model", model_id=second["model_id"], destination=str(destination))
 
     assert [second["model_id"]] == [model["model_id"] for model in again["models"]]
@@ -146,7 +141,7 @@ def test_what_is_deleted_is_gone(older: MlflowInterpreter, found: dict[str, Any]
     last = found["models"][-1]
     (overwrite, *_) = released(last, tmp_path)
 
-    several(older, overwrite)
+    ask_each(older, overwrite)
     refusal = older.refuse("download-model", model_id=last["model_id"], destination=str(tmp_path / "model"))
 
     assert ("not-found", f"`{last['model_id']}` has no MLmodel file") == (refusal["kind"], refusal["message"])
@@ -162,7 +157,7 @@ def test_a_saved_folder_becomes_a_model_of_a_run(older: MlflowInterpreter, tmp_p
     run_id = older.ask("create-run", experiment="wine", tags={})["run_id"]
 
     logged = older.ask("log-folder", folder=str(tmp_path / "saved"), name="saved", run_id=run_id)
-    there, _ = several(
+    there, _ = ask_each(
         older,
         ("find-models", {"run_id": run_id}),
         ("download-model", {"model_id": logged["model_id"], "destination": str(tmp_path / "model")}),
@@ -185,7 +180,7 @@ def test_a_newer_client_and_server_understand_it(
         there = trained(older.on(MLFLOW_TRACKING_URI=uri), tmp_path / "checkout")
         second = there["models"][0]
 
-        *_, again, about, made, same, version = several(
+        *_, again, about, made, same, version = ask_each(
             skinny.on(MLFLOW_TRACKING_URI=uri), *released(second, tmp_path)[1:]
         )
 

@@ -288,5 +288,7 @@ def test_a_model_that_no_fork_would_get_right_is_loaded_by_each_worker(start: St
         code = served.stop()
 
     assert (0, "xxx", [[True, False]] * 2) == (code, kept.read_text(), [answer[:2] for answer in answers.values()])
-    (line,) = [line for line in served.output().splitlines() if line.startswith("Each worker loads the model by itself")]
+    (line,) = [
+        line for line in served.output().splitlines() if line.startswith("Each worker loads the model by itself")
+    ]
     assert (True, True) == ("thread" in line, str(kept) in line)

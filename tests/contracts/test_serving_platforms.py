@@ -65,7 +65,10 @@ def test_azure_ml(start: Starter, tmp_path: Path) -> None:
     The model somewhere below AZUREML_MODEL_DIR, /ping for liveness and readiness, /invocations for scoring.
     """
     scripted_model(tmp_path / "azureml-models" / "wine" / "1" / "INPUT_model")
-    variables = {"AZUREML_MODEL_DIR": str(tmp_path / "azureml-models" / "wine" / "1"), "AZUREML_ENTRY_SCRIPT": "score.py"}
+    variables = {
+        "AZUREML_MODEL_DIR": str(tmp_path / "azureml-models" / "wine" / "1"),
+        "AZUREML_ENTRY_SCRIPT": "score.py",
+    }
 
     with start(None, **variables) as served:
         served.ready()

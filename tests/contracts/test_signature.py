@@ -160,6 +160,8 @@ def test_what_is_compatible_is_what_mlflow_takes_as_it_is_meant(verdicts: list[s
     ]
 
     wrong = [
-        (pair, verdict, our) for pair, verdict, our in zip(asked, verdicts, ours, strict=True) if (verdict == "taken") != our
+        (pair, verdict, our)
+        for pair, verdict, our in zip(asked, verdicts, ours, strict=True)
+        if (verdict == "taken") != our
     ]
     assert [] == wrong

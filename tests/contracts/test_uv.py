@@ -519,7 +519,7 @@ def test_an_environment_is_made_where_we_say(wine: Path, tmp_path: Path) -> None
     From the lock, in a private folder; the checkout has no `.venv` afterwards.
     """
     python = uv(UV_PROJECT_ENVIRONMENT=str(tmp_path / "theirs")).sync(
-        read_project(wine), Selection(), tmp_path / "ours", hear=lambda _line: None
+        read_project(wine), Selection(), tmp_path / "ours", on_line=lambda _line: None
     )
 
     done = subprocess.run([python, "-c", "import grape, yeast"], check=False)
@@ -536,7 +536,7 @@ def test_the_python_of_an_environment_is_known_before_it_is_made(wine: Path, tmp
     asked = uv({"UV_PYTHON": "3.99", "VIRTUAL_ENV": str(wine / ".venv")})
 
     version = asked.python_of(project)
-    python = asked.sync(project, Selection(), tmp_path / "environment", hear=lambda _line: None)
+    python = asked.sync(project, Selection(), tmp_path / "environment", on_line=lambda _line: None)
     (wine / ".python-version").write_text("3.99\n")
 
     made = subprocess.run(
@@ -553,4 +553,4 @@ def test_a_stale_lock_makes_no_environment(wine: Path, tmp_path: Path) -> None:
     projects.depend_on(wine, "cork")
 
     with pytest.raises(ToolFailed, match="`uv sync --locked` failed"):
-        uv().sync(read_project(wine), Selection(), tmp_path / "ours", hear=lambda _line: None)
+        uv().sync(read_project(wine), Selection(), tmp_path / "ours", on_line=lambda _line: None)

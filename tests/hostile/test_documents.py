@@ -71,7 +71,10 @@ def test_no_step_falls_over_a_deep_manifest(
     code = main([step, "--project", str(tmp_path)])
 
     output = "".join(capsys.readouterr())
-    assert (code, f"nested in more than {DEPTH} levels" in output) == ({"check-lock": 1, "doctor": 0}.get(step, 4), True)
+    assert (code, f"nested in more than {DEPTH} levels" in output) == (
+        {"check-lock": 1, "doctor": 0}.get(step, 4),
+        True,
+    )
     assert "Traceback" not in output
 
 

@@ -702,7 +702,7 @@ def test_settings_that_the_caller_hands_over_by_variables_hold(hostile: HostileR
     shutil.copytree(hostile.folder, mirror)
     later = checkout.commit(mirror)
     hostile.config("remote.origin.url", "https://nowhere.invalid/x", "core.fsmonitor", str(hostile.program))
-    handed = {
+    git_variables = {
         "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": f"url.{tmp_path}/mirror.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://nowhere.invalid/x",
@@ -710,6 +710,8 @@ def test_settings_that_the_caller_hands_over_by_variables_hold(hostile: HostileR
         "GIT_CONFIG_VALUE_1": str(hostile.program),
     }
 
-    found = Git(SystemRunner(), variables=hostile.variables | handed).blob_of_origin(hostile.folder, later, "data.bin")
+    found = Git(SystemRunner(), variables=hostile.variables | git_variables).blob_of_origin(
+        hostile.folder, later, "data.bin"
+    )
 
     assert (b"two\n", False) == (found, hostile.ran())

@@ -110,13 +110,13 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     before = dict(os.environ)
     try:
         if request.param == "docker":
-            yield Docker(SystemRunner(), variables={**before, "MLFLOW_TRACKING_TOKEN": CANARY}, hear=print)
+            yield Docker(SystemRunner(), variables={**before, "MLFLOW_TRACKING_TOKEN": CANARY}, on_line=print)
             return
         program = request.getfixturevalue("podman_program")
         with podman_storage_in(tmp_path_factory.mktemp("podman"), program) as settings:
             os.environ.update(settings)
             variables = {**os.environ, "MLFLOW_TRACKING_TOKEN": CANARY}
-            yield Podman(SystemRunner(), variables=variables, hear=print)
+            yield Podman(SystemRunner(), variables=variables, on_line=print)
     finally:
         os.environ.clear()
         os.environ.update(before)

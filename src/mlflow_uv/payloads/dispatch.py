@@ -69,7 +69,6 @@ CONVERSING = (scoring.ScoreTables.verb,)
 _REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.
 IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "log-entry-point", "overwrite-", "tag")
-SEVERAL = "several"
 # Set in processes that run code of a model: they hold no secrets, and profilers need access to their memory.
 MODEL_PROCESS = "MLFLOW_UV_CHILD"
 
@@ -127,13 +126,7 @@ def respond(verb: str, request: dict[str, Any], channel: Channel | None = None) 
 
 
 def _answer(verb: str, request: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
-    """
-    The value of one verb, or of several in turn.
-
-    several: {questions: [[verb, request]]} -> {answers: [value]}; the first error is the error of the whole request.
-    """
-    if verb == SEVERAL:
-        return {"answers": [_answer(name, inner) for name, inner in request["questions"]]}
+    """The value of one verb. Raises Problem."""
     if verb not in _REQUESTS or (verb in CONVERSING) != (channel is not None):
         raise Problem(ProblemKind.INVALID, f"unknown verb `{verb}`")
     kind = _REQUESTS[verb]

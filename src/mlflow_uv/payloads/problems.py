@@ -107,15 +107,15 @@ _LONGEST = 1000
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 6
-_HANDED = "MLFLOW_UV_HANDED"  # names of variables that were passed to the model
+_SERVE_ENV = "MLFLOW_UV_HANDED"  # names of variables that were passed to the model
 
 
 def mask(text: str) -> str:
     """The text without credentials in URLs and values of variables that are secret by name or by MLFLOW_UV_HANDED."""
     masked = _CREDENTIALS.sub("***@", text)
-    handed = os.environ.get(_HANDED, "").split()
+    serve_env = os.environ.get(_SERVE_ENV, "").split()
     for name, value in os.environ.items():
-        if (len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name)) or (name in handed and len(value) > 1):
+        if (len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name)) or (name in serve_env and len(value) > 1):
             masked = masked.replace(value, "***")
     return masked
 

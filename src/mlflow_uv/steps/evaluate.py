@@ -169,7 +169,7 @@ def _session(inputs: Inputs, registry: RegistryClient, scratch: Path) -> tuple[E
         target=inputs.target_column,
         model_type=inputs.model_type.value if inputs.model_type else None,
         scratch=scratch,
-        handed=serve_variables(inputs.serve_env, registry.tools.host.variables),
+        serve_env=serve_variables(inputs.serve_env, registry.tools.host.variables),
     )
     return session, tags
 

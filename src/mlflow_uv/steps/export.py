@@ -207,17 +207,17 @@ def _as_requirements(request: ExportRequest) -> str:
 def _uv_exports(inputs: Inputs, project: Project, tools: LockTools) -> UvExport:
     """Run all uv exports and the freshness check concurrently; exports of a stale lock are discarded."""
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
-    questions: dict[str, Callable[..., Any]] = {"requirements": partial(tools.uv.export, hashes=inputs.hashes)}
+    exports: dict[str, Callable[..., Any]] = {"requirements": partial(tools.uv.export, hashes=inputs.hashes)}
     if inputs.pylock_file is not None:
-        questions["pylock"] = tools.uv.pylock
+        exports["pylock"] = tools.uv.pylock
     if inputs.sbom_file is not None:
-        questions["sbom"] = tools.uv.sbom
+        exports["sbom"] = tools.uv.sbom
     tasks: list[Callable[[], Any]] = [
         partial(require_fresh, project, tools, respect_env=inputs.respect_env),
-        *(partial(question, project, selection, respect_env=inputs.respect_env) for question in questions.values()),
+        *(partial(export, project, selection, respect_env=inputs.respect_env) for export in exports.values()),
     ]
     _, *answers = tools.runner.side_by_side(tasks)
-    return UvExport(**dict(zip(questions, answers, strict=True)))
+    return UvExport(**dict(zip(exports, answers, strict=True)))
 
 
 def _read(path: Path) -> str | None:

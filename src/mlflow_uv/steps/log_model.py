@@ -273,7 +273,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         lock=LockLink(sha256=digest, uv=uv),
         local=tuple(item.wheel.name for item in built),
         respect_env=inputs.respect_env,
-        handed=inputs.train_env,
+        train_env=inputs.train_env,
         hidden=model_variables.secrets,
         registers=not inputs.withhold_registry,
     )
@@ -305,7 +305,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         example=example,
         adopted=adopted,
         ignored=ignored,
-        handed=model_variables,
+        serve_env=model_variables,
         cases=case_file.cases,
         tolerance=inputs.tolerance,
         derives=not inputs.skip_derived,

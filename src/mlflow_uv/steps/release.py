@@ -247,8 +247,8 @@ def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
 def _serve_line(record: Record, tag: str) -> str:
     """Return the command that serves an image and passes the caller's variables that its model needs."""
     variables = record.answers.variables if record.answers else ()
-    handed = tuple(word for name in variables for word in ("--env", name))
-    return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *handed, tag))}"
+    environment_flags = tuple(word for name in variables for word in ("--env", name))
+    return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *environment_flags, tag))}"
 
 
 def _stopped(step: Step[Any, Any, Any], inputs: Inputs, progress: Progress, tools: Tools) -> str:

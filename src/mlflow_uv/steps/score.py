@@ -97,7 +97,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     name, number, alias = parsed_uri(inputs.version_uri)
     table = input_table(inputs.input)
     options = _options(inputs, table)
-    handed = serve_variables(inputs.serve_env, tools.host.variables)
+    serve_env = serve_variables(inputs.serve_env, tools.host.variables)
     with (
         opened_output(inputs.output, inputs.input) as output,
         removed_on_error(output),
@@ -114,7 +114,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             options=options,
             strict=inputs.strict,
             isolation=inputs.isolation,
-            handed=handed,
+            serve_env=serve_env,
             scratch=Path(scratch),
         )
         output.begin(plan.key, plan.run, plan.inputs, strict=inputs.strict)

@@ -133,7 +133,7 @@ def _test_plan(
         network=inputs.serve_network or record.image.kind == "process",
         ignored=ignored,
         answer_s=inputs.answer_timeout,
-        handed=model_variables,
+        serve_env=model_variables,
     )
 
 
@@ -148,7 +148,7 @@ def _serving(
 ) -> Iterator[ServingContainer]:
     """Start the recorded image or environment; it is stopped and removed when the block ends."""
     limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
-    server_settings = ServerSettings(settings=limits, handed=variables)
+    server_settings = ServerSettings(settings=limits, serve_env=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: ServingContainer
         if image.kind == "image":

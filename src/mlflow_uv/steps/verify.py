@@ -123,18 +123,18 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
     description = registry.client.describe_version(subject.name, subject.version)
     record = record_of(registry, description, scratch / "record.json")
     link = record.answers if record else None
-    handed = serve_variables(inputs.serve_env, tools.host.variables)
-    require_recorded(link.variables if link else (), handed)
+    serve_env = serve_variables(inputs.serve_env, tools.host.variables)
+    require_recorded(link.variables if link else (), serve_env)
     expected = Expected(
         requests=_recorded(subject, link),
         tolerance=link.tolerance if link and link.tolerance is not None else TOLERANCE,
         ignored=ignored_paths(link.ignored if link else ()),
         deadline_s=inputs.time_limit,
         network=False,
-        handed=handed,
+        serve_env=serve_env,
     )
     commands = ModelCommands(
-        runner=tools.runner, host=tools.host, hear=tools.console.foreign, timeout_s=inputs.time_limit
+        runner=tools.runner, host=tools.host, on_line=tools.console.foreign, timeout_s=inputs.time_limit
     )
     environments = ModelEnvironments(
         registry=registry, model=subject.model, scratch=scratch / "environments", commands=commands

@@ -21,9 +21,9 @@ class CommandFiles:
     before: Mapping[str, tuple[Path, bytes | None]]
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], *, handed: tuple[str, ...]) -> "CommandFiles":
+    def of(cls, variables: Mapping[str, str], *, train_env: tuple[str, ...]) -> "CommandFiles":
         """Read them, without those that `train-env` handed to the training by name."""
-        names = [name for name in COMMAND_FILES if variables.get(name) and name not in handed]
+        names = [name for name in COMMAND_FILES if variables.get(name) and name not in train_env]
         return cls(before={name: (path := Path(variables[name]), _content(path)) for name in names})
 
     def restored(self) -> tuple[Finding, ...]:

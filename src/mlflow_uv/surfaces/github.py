@@ -95,11 +95,11 @@ def _act(name: str) -> int:
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     runner, summary = _consoles(step, root, project="")
     given: Mapping[str, object] = {}
-    files = CommandFiles.of(os.environ, handed=())
+    files = CommandFiles.of(os.environ, train_env=())
     try:
         given = _inputs()
         runner, summary = _consoles(step, root, project=str(given.get("project", "")))
-        files = CommandFiles.of(os.environ, handed=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
+        files = CommandFiles.of(os.environ, train_env=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         report = answer(step, given, runner, source="input `{}`")
     except StepError as error:
         _annotate(runner, files.restored(), root)

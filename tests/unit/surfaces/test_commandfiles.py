@@ -39,7 +39,7 @@ def test_a_changed_file_is_put_back_and_named(
     """
     The runner finds what was there before; the error says which of its files it was.
     """
-    files = CommandFiles.of(variables, handed=())
+    files = CommandFiles.of(variables, train_env=())
     spoil(Path(variables[name]))
 
     (finding,) = files.restored()
@@ -54,14 +54,14 @@ def test_what_nobody_changed_is_no_finding(variables: dict[str, str]) -> None:
     """
     Most programs know nothing of a runner.
     """
-    assert () == CommandFiles.of(variables, handed=()).restored()
+    assert () == CommandFiles.of(variables, train_env=()).restored()
 
 
 def test_what_training_was_handed_is_its_own(variables: dict[str, str]) -> None:
     """
     Who names the summary lets training write one.
     """
-    files = CommandFiles.of(variables, handed=("GITHUB_STEP_SUMMARY",))
+    files = CommandFiles.of(variables, train_env=("GITHUB_STEP_SUMMARY",))
     append(Path(variables["GITHUB_STEP_SUMMARY"]))
 
     assert () == files.restored()
@@ -71,4 +71,4 @@ def test_no_runner_no_files() -> None:
     """
     On a laptop there is nothing to look after.
     """
-    assert () == CommandFiles.of({"PATH": "/bin"}, handed=()).restored()
+    assert () == CommandFiles.of({"PATH": "/bin"}, train_env=()).restored()

@@ -94,7 +94,7 @@ def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
         hashed=needs.hashed,
         resolved=needs.requirements is not None,
         indexes=indexes_for(needs, tools),
-        hear=tools.console.foreign,
+        on_line=tools.console.foreign,
     )
     inventory = tools.servers.inventory(interpreter)
     (folder / _STAMP).write_text(inventory_digest(inventory), encoding="utf-8")

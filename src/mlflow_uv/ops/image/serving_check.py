@@ -38,7 +38,7 @@ class Expected:
     """
     The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
 
-    `network` says that the server has a network, `handed` are the variables that its model gets.
+    `network` says that the server has a network, `serve_env` are the variables that its model gets.
     """
 
     requests: tuple[RecordedRequest, ...]
@@ -47,7 +47,7 @@ class Expected:
     network: bool
     ignored: tuple[AnswerPath, ...] = ()
     answer_s: float = ANSWER_S
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
 
     def of(self, *origins: RequestOrigin) -> tuple[RecordedRequest, ...]:
         """The requests of these origins."""
@@ -123,13 +123,13 @@ def check_reply(
         yield Finding(
             rule="case-refused",
             what=f"{request.name} got no response within {expected.answer_s:g} s",
-            why=expected.handed.masked(_last_line(server)),
+            why=expected.serve_env.masked(_last_line(server)),
             fix=_fix(server, expected) or slow,
         )
     elif not request.is_answered:
         yield from _wrongly_accepted(request, reply)
     elif reply.status != HTTPStatus.OK:
-        why = f"status {reply.status}: {expected.handed.masked(reason_of(reply.body))}"
+        why = f"status {reply.status}: {expected.serve_env.masked(reason_of(reply.body))}"
         fix = _fix(server, expected) or sending_fix(request)
         yield Finding(rule="case-refused", what=f"{request.name} got no prediction", why=why, fix=fix)
     else:
@@ -175,7 +175,7 @@ def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) 
         yield Finding(
             rule="answers-differ",
             what=f"the prediction for {request.name} is not that of training",
-            why=expected.handed.masked(format_differences(differences_found)),
+            why=expected.serve_env.masked(format_differences(differences_found)),
             fix=Wording(difference_fix(differences_found), sending),
         )
 

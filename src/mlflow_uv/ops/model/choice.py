@@ -41,10 +41,10 @@ def choose(logged: FoundModels, model_name: str | None, console: Console) -> Log
             f" {chosen[0].model_id}, which is version {version.version} of {version.name}"
         )
         return chosen[0]
-    raise _several(candidates, logged.runs, registered=len(chosen))
+    raise _not_unique(candidates, logged.runs, registered=len(chosen))
 
 
-def _several(
+def _not_unique(
     candidates: list[LoggedModelDescription], runs: Iterable[RunDescription], *, registered: int
 ) -> ModelNotFound:
     """Build the error that lists the candidates; models with equal names are distinguished by id."""

@@ -44,7 +44,7 @@ class ExampleQuestion:
     requests: tuple[Any, ...]
     given: bool
     ignored: tuple[AnswerPath, ...] = ()
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
     cases: tuple[FileCase, ...] = ()
     derived: tuple[DerivedRequest, ...] = ()
     tolerance: float = TOLERANCE
@@ -104,7 +104,7 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAns
     )
     manifest = job.project.folder / "pyproject.toml"
     findings = (*(replace(finding, path=manifest) for finding in warnings), *case_findings)
-    masked = (replace(finding, why=question.handed.masked(finding.why)) for finding in findings)
+    masked = (replace(finding, why=question.serve_env.masked(finding.why)) for finding in findings)
     return TrainingAnswers(answers=response.answers, recorded=recorded, findings=tuple(masked))
 
 
@@ -119,7 +119,7 @@ def _ask(job: Job, question: ExampleQuestion) -> ModelAnswers:
         derived_s=DERIVED_S,
         request_s=DERIVED_REQUEST_S,
     )
-    return job.client.answer(request, question.handed)
+    return job.client.answer(request, question.serve_env)
 
 
 def _ended(error: ToolFailed) -> Finding:
@@ -135,7 +135,7 @@ def _ended(error: ToolFailed) -> Finding:
 def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion) -> list[Any]:
     """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
     request = AnswerRequests(model=str(question.model), requests=tuple(requests))
-    response = job.client.answer(request, question.handed)
+    response = job.client.answer(request, question.serve_env)
     return [without_paths(answer, question.ignored) for answer in response.answers]
 
 
@@ -150,13 +150,13 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
         yield Finding(
             rule="answers-fickle",
             what="the model returns other predictions for its own input example each time",
-            why=question.handed.masked(format_differences(differences_found)),
+            why=question.serve_env.masked(format_differences(differences_found)),
             fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
         )
 
 
 def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Finding]:
-    for name in question.handed.found_in_answers(answers):
+    for name in question.serve_env.found_in_answers(answers):
         yield Finding(
             rule="answers-hold-secret",
             what=f"the model returns the value of {name}",
@@ -166,7 +166,7 @@ def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Find
 
 
 def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
-    for name, file in question.handed.found_in_files(question.model):
+    for name, file in question.serve_env.found_in_files(question.model):
         yield Finding(
             rule="model-holds-secret",
             what=f"the model contains the value of {name} in its file `{file.relative_to(question.model)}`",
@@ -195,7 +195,7 @@ def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tool
     text = "\n".join((*error.output, error.why))
     caller = tools.host.variables
     withheld = (
-        name for name in variables_in(text, error.why) if caller.get(name) and name not in question.handed.names
+        name for name in variables_in(text, error.why) if caller.get(name) and name not in question.serve_env.names
     )
     if name := next(withheld, ""):
         return Wording(option("serve-env", name), ", since the model needs that variable to predict")

@@ -52,7 +52,7 @@ class ProofPlan:
     """
     Everything that is known before training; `example` are requests that replace the model's own example.
 
-    `ignored` are the paths that are not compared, `handed` the variables that the model gets at inference time.
+    `ignored` are the paths that are not compared, `serve_env` the variables that the model gets at inference time.
     `cases` are the requests of a file, whose expected responses may differ by `tolerance`; `derives` says whether
     requests are derived from the signature.
     """
@@ -68,7 +68,7 @@ class ProofPlan:
     example: tuple[Any, ...] = ()
     adopted: Adopted | None = None
     ignored: tuple[AnswerPath, ...] = ()
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
     cases: tuple[FileCase, ...] = ()
     tolerance: float = TOLERANCE
     derives: bool = True
@@ -139,7 +139,7 @@ def prove(
 
 def _question(plan: ProofPlan, logged: Path, requests: list[Any]) -> ExampleQuestion:
     return ExampleQuestion(
-        model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, handed=plan.handed
+        model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, serve_env=plan.serve_env
     )
 
 
@@ -266,7 +266,7 @@ def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Recor
             AnswersLink(
                 cases=_digest(cases),
                 expected=_digest(answers),
-                variables=plan.handed.names,
+                variables=plan.serve_env.names,
                 requests=_digest_if_any(copy / model_files.REQUESTS),
                 responses=_digest_if_any(copy / model_files.RESPONSES),
             )

@@ -38,7 +38,7 @@ class Job:
     """
     One training: project, model source, environment, store, experiment, commit and lock.
 
-    `local` are the names of packages built from the checkout, `handed` the names of variables that training gets
+    `local` are the names of packages built from the checkout, `train_env` the names of variables that training gets
     although they are withheld by default; `registers` allows it to use the registry, `hidden` are secrets to mask in
     its output.
     """
@@ -53,7 +53,7 @@ class Job:
     lock: LockLink
     local: tuple[str, ...]
     respect_env: bool
-    handed: tuple[str, ...] = ()
+    train_env: tuple[str, ...] = ()
     registers: bool = True
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
@@ -211,7 +211,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
 def _run(  # noqa: PLR0913  # the arguments of every model source
     job: Job, tags: Mapping[str, str], argv: tuple[str, ...], watch: StoreWatch, tools: Tools, *, stdin: str = ""
 ) -> None:
-    environment = for_training(tools.host.variables, respect=job.respect_env, allowed=job.handed)
+    environment = for_training(tools.host.variables, respect=job.respect_env, allowed=job.train_env)
     caller = environment.variables
     binaries = job.python.parent
     uv = tools.uv.alone(job.project, tools.host.cache)
@@ -238,7 +238,7 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
         folder=job.project.folder,
         variables=variables,
         stdin=stdin,
-        hear=tools.console.foreign,
+        on_line=tools.console.foreign,
         foreign=True,
         must_stop=watch.must_stop,
         secrets=job.hidden,

@@ -82,7 +82,7 @@ class StoreWatch:
         uri = next(iter(self._seen_uris), None)
         if uri is None:
             return ""
-        return Wording("see its output above; it sets its own tracking URI, so set ", _handed_in(uri))
+        return Wording("see its output above; it sets its own tracking URI, so set ", _tracking_input(uri))
 
     def _new(self) -> Iterator[tuple[str, str]]:
         notes = self.folder / "notes"
@@ -137,7 +137,7 @@ def watched(project: Project, store: Store, tools: Tools) -> Iterator[StoreWatch
         metadata_folder.mkdir()
         (metadata_folder / "entry_points.txt").write_text(_ENTRY_POINTS)
         (metadata_folder / "METADATA").write_text(_METADATA)
-        (folder / "handed").write_text(store.uri)
+        (folder / "store-uri").write_text(store.uri)
         yield StoreWatch(project=project, store=store, tools=tools, folder=folder)
 
 
@@ -189,11 +189,11 @@ def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
     return TrainingFailed(
         what=f"training was stopped: it logs to `{_shown(uri)}`, and the release uses `{store.shown}`",
         why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
-        fix=Wording(_handed_in(uri), ", or remove the tracking URI from the training"),
+        fix=Wording(_tracking_input(uri), ", or remove the tracking URI from the training"),
     )
 
 
-def _handed_in(uri: str) -> str:
+def _tracking_input(uri: str) -> str:
     """Return the input that names a tracking URI; a URI with a password is not repeated."""
     if _shown(uri) == uri and not carries_user(uri):
         return option("tracking-uri", uri)

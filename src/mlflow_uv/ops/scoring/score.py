@@ -67,7 +67,7 @@ class ScoringPlan:
     options: ScoringOptions
     strict: bool
     isolation: Isolation
-    handed: ServeVariables
+    serve_env: ServeVariables
     scratch: Path
 
     @property
@@ -79,7 +79,7 @@ class ScoringPlan:
             "release_key": self.release_key,
             "model_sha256": self.subject.sha256,
             "options": self.options.described(),
-            "variables": list(self.handed.names),
+            "variables": list(self.serve_env.names),
         }
 
     @property
@@ -135,12 +135,12 @@ def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -
     try:
         if place.engine is not None:
             model = MODEL
-            process = model_container(place.engine, place.image, plan.handed)
+            process = model_container(place.engine, place.image, plan.serve_env)
         else:
             model = str(subject.model)
             needs = needs_in(subject.model)
             python = model_interpreter(subject, needs, registry, fix=step_call("audit", version_uri=subject.uri))
-            process = registry.tools.mlflow.model_process(python, None, plan.handed)
+            process = registry.tools.mlflow.model_process(python, None, plan.serve_env)
             findings = tuple(_in_process(subject, place.reason, locked=needs.requirements is not None))
         with process as conversation:
             _converse(registry, plan, session, conversation, model)

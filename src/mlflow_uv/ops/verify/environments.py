@@ -108,10 +108,10 @@ class ModelEnvironments:
                 hashed=needs.hashed,
                 resolved=needs.requirements is not None,
                 indexes=indexes,
-                hear=tools.console.foreign,
+                on_line=tools.console.foreign,
             )
             constraints = needs.model / model_files.REQUIREMENTS
-            tools.uv.add(interpreter, PYSPARK, constraints=constraints, indexes=indexes, hear=tools.console.foreign)
+            tools.uv.add(interpreter, PYSPARK, constraints=constraints, indexes=indexes, on_line=tools.console.foreign)
         complete.touch()
         return ModelEnvironment(python=interpreter)
 

@@ -147,7 +147,7 @@ def _load(way: str, python: Path, verification: Verification) -> WayResult:
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     request = AnswerRequests(model=str(verification.subject.model), requests=verification.contents)
-    return _compared(way, client.answer(request, expected.handed).answers, verification.answers, verification)
+    return _compared(way, client.answer(request, expected.serve_env).answers, verification.answers, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -160,7 +160,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
         request, response = folder / f"request-{number}.json", folder / f"response-{number}.json"
         request.write_text(recorded.body, encoding="utf-8")
         completed = verification.environments.commands.predict(
-            python, verification.subject.model, request=request, response=response, handed=expected.handed
+            python, verification.subject.model, request=request, response=response, serve_env=expected.serve_env
         )
         if completed.code != 0 or not response.is_file():
             why = _masked(f"request {number}: {completed.last_line}", verification)
@@ -176,7 +176,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
 def _serve(way: str, python: Path, verification: Verification) -> WayResult:
     """Start `mlflow models serve`, and send it the requests."""
     servers = verification.registry.tools.servers
-    settings = ServerSettings(handed=verification.expected.handed)
+    settings = ServerSettings(serve_env=verification.expected.serve_env)
     with _stopped(servers.serve_by_mlflow(python, verification.subject.model, settings)) as server:
         return _observed(way, server, verification)
 
@@ -192,7 +192,7 @@ def _image(verification: Verification) -> WayResult:
     )
     if place.engine is None:
         return WayResult(way="image", verdict=Verdict.UNAVAILABLE, why=place.reason)
-    settings = ServerSettings(handed=verification.expected.handed)
+    settings = ServerSettings(serve_env=verification.expected.serve_env)
     network = verification.expected.network
     with _stopped(place.engine.serve(place.image, network=network, given=settings)) as server:
         return _observed("image", server, verification)
@@ -201,7 +201,7 @@ def _image(verification: Verification) -> WayResult:
 def _process(way: str, python: Path, verification: Verification) -> WayResult:
     """Start this program's server in a process, and send it the requests."""
     servers = verification.registry.tools.servers
-    settings = ServerSettings(handed=verification.expected.handed)
+    settings = ServerSettings(serve_env=verification.expected.serve_env)
     with _stopped(servers.serve(python, verification.subject.model, settings)) as server:
         return _observed(way, server, verification)
 
@@ -221,7 +221,7 @@ def _spark(way: str, python: Path, verification: Verification) -> WayResult:
         master=verification.spark_master,
         streaming=way == "spark-stream",
     )
-    answers = StoreClient(mlflow=tools.mlflow, python=python, store=store).answer_by_spark(request, expected.handed)
+    answers = StoreClient(mlflow=tools.mlflow, python=python, store=store).answer_by_spark(request, expected.serve_env)
     return _compared(way, answers.answers, tuple(chosen.answer for chosen in selected), verification)
 
 
@@ -306,7 +306,7 @@ def _own(fix: str) -> str:
 
 
 def _masked(text: str, verification: Verification) -> str:
-    return verification.expected.handed.masked(text)
+    return verification.expected.serve_env.masked(text)
 
 
 _Method = Callable[[str, Path, Verification], WayResult]

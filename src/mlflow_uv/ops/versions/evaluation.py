@@ -67,7 +67,7 @@ class EvaluationSession:
     What every version is evaluated on: a private copy of the data, its SHA-256, the target column and the model type.
 
     `scratch` is a private folder, `stores` are temporary stores in it by interpreter: creating one takes seconds,
-    copying does not. `handed` are the variables that all versions get.
+    copying does not. `serve_env` are the variables that all versions get.
     """
 
     data: Path
@@ -76,7 +76,7 @@ class EvaluationSession:
     model_type: str | None
     scratch: Path
     stores: dict[Path, Path] = field(default_factory=dict)
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
 
 
 def earlier(
@@ -129,7 +129,7 @@ def _in_image(
         model_type=session.model_type,
         artifacts=str(WORK_FOLDER / "artifacts"),
     )
-    sandboxed = SandboxRequest(request=request, files=(session.data,), handed=session.handed)
+    sandboxed = SandboxRequest(request=request, files=(session.data,), serve_env=session.serve_env)
     run_payload(engine, image, sandboxed, answer=answer, artifacts=artifacts)
     try:
         response = registry.tools.mlflow.read_response(EvaluateModel, answer, None, EvaluationResult)
@@ -155,7 +155,7 @@ def _in_process(
         artifacts=str(session.scratch / f"artifacts-{subject.version}"),
     )
     client = StoreClient(mlflow=tools.mlflow, python=python, store=temporary)
-    response = client.evaluate(request, session.handed)
+    response = client.evaluate(request, session.serve_env)
     session.stores.setdefault(python, session.scratch / f"store-{subject.version}")
     if response.data_sha256 != session.data_sha256:
         why = f"{subject.shown} read data with SHA-256 {response.data_sha256}, expected is {session.data_sha256}"

@@ -18,7 +18,7 @@ from mlflow.tracking.context.abstract_context import RunContextProvider
 
 _HERE = Path(__file__).parent
 _NOTES = _HERE / "notes"
-_HANDED = _HERE / "handed"
+_STORE_URI = _HERE / "store-uri"
 _URI = "MLFLOW_TRACKING_URI"
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _noted: "set[tuple[str, str]]" = set()
@@ -30,7 +30,7 @@ def _note(event: str, uri: str) -> None:
         if (event, uri) in _noted:
             return
         _noted.add((event, uri))
-        if uri != _HANDED.read_text(encoding="utf-8"):
+        if uri != _STORE_URI.read_text(encoding="utf-8"):
             os.environ[_ARTIFACT_ROOT] = Path("mlruns").absolute().as_uri()
         line = json.dumps({"event": event, "uri": uri, "folder": str(Path.cwd())})
         with _NOTES.open("a", encoding="utf-8") as notes:

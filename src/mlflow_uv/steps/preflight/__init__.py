@@ -63,18 +63,18 @@ def is_failure(problem: Problem) -> bool:
 
 def preflight(steps: Iterable[str], context: PreflightContext) -> tuple[Answer, ...]:
     """Run the checks of these steps concurrently, and return the results in the order of the steps."""
-    questions = [(step, name, check) for step in steps for name, check in CONTRIBUTIONS.get(step, ())]
-    first = [question for question in questions if question[0] in _FIRST]
-    answers = [_run_check(question, context) for question in first]
+    checks = [(step, name, check) for step in steps for name, check in CONTRIBUTIONS.get(step, ())]
+    first = [planned for planned in checks if planned[0] in _FIRST]
+    answers = [_run_check(planned, context) for planned in first]
     if any(answer.fails for answer in answers):
         context.lock_is_bad = True
-    rest = [question for question in questions if question[0] not in _FIRST]
-    tasks = [lambda question=question: _run_check(question, context) for question in rest]
+    rest = [planned for planned in checks if planned[0] not in _FIRST]
+    tasks = [lambda planned=planned: _run_check(planned, context) for planned in rest]
     return (*answers, *context.tools.runner.side_by_side(tasks))
 
 
-def _run_check(question: tuple[str, str, Check], context: PreflightContext) -> Answer:
-    step, name, check = question
+def _run_check(planned: tuple[str, str, Check], context: PreflightContext) -> Answer:
+    step, name, check = planned
     try:
         answer = check(context)
     except StepError as error:

@@ -15,8 +15,8 @@ _DOCKER_ADDRESS = ("DOCKER_HOST", "DOCKER_CONTEXT")
 class Engines:
     """The supported engines, in the order in which they are tried."""
 
-    def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
-        docker, podman = (kind(runner, variables=variables, hear=hear) for kind in (Docker, Podman))
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], on_line: Callable[[str], None]) -> None:
+        docker, podman = (kind(runner, variables=variables, on_line=on_line) for kind in (Docker, Podman))
         self._known: tuple[Engine, ...] = (docker, podman)
         # A caller that sets the address of Docker means Docker, and must not silently get another engine.
         self._tried = (docker,) if any(map(variables.get, _DOCKER_ADDRESS)) else self._known

@@ -39,10 +39,10 @@ class Client(ABC):
     build_words: ClassVar[tuple[str, ...]]
     load_flags: ClassVar[tuple[str, ...]] = ()  # that load a built image into the local store
 
-    def __init__(self, runner: Runner, *, variables: Mapping[str, str], hear: Callable[[str], None]) -> None:
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], on_line: Callable[[str], None]) -> None:
         self._runner = runner
         self._variables = for_engine(variables).variables
-        self._hear = hear
+        self._on_line = on_line
 
     @abstractmethod
     def build_platforms(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
@@ -97,7 +97,7 @@ class Client(ABC):
         if image is not None and (not image.shared or image.architecture in {"", own := self.architecture()}):
             return image
         platform = () if image is None else ("--platform", f"linux/{own}")
-        done = self.run("pull", "--quiet", *platform, "--", base, timeout_s=PULL_S, hear=self._hear)
+        done = self.run("pull", "--quiet", *platform, "--", base, timeout_s=PULL_S, on_line=self._on_line)
         image = self.image(base)
         if image is None:
             raise base_missing(self.name, base, why=done.last_line)
@@ -105,7 +105,7 @@ class Client(ABC):
 
     def pull(self, name: str) -> BuiltImage | None:
         """See Engine."""
-        self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, hear=self._hear)
+        self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, on_line=self._on_line)
         return self.image(name)
 
     def build(self, build: Build) -> BuiltImage:
@@ -136,7 +136,7 @@ class Client(ABC):
         if build.cache.target:
             argv += ["--cache-to", build.cache.target]
         command = self.command(*argv, *flags, "--", str(build.context))
-        return self._runner.run(replace(command, hear=self._hear, unwind=self.unwind))
+        return self._runner.run(replace(command, on_line=self._on_line, unwind=self.unwind))
 
     @contextmanager
     def candidate(self, build: Build, name: str) -> Iterator[Candidate]:
@@ -173,11 +173,11 @@ class Client(ABC):
         *argv: str,
         stdin: str | Path = "",
         timeout_s: float | None = ANSWER_S,
-        handed: ServeVariables = NO_VARIABLES,
+        serve_env: ServeVariables = NO_VARIABLES,
     ) -> str:
         """See Engine."""
         with self._container_flags() as container:
-            command = self._inside(container, image, argv, handed)
+            command = self._inside(container, image, argv, serve_env)
             done = self._runner.run(replace(command, verbatim=True, stdin=stdin, timeout_s=timeout_s))
         if done.code != 0:
             # Docker ends its own errors with a pointer to `docker run --help`.
@@ -186,10 +186,10 @@ class Client(ABC):
         return done.stdout
 
     @contextmanager
-    def converse(self, image: str, *argv: str, handed: ServeVariables = NO_VARIABLES) -> Iterator[Conversation]:
+    def converse(self, image: str, *argv: str, serve_env: ServeVariables = NO_VARIABLES) -> Iterator[Conversation]:
         """See Engine."""
         with self._container_flags() as container:
-            conversation = self._runner.converse(self._inside(container, image, argv, handed))
+            conversation = self._runner.converse(self._inside(container, image, argv, serve_env))
             try:
                 yield conversation
             finally:
@@ -197,26 +197,28 @@ class Client(ABC):
                 # The end of its client does not end a model that computes.
                 self.run("rm", "--force", "--volumes", container[1])
 
-    def _inside(self, container: tuple[str, ...], image: str, argv: tuple[str, ...], handed: ServeVariables) -> Command:
+    def _inside(
+        self, container: tuple[str, ...], image: str, argv: tuple[str, ...], serve_env: ServeVariables
+    ) -> Command:
         """The command that runs a program in a container without network, which is removed when the program ends."""
-        flags = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, *_environment_flags(handed))
+        flags = ("--rm", "--interactive", _NO_NETWORK, *_CONFINED, *_environment_flags(serve_env))
         command = self.command("run", *container, *flags, f"--entrypoint={argv[0]}", image, *argv[1:])
-        return self._with_variables(command, handed)
+        return self._with_variables(command, serve_env)
 
     def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> Container:
         """See Engine."""
         network_flags = () if network else (_NO_NETWORK,)
         settings = tuple(f"--env={name}={value}" for name, value in given.settings.items())
-        flags = ("--detach", *network_flags, *_CONFINED, *settings, *_environment_flags(given.handed), image)
+        flags = ("--detach", *network_flags, *_CONFINED, *settings, *_environment_flags(given.serve_env), image)
         with self._container_flags() as container:
-            done = self._runner.run(self._with_variables(self.command("run", *container, *flags), given.handed))
+            done = self._runner.run(self._with_variables(self.command("run", *container, *flags), given.serve_env))
             if done.code != 0:
                 raise ToolFailed(what="the container cannot be started", why=done.last_line)
-        return Container(self.run, container[1], hide=given.handed.masked)
+        return Container(self.run, container[1], hide=given.serve_env.masked)
 
-    def _with_variables(self, command: Command, handed: ServeVariables) -> Command:
+    def _with_variables(self, command: Command, serve_env: ServeVariables) -> Command:
         """The command with the variables in the client's environment; a command line is visible to other users."""
-        return replace(command, variables={**command.variables, **handed.variables}, secrets=handed.secrets)
+        return replace(command, variables={**command.variables, **serve_env.variables}, secrets=serve_env.secrets)
 
     @contextmanager
     def _container_flags(self) -> Iterator[tuple[str, ...]]:
@@ -250,22 +252,22 @@ class Client(ABC):
         self,
         *argv: str,
         timeout_s: float | None = None,
-        hear: Callable[[str], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
         verbatim: bool = False,
         stdin: str | Path = "",
     ) -> Completed:
         """Run a command of the engine's client until it ends."""
         command = self.command(*argv)
-        return self._runner.run(replace(command, timeout_s=timeout_s, hear=hear, verbatim=verbatim, stdin=stdin))
+        return self._runner.run(replace(command, timeout_s=timeout_s, on_line=on_line, verbatim=verbatim, stdin=stdin))
 
     def command(self, *argv: str) -> Command:
         """A command of the engine's client."""
         return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)
 
 
-def _environment_flags(handed: ServeVariables) -> tuple[str, ...]:
+def _environment_flags(serve_env: ServeVariables) -> tuple[str, ...]:
     """Flags that pass variables by name; MLFLOW_UV_HANDED lists those whose values a payload masks."""
-    names = (*handed.names, f"MLFLOW_UV_HANDED={' '.join(handed.names)}") if handed.names else ()
+    names = (*serve_env.names, f"MLFLOW_UV_HANDED={' '.join(serve_env.names)}") if serve_env.names else ()
     return tuple(f"--env={name}" for name in names)
 
 

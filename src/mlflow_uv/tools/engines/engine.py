@@ -37,7 +37,7 @@ class ServerSettings:
     """Settings of a server (docs/serving.md), and the variables that its model gets."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
 
 
 BARE = ServerSettings()
@@ -147,7 +147,7 @@ class Engine(Protocol):
         *argv: str,
         stdin: str | Path = "",
         timeout_s: float | None = ANSWER_S,
-        handed: ServeVariables = NO_VARIABLES,
+        serve_env: ServeVariables = NO_VARIABLES,
     ) -> str:
         """
         Run a program in a container without network; return its standard output. `stdin` is a text or a file.
@@ -156,7 +156,7 @@ class Engine(Protocol):
         """
 
     def converse(
-        self, image: str, *argv: str, handed: ServeVariables = NO_VARIABLES
+        self, image: str, *argv: str, serve_env: ServeVariables = NO_VARIABLES
     ) -> AbstractContextManager[Conversation]:
         """
         Run a program that reads requests line by line in a container without network, removed after the block.

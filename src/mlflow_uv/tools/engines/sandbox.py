@@ -33,7 +33,7 @@ class SandboxRequest:
 
     request: Request
     files: tuple[Path, ...]
-    handed: ServeVariables = NO_VARIABLES
+    serve_env: ServeVariables = NO_VARIABLES
 
 
 def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: Path, artifacts: Path) -> None:
@@ -47,12 +47,12 @@ def run_payload(engine: Engine, image: str, request: SandboxRequest, *, answer: 
     with TemporaryDirectory(prefix="mlflow-uv-sandbox-") as scratch:
         archive = Path(scratch) / "archive.tar"
         _pack(archive, request)
-        output = engine.run_inside(image, *argv, stdin=archive, timeout_s=None, handed=request.handed)
+        output = engine.run_inside(image, *argv, stdin=archive, timeout_s=None, serve_env=request.serve_env)
     _unpack(output, answer, artifacts)
 
 
 @contextmanager
-def model_container(engine: Engine, image: str, handed: ServeVariables) -> Iterator[Conversation]:
+def model_container(engine: Engine, image: str, serve_env: ServeVariables) -> Iterator[Conversation]:
     """
     A container for verbs that load the model of an image, without network; it is removed after the block.
 
@@ -63,7 +63,7 @@ def model_container(engine: Engine, image: str, handed: ServeVariables) -> Itera
         _add_payloads(tar)
     program = _CONVERSATION.read_text(encoding="utf-8")
     argv = (f"{VENV}/bin/python", "-I", "-S", "-c", program, str(WORK_FOLDER))
-    with engine.converse(image, *argv, handed=handed) as conversation:
+    with engine.converse(image, *argv, serve_env=serve_env) as conversation:
         if conversation.ask(base64.b64encode(archive.getvalue()).decode()) != "{}\n":
             lines = [line for line in conversation.log().splitlines() if line.strip() and " --help'" not in line]
             why = lines[-1].strip() if lines else "it printed nothing"

@@ -40,7 +40,7 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
 # Names of the variables whose values are masked in messages: see payloads/problems.py.
-_HANDED = "MLFLOW_UV_HANDED"
+_SERVE_ENV = "MLFLOW_UV_HANDED"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # Retries, at once and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _FIRST_RETRIES, _RETRIES_AFTER_SUCCESS = 2, 6
@@ -54,10 +54,12 @@ _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 class Mlflow:
     """Runs payloads: sends requests as JSON, and parses the responses."""
 
-    def __init__(self, runner: Runner, *, host: Host, hear: Callable[[str], None], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, runner: Runner, *, host: Host, on_line: Callable[[str], None], say: Callable[[str], None]
+    ) -> None:
         self._runner = runner
         self._host = host
-        self._hear = hear
+        self._on_line = on_line
         self._embedded_stores = EmbeddedStores(host.state, say=say)
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
         self._responded: set[str] = set()
@@ -138,33 +140,35 @@ class Mlflow:
         self._responded.add(store.uri)
         return _parsed(answer, request.verb, response)
 
-    def ask_model(self, python: Path, store: Store, request: Request, response: type[T], handed: ServeVariables) -> T:
+    def ask_model(
+        self, python: Path, store: Store, request: Request, response: type[T], serve_env: ServeVariables
+    ) -> T:
         """
         The response to a request that loads a model and so runs its code. Raises as `ask`.
 
-        It gets a process of its own, without credentials, and the variables in `handed`.
+        It gets a process of its own, without credentials, and the variables in `serve_env`.
         """
         # No store is used to answer requests: what the model writes to one is discarded.
         used = None if isinstance(request, (AnswerRequests, AnswerBySpark)) else store
-        with self.model_process(python, used, handed) as worker:
+        with self.model_process(python, used, serve_env) as worker:
             answer = self._exchange(worker, request.verb, asdict(request), store)
         return _parsed(answer, request.verb, response)
 
     @contextmanager
-    def model_process(self, python: Path, store: Store | None, handed: ServeVariables) -> Iterator[Conversation]:
+    def model_process(self, python: Path, store: Store | None, serve_env: ServeVariables) -> Iterator[Conversation]:
         """
-        A process of its own for requests that load a model, without credentials, and with the variables in `handed`.
+        A process of its own for requests that load a model, without credentials, and with the variables in `serve_env`.
 
         Without a store it gets a temporary one. It is ended after the block.
         """
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             temporary = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
             variables = store.variables if store else temporary
-            kept = {**for_model(self._host.variables).variables, **variables, **handed.variables}
-            if handed.names:
-                kept[_HANDED] = " ".join(handed.names)
+            kept = {**for_model(self._host.variables).variables, **variables, **serve_env.variables}
+            if serve_env.names:
+                kept[_SERVE_ENV] = " ".join(serve_env.names)
             command = self._command(python, kept)
-            command = replace(command, folder=Path(scratch), foreign=True, secrets=handed.secrets)
+            command = replace(command, folder=Path(scratch), foreign=True, secrets=serve_env.secrets)
             worker = self._runner.converse(command)
             try:
                 yield worker
@@ -205,7 +209,7 @@ class Mlflow:
                 lines = worker.log().splitlines()
                 self.close()
                 for line in lines[-20:]:
-                    self._hear(line)
+                    self._on_line(line)
                 why = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
                 raise ToolFailed(what=f"MLflow exited during `{verb}`", why=why)
             return self._value(verb, answer, store)
@@ -255,7 +259,7 @@ class Mlflow:
         detail = (error.detail or "").splitlines()
         if error.kind in ("training", "cannot-load", "cannot-predict", "unexpected"):
             for line in detail[-30:]:
-                self._hear(line)
+                self._on_line(line)
         if error.kind == "schema" and store is not None and error.facts is not None:
             other = replace(store, uri=store.variables[error.facts.variable])
             return schema_mismatch(error.facts, uri=other.uri, shown=other.shown)

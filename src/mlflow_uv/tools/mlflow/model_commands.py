@@ -30,7 +30,7 @@ class ModelCommands:
 
     runner: Runner
     host: Host
-    hear: Callable[[str], None]
+    on_line: Callable[[str], None]
     timeout_s: float
 
     def prepare_environment(
@@ -65,20 +65,22 @@ class ModelCommands:
         version = f"{minor}.{max(patches)}" if patches else ""
         return PyenvPython(version=version, installed=version in printed("versions", "--bare").split())
 
-    def predict(self, python: Path, model: Path, *, request: Path, response: Path, handed: ServeVariables) -> Completed:
+    def predict(
+        self, python: Path, model: Path, *, request: Path, response: Path, serve_env: ServeVariables
+    ) -> Completed:
         """
         Write the predictions for a JSON request to a file, as `mlflow models predict` in the environment of `python`.
 
-        It runs the model's code, with the variables in `handed` and without credentials or a store. Raises ToolFailed
-        after the time limit.
+        It runs the model's code, with the variables in `serve_env` and without credentials or a store. Raises
+        ToolFailed after the time limit.
         """
         store = {"MLFLOW_TRACKING_URI": f"sqlite:///{response.with_suffix('.db')}"}
-        variables = {**for_model(self.host.variables).variables, **store, **handed.variables}
+        variables = {**for_model(self.host.variables).variables, **store, **serve_env.variables}
         arguments = (
             "predict", "--model-uri", str(model), "--input-path", str(request), "--content-type", "json",
             "--output-path", str(response), "--env-manager", "local",
         )  # fmt: skip
-        return self._run(python, arguments, variables, folder=response.parent, secrets=handed.secrets)
+        return self._run(python, arguments, variables, folder=response.parent, secrets=serve_env.secrets)
 
     @property
     def _pyenv(self) -> Mapping[str, str]:
@@ -104,7 +106,7 @@ class ModelCommands:
                 folder=folder,
                 variables={**written, **bytecode.variables, **_QUIET, "PATH": path},
                 timeout_s=self.timeout_s,
-                hear=self.hear,
+                on_line=self.on_line,
                 foreign=True,
                 secrets=secrets,
             )

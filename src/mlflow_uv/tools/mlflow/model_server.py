@@ -60,8 +60,8 @@ class Servers:
         port = _free_port()
         settings = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
         argv = (str(python), "-I", "-B", str(SERVING))
-        variables = {**self._variables, **given.handed.variables, **given.settings, **settings}
-        secrets = given.handed.secrets
+        variables = {**self._variables, **given.serve_env.variables, **given.settings, **settings}
+        secrets = given.serve_env.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return ServerProcess(self._runner.start(command), port)
 
@@ -75,9 +75,9 @@ class Servers:
         )  # fmt: skip
         # It starts uvicorn by name.
         path = f"{python.parent}:{self._variables.get('PATH', '')}"
-        variables = {**self._variables, **given.handed.variables, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        variables = {**self._variables, **given.serve_env.variables, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
         variables |= bytecode.variables
-        secrets = given.handed.secrets
+        secrets = given.serve_env.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return ServerProcess(self._runner.start(command), port)
 

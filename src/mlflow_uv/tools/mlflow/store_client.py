@@ -179,13 +179,13 @@ class StoreClient:
         """See OverwriteModel."""
         self._ask(OverwriteModel(model_id=model_id, folder=str(folder), delete=delete), Done)
 
-    def answer(self, request: AnswerRequests, handed: ServeVariables = NO_VARIABLES) -> ModelAnswers:
-        """See AnswerRequests; runs the model's code, with the variables in `handed` and without credentials."""
-        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, handed)
+    def answer(self, request: AnswerRequests, serve_env: ServeVariables = NO_VARIABLES) -> ModelAnswers:
+        """See AnswerRequests; runs the model's code, with the variables in `serve_env` and without credentials."""
+        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, serve_env)
 
-    def answer_by_spark(self, request: AnswerBySpark, handed: ServeVariables = NO_VARIABLES) -> ModelAnswers:
+    def answer_by_spark(self, request: AnswerBySpark, serve_env: ServeVariables = NO_VARIABLES) -> ModelAnswers:
         """See AnswerBySpark; runs the model's code as `answer` does."""
-        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, handed)
+        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, serve_env)
 
     def describe_cases(self, model: Path) -> ModelCases:
         """See DescribeCases."""
@@ -209,9 +209,9 @@ class StoreClient:
         """See WriteData."""
         return self._ask(WriteData(function=function, folder=str(folder), destination=str(destination)), WrittenData)
 
-    def evaluate(self, request: EvaluateModel, handed: ServeVariables = NO_VARIABLES) -> EvaluationResult:
-        """See EvaluateModel; runs the model's code, with the variables in `handed` and without credentials."""
-        return self.mlflow.ask_model(self.python, self.store, request, EvaluationResult, handed)
+    def evaluate(self, request: EvaluateModel, serve_env: ServeVariables = NO_VARIABLES) -> EvaluationResult:
+        """See EvaluateModel; runs the model's code, with the variables in `serve_env` and without credentials."""
+        return self.mlflow.ask_model(self.python, self.store, request, EvaluationResult, serve_env)
 
     def start_evaluation(self, request: StartEvaluation) -> str:
         """See StartEvaluation; returns the id of the run."""

@@ -13,11 +13,12 @@ class Command:
     """
     A program with its arguments, run without a shell.
 
-    `variables` is its complete environment, `stdin` a text or a file. `hear` is called with each line of both streams
-    while it runs, one call at a time. With `verbatim`, standard output is data and is not shown: it is not masked, and
-    bytes that are not UTF-8 become surrogates. `unwind` is called with the process id before a running program is
-    terminated. A `foreign` program runs code of the project or of a model: processes that it leaves running are ended.
-    `must_stop` is polled while it runs; the program is ended once it returns true. `secrets` are masked in its output.
+    `variables` is its complete environment, `stdin` a text or a file. `on_line` is called with each line of both
+    streams while it runs, one call at a time. With `verbatim`, standard output is data and is not shown: it is not
+    masked, and bytes that are not UTF-8 become surrogates. `unwind` is called with the process id before a running
+    program is terminated. A `foreign` program runs code of the project or of a model: processes that it leaves running
+    are ended. `must_stop` is polled while it runs; the program is ended once it returns true. `secrets` are masked in
+    its output.
     """
 
     argv: tuple[str, ...]
@@ -25,7 +26,7 @@ class Command:
     folder: Path
     stdin: str | Path = field(default="", repr=False)
     timeout_s: float | None = None
-    hear: Callable[[str], None] | None = field(default=None, repr=False)
+    on_line: Callable[[str], None] | None = field(default=None, repr=False)
     verbatim: bool = False
     unwind: Callable[[int], None] | None = field(default=None, repr=False)
     foreign: bool = False

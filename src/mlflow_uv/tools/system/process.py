@@ -57,9 +57,9 @@ class SystemRunner:
         child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process = child.process
         streams: tuple[list[str], list[str]] = ([], [])
-        hear = command.hear and serialized(command.hear)
+        on_line = command.on_line and serialized(command.on_line)
         masked = [
-            (drain_masked, (pipe, lines, hear, secrets)) for pipe, lines in zip(child.pipes, streams, strict=True)
+            (drain_masked, (pipe, lines, on_line, secrets)) for pipe, lines in zip(child.pipes, streams, strict=True)
         ]
         reading: list[tuple[Callable[..., None], tuple[object, ...]]] = [*masked]
         if command.verbatim:

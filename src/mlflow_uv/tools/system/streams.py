@@ -13,21 +13,21 @@ def drain_verbatim(stream: IO[bytes], lines: list[str]) -> None:
 
 
 def drain_masked(
-    stream: IO[bytes], lines: list[str], hear: Callable[[str], None] | None, secrets: Sequence[str]
+    stream: IO[bytes], lines: list[str], on_line: Callable[[str], None] | None, secrets: Sequence[str]
 ) -> None:
-    """Read text to its end, mask secrets, and call `hear` with each line."""
+    """Read text to its end, mask secrets, and call `on_line` with each line."""
     masked = MaskedLines(secrets)
 
     def keep(shown: list[str]) -> None:
-        nonlocal hear
+        nonlocal on_line
         for line in shown:
             lines.append(line)
-            if hear is None:
+            if on_line is None:
                 continue
             try:
-                hear(line.rstrip("\r\n"))
+                on_line(line.rstrip("\r\n"))
             except OSError:
-                hear = None  # the output is closed; a pipe that is not drained would block the child
+                on_line = None  # the output is closed; a pipe that is not drained would block the child
 
     with stream:
         for raw in stream:

@@ -34,12 +34,12 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
     return [future.result() for future in futures]
 
 
-def serialized(hear: Callable[[str], None]) -> Callable[[str], None]:
-    """A wrapper that makes one call at a time, so that `hear` need not be thread-safe."""
+def serialized(on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """A wrapper that makes one call at a time, so that `on_line` need not be thread-safe."""
     mutex = threading.Lock()
 
     def call(line: str) -> None:
         with mutex:
-            hear(line)
+            on_line(line)
 
     return call

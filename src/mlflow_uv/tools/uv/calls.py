@@ -218,7 +218,7 @@ class UvCalls:
         *,
         respect_env: bool,
         extra: Mapping[str, str] | None = None,
-        hear: Callable[[str], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
         verbatim: bool = False,
         folder: Path | None = None,
         without: frozenset[str] = frozenset(),
@@ -227,7 +227,7 @@ class UvCalls:
             self.guard.require_version(project.folder)
         self.guard.report(project)
         variables = {**self._for_project(project, respect_env=respect_env, without=without), **(extra or {})}
-        command = self._command((self.program(project), *argv), folder or project.folder, variables, hear=hear)
+        command = self._command((self.program(project), *argv), folder or project.folder, variables, on_line=on_line)
         return self._trusting.run(replace(command, verbatim=verbatim))
 
     def _command(
@@ -236,7 +236,7 @@ class UvCalls:
         folder: Path,
         variables: Mapping[str, str],
         *,
-        hear: Callable[[str], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Command:
         guard = self._inert.variables(self._variables) if self._inert else {}
-        return Command(argv=argv, folder=folder, variables={**variables, **guard}, hear=hear, foreign=True)
+        return Command(argv=argv, folder=folder, variables={**variables, **guard}, on_line=on_line, foreign=True)

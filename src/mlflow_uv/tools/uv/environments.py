@@ -56,7 +56,7 @@ class Environments:
                 again = tuple(flag for package in local for flag in ("--reinstall-package", package.name))
                 with restored_sources(tuple(package.source for package in local)):
                     self._interpreters[folder] = self._uv.sync(
-                        project, selection, folder, again, hear=self._console.foreign
+                        project, selection, folder, again, on_line=self._console.foreign
                     )
             if local:
                 self._rebuilt.add(folder)

@@ -165,7 +165,7 @@ class Uv(UvCalls):
         environment: Path,
         flags: tuple[str, ...] = (),
         *,
-        hear: Callable[[str], None],
+        on_line: Callable[[str], None],
     ) -> Path:
         """
         Sync an environment from the project's lock; return its interpreter.
@@ -173,7 +173,7 @@ class Uv(UvCalls):
         uv checks the lock first (`--locked`). Raises BadInput for a selection that the lock lacks, ToolFailed.
         """
         argv = ("sync", "--locked", "--no-progress", *flags, *selected(project, selection))
-        done = self._locked(project, argv, environment, hear=hear)
+        done = self._locked(project, argv, environment, on_line=on_line)
         if done.code != 0:
             raise refused_selection(done) or self._failed("uv sync --locked", done, project)
         return environment / "bin" / "python"
@@ -198,7 +198,7 @@ class Uv(UvCalls):
         argv: tuple[str, ...],
         environment: Path,
         *,
-        hear: Callable[[str], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """
         Run with `--locked`, and again without the indexes of the caller if only these make the lock look stale.
@@ -206,7 +206,7 @@ class Uv(UvCalls):
         An index of the caller may hold the credentials of another one, so the first run keeps them.
         """
         extra = {"UV_PROJECT_ENVIRONMENT": str(environment)}
-        done = self._run(project, argv, respect_env=False, extra=extra, hear=hear)
+        done = self._run(project, argv, respect_env=False, extra=extra, on_line=on_line)
         suspects = self.outside_indexes(project)
         if done.code == 0 or not suspects:
             return done
@@ -216,7 +216,7 @@ class Uv(UvCalls):
         )
         if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
             return done
-        return self._run(project, argv, respect_env=False, extra=extra, hear=hear, without=suspects)
+        return self._run(project, argv, respect_env=False, extra=extra, on_line=on_line, without=suspects)
 
     def sync_command(self, project: Project, selection: Selection) -> str:
         """The shell command, run in the project's folder, that syncs the environment which `drift` compares."""
@@ -266,7 +266,7 @@ class Uv(UvCalls):
         hashed: bool,
         resolved: bool,
         indexes: Mapping[str, str],
-        hear: Callable[[str], None],
+        on_line: Callable[[str], None],
     ) -> Path:
         """
         Create an environment with these requirements; return its interpreter.
@@ -283,7 +283,7 @@ class Uv(UvCalls):
             ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
             (*install, "--python", str(interpreter), "-r", str(requirements)),
         ):
-            done = self._trusting.run(self._command((program, *argv), requirements.parent, variables, hear=hear))
+            done = self._trusting.run(self._command((program, *argv), requirements.parent, variables, on_line=on_line))
             if done.code != 0:
                 raise failed(f"uv {' '.join(argv[:2])}", done)
         return interpreter
@@ -295,13 +295,13 @@ class Uv(UvCalls):
         *,
         constraints: Path,
         indexes: Mapping[str, str],
-        hear: Callable[[str], None],
+        on_line: Callable[[str], None],
     ) -> None:
         """Install a requirement into an environment, with no other version of what is there. Raises ToolFailed."""
         flags = ("--no-progress", "--constraints", str(constraints), "--python", str(python))
         command_line = (self._programs.satisfying(None), "pip", "install", *flags, requirement)
         variables = self.guard.with_indexes(self._anywhere(), indexes)
-        done = self._trusting.run(self._command(command_line, constraints.parent, variables, hear=hear))
+        done = self._trusting.run(self._command(command_line, constraints.parent, variables, on_line=on_line))
         if done.code != 0:
             raise failed("uv pip install", done)
 

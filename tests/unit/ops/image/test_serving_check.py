@@ -164,7 +164,7 @@ def test_no_finding_shows_what_the_model_was_given() -> None:
         FakeModelServer(None),
     )
 
-    found = [finding for server in servers for finding in seen(server, {"predictions": [1]}, handed=given)]
+    found = [finding for server in servers for finding in seen(server, {"predictions": [1]}, serve_env=given)]
 
     assert (3, False) == (len(found), "canary" in repr(found))
 

@@ -112,7 +112,7 @@ def test_an_answer_or_a_file_that_holds_what_was_handed_is_an_error(tmp_path: Pa
     (tmp_path / "model" / "model.pkl").write_bytes(b"..canary-of-the-model..")
 
     found = asked(
-        tmp_path, {"text": "canary-of-the-model"}, handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
+        tmp_path, {"text": "canary-of-the-model"}, serve_env=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
     )
 
     rules = [(finding.rule, finding.severity) for finding in found]

@@ -34,7 +34,7 @@ class FakeTools:
     @property
     def mlflow(self) -> Mlflow:
         """Nothing is started where only a store is named."""
-        return Mlflow(SystemRunner(), host=self.host, hear=self.say, say=self.say)
+        return Mlflow(SystemRunner(), host=self.host, on_line=self.say, say=self.say)
 
     def say(self, text: str) -> None:
         """See Console."""
@@ -60,11 +60,11 @@ def watch(project: Project) -> Callable[..., tuple[StoreWatch, FakeTools]]:
         home = {"HOME": str(project.folder), "MLFLOW_UV_HOME": str(project.folder / "home")}
         host = Host.of({**home, **variables}, folder=project.folder, python=Path(sys.executable))
         tools = FakeTools(host=host)
-        handed = tools.mlflow.store(store or None, embedded=False)
-        if handed.kind is StoreKind.EMBEDDED:
-            handed = replace(handed, uri=f"sqlite:///{project.folder}/embedded.db")
+        store_of_job = tools.mlflow.store(store or None, embedded=False)
+        if store_of_job.kind is StoreKind.EMBEDDED:
+            store_of_job = replace(store_of_job, uri=f"sqlite:///{project.folder}/embedded.db")
         (project.folder / "notes").unlink(missing_ok=True)
-        found = StoreWatch(project=project, store=handed, tools=cast("Tools", tools), folder=project.folder)
+        found = StoreWatch(project=project, store=store_of_job, tools=cast("Tools", tools), folder=project.folder)
         return found, tools
 
     return made
@@ -196,7 +196,7 @@ def test_the_plugin_lies_where_only_the_step_can_read(project: Project) -> None:
         names = {path.name for path in found.folder.iterdir()}
 
     assert (0o700, {"PYTHONPATH": f"/theirs:{found.folder}"}) == (mode, given)
-    assert {"mlflow_uv_tracking.py", "mlflow_uv_tracking-1.dist-info", "handed"} == names
+    assert {"mlflow_uv_tracking.py", "mlflow_uv_tracking-1.dist-info", "store-uri"} == names
     assert not found.folder.exists()
 
 

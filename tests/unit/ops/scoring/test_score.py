@@ -23,7 +23,7 @@ PLAN = ScoringPlan(
     options=OPTIONS,
     strict=False,
     isolation=Isolation.AUTO,
-    handed=ServeVariables({"REGION": "north"}),
+    serve_env=ServeVariables({"REGION": "north"}),
     scratch=Path("/s"),
 )
 
@@ -38,7 +38,7 @@ PLAN = ScoringPlan(
         {"options": replace(OPTIONS, format=TableFormat.PARQUET)},
         {"options": replace(OPTIONS, key_columns=("id",))},
         {"options": replace(OPTIONS, batch_rows=11)},
-        {"handed": ServeVariables({"OTHER": "north"})},
+        {"serve_env": ServeVariables({"OTHER": "north"})},
     ],
 )
 def test_another_model_or_another_option_is_another_run(changes: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ class Fakes:
             registry=cast("Any", SimpleNamespace(tools=tools, client=client)),
             subject=cast("Any", SimpleNamespace(name="wine", version="1", model=model, shown="wine version 1")),
             environments=cast("ModelEnvironments", SimpleNamespace(environment=self._environment, commands=self)),
-            expected=Expected(requests=requests, **{"handed": ServeVariables({"MODEL_KEY": SECRET}), **words}),
+            expected=Expected(requests=requests, **{"serve_env": ServeVariables({"MODEL_KEY": SECRET}), **words}),
             scratch=self.folder,
             spark_master="local[2]",
         )
@@ -172,10 +172,10 @@ class Fakes:
         self.seconds += seconds
 
     def predict(
-        self, _python: Path, _model: Path, *, request: Path, response: Path, handed: ServeVariables
+        self, _python: Path, _model: Path, *, request: Path, response: Path, serve_env: ServeVariables
     ) -> Completed:
         """See ModelCommands."""
-        assert handed.names == ("MODEL_KEY",)
+        assert serve_env.names == ("MODEL_KEY",)
         json.loads(request.read_text())
         body = self.predicted[int(request.stem.rpartition("-")[2]) - 1]
         if body is None:

@@ -20,7 +20,9 @@ def engines(folder: Path, *, where: str = "", **answers: str) -> Engines:
         program = folder / name
         program.write_text(f"#!/bin/sh\necho {version}\ntest -n '{version}'\n")
         program.chmod(0o755)
-    return Engines(SystemRunner(), variables={"PATH": str(folder), **({where: "nowhere"} if where else {})}, hear=print)
+    return Engines(
+        SystemRunner(), variables={"PATH": str(folder), **({where: "nowhere"} if where else {})}, on_line=print
+    )
 
 
 @pytest.mark.parametrize(

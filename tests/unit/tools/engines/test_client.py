@@ -31,7 +31,7 @@ def client(kind: type[Client], **answers: Completed | None) -> tuple[Client, Fak
     """An engine's client, and what it runs."""
     runner = FakeRunner({name.replace("_", " "): answer for name, answer in answers.items()})
     variables = {"PATH": "/usr/bin", "MLFLOW_TRACKING_TOKEN": "canary"}
-    return kind(runner, variables=variables, hear=print), runner
+    return kind(runner, variables=variables, on_line=print), runner
 
 
 @pytest.mark.parametrize(("network", "given"), [(False, ["--network=none"]), (True, [])])
@@ -56,7 +56,7 @@ def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> 
     """
     engine, runner = client(kind, **{f"{kind.name}_logs": completed("started with canary-of-the-model\n")})
     given = ServerSettings(
-        settings={"REQUEST_TIMEOUT": "90"}, handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
+        settings={"REQUEST_TIMEOUT": "90"}, serve_env=ServeVariables({"MODEL_KEY": "canary-of-the-model"})
     )
 
     log = engine.serve("sha256:1", network=False, given=given).log()
@@ -74,7 +74,7 @@ def test_a_program_of_an_image_is_handed_what_it_needs_too(kind: type[Client]) -
     """
     engine, runner = client(kind)
 
-    engine.run_inside("base:1", "python3", handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"}))
+    engine.run_inside("base:1", "python3", serve_env=ServeVariables({"MODEL_KEY": "canary-of-the-model"}))
     engine.run_inside("base:1", "python3")
 
     first, second = runner.asked
@@ -162,6 +162,6 @@ def test_a_client_that_never_ends_is_no_answer(kind: type[Client], tmp_path: Pat
             return super().run(command)
 
     runner = Hanging()
-    served = kind(runner, variables={"PATH": str(tmp_path)}, hear=print).serve("sha256:1", network=False)
+    served = kind(runner, variables={"PATH": str(tmp_path)}, on_line=print).serve("sha256:1", network=False)
 
     assert served.send(PING) is None

@@ -34,7 +34,7 @@ def asked(folder: Path, output: str) -> tuple[Recording, Path]:
     """The runner and the folder of artifacts after a container wrote this."""
     (folder / "data.csv").write_text("x\n1\n")
     runner = Recording({"docker run": completed(output)})
-    engine = Docker(runner, variables={}, hear=print)
+    engine = Docker(runner, variables={}, on_line=print)
     request = EvaluateModel(model="/opt/model", data="data.csv", artifacts="artifacts")
     question = SandboxRequest(request=request, files=(folder / "data.csv",))
     artifacts = folder / "room" / "artifacts"
@@ -121,7 +121,7 @@ def test_a_container_that_converses_is_confined_and_removed() -> None:
     """
     runner = Talking()
 
-    with model_container(Docker(runner, variables={}, hear=print), "sha256:1", NO_VARIABLES):
+    with model_container(Docker(runner, variables={}, on_line=print), "sha256:1", NO_VARIABLES):
         words = runner.argv
 
     assert {"--network=none", "--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--rm"} <= set(words)
@@ -139,7 +139,7 @@ def test_a_container_that_does_not_start_is_an_error() -> None:
 
     with (
         pytest.raises(ToolFailed) as caught,
-        model_container(Docker(runner, variables={}, hear=print), "x", NO_VARIABLES),
+        model_container(Docker(runner, variables={}, on_line=print), "x", NO_VARIABLES),
     ):
         pass
 

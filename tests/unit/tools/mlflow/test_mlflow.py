@@ -61,7 +61,7 @@ def answering(folder: Path, content: Any, **variables: str) -> tuple[Mlflow, Ans
     """The tool over a process that answers so."""
     process = Answering(content if isinstance(content, str) else json.dumps(content))
     host = Host.of({"MLFLOW_UV_HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(Payloads(process), host=host, hear=print, say=print), process
+    return Mlflow(Payloads(process), host=host, on_line=print, say=print), process
 
 
 def test_a_response_is_parsed_where_it_comes_in(tmp_path: Path) -> None:

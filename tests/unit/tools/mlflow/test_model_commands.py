@@ -36,7 +36,7 @@ class Creating(FakeRunner):
 def commands(folder: Path, runner: FakeRunner) -> ModelCommands:
     """MLflow's commands on a machine with credentials, 90 seconds for each."""
     host = Host.of({**CALLER, "MLFLOW_UV_HOME": str(folder / "home")}, folder=folder, python=Path("python"))
-    return ModelCommands(runner=runner, host=host, hear=print, timeout_s=90.0)
+    return ModelCommands(runner=runner, host=host, on_line=print, timeout_s=90.0)
 
 
 def test_an_environment_is_created_by_an_env_manager_below_its_own_folder(tmp_path: Path) -> None:
@@ -45,12 +45,12 @@ def test_an_environment_is_created_by_an_env_manager_below_its_own_folder(tmp_pa
     """
     root, runner = tmp_path / "created" / "uv", Creating()
 
-    python, completed = commands(tmp_path, runner).prepare_environment(
+    python, prepared = commands(tmp_path, runner).prepare_environment(
         Path("/env/bin/python"), MODEL, manager="uv", root=root, variables={"PATH": "/uv:/usr/bin", "UV_X": "1"}
     )
 
     (command,) = runner.asked
-    assert (root / "mlflow-0f3a" / "bin" / "python", 0) == (python, completed.code)
+    assert (root / "mlflow-0f3a" / "bin" / "python", 0) == (python, prepared.code)
     assert (
         "/env/bin/python", "-I", "-m", "mlflow", "models", "prepare-env", "--model-uri", "/model",
         "--env-manager", "uv",
@@ -68,11 +68,11 @@ def test_a_command_that_creates_nothing_has_no_interpreter(tmp_path: Path) -> No
     """
     runner = FakeRunner({"prepare-env": completed(stderr="error: no", code=1)})
 
-    python, completed = commands(tmp_path, runner).prepare_environment(
+    python, result = commands(tmp_path, runner).prepare_environment(
         Path("/env/bin/python"), MODEL, manager="conda", root=tmp_path / "conda", variables={}
     )
 
-    assert (None, 1, "error: no") == (python, completed.code, completed.last_line)
+    assert (None, 1, "error: no") == (python, result.code, result.last_line)
 
 
 def test_a_prediction_runs_without_credentials_and_without_a_store(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_prediction_runs_without_credentials_and_without_a_store(tmp_path: Pat
         MODEL,
         request=Path("/w/request-1.json"),
         response=Path("/w/response-1.json"),
-        handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"}),
+        serve_env=ServeVariables({"MODEL_KEY": "canary-of-the-model"}),
     )
 
     (command,) = runner.asked
@@ -113,7 +113,9 @@ def test_bytecode_is_written_where_it_is_kept(tmp_path: Path, *, cached: bool) -
     python = tmp_path / ("home/cache/serving" if cached else "scratch") / "bin" / "python"
     prefix = str(tmp_path / "home" / "cache" / "bytecode")
 
-    commands(tmp_path, runner).predict(python, MODEL, request=Path("/w/a"), response=Path("/w/b"), handed=NO_VARIABLES)
+    commands(tmp_path, runner).predict(
+        python, MODEL, request=Path("/w/a"), response=Path("/w/b"), serve_env=NO_VARIABLES
+    )
 
     variables = runner.asked[0].variables
     flags = ("-X", f"pycache_prefix={prefix}") if cached else ()
@@ -155,7 +157,7 @@ def test_pyenv_finds_the_pythons_of_the_caller(tmp_path: Path) -> None:
     """
     runner = FakeRunner()
     host = Host.of({**CALLER, "PYENV_ROOT": "/opt/pyenv"}, folder=tmp_path, python=Path("python"))
-    model_commands = ModelCommands(runner=runner, host=host, hear=print, timeout_s=90.0)
+    model_commands = ModelCommands(runner=runner, host=host, on_line=print, timeout_s=90.0)
 
     model_commands.newest_pyenv_python("/opt/pyenv/bin/pyenv", "3.12")
     model_commands.prepare_environment(

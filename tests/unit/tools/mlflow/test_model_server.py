@@ -30,7 +30,7 @@ def test_the_server_of_mlflow_gets_the_model_its_variables_and_no_credentials(tm
     variables = {"PATH": "/usr/bin", "GITHUB_TOKEN": "canary-1", "MLFLOW_TRACKING_TOKEN": "canary-2"}
     host = Host.of({**variables, "MLFLOW_UV_HOME": str(tmp_path)}, folder=tmp_path, python=Path("python"))
     python = tmp_path / ("cache/serving" if cached else "scratch") / "bin" / "python"
-    settings = ServerSettings(handed=ServeVariables({"MODEL_KEY": "canary-of-the-model"}))
+    settings = ServerSettings(serve_env=ServeVariables({"MODEL_KEY": "canary-of-the-model"}))
     runner = Starting()
 
     Servers(runner, host=host).serve_by_mlflow(python, Path("/w/model"), settings)

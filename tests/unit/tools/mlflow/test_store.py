@@ -36,7 +36,7 @@ def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
 def asked(folder: Path, **variables: str) -> Mlflow:
     """MLflow for a caller who stands in a folder; nothing is started."""
     host = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(SystemRunner(), host=host, hear=lambda _line: None, say=lambda _line: None)
+    return Mlflow(SystemRunner(), host=host, on_line=lambda _line: None, say=lambda _line: None)
 
 
 @pytest.mark.parametrize(

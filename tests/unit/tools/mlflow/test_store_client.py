@@ -31,9 +31,9 @@ class Payloads:
         self.sent.append((python, store, sent, response))
         return self.response
 
-    def ask_model(self, python: Path, store: Store, sent: request.Request, response: type, handed: object) -> Any:
+    def ask_model(self, python: Path, store: Store, sent: request.Request, response: type, serve_env: object) -> Any:
         """See Mlflow."""
-        self.sent.append((python, store, sent, response, handed))
+        self.sent.append((python, store, sent, response, serve_env))
         return self.response
 
     @property

@@ -26,7 +26,7 @@ def python(
     timeout_s: float | None = 30,
     variables: dict[str, str] | None = None,
     stdin: str = "",
-    hear: Callable[[str], None] | None = None,
+    on_line: Callable[[str], None] | None = None,
 ) -> Command:
     """A small Python program."""
     return Command(
@@ -35,7 +35,7 @@ def python(
         folder=Path("/"),
         stdin=stdin,
         timeout_s=timeout_s,
-        hear=hear,
+        on_line=on_line,
     )
 
 
@@ -127,7 +127,7 @@ def test_every_line_is_heard_while_it_runs() -> None:
     """
     heard: list[str] = []
 
-    SystemRunner().run(python("print('one\\r'); print('two', end='')", hear=heard.append))
+    SystemRunner().run(python("print('one\\r'); print('two', end='')", on_line=heard.append))
 
     assert ["one", "two"] == heard
 
@@ -139,7 +139,7 @@ def test_a_listener_hears_one_line_at_a_time() -> None:
     busy = threading.Lock()
     crossed: list[str] = []
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         if not busy.acquire(blocking=False):
             crossed.append(line)
             return
@@ -147,7 +147,7 @@ def test_a_listener_hears_one_line_at_a_time() -> None:
         busy.release()
 
     code = "import sys\nfor n in range(300):\n    print(n)\n    print(n, file=sys.stderr)"
-    SystemRunner().run(python(code, hear=hear))
+    SystemRunner().run(python(code, on_line=on_line))
 
     assert [] == crossed
 
@@ -160,7 +160,7 @@ def test_a_listener_that_went_away_does_not_stop_the_program() -> None:
     def closed(_line: str) -> None:
         raise BrokenPipeError
 
-    done = SystemRunner().run(python(f"print('a'); print('b' * {MEGABYTE})", hear=closed))
+    done = SystemRunner().run(python(f"print('a'); print('b' * {MEGABYTE})", on_line=closed))
 
     assert (0, MEGABYTE + 3) == (done.code, len(done.stdout))
 
@@ -172,7 +172,7 @@ def test_a_secret_is_masked_in_what_is_kept_and_in_what_is_heard() -> None:
     heard: list[str] = []
     code = "import os, sys; print(os.environ['MY_TOKEN']); print('https://me:pass1@x', file=sys.stderr)"
 
-    done = SystemRunner().run(python(code, variables={"MY_TOKEN": "s3cr3t"}, hear=heard.append))
+    done = SystemRunner().run(python(code, variables={"MY_TOKEN": "s3cr3t"}, on_line=heard.append))
 
     assert ("***\n", "https://me:***@x\n") == (done.stdout, done.stderr)
     assert {"***", "https://me:***@x"} == set(heard)
@@ -246,7 +246,7 @@ def test_ctrl_c_ends_what_was_started(tmp_path: Path) -> None:
         "from mlflow_uv.tools.system.process import Command, SystemRunner\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job is deaf to it
         f"argv = (sys.executable, '-u', '-c', {inner!r})\n"
-        "SystemRunner().run(Command(argv=argv, variables={}, folder=Path('/'), hear=lambda l: print(l, flush=True)))"
+        "SystemRunner().run(Command(argv=argv, variables={}, folder=Path('/'), on_line=lambda l: print(l, flush=True)))"
     )
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", outer], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -421,7 +421,7 @@ def test_what_a_child_found_elsewhere_is_masked() -> None:
     code = "import os; print('ghs_0123456789', os.environ['MLFLOW_TRACKING_URI']); print('it is ghs_01\\n  23456789')"
     given = {"MLFLOW_TRACKING_URI": caller["MLFLOW_TRACKING_URI"]}
 
-    done = SystemRunner(caller).run(python(code, variables=given, hear=heard.append))
+    done = SystemRunner(caller).run(python(code, variables=given, on_line=heard.append))
 
     assert "*** http://***@tracking.test\nit is ***\n  ***\n" == done.stdout
     assert done.stdout.splitlines() == heard
@@ -446,7 +446,7 @@ def test_a_program_that_has_to_stop_is_ended_while_it_runs() -> None:
     """
     heard: list[str] = []
     command = replace(
-        python("print('begun')\nwhile True: pass", hear=heard.append, timeout_s=None), must_stop=lambda: bool(heard)
+        python("print('begun')\nwhile True: pass", on_line=heard.append, timeout_s=None), must_stop=lambda: bool(heard)
     )
 
     done = SystemRunner().run(command)

@@ -96,7 +96,9 @@ def test_a_lock_that_has_its_answer_costs_one_process(project: Project) -> None:
     assert 1 == len(runner.asked)
 
 
-@pytest.mark.parametrize("done", [completed(), completed("uv is disabled here\n"), completed(stderr="Resolved\n")], ids=str)
+@pytest.mark.parametrize(
+    "done", [completed(), completed("uv is disabled here\n"), completed(stderr="Resolved\n")], ids=str
+)
 def test_what_ends_well_and_says_nothing_is_not_believed(project: Project, done: Completed) -> None:
     """
     A shim in place of uv would call every lock fresh.
@@ -287,7 +289,7 @@ def test_an_environment_is_synced_into_its_own_folder(project: Project) -> None:
     runner = FakeRunner(answers())
 
     found = uv(runner, UV_PROJECT_ENVIRONMENT="/theirs").sync(
-        project, Selection(), Path("/private"), hear=lambda _line: None
+        project, Selection(), Path("/private"), on_line=lambda _line: None
     )
 
     command = runner.asked[-1]
@@ -327,7 +329,10 @@ def test_the_uv_on_path_goes_before_ours_if_the_project_accepts_it(
     if path:
         programs["path"].touch(mode=0o755)
     runner = FakeRunner(
-        {f"{programs['path']} --version": completed(f"uv {path}\n"), f"{programs['own']} --version": completed(f"uv {own}\n")}
+        {
+            f"{programs['path']} --version": completed(f"uv {path}\n"),
+            f"{programs['own']} --version": completed(f"uv {own}\n"),
+        }
     )
     variables = {"PATH": str(programs["path"].parent)}
     uv = Uv(runner, variables=variables, named=None, own=programs["own"] if own else None)
@@ -371,7 +376,7 @@ def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
 
     program.program(project)
     program.program(project)
-    program.install(Path("/r.txt"), Path("/e"), python="3.12", hashed=True, resolved=True, indexes={}, hear=print)
+    program.install(Path("/r.txt"), Path("/e"), python="3.12", hashed=True, resolved=True, indexes={}, on_line=print)
 
     assert 1 == sum("--version" in command.argv for command in runner.asked)
 
