@@ -4,9 +4,9 @@ import re
 from bisect import bisect_left
 
 # A quoted field starts after a comma or a line break. Elsewhere in a field a quote is a character like any other. The
-# quote that ends a field is not the first of two: a field that is cut after `"""` is not an empty one and a quote.
-_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*(?:""[^"]*)*"(?!")')
-_OPENED = re.compile(rb'(?:\A|(?<=[,\r\n]))"')
+# quote that ends a field is not the first of two: a field that is cut after `"""` is not an empty one and a quote. A
+# field that is not closed takes the rest of the text, in which no other one is looked for.
+_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"(?:[^"]*(?:""[^"]*)*"(?!")|(?P<open>[\s\S]*))')
 
 
 def end_of_records(text: bytes) -> int:
@@ -61,6 +61,9 @@ def _joined(lines: "list[bytes]", fields: "list[tuple[int, int]]", limit: int) -
 
 def _quoted_fields(text: bytes) -> "tuple[list[tuple[int, int]], int]":
     """Start and end of each quoted field, and the start of a last one that is not closed (else the text's length)."""
-    fields = [match.span() for match in _QUOTED.finditer(text)]
-    opened = _OPENED.search(text, fields[-1][1] if fields else 0)
-    return fields, opened.start() if opened else len(text)
+    fields: list[tuple[int, int]] = []
+    for match in _QUOTED.finditer(text):
+        if match.lastgroup is not None:
+            return fields, match.start()
+        fields.append(match.span())
+    return fields, len(text)

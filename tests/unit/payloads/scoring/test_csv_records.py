@@ -33,6 +33,7 @@ def test_records_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
 
 @given(ROWS, st.integers(min_value=0, max_value=200))
 @example([["", '"\n']], 5)
+@example([["a", '\n"']], 6)
 def test_a_text_is_cut_between_two_records(rows: list[list[str]], length: int) -> None:
     """
     A block that ends anywhere is cut after its last complete record: no record is lost, none is split.
