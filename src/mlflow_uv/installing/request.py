@@ -21,6 +21,8 @@ def reply_to(request: "dict[str, Any]") -> "dict[str, Any] | None":
         connection.request(request["method"], request["path"], body=body, headers={"Content-Type": "application/json"})
         response = connection.getresponse()
         content = response.read(request["limit"])
+        if response.length and len(content) < request["limit"]:  # the server closed the connection before the end
+            return None
     except (OSError, http.client.HTTPException):
         return None
     finally:

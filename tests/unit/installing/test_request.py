@@ -107,3 +107,21 @@ def test_requests_are_sent_in_turn_until_one_gets_no_response() -> None:
 
     assert [b"/a", b"/b"] == [base64.b64decode(reply["body"])[:2] for reply in replies[:2]]
     assert [None] == replies[2:]
+
+
+def test_a_response_that_is_cut_off_is_none() -> None:
+    """
+    A server that dies while it responds has not answered.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def respond() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")
+
+        threading.Thread(target=respond, daemon=True).start()
+        reply = ask(listening.getsockname()[1], body=None)
+
+    assert reply is None

@@ -31,7 +31,10 @@ def send(request: ModelRequest, *, port: int) -> ModelReply | None:
         headers = {"Content-Type": "application/json"}
         connection.request(request.method, request.path, body=request.body, headers=headers)
         response = connection.getresponse()
-        return ModelReply(status=response.status, body=response.read(LIMIT).decode(errors="replace"))
+        content = response.read(LIMIT)
+        if response.length and len(content) < LIMIT:  # `read` returns what came before the server closed the connection
+            return None
+        return ModelReply(status=response.status, body=content.decode(errors="replace"))
     except (OSError, http.client.HTTPException):
         return None
     finally:
