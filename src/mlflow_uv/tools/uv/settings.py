@@ -202,7 +202,7 @@ def _text(tables: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _string(key: str) -> str:
-    return json.dumps(key, ensure_ascii=False)
+    return json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _value(value: Any) -> str:
@@ -215,6 +215,6 @@ def _value(value: Any) -> str:
         case list():
             return f"[{', '.join(map(_value, value))}]"
         case str():
-            return _string(value).replace("\x7f", "\\u007f")
+            return _string(value)
         case _:
             return str(value.isoformat())  # a date or time

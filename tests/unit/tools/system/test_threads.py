@@ -1,0 +1,92 @@
+"""Tasks in threads: their results in order, their errors once all have ended, and an interruption that ends them."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_uv.tools.system.threads import serialized, side_by_side
+
+
+def nothing() -> None:
+    """Cancel nothing."""
+
+
+@given(st.lists(st.integers(), max_size=12), st.integers(1, 4))
+def test_results_are_in_the_order_of_the_tasks(numbers: list[int], at_once: int) -> None:
+    """
+    Whichever ends first.
+    """
+    tasks = [lambda number=number: number * 2 for number in numbers]
+
+    assert [number * 2 for number in numbers] == side_by_side(tasks, at_once=at_once, cancel=nothing)
+
+
+def test_a_single_task_gets_no_thread() -> None:
+    """
+    A hook on one project is faster without.
+    """
+    assert [threading.current_thread()] == side_by_side([threading.current_thread], at_once=4, cancel=nothing)
+
+
+def test_no_more_tasks_run_at_once_than_allowed() -> None:
+    """
+    Two of them wait for each other, so two do run at once.
+    """
+    both, running, most = threading.Barrier(2), [0], [0]
+    lock = threading.Lock()
+
+    def task() -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        both.wait(30)
+        with lock:
+            running[0] -= 1
+
+    side_by_side([task] * 6, at_once=2, cancel=nothing)
+
+    assert 2 == most[0]
+
+
+def test_the_first_error_is_raised_after_all_have_ended() -> None:
+    """
+    The first in the order of the tasks, not of time; `cancel` is for interruptions alone.
+    """
+    ended: list[str] = []
+    later = threading.Event()
+
+    def first() -> None:
+        later.wait(30)
+        raise ValueError("first")
+
+    def second() -> None:
+        later.set()
+        raise KeyError("second")
+
+    def third() -> None:
+        ended.append("third")
+
+    with pytest.raises(ValueError, match="first"):
+        side_by_side([first, second, third], at_once=3, cancel=lambda: ended.append("cancelled"))
+
+    assert ["third"] == ended
+
+
+def test_lines_of_several_threads_come_one_at_a_time() -> None:
+    """
+    A console need not be thread-safe.
+    """
+    inside = [0]
+    overlaps: list[int] = []
+
+    def on_line(_line: str) -> None:
+        inside[0] += 1
+        overlaps.append(inside[0])
+        inside[0] -= 1
+
+    call = serialized(on_line)
+    side_by_side([lambda: [call("x") for _ in range(200)] for _ in range(4)], at_once=4, cancel=nothing)
+
+    assert ({1}, 800) == (set(overlaps), len(overlaps))
