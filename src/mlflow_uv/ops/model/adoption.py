@@ -67,7 +67,10 @@ def require_free(model: LoggedModelDescription, adopted: Adopted, key: str) -> N
                 what=f"model {model.model_id} belongs to another release",
                 why=f"version {version.version} of {version.name} was made from it with the release key"
                 f" {other_key[:12]}, and this release has the key {key[:12]}",
-                fix="release it with the lock and the inputs that it was verified with, or log the model again",
+                fix=Wording(
+                    step_call("release"),
+                    " with the lock and the inputs that it was verified with, which reuses it, or log the model again",
+                ),
             )
 
 
