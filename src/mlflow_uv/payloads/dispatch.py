@@ -93,10 +93,10 @@ def serve_requests() -> int:
     """
     Answer requests until standard input ends, because importing mlflow takes longer than most requests.
 
-    A request is a line `{"verb", "request", "response": file, "retries"?: of each HTTP call}`. When the response file
-    is complete, an empty JSON object on a line of standard output confirms it. A verb in CONVERSING has no such file:
-    the lines are its messages (see channel.Channel), and the last one is the response. Nothing else is written there:
-    what MLflow, or a model's code, prints goes to standard error.
+    A request is a line `{"verb", "request", "response": file, "retries"?, "timeout_s"?: of each HTTP call}`. When the
+    response file is complete, an empty JSON object on a line of standard output confirms it. A verb in CONVERSING has
+    no such file: the lines are its messages (see channel.Channel), and the last one is the response. Nothing else is
+    written there: what MLflow, or a model's code, prints goes to standard error.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as confirmations, os.fdopen(os.dup(0), encoding="utf-8") as lines:
         os.dup2(2, 1)
@@ -109,7 +109,7 @@ def serve_requests() -> int:
                 confirmations.write(json.dumps(response) + "\n")
                 confirmations.flush()
                 continue
-            with limited_retries(message.get("retries")):
+            with limited_retries(message.get("retries"), timeout_s=message.get("timeout_s")):
                 response = respond(message["verb"], message["request"])
             Path(message["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
             confirmations.write("{}\n")

@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 # MLflow reads them for every call.
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _FACTOR = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"
 
 
@@ -59,15 +60,16 @@ def _pause_s(attempt: int) -> float:
 
 
 @contextmanager
-def limited_retries(retries: "int | None") -> Iterator[None]:
-    """Set MLflow's number of HTTP retries while the block runs; None leaves it unchanged."""
-    before = os.environ.get(RETRIES)
-    if retries is not None:
-        os.environ[RETRIES] = str(retries)
+def limited_retries(retries: "int | None", *, timeout_s: "int | None" = None) -> Iterator[None]:
+    """Set MLflow's number of HTTP retries, and the timeout of each, while the block runs; None leaves it unchanged."""
+    limits = {RETRIES: retries, TIMEOUT: timeout_s}
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update({name: str(limit) for name, limit in limits.items() if limit is not None})
     try:
         yield
     finally:
-        if before is not None:
-            os.environ[RETRIES] = before
-        else:
-            os.environ.pop(RETRIES, None)
+        for name, value in before.items():
+            if value is not None:
+                os.environ[name] = value
+            else:
+                os.environ.pop(name, None)

@@ -41,9 +41,11 @@ _DEFAULTS = {
 }
 # Names of the variables whose values are masked in messages: see payloads/problems.py.
 _SERVE_ENV = "MLFLOW_UV_HANDED"
-_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # Retries, at once and then after 2, 4, 8, 16 and 32 seconds: see docs/reliability.md.
 _FIRST_RETRIES, _RETRIES_AFTER_SUCCESS = 2, 6
+# Of each of the first calls: a server that takes connections and never responds is reported after a minute.
+_FIRST_TIMEOUT_S = 20
 # Artifact locations, other than itself, that a server may name: see payloads/stores/locations.py. A checkout cannot
 # set it.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
@@ -181,6 +183,12 @@ class Mlflow:
             return None
         return _RETRIES_AFTER_SUCCESS if store.uri in self._responded else _FIRST_RETRIES
 
+    def _timeout_s(self, store: Store | None) -> int | None:
+        """The timeout of each HTTP call to a server that never responded; None for MLflow's or the caller's."""
+        if store is None or _TIMEOUT in self._host.variables or store.uri in self._responded:
+            return None
+        return _FIRST_TIMEOUT_S
+
     def describe_environment(self, python: Path) -> EnvironmentDescription:
         """The Python and MLflow of an interpreter; raises as `ask`."""
         request = DescribeEnvironment()
@@ -199,8 +207,9 @@ class Mlflow:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             answer = Path(scratch) / "answer.json"
             try:
-                question = {"verb": verb, "request": request, "response": str(answer), "retries": self._retries(store)}
-                confirmed = worker.ask(json.dumps(question))
+                limits = {"retries": self._retries(store), "timeout_s": self._timeout_s(store)}
+                message = {"verb": verb, "request": request, "response": str(answer), **limits}
+                confirmed = worker.ask(json.dumps(message))
             except BaseException:
                 # Cancelled: the next line of the worker would answer this request, not the next one.
                 self.close()

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mlflow_uv.payloads.stores import retries
-from mlflow_uv.payloads.stores.retries import RETRIES, create_once, limited_retries, retry_incomplete
+from mlflow_uv.payloads.stores.retries import RETRIES, TIMEOUT, create_once, limited_retries, retry_incomplete
 
 
 class Server:
@@ -98,12 +98,12 @@ def test_the_number_of_retries_is_set_for_a_block(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv(RETRIES)
     with limited_retries(None):
         unchanged = RETRIES in os.environ
-    with limited_retries(7):
-        inside = os.environ[RETRIES]
+    with limited_retries(7, timeout_s=20):
+        inside = (os.environ[RETRIES], os.environ[TIMEOUT])
     with pytest.raises(KeyError), limited_retries(7):
         raise KeyError
 
-    assert (False, "7", False) == (unchanged, inside, RETRIES in os.environ)
+    assert (False, ("7", "20"), set()) == (unchanged, inside, {RETRIES, TIMEOUT} & os.environ.keys())
 
 
 def test_only_an_incomplete_response_is_repeated() -> None:

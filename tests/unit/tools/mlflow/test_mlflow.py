@@ -24,16 +24,16 @@ STORE = Store(
 
 
 class Answering(Conversation):
-    """A payload process that writes one text as the response to everything, and keeps the questions."""
+    """A payload process that writes one text as the response to everything, and keeps the messages."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.questions: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     def ask(self, line: str) -> str | None:
         """See Conversation."""
-        self.questions.append(json.loads(line))
-        Path(self.questions[-1]["response"]).write_text(self.text)
+        self.messages.append(json.loads(line))
+        Path(self.messages[-1]["response"]).write_text(self.text)
         return "{}"
 
     def log(self) -> str:
@@ -74,8 +74,32 @@ def test_a_response_is_parsed_where_it_comes_in(tmp_path: Path) -> None:
 
     assert VERSION == found
     assert [("describe-version", {"name": "wine", "version": "1"})] == [
-        (question["verb"], question["request"]) for question in process.questions
+        (message["verb"], message["request"]) for message in process.messages
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "limits"),
+    [
+        ({}, [(2, 20), (6, None)]),
+        ({"MLFLOW_HTTP_REQUEST_TIMEOUT": "90"}, [(2, None), (6, None)]),
+        ({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}, [(None, 20), (None, None)]),
+    ],
+    ids=["neither", "a timeout", "retries"],
+)
+def test_a_server_that_never_responded_is_given_up_sooner(
+    tmp_path: Path, variables: dict[str, str], limits: list[tuple[int | None, int | None]]
+) -> None:
+    """
+    Fewer retries, and a shorter timeout of each; once it responded there are more. The caller's variables decide.
+    """
+    mlflow, process = answering(tmp_path, {"value": as_json(VERSION)}, **variables)
+    client = StoreClient(mlflow=mlflow, python=Path("python"), store=STORE)
+
+    for _ in limits:
+        client.describe_version("wine", "1")
+
+    assert limits == [(message["retries"], message["timeout_s"]) for message in process.messages]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +155,7 @@ def test_a_secret_in_a_tag_is_masked_before_it_is_sent(tmp_path: Path) -> None:
         SetTags(run_id="r", tags={"why": "with canary-8c1f4be2"})
     )
 
-    assert "canary-8c1f4be2" not in json.dumps(process.questions)
+    assert "canary-8c1f4be2" not in json.dumps(process.messages)
 
 
 def test_a_file_of_a_payload_is_read_as_strictly(tmp_path: Path) -> None:
