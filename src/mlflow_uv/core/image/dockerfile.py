@@ -19,6 +19,12 @@ SERVER_VARIABLES = frozenset({
     "MLFLOW_UV_APART", "MLFLOW_UV_MODEL", "MODEL_NAME", "MODEL_VERSION", "OPENAPI", "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PORT", "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "WORKERS",
 })  # fmt: skip
+# Variables of every image, whatever the base sets; PATH is also extended.
+VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}  # noqa: S108  # in the image
+FOLDER = "/tmp"  # noqa: S108  # in the image
+ENTRY_POINT = (f"{VENV}/bin/python", "-I", SERVING)
+HEALTH_CHECK = (f"{VENV}/bin/python", "-I", "-S", f"{SERVING}/healthcheck.py")
+HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTH_START_S = 10, 5, 60
 # Names in the build context: the installer's folder, and the archives that become layers.
 INSTALLER, SERVER_LAYER, MODEL_LAYER = "installer", "server.tar", "model.tar"
 PACKAGES_LABEL = "mlflow-uv.packages-sha256"
@@ -56,15 +62,15 @@ def render_dockerfile(recipe: Recipe) -> str:
         *_packages(recipe),
         f"ADD {SERVER_LAYER} /",
         f"ADD {MODEL_LAYER} /",
-        f"ENV PATH={VENV}/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp",
+        " ".join((f"ENV PATH={VENV}/bin:$PATH", *(f"{name}={value}" for name, value in VARIABLES.items()))),
         *(f"ENV {name}=" for name in sorted(SERVER_VARIABLES & recipe.variables)),
         f"USER {USER}:{USER}",
-        "WORKDIR /tmp",
+        f"WORKDIR {FOLDER}",
         f"EXPOSE {PORT}",
         "STOPSIGNAL SIGTERM",
-        "HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\",
-        f'    CMD ["{VENV}/bin/python", "-I", "-S", "{SERVING}/healthcheck.py"]',
-        f'ENTRYPOINT ["{VENV}/bin/python", "-I", "{SERVING}"]',
+        f"HEALTHCHECK {_health_times()} \\",
+        f"    CMD {json.dumps(HEALTH_CHECK)}",
+        f"ENTRYPOINT {json.dumps(ENTRY_POINT)}",
         *(f"LABEL {name}={_quoted(value)}" for name, value in sorted(recipe.labels.items())),
     )
     return "\n".join(lines) + "\n"
@@ -95,6 +101,11 @@ def _packages(recipe: Recipe) -> tuple[str, ...]:
         "USER 0:0",
         "COPY --from=packages /layer/ /",
     )
+
+
+def _health_times() -> str:
+    times = {"interval": HEALTH_INTERVAL_S, "timeout": HEALTH_TIMEOUT_S, "start-period": HEALTH_START_S}
+    return " ".join(f"--{name}={seconds}s" for name, seconds in times.items())
 
 
 def _quoted(value: str) -> str:

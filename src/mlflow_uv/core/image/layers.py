@@ -31,10 +31,11 @@ def large_packages(packages: Iterable[Package]) -> frozenset[str]:
     The platform counts because a lock may lack sizes. In the wine example these are a third of the packages, and 92 %
     of the bytes.
     """
-    return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, _artifacts(package)))}
+    return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, artifacts_of(package)))}
 
 
-def _artifacts(package: Package) -> tuple[Artifact, ...]:
+def artifacts_of(package: Package) -> tuple[Artifact, ...]:
+    """The wheels of a package, else its source distribution."""
     return package.wheels or ((package.sdist,) if package.sdist else ())
 
 

@@ -274,19 +274,55 @@ class Uv(UvCalls):
         `resolved` says that they are a complete closure, so nothing else is installed; `hashed` that each has hashes.
         `indexes` are variables that name the indexes of the lock. Raises ToolFailed.
         """
-        program = self._programs.satisfying(None)
-        interpreter = environment / "bin" / "python"
-        variables = self.guard.with_indexes(self._anywhere(), indexes)
+        interpreter = self.create(environment, python=python, on_line=on_line)
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
-        install = ("pip", "install", "--no-progress", *flags)
-        for argv in (
-            ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment)),
-            (*install, "--python", str(interpreter), "-r", str(requirements)),
-        ):
-            done = self._trusting.run(self._command((program, *argv), requirements.parent, variables, on_line=on_line))
-            if done.code != 0:
-                raise failed(f"uv {' '.join(argv[:2])}", done)
+        self._add_all(requirements, interpreter, flags, indexes, on_line)
         return interpreter
+
+    def create(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
+        """Create an empty environment; return its interpreter. Raises ToolFailed."""
+        argv = ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment))
+        command = (self._programs.satisfying(None), *argv)
+        done = self._trusting.run(self._command(command, environment.parent, self._anywhere(), on_line=on_line))
+        if done.code != 0:
+            raise failed("uv venv", done)
+        return environment / "bin" / "python"
+
+    def lay_out(
+        self,
+        requirements: Path,
+        interpreter: Path,
+        *,
+        platform: str,
+        indexes: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        """
+        Install the wheels of complete pins with hashes for a `--python-platform`, which may be another machine's.
+
+        Raises ToolFailed, also for a package that has no such wheel.
+        """
+        flags = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-platform", platform)
+        self._add_all(requirements, interpreter, flags, indexes, on_line)
+
+    def own_version(self) -> str | None:
+        """The version of the uv that works outside of a project, None if it prints none. Raises ToolMissing."""
+        return self.version(self._programs.satisfying(None))
+
+    def _add_all(
+        self,
+        requirements: Path,
+        interpreter: Path,
+        flags: tuple[str, ...],
+        indexes: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        argv = ("pip", "install", "--no-progress", *flags, "--python", str(interpreter), "-r", str(requirements))
+        variables = self.guard.with_indexes(self._anywhere(), indexes)
+        command = (self._programs.satisfying(None), *argv)
+        done = self._trusting.run(self._command(command, requirements.parent, variables, on_line=on_line))
+        if done.code != 0:
+            raise failed("uv pip install", done)
 
     def add(
         self,

@@ -1,0 +1,159 @@
+"""Composes the configuration and the manifest of a serving image from those of its base and a list of layers."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..release.digests import sha256
+from .dockerfile import (
+    ENTRY_POINT,
+    FOLDER,
+    HEALTH_CHECK,
+    HEALTH_INTERVAL_S,
+    HEALTH_START_S,
+    HEALTH_TIMEOUT_S,
+    PORT,
+    SERVER_VARIABLES,
+    USER,
+    VARIABLES,
+    VENV,
+)
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+GZIP_TYPE, ZSTD_TYPE = f"{LAYER_TYPE}+gzip", f"{LAYER_TYPE}+zstd"
+CREATED = "org.opencontainers.image.created"
+# The date of an image whose commit has none, the same as that of its files.
+EARLIEST = "1980-01-01T00:00:00Z"
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blob:
+    """A blob of an image: media type, digest (`sha256:…`) and size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+    @property
+    def descriptor(self) -> dict[str, object]:
+        """The descriptor of the OCI image specification."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerBlob:
+    """A layer: its compressed blob, and the digest of the archive in it (`diff_id`); `name` is for the history."""
+
+    name: str
+    blob: Blob
+    diff_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseLayers:
+    """The configuration document of a base image, and its layers as the registry or the engine holds them."""
+
+    config: Mapping[str, Any]
+    layers: tuple[Blob, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComposedImage:
+    """An image as two documents, and every blob that its manifest names, in its order: configuration first."""
+
+    config: bytes
+    manifest: bytes
+    blobs: tuple[Blob, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the manifest, by which a registry holds the image."""
+        return digest_of(self.manifest)
+
+    @property
+    def id(self) -> str:
+        """The digest of the configuration, which an engine shows as the id of the image."""
+        return digest_of(self.config)
+
+
+def composed(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str]) -> ComposedImage:
+    """
+    Compose an image: a function of base, layers and labels alone, so that equal inputs give an equal digest.
+
+    Raises ValueError for a base whose configuration is not that of a Linux image, or has another number of layers.
+    """
+    config = _config(base, layers, labels)
+    if len(config["rootfs"]["diff_ids"]) != len(base.layers) + len(layers):
+        raise ValueError("its configuration does not describe its layers")
+    body = _document(config)
+    blobs = (
+        Blob(media_type=CONFIG_TYPE, digest=digest_of(body), size=len(body)),
+        *base.layers,
+        *(layer.blob for layer in layers),
+    )
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": blobs[0].descriptor,
+        "layers": [blob.descriptor for blob in blobs[1:]],
+    }
+    return ComposedImage(config=body, manifest=_document(manifest), blobs=blobs)
+
+
+def digest_of(data: bytes) -> str:
+    """The digest of a blob as registries write it."""
+    return f"sha256:{sha256(data)}"
+
+
+def _document(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _config(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str]) -> dict[str, Any]:
+    document, settings = base.config, base.config.get("config") or {}
+    rootfs = document.get("rootfs")
+    if document.get("os") != "linux" or not isinstance(rootfs, dict) or not isinstance(settings, dict):
+        raise ValueError("it is not the configuration of a Linux image")
+    created = labels.get(CREATED) or EARLIEST
+    history = [*(document.get("history") or ()), *({"created": created, "created_by": layer.name} for layer in layers)]
+    composed_config = {
+        "created": created,
+        "architecture": document.get("architecture", ""),
+        "os": "linux",
+        "config": {
+            "Entrypoint": list(ENTRY_POINT),
+            "Env": list(_variables(settings.get("Env") or ())),
+            "ExposedPorts": {**(settings.get("ExposedPorts") or {}), f"{PORT}/tcp": {}},
+            "Healthcheck": {
+                "Test": ["CMD", *HEALTH_CHECK],
+                "Interval": HEALTH_INTERVAL_S * _SECOND_NS,
+                "Timeout": HEALTH_TIMEOUT_S * _SECOND_NS,
+                "StartPeriod": HEALTH_START_S * _SECOND_NS,
+            },
+            "Labels": {**(settings.get("Labels") or {}), **labels},
+            "StopSignal": "SIGTERM",
+            "User": f"{USER}:{USER}",
+            "WorkingDir": FOLDER,
+            **({"Volumes": settings["Volumes"]} if settings.get("Volumes") else {}),
+        },
+        "rootfs": {"type": "layers", "diff_ids": [*rootfs["diff_ids"], *(layer.diff_id for layer in layers)]},
+        "history": history,
+    }
+    if document.get("variant"):
+        composed_config["variant"] = document["variant"]
+    return composed_config
+
+
+def _variables(inherited: Sequence[str]) -> Iterator[str]:
+    """The variables of the base, without effect on the server, and then those that it lacks."""
+    values = dict(entry.partition("=")[::2] for entry in inherited)
+    values["PATH"] = f"{VENV}/bin:{values.get('PATH') or _DEFAULT_PATH}"
+    values |= VARIABLES
+    values |= dict.fromkeys(SERVER_VARIABLES & values.keys(), "")
+    yield from (f"{name}={value}" for name, value in values.items())

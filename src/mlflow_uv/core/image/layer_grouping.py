@@ -1,0 +1,64 @@
+"""Divides the packages of a lock among the layers of an image, so that a change of one package changes one layer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..lock.lockfile import Package
+from ..release.digests import sha256
+from .layers import artifacts_of, large_packages
+
+# A package whose wheel has this many bytes gets a layer of its own: what a release sends again is then that package.
+OWN_BYTES = 1_000_000
+# Limits of a whole image: engines accept 127 layers, and the base, the server and the model need some of them.
+MOST_OWN, SHARED = 64, 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SizedPackage:
+    """A package, and the bytes of its largest wheel."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerGroup:
+    """The packages of one layer, sorted by name."""
+
+    name: str
+    packages: tuple[str, ...]
+
+
+def sized(packages: Iterable[Package]) -> tuple[SizedPackage, ...]:
+    """
+    The packages of a lock with their sizes; a name that is locked more than once has the largest.
+
+    The size is that of the largest wheel for any platform, so that every platform has the same groups. Where a lock
+    lacks sizes, a large package counts as OWN_BYTES, and any other as 0.
+    """
+    sizes: dict[str, int] = {}
+    for package in packages:
+        known = [artifact.size for artifact in artifacts_of(package)]
+        guess = OWN_BYTES if package.name in large_packages((package,)) else 0
+        size = guess if None in known else max(filter(None, known), default=0)
+        sizes[package.name] = max(sizes.get(package.name, 0), size)
+    return tuple(SizedPackage(name=name, size=size) for name, size in sorted(sizes.items()))
+
+
+def grouped(packages: Iterable[SizedPackage]) -> tuple[LayerGroup, ...]:
+    """
+    The layers of packages, lowest first: at most MOST_OWN of a single package, then at most SHARED of several.
+
+    A small package is in the layer that the SHA-256 of its name selects. Other packages that come or go therefore do
+    not move it; only a package that comes above the limit of MOST_OWN moves the smallest one with its own layer.
+    """
+    known = {package.name: package for package in packages}
+    large = sorted((p for p in known.values() if p.size >= OWN_BYTES), key=lambda p: (-p.size, p.name))[:MOST_OWN]
+    own = {package.name for package in large}
+    shared: dict[int, list[str]] = {}
+    for name in sorted(known.keys() - own):
+        shared.setdefault(int(sha256(name.encode()), 16) % SHARED, []).append(name)
+    return (
+        *(LayerGroup(name=name, packages=(name,)) for name in sorted(own)),
+        *(LayerGroup(name=f"shared {at}", packages=tuple(names)) for at, names in sorted(shared.items())),
+    )

@@ -1,0 +1,1 @@
+"""Makes layers of a serving image from wheels, without a container engine."""

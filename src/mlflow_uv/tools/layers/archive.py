@@ -1,0 +1,115 @@
+"""Writes a layer of an image: the same entries give the same bytes, on every machine and at every time."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Self
+
+from zlib_ng import zlib_ng
+
+from ...core.image.composition import GZIP_TYPE, Blob, LayerBlob
+from ..uv.uv import EARLIEST
+
+# Of zlib-ng, whose output depends on neither processor nor operating system: docs/development/image-from-wheels.md.
+LEVEL = 3
+_GZIP = 31  # the window of 32 KiB, in gzip's format; its header has no time and no file name
+_WHEN = int(EARLIEST)
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerFile:
+    """A file of a layer: its content, on disk or in memory, or the `target` of a symbolic link."""
+
+    source: Path | None = None
+    data: bytes = b""
+    executable: bool = False
+    target: str = ""
+
+
+def write_layer(name: str, files: Mapping[PurePosixPath, LayerFile], out: Path) -> LayerBlob:
+    """
+    Write a layer of files at absolute paths, compressed by gzip, and return its digests.
+
+    The entries are sorted by path and owned by root; their folders are added. Raises OSError, ValueError for a path
+    that is relative, is not normal, or leads through a file of the layer.
+    """
+    entries = sorted((path, file) for path, file in _with_folders(files).items())
+    with out.open("wb") as raw, _Digesting(raw) as stream:
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE) as tar:
+            for path, file in entries:
+                _add(tar, path, file)
+        return stream.finish(name)
+
+
+def _with_folders(files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPath, LayerFile | None]:
+    """The files, and None for each folder above one."""
+    entries: dict[PurePosixPath, LayerFile | None] = {}
+    for path in files:
+        if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+            raise ValueError(f"{path} is no path of a file in an image")
+        entries |= dict.fromkeys(path.parents[:-1])
+    if both := sorted(entries.keys() & files.keys()):
+        raise ValueError(f"{both[0]} is both a file and a folder")
+    return {**entries, **files}
+
+
+def _add(tar: tarfile.TarFile, path: PurePosixPath, file: LayerFile | None) -> None:
+    entry = tarfile.TarInfo(str(path.relative_to("/")))
+    entry.mtime, entry.mode = _WHEN, 0o755
+    if file is None:
+        entry.type = tarfile.DIRTYPE
+        tar.addfile(entry)
+    elif file.target:
+        entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, file.target, 0o777
+        tar.addfile(entry)
+    else:
+        entry.mode = 0o755 if file.executable else 0o644
+        with _opened(file) as content:
+            entry.size = content.seek(0, io.SEEK_END)
+            content.seek(0)
+            tar.addfile(entry, content)
+
+
+def _opened(file: LayerFile) -> IO[bytes]:
+    return io.BytesIO(file.data) if file.source is None else file.source.open("rb")
+
+
+class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
+    """Compresses what is written to it, and digests it before and after."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__()
+        self._raw = raw
+        self._compressor = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, _GZIP)
+        self._before, self._after = hashlib.sha256(), hashlib.sha256()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Compress and write."""
+        piece = memoryview(data)  # type: ignore[arg-type]
+        self._before.update(piece)
+        self._store(self._compressor.compress(piece))
+        return len(piece)
+
+    def finish(self, name: str) -> LayerBlob:
+        """End the archive; its digests."""
+        self._store(self._compressor.flush())
+        blob = Blob(media_type=GZIP_TYPE, digest=f"sha256:{self._after.hexdigest()}", size=self._size)
+        return LayerBlob(name=name, blob=blob, diff_id=f"sha256:{self._before.hexdigest()}")
+
+    def _store(self, data: bytes) -> None:
+        self._after.update(data)
+        self._size += len(data)
+        self._raw.write(data)

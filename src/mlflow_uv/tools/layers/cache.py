@@ -1,0 +1,94 @@
+"""Caches layers by what they were made from, and verifies the content of each before it is used."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ...core.image.composition import Blob, LayerBlob
+from ...core.release.digests import canonical, sha256
+from ...core.security.documents import parse_json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CachedLayer:
+    """A layer, its compressed archive, and the digest of each file that packages brought into it, by absolute path."""
+
+    layer: LayerBlob
+    archive: Path
+    files: Mapping[PurePosixPath, str]
+
+
+class LayerCache:
+    """
+    A folder with a description for each key, and archives named by their digests.
+
+    Several processes may use it at once: equal keys have equal bytes, and each file is complete when it gets its name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.changed: list[str] = []  # names of layers that were found damaged
+
+    def find(self, key: str) -> CachedLayer | None:
+        """
+        The layer of a key; None if there is none, or if its description or archive was changed.
+
+        A changed one is removed, and its name is added to `changed`.
+        """
+        description = self._description(key)
+        if not description.is_file():
+            return None
+        try:
+            content = parse_json(description.read_bytes())
+            described = content["layer"]
+            if sha256(canonical([key, described, content["files"]])) != content["sha256"]:
+                raise ValueError("its description was changed")
+            layer = LayerBlob(name=described["name"], blob=Blob(**described["blob"]), diff_id=described["diff_id"])
+            archive = self._archive(layer.blob.digest)
+            _require_digest(archive, layer.blob)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            self.changed.append(key)
+            description.unlink(missing_ok=True)
+            return None
+        files = {PurePosixPath(path): digest for path, digest in content["files"].items()}
+        return CachedLayer(layer=layer, archive=archive, files=files)
+
+    def add(self, key: str, write: Callable[[Path], LayerBlob], files: Mapping[PurePosixPath, str]) -> CachedLayer:
+        """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=self._folder) as scratch:
+            written = Path(scratch) / "layer"
+            layer = write(written)
+            archive = self._archive(layer.blob.digest)
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            written.replace(archive)
+            described = asdict(layer)
+            named = {str(path): digest for path, digest in files.items()}
+            content = {"layer": described, "files": named, "sha256": sha256(canonical([key, described, named]))}
+            description = Path(scratch) / "description"
+            description.write_text(json.dumps(content), encoding="utf-8")
+            self._description(key).parent.mkdir(parents=True, exist_ok=True)
+            description.replace(self._description(key))
+        return CachedLayer(layer=layer, archive=archive, files=files)
+
+    def remove(self) -> None:
+        """Remove all layers."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _description(self, key: str) -> Path:
+        return self._folder / "keys" / f"{key}.json"
+
+    def _archive(self, digest: str) -> Path:
+        return self._folder / "blobs" / digest.replace(":", "-")
+
+
+def _require_digest(archive: Path, blob: Blob) -> None:
+    if archive.is_symlink() or archive.stat().st_size != blob.size:
+        raise ValueError("its archive was changed")
+    with archive.open("rb") as content:
+        if f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}" != blob.digest:
+            raise ValueError("its archive was changed")

@@ -1,0 +1,194 @@
+"""Reads the packages that uv laid out in an environment, and verifies each file by the RECORD of its package."""
+
+import base64
+import csv
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ...command.errors import ToolFailed
+from ...core.image.dockerfile import MOUNTS
+from ...core.image.layers import PACKAGES
+from ...core.lock.package_names import canonicalize_name
+from ...core.model.model_files import WHEELS
+from .archive import LayerFile
+
+# Files of a package that have no digest in its RECORD (packaging.python.org, "Recording installed projects").
+_UNSIGNED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
+# uv writes them on installation: when the wheel was read, and from which folder, which is the same in every image.
+_UV_CACHE, _DIRECT_URL = "uv_cache.json", "direct_url.json"
+_WHEELS = f"{MOUNTS}/{PACKAGES}/{WHEELS}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedFile:
+    """A file of a package, relative to its environment, and its digest in the RECORD; empty for RECORD itself."""
+
+    path: PurePosixPath
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaidOutPackage:
+    """A package in an environment: its normalized name, and its files as its RECORD lists them."""
+
+    name: str
+    record: PurePosixPath
+    files: tuple[RecordedFile, ...]
+
+
+def laid_out(environment: Path) -> tuple[LaidOutPackage, ...]:
+    """
+    The packages of an environment, sorted by name. Raises ToolFailed for a RECORD that names other places.
+
+    A RECORD comes from a wheel: its paths are only used if they lead to files below the environment.
+    """
+    records = sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD"))
+    return tuple(sorted((_package(environment, record) for record in records), key=lambda package: package.name))
+
+
+def shared_files(packages: tuple[LaidOutPackage, ...]) -> Mapping[PurePosixPath, tuple[str, ...]]:
+    """Each path that several packages list, with their names; uv installs whichever it writes last, in no order."""
+    owners: dict[PurePosixPath, list[str]] = {}
+    for package in packages:
+        for file in package.files:
+            owners.setdefault(file.path, []).append(package.name)
+    return {path: tuple(names) for path, names in owners.items() if len(names) > 1}
+
+
+def unowned(environment: Path, packages: tuple[LaidOutPackage, ...]) -> Iterator[PurePosixPath]:
+    """Every file and link of an environment that no package lists, such as those of `uv venv`."""
+    owned = {file.path for package in packages for file in package.files}
+    for base, folders, names in os.walk(environment):
+        links = [name for name in folders if Path(base, name).is_symlink()]
+        for name in sorted((*names, *links)):
+            path = PurePosixPath(Path(base, name).relative_to(environment).as_posix())
+            if path not in owned:
+                yield path
+
+
+def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosixPath]) -> None:
+    """Raise ToolFailed for a package that brings one of the environment's `own` files, such as its interpreter."""
+    for package in packages:
+        for file in package.files:
+            if file.path in own:
+                raise _unfit(package.name, str(file.path), "it is a file of the environment itself")
+
+
+def verified_files(environment: Path, package: LaidOutPackage, home: PurePosixPath) -> dict[PurePosixPath, LayerFile]:
+    """
+    The files of a package for an environment at `home`, each with the content that its RECORD promises.
+
+    Scripts start the interpreter there, and RECORD has the digests of these scripts. What differs between two
+    installations of one wheel is left out. Raises ToolFailed that names a file which is missing, changed, or no file.
+    """
+    files: dict[PurePosixPath, LayerFile] = {}
+    rewritten: dict[PurePosixPath, bytes] = {}
+    for file in package.files:
+        if file.path == package.record or _is_left_out(package, file.path):
+            continue
+        source = environment / file.path
+        _require_content(package, file, source)
+        executable = bool(source.stat().st_mode & 0o111)
+        if (data := _rewritten(environment, package, file.path, home)) is not None:
+            rewritten[file.path] = data
+            files[file.path] = LayerFile(data=data, executable=executable)
+        else:
+            files[file.path] = LayerFile(source=source, executable=executable)
+    files[package.record] = LayerFile(data=_record_of(environment, package, rewritten))
+    return files
+
+
+def _package(environment: Path, record: Path) -> LaidOutPackage:
+    name = _name_of(record.parent)
+    top = os.path.relpath(record.parents[1], environment)
+    files = []
+    try:
+        with record.open(newline="", encoding="utf-8") as lines:
+            rows = [row for row in csv.reader(lines) if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ToolFailed(what=f"the RECORD of `{name}` cannot be read", why=str(error)) from error
+    for written, digest in ((row[0], row[1] if len(row) > 1 else "") for row in rows):
+        place = os.path.normpath(os.path.join(top, written))  # noqa: PTH118  # normalized as text, whatever is there
+        if os.path.isabs(written) or place.startswith("..") or "\0" in written:  # noqa: PTH117
+            raise _unfit(name, written, "it is outside of the environment")
+        files.append(RecordedFile(path=PurePosixPath(place), digest=digest))
+    paths = [file.path for file in files]
+    if twice := sorted(path for path in set(paths) if paths.count(path) > 1) if len(set(paths)) < len(paths) else []:
+        raise _unfit(name, str(twice[0]), "its RECORD lists it twice")
+    return LaidOutPackage(
+        name=name, record=PurePosixPath(record.relative_to(environment).as_posix()), files=tuple(files)
+    )
+
+
+def _name_of(dist_info: Path) -> str:
+    """The normalized name, from METADATA: that of the folder may be written in several ways."""
+    metadata = dist_info / "METADATA"
+    text = metadata.read_text(encoding="utf-8", errors="replace") if metadata.is_file() else ""
+    match = re.search(r"^Name:[ \t]*(\S+)", text, re.MULTILINE)
+    return canonicalize_name(match[1] if match else dist_info.name.partition("-")[0])
+
+
+def _is_left_out(package: LaidOutPackage, path: PurePosixPath) -> bool:
+    return path.name == _UV_CACHE and path.parent == package.record.parent
+
+
+def _require_content(package: LaidOutPackage, file: RecordedFile, source: Path) -> None:
+    if source.is_symlink() or not source.is_file():
+        raise _unfit(package.name, str(file.path), "it is missing, or no file")
+    if file.path.name in _UNSIGNED and file.path.parent == package.record.parent:
+        return
+    algorithm, _, promised = file.digest.partition("=")
+    if algorithm not in {"sha256", "sha384", "sha512"}:
+        raise _unfit(package.name, str(file.path), "its RECORD has no digest of it")
+    with source.open("rb") as content:
+        digest = hashlib.file_digest(content, algorithm).digest()
+    if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != promised.rstrip("="):
+        raise _unfit(package.name, str(file.path), "its content is not what its RECORD promises")
+
+
+def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:
+    """The content that a file gets in an image, None if that is the content it has."""
+    if path.parts[0] == "bin":
+        # uv writes the second form where the first would be longer than the kernel reads, or has a space.
+        name = re.escape(f"{environment}/bin/python".encode())
+        first = rb"#!%b\n|#!/bin/sh\n'''exec' ['\"]?%b['\"]? \"\$0\" \"\$@\"\n' '''\n" % (name, name)
+        data = (environment / path).read_bytes()
+        match = re.match(first, data)
+        return f"#!{home}/bin/python\n".encode() + data[match.end() :] if match else None
+    if path.name == _DIRECT_URL and path.parent == package.record.parent:
+        data = (environment / path).read_bytes()
+        return re.sub(rb'"file://[^"]*/([^"/]+)"', f'"file://{_WHEELS}/'.encode() + rb'\1"', data, count=1)
+    return None
+
+
+def _record_of(environment: Path, package: LaidOutPackage, rewritten: Mapping[PurePosixPath, bytes]) -> bytes:
+    """RECORD as uv wrote it, with the digests of rewritten scripts, and without what is left out."""
+    with (environment / package.record).open(newline="", encoding="utf-8") as lines:
+        text = lines.read()
+    rows = text.splitlines(keepends=True)
+    kept = []
+    for row, file in zip(rows, package.files, strict=True) if len(rows) == len(package.files) else ():
+        if _is_left_out(package, file.path):
+            continue
+        kept.append(_row(row, rewritten[file.path]) if file.path in rewritten else row)
+    return "".join(kept).encode() if kept else text.encode()
+
+
+def _row(row: str, data: bytes) -> str:
+    """A row of RECORD with the digest and size of other content."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    written = row.rstrip("\r\n")
+    path, end = written.rsplit(",", 2)[0], row[len(written) :]
+    return f"{path},sha256={digest},{len(data)}{end}"
+
+
+def _unfit(name: str, path: str, why: str) -> ToolFailed:
+    return ToolFailed(
+        what=f"`{name}` cannot be put into an image: `{path}`",
+        why=f"{why}; the cache of uv was changed, or the wheel is broken",
+        fix=f"uv cache clean {name}",
+    )

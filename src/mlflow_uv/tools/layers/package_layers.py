@@ -1,0 +1,286 @@
+"""Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from ...command.errors import ToolFailed
+from ...core.image.dockerfile import VENV
+from ...core.image.layer_grouping import LayerGroup
+from ...core.release.digests import canonical, sha256
+from ..system.process import Command, Runner
+from .archive import LEVEL, LayerFile, write_layer
+from .cache import CachedLayer, LayerCache
+from .laid_out import LaidOutPackage, laid_out, require_apart, shared_files, unowned, verified_files
+
+INSTALLING = Path(__file__).parents[2] / "installing"
+# Changes when the same wheels give other layers.
+FORMAT = 1
+_HOME = PurePosixPath(VENV)
+
+
+class Installer(Protocol):
+    """What lays wheels out; see `Uv`."""
+
+    def create(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
+        """Create an empty environment; return its interpreter. Raises ToolFailed."""
+
+    def lay_out(
+        self,
+        requirements: Path,
+        interpreter: Path,
+        *,
+        platform: str,
+        indexes: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Install the wheels of complete pins with hashes for a platform. Raises ToolFailed."""
+
+    def own_version(self) -> str | None:
+        """Its version, on which the files that it writes depend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedPackages:
+    """
+    The packages of an image, in the groups that become its layers.
+
+    `lines` are the requirements of each name, with hashes; the wheels that they name are relative to `folder`. `idle`
+    packages get no bytecode. `python` is an interpreter or its version, as uv takes it, `platform` a target of uv, and
+    `indexes` are the variables that name the indexes of the lock.
+    """
+
+    groups: tuple[LayerGroup, ...]
+    lines: Mapping[str, tuple[str, ...]]
+    folder: Path
+    idle: frozenset[str]
+    python: str
+    platform: str
+    indexes: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackagesAsLayers:
+    """
+    The layers in their order, lowest first, and whether each was in the cache.
+
+    `python` is the version of the interpreter that compiled them.
+    """
+
+    layers: tuple[CachedLayer, ...]
+    reused: int
+    python: str
+
+
+class PackageLayers:
+    """Makes the layers of packages, each once; see `LayerCache`."""
+
+    def __init__(self, uv: Installer, runner: Runner, cache: LayerCache, *, on_line: Callable[[str], None]) -> None:
+        self._uv = uv
+        self._runner = runner
+        self._cache = cache
+        self._on_line = on_line
+
+    def layers(self, wanted: WantedPackages) -> PackagesAsLayers:
+        """
+        The layers of packages, from the cache or made now. Raises ToolFailed.
+
+        A layer is a function of the requirements with their hashes, the platform, uv's version, the version of the
+        interpreter that compiles, and FORMAT. A file of a layer covers the same path in a lower one, with its bytecode:
+        where both differ, also idle packages get bytecode.
+        """
+        made = self._layers(wanted)
+        covering = _differing(made.layers)
+        names = {name for group in wanted.groups if group.name in covering for name in group.packages}
+        return self._layers(replace(wanted, idle=wanted.idle - names)) if names & wanted.idle else made
+
+    def _layers(self, wanted: WantedPackages) -> PackagesAsLayers:
+        with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch:
+            environment = Path(scratch) / "environment"
+            interpreter = self._uv.create(environment, python=wanted.python, on_line=self._on_line)
+            version = self._run(interpreter, "-I", str(INSTALLING / "probe.py")).strip()
+            keys = {group: self._key(group, wanted, version) for group in wanted.groups}
+            known = {group: layer for group, key in keys.items() if (layer := self._cache.find(key))}
+            absent = [group for group in wanted.groups if group not in known]
+            if absent:
+                laying = _Laying(self._uv, wanted, Path(scratch), self._on_line)
+                packages = laying.lay_out(environment, tuple(chain.from_iterable(g.packages for g in absent)))
+                compiled = self._compile(interpreter, packages, wanted.idle, Path(scratch) / "bytecode")
+                made = self._runner.side_by_side(
+                    [partial(self._write, group, keys[group], packages, compiled) for group in absent]
+                )
+                known |= dict(zip(absent, made, strict=True))
+        layers = (known[group] for group in wanted.groups)
+        return PackagesAsLayers(
+            layers=tuple(layer for layer in layers if layer.files),
+            reused=len(wanted.groups) - len(absent),
+            python=version,
+        )
+
+    def _key(self, group: LayerGroup, wanted: WantedPackages, version: str) -> str:
+        lines = [sorted(wanted.lines[name]) for name in group.packages]
+        compiled = [name not in wanted.idle for name in group.packages]
+        ours = [FORMAT, LEVEL, (INSTALLING / "bytecode.py").read_text(encoding="utf-8"), self._uv.own_version()]
+        return sha256(canonical([lines, compiled, wanted.platform, version, *ours]))
+
+    def _compile(
+        self, interpreter: Path, packages: Mapping[str, "_Package"], idle: frozenset[str], out: Path
+    ) -> dict[str, dict[PurePosixPath, LayerFile]]:
+        """The bytecode of each package that is not idle; each is compiled by a process of its own."""
+        groups = [
+            {"out": str(out / name), "files": [[str(s), str(_HOME / path)] for path, s in package.modules()]}
+            for name, package in packages.items()
+            if name not in idle
+        ]
+        self._run(interpreter, "-B", "-S", "-s", str(INSTALLING / "bytecode.py"), stdin=json.dumps(groups))
+        return {
+            name: {
+                PurePosixPath("/", path.relative_to(out / name)): LayerFile(source=path)
+                for path in (out / name).rglob("*.pyc")
+            }
+            for name in packages
+        }
+
+    def _write(
+        self,
+        group: LayerGroup,
+        key: str,
+        packages: Mapping[str, "_Package"],
+        compiled: Mapping[str, Mapping[PurePosixPath, LayerFile]],
+    ) -> CachedLayer:
+        """A layer; where packages bring the same file, that of the last one by name is in it."""
+        files: dict[PurePosixPath, LayerFile] = {}
+        digests: dict[PurePosixPath, str] = {}
+        for name in group.packages:
+            if name in packages:
+                brought = {_HOME / file.path: file.digest for file in packages[name].laid_out.files}
+                changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
+                files = {path: file for path, file in files.items() if _module_of(path) not in changed}
+                files |= {_HOME / path: file for path, file in packages[name].files.items()}
+                files |= compiled[name]
+                digests |= brought
+        try:
+            return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests)
+        except OSError as error:
+            what = "a layer of the image cannot be written"
+            raise ToolFailed(what=what, why=f"{error.strerror}: {error.filename}") from error
+
+    def _run(self, interpreter: Path, *argv: str, stdin: str = "") -> str:
+        command = Command(
+            argv=(str(interpreter), *argv),
+            variables={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
+            folder=Path("/"),
+            stdin=stdin,
+            verbatim=True,
+        )
+        done = self._runner.run(command)
+        if done.code != 0:
+            raise ToolFailed(what="the interpreter that compiles the packages fails", why=done.last_line)
+        return done.stdout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Package:
+    """A package that was laid out in an environment and verified."""
+
+    laid_out: LaidOutPackage
+    environment: Path
+    files: Mapping[PurePosixPath, LayerFile]
+
+    def modules(self) -> Iterator[tuple[PurePosixPath, Path]]:
+        """Its Python files, sorted by path: bytecode depends on what a process compiled before."""
+        for path in sorted(self.files):
+            source = self.files[path].source
+            if path.suffix == ".py" and path.parts[0] == "lib" and source is not None:
+                yield path, source
+
+
+class _Laying:
+    """Lays packages out, and verifies them."""
+
+    def __init__(self, uv: Installer, wanted: WantedPackages, scratch: Path, on_line: Callable[[str], None]) -> None:
+        self._uv = uv
+        self._wanted = wanted
+        self._scratch = scratch
+        self._on_line = on_line
+
+    def lay_out(self, environment: Path, names: Sequence[str]) -> dict[str, _Package]:
+        """
+        All packages in one environment; those that bring different content for one path again, each in its own.
+
+        uv installs packages concurrently, so that it is left to chance whose file such a path gets.
+        """
+        packages = self._install(environment, names)
+        alone = differing(packages) if len(packages) > 1 else frozenset()
+        result = {
+            package.name: self._verified(environment, package) for package in packages if package.name not in alone
+        }
+        for name in sorted(alone):
+            own = self._scratch / f"alone-{name}"
+            self._uv.create(own, python=str(environment / "bin" / "python"), on_line=self._on_line)
+            (package,) = self._install(own, (name,))
+            result[name] = self._verified(own, package)
+        return {name: result[name] for name in sorted(result)}
+
+    def _install(self, environment: Path, names: Sequence[str]) -> tuple[LaidOutPackage, ...]:
+        """Packages in an environment, whose own files they leave as they are, and nothing else."""
+        before = frozenset(unowned(environment, ()))
+        requirements = self._wanted.folder / f"{environment.name}.txt"
+        text = "".join(f"{line}\n" for name in names for line in self._wanted.lines[name])
+        requirements.write_text(text, encoding="utf-8")
+        self._uv.lay_out(
+            requirements,
+            environment / "bin" / "python",
+            platform=self._wanted.platform,
+            indexes=self._wanted.indexes,
+            on_line=self._on_line,
+        )
+        packages = laid_out(environment)
+        require_apart(packages, before)
+        if strays := sorted(set(unowned(environment, packages)) - before - {PurePosixPath(".lock")}):
+            raise ToolFailed(
+                what=f"`{strays[0]}` cannot be put into an image",
+                why="no package lists it in its RECORD; the cache of uv was changed, or a wheel is broken",
+                fix="uv cache clean",
+            )
+        return packages
+
+    @staticmethod
+    def _verified(environment: Path, package: LaidOutPackage) -> _Package:
+        files = verified_files(environment, package, _HOME)
+        return _Package(laid_out=package, environment=environment, files=files)
+
+
+def _module_of(path: PurePosixPath) -> PurePosixPath:
+    """The module of a bytecode file; the path itself for any other file."""
+    if path.suffix != ".pyc" or path.parent.name != "__pycache__":
+        return path
+    return path.parents[1] / f"{path.name.rsplit('.', 2)[0]}.py"
+
+
+def _differing(layers: tuple[CachedLayer, ...]) -> frozenset[str]:
+    """The names of layers that hold a path for which another one has other content."""
+    owners: dict[PurePosixPath, list[CachedLayer]] = {}
+    for layer in layers:
+        for path in layer.files:
+            owners.setdefault(path, []).append(layer)
+    names: set[str] = set()
+    for path, holding in owners.items():
+        if len({layer.files[path] for layer in holding}) > 1:
+            names |= {layer.layer.name for layer in holding}
+    return frozenset(names)
+
+
+def differing(packages: tuple[LaidOutPackage, ...]) -> frozenset[str]:
+    """The packages that bring a path for which another one has other content."""
+    digests = {package.name: {file.path: file.digest for file in package.files} for package in packages}
+    names: set[str] = set()
+    for path, owners in shared_files(packages).items():
+        if len({digests[owner][path] for owner in owners}) > 1:
+            names |= set(owners)
+    return frozenset(names)

@@ -1,0 +1,272 @@
+"""Layers of packages that real uv lays out: the same on every machine; a wheel that is not what it says is refused."""
+
+import base64
+import hashlib
+import os
+import stat
+import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.image.layer_grouping import LayerGroup
+from mlflow_uv.tools.layers.cache import CachedLayer, LayerCache
+from mlflow_uv.tools.layers.package_layers import PackageLayers, WantedPackages
+from mlflow_uv.tools.toolbox import toolbox
+from tests.console import KeptConsole
+
+Files = Mapping[str, bytes]
+PLATFORM = f"{os.uname().machine}-manylinux_2_28"
+
+
+def signed(path: str, data: bytes) -> str:
+    """A row of RECORD."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"{path},sha256={digest},{len(data)}\n"
+
+
+def wheel(
+    folder: Path, name: str, files: Files, *, rows: str = "", twice: Files | None = None, links: Files | None = None
+) -> Path:
+    """
+    Write a wheel of these files, as they are.
+
+    `rows` are further ones of RECORD, `twice` are members of the archive that come again, with other content, and
+    `links` are symbolic links.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    own = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name}-cli = {name}:main\n".encode(),
+    }
+    listed = "".join(signed(path, data) for path, data in {**files, **own, **(links or {})}.items() if data != b"stray")
+    own[f"{info}/RECORD"] = f"{listed}{rows}{info}/RECORD,,\n".encode()
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in (*files.items(), *own.items(), *(twice or {}).items()):
+            entry = zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0))
+            executable = member.endswith((".sh", ".so"))
+            entry.external_attr = (0o755 if executable else 0o600) << 16
+            archive.writestr(entry, data)
+        for member, target in (links or {}).items():
+            entry = zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0))
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(entry, target)
+    return path
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine's folders: caches of uv and of layers, and one for temporary files."""
+
+    folder: Path
+
+    def layers(self, *wheels: Path, together: bool = False, order: int = 1) -> tuple[CachedLayer, ...]:
+        """The layers of wheels, one for each, or one for all `together`."""
+        names = [wheel.name.partition("-")[0] for wheel in wheels]
+        groups = (tuple(sorted(names)),) if together else tuple((name,) for name in sorted(names))
+        lines = {
+            name: (f"{name} @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}",)
+            for name, wheel in list(zip(names, wheels, strict=True))[::order]
+        }
+        work = self.folder / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        request = WantedPackages(
+            groups=tuple(LayerGroup(name=" ".join(group), packages=group) for group in groups),
+            lines=lines,
+            folder=work,
+            idle=frozenset(),
+            python=sys.executable,
+            platform=PLATFORM,
+            indexes={},
+        )
+        variables = {**os.environ, "UV_CACHE_DIR": str(self.folder / "uv cache"), "UV_OFFLINE": "1"}
+        host = Host.of(variables, folder=work, python=Path(sys.executable))
+        with toolbox(host, console=KeptConsole()) as tools:
+            cache = LayerCache(self.folder / "layers")
+            return PackageLayers(tools.uv, tools.runner, cache, on_line=tools.console.foreign).layers(request).layers
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "machine")
+
+
+def entries(layer: CachedLayer) -> dict[str, tuple[str, str]]:
+    """Mode and content of each file, by its path below /opt/venv."""
+    with tarfile.open(layer.archive) as tar:
+        return {
+            entry.name.removeprefix("opt/venv/"): (oct(entry.mode), file.read().decode(errors="replace"))
+            for entry in tar
+            if (file := tar.extractfile(entry))
+        }
+
+
+GRAPE = {
+    "grape/__init__.py": b"def main(): print('red')\n",
+    "grape/run.sh": b"#!/bin/sh\n",
+    "grape/traube_\xc3\xa4.txt".encode("latin-1").decode("utf-8"): b"",
+    "grape-1.0.data/scripts/press": b"#!python\nimport grape\n",
+    "grape-1.0.data/scripts/stomp": b"#!/bin/sh\n",
+    "grape-1.0.data/data/share/grape/readme.txt": b"data",
+    "grape-1.0.data/headers/grape.h": b"#define RED\n",
+    "grape-1.0.data/platlib/grape/extra.so": b"\x7fELF",
+    "cellar/red/__init__.py": b"",
+}
+
+
+def test_each_file_of_a_wheel_is_at_its_place(machine: Machine, tmp_path: Path) -> None:
+    """
+    Modules, data, headers, scripts of both kinds and console scripts; what was executable stays so, and no more.
+    """
+    (layer,) = machine.layers(wheel(tmp_path, "grape", GRAPE))
+
+    site = next(path.partition("/grape/")[0] for path in entries(layer) if path.endswith("grape/__init__.py"))
+    found = entries(layer)
+    assert ("0o755", "#!/opt/venv/bin/python\nimport grape\n") == found["bin/press"]
+    assert ("0o755", "#!/bin/sh\n") == found["bin/stomp"]
+    assert found["bin/grape-cli"][1].startswith("#!/opt/venv/bin/python\n")
+    assert ("0o644", "data") == found["share/grape/readme.txt"]
+    assert ["0o755", "0o755", "0o644"] == [
+        found[f"{site}/grape/{name}"][0] for name in ("run.sh", "extra.so", "traube_ä.txt")
+    ]
+    assert ["include"] == [path.partition("/")[0] for path in found if path.endswith("/grape.h")]
+    record = found[f"{site}/grape-1.0.dist-info/RECORD"][1]
+    assert all(signed(f"../../../{name}", found[name][1].encode()) in record for name in ("bin/press", "bin/grape-cli"))
+    assert str(tmp_path) not in "".join(text for path, (_, text) in found.items() if "direct_url" not in path)
+
+
+def test_layers_are_the_same_on_every_machine(tmp_path: Path) -> None:
+    """
+    Other folders, one of them with a space and long, another umask, another order, and a wheel written elsewhere.
+    """
+    plum = {"plum.py": b"x = {'a', 'b', 'c'}\n", "plum/deep/__init__.py": b""}
+    digests = []
+    for at, (name, mask, order) in enumerate((("one", 0o022, 1), ("ein anderer " + "l" * 120, 0o077, -1))):
+        before = os.umask(mask)
+        try:
+            wheels = [wheel(tmp_path / f"wheels {at}", "grape", GRAPE), wheel(tmp_path / f"wheels {at}", "plum", plum)]
+            layers = Machine(tmp_path / name).layers(*wheels, order=order)
+        finally:
+            os.umask(before)
+        digests.append([(layer.layer.blob.digest, layer.layer.diff_id) for layer in layers])
+
+    assert digests[0] == digests[1]
+    assert 2 == len({digest for digest, _ in digests[0]})
+
+
+@pytest.mark.parametrize(
+    ("files", "more"),
+    [
+        ({"grape/__init__.py": b"stray"}, {}),
+        ({"grape/__init__.py": b"red"}, {"twice": {"grape/__init__.py": b"white"}}),
+        ({"grape-1.0.data/scripts/python": b"#!/bin/sh\ntouch /tmp/mlflow-uv-escape.py\n"}, {}),
+        ({"grape-1.0.data/data/pyvenv.cfg": b"home = /tmp\n"}, {}),
+    ],
+    ids=["file without row", "member twice", "the interpreter", "the environment"],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_hostile_wheel_is_refused(machine: Machine, tmp_path: Path, files, more) -> None:
+    """
+    By uv, or by what its RECORD promises; no layer is kept, and nothing of it was executed.
+    """
+    with pytest.raises(ToolFailed) as raised:
+        machine.layers(wheel(tmp_path / "wheels", "grape", files, **more))
+
+    assert "grape" in raised.value.text
+    assert not Path("/tmp/mlflow-uv-escape.py").exists()
+    assert not list((machine.folder / "layers").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("files", "more"),
+    [
+        ({"../../../../../escape.py": b"x"}, {}),
+        ({"/tmp/mlflow-uv-escape.py": b"x"}, {}),
+        ({}, {"rows": signed("../../../../../escape.py", b"mine")}),
+        ({}, {"rows": signed("/etc/hostname", b"")}),
+        ({}, {"rows": signed("grape/absent.py", b"")}),
+        ({}, {"rows": "grape/__init__.py,sha256=AAAA,0\n"}),
+        ({}, {"links": {"grape/passwd": b"/etc/passwd"}}),
+    ],
+    ids=[
+        "member upwards", "member absolute", "row upwards", "row absolute", "row without file", "wrong digest",
+        "link outwards",
+    ],
+)  # fmt: skip
+def test_what_uv_does_not_install_is_in_no_layer(machine: Machine, tmp_path: Path, files, more) -> None:
+    """
+    uv leaves out members that lead outwards, writes links as files, and corrects RECORD while it unpacks a wheel.
+
+    If it stops doing so, the check of RECORD refuses these wheels, and this test says so.
+    """
+    (tmp_path / "escape.py").write_text("mine")
+    harmless = {"grape/__init__.py": b""}
+
+    (layer,) = machine.layers(wheel(tmp_path / "wheels", "grape", {**harmless, **files}, **more))
+
+    with tarfile.open(layer.archive) as tar:
+        assert {"opt"} == {entry.name.partition("/")[0] for entry in tar}
+        assert [] == [entry.name for entry in tar if not entry.isfile() and not entry.isdir()]
+        assert [] == [entry.name for entry in tar if ".." in entry.name.split("/") or "escape" in entry.name]
+    assert "mine" == (tmp_path / "escape.py").read_text()
+    assert not Path("/tmp/mlflow-uv-escape.py").exists()
+
+
+def test_another_wheel_than_that_of_the_lock_is_refused(machine: Machine, tmp_path: Path) -> None:
+    """
+    By uv, which compares the hash of the wheel.
+    """
+    path = wheel(tmp_path, "grape", GRAPE)
+    work = machine.folder / "work"
+    work.mkdir(parents=True)
+    request = WantedPackages(
+        groups=(LayerGroup(name="grape", packages=("grape",)),),
+        lines={"grape": (f"grape @ {path.as_uri()} --hash=sha256:{'0' * 64}",)},
+        folder=work,
+        idle=frozenset(),
+        python=sys.executable,
+        platform=PLATFORM,
+        indexes={},
+    )
+    host = Host.of({**os.environ, "UV_CACHE_DIR": str(tmp_path / "uv")}, folder=work, python=Path(sys.executable))
+
+    with toolbox(host, console=KeptConsole()) as tools, pytest.raises(ToolFailed, match="uv pip install"):
+        PackageLayers(tools.uv, tools.runner, LayerCache(tmp_path / "l"), on_line=tools.console.foreign).layers(request)
+
+
+def test_a_file_that_somebody_changed_in_the_cache_of_uv_is_found(machine: Machine, tmp_path: Path) -> None:
+    """
+    Environments share their files with it by hard links, and people edit those. The printed fix repairs it.
+    """
+    path = wheel(tmp_path, "grape", GRAPE)
+    machine.layers(path)
+    changed = [file for file in (machine.folder / "uv cache").rglob("grape/__init__.py") if file.is_file()]
+    for file in changed:
+        file.write_bytes(b"def main(): print('white')\n")
+    again = Machine(machine.folder.rename(tmp_path / "again"))
+    for key in (again.folder / "layers").rglob("*.json"):
+        key.unlink()
+
+    with pytest.raises(ToolFailed, match=r"grape/__init__\.py") as raised:
+        again.layers(path)
+
+    assert changed
+    assert "uv cache clean grape" == raised.value.fix
+
+
+def test_names_that_differ_in_case_alone_are_two_files(machine: Machine, tmp_path: Path) -> None:
+    """
+    They are, on the file system of an image.
+    """
+    (layer,) = machine.layers(wheel(tmp_path, "grape", {"grape/Red.py": b"1\n", "grape/red.py": b"2\n"}))
+
+    assert {"1\n", "2\n"} == {text for path, (_, text) in entries(layer).items() if path.lower().endswith("/red.py")}

@@ -1,0 +1,118 @@
+"""Configuration and manifest of an image from those of its base."""
+
+import json
+import re
+
+import pytest
+
+from mlflow_uv.core.image.composition import (
+    CREATED,
+    GZIP_TYPE,
+    BaseLayers,
+    Blob,
+    LayerBlob,
+    composed,
+    digest_of,
+)
+from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
+
+ROOT = Blob(media_type=GZIP_TYPE, digest=digest_of(b"root"), size=4)
+BASE = BaseLayers(
+    config={
+        "architecture": "arm64",
+        "variant": "v8",
+        "os": "linux",
+        "config": {
+            "Env": ["PATH=/usr/local/bin:/bin", "PORT=99", "LANG=C.UTF-8", "HOME=/root"],
+            "Cmd": ["python3"],
+            "User": "nobody",
+            "Labels": {"of": "the base"},
+            "Healthcheck": {"Test": ["NONE"]},
+        },
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:root"]},
+        "history": [{"created_by": "debootstrap"}, {"created_by": "ENV", "empty_layer": True}],
+    },
+    layers=(ROOT,),
+)
+LAYERS = tuple(
+    LayerBlob(
+        name=name,
+        blob=Blob(media_type=GZIP_TYPE, digest=digest_of(name.encode()), size=len(name)),
+        diff_id=f"sha256:{name}",
+    )
+    for name in ("numpy", "model")
+)
+LABELS = {CREATED: "2026-11-20T10:00:00+00:00", "mlflow-uv.lock-sha256": "a" * 64}
+
+
+def test_base_and_layers_are_in_one_image() -> None:
+    """
+    The layers of the base stay the lowest; nothing is lost of its configuration but what would steer the server.
+    """
+    image = composed(BASE, LAYERS, LABELS)
+
+    config, manifest = json.loads(image.config), json.loads(image.manifest)
+    assert [ROOT.digest, *(layer.blob.digest for layer in LAYERS)] == [d["digest"] for d in manifest["layers"]]
+    assert image.id == manifest["config"]["digest"] == digest_of(image.config)
+    assert ["sha256:root", "sha256:numpy", "sha256:model"] == config["rootfs"]["diff_ids"]
+    assert ("arm64", "v8", "linux") == (config["architecture"], config["variant"], config["os"])
+    assert 3 == len([entry for entry in config["history"] if not entry.get("empty_layer")])
+    assert {"of": "the base", **LABELS} == config["config"]["Labels"]
+    assert LABELS[CREATED] == config["created"]
+    assert {"PORT": "", "LANG": "C.UTF-8", "HOME": "/tmp", "PATH": "/opt/venv/bin:/usr/local/bin:/bin"}.items() <= dict(
+        entry.split("=", 1) for entry in config["config"]["Env"]
+    ).items()
+
+
+def test_the_configuration_says_what_the_dockerfile_says() -> None:
+    """
+    Both ways to an image start the same server, as the same user, with the same health check.
+    """
+    text = render_dockerfile(Recipe(base="b", parts={"packages": "1"}, hashed=True, resolved=True))
+
+    config = json.loads(composed(BASE, LAYERS, {}).config)["config"]
+
+    said = dict(re.findall(r"^ *([A-Z]+) (.*)$", text, re.MULTILINE))  # the last line of each kind
+    assert json.dumps(config["Entrypoint"]) == said["ENTRYPOINT"]
+    assert json.dumps(config["Healthcheck"]["Test"][1:]) == said["CMD"]
+    assert config["User"] == said["USER"]
+    assert config["WorkingDir"] == said["WORKDIR"]
+    assert config["StopSignal"] == said["STOPSIGNAL"]
+    assert list(config["ExposedPorts"]) == [f"{said['EXPOSE']}/tcp"]
+    assert set(said["ENV"].split()[1:]) <= set(config["Env"])
+    assert None is config.get("Cmd")
+
+
+def test_equal_inputs_give_an_equal_digest_and_any_other_input_another() -> None:
+    """
+    The digest is what is compared in place of the content.
+    """
+    digest = composed(BASE, LAYERS, LABELS).digest
+    shuffled = BaseLayers(config=dict(reversed([*BASE.config.items()])), layers=BASE.layers)
+
+    other = {
+        composed(BASE, LAYERS[::-1], LABELS).digest,
+        composed(BASE, LAYERS[:1], LABELS).digest,
+        composed(BASE, LAYERS, {**LABELS, "mlflow-uv.lock-sha256": "b" * 64}).digest,
+        composed(BaseLayers(config={**BASE.config, "architecture": "amd64"}, layers=(ROOT,)), LAYERS, LABELS).digest,
+    }
+
+    assert digest == composed(shuffled, list(LAYERS), dict(reversed(LABELS.items()))).digest
+    assert 4 == len(other - {digest})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"os": "windows", "rootfs": {"diff_ids": ["sha256:root"]}},
+        {"os": "linux", "rootfs": {"diff_ids": []}},
+        {"os": "linux", "rootfs": {"diff_ids": ["sha256:root", "sha256:more"]}},
+    ],
+)
+def test_what_describes_other_layers_is_no_base(config) -> None:
+    """
+    An engine would refuse the image, or start other files than those that were examined.
+    """
+    with pytest.raises(ValueError, match="configuration"):
+        composed(BaseLayers(config=config, layers=(ROOT,)), LAYERS, {})

@@ -1,0 +1,122 @@
+"""Layers by what they were made from."""
+
+import threading
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from mlflow_uv.core.image.composition import LayerBlob
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.layers.cache import LayerCache
+
+PATH = PurePosixPath("/opt/venv/lib/grape.py")
+KEY, OTHER = "a" * 64, "b" * 64
+
+
+def writer(text: bytes):
+    """What writes a layer with one file of this text."""
+
+    def write(out: Path) -> LayerBlob:
+        return write_layer("grape", {PATH: LayerFile(data=text)}, out)
+
+    return write
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below a folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_was_added_is_found_by_another_process(tmp_path: Path) -> None:
+    """
+    With everything that is known of it.
+    """
+    added = LayerCache(tmp_path / "layers").add(KEY, writer(b"red"), {PATH: "sha256=x"})
+
+    found = LayerCache(tmp_path / "layers").find(KEY)
+
+    assert added == found
+    assert None is LayerCache(tmp_path / "layers").find(OTHER)
+
+
+@pytest.mark.parametrize("where", ["blobs", "keys"])
+def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> None:
+    """
+    One bit of an archive, or of what is written about it.
+    """
+    cache = LayerCache(tmp_path)
+    added = cache.add(KEY, writer(b"red"), {PATH: "sha256=x"})
+    (file,) = files_in(tmp_path / where)
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+
+    found = cache.find(KEY)
+
+    assert (None, [KEY]) == (found, cache.changed)
+    assert added == cache.add(KEY, writer(b"red"), {PATH: "sha256=x"}) == cache.find(KEY)
+
+
+def test_a_sound_layer_under_another_key_is_found(tmp_path: Path) -> None:
+    """
+    Both files of it are intact, and it is not what the key stands for.
+    """
+    cache = LayerCache(tmp_path)
+    cache.add(KEY, writer(b"red"), {})
+    cache.add(OTHER, writer(b"white"), {})
+    (tmp_path / "keys" / f"{OTHER}.json").replace(tmp_path / "keys" / f"{KEY}.json")
+
+    assert None is cache.find(KEY)
+
+
+def test_an_archive_that_is_gone_or_a_link_is_made_again(tmp_path: Path) -> None:
+    """
+    What cleaned the disk did not know what belongs together.
+    """
+    cache = LayerCache(tmp_path)
+    cache.add(KEY, writer(b"red"), {})
+    (archive,) = files_in(tmp_path / "blobs")
+    moved = archive.rename(tmp_path / "elsewhere")
+    archive.symlink_to(moved)
+
+    assert None is cache.find(KEY)
+
+
+def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    """
+    A cancelled job, or a full disk.
+    """
+    cache = LayerCache(tmp_path)
+
+    def write(out: Path) -> LayerBlob:
+        out.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.add(KEY, write, {})
+
+    assert ([], None) == (files_in(tmp_path), cache.find(KEY))
+
+
+def test_two_processes_that_write_one_layer_do_not_meet(tmp_path: Path) -> None:
+    """
+    Each sees its own, which has the same bytes, and both files stay whole.
+    """
+    start = threading.Barrier(2)
+    added = []
+
+    def write(out: Path) -> LayerBlob:
+        start.wait(10)
+        return writer(b"red")(out)
+
+    def add() -> None:
+        added.append(LayerCache(tmp_path).add(KEY, write, {PATH: "sha256=x"}))
+
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert [LayerCache(tmp_path).find(KEY)] * 2 == added
+    assert 2 == len(files_in(tmp_path))
