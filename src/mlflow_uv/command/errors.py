@@ -80,6 +80,10 @@ class ToolFailed(StepError):
     meaning = "a program failed"
 
 
+class TooSlow(ToolFailed):
+    """A program did not end, or did not respond, within its time limit; it was ended."""
+
+
 class NotCommitted(StepError):
     """The project is not in a git repository with a commit."""
 
@@ -182,7 +186,19 @@ class BuildRefused(StepError):
     meaning = "a build is required and is refused"
 
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
+
 class Cancelled(BaseException):
-    """SIGTERM was received; the processes of the step are ended. A BaseException, like KeyboardInterrupt."""
+    """
+    SIGTERM or Ctrl-C was received; the processes of the step are ended. A BaseException, like KeyboardInterrupt.
+
+    `so_far` is the Report of what was finished before; a step without one raises the exception of the signal.
+    """
 
     exit_code = 143
+
+    def __init__(self, so_far: object = None, *, exit_code: int = exit_code) -> None:
+        super().__init__()
+        self.so_far = so_far
+        self.exit_code = exit_code

@@ -1,18 +1,20 @@
 """Serves a version with MLflow, in its image and on Spark, and compares its predictions with those of training."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from ..command.errors import BadInput
+from ..command.errors import INTERRUPTED, BadInput, Cancelled
 from ..command.inputs import TOLERANCE, RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
-from ..command.report import Report, counted
-from ..command.step import Doc, OneRun, SettingReach, Step
-from ..command.wording import Wording, step_call
+from ..command.report import Finding, Report, Severity, counted
+from ..command.step import Below, Doc, OneRun, SettingReach, Step
+from ..command.wording import Wording, option, step_call
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
 from ..core.release.record import AnswersLink
+from ..core.security.masking import secrets_in
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
 from ..ops.image.isolation import EvaluatedVersion, download_version
@@ -40,7 +42,12 @@ class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs):
         ),
     ] = ()
     time_limit: Annotated[
-        float, Doc("Seconds that a server may take to become healthy, and that each command of MLflow may take.")
+        float,
+        Below(1_000_000.0),
+        Doc(
+            "Seconds, at least 1, that a server may take to become healthy, and each command of MLflow, loaded model or"
+            " Spark query to respond."
+        ),
     ] = 600.0
     spark_master: Annotated[
         str, OneRun(), Doc("Master URL of the Spark cluster for the ways spark-batch and spark-stream.")
@@ -73,44 +80,88 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Serve a version in every way, send it the recorded requests, and compare the answers; the registry is only read.
 
     A way in which the predictions differ or that fails is an error. A way that cannot be tried on this machine is a
-    notice, and an error if `ways` names it. Raises BadInput, ChainBroken, StoreUnreachable, ToolFailed.
+    notice, and an error if `ways` names it. Raises BadInput, ChainBroken, StoreUnreachable, ToolFailed, and Cancelled
+    with the report of the ways that were tried.
     """
     ways = select_ways(inputs.ways)
+    if inputs.time_limit < 1:
+        raise BadInput(
+            what=f"`time-limit` is {inputs.time_limit:g}, and must be at least 1 second",
+            why="no model can be loaded in less",
+            fix=option("time-limit", "600"),
+        )
     name, number, alias = parsed_uri(inputs.version_uri)
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
+    results: list[WayResult] = []
     with TemporaryDirectory(prefix="mlflow-uv-verify-") as folder:
         scratch = Path(folder)
         subject = download_version(registry, name, version, scratch / "model")
         verification = _verification(inputs, registry, subject, scratch)
-        results = tuple(_result(way, verification) for way in ways)
+        try:
+            results.extend(_result(way, verification) for way in ways)
+        except (Cancelled, KeyboardInterrupt) as error:
+            code = error.exit_code if isinstance(error, Cancelled) else INTERRUPTED
+            raise Cancelled(_report(inputs, subject, ways, tuple(results)), exit_code=code) from error
+    return _report(inputs, subject, ways, tuple(results))
+
+
+def _report(
+    inputs: Inputs, subject: EvaluatedVersion, ways: tuple[Way, ...], results: tuple[WayResult, ...]
+) -> Report[Outputs]:
+    """Write the JUnit file, and return the report; without results of all ways, it was cancelled."""
     if inputs.junit_file:
-        document = junit_xml(results, suite=f"{name} version {version}")
+        document = junit_xml(results, suite=subject.shown)
         write_atomically(inputs.junit_file, document, within=bounds_of(inputs.junit_file))
     equal = ways_of(results, Verdict.EQUAL)
     unequal = ways_of(results, Verdict.DIFFERENT, Verdict.FAILED)
+    cancelled = f"cancelled after {len(results)} of {counted(len(ways), 'way')}; " if len(results) < len(ways) else ""
     return Report(
         outputs=Outputs(
-            model_name=name,
-            version=version,
+            model_name=subject.name,
+            version=subject.version,
             equal=equal,
             unequal=unequal,
             unavailable=ways_of(results, Verdict.UNAVAILABLE),
             junit_file=inputs.junit_file,
         ),
-        summary=f"{subject.shown}: "
+        summary=f"{subject.shown}: {cancelled}"
         + (
             f"{', '.join(unequal)} {'does' if len(unequal) == 1 else 'do'} not give the predictions of training"
             if unequal
             else f"the predictions are those of training in {counted(len(equal), 'way')} of serving"
             if equal
+            else "no predictions were compared"
+            if cancelled
             else "no way of serving can be tried on this machine"
         ),
-        findings=tuple(
-            findings_of(results, required=frozenset(way.name for way in ways) if inputs.ways else frozenset())
+        findings=(
+            *findings_of(results, required=frozenset(way.name for way in ways) if inputs.ways else frozenset()),
+            *_isolation(ways, results),
+            *_cancelled(ways[len(results) :]),
         ),
         tables=(result_table(results),),
     )
+
+
+def _cancelled(untried: tuple[Way, ...]) -> Iterator[Finding]:
+    """Yield an error if some ways were not tried."""
+    if untried:
+        why = f"{', '.join(f'`{way.name}`' for way in untried)} {'was' if len(untried) == 1 else 'were'} not tried"
+        yield Finding(rule="cancelled", what="the step was cancelled", why=why)
+
+
+def _isolation(ways: tuple[Way, ...], results: tuple[WayResult, ...]) -> Iterator[Finding]:
+    """Yield a notice if the model ran without isolation, as smoke-test does."""
+    contained = {way.name for way in ways if way.in_container}
+    tried = (result.way for result in results if result.verdict is not Verdict.UNAVAILABLE)
+    if uncontained := [f"`{way}`" for way in tried if way not in contained]:
+        yield Finding(
+            rule="not-isolated",
+            severity=Severity.NOTICE,
+            what="the model was served in processes on this machine, with this user's access to files and network",
+            why=f"no container is used by {', '.join(uncontained)}",
+        )
 
 
 def _result(way: Way, verification: Verification) -> WayResult:
@@ -146,6 +197,7 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
         expected=expected,
         scratch=scratch,
         spark_master=inputs.spark_master,
+        secrets=secrets_in(tools.host.variables),
     )
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
-from ..command.errors import BadInput, BadProject, Cancelled, StepError
+from ..command.errors import INTERRUPTED, BadInput, BadProject, Cancelled, StepError
 from ..command.host import Host
 from ..command.inputs import UvInputs
 from ..command.report import Console, Report
@@ -51,10 +51,10 @@ def cancellable(work: Callable[[], int]) -> int:
         return work()
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
-        return 130
-    except Cancelled:
+        return INTERRUPTED
+    except Cancelled as cancelled:
         print("cancelled", file=sys.stderr)
-        return Cancelled.exit_code
+        return cancelled.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -78,6 +78,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _command(arguments: list[str]) -> int:
     command_line = started_as(os.environ, prefix=Path(sys.prefix))
+    console = terminal(command_line)
     name, as_text = _first_word(arguments), not _wants_json(arguments)
     try:
         namespace = _parsed(arguments)
@@ -91,6 +92,12 @@ def _command(arguments: list[str]) -> int:
         if not as_text:
             print(as_json(name, error, command_line, secrets_in(os.environ)))
         return error.exit_code
+    except Cancelled as cancelled:
+        if isinstance(cancelled.so_far, Report):
+            console.report(cancelled.so_far)
+            if not as_text:
+                print(as_json(name, cancelled.so_far, command_line, secrets_in(os.environ)))
+        raise
     if as_text and report.result is not None:
         sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:

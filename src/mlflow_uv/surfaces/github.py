@@ -13,7 +13,7 @@ from typing import Any
 
 from actions_toolkit.file_command import prepare_key_value_message
 
-from ..command.errors import BadInput, StepError
+from ..command.errors import BadInput, Cancelled, StepError
 from ..command.outputs import empty_value, output_values
 from ..command.report import Finding, Report, Severity
 from ..command.step import Step, fields_of
@@ -107,13 +107,27 @@ def _act(name: str) -> int:
         _write_outputs(step, None)
         _summarise(summary.of_error(error, given))
         return error.exit_code
-    report = replace(report, findings=(*report.findings, *files.restored()))
-    _annotate(runner, report.findings, root)
-    _write_outputs(step, report.outputs)
+    except Cancelled as cancelled:
+        if isinstance(cancelled.so_far, Report):
+            _finish(runner, _with(cancelled.so_far, files), summary, given)
+        raise
+    report = _with(report, files)
+    _finish(runner, report, summary, given)
+    return 0 if report.ok else 1
+
+
+def _with(report: Report[Any], files: CommandFiles) -> Report[Any]:
+    """A report with the findings about the runner's command files."""
+    return replace(report, findings=(*report.findings, *files.restored()))
+
+
+def _finish(runner: GithubRunner, report: Report[Any], summary: JobSummary, given: Mapping[str, object]) -> None:
+    """Annotate the findings of a report, and write its outputs and its summary."""
+    _annotate(runner, report.findings, summary.phrasing.root)
+    _write_outputs(summary.step, report.outputs)
     _summarise(summary.of_report(report, given))
     _print(runner, report.result)
     _say(runner, report)
-    return 0 if report.ok else 1
 
 
 def _consoles(step: Step[Any, Any, Any], root: Path, *, project: str) -> tuple[GithubRunner, JobSummary]:

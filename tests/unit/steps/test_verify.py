@@ -4,6 +4,7 @@ import json
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,9 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.errors import BadInput, Cancelled
 from mlflow_uv.command.host import Host
-from mlflow_uv.command.report import Severity
+from mlflow_uv.command.report import Report, Severity
 from mlflow_uv.core.model import model_files
 from mlflow_uv.payloads.messages.models import DownloadModel
 from mlflow_uv.payloads.messages.registry import DescribeVersion, FindVersions, FoundVersions
@@ -112,9 +113,11 @@ def test_each_way_is_reported_with_its_verdict(
     assert ("wine", "1", (), ("uv-serve",), ("image",), file) == (
         outputs.model_name, outputs.version, outputs.equal, outputs.unequal, outputs.unavailable, outputs.junit_file,
     )  # fmt: skip
-    assert [("way-failed", REASON), ("way-unavailable", "its record names no image")] == [
-        (finding.rule, finding.why) for finding in report.findings
-    ]
+    assert [
+        ("way-failed", REASON),
+        ("way-unavailable", "its record names no image"),
+        ("not-isolated", "no container is used by `uv-serve`"),
+    ] == [(finding.rule, finding.why) for finding in report.findings]
     assert [("uv-serve", "✗ failed"), ("image", "? cannot run here")] == [row[:2] for row in report.tables[0].rows]
     (suite,) = ET.parse(file).getroot()  # ours
     assert ("wine version 1", ["uv-serve", "image"]) == (suite.get("name"), [case.get("name") for case in suite])
@@ -195,6 +198,58 @@ def test_without_recorded_predictions_there_is_nothing_to_compare(
     what = "wine version 1 has no recorded predictions to compare with"
     assert (what, True) == (refused.value.what, str(refused.value.why).startswith(why.format(file=file)))
     assert "log it with input_example=…, then mlflow-uv log-model" == str(refused.value.fix)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_time_limit_that_ends_everything_is_refused(
+    inputs: Callable[..., verify.Inputs], tools: Tools, registry: Registry, seconds: float
+) -> None:
+    """
+    Before the registry is contacted, with the default.
+    """
+    with pytest.raises(BadInput) as refused:
+        verify.run(inputs("uv-load", time_limit=seconds), tools)
+
+    error = refused.value
+    assert ("--time-limit 600", []) == (str(error.fix), registry.requests)
+    assert f"`time-limit` is {seconds:g}, and must be at least 1 second" == error.what
+
+
+class CancelledAt(KeptConsole):
+    """A console on which somebody cancels the step when a group begins."""
+
+    def __init__(self, title: str, signal: BaseException) -> None:
+        super().__init__()
+        self._title = title
+        self._signal = signal
+
+    def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[None]:
+        """See Console."""
+        if title == self._title:
+            raise self._signal
+        return super().group(title, folded=folded)
+
+
+@pytest.mark.parametrize(("signal", "code"), [(Cancelled(), 143), (KeyboardInterrupt(), 130)], ids=["TERM", "INT"])
+def test_a_cancelled_step_reports_the_ways_that_were_tried(
+    inputs: Callable[..., verify.Inputs], tools: Tools, tmp_path: Path, signal: BaseException, code: int
+) -> None:
+    """
+    With an error that names the others; the JUnit file has those that were tried.
+    """
+    file = tmp_path / "junit.xml"
+    cast("SimpleNamespace", tools).console = CancelledAt("image", signal)
+
+    with pytest.raises(Cancelled) as cancelled:
+        verify.run(inputs("image", "process", junit_file=file), tools)
+
+    report = cancelled.value.so_far
+    assert isinstance(report, Report)
+    summary = "wine version 1: cancelled after 1 of 2 ways; process does not give the predictions of training"
+    assert (code, summary, ("process",)) == (cancelled.value.exit_code, report.summary, report.outputs.unequal)
+    finding = report.findings[-1]
+    assert ("cancelled", "`image` was not tried", False) == (finding.rule, finding.why, report.ok)
+    assert 1 == len(list(ET.parse(file).getroot().iter("testcase")))
 
 
 def test_a_variable_that_is_not_set_is_refused(inputs: Callable[..., verify.Inputs], tools: Tools) -> None:

@@ -4,17 +4,18 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...command.errors import BadInput, NotServing, StepError
+from ...command.errors import BadInput, NotServing, StepError, TooSlow
 from ...command.inputs import Isolation
 from ...command.wording import Parameter, Part, StepCall, Wording, option, suggestion
 from ...core.model.answer_paths import without_paths
 from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import AnswerDifference, differences
 from ...core.security.documents import parse_json
+from ...core.security.masking import mask
 from ...core.verify.results import Verdict, WayResult
 from ...core.verify.spark_tables import spark_requests
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests
@@ -38,7 +39,11 @@ _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")  # the
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """A version, its files and environments, and the recorded requests with the answers of training."""
+    """
+    A version, its files and environments, and the recorded requests with the answers of training.
+
+    `secrets` are those of the caller, which are masked in every reason.
+    """
 
     registry: RegistryClient
     subject: EvaluatedVersion
@@ -46,6 +51,7 @@ class Verification:
     expected: Expected
     scratch: Path
     spark_master: str
+    secrets: tuple[str, ...] = field(repr=False)
 
     @property
     def contents(self) -> tuple[Any, ...]:
@@ -98,10 +104,7 @@ def verify(way: Way, verification: Verification) -> WayResult:
         try:
             result = way.run(verification)
         except StepError as error:
-            why = ": ".join(filter(None, (str(error.what), str(error.why))))
-            result = WayResult(
-                way=way.name, verdict=Verdict.FAILED, why=_masked(why, verification), fix=_own(error.fix)
-            )
+            result = _failed(way.name, error)
     seconds = clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0
     if changed := sorted(path.as_posix() for path, _ in before ^ _files(model)):
         # The next way gets the registered files again.
@@ -114,9 +117,18 @@ def verify(way: Way, verification: Verification) -> WayResult:
         requests=result.requests,
         seconds=seconds,
         memory=0 if way.in_container else peak.bytes,
-        why=result.why,
+        why=_masked(result.why, verification),
         fix=result.fix,
     )
+
+
+def _failed(way: str, error: StepError) -> WayResult:
+    """The result of a way that raised an error; one that reached its time limit is too slow."""
+    why = ": ".join(filter(None, (str(error.what), str(error.why))))
+    if isinstance(error, TooSlow):
+        longer = Wording(option("time-limit", "SECONDS"), " if it only needs longer")
+        return WayResult(way=way, verdict=Verdict.FAILED, why=f"it is too slow: {why}", fix=longer)
+    return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
 
 
 def _files(model: Path) -> frozenset[tuple[PurePosixPath, str]]:
@@ -147,7 +159,8 @@ def _load(way: str, python: Path, verification: Verification) -> WayResult:
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     request = AnswerRequests(model=str(verification.subject.model), requests=verification.contents)
-    return _compared(way, client.answer(request, expected.serve_env).answers, verification.answers, verification)
+    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s).answers
+    return _compared(way, answers, verification.answers, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -221,7 +234,8 @@ def _spark(way: str, python: Path, verification: Verification) -> WayResult:
         master=verification.spark_master,
         streaming=way == "spark-stream",
     )
-    answers = StoreClient(mlflow=tools.mlflow, python=python, store=store).answer_by_spark(request, expected.serve_env)
+    client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
+    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
     return _compared(way, answers.answers, tuple(chosen.answer for chosen in selected), verification)
 
 
@@ -306,7 +320,7 @@ def _own(fix: str) -> str:
 
 
 def _masked(text: str, verification: Verification) -> str:
-    return verification.expected.serve_env.masked(text)
+    return mask(verification.expected.serve_env.masked(text), verification.secrets)
 
 
 _Method = Callable[[str, Path, Verification], WayResult]

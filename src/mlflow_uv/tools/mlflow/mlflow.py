@@ -5,7 +5,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -51,6 +51,14 @@ _FIRST_TIMEOUT_S = 20
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
 # Newer MLflow opens a file store only with this variable; a caller that names a folder allows it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRun:
+    """How a process runs a model: with the variables in `serve_env`, and at most `timeout_s` seconds for a response."""
+
+    serve_env: ServeVariables
+    timeout_s: float | None = None
 
 
 class Mlflow:
@@ -142,26 +150,26 @@ class Mlflow:
         self._responded.add(store.uri)
         return _parsed(answer, request.verb, response)
 
-    def ask_model(
-        self, python: Path, store: Store, request: Request, response: type[T], serve_env: ServeVariables
-    ) -> T:
+    def ask_model(self, python: Path, store: Store, request: Request, response: type[T], run: ModelRun) -> T:
         """
-        The response to a request that loads a model and so runs its code. Raises as `ask`.
+        The response to a request that loads a model and so runs its code. Raises as `ask`, and TooSlow.
 
-        It gets a process of its own, without credentials, and the variables in `serve_env`.
+        It gets a process of its own, without credentials.
         """
         # No store is used to answer requests: what the model writes to one is discarded.
         used = None if isinstance(request, (AnswerRequests, AnswerBySpark)) else store
-        with self.model_process(python, used, serve_env) as worker:
+        with self.model_process(python, used, run.serve_env, timeout_s=run.timeout_s) as worker:
             answer = self._exchange(worker, request.verb, asdict(request), store)
         return _parsed(answer, request.verb, response)
 
     @contextmanager
-    def model_process(self, python: Path, store: Store | None, serve_env: ServeVariables) -> Iterator[Conversation]:
+    def model_process(
+        self, python: Path, store: Store | None, serve_env: ServeVariables, *, timeout_s: float | None = None
+    ) -> Iterator[Conversation]:
         """
         A process of its own for requests that load a model, without credentials, and with the variables in `serve_env`.
 
-        Without a store it gets a temporary one. It is ended after the block.
+        Without a store it gets a temporary one. `timeout_s` limits each response. It is ended after the block.
         """
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             temporary = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
@@ -170,7 +178,9 @@ class Mlflow:
             if serve_env.names:
                 kept[_SERVE_ENV] = " ".join(serve_env.names)
             command = self._command(python, kept)
-            command = replace(command, folder=Path(scratch), foreign=True, secrets=serve_env.secrets)
+            command = replace(
+                command, folder=Path(scratch), foreign=True, secrets=serve_env.secrets, timeout_s=timeout_s
+            )
             worker = self._runner.converse(command)
             try:
                 yield worker

@@ -79,7 +79,7 @@ from ...payloads.messages.runs import (
     PrepareExperiment,
     RunDescription,
 )
-from .mlflow import Mlflow
+from .mlflow import Mlflow, ModelRun
 from .store import Store
 
 T = TypeVar("T")
@@ -179,13 +179,20 @@ class StoreClient:
         """See OverwriteModel."""
         self._ask(OverwriteModel(model_id=model_id, folder=str(folder), delete=delete), Done)
 
-    def answer(self, request: AnswerRequests, serve_env: ServeVariables = NO_VARIABLES) -> ModelAnswers:
-        """See AnswerRequests; runs the model's code, with the variables in `serve_env` and without credentials."""
-        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, serve_env)
+    def answer(
+        self,
+        request: AnswerRequests | AnswerBySpark,
+        serve_env: ServeVariables = NO_VARIABLES,
+        *,
+        timeout_s: float | None = None,
+    ) -> ModelAnswers:
+        """
+        See the requests; runs the model's code, with the variables in `serve_env` and without credentials.
 
-    def answer_by_spark(self, request: AnswerBySpark, serve_env: ServeVariables = NO_VARIABLES) -> ModelAnswers:
-        """See AnswerBySpark; runs the model's code as `answer` does."""
-        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, serve_env)
+        Raises TooSlow after `timeout_s`.
+        """
+        run = ModelRun(serve_env=serve_env, timeout_s=timeout_s)
+        return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, run)
 
     def describe_cases(self, model: Path) -> ModelCases:
         """See DescribeCases."""
@@ -211,7 +218,7 @@ class StoreClient:
 
     def evaluate(self, request: EvaluateModel, serve_env: ServeVariables = NO_VARIABLES) -> EvaluationResult:
         """See EvaluateModel; runs the model's code, with the variables in `serve_env` and without credentials."""
-        return self.mlflow.ask_model(self.python, self.store, request, EvaluationResult, serve_env)
+        return self.mlflow.ask_model(self.python, self.store, request, EvaluationResult, ModelRun(serve_env=serve_env))
 
     def start_evaluation(self, request: StartEvaluation) -> str:
         """See StartEvaluation; returns the id of the run."""

@@ -13,12 +13,12 @@ class Command:
     """
     A program with its arguments, run without a shell.
 
-    `variables` is its complete environment, `stdin` a text or a file. `on_line` is called with each line of both
-    streams while it runs, one call at a time. With `verbatim`, standard output is data and is not shown: it is not
-    masked, and bytes that are not UTF-8 become surrogates. `unwind` is called with the process id before a running
-    program is terminated. A `foreign` program runs code of the project or of a model: processes that it leaves running
-    are ended. `must_stop` is polled while it runs; the program is ended once it returns true. `secrets` are masked in
-    its output.
+    `variables` is its complete environment, `stdin` a text or a file. `on_line` is called with each line of both streams
+    while it runs, one call at a time. `timeout_s` limits the time until it ends, of one that converses the time of each
+    response. With `verbatim`, standard output is data and is not shown: it is not masked, and bytes that are not UTF-8
+    become surrogates. `unwind` is called with the process id before a running program is terminated. A `foreign`
+    program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is polled
+    while it runs; the program is ended once it returns true. `secrets` are masked in its output.
     """
 
     argv: tuple[str, ...]
@@ -78,7 +78,7 @@ class Conversation(Protocol):
     """A program that responds with one line to each line that it gets."""
 
     def ask(self, line: str) -> str | None:
-        """Send a line and wait for the response; None if the program ended instead."""
+        """Send a line and wait for the response; None if the program ended instead. Raises TooSlow at its limit."""
 
     def log(self) -> str:
         """Its standard error so far, masked."""
@@ -91,7 +91,7 @@ class Runner(Protocol):
     """Runs commands; tests replace it."""
 
     def run(self, command: Command) -> Completed:
-        """Run a program until it ends. Raises ToolMissing, and ToolFailed on a timeout."""
+        """Run a program until it ends. Raises ToolMissing, and TooSlow on a timeout."""
 
     def start(self, command: Command) -> Running:
         """Start a program and leave it running. Raises ToolMissing."""

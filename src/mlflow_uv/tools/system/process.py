@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from ...command.errors import ToolFailed, ToolMissing
+from ...command.errors import ToolFailed, ToolMissing, TooSlow
 from ...core.security.masking import mask, secrets_in
 from .commands import Command, Completed, Conversation, Runner, Running
 from .descendants import MARK, Orphans
@@ -75,7 +75,7 @@ class SystemRunner:
             if not self._cancelled:
                 _wait(process, command)
         except subprocess.TimeoutExpired as error:
-            raise ToolFailed(
+            raise TooSlow(
                 what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
             ) from error
         finally:
@@ -111,7 +111,7 @@ class SystemRunner:
         except BaseException:
             log.close()
             raise
-        return _Conversing(child, log, self._secrets_of(command))
+        return _Conversing(child, log, self._secrets_of(command), command)
 
     def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
         mark = self._orphans.expect() if command.foreign else None
@@ -186,7 +186,30 @@ class _Started:
 
 
 class _Conversing(_Started):
+    def __init__(self, child: _Child, log: IO[bytes], secrets: tuple[str, ...], command: Command) -> None:
+        super().__init__(child, log, secrets)
+        self._command = command
+        self._reader: threading.Thread | None = None
+
     def ask(self, line: str) -> str | None:
+        limit_s = self._command.timeout_s
+        if limit_s is None:
+            return self._answer(line)
+        answers: list[str | None] = []
+        self._reader = threading.Thread(target=lambda: answers.append(self._answer(line)), daemon=True)
+        self._reader.start()
+        try:
+            self._reader.join(limit_s)
+        finally:
+            if late := self._reader.is_alive():
+                self._child.end()
+                self._reader.join(GRACE_S)
+        if late:
+            what = f"`{_name(self._command)}` did not respond within {limit_s:.0f} s"
+            raise TooSlow(what=what, why="it was stopped")
+        return answers[0] if answers else None
+
+    def _answer(self, line: str) -> str | None:
         assert self._process.stdin is not None  # noqa: S101  # always a pipe
         assert self._process.stdout is not None  # noqa: S101  # `converse` made it one
         try:
@@ -199,7 +222,8 @@ class _Conversing(_Started):
         return answer.decode(errors="replace") if answer.endswith(b"\n") else None
 
     def stop(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
+        reading = self._reader is not None and self._reader.is_alive()  # a process that left the group has the pipe
+        for pipe in () if reading else (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):  # it ended while a request was written
                     pipe.close()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.errors import BadInput, ToolFailed, TooSlow
 from mlflow_uv.command.wording import Wording, option, step_call
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.model.recorded_requests import from_examples
@@ -34,6 +34,7 @@ SEND = (
 )
 BY_HAND = "compare the two environments"
 SECRET = "canary-of-the-model"  # planted
+CALLERS = "canary-of-the-caller"  # planted
 
 
 @pytest.mark.parametrize(
@@ -160,6 +161,7 @@ class Fakes:
             expected=Expected(requests=requests, **{"serve_env": ServeVariables({"MODEL_KEY": SECRET}), **words}),
             scratch=self.folder,
             spark_master="local[2]",
+            secrets=(CALLERS,),
         )
 
     def now_s(self) -> float:
@@ -223,12 +225,24 @@ def test_an_error_of_a_way_is_its_result_with_values_masked(fakes: Fakes) -> Non
     """
     The fix is kept, and the other ways are tried.
     """
-    error = ToolFailed(what=f"`python` failed with {SECRET}", why=f"key={SECRET}", fix="mlflow-uv doctor")
+    error = ToolFailed(what=f"`python` failed with {SECRET}", why=f"key={CALLERS}", fix="mlflow-uv doctor")
 
     found = verify(way_of(error), fakes.verification())
 
     why = "`python` failed with ***: key=***"
     assert WayResult(way="mine", verdict=Verdict.FAILED, seconds=2.0, why=why, fix="mlflow-uv doctor") == found
+
+
+def test_a_way_that_reaches_the_time_limit_is_too_slow(fakes: Fakes) -> None:
+    """
+    The limit is an input of this step.
+    """
+    error = TooSlow(what="`python` did not respond within 9 s", why="it was stopped")
+
+    found = verify(way_of(error), fakes.verification())
+
+    why = "it is too slow: `python` did not respond within 9 s: it was stopped"
+    assert (Verdict.FAILED, why, LONGER) == (found.verdict, found.why, found.fix)
 
 
 def test_a_way_that_cannot_run_takes_no_time(fakes: Fakes) -> None:

@@ -10,13 +10,13 @@ import pytest
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.payloads.messages import evaluation, models, registry, request, runs
 from mlflow_uv.payloads.messages.tags import ATTEMPT
-from mlflow_uv.tools.mlflow.mlflow import Mlflow
+from mlflow_uv.tools.mlflow.mlflow import Mlflow, ModelRun
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.mlflow.store_client import StoreClient
 from tests.messages import PAIRS, VERSION
 
 PYTHON, STORE = Path("/venv/bin/python"), Store(uri="https://mlflow.test", kind=StoreKind.SERVER, variables={})
-HANDED = ServeVariables({"REGION": "north"})
+SERVE_ENV = ServeVariables({"REGION": "north"})
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Payloads:
         self.sent.append((python, store, sent, response))
         return self.response
 
-    def ask_model(self, python: Path, store: Store, sent: request.Request, response: type, serve_env: object) -> Any:
+    def ask_model(self, python: Path, store: Store, sent: request.Request, response: type, run: ModelRun) -> Any:
         """See Mlflow."""
-        self.sent.append((python, store, sent, response, serve_env))
+        self.sent.append((python, store, sent, response, run))
         return self.response
 
     @property
@@ -165,16 +165,16 @@ def test_a_version_is_downloaded_by_its_logged_model_if_it_has_one(
 
 def test_requests_that_run_the_code_of_a_model_have_its_variables() -> None:
     """
-    They go to a process of their own.
+    They go to a process of their own, which may have a time limit.
     """
     payloads = Payloads()
     answers = models.AnswerRequests(model="/model", requests=({"a": 1},))
     evaluated = evaluation.EvaluateModel(model="/model", data="/d", target="y", model_type="regressor", artifacts="/a")
 
-    payloads.client.answer(answers, HANDED)
-    payloads.client.evaluate(evaluated, HANDED)
+    payloads.client.answer(answers, SERVE_ENV, timeout_s=9.0)
+    payloads.client.evaluate(evaluated, SERVE_ENV)
 
     assert [
-        (PYTHON, STORE, answers, models.ModelAnswers, HANDED),
-        (PYTHON, STORE, evaluated, evaluation.EvaluationResult, HANDED),
+        (PYTHON, STORE, answers, models.ModelAnswers, ModelRun(serve_env=SERVE_ENV, timeout_s=9.0)),
+        (PYTHON, STORE, evaluated, evaluation.EvaluationResult, ModelRun(serve_env=SERVE_ENV)),
     ] == payloads.sent

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed, ToolMissing
+from mlflow_uv.command.errors import ToolFailed, ToolMissing, TooSlow
 from mlflow_uv.tools.system.process import Command, SystemRunner
 from tests.waiting import CEILING_S
 
@@ -345,6 +345,37 @@ def test_a_program_is_asked_line_by_line() -> None:
     conversation.stop()
 
     assert ["heard one\n", "heard zwölf\n", "heard end\n", None] == answers
+
+
+STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+LEAVING = "import subprocess, sys\nchild = subprocess.Popen(('sleep', '3600'), start_new_session=True)\n"
+
+
+@pytest.mark.parametrize("before", ["", STUBBORN, LEAVING], ids=["sleeps", "ignores SIGTERM", "leaves a session"])
+def test_a_conversation_that_reaches_its_limit_is_ended(tmp_path: Path, before: str) -> None:
+    """
+    With everything that it started, even what holds its output; then it answers nothing.
+    """
+    file = tmp_path / "pids"
+    code = (
+        f"import os\n{before}import time\nopen({str(file)!r}, 'w').write(f'{{os.getpid()}} ')\n"
+        f"'child' in globals() and open({str(file)!r}, 'a').write(str(child.pid))\n"
+        "input()\nprint('first')\ninput()\ntime.sleep(3600)"
+    )
+    conversation = SystemRunner().converse(
+        replace(python(code, timeout_s=2, variables={"PATH": os.environ["PATH"]}), foreign=True)
+    )
+
+    first = conversation.ask("one")
+    with pytest.raises(TooSlow) as late:
+        conversation.ask("two")
+    after = conversation.ask("three")
+    conversation.stop()
+
+    name = Path(sys.executable).name
+    assert (f"`{name}` did not respond within 2 s", "it was stopped") == (late.value.what, late.value.why)
+    assert ("first\n", None) == (first, after)
+    assert all(gone(int(pid)) for pid in file.read_text().split())
 
 
 def test_several_programs_run_at_once_and_answer_in_order() -> None:
