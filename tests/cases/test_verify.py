@@ -1,5 +1,6 @@
 """A version is served in several ways, and each fault of a model is named with its way."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -44,21 +45,78 @@ def register_as_it_is(sample: SampleProject) -> None:
 
 def test_a_version_is_equal_in_two_ways_and_a_test_report_has_both(sample: SampleProject, tmp_path: Path) -> None:
     """
-    The registry is only read, and the JUnit file has a test case for each way.
+    With `dry-run` the registry is only read; the JUnit file has a test case for each way.
     """
     file = tmp_path / "ways.xml"
     before = sample.store.rows("SELECT * FROM model_version_tags")
 
-    result = sample.run("verify", "models:/wine/1", "--ways", "process locked-load", "--junit-file", str(file))
+    ways = ("--ways", "process locked-load", "--junit-file", str(file))
+    result = sample.run("verify", "models:/wine/1", *ways, "--dry-run")
 
-    ways = ["locked-load", "process"]
-    assert (0, ways, [], []) == (
+    names = ["locked-load", "process"]
+    assert (0, names, [], []) == (
         result.code, result.outputs["equal"], result.outputs["unequal"], result.outputs["unavailable"],
     ), result.stderr  # fmt: skip
     assert before == sample.store.rows("SELECT * FROM model_version_tags")
     (suite,) = ET.parse(file).getroot()
     assert ("wine version 1", "2", "0") == (suite.get("name"), suite.get("tests"), suite.get("failures"))
-    assert [(way, 0) for way in ways] == [(case.get("name"), len(case)) for case in suite]
+    assert [(way, 0) for way in names] == [(case.get("name"), len(case)) for case in suite]
+
+
+def test_the_results_are_in_the_record_of_the_version_and_audit_shows_them(sample: SampleProject) -> None:
+    """
+    From the registry and from the file of the record; later results of other ways are added, and the file is updated.
+    """
+    record = sample.consumer.record
+    alone = record.with_name("alone.json")
+
+    first = sample.run("verify", "models:/wine@candidate", "--ways", "process")
+    audited = sample.run("audit", "models:/wine/1")
+    alone.write_bytes(record.read_bytes())
+    second = sample.run("verify", str(alone), "--ways", "locked-load")
+
+    assert (0, ["not-isolated"], 0) == (first.code, first.rules, second.code), first.stderr + second.stderr
+    assert ("verification" in audited.outputs["holds"], []) == (True, audited.outputs["broken"]), audited.stderr
+    assert "Ways of serving" in audited.stderr
+    link = json.loads(alone.read_text())["verification"]
+    assert [("locked-load", "equal"), ("process", "equal")] == [(way["way"], way["verdict"]) for way in link["ways"]]
+    again = sample.run("audit", "models:/wine/1")
+    assert ([], ["models:/wine/1"]) == (again.outputs["broken"], [f"models:/wine/{again.outputs['version']}"])
+
+
+def test_a_record_that_is_not_the_published_one_is_refused(sample: SampleProject) -> None:
+    """
+    An edited one, and that of a version that was verified since.
+    """
+    file = sample.consumer.record.with_name("other.json")
+    edited = json.loads(sample.consumer.record.read_text())
+    edited["answers"]["tolerance"] = 0.9
+    file.write_text(json.dumps(edited))
+
+    result = sample.run("verify", str(file), "--ways", "process")
+
+    code, kind, sentence, _ = error(result)
+    assert (11, "ChainBroken") == (code, kind)
+    assert "the registry has the digest of another record of this version" in sentence
+
+
+@pytest.mark.extended
+def test_a_release_can_verify(sample: SampleProject) -> None:
+    """
+    With the record that it made; a second one reuses the model and records the results again. An unequal way fails it.
+    """
+    first = sample.run("release", "--engine", "none", "--verify", "--ways", "process")
+    again = sample.run("release", "--engine", "none", "--verify", "--ways", "process")
+    otherwise = f'return [(3.0 if {BY_PREDICT} else 2.0) * x for x in model_input["x"]]'
+    sample.train_with(training(predict=otherwise))
+    unequal = sample.run("release", "--engine", "none", "--verify", "--ways", "locked-predict", traceback=True)
+    audited = sample.run("audit", "models:/wine/2")
+
+    assert [(0, ["process"]), (0, ["process"])] == [(each.code, each.outputs["equal"]) for each in (first, again)]
+    assert "verify" in [timing["step"] for timing in first.answer["timings"]]
+    assert (1, ["locked-predict"]) == (unequal.code, unequal.outputs["unequal"]), unequal.stderr
+    assert "✗ verification" in unequal.stderr
+    assert ("ways-unequal", []) == (audited.rules[-1], audited.outputs["broken"]), audited.stderr
 
 
 def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_path: Path) -> None:
@@ -69,7 +127,9 @@ def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_pa
     ways = ("--ways", "locked-load process", "--junit-file", str(file))
 
     process = sample.start("verify", "models:/wine/1", *ways)
-    assert happens(lambda: process.poll() is not None or any("/serving" in line for line in sample.processes()))
+    assert happens(
+        lambda: process.poll() is not None or any("/mlflow_uv/serving" in line for line in sample.processes())
+    )
     process.send_signal(signal.SIGTERM)
     result = sample.ended(process)
 

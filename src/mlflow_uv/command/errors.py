@@ -80,10 +80,6 @@ class ToolFailed(StepError):
     meaning = "a program failed"
 
 
-class TooSlow(ToolFailed):
-    """A program did not end, or did not respond, within its time limit; it was ended."""
-
-
 class NotCommitted(StepError):
     """The project is not in a git repository with a commit."""
 

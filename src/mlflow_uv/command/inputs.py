@@ -230,9 +230,13 @@ class ChampionInputs:
 class DryRunInputs:
     """Whether anything is changed."""
 
-    dry_run: Annotated[bool, Section.RUN, OneRun(), Doc("Report what would be done, without changing anything.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool,
+        Section.RUN,
+        OneRun(),
+        FixedInRelease(value=False),
+        Doc("Report what would be done, without changing anything."),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +311,15 @@ class IsolationInputs:
 class VersionInputs:
     """The registered version that a step is about."""
 
-    version_uri: Annotated[str, OneRun(), Doc("Registered version: models:/NAME@ALIAS or models:/NAME/NUMBER.")]
+    version_uri: Annotated[
+        str,
+        OneRun(),
+        FixedInRelease(""),
+        Doc(
+            "Registered version: models:/NAME@ALIAS or models:/NAME/NUMBER; for verify also the file of a release"
+            " record."
+        ),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ KEYS = frozenset(
         "tolerance",
         "tracking-uri",
         "train",
+        "verify",
         "ways",
         "withhold-registry",
     }

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from ..command.inputs import ImageAddress, RegistryInputs, StrictInputs, VersionInputs, VersionNumber, VersionState
 from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, Step
+from ..command.wording import step_call
 from ..core.release.chain import LinkCheck, LinkState, merge_checks
+from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import connect
@@ -50,7 +52,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         checks = (*audit.checks, *((alias_holds(audit, alias),) if alias else ()))
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
-    findings = tuple(_findings(links, f"{name} version {version}", strict=inputs.strict))
+    findings = (*_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))
     broken = states[LinkState.BROKEN]
     return Report(
         outputs=Outputs(
@@ -64,7 +66,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         ),
         summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _summary(states)),
         findings=findings,
-        tables=(_table(links), *_history(audit)),
+        tables=(_table(links), *_verification(audit), *_history(audit)),
     )
 
 
@@ -107,6 +109,34 @@ def _summary(states: Mapping[LinkState, tuple[str, ...]]) -> str:
     holding = f"{len(states[LinkState.HOLDS])} links hold"
     unverified = states[LinkState.UNVERIFIED]
     return f"{holding}, not verified here: {', '.join(unverified)}" if unverified else holding
+
+
+def _ways(audit: Audited) -> tuple[WayResult, ...]:
+    """The ways in which verify served the version; none without its results, or with those of a later release."""
+    link = audit.record.verification if audit.record else None
+    try:
+        return recorded_results(link.ways) if link else ()
+    except ValueError:
+        return ()
+
+
+def _unequal(audit: Audited) -> Iterator[Finding]:
+    """Yield a warning about ways in which verify found other predictions than those of training."""
+    if unequal := ways_of(_ways(audit), Verdict.DIFFERENT, Verdict.FAILED):
+        yield Finding(
+            rule="ways-unequal",
+            severity=Severity.WARNING,
+            what=f"verify found that {', '.join(unequal)} {'does' if len(unequal) == 1 else 'do'} not give the"
+            " predictions of training",
+            why="the release record has the result",
+            fix=step_call("verify", version_uri=f"models:/{audit.name}/{audit.version}"),
+        )
+
+
+def _verification(audit: Audited) -> Iterator[Table]:
+    """Yield the table that verify printed."""
+    if results := _ways(audit):
+        yield result_table(results)
 
 
 def _table(links: tuple[LinkCheck, ...]) -> Table:

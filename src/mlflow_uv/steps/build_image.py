@@ -258,7 +258,7 @@ def _process(needs: Needs, release: RecomputedRelease, reason: str, tools: Tools
 
 def _recorded(inputs: Inputs, release: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:
     """Save the image in the record and in the tags of the version, and return the path of the record."""
-    record = replace(release.record, image=image)
+    record = release.record.with_image(image)
     path = tools.records.path(inputs.record, inputs.project)
     tags = {} if record.version is None else version_tags(record)
     publish(record, path, release.client, tools, tags=tags)

@@ -17,6 +17,7 @@ from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test
+from . import verify as verify_step
 from .build_image import ImageInputs
 from .build_image import Outputs as ImageOutputs
 from .catalog import RELEASE_NAME, step_of, steps
@@ -35,7 +36,15 @@ InputsT = TypeVar("InputsT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(check_targets.Inputs, ExportFileInputs, log_model.Inputs, register.Inputs, ImageInputs, smoke_test.Inputs):
+class Inputs(
+    check_targets.Inputs,
+    ExportFileInputs,
+    log_model.Inputs,
+    register.Inputs,
+    ImageInputs,
+    smoke_test.Inputs,
+    verify_step.WayInputs,
+):
     """
     Inputs of release: those of its steps, and which steps run.
 
@@ -43,6 +52,9 @@ class Inputs(check_targets.Inputs, ExportFileInputs, log_model.Inputs, register.
     """
 
     steps: Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")] = DEFAULT
+    verify: Annotated[
+        bool, Doc("Run verify at the end: serve the version in each of `ways`, and record the results.")
+    ] = False
     preflight: Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")] = False
 
 
@@ -57,6 +69,7 @@ class Outputs:
     register: Annotated[VersionOutputs | None, StepOutputs()] = None
     build_image: Annotated[ImageOutputs | None, StepOutputs()] = None
     smoke_test: Annotated[TestOutputs | None, StepOutputs()] = None
+    verify: Annotated[verify_step.Outputs | None, StepOutputs()] = None
 
     @property
     def record(self) -> Path | None:
@@ -86,6 +99,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises the error of the step that stopped it, after printing the state of the lineage.
     """
     steps = _chosen(inputs.steps)
+    if inputs.verify:
+        steps = (*steps, _checked(inputs))
     if inputs.preflight:
         return _preflight_only(steps, inputs, tools)
     path = tools.records.path(inputs.record, inputs.project)
@@ -192,6 +207,12 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
                 fix=option("steps", ",".join(chosen)),
             )
     return tuple(map(step_of, names))
+
+
+def _checked(inputs: Inputs) -> Step[Any, Any, Any]:
+    """Return the step verify. Raises BadInput before anything is trained, if it cannot run with its inputs."""
+    verify_step.chosen_ways(inputs)
+    return verify_step.STEP
 
 
 def _inputs_of(record: type[InputsT], inputs: Inputs) -> InputsT:

@@ -27,8 +27,7 @@ from ..core.security.serve_env import ServeVariables, require_recorded, serve_va
 from ..ops.image.environment import inventory_digest
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
-from ..ops.lineage.audit import record_artifact
-from ..ops.lineage.publication import publish
+from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..ops.model.recorded_files import recorded_in

@@ -1,13 +1,21 @@
 """Serves a version with MLflow, in its image and on Spark, and compares its predictions with those of training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import INTERRUPTED, BadInput, Cancelled
-from ..command.inputs import TOLERANCE, RegistryInputs, ServeEnvInputs, VersionInputs, VersionNumber
+from ..command.inputs import (
+    TOLERANCE,
+    DryRunInputs,
+    RecordInputs,
+    RegistryInputs,
+    ServeEnvInputs,
+    VersionInputs,
+    VersionNumber,
+)
 from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Below, Doc, OneRun, SettingReach, Step
 from ..command.wording import Wording, option, step_call
@@ -24,6 +32,7 @@ from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
 from ..ops.verify.environments import ModelEnvironments
+from ..ops.verify.recording import record_in, record_results
 from ..ops.verify.ways import Verification, Way, select_ways, verify
 from ..tools.mlflow.model_commands import ModelCommands
 from ..tools.project.files import bounds_of, write_atomically
@@ -31,30 +40,42 @@ from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs):
-    """Inputs of verify: the version, the ways of serving, and what is written."""
+class WayInputs:
+    """Inputs of verify that a release takes: the ways of serving, their limit, and what is written."""
 
     ways: Annotated[
         tuple[str, ...],
         Doc(
-            "Ways of serving to try, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark) or method"
-            " (load, predict, serve, process, image, batch, stream); by default all that this machine can run."
+            "Ways of serving that verify tries, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark)"
+            " or method (load, predict, serve, process, image, batch, stream); by default all that this machine can"
+            " run."
         ),
     ] = ()
     time_limit: Annotated[
         float,
         Below(1_000_000.0),
         Doc(
-            "Seconds, at least 1, that a server may take to become healthy, and each command of MLflow, loaded model or"
-            " Spark query to respond."
+            "Seconds, at least 1, that verify waits for a server to become healthy, and for each command of MLflow,"
+            " loaded model or Spark query to respond."
         ),
     ] = 600.0
     spark_master: Annotated[
         str, OneRun(), Doc("Master URL of the Spark cluster for the ways spark-batch and spark-stream.")
     ] = "local[2]"
     junit_file: Annotated[
-        Path | None, SettingReach.WRITTEN, Doc("Write the results to this file as JUnit XML, a test case for each way.")
+        Path | None,
+        SettingReach.WRITTEN,
+        Doc("Write the results of verify to this file as JUnit XML, a test case for each way."),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, RecordInputs, VersionInputs, ServeEnvInputs, WayInputs, DryRunInputs):
+    """
+    Inputs of verify: the version, the ways of serving, and what is written.
+
+    `version_uri` is empty in a release, which verifies the version of its record.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,22 +98,15 @@ class Outputs:
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
-    Serve a version in every way, send it the recorded requests, and compare the answers; the registry is only read.
+    Serve a version in every way, send it the recorded requests, and compare the answers.
 
-    A way in which the predictions differ or that fails is an error. A way that cannot be tried on this machine is a
-    notice, and an error if `ways` names it. Raises BadInput, ChainBroken, StoreUnreachable, ToolFailed, and Cancelled
-    with the report of the ways that were tried.
+    The results are added to the release record of the version. A way in which the predictions differ or that fails is
+    an error. A way that cannot be tried on this machine is a notice, and an error if `ways` names it. Raises BadInput,
+    ChainBroken, StoreUnreachable, ToolFailed, and Cancelled with the report of the ways that were tried.
     """
-    ways = select_ways(inputs.ways)
-    if inputs.time_limit < 1:
-        raise BadInput(
-            what=f"`time-limit` is {inputs.time_limit:g}, and must be at least 1 second",
-            why="no model can be loaded in less",
-            fix=option("time-limit", "600"),
-        )
-    name, number, alias = parsed_uri(inputs.version_uri)
+    ways = chosen_ways(inputs)
     registry = connect(inputs, tools)
-    version = version_number(registry, name, alias or number, VERSION_URI)
+    files, name, version = _version(inputs, registry)
     results: list[WayResult] = []
     with TemporaryDirectory(prefix="mlflow-uv-verify-") as folder:
         scratch = Path(folder)
@@ -103,7 +117,38 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         except (Cancelled, KeyboardInterrupt) as error:
             code = error.exit_code if isinstance(error, Cancelled) else INTERRUPTED
             raise Cancelled(_report(inputs, subject, ways, tuple(results)), exit_code=code) from error
-    return _report(inputs, subject, ways, tuple(results))
+        report = _report(inputs, subject, ways, tuple(results))
+        if inputs.dry_run:
+            return report
+        return replace(report, findings=(*report.findings, *record_results(results, subject, files, registry)))
+
+
+def chosen_ways(inputs: WayInputs) -> tuple[Way, ...]:
+    """Return the ways to try. Raises BadInput for a word that names none, and for a time limit below a second."""
+    if inputs.time_limit < 1:
+        raise BadInput(
+            what=f"`time-limit` is {inputs.time_limit:g}, and must be at least 1 second",
+            why="no model can be loaded in less",
+            fix=option("time-limit", "600"),
+        )
+    return select_ways(inputs.ways)
+
+
+def _version(inputs: Inputs, registry: RegistryClient) -> tuple[tuple[Path, ...], str, str]:
+    """
+    Return the files that may have the version's record, and name and number of the version.
+
+    The version is that of the record in a release and for `version-uri` with a file.
+    """
+    tools = registry.tools
+    file = tools.records.path(inputs.record, inputs.project)
+    named = tools.host.folder / inputs.version_uri if inputs.version_uri else file
+    if not inputs.version_uri or named.is_file():
+        record = record_in(named, registry)
+        assert record.version is not None  # noqa: S101  # record_in checked it
+        return (named, file), record.version.name, record.version.version
+    name, number, alias = parsed_uri(inputs.version_uri)
+    return (file,), name, version_number(registry, name, alias or number, VERSION_URI)
 
 
 def _report(

@@ -3,8 +3,8 @@
 import json
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from mlflow_uv.payloads.messages.models import DownloadModel
 from mlflow_uv.payloads.messages.registry import DescribeVersion, FindVersions, FoundVersions
 from mlflow_uv.payloads.messages.request import Request
 from mlflow_uv.steps import verify
+from mlflow_uv.tools.mlflow.records import Records
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
@@ -77,11 +78,14 @@ def registry() -> Registry:
 @pytest.fixture
 def tools(registry: Registry, tmp_path: Path) -> Tools:
     """Tools on a machine without conda and pyenv."""
-    host = Host.of({"PATH": str(tmp_path)}, folder=tmp_path, python=Path(sys.executable))
+    host = Host.of(
+        {"PATH": str(tmp_path), "MLFLOW_UV_HOME": str(tmp_path / "home")}, folder=tmp_path, python=Path(sys.executable)
+    )
     found = SimpleNamespace(
         host=host,
         clock=SimpleNamespace(now_s=lambda: 0.0),
         mlflow=registry,
+        records=Records(host),
         environments=SimpleNamespace(registry_client=lambda *_: tmp_path / "python"),
         runner=None,
         console=KeptConsole(),
@@ -94,7 +98,8 @@ def inputs(tmp_path: Path) -> Callable[..., verify.Inputs]:
     """Inputs about the version, outside of a project."""
 
     def of(*ways: str, **more: object) -> verify.Inputs:
-        return verify.Inputs(project=tmp_path, version_uri="models:/wine/1", ways=ways, **more)  # type: ignore[arg-type]
+        given = {"version_uri": "models:/wine/1", "dry_run": True, **more}
+        return verify.Inputs(project=tmp_path, ways=ways, **given)  # type: ignore[arg-type]
 
     return of
 
@@ -200,6 +205,34 @@ def test_without_recorded_predictions_there_is_nothing_to_compare(
     assert "log it with input_example=…, then mlflow-uv log-model" == str(refused.value.fix)
 
 
+def test_results_of_a_version_without_a_record_are_reported_and_not_recorded(
+    inputs: Callable[..., verify.Inputs], tools: Tools
+) -> None:
+    """
+    The warning says why.
+    """
+    report = verify.run(inputs("image", dry_run=False), tools)
+
+    finding = report.findings[-1]
+    assert ("verification-not-recorded", Severity.WARNING) == (finding.rule, finding.severity)
+    assert "its run has no release record" == finding.why
+
+
+def test_a_file_that_is_no_record_is_refused(
+    inputs: Callable[..., verify.Inputs], tools: Tools, tmp_path: Path
+) -> None:
+    """
+    `version-uri` with a file is a record; any other word is the URI of a version.
+    """
+    file = tmp_path / "record.json"
+    file.write_text("[]")
+
+    for word, what in ((str(file), "is not a release record"), ("wine.json", "is not the URI of a version")):
+        with pytest.raises(BadInput) as refused:
+            verify.run(inputs("image", version_uri=word), tools)
+        assert what in str(refused.value.what)
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.5])
 def test_a_time_limit_that_ends_everything_is_refused(
     inputs: Callable[..., verify.Inputs], tools: Tools, registry: Registry, seconds: float
@@ -223,11 +256,13 @@ class CancelledAt(KeptConsole):
         self._title = title
         self._signal = signal
 
-    def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[None]:
+    @contextmanager
+    def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
         """See Console."""
         if title == self._title:
             raise self._signal
-        return super().group(title, folded=folded)
+        with super().group(title, folded=folded):
+            yield
 
 
 @pytest.mark.parametrize(("signal", "code"), [(Cancelled(), 143), (KeyboardInterrupt(), 130)], ids=["TERM", "INT"])

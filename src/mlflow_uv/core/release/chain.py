@@ -7,7 +7,19 @@ from enum import Enum
 from ...command.errors import ChainBroken
 from ...command.wording import joined
 from .commit import Commit
-from .record import LINKS, AliasLink, AnswersLink, ImageLink, LockLink, ModelLink, Record, RequirementsLink, VersionLink
+from .record import (
+    LINKS,
+    OPTIONAL,
+    AliasLink,
+    AnswersLink,
+    ImageLink,
+    LockLink,
+    ModelLink,
+    Record,
+    RequirementsLink,
+    VerificationLink,
+    VersionLink,
+)
 
 
 class LinkState(Enum):
@@ -71,8 +83,13 @@ def merge_checks(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
 
 
 def render_chain(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
-    """The chain in one line: ✓ for a link that exists, ✗ for a broken one, · for one that does not exist yet."""
-    links = (f"{_mark(record, link, broken)} {link}{_identity(record, link)}" for link in LINKS)
+    """
+    The chain in one line: ✓ for a link that exists, ✗ for a broken one, · for one that does not exist yet.
+
+    A link that many versions never have is left out if it does not exist.
+    """
+    shown = (link for link in LINKS if link not in OPTIONAL or getattr(record, link, None) is not None)
+    links = (f"{_mark(record, link, broken)} {link}{_identity(record, link)}" for link in shown)
     return " ── ".join(links)
 
 
@@ -82,6 +99,8 @@ def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
     value = getattr(record, link, None)
     if isinstance(value, AnswersLink) and value.observed is None:
         return "·"  # not compared yet
+    if isinstance(value, VerificationLink) and any(link.verdict in ("different", "failed") for link in value.ways):
+        return "✗"
     return "✓" if value is not None else "·"
 
 

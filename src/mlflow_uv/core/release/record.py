@@ -12,6 +12,7 @@ from .commit import Commit
 from .digests import canonical, sha256
 
 SCHEMA = 1
+IMAGE_WAY = "image"  # the way of serving whose result depends on the image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +122,37 @@ class AliasLink:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WayLink:
+    """
+    The result of one way of serving, by the name of its verdict (`equal`, `different`, `failed`, `unavailable`).
+
+    `seconds` and `memory` (peak in bytes, 0 if unknown) are those of the last verification, `why` its reason.
+    """
+
+    way: str
+    verdict: str
+    requests: int
+    seconds: float
+    memory: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerificationLink:
+    """
+    The results of verify, a way each, and what they are about.
+
+    `model` is the digest of its files, `expected` that of the answers of training, `image` the id of the image in the
+    way `image`, empty without that way.
+    """
+
+    model: str
+    expected: str
+    image: str
+    ways: tuple[WayLink, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """The release record, begun by log-model, with one object for each link; None for a link not made yet."""
 
@@ -134,12 +166,21 @@ class Record:
     image: ImageLink | None = None
     answers: AnswersLink | None = None
     alias: AliasLink | None = None
+    verification: VerificationLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
 
     @property
     def sha256(self) -> str:
         """SHA-256 over every link, in hex; timings are left out."""
         return sha256(canonical(_plain(replace(self, timings=()))))
+
+    def with_image(self, image: ImageLink) -> "Record":
+        """The record with an image; the result of verify about another one is left out."""
+        verification = self.verification
+        if verification is not None and verification.image not in ("", image.id):
+            ways = tuple(link for link in verification.ways if link.way != IMAGE_WAY)
+            verification = replace(verification, image="", ways=ways) if ways else None
+        return replace(self, image=image, verification=verification)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON, with the schema and the version of mlflow-uv first."""
@@ -149,6 +190,8 @@ class Record:
 # Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
 # digest.
 _ADDED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables", "requests", "responses"})}
+# Links that were added later, and that many versions never have; the same applies to them.
+OPTIONAL = frozenset({"verification"})
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": LockLink,
@@ -159,6 +202,7 @@ LINKS: Mapping[str, type] = {
     "image": ImageLink,
     "answers": AnswersLink,
     "alias": AliasLink,
+    "verification": VerificationLink,
 }
 
 
@@ -180,6 +224,9 @@ def from_json(data: object) -> Record:
     record = Record(release_key=data["release_key"], timings=_timings(data.get("timings", [])), **links)
     if record.answers is not None and not _is_size(record.answers.tolerance or 0):
         raise ValueError(f"its tolerance is {record.answers.tolerance}")
+    ways = record.verification.ways if record.verification else ()
+    if not all(_is_size(link.seconds) and _is_size(link.memory) and _is_size(link.requests) for link in ways):
+        raise ValueError("its link `verification` has a size that is negative or not finite")
     return record
 
 
@@ -203,7 +250,7 @@ def _link(name: str, kind: type, raw: object) -> Any:
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    links = asdict(record)
+    links = {name: value for name, value in asdict(record).items() if value is not None or name not in OPTIONAL}
     for name, added in _ADDED.items():
         if links[name] is not None:
             links[name] = {part: value for part, value in links[name].items() if value or part not in added}

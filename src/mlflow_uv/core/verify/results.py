@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...command.report import Finding, Severity, Table
+from ..release.record import WayLink
 
 # What XML 1.0 allows in no form, not even as a reference (https://www.w3.org/TR/xml/#charsets).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,6 +50,42 @@ class WayResult:
     def broken(self) -> bool:
         """Whether the model was served, or should have been, and its answers are not those of training."""
         return self.verdict in (Verdict.DIFFERENT, Verdict.FAILED)
+
+
+def merged_ways(earlier: Iterable[WayLink], results: Iterable[WayResult]) -> tuple[WayLink, ...]:
+    """
+    Return the ways of a record after a verification, sorted by name: a result replaces an earlier one of its way.
+
+    A way that cannot run here does not replace one that ran elsewhere.
+    """
+    ways = {link.way: link for link in earlier}
+    for result in results:
+        if result.verdict is Verdict.UNAVAILABLE and result.way in ways:
+            continue
+        ways[result.way] = WayLink(
+            way=result.way,
+            verdict=result.verdict.value,
+            requests=result.requests,
+            seconds=round(result.seconds, 1),
+            memory=result.memory,
+            why=_shortened(result.why),
+        )
+    return tuple(ways[name] for name in sorted(ways))
+
+
+def recorded_results(ways: Iterable[WayLink]) -> tuple[WayResult, ...]:
+    """Return the results in a record. Raises ValueError for an unknown verdict."""
+    return tuple(
+        WayResult(
+            way=link.way,
+            verdict=Verdict(link.verdict),
+            requests=link.requests,
+            seconds=link.seconds,
+            memory=link.memory,
+            why=link.why,
+        )
+        for link in ways
+    )
 
 
 def ways_of(results: Iterable[WayResult], *verdicts: Verdict) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Recomputes every link of a registered version, from the registry alone, without a local record."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,15 +10,16 @@ from ...command.errors import BadInput, StepError, ToolFailed
 from ...core.model import model_files
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.commit import Commit
-from ...core.release.digests import lock_digest, sha256, tree_digest
+from ...core.release.digests import lock_digest, tree_digest
 from ...core.release.record import Record, VersionLink
 from ...payloads.messages.registry import RegisteredVersion
-from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, REQUIREMENTS_DIGEST
+from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, RECORD_DIGEST, REQUIREMENTS_DIGEST
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_identity
-from .recompute import from_commit, from_model, from_registry, requirements_of
+from .publication import publication_artifact, record_artifact
+from .recompute import from_commit, from_model, from_registry, from_verification, requirements_of
 from .registry_client import RegistryClient
 
 
@@ -84,19 +84,26 @@ def require_distinct(**aliases: str) -> None:
         inputs[alias] = name
 
 
-def record_artifact(model_id: str, name: str, version: str) -> str:
-    """Return the artifact path, in the model's run, of the record of one version."""
-    model, named = (re.sub(r"[^A-Za-z0-9._-]+", "-", text) for text in (model_id, name))
-    return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
-
-
 def record_of(registry: RegistryClient, description: RegisteredVersion, file: Path) -> Record | None:
-    """Return the record in the version's run, None without one; its digest is checked later, as for any link."""
+    """
+    Return the record in the version's run, None without one; its digest is checked later, as for any link.
+
+    After an interrupted publication it is the one with the digest in the version's tag.
+    """
     if not description.run_id or not description.model_id:
         return None
+    path = record_artifact(description.model_id, description.name, description.version)
+    record = _downloaded(registry, description.run_id, path, file)
+    tagged = description.tags.get(RECORD_DIGEST)
+    if record is None or tagged is None or tagged == record.sha256:
+        return record
+    published = _downloaded(registry, description.run_id, publication_artifact(path, tagged), file)
+    return published if published is not None and published.sha256 == tagged else record
+
+
+def _downloaded(registry: RegistryClient, run_id: str, path: str, file: Path) -> Record | None:
     try:
-        path = record_artifact(description.model_id, description.name, description.version)
-        registry.client.download_record(description.run_id, path=path, destination=file)
+        registry.client.download_record(run_id, path=path, destination=file)
         return registry.tools.records.load(file)
     except (ToolFailed, BadInput):
         return None
@@ -121,6 +128,7 @@ def _checks(
     yield from_commit(record.commit, record.lock.sha256, _committed(registry, record.commit))
     yield from from_model(record, model)
     yield from from_identity(record, registry.tools)
+    yield from from_verification(record)
     yield from _tags_hold(record, tags)
 
 

@@ -6,10 +6,13 @@ then written to its file. A process that is killed in between leaves a staged re
 file takes it if the registry has its digest (`settled`).
 """
 
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
+from ...core.release.digests import sha256
 from ...core.release.record import Record
 from ...payloads.messages.registry import SetTags
 from ...payloads.messages.tags import RECORD_DIGEST
@@ -29,6 +32,35 @@ def publish(
     tools.records.stage(path, record)
     client.set_tags(_tag_request(record, {**(tags or {}), RECORD_DIGEST: record.sha256}))
     tools.records.take_staged(path, record)
+
+
+def publish_again(record: Record, path: Path, client: StoreClient, tools: Tools) -> None:
+    """
+    Publish another record of a version that is released already, in its run, too.
+
+    Until the run has it under its usual path, `audit.record_of` finds it by its digest: it is logged under that first.
+    Raises StoreUnreachable, ToolFailed.
+    """
+    assert record.version is not None  # noqa: S101  # of a registered version
+    version = record.version
+    artifact = record_artifact(version.model_id, version.name, version.version)
+    with TemporaryDirectory(prefix="mlflow-uv-record-") as scratch:
+        file = Path(scratch) / "record.json"
+        tools.records.save(file, record)
+        client.log_record(record.model.run_id, file=file, path=publication_artifact(artifact, record.sha256))
+        publish(record, path, client, tools)
+        client.log_record(record.model.run_id, file=file, path=artifact)
+
+
+def record_artifact(model_id: str, name: str, version: str) -> str:
+    """Return the artifact path, in the model's run, of the record of one version."""
+    model, named = (re.sub(r"[^A-Za-z0-9._-]+", "-", text) for text in (model_id, name))
+    return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
+
+
+def publication_artifact(artifact: str, digest: str) -> str:
+    """Return the artifact path of a record with this digest, while it is published."""
+    return str(PurePosixPath(artifact).parent / "published" / digest[:16] / "record.json")
 
 
 def settled(record: Record, path: Path, client: StoreClient, tools: Tools) -> Record:

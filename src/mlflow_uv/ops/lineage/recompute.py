@@ -65,7 +65,8 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
         model = Path(scratch) / "model"
         client.download_model(record.model.model_id, model)
         _note_version(record.version, model)
-        checks = require_unbroken((*earlier_checks, *from_model(record, model), *from_image(record, tools)))
+        links = (*from_model(record, model), *from_image(record, tools), *from_verification(record))
+        checks = require_unbroken((*earlier_checks, *links))
         for check in checks:
             if check.state is LinkState.UNVERIFIED and not record.commit.changed:
                 tools.console.say(f"  {sentence(f'`{check.link}` is not verified here', check.reason, check.fix)}")
@@ -142,6 +143,21 @@ def _from_recorded_requests(answers: AnswersLink, model: Path, source: str) -> I
             yield compare_link(
                 "answers", recorded=recorded, observed=_json_digest(model / file), source=f"`{file}` of {source}"
             )
+
+
+def from_verification(record: Record) -> Iterator[LinkCheck]:
+    """Check that the results of verify are about the model, the answers and the image of the record."""
+    link = record.verification
+    if link is None:
+        return
+    parts = [
+        ("model", link.model, record.model.sha256),
+        ("recorded predictions", link.expected, record.answers.expected if record.answers else "nothing"),
+    ]
+    if link.image:
+        parts.append(("image", link.image, record.image.id if record.image else "nothing"))
+    for part, recorded, observed in parts:
+        yield compare_link("verification", recorded=recorded, observed=observed, source=f"the link of its {part}")
 
 
 def _selection(model: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...command.errors import BadInput, NotServing, StepError, TooSlow
+from ...command.errors import BadInput, NotServing, StepError
 from ...command.inputs import Isolation
 from ...command.wording import Parameter, Part, StepCall, Wording, option, suggestion
 from ...core.model.answer_paths import without_paths
@@ -21,6 +21,7 @@ from ...core.verify.spark_tables import spark_requests
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
+from ...tools.system.commands import TooSlow
 from ...tools.system.content import digests_in
 from ...tools.system.memory import memory_peak
 from ..image.environment import INSTALLED_LIST

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ...command.errors import ToolFailed
 from .threads import T
+
+
+class TooSlow(ToolFailed):
+    """A program did not end, or did not respond, within its time limit; it was ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,12 +18,12 @@ class Command:
     """
     A program with its arguments, run without a shell.
 
-    `variables` is its complete environment, `stdin` a text or a file. `on_line` is called with each line of both streams
-    while it runs, one call at a time. `timeout_s` limits the time until it ends, of one that converses the time of each
-    response. With `verbatim`, standard output is data and is not shown: it is not masked, and bytes that are not UTF-8
-    become surrogates. `unwind` is called with the process id before a running program is terminated. A `foreign`
-    program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is polled
-    while it runs; the program is ended once it returns true. `secrets` are masked in its output.
+    `variables` is its complete environment, `stdin` a text or a file. `on_line` is called with each line of both
+    streams while it runs, one call at a time. `timeout_s` limits the time until it ends, of one that converses the time
+    of each response. With `verbatim`, standard output is data and is not shown: it is not masked, and bytes that are
+    not UTF-8 become surrogates. `unwind` is called with the process id before a running program is terminated. A
+    `foreign` program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is
+    polled while it runs; the program is ended once it returns true. `secrets` are masked in its output.
     """
 
     argv: tuple[str, ...]

@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from ...command.errors import ToolFailed, ToolMissing, TooSlow
+from ...command.errors import ToolFailed, ToolMissing
 from ...core.security.masking import mask, secrets_in
-from .commands import Command, Completed, Conversation, Runner, Running
+from .commands import Command, Completed, Conversation, Runner, Running, TooSlow
 from .descendants import MARK, Orphans
 from .streams import drain_masked, drain_verbatim
 from .threads import T, serialized, side_by_side
 
-__all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "end_group")
+__all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "TooSlow", "end_group")
 
 GRACE_S = 10.0
 ORPHAN_GRACE_S = 2.0  # for processes that outlive their program

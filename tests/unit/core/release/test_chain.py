@@ -1,9 +1,20 @@
 """The verdict on each link of a release."""
 
+from dataclasses import replace
+
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken
-from mlflow_uv.core.release.chain import LinkCheck, LinkState, compare_link, merge_checks, require_unbroken
+from mlflow_uv.core.release.chain import (
+    LinkCheck,
+    LinkState,
+    compare_link,
+    merge_checks,
+    render_chain,
+    require_unbroken,
+)
+from mlflow_uv.core.release.record import VerificationLink, WayLink
+from tests.unit.core.release.test_record import IMAGE, WAY, WHOLE
 
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
 UNVERIFIED = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason="no engine")
@@ -78,3 +89,21 @@ def test_a_link_is_not_verified_as_long_as_one_of_its_checks_is_not() -> None:
     found = merge_checks((HOLDS, unverified, HOLDS))
 
     assert (unverified,) == found
+
+
+@pytest.mark.parametrize(
+    ("ways", "shown"),
+    [(None, None), ((WAY,), "✓ verification"), ((WAY, IMAGE), "✗ verification")],
+    ids=["none", "equal", "different"],
+)
+def test_the_results_of_verify_are_in_the_chain_of_a_version_that_has_them(
+    ways: tuple[WayLink, ...] | None, shown: str | None
+) -> None:
+    """
+    A way with other predictions breaks it.
+    """
+    link = VerificationLink(model="4", expected="8", image="", ways=ways) if ways else None
+
+    last = render_chain(replace(WHOLE, verification=link)).split(" ── ")[-1]
+
+    assert (shown or "✓ alias candidate") == last

@@ -17,7 +17,9 @@ from mlflow_uv.core.release.record import (
     ModelLink,
     Record,
     RequirementsLink,
+    VerificationLink,
     VersionLink,
+    WayLink,
     WheelLink,
     from_json,
     release_key,
@@ -26,6 +28,8 @@ from mlflow_uv.core.release.record import (
 COMMIT = Commit(sha="c" * 40, project="models/wine")
 LOCK = LockLink(sha256="1" * 64, uv="0.9.1")
 SELECTION = Selection(package="wine", extras=("serve",), groups=("gpu",))
+WAY = WayLink(way="locked-load", verdict="equal", requests=2, seconds=1.5, memory=200_000_000, why="")
+IMAGE = WayLink(way="image", verdict="different", requests=2, seconds=2.5, memory=0, why="$[0] is 3.0")
 BARE = Record(
     release_key="k" * 64,
     commit=COMMIT,
@@ -46,8 +50,12 @@ WHOLE = replace(
     image=ImageLink(kind="engine", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6"),
     answers=AnswersLink(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
     alias=AliasLink(name="candidate", before=None, after="7"),
+    verification=VerificationLink(model="4" * 64, expected="8" * 64, image="sha256:5", ways=(WAY, IMAGE)),
     timings=(("log-model", 12.5),),
 )
+
+
+OTHER_IMAGE = ImageLink(kind="image", id="sha256:7", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6")
 
 
 def as_file(record: Record) -> dict[str, Any]:
@@ -89,7 +97,30 @@ def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
     """
     digest = "6fa7d529c6229ced59000ce0b57bcc7369e44d97feb983e18953fcfe01e7aee0"
 
-    assert (digest, False) == (WHOLE.sha256, "ignored" in as_file(WHOLE)["answers"])
+    old = replace(WHOLE, verification=None)
+    assert (digest, False, False) == (
+        old.sha256, "ignored" in as_file(old)["answers"], "verification" in as_file(old),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (WHOLE.image, WHOLE.verification),
+        (OTHER_IMAGE, VerificationLink(model="4" * 64, expected="8" * 64, image="", ways=(WAY,))),
+    ],
+    ids=["same", "other"],
+)
+def test_another_image_has_no_result_of_verify(image: ImageLink, expected: VerificationLink) -> None:
+    """
+    Those of the other ways stay; a link without ways is none.
+    """
+    only_image = replace(WHOLE, verification=VerificationLink(model="4", expected="8", image="sha256:5", ways=(IMAGE,)))
+
+    found = WHOLE.with_image(image)
+
+    assert (image, expected) == (found.image, found.verification)
+    assert (None, None) == (only_image.with_image(OTHER_IMAGE).verification, BARE.with_image(image).verification)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +207,9 @@ def test_what_every_release_has_cannot_be_missing(link: str) -> None:
         from_json(file)
 
 
+SLOW = {"way": "uv-load", "verdict": "equal", "requests": 1, "seconds": float("inf"), "memory": 0, "why": ""}
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -190,6 +224,8 @@ def test_what_every_release_has_cannot_be_missing(link: str) -> None:
         {"answers": {"cases": "7", "expected": "8", "tolerance": -1}},
         {"requirements": {"sha256": "2", "source": "lock", "wheels": [{"surprise": 1}]}},
         {"requirements": {"sha256": "2", "source": "lock", "wheels": 3}},
+        {"verification": {"model": "4", "expected": "8", "image": "", "ways": [{"way": "image"}]}},
+        {"verification": {"model": "4", "expected": "8", "image": "", "ways": [SLOW]}},
         {"commit": []},
         {"commit": {"sha": 7, "project": "."}},
         {"selection": {"extras": "serve"}},

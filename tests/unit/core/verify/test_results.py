@@ -5,7 +5,16 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from mlflow_uv.command.report import Finding, Severity
-from mlflow_uv.core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
+from mlflow_uv.core.verify.results import (
+    Verdict,
+    WayResult,
+    findings_of,
+    junit_xml,
+    merged_ways,
+    recorded_results,
+    result_table,
+    ways_of,
+)
 
 NO_CONDA, MINIFORGE = "conda is not installed", "install Miniforge"
 EQUAL = WayResult(way="uv-load", verdict=Verdict.EQUAL, requests=3, seconds=1.25, memory=411_999_999)
@@ -174,3 +183,18 @@ def test_no_ways_are_an_empty_suite() -> None:
     (suite,) = ET.fromstring(junit_xml((), suite="wine"))  # ours
 
     assert ("0", "0.000", []) == (suite.get("tests"), suite.get("time"), list(suite))
+
+
+def test_a_result_replaces_an_earlier_one_of_its_way_in_the_record() -> None:
+    """
+    Other ways stay, and so does one that cannot run here but ran elsewhere; the record is sorted by way.
+    """
+    earlier = merged_ways((), (DIFFERENT, WayResult(way="conda-load", verdict=Verdict.EQUAL, requests=9), EQUAL))
+
+    found = recorded_results(merged_ways(earlier, (*UNAVAILABLE, WayResult(way="uv-serve", verdict=Verdict.EQUAL))))
+
+    assert [
+        ("conda-load", Verdict.EQUAL), ("conda-serve", Verdict.UNAVAILABLE),
+        ("uv-load", Verdict.EQUAL), ("uv-serve", Verdict.EQUAL),
+    ] == [(result.way, result.verdict) for result in found]  # fmt: skip
+    assert (3, 1.2, 411_999_999) == (found[2].requests, found[2].seconds, found[2].memory)

@@ -1,9 +1,11 @@
-"""Which record counts after a step was killed while it published one."""
+"""Tests which record counts after a step was killed while it published one."""
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from mlflow_uv.command.errors import StoreUnreachable, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.ops.lineage.publication import settled
-from mlflow_uv.payloads.messages.registry import RegisteredVersion
+from mlflow_uv.ops.lineage.audit import record_of
+from mlflow_uv.ops.lineage.publication import publish_again, record_artifact, settled
+from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
 from mlflow_uv.tools.mlflow.records import Records
 from mlflow_uv.tools.mlflow.store_client import StoreClient
@@ -100,3 +103,59 @@ def test_a_registry_that_does_not_answer_decides_nothing(tmp_path: Path) -> None
         settled(WHOLE, path, registry(unreachable), tools)
 
     assert NEWER == tools.records.staged(path)
+
+
+@dataclass
+class Run:
+    """A run that has artifacts, and a version with tags; an operation fails if a test says so."""
+
+    fails_at: int
+    done: list[str] = field(default_factory=list)
+    artifacts: dict[str, str] = field(default_factory=dict)
+    tag: str = WHOLE.sha256
+
+    def _step(self, name: str) -> None:
+        self.done.append(name)
+        if len(self.done) == self.fails_at:
+            raise StoreUnreachable(what="gone")
+
+    def log_record(self, _run_id: str, *, file: Path, path: str) -> None:
+        """See StoreClient."""
+        self._step("log")
+        self.artifacts[path] = file.read_text()
+
+    def set_tags(self, request: SetTags) -> None:
+        """See StoreClient."""
+        self._step("tag")
+        self.tag = request.tags[RECORD_DIGEST]
+
+    def download_record(self, _run_id: str, *, path: str, destination: Path) -> None:
+        """See StoreClient."""
+        if path not in self.artifacts:
+            raise ToolFailed(what="no such artifact")
+        destination.write_text(self.artifacts[path])
+
+
+@pytest.mark.parametrize(("fails_at", "counts"), [(1, WHOLE), (2, WHOLE), (3, NEWER), (4, NEWER)])
+def test_a_publication_that_is_interrupted_leaves_a_record_with_the_digest_in_the_tag(
+    tmp_path: Path, fails_at: int, counts: Record
+) -> None:
+    """
+    Wherever it stops: the old one, or the new one.
+    """
+    run, (tools, path) = Run(fails_at=fails_at), machine(tmp_path, WHOLE)
+    assert WHOLE.version is not None
+    artifact = record_artifact(WHOLE.version.model_id, WHOLE.version.name, WHOLE.version.version)
+    tools.records.save(tmp_path / "old.json", WHOLE)
+    run.artifacts[artifact] = (tmp_path / "old.json").read_text()
+
+    with suppress(StoreUnreachable):
+        publish_again(NEWER, path, cast("StoreClient", run), tools)
+    description = replace(
+        VERSION, name=WHOLE.version.name, version=WHOLE.version.version, model_id=WHOLE.version.model_id, run_id="r",
+        tags={RECORD_DIGEST: run.tag},
+    )  # fmt: skip
+    found = record_of(cast("Any", SimpleNamespace(client=run, tools=tools)), description, tmp_path / "found.json")
+
+    assert (counts, counts.sha256) == (found, run.tag)
+    assert ["log", "tag", "log"][: min(fails_at, 3)] == run.done

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,10 @@ from mlflow_uv.core.release.record import (
     VersionLink,
     WheelLink,
 )
-from mlflow_uv.ops.lineage.recompute import _note_version, from_model
+from mlflow_uv.ops.lineage.recompute import _note_version, from_model, from_verification
 from mlflow_uv.serving.model import model_location
 from mlflow_uv.tools.system.content import digests_in
+from tests.unit.core.release.test_record import WHOLE
 
 PINS = (
     "a==1.0",
@@ -244,3 +246,28 @@ def test_recorded_requests_and_responses_cannot_be_changed(model: Path, touched:
     found = broken(record, model)
 
     assert links == found
+
+
+@pytest.mark.parametrize(
+    ("exchanged", "states"),
+    [
+        ({}, ["holds"] * 3),
+        ({"model": "5" * 64}, ["broken", "holds", "holds"]),
+        ({"expected": "5" * 64}, ["holds", "broken", "holds"]),
+        ({"image": "sha256:9"}, ["holds", "holds", "broken"]),
+        ({"image": ""}, ["holds", "holds"]),
+    ],
+    ids=str,
+)
+def test_results_of_verify_are_about_the_model_the_predictions_and_the_image_of_the_record(
+    exchanged: dict[str, Any], states: list[str]
+) -> None:
+    """
+    Without the way `image`, about no image; a record without results has nothing to check.
+    """
+    assert WHOLE.verification is not None
+    record = replace(WHOLE, verification=replace(WHOLE.verification, **exchanged))
+
+    found = [check.state.value for check in from_verification(record)]
+
+    assert (states, []) == (found, list(from_verification(replace(WHOLE, verification=None))))

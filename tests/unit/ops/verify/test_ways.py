@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed, TooSlow
+from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.command.wording import Wording, option, step_call
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.model.recorded_requests import from_examples
@@ -19,7 +19,7 @@ from mlflow_uv.ops.verify.environments import EnvironmentSource, ModelEnvironmen
 from mlflow_uv.ops.verify.ways import WAYS, Verification, Way, select_ways, verify
 from mlflow_uv.payloads.messages.registry import RegisteredVersion
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
-from mlflow_uv.tools.system.process import Completed
+from mlflow_uv.tools.system.process import Completed, TooSlow
 from tests.console import KeptConsole
 from tests.messages import VERSION
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed, ToolMissing, TooSlow
-from mlflow_uv.tools.system.process import Command, SystemRunner
+from mlflow_uv.command.errors import ToolFailed, ToolMissing
+from mlflow_uv.tools.system.process import Command, SystemRunner, TooSlow
 from tests.waiting import CEILING_S
 
 MEGABYTE = 1_000_000

@@ -1,0 +1,88 @@
+"""Adds the results of verify to the release record of a version, in its run and in the file of the project."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ...command.errors import BadInput, ChainBroken, StepError
+from ...command.report import Finding, Severity
+from ...core.release.record import IMAGE_WAY, Record, VerificationLink
+from ...core.verify.results import WayResult, merged_ways
+from ...payloads.messages.registry import RegisteredVersion
+from ...payloads.messages.tags import RECORD_DIGEST
+from ..image.isolation import EvaluatedVersion
+from ..lineage.audit import record_of
+from ..lineage.publication import publish_again
+from ..lineage.registry_client import RegistryClient
+
+
+def record_in(file: Path, registry: RegistryClient) -> Record:
+    """
+    Return the record in a file, which must be that of its version in the registry.
+
+    Raises BadInput for a file without a record, or whose record has no version; ChainBroken for another record.
+    """
+    record = registry.tools.records.load(file)
+    if record.version is None:
+        raise BadInput(what=f"the record in `{file}` has no version", why="register adds it")
+    description = registry.client.describe_version(record.version.name, record.version.version)
+    if description.tags.get(RECORD_DIGEST) != record.sha256:
+        raise ChainBroken("record", why="the registry has the digest of another record of this version")
+    return record
+
+
+def record_results(
+    results: Iterable[WayResult], subject: EvaluatedVersion, files: Iterable[Path], registry: RegistryClient
+) -> Iterator[Finding]:
+    """
+    Add results to the record of the version; earlier results of other ways are kept.
+
+    Each of `files` that is the record of this version is replaced. Yields a warning if there is no record to add the
+    results to, or if it cannot be written.
+    """
+    tools = registry.tools
+    scratch = subject.model.parent / "record-to-write.json"
+    try:
+        description = registry.client.describe_version(subject.name, subject.version)
+        local = [file for file in dict.fromkeys(files) if _is_published(file, description, registry)]
+        record = tools.records.load(local[0]) if local else record_of(registry, description, scratch)
+        if record is None or record.sha256 != description.tags.get(RECORD_DIGEST):
+            why = "its run has no release record" if record is None else "its release record is not the published one"
+            yield _unrecorded(subject, why)
+        elif not record.model.run_id:
+            yield _unrecorded(subject, "its model has no run")
+        else:
+            extended = replace(record, verification=_link(tuple(results), record))
+            publish_again(extended, local[0] if local else scratch, registry.client, tools)
+            for file in local[1:]:
+                tools.records.save(file, extended)
+    except StepError as error:
+        yield _unrecorded(subject, f"{error.what}: {error.why}" if error.why else error.what)
+
+
+def _is_published(file: Path, description: RegisteredVersion, registry: RegistryClient) -> bool:
+    """Whether a file has the record whose digest the registry has."""
+    try:
+        return registry.tools.records.load(file).sha256 == description.tags.get(RECORD_DIGEST)
+    except BadInput:
+        return False
+
+
+def _link(results: tuple[WayResult, ...], record: Record) -> VerificationLink:
+    expected = record.answers.expected if record.answers else ""
+    earlier = record.verification
+    if earlier is not None and (earlier.model, earlier.expected) != (record.model.sha256, expected):
+        earlier = None
+    ways = merged_ways(earlier.ways if earlier else (), results)
+    has_image = any(link.way == IMAGE_WAY and link.verdict != "unavailable" for link in ways)
+    image = record.image.id if record.image is not None and has_image else ""
+    return VerificationLink(model=record.model.sha256, expected=expected, image=image, ways=ways)
+
+
+def _unrecorded(subject: EvaluatedVersion, why: str) -> Finding:
+    return Finding(
+        rule="verification-not-recorded",
+        severity=Severity.WARNING,
+        what=f"the results are not in the release record of {subject.shown}",
+        why=why,
+    )
