@@ -30,6 +30,7 @@ from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observ
 from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
+from ..ops.model.folder_changes import file_digests, folder_findings
 from ..ops.model.recorded_files import recorded_in
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
@@ -80,9 +81,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ignored = ignored_paths(inputs.ignore_answers)
     with verified_release(inputs, tools) as release:
         image, expected = _test_plan(inputs, release, ignored, model_variables)
+        before = file_digests(release.model)
         try:
             with _serving(inputs, image, release, model_variables, tools) as server:
                 observed = observe(server, expected, tools)
+                changed = folder_findings(before, release.model)
+                observed = replace(observed, complaints=(*observed.complaints, *changed))
                 if observed.complaints:
                     show_log(server, tools)
         except NotServing as error:

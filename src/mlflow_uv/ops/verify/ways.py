@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, NotServing, StepError
@@ -22,12 +22,11 @@ from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
-from ...tools.system.content import digests_in
 from ...tools.system.memory import memory_peak
-from ..image.environment import INSTALLED_LIST
 from ..image.isolation import EvaluatedVersion, choose_isolation, download_version
 from ..image.serving_check import Expected, observe
 from ..lineage.registry_client import RegistryClient
+from ..model.folder_changes import CHANGES_FIX, changed_files, changes_reason, file_digests
 from .environments import EnvironmentSource, ModelEnvironments
 
 # `mlflow models predict` imports MLflow and loads the model for each request.
@@ -99,7 +98,7 @@ def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
 def verify(way: Way, verification: Verification) -> WayResult:
     """Return the result of a way: it has failed, too, if it raises a StepError or changes files of the model."""
     clock, model = verification.registry.tools.clock, verification.subject.model
-    before = _files(model)
+    before = file_digests(model)
     begun = clock.now_s()
     with memory_peak() as peak:
         try:
@@ -107,7 +106,7 @@ def verify(way: Way, verification: Verification) -> WayResult:
         except StepError as error:
             result = _failed(way.name, error)
     seconds = clock.now_s() - begun if result.verdict is not Verdict.UNAVAILABLE else 0.0
-    if changed := sorted(path.as_posix() for path, _ in before ^ _files(model)):
+    if changed := changed_files(before, model):
         # The next way gets the registered files again.
         shutil.rmtree(model)
         download_version(verification.registry, verification.subject.name, verification.subject.version, model)
@@ -132,21 +131,14 @@ def _failed(way: str, error: StepError) -> WayResult:
     return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
 
 
-def _files(model: Path) -> frozenset[tuple[PurePosixPath, str]]:
-    """The files of a model with their digests, without bytecode and the list that an environment is made from."""
-    digests = digests_in(model)
-    return frozenset(entry for entry in digests if entry[0].name != INSTALLED_LIST and entry[0].suffix != ".pyc")
-
-
-def _changed(way: str, result: WayResult, files: list[str]) -> WayResult:
+def _changed(way: str, result: WayResult, files: tuple[str, ...]) -> WayResult:
     """The result of a way in which the model changed its own files, which another server may share or forbid."""
-    why = f"the model changed files of its own folder: {', '.join(dict.fromkeys(files[:5]))}"
     return WayResult(
         way=way,
         verdict=Verdict.FAILED,
         requests=result.requests,
-        why="; ".join(filter(None, (result.why, why))),
-        fix=result.fix or "write to a temporary folder",
+        why="; ".join(filter(None, (result.why, changes_reason(files)))),
+        fix=result.fix or CHANGES_FIX,
     )
 
 
