@@ -10,7 +10,11 @@ import pytest
 from .sample_project import SampleProject, training
 
 SIGNALS = pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.extended, id="SIGINT"),
+    ],
 )
 ENDLESS = "with mlflow.start_run():\n    mlflow.log_param('a', 1)\n    time.sleep(3600)"
 STUBBORN = f"import signal, subprocess\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ENDLESS}"

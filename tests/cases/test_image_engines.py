@@ -311,16 +311,16 @@ def test_layers_that_another_machine_built_are_taken_from_a_registry(
     engine = podman(podman_settings)
     context = builder.context("cached", builder.model("cached-model"))
     cache = Cache(source=f"{host}/cellar/cache", target=f"{host}/cellar/cache")
-    heard: list[str] = []
+    lines: list[str] = []
     first = engine.build(Build(context=context, secrets={}, cache=cache))
     subprocess.run(("podman", "image", "rm", "--force", first.id), check=True, capture_output=True)
     subprocess.run(("podman", "image", "prune", "--force"), check=True, capture_output=True)
 
-    second = podman(podman_settings, heard.append).build(Build(context=context, secrets={}, cache=cache))
+    second = podman(podman_settings, lines.append).build(Build(context=context, secrets={}, cache=cache))
     remove_image(second.id, "podman")
 
-    assert [] == [line for line in heard if "Installed 1 package" in line]
-    assert any("Cache pulled" in line for line in heard)
+    assert [] == [line for line in lines if "Installed 1 package" in line]
+    assert any("Cache pulled" in line for line in lines)
 
 
 @pytest.mark.extended
@@ -351,10 +351,10 @@ def test_podman_takes_a_model_all_the_way(sample: SampleProject, podman_settings
 
     record = json.loads(sample.consumer.record.read_text())["image"]
     assert (0, 0, "tested", "podman") == (built.code, tested.code, tested.outputs["state"], record["engine"])
-    assert record["id"] == said_by_podman(name, podman_settings)
+    assert record["id"] == id_in_podman(name, podman_settings)
 
 
-def said_by_podman(name: str, settings: dict[str, str]) -> str:
+def id_in_podman(name: str, settings: dict[str, str]) -> str:
     """The id of an image in Podman's store."""
     found = podman(settings).image(name)
     return found.id if found else "nothing"

@@ -92,11 +92,11 @@ def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
     """
     The package came through them; no file, no word of the image and no line of the log holds password or authority.
     """
-    heard: list[str] = []
+    lines: list[str] = []
     variables = variables_in(corporate_network)
     context = context_for(builder, f"through-{name}", wheel)
     kind = Podman if name == "podman" else Docker
-    engine = kind(SystemRunner(), variables=variables, on_line=heard.append)
+    engine = kind(SystemRunner(), variables=variables, on_line=lines.append)
 
     image = engine.build(Build(context=context, secrets=build_secrets(tmp_path, variables, {})))
     try:
@@ -109,7 +109,7 @@ def test_a_proxy_and_its_certificates_are_used_and_nowhere_to_be_found(
     assert ("here\n", True) == (installed, f"/simple/{name_of(wheel)}/{wheel.name}" in corporate_network.paths)
     assert (set(), []) == (
         found,
-        [line for line in heard for secret in secrets_of(corporate_network) if secret in line],
+        [line for line in lines for secret in secrets_of(corporate_network) if secret in line],
     )
 
 

@@ -48,7 +48,10 @@ def test_a_saved_model_becomes_a_version(sample: SampleProject) -> None:
     assert [] == [name for name in ("uv.lock", "pyproject.toml") if (sample.consumer.model / name).exists()]
 
 
-@pytest.mark.parametrize("name", ["saved", "another"], ids=["empty", "not there"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("saved", id="empty"), pytest.param("another", marks=pytest.mark.extended, id="not there")],
+)
 def test_a_folder_that_is_no_model_is_refused(sample: SampleProject, name: str) -> None:
     """
     What is not a model, or not there, is wrong input, and the run that was opened for it does not stay open.

@@ -26,7 +26,7 @@ with mlflow.start_run():
     mlflow.log_metric("x", 1)
 """
 # One question of each step that asks a store.
-QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("describe-version", {"name": "wine", "version": "1"}),  # audit
     ("promote", {"name": "wine", "alias": "champion"}),
     ("find-rollback", {"name": "wine", "alias": "champion", "previous": "previous", "to": None, "run": ""}),
@@ -82,13 +82,13 @@ def test_a_database_of_an_older_mlflow_is_refused_and_stays_as_it_is(
     """
     beside = set(older.file.parent.iterdir())
     stores = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/new.db", variable: older.uri}
-    questions = [
-        {"verb": verb, "request": request, "response": str(tmp_path / f"{verb}.json")} for verb, request in QUESTIONS
+    messages = [
+        {"verb": verb, "request": request, "response": str(tmp_path / f"{verb}.json")} for verb, request in REQUESTS
     ]
 
     done = subprocess.run(
         (mlflow.python, "-I", mlflow.payloads),
-        input="".join(f"{json.dumps(question)}\n" for question in questions),
+        input="".join(f"{json.dumps(message)}\n" for message in messages),
         env={**os.environ, **QUIET, **stores},
         cwd=tmp_path,
         capture_output=True,
@@ -96,8 +96,8 @@ def test_a_database_of_an_older_mlflow_is_refused_and_stays_as_it_is(
         check=False,
     )
 
-    kinds = {verb: json.loads((tmp_path / f"{verb}.json").read_text())["error"]["kind"] for verb, _ in QUESTIONS}
-    assert {verb: "schema" for verb, _ in QUESTIONS} == kinds, done.stderr
+    kinds = {verb: json.loads((tmp_path / f"{verb}.json").read_text())["error"]["kind"] for verb, _ in REQUESTS}
+    assert {verb: "schema" for verb, _ in REQUESTS} == kinds, done.stderr
     assert (older.sha256, beside) == (digest(older.file), set(older.file.parent.iterdir()))
 
 

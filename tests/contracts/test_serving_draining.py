@@ -14,15 +14,15 @@ BODY = json.dumps({"dataframe_records": [{"x": 1}]})
 
 def stands_still(process: int) -> bool:
     """Whether SIGSTOP has taken hold of a process; see proc(5)."""
-    return said_of(process)["State"].startswith("T")
+    return reply_to(process)["State"].startswith("T")
 
 
 def told(process: int) -> bool:
     """Whether SIGTERM waits for a process that stands still."""
-    return bool(int(said_of(process)["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1)
+    return bool(int(reply_to(process)["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def said_of(process: int) -> dict[str, str]:
+def reply_to(process: int) -> dict[str, str]:
     """What the kernel says of a process."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines)

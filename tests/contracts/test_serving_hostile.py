@@ -75,12 +75,12 @@ def test_a_head_that_does_not_end_ends_its_connection(quick: Served) -> None:
         for connection in connections:
             connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nX-Half: ")
         meanwhile = quick.ask("GET", "/ping")[0]
-        heard = [rest(connection) for connection in connections]
+        received = [rest(connection) for connection in connections]
 
     assert 200 == meanwhile
-    assert {b"HTTP/1.1 408 Request Timeout"} == {text.split(b"\r\n")[0] for text in heard}
-    assert b"connection: close" in heard[0]
-    assert heard[0].endswith(f"did not arrive within HEAD_TIMEOUT ({HEAD_S} s).".encode())
+    assert {b"HTTP/1.1 408 Request Timeout"} == {text.split(b"\r\n")[0] for text in received}
+    assert b"connection: close" in received[0]
+    assert received[0].endswith(f"did not arrive within HEAD_TIMEOUT ({HEAD_S} s).".encode())
 
 
 def test_byte_after_byte_buys_no_time(quick: Served) -> None:
@@ -89,15 +89,15 @@ def test_byte_after_byte_buys_no_time(quick: Served) -> None:
     """
     with connected(quick) as connection:
         connection.settimeout(HEAD_S / 20)
-        heard, sent = b"", 0
-        while not heard and sent < 1000:
+        received, sent = b"", 0
+        while not received and sent < 1000:
             try:
                 connection.sendall(b"G" if not sent else b"E")
-                heard = connection.recv(100)
+                received = connection.recv(100)
             except TimeoutError:
                 sent += 1
 
-    assert heard.startswith(b"HTTP/1.1 408 ")
+    assert received.startswith(b"HTTP/1.1 408 ")
 
 
 def test_who_says_nothing_is_closed_without_a_word(quick: Served) -> None:
@@ -105,9 +105,9 @@ def test_who_says_nothing_is_closed_without_a_word(quick: Served) -> None:
     A connection that never says anything is no request that could be answered.
     """
     with connected(quick) as connection:
-        heard = rest(connection)
+        received = rest(connection)
 
-    assert b"" == heard
+    assert b"" == received
 
 
 def test_a_kept_connection_has_no_more_time_than_a_new_one(quick: Served) -> None:

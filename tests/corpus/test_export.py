@@ -135,6 +135,7 @@ def test_all_files_of_a_lock_say_the_same(written: Written) -> None:
     assert [] == different
 
 
+@pytest.mark.extended
 def test_every_marker_has_the_form_of_packaging(exported_projects: tuple[Exported, ...]) -> None:
     """
     The normal form is that of `packaging`, also where it was not asked.

@@ -53,7 +53,14 @@ def test_a_fresh_lock_passes_and_says_so(consumer: Consumer, wheels: Path) -> No
     assert "" == checkout.git(run.workspace, "status", "--porcelain")
 
 
-@pytest.mark.parametrize("folder", [".", pytest.param("models/wine", marks=pytest.mark.extended), "modèles/bière ü"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(".", marks=pytest.mark.extended),
+        pytest.param("models/wine", marks=pytest.mark.extended),
+        "modèles/bière ü",
+    ],
+)
 def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, folder: str) -> None:
     """
     Red, with one annotation on the lock in the pull request, the reason and the command, in a folder of any name.

@@ -15,10 +15,9 @@ EVERYTHING = ("run", "--all-files")
     ("runner", "hook"),
     [
         ("prek", "check-lock"),
-        ("pre-commit", "export"),
         *(
             pytest.param(*pair, marks=pytest.mark.extended)
-            for pair in (("pre-commit", "check-lock"), ("prek", "export"))
+            for pair in (("pre-commit", "export"), ("pre-commit", "check-lock"), ("prek", "export"))
         ),
     ],
 )

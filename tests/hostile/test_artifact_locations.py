@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.conftest import MODEL, TOKEN, Client, Impostor, asking
 
 CANARY = "ca-na-ry-of-a-file"
-QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "log into an experiment": ("prepare-experiment", {"experiment": "wine", "artifact_location": None}),
     "read a model": ("download-model", {"model_id": MODEL, "destination": "BACK"}),
     "read a version": ("download-model", {"uri": "models:/wine/1", "destination": "BACK"}),
@@ -31,9 +31,9 @@ def places(tmp_path: Path) -> Mapping[str, Path]:
     return {"private": private, "OURS": ours, "BACK": tmp_path / "back"}
 
 
-def refused(client: Client, question: str, places: Mapping[str, Path]) -> dict[str, Any]:
+def refused(client: Client, request_name: str, places: Mapping[str, Path]) -> dict[str, Any]:
     """The error of a question about those places."""
-    verb, words = QUESTIONS[question]
+    verb, words = REQUESTS[request_name]
     located = {
         key: word.replace("OURS", str(places["OURS"])).replace("BACK", str(places["BACK"]))
         if isinstance(word, str)
@@ -43,10 +43,10 @@ def refused(client: Client, question: str, places: Mapping[str, Path]) -> dict[s
     return client.refuse(verb, **located)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("request_name", REQUESTS)
 @pytest.mark.parametrize("form", ["file:", ""])
 def test_a_folder_of_this_machine_is_neither_read_nor_written(
-    client: Client, impostor: Impostor, places: Mapping[str, Path], question: str, form: str
+    client: Client, impostor: Impostor, places: Mapping[str, Path], request_name: str, form: str
 ) -> None:
     """
     A server whose artifacts lie at `file:///home/runner/.ssh` gets nothing out of there and nothing into it.
@@ -54,7 +54,7 @@ def test_a_folder_of_this_machine_is_neither_read_nor_written(
     private = places["private"]
     impostor.keeps_artifacts_at(f"{form}{private}")
 
-    error = refused(client, question, places)
+    error = refused(client, request_name, places)
 
     assert "local-artifacts" == error["kind"], error
     assert not places["BACK"].exists()
@@ -65,10 +65,10 @@ def test_a_folder_of_this_machine_is_neither_read_nor_written(
     assert [] == [request for request in impostor.requests if CANARY in request]
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("request_name", REQUESTS)
 @pytest.mark.parametrize("form", ["http", "mlflow-artifacts", "two-readings"])
 def test_no_other_server_is_asked_with_our_credentials(
-    client: Client, impostor: Impostor, bystander: Impostor, places: Mapping[str, Path], question: str, form: str
+    client: Client, impostor: Impostor, bystander: Impostor, places: Mapping[str, Path], request_name: str, form: str
 ) -> None:
     """
     The token is for the server that the caller named; the one that an artifact location names never hears of it.
@@ -83,7 +83,7 @@ def test_no_other_server_is_asked_with_our_credentials(
         }[form]
     )
 
-    error = refused(client, question, places)
+    error = refused(client, request_name, places)
 
     assert "foreign-artifacts" == error["kind"], error
     assert [] == bystander.requests

@@ -160,7 +160,7 @@ def every_question(hostile: HostileRepository, at: str = ".", **variables: str) 
     git = Git(SystemRunner(), variables=hostile.variables | variables)
     folder = hostile.folder / at
     head = hostile.git("rev-parse", "HEAD") or LATER
-    questions: tuple[Callable[[], object], ...] = (
+    reads: tuple[Callable[[], object], ...] = (
         lambda: git.commit(folder),
         lambda: git.blob(folder, "HEAD", "uv.lock"),
         lambda: git.blob(folder, "HEAD", "data.bin"),
@@ -174,9 +174,9 @@ def every_question(hostile: HostileRepository, at: str = ".", **variables: str) 
         lambda: git.last_change(folder / "data.bin"),
         git.version,
     )
-    for question in questions:
+    for read in reads:
         with contextlib.suppress(StepError):
-            question()
+            read()
 
 
 # What is planted, and the plain command that steps on it.

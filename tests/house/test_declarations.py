@@ -88,9 +88,9 @@ def test_a_word_means_the_same_in_every_step() -> None:
             (field.kind, field.doc, field.choices, field.matching, field.reach)
         )
 
-    several = {name: found for name, found in meanings.items() if len(found) > 1}
+    multiple = {name: found for name, found in meanings.items() if len(found) > 1}
 
-    assert {} == several
+    assert {} == multiple
 
 
 def test_an_input_has_the_same_default_in_every_step() -> None:
@@ -102,9 +102,9 @@ def test_an_input_has_the_same_default_in_every_step() -> None:
         if part == "inputs":
             defaults.setdefault(field.name, set()).add((field.default, field.required))
 
-    several = {name: found for name, found in defaults.items() if len(found) > 1}
+    multiple = {name: found for name, found in defaults.items() if len(found) > 1}
 
-    assert {} == several
+    assert {} == multiple
 
 
 def test_every_setting_that_is_a_path_says_what_it_reaches() -> None:

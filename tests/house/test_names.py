@@ -33,6 +33,6 @@ def test_every_module_states_what_it_does() -> None:
         for path in ours(r"(src|hooks|tests|benchmarks)/.*\.py")
     }
 
-    questions = {name: summary for name, summary in summaries.items() if not summary or "?" in summary}
+    undescribed = {name: summary for name, summary in summaries.items() if not summary or "?" in summary}
 
-    assert {} == questions
+    assert {} == undescribed

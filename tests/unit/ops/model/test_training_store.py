@@ -104,11 +104,11 @@ def test_where_nobody_named_a_store_it_is_followed(watch, uri: str, own: str) ->
     found, tools = watch()
 
     note(found, ("set", uri))
-    heard = (found.must_stop(), found.own, len(tools.lines))
+    before = (found.must_stop(), found.own, len(tools.lines))
     note(found, ("run", uri))
     stopped = found.must_stop()
 
-    assert (False, None, 1) == heard
+    assert (False, None, 1) == before
     assert (False, own.format(folder=found.project.folder)) == (stopped, found.own.uri)
     assert tools.lines[1].startswith("the release follows the training to ")
 

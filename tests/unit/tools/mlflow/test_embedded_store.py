@@ -23,15 +23,15 @@ def database(file: Path, revision: str) -> Path:
 
 
 @pytest.fixture
-def heard() -> list[str]:
+def lines() -> list[str]:
     """What is said."""
     return []
 
 
 @pytest.fixture
-def stores(tmp_path: Path, heard: list[str]) -> EmbeddedStores:
+def stores(tmp_path: Path, lines: list[str]) -> EmbeddedStores:
     """The stores of a state folder."""
-    return EmbeddedStores(tmp_path / "state", say=heard.append)
+    return EmbeddedStores(tmp_path / "state", say=lines.append)
 
 
 def test_a_store_is_one_projects_and_one_schemas(stores: EmbeddedStores, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_store_is_one_projects_and_one_schemas(stores: EmbeddedStores, tmp_pat
     assert all(file.parent.is_dir() for file in files)
 
 
-def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_path: Path, heard: list[str]) -> None:
+def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_path: Path, lines: list[str]) -> None:
     """
     That of another MLflow with the releases that read it, the shared one of before with how to go on with it; once.
     """
@@ -64,11 +64,11 @@ def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_
     assert [
         f"a new embedded store is used: that of MLflow 3.0.1 and 3.1.1 to 3.1.4 stays at {older}",
         f"a new embedded store is used: the one that all projects shared stays at {shared}; {on}",
-    ] == heard
+    ] == lines
 
 
 def test_the_shared_store_of_another_mlflow_is_not_offered(
-    stores: EmbeddedStores, tmp_path: Path, heard: list[str]
+    stores: EmbeddedStores, tmp_path: Path, lines: list[str]
 ) -> None:
     """
     It is said where it lies and what reads it; the MLflow that is here would be refused.
@@ -79,10 +79,10 @@ def test_the_shared_store_of_another_mlflow_is_not_offered(
 
     assert [
         f"a new embedded store is used: the one that all projects shared stays at {shared}, for {releases_of(OF_3_1)}"
-    ] == heard
+    ] == lines
 
 
-def test_a_store_that_is_used_already_says_nothing(stores: EmbeddedStores, tmp_path: Path, heard: list[str]) -> None:
+def test_a_store_that_is_used_already_says_nothing(stores: EmbeddedStores, tmp_path: Path, lines: list[str]) -> None:
     """
     Where others lie is told when a new one begins, and never again.
     """
@@ -91,4 +91,4 @@ def test_a_store_that_is_used_already_says_nothing(stores: EmbeddedStores, tmp_p
 
     stores.prepare(tmp_path / "wine", OF_3_17)
 
-    assert [] == heard
+    assert [] == lines

@@ -125,11 +125,11 @@ def test_every_line_is_heard_while_it_runs() -> None:
     """
     A listener gets both streams line by line, without line ends, also a last line that has none.
     """
-    heard: list[str] = []
+    lines: list[str] = []
 
-    SystemRunner().run(python("print('one\\r'); print('two', end='')", on_line=heard.append))
+    SystemRunner().run(python("print('one\\r'); print('two', end='')", on_line=lines.append))
 
-    assert ["one", "two"] == heard
+    assert ["one", "two"] == lines
 
 
 def test_a_listener_hears_one_line_at_a_time() -> None:
@@ -169,13 +169,13 @@ def test_a_secret_is_masked_in_what_is_kept_and_in_what_is_heard() -> None:
     """
     A program that prints a secret of its environment does not reach our log with it.
     """
-    heard: list[str] = []
+    lines: list[str] = []
     code = "import os, sys; print(os.environ['MY_TOKEN']); print('https://me:pass1@x', file=sys.stderr)"
 
-    done = SystemRunner().run(python(code, variables={"MY_TOKEN": "s3cr3t"}, on_line=heard.append))
+    done = SystemRunner().run(python(code, variables={"MY_TOKEN": "s3cr3t"}, on_line=lines.append))
 
     assert ("***\n", "https://me:***@x\n") == (done.stdout, done.stderr)
-    assert {"***", "https://me:***@x"} == set(heard)
+    assert {"***", "https://me:***@x"} == set(lines)
 
 
 def test_bytes_that_are_not_text_are_shown_as_such() -> None:
@@ -448,14 +448,14 @@ def test_what_a_child_found_elsewhere_is_masked() -> None:
     A secret of the caller that a child was not given, and a token in an address that it was, are not shown.
     """
     caller = {"GITHUB_TOKEN": "ghs_0123456789", "MLFLOW_TRACKING_URI": "http://t0kenAsUser@tracking.test"}
-    heard: list[str] = []
+    lines: list[str] = []
     code = "import os; print('ghs_0123456789', os.environ['MLFLOW_TRACKING_URI']); print('it is ghs_01\\n  23456789')"
     given = {"MLFLOW_TRACKING_URI": caller["MLFLOW_TRACKING_URI"]}
 
-    done = SystemRunner(caller).run(python(code, variables=given, on_line=heard.append))
+    done = SystemRunner(caller).run(python(code, variables=given, on_line=lines.append))
 
     assert "*** http://***@tracking.test\nit is ***\n  ***\n" == done.stdout
-    assert done.stdout.splitlines() == heard
+    assert done.stdout.splitlines() == lines
 
 
 def test_the_log_of_a_program_that_is_left_running_is_masked() -> None:
@@ -475,9 +475,9 @@ def test_a_program_that_has_to_stop_is_ended_while_it_runs() -> None:
     """
     It is asked about again and again, and what it printed until then comes back.
     """
-    heard: list[str] = []
+    lines: list[str] = []
     command = replace(
-        python("print('begun')\nwhile True: pass", on_line=heard.append, timeout_s=None), must_stop=lambda: bool(heard)
+        python("print('begun')\nwhile True: pass", on_line=lines.append, timeout_s=None), must_stop=lambda: bool(lines)
     )
 
     done = SystemRunner().run(command)

@@ -14,11 +14,11 @@ class Listener:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.heard = threading.Event()
+        self.has_line = threading.Event()
 
     def say(self, text: str) -> None:
         self.lines.append(text)
-        self.heard.set()
+        self.has_line.set()
 
     def group(self, title: str, *, folded: bool = True):
         return nullcontext()
@@ -36,9 +36,9 @@ def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     console = Listener()
 
     with progress_of(console, "downloading m-1", tmp_path, silent_s=0):
-        heard = console.heard.wait(30)
+        has_line = console.has_line.wait(30)
 
-    assert (True, ["  downloading m-1: 2.5 MB"]) == (heard, console.lines)
+    assert (True, ["  downloading m-1: 2.5 MB"]) == (has_line, console.lines)
 
 
 def test_what_is_quick_is_not_told(tmp_path: Path) -> None:
