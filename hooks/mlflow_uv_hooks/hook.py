@@ -98,6 +98,8 @@ def _inputs(call: Call, folder: Path) -> Any:
     )
     if call.step.name == "check-lock":
         return replace(inputs, alone=True)  # the files say which projects
+    if call.step.name == "lint":
+        return replace(inputs, files=tuple(map(str, call.files)))
     named = inputs.requirements_file or inputs.pylock_file or inputs.sbom_file
     return inputs if named else replace(inputs, requirements_file=Path("requirements.txt"))
 
@@ -110,8 +112,14 @@ def _project(folder: Path) -> Project | None:
 
 
 def _folders(call: Call, tools: LockTools) -> list[Path]:
-    """The folders to run on, each once: check-lock on the root of each lock, export on its configured projects."""
+    """
+    The folders to run on, each once.
+
+    check-lock runs on the root of each lock, export on its configured projects, and lint where the hook was started.
+    """
     top = tools.host.folder
+    if call.step.name == "lint":
+        return [top]
     projects = projects_of(call.files, top)
     roots = [project.root if isinstance(project, Project) else project.path.parent for project in projects]
     if call.step.name == "check-lock":
@@ -130,19 +138,24 @@ def _served(root: Path) -> list[Path]:
     return configured or ([root] if project.named else [])
 
 
-def _step(name: str) -> Step[Any, Any, Any]:
-    """The step of a hook, loaded alone: what the others import takes longer than the hook itself."""
-    if name in NAMES and (step := step_of(name)).hook is not None:
-        return step
-    known = ", ".join(step.name for step in steps() if step.hook is not None)
-    raise BadInput(what="no such hook", why=f"known are {known}")
+def _hook(name: str) -> tuple[Step[Any, Any, Any], Mapping[str, str]]:
+    """The step of a hook and its inputs, loaded alone: what the others import takes longer than the hook itself."""
+    owner = next((step for step in NAMES if name == step or name.startswith(f"{step}-")), "")
+    if owner and (step := step_of(owner)).hook is not None:
+        if name == owner:
+            return step, {}
+        for hook in step.rule_hooks:
+            if hook.id == name:
+                return step, hook.inputs
+    known = (hook for step in steps() if step.hook for hook in (step.name, *(rule.id for rule in step.rule_hooks)))
+    raise BadInput(what="no such hook", why=f"known are {', '.join(known)}")
 
 
 def _parse(arguments: list[str]) -> Call:
     """Parse the flags from `args` of the configuration, then file names; after `--` every word is a file name."""
-    step = _step(arguments[0] if arguments else "")
+    step, preset = _hook(arguments[0] if arguments else "")
     known = {flag: field for field in fields_of(step.inputs) for flag in field.flags}
-    flags: dict[str, object] = {}
+    flags: dict[str, object] = dict(preset)
     files: list[Path] = []
     rest = iter(arguments[1:])
     for word in rest:

@@ -80,6 +80,17 @@ class ProjectInputs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExcludeInputs:
+    """The folders that a step skips."""
+
+    exclude: Annotated[
+        tuple[str, ...],
+        FixedInRelease(()),
+        Doc("Folders to skip, as glob patterns relative to the project folder."),
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelectionInputs(ProjectInputs):
     """The project, and what of its lock is served."""
 

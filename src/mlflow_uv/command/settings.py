@@ -32,6 +32,7 @@ KEYS = frozenset(
         "junit-file",
         "keep",
         "key-columns",
+        "lint",
         "local-packages",
         "logged-model",
         "model",

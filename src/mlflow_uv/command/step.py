@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from .errors import BadInput
 from .report import Report
+from .rule_hook import RuleHook
 from .shell_words import quoted, words_of
 from .wording import flag_argv, option, suggestion
 
@@ -247,7 +248,7 @@ class Hook:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step(Generic[InputsT, OutputsT, ToolsT]):
-    """The single declaration of a command, an action and an optional hook."""
+    """The single declaration of a command, an action and optional hooks."""
 
     name: str
     summary: str
@@ -255,6 +256,7 @@ class Step(Generic[InputsT, OutputsT, ToolsT]):
     outputs: type[OutputsT]
     run: Callable[[InputsT, ToolsT], Report[OutputsT]]
     hook: Hook | None = None
+    rule_hooks: tuple[RuleHook, ...] = ()
     needs_project: bool = True
 
 

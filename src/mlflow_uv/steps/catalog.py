@@ -10,6 +10,7 @@ RELEASE_NAME = "release"
 NAMES = (
     "check-lock",
     "check-targets",
+    "lint",
     "export",
     "log-model",
     "register",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadProject, StepError
-from ..command.inputs import BuildInputs, LockDigest, LockInputs, ProjectInputs
+from ..command.inputs import BuildInputs, ExcludeInputs, LockDigest, LockInputs, ProjectInputs
 from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, FixedInRelease, Hook, OneRun, Step
 from ..command.wording import Wording, option
@@ -24,7 +24,7 @@ from ..tools.uv.uv import LockQuestion
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(ProjectInputs, BuildInputs, LockInputs):
+class Inputs(ProjectInputs, BuildInputs, LockInputs, ExcludeInputs):
     """Inputs of check-lock: the projects to check, and how."""
 
     alone: Annotated[
@@ -32,11 +32,6 @@ class Inputs(ProjectInputs, BuildInputs, LockInputs):
         FixedInRelease(value=True),
         Doc("Check only the project in the project folder, not the uv projects in its subfolders."),
     ] = False
-    exclude: Annotated[
-        tuple[str, ...],
-        FixedInRelease(()),
-        Doc("Folders to skip, as glob patterns relative to the project folder."),
-    ] = ()
     offline: Annotated[
         bool,
         FixedInRelease(value=False),

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..command import errors
 from ..command.step import Field, FieldKind, SettingReach, Step, fields_of
+from ..core.lint.catalog import rules
+from ..core.lint.settings import LintSettings
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
 from ..steps.release import ALL, RELEASE
@@ -84,25 +86,35 @@ def _described(field: Field) -> str:
 def _hooks() -> str:
     lines = [f"# {NOTE}"]
     for step in ALL:
-        if step.hook is None:
-            continue
-        lines += [
-            f"- id: {step.name}",
-            f"  name: {_quoted(step.hook.name)}",
-            f"  description: {_quoted(step.summary)}",
-            f"  entry: python -I -m mlflow_uv_hooks {step.name}",
-            "  language: python",
-            f"  files: {_single(step.hook.files)}",
-            "  require_serial: true",
-            "  minimum_pre_commit_version: 3.2.0",
-        ]
+        if step.hook is not None:
+            lines += _hook(step.name, step.hook.name, step.summary, step.hook.files)
+        for hook in step.rule_hooks:
+            lines += _hook(hook.id, hook.name, hook.summary, hook.files)
     return "\n".join(lines) + "\n"
+
+
+def _hook(name: str, title: str, summary: str, files: str) -> tuple[str, ...]:
+    return (
+        f"- id: {name}",
+        f"  name: {_quoted(title)}",
+        f"  description: {_quoted(summary)}",
+        f"  entry: python -I -m mlflow_uv_hooks {name}",
+        "  language: python",
+        f"  files: {_single(files)}",
+        "  require_serial: true",
+        "  minimum_pre_commit_version: 3.2.0",
+    )
 
 
 def _settings() -> str:
     """The names of all settings as a module of their own: importing the steps to collect them takes 100 ms."""
     keys = sorted(
-        {"policy", "promote", *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting)}
+        {
+            "lint",
+            "policy",
+            "promote",
+            *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting),
+        }
     )
     lines = [f"# {NOTE}", '"""Every key that `[tool.mlflow-uv]` may hold."""', "", "KEYS = frozenset(", "    {"]
     return "\n".join([*lines, *(f"        {_quoted(key)}," for key in keys), "    }", ")", ""])
@@ -118,7 +130,7 @@ def _reference() -> str:
     )
     for step in ALL:
         parts.append(f"## {step.name}\n")
-        parts.append(step.summary + (" Also a pre-commit hook." if step.hook else "") + "\n")
+        parts.append(step.summary + _hook_note(step) + "\n")
         parts.append("".join(_table("input", fields_of(step.inputs))))
         parts.append("".join(_table("output", fields_of(step.outputs))))
     parts.append("## Policy\n")
@@ -134,9 +146,23 @@ def _reference() -> str:
         " there, the chain must hold and the version must be tested.\n"
     )
     parts.append("".join(_table("rule", fields_of(PromotePolicy))))
+    parts.append("## Rules of lint\n")
+    parts.append(
+        "What lint checks. A finding and a hook are named after its rule, such as `lint-tracking-uri`; each rule has a"
+        " page.\n"
+    )
+    parts.append("".join(_rules()))
+    parts.append("Settings in `[tool.mlflow-uv.lint]` of pyproject.toml:\n")
+    parts.append("".join(_table("setting", fields_of(LintSettings))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)
+
+
+def _hook_note(step: Step[Any, Any, Any]) -> str:
+    if step.rule_hooks:
+        return " Also a pre-commit hook, and one for each rule."
+    return " Also a pre-commit hook." if step.hook else ""
 
 
 def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
@@ -146,11 +172,18 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
     yield f"| {kind} | meaning |{default}\n|---|---|{'---|' if default else ''}\n"
     for field in fields:
         choices = f" One of {', '.join(f'`{choice}`' for choice in field.choices)}." if field.choices else ""
-        lists = {"input": " Names, separated by commas or spaces.", "rule": " A list."}
+        lists = {"input": " Names, separated by commas or spaces.", "rule": " A list.", "setting": " A list."}
         names = lists.get(kind, "") if field.kind is FieldKind.LIST else ""
         value = f" {f'`{field.default_text}`' if field.default_text else ''} |" if kind == "input" else ""
         limit = f" *{_LIMITS[field.reach]}*" if field.reach else ""
         yield f"| `{field.kebab}` | {field.doc}{choices}{names}{limit} |{value}\n"
+
+
+def _rules() -> Iterator[str]:
+    yield "| rule | finds |\n|---|---|\n"
+    for rule in rules():
+        note = " Only where it is chosen." if rule.optional else ""
+        yield f"| [`{rule.name}`](rules/{rule.name}.md) | {rule.summary}{note} |\n"
 
 
 def _codes() -> Iterator[str]:

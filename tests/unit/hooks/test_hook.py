@@ -66,7 +66,8 @@ def test_a_step_without_a_hook_is_no_hook(words: list[str]) -> None:
     with pytest.raises(BadInput) as caught:
         _parse(words)
 
-    assert f"known are {', '.join(step.name for step in HOOKS)}" == caught.value.why
+    names = (name for step in HOOKS for name in (step.name, *(hook.id for hook in step.rule_hooks)))
+    assert f"known are {', '.join(names)}" == caught.value.why
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,20 @@ def test_an_unknown_flag_has_a_similar_one_or_all(word: str, why: str) -> None:
         _parse(["check-lock", word])
 
     assert (f"`{word.partition('=')[0]}` is not a flag of check-lock", why) == (caught.value.what, caught.value.why)
+
+
+def test_the_hook_of_a_rule_runs_its_step_with_that_rule() -> None:
+    """
+    Flags of the configuration count as well.
+    """
+    call = _parse(["lint-tracking-uri", "--fix", "train.py"])
+
+    assert ("lint", {"rules": "tracking-uri", "fix": True}) == (call.step.name, dict(call.flags))
+
+
+def test_the_hook_of_an_unknown_rule_is_an_error() -> None:
+    """
+    With the hooks that there are.
+    """
+    with pytest.raises(BadInput, match="no such hook: known are check-lock, lint, lint-dockerfile-lock"):
+        _parse(["lint-tracking-url", "train.py"])

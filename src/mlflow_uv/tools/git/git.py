@@ -95,17 +95,22 @@ class Git(GitFiles):
 
     def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
         """Tracked and untracked files that match pathspecs, without ignored ones; None without a repository."""
+        names = self._names_below(folder, *_NOT_IGNORED, "--deduplicate", "--", *patterns)
+        return None if names is None else tuple(path_of(folder, name) for name in names)
+
+    def names_below(self, folder: Path, *, tracked: bool) -> tuple[str, ...] | None:
+        """The paths below a folder of the files in the index or, unless only `tracked`, also of new ones; see above."""
+        return self._names_below(folder, *(("--cached",) if tracked else _NOT_IGNORED), "--deduplicate")
+
+    def _names_below(self, folder: Path, *flags: str) -> tuple[str, ...] | None:
         try:
-            done = self._git.run(
-                folder, "ls-files", "-z", *_NOT_IGNORED, "--deduplicate", "--", *patterns, verbatim=True
-            )
+            done = self._git.run(folder, "ls-files", "-z", *flags, verbatim=True)
         except (ToolMissing, ToolFailed):
             return None
         if done.code != 0:
             return None
         # A forged index may name paths outside of the repository.
-        names = (name for name in done.stdout.split("\0") if name and ".." not in name.split("/"))
-        return tuple(path_of(folder, name) for name in names)
+        return tuple(name for name in done.stdout.split("\0") if name and ".." not in name.split("/"))
 
     def top(self, folder: Path) -> Path | None:
         """The root of the repository that contains a folder; None without one."""

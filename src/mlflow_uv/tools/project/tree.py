@@ -1,19 +1,15 @@
 """Finds the uv projects below a folder, each once, by the root whose lock covers it."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...command.errors import BadProject
+from ...core.lock.foreign_folders import FOREIGN_FOLDERS
 from ..git.git import Git
 from .files import Project, UnreadableProject, absolute, read_project, table_of
 
-# Folders with foreign projects: vendored copies, and folders of package managers.
-_FOREIGN_FOLDERS = frozenset({
-    "node_modules", "site-packages", "__pypackages__", "vendor", "vendored", "_vendor", "third_party", "third-party",
-    ".git", ".hg", ".tox", ".nox", ".venv", "venv",
-})  # fmt: skip
 _PROJECT_FILES = frozenset({"pyproject.toml", "uv.lock"})
 
 
@@ -28,7 +24,7 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
     folder = absolute(folder)
     tracked = git.files_below(folder, tuple(f"*{name}" for name in sorted(_PROJECT_FILES)))
     files = _walk(folder) if tracked is None else (file for file in tracked if file.name in _PROJECT_FILES)
-    folders = {file.parent for file in files if not _excluded(file.parent.relative_to(folder).parts, exclude)}
+    folders = {file.parent for file in files if not is_excluded(file.parent.relative_to(folder).parts, exclude)}
     return tuple(_roots((folder, *sorted(folders - {folder})), start=folder))
 
 
@@ -40,7 +36,7 @@ def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ())
     return tuple(
         file
         for file in sorted(files)
-        if not _excluded(file.parent.relative_to(folder).parts, exclude) and file.with_suffix("").is_file()
+        if not is_excluded(file.parent.relative_to(folder).parts, exclude) and file.with_suffix("").is_file()
     )
 
 
@@ -58,7 +54,7 @@ def locked_folders(top: Path, git: Git) -> tuple[Path, ...]:
     return tuple(
         folder
         for folder in sorted(folders)
-        if not _excluded(folder.relative_to(top).parts, ()) and (folder / "pyproject.toml").is_file()
+        if not is_excluded(folder.relative_to(top).parts, ()) and (folder / "pyproject.toml").is_file()
     )
 
 
@@ -67,7 +63,7 @@ def _nearest(file: Path, top: Path) -> Path | None:
     if any((folder / "pyvenv.cfg").exists() for folder in within):
         return None
     nearest = next((folder for folder in within if (folder / "pyproject.toml").is_file()), None)
-    return None if nearest is None or _excluded(nearest.relative_to(top).parts, ()) else nearest
+    return None if nearest is None or is_excluded(nearest.relative_to(top).parts, ()) else nearest
 
 
 def _roots(folders: Iterable[Path], *, start: Path) -> Iterator[Project | UnreadableProject]:
@@ -98,8 +94,9 @@ def is_managed(project: Project, *, first: bool) -> bool:
     return os.path.lexists(project.lock) or bool({"uv", "mlflow-uv"} & tool_tables.keys())
 
 
-def _excluded(parts: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
-    if _FOREIGN_FOLDERS & set(parts):
+def is_excluded(parts: Sequence[str], exclude: tuple[str, ...]) -> bool:
+    """Whether the path of a folder, as its parts, is in a foreign folder or matches one of the globs."""
+    if FOREIGN_FOLDERS & set(parts):
         return True
     prefixes = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return any(fnmatchcase(prefix, pattern.strip("/")) for prefix in prefixes for pattern in exclude)
@@ -109,6 +106,6 @@ def _walk(folder: Path, ending: str = "") -> Iterator[Path]:
     """Files below a folder without git. Links are not followed, so that loops end."""
     for base, folders, names in os.walk(folder):
         folders[:] = [
-            name for name in folders if name not in _FOREIGN_FOLDERS and not Path(base, name, "pyvenv.cfg").exists()
+            name for name in folders if name not in FOREIGN_FOLDERS and not Path(base, name, "pyvenv.cfg").exists()
         ]
         yield from (Path(base, name) for name in names if (name.endswith(ending) if ending else name in _PROJECT_FILES))

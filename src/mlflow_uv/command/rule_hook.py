@@ -1,0 +1,15 @@
+"""Declares a hook of a single rule of a step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleHook:
+    """A pre-commit hook that runs a step with some inputs, as for one of its rules."""
+
+    id: str
+    name: str
+    summary: str
+    files: str
+    inputs: Mapping[str, str]

@@ -1,0 +1,51 @@
+"""The rule `committed-model`: no model file is committed."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from ..rule import LintProblem, LintRule, ProjectFiles, is_test
+
+_FILES = (
+    r"\.(pkl|pickle|joblib|skops|h5|hdf5|keras|pt|pth|ckpt|onnx|safetensors|tflite|cbm|ubj|mlmodel|xgb|lgb)"
+    r"(\.(gz|zip|bz2))?$"
+)
+_MODEL = re.compile(_FILES, re.IGNORECASE)
+_NAMED = 5
+_STORE = re.compile(r"(^|/)(mlruns|mlartifacts)/")
+# The first bytes of files that Git LFS and git-crypt store in the repository.
+_STORED_ELSEWHERE = (b"version https://git-lfs.github.com/", b"\0GITCRYPT\0")
+
+
+def _check(paths: tuple[str, ...], files: ProjectFiles) -> Iterator[LintProblem]:
+    models: dict[str, list[str]] = {}
+    for path in paths:
+        if _MODEL.search(path) and not is_test(path) and not _STORE.search(path):
+            head = files.head(path)
+            if head and not head.startswith(_STORED_ELSEWHERE):
+                models.setdefault(path.rpartition("/")[0], []).append(path)
+    for folder, names in models.items():
+        more = len(names) - 1
+        yield LintProblem(
+            line=1,
+            what=f"the model `{names[0]}`{f' and {more} more in its folder are' if more else ' is'} committed",
+            why="nothing ties it to the lock, the data and the run that made it",
+            fix=f"log it with MLflow, then git rm --cached -- {_pathspecs(folder, names)}, and ignore it in .gitignore",
+            path=names[0],
+        )
+
+
+def _pathspecs(folder: str, names: list[str]) -> str:
+    """The files for git in a shell: a few by their names, many by their endings."""
+    if len(names) > _NAMED:
+        endings = sorted({name.rpartition(".")[2] for name in names})
+        names = [f"{folder}/*.{ending}" if folder else f"*.{ending}" for ending in endings]
+    return " ".join(map(shlex.quote, names))
+
+
+RULE = LintRule(
+    name="committed-model",
+    summary="A file with a trained model is committed.",
+    files=_FILES,
+    check_names=_check,
+)

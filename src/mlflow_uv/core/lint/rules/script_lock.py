@@ -1,0 +1,88 @@
+"""The rule `script-lock`: a script with inline metadata (PEP 723) that uses MLflow has a lock that fits."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test, line_at_offset
+from ..version_ranges import normal_name
+
+# The pattern of PEP 723.
+_BLOCK = re.compile(r"^# /// script[ \t]*\r?$\n(?P<content>(?:^#(?:| .*)\r?$\n)+?)^# ///[ \t]*\r?$", re.MULTILINE)
+_DEPENDENCIES = re.compile(r"^dependencies\s*=\s*\[((?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*+)\]", re.MULTILINE)
+_STRING = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;@]*)(;.*|@.*)?")
+_MANIFEST = re.compile(
+    r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?:\"[^\"]*\"|\[[^\]]*\]|[^\]\[\"])*)\]", re.MULTILINE
+)
+_LOCKED = re.compile(r'\{ name = "([^"]+)"([^}]*)\}')
+_SPECIFIER = re.compile(r'specifier = "([^"]*)"')
+
+
+def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
+    if "# /// script" not in source.text:
+        return
+    block = _BLOCK.search(source.text)
+    if block is None or is_test(source.path):
+        return
+    content = "\n".join(row.rstrip("\r")[2:] for row in block["content"].split("\n"))
+    listed = _DEPENDENCIES.search(content)
+    needed = dict(_requirement(one or other) for one, other in _STRING.findall(listed[1])) if listed else {}
+    line = line_at_offset(source.text, block.start())
+    command = f"uv lock --script {_quoted(source.name)}"
+    lock = files.text(f"{source.path}.lock")
+    if lock is None:
+        if {"mlflow", "mlflow-skinny"} & needed.keys() and not files.exists(f"{source.path}.lock"):
+            yield LintProblem(
+                line=line,
+                what=f"`{source.name}` uses MLflow and has no lock",
+                why="`uv run` resolves its dependencies again each time",
+                fix=command,
+            )
+        return
+    manifest = _MANIFEST.search(lock)
+    locked = {normal_name(name): _ranges(rest) for name, rest in _LOCKED.findall(manifest[1])} if manifest else {}
+    differing = sorted(
+        name
+        for name in needed.keys() | locked.keys()
+        if (name in needed) != (name in locked)
+        or (None not in (needed[name], locked[name]) and needed[name] != locked[name])
+    )
+    if differing:
+        yield LintProblem(
+            line=line,
+            what=f"`{source.name}.lock` is out of date",
+            why=f"{', '.join(differing[:3])} changed in the script after it was written",
+            fix=command,
+        )
+
+
+def _requirement(text: str) -> tuple[str, frozenset[str] | None]:
+    """The normal name and the ranges of a requirement; None for one whose ranges are not compared."""
+    match = _NAME.fullmatch(text)
+    if match is None:
+        return text, None
+    return normal_name(match[1]), None if match[3] else _clauses(match[2])
+
+
+def _ranges(rest: str) -> frozenset[str] | None:
+    if re.search(r"\b(marker|url|git|path|directory|editable)\b", rest):
+        return None
+    specifier = _SPECIFIER.search(rest)
+    return _clauses(specifier[1] if specifier else "")
+
+
+def _clauses(ranges: str) -> frozenset[str]:
+    return frozenset(filter(None, re.sub(r"[\s()]", "", ranges).split(",")))
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
+
+
+RULE = LintRule(
+    name="script-lock",
+    summary="A script with inline metadata uses MLflow without a lock, or its lock is out of date.",
+    files=r"\.py$",
+    check=_check,
+)

@@ -1,0 +1,72 @@
+"""
+Finds the tracking URIs that Python code sets to a literal.
+
+A call below an `if` about the environment or the configuration is a default, and left out.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+
+_SETTING = "MLFLOW_TRACKING_URI"
+_PROFILES = re.compile(r"(databricks(-uc)?|uc)(:.*)?|")  # names of a configuration, not addresses
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]*:.+|\.{0,2}/.*|mlruns.*)", re.IGNORECASE)
+_CONDITION = re.compile(r"environ|getenv|tracking_uri|settings|config|args", re.IGNORECASE)
+
+
+def literal_tracking_uris(text: str) -> Iterator[int]:
+    """The 1-based lines of the calls and assignments; none in a text that this Python cannot parse."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # of another Python, or a template
+    constants = {
+        target.id: value
+        for node in module.body
+        if isinstance(node, ast.Assign) and (value := _literal(node.value, {}))
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in sorted(_unconditional(module), key=lambda node: node.lineno):
+        uri = _value_of(node)
+        address = _literal(uri, constants) if uri is not None else None
+        if address and _ADDRESS.fullmatch(address) and not _PROFILES.fullmatch(address):
+            yield node.lineno
+
+
+def _unconditional(module: ast.Module) -> Iterator[ast.Call | ast.Assign]:
+    """The calls and assignments, without those below an `if` about the environment or the configuration."""
+    pending: list[ast.AST] = [module]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Call | ast.Assign):
+            yield node
+        if isinstance(node, ast.If | ast.IfExp) and _CONDITION.search(ast.unparse(node.test)):
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def _value_of(node: ast.Call | ast.Assign) -> ast.expr | None:
+    """The value that a node makes the tracking URI; None for any other node."""
+    if isinstance(node, ast.Assign):
+        match node.targets[0]:
+            case ast.Subscript(slice=ast.Constant(value=key)) if key == _SETTING:
+                return node.value
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name == "set_tracking_uri":
+        return node.args[0] if node.args else next((word.value for word in node.keywords if word.arg == "uri"), None)
+    if name == "MlflowClient":
+        named_value = next((word.value for word in node.keywords if word.arg == "tracking_uri"), None)
+        return named_value if named_value is not None else (node.args[0] if node.args else None)
+    return None
+
+
+def _literal(node: ast.expr, constants: Mapping[str, str]) -> str | None:
+    """The text of a literal, or of a constant of the module; None for anything else, such as a variable."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Name(id=name):
+            return constants.get(name)
+    return None

@@ -1,0 +1,6 @@
+"""Names the folders with files that are not of the project: vendored copies, and folders of package managers."""
+
+FOREIGN_FOLDERS = frozenset({
+    "node_modules", "site-packages", "__pypackages__", "vendor", "vendored", "_vendor", "third_party", "third-party",
+    ".git", ".hg", ".tox", ".nox", ".venv", "venv",
+})  # fmt: skip

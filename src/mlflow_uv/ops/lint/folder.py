@@ -1,0 +1,89 @@
+"""
+Reads the files of the checked folder within limits, and without following links out of it.
+
+Only `os` is imported: a hook reads its files in milliseconds.
+"""
+
+import os
+import stat
+from functools import cache
+
+from ...core.lint.locked_packages import locked_packages
+from ...core.lint.rule import LockedPackages, joined_path
+
+LIMIT = 2_000_000  # bytes of a file that is checked
+_LOCK_LIMIT = 100_000_000  # bytes of a uv.lock, as in `core.security.documents`
+_HEAD = 512
+_BINARY = 8_000  # bytes in which git, too, looks for a NUL
+_MARK = "\ufeff"
+
+
+class CheckedFolder:
+    """The files below a folder, by their paths with slashes; see `ProjectFiles`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._real = os.path.realpath(folder)
+        self.lock_of = cache(self._lock_of)
+
+    def text(self, path: str) -> str | None:
+        """See ProjectFiles. The text has no byte-order mark, and bytes that are not UTF-8 are kept as surrogates."""
+        return self._text(path, LIMIT)
+
+    def _text(self, path: str, limit: int) -> str | None:
+        data = self.read(path, limit)
+        if data is None or b"\0" in data[:_BINARY]:
+            return None
+        return data.decode(errors="surrogateescape").removeprefix(_MARK)
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """The bytes of a regular file inside the folder; None if it is anything else, or larger than the limit."""
+        full = self._inside(path)
+        if full is None:
+            return None
+        try:
+            # A pipe that takes the place of the file meanwhile is not waited for.
+            descriptor = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            os.close(descriptor)
+            return None
+        with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no path
+            try:
+                return file.read(limit)
+            except OSError:
+                return None
+
+    def head(self, path: str) -> bytes:
+        """See ProjectFiles."""
+        full = self._inside(path)
+        try:
+            if full is None or not stat.S_ISREG(os.lstat(full).st_mode):
+                return b""
+            with open(full, "rb") as file:  # noqa: PTH123  # `pathlib` is not imported
+                return file.read(_HEAD)
+        except OSError:
+            return b""
+
+    def exists(self, path: str) -> bool:
+        """See ProjectFiles."""
+        return self._inside(path) is not None
+
+    def _inside(self, path: str) -> str | None:
+        """The real path of what exists inside the folder; None for anything else."""
+        try:
+            real = os.path.realpath(os.path.join(self.folder, path), strict=True)  # noqa: PTH118
+        except (OSError, ValueError):
+            return None
+        return real if real == self._real or real.startswith(f"{self._real.rstrip('/')}/") else None
+
+    def _lock_of(self, folder: str) -> LockedPackages | None:
+        while True:
+            text = self._text(joined_path(folder, "uv.lock"), _LOCK_LIMIT)
+            if text is not None:
+                return locked_packages(text, folder=folder)
+            if not folder:
+                return None
+            folder = folder.rpartition("/")[0]

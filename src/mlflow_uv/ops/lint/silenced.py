@@ -1,0 +1,52 @@
+"""Leaves out what a comment or [tool.mlflow-uv.lint] silences."""
+
+from functools import cache
+from pathlib import Path
+
+from ...command.errors import BadProject
+from ...core.lint.rule import lines_of
+from ...core.lint.settings import LintSettings, read_lint_settings
+from ...core.lint.silencing import silences
+from ...tools.project.files import absolute, read_project
+from ...tools.project.policy_table import policy_table
+from .check import BrokenRule
+from .folder import CheckedFolder
+
+
+class Silenced:
+    """The settings of each folder between the checked one and a file, and the comments in files."""
+
+    def __init__(self, folder: Path, files: CheckedFolder, *, where: Path) -> None:
+        self._folder = absolute(folder)
+        self._files = files
+        self._where = where
+        self.settings_of = cache(self._settings_of)
+
+    def silent(self, broken: BrokenRule) -> bool:
+        """Whether the project silences a problem. Raises BadInput for settings that are wrong."""
+        name = broken.rule.name
+        for folder in self._folders(broken.path):
+            settings = self.settings_of(folder)
+            if settings.ignores(name, broken.path.removeprefix(f"{folder}/") if folder else broken.path):
+                return True
+        if broken.rule.check is None:
+            return False  # the file is no text
+        text = self._files.text(broken.path)
+        return text is not None and silences(lines_of(text), broken.problem.line, name)
+
+    def warns(self, broken: BrokenRule) -> bool:
+        """Whether the project makes the findings of a rule warnings."""
+        return any(broken.rule.name in self.settings_of(folder).warn for folder in self._folders(broken.path))
+
+    def _folders(self, path: str) -> list[str]:
+        parts = path.split("/")[:-1]
+        return ["/".join(parts[:length]) for length in range(len(parts) + 1)]
+
+    def _settings_of(self, folder: str) -> LintSettings:
+        try:
+            project = read_project(self._folder / folder)
+        except BadProject:
+            return LintSettings()
+        if "lint" not in project.settings:
+            return LintSettings()
+        return read_lint_settings(policy_table(project, "lint", where=self._where))
