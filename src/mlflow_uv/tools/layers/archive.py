@@ -31,18 +31,33 @@ class LayerFile:
     target: str = ""
 
 
-def write_layer(name: str, files: Mapping[PurePosixPath, LayerFile], out: Path) -> LayerBlob:
+def write_layer(
+    name: str,
+    files: Mapping[PurePosixPath, LayerFile],
+    out: Path,
+    *,
+    existing: frozenset[PurePosixPath] = frozenset(),
+) -> LayerBlob:
     """
     Write a layer of files at absolute paths, compressed by gzip, and return its digests.
 
-    The entries are sorted by path and owned by root; their folders are added. Raises OSError, ValueError for a path
-    that is relative, is not normal, or leads through a file of the layer.
+    The entries are sorted by path and owned by root; their folders are added, except for those that are `existing` in
+    a lower layer and keep their modes and owners. Raises OSError, ValueError for a path that is relative, is not
+    normal, or leads through a file of the layer.
     """
-    entries = sorted((path, file) for path, file in _with_folders(files).items())
+    entries = sorted((path, file) for path, file in _with_folders(files).items() if path not in existing)
     with out.open("wb") as raw, _Digesting(raw) as stream:
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE) as tar:
             for path, file in entries:
                 _add(tar, path, file)
+        return stream.finish(name)
+
+
+def compress_archive(name: str, archive: Path, out: Path) -> LayerBlob:
+    """Compress a layer that another program wrote, byte for byte, and return its digests. Raises OSError."""
+    with archive.open("rb") as read, out.open("wb") as raw, _Digesting(raw) as stream:
+        while piece := read.read(_PIECE):
+            stream.write(piece)
         return stream.finish(name)
 
 

@@ -1,6 +1,5 @@
 """Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +12,12 @@ from ...command.errors import ToolFailed
 from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
-from ..system.process import Command, Runner
+from ..system.process import Runner
 from .archive import LEVEL, LayerFile, write_layer
 from .cache import CachedLayer, LayerCache
+from .compiler import Compiler
 from .laid_out import LaidOutPackage, laid_out, require_apart, shared_files, unowned, verified_files
 
-INSTALLING = Path(__file__).parents[2] / "installing"
 # Changes when the same wheels give other layers.
 FORMAT = 1
 _HOME = PurePosixPath(VENV)
@@ -103,14 +102,15 @@ class PackageLayers:
         with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch:
             environment = Path(scratch) / "environment"
             interpreter = self._uv.create(environment, python=wanted.python, on_line=self._on_line)
-            version = self._run(interpreter, "-I", str(INSTALLING / "probe.py")).strip()
-            keys = {group: self._key(group, wanted, version) for group in wanted.groups}
+            compiler = Compiler(self._runner, interpreter)
+            keys = {group: self._key(group, wanted, compiler) for group in wanted.groups}
             known = {group: layer for group, key in keys.items() if (layer := self._cache.find(key))}
             absent = [group for group in wanted.groups if group not in known]
             if absent:
                 laying = _Laying(self._uv, wanted, Path(scratch), self._on_line)
                 packages = laying.lay_out(environment, tuple(chain.from_iterable(g.packages for g in absent)))
-                compiled = self._compile(interpreter, packages, wanted.idle, Path(scratch) / "bytecode")
+                modules = {name: package.modules() for name, package in packages.items() if name not in wanted.idle}
+                compiled = compiler.compile(modules, Path(scratch) / "bytecode")
                 made = self._runner.side_by_side(
                     [partial(self._write, group, keys[group], packages, compiled) for group in absent]
                 )
@@ -119,32 +119,14 @@ class PackageLayers:
         return PackagesAsLayers(
             layers=tuple(layer for layer in layers if layer.files),
             reused=len(wanted.groups) - len(absent),
-            python=version,
+            python=compiler.version,
         )
 
-    def _key(self, group: LayerGroup, wanted: WantedPackages, version: str) -> str:
+    def _key(self, group: LayerGroup, wanted: WantedPackages, compiler: Compiler) -> str:
         lines = [sorted(wanted.lines[name]) for name in group.packages]
         compiled = [name not in wanted.idle for name in group.packages]
-        ours = [FORMAT, LEVEL, (INSTALLING / "bytecode.py").read_text(encoding="utf-8"), self._uv.own_version()]
-        return sha256(canonical([lines, compiled, wanted.platform, version, *ours]))
-
-    def _compile(
-        self, interpreter: Path, packages: Mapping[str, "_Package"], idle: frozenset[str], out: Path
-    ) -> dict[str, dict[PurePosixPath, LayerFile]]:
-        """The bytecode of each package that is not idle; each is compiled by a process of its own."""
-        groups = [
-            {"out": str(out / name), "files": [[str(s), str(_HOME / path)] for path, s in package.modules()]}
-            for name, package in packages.items()
-            if name not in idle
-        ]
-        self._run(interpreter, "-B", "-S", "-s", str(INSTALLING / "bytecode.py"), stdin=json.dumps(groups))
-        return {
-            name: {
-                PurePosixPath("/", path.relative_to(out / name)): LayerFile(source=path)
-                for path in (out / name).rglob("*.pyc")
-            }
-            for name in packages
-        }
+        ours = [FORMAT, LEVEL, *compiler.identity, self._uv.own_version()]
+        return sha256(canonical([lines, compiled, wanted.platform, *ours]))
 
     def _write(
         self,
@@ -162,26 +144,13 @@ class PackageLayers:
                 changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
                 files = {path: file for path, file in files.items() if _module_of(path) not in changed}
                 files |= {_HOME / path: file for path, file in packages[name].files.items()}
-                files |= compiled[name]
+                files |= compiled.get(name, {})
                 digests |= brought
         try:
             return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests)
         except OSError as error:
             what = "a layer of the image cannot be written"
             raise ToolFailed(what=what, why=f"{error.strerror}: {error.filename}") from error
-
-    def _run(self, interpreter: Path, *argv: str, stdin: str = "") -> str:
-        command = Command(
-            argv=(str(interpreter), *argv),
-            variables={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
-            folder=Path("/"),
-            stdin=stdin,
-            verbatim=True,
-        )
-        done = self._runner.run(command)
-        if done.code != 0:
-            raise ToolFailed(what="the interpreter that compiles the packages fails", why=done.last_line)
-        return done.stdout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +166,7 @@ class _Package:
         for path in sorted(self.files):
             source = self.files[path].source
             if path.suffix == ".py" and path.parts[0] == "lib" and source is not None:
-                yield path, source
+                yield _HOME / path, source
 
 
 class _Laying:

@@ -1,0 +1,113 @@
+"""Merges the layers of an image into one tree of paths, and follows its links, without unpacking or executing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+
+# Layers remove files of lower layers by these names (OCI image specification, "Whiteouts").
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+_MOST_LINKS = 40  # as in Linux
+_TOP = PurePosixPath("/")
+
+
+class EntryKind(Enum):
+    """What a path is."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeEntry:
+    """
+    A path of a layer.
+
+    `layer` is its position, lowest 0. `target` is that of a symbolic link; of a file that is a hard link, the path of
+    the other name in the same layer.
+    """
+
+    path: PurePosixPath
+    kind: EntryKind
+    layer: int
+    target: str = ""
+    executable: bool = False
+
+
+@dataclass(kw_only=True, slots=True)
+class FileTree:
+    """The paths of an image."""
+
+    _entries: dict[PurePosixPath, TreeEntry] = field(default_factory=dict)
+
+    def add(self, entries: Iterable[TreeEntry]) -> None:
+        """Put a layer on top of those that were added before."""
+        added = list(entries)
+        for entry in added:
+            name, parent = entry.path.name, entry.path.parent
+            if name == _OPAQUE:
+                self._remove_below(parent)
+            elif name.startswith(_WHITEOUT):
+                removed = parent / name.removeprefix(_WHITEOUT)
+                self._entries.pop(removed, None)
+                self._remove_below(removed)
+        for entry in added:
+            if not entry.path.name.startswith(_WHITEOUT):
+                if entry.kind is not EntryKind.FOLDER:
+                    self._remove_below(entry.path)
+                self._entries[entry.path] = entry
+                for parent in entry.path.parents[:-1]:  # a layer need not have entries for its folders
+                    folder = TreeEntry(path=parent, kind=EntryKind.FOLDER, layer=entry.layer)
+                    self._entries.setdefault(parent, folder)
+
+    def __contains__(self, path: PurePosixPath) -> bool:
+        return path in self._entries
+
+    def below(self, folder: PurePosixPath) -> tuple[TreeEntry, ...]:
+        """Everything below a folder, sorted by path."""
+        return tuple(self._entries[path] for path in sorted(self._entries) if folder in path.parents)
+
+    def folders(self) -> frozenset[PurePosixPath]:
+        """The paths of all folders."""
+        return frozenset(path for path, entry in self._entries.items() if entry.kind is EntryKind.FOLDER)
+
+    def resolved(self, path: PurePosixPath) -> TreeEntry | None:
+        """The file or folder at a path, with links followed inside the image; None for a broken or endless link."""
+        waiting = list(reversed(path.parts[1:]))
+        place, links = _TOP, 0
+        while waiting:
+            part = waiting.pop()
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                place = place.parent
+                continue
+            entry = self._entries.get(place / part)
+            if entry is None:
+                return None
+            if entry.kind is not EntryKind.LINK:
+                place /= part
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return None
+            if entry.target.startswith("/"):
+                place = _TOP
+            waiting += reversed(PurePosixPath(entry.target).parts)
+            waiting = [each for each in waiting if each != "/"]
+        return self._entries.get(place)
+
+    def find_program(self, name: str, search_path: str) -> tuple[PurePosixPath, TreeEntry] | None:
+        """The first program of a name in the folders of PATH: the path there, and the file that it leads to."""
+        for folder in search_path.split(":"):
+            if folder.startswith("/"):
+                path = PurePosixPath(folder) / name
+                entry = self.resolved(path)
+                if entry is not None and entry.kind is EntryKind.FILE and entry.executable:
+                    return path, entry
+        return None
+
+    def _remove_below(self, folder: PurePosixPath) -> None:
+        for path in [path for path in self._entries if folder in path.parents]:
+            del self._entries[path]

@@ -1,0 +1,93 @@
+"""Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...command.errors import BaseImageUnfit, ToolFailed
+from ...core.image.composition import ComposedImage, LayerBlob, composed
+from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
+from ...core.release.digests import canonical, sha256
+from ...tools.layers.archive import compress_archive, write_layer
+from ...tools.layers.cache import CachedLayer, LayerCache
+from ...tools.layers.compiler import Compiler
+from ...tools.layers.environment import environment_files, library_files
+from ...tools.layers.package_layers import PackageLayers, PackagesAsLayers, WantedPackages
+from ...tools.layers.saved_image import BasePython, SavedImage, python_of
+from ...tools.toolbox import Tools
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageParts:
+    """
+    What an image is composed of.
+
+    `context` is a build context, of which the archives of server and model are used.
+    """
+
+    base: SavedImage
+    packages: WantedPackages
+    context: Path
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComposedServingImage:
+    """A composed image, the archives of its layers by their digests, and the layers of its packages."""
+
+    image: ComposedImage
+    archives: Mapping[str, Path]
+    packages: PackagesAsLayers
+
+
+def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:
+    """
+    Compose the image; archives that are not cached are written to `scratch`.
+
+    Nothing of the base is executed. Raises BaseImageUnfit for a base without a Python beside its library, ToolFailed.
+    """
+    python = python_of(parts.base)
+    if python is None:
+        raise BaseImageUnfit(what="the base image has no Python", why="none is on its PATH with its library beside it")
+    cache = LayerCache(tools.host.cache / "layers")
+    on_line = tools.console.foreign
+    packages = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line).layers(parts.packages)
+    layers = [
+        _library(parts, python, cache, tools),
+        *_written(parts, python, scratch),
+    ]
+    layers[2:2] = [(cached.layer, cached.archive) for cached in packages.layers]
+    try:
+        image = composed(parts.base.base, [layer for layer, _ in layers], parts.labels)
+    except ValueError as error:
+        raise ToolFailed(what="the base image cannot be used", why=str(error)) from error
+    archives = {**parts.base.archives, **{layer.blob.digest: archive for layer, archive in layers}}
+    return ComposedServingImage(image=image, archives=archives, packages=packages)
+
+
+def _written(parts: ImageParts, python: BasePython, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
+    """The small layers: the environment without packages, the server and the model."""
+    environment = scratch / "environment.tar.gz"
+    yield write_layer("environment", environment_files(python), environment), environment
+    for name, archive in (("server", SERVER_LAYER), ("model", MODEL_LAYER)):
+        out = scratch / f"{name}.tar.gz"
+        yield compress_archive(name, parts.context / archive, out), out
+
+
+def _library(parts: ImageParts, python: BasePython, cache: LayerCache, tools: Tools) -> tuple[LayerBlob, Path]:
+    """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
+    with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
+        scratch = Path(folder)
+        interpreter = tools.uv.create(
+            scratch / "environment", python=parts.packages.python, on_line=tools.console.foreign
+        )
+        compiler = Compiler(tools.runner, interpreter)
+        diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
+        key = sha256(canonical(["library", diff_ids, str(python.library), *compiler.identity]))
+        cached: CachedLayer | None = cache.find(key)
+        if cached is None:
+            files = library_files(parts.base, python, compiler, scratch)
+            existing = parts.base.tree.folders()
+            cached = cache.add(key, lambda out: write_layer("standard library", files, out, existing=existing), {})
+    return cached.layer, cached.archive

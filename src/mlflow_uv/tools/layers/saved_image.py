@@ -1,0 +1,181 @@
+"""Reads an image as an engine saves it, and what its files say about its Python; nothing in it is executed."""
+
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ...command.errors import ToolFailed
+from ...core.image.composition import BaseLayers
+from ...core.image.file_tree import EntryKind, FileTree, TreeEntry
+from ...core.security.documents import parse_json
+from .archive import compress_archive
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PYTHONS = ("python3", "python")
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedImage:
+    """
+    An image in a folder: its configuration, its layers as the manifest of an image names them, and its paths.
+
+    `archives` are the compressed layers by their digests, `plain` the uncompressed ones, lowest first.
+    """
+
+    base: BaseLayers
+    archives: Mapping[str, Path]
+    plain: tuple[Path, ...]
+    tree: FileTree
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment variables that it sets."""
+        return dict(entry.partition("=")[::2] for entry in self.base.config.get("config", {}).get("Env") or ())
+
+    def text(self, path: PurePosixPath) -> str:
+        """The first megabyte of a file, links followed; empty if there is no such file."""
+        entry = self.tree.resolved(path)
+        if entry is None or entry.kind is not EntryKind.FILE:
+            return ""
+        with tarfile.open(self.plain[entry.layer]) as tar:
+            file = tar.extractfile(tar.getmember(_member(tar, entry.path)))
+            return "" if file is None else file.read(_MOST_BYTES).decode(errors="replace")
+
+    def files(self, paths: Mapping[PurePosixPath, Path]) -> None:
+        """Write files of the image to places on this machine: content alone, no mode and no owner."""
+        wanted: dict[int, dict[PurePosixPath, Path]] = {}
+        for path, target in paths.items():
+            if (entry := self.tree.resolved(path)) is not None and entry.kind is EntryKind.FILE:
+                wanted.setdefault(entry.layer, {})[entry.path] = target
+        for layer, targets in wanted.items():
+            with tarfile.open(self.plain[layer]) as tar:
+                for member in tar:
+                    place = targets.get(_path_of(member))
+                    file = tar.extractfile(member) if place else None
+                    if place and file:
+                        _write(file, place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BasePython:
+    """
+    The Python of a base image: the path of its command, its version, and the folder of its standard library.
+
+    The version has no patch number if no header and no variable has it.
+    """
+
+    command: PurePosixPath
+    version: str
+    library: PurePosixPath
+
+
+def read_saved(archive: Path, folder: Path) -> SavedImage:
+    """
+    Read the archive that `docker save` writes for one image; its layers are unpacked from it into a folder.
+
+    Raises ToolFailed for any other archive.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            (described,) = parse_json(_bytes(tar, "manifest.json"))
+            config = parse_json(_bytes(tar, str(described["Config"])))
+            plain = tuple(
+                _unpacked(tar, str(name), folder / f"{at}.tar") for at, name in enumerate(described["Layers"])
+            )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, tarfile.TarError) as error:
+        raise ToolFailed(what="the base image cannot be read", why=str(error) or type(error).__name__) from error
+    tree = FileTree()
+    blobs, archives = [], {}
+    for at, path in enumerate(plain):
+        with tarfile.open(path) as tar:
+            tree.add(_entries(tar, at))
+        compressed = folder / f"{at}.tar.gz"
+        layer = compress_archive(f"base {at}", path, compressed)
+        if layer.diff_id != config["rootfs"]["diff_ids"][at]:
+            raise ToolFailed(what="the base image cannot be read", why=f"its layer {at} is not that of its manifest")
+        blobs.append(layer.blob)
+        archives[layer.blob.digest] = compressed
+    return SavedImage(base=BaseLayers(config=config, layers=tuple(blobs)), archives=archives, plain=plain, tree=tree)
+
+
+def python_of(image: SavedImage) -> BasePython | None:
+    """The Python that the image starts as `python3` or `python`; None if there is none, or no library beside it."""
+    search_path = image.variables.get("PATH") or _DEFAULT_PATH
+    for name in _PYTHONS:
+        found = image.tree.find_program(name, search_path)
+        if found is None:
+            continue
+        command, program = found
+        if not (match := re.fullmatch(r"python(3\.\d+)", program.path.name)):
+            continue
+        prefix = program.path.parents[1]
+        library = prefix / "lib" / f"python{match[1]}"
+        if image.tree.resolved(library / "os.py") is None:
+            continue
+        header = image.text(prefix / "include" / f"python{match[1]}" / "patchlevel.h")
+        exact = re.search(r'^#define PY_VERSION\s+"([^"]+)"', header, re.MULTILINE)
+        version = exact[1] if exact else image.variables.get("PYTHON_VERSION", "")
+        return BasePython(
+            command=command, version=version if version.startswith(f"{match[1]}.") else match[1], library=library
+        )
+    return None
+
+
+def glibc_of(image: SavedImage) -> tuple[int, int] | None:
+    """The version of the GNU C library, from the banner in the library; None for another one, such as musl."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(str(image.base.config.get("architecture")), "")
+    for folder in (f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/lib64", "/usr/lib64", "/lib"):
+        entry = image.tree.resolved(PurePosixPath(folder) / "libc.so.6")
+        if entry is not None and entry.kind is EntryKind.FILE:
+            with tarfile.open(image.plain[entry.layer]) as tar:
+                file = tar.extractfile(_member(tar, entry.path))
+                match = re.search(rb"GNU C Library [^\n]*release version (\d+)\.(\d+)", file.read() if file else b"")
+            return (int(match[1]), int(match[2])) if match else None
+    return None
+
+
+def _entries(tar: tarfile.TarFile, layer: int) -> Iterator[TreeEntry]:
+    for member in tar:
+        kind = EntryKind.FOLDER if member.isdir() else EntryKind.LINK if member.issym() else EntryKind.FILE
+        target = member.linkname if member.issym() else ""
+        yield TreeEntry(
+            path=_path_of(member), kind=kind, layer=layer, target=target, executable=bool(member.mode & 0o111)
+        )
+
+
+def _path_of(member: tarfile.TarInfo) -> PurePosixPath:
+    return PurePosixPath("/") / PurePosixPath(*(part for part in PurePosixPath(member.name).parts if part != "/"))
+
+
+def _member(tar: tarfile.TarFile, path: PurePosixPath) -> str:
+    return next(member.name for member in tar if _path_of(member) == path)
+
+
+def _bytes(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(name)
+    if file is None:
+        raise ValueError(f"{name} is no file")
+    return file.read()
+
+
+def _unpacked(tar: tarfile.TarFile, name: str, target: Path) -> Path:
+    """A layer of the archive as a file; the name in the archive is never used as a path."""
+    member: Any = tar.getmember(name)
+    while member.issym() or member.islnk():
+        member = tar.getmember(str(PurePosixPath(member.name).parent / member.linkname))
+    file = tar.extractfile(member)
+    if file is None:
+        raise ValueError(f"{name} is no file")
+    _write(file, target)
+    return target
+
+
+def _write(content: IO[bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as out:
+        while piece := content.read(_MOST_BYTES):
+            out.write(piece)

@@ -1,0 +1,67 @@
+"""Writes an image as an OCI layout folder, which skopeo, podman and other tools read."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from errno import ENOSPC
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...command.errors import BadInput, NoSpace, ToolFailed
+from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, ComposedImage
+
+_PIECE = 1 << 20
+# The annotation by which tools select an image of a layout (OCI image specification).
+_NAME = "org.opencontainers.image.ref.name"
+
+
+def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path], *, tag: str) -> None:
+    """
+    Write an image to a new or empty folder; `archives` are the layers by their digests.
+
+    Each blob is verified while it is copied. The folder is complete when it gets its name. Raises BadInput for a folder
+    that is not empty, NoSpace, and ToolFailed for an archive that is missing or has another digest.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:
+            layout = Path(scratch) / "layout"
+            blobs = layout / "blobs" / "sha256"
+            blobs.mkdir(parents=True)
+            for content in (image.config, image.manifest):
+                (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
+            for blob in dict.fromkeys(image.blobs[1:]):
+                _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
+            (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="utf-8")
+            (layout / "index.json").write_bytes(_index(image, tag))
+            layout.chmod(0o755)
+            layout.replace(folder)
+    except OSError as error:
+        why = f"{error.strerror or error}: {error.filename or folder}"
+        if error.errno == ENOSPC:
+            raise NoSpace(what="the image cannot be written", why=why, fix="free space there") from error
+        raise ToolFailed(what="the image cannot be written", why=why) from error
+
+
+def _index(image: ComposedImage, tag: str) -> bytes:
+    manifest = Blob(media_type=MANIFEST_TYPE, digest=image.digest, size=len(image.manifest))
+    entry = {**manifest.descriptor, "annotations": {_NAME: tag}}
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
+    return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _copy(blob: Blob, source: Path | None, target: Path) -> None:
+    """Copy a blob, and compare its digest with that in the manifest."""
+    if source is None:
+        raise ToolFailed(what="the image cannot be written", why=f"the layer {blob.digest} is missing")
+    digest = hashlib.sha256()
+    with source.open("rb") as read, target.open("wb") as write:
+        while piece := read.read(_PIECE):
+            digest.update(piece)
+            write.write(piece)
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise ToolFailed(what="the image cannot be written", why=f"the layer {blob.digest} has other content")
+    shutil.copymode(source, target)

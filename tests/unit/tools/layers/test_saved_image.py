@@ -1,0 +1,155 @@
+"""Base images as an engine saves them."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.tools.layers.saved_image import SavedImage, glibc_of, python_of, read_saved
+
+PYTHON: dict[str, Any] = {
+    "usr/": None,
+    "usr/bin/": None,
+    "usr/bin/python3.12": b"\x7fELF",
+    "usr/bin/python3": "python3.12",
+    "usr/lib/python3.12/os.py": b"name = 'posix'\n",
+    "usr/include/python3.12/patchlevel.h": b'#define PY_VERSION              "3.12.7"\n',
+    "usr/lib/x86_64-linux-gnu/libc.so.6": b"\0\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n\0",
+    "lib": "usr/lib",
+}
+
+
+def layer(files: Mapping[str, Any]) -> bytes:
+    """An archive: a folder for None, a link for a text."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o755
+            if content is None:
+                entry.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            else:
+                entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return out.getvalue()
+
+
+def saved(folder: Path, *layers: Mapping[str, Any], environment: tuple[str, ...] = (), **changes: Any) -> SavedImage:
+    """An image of these layers, saved and read again; `changes` are parts of its configuration."""
+    archives = [layer(files) for files in layers]
+    diff_ids = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in archives]
+    config = {
+        "os": "linux",
+        "architecture": "amd64",
+        "config": {"Env": list(environment)},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        **changes,
+    }
+    names = [f"{at}/layer.tar" for at in range(len(archives))]
+    manifest = [{"Config": "config.json", "RepoTags": None, "Layers": names}]
+    contents = {
+        "manifest.json": json.dumps(manifest).encode(),
+        "config.json": json.dumps(config).encode(),
+        **dict(zip(names, archives, strict=True)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "image.tar").write_bytes(layer(contents))
+    return read_saved(folder / "image.tar", folder / "read")
+
+
+def test_configuration_layers_and_files_are_those_of_the_image(tmp_path: Path) -> None:
+    """
+    The layers are compressed the same way each time, and named by their digests.
+    """
+    image = saved(tmp_path / "one", PYTHON, {"usr/.wh.include": b"", "etc/name": b"grape"}, environment=("A=b=c",))
+    again = saved(tmp_path / "two", PYTHON, {"usr/.wh.include": b"", "etc/name": b"grape"}, environment=("A=b=c",))
+
+    assert image.base == again.base
+    assert [blob.digest for blob in image.base.layers] == list(image.archives)
+    assert {"A": "b=c"} == image.variables
+    assert ("grape", "", "name = 'posix'\n") == (
+        image.text(PurePosixPath("/etc/name")),
+        image.text(PurePosixPath("/usr/include/python3.12/patchlevel.h")),
+        image.text(PurePosixPath("/lib/python3.12/os.py")),
+    )
+
+
+def test_files_are_written_where_they_are_wanted(tmp_path: Path) -> None:
+    """
+    What the image lacks is left out.
+    """
+    image = saved(tmp_path / "image", PYTHON)
+
+    image.files(
+        {
+            PurePosixPath("/lib/python3.12/os.py"): tmp_path / "out" / "os.py",
+            PurePosixPath("/lib/python3.12/absent.py"): tmp_path / "out" / "absent.py",
+        }
+    )
+
+    assert ["os.py"] == [path.name for path in (tmp_path / "out").iterdir()]
+    assert b"name = 'posix'\n" == (tmp_path / "out" / "os.py").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "expected"),
+    [
+        ({}, (), ("/usr/bin/python3", "3.12.7", "/usr/lib/python3.12")),
+        ({"usr/.wh.include": b""}, ("PYTHON_VERSION=3.12.9",), ("/usr/bin/python3", "3.12.9", "/usr/lib/python3.12")),
+        ({"usr/.wh.include": b""}, ("PYTHON_VERSION=3.11.9",), ("/usr/bin/python3", "3.12", "/usr/lib/python3.12")),
+        ({"usr/lib/python3.12/.wh.os.py": b""}, (), None),
+        ({}, ("PATH=/opt/bin",), None),
+        ({"usr/bin/python3": b"#!/bin/sh\n"}, (), None),
+        (
+            {
+                "opt/python/bin/python": "python3.13",
+                "opt/python/bin/python3.13": b"\x7fELF",
+                "opt/python/lib/python3.13/os.py": b"",
+            },
+            ("PATH=/opt/python/bin",),
+            ("/opt/python/bin/python", "3.13", "/opt/python/lib/python3.13"),
+        ),
+    ],
+    ids=["header", "variable", "another variable", "no library", "not on PATH", "a script", "elsewhere"],
+)
+def test_the_python_is_known_from_the_files(tmp_path: Path, more, environment, expected) -> None:
+    """
+    The first on PATH that has a library beside it; a variable that contradicts the files does not count.
+    """
+    found = python_of(saved(tmp_path, PYTHON, more, environment=environment))
+
+    assert expected == (found and (str(found.command), found.version, str(found.library)))
+
+
+def test_the_c_library_is_known_by_its_banner(tmp_path: Path) -> None:
+    """
+    Wheels are chosen by it. musl has no such file, and a file of that name may be anything.
+    """
+    other = {"usr/lib/x86_64-linux-gnu/libc.so.6": b"something else"}
+
+    assert (2, 36) == glibc_of(saved(tmp_path / "glibc", PYTHON))
+    assert None is glibc_of(saved(tmp_path / "other", PYTHON, other))
+    assert None is glibc_of(saved(tmp_path / "musl", {"lib/ld-musl-x86_64.so.1": b"\x7fELF"}))
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    """
+    No archive, an archive of something else, and layers that are not those of the configuration.
+    """
+    (tmp_path / "text").write_text("no archive")
+    (tmp_path / "other").write_bytes(layer({"manifest.json": b"{}"}))
+    other = {"type": "layers", "diff_ids": [f"sha256:{'0' * 64}"]}
+
+    for name in ("text", "other", "absent"):
+        with pytest.raises(ToolFailed, match="the base image cannot be read"):
+            read_saved(tmp_path / name, tmp_path / "read")
+    with pytest.raises(ToolFailed, match="the base image cannot be read"):
+        saved(tmp_path / "lying", PYTHON, rootfs=other)

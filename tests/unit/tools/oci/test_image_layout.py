@@ -1,0 +1,106 @@
+"""OCI layout folders: complete, verified, and the same each time."""
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.oci.image_layout import write_layout
+
+
+def image_in(folder: Path) -> tuple[ComposedImage, dict[str, Path]]:
+    """An image of two layers, and their archives."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = [
+        write_layer(name, {PurePosixPath("/", name): LayerFile(data=name.encode())}, folder / name)
+        for name in ("base", "grape")
+    ]
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [layers[0].diff_id]}}
+    image = composed(BaseLayers(config=config, layers=(layers[0].blob,)), layers[1:], {"a": "b"})
+    return image, {layer.blob.digest: folder / layer.name for layer in layers}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_layout_holds_the_image_and_nothing_else(tmp_path: Path) -> None:
+    """
+    Every blob under its digest; the index leads to the manifest, under the tag.
+    """
+    image, archives = image_in(tmp_path / "layers")
+
+    write_layout(tmp_path / "new" / "layout", image, archives, tag="7")
+
+    files = files_in(tmp_path / "new" / "layout")
+    index = json.loads(files["index.json"])
+    assert {"imageLayoutVersion": "1.0.0"} == json.loads(files["oci-layout"])
+    assert [(image.digest, "7")] == [
+        (entry["digest"], entry["annotations"]["org.opencontainers.image.ref.name"]) for entry in index["manifests"]
+    ]
+    blobs = {name.rpartition("/")[2]: data for name, data in files.items() if name.startswith("blobs/")}
+    assert all(name == hashlib.sha256(data).hexdigest() for name, data in blobs.items())
+    expected = {image.digest, *(blob.digest for blob in image.blobs)}
+    assert {digest.removeprefix("sha256:") for digest in expected} == blobs.keys()
+    assert ["layout"] == [path.name for path in (tmp_path / "new").iterdir()]
+
+
+def test_the_same_image_gives_the_same_folder(tmp_path: Path) -> None:
+    """
+    Another machine's layout can be compared byte by byte.
+    """
+    for name in ("one", "another one"):
+        image, archives = image_in(tmp_path / name)
+        write_layout(tmp_path / name / "layout", image, archives, tag="7")
+
+    assert files_in(tmp_path / "one" / "layout") == files_in(tmp_path / "another one" / "layout")
+
+
+def swap(archives: dict[str, Path], digest: str, folder: Path) -> None:
+    archives[digest] = folder / "other"
+    archives[digest].write_bytes(b"something else")
+
+
+def drop(archives: dict[str, Path], digest: str, _: Path) -> None:
+    del archives[digest]
+
+
+def lose(archives: dict[str, Path], digest: str, _: Path) -> None:
+    archives[digest].unlink()
+
+
+@pytest.mark.parametrize("spoil", [swap, drop, lose])
+def test_another_layer_than_that_of_the_manifest_is_refused(tmp_path: Path, spoil) -> None:
+    """
+    Swapped or gone since it was made; no half of a layout is left.
+    """
+    image, archives = image_in(tmp_path / "layers")
+    spoil(archives, image.blobs[-1].digest, tmp_path)
+    (tmp_path / "out").mkdir()
+
+    with pytest.raises(ToolFailed, match="the image cannot be written"):
+        write_layout(tmp_path / "out" / "layout", image, archives, tag="7")
+
+    assert [] == list((tmp_path / "out").iterdir())
+
+
+def test_a_folder_of_somebody_is_left_alone(tmp_path: Path) -> None:
+    """
+    An empty one is used, any other is not.
+    """
+    image, archives = image_in(tmp_path / "layers")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+
+    write_layout(tmp_path / "empty", image, archives, tag="7")
+    for name in ("full", "file"):
+        with pytest.raises(BadInput, match=name):
+            write_layout(tmp_path / name, image, archives, tag="7")
+
+    assert "mine" == (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text()
