@@ -62,6 +62,7 @@ def test_training_that_is_cancelled_leaves_a_killed_run(
     assert (code, ["FINISHED", "KILLED"], ["1"]) == (result.code, sample.store.runs, sample.store.versions)
 
 
+@pytest.mark.extended
 def test_who_cancels_twice_still_leaves_a_killed_run(sample: SampleProject) -> None:
     """
     A runner sends SIGINT, and SIGTERM while we tidy up: that is not interrupted.

@@ -34,7 +34,8 @@ def served_image(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterat
         yield made
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.extended), "2"])
+@pytest.mark.extended
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_requests_in_flight_are_answered_and_new_ones_refused(served_image: ServedImage, workers: str) -> None:
     """
     `docker stop` with twenty requests of two seconds: each is a 200, nobody else gets in, then it ends with 0.

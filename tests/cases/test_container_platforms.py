@@ -86,6 +86,7 @@ def test_a_platform_starts_and_asks_it_in_its_manner(
     assert ["scripted_loader.py"] == [path.name for path in (model / "code").iterdir()]
 
 
+@pytest.mark.extended
 def test_clients_of_kserve_and_seldon_are_answered(bare: Container) -> None:
     """
     The V2 protocol under the model's name: ready, described, asked.

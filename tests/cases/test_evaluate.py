@@ -258,7 +258,9 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SamplePr
         ((), "no evaluation data is given", "--data FILE"),
         pytest.param(("--data", "gone.csv"), "the data `gone.csv` does not exist", "is not a file", marks=LATER),
         pytest.param((*FLAGS[:4],), "`target-column` needs `model-type`", "--model-type", marks=LATER),
-        ((*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)"),
+        pytest.param(
+            (*FLAGS, "--candidate", "best"), "`wine` has no alias `best`", "candidate (version 1)", marks=LATER
+        ),
         pytest.param(
             (*FLAGS, "--model-name", "beer"), "there is no registered model `beer`", "does not know it", marks=LATER
         ),

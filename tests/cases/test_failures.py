@@ -56,7 +56,14 @@ def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: Samp
     assert "stopped at check-lock" in result.answer["summary"]
 
 
-@LOCKS
+@pytest.mark.parametrize(
+    ("harm", "rule"),
+    [
+        pytest.param(make_stale, "lock-requirement-added", id="stale"),
+        pytest.param(take_lock_away, "lock-missing", marks=pytest.mark.extended, id="missing"),
+        pytest.param(break_lock, "lock-conflict", marks=pytest.mark.extended, id="unreadable"),
+    ],
+)
 @pytest.mark.parametrize("step", ["export", "log-model"])
 def test_nothing_is_made_from_a_lock_that_is_not_fresh(sample: SampleProject, harm, rule: str, step: str) -> None:
     """
@@ -91,7 +98,10 @@ def test_a_manifest_that_is_not_toml_is_named_with_its_line(sample: SampleProjec
         pytest.param("python -c 'raise SystemExit(7)'", "training exited with 7: it printed nothing", id="code"),
         pytest.param("python nowhere.py", "training exited with 2: ", marks=pytest.mark.extended, id="no file"),
         pytest.param(
-            "no-such-program --fast", "`no-such-program` was not found, so training cannot start: ", id="no program"
+            "no-such-program --fast",
+            "`no-such-program` was not found, so training cannot start: ",
+            marks=pytest.mark.extended,
+            id="no program",
         ),
     ],
 )

@@ -186,6 +186,7 @@ def test_a_second_name_of_the_same_model_takes_nothing_from_the_first(candidates
     assert [0, 0, 0] == [one.code for one in (result, *audited)], [one.stderr for one in (result, *audited)]
 
 
+@pytest.mark.extended
 def test_an_edited_record_is_found_out(candidates: SampleProject) -> None:
     """
     The record that the run keeps is no evidence: its digest is a tag of the version.

@@ -77,6 +77,7 @@ def test_a_tolerance_is_recorded_and_told(sample: SampleProject) -> None:
     assert "within 0.5" in result.answer["summary"]
 
 
+@pytest.mark.extended
 def test_nothing_goes_on_from_a_model_that_was_not_proved(sample: SampleProject) -> None:
     """
     What failed in log-model cannot be registered by the next command: its record is still the one before.

@@ -200,7 +200,11 @@ def test_a_function_chooses_how_its_model_is_kept(
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        ("named", "`choosing:named` returned `name` beside its model, which the release sets itself"),
+        pytest.param(
+            "named",
+            "`choosing:named` returned `name` beside its model, which the release sets itself",
+            marks=pytest.mark.extended,
+        ),
         (
             "unknown",
             "`choosing:unknown` returned `format` beside its model, which mlflow.sklearn.log_model does not take",

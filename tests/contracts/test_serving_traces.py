@@ -150,6 +150,7 @@ def test_traces_go_to_the_store_that_is_named(start: Starter, traced: Path, tmp_
     assert ({"predictions": [3.0]}, set()) == (reply, beside(served) & {"mlflow.db"})
 
 
+@pytest.mark.extended
 def test_a_store_without_a_name_is_none(start: Starter, traced: Path) -> None:
     """
     A variable that is set to nothing, as in a base image whose own is taken away, names no store.
