@@ -43,23 +43,23 @@ def register_as_it_is(sample: SampleProject) -> None:
         connection.execute("UPDATE model_version_tags SET value = ? WHERE key = 'mlflow-uv.model-sha256'", (digest,))
 
 
-def test_a_version_is_equal_in_two_ways_and_a_test_report_has_both(sample: SampleProject, tmp_path: Path) -> None:
+def test_a_version_is_equal_in_several_ways_and_a_test_report_has_all(sample: SampleProject, tmp_path: Path) -> None:
     """
     With `dry-run` the registry is only read; the JUnit file has a test case for each way.
     """
     file = tmp_path / "ways.xml"
     before = sample.store.rows("SELECT * FROM model_version_tags")
 
-    ways = ("--ways", "process locked-load", "--junit-file", str(file))
+    ways = ("--ways", "process locked-load process-v2", "--junit-file", str(file))
     result = sample.run("verify", "models:/wine/1", *ways, "--dry-run")
 
-    names = ["locked-load", "process"]
+    names = ["locked-load", "process", "process-v2"]
     assert (0, names, [], []) == (
         result.code, result.outputs["equal"], result.outputs["unequal"], result.outputs["unavailable"],
     ), result.stderr  # fmt: skip
     assert before == sample.store.rows("SELECT * FROM model_version_tags")
     (suite,) = ET.parse(file).getroot()
-    assert ("wine version 1", "2", "0") == (suite.get("name"), suite.get("tests"), suite.get("failures"))
+    assert ("wine version 1", "3", "0") == (suite.get("name"), suite.get("tests"), suite.get("failures"))
     assert [(way, 0) for way in names] == [(case.get("name"), len(case)) for case in suite]
 
 
@@ -143,13 +143,13 @@ def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_pa
 @pytest.mark.engine
 def test_the_image_of_a_version_is_equal(consumer: Consumer, engine_complaint: str) -> None:
     """
-    In a container of its own, which is isolated and removed.
+    In both protocols, each in a container of its own, which is isolated and removed.
     """
     assert not engine_complaint
 
-    result = consumer.run("verify", "models:/wine/1", "--ways", "image")
+    result = consumer.run("verify", "models:/wine/1", "--ways", "image image-v2")
 
-    assert (0, ["image"], []) == (result.code, result.outputs["equal"], result.rules), result.stderr
+    assert (0, ["image", "image-v2"], []) == (result.code, result.outputs["equal"], result.rules), result.stderr
 
 
 @pytest.mark.engine
@@ -172,6 +172,22 @@ def test_an_image_that_predicts_otherwise_is_named(sample: SampleProject, image:
         result.code, result.outputs["equal"], result.outputs["unequal"],
     ), result.stderr  # fmt: skip
     assert "$.predictions[0] is 3.0, expected is 2.0" in result.answer["findings"][0]["why"]
+
+
+@pytest.mark.extended
+def test_a_model_that_predicts_otherwise_in_v2_is_named(sample: SampleProject) -> None:
+    """
+    The same server gives the predictions of training in MLflow's protocol.
+    """
+    in_v2 = 'any("protocols/v2" in frame.filename for frame in __import__("traceback").extract_stack())'
+    release(sample, predict=f'return [(3.0 if {in_v2} else 2.0) * x for x in model_input["x"]]')
+
+    result = sample.run("verify", "models:/wine/2", "--ways", "process process-v2")
+
+    assert (1, ["process"], ["process-v2"]) == (
+        result.code, result.outputs["equal"], result.outputs["unequal"],
+    ), result.stderr  # fmt: skip
+    assert "request 1: $.predictions[0] is 3.0, expected is 2.0" in result.answer["findings"][0]["why"]
 
 
 @pytest.mark.extended

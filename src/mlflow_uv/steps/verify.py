@@ -47,7 +47,7 @@ class WayInputs:
         tuple[str, ...],
         Doc(
             "Ways of serving that verify tries, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark)"
-            " or method (load, predict, serve, process, image, batch, stream); by default all that this machine can"
+            " or method (load, predict, serve, process, image, v2, batch, stream); by default all that this machine can"
             " run."
         ),
     ] = ()

@@ -12,7 +12,7 @@ from .commit import Commit
 from .digests import canonical, sha256
 
 SCHEMA = 1
-IMAGE_WAY = "image"  # the way of serving whose result depends on the image
+IMAGE_WAYS = frozenset({"image", "image-v2"})  # the ways of serving whose result depends on the image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +143,7 @@ class VerificationLink:
     The results of verify, a way each, and what they are about.
 
     `model` is the digest of its files, `expected` that of the answers of training, `image` the id of the image in the
-    way `image`, empty without that way.
+    ways of IMAGE_WAYS, empty without those.
     """
 
     model: str
@@ -178,7 +178,7 @@ class Record:
         """The record with an image; the result of verify about another one is left out."""
         verification = self.verification
         if verification is not None and verification.image not in ("", image.id):
-            ways = tuple(link for link in verification.ways if link.way != IMAGE_WAY)
+            ways = tuple(link for link in verification.ways if link.way not in IMAGE_WAYS)
             verification = replace(verification, image="", ways=ways) if ways else None
         return replace(self, image=image, verification=verification)
 

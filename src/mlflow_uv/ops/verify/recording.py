@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...command.errors import BadInput, ChainBroken, StepError
 from ...command.report import Finding, Severity
-from ...core.release.record import IMAGE_WAY, Record, VerificationLink
+from ...core.release.record import IMAGE_WAYS, Record, VerificationLink
 from ...core.verify.results import WayResult, merged_ways
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import RECORD_DIGEST
@@ -74,7 +74,7 @@ def _link(results: tuple[WayResult, ...], record: Record) -> VerificationLink:
     if earlier is not None and (earlier.model, earlier.expected) != (record.model.sha256, expected):
         earlier = None
     ways = merged_ways(earlier.ways if earlier else (), results)
-    has_image = any(link.way == IMAGE_WAY and link.verdict != "unavailable" for link in ways)
+    has_image = any(link.way in IMAGE_WAYS and link.verdict != "unavailable" for link in ways)
     image = record.image.id if record.image is not None and has_image else ""
     return VerificationLink(model=record.model.sha256, expected=expected, image=image, ways=ways)
 

@@ -23,11 +23,13 @@ from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
 from ...tools.system.memory import memory_peak
-from ..image.isolation import EvaluatedVersion, choose_isolation, download_version
+from ..image.isolation import EvaluatedVersion, ExecutionPlace, choose_isolation, download_version
 from ..image.serving_check import Expected, observe
 from ..lineage.registry_client import RegistryClient
 from ..model.folder_changes import CHANGES_FIX, changed_files, changes_reason, file_digests
 from .environments import EnvironmentSource, ModelEnvironments
+from .v2 import MODEL as V2_MODEL
+from .v2 import answers_by_v2
 
 # `mlflow models predict` imports MLflow and loads the model for each request.
 _MOST_PREDICTED = 3
@@ -86,7 +88,7 @@ def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
     words = tuple(words)
     for word in words:
         if not any(_named(way, word) for way in WAYS):
-            known = [*(way.name for way in WAYS), *_METHODS, *(source.value for source in EnvironmentSource)]
+            known = [*(way.name for way in WAYS), *_METHODS, "v2", *(source.value for source in EnvironmentSource)]
             raise BadInput(
                 what=f"`{word}` is not a way of serving a model",
                 why=f"they are {', '.join(way.name for way in WAYS)}",
@@ -143,7 +145,8 @@ def _changed(way: str, result: WayResult, files: tuple[str, ...]) -> WayResult:
 
 
 def _named(way: Way, word: str) -> bool:
-    return word == way.name or word in way.name.split("-")
+    """Whether a word names a way: the name of a way names only that, another word is a part of the name."""
+    return word == way.name if any(word == other.name for other in WAYS) else word in way.name.split("-")
 
 
 def _load(way: str, python: Path, verification: Verification) -> WayResult:
@@ -187,29 +190,53 @@ def _serve(way: str, python: Path, verification: Verification) -> WayResult:
         return _observed(way, server, verification)
 
 
-def _image(verification: Verification) -> WayResult:
+def _image(way: str, place: ExecutionPlace, verification: Verification) -> WayResult:
     """Start the version's image, and send it the requests."""
-    place = choose_isolation(
-        verification.registry,
-        verification.subject,
-        Isolation.AUTO,
-        verification.scratch / "record-of-image.json",
-        any_serving=True,
-    )
-    if place.engine is None:
-        return WayResult(way="image", verdict=Verdict.UNAVAILABLE, why=place.reason)
-    settings = ServerSettings(serve_env=verification.expected.serve_env)
-    network = verification.expected.network
-    with _stopped(place.engine.serve(place.image, network=network, given=settings)) as server:
-        return _observed("image", server, verification)
+    with _serving_image(place, verification) as server:
+        return _observed(way, server, verification)
+
+
+def _image_by_v2(way: str, place: ExecutionPlace, verification: Verification) -> WayResult:
+    """Start the version's image, and send it the requests in the V2 protocol."""
+    with _serving_image(place, verification) as server:
+        return _by_v2(way, server, verification)
+
+
+@contextmanager
+def _serving_image(place: ExecutionPlace, verification: Verification) -> Iterator[ServingContainer]:
+    assert place.engine is not None  # noqa: S101  # _in_image checked it
+    expected = verification.expected
+    given = ServerSettings(settings={"MODEL_NAME": V2_MODEL}, serve_env=expected.serve_env)
+    with _stopped(place.engine.serve(place.image, network=expected.network, given=given)) as server:
+        yield server
 
 
 def _process(way: str, python: Path, verification: Verification) -> WayResult:
     """Start this program's server in a process, and send it the requests."""
-    servers = verification.registry.tools.servers
-    settings = ServerSettings(serve_env=verification.expected.serve_env)
-    with _stopped(servers.serve(python, verification.subject.model, settings)) as server:
+    with _serving_process(python, verification) as server:
         return _observed(way, server, verification)
+
+
+def _process_by_v2(way: str, python: Path, verification: Verification) -> WayResult:
+    """Start this program's server in a process, and send it the requests in the V2 protocol."""
+    with _serving_process(python, verification) as server:
+        return _by_v2(way, server, verification)
+
+
+@contextmanager
+def _serving_process(python: Path, verification: Verification) -> Iterator[ServingContainer]:
+    given = ServerSettings(settings={"MODEL_NAME": V2_MODEL}, serve_env=verification.expected.serve_env)
+    with _stopped(verification.registry.tools.servers.serve(python, verification.subject.model, given)) as server:
+        yield server
+
+
+def _by_v2(way: str, server: ServingContainer, verification: Verification) -> WayResult:
+    """Send the requests that V2 can express, and compare the predictions."""
+    recorded = verification.contents, verification.answers
+    answers = answers_by_v2(server, recorded, verification.expected.deadline_s, verification.registry.tools)
+    if not answers.answers:
+        return WayResult(way=way, verdict=Verdict.UNAVAILABLE, why=answers.why)
+    return _compared(way, answers.answers, answers.recorded, verification)
 
 
 def _spark(way: str, python: Path, verification: Verification) -> WayResult:
@@ -331,6 +358,17 @@ def _in_environment(source: EnvironmentSource, name: str, method: _Method) -> Wa
     return Way(name=name, run=run)
 
 
+def _in_image(name: str, method: Callable[[str, ExecutionPlace, Verification], WayResult]) -> Way:
+    def run(verification: Verification) -> WayResult:
+        scratch = verification.scratch / f"record-of-{name}.json"
+        place = choose_isolation(verification.registry, verification.subject, Isolation.AUTO, scratch, any_serving=True)
+        if place.engine is None:
+            return WayResult(way=name, verdict=Verdict.UNAVAILABLE, why=place.reason)
+        return method(name, place, verification)
+
+    return Way(name=name, run=run, in_container=True)
+
+
 WAYS = (
     *(
         _in_environment(source, f"{source.value}-{name}", method)
@@ -339,7 +377,9 @@ WAYS = (
         for name, method in _METHODS.items()
     ),
     _in_environment(EnvironmentSource.LOCKED, "process", _process),
-    Way(name="image", run=_image, in_container=True),
+    _in_environment(EnvironmentSource.LOCKED, "process-v2", _process_by_v2),
+    _in_image("image", _image),
+    _in_image("image-v2", _image_by_v2),
     _in_environment(EnvironmentSource.SPARK, "spark-batch", _spark),
     _in_environment(EnvironmentSource.SPARK, "spark-stream", _spark),
 )

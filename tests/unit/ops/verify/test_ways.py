@@ -40,13 +40,14 @@ CALLERS = "canary-of-the-caller"  # planted
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        ((), (*NAMES, "process", "image", "spark-batch", "spark-stream")),
+        ((), (*NAMES, "process", "process-v2", "image", "image-v2", "spark-batch", "spark-stream")),
         (("spark",), ("spark-batch", "spark-stream")),
         (("uv-serve",), ("uv-serve",)),
         (("uv",), ("uv-load", "uv-predict", "uv-serve")),
         (("locked",), ("locked-load", "locked-predict", "locked-serve")),
         (("predict",), ("locked-predict", "uv-predict", "virtualenv-predict", "conda-predict")),
         (("image", "process"), ("process", "image")),
+        (("v2",), ("process-v2", "image-v2")),
         (("serve", "uv-serve", "serve"), ("locked-serve", "uv-serve", "virtualenv-serve", "conda-serve")),
         (("image", "locked-load"), ("locked-load", "image")),
     ],
@@ -260,7 +261,7 @@ def test_a_way_that_cannot_run_takes_no_time(fakes: Fakes) -> None:
 @pytest.mark.parametrize(
     ("unavailable", "verdict"), [(True, Verdict.UNAVAILABLE), (False, Verdict.FAILED)], ids=["no program", "failed"]
 )
-@pytest.mark.parametrize("name", [way.name for way in WAYS if way.name != "image"])
+@pytest.mark.parametrize("name", [way.name for way in WAYS if not way.in_container])
 def test_without_an_environment_a_way_has_its_reason(
     fakes: Fakes, name: str, verdict: Verdict, *, unavailable: bool
 ) -> None:
@@ -458,4 +459,4 @@ def test_only_the_image_is_not_measured() -> None:
     """
     Its process does not descend from this one: the memory would be that of the engine's client.
     """
-    assert ["image"] == [way.name for way in WAYS if way.in_container]
+    assert ["image", "image-v2"] == [way.name for way in WAYS if way.in_container]

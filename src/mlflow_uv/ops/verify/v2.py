@@ -1,0 +1,92 @@
+"""Sends the recorded requests to a server in the V2 (Open Inference) protocol, and returns its predictions."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from ...command.errors import NotServing, ToolFailed
+from ...core.model.answer_wording import reason_of
+from ...core.model.v2_requests import v2_predictions, v2_requests
+from ...core.security.documents import parse_json
+from ...tools.engines.engine import ServingContainer
+from ...tools.mlflow.model_requests import ModelReply, ModelRequest
+from ...tools.system.commands import TooSlow
+from ...tools.toolbox import Tools
+from ..image.serving_check import ANSWER_S, POLL_S, show_log
+
+MODEL = "verified"  # name of the model, which a client needs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class V2Answers:
+    """Predictions in the form of MLflow's server, the recorded ones, and why other requests were not sent."""
+
+    answers: tuple[Any, ...]
+    recorded: tuple[Any, ...]
+    why: str
+
+
+def answers_by_v2(
+    server: ServingContainer, recorded: tuple[Sequence[Any], Sequence[Any]], deadline_s: float, tools: Tools
+) -> V2Answers:
+    """
+    Wait until a server is ready, and send it the `recorded` requests that V2 can express, with their answers.
+
+    Raises TooSlow after `deadline_s` seconds without readiness, NotServing for a server that ended or does not describe
+    its model, and ToolFailed for a request without a prediction.
+    """
+    _await_ready(server, deadline_s, tools)
+    described = _answer(server, ModelRequest(method="GET", path=f"/v2/models/{quote(MODEL)}", timeout_s=ANSWER_S))
+    inputs = described.get("inputs") if isinstance(described, dict) else None
+    inputs = [item for item in inputs if isinstance(item, dict)] if isinstance(inputs, list) else []
+    requests, why = v2_requests(*recorded, inputs)
+    answers = []
+    for request in requests:
+        path = f"/v2/models/{quote(MODEL)}/infer"
+        body = json.dumps(request.body).encode()
+        response = _answer(
+            server, ModelRequest(method="POST", path=path, body=body, timeout_s=ANSWER_S), request.number
+        )
+        try:
+            answers.append(v2_predictions(response, request.answer))
+        except (ValueError, TypeError) as error:
+            raise ToolFailed(
+                what=f"the response to request {request.number} is not one of V2", why=str(error)
+            ) from error
+    return V2Answers(answers=tuple(answers), recorded=tuple(request.answer for request in requests), why=why)
+
+
+def _await_ready(server: ServingContainer, deadline_s: float, tools: Tools) -> None:
+    started = tools.clock.now_s()
+    while tools.clock.now_s() - started < deadline_s:
+        reply = server.send(ModelRequest(method="GET", path=f"/v2/models/{quote(MODEL)}/ready", timeout_s=5))
+        if reply is not None and reply.status == HTTPStatus.OK:
+            return
+        if (code := server.code()) is not None:
+            show_log(server, tools)
+            raise NotServing(what=f"the server exited with {code} before it was ready", why=_last_line(server))
+        tools.clock.wait(POLL_S)
+    show_log(server, tools)
+    raise TooSlow(what=f"the server was not ready within {deadline_s:.0f} s", why=_last_line(server))
+
+
+def _answer(server: ServingContainer, request: ModelRequest, number: int | None = None) -> Any:
+    """The JSON of a response. Raises ToolFailed for another status than 200, and NotServing without a response."""
+    subject = "the description of the model" if number is None else f"request {number}"
+    reply: ModelReply | None = server.send(request)
+    if reply is None:
+        raise NotServing(what=f"{subject} got no response", why=_last_line(server))
+    if reply.status != HTTPStatus.OK:
+        raise ToolFailed(what=f"{subject} got no answer", why=f"status {reply.status}: {reason_of(reply.body)}")
+    try:
+        return parse_json(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise ToolFailed(what=f"the response to {subject} is not JSON", why=str(error)) from error
+
+
+def _last_line(server: ServingContainer) -> str:
+    lines = [line.strip() for line in server.log().splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
