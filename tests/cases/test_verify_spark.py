@@ -1,6 +1,15 @@
 """A model that Spark serves otherwise than training is found out, in a batch and in a stream."""
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
 import pytest
+
+from tests.contracts.mlflow_interpreter import free_port
+from tests.waiting import happens
 
 from .sample_project import SampleProject, training
 
@@ -61,3 +70,56 @@ def test_a_query_that_takes_too_long_is_ended(sample: SampleProject) -> None:
 
     assert (1, ["spark-batch"], "way-failed") == (result.code, result.outputs["unequal"], result.rules[0])
     assert "did not respond within 60 s: it was stopped" in result.answer["findings"][0]["why"]
+
+
+def test_a_cluster_runs_the_interpreter_of_the_model(sample: SampleProject, java_program: str, tmp_path: Path) -> None:
+    """
+    A standalone master with a worker whose own `python3` fails; the stream is restarted there, too.
+    """
+    created = sample.run("verify", "models:/wine/1", "--ways", "spark-batch", "--dry-run")
+    assert created.code == 0, created.stderr
+    spark = next((sample.consumer.home / "cache").glob("serving/*/lib/python*/site-packages/pyspark/bin/spark-class"))
+
+    with cluster(spark, java_program, tmp_path) as master:
+        result = sample.run("verify", "models:/wine/1", "--ways", "spark", "--spark-master", master)
+
+    assert (0, WAYS) == (result.code, result.outputs["equal"]), result.stderr
+    assert 2 == len(list((tmp_path / "work").glob("app-*"))), "both ways ran on the worker"
+
+
+def is_logged(text: str, log: Path) -> bool:
+    """Whether a program printed this."""
+    return text in log.read_text(errors="replace")
+
+
+@contextmanager
+def cluster(spark: Path, java: str, folder: Path) -> Iterator[str]:
+    """A master and a worker on loopback, without a Python of their own; the URL of the master."""
+    broken = folder / "bin" / "python3"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 9\n")
+    broken.chmod(0o755)
+    java_home = Path(java).resolve().parents[1]
+    variables = {
+        "PATH": f"{broken.parent}:/usr/bin:/bin", "JAVA_HOME": str(java_home), "SPARK_LOCAL_IP": "127.0.0.1",
+    }  # fmt: skip
+    port = free_port()
+    master = f"spark://127.0.0.1:{port}"
+    place = ("--host", "127.0.0.1", "--webui-port", "0")
+    commands = (
+        ("org.apache.spark.deploy.master.Master", *place, "--port", str(port)),
+        (
+            "org.apache.spark.deploy.worker.Worker", *place, "--cores", "2", "--memory", "1500m",
+            "--work-dir", str(folder / "work"), master,
+        ),
+    )  # fmt: skip
+    with ExitStack() as stack:
+        for number, command in enumerate(commands):
+            log = folder / f"{number}.log"
+            with log.open("wb") as file:
+                process = subprocess.Popen((spark, *command), env=variables, stdout=file, stderr=file)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            started = ("I have been elected leader", "Successfully registered with master")[number]
+            assert happens(partial(is_logged, started, log)), log.read_text(errors="replace")
+        yield master
