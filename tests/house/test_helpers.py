@@ -4,11 +4,13 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.cases.images import default_gateway
+from tests.sharing import SharedFolder
 from tests.waiting import happens, listens, wait_until_up
 
 ROUTES = """\
@@ -48,3 +50,23 @@ def test_what_never_happens_is_given_up() -> None:
     A ceiling is a ceiling.
     """
     assert not happens(lambda: False, within_s=0)
+
+
+def test_what_processes_share_is_made_once(tmp_path: Path) -> None:
+    """
+    However many ask for it at the same time; what a failed attempt left is removed before the next.
+    """
+    shared, made = SharedFolder(folder=tmp_path), []
+
+    def make(path: Path) -> None:
+        made.append(path)
+        path.mkdir()
+        if len(made) == 1:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        shared.make_once("environment", make)
+    with ThreadPoolExecutor(4) as threads:
+        paths = list(threads.map(lambda _: shared.make_once("environment", make), range(8)))
+
+    assert ({tmp_path / "environment"}, 2) == (set(paths), len(made))

@@ -72,14 +72,14 @@ def test_the_configuration_says_what_the_dockerfile_says() -> None:
 
     config = json.loads(composed(BASE, LAYERS, {}).config)["config"]
 
-    said = dict(re.findall(r"^ *([A-Z]+) (.*)$", text, re.MULTILINE))  # the last line of each kind
-    assert json.dumps(config["Entrypoint"]) == said["ENTRYPOINT"]
-    assert json.dumps(config["Healthcheck"]["Test"][1:]) == said["CMD"]
-    assert config["User"] == said["USER"]
-    assert config["WorkingDir"] == said["WORKDIR"]
-    assert config["StopSignal"] == said["STOPSIGNAL"]
-    assert list(config["ExposedPorts"]) == [f"{said['EXPOSE']}/tcp"]
-    assert set(said["ENV"].split()[1:]) <= set(config["Env"])
+    instructions = dict(re.findall(r"^ *([A-Z]+) (.*)$", text, re.MULTILINE))  # the last line of each kind
+    assert json.dumps(config["Entrypoint"]) == instructions["ENTRYPOINT"]
+    assert json.dumps(config["Healthcheck"]["Test"][1:]) == instructions["CMD"]
+    assert config["User"] == instructions["USER"]
+    assert config["WorkingDir"] == instructions["WORKDIR"]
+    assert config["StopSignal"] == instructions["STOPSIGNAL"]
+    assert list(config["ExposedPorts"]) == [f"{instructions['EXPOSE']}/tcp"]
+    assert set(instructions["ENV"].split()[1:]) <= set(config["Env"])
     assert None is config.get("Cmd")
 
 
