@@ -7,7 +7,7 @@ from typing import Any
 
 from .observability import metrics, observers
 from .observability.observers import ObservedApplication, Observer
-from .protocols import openapi
+from .protocols import fast_path, openapi
 from .protocols.scoring import normalized, scoring
 from .protocols.v2 import Protocol
 from .settings import Settings
@@ -23,6 +23,8 @@ def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter 
         *((meter.observe,) if meter else ()),
     )
     openapi.strip(app)
+    if settings.fast:
+        fast_path.install(model.metadata, meter.count_reading if meter else lambda _path: None)
     routes = dispatching(
         scoring(app),
         Protocol(model, name=settings.name, version=settings.version),

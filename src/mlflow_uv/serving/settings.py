@@ -42,6 +42,7 @@ class Settings:
     access_log: bool
     metrics: bool
     openapi: bool
+    fast: bool
     separate: bool
 
 
@@ -66,6 +67,7 @@ def read(variables: Mapping[str, str]) -> Settings:
         access_log=choice(variables, "ACCESS_LOG", "off", {"off": False, "json": True}),
         metrics=choice(variables, "METRICS", "0", SWITCH),
         openapi=choice(variables, "OPENAPI", "0", SWITCH),
+        fast=choice(variables, "FAST", "1", SWITCH),
         separate=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
     )
 

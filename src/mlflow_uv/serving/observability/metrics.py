@@ -34,6 +34,7 @@ class Meter:
             "mlflow_uv_request_seconds", "Seconds from the request head to the end of the response.", ("route",),
             buckets=BUCKETS,
         )  # fmt: skip
+        self._json = library.Counter("mlflow_uv_json_requests", "JSON read, by the fast path or by MLflow.", ("path",))
         self._in_flight = library.Gauge(
             "mlflow_uv_requests_in_flight", "Requests in flight.", multiprocess_mode="livesum"
         )
@@ -48,6 +49,10 @@ class Meter:
         method = exchange.method if exchange.method in {"GET", "HEAD", "POST"} else "other"
         self._requests.labels(route=route, method=method, status=str(exchange.status)).inc()
         self._seconds.labels(route=route).observe(exchange.seconds)
+
+    def count_reading(self, path: str) -> None:
+        """Count a JSON request to `/invocations` by the path that read it, see `fast_path`."""
+        self._json.labels(path=path).inc()
 
     def watch(self, observed: ObservedApplication) -> None:
         """Report the number of requests in flight."""
