@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from ..command.errors import BadInput, BadProject, ChainBroken, StepError
+from ..command.errors import BadInput, BadProject, Cancelled, ChainBroken, StepError
 from ..command.outputs import output_values
 from ..command.report import Finding, Report, Table, Timing
 from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
@@ -168,18 +168,18 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
             raise
+        except Cancelled as cancelled:
+            if isinstance(cancelled.so_far, Report):
+                stopped = f"the release was cancelled at {step.name}: {cancelled.so_far.summary}"
+                taken = _timing(step, started, "cancelled", tools)
+                cancelled.so_far = _report(_advanced(progress, step, cancelled.so_far, taken), stopped, ())
+            raise
         if isinstance(report.outputs, ModelOutputs) and report.outputs.tracking_uri:
             inputs = replace(
                 inputs, tracking_uri=report.outputs.tracking_uri
             )  # the steps that follow look where training put the model
         taken = _timing(step, started, report.summary, tools)
-        progress = replace(
-            progress,
-            outputs=progress.outputs.of_step(step, report.outputs),
-            findings=(*progress.findings, *report.findings),
-            timings=(*progress.timings, taken),
-            tables=(*progress.tables, *report.tables),
-        )
+        progress = _advanced(progress, step, report, taken)
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
             return _report(progress, stopped, (f"chain:       {_stopped(step, inputs, progress, tools)}",))
@@ -190,6 +190,16 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     record = replace(tools.records.load(path), timings=timings)
     tools.records.save(path, record)
     return _report(progress, _made(record), tuple(_where(inputs, record, tools)))
+
+
+def _advanced(progress: Progress, step: Step[Any, Any, Any], report: Report[Any], taken: Timing) -> Progress:
+    """The progress after a step."""
+    return Progress(
+        outputs=progress.outputs.of_step(step, report.outputs),
+        findings=(*progress.findings, *report.findings),
+        timings=(*progress.timings, taken),
+        tables=(*progress.tables, *report.tables),
+    )
 
 
 def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: Tools) -> Timing:

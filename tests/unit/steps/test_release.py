@@ -3,18 +3,25 @@
 import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.errors import BadInput, Cancelled
 from mlflow_uv.command.inputs import UvInputs
+from mlflow_uv.command.outputs import output_values
+from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.core.release.record import AnswersLink
+from mlflow_uv.steps import verify
 from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
 from mlflow_uv.steps.register import Outputs as VersionOutputs
-from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _serve_line
+from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _run, _serve_line
 from mlflow_uv.surfaces.cli import _parsed
+from mlflow_uv.tools.toolbox import Tools
+from tests.console import KeptConsole
 from tests.unit.core.release.test_record import WHOLE
 
 
@@ -42,7 +49,7 @@ def undecided(record: type) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", DEFAULT)
+@pytest.mark.parametrize("name", [*DEFAULT, "verify"])
 def test_every_input_of_a_step_is_taken_by_a_release_or_fixed(name: str) -> None:
     """
     Its declaration says which: a release inherits the field, or runs the step with the value of FixedInRelease.
@@ -114,6 +121,33 @@ def test_an_unknown_step_has_the_steps_that_were_probably_meant_as_its_fix(names
 
     meant = _parsed(["release", *shlex.split(caught.value.fix)]).steps.split(",")
     assert (fix, meant) == (caught.value.fix, [step.name for step in _chosen(tuple(meant))])
+
+
+def test_a_cancelled_release_reports_what_was_finished() -> None:
+    """
+    With the outputs of the step that was cancelled, as those of a release.
+    """
+    outputs = verify.Outputs(
+        model_name="wine", version="1", equal=("process",), unequal=(), unavailable=(), junit_file=None
+    )
+
+    def run(_inputs: object, _tools: object) -> NoReturn:
+        raise Cancelled(Report(outputs=outputs, summary="1 of 2 ways"), exit_code=130)
+
+    tools = SimpleNamespace(
+        console=KeptConsole(),
+        clock=SimpleNamespace(now_s=lambda: 0.0),
+        runner=SimpleNamespace(side_by_side=lambda tasks: [task() for task in tasks]),
+    )
+    with pytest.raises(Cancelled) as cancelled:
+        _run((replace(step_of("verify"), run=run),), Inputs(), cast("Tools", tools))
+
+    report = cancelled.value.so_far
+    assert isinstance(report, Report)
+    assert ("the release was cancelled at verify: 1 of 2 ways", ["verify"], 130) == (
+        report.summary, [timing.step for timing in report.timings], cancelled.value.exit_code,
+    )  # fmt: skip
+    assert ("process",) == output_values(report.outputs)["equal"]
 
 
 def test_a_release_has_the_outputs_of_the_steps_that_ran() -> None:
