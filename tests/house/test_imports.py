@@ -29,7 +29,9 @@ except SystemExit as ended:
 print("\\nended", code, *sys.modules)
 """
 # What no entry point needs before it does its work.
-NEVER = frozenset({"actions_toolkit", "asyncio", "mlflow", "multiprocessing", "requests", "rich", "xml"})
+NEVER = frozenset(
+    {"actions_toolkit", "asyncio", "mlflow", "mlflow_uv.surfaces.sarif", "multiprocessing", "requests", "rich", "xml"}
+)
 NETWORK = frozenset({"email", "http.client", "ssl", "urllib.request"})
 # `packaging` costs a hook a fifth of its time: it imports `logging`, `platform` and `sysconfig`.
 PARSERS = frozenset({"configparser", "difflib", "packaging", "sqlite3", "tarfile", "zipfile"})

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -19,17 +20,19 @@ from ..command.inputs import UvInputs
 from ..command.report import Console, Report
 from ..command.settings import KEYS
 from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
-from ..command.wording import help_call, suggestion
+from ..command.wording import Phrasing, help_call, suggestion, worded
 from ..core.security.control_characters import visible_columns
 from ..core.security.masking import secrets_in
 from ..steps.catalog import NAMES, RELEASE_NAME, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
-from ..tools.project.files import Project, read_project
+from ..tools.project.files import Project, absolute, read_project, repository_of
 from ..tools.project.policy_table import policy_table
 from .hiding import hide_environment
 from .phrasing import started_as
 from .terminal import as_json, terminal, unforeseen
+
+SARIF = "File for the findings in SARIF 2.1.0, which code scanning reads; also written by a step that fails."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +89,10 @@ def _command(arguments: list[str]) -> int:
         given = given_in(namespace)
         command_line = replace(command_line, project=str(given.get("project", "")))
         console = terminal(command_line)
-        report = answer(namespace.step, given, console, source="--{}")
+        work = partial(answer, namespace.step, given, console, source="--{}")
+        project = absolute(Path(str(given.get("project") or ".")).expanduser())
+        root = repository_of(project) or project
+        report = recorded(namespace.sarif, name, command_line, work, root=root)
     except StepError as error:
         terminal(command_line).error(error)
         if not as_text:
@@ -104,6 +110,28 @@ def _command(arguments: list[str]) -> int:
         print(as_json(name, report, command_line, secrets_in(os.environ)))
     console.report(report)
     return 0 if report.ok else 1
+
+
+def recorded(
+    path: str | None, step: str, phrasing: Phrasing, work: Callable[[], Report[Any]], *, root: Path
+) -> Report[Any]:
+    """
+    Run a step, and write its findings as SARIF if there is a path, also if it ends with an error.
+
+    Paths in the file are relative to `root`, the repository. Raises the error of the step.
+    """
+    if not path:
+        return work()
+    from .sarif import SarifFile  # noqa: PLC0415  # imports the rules, which a step that writes none does not need
+
+    file = SarifFile(step, root, phrased=lambda text: worded(text, phrasing), secrets=secrets_in(os.environ))
+    try:
+        report = work()
+    except StepError as error:
+        file.write(Path(path).expanduser(), error)
+        raise
+    file.write(Path(path).expanduser(), report)
+    return report
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -131,7 +159,7 @@ def _unknown(word: str, step: Step[Any, Any, Any]) -> BadInput:
         required = ", ".join(field.kebab.upper() for field in inputs if field.required)
         why = f"besides flags it takes only {required}" if required else "it takes only flags"
         return BadInput(what=f"`{word}` is not an argument of {step.name}", why=why, fix=help_call(step.name))
-    flags = ("--format", *(flag for field in inputs for flag in field.flags))
+    flags = ("--format", "--sarif", *(flag for field in inputs for flag in field.flags))
     owners = [other.name for other in _steps([]) if any(word in field.flags for field in fields_of(other.inputs))]
     why = f"it is one of {', '.join(owners)}" if owners else suggestion(word, flags)
     why = why or f"its flags are {', '.join(flag for flag in flags if not flag.startswith('--no-'))}"
@@ -242,6 +270,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(step.name, help=step.summary, description=step.summary, allow_abbrev=False)
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")
+        command.add_argument("--sarif", metavar="PATH", help=SARIF)
         for field in fields_of(step.inputs):
             _add(command, field, arguments)
     return parser

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePath
 from secrets import token_hex
 from typing import Any
@@ -21,7 +22,7 @@ from ..command.wording import Wording
 from ..core.security.documents import parse_json
 from ..core.security.masking import mask, secrets_in
 from ..steps.release import ALL, DEFAULT, RELEASE
-from .cli import answer, cancellable
+from .cli import answer, cancellable, recorded
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
@@ -94,13 +95,15 @@ def _act(name: str) -> int:
     step = next(step for step in ALL if step.name == name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     runner, summary = _consoles(step, root, project="")
-    given: Mapping[str, object] = {}
+    given: dict[str, object] = {}
     files = CommandFiles.of(os.environ, train_env=())
     try:
         given = _inputs()
         runner, summary = _consoles(step, root, project=str(given.get("project", "")))
         files = CommandFiles.of(os.environ, train_env=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
-        report = answer(step, given, runner, source="input `{}`")
+        path = str(given.pop("sarif", ""))
+        work = partial(answer, step, given, runner, source="input `{}`")
+        report = recorded(path, step.name, summary.phrasing, work, root=root)
     except StepError as error:
         _annotate(runner, files.restored(), root)
         _report_error(runner, error, summary)
@@ -156,7 +159,7 @@ def _report_error(runner: GithubRunner, error: StepError, summary: JobSummary) -
     )
 
 
-def _inputs() -> Mapping[str, object]:
+def _inputs() -> dict[str, object]:
     """The inputs as JSON in MLFLOW_UV_INPUTS: composite actions get no INPUT_* variables. Raises BadInput."""
     raw = os.environ.get("MLFLOW_UV_INPUTS", "{}")
     try:

@@ -14,6 +14,7 @@ from ..core.lint.settings import LintSettings
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
 from ..steps.release import ALL, RELEASE
+from .cli import SARIF
 
 _LIMITS = {
     SettingReach.WRITTEN: "In `[tool.mlflow-uv]`: only a path in the project.",
@@ -59,6 +60,7 @@ def _action(step: Step[Any, Any, Any], *, up: str) -> str:
     for field in fields_of(step.inputs):
         lines += [f"  {field.kebab}:", f"    description: {_quoted(_described(field))}", "    required: false"]
         lines.append(f"    default: {_quoted('.' if field.name == 'project' else '')}")
+    lines += ["  sarif:", f"    description: {_quoted(SARIF)}", "    required: false", '    default: ""']
     lines += ["", "outputs:"]
     for field in fields_of(step.outputs):
         value = f"${{{{ steps.run.outputs.{field.kebab} }}}}"
@@ -133,6 +135,8 @@ def _reference() -> str:
         parts.append(step.summary + _hook_note(step) + "\n")
         parts.append("".join(_table("input", fields_of(step.inputs))))
         parts.append("".join(_table("output", fields_of(step.outputs))))
+    parts.append("## Inputs of every step\n")
+    parts.append(f"| input | meaning |\n|---|---|\n| `sarif` | {SARIF} |\n")
     parts.append("## Policy\n")
     parts.append(
         "Rules for the lock, set in `[tool.mlflow-uv.policy]` of pyproject.toml and checked by check-lock. Rules of the"

@@ -149,8 +149,9 @@ def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.Ca
         (
             ["rollback", "--zzz"],
             (
-                "error: `--zzz` is not a flag of rollback: its flags are --format, --project, --package, --extras,"
-                " --groups, --model-name, --champion, --previous, --to, --dry-run, --tracking-uri, --embedded, --uv."
+                "error: `--zzz` is not a flag of rollback: its flags are --format, --sarif, --project, --package,"
+                " --extras, --groups, --model-name, --champion, --previous, --to, --dry-run, --tracking-uri,"
+                " --embedded, --uv."
                 " Fix: mlflow-uv rollback --help\n"
             ),
         ),
