@@ -8,7 +8,7 @@ from ..install_commands import PipInstall, UvCommand, pip_install, uv_command
 from ..project_images import LOCK_SOURCE, context_sources, holds_project
 from ..requirement_lines import requirement_lines
 from ..rule import Edit, LintProblem, LintRule, LockedPackages, ProjectFiles, SourceFile, is_test, joined_path
-from ..version_ranges import same_version
+from ..version_ranges import same_version, satisfies
 
 _FROZEN = frozenset({"--frozen", "--locked", "--check", "--dry-run", "--no-sync", "--script"})
 # With one of these, an image in a folder of its own serves or trains a model, and is no other program.
@@ -37,8 +37,10 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
     context = "" if _names_lock_folder(instructions, lock) else source.folder
     for command in commands:
         install = pip_install(command.words)
-        if install is not None and from_lock:  # what is left for pip is the project itself, and what was exported
-            install = install._replace(files=(), projects=())
+        if install is not None and from_lock:
+            # What is left for pip is the project itself, what was exported, and what is installed already.
+            others = tuple(pair for pair in install.packages if _is_excluded(*pair, lock))
+            install = install._replace(files=(), projects=(), packages=others)
         if install is not None and install.resolves:
             yield from _unlocked_install(install, command, lock, (source.folder, context, lock.folder), files)
 
@@ -124,6 +126,12 @@ def _is_loose(name: str, ranges: str, lock: LockedPackages) -> bool:
         return False
     match = re.fullmatch(r"===?\s*([^\s,*]+)", ranges)
     return match is None or not any(same_version(match[1], version) for version in locked)
+
+
+def _is_excluded(name: str, ranges: str, lock: LockedPackages) -> bool:
+    """Whether a requirement replaces the locked version, which is installed already."""
+    locked = lock.versions.get(name, ())
+    return bool(locked) and all(satisfies(version, ranges) is False for version in locked)
 
 
 def _unlocked(command: ShellCommand, what: str) -> LintProblem:

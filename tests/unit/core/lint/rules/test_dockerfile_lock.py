@@ -43,6 +43,7 @@ def test_an_installation_without_the_lock_is_found(find, lines: str, expected: s
         f"{COPY}ENV UV_FROZEN=1\nRUN uv sync\n",
         f"{COPY}RUN uv sync --locked && pip install --no-deps .\n",
         f"{COPY}RUN uv export --locked -o r.txt && pip install -r r.txt\n",
+        f"{COPY}RUN uv sync --locked && uv pip install mlflow 'ruff>=0.1'\n",
         f"{COPY}RUN pip install --upgrade pip setuptools gunicorn\n",
         f"{COPY}RUN pip install mlflow==3.4.0\n",
         f"{COPY}RUN pip install mlflow  \nCMD mlflow server --host 0.0.0.0\n",
