@@ -24,6 +24,7 @@ class CheckedFolder:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._real = os.path.realpath(folder)
+        self._lock_in = cache(self._read_lock)
         self.lock_of = cache(self._lock_of)
 
     def text(self, path: str) -> str | None:
@@ -79,11 +80,13 @@ class CheckedFolder:
             return None
         return real if real == self._real or real.startswith(f"{self._real.rstrip('/')}/") else None
 
+    def _read_lock(self, folder: str) -> LockedPackages | None:
+        text = self._text(joined_path(folder, "uv.lock"), _LOCK_LIMIT)
+        return None if text is None else locked_packages(text, folder=folder)
+
     def _lock_of(self, folder: str) -> LockedPackages | None:
         while True:
-            text = self._text(joined_path(folder, "uv.lock"), _LOCK_LIMIT)
-            if text is not None:
-                return locked_packages(text, folder=folder)
-            if not folder:
-                return None
+            lock = self._lock_in(folder)
+            if lock is not None or not folder:
+                return lock
             folder = folder.rpartition("/")[0]
