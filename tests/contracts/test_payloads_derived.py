@@ -4,7 +4,7 @@ import json
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -64,6 +64,7 @@ SAVING = textwrap.dedent("""
     tensors = [TensorSpec(np.dtype("int8"), (-1,), "ids"), TensorSpec(np.dtype("float64"), (-1, 2), "weights")]
     for name, schema, params, example in (
         ("columns", columns, parameters, (frame, {"p": 0.7})),
+        ("plain", columns[1:6], None, frame[KINDS[1:6]]),
         ("tensors", tensors, None, {"ids": np.ones(2, dtype="int8"), "weights": np.ones((2, 2))}),
     ):
         signature = ModelSignature(Schema(schema), params=params)
@@ -76,7 +77,7 @@ SAVING = textwrap.dedent("""
 
 @pytest.fixture(scope="module")
 def models(mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model of columns and one of tensors."""
+    """A folder with a model of columns, one of columns that CSV can express, and one of tensors."""
     folder = tmp_path_factory.mktemp("derived")
     saved = mlflow.run("-c", SAVING, str(folder), cwd=folder)
     assert saved.returncode == 0, saved.stderr
@@ -104,6 +105,7 @@ def trained(mlflow: MlflowInterpreter, model: Path, *wanted: str) -> Trained:
     requests = derive_requests(about["signature"], described["requests"][0])
     requests = tuple(item for item in requests if not wanted or item.name.removeprefix("derived: ") in wanted)
     asked = {"requests": described["requests"], "derived": [item.body for item in requests], "again": True}
+    asked |= {"derived_types": [item.content_type for item in requests]}
     asked |= {"derived_s": CEILING_S, "request_s": CEILING_S}
     response = mlflow.ask("answer", model=str(model), **asked)
     passes = [read(BodyResponses, response[name], what=name).derived for name in ("bodies", "bodies_again")]
@@ -173,6 +175,7 @@ def test_mlflow_decides_what_a_signature_allows_and_our_server_responds_alike(
         "column 'double' is null": 200,
         "column 'long' is text": 400,
         "no params": 200,
+        "as dataframe_records": 200,
         "parameter 'p' is text": 400,
         "an object without input": 400,
         "empty body": 400,
@@ -181,6 +184,26 @@ def test_mlflow_decides_what_a_signature_allows_and_our_server_responds_alike(
     assert statuses == responses(known, list(statuses))
     assert "'p': 0.5" in known.of("no params").answer["predictions"][0]
     assert "nan" in known.of("column 'double' is null").answer["predictions"][0]
+
+
+def test_every_input_format_is_answered_as_in_training(mlflow: MlflowInterpreter, models: Path, start: Starter) -> None:
+    """
+    The same rows as CSV and in each JSON format; an answer to CSV that is not training's is found.
+    """
+    names = ("as CSV", "as dataframe_records", "as instances", "as inputs")
+    known = trained(mlflow, models / "plain", *names)
+
+    with start(models / "plain") as served:
+        found = findings_about(served.ready(), known)
+    changed = replace(known.of("as CSV"), answer={"predictions": ["not what the server predicts"]})
+    wrong = replace(known, derived=(changed,))
+    with start(models / "plain") as served:
+        found_wrong = findings_about(served.ready(), wrong)
+
+    assert ((), set(names)) == (found, {item.name.removeprefix("derived: ") for item in known.derived})
+    assert ("text/csv", 200) == (known.of("as CSV").content_type, known.of("as CSV").status)
+    (finding,) = found_wrong
+    assert ("answers-differ", True) == (finding.rule, "as the body of 'derived: as CSV'" in finding.fix)
 
 
 @pytest.mark.extended

@@ -60,6 +60,7 @@ KEYS = frozenset(
         "serve-env",
         "serving",
         "skip-derived",
+        "smoke-test",
         "steps",
         "strict",
         "target",

@@ -1,9 +1,9 @@
 """
 Sends HTTP requests to the server in this container: `python -I -S request.py`, JSON in, a line of JSON for each out.
 
-[{port, method, path, body: base64 or null, timeout_s, limit: bytes}] -> {status, body: base64}, or null without a
-response in time, after which no other request is sent. It runs in the model's container, so its output is no more
-trustworthy than the model's response.
+[{port, method, path, body: base64 or null, content_type, timeout_s, limit: bytes}] -> {status, body: base64}, or null
+without a response in time, after which no other request is sent. It runs in the model's container, so its output is no
+more trustworthy than the model's response.
 """
 
 import base64
@@ -17,8 +17,9 @@ def reply_to(request: "dict[str, Any]") -> "dict[str, Any] | None":
     """Status and body of the response, None without one."""
     body = None if request["body"] is None else base64.b64decode(request["body"])
     connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=request["timeout_s"])
+    headers = {"Content-Type": request.get("content_type", "application/json")}
     try:
-        connection.request(request["method"], request["path"], body=body, headers={"Content-Type": "application/json"})
+        connection.request(request["method"], request["path"], body=body, headers=headers)
         response = connection.getresponse()
         content = response.read(request["limit"])
         if response.length and len(content) < request["limit"]:  # the server closed the connection before the end

@@ -30,6 +30,7 @@ from .preflight import Answer, as_finding, preflight
 from .preflight.context import PreflightContext, StepInputs
 from .register import Outputs as VersionOutputs
 from .smoke_test import Outputs as TestOutputs
+from .smoke_test import ServerTestInputs
 
 DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 InputsT = TypeVar("InputsT")
@@ -42,7 +43,7 @@ class Inputs(
     log_model.Inputs,
     register.Inputs,
     ImageInputs,
-    smoke_test.Inputs,
+    ServerTestInputs,
     verify_step.WayInputs,
 ):
     """

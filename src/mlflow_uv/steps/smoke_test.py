@@ -1,4 +1,4 @@
-"""Starts the built server, sends it the recorded requests, and marks the version as tested or failed."""
+"""Sends the recorded requests to the built server, and marks the version as tested or failed; or to one by its URL."""
 
 import math
 from collections.abc import Iterator
@@ -6,35 +6,45 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..command.errors import BadInput, ChainBroken, NotServing, StepError
-from ..command.inputs import NAME, TOLERANCE, RecordFile, RecordInputs, ResponseInputs, VersionState
+from ..command.inputs import (
+    NAME,
+    TOLERANCE,
+    RecordFile,
+    RecordInputs,
+    RegistryInputs,
+    ResponseInputs,
+    VersionState,
+)
 from ..command.report import Finding, Report, Severity
-from ..command.step import Doc, Matching, OneRun, Step
-from ..command.wording import Wording, step_call
+from ..command.step import Doc, FixedInRelease, Matching, OneRun, Step
+from ..command.wording import option, step_call
 from ..core.model.answer_paths import AnswerPath
 from ..core.model.answer_wording import LONGEST_REASON, shortened
 from ..core.model.answers import answers_digest
-from ..core.model.ignored_answers import everything_ignored, ignored_paths, unmatched_paths
-from ..core.model.recorded_requests import (
-    RecordedRequest,
-    RequestOrigin,
-    counted_by_origin,
-)
-from ..core.release.record import AliasLink, ImageLink, Record
+from ..core.model.ignored_answers import ignored_paths, unmatched_paths
+from ..core.model.load_figures import LoadFigures
+from ..core.model.recorded_requests import counted_by_origin
+from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
+from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
+from ..ops.image.endpoint_check import ask_endpoint
 from ..ops.image.environment import inventory_digest
+from ..ops.image.load_check import budgets_of, measure
 from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
+from ..ops.image.tested_version import recorded_version, registered_version
 from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..ops.model.folder_changes import file_digests, folder_findings
-from ..ops.model.recorded_files import recorded_in
+from ..ops.model.selected_requests import compared_answers, requests_to_send
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
-from ..tools.engines.engine import ServerSettings, ServingContainer
+from ..tools.engines.engine import ServerSettings, StartedServer
+from ..tools.mlflow.endpoint import Endpoint
 from ..tools.toolbox import Tools
 from .register import version_tags
 
@@ -42,8 +52,8 @@ LEASE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(ResponseInputs, RecordInputs):
-    """Inputs of smoke-test: time limits, tolerance and alias."""
+class ServerTestInputs(ResponseInputs, RecordInputs):
+    """Inputs for a server that the step starts: time limits, tolerance and alias."""
 
     deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
     serve_network: Annotated[
@@ -59,6 +69,33 @@ class Inputs(ResponseInputs, RecordInputs):
     ] = "candidate"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ServerTestInputs, RegistryInputs):
+    """Inputs of smoke-test: those of a release, and the server to ask instead of one that the step starts."""
+
+    url: Annotated[
+        str | None,
+        OneRun(),
+        FixedInRelease(None),
+        Doc(
+            "Base URL of a running server to send the recorded requests to, instead of starting one; neither the"
+            " record nor the registry is changed."
+        ),
+    ] = None
+    url_headers: Annotated[
+        tuple[str, ...],
+        OneRun(),
+        FixedInRelease(()),
+        Doc("Headers for `url`, each as HEADER=VARIABLE; the value comes from that environment variable."),
+    ] = ()
+    url_version: Annotated[
+        str | None,
+        OneRun(),
+        FixedInRelease(None),
+        Doc("Registered version for `url`, instead of that of the record: models:/NAME@ALIAS or models:/NAME/NUMBER."),
+    ] = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
     """Outputs of smoke-test."""
@@ -68,23 +105,35 @@ class Outputs:
     healthy_after: Annotated[float, Doc("Seconds until the server was healthy.")]
     state: VersionState
     alias_before: Annotated[str | None, Doc("Version number that the alias pointed to before; empty if none.")]
+    url: Annotated[str | None, Doc("URL that the requests were sent to, without its query; empty if none was given.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Start the server, send it the recorded requests and a malformed one, and always remove it afterwards.
 
-    On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason.
-    Raises ChainBroken, NotServing, and BadInput if there is no server to start or no request to send.
+    On success the version becomes `tested` and the alias moves; on failure it becomes `failed`, with the reason. With
+    `url`, a running server gets the requests, and nothing is changed. Raises ChainBroken, NotServing, and BadInput if
+    there is no server to start or no request to send.
     """
+    if inputs.url is not None:
+        return _of_endpoint(inputs, inputs.url, tools)
+    if inputs.url_headers or inputs.url_version:
+        unused = "url-headers" if inputs.url_headers else "url-version"
+        raise BadInput(what=f"`{unused}` is given without `url`", why="it has no effect", fix=option("url", "URL"))
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored = ignored_paths(inputs.ignore_answers)
     with verified_release(inputs, tools) as release:
-        image, expected = _test_plan(inputs, release, ignored, model_variables)
+        image, expected = _server_plan(inputs, release, ignored, model_variables)
+        budgets = budgets_of(release.project, where=tools.host.folder)
+        figures: LoadFigures | None = None
         before = file_digests(release.model)
         try:
             with _serving(inputs, image, release, model_variables, tools) as server:
                 observed = observe(server, expected, tools)
+                if budgets and not observed.complaints:
+                    load = measure(server, expected, budgets, ready_s=observed.healthy_after_s)
+                    observed, figures = replace(observed, complaints=load.findings), load.figures
                 changed = folder_findings(before, release.model)
                 observed = replace(observed, complaints=(*observed.complaints, *changed))
                 if observed.complaints:
@@ -97,13 +146,18 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             _mark_failed(release, "; ".join(finding.text for finding in observed.complaints), tools)
             record = release.record
         else:
-            record = _mark_tested(inputs, release, image, observed, tools)
+            assert release.record.answers is not None  # noqa: S101  # _server_plan checked it
+            answers = replace(release.record.answers, observed=answers_digest(observed.answers))
+            link = _tested(inputs, image, answers)
+            record = replace(release.record, answers=link, figures=figures.recorded if figures else ())
+            record = _mark_tested(inputs, replace(release, record=record), tools)
             publish(record, path, release.client, tools)
             _log_record(release, path)
-    return _report(inputs, path, record, observed, expected)
+    report = _report(inputs, path, record, observed, expected)
+    return replace(report, tables=figures.tables) if figures else report
 
 
-def _test_plan(
+def _server_plan(
     inputs: Inputs, release: RecomputedRelease, ignored: tuple[AnswerPath, ...], model_variables: ServeVariables
 ) -> tuple[ImageLink, Expected]:
     record = release.record
@@ -113,22 +167,8 @@ def _test_plan(
             why="build-image adds it to the record",
             fix=step_call("build-image"),
         )
-    if record.answers is None:
-        raise BadInput(
-            what="there are no recorded predictions to compare with",
-            why="the model has no input example",
-            fix=Wording("log it with input_example=…, then ", step_call("log-model")),
-        )
-    require_recorded(record.answers.variables, model_variables)
-    try:
-        requests = recorded_in(release.model, record.answers)
-    except ValueError as error:
-        raise ChainBroken(
-            "answers", why=f"the recorded requests or predictions in the model cannot be read: {error}"
-        ) from error
-    requests = tuple(item for item in requests if not (inputs.skip_derived and item.origin is RequestOrigin.DERIVED))
-    if everything := next(everything_ignored(ignored, _compared_answers(requests)), None):
-        raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
+    require_recorded(record.answers.variables if record.answers else (), model_variables)
+    requests = requests_to_send(release.model, record.answers, ignored, skip_derived=inputs.skip_derived)
     return record.image, Expected(
         requests=requests,
         tolerance=inputs.tolerance,
@@ -140,20 +180,15 @@ def _test_plan(
     )
 
 
-def _compared_answers(requests: tuple[RecordedRequest, ...]) -> list[Any]:
-    """Return the predictions for the example and for the file, to which `ignore-answers` applies."""
-    return [item.answer for item in requests if item.origin is not RequestOrigin.DERIVED]
-
-
 @contextmanager
 def _serving(
     inputs: Inputs, image: ImageLink, release: RecomputedRelease, variables: ServeVariables, tools: Tools
-) -> Iterator[ServingContainer]:
+) -> Iterator[StartedServer]:
     """Start the recorded image or environment; it is stopped and removed when the block ends."""
     limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
     server_settings = ServerSettings(settings=limits, serve_env=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
-        server: ServingContainer
+        server: StartedServer
         if image.kind == "image":
             require_image(image, release.record, tools)
             server = tools.engines.named(image.engine).serve(
@@ -186,20 +221,18 @@ def _mark_failed(release: RecomputedRelease, reason: str, tools: Tools) -> None:
         tools.console.say(f"version {version} could not be tagged as failed: {error}")
 
 
-def _mark_tested(
-    inputs: Inputs, release: RecomputedRelease, image: ImageLink, observed: ObservedServer, tools: Tools
-) -> Record:
-    record = release.record
-    assert record.answers is not None  # noqa: S101  # _test_plan checked it
-    answers = replace(
-        record.answers,
-        observed=answers_digest(observed.answers),
+def _tested(inputs: Inputs, image: ImageLink, answers: AnswersLink) -> AnswersLink:
+    return replace(
+        answers,
         served_by=f"{image.kind} with network" if _reaches(inputs, image) else image.kind,
         tolerance=float(inputs.tolerance),
         ignored=tuple(inputs.ignore_answers),
         variables=tuple(sorted(set(inputs.serve_env))),
     )
-    record = replace(record, answers=answers)
+
+
+def _mark_tested(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> Record:
+    record = release.record
     if record.version is not None:
         name, version = record.version.name, record.version.version
         # A version that was promoted once keeps that state when its release runs again.
@@ -235,7 +268,8 @@ def _isolation(inputs: Inputs, image: ImageLink | None) -> Iterator[Finding]:
         yield Finding(
             rule="not-isolated",
             severity=Severity.NOTICE,
-            what="the model was tested in a process on this machine, with this user's access to files and network",
+            what="the model was tested in a process on this machine, with this user's access to files, network,"
+            " memory and processors",
             why=image.reason,
         )
     elif _reaches(inputs, image):
@@ -269,8 +303,7 @@ def _report(
         where = " (in a process, not in an image)"
     elif inputs.serve_network:
         where = " (in a container with network)"
-    within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
-    within += f", {', '.join(inputs.ignore_answers)} ignored" if inputs.ignore_answers else ""
+    within = _comparison(inputs)
     alias_note = f", alias {alias.name} is version {alias.after}" if tested and alias else ""
     return Report(
         outputs=Outputs(
@@ -279,19 +312,63 @@ def _report(
             healthy_after=round(observed.healthy_after_s, 3),
             state="tested" if tested else "failed",
             alias_before=alias.before if alias else None,
+            url=None,
         ),
         summary=(
             f"{counted_by_origin(expected.requests)}: all equal{within}{where}{alias_note}"
             if tested
+            else f"the server is slower or larger than its budgets allow{where}"
+            if observed.complaints[0].rule.startswith(("budget-", "load-"))
             else f"the predictions of the server differ from those of training{where}"
         ),
         findings=(
             *observed.complaints,
-            *unmatched_paths(expected.ignored, _compared_answers(expected.requests)),
+            *unmatched_paths(expected.ignored, compared_answers(expected.requests)),
             *_slow(observed),
             *_isolation(inputs, record.image),
         ),
     )
+
+
+def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
+    """Send the requests of a version to a running server; the registry and the record are only read."""
+    address = endpoint_address(url)
+    headers = endpoint_headers(inputs.url_headers, tools.host.variables, address)
+    ignored = ignored_paths(inputs.ignore_answers)
+    uri = inputs.url_version
+    with registered_version(inputs, uri, tools) if uri else recorded_version(inputs, tools) as version:
+        requests = requests_to_send(version.model, version.answers, ignored, skip_derived=inputs.skip_derived)
+        expected = Expected(
+            requests=requests,
+            tolerance=inputs.tolerance,
+            deadline_s=inputs.deadline,
+            network=True,
+            ignored=ignored,
+            answer_s=inputs.answer_timeout,
+            serve_env=ServeVariables(dict(headers.values)),
+            url=address.shown,
+        )
+        observed = ask_endpoint(Endpoint(tools.web, address, headers), expected, tools)
+        differ = "the responses are not those of training"
+        counts = f"{counted_by_origin(requests)}: all equal{_comparison(inputs)}"
+        return Report(
+            outputs=Outputs(
+                record=tools.records.path(inputs.record, inputs.project),
+                cases=len(observed.answers),
+                healthy_after=round(observed.healthy_after_s, 3),
+                state=version.state,
+                alias_before=None,
+                url=address.shown,
+            ),
+            summary=f"{address.shown}, {version.shown}: {differ if observed.complaints else counts}",
+            findings=(*observed.complaints, *unmatched_paths(ignored, compared_answers(requests))),
+        )
+
+
+def _comparison(inputs: Inputs) -> str:
+    """How responses were compared, if not with the defaults."""
+    within = f" within {inputs.tolerance:g}" if inputs.tolerance != TOLERANCE else ""
+    return within + (f", {', '.join(inputs.ignore_answers)} ignored" if inputs.ignore_answers else "")
 
 
 STEP = Step(

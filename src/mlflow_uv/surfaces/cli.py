@@ -242,6 +242,10 @@ def _require_valid_policies(project: Project) -> None:
         from ..core.promotion.promote_policy import read_promotion  # noqa: PLC0415  # a lock step needs no record
 
         read_promotion(policy_table(project, "promote", where=where))
+    if "smoke-test" in project.settings:
+        from ..core.model.budgets import read_budgets  # noqa: PLC0415  # as above
+
+        read_budgets(policy_table(project, "smoke-test", where=where))
 
 
 def _steps(arguments: list[str]) -> tuple[Step[Any, Any, Any], ...]:

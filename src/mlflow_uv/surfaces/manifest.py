@@ -11,6 +11,7 @@ from ..command import errors
 from ..command.step import Field, FieldKind, SettingReach, Step, fields_of
 from ..core.lint.catalog import rules
 from ..core.lint.settings import LintSettings
+from ..core.model.budgets import Budgets
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
 from ..steps.release import ALL, RELEASE
@@ -115,6 +116,7 @@ def _settings() -> str:
             "lint",
             "policy",
             "promote",
+            "smoke-test",
             *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting),
         }
     )
@@ -158,6 +160,12 @@ def _reference() -> str:
     parts.append("".join(_rules()))
     parts.append("Settings in `[tool.mlflow-uv.lint]` of pyproject.toml:\n")
     parts.append("".join(_table("setting", fields_of(LintSettings))))
+    parts.append("## Budgets\n")
+    parts.append(
+        "What smoke-test requires of the server that it starts, set in `[tool.mlflow-uv.smoke-test]` of pyproject.toml."
+        " A finding is named after its budget, such as `budget-p95-milliseconds`.\n"
+    )
+    parts.append("".join(_table("rule", fields_of(Budgets))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)

@@ -33,12 +33,14 @@ class Tools(LockTools):
     servers: Servers
     records: Records
     attempts: Attempts
+    web: Web
 
 
 @contextmanager
 def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Runner | None = None) -> Iterator[Tools]:
     """The tools, with real processes unless `runner` is given; interpreters of payloads are stopped at the end."""
     with locktools(host, console=console, uv=uv, runner=runner) as basic:
+        web = Web(host.variables)
         tools = Tools(
             console=console,
             host=host,
@@ -49,11 +51,12 @@ def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Run
             environments=Environments(basic.uv, host=host, console=console),
             mlflow=Mlflow(basic.runner, host=host, on_line=console.foreign, say=console.say),
             engines=Engines(basic.runner, variables=host.variables, on_line=console.foreign),
-            registries=Registries(Web(host.variables), Logins(basic.runner, variables=host.variables), basic.clock),
+            registries=Registries(web, Logins(basic.runner, variables=host.variables), basic.clock),
             contexts=BuildContexts(basic.uv, host=host),
             servers=Servers(basic.runner, host=host),
             records=Records(host),
             attempts=Attempts(host),
+            web=web,
         )
         try:
             yield tools

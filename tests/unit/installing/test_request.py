@@ -72,6 +72,16 @@ def test_every_byte_arrives_and_comes_back() -> None:
     assert b"/invocations application/json " + EVERY_BYTE == base64.b64decode(reply["body"])
 
 
+def test_a_body_has_the_media_type_that_it_is_sent_with() -> None:
+    """
+    CSV is another than JSON.
+    """
+    with echo() as port:
+        reply = ask(port, content_type="text/csv")
+
+    assert base64.b64decode(reply["body"]).startswith(b"/invocations text/csv ")
+
+
 def test_an_answer_without_end_is_cut() -> None:
     """
     No more of an answer is read than the caller has room for.

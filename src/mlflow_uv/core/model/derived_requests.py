@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from typing import Any
 
+from .derived_formats import JSON_TYPE, other_formats
 from .derived_tensors import tensor_requests
 from .derived_values import LabelledValue, boundary_values, mistyped_value, type_of
 from .request_tables import PARAMS, RequestFormat, RequestTable, Row, TableColumn, empty_table, input_field, read_table
@@ -24,10 +25,11 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class DerivedRequest:
-    """A request that is derived: its name, such as `derived: column 'age' missing`, and its exact body."""
+    """A request that is derived: its name, such as `derived: column 'age' missing`, its exact body and its type."""
 
     name: str
     body: str
+    content_type: str = JSON_TYPE
 
 
 Derived = Iterator[tuple[str, Any]]  # what is special about a request, and the request as JSON
@@ -42,22 +44,36 @@ def derive_requests(signature: Mapping[str, Any] | None, example: object) -> tup
     """
     derived: dict[str, DerivedRequest] = {}
     size = 0
-    for label, body in chain(_malformed(example), _serialised(_from_signature(signature, example))):
+    serialised = chain(
+        _malformed(example), _other_formats(signature, example), _serialised(_from_signature(signature, example))
+    )
+    for label, body, content_type in serialised:
         name = f"{PREFIX}{label}"
         if len(body) <= BODY_LIMIT and size + len(body) <= TOTAL_LIMIT and name not in derived:
-            derived[name] = DerivedRequest(name, body)
+            derived[name] = DerivedRequest(name, body, content_type)
             size += len(body)
         if len(derived) == LIMIT:
             break
     return tuple(derived.values())
 
 
-def _serialised(derived: Derived) -> Iterator[tuple[str, str]]:
-    return ((label, json.dumps(request)) for label, request in derived)
+def _serialised(derived: Derived) -> Iterator[tuple[str, str, str]]:
+    return ((label, json.dumps(request), JSON_TYPE) for label, request in derived)
 
 
-def _malformed(example: object) -> Iterator[tuple[str, str]]:
+def _other_formats(signature: Mapping[str, Any] | None, example: object) -> Iterator[tuple[str, str, str]]:
+    """Yield the example in the other formats, if it has columns."""
+    specs = signature_specs(signature, "inputs") or []
+    if not (specs and type_of(specs[0]) == "tensor") and (table := read_table(example, specs)) is not None:
+        yield from other_formats(table)
+
+
+def _malformed(example: object) -> Iterator[tuple[str, str, str]]:
     """Yield bodies that are no request of MLflow's server."""
+    return ((label, body, JSON_TYPE) for label, body in _malformed_bodies(example))
+
+
+def _malformed_bodies(example: object) -> Iterator[tuple[str, str]]:
     whole = json.dumps(example if isinstance(example, dict) else {"inputs": [1]})
     yield "body cut off", whole[: max(1, len(whole) * 2 // 3)][:1000]
     yield "empty body", ""

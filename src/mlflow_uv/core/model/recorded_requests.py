@@ -8,9 +8,10 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from .derived_formats import CSV_TYPE, JSON_TYPE
 from .model_files import CASES, REQUESTS
 
-_URL = "http://127.0.0.1:8080/invocations"  # the port of the image, published as the release prints it
+DEFAULT_URL = "http://127.0.0.1:8080/invocations"  # the port of the image, published as the release prints it
 _LONGEST_SHOWN = 1000  # characters of a body
 
 
@@ -30,7 +31,8 @@ class RecordedRequest:
     """
     A request for `/invocations` with a name and its exact body, and the response of the training environment.
 
-    `answer` is the JSON of a response with status 200, `reason` the message of a refusal.
+    `content_type` is the media type of the body, `answer` the JSON of a response with status 200, `reason` the message
+    of a refusal.
     """
 
     name: str
@@ -39,11 +41,17 @@ class RecordedRequest:
     status: int = HTTPStatus.OK
     answer: Any = None
     reason: str = ""
+    content_type: str = JSON_TYPE
 
     @property
     def is_answered(self) -> bool:
         """Whether training answered it with a prediction."""
         return self.status == HTTPStatus.OK
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it was derived from the signature."""
+        return self.origin is RequestOrigin.DERIVED
 
 
 def from_examples(cases: Sequence[Any], answers: Sequence[Any]) -> tuple[RecordedRequest, ...]:
@@ -59,7 +67,12 @@ def from_examples(cases: Sequence[Any], answers: Sequence[Any]) -> tuple[Recorde
 def requests_file(recorded: Iterable[RecordedRequest]) -> str:
     """The requests as JSON."""
     return json.dumps(
-        [{"name": item.name, "origin": item.origin.value, "body": item.body} for item in recorded], indent=1
+        [
+            {"name": item.name, "origin": item.origin.value, "body": item.body}
+            | ({} if item.content_type == JSON_TYPE else {"content-type": item.content_type})
+            for item in recorded
+        ],
+        indent=1,
     )
 
 
@@ -87,6 +100,7 @@ def read_recorded(requests: object, responses: object) -> tuple[RecordedRequest,
                 status=int(response["status"]),
                 answer=response.get("answer"),
                 reason=str(response.get("reason", "")),
+                content_type=_known_type(request.get("content-type", JSON_TYPE)),
             )
             for request, response in zip(requests, responses, strict=True)  # type: ignore[call-overload]  # see below
         )
@@ -94,19 +108,26 @@ def read_recorded(requests: object, responses: object) -> tuple[RecordedRequest,
         raise ValueError(f"they are not requests with responses: {error!r}") from error
 
 
+def _known_type(content_type: object) -> str:
+    """The media type of a body. Raises ValueError for another than those of derived requests: it is a header."""
+    if content_type not in (JSON_TYPE, CSV_TYPE):
+        raise ValueError(f"they have the media type {content_type!r}")
+    return str(content_type)
+
+
 def counted_by_origin(recorded: Sequence[RecordedRequest]) -> str:
     """`1 example, 12 of the file, 41 derived`, without origins that have none."""
     return ", ".join(_counts(recorded)) or "no requests"
 
 
-def sending_fix(request: RecordedRequest) -> str:
-    """The command that sends a request to a server on its default port; for a long or binary body, where it is."""
+def sending_fix(request: RecordedRequest, url: str = DEFAULT_URL) -> str:
+    """The command that sends a request to a server; for a long or binary body, where it is in the model."""
     if len(request.body) > _LONGEST_SHOWN or not (request.body.isascii() and request.body.isprintable()):
         if request.origin is RequestOrigin.EXAMPLE:
             return f"the request is in the model's `{CASES}`"
         return f"the request is in the model's `{REQUESTS}`, as the body of {request.name!r}"
-    header = "Content-Type: application/json"
-    return f"send it: {shlex.join(('curl', '--header', header, '--data-raw', request.body, _URL))}"
+    header = f"Content-Type: {request.content_type}"
+    return f"send it: {shlex.join(('curl', '--header', header, '--data-raw', request.body, url))}"
 
 
 def _counts(recorded: Sequence[RecordedRequest]) -> Iterator[str]:

@@ -154,7 +154,11 @@ class VerificationLink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """The release record, begun by log-model, with one object for each link; None for a link not made yet."""
+    """
+    The release record, begun by log-model, with one object for each link; None for a link not made yet.
+
+    `figures` were measured of the tested server, if there are budgets.
+    """
 
     release_key: str
     commit: Commit
@@ -168,11 +172,12 @@ class Record:
     alias: AliasLink | None = None
     verification: VerificationLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
+    figures: tuple[tuple[str, float], ...] = ()
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over every link, in hex; timings are left out."""
-        return sha256(canonical(_plain(replace(self, timings=()))))
+        """SHA-256 over every link, in hex; timings and figures, which differ each time, are left out."""
+        return sha256(canonical(_plain(replace(self, timings=(), figures=()))))
 
     def with_image(self, image: ImageLink) -> "Record":
         """The record with an image; the result of verify about another one is left out."""
@@ -219,9 +224,10 @@ def from_json(data: object) -> Record:
     missing = [name for name in ("commit", "lock", "selection", "requirements", "model") if links[name] is None]
     if missing or not isinstance(data.get("release_key"), str):
         raise ValueError(f"it lacks {', '.join(missing) or 'release_key'}")
-    if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings"}:
+    if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings", "figures"}:
         raise ValueError(f"it has unknown parts: {', '.join(sorted(unknown))}")
-    record = Record(release_key=data["release_key"], timings=_timings(data.get("timings", [])), **links)
+    timings, figures = (_numbers(name, data.get(name, [])) for name in ("timings", "figures"))
+    record = Record(release_key=data["release_key"], timings=timings, figures=figures, **links)
     if record.answers is not None and not _is_size(record.answers.tolerance or 0):
         raise ValueError(f"its tolerance is {record.answers.tolerance}")
     ways = record.verification.ways if record.verification else ()
@@ -230,14 +236,14 @@ def from_json(data: object) -> Record:
     return record
 
 
-def _timings(raw: object) -> tuple[tuple[str, float], ...]:
+def _numbers(name: str, raw: object) -> tuple[tuple[str, float], ...]:
     try:
-        timings = tuple((str(step), float(seconds)) for step, seconds in raw)  # type: ignore[attr-defined]  # refused
+        numbers = tuple((str(key), float(number)) for key, number in raw)  # type: ignore[attr-defined]  # refused
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"its timings are not (step, seconds): {error}") from None
-    if not all(_is_size(seconds) for _, seconds in timings):
-        raise ValueError("its timings are not numbers of seconds")
-    return timings
+        raise ValueError(f"its {name} are not pairs of a name and a number: {error}") from None
+    if not all(_is_size(number) for _, number in numbers):
+        raise ValueError(f"its {name} are not numbers of at least 0")
+    return numbers
 
 
 def _is_size(number: float) -> bool:
@@ -251,6 +257,8 @@ def _link(name: str, kind: type, raw: object) -> Any:
 
 def _plain(record: Record) -> dict[str, Any]:
     links = {name: value for name, value in asdict(record).items() if value is not None or name not in OPTIONAL}
+    if not record.figures:
+        del links["figures"]
     for name, added in _ADDED.items():
         if links[name] is not None:
             links[name] = {part: value for part, value in links[name].items() if value or part not in added}

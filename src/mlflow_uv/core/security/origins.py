@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 _PORTS = {"http": 80, "https": 443}
 # Strict, because parsers disagree about backslashes, spaces and a second `@`, and therefore about the host.
 _WEB = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-\[\]-~]*)?")
@@ -25,6 +26,11 @@ def origin_of(url: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{default if port is None else port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (without port) is this machine, so that no network is involved; `127.0.0.1.example` is not."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def carries_user(url: str) -> bool:

@@ -13,7 +13,7 @@ from ...core.image.system_libraries import base_image_fix, install_fix, missing_
 from ...core.model.answer_paths import AnswerPath, without_paths
 from ...core.model.answer_wording import difference_fix, format_differences, reason_of
 from ...core.model.answers import differences
-from ...core.model.recorded_requests import RecordedRequest, RequestOrigin, sending_fix
+from ...core.model.recorded_requests import DEFAULT_URL, RecordedRequest, RequestOrigin, sending_fix
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.engines.engine import ServingContainer
@@ -25,7 +25,9 @@ POLL_S = 0.2
 ANSWER_S = 60.0  # also the default of the server
 GRACE_S = 5.0
 MOST_DERIVED = 5  # findings about derived requests
-MALFORMED = b'{"this is": "not a request'
+MALFORMED = RecordedRequest(
+    name="a malformed request", origin=RequestOrigin.DERIVED, body='{"this is": "not a request', status=400
+)
 # Messages of Linux, glibc and musl if another machine cannot be reached.
 _UNREACHABLE = re.compile(
     r"network is unreachable|name resolution|name or service not known|name does not resolve|failed to resolve",
@@ -38,7 +40,8 @@ class Expected:
     """
     The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
 
-    `network` says that the server has a network, `serve_env` are the variables that its model gets.
+    `network` says that the server has a network, `serve_env` are the variables of its model. `url` is the address in
+    commands that repeat a request.
     """
 
     requests: tuple[RecordedRequest, ...]
@@ -48,6 +51,7 @@ class Expected:
     ignored: tuple[AnswerPath, ...] = ()
     answer_s: float = ANSWER_S
     serve_env: ServeVariables = NO_VARIABLES
+    url: str = DEFAULT_URL
 
     def of(self, *origins: RequestOrigin) -> tuple[RecordedRequest, ...]:
         """The requests of these origins."""
@@ -77,17 +81,17 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
     for request in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE):
         begun = tools.clock.now_s()
         # The server enforces the time limit itself.
-        reply = _invoked(server, request.body.encode(), expected.answer_s + GRACE_S)
+        reply = server.send(model_request(request, expected.answer_s + GRACE_S))
         seconds = tools.clock.now_s() - begun
         slowest = max(slowest, seconds)
         if reply is None and seconds < expected.answer_s:
             _await_end(server, tools)
-        answers.append(_answer_in(reply))
+        answers.append(answer_in(reply))
         complaints.extend(check_reply(request, reply, expected, server))
     complaints.extend(_accepting_anything(server))
     if not complaints and (derived := expected.of(RequestOrigin.DERIVED)):
-        replies = server.send_all([_request(item.body.encode(), expected.answer_s + GRACE_S) for item in derived])
-        answers += map(_answer_in, replies)
+        replies = server.send_all([model_request(item, expected.answer_s + GRACE_S) for item in derived])
+        answers += map(answer_in, replies)
         complaints.extend(_derived_findings(server, expected, derived, replies))
     if (code := server.code()) is not None:
         # The responses may come from another program.
@@ -127,16 +131,16 @@ def check_reply(
             fix=_fix(server, expected) or slow,
         )
     elif not request.is_answered:
-        yield from _wrongly_accepted(request, reply)
+        yield from _wrongly_accepted(request, reply, expected)
     elif reply.status != HTTPStatus.OK:
         why = f"status {reply.status}: {expected.serve_env.masked(reason_of(reply.body))}"
-        fix = _fix(server, expected) or sending_fix(request)
+        fix = _fix(server, expected) or sending_fix(request, expected.url)
         yield Finding(rule="case-refused", what=f"{request.name} got no prediction", why=why, fix=fix)
     else:
         yield from _differing(request, reply, expected)
 
 
-def _wrongly_accepted(request: RecordedRequest, reply: ModelReply) -> Iterator[Finding]:
+def _wrongly_accepted(request: RecordedRequest, reply: ModelReply, expected: Expected) -> Iterator[Finding]:
     """
     Yield a finding about a request that training refuses and the server does not refuse with a 4xx and a message.
 
@@ -151,14 +155,14 @@ def _wrongly_accepted(request: RecordedRequest, reply: ModelReply) -> Iterator[F
             rule="malformed-accepted",
             what=f"{request.name} was not refused{failed}",
             why=f"the response has status {reply.status}; {training}",
-            fix=sending_fix(request),
+            fix=sending_fix(request, expected.url),
         )
     elif not reason_of(reply.body).strip():
         yield Finding(
             rule="malformed-accepted",
             what=f"{request.name} was refused without a message",
             why=f"the response has status {reply.status} and no body",
-            fix=sending_fix(request),
+            fix=sending_fix(request, expected.url),
         )
 
 
@@ -166,12 +170,16 @@ def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) 
     try:
         answer = parse_json(reply.body)
     except (ValueError, RecursionError):
-        yield Finding(rule="case-refused", what=f"the response to {request.name} is not JSON", fix=sending_fix(request))
+        yield Finding(
+            rule="case-refused",
+            what=f"the response to {request.name} is not JSON",
+            fix=sending_fix(request, expected.url),
+        )
         return
     compared = (without_paths(request.answer, expected.ignored), without_paths(answer, expected.ignored))
     differences_found = tuple(differences(*compared, tolerance=expected.tolerance))
     if differences_found:
-        sending = f"; {fix}" if (fix := sending_fix(request)) else ""
+        sending = f"; {fix}" if (fix := sending_fix(request, expected.url)) else ""
         yield Finding(
             rule="answers-differ",
             what=f"the prediction for {request.name} is not that of training",
@@ -207,7 +215,7 @@ def _derived_findings(
         yield Finding(rule="answers-differ", what=f"{more} got another response than in the training environment")
 
 
-def _answer_in(reply: ModelReply | None) -> Any:
+def answer_in(reply: ModelReply | None) -> Any:
     """The JSON of a prediction, or the status of another response, for the digest in the record."""
     if reply is None:
         return None
@@ -219,18 +227,21 @@ def _answer_in(reply: ModelReply | None) -> Any:
 
 def _accepting_anything(server: ServingContainer) -> Iterator[Finding]:
     """Yield a finding about a server that accepts a malformed request."""
-    reply = _invoked(server, MALFORMED, ANSWER_S)
+    reply = server.send(model_request(MALFORMED, ANSWER_S))
     if reply is None or not HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         why = "there was no response" if reply is None else f"the response has status {reply.status}"
-        yield Finding(rule="malformed-accepted", what="a malformed request was not refused", why=why)
+        yield Finding(rule="malformed-accepted", what=f"{MALFORMED.name} was not refused", why=why)
 
 
-def _invoked(server: ServingContainer, body: bytes, answer_s: float) -> ModelReply | None:
-    return server.send(_request(body, answer_s))
-
-
-def _request(body: bytes, answer_s: float) -> ModelRequest:
-    return ModelRequest(method="POST", path="/invocations", body=body, timeout_s=answer_s)
+def model_request(request: RecordedRequest, timeout_s: float) -> ModelRequest:
+    """A recorded request as it is sent, byte for byte."""
+    return ModelRequest(
+        method="POST",
+        path="/invocations",
+        body=request.body.encode(),
+        timeout_s=timeout_s,
+        content_type=request.content_type,
+    )
 
 
 def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Tools) -> float:

@@ -45,6 +45,7 @@ class VersionUriInput(VersionInput):
 _URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 CANDIDATE = VersionInput(name="candidate", usual="candidate", origin="release")
 CHAMPION = VersionInput(name="champion", usual="champion", origin="promote")
+URL_VERSION = VersionUriInput(name="url-version", usual="champion", origin="release")
 VERSION_URI = VersionUriInput(name="version-uri", usual="champion", origin="release")
 
 

@@ -116,6 +116,7 @@ def _ask(job: Job, question: ExampleQuestion) -> ModelAnswers:
         again=True,
         cases=tuple(case.body for case in question.cases),
         derived=tuple(request.body for request in question.derived),
+        derived_types=tuple(request.content_type for request in question.derived),
         derived_s=DERIVED_S,
         request_s=DERIVED_REQUEST_S,
     )

@@ -1,6 +1,7 @@
 """Selects which responses of the training environment are recorded, for requests of a file and derived ones."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity, counted
@@ -60,7 +61,8 @@ def record_derived(
         if first is None or second is None or _changes(first, second, ignored):
             left_out.append(request.name.removeprefix(PREFIX))
         else:
-            recorded.append(_recorded(request.name, RequestOrigin.DERIVED, request.body, first))
+            item = _recorded(request.name, RequestOrigin.DERIVED, request.body, first)
+            recorded.append(replace(item, content_type=request.content_type))
     return tuple(recorded), tuple(_left_out(left_out, len(derived)))
 
 

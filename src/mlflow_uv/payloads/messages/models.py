@@ -147,7 +147,8 @@ class AnswerRequests(Request):
     Answer requests of `/invocations`, given as their bodies, with the model in a folder.
 
     `given` says that they are not the model's own example, `again` requests a second answer to each. `cases` and
-    `derived` are bodies as exact text, which may be refused. A derived request is left out if it takes longer than
+    `derived` are bodies as exact text, which may be refused; `derived_types` are the media types of the derived ones,
+    JSON without any. A derived request is left out if it takes longer than
     `request_s` seconds, or all of them more than `derived_s`.
     """
 
@@ -158,6 +159,7 @@ class AnswerRequests(Request):
     again: bool = False
     cases: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    derived_types: tuple[str, ...] = ()
     derived_s: float = 60.0
     request_s: float = 60.0
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import zip_longest
 from typing import Any
 
 import mlflow
@@ -18,6 +19,7 @@ from .serving_environment import load_untraced, serving_environment
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
+_JSON = "application/json"
 _LONGEST_REASON = 300
 
 
@@ -71,26 +73,24 @@ def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> A
 def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelResponse | None]":
     """The response to each derived request; None for one that takes too long, or for which no time is left."""
     end = time.monotonic() + request.derived_s
-    for body in request.derived:
+    for body, content_type in zip_longest(request.derived, request.derived_types, fillvalue=_JSON):
         remaining = min(end - time.monotonic(), request.request_s)
         if remaining <= 0:
             yield None
             continue
         try:
             with _interrupted_after(remaining):
-                response = _response(model, body)
+                response = _response(model, body, content_type)
         except _TooSlow:
             yield None
         else:
             yield response
 
 
-def _response(model: Any, body: str) -> ModelResponse:
+def _response(model: Any, body: str, content_type: str = _JSON) -> ModelResponse:
     """The status and the answer to a body, or the reason of a refusal, as MLflow's server responds to its bytes."""
     try:
-        response = scoring_server.invocations(
-            body.encode(), "application/json", model, model.metadata.get_input_schema()
-        )
+        response = scoring_server.invocations(body.encode(), content_type, model, model.metadata.get_input_schema())
         if response.status == HTTPStatus.OK:
             return ModelResponse(status=response.status, answer=json.loads(response.response))
         return _refusal(response.status, _reason(response.response))

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...command.errors import ToolFailed
 from ...core.image.dockerfile import PORT, VENV
 from ...core.security.documents import parse_json
-from ..mlflow.model_requests import LIMIT, ModelReply, ModelRequest
+from ..mlflow.model_requests import LIMIT, LOAD, LoadPlan, ModelReply, ModelRequest
 from ..system.process import Completed
 
 OURS = "mlflow-uv.smoke-test"  # label of every container we start
@@ -52,6 +52,16 @@ class Container:
         replies = [_reply(line) for line in lines[: len(requests)]]
         return (*replies, *(None,) * (len(requests) - len(replies)))
 
+    def measure(self, plan: LoadPlan) -> str:
+        """See StartedServer. The program runs inside, so that it reaches the server and sees its processes."""
+        argv = ("exec", "--interactive", self._name, f"{VENV}/bin/python", "-I", "-S", "-c", LOAD.read_text("utf-8"))
+        message = plan.message(port=int(PORT), root=1)
+        try:
+            done = self._command(*argv, stdin=message, verbatim=True, timeout_s=plan.longest_s + SLACK_S)
+        except ToolFailed:
+            return ""
+        return done.stdout if done.code == 0 else ""
+
     def code(self) -> int | None:
         """See ServingContainer."""
         done = self._command("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", self._name)
@@ -75,6 +85,7 @@ class Container:
 def _message(request: ModelRequest) -> dict[str, object]:
     body = None if request.body is None else base64.b64encode(request.body).decode()
     message = {"port": PORT, "method": request.method, "path": request.path, "body": body}
+    message["content_type"] = request.content_type
     return {**message, "timeout_s": request.timeout_s, "limit": LIMIT}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
-from ..mlflow.model_requests import ModelReply, ModelRequest
+from ..mlflow.model_requests import LoadPlan, ModelReply, ModelRequest
 from ..system.commands import Conversation
 
 ANSWER_S = 120.0
@@ -30,6 +30,13 @@ class ServingContainer(Protocol):
 
     def stop(self) -> None:
         """Stop and remove it; safe to call twice."""
+
+
+class StartedServer(ServingContainer, Protocol):
+    """A server that this program started, which can be measured."""
+
+    def measure(self, plan: LoadPlan) -> str:
+        """Send requests at a concurrency; what installing/load.py prints, empty if it failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +171,7 @@ class Engine(Protocol):
         Raises ToolMissing.
         """
 
-    def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> ServingContainer:
+    def serve(self, image: str, *, network: bool, given: ServerSettings = BARE) -> StartedServer:
         """
         Start a container with few privileges and no published port; `network` connects it to the engine's network.
 

@@ -1,34 +1,72 @@
 """Sends HTTP requests to a model server on loopback, without proxy or redirects, one connection a request."""
 
+import base64
 import http.client
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
+from ...core.model.derived_formats import JSON_TYPE
+from ...core.model.load_figures import MOST_REQUESTS
+
+LOAD = Path(__file__).parents[2] / "installing" / "load.py"
 LIMIT = 256 << 20  # bytes of a response that are read: the server may be malicious
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRequest:
-    """A request with a JSON body; `timeout_s` is the timeout of each read of the response."""
+    """A request with a body of a media type; `timeout_s` is the timeout of each read of the response."""
 
     method: str
     path: str
     body: bytes | None = None
     timeout_s: float
+    content_type: str = JSON_TYPE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelReply:
-    """An HTTP status and body."""
+    """An HTTP status and body; `location` is the target of a redirect."""
 
     status: int
     body: str
+    location: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadPlan:
+    """Requests to send in turn, by `concurrency` connections, for a number of seconds; timeout of each response."""
+
+    bodies: tuple[str, ...]
+    concurrency: int
+    seconds: float
+    timeout_s: float
+
+    def message(self, *, port: int, root: int) -> str:
+        """The plan as installing/load.py reads it; `root` is the process id of the server."""
+        plan = {
+            "port": port,
+            "path": "/invocations",
+            "bodies": [base64.b64encode(body.encode()).decode() for body in self.bodies],
+            "concurrency": self.concurrency,
+            "seconds": self.seconds,
+            "requests": MOST_REQUESTS,
+            "timeout_s": self.timeout_s,
+            "root": root,
+        }
+        return json.dumps(plan)
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds after which it has ended, or is stopped."""
+        return self.seconds + self.timeout_s * (len(self.bodies) + 1)
 
 
 def send(request: ModelRequest, *, port: int) -> ModelReply | None:
     """The response from a port on loopback; None if there is none within the timeout."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=request.timeout_s)
     try:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": request.content_type}
         connection.request(request.method, request.path, body=request.body, headers=headers)
         response = connection.getresponse()
         content = response.read(LIMIT)

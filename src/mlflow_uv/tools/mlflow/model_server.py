@@ -1,25 +1,29 @@
 """Serves a model without a container engine: runs the same server as a process of the model's environment."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ...command.errors import ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_server
 from ..engines.engine import ServerSettings
 from ..system.process import Command, Runner, Running
 from .bytecode import bytecode_of
-from .model_requests import ModelReply, ModelRequest, send
+from .model_requests import LOAD, LoadPlan, ModelReply, ModelRequest, send
 
 SERVING = Path(__file__).parents[2] / "serving"
+SLACK_S = 30.0  # time to start a program on a busy host
 
 
 class ServerProcess:
     """A model server in a process; see engine.ServingContainer."""
 
-    def __init__(self, running: Running, port: int) -> None:
+    def __init__(self, running: Running, port: int, measure: Callable[[str, float], str]) -> None:
         self._running = running
         self._port = port
+        self._measure = measure
 
     def send(self, request: ModelRequest) -> ModelReply | None:
         """See ServingContainer."""
@@ -33,6 +37,10 @@ class ServerProcess:
             if replies[-1] is None:
                 break
         return (*replies, *(None,) * (len(requests) - len(replies)))
+
+    def measure(self, plan: LoadPlan) -> str:
+        """See StartedServer."""
+        return self._measure(plan.message(port=self._port, root=self._running.pid), plan.longest_s + SLACK_S)
 
     def code(self) -> int | None:
         """See ServingContainer."""
@@ -63,7 +71,7 @@ class Servers:
         variables = {**self._variables, **given.serve_env.variables, **given.settings, **settings}
         secrets = given.serve_env.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
-        return ServerProcess(self._runner.start(command), port)
+        return ServerProcess(self._runner.start(command), port, self._measured)
 
     def serve_by_mlflow(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
         """Start MLflow's own server (`mlflow models serve`) on a free port of loopback. Raises ToolMissing."""
@@ -79,7 +87,16 @@ class Servers:
         variables |= bytecode.variables
         secrets = given.serve_env.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
-        return ServerProcess(self._runner.start(command), port)
+        return ServerProcess(self._runner.start(command), port, self._measured)
+
+    def _measured(self, message: str, timeout_s: float) -> str:
+        argv = (str(self._host.python), "-I", "-S", str(LOAD))
+        command = Command(argv=argv, folder=LOAD.parent, variables=self._variables, stdin=message)
+        try:
+            done = self._runner.run(replace(command, verbatim=True, timeout_s=timeout_s))
+        except ToolFailed:
+            return ""
+        return done.stdout if done.code == 0 else ""
 
     def inventory(self, python: Path) -> str:
         """The inventory of an environment, as serving/inventory.py prints it."""

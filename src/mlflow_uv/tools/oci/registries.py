@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from ...core.image.oci_manifest import TYPES, read_labels, read_manifest
 from ...core.image.reference import DOCKER_HUB, ImageReference, image_reference
 from ...core.security.documents import parse_json
+from ...core.security.origins import is_loopback
 from ..system.clock import Clock
-from ..system.web import Web, WebReply, WebRequest, WebUnreachable, is_loopback
+from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login, Logins
 
 # Statuses of a busy registry, and the wait before each further attempt.

@@ -1,8 +1,9 @@
 """Runs tasks in threads and ends them together."""
 
+import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
@@ -32,6 +33,30 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
         raise
     executor.shutdown()
     return [future.result() for future in futures]
+
+
+def within(task: Callable[[], T], *, timeout_s: float) -> T:
+    """
+    Run a task in a thread and wait for at most `timeout_s` seconds.
+
+    Raises TimeoutError afterwards; the thread is abandoned, and ends with the process at the latest.
+    """
+    outcomes: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcomes.put((task(), None))
+        except BaseException as error:  # noqa: BLE001  # raised again by the waiting thread
+            outcomes.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = outcomes.get(timeout=timeout_s)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return cast("T", result)
 
 
 def serialized(on_line: Callable[[str], None]) -> Callable[[str], None]:

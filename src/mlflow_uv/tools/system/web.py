@@ -1,6 +1,7 @@
 """Sends HTTPS requests with the host's proxy and certificates, within limits of size and time."""
 
 import http.client
+import socket
 import ssl
 import time
 import urllib.error
@@ -11,16 +12,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from ...core.security.origins import is_loopback
+from .threads import within
+
 TIMEOUT_S = 20.0
 WHOLE_S = 60.0
 REDIRECTS = 5
 PIECE = 1 << 16
 TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class WebUnreachable(Exception):
-    """No usable response from a server; the message is the reason, in one line."""
+    """
+    No usable response from a server; the message is the reason, in one line.
+
+    `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate).
+    """
+
+    def __init__(self, reason: str, *, slow: bool = False, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.slow = slow
+        self.permanent = permanent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +58,6 @@ class WebReply:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host (without port) is this machine, so that no network is involved."""
-    return host in _LOOPBACK or host.startswith("127.")
 
 
 class Web:
@@ -81,21 +88,49 @@ class Web:
             url = urljoin(url, target)
         raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
 
-    def _once(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
+    def post(self, request: WebRequest, *, timeout_s: float) -> WebReply:
+        """
+        Send a request once, by HTTPS or HTTP, and return the response, which may be a redirect.
+
+        Raises WebUnreachable for a server that does not respond completely within `timeout_s` seconds, however slowly
+        it sends, or that is not trusted.
+        """
+        until = time.monotonic() + timeout_s
+        host = urlsplit(request.url).hostname
+        try:
+            reply = within(
+                lambda: self._once(request.url, request, {**request.headers, **request.secret}, until, timeout_s),
+                timeout_s=timeout_s,
+            )
+        except TimeoutError:
+            raise WebUnreachable(f"{host} does not answer within {timeout_s:g} s", slow=True) from None
+        length = reply.headers.get("content-length", "")
+        if length.isdecimal() and len(reply.body) < int(length):
+            raise WebUnreachable(f"{host} closed the connection in the middle of its response")
+        return reply
+
+    def _once(
+        self, url: str, request: WebRequest, headers: Mapping[str, str], until: float, timeout_s: float = TIMEOUT_S
+    ) -> WebReply:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # `send` checked the scheme: HTTPS, or HTTP to this machine.
+        # `send` checked the scheme, and callers of `post` accept any HTTP URL.
         ready = urllib.request.Request(url, data=request.form, headers=dict(headers), method=request.method)  # noqa: S310
         try:
-            with self._opener(parts.scheme, host).open(ready, timeout=TIMEOUT_S) as response:
+            with self._opener(parts.scheme, host).open(ready, timeout=timeout_s) as response:
                 return _reply(response, request.limit, until)
         except urllib.error.HTTPError as error:
             with error:
                 return _reply(error, request.limit, until)
         except urllib.error.URLError as error:
-            raise WebUnreachable(f"{host} does not answer: {_line(error.reason)}") from error
+            raise WebUnreachable(
+                f"{host} does not answer: {_line(error.reason)}",
+                slow=isinstance(error.reason, TimeoutError),
+                permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError)),
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WebUnreachable(f"{host} does not answer: {_line(error)}") from error
+            slow = isinstance(error, TimeoutError)
+            raise WebUnreachable(f"{host} does not answer: {_line(error)}", slow=slow) from error
 
     def _opener(self, scheme: str, host: str) -> Any:
         class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -137,7 +172,7 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
         if len(body) > limit:
             raise WebUnreachable(f"the response is larger than {limit >> 20} MiB")
         if time.monotonic() > until:
-            raise WebUnreachable(f"the response takes longer than {WHOLE_S:.0f} s")
+            raise WebUnreachable("the response takes too long", slow=True)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return WebReply(status=response.status, headers=headers, body=bytes(body))
 

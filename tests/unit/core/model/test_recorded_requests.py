@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,19 @@ def test_requests_and_responses_survive_their_files() -> None:
     files = [json.loads(text((REFUSED, ANSWERED))) for text in (requests_file, responses_file)]
 
     assert (REFUSED, ANSWERED) == read_recorded(*files)
+    assert ["content-type" in request for request in files[0]] == [False, False]
+
+
+def test_the_media_type_of_a_body_survives_and_no_other_is_read() -> None:
+    """
+    It becomes a header, so that a model cannot choose it freely.
+    """
+    as_csv = replace(ANSWERED, body="x\n1\n", content_type="text/csv")
+    requests, responses = (json.loads(text((as_csv,))) for text in (requests_file, responses_file))
+
+    assert (as_csv,) == read_recorded(requests, responses)
+    with pytest.raises(ValueError, match="media type"):
+        read_recorded([{**requests[0], "content-type": "text/csv\r\nX: 1"}], responses)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.tools.system.threads import serialized, side_by_side
+from mlflow_uv.tools.system.threads import serialized, side_by_side, within
 
 
 def nothing() -> None:
@@ -90,3 +90,28 @@ def test_lines_of_several_threads_come_one_at_a_time() -> None:
     side_by_side([lambda: [call("x") for _ in range(200)] for _ in range(4)], at_once=4, cancel=nothing)
 
     assert ({1}, 800) == (set(overlaps), len(overlaps))
+
+
+def test_a_task_gives_its_result_or_its_error() -> None:
+    """
+    As if it ran here.
+    """
+
+    def fail() -> int:
+        raise KeyError("a")
+
+    assert 3 == within(lambda: 3, timeout_s=60)
+    with pytest.raises(KeyError, match="a"):
+        within(fail, timeout_s=60)
+
+
+def test_a_task_that_takes_too_long_is_left_alone() -> None:
+    """
+    The caller goes on.
+    """
+    end = threading.Event()
+
+    with pytest.raises(TimeoutError):
+        within(end.wait, timeout_s=0.05)
+
+    end.set()

@@ -1,0 +1,107 @@
+"""Parses what was measured of a server under load, and shows it as figures and a histogram."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...command.report import Table
+from ..security.documents import parse_json
+
+MIB = 1 << 20
+MOST_REQUESTS = 20_000
+_BAR = 30  # characters of the longest bar
+_SIZES = 3  # before, highest, after
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadFigures:
+    """
+    Figures of a tested server: seconds until it was healthy, and under load the latencies of answered requests.
+
+    `failed` is the number of other requests, `seconds` the duration of the load. Memory is in bytes; `memory_growth` is
+    that from the start of the load to its end, at least 0.
+    """
+
+    ready_s: float
+    milliseconds: tuple[float, ...] = ()
+    failed: int = 0
+    seconds: float = 0.0
+    memory_peak: int = 0
+    memory_growth: int = 0
+
+    @property
+    def requests_per_second(self) -> float:
+        """Answered requests per second."""
+        return len(self.milliseconds) / self.seconds if self.seconds else 0.0
+
+    def percentile(self, percent: int) -> float:
+        """The smallest latency that this share of the requests does not exceed; infinite if none was answered."""
+        if not self.milliseconds:
+            return math.inf
+        return sorted(self.milliseconds)[max(0, math.ceil(len(self.milliseconds) * percent / 100) - 1)]
+
+    @property
+    def recorded(self) -> tuple[tuple[str, float], ...]:
+        """The figures for the record, by name; without a load only the time until the server was healthy."""
+        ready = (("ready-seconds", round(self.ready_s, 3)),)
+        if not self.milliseconds:
+            return ready
+        return (
+            *ready,
+            ("p50-milliseconds", round(self.percentile(50), 3)),
+            ("p95-milliseconds", round(self.percentile(95), 3)),
+            ("requests-per-second", round(self.requests_per_second, 1)),
+            ("memory-mib", round(self.memory_peak / MIB, 1)),
+            ("memory-growth-mib", round(self.memory_growth / MIB, 1)),
+        )
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The figures, and a histogram of the latencies if there are any."""
+        rows = tuple((name, f"{value:g}") for name, value in self.recorded)
+        figures = Table(title="Figures of the server", columns=("figure", "value"), rows=rows)
+        if not self.milliseconds:
+            return (figures,)
+        histogram = Table(title="Latencies", columns=("up to ms", "requests", ""), rows=tuple(self._histogram()))
+        return figures, histogram
+
+    def _histogram(self) -> Iterator[tuple[str, str, str]]:
+        counts: dict[float, int] = {}
+        for value in self.milliseconds:
+            counts[_bound(value)] = counts.get(_bound(value), 0) + 1
+        highest = max(counts.values())
+        for bound in sorted(counts):
+            yield f"{bound:g}", str(counts[bound]), "█" * max(1, round(_BAR * counts[bound] / highest))
+
+
+def _bound(value: float) -> float:
+    """The smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10, … that is not below a value."""
+    exponent = math.floor(math.log10(max(value, 0.1)))
+    bounds = (factor * 10.0**exponent for factor in (1, 2, 5, 10))
+    return next(bound for bound in bounds if value <= bound or math.isclose(value, bound))
+
+
+def load_figures(text: str, *, ready_s: float) -> LoadFigures:
+    """
+    Parse what installing/load.py prints. Raises ValueError for anything else.
+
+    It may come from a model's container, so numbers that are not finite or negative are refused too.
+    """
+    try:
+        answer = parse_json(text)
+        taken = tuple(float(value) for value in answer["milliseconds"])
+        memory = [int(value) for value in answer["memory"]]
+        failed, seconds = int(answer["failed"]), float(answer["seconds"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"the measurement cannot be read: {error!r}") from error
+    numbers = (*taken, *memory, failed, seconds)
+    if len(memory) != _SIZES or len(taken) > MOST_REQUESTS or not all(0 <= value < math.inf for value in numbers):
+        raise ValueError("the measurement has numbers that cannot be")
+    return LoadFigures(
+        ready_s=ready_s,
+        milliseconds=taken,
+        failed=failed,
+        seconds=seconds,
+        memory_peak=memory[1],
+        memory_growth=max(0, memory[2] - memory[0]),
+    )

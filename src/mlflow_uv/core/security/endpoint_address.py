@@ -1,0 +1,115 @@
+"""Parses the URL of a running model server (`url`) and the headers for it (`url-headers`)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import urlsplit, urlunsplit
+
+from ...command.errors import BadInput
+from ...command.wording import option
+from .masking import mask, secrets_in
+from .origins import carries_user, is_loopback, is_plain_web_address
+
+INVOCATIONS = "/invocations"
+_PAIR = re.compile(r"(?P<header>[A-Za-z0-9-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)")
+_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+# Headers that say how the body is framed or where it goes; the client sets them.
+_OWN = frozenset({
+    "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
+    "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)  # no slots: `secrets` is cached
+class EndpointHeaders:
+    """Headers with values of environment variables; neither the values nor a `repr` of them is ever shown."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)  # names of variables by header
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value in every form, and what follows a scheme such as `Bearer`."""
+        parts = {f"{name}_SECRET": value for name, value in self.values.items()}
+        parts |= {f"{name}_TOKEN": value.split()[-1] for name, value in self.values.items()}
+        return secrets_in(parts)
+
+    def masked(self, text: str) -> str:
+        """The text with all values masked."""
+        return mask(text, self.secrets)
+
+
+NO_HEADERS = EndpointHeaders()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointAddress:
+    """The URL that predictions are requested from, and how it is shown: without its query."""
+
+    invocations: str = field(repr=False)
+    shown: str
+
+    @property
+    def host(self) -> str:
+        """Its host."""
+        return urlsplit(self.invocations).hostname or ""
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is HTTPS."""
+        return self.invocations.startswith("https:")
+
+
+def endpoint_address(url: str) -> EndpointAddress:
+    """
+    Parse the base URL of a server, or that of its `/invocations`.
+
+    Raises BadInput for another scheme than HTTP, and for a credential, which command lines and logs would show.
+    """
+    if mask(url, ()) != url or carries_user(url):
+        why = "command lines and logs are visible to others"
+        fix = option("url-headers", "Authorization=VARIABLE")
+        raise BadInput(what="`url` has a credential in it", why=why, fix=fix)
+    if not is_plain_web_address(url):
+        raise BadInput(what="`url` is not the URL of a server", why="expected is https://HOST/ or https://HOST/PATH")
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith(INVOCATIONS):
+        path += INVOCATIONS
+    parts = parts._replace(path=path)
+    return EndpointAddress(invocations=urlunsplit(parts), shown=urlunsplit(parts._replace(query="")))
+
+
+def endpoint_headers(pairs: Iterable[str], caller: Mapping[str, str], address: EndpointAddress) -> EndpointHeaders:
+    """
+    Read headers, each as HEADER=VARIABLE, from the caller's environment.
+
+    Raises BadInput, without any value in it, for one that is invalid or not set, and for plain HTTP to another machine.
+    """
+    variables: dict[str, str] = {}
+    for pair in pairs:
+        match = _PAIR.fullmatch(pair)
+        if match is None:
+            why = "an item is HEADER=VARIABLE, and the value of the header comes from that variable"
+            what = "`url-headers` has an item that is not a header with the name of a variable"
+            raise BadInput(what=what, why=why, fix=option("url-headers", "Authorization=VARIABLE"))
+        header, variable = match["header"], match["variable"]
+        if header.lower() in _OWN:
+            raise BadInput(what=f"`url-headers` cannot set {header}", why="the client sets it for each request")
+        _require_usable(header, variable, caller)
+        variables[header] = variable
+    if variables and not address.is_encrypted and not is_loopback(address.host):
+        why = f"{address.host} would be sent them without encryption"
+        raise BadInput(what="`url-headers` needs HTTPS", why=why, fix=option("url", "https://HOST/"))
+    return EndpointHeaders(variables=variables, values={name: caller[name] for name in set(variables.values())})
+
+
+def _require_usable(header: str, variable: str, caller: Mapping[str, str]) -> None:
+    value = caller.get(variable)
+    if not value:
+        what = f"`url-headers` names {variable}, which is not set here"
+        raise BadInput(what=what, why=f"it is the value of {header}", fix="set it in the environment of this step")
+    if _VALUE.fullmatch(value) is None:
+        why = "it has a line break, a space at an end, or another character than printable ASCII"
+        raise BadInput(what=f"the value of {variable} cannot be a header", why=why, fix="set it without that character")

@@ -1,0 +1,62 @@
+"""Sends requests to a running model server by its URL, with headers, within limits of time and size."""
+
+from collections.abc import Sequence
+
+from ... import __version__
+from ...core.security.endpoint_address import EndpointAddress, EndpointHeaders
+from ..system.web import Web, WebRequest, WebUnreachable
+from .model_requests import LIMIT, ModelReply, ModelRequest
+
+
+class Endpoint:
+    """
+    A server that others run; see engine.ServingContainer.
+
+    No redirect is followed, so that no other server gets the headers. `unreachable` is why the last request got no
+    response.
+    """
+
+    def __init__(self, web: Web, address: EndpointAddress, headers: EndpointHeaders) -> None:
+        self.address = address
+        self.headers = headers
+        self.unreachable: WebUnreachable | None = None
+        self._web = web
+
+    def send(self, request: ModelRequest) -> ModelReply | None:
+        """See ServingContainer; every request goes to the URL of the endpoint, whatever its path."""
+        self.unreachable = None
+        secret = {header: self.headers.values[name] for header, name in self.headers.variables.items()}
+        web_request = WebRequest(
+            url=self.address.invocations,
+            headers={"Content-Type": request.content_type, "User-Agent": f"mlflow-uv/{__version__}"},
+            secret=secret,
+            form=request.body,
+            limit=LIMIT,
+        )
+        try:
+            reply = self._web.post(web_request, timeout_s=request.timeout_s)
+        except WebUnreachable as error:
+            self.unreachable = error
+            return None
+        location = reply.headers.get("location", "")
+        return ModelReply(status=reply.status, body=reply.body.decode(errors="replace"), location=location)
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See ServingContainer."""
+        replies: list[ModelReply | None] = []
+        for request in requests:
+            replies.append(self.send(request))
+            if replies[-1] is None:
+                break
+        return (*replies, *(None,) * (len(requests) - len(replies)))
+
+    def code(self) -> int | None:
+        """See ServingContainer; the exit code is not known here."""
+        return None
+
+    def log(self) -> str:
+        """See ServingContainer; the log of the server is not here, only why it did not respond."""
+        return str(self.unreachable or "")
+
+    def stop(self) -> None:
+        """See ServingContainer; others run the server."""

@@ -1,0 +1,86 @@
+"""How one request is sent to any server, and what a hostile one cannot do."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.security.origins import is_loopback
+from mlflow_uv.tools.system.web import Web, WebReply, WebRequest, WebUnreachable
+from tests.endpoints import EndpointReply, certified, fake_endpoint
+
+SECRET = {"Authorization": "Bearer ca-na-ry"}
+
+
+def posted(url: str, *, timeout_s: float = 60.0, limit: int = 1000, **variables: str) -> WebReply:
+    """The response to a small body."""
+    request = WebRequest(url=url, form=b"{}", secret=SECRET, limit=limit)
+    return Web(variables).post(request, timeout_s=timeout_s)
+
+
+def test_a_redirect_is_returned_and_its_target_gets_nothing() -> None:
+    """
+    Neither on another host nor on the same one.
+    """
+    with fake_endpoint(lambda _: EndpointReply()) as other:
+        target = f"http://localhost:{other.port}/invocations"
+        with fake_endpoint(lambda _: EndpointReply(status=307, headers={"Location": target})) as endpoint:
+            reply = posted(endpoint.url)
+
+    assert (307, target, []) == (reply.status, reply.headers["location"], other.requests)
+
+
+def test_a_body_without_an_end_is_not_read_on() -> None:
+    """
+    Nothing beyond the limit is kept.
+    """
+    with (
+        fake_endpoint(lambda _: EndpointReply(stream=itertools.repeat(b"x" * 500))) as endpoint,
+        pytest.raises(WebUnreachable, match="larger than"),
+    ):
+        posted(endpoint.url)
+
+
+def test_a_server_that_sends_a_byte_at_a_time_is_given_up() -> None:
+    """
+    The time limit is for the whole response, not for each piece.
+    """
+
+    def drip() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.05)
+            yield b"x"
+
+    with (
+        fake_endpoint(lambda _: EndpointReply(stream=drip())) as endpoint,
+        pytest.raises(WebUnreachable) as raised,
+    ):
+        posted(endpoint.url, timeout_s=0.3, limit=1 << 20)
+
+    assert raised.value.slow
+
+
+def test_https_needs_a_certificate_that_the_caller_trusts(tmp_path: Path) -> None:
+    """
+    One of a company's own CA is trusted where SSL_CERT_FILE names it.
+    """
+    context, authority = certified(tmp_path / "keys")
+    with fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint:
+        with pytest.raises(WebUnreachable, match="CERTIFICATE_VERIFY_FAILED") as raised:
+            posted(endpoint.url)
+        reply = posted(endpoint.url, SSL_CERT_FILE=str(authority))
+
+    assert (True, 200) == (raised.value.permanent, reply.status)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("127.0.0.1.example", False)],
+)
+def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:
+    """
+    A name that begins like its address is another machine.
+    """
+    assert expected == is_loopback(host)
