@@ -283,6 +283,7 @@ class Uv(UvCalls):
         """Create an empty environment; return its interpreter. Raises ToolFailed."""
         argv = ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment))
         command = (self._programs.satisfying(None), *argv)
+        environment.parent.mkdir(parents=True, exist_ok=True)  # the first one in a cache
         done = self._trusting.run(self._command(command, environment.parent, self._anywhere(), on_line=on_line))
         if done.code != 0:
             raise failed("uv venv", done)

@@ -381,6 +381,20 @@ def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
     assert 1 == sum("--version" in command.argv for command in runner.asked)
 
 
+def test_the_first_environment_of_a_cache_has_a_folder_to_be_created_in(project: Project, tmp_path: Path) -> None:
+    """
+    A new machine has none of the folders of the cache yet, and uv is started in one of them.
+    """
+    runner = FakeRunner(answers(own="0.9.9"))
+    program = uv(runner, asked="", own="/own/uv")
+    program.program(project)
+
+    program.create(tmp_path / "new" / "serving" / "key", python="3.12", on_line=print)
+
+    assert tmp_path / "new" / "serving" == runner.asked[-1].folder
+    assert runner.asked[-1].folder.is_dir()
+
+
 def test_no_uv_that_the_project_accepts_names_all_of_them(project: Project) -> None:
     """
     Who must install another uv wants to know which ones were considered.
