@@ -49,17 +49,16 @@ class FileTree:
             if name == _OPAQUE:
                 self._remove_below(parent)
             elif name.startswith(_WHITEOUT):
-                removed = parent / name.removeprefix(_WHITEOUT)
-                self._entries.pop(removed, None)
-                self._remove_below(removed)
+                self._remove(parent / name.removeprefix(_WHITEOUT))
         for entry in added:
             if not entry.path.name.startswith(_WHITEOUT):
                 if entry.kind is not EntryKind.FOLDER:
-                    self._remove_below(entry.path)
+                    self._remove(entry.path)
                 self._entries[entry.path] = entry
                 for parent in entry.path.parents[:-1]:  # a layer need not have entries for its folders
-                    folder = TreeEntry(path=parent, kind=EntryKind.FOLDER, layer=entry.layer)
-                    self._entries.setdefault(parent, folder)
+                    if parent in self._entries:
+                        break
+                    self._entries[parent] = TreeEntry(path=parent, kind=EntryKind.FOLDER, layer=entry.layer)
 
     def __contains__(self, path: PurePosixPath) -> bool:
         return path in self._entries
@@ -107,6 +106,11 @@ class FileTree:
                 if entry is not None and entry.kind is EntryKind.FILE and entry.executable:
                     return path, entry
         return None
+
+    def _remove(self, path: PurePosixPath) -> None:
+        removed = self._entries.pop(path, None)
+        if removed is not None and removed.kind is EntryKind.FOLDER:
+            self._remove_below(path)
 
     def _remove_below(self, folder: PurePosixPath) -> None:
         for path in [path for path in self._entries if folder in path.parents]:

@@ -98,7 +98,8 @@ def verified_files(environment: Path, package: LaidOutPackage, home: PurePosixPa
             files[file.path] = LayerFile(data=data, executable=executable)
         else:
             files[file.path] = LayerFile(source=source, executable=executable)
-    files[package.record] = LayerFile(data=_record_of(environment, package, rewritten))
+    executable = bool((environment / package.record).stat().st_mode & 0o111)
+    files[package.record] = LayerFile(data=_record_of(environment, package, rewritten), executable=executable)
     return files
 
 

@@ -49,6 +49,17 @@ def test_what_an_opaque_folder_gets_in_its_own_layer_stays() -> None:
     assert ["/b/new"] == [str(e.path) for e in image.below(PurePosixPath("/b"))]
 
 
+def test_an_image_of_many_files_is_read_in_a_moment() -> None:
+    """
+    A base has tens of thousands; each is looked at once.
+    """
+    files = tuple(entry(f"/usr/lib/{at % 100}/{at}.py") for at in range(20_000))
+
+    image = tree(files, files)
+
+    assert 20_000 + 100 == len(image.below(PurePosixPath("/usr/lib")))
+
+
 def test_folders_need_no_entries_of_their_own() -> None:
     """
     An archive may have a file without the folders above it; engines create them.

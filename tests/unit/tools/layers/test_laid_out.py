@@ -63,6 +63,20 @@ def test_a_package_is_its_files_at_their_places(tmp_path: Path) -> None:
     assert [] == list(unowned(tmp_path, (only,)))
 
 
+def test_what_is_executable_in_a_wheel_stays_so(tmp_path: Path) -> None:
+    """
+    Also where it makes no sense: some wheels are packed with one mode for all files, RECORD among them.
+    """
+    package(tmp_path, "grape", {"grape.py": b"red", "grape.so": b""})
+    info = tmp_path / SITE / "grape-1.0.dist-info"
+    for path in (tmp_path / SITE / "grape.so", info / "RECORD"):
+        path.chmod(0o755)
+
+    modes = {path.name: file.executable for path, file in verified(tmp_path).items()}
+
+    assert {"grape.py": False, "grape.so": True, "RECORD": True, "METADATA": False} == modes
+
+
 def test_a_script_of_a_long_path_starts_the_interpreter_of_the_image_too(tmp_path: Path) -> None:
     """
     The kernel reads 127 bytes of a first line, and no spaces in a path: uv then starts it by a shell.
