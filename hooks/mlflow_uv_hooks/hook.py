@@ -1,6 +1,7 @@
 """Runs the step of a hook on every project to which the changed files belong."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -163,7 +164,7 @@ def _parse(arguments: list[str]) -> Call:
         if word == "--":
             files += map(Path, rest)
         elif name in known:
-            flags[known[name].kebab] = _value(known[name], word, rest)
+            flags[known[name].kebab] = _value(known[name], word, rest, known, step)
         elif word.startswith("--") and not Path(word).exists():
             why = suggestion(name, known) or f"its flags are {', '.join(sorted(known))}"
             raise BadInput(what=f"`{name}` is not a flag of {step.name}", why=why)
@@ -172,11 +173,32 @@ def _parse(arguments: list[str]) -> Call:
     return Call(step=step, flags=flags, files=tuple(file.absolute() for file in files))
 
 
-def _value(field: Field, word: str, rest: Iterator[str]) -> object:
-    """The value that a flag sets, which is in the same word or in the next one; a switch needs none."""
+def _value(
+    field: Field, word: str, rest: Iterator[str], known: Mapping[str, Field], step: Step[Any, Any, Any]
+) -> object:
+    """
+    The value that a flag sets, which is in the same word or in the next one; a switch needs none.
+
+    Raises BadInput if the next word is a flag or a changed file: pre-commit appends those to the `args`.
+    """
     name, equals, value = word.partition("=")
-    if field.kind is not FieldKind.SWITCH:
-        return value if equals else next(rest, "")
-    if equals and name != field.flags[0]:
-        raise BadInput(what=f"`{name}` takes no value", why=f"it is `{value}`")
-    return value if equals else name == field.flags[0]
+    if field.kind is FieldKind.SWITCH:
+        if equals and name != field.flags[0]:
+            raise BadInput(what=f"`{name}` takes no value", why=f"it is `{value}`")
+        return value if equals else name == field.flags[0]
+    if equals:
+        return value
+    following = next(rest, None)
+    if following is None:
+        why = "it is the last word"
+    elif following.partition("=")[0] in known or following == "--":
+        why = f"the next word is `{following}`"
+    elif field.kind is not FieldKind.PATH and _is_changed(following, step):
+        why = f"the next word is the changed file `{following}`"
+    else:
+        return following
+    raise BadInput(what=f"`{name}` has no value", why=why, fix=f"args: [{name}=VALUE]")
+
+
+def _is_changed(word: str, step: Step[Any, Any, Any]) -> bool:
+    return step.hook is not None and re.search(step.hook.files, word) is not None and Path(word).is_file()

@@ -28,7 +28,10 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
     """
     Every row has the model's name, version and release key; the same command again keeps what is there.
     """
-    source, output = table(tmp_path / "new wines.csv", rows=20), tmp_path / "scores é"
+    folder, output = tmp_path / "new", tmp_path / "scores é"
+    folder.mkdir()
+    source = table(folder / "new wines.csv", rows=20)
+    folder.chmod(0o555)  # an input may be read-only
     flags = (URI, "--input", source, "--output", str(output), "--key-columns", "id")
 
     first = sample.run("score", *flags)
@@ -37,6 +40,7 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
     assert (0, 20, 0, "process", 0) == (
         first.code, *(first.outputs[name] for name in ("rows", "rejected", "isolation", "reused-parts")),
     ), first.stderr  # fmt: skip
+    assert [source] == [str(path) for path in folder.iterdir()]
     assert (0, 20, "", 1) == (again.code, *(again.outputs[name] for name in ("rows", "isolation", "reused-parts")))
     found = scores(output)
     key = found[0]["release_key"]
@@ -50,6 +54,52 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
         )
         for row in found
     ]  # fmt: skip
+
+
+def test_a_parameter_that_the_model_lacks_is_refused(sample: SampleProject, tmp_path: Path) -> None:
+    """
+    MLflow would ignore it. Nothing is left, and the command scores without it.
+    """
+    output = tmp_path / "scores"
+    flags = (URI, "--input", table(tmp_path / "t.csv", rows=2), "--output", str(output))
+
+    refused = sample.run("score", *flags, "--params", '{"top_k": 3}')
+    left = output.exists()
+
+    sentence = "`params` does not fit the signature of the model: the model has no parameter `top_k`; its signature"
+    assert (BAD_INPUT, f"{sentence} declares none", False) == (*error(refused)[::2], left)
+    assert 0 == sample.run("score", *flags).code
+
+
+@pytest.mark.extended
+def test_no_secret_of_the_caller_reaches_the_model_or_the_output(sample: SampleProject, tmp_path: Path) -> None:
+    """
+    Neither logins of package indexes and stores, nor the runner's token; and no line of the model is a command.
+    """
+    secrets = {
+        "MLFLOW_TRACKING_TOKEN": "tok-4711-tracking", "UV_INDEX_PRIVATE_PASSWORD": "pw-4711-index",
+        "AWS_SECRET_ACCESS_KEY": "key-4711-aws", "GITHUB_TOKEN": "ghp-4711-github",
+    }  # fmt: skip
+    seen = (
+        "seen = ' '.join(os.environ.values()) + ''.join(open(f'/proc/{pid}/environ').read()"
+        " for pid in ('self', os.getppid()) if os.access(f'/proc/{pid}/environ', os.R_OK))"
+    )
+    # The model knows the values backwards, so that its own text has none of them.
+    known = f"sum(value[::-1] in seen for value in {[value[::-1] for value in secrets.values()]!r})"
+    shown = "print('::error::obeyed'); raise ValueError(f'::set-output name=x::{found} seen')"
+    predict = f"{seen}; found = {known}; {shown}"
+    predict = f"if (model_input['x'] > 5).any():\n            {predict}\n        return model_input['x']"
+    sample.train_with(training(predict=predict))
+    assert 0 == sample.run("release", "--engine", "none", "--steps", "log-model register").code
+    source, output = table(tmp_path / "t.csv", rows=8), tmp_path / "scores"
+
+    done = sample.run("score", "models:/wine/2", "--input", source, "--output", str(output), variables=secrets)
+
+    assert (0, 5, 3) == (done.code, done.outputs["rows"], done.outputs["rejected"]), done.stderr
+    texts = [done.stderr, done.stdout, *(path.read_text() for path in output.rglob("*") if path.is_file())]
+    assert [] == [value for value in secrets.values() for text in texts if value in text]
+    assert "::set-output name=x::0 seen" in done.stderr
+    assert [] == [line for text in texts for line in text.splitlines() if line.startswith("::")]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from .step import Below, Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
+from .limits import Limits
+from .step import Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
 
 NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
+# The reference grammar of the engines: registry, lower-case path, tag; a base image may have a digest too.
+IMAGE_TAG = r"(?::\w[\w.\-]{0,127})?"
+IMAGE_HOST = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?"
+_IMAGE = rf"{IMAGE_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{IMAGE_TAG}(?:@sha256:[0-9a-f]{{64}})?"
+_BASE = rf"{_IMAGE}|sha256:[0-9a-f]{{64}}"
 
 TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 
@@ -279,7 +285,7 @@ class ResponseInputs(ServeEnvInputs):
         float,
         Section.RUN,
         # At 1 any two numbers of one sign would be equal.
-        Below(1.0),
+        Limits(below=1.0),
         Doc(
             "Relative and absolute tolerance for floating-point values in responses, below 1; all other values must be"
             " equal."
@@ -345,3 +351,22 @@ class StrictInputs:
             " that cannot be scored."
         ),
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInputs:
+    """The container engine and the base image of a serving image."""
+
+    base_image: Annotated[
+        str | None,
+        Doc("Base image; defaults to the official slim Python image of the model's Python minor version."),
+        Matching(_BASE, "an image reference"),
+    ] = None
+    engine: Annotated[
+        EngineChoice,
+        Doc(
+            "How the model is packaged: `auto` uses Docker, else Podman, else an environment on this machine"
+            " served by a process; `any` requires an engine; `docker` and `podman` require that one; `none` uses"
+            " no engine."
+        ),
+    ] = EngineChoice.AUTO

@@ -1,6 +1,5 @@
 """Declares a step, and converts text and TOML to its inputs."""
 
-import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import BadInput
+from .limits import ANY_NUMBER, Limits
 from .report import Report
 from .rule_hook import RuleHook
 from .shell_words import quoted, words_of
@@ -34,12 +34,6 @@ class Matching(NamedTuple):
 
     pattern: str
     meaning: str
-
-
-class Below(NamedTuple):
-    """An upper limit of a number, which the number itself must not reach."""
-
-    limit: float
 
 
 class Words(NamedTuple):
@@ -130,7 +124,7 @@ class Field:
     choices: tuple[str, ...] = ()
     choice: type[Enum] | None = None
     matching: Matching | None = None
-    below: float = math.inf
+    limits: Limits = ANY_NUMBER
 
     @property
     def kebab(self) -> str:
@@ -212,7 +206,7 @@ class Field:
                     exact = int(raw) if self.whole else number
                 except (ValueError, OverflowError):
                     raise refuse from None
-                if not 0 <= number < self.below or number != exact:
+                if not self.limits.allow(number) or number != exact:
                     raise refuse
                 return exact
             case FieldKind.CHOICE, str() if self.choice is not None and raw in self.choices:
@@ -234,8 +228,7 @@ class Field:
             return f"one of {', '.join(self.choices)}"
         if self.kind is not FieldKind.NUMBER:
             return str(self.kind.value)
-        limit = f" and below {self.below:g}" if self.below < math.inf else ""
-        return f"a {'whole ' if self.whole else ''}number of at least 0{limit}"
+        return f"a {'whole ' if self.whole else ''}number {self.limits.text}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -310,7 +303,7 @@ def _field(name: str, hint: Any, default: object, notes: tuple[object, ...]) -> 
         choices=tuple(str(member.value) for member in choice) if choice else (),
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
-        below=next((note.limit for note in notes if isinstance(note, Below)), math.inf),
+        limits=next((note for note in notes if isinstance(note, Limits)), ANY_NUMBER),
     )
 
 

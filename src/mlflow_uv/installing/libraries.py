@@ -7,6 +7,10 @@ linked. `required` is the library without which the model does not load; checked
 
 `python -I -B libraries.py --link ENVIRONMENT [LAYER MACHINE]` links lacking libraries that another package has into
 the last folder of the loader; with LAYER, below that folder and for the architecture MACHINE.
+
+`python -I -B - --names < libraries.py` prints the names of the system's libraries as JSON. With such a list on standard
+input, `python -I -B libraries.py --compare FOLDER` prints {lacking: [[package, file, library, copy]]} for the packages
+in a folder; `copy` is the file that `--link` would link, empty without one.
 """
 
 import csv
@@ -52,6 +56,12 @@ def main(arguments: "list[str]") -> None:
         folder, layer, machine = [*arguments[1:], "/", ""][:3]
         link_copies(Path(folder), layer, machine)
         return
+    if arguments[0] == "--names":
+        json.dump(sorted(system_names()), sys.stdout)
+        return
+    if arguments[0] == "--compare":
+        json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)))}, sys.stdout)
+        return
     environment, *model = arguments
     missing = lacking(Path(environment))
     required = required_by(model[0]) if missing and model else ""
@@ -70,6 +80,16 @@ def lacking(environment: Path, here: "set[str] | None" = None) -> "list[tuple[Li
         for name in library.needed
         if name not in known and not name.startswith(OF_DRIVERS) and not beside(library, name)
     ]
+
+
+def compared(environment: Path, here: "set[str]") -> "list[list[str]]":
+    """The rows of `--compare`: package, file and missing library, and the copy of it in another package."""
+    rows = []
+    for library, name in lacking(environment, here):
+        versions = set(VERSIONS.findall(library.strings))
+        copy = next(sources_of(environment, name, versions), None) if name in LINKABLE else None
+        rows.append([owner(environment, library.path), library.path.name, name, copy.name if copy else ""])
+    return sorted(rows)
 
 
 def libraries_in(environment: Path) -> "Iterator[Library]":
@@ -234,7 +254,11 @@ def linked(environment: Path) -> "list[list[str]]":
 
 def owner(environment: Path, path: Path) -> str:
     """The distribution of a file, else the name of its folder."""
-    for record in sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+    records = (
+        *environment.glob("lib/python*/site-packages/*.dist-info/RECORD"),
+        *environment.glob("*.dist-info/RECORD"),
+    )
+    for record in sorted(records):
         with record.open(newline="", encoding="utf-8") as rows:
             if any(row and record.parents[1] / row[0] == path for row in csv.reader(rows)):
                 return re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower()

@@ -21,6 +21,7 @@ class ProblemKind(str, enum.Enum):
     LIBRARY_MISSING = "library-missing"  # a database driver or the client of an artifact store
     NOT_FOUND = "not-found"
     INVALID = "invalid"  # a name, a tag, a folder or a request that MLflow rejects
+    PARAMS = "params"  # inference parameters that the signature does not declare
     TRAINING = "training"  # the project's code raised an exception
     CANNOT_LOAD = "cannot-load"
     CANNOT_PREDICT = "cannot-predict"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
+from ..command.inputs import IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
-from ..command.inputs import RecordFile, RecordInputs, Serving
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
@@ -39,37 +39,20 @@ from ..tools.project.files import bounds_of, leads_out
 from ..tools.toolbox import Tools
 from .register import version_tags
 
-# The reference grammar of the engines: registry, lower-case path, tag; a base image may have a digest too.
-_TAG = r"(?::\w[\w.\-]{0,127})?"
-_HOST = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?"
-_BASE = rf"{_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{_TAG}(?:@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}}"
 # Upper-case letters of our own image names are converted to lower case.
-_NAME = rf"{_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{_TAG}"
+_NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageInputs(RecordInputs):
+class ImageInputs(RecordInputs, EngineInputs):
     """Inputs of build-image that a release takes: base, name, engine, platforms and caches."""
 
-    base_image: Annotated[
-        str | None,
-        Doc("Base image; defaults to the official slim Python image of the model's Python minor version."),
-        Matching(_BASE, "an image reference"),
-    ] = None
     image: Annotated[
         str | None,
         Doc("Image name; defaults to the model name, and a missing tag to the version number."),
         Matching(_NAME, "an image reference"),
     ] = None
-    engine: Annotated[
-        Choice,
-        Doc(
-            "How the model is packaged: `auto` uses Docker, else Podman, else an environment on this machine"
-            " served by a process; `any` requires an engine; `docker` and `podman` require that one; `none` uses"
-            " no engine."
-        ),
-    ] = Choice.AUTO
     serving: Annotated[
         Serving,
         Doc(

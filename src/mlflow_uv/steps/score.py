@@ -18,6 +18,7 @@ from ..command.inputs import (
     VersionInputs,
     VersionNumber,
 )
+from ..command.limits import Limits
 from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, OneRun, Quoted, Step
 from ..command.wording import option
@@ -64,9 +65,10 @@ class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, Str
     params: Annotated[
         str | None, Doc('Inference parameters that are passed to `predict`, as a JSON object such as {"top_k": 3}.')
     ] = None
-    batch_rows: Annotated[int, Doc("Number of rows that the model gets in one call.")] = 10_000
+    batch_rows: Annotated[int, Limits(least=1), Doc("Number of rows that the model gets in one call.")] = 10_000
     part_rows: Annotated[
         int,
+        Limits(least=1),
         Doc("Approximate number of rows in one file of the output; a run is continued after the last complete file."),
     ] = 1_000_000
 
@@ -140,9 +142,6 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def _options(inputs: Inputs, table: InputTable) -> ScoringOptions:
-    for value, input_name in ((inputs.batch_rows, "batch-rows"), (inputs.part_rows, "part-rows")):
-        if value < 1:
-            raise BadInput(what=f"`{input_name}` is {value}", why="it is a number of rows", fix=option(input_name, "1"))
     return ScoringOptions(
         params=_params(inputs.params),
         key_columns=inputs.key_columns,

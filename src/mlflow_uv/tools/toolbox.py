@@ -9,6 +9,7 @@ from ..command.host import Host
 from ..command.report import Console
 from .engines.build_context import BuildContexts
 from .engines.choice import Engines
+from .engines.library_scanner import LibraryScanner
 from .lock_toolbox import LockTools, locktools
 from .mlflow.attempts import Attempts
 from .mlflow.mlflow import Mlflow
@@ -30,6 +31,7 @@ class Tools(LockTools):
     engines: Engines
     registries: Registries
     contexts: BuildContexts
+    libraries: LibraryScanner
     servers: Servers
     records: Records
     attempts: Attempts
@@ -53,6 +55,7 @@ def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Run
             engines=Engines(basic.runner, variables=host.variables, on_line=console.foreign),
             registries=Registries(web, Logins(basic.runner, variables=host.variables), basic.clock),
             contexts=BuildContexts(basic.uv, host=host),
+            libraries=LibraryScanner(basic.runner, host=host),
             servers=Servers(basic.runner, host=host),
             records=Records(host),
             attempts=Attempts(host),

@@ -1,5 +1,6 @@
 """The arguments of the hooks: which steps they name, and which flags they accept."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,3 +109,30 @@ def test_the_hook_of_an_unknown_rule_is_an_error() -> None:
     """
     with pytest.raises(BadInput, match="no such hook: known are check-lock, lint, lint-dockerfile-lock"):
         _parse(["lint-tracking-url", "train.py"])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--package",), "it is the last word"),
+        (("--package", "uv.lock"), "the next word is the changed file `uv.lock`"),
+        (("--package", "--check", "uv.lock"), "the next word is `--check`"),
+    ],
+)
+def test_a_flag_without_a_value_does_not_take_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str
+) -> None:
+    """
+    pre-commit appends the changed files to `args`, so the file would be lost without a word.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uv.lock").touch()
+
+    with pytest.raises(BadInput) as caught:
+        _parse(["export", *words])
+
+    assert ("`--package` has no value", why, "args: [--package=VALUE]") == (
+        caught.value.what, caught.value.why, caught.value.fix,
+    )  # fmt: skip
+    fixed = _parse(["export", caught.value.fix.removeprefix("args: [").removesuffix("]"), "uv.lock"])
+    assert ("VALUE", (tmp_path / "uv.lock",)) == (fixed.flags["package"], fixed.files)

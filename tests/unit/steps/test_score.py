@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.step import ValueLayer, settle
 from mlflow_uv.steps.score import Inputs, run
 from mlflow_uv.tools.toolbox import Tools
 
@@ -20,8 +21,6 @@ NO_TOOLS = cast("Tools", SimpleNamespace())
         ({"input": Path("missing.csv")}, "the input `missing.csv` does not exist"),
         ({"params": "top_k=3"}, "`params` is not JSON"),
         ({"params": "[3]"}, "`params` is not a JSON object"),
-        ({"batch_rows": 0}, "`batch-rows` is 0"),
-        ({"part_rows": 0}, "`part-rows` is 0"),
         ({}, "the input has files of several formats"),
     ],
 )
@@ -39,3 +38,17 @@ def test_a_wrong_input_is_named(tmp_path: Path, changes: dict[str, Any], what: s
 
     assert what == caught.value.what
     assert not (tmp_path / "scores").exists()
+
+
+@pytest.mark.parametrize("name", ["batch-rows", "part-rows"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5"])
+def test_a_number_of_rows_is_at_least_one(name: str, value: str) -> None:
+    """
+    The message says what is allowed.
+    """
+    given = {"version-uri": "models:/wine/1", "input": "t.csv", "output": "scores", name: value}
+
+    with pytest.raises(BadInput) as caught:
+        settle(Inputs, (ValueLayer("--{}", given),))
+
+    assert f"--{name} must be a whole number of at least 1" == caught.value.what

@@ -1,10 +1,31 @@
 """Compares the packages of an environment with the requirements that it was made from."""
 
-from packaging.version import Version
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
 
 from ..export.requirements import Requirements
 from ..lock.markers import holds
 from ..lock.package_names import canonicalize_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageDifference:
+    """A package whose version in an environment is not the required one; None where it is absent or not required."""
+
+    name: str
+    required: str | None
+    installed: str | None
+
+    @property
+    def text(self) -> str:
+        """The difference as a sentence."""
+        if self.installed is None:
+            return f"{self.name} is not installed"
+        if self.required is None:
+            return f"{self.name} {self.installed} is installed but not required"
+        return f"{self.name} is {self.installed}, required is {self.required}"
 
 
 def installed_difference(
@@ -23,14 +44,30 @@ def installed_difference(
         pin.name: pin.version for pin in requirements.pins if holds(pin.marker, environment)
     }
     required |= {canonicalize_name(name): version for name, version in local}
-    installed_versions: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
-    lines = [f"{name} is not installed" for name in sorted(required.keys() - installed_versions.keys())]
-    lines += [
-        f"{name} {installed_versions[name]} is installed but not required"
-        for name in sorted(installed_versions.keys() - required.keys())
-    ]
-    for name in sorted(required.keys() & installed_versions.keys()):
+    return tuple(difference.text for difference in package_differences(required, installed))
+
+
+def package_differences(
+    required: dict[str, str | None], installed: Iterable[tuple[str, str]]
+) -> Iterator[PackageDifference]:
+    """
+    Yield the packages that are absent, then those that are not required, then those of another version, by name.
+
+    A required version is None for a package that any version satisfies.
+    """
+    versions: dict[str, str] = {canonicalize_name(name): version for name, version in installed}
+    for name in sorted(required.keys() - versions.keys()):
+        yield PackageDifference(name=name, required=required[name] or "any version", installed=None)
+    for name in sorted(versions.keys() - required.keys()):
+        yield PackageDifference(name=name, required=None, installed=versions[name])
+    for name in sorted(required.keys() & versions.keys()):
         version = required[name]
-        if version is not None and Version(version) != Version(installed_versions[name]):
-            lines.append(f"{name} is {installed_versions[name]}, required is {version}")
-    return tuple(lines)
+        if version is not None and not _same(version, versions[name]):
+            yield PackageDifference(name=name, required=version, installed=versions[name])
+
+
+def _same(first: str, second: str) -> bool:
+    try:
+        return Version(first) == Version(second)
+    except InvalidVersion:
+        return first == second

@@ -49,16 +49,22 @@ URL_VERSION = VersionUriInput(name="url-version", usual="champion", origin="rele
 VERSION_URI = VersionUriInput(name="version-uri", usual="champion", origin="release")
 
 
-def parsed_uri(uri: str) -> tuple[str, str, str | None]:
+def parsed_uri(uri: str, named_by: VersionInput = VERSION_URI) -> tuple[str, str, str | None]:
     """Return model name, version number (empty for an alias) and alias (None for a number) of a models:/ URI."""
     match = _URI.fullmatch(uri)
     if match is None:
         raise BadInput(
             what=f"`{uri}` is not the URI of a version",
             why="expected is models:/NAME@ALIAS or models:/NAME/NUMBER",
-            fix="",
+            fix=option(named_by.name, _similar_uri(uri)),
         )
     return match["name"], match["version"] or "", match["alias"]
+
+
+def _similar_uri(text: str) -> str:
+    """The URI that a text without `models:/`, or without an alias, may stand for."""
+    match = re.fullmatch(r"(?:models:/+)?(?P<name>[\w .-]+)(?P<version>@[^/@]+|/\d+)?/?", text)
+    return f"models:/{match['name']}{match['version'] or f'@{VERSION_URI.usual}'}" if match else "models:/NAME@ALIAS"
 
 
 def version_number(registry: RegistryClient, model: str, version: str, named_by: VersionInput) -> str:

@@ -13,6 +13,7 @@ from mlflow import pyfunc
 
 from ..channel import BLOCK, Channel, RemoteFile, RemotePart
 from ..messages.scoring import BeginPart, EndPart, RejectRow, ReportProgress, ScoreTables, ScoringResult, TableFile
+from ..models.inference_params import require_params
 from ..models.serving_environment import load_untraced, serving_environment
 from ..problems import Problem, ProblemKind, first_line, mask, shortened
 from .csv_table import CsvTable
@@ -42,6 +43,7 @@ def score(request: ScoreTables, channel: Channel) -> ScoringResult:
     """
     with serving_environment():
         model = load_untraced(pyfunc.load_model, request.model)
+        require_params(model, request.params)
         tables = [_open(channel, number, file, model, request) for number, file in enumerate(request.files)]
         run = _Run(channel=channel, model=model, request=request)
         for number, (file, table) in enumerate(zip(request.files, tables, strict=True)):

@@ -32,6 +32,7 @@ from .messages import (
 EARLIEST = "315532800"  # 1980-01-01, the earliest timestamp in a zip archive
 # Makes uv log why it would resolve again; older versions log it under the second name.
 REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
+NO_INDEXES: Mapping[str, str] = {}
 # By default, uv without a network retries for 7 s, and behind a firewall that drops packets for 40 s.
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
@@ -355,13 +356,46 @@ class Uv(UvCalls):
         pip = {name: value for name, value in self._variables.items() if name.startswith("PIP_")}
         return {**pip, **variables, **self._mirror, "PATH": f"{folder}:{variables.get('PATH', '')}"}
 
-    def unpack(self, requirements: Path, folder: Path, *, python: Path, platform: str | None = None) -> None:
-        """Unpack the wheels of pins with hashes into a folder, for a `--python-platform` of uv. Raises ToolFailed."""
+    def unpack(  # noqa: PLR0913  # one word of uv's command each
+        self,
+        requirements: Path,
+        folder: Path,
+        *,
+        python: Path,
+        platform: str | None = None,
+        version: str | None = None,
+        indexes: Mapping[str, str] = NO_INDEXES,
+    ) -> None:
+        """
+        Unpack the wheels of pins with hashes into a folder, for a `--python-platform` and `--python-version` of uv.
+
+        Raises ToolFailed.
+        """
         flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        target = ("--python-platform", platform) if platform else ()
+        target = (*(("--python-platform", platform) if platform else ()), *_version_flag(version))
         argv = ("pip", "install", *flags, *target, "--python", str(python), "--target", str(folder))
         variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
+        variables = self.guard.with_indexes(variables, indexes)
         command_line = (self._programs.satisfying(None), *argv, "-r", str(requirements))
         done = self._trusting.run(self._command(command_line, requirements.parent, variables))
         if done.code != 0:
             raise failed("uv pip install", done)
+
+    def resolve(self, requirements: Path, *, platform: str, version: str, indexes: Mapping[str, str]) -> Requirements:
+        """
+        Resolve requirements to pins with hashes for a platform and a Python; only wheels are considered.
+
+        Nothing is installed, and no code of a package is run. Raises ToolFailed with uv's reason.
+        """
+        flags = ("--no-header", "--no-annotate", "--generate-hashes", "--only-binary", ":all:")
+        argv = ("pip", "compile", *flags, "--python-platform", platform, *_version_flag(version), str(requirements))
+        variables = self.guard.with_indexes({**self._anywhere(), **self._mirror}, indexes)
+        command = self._command((self._programs.satisfying(None), *argv), requirements.parent, variables)
+        done = self._trusting.run(replace(command, verbatim=True))
+        if done.code != 0:
+            raise failed("uv pip compile", done)
+        return parse_requirements(done.stdout)
+
+
+def _version_flag(version: str | None) -> tuple[str, ...]:
+    return ("--python-version", version) if version else ()

@@ -13,6 +13,7 @@ from mlflow_uv.ops.lineage.version_lookup import (
     CHAMPION,
     VERSION_URI,
     VersionInput,
+    parsed_uri,
     version_number,
     version_of_alias,
 )
@@ -97,3 +98,25 @@ def test_an_empty_registry_has_a_release_as_its_fix() -> None:
         version_number(registry(), "wine", "candidate", CANDIDATE)
 
     assert ("the registry does not know it", "mlflow-uv release") == (caught.value.why, caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("wine", "models:/wine@champion"),
+        ("wine@candidate", "models:/wine@candidate"),
+        ("wine/3", "models:/wine/3"),
+        ("models:/fruit wine", "models:/fruit wine@champion"),
+        ("models://wine/3/", "models:/wine/3"),
+        ("runs:/0123/model", "models:/NAME@ALIAS"),
+    ],
+)
+def test_a_text_that_is_no_uri_has_a_fix_that_is_one(text: str, uri: str) -> None:
+    """
+    The fix is the URI that was probably meant, as a flag of the command line.
+    """
+    with pytest.raises(BadInput) as caught:
+        parsed_uri(text)
+
+    assert ["--version-uri", uri] == shlex.split(caught.value.fix)
+    assert parsed_uri(uri)

@@ -1,0 +1,46 @@
+"""Runs the program that reads ELF files, on this machine, to find missing shared libraries of unpacked packages."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...command.errors import ToolFailed
+from ...command.host import Host
+from ...core.security.child_environment import for_server
+from ...core.security.documents import parse_json
+from ..system.process import Command, Runner
+from .build_context import INSTALLING
+
+PROGRAM = INSTALLING / "libraries.py"
+
+
+class LibraryScanner:
+    """Runs installing/libraries.py, which reads files and executes none of them."""
+
+    def __init__(self, runner: Runner, *, host: Host) -> None:
+        self._runner = runner
+        self._host = host
+
+    def system_names(self) -> tuple[str, ...]:
+        """The names of the shared libraries of this machine. Raises ToolFailed."""
+        return tuple(map(str, parse_json(self._run("--names"))))
+
+    def compare(self, folder: Path, names: Sequence[str]) -> tuple[tuple[str, str, str, str], ...]:
+        """
+        The libraries that packages in a folder are linked with, and that neither they nor `names` have.
+
+        Each is package, file, library, and the file of a copy in another package, or an empty text. Raises ToolFailed.
+        """
+        answer = parse_json(self._run("--compare", str(folder), stdin=json.dumps(list(names))))
+        return tuple(
+            (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
+        )
+
+    def _run(self, *arguments: str, stdin: str = "") -> str:
+        argv = (str(self._host.python), "-I", "-B", str(PROGRAM), *arguments)
+        variables = for_server(self._host.variables).variables
+        command = Command(argv=argv, folder=PROGRAM.parent, variables=variables, stdin=stdin, verbatim=True)
+        done = self._runner.run(command)
+        if done.code != 0:
+            raise ToolFailed(what="the shared libraries of the packages cannot be read", why=done.last_line)
+        return done.stdout

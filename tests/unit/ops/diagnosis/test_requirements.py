@@ -1,0 +1,80 @@
+"""What a model requires is read from its files, and what is wrong with it is named."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.lock.targets import parse_target
+from mlflow_uv.ops.diagnosis.requirements import (
+    ModelRequirements,
+    environment_differences,
+    inferred_findings,
+    local_findings,
+    model_requirements,
+    uv_platform,
+)
+from mlflow_uv.ops.image.environment import needs_in
+
+LISTED = """\
+--extra-index-url https://user:secret@pypi.corp.example/simple
+mlflow==3.17.2
+scikit-learn>=1.5  # from imports
+-e ./lib
+/home/me/wheels/own-1.0-py3-none-any.whl
+Typing_Extensions
+"""
+
+
+def required(folder: Path, text: str = LISTED) -> ModelRequirements:
+    """The requirements of a model that MLflow logged alone."""
+    (folder / "requirements.txt").write_text(text)
+    (folder / "python_env.yaml").write_text("python: 3.11.7\n")
+    return model_requirements(needs_in(folder))
+
+
+def test_a_list_without_a_lock_is_read_line_by_line(tmp_path: Path) -> None:
+    """
+    Indexes have no credentials; what is on another machine, and what has no exact version, is known.
+    """
+    found = required(tmp_path)
+
+    assert ("https://pypi.corp.example/simple",) == found.indexes
+    assert ("-e ./lib", "/home/me/wheels/own-1.0-py3-none-any.whl") == found.local
+    assert ("scikit-learn>=1.5", "Typing_Extensions") == tuple(line for line in found.loose if line not in found.local)
+    rules = [finding.rule for finding in (*local_findings(found), *inferred_findings(found))]
+    assert ["model-local-requirement", "model-local-requirement", "model-without-lock"] == rules
+
+
+def test_an_environment_differs_by_what_the_list_names(tmp_path: Path) -> None:
+    """
+    An exact version must be there; a package without one may have any.
+    """
+    inventory = {
+        "python": "3.11.7",
+        "marker_environment": {"python_version": "3.11", "sys_platform": sys.platform},
+        "installed": [["mlflow", "3.16.0"], ["typing-extensions", "4.0"], ["rich", "14.0"]],
+    }
+
+    found = environment_differences(required(tmp_path), inventory, None)
+
+    assert [
+        ("scikit-learn", "any version", None), ("rich", None, "14.0"), ("mlflow", "3.17.2", "3.16.0"),
+    ] == [(item.name, item.required, item.installed) for item in found]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "platform"),
+    [
+        ("linux-x86_64-py3.11", "x86_64-manylinux_2_36"),
+        ("linux-aarch64-glibc2.28-py3.12", "aarch64-manylinux_2_28"),
+        ("linux-aarch64-musl1.2-py3.12", "aarch64-unknown-linux-musl"),
+        ("macos-arm64-py3.12", "aarch64-apple-darwin"),
+        ("windows-amd64-py3.12", "x86_64-pc-windows-msvc"),
+    ],
+)
+def test_a_target_has_a_platform_of_uv(target: str, platform: str) -> None:
+    """
+    The names are those of uv's `--python-platform`.
+    """
+    assert platform == uv_platform(parse_target(target))

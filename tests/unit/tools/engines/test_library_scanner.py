@@ -1,0 +1,29 @@
+"""Missing libraries of unpacked wheels are found by the program that also checks images."""
+
+import os
+import sys
+from pathlib import Path
+
+from mlflow_uv.command.host import Host
+from mlflow_uv.tools.engines.library_scanner import LibraryScanner
+from mlflow_uv.tools.system.process import SystemRunner
+from tests import elf
+
+
+def test_libraries_of_unpacked_wheels_are_compared_with_a_list(tmp_path: Path) -> None:
+    """
+    What a package has itself, and what the list has, is not missing.
+    """
+    packages = tmp_path / "packages"
+    record = packages / "viewer-1.0.dist-info" / "RECORD"
+    record.parent.mkdir(parents=True)
+    record.write_text("view.so,,\nlibown.so.1,,\n")
+    (packages / "view.so").write_bytes(elf.library("libc.so.6", "libown.so.1", "libplanted.so.9"))
+    (packages / "libown.so.1").write_bytes(elf.library(name="libown.so.1"))
+    scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
+
+    names = scanner.system_names()
+    missing = scanner.compare(packages, names)
+
+    assert (True, (("viewer", "view.so", "libplanted.so.9", ""),)) == ("libc.so.6" in names, missing)
+    assert () == scanner.compare(packages, (*names, "libplanted.so.9"))
