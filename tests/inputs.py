@@ -15,6 +15,7 @@ EXAMPLES = {
     "candidate": "12",
     "cases": "-cases.jsonl",
     "champion": "champion ü",
+    "compare_with": "other environment/.venv",
     "context": "mein Kontext/a",
     "data": "data/hold out.csv",
     "data_function": "wine.data:hold_out",

@@ -54,6 +54,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     registry.DeleteVersions: registry.DeletedVersions,
     registry.SetTags: request.Done,
     scoring.ScoreTables: scoring.ScoringResult,
+    scoring.ScoreTablesBySpark: scoring.ScoringResult,
 }
 
 RUN = runs.RunDescription(

@@ -28,7 +28,6 @@ class Plain:
     model: Path
     environment: Path
     variables: dict[str, str]
-    root: Path
 
     def requires(self, *lines: str) -> None:
         """Make these its requirements."""
@@ -36,7 +35,7 @@ class Plain:
 
     def run(self, *flags: str) -> tuple[int, dict[str, Any]]:
         """The exit code and the JSON of doctor, far from any project."""
-        argv = (str(self.root / "bin" / "mlflow-uv"), "doctor", "--format", "json", "--engine", "none", *flags)
+        argv = (sys.executable, "-I", "-m", "mlflow_uv", "doctor", "--format", "json", "--engine", "none", *flags)
         done = subprocess.run(
             argv, env=self.variables, cwd=self.environment.parent, capture_output=True, text=True, check=False
         )
@@ -45,12 +44,12 @@ class Plain:
 
     def diagnosed(self, *flags: str) -> tuple[int, dict[str, Any], dict[str, str]]:
         """The exit code, the JSON, and the fixes by rule."""
-        code, answer = self.run("--model", str(self.model), "--environment", str(self.environment), *flags)
+        code, answer = self.run("--model", str(self.model), "--compare-with", str(self.environment), *flags)
         return code, answer, {finding["rule"]: finding["fix"] for finding in answer["findings"]}
 
 
 @pytest.fixture
-def plain(tmp_path: Path, root: Path) -> Iterator[Plain]:
+def plain(tmp_path: Path) -> Iterator[Plain]:
     """See Plain: `viewer` is linked with a library that no machine has, `calm` with none."""
     wheels = [
         elf.wheel(tmp_path / "wheels", "viewer", {"viewer/view.so": elf.library("libc.so.6", "libplanted.so.9")}),
@@ -67,7 +66,7 @@ def plain(tmp_path: Path, root: Path) -> Iterator[Plain]:
         variables = {**os.environ, "UV_DEFAULT_INDEX": url, "MLFLOW_UV_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
         install = ("uv", "pip", "install", "--quiet", "--python", environment, "extra")
         subprocess.run(install, check=True, env=variables)
-        yield Plain(model=model, environment=environment, variables=variables, root=root)
+        yield Plain(model=model, environment=environment, variables=variables)
 
 
 def test_a_missing_library_of_a_wheel_breaks_the_model(plain: Plain) -> None:
@@ -98,8 +97,8 @@ def test_an_environment_that_differs_is_mended_by_the_fix(plain: Plain) -> None:
     expected = [
         {"name": "calm", "required": "1.0", "installed": None}, {"name": "extra", "required": None, "installed": "1.0"},
     ]  # fmt: skip
-    assert (0, expected, 0) == (code, answer["outputs"]["packages"], fix.returncode)
-    assert (0, expected[1:]) == (again, after["outputs"]["packages"])
+    assert (0, expected, 0) == (code, answer["outputs"]["differing-packages"], fix.returncode)
+    assert (0, expected[1:]) == (again, after["outputs"]["differing-packages"])
     assert {"model-without-lock", "environment-has-more"} == left.keys()
 
 
@@ -130,7 +129,7 @@ def test_what_does_not_install_breaks_the_model(
         (("--model", "wine"), "`wine` is not a model"),
         (("--model", "models:/wine"), "`models:/wine` is not the URI of a version"),
         (("--model", "MODEL", "--target", "amiga"), "'amiga' is not a target"),
-        (("--model", "MODEL", "--environment", "MODEL"), "`MODEL` is not an environment"),
+        (("--model", "MODEL", "--compare-with", "MODEL"), "`MODEL` is not an environment"),
     ],
 )
 def test_a_mistake_is_named(plain: Plain, flags: tuple[str, ...], what: str) -> None:

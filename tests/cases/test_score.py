@@ -177,3 +177,55 @@ def test_a_model_that_fails_on_every_row_ends_the_step(sample: SampleProject, tm
     assert ["ZeroDivisionError: division by zero"] * 3 == [
         json.loads(line)["reason"] for line in reasons.read_text().splitlines()
     ]
+
+
+@pytest.mark.usefixtures("java_program")
+def test_spark_scores_as_one_process(sample: SampleProject, tmp_path: Path) -> None:
+    """
+    Each row once, with the same values and numbers; rows that cannot be scored have the same reasons.
+    """
+    (tmp_path / "in").mkdir()
+    source = table(tmp_path / "in" / "a.csv", rows=50)
+    (tmp_path / "in" / "b.csv").write_text("id,x\na,1\nb,no number\n\nc,3\n")
+    flags = (URI, "--input", str(tmp_path / "in"), "--key-columns", "id", "--part-rows", "20")
+
+    alone = sample.run("score", *flags, "--output", str(tmp_path / "alone"))
+    spread = sample.run("score", *flags, "--output", str(tmp_path / "spread"), "--spark-master", "local[2]")
+    again = sample.run("score", *flags, "--output", str(tmp_path / "spread"), "--spark-master", "local[2]")
+
+    assert [(0, 52, 1, "process"), (0, 52, 1, "spark"), (0, 52, 1, "")] == [
+        (done.code, *(done.outputs[name] for name in ("rows", "rejected", "isolation")))
+        for done in (alone, spread, again)
+    ], spread.stderr
+    assert source
+    assert scores(tmp_path / "alone") == scores(tmp_path / "spread")
+    rejects = [
+        "".join(path.read_text() for path in sorted((tmp_path / name / "_rejects").iterdir()))
+        for name in ("alone", "spread")
+    ]
+    assert rejects[0] == rejects[1]
+
+
+@pytest.mark.extended
+@pytest.mark.usefixtures("java_program")
+def test_a_model_that_predicts_otherwise_or_ends_on_spark(sample: SampleProject, tmp_path: Path) -> None:
+    """
+    The comparison sees another value; a worker that ends is an error, and no half-written part is left.
+    """
+    on_spark = '"pyspark" in __import__("sys").modules'
+    flags = ("--input", table(tmp_path / "t.csv", rows=20))
+    sample.train_with(training(predict=f'return [(3.0 if {on_spark} else 2.0) * x for x in model_input["x"]]'))
+    assert 0 == sample.run("release", "--engine", "none", "--steps", "log-model register").code
+    sample.train_with(training(predict=f'return {on_spark} and os._exit(3) or model_input["x"]'))
+    assert 0 == sample.run("release", "--engine", "none", "--steps", "log-model register").code
+    on, alone, ended = (tmp_path / name for name in ("on", "alone", "ended"))
+
+    done = [
+        sample.run("score", "models:/wine/2", *flags, "--output", str(alone)),
+        sample.run("score", "models:/wine/2", *flags, "--output", str(on), "--spark-master", "local[2]"),
+        sample.run("score", "models:/wine/3", *flags, "--output", str(ended), "--spark-master", "local[2]"),
+    ]
+
+    assert [0, 0] == [one.code for one in done[:2]]
+    assert scores(alone) != scores(on)
+    assert ("Spark cannot score the table" in error(done[2])[2], ended.exists()) == (True, False)

@@ -83,7 +83,9 @@ def test_a_word_means_the_same_in_every_step() -> None:
     Fields of the same name have the same type, sentence and check; an output may be empty where a step was left out.
     """
     meanings: dict[tuple[str, str], set[object]] = {}
-    for _, part, field in FIELDS:
+    for step, part, field in FIELDS:
+        if (step, field.name) == ("doctor", "model"):
+            continue  # a version as well as a folder, and no setting; log-model's is the folder to log
         meanings.setdefault((part, field.name), set()).add(
             (field.kind, field.doc, field.choices, field.matching, field.reach)
         )

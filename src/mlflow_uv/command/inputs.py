@@ -23,7 +23,8 @@ RequirementsDigest = Annotated[str, Doc("SHA-256 of the normalised requirements 
 ModelDigest = Annotated[str, Doc("SHA-256 over all model files as downloaded from the store.")]
 VersionNumber = Annotated[str, Doc("Registered model version number.")]
 ModelPlace = Annotated[
-    str, Doc("Where the model ran: image (a container without network) or process; empty if results were reused.")
+    str,
+    Doc("Where the model ran: image (a container without network), process or spark; empty if results were reused."),
 ]
 VersionState = Annotated[
     str,
@@ -36,6 +37,21 @@ ImageAddress = Annotated[
     Doc(
         "Immutable image reference of this version: repository@digest, or the local image id; empty if there"
         " is no image."
+    ),
+]
+OneTarget = Annotated[
+    str | None,
+    Doc(
+        "Platform and Python of one target, such as linux-x86_64-py3.11: export writes only the packages of this"
+        " target, without environment markers, and doctor diagnoses a model for it."
+    ),
+]
+SparkMaster = Annotated[
+    str | None,
+    OneRun(),
+    Doc(
+        "Master URL of a Spark cluster, such as local[2]: score runs on it instead of in one process, and verify uses"
+        " it for the ways spark-batch and spark-stream."
     ),
 ]
 Reused = Annotated[bool, Doc("Whether the result of an earlier run with the same inputs was reused.")]

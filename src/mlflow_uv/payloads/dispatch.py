@@ -63,9 +63,10 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     registry.DeleteVersions: ("registry.pruning", "delete"),
     registry.SetTags: ("registry.tags", "tag"),
     scoring.ScoreTables: ("scoring.scorer", "score"),
+    scoring.ScoreTablesBySpark: ("spark.scoring", "score"),
 }
 # Verbs that exchange files with the caller while they run; their response is a line, too.
-CONVERSING = (scoring.ScoreTables.verb,)
+CONVERSING = (scoring.ScoreTables.verb, scoring.ScoreTablesBySpark.verb)
 _REQUESTS: Mapping[str, type[Request]] = {kind.verb: kind for kind in VERBS}
 # Prefixes of idempotent verbs.
 IDEMPOTENT = ("describe-", "find-", "download-", "prepare-", "end-run", "log-entry-point", "overwrite-", "tag")

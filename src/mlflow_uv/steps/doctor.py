@@ -10,7 +10,7 @@ from typing import Annotated
 
 from .. import __version__
 from ..command.errors import BadInput, StepError
-from ..command.inputs import Builds, EngineInputs, RegistryInputs
+from ..command.inputs import Builds, EngineInputs, OneTarget, RegistryInputs
 from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import option
@@ -39,15 +39,8 @@ class Inputs(RegistryInputs, EngineInputs):
             " file."
         ),
     ] = None
-    target: Annotated[
-        str | None,
-        OneRun(),
-        Doc(
-            "Platform and Python on which the diagnosed model is installed, such as linux-aarch64-py3.12; defaults to"
-            " those of its image."
-        ),
-    ] = None
-    environment: Annotated[
+    target: OneTarget = None
+    compare_with: Annotated[
         Path | None,
         OneRun(),
         Doc("Environment, or interpreter, that is compared with the diagnosed model; defaults to the active one."),
@@ -69,7 +62,7 @@ class Outputs:
 
     seen: Annotated[str, Doc("Text of the report, one fact per line.")]
     target: Annotated[str, Doc("Target that the model was diagnosed for, in full notation.")] = ""
-    packages: Annotated[
+    differing_packages: Annotated[
         tuple[PackageEntry, ...],
         Doc("Packages that the environment lacks, has in other versions or has in addition, as JSON."),
     ] = ()
@@ -95,7 +88,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         outputs=Outputs(
             seen=text,
             target=str(diagnosis.target),
-            packages=tuple(
+            differing_packages=tuple(
                 PackageEntry(name=item.name, required=item.required, installed=item.installed)
                 for item in diagnosis.differences
             ),
@@ -126,7 +119,7 @@ def _diagnosed(inputs: Inputs, named: str, scratch: Path, tools: Tools) -> Diagn
     request = DiagnosisRequest(
         shown=named,
         target=inputs.target,
-        environment=inputs.environment,
+        environment=inputs.compare_with,
         base_image=inputs.base_image,
         engine=inputs.engine,
         scratch=scratch,

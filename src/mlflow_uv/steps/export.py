@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import BuildInputs, LockInputs, RequirementsDigest, SelectionInputs
+from ..command.inputs import BuildInputs, LockInputs, OneTarget, RequirementsDigest, SelectionInputs
 from ..command.report import Finding, Report
 from ..command.step import Doc, FixedInRelease, Hook, OneRun, SettingReach, Step, fields_of
 from ..command.wording import Wording, checkout_call, extended, option, without
@@ -55,13 +55,7 @@ class ExportFileInputs(SelectionInputs, LockInputs):
             " file, or `omit` them."
         ),
     ] = LocalPackages.REFUSE
-    target: Annotated[
-        str | None,
-        Doc(
-            "Export only the packages of one target, such as linux-x86_64-py3.11, instead of all packages with"
-            " environment markers."
-        ),
-    ] = None
+    target: OneTarget = None
     check: Annotated[bool, OneRun(), Doc("Compare the existing files with the lock instead of writing them.")] = False
 
 

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 from ..command.errors import BadInput
 from ..command.inputs import (
+    Isolation,
     IsolationInputs,
     ModelDigest,
     ModelPlace,
     RegistryInputs,
     ServeEnvInputs,
+    SparkMaster,
     StrictInputs,
     VersionInputs,
     VersionNumber,
@@ -65,6 +67,7 @@ class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, Str
     params: Annotated[
         str | None, Doc('Inference parameters that are passed to `predict`, as a JSON object such as {"top_k": 3}.')
     ] = None
+    spark_master: SparkMaster = None
     batch_rows: Annotated[int, Limits(least=1), Doc("Number of rows that the model gets in one call.")] = 10_000
     part_rows: Annotated[
         int,
@@ -118,6 +121,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             isolation=inputs.isolation,
             serve_env=serve_env,
             scratch=Path(scratch),
+            spark_master=inputs.spark_master,
         )
         output.begin(plan.key, plan.run, plan.inputs, strict=inputs.strict)
         reused = len(output.manifest.parts)
@@ -142,6 +146,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def _options(inputs: Inputs, table: InputTable) -> ScoringOptions:
+    if inputs.spark_master is not None and inputs.isolation is Isolation.IMAGE:
+        raise BadInput(
+            what="a model is not run in its image on Spark",
+            why="the processes of a cluster run it",
+            fix=option("isolation", Isolation.PROCESS.value),
+        )
     return ScoringOptions(
         params=_params(inputs.params),
         key_columns=inputs.key_columns,

@@ -13,11 +13,13 @@ from ..command.inputs import (
     RecordInputs,
     RegistryInputs,
     ServeEnvInputs,
+    SparkMaster,
     VersionInputs,
     VersionNumber,
 )
+from ..command.limits import Limits
 from ..command.report import Finding, Report, Severity, counted
-from ..command.step import Below, Doc, OneRun, SettingReach, Step
+from ..command.step import Doc, OneRun, SettingReach, Step
 from ..command.wording import Wording, option, step_call
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
@@ -38,6 +40,8 @@ from ..tools.mlflow.model_commands import ModelCommands
 from ..tools.project.files import bounds_of, write_atomically
 from ..tools.toolbox import Tools
 
+_LOCAL_SPARK = "local[2]"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WayInputs:
@@ -53,15 +57,13 @@ class WayInputs:
     ] = ()
     time_limit: Annotated[
         float,
-        Below(1_000_000.0),
+        Limits(below=1_000_000.0),
         Doc(
             "Seconds, at least 1, that verify waits for a server to become healthy, and for each command of MLflow,"
             " loaded model or Spark query to respond."
         ),
     ] = 600.0
-    spark_master: Annotated[
-        str, OneRun(), Doc("Master URL of the Spark cluster for the ways spark-batch and spark-stream.")
-    ] = "local[2]"
+    spark_master: SparkMaster = None
     junit_file: Annotated[
         Path | None,
         SettingReach.WRITTEN,
@@ -241,7 +243,7 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
         environments=environments,
         expected=expected,
         scratch=scratch,
-        spark_master=inputs.spark_master,
+        spark_master=inputs.spark_master or _LOCAL_SPARK,
         secrets=secrets_in(tools.host.variables),
     )
 

@@ -32,7 +32,7 @@ def test_a_verb_that_converses_needs_a_channel_and_no_other_gets_one() -> None:
 
     kinds = [refusal(verb, {})[0] for verb in CONVERSING] + [refusal("describe-environment", {}, channel)[0]]
 
-    assert [ProblemKind.INVALID.value] * 2 == kinds
+    assert [ProblemKind.INVALID.value] * 3 == kinds
 
 
 def test_a_request_with_a_part_that_it_does_not_have_is_refused() -> None:

@@ -158,7 +158,7 @@ def test_a_wrong_value_ends_with_2_and_one_line(project: Path, capsys: pytest.Ca
         (
             ["smoke-test", "--engine", "docker"],
             (
-                "error: `--engine` is not a flag of smoke-test: it is one of release, build-image."
+                "error: `--engine` is not a flag of smoke-test: it is one of release, build-image, doctor."
                 " Fix: mlflow-uv smoke-test --help\n"
             ),
         ),

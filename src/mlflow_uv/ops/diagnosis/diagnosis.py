@@ -162,7 +162,7 @@ def _interpreter(environment: Path | None, tools: Tools) -> Path | None:
         raise BadInput(
             what=f"`{folder}` is not an environment",
             why="it has no bin/python",
-            fix=option("environment", "FOLDER"),
+            fix=option("compare-with", "FOLDER"),
         )
     return interpreter.absolute()
 

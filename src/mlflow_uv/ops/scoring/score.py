@@ -1,5 +1,6 @@
 """Scores the files of a table with a registered version, in a container of its image or in its own environment."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,18 +17,21 @@ from ...core.scoring.layout import TableFormat, format_of, stems
 from ...core.scoring.manifest import InputFile, start_of
 from ...core.scoring.pace import Pace, duration
 from ...core.security.serve_env import ServeVariables
-from ...payloads.messages.scoring import ScoreTables, ScoringResult, TableFile
+from ...payloads.messages.scoring import ScoreTables, ScoreTablesBySpark, ScoringResult, TableFile
 from ...tools.engines.sandbox import model_container
+from ...tools.mlflow.model_commands import ModelCommands
 from ...tools.system.commands import Conversation
 from ..image.environment import needs_in
 from ..image.isolation import EvaluatedVersion, choose_isolation
 from ..lineage.registry_client import RegistryClient
+from ..verify.environments import EnvironmentSource, ModelEnvironments
 from ..versions.evaluation import model_interpreter
 from .inputs import InputTable
 from .output import Output, rejects_folder
 from .session import ScoredFile, ScoringSession, SessionFiles
 
 _PYARROW = "pyarrow"
+INSTALL_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +62,11 @@ class ScoringOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoringPlan:
-    """A version, what it scores, and the variables that it gets. `scratch` is a private folder."""
+    """
+    A version, what it scores, and the variables that it gets. `scratch` is a private folder.
+
+    `spark_master` is the URL of the Spark cluster that scores, None for one process.
+    """
 
     subject: EvaluatedVersion
     release_key: str
@@ -69,6 +77,7 @@ class ScoringPlan:
     isolation: Isolation
     serve_env: ServeVariables
     scratch: Path
+    spark_master: str | None = None
 
     @property
     def run(self) -> dict[str, Any]:
@@ -130,6 +139,8 @@ def score_table(registry: RegistryClient, plan: ScoringPlan, output: Output) -> 
 def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -> tuple[str, tuple[Finding, ...]]:
     """Score in the place for the version; return it and findings about it."""
     subject = plan.subject
+    if plan.spark_master is not None:
+        return "spark", _run_on_spark(registry, plan, session)
     place = choose_isolation(registry, subject, plan.isolation, plan.scratch / "record.json")
     findings: tuple[Finding, ...] = ()
     try:
@@ -149,11 +160,37 @@ def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -
     return "process" if place.engine is None else "image", findings
 
 
+def _run_on_spark(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -> tuple[Finding, ...]:
+    """Score with PySpark in an environment of the model; its tasks run where the cluster runs them."""
+    tools, subject = registry.tools, plan.subject
+    commands = ModelCommands(runner=tools.runner, host=tools.host, hear=tools.console.foreign, timeout_s=INSTALL_S)
+    environments = ModelEnvironments(
+        registry=registry, model=subject.model, scratch=plan.scratch / "environments", commands=commands
+    )
+    environment = environments.environment(EnvironmentSource.SPARK)
+    if environment.python is None:
+        what = f"{subject.shown} cannot be scored on Spark"
+        raise ToolMissing(what=what, why=environment.why, fix=environment.fix)
+    needs = needs_in(subject.model)
+    findings = tuple(_in_process(subject, "Spark was requested", locked=needs.requirements is not None))
+    try:
+        with tools.mlflow.model_process(environment.python, None, plan.handed) as conversation:
+            _converse(registry, plan, session, conversation, str(subject.model))
+    except (BadInput, ModelUnusable, ToolMissing) as error:
+        raise _error_for(error, plan) from error
+    return findings
+
+
 def _converse(
     registry: RegistryClient, plan: ScoringPlan, session: ScoringSession, conversation: Conversation, model: str
 ) -> None:
     options = plan.options
-    request = ScoreTables(
+    own: dict[str, Any] = {}
+    verb: type[ScoreTables] = ScoreTables
+    if plan.spark_master is not None:
+        verb = ScoreTablesBySpark
+        own = {"master": plan.spark_master, "paths": tuple(os.path.realpath(file.path) for file in session.files)}
+    request = verb(
         model=model,
         files=tuple(
             TableFile(
@@ -177,8 +214,9 @@ def _converse(
         batch_rows=options.batch_rows,
         part_rows=options.part_rows,
         strict=plan.strict,
+        **own,
     )
-    registry.tools.mlflow.response_in(ScoreTables, session.run(conversation, request), ScoringResult)
+    registry.tools.mlflow.response_in(verb, session.run(conversation, request), ScoringResult)
 
 
 def _as_lines() -> str:

@@ -45,6 +45,19 @@ class ScoreTables(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreTablesBySpark(ScoreTables):
+    """
+    The same on a Spark cluster with the URL `master`, whose workers read the files at `paths`, in the order of `files`.
+
+    The parts are written by the caller as well.
+    """
+
+    verb: ClassVar[str] = "score-by-spark"
+    master: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScoringResult:
     """The number of rows that were scored and rejected, and the versions of Python and MLflow."""
 

@@ -29,7 +29,7 @@ class CsvTable:
         if schema is None:
             reason = f"`{request.name}` is CSV, which has no types, and the model has no signature that declares them"
             raise Problem(ProblemKind.INVALID, reason)
-        header, self._offset = self._header()
+        header, self.first_offset = self._header()
         self.columns = header
         if repeated := sorted({name for name in header if header.count(name) > 1}):
             raise Problem(ProblemKind.INVALID, f"`{request.name}` has several columns {quoted(repeated)}")
@@ -55,7 +55,7 @@ class CsvTable:
 
     def blocks(self, start: Position) -> Iterator[Block]:
         """See ScoredTable."""
-        place = Position(start.row, max(start.offset, self._offset))
+        place = Position(start.row, max(start.offset, self.first_offset))
         for text, offset in texts_in(self._request, place.offset, end_of_records):
             block = CsvBlock(text, self, place.row, offset)
             place = block.end

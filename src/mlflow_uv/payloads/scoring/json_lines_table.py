@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..models.signature_columns import conform
 from ..problems import Problem, ProblemKind, quoted
-from .tables import Block, Position, TableRequest, texts_in
+from .tables import Block, Position, TableRequest, end_of_lines, lines_of, texts_in
 
 
 class JsonLinesTable:
@@ -17,10 +17,11 @@ class JsonLinesTable:
     def __init__(self, request: TableRequest) -> None:
         self.request = request
         self.rows: int | None = None
+        self.first_offset = 0
         schema = request.schema
         named = schema is not None and schema.has_input_names()
         self.required = frozenset((*(schema.required_input_names() if named else ()), *request.key_columns))
-        first = next((line for text, _ in texts_in(request, 0, _end_of_lines) for line in _lines(text)), None)
+        first = next((line for text, _ in texts_in(request, 0, end_of_lines) for line in lines_of(text)), None)
         if first is not None:
             try:
                 columns = list(json.loads(first))
@@ -31,8 +32,8 @@ class JsonLinesTable:
     def blocks(self, start: Position) -> Iterator[Block]:
         """See ScoredTable."""
         row = start.row
-        for text, offset in texts_in(self.request, start.offset, _end_of_lines):
-            block = JsonLinesBlock(_lines(text), self, row, offset)
+        for text, offset in texts_in(self.request, start.offset, end_of_lines):
+            block = JsonLinesBlock(lines_of(text), self, row, offset)
             row = block.end.row
             if block.count:
                 yield block
@@ -82,11 +83,3 @@ class JsonLinesBlock:
             return json.loads(self._lines[row])
         except ValueError:
             return self._lines[row].decode(errors="replace")
-
-
-def _lines(text: bytes) -> "list[bytes]":
-    return [line for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
-
-
-def _end_of_lines(text: bytes) -> int:
-    return text.rfind(b"\n") + 1

@@ -24,6 +24,7 @@ class ParquetTable:
         except Exception as error:  # pyarrow has errors of its own
             raise Problem(ProblemKind.INVALID, f"`{request.name}` is not Parquet: {first_line(error)}") from error
         self.rows: int | None = self._file.metadata.num_rows
+        self.first_offset = 0
         columns = self._file.schema_arrow.names
         request.require(columns)
         self._request = request

@@ -44,8 +44,11 @@ def score(request: ScoreTables, channel: Channel) -> ScoringResult:
     with serving_environment():
         model = load_untraced(pyfunc.load_model, request.model)
         require_params(model, request.params)
-        tables = [_open(channel, number, file, model, request) for number, file in enumerate(request.files)]
-        run = _Run(channel=channel, model=model, request=request)
+        tables = []
+        for number, file in enumerate(request.files):
+            reader = io.BufferedReader(RemoteFile(channel, number, file.size), BLOCK)
+            tables.append(open_table(reader, file, model, request))
+        run = ScoringRun(channel=channel, model=model, request=request)
         for number, (file, table) in enumerate(zip(request.files, tables, strict=True)):
             run.score_file(number, file, table)
     return ScoringResult(
@@ -53,8 +56,8 @@ def score(request: ScoreTables, channel: Channel) -> ScoringResult:
     )
 
 
-def _open(channel: Channel, number: int, file: TableFile, model: Any, request: ScoreTables) -> ScoredTable:
-    reader = io.BufferedReader(RemoteFile(channel, number, file.size), BLOCK)
+def open_table(reader: "io.BufferedReader[Any]", file: TableFile, model: Any, request: ScoreTables) -> ScoredTable:
+    """Open a file of the request as a table. Raises Problem for one that does not fit the model."""
     return _TABLES[file.kind](
         TableRequest(
             name=file.name,
@@ -77,8 +80,8 @@ class _Part:
 
 
 @dataclass
-class _Run:
-    """The state of one request."""
+class ScoringRun:
+    """The state of one request; its messages are sent to the channel."""
 
     channel: Channel
     model: Any

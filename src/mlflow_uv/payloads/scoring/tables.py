@@ -37,9 +37,10 @@ class Block(Protocol):
 
 
 class ScoredTable(Protocol):
-    """A file; `rows` is their number, None if it is not known before they are read."""
+    """A file; `rows` is their number, None for text, whose first row is at the byte `first_offset`."""
 
     rows: "int | None"
+    first_offset: int
 
     def blocks(self, start: Position) -> Iterator[Block]:
         """Its rows from a position on. Raises Problem for a file that cannot be read."""
@@ -95,3 +96,13 @@ def require_record_limit(record: bytes, name: str) -> None:
     if len(record) > LONGEST:
         reason = f"`{name}` has a record of more than {LONGEST >> 20} MiB; a quote may not be closed"
         raise Problem(ProblemKind.INVALID, reason)
+
+
+def lines_of(text: bytes) -> "list[bytes]":
+    """The lines of a text, without blank ones."""
+    return [line for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+
+
+def end_of_lines(text: bytes) -> int:
+    """The end of the last complete line of a text; 0 if there is none."""
+    return text.rfind(b"\n") + 1

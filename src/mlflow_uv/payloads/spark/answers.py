@@ -32,7 +32,7 @@ def answer(request: AnswerBySpark) -> ModelAnswers:
 
     Raises Problem of the kind cannot-predict if Spark or the model fails.
     """
-    with _session(request.master) as spark, tempfile.TemporaryDirectory(prefix="mlflow-uv-spark-") as scratch:
+    with spark_session(request.master) as spark, tempfile.TemporaryDirectory(prefix="mlflow-uv-spark-") as scratch:
         score = _stream if request.streaming else _batch
         answers = []
         for number, (body, result_type) in enumerate(zip(request.requests, request.result_types, strict=True), start=1):
@@ -44,14 +44,14 @@ def answer(request: AnswerBySpark) -> ModelAnswers:
                 )
                 rows = score(spark, table, udf, Path(scratch) / str(number))
             except PySparkException as error:
-                why = f"Spark cannot answer request {number}: {_reason(error)}"
+                why = f"Spark cannot answer request {number}: {spark_error(error)}"
                 raise Problem(ProblemKind.CANNOT_PREDICT, why) from error
             answers.append({"predictions": rows})
     return ModelAnswers(answers=tuple(answers), python=platform.python_version(), mlflow=str(mlflow.__version__))
 
 
 @contextmanager
-def _session(master: str) -> Iterator[SparkSession]:
+def spark_session(master: str) -> Iterator[SparkSession]:
     """A session on loopback whose workers run this interpreter; without the variable, they run `python3` on PATH."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -136,7 +136,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _reason(error: PySparkException) -> str:
+def spark_error(error: PySparkException) -> str:
     """The last line of a worker's Python traceback in Spark's message, else its first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     tracebacks = [at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
