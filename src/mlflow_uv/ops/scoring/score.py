@@ -163,7 +163,7 @@ def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -
 def _run_on_spark(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -> tuple[Finding, ...]:
     """Score with PySpark in an environment of the model; its tasks run where the cluster runs them."""
     tools, subject = registry.tools, plan.subject
-    commands = ModelCommands(runner=tools.runner, host=tools.host, hear=tools.console.foreign, timeout_s=INSTALL_S)
+    commands = ModelCommands(runner=tools.runner, host=tools.host, on_line=tools.console.foreign, timeout_s=INSTALL_S)
     environments = ModelEnvironments(
         registry=registry, model=subject.model, scratch=plan.scratch / "environments", commands=commands
     )
@@ -174,7 +174,7 @@ def _run_on_spark(registry: RegistryClient, plan: ScoringPlan, session: ScoringS
     needs = needs_in(subject.model)
     findings = tuple(_in_process(subject, "Spark was requested", locked=needs.requirements is not None))
     try:
-        with tools.mlflow.model_process(environment.python, None, plan.handed) as conversation:
+        with tools.mlflow.model_process(environment.python, None, plan.serve_env) as conversation:
             _converse(registry, plan, session, conversation, str(subject.model))
     except (BadInput, ModelUnusable, ToolMissing) as error:
         raise _error_for(error, plan) from error
