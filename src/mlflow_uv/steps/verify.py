@@ -19,7 +19,7 @@ from ..command.inputs import (
 )
 from ..command.limits import Limits
 from ..command.report import Finding, Report, Severity, counted
-from ..command.step import Doc, OneRun, SettingReach, Step
+from ..command.step import Doc, SettingReach, Step
 from ..command.wording import Wording, option, step_call
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
