@@ -1,220 +1,128 @@
 """
-Compares batch scoring by `mlflow-uv score`, by `mlflow models predict` and by hand in one pandas process.
+Compares batch scoring by `mlflow-uv score`, by `mlflow models predict`, by hand in pandas, and on Spark.
 
-`uv run benchmarks/batch.py --project FOLDER --folder MODEL --python PYTHON --write` needs a release of examples/wine in
-the project's store (`--model models:/wine/1`), a download of its model, and an interpreter with the model's packages.
+    uv run benchmarks/batch.py --project FOLDER --folder MODEL --python PYTHON [--spark-python PYTHON] [--write]
+
+This needs a release of examples/wine in the project's store (`--model models:/wine/1`), a download of its model, an
+interpreter with the model's packages, and for Spark one that has PySpark in addition. Each result is added to the file
+`--numbers` at once, and `--minutes` ends the run between two measurements: the same command continues it. `--write`
+writes batch.json, the section of docs/benchmarks.md and its picture; `--from` measures nothing.
 """
 
 import argparse
 import json
 import os
 import platform
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import page
+from batching.chart import chart
+from batching.sides import MAKE, Side, sides
+from batching.tables import results, targets
 
-ROOT = Path(__file__).resolve().parents[1]
-MAKE = """
-import sys
-import numpy as np
-import pandas as pd
-from sklearn.datasets import load_wine
-
-wines = load_wine(as_frame=True).data
-rows, folder = int(sys.argv[1]), sys.argv[2]
-picked = np.random.default_rng(0).integers(0, len(wines), rows)
-table = wines.iloc[picked].reset_index(drop=True)
-table.to_csv(f"{folder}/table.csv", index=False)
-table.to_parquet(f"{folder}/table.parquet")
-"""
-BY_HAND = """
-import sys
-import mlflow
-import pandas as pd
-
-model, source, target = sys.argv[1:]
-read = pd.read_csv if source.endswith(".csv") else pd.read_parquet
-table = read(source)
-table["prediction"] = mlflow.pyfunc.load_model(model).predict(table)
-result = table[["prediction"]].assign(model_name="wine", model_version="1", release_key="0123456789abcdef" * 4)
-result.to_csv(target, index=False) if target.endswith(".csv") else result.to_parquet(target)
-"""
-# One interpreter for each command: the peak of a waiting process is that of its largest child.
-MEASURE = """
-import json, os, resource, subprocess, sys, time
-started = time.perf_counter()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps({"code": done.returncode, "seconds": time.perf_counter() - started, "kilobytes": usage.ru_maxrss,
-                  "processor": usage.ru_utime + usage.ru_stime, "error": done.stderr.decode(errors="replace")[-2000:]}))
-"""
-
-
-SCORE, HAND, STOCK = "`mlflow-uv score`", "by hand, one pandas process", "`mlflow models predict`"
+NUMBERS = Path(__file__).with_suffix(".json")
+PICTURE = page.PAGE.with_name("batch-scoring.svg")
 SECTION = """
 ## Batch scoring
 
-`mlflow-uv score` in a process, a short pandas program that reads, predicts and writes, and `mlflow models predict` in
-the same environment. {rows:,} rows of 13 numbers, the model of examples/wine, {cores} processors ({machine}), Python
-{python}. Each was run {rounds} time(s), in alternation; the numbers are medians of the whole command, with the import
-of MLflow. Memory is that of the largest process.
+`mlflow-uv score` in a process, a short pandas program that reads, predicts and writes, `mlflow models predict` in the
+same environment, and on Spark in local mode `mlflow-uv score` and a short program with `mlflow.pyfunc.spark_udf`.
+{rows:,} rows of 13 numbers, the model of examples/wine, {cores} processors ({machine}), Python {python}. Each was run
+{rounds} time(s), in alternation, after a run of each on a table of {warm:,} rows; the numbers are medians of the whole
+command, with the start of Python, of Spark and the import of MLflow. Memory is that of the largest process.{remark}
 
-| format | way | seconds | processor seconds | rows per second | peak memory |
-|---|---|---:|---:|---:|---:|
+![Rows per second of each way of scoring](batch-scoring.svg)
+
 {results}
 
-| target | result |
-|---|---|
+**Bold numbers miss the target.**
+
 {targets}
 """
-TIMES_BY_HAND, TIMES_STOCK, MOST_MB, SPREAD = 1.2, 0.5, 1000, 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One way of scoring: seconds of the whole command, and the peak memory of its largest process in MB."""
-
-    way: str
-    format: str
-    rows: int
-    seconds: float
-    processor_s: float
-    megabytes: float
-
-    @property
-    def line(self) -> str:
-        """A row of the table."""
-        numbers = f"{self.seconds:.1f} | {self.processor_s:.1f} | {self.rows / self.seconds:,.0f}"
-        return f"| {self.format}, {self.rows:,} rows | {self.way} | {numbers} | {self.megabytes:.0f} MB |"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One way of scoring a table, as a command without the path of its output, which is the last argument."""
-
-    way: str
-    format: str
-    rows: int
-    argv: tuple[str, ...]
-
-    def measured(self, output: Path) -> Measured:
-        """Run it once; what it writes is removed."""
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        argv = (sys.executable, "-c", MEASURE, *self.argv, str(output))
-        done = subprocess.run(argv, cwd=output.parent, env=environment, capture_output=True, text=True, check=True)
-        result = json.loads(done.stdout)
-        if result["code"] != 0:
-            raise SystemExit(f"{self.way}, {self.format}: {result['error']}")
-        shutil.rmtree(output) if output.is_dir() else output.unlink()
-        return Measured(
-            way=self.way,
-            format=self.format,
-            rows=self.rows,
-            seconds=result["seconds"],
-            processor_s=result["processor"],
-            megabytes=result["kilobytes"] / 1000,
-        )
+WARM_ROWS = 1000
 
 
 def main() -> None:
-    """Make the tables, run every way on them in alternation, and print or write the section."""
+    """Measure, or read numbers, then print and perhaps write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--project", type=Path, required=True, help="project of the released model")
+    parser.add_argument("--project", type=Path, help="project of the released model")
     parser.add_argument("--model", default="models:/wine/1")
-    parser.add_argument("--folder", type=Path, required=True, help="folder of the same model, for the other ways")
-    parser.add_argument("--python", required=True, help="interpreter with the packages of the model")
+    parser.add_argument("--folder", type=Path, help="folder of the same model, for the other ways")
+    parser.add_argument("--python", help="interpreter with the packages of the model")
+    parser.add_argument("--spark-python", default="", help="interpreter with these packages and PySpark")
     parser.add_argument("--scratch", type=Path, help="folder on the disk that is measured")
-    parser.add_argument("--write", action="store_true", help="replace the section in docs/benchmarks.md")
+    parser.add_argument("--numbers", type=Path, default=Path("batch-numbers.json"), help="file of a run that continues")
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no measurement after this time")
+    parser.add_argument("--remark", default="", help="a sentence about the machine, such as that it was not quiet")
+    parser.add_argument("--from", dest="earlier", type=Path, help="numbers of an earlier run")
+    parser.add_argument("--write", action="store_true", help="write numbers, page and picture")
     given = parser.parse_args()
+    if given.earlier is None and not (given.project and given.folder and given.python):
+        parser.error("--project, --folder and --python are needed to measure")
+    numbers = json.loads(given.earlier.read_text()) if given.earlier else measured(given)
+    if numbers is None:
+        raise SystemExit("not complete yet: run it again to continue")
+    print(section(numbers), end="")
+    if given.write:
+        NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n")
+        PICTURE.write_text(chart(numbers))
+        page.write(Path(__file__).name, section(numbers))
+
+
+def measured(given: argparse.Namespace) -> dict[str, Any] | None:
+    """The numbers of all ways, run in alternation; None if the time is over before all were measured."""
+    until = time.monotonic() + given.minutes * 60
+    numbers: dict[str, Any] = {
+        "rows": given.rows,
+        "rounds": given.rounds,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "remark": given.remark,
+        "runs": [],
+    }
+    if given.numbers.is_file():
+        numbers = json.loads(given.numbers.read_text())
     with tempfile.TemporaryDirectory(prefix="mlflow-uv-batch-", dir=given.scratch) as scratch:
         folder = Path(scratch)
-        for rows in (given.rows // 10, given.rows):
-            (folder / str(rows)).mkdir()
+        for rows in (WARM_ROWS // 10, WARM_ROWS, given.rows // 10, given.rows):
+            (folder / str(rows)).mkdir(exist_ok=True)
             subprocess.run((given.python, "-c", MAKE, str(rows), str(folder / str(rows))), check=True)
-        ways = sides(given, folder)
-        ways[0].measured(folder / "warm")  # makes the environment of `score`
-        runs = []
-        for _ in range(given.rounds):
-            for side in ways:
-                runs.append(side.measured(folder / f"scores{'.csv' if side.way == HAND else ''}"))
-                print(runs[-1].line, file=sys.stderr, flush=True)
-    section = described(given, [median([run for run in runs if key(run) == key(side)]) for side in ways])
-    if given.write:
-        page.write(Path(__file__).name, section)
-    else:
-        print(section)
+        warm: set[str] = set()
+        for round_ in range(given.rounds):
+            for side in sides(given, folder):
+                if times(numbers, side) > round_:
+                    continue
+                if time.monotonic() > until:
+                    return None
+                if side.way not in warm:  # makes environments and bytecode, for every side alike
+                    small = argparse.Namespace(**{**vars(given), "rows": WARM_ROWS})
+                    next(item for item in sides(small, folder) if item.way == side.way).measured(folder)
+                    warm.add(side.way)
+                numbers["runs"].append(side.measured(folder))
+                given.numbers.write_text(json.dumps(numbers, indent=1) + "\n")
+                print(numbers["runs"][-1], file=sys.stderr, flush=True)
+    return numbers
 
 
-def key(side: Side | Measured) -> tuple[str, str, int]:
-    """What is measured."""
-    return side.way, side.format, side.rows
+def times(numbers: Mapping[str, Any], side: Side) -> int:
+    """How often a side was measured."""
+    return sum((run["way"], run["format"], run["rows"]) == side.key for run in numbers["runs"])
 
 
-def median(runs: list[Measured]) -> Measured:
-    """The medians of several runs."""
-    return replace(
-        runs[0],
-        seconds=statistics.median(run.seconds for run in runs),
-        processor_s=statistics.median(run.processor_s for run in runs),
-        megabytes=statistics.median(run.megabytes for run in runs),
-    )
-
-
-def sides(given: argparse.Namespace, folder: Path) -> list[Side]:
-    """Every way on every format that it reads; `score` on a tenth of the rows, too."""
-    program, model = str(ROOT / "bin" / "mlflow-uv"), str(given.folder)
-    score = (program, "score", given.model, "--project", str(given.project), "--isolation", "process")
-    stock = (given.python, "-m", "mlflow", "models", "predict", "-m", model, "--env-manager", "local", "-t", "csv")
-    ways = []
-    for kind in ("parquet", "csv"):
-        for rows in (given.rows // 10, given.rows):
-            table = str(folder / str(rows) / f"table.{kind}")
-            ways.append(Side(way=SCORE, format=kind, rows=rows, argv=(*score, "--input", table, "--output")))
-        by_hand = (given.python, "-c", BY_HAND, model, table)
-        ways.append(Side(way=HAND, format=kind, rows=given.rows, argv=by_hand))
-    return [*ways, Side(way=STOCK, format="csv", rows=given.rows, argv=(*stock, "-i", table, "-o"))]
-
-
-def described(given: argparse.Namespace, results: list[Measured]) -> str:
-    """The section of the page."""
-    by_key = {key(result): result for result in results}
-    targets = []
-    for kind in ("parquet", "csv"):
-        few, ours, hand = (by_key[way, kind, rows] for way, rows in (
-            (SCORE, given.rows // 10), (SCORE, given.rows), (HAND, given.rows)
-        ))  # fmt: skip
-        targets.append(
-            (f"{kind}: at most {TIMES_BY_HAND} times by hand", ours.seconds / hand.seconds, TIMES_BY_HAND, "")
-        )
-        if (STOCK, kind, given.rows) in by_key:
-            share = ours.seconds / by_key[STOCK, kind, given.rows].seconds
-            targets.append((f"{kind}: at most half of {STOCK}", share, TIMES_STOCK, ""))
-        targets.append((f"{kind}: memory under {MOST_MB} MB", ours.megabytes, MOST_MB, " MB"))
-        spread = abs(ours.megabytes - few.megabytes) / few.megabytes
-        targets.append((f"{kind}: memory within {SPREAD:.0%} of that for a tenth of the rows", spread, SPREAD, "%"))
-    return SECTION.format(
-        rows=given.rows,
-        cores=os.cpu_count(),
-        machine=platform.machine(),
-        python=platform.python_version(),
-        rounds=given.rounds,
-        results="\n".join(result.line for result in results),
-        targets="\n".join(target_line(*target) for target in targets),
-    )
-
-
-def target_line(target: str, value: float, limit: float, unit: str) -> str:
-    """A row of the table of targets; one that is missed is bold."""
-    text = f"{value:.0%}" if unit == "%" else f"{value:.0f}{unit}" if unit else f"{value:.2f} times"
-    return f"| {target} | {text if value <= limit else f'**{text}**'} |"
+def section(numbers: Mapping[str, Any]) -> str:
+    """Our part of docs/benchmarks.md."""
+    about = {name: numbers[name] for name in ("rows", "rounds", "cores", "machine", "python")}
+    remark = f" {numbers['remark']}" if numbers["remark"] else ""
+    return SECTION.format(**about, warm=WARM_ROWS, remark=remark, results=results(numbers), targets=targets(numbers))
 
 
 if __name__ == "__main__":
