@@ -179,6 +179,7 @@ def test_a_model_that_fails_on_every_row_ends_the_step(sample: SampleProject, tm
     ]
 
 
+@pytest.mark.extended
 @pytest.mark.usefixtures("java_program")
 def test_spark_scores_as_one_process(sample: SampleProject, tmp_path: Path) -> None:
     """
