@@ -32,7 +32,6 @@ from .messages import (
 EARLIEST = "315532800"  # 1980-01-01, the earliest timestamp in a zip archive
 # Makes uv log why it would resolve again; older versions log it under the second name.
 REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=debug"}
-NO_INDEXES: Mapping[str, str] = {}
 # By default, uv without a network retries for 7 s, and behind a firewall that drops packets for 40 s.
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
@@ -364,7 +363,7 @@ class Uv(UvCalls):
         python: Path,
         platform: str | None = None,
         version: str | None = None,
-        indexes: Mapping[str, str] = NO_INDEXES,
+        indexes: Mapping[str, str] | None = None,
     ) -> None:
         """
         Unpack the wheels of pins with hashes into a folder, for a `--python-platform` and `--python-version` of uv.
@@ -375,7 +374,7 @@ class Uv(UvCalls):
         target = (*(("--python-platform", platform) if platform else ()), *_version_flag(version))
         argv = ("pip", "install", *flags, *target, "--python", str(python), "--target", str(folder))
         variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
-        variables = self.guard.with_indexes(variables, indexes)
+        variables = self.guard.with_indexes(variables, indexes or {})
         command_line = (self._programs.satisfying(None), *argv, "-r", str(requirements))
         done = self._trusting.run(self._command(command_line, requirements.parent, variables))
         if done.code != 0:
