@@ -122,11 +122,17 @@ def row_ranges(number: int, start: int, rows: int, size: int) -> "list[FileRange
     return [FileRange(number, Position(first), min(rows, first + size), last=first + size >= rows) for first in begins]
 
 
-def text_ranges(number: int, request: TableRequest, kind: str, offset: int) -> "Iterator[FileRange]":
-    """Yield the ranges of a text from the byte `offset` on; their first rows are not known yet, and are 0."""
+def text_ranges(
+    number: int, request: TableRequest, kind: str, offset: int, *, size: int = RANGE_BYTES
+) -> "Iterator[FileRange]":
+    """
+    Yield the ranges of a text from the byte `offset` on, each of about `size` bytes.
+
+    Their first rows are not known yet, and are 0.
+    """
     begin = end = offset
     for _, end in texts_in(request, offset, end_of_records if kind == "csv" else end_of_lines):
-        if end - begin >= RANGE_BYTES:
+        if end - begin >= size:
             yield FileRange(number, Position(0, begin), end)
             begin = end
     if end > begin:
