@@ -13,7 +13,8 @@ from ...core.image.reference import image_reference
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
 from ...tools.engines.engine import Engine
-from ...tools.oci.registries import Published, RegistryUnanswered
+from ...tools.oci.registries import Published
+from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 
 Labels = Mapping[str, str]

@@ -19,7 +19,7 @@ from ...ops.image.environment import Needs
 from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
-from ...tools.oci.registries import RegistryUnanswered
+from ...tools.oci.repository import RegistryUnanswered
 from ..build_image import require_consistent
 from .context import PreflightContext, Problem
 

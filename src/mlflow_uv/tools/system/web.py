@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class WebRequest:
     """
     A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
 
-    Without a `method` it is GET, or POST with a `form`. `limit` is the maximum size of the response in bytes.
+    Without a `method` it is GET, or POST with a `form`. `upload` is a file that is sent as the body, piece by piece.
+    `limit` is the maximum size of the response in bytes.
     """
 
     url: str
@@ -48,6 +50,7 @@ class WebRequest:
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: bytes | None = field(default=None, repr=False)
     method: str | None = None
+    upload: Path | None = None
     limit: int = 4 << 20
 
 
@@ -83,7 +86,8 @@ class Web:
                 raise WebUnreachable(f"{parts.hostname or origin[1]} is not contacted without encryption")
             reply = self._once(url, request, {**request.headers, **secret}, until)
             target = reply.headers.get("location")
-            if reply.status not in {301, 302, 303, 307, 308} or not target or request.form is not None:
+            has_body = request.form is not None or request.upload is not None
+            if reply.status not in {301, 302, 303, 307, 308} or not target or has_body:
                 return reply
             url = urljoin(url, target)
         raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
@@ -114,11 +118,16 @@ class Web:
     ) -> WebReply:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # `send` checked the scheme, and callers of `post` accept any HTTP URL.
-        ready = urllib.request.Request(url, data=request.form, headers=dict(headers), method=request.method)  # noqa: S310
         try:
-            with self._opener(parts.scheme, host).open(ready, timeout=timeout_s) as response:
-                return _reply(response, request.limit, until)
+            with ExitStack() as stack:
+                data: Any = request.form
+                if request.upload is not None:
+                    data = stack.enter_context(request.upload.open("rb"))
+                    headers = {**headers, "Content-Length": str(request.upload.stat().st_size)}
+                # `send` checked the scheme, and callers of `post` accept any HTTP URL.
+                ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
+                response = stack.enter_context(self._opener(parts.scheme, host).open(ready, timeout=timeout_s))
+                return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.HTTPError as error:
             with error:
                 return _reply(error, request.limit, until)

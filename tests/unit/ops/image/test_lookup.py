@@ -15,7 +15,8 @@ from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.lookup import address_of, from_identity, from_image, name_taken, names_reused, served_by
 from mlflow_uv.tools.engines.engine import Engine
-from mlflow_uv.tools.oci.registries import Published, PublishedImage, RegistryUnanswered
+from mlflow_uv.tools.oci.registries import Published
+from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.runner import words
 

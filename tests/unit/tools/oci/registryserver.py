@@ -15,12 +15,13 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: method and path, query, Authorization and body."""
+    """A request: method and path, query, Authorization and body, as text and as it is."""
 
     call: str
     query: str
     authorization: str
     body: str
+    raw: bytes = b""
 
 
 @dataclass
@@ -86,16 +87,18 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
+            raw = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            body = raw.decode(errors="replace")
             authorization = self.headers["Authorization"] or ""
-            response = registry.answer(Asked(f"{self.command} {parts.path}", parts.query, authorization, body))
+            response = registry.answer(Asked(f"{self.command} {parts.path}", parts.query, authorization, body, raw))
             self.send_response(response.status)
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(response.body)
+            if self.command != "HEAD":
+                self.wfile.write(response.body)
 
-        do_POST = do_DELETE = do_GET  # as the base class calls it
+        do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # as the base class calls it
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from mlflow_uv.tools.oci.logins import Logins
-from mlflow_uv.tools.oci.registries import Published, PublishedImage, Registries, RegistryUnanswered
+from mlflow_uv.tools.oci.registries import Published, Registries
+from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.system.web import Web, WebReply, WebRequest
 from tests.unit.tools.conftest import FakeRunner
 from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving

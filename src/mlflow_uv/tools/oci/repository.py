@@ -1,0 +1,262 @@
+"""Reads and writes one repository of a container registry (OCI distribution specification)."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from ...core.image.composition import MANIFEST_TYPE, digest_of
+from ...core.image.oci_manifest import TYPES, read_labels, read_manifest
+from ...core.image.reference import DOCKER_HUB, ImageReference
+from ...core.security.documents import parse_json
+from ...core.security.origins import is_loopback
+from ..system.clock import Clock
+from ..system.web import Web, WebReply, WebRequest, WebUnreachable
+from .logins import Login
+
+# Statuses of a busy registry, and the wait before each further attempt.
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_WAITS_S = (0.5, 2.0)
+_CLIENT = "mlflow-uv"
+_OK = 200
+_CREATED = 201
+_ACCEPTED = 202
+_DENIED = frozenset({401, 403})
+_ABSENT = 404
+_CHALLENGE = 401
+T = TypeVar("T")
+
+
+class RegistryUnanswered(Exception):
+    """A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`)."""
+
+    def __init__(self, reason: str, *, denied: bool = False) -> None:
+        super().__init__(reason)
+        self.denied = denied
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedImage:
+    """
+    An image in a registry: every digest that an engine may use as its id, and the labels for each platform.
+
+    An id is the digest of the configuration, or that of the manifest or index in engines with a containerd store.
+    """
+
+    ids: frozenset[str]
+    labels: tuple[Mapping[str, str], ...]
+
+
+class Repository:
+    """One repository, with the authorization that it requires."""
+
+    def __init__(
+        self, web: Web, clock: Clock, reference: ImageReference, login: Login | None, *, rights: str = "pull"
+    ) -> None:
+        self._web = web
+        self._rights = rights
+        self._clock = clock
+        self._reference = reference
+        self._login = login
+        host = f"registry-1.{DOCKER_HUB}" if reference.host == DOCKER_HUB else reference.host
+        scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
+        self._host = reference.host
+        self._base = f"{scheme}://{host}/v2/{quote(reference.repository)}"
+        self._authorization: Mapping[str, str] = {}
+
+    def begin_upload(self) -> None:
+        """See Registries.require_push."""
+        reply = self._request("blobs/uploads/", form=b"")
+        if reply.status == _ACCEPTED:
+            upload = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
+            with suppress(WebUnreachable):  # an upload that is not cancelled expires
+                self._web.send(WebRequest(url=upload, secret=self._authorization, method="DELETE"))
+            return
+        raise self._refused_push(reply)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository has a blob."""
+        reply = self._authorized(WebRequest(url=f"{self._base}/blobs/{digest}", method="HEAD"))
+        if reply.status in {_OK, _ABSENT}:
+            return reply.status == _OK
+        raise self._refused_push(reply)
+
+    def put_blob(self, digest: str, content: bytes | Path) -> None:
+        """Send a blob in one request, after a request for the place of the upload."""
+        for wait_s in (*_WAITS_S, None):
+            reply = self._authorized(WebRequest(url=f"{self._base}/blobs/uploads/", form=b""))
+            if reply.status != _ACCEPTED:
+                raise self._refused_push(reply)
+            place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
+            sign = "&" if urlsplit(place).query else "?"
+            secret = self._authorization if urlsplit(place).netloc == urlsplit(self._base).netloc else {}
+            try:
+                reply = self._web.send(
+                    WebRequest(
+                        url=f"{place}{sign}{urlencode({'digest': digest})}",
+                        headers={"Content-Type": "application/octet-stream"},
+                        secret=secret,
+                        method="PUT",
+                        form=content if isinstance(content, bytes) else None,
+                        upload=content if isinstance(content, Path) else None,
+                    )
+                )
+            except WebUnreachable as error:
+                if wait_s is None:
+                    raise RegistryUnanswered(str(error)) from error
+            else:
+                if reply.status == _CREATED:
+                    return
+                if wait_s is None or reply.status not in _BUSY:
+                    raise self._refused_push(reply)
+            self._clock.wait(wait_s)
+
+    def put_manifest(self, tag: str, manifest: bytes) -> None:
+        """Send a manifest, and let a tag name it."""
+        request = WebRequest(
+            url=f"{self._base}/manifests/{tag}", headers={"Content-Type": MANIFEST_TYPE}, method="PUT", form=manifest
+        )
+        reply = self._authorized(request)
+        if reply.status != _CREATED:
+            raise self._refused_push(reply)
+
+    def _authorized(self, request: WebRequest) -> WebReply:
+        """Send a request, and again with the authorization that the registry asks for."""
+        reply = self._send_with_retries(replace(request, secret=self._authorization))
+        if reply.status == _CHALLENGE:
+            self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
+            reply = self._send_with_retries(replace(request, secret=self._authorization))
+        return reply
+
+    def _refused_push(self, reply: WebReply) -> RegistryUnanswered:
+        reasons = ", ".join([str(reply.status), *sorted(_codes(reply.body))])
+        login = "" if self._login else ", without a login"
+        denied = reply.status in _DENIED or reply.status == _ABSENT
+        what = f"{self._host} denies the push to {self._reference.repository} ({reasons}{login})"
+        return RegistryUnanswered(what, denied=denied)
+
+    def manifest(self, which: str) -> bytes | None:
+        """The manifest or index of a tag or digest, None if the registry has none."""
+        return self._fetch(f"manifests/{which}", which)
+
+    def image(self, digest: str, manifest: bytes) -> PublishedImage:
+        """The image of a manifest or index."""
+        index = self._parsed(read_manifest, manifest)
+        manifests = {member: self._require_body(self.manifest(member), member) for member in index.images} or {
+            digest: manifest
+        }
+        configs = [self._parsed(read_manifest, body).config for body in manifests.values()]
+        if not all(configs):
+            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
+        config_bodies = [self._require_body(self._fetch(f"blobs/{config}", config), config) for config in configs]
+        return PublishedImage(
+            ids=frozenset({digest, *manifests, *configs}),
+            labels=tuple(self._parsed(read_labels, body) for body in config_bodies),
+        )
+
+    def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
+        """The labels of a manifest or index; empty if it is not a complete image."""
+        try:
+            return self.image(digest_of(manifest), manifest).labels
+        except RegistryUnanswered:
+            return ()
+
+    def _require_body(self, body: bytes | None, digest: str) -> bytes:
+        if body is None:
+            raise RegistryUnanswered(f"{self._host} has only part of the image: {digest} is missing")
+        return body
+
+    def _parsed(self, read: Callable[[bytes], T], body: bytes) -> T:
+        try:
+            return read(body)
+        except ValueError as error:
+            raise RegistryUnanswered(f"the object at {self._host} is not an image: {error}") from error
+
+    def _fetch(self, path: str, which: str) -> bytes | None:
+        reply = self._request(path)
+        if reply.status == _OK:
+            if which.startswith("sha256:") and digest_of(reply.body) != which:
+                raise RegistryUnanswered(f"{self._host} returned other content than {which}")
+            return reply.body
+        codes = _codes(reply.body)
+        if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}:
+            return None
+        reasons = ", ".join([str(reply.status), *sorted(codes)])
+        denied = reply.status in _DENIED or reply.status == _ABSENT
+        login = "" if self._login else ", without a login"
+        raise RegistryUnanswered(
+            f"{self._host} does not return {self._reference.repository} ({reasons}{login})", denied=denied
+        )
+
+    def _request(self, path: str, form: bytes | None = None) -> WebReply:
+        return self._authorized(WebRequest(url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, form=form))
+
+    def _send_with_retries(self, request: WebRequest) -> WebReply:
+        for wait_s in (*_WAITS_S, None):
+            try:
+                reply = self._web.send(request)
+            except WebUnreachable as error:
+                if wait_s is None:
+                    raise RegistryUnanswered(str(error)) from error
+            else:
+                if wait_s is None or reply.status not in _BUSY:
+                    return reply
+            self._clock.wait(wait_s)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _authorization_for(self, challenge: str) -> Mapping[str, str]:
+        """The header for a challenge (RFC 7235 and the token protocol of the distribution specification)."""
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() == "basic" and self._login is not None and self._login.user:
+            return _basic(self._login)
+        if scheme.lower() != "bearer":
+            return {}
+        parts = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        realm = parts.get("realm", "")
+        if not realm.startswith("https://") and not self._base.startswith("http://"):
+            raise RegistryUnanswered(f"{self._host} requests credentials over an unencrypted connection")
+        reply = self._send_with_retries(self._token_request(realm, parts.get("service", "")))
+        content = _object(reply.body) if reply.status == _OK else {}
+        token = content.get("token") or content.get("access_token")
+        if not isinstance(token, str) or not token.isprintable():
+            login = "" if self._login else ", without a login"
+            access = "the push to" if "push" in self._rights else "reading of"
+            raise RegistryUnanswered(
+                f"{self._host} denies {access} {self._reference.repository} ({reply.status}{login})", denied=True
+            )
+        return {"Authorization": f"Bearer {token}"}
+
+    def _token_request(self, realm: str, service: str) -> WebRequest:
+        # The minimal scope, whatever the challenge names.
+        scope = {"service": service, "scope": f"repository:{self._reference.repository}:{self._rights}"}
+        if self._login is not None and self._login.identity:
+            form = {**scope, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
+            return WebRequest(url=realm, form=urlencode(form).encode())
+        sign = "&" if urlsplit(realm).query else "?"
+        secret = _basic(self._login) if self._login is not None else {}
+        return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
+
+
+def _basic(login: Login) -> Mapping[str, str]:
+    pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
+def _codes(body: bytes) -> set[str]:
+    """The error codes of a response, the only part of it that is shown."""
+    errors = _object(body).get("errors")
+    entries = errors if isinstance(errors, list) else ()
+    codes = {str(entry.get("code")) for entry in entries if isinstance(entry, dict)}
+    return {code for code in codes if re.fullmatch(r"[A-Z_]{1,40}", code)}
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        content = parse_json(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

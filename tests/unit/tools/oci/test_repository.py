@@ -1,0 +1,129 @@
+"""An image that is pushed without an engine: what is sent, when the tag moves, and what is sent again."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs
+
+import pytest
+
+from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.oci.logins import Logins
+from mlflow_uv.tools.oci.registries import PushedImage, Registries
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
+from mlflow_uv.tools.system.web import Web
+from tests.unit.tools.conftest import FakeRunner
+from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving
+from tests.unit.tools.oci.test_registries import LABELS, Hasty
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    """A registry."""
+    with serving(FakeRegistry()) as made:
+        yield made
+
+
+def composed_image(folder: Path) -> tuple[ComposedImage, dict[str, Path]]:
+    """An image of two layers, and their archives."""
+    layers = [
+        write_layer(name, {PurePosixPath("/", name): LayerFile(data=name.encode())}, folder / name)
+        for name in ("base", "grape")
+    ]
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [layers[0].diff_id]}}
+    image = composed(BaseLayers(config=config, layers=(layers[0].blob,)), layers[1:], LABELS)
+    return image, {layer.blob.digest: folder / layer.name for layer in layers}
+
+
+def accepting(registry: FakeRegistry, *refusals: Answer) -> None:
+    """Let a registry store what is sent to it; the first uploads are answered by `refusals`."""
+    left = list(refusals)
+
+    def rule(asked: Asked) -> Answer | None:
+        method, _, path = asked.call.partition(" ")
+        below = path.partition("/v2/team/wine/")[2]
+        if method == "POST":
+            return Answer(202, headers={"Location": "/v2/team/wine/blobs/uploads/7?state=x"})
+        if method == "PUT" and below == "blobs/uploads/7":
+            if left:
+                return left.pop(0)
+            (digest,) = parse_qs(asked.query)["digest"]
+            body = asked.raw
+            if digest != digest_of(body):
+                return refusal(400, "DIGEST_INVALID")
+            registry.contents[f"blobs/{digest}"] = body
+            return Answer(201)
+        if method == "PUT":
+            registry.contents[below] = registry.contents[f"manifests/{digest_of(asked.raw)}"] = asked.raw
+            return Answer(201)
+        return None
+
+    registry.rule = rule
+
+
+def push(registry: FakeRegistry, image: ComposedImage, archives: dict[str, Path], clock: Hasty) -> PushedImage:
+    registries = Registries(Web({}), Logins(FakeRunner(), variables={}), clock)
+    return registries.push(f"{registry.host}/team/wine:7", image, archives)
+
+
+def test_a_pushed_image_is_there_by_its_digest_and_tag(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    Its blobs first and the tag last, which never names half an image.
+    """
+    image, archives = composed_image(tmp_path)
+    accepting(registry)
+
+    pushed = push(registry, image, archives, Hasty())
+
+    assert PushedImage(digest=image.digest, sent=sum(blob.size for blob in image.blobs)) == pushed
+    assert image.manifest == registry.contents["manifests/7"]
+    assert {f"blobs/{blob.digest}" for blob in image.blobs} == {name for name in registry.contents if "blobs/" in name}
+    puts = [asked.call.rpartition("/")[2] for asked in registry.asked if asked.call.startswith("PUT")]
+    assert ["7", "7", "7", "7"] == puts
+    assert "manifests/7" in [asked.call for asked in registry.asked if asked.call.startswith("PUT")][-1]
+
+
+def test_what_the_registry_has_is_not_sent(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    After a change of the model, that layer alone and the configuration.
+    """
+    image, archives = composed_image(tmp_path)
+    registry.contents[f"blobs/{image.blobs[1].digest}"] = archives[image.blobs[1].digest].read_bytes()
+    accepting(registry)
+
+    pushed = push(registry, image, archives, Hasty())
+
+    assert image.blobs[0].size + image.blobs[2].size == pushed.sent
+    assert 0 == push(registry, image, archives, Hasty()).sent
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_registry_gets_a_blob_again(registry: FakeRegistry, tmp_path: Path, status: int) -> None:
+    """
+    From the start, after a while; not for ever.
+    """
+    image, archives = composed_image(tmp_path)
+    clock = Hasty()
+    accepting(registry, Answer(status), Answer(status))
+
+    pushed = push(registry, image, archives, clock)
+
+    assert (image.digest, 2) == (pushed.digest, len(clock.waited))
+    registry.contents.clear()
+    accepting(registry, *[Answer(status)] * 9)
+    with pytest.raises(RegistryUnanswered, match=str(status)):
+        push(registry, image, archives, Hasty())
+
+
+def test_a_layer_that_changed_since_is_not_accepted(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    The registry computes its digest; the tag does not move.
+    """
+    image, archives = composed_image(tmp_path)
+    archives[image.blobs[2].digest].write_bytes(b"something else")
+    accepting(registry)
+
+    with pytest.raises(RegistryUnanswered, match="DIGEST_INVALID"):
+        push(registry, image, archives, Hasty())
+
+    assert "manifests/7" not in registry.contents
