@@ -1,8 +1,8 @@
 """
 Sends requests to the server on this machine at a concurrency, and measures: `python -I -S load.py`, JSON in and out.
 
-{port, path, bodies: [base64], content_types, concurrency, seconds, requests: at most, timeout_s, root: pid of the
-server} -> {milliseconds: [of each request], failed, seconds, memory: bytes of the server [before, highest, after]}. It
+{port, path, bodies: [base64 of JSON], concurrency, seconds, requests: at most, timeout_s, root: pid of the server} ->
+{milliseconds: [of each answered request], failed, seconds, memory: bytes of the server [before, highest, after]}. It
 may run in the model's container, so its output is no more trustworthy than the model's response.
 """
 

@@ -104,7 +104,10 @@ def _diagnosed(inputs: Inputs, named: str, scratch: Path, tools: Tools) -> Diagn
     model = scratch / "model"
     if (Path(named) / "MLmodel").is_file():
         # Nothing is written into the folder, which may be read-only.
-        shutil.copytree(named, model)
+        try:
+            shutil.copytree(named, model)
+        except OSError as error:  # shutil.Error too
+            raise BadInput(what=f"the model in `{named}` cannot be read", why=_first_line(error)) from error
     elif named.startswith("models:/"):
         name, number, alias = parsed_uri(named, _MODEL)
         registry = connect(inputs, tools)
@@ -125,6 +128,12 @@ def _diagnosed(inputs: Inputs, named: str, scratch: Path, tools: Tools) -> Diagn
         scratch=scratch,
     )
     return diagnose(model, request, tools)
+
+
+def _first_line(error: OSError) -> str:
+    """The reason of an error; that of `shutil` lists one for each file."""
+    causes = error.args[0] if isinstance(error, shutil.Error) and isinstance(error.args[0], list) else ()
+    return str(causes[0][2]) if causes else str(error)
 
 
 def _summary(model: str, diagnosis: Diagnosis) -> str:

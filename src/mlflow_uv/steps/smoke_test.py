@@ -1,4 +1,4 @@
-"""Sends the recorded requests to the built server, and marks the version as tested or failed; or to one by its URL."""
+"""Sends the recorded requests to the server of a release and marks the version, or to a running server by its URL."""
 
 import math
 from collections.abc import Iterator
@@ -317,9 +317,7 @@ def _report(
         summary=(
             f"{counted_by_origin(expected.requests)}: all equal{within}{where}{alias_note}"
             if tested
-            else f"the server is slower or larger than its budgets allow{where}"
-            if observed.complaints[0].rule.startswith(("budget-", "load-"))
-            else f"the predictions of the server differ from those of training{where}"
+            else f"{_failure(observed.complaints[0].rule)}{where}"
         ),
         findings=(
             *observed.complaints,
@@ -328,6 +326,17 @@ def _report(
             *_isolation(inputs, record.image),
         ),
     )
+
+
+def _failure(rule: str) -> str:
+    """The summary of a failed test by its first finding."""
+    if rule.startswith("budget-"):
+        return "the server is slower or larger than its budgets allow"
+    if rule == "load-failed":
+        return "the server could not be measured, or failed, under load"
+    if rule == "model-changed":
+        return "the model changed files of its own folder"
+    return "the predictions of the server differ from those of training"
 
 
 def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:

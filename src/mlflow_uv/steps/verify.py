@@ -93,7 +93,7 @@ class Outputs:
     ]
     unavailable: Annotated[
         tuple[str, ...],
-        Doc("Ways that cannot be tried: this machine lacks a program or the image, or no request suits Spark."),
+        Doc("Ways that cannot be tried: this machine lacks a program or the image, or no request suits the way."),
     ]
     junit_file: Annotated[Path | None, Doc("Path of the JUnit XML file; empty if none was requested.")]
 

@@ -165,7 +165,7 @@ def _reference() -> str:
         "What smoke-test requires of the server that it starts, set in `[tool.mlflow-uv.smoke-test]` of pyproject.toml."
         " A finding is named after its budget, such as `budget-p95-milliseconds`.\n"
     )
-    parts.append("".join(_table("rule", fields_of(Budgets))))
+    parts.append("".join(_table("setting", fields_of(Budgets))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)

@@ -188,3 +188,25 @@ def test_hostile_files_end_in_a_report(tmp_path: Path, lint_tools: LockTools) ->
     report = lint.run(Inputs(project=tmp_path, rules=tuple(rule.name for rule in rules())), lint_tools)
 
     assert "kolibri7" not in "".join(finding.text for finding in report.findings)
+
+
+def test_a_fix_names_files_as_seen_from_the_checked_folder(tmp_path: Path, lint_tools: LockTools) -> None:
+    """
+    A list may be in a folder below the lock, and a lock in a folder below the checked one.
+    """
+    for path, text in {
+        "requirements/dev.txt": "mlflow==1\n",
+        "web/uv.lock": LOCK,
+        "web/requirements.txt": "mlflow==1\n",
+        "jobs/train.py": '# /// script\n# dependencies = ["mlflow"]\n# ///\n',
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    report = lint.run(Inputs(project=tmp_path, rules=("requirements-drift", "script-lock")), lint_tools)
+
+    assert [
+        "uv lock --script jobs/train.py",
+        "uv export --no-emit-project --output-file requirements/dev.txt",
+        "uv export --directory web --no-emit-project --output-file requirements.txt",
+    ] == [finding.fix for finding in report.findings]

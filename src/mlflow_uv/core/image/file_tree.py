@@ -24,8 +24,7 @@ class TreeEntry:
     """
     A path of a layer.
 
-    `layer` is its position, lowest 0. `target` is that of a symbolic link; of a file that is a hard link, the path of
-    the other name in the same layer.
+    `layer` is its position, lowest 0. `target` is that of a symbolic link. A hard link is a file.
     """
 
     path: PurePosixPath

@@ -29,8 +29,8 @@ class Budgets:
     memory_growth_mib: Annotated[
         float | None, Doc("Maximum growth of this memory while the load lasts, in MiB, to find a leak.")
     ] = None
-    concurrency: Annotated[int, Doc("Number of requests in flight under load; at most 64.")] = 4
-    load_seconds: Annotated[float, Doc("Seconds for which requests are sent; at most 60.")] = 5.0
+    concurrency: Annotated[int, Doc("Number of requests in flight under load; 4 by default, at most 64.")] = 4
+    load_seconds: Annotated[float, Doc("Seconds for which requests are sent; 5 by default, at most 60.")] = 5.0
 
     @property
     def has_load(self) -> bool:
@@ -75,11 +75,16 @@ def exceeded(source: PolicySource[Budgets], figures: LoadFigures) -> Iterator[Fi
     )  # fmt: skip
     for key, limit, value, unit, fix in measured:
         if limit is not None and value > limit:
-            yield _finding(source, key, f"{value:.3g} {unit}", f"at most {limit:g}", fix)
+            yield _finding(source, key, f"{_shown(value)} {unit}", f"at most {limit:g}", fix)
     limit, value = budgets.requests_per_second, figures.requests_per_second
     if limit is not None and value < limit:
-        what = f"{value:.3g} predictions per second {load}"
+        what = f"{_shown(value)} predictions per second {load}"
         yield _finding(source, "requests-per-second", what, f"at least {limit:g}", "make predict faster")
+
+
+def _shown(value: float) -> str:
+    """A figure with four digits, or one after the point, so that it differs from the budget that it exceeds."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"  # noqa: PLR2004
 
 
 def _finding(source: PolicySource[Budgets], key: str, what: str, limit: str, fix: str) -> Finding:

@@ -30,7 +30,7 @@ class EndpointHeaders:
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
-        """Every value in every form, and what follows a scheme such as `Bearer`."""
+        """Every value, and the part of it after a scheme such as `Bearer`, in all forms in which they may be shown."""
         parts = {f"{name}_SECRET": value for name, value in self.values.items()}
         parts |= {f"{name}_TOKEN": value.split()[-1] for name, value in self.values.items()}
         return secrets_in(parts)
@@ -72,7 +72,8 @@ def endpoint_address(url: str) -> EndpointAddress:
         fix = option("url-headers", "Authorization=VARIABLE")
         raise BadInput(what="`url` has a credential in it", why=why, fix=fix)
     if not is_plain_web_address(url):
-        raise BadInput(what="`url` is not the URL of a server", why="expected is https://HOST/ or https://HOST/PATH")
+        why = "a server has an HTTP address without spaces and without a fragment"
+        raise BadInput(what="`url` is not the URL of a server", why=why, fix=option("url", "https://HOST/PATH"))
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     if not path.endswith(INVOCATIONS):

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator, Sized
+from collections.abc import Collection, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from ...command.report import Finding, Severity, Table, counted
 from ...command.wording import option
 from ...core.export.requirements import Requirements, parse_requirements
 from ...core.image.installed_packages import PackageDifference
+from ...core.lock.package_names import canonicalize_name
 from ...core.lock.targets import Target, parse_target, serving_target
-from ...core.model.model_files import UV_FILES
+from ...core.model.model_files import UV_FILES, WHEELS
 from ...tools.toolbox import Tools
 from ..image.environment import indexes_for, needs_in, read_inventory
 from .libraries import MissingLibrary, libraries_of_base, library_findings, missing_libraries, unknown_libraries
@@ -180,13 +181,12 @@ def _difference_findings(
         )
     differing = [item for item in differences if item.required is not None]
     if differing:
-        pins = [item.name if item.required == "any version" else f"{item.name}=={item.required}" for item in differing]
         yield Finding(
             rule="environment-differs",
             severity=Severity.WARNING,
             what=f"{counted(len(differing), 'package')} of the model {_verb(differing)} not in {place} in its version",
             why=_listed([item.text for item in differing]),
-            fix=shlex.join(("uv", "pip", "install", "--python", str(interpreter), *pins)),
+            fix=installation_fix(interpreter, differing, {canonicalize_name(wheel.name) for wheel in needs.wheels}),
         )
     extra = [f"{item.name} {item.installed}" for item in differences if item.required is None]
     if extra:
@@ -197,6 +197,23 @@ def _difference_findings(
             why=f"code that imports them works here and fails there: {_listed(extra)}",
             fix="uv add each of them that the model imports",
         )
+
+
+def installation_fix(interpreter: Path, differing: Iterable[PackageDifference], wheels: Collection[str]) -> str:
+    """
+    The command that installs the versions of the model; packages that are `wheels` in the model are only named.
+
+    No index has those, or it has others of the same name.
+    """
+    pins, own = [], []
+    for item in differing:
+        if item.name in wheels:
+            own.append(item.name)
+        else:
+            pins.append(item.name if item.required == "any version" else f"{item.name}=={item.required}")
+    command = shlex.join(("uv", "pip", "install", "--python", str(interpreter), *pins)) if pins else ""
+    from_model = f"install {', '.join(own)} from `{WHEELS}` in the model" if own else ""
+    return ", and ".join(filter(None, (command, from_model)))
 
 
 def _verb(items: Sized) -> str:

@@ -21,12 +21,14 @@ from ...core.lock.selection import Selection
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
 from ...core.security.documents import parse_json
+from ...core.security.origins import is_plain_web_address
 from ...tools.project.files import read_manifest, table_of
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PATH = re.compile(r"(-e\s|--editable|file:|\.{0,2}/)")
+_INDEX = re.compile(r"(?:--(?:extra-)?index-url|-i)(?:=|\s)\s*(\S+)")
 _OLDEST_GLIBC = 17
 
 
@@ -60,9 +62,10 @@ def model_requirements(needs: Needs) -> ModelRequirements:
     text = re.sub(r"\\\r?\n", " ", needs.list.read_text(encoding="utf-8", errors="replace"))
     listed, _ = model_files.split_requirements(text)
     lines = [re.sub(r"(^|\s)#.*$|\s--hash=\S+", "", line).strip() for line in listed.splitlines()]
-    options = [line for line in lines if line.startswith("--") and not line.startswith("--editable")]
+    # Nothing but packages is read from a list that others wrote: `-r` and `-c` would name any file of this machine.
+    options = [line for line in lines if line.startswith("-") and not re.match(r"-e\s|--editable", line)]
     kept = tuple(line for line in lines if line and line not in options)
-    urls = [match[1] for line in options if (match := re.match(r"--(?:extra-)?index-url[= ]\s*(\S+)", line))]
+    urls = [match[1] for line in options if (match := _INDEX.match(line))]
     file = needs.model / model_files.INDEXES
     declared = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else []
     urls += [str(index.get("url", "")) for index in declared if isinstance(index, dict)]
@@ -113,7 +116,9 @@ def target_findings(required: ModelRequirements, target: Target, tools: Tools, l
     source = list_.with_name("inferred.txt")
     kept = "".join(f"{line}\n" for line in required.lines if line not in required.local)
     source.write_text(kept, encoding="utf-8")
-    indexes = {"UV_INDEX": " ".join(required.indexes)} if required.indexes else {}
+    # An index with a name (`NAME=URL`) would get the credentials that the caller has for that name.
+    urls = " ".join(filter(is_plain_web_address, required.indexes))
+    indexes = {"UV_INDEX": urls} if urls else {}
     try:
         resolved = tools.uv.resolve(
             source,

@@ -110,7 +110,7 @@ def _redirected(endpoint: Endpoint, reply: ModelReply) -> NotServing:
         target = ""
     parts = urlsplit(target)
     shown = urlunsplit(parts._replace(query="", fragment=""))
-    why = f"status {reply.status}, to {shown or 'an invalid URL'}; its headers are not sent to another address"
+    why = f"status {reply.status}, to {shown or 'an invalid URL'}; no redirect is followed, as it would get the headers"
     same = parts.hostname == endpoint.address.host and parts.scheme == "https"
     return NotServing(
         what=f"{endpoint.address.shown} redirects",

@@ -152,7 +152,8 @@ def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -
             needs = needs_in(subject.model)
             python = model_interpreter(subject, needs, registry, fix=step_call("audit", version_uri=subject.uri))
             process = registry.tools.mlflow.model_process(python, None, plan.serve_env)
-            findings = tuple(_in_process(subject, place.reason, locked=needs.requirements is not None))
+            where = "in a process on this machine, with this user's access to files and network"
+            findings = tuple(_not_isolated(subject, where, place.reason, locked=needs.requirements is not None))
         with process as conversation:
             _converse(registry, plan, session, conversation, model)
     except (BadInput, ModelUnusable, ToolMissing) as error:
@@ -172,7 +173,8 @@ def _run_on_spark(registry: RegistryClient, plan: ScoringPlan, session: ScoringS
         what = f"{subject.shown} cannot be scored on Spark"
         raise ToolMissing(what=what, why=environment.why, fix=environment.fix)
     needs = needs_in(subject.model)
-    findings = tuple(_in_process(subject, "Spark was requested", locked=needs.requirements is not None))
+    where = "in the processes of a Spark cluster, with their access to files and network"
+    findings = tuple(_not_isolated(subject, where, "`spark-master` is set", locked=needs.requirements is not None))
     try:
         with tools.mlflow.model_process(environment.python, None, plan.serve_env) as conversation:
             _converse(registry, plan, session, conversation, str(subject.model))
@@ -238,11 +240,11 @@ def _require_rows(plan: ScoringPlan, output: Output) -> None:
         )
 
 
-def _in_process(subject: EvaluatedVersion, reason: str, *, locked: bool) -> Iterator[Finding]:
+def _not_isolated(subject: EvaluatedVersion, where: str, reason: str, *, locked: bool) -> Iterator[Finding]:
     yield Finding(
         rule="not-isolated",
         severity=Severity.NOTICE,
-        what=f"{subject.shown} ran in a process on this machine, with this user's access to files and network",
+        what=f"{subject.shown} ran {where}",
         why=reason,
     )
     if not locked:

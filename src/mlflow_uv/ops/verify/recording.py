@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...command.errors import BadInput, ChainBroken, StepError
 from ...command.report import Finding, Severity
+from ...command.wording import step_call
 from ...core.release.record import IMAGE_WAYS, Record, VerificationLink
 from ...core.verify.results import WayResult, merged_ways
 from ...payloads.messages.registry import RegisteredVersion
@@ -24,7 +25,7 @@ def record_in(file: Path, registry: RegistryClient) -> Record:
     """
     record = registry.tools.records.load(file)
     if record.version is None:
-        raise BadInput(what=f"the record in `{file}` has no version", why="register adds it")
+        raise BadInput(what=f"the record in `{file}` has no version", why="register adds it", fix=step_call("register"))
     description = registry.client.describe_version(record.version.name, record.version.version)
     if description.tags.get(RECORD_DIGEST) != record.sha256:
         raise ChainBroken("record", why="the registry has the digest of another record of this version")

@@ -74,7 +74,7 @@ class Repository:
         if reply.status == _ACCEPTED:
             upload = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
             with suppress(WebUnreachable):  # an upload that is not cancelled expires
-                self._web.send(WebRequest(url=upload, secret=self._authorization, method="DELETE"))
+                self._web.send(WebRequest(url=upload, secret=self._authorization_at(upload), method="DELETE"))
             return
         raise self._refused_push(reply)
 
@@ -93,13 +93,12 @@ class Repository:
                 raise self._refused_push(reply)
             place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
             sign = "&" if urlsplit(place).query else "?"
-            secret = self._authorization if urlsplit(place).netloc == urlsplit(self._base).netloc else {}
             try:
                 reply = self._web.send(
                     WebRequest(
                         url=f"{place}{sign}{urlencode({'digest': digest})}",
                         headers={"Content-Type": "application/octet-stream"},
-                        secret=secret,
+                        secret=self._authorization_at(place),
                         method="PUT",
                         form=content if isinstance(content, bytes) else None,
                         upload=content if isinstance(content, Path) else None,
@@ -123,6 +122,10 @@ class Repository:
         reply = self._authorized(request)
         if reply.status != _CREATED:
             raise self._refused_push(reply)
+
+    def _authorization_at(self, place: str) -> Mapping[str, str]:
+        """The authorization for the place of an upload; none if the registry names another host."""
+        return self._authorization if urlsplit(place).netloc == urlsplit(self._base).netloc else {}
 
     def _authorized(self, request: WebRequest) -> WebReply:
         """Send a request, and again with the authorization that the registry asks for."""

@@ -1,6 +1,7 @@
-"""Sends HTTPS requests with the host's proxy and certificates, within limits of size and time."""
+"""Sends HTTP requests with the host's proxy and certificates, within limits of size and time."""
 
 import http.client
+import re
 import socket
 import ssl
 import time
@@ -64,7 +65,7 @@ class WebReply:
 
 
 class Web:
-    """Requests over HTTPS; plain HTTP only to this machine."""
+    """`send` uses HTTPS, and plain HTTP only to this machine; `post` uses whatever the URL has."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -108,8 +109,8 @@ class Web:
             )
         except TimeoutError:
             raise WebUnreachable(f"{host} does not answer within {timeout_s:g} s", slow=True) from None
-        length = reply.headers.get("content-length", "")
-        if length.isdecimal() and len(reply.body) < int(length):
+        length = re.fullmatch(r"[0-9]{1,18}", reply.headers.get("content-length", ""))
+        if length and len(reply.body) < int(length[0]):
             raise WebUnreachable(f"{host} closed the connection in the middle of its response")
         return reply
 
@@ -126,11 +127,12 @@ class Web:
                     headers = {**headers, "Content-Length": str(request.upload.stat().st_size)}
                 # `send` checked the scheme, and callers of `post` accept any HTTP URL.
                 ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
-                response = stack.enter_context(self._opener(parts.scheme, host).open(ready, timeout=timeout_s))
+                try:
+                    response = self._opener(parts.scheme, host).open(ready, timeout=timeout_s)
+                except urllib.error.HTTPError as error:
+                    response = error
+                stack.enter_context(response)
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _reply(error, request.limit, until)
         except urllib.error.URLError as error:
             raise WebUnreachable(
                 f"{host} does not answer: {_line(error.reason)}",

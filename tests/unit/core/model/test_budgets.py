@@ -81,3 +81,14 @@ def test_a_load_is_only_needed_for_what_it_measures() -> None:
     The time until the server is healthy is known without.
     """
     assert [False, True] == [Budgets(ready_seconds=1).has_load, Budgets(memory_mib=1).has_load]
+
+
+def test_a_figure_is_shown_so_that_it_differs_from_its_budget() -> None:
+    """
+    Large ones have no exponent.
+    """
+    figures = LoadFigures(ready_s=150.3, memory_peak=round(12_345.6 * MIB), memory_growth=0)
+
+    found = exceeded(read_budgets(table(ready_seconds=150, memory_mib=12_000)), figures)
+
+    assert ["150.3 s", "12345.6 MiB"] == [" ".join(each.what.split()[:2]) for each in found]

@@ -1,8 +1,10 @@
 """The results of a diagnosis as tables."""
 
+from pathlib import Path
+
 from mlflow_uv.core.image.installed_packages import PackageDifference
 from mlflow_uv.core.lock.targets import parse_target
-from mlflow_uv.ops.diagnosis.diagnosis import Diagnosis
+from mlflow_uv.ops.diagnosis.diagnosis import Diagnosis, installation_fix
 
 
 def test_packages_are_a_table_only_if_some_differ() -> None:
@@ -21,3 +23,18 @@ def test_packages_are_a_table_only_if_some_differ() -> None:
     facts, packages = diagnosis.tables
 
     assert ((("model", "m"),), (("rich", "not required", "14.0"),)) == (facts.rows, packages.rows)
+
+
+def test_a_wheel_of_the_model_is_not_installed_from_an_index() -> None:
+    """
+    An index may have another package of its name.
+    """
+    differing = [
+        PackageDifference(name="mlflow", required="3.17.2", installed="3.16.0"),
+        PackageDifference(name="own", required="1.0", installed=None),
+    ]
+
+    fixes = [installation_fix(Path("/e/bin/python"), differing, names) for names in ({"own"}, {"own", "mlflow"})]
+
+    command, where = "uv pip install --python /e/bin/python mlflow==3.17.2", "from `mlflow-uv/wheels` in the model"
+    assert [f"{command}, and install own {where}", f"install mlflow, own {where}"] == fixes

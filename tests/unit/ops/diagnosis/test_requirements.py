@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from mlflow_uv.core.export.requirements import Requirements, parse_requirements
 from mlflow_uv.core.lock.targets import parse_target
 from mlflow_uv.ops.diagnosis.requirements import (
     ModelRequirements,
@@ -12,9 +15,11 @@ from mlflow_uv.ops.diagnosis.requirements import (
     inferred_findings,
     local_findings,
     model_requirements,
+    target_findings,
     uv_platform,
 )
 from mlflow_uv.ops.image.environment import needs_in
+from mlflow_uv.tools.toolbox import Tools
 
 LISTED = """\
 --extra-index-url https://user:secret@pypi.corp.example/simple
@@ -78,3 +83,23 @@ def test_a_target_has_a_platform_of_uv(target: str, platform: str) -> None:
     The names are those of uv's `--python-platform`.
     """
     assert platform == uv_platform(parse_target(target))
+
+
+def test_a_list_names_no_files_and_no_names_of_indexes(tmp_path: Path) -> None:
+    """
+    uv would read the files, and send an index the credentials that the caller has for its name.
+    """
+    listed = (
+        "-r /etc/passwd\n-c constraints.txt\n-i https://pypi.test/simple\n--extra-index-url corp=https://x.test\nrich\n"
+    )
+    found = required(tmp_path, listed)
+    calls: list[tuple[str, object]] = []
+
+    def resolve(source: Path, **words: object) -> Requirements:
+        calls.append((source.read_text(), words["indexes"]))
+        return parse_requirements("")
+
+    tools = SimpleNamespace(uv=SimpleNamespace(resolve=resolve), host=SimpleNamespace(variables={}))
+    target_findings(found, parse_target("linux-x86_64-py3.11"), cast("Tools", tools), tmp_path / "out.txt")
+
+    assert [("rich\n", {"UV_INDEX": "https://pypi.test/simple"})] == calls

@@ -311,3 +311,28 @@ def test_a_login_is_never_sent_without_encryption(realm: str) -> None:
         registries.published("wine:1", digest_of(b""))
 
     assert ["https://registry-1.docker.io/v2/library/wine/manifests/1"] == web.asked
+
+
+def test_an_upload_at_another_host_gets_no_authorization(
+    registry: FakeRegistry, elsewhere: FakeRegistry, tmp_path: Path
+) -> None:
+    """
+    It is cancelled without the login of the registry that named it.
+    """
+    pair = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": pair}}}))
+    place = f"http://{elsewhere.host}/upload"
+
+    def rule(asked: Asked) -> Answer:
+        if asked.authorization == f"Basic {pair}":
+            return Answer(202, headers={"Location": place})
+        return refusal(401, "UNAUTHORIZED", www_authenticate='Basic realm="x"')
+
+    registry.rule = rule
+    variables = {"HOME": str(tmp_path)}
+    registries = Registries(Web(variables), Logins(FakeRunner(), variables=variables), Hasty())
+
+    registries.require_push(f"{registry.host}/team/wine:1")
+
+    assert [("DELETE /upload", "")] == [(asked.call, asked.authorization) for asked in elsewhere.asked]

@@ -84,3 +84,17 @@ def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:
     A name that begins like its address is another machine.
     """
     assert expected == is_loopback(host)
+
+
+def test_an_error_whose_body_breaks_off_is_no_response() -> None:
+    """
+    Neither is one that announces chunks and sends others; a length that is no number is not used.
+    """
+    broken = EndpointReply(status=500, headers={"Transfer-Encoding": "chunked"}, stream=iter([b"zz\r\n"]))
+    with fake_endpoint(lambda _: broken) as endpoint, pytest.raises(WebUnreachable):
+        posted(endpoint.url)
+    endless = EndpointReply(headers={"Content-Length": "9" * 5000}, stream=iter([b"{}"]))
+    with fake_endpoint(lambda _: endless) as endpoint:
+        reply = posted(endpoint.url)
+
+    assert b"{}" == reply.body

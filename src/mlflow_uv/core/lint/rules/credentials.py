@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test, lines_of
 
 _URL = re.compile(
-    r"\b(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^\s/:@\"'<>${}]*):(?P<secret>[^\s/@\"'<>`]+)@(?P<host>[\w.\[-]+)"
+    r"\b(?P<scheme>[a-z][a-z0-9+.-]{0,30})://(?P<user>[^\s/:@\"'<>${}]*):(?P<secret>[^\s/@\"'<>`]+)@(?P<host>[\w.\[-]+)"
 )
 # Forms in which services issue tokens; their prefixes are for being found.
 _TOKENS = {

@@ -27,12 +27,13 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
         return
     shown = ", ".join(difference for _, difference in differing[:_SHOWN])
     more = len(differing) - _SHOWN
+    below = source.path.removeprefix(f"{folder}/") if folder else source.path
     edits = () if is_hashed(source.text) else tuple(_edits(differing, lock))
     yield LintProblem(
         line=differing[0][0].line,
         what=f"`{source.name}` differs from uv.lock",
         why=f"{shown}{f', and {more} more' if more > 0 else ''}",
-        fix=f"uv export --no-emit-project --output-file {_quoted(source.name)}",
+        fix=f"uv export{_directory(folder)} --no-emit-project --output-file {_quoted(below)}",
         edits=edits,
     )
 
@@ -56,6 +57,11 @@ def _edits(differing: list[tuple[RequirementLine, str]], lock: LockedPackages) -
         locked = lock.versions.get(requirement.name, ())
         if requirement.pinned and len(locked) == 1:
             yield Edit(requirement.start, requirement.end, f"=={locked[0]}")
+
+
+def _directory(folder: str) -> str:
+    """The option that runs uv in the folder of the lock; none for the checked folder."""
+    return f" --directory {_quoted(folder)}" if folder else ""
 
 
 def _quoted(name: str) -> str:

@@ -29,7 +29,7 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
     listed = _DEPENDENCIES.search(content)
     needed = dict(_requirement(one or other) for one, other in _STRING.findall(listed[1])) if listed else {}
     line = line_at_offset(source.text, block.start())
-    command = f"uv lock --script {_quoted(source.name)}"
+    command = f"uv lock --script {_quoted(source.path)}"
     lock = files.text(f"{source.path}.lock")
     if lock is None:
         if {"mlflow", "mlflow-skinny"} & needed.keys() and not files.exists(f"{source.path}.lock"):
