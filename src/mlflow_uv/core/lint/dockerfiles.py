@@ -120,6 +120,8 @@ def _commands(text: str, start: int) -> Iterator[tuple[str, int]]:
 
 
 def _words(text: str) -> tuple[str, ...]:
+    if not text.strip():
+        return ()
     if len(text) > _LONGEST:
         return tuple(text.split())  # `shlex` takes the square of the time
     try:

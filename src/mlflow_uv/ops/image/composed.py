@@ -9,11 +9,11 @@ from ...command.errors import BaseImageUnfit, ToolFailed
 from ...core.image.composition import ComposedImage, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
-from ...tools.layers.archive import compress_archive, write_layer
+from ...tools.layers.archive import LEVEL, compress_archive, write_layer
 from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
-from ...tools.layers.package_layers import PackageLayers, PackagesAsLayers, WantedPackages
+from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
 from ...tools.layers.saved_image import BasePython, SavedImage, python_of
 from ...tools.toolbox import Tools
 
@@ -84,7 +84,7 @@ def _library(parts: ImageParts, python: BasePython, cache: LayerCache, tools: To
         )
         compiler = Compiler(tools.runner, interpreter)
         diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
-        key = sha256(canonical(["library", diff_ids, str(python.library), *compiler.identity]))
+        key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(python.library), *compiler.identity]))
         cached: CachedLayer | None = cache.find(key)
         if cached is None:
             files = library_files(parts.base, python, compiler, scratch)

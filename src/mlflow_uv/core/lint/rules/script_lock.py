@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test, line_at_offset
 from ..version_ranges import normal_name
 
-# The pattern of PEP 723.
+# The pattern of PEP 723, which is tried once: a file may begin thousands of blocks.
+_START = re.compile(r"^# /// script[ \t]*\r?$", re.MULTILINE)
 _BLOCK = re.compile(r"^# /// script[ \t]*\r?$\n(?P<content>(?:^#(?:| .*)\r?$\n)+?)^# ///[ \t]*\r?$", re.MULTILINE)
 _DEPENDENCIES = re.compile(r"^dependencies\s*=\s*\[((?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*+)\]", re.MULTILINE)
 _STRING = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;@]*)(;.*|@.*)?")
 _MANIFEST = re.compile(
-    r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?:\"[^\"]*\"|\[[^\]]*\]|[^\]\[\"])*)\]", re.MULTILINE
+    r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?:\"[^\"\n]*\"|\[[^\]\[]*\]|[^\]\[\"])*+)\]", re.MULTILINE
 )
 _LOCKED = re.compile(r'\{ name = "([^"]+)"([^}]*)\}')
 _SPECIFIER = re.compile(r'specifier = "([^"]*)"')
@@ -22,7 +23,8 @@ _SPECIFIER = re.compile(r'specifier = "([^"]*)"')
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
     if "# /// script" not in source.text:
         return
-    block = _BLOCK.search(source.text)
+    start = _START.search(source.text)
+    block = _BLOCK.match(source.text, start.start()) if start else None
     if block is None or is_test(source.path):
         return
     content = "\n".join(row.rstrip("\r")[2:] for row in block["content"].split("\n"))

@@ -43,3 +43,16 @@ def test_a_block_that_is_not_one_is_left_alone(find, text: str) -> None:
     uv reports it when the script runs.
     """
     assert [] == find("script-lock", {"train.py": text})
+
+
+def test_text_that_repeats_a_beginning_is_read_once(find) -> None:
+    """
+    Neither the script nor its lock makes the time grow with the square of their size.
+    """
+    files = {
+        "a.py": "# /// script\n" * 100_000,
+        "train.py": SCRIPT.format("mlflow"),
+        "train.py.lock": "[manifest]\n" + "requirements = [\n" * 100_000,
+    }
+
+    assert ["`train.py.lock` is out of date"] == [what for _, _, what in find("script-lock", files)]
