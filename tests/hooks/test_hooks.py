@@ -197,3 +197,36 @@ def test_a_uv_of_the_user_s_choice_is_used(monorepo: Monorepo, tmp_path: Path) -
     done = monorepo.run("prek", *EVERYTHING)
 
     assert (1, True) == (done.code, "is not uv: it prints no version" in done.text), done.text
+
+
+@pytest.mark.parametrize("runner", ["pre-commit", pytest.param("prek", marks=pytest.mark.extended)])
+def test_the_hook_of_a_rule_corrects_a_file_once(monorepo: Monorepo, runner: str) -> None:
+    """
+    The commit is stopped because a file changed; after that there is nothing to do, and the other project is unchanged.
+    """
+    monorepo.configure("lint-requirements-drift", "--fix")
+    (monorepo.wine / "requirements.txt").write_text("grape==0.9  # why\n")
+    (monorepo.beer / "requirements.txt").write_text("yeast==2.0\n")
+    checkout.commit(monorepo.folder)
+
+    first = monorepo.run(runner, *EVERYTHING)
+    second = monorepo.run(runner, *EVERYTHING)
+
+    texts = [(folder / "requirements.txt").read_text() for folder in (monorepo.wine, monorepo.beer)]
+    assert ["grape==1.0  # why\n", "yeast==2.0\n"] == texts, first.text
+    assert (1, 0) == (first.code, second.code), first.text + second.text
+
+
+@pytest.mark.parametrize("runner", ["prek", pytest.param("pre-commit", marks=pytest.mark.extended)])
+def test_the_hook_of_a_rule_names_the_place(monorepo: Monorepo, runner: str) -> None:
+    """
+    Of the changed file, and with the rule, so that it can be silenced.
+    """
+    monorepo.configure("lint-tracking-uri")
+    (monorepo.beer / "train.py").write_text('mlflow.set_tracking_uri("http://localhost:5000")\n')
+    checkout.git(monorepo.folder, "add", "--all")
+
+    done = monorepo.run(runner, "run")
+
+    assert "modèles/bière/train.py:1: error: the tracking URI is written into the code [tracking-uri]" in done.text
+    assert 1 == done.code
