@@ -1,0 +1,169 @@
+"""An image that is composed from wheels holds what the engine's build installs, and engines accept it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
+from mlflow_uv.core.image.layer_grouping import SizedPackage, grouped
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.model.model_files import WHEELS
+from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
+from mlflow_uv.tools.layers.package_layers import WantedPackages
+from mlflow_uv.tools.layers.saved_image import glibc_of, read_saved
+from mlflow_uv.tools.oci.image_layout import write_layout
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.network import build_secrets
+from tests.cases.images import (
+    BASE,
+    ImageBuilder,
+    built,
+    digest_of,
+    image_builder_in,
+    remove_image,
+    run_in,
+    saved_layers,
+)
+
+# Written by `uv venv` for shells, which a server does not need; and lines of pyvenv.cfg that nothing reads.
+SHELLS = ("activate", "deactivate", "pydoc.bat", ".gitignore", "CACHEDIR.TAG")
+TreeRow = tuple[str, int, int, int, str]
+pytestmark = pytest.mark.engine
+
+
+def tree_of(layers: list[Path]) -> dict[str, TreeRow]:
+    """Kind, mode, owner, and content of everything below our folders, as an engine merges the layers."""
+    tops = tuple(top.removeprefix("/") for top in (VENV, SERVING, MODEL))
+    found: dict[str, TreeRow] = {}
+    for layer in layers:
+        with tarfile.open(layer) as tar:
+            for entry in tar:
+                if entry.name.startswith(tops):
+                    file = tar.extractfile(entry) if entry.isreg() else None
+                    content = hashlib.sha256(file.read()).hexdigest() if file else entry.linkname
+                    found[entry.name.rstrip("/")] = (
+                        entry.type.decode(),
+                        entry.mode & 0o7777,
+                        entry.uid,
+                        entry.gid,
+                        content,
+                    )
+    return found
+
+
+def compared(tree: Mapping[str, TreeRow]) -> dict[str, TreeRow]:
+    """What must be equal: all but bytecode, its folders, and what only shells read."""
+    return {
+        path: value
+        for path, value in tree.items()
+        if "__pycache__" not in path and not Path(path).name.startswith(SHELLS) and not path.endswith("/pyvenv.cfg")
+    }
+
+
+def only_wheel(model: Path) -> dict[str, tuple[str, ...]]:
+    """The requirement of a model whose only package is a wheel that it brings."""
+    (wheel,) = (model / WHEELS).iterdir()
+    return {"grape": (f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}",)}
+
+
+def composed_from(
+    builder: ImageBuilder, context: Path, model: Path, folder: Path, lines: Mapping[str, tuple[str, ...]]
+) -> ComposedServingImage:
+    """The image of a context, with the packages of these requirements."""
+    folder.mkdir(parents=True)
+    subprocess.run(("docker", "save", "--output", folder / "base.tar", BASE), check=True)
+    base = read_saved(folder / "base.tar", folder / "base")
+    glibc = glibc_of(base)
+    assert glibc is not None
+    work = folder / "work"
+    work.mkdir()
+    if (model / WHEELS).is_dir():
+        shutil.copytree(model / WHEELS, work / WHEELS)
+    wanted = WantedPackages(
+        groups=grouped(SizedPackage(name=name, size=0) for name in lines),
+        lines=lines,
+        folder=work,
+        idle=frozenset(),
+        python=sys.executable,
+        platform=f"{os.uname().machine}-manylinux_2_{glibc[1]}",
+        indexes={},
+    )
+    parts = ImageParts(base=base, packages=wanted, context=context, labels={"mlflow-uv.test": "composed"})
+    return compose_image(parts, folder, builder.tools)
+
+
+def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None:
+    """
+    File by file, with modes and owners; bytecode is there for the same modules. Engine and skopeo accept the image.
+    """
+    with image_builder_in(tmp_path, MLFLOW_UV_HOME=str(tmp_path / "home")) as builder:
+        model = builder.model("model")
+        context = builder.context("context", model, machines=("amd64",))
+        one = composed_from(builder, context, model, tmp_path / "one", only_wheel(model))
+        again = composed_from(builder, context, model, tmp_path / "again", only_wheel(model))
+    with built(context) as image:
+        expected = tree_of(saved_layers(image, tmp_path / "saved"))
+    layers = [one.archives[blob.digest] for blob in one.image.blobs[1:]]
+
+    found = tree_of(layers)
+
+    assert compared(expected) == compared(found)
+    assert {path for path in expected if path.endswith(".pyc")} == {path for path in found if path.endswith(".pyc")}
+    assert one.image.digest == again.image.digest
+    write_layout(tmp_path / "layout", one.image, one.archives, tag="1")
+    try:
+        archive = engine_archive(one, tmp_path / "load.tar", "mlflow-uv-test-composed:1")
+        subprocess.run(("docker", "load", "--input", archive), check=True, capture_output=True)
+        said = run_in("mlflow-uv-test-composed:1", f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
+    finally:
+        remove_image("mlflow-uv-test-composed:1")
+    assert VENV == said.strip()
+
+
+@pytest.mark.extended
+def test_the_packages_of_a_real_lock_are_equal_too(root: Path, tmp_path: Path) -> None:
+    """
+    examples/wine: compiled packages, console scripts, data files, and three packages that share a thousand files.
+    """
+    requirements: dict[str, tuple[str, ...]] = {}
+    with image_builder_in(tmp_path, MLFLOW_UV_HOME=str(tmp_path / "home")) as builder:
+        exported = builder.tools.uv.export(read_project(root / "examples" / "wine"), Selection())
+        for pin in exported.pins:
+            requirements[pin.name] = (*requirements.get(pin.name, ()), pin.hashed_line)
+        model = builder.model("model")
+        context = builder.context("context", model, requirements=exported.hashed_text, machines=("amd64",))
+        one = composed_from(builder, context, model, tmp_path / "one", requirements)
+        network = build_secrets(tmp_path, builder.tools.host.variables, {})
+    words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
+    with built(context, *words) as image:
+        expected = tree_of(saved_layers(image, tmp_path / "saved"))
+
+    found = tree_of([one.archives[blob.digest] for blob in one.image.blobs[1:]])
+
+    differing = {path for path in compared(expected) if compared(found).get(path) != compared(expected)[path]}
+    assert (set(), set()) == (differing, compared(found).keys() - compared(expected).keys())
+    assert {path for path in expected if path.endswith(".pyc")} == {path for path in found if path.endswith(".pyc")}
+
+
+def engine_archive(composed: ComposedServingImage, target: Path, name: str) -> Path:
+    """The archive that `docker load` takes; compressed layers are accepted there."""
+    config = target.with_suffix(".json")
+    config.write_bytes(composed.image.config)
+    layers = [composed.archives[blob.digest] for blob in composed.image.blobs[1:]]
+    manifest = target.with_suffix(".manifest")
+    names = [f"{at}.tar" for at in range(len(layers))]
+    manifest.write_text(json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": names}]))
+    with tarfile.open(target, "w") as tar:
+        tar.add(config, "config.json")
+        tar.add(manifest, "manifest.json")
+        for layer, entry in zip(layers, names, strict=True):
+            tar.add(layer, entry)
+    return target
