@@ -326,6 +326,19 @@ class ResponseInputs(ServeEnvInputs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServeLimitInputs:
+    """What the container of a tested server may use."""
+
+    serve_memory: Annotated[int | None, Doc("Memory limit of the tested container in MiB, without swap.")] = None
+    serve_cpus: Annotated[float | None, Doc("Processors that the tested container may use, such as 0.5.")] = None
+    serve_mounts: Annotated[
+        tuple[str, ...],
+        OneRun(),
+        Doc("Files and folders that the tested container may read, as absolute paths, which are the same in it."),
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class IsolationInputs:
     """Where code of a version runs."""
 

@@ -16,6 +16,7 @@ from ..command.inputs import (
     RecordInputs,
     RegistryInputs,
     ResponseInputs,
+    ServeLimitInputs,
     VersionState,
 )
 from ..command.report import Finding, Report, Severity
@@ -34,7 +35,8 @@ from ..ops.image.endpoint_check import ask_endpoint
 from ..ops.image.environment import inventory_digest
 from ..ops.image.load_check import budgets_of, measure
 from ..ops.image.lookup import require_image
-from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, observe, show_log
+from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, show_log
+from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
 from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
@@ -52,7 +54,7 @@ LEASE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerTestInputs(ResponseInputs, RecordInputs):
+class ServerTestInputs(ResponseInputs, ServeLimitInputs, RecordInputs):
     """Inputs for a server that the step starts: time limits, tolerance and alias."""
 
     deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
@@ -122,6 +124,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         unused = "url-headers" if inputs.url_headers else "url-version"
         raise BadInput(what=f"`{unused}` is given without `url`", why="it has no effect", fix=option("url", "URL"))
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
+    settings = server_settings(inputs, model_variables, answer_s=inputs.answer_timeout)
     ignored = ignored_paths(inputs.ignore_answers)
     with verified_release(inputs, tools) as release:
         image, expected = _server_plan(inputs, release, ignored, model_variables)
@@ -129,15 +132,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         figures: LoadFigures | None = None
         before = file_digests(release.model)
         try:
-            with _serving(inputs, image, release, model_variables, tools) as server:
-                observed = observe(server, expected, tools)
+            with _serving(inputs, image, release, settings, tools) as server:
+                observed = observe_started(server, expected, settings, tools)
                 if budgets and not observed.complaints:
                     load = measure(server, expected, budgets, ready_s=observed.healthy_after_s)
-                    observed, figures = replace(observed, complaints=load.findings), load.figures
+                    findings = (*memory_findings(server, settings), *load.findings)
+                    observed, figures = replace(observed, complaints=findings), load.figures
                 changed = folder_findings(before, release.model)
                 observed = replace(observed, complaints=(*observed.complaints, *changed))
                 if observed.complaints:
                     show_log(server, tools)
+                logged = tuple(log_findings(server, expected))
         except NotServing as error:
             _mark_failed(release, str(error), tools)
             raise
@@ -148,13 +153,14 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else:
             assert release.record.answers is not None  # noqa: S101  # _server_plan checked it
             answers = replace(release.record.answers, observed=answers_digest(observed.answers))
-            link = _tested(inputs, image, answers)
+            link = _tested(inputs, image, settings, answers)
             record = replace(release.record, answers=link, figures=figures.recorded if figures else ())
             record = _mark_tested(inputs, replace(release, record=record), tools)
             publish(record, path, release.client, tools)
             _log_record(release, path)
     report = _report(inputs, path, record, observed, expected)
-    return replace(report, tables=figures.tables) if figures else report
+    findings = (*report.findings, *(() if observed.complaints else logged))
+    return replace(report, findings=findings, tables=figures.tables if figures else ())
 
 
 def _server_plan(
@@ -182,11 +188,9 @@ def _server_plan(
 
 @contextmanager
 def _serving(
-    inputs: Inputs, image: ImageLink, release: RecomputedRelease, variables: ServeVariables, tools: Tools
+    inputs: Inputs, image: ImageLink, release: RecomputedRelease, server_settings: ServerSettings, tools: Tools
 ) -> Iterator[StartedServer]:
     """Start the recorded image or environment; it is stopped and removed when the block ends."""
-    limits = {} if inputs.answer_timeout == ANSWER_S else {"REQUEST_TIMEOUT": f"{inputs.answer_timeout:.3f}"}
-    server_settings = ServerSettings(settings=limits, serve_env=variables)
     with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
         server: StartedServer
         if image.kind == "image":
@@ -221,13 +225,15 @@ def _mark_failed(release: RecomputedRelease, reason: str, tools: Tools) -> None:
         tools.console.say(f"version {version} could not be tagged as failed: {error}")
 
 
-def _tested(inputs: Inputs, image: ImageLink, answers: AnswersLink) -> AnswersLink:
+def _tested(inputs: Inputs, image: ImageLink, settings: ServerSettings, answers: AnswersLink) -> AnswersLink:
     return replace(
         answers,
         served_by=f"{image.kind} with network" if _reaches(inputs, image) else image.kind,
         tolerance=float(inputs.tolerance),
         ignored=tuple(inputs.ignore_answers),
         variables=tuple(sorted(set(inputs.serve_env))),
+        limits=tuple(limits_in_words(settings)) if image.kind == "image" else (),
+        mounts=settings.mounts if image.kind == "image" else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds the deepest traceback frame in a project's folder, in the output of a Python program."""
+"""Finds exceptions and the deepest traceback frame in a project's folder, in the output of a Python program."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -27,6 +27,16 @@ def deepest_frame(lines: Sequence[str], folder: Path) -> Frame | None:
     Packages installed below the folder (`.venv`, site-packages) are not part of the project.
     """
     return next(filter(None, (_frame(block, folder) for block in reversed(list(_blocks(lines[-LINES:]))))), None)
+
+
+def last_exception(text: str) -> str:
+    """The last line of the last traceback in a log, without the frames; empty without one."""
+    exception = ""
+    for block in _blocks(text.splitlines()):
+        if _BEGINNING.match(block[0]):
+            lines = (line for line in block[1:] if line[:1].strip() and _EXCEPTION.fullmatch(line))
+            exception = next(lines, exception)
+    return exception
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -98,7 +98,7 @@ class AnswersLink:
     `served_by` is the kind of server, `tolerance` the relative tolerance of floating-point answers, `ignored` are the
     paths that were not compared, and `variables` the names of the variables that the model was given (`serve-env`).
     `requests` and `responses` are digests of the other recorded requests, of a file or derived, and of the responses of
-    training; empty without any.
+    training; empty without any. `limits` are those of the tested container, and `mounts` the paths that it could read.
     """
 
     cases: str
@@ -110,6 +110,8 @@ class AnswersLink:
     variables: tuple[str, ...] = ()
     requests: str = ""
     responses: str = ""
+    limits: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,7 +196,9 @@ class Record:
 
 # Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
 # digest.
-_ADDED: Mapping[str, frozenset[str]] = {"answers": frozenset({"ignored", "variables", "requests", "responses"})}
+_ADDED: Mapping[str, frozenset[str]] = {
+    "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"})
+}
 # Links that were added later, and that many versions never have; the same applies to them.
 OPTIONAL = frozenset({"verification"})
 LINKS: Mapping[str, type] = {

@@ -209,7 +209,16 @@ class Client(ABC):
         """See Engine."""
         network_flags = () if network else (_NO_NETWORK,)
         settings = tuple(f"--env={name}={value}" for name, value in given.settings.items())
-        flags = ("--detach", *network_flags, *_CONFINED, *settings, *_environment_flags(given.serve_env), image)
+        limits = tuple(_limits(given))
+        flags = (
+            "--detach",
+            *network_flags,
+            *_CONFINED,
+            *limits,
+            *settings,
+            *_environment_flags(given.serve_env),
+            image,
+        )
         with self._container_flags() as container:
             done = self._runner.run(self._with_variables(self.command("run", *container, *flags), given.serve_env))
             if done.code != 0:
@@ -269,6 +278,15 @@ def _environment_flags(serve_env: ServeVariables) -> tuple[str, ...]:
     """Flags that pass variables by name; MLFLOW_UV_HANDED lists those whose values a payload masks."""
     names = (*serve_env.names, f"MLFLOW_UV_HANDED={' '.join(serve_env.names)}") if serve_env.names else ()
     return tuple(f"--env={name}" for name in names)
+
+
+def _limits(given: ServerSettings) -> Iterator[str]:
+    """Flags for memory, without swap, processors and read-only mounts."""
+    if given.memory_mib is not None:
+        yield from (f"--memory={given.memory_mib}m", f"--memory-swap={given.memory_mib}m")
+    if given.cpus is not None:
+        yield f"--cpus={given.cpus:g}"
+    yield from (f"--mount=type=bind,source={path},target={path},readonly" for path in given.mounts)
 
 
 def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:

@@ -62,6 +62,11 @@ class Container:
             return ""
         return done.stdout if done.code == 0 else ""
 
+    def exceeded_memory(self) -> bool:
+        """See StartedServer."""
+        done = self._command("inspect", "--format", "{{.State.OOMKilled}}", self._name)
+        return done.stdout.strip() == "true"
+
     def code(self) -> int | None:
         """See ServingContainer."""
         done = self._command("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", self._name)

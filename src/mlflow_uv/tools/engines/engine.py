@@ -38,13 +38,24 @@ class StartedServer(ServingContainer, Protocol):
     def measure(self, plan: LoadPlan) -> str:
         """Send requests at a concurrency; what installing/load.py prints, empty if it failed."""
 
+    def exceeded_memory(self) -> bool:
+        """Whether the kernel ended a process of it because its memory limit was reached."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSettings:
-    """Settings of a server (docs/serving.md), and the variables that its model gets."""
+    """
+    Settings of a server (docs/serving.md), and the variables that its model gets.
+
+    The others apply to containers: `memory_mib` and `cpus` limit one, and `mounts` are paths of the engine's machine
+    that it may read.
+    """
 
     settings: Mapping[str, str] = field(default_factory=dict)
     serve_env: ServeVariables = NO_VARIABLES
+    memory_mib: int | None = None
+    cpus: float | None = None
+    mounts: tuple[str, ...] = ()
 
 
 BARE = ServerSettings()

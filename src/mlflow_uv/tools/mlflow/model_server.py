@@ -42,6 +42,10 @@ class ServerProcess:
         """See StartedServer."""
         return self._measure(plan.message(port=self._port, root=self._running.pid), plan.longest_s + SLACK_S)
 
+    def exceeded_memory(self) -> bool:
+        """See StartedServer; a process has no limit."""
+        return False
+
     def code(self) -> int | None:
         """See ServingContainer."""
         return self._running.code()

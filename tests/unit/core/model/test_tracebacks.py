@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.model.tracebacks import Frame, deepest_frame
+from mlflow_uv.core.model.tracebacks import Frame, deepest_frame, last_exception
 
 LIBRARY = "def fail(data):\n    raise ValueError('the data is gone')\n"
 PROGRAMS = {
@@ -80,3 +80,14 @@ def test_where_none_leads_into_the_project_there_is_none(lines: list[str]) -> No
     Then the message has no place, and says what it said.
     """
     assert None is deepest_frame(lines, Path("/w"))
+
+
+def test_the_last_exception_of_a_log_is_named() -> None:
+    """
+    Without its frames, whatever is logged after it.
+    """
+    text = (
+        "up\nTraceback (most recent call last):\n  File \"x.py\", line 1, in f\n    g()\nKeyError: 'a'\nGET /ping 200\n"
+    )
+
+    assert ("KeyError: 'a'", "") == (last_exception(text), last_exception("up\nKeyError: 'a'\n"))

@@ -50,6 +50,19 @@ def test_a_container_that_serves_has_few_rights(kind: type[Client], given: list[
     assert "sha256:1" == words[-1]
 
 
+def test_a_container_gets_the_limits_and_mounts_that_it_is_given(kind: type[Client]) -> None:
+    """
+    Without swap, and each path is the same inside, for reading only.
+    """
+    engine, runner = client(kind)
+
+    engine.serve("sha256:1", network=False, given=ServerSettings(memory_mib=300, cpus=0.5, mounts=("/data/a b",)))
+
+    flags = [word for word in runner.argv if word.startswith(("--mem", "--cpus", "--mount"))]
+    mount = "--mount=type=bind,source=/data/a b,target=/data/a b,readonly"
+    assert ["--memory=300m", "--memory-swap=300m", "--cpus=0.5", mount] == flags
+
+
 def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> None:
     """
     The client has the value in its environment and hands it on by name; what it then prints does not hold it.
