@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -98,9 +99,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in slow]
     if config.getoption("--extended"):
         return
+    for item in [*filter(is_extended, items), *beyond_core_variants(items)]:
+        item.add_marker(pytest.mark.skip(reason="takes long: --extended runs it"))
+
+
+def is_extended(item: pytest.Item) -> bool:
+    """Whether a test belongs to the extended suite as a whole."""
+    return item.get_closest_marker("extended") is not None
+
+
+def beyond_core_variants(items: list[pytest.Item]) -> list[pytest.Item]:
+    """
+    The variants of parametrised tests that are left to the extended suite.
+
+    Of a test that is marked `core_variants(n)`, the first n in the order of the parameters are in the core suite; what
+    is marked as extended does not count.
+    """
+    variants: defaultdict[str, list[Any]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("extended"):
-            item.add_marker(pytest.mark.skip(reason="takes long: --extended runs it"))
+        if item.get_closest_marker("core_variants") and not is_extended(item):
+            variants[item.nodeid.partition("[")[0]].append(item)
+    return [item for several in variants.values() for item in _ordered(several)[_core_variants(several[0]) :]]
+
+
+def _ordered(variants: list[Any]) -> list[Any]:
+    return sorted(variants, key=lambda item: tuple(item.callspec.indices.values()))
+
+
+def _core_variants(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("core_variants")
+    assert marker is not None
+    count: int = marker.args[0]
+    return count
 
 
 @pytest.fixture(scope="session", autouse=True)

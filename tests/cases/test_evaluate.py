@@ -252,6 +252,7 @@ def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SamplePr
     assert (CHAIN_BROKEN, "ChainBroken", True) == (code, kind, "`model`" in sentence)
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     ("flags", "what", "why"),
     [

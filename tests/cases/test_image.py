@@ -78,6 +78,7 @@ def ours(image: str, folder: Path, base: str = BASE) -> list[dict[str, LayerEntr
     return [layer_entries(layer) for layer in layers[len(inspect_image(base)["RootFS"]["Layers"]) :]]
 
 
+@pytest.mark.extended
 def test_built_again_elsewhere_and_later_every_file_is_the_same(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Without any cache, from another folder with other dates: names, bytes, sizes, modes, owners and times are equal.
@@ -134,6 +135,7 @@ def test_another_model_changes_the_layer_of_the_model_alone(builder: ImageBuilde
     assert [above + 2] == differing
 
 
+@pytest.mark.extended
 def test_another_small_package_leaves_the_large_ones_where_they_are(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Their layer has the same digest, and nothing of it comes again in the one above.

@@ -102,6 +102,7 @@ def test_an_image_is_pushed_where_its_name_says(sample: SampleProject, tmp_path:
     assert (0, 0) == (pulled.returncode, tested.code), "what is not here any more is fetched by its digest"
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.engine
 @pytest.mark.parametrize(
     ("dockerfile", "sentence"),
@@ -219,6 +220,7 @@ def test_the_dockerfile_is_printed_and_nothing_is_built(sample: SampleProject) -
     )  # fmt: skip
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [

@@ -7,6 +7,7 @@ from .sample_project import SampleProject, error
 BAD_INPUT = 2
 
 
+@pytest.mark.core_variants(5)
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -77,6 +78,7 @@ def test_settings_that_are_no_table_are_refused(sample: SampleProject, table: st
     assert (BAD_INPUT, "BadInput", "[tool.mlflow-uv]") == (result.code, error(result)[1], error(result)[3])
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize("text", ["tool = 1\n", "project = 1\n", "[tool]\nuv = 1\n", "[project]\nname = 1\n"])
 @pytest.mark.parametrize("step", ["check-lock", "log-model", "release"])
 def test_a_manifest_of_another_shape_is_no_crash(sample: SampleProject, text: str, step: str) -> None:

@@ -181,6 +181,7 @@ def test_uncommitted_changes_are_another_release(sample: SampleProject) -> None:
     assert before["release_key"] != after["release_key"]
 
 
+@pytest.mark.extended
 def test_a_model_that_was_changed_in_the_store_is_not_used_again(sample: SampleProject) -> None:
     """
     The files are digested before a model is reused: one that was tampered with is trained anew.

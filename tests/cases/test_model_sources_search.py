@@ -76,6 +76,7 @@ def test_of_a_search_that_registers_nothing_one_is_named_by_its_id(searching: In
     assert ((), best) == (report.findings, [report.outputs.model_id])
 
 
+@pytest.mark.extended
 def test_a_search_is_released_from_the_run_that_all_its_runs_are_below(searching: InProcessProject) -> None:
     """
     The parent made no model, so those of its child runs are listed instead of none.
@@ -113,6 +114,7 @@ def test_a_model_is_named_as_people_name_it(project: InProcessProject) -> None:
     assert [False, True, True, True, True, True] == [report.outputs.reused for report in reports]
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("reference", "error", "told"),
     [

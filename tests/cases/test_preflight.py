@@ -151,6 +151,7 @@ HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_is_missing_stops_a_release_before_it_trains(site: Callable[..., Site], harm: str) -> None:
     """

@@ -221,6 +221,7 @@ def test_a_commit_that_the_checkout_lacks_is_fetched_or_told(candidates: SampleP
     assert (0, ["commit"], ["link-unverified"]) == (alone.code, alone.outputs["unverified"], alone.rules)
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("step", "flags", "code", "what"),
     [

@@ -33,6 +33,7 @@ def test_an_untouched_chain_holds(consumer: Consumer, run_up_to: RunUpTo) -> Non
     assert [0, 0, 0] == codes
 
 
+@pytest.mark.extended
 def test_line_ends_of_the_lock_are_not_its_content(consumer: Consumer, run_up_to: RunUpTo) -> None:
     """
     A checkout that rewrites line ends has the same lock.
@@ -58,6 +59,7 @@ def test_another_lock_is_refused(consumer: Consumer, run_up_to: RunUpTo) -> None
     assert "lock" in broken_links(result)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "step", [pytest.param("register", marks=LATER), pytest.param("build-image", marks=LATER), "smoke-test"]
 )
@@ -276,6 +278,7 @@ def test_a_package_added_to_the_serving_environment_is_found(consumer: Consumer,
     assert broken_links(result) == ["image"]
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_an_image_with_another_model_is_refused(consumer: Consumer, run_up_to: RunUpTo) -> None:
     """

@@ -159,6 +159,7 @@ def test_what_is_promoted_already_stays_as_it_is(registered: Registered) -> None
     assert before == [registered.version(number) for number in "123"]
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
@@ -183,6 +184,7 @@ def test_what_the_gates_did_not_see_is_not_promoted(
     assert (before, {"champion": "1"}) == ([registered.version(number) for number in "123"], registered.aliases())
 
 
+@pytest.mark.extended
 def test_rollbacks_go_back_one_version_at_a_time_and_never_guess(registered: Registered) -> None:
     """
     The third goes to the second, that one to the first, and from there nothing says where to; two are told on each.
@@ -365,6 +367,7 @@ def test_the_lease_of_a_dead_process_expires_and_is_reported(registered: Registe
     assert ({}, [f"an expired lease was deleted: {json.dumps(left)}"]) == (tags, answer["notes"])
 
 
+@pytest.mark.extended
 def test_two_processes_at_once_end_one_after_the_other(remote_store: MlflowInterpreter, registered: Registered) -> None:
     """
     Both were judged against the same champion: one is promoted, the other is told that the champion is another now.

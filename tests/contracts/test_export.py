@@ -164,6 +164,7 @@ INSTALLED = [
 ]
 
 
+@pytest.mark.core_variants(8)
 @pytest.mark.parametrize(("name", "installer"), INSTALLED)
 def test_an_export_installs_what_the_lock_installs(
     tmp_path: Path, wheels: Path, pip: tuple[str, ...], name: str, installer: str

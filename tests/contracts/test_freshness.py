@@ -314,6 +314,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.core_variants(20)
 @pytest.mark.parametrize("kind", MUTATIONS)
 def test_every_kind_of_change_is_told_on_its_own_line(wine: Path, kind: str) -> None:
     """

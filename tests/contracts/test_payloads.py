@@ -245,6 +245,7 @@ def test_a_released_model_is_found_by_its_key_once_it_has_a_digest(registry: Wor
     assert [first["model_id"], second["model_id"]] == [model["model_id"] for model in found]
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("verb", "request_", "kind"),
     [

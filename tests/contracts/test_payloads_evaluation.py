@@ -143,6 +143,7 @@ def rewritten(source: Path, folder: Path, kind: str) -> Path:
     return path
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     "kind",
     [
@@ -279,6 +280,7 @@ def test_a_process_answers_for_one_model(
     assert "this process has evaluated another model before" == another["message"]
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("function", "why"),
     [
@@ -373,6 +375,7 @@ def test_the_runs_of_one_evaluation_are_a_pair(scores: Scores, store: tuple[Talk
     assert store[1] == scores.talk.ask("describe-run", run_id=runs[0])["tags"]["mlflow.parentRunId"]
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -250,6 +250,7 @@ def test_a_package_of_another_index_is_found_where_it_is_locked(tmp_path: Path, 
     assert "2 packages from `../attic`" == findings[0].what
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize(
     ("allowed", "count"),
     [
@@ -313,6 +314,7 @@ members = ["member"]
 KINDS = ("directory", "editable", "git", "path", "registry", "url", "workspace")
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize("missing", KINDS)
 def test_each_kind_of_source_is_told_from_the_others(sourced: Path, missing: str) -> None:
     """

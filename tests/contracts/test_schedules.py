@@ -58,6 +58,7 @@ def core(play: Callable[..., Played]) -> Played:
     return play(*CORE)
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize("scene", [scene for scene, _ in CORE])
 def test_every_schedule_ends_in_one_history(core: Played, scene: str) -> None:
     """
@@ -79,6 +80,7 @@ def test_the_dead_are_outlived(core: Played) -> None:
     assert ended > 0
 
 
+@pytest.mark.extended
 def test_without_leases_the_same_schedules_go_wrong(play: Callable[..., Played]) -> None:
     """
     Where the registry shows nobody the leases of the others, moves are lost: the schedules above would notice.

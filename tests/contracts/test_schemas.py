@@ -71,6 +71,7 @@ def older(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPa
     return Older(file=file, sha256=digest(file))
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     "variable", ["MLFLOW_TRACKING_URI", pytest.param("MLFLOW_REGISTRY_URI", marks=pytest.mark.extended)]
 )
@@ -138,6 +139,7 @@ def test_a_database_of_a_newer_mlflow_names_no_upgrade(mlflow: MlflowInterpreter
     assert before == digest(file)
 
 
+@pytest.mark.extended
 def test_a_file_of_another_program_gets_no_tables(mlflow: MlflowInterpreter, tmp_path: Path) -> None:
     """
     A mistyped path to somebody's own database: MLflow would add its tables to it.

@@ -157,6 +157,7 @@ def test_another_model_or_another_input_is_never_mixed(bench: Bench, tmp_path: P
     assert [] == [key for key in expected if abs(expected[key] + 1000 - found[key]) > 1e-9]
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize(
     ("model", "content", "strict", "why"),
     [

@@ -102,6 +102,7 @@ def test_a_request_that_does_not_say_what_it_is_learns_what_to_say(
     )
 
 
+@pytest.mark.core_variants(6)
 @pytest.mark.parametrize(
     "body",
     [

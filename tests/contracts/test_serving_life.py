@@ -24,6 +24,7 @@ CLASSIFIER = HistGradientBoostingClassifier(max_iter=20).fit(X, X[:, 0] > 0)
 """
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [

@@ -243,6 +243,7 @@ STEERING = {
 }
 
 
+@pytest.mark.core_variants(5)
 @pytest.mark.parametrize(("name", "value"), STEERING.items())
 def test_the_caller_s_variables_do_not_make_a_fresh_lock_stale(wine: Path, name: str, value: str) -> None:
     """

@@ -109,6 +109,7 @@ def test_a_repository_without_a_project_ends_the_workflow_of_the_examples(consum
     assert "fromJSON" not in run.log.partition("is not a project")[2], run.log
 
 
+@pytest.mark.extended
 def test_a_lock_that_is_missing_is_told_at_the_project(consumer: Consumer) -> None:
     """
     GitHub shows no annotation of a file that is not in the pull request.
@@ -170,6 +171,7 @@ def test_a_project_that_is_not_there_is_an_error_of_its_own(consumer: Consumer) 
     assert "" == run.outputs["lock"]["verdict"]
 
 
+@pytest.mark.extended
 def test_a_job_wide_environment_neither_steers_nor_suffers(consumer: Consumer, wheels: Path, tmp_path: Path) -> None:
     """
     Traps in every variable that uv and Python read: the answer is the same, they are named, and none is touched.
@@ -190,6 +192,7 @@ def test_a_job_wide_environment_neither_steers_nor_suffers(consumer: Consumer, w
     assert "" == checkout.git(run.workspace, "status", "--porcelain")
 
 
+@pytest.mark.extended
 def test_a_checkout_full_of_modules_is_not_imported(consumer: Consumer, wheels: Path, tmp_path: Path) -> None:
     """
     A pull request that brings a `json.py` or a `mlflow_uv` of its own does not run in our place.

@@ -11,6 +11,7 @@ RUNNERS = ("pre-commit", "prek")
 EVERYTHING = ("run", "--all-files")
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("runner", "hook"),
     [

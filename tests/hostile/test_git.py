@@ -459,6 +459,7 @@ PLANTS = (
 )  # fmt: skip
 
 
+@pytest.mark.core_variants(12)
 @pytest.mark.parametrize("plant", PLANTS)
 def test_no_program_that_a_checkout_names_is_run(
     hostile: HostileRepository, plant: Callable[[HostileRepository], Callable[[], object]]

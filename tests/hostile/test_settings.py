@@ -83,6 +83,7 @@ def fix_in(output: str) -> str:
 # where credentials go
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize(
     ("call", "step"),
     [*((on_the_command_line, step) for step in ASKING), (in_an_action, "audit"), (in_an_action, "release")],
@@ -105,6 +106,7 @@ def test_the_checkout_sends_no_credentials_to_another_server_than_the_jobs(
     assert CANARY not in ended.output
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize("name", CREDENTIALS)
 def test_the_checkout_sends_no_credentials_where_the_job_names_no_server(
     name: str, workspace: Path, home: Path, attacker: Listener
@@ -151,6 +153,7 @@ def test_the_checkout_sends_no_credentials_of_a_file(
     assert (2, "", True) == (ended.code, attacker.everything, "would go to" in ended.output)
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     "disguise",
     [
@@ -267,6 +270,7 @@ def _plain(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_bytes().decode(errors="replace") for path in files}
 
 
+@pytest.mark.core_variants(8)
 @pytest.mark.parametrize(
     ("call", "key"),
     [
@@ -461,6 +465,7 @@ def test_the_checkout_makes_no_database_outside_the_project(
 # what is read and leaves
 
 
+@pytest.mark.core_variants(5)
 @pytest.mark.parametrize(
     ("call", "step", "key"),
     [
@@ -503,6 +508,7 @@ def test_a_model_folder_takes_nothing_along_that_its_links_lead_to(workspace: Pa
     assert (2, True) == (ended.code, "`weights`" in ended.output)
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     "value",
     ["type=local,dest=/home/somebody", "type=s3,bucket=x,endpoint_url=http://127.0.0.1:1", "type=gha,url=http://x"],

@@ -110,6 +110,7 @@ def test_an_environment_that_was_made_here_is_used_as_before(folder: Path, tmp_p
     assert marker.exists()
 
 
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -160,6 +161,7 @@ def test_a_pin_beside_sources_starts_no_program_where_they_are_built(folder: Pat
     assert (True, False) == (".python-version" in ended.output, marker.exists())
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     "place",
     [
