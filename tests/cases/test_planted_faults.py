@@ -72,6 +72,7 @@ def require_caught(seen: dict[str, Any], fault: PlantedFault, config: pytest.Con
     config.cache.set(fault.key, seen)
 
 
+@pytest.mark.core_variants(5)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_fault_of_a_server_is_caught_and_named(
     served: InProcessProject, name: str, request: pytest.FixtureRequest

@@ -64,7 +64,7 @@ OF_LIBRARIES = (
     ZooModel(command="tensors.py plain"),
     ZooModel(command="tensors.py named"),
 )
-IN_CORE = {"nested.py"}
+pytestmark = pytest.mark.extended
 IN_IMAGES = [ZooModel(command="gaps.py"), ZooModel(command="tensors.py named"), ZooModel(command="nested.py")]
 
 
@@ -104,23 +104,14 @@ def require_released_and_equal(project: SampleProject, model: ZooModel, ways: st
     return released
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(model, id=model.name, marks=() if model.command in IN_CORE else pytest.mark.extended)
-        for model in OF_CODE
-    ],
-)
+@pytest.mark.parametrize("model", OF_CODE, ids=lambda model: model.name)
 def test_a_model_of_code_gives_its_answers_everywhere(code_project: SampleProject, model: ZooModel) -> None:
     """
     Functions of text, tables and messages: example and derived requests in a process, and MLflow's own ways.
     """
-    ways = "locked-serve process" if model.command in IN_CORE else WAYS
-
-    require_released_and_equal(code_project, model, ways)
+    require_released_and_equal(code_project, model, WAYS)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("model", OF_LIBRARIES, ids=lambda model: model.name)
 def test_a_model_of_a_library_gives_its_answers_everywhere(zoo_project: SampleProject, model: ZooModel) -> None:
     """
@@ -129,7 +120,6 @@ def test_a_model_of_a_library_gives_its_answers_everywhere(zoo_project: SamplePr
     require_released_and_equal(zoo_project, model, WAYS)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("model", OF_LIBRARIES[:1], ids=lambda model: model.name)
 def test_a_model_of_a_library_gives_its_answers_in_an_environment_of_uv(
     zoo_project: SampleProject, model: ZooModel
@@ -141,7 +131,6 @@ def test_a_model_of_a_library_gives_its_answers_in_an_environment_of_uv(
 
 
 @pytest.mark.engine
-@pytest.mark.extended
 @pytest.mark.parametrize("model", IN_IMAGES, ids=lambda model: model.name)
 def test_a_model_gives_its_answers_in_an_image(zoo_project: SampleProject, image: str, model: ZooModel) -> None:
     """
