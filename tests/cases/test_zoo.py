@@ -14,6 +14,8 @@ WAYS = "locked-load locked-serve process"
 # What every release says that builds no image.
 OF_EACH_PROCESS = {"no-image", "not-isolated", "served-in-process", "target-builds"}
 
+pytestmark = pytest.mark.extended
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ZooModel:
@@ -64,7 +66,6 @@ OF_LIBRARIES = (
     ZooModel(command="tensors.py plain"),
     ZooModel(command="tensors.py named"),
 )
-pytestmark = pytest.mark.extended
 IN_IMAGES = [ZooModel(command="gaps.py"), ZooModel(command="tensors.py named"), ZooModel(command="nested.py")]
 
 
