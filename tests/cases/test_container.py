@@ -120,6 +120,7 @@ def test_docker_stop_ends_it_before_anything_is_imported(served_image: ServedIma
     assert 0 == code
 
 
+@pytest.mark.extended
 def test_a_model_that_cannot_load_stops_looping_and_says_why(served_image: ServedImage, tmp_path: Path) -> None:
     """
     Each start ends with a status of its own and the reason as its last line, so that the engine gives up after three.

@@ -102,6 +102,7 @@ def test_an_environment_that_differs_is_mended_by_the_fix(plain: Plain) -> None:
     assert {"model-without-lock", "environment-has-more"} == left.keys()
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     ("lines", "flags", "rule"),
     [

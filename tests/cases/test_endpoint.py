@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.contracts.mlflow_interpreter import QUIET, free_port
 from tests.endpoints import EndpointReply, EndpointRequest, fake_endpoint
 from tests.waiting import answers, wait_until_up
@@ -57,6 +59,7 @@ def test_a_server_of_ours_is_asked_and_nothing_is_changed(sample: SampleProject,
     assert before == (sample.consumer.record.read_bytes(), sample.store.tags("1"), sample.store.aliases)
 
 
+@pytest.mark.extended
 def test_mlflows_own_server_is_asked(sample: SampleProject, tmp_path: Path) -> None:
     """
     What it answers is what training answered; where it fails for a request that training refuses, that is named.

@@ -238,6 +238,7 @@ def test_other_data_is_another_evaluation(sample: SampleProject) -> None:
     assert {False} == {one.outputs["reused"] for one in every}
 
 
+@pytest.mark.extended
 def test_a_model_that_was_changed_in_the_store_is_not_evaluated(sample: SampleProject) -> None:
     """
     Its files are digested as they come, before anything of them runs.

@@ -131,6 +131,7 @@ def test_training_that_raises_in_a_run_leaves_a_failed_run(sample: SampleProject
     assert (["FINISHED", "FAILED"], ["1"]) == (sample.store.runs, sample.store.versions)
 
 
+@pytest.mark.extended
 def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(
     sample: SampleProject, tmp_path: Path
 ) -> None:

@@ -220,6 +220,7 @@ def test_what_nobody_imports_is_there_without_bytecode(builder: ImageBuilder) ->
     assert "True False\n" == result
 
 
+@pytest.mark.extended
 def test_a_base_without_a_shell_will_do(builder: ImageBuilder, bare: str) -> None:
     """
     Nothing but a Python is asked of a base image, whoever its user is.

@@ -38,6 +38,7 @@ def test_a_wrong_word_is_named(sample: SampleProject, words: tuple[str, ...], sa
     assert says in sentence
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -173,6 +173,7 @@ def test_a_model_of_another_release_keeps_its_version_whole(project: InProcessPr
     assert before == {path: path.read_bytes() for path in project.sample.consumer.model.rglob("*") if path.is_file()}
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -213,6 +214,7 @@ def test_other_examples_are_another_release(project: InProcessProject) -> None:
     assert (3, keys[2]) == (len(set(keys)), keys[3])
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

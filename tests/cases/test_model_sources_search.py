@@ -51,6 +51,7 @@ def searching(project: InProcessProject) -> InProcessProject:
     return project
 
 
+@pytest.mark.extended
 def test_of_a_search_what_training_registered_is_released(searching: InProcessProject) -> None:
     """
     The second of three models is a version already, so that is the one; a model of no other name is looked for.

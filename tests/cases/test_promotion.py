@@ -65,6 +65,7 @@ def test_the_first_champion_then_the_next_and_back(candidates: SampleProject) ->
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
 
 
+@pytest.mark.extended
 def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: SampleProject) -> None:
     """
     The version in use takes rows without `y`; whoever asks it would be refused by the next one.

@@ -56,6 +56,7 @@ def test_scored_rows_name_the_version_and_a_second_run_scores_nothing(sample: Sa
     ]  # fmt: skip
 
 
+@pytest.mark.extended
 def test_a_parameter_that_the_model_lacks_is_refused(sample: SampleProject, tmp_path: Path) -> None:
     """
     MLflow would ignore it. Nothing is left, and the command scores without it.

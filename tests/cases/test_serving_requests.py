@@ -51,6 +51,7 @@ def release(sample: SampleProject, *flags: str) -> str:
     return result.outputs["version"]
 
 
+@pytest.mark.extended
 def test_a_plausible_and_wrong_expected_prediction_is_refused_where_it_is(project: InProcessProject) -> None:
     """
     The finding has the file, the line and the path of the value, beside right ones and a line without any.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,8 @@ from .consumer import Consumer
 from .sample_project import SampleProject, error, training
 
 BAD_INPUT = 2
+# The command line of our server; other programs of its folder have a file behind it.
+SERVER = re.compile(r"/mlflow_uv/serving *$")
 # How code of a model can tell in which way it is served.
 BY_UV = 'os.path.basename(__import__("sys").prefix).startswith("mlflow-")'
 BY_SERVE = '"__pyfunc_model_path__" in os.environ'
@@ -84,6 +87,7 @@ def test_the_results_are_in_the_record_of_the_version_and_audit_shows_them(sampl
     assert ([], ["models:/wine/1"]) == (again.outputs["broken"], [f"models:/wine/{again.outputs['version']}"])
 
 
+@pytest.mark.extended
 def test_a_record_that_is_not_the_published_one_is_refused(sample: SampleProject) -> None:
     """
     An edited one, and that of a version that was verified since.
@@ -127,9 +131,7 @@ def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_pa
     ways = ("--ways", "locked-load process", "--junit-file", str(file))
 
     process = sample.start("verify", "models:/wine/1", *ways)
-    assert happens(
-        lambda: process.poll() is not None or any("/mlflow_uv/serving" in line for line in sample.processes())
-    )
+    assert happens(lambda: process.poll() is not None or any(map(SERVER.search, sample.processes())))
     process.send_signal(signal.SIGTERM)
     result = sample.ended(process)
 
@@ -140,6 +142,7 @@ def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_pa
     assert happens(lambda: not sample.processes()), sample.processes()
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_the_image_of_a_version_is_equal(consumer: Consumer, engine_complaint: str) -> None:
     """

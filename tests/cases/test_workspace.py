@@ -76,6 +76,7 @@ def test_the_model_answers_where_nobody_saw_the_checkout(workspace: Consumer, tm
     assert answers[0] == json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.extended
 def test_a_swapped_wheel_is_refused(workspace: Consumer) -> None:
     """
     A wheel of the same name with other code breaks `requirements`: it is part of what is installed.

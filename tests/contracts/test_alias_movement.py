@@ -218,6 +218,7 @@ def test_a_rollback_refuses_where_two_witnesses_disagree(registered: Registered)
     assert ("3", "1") == (decided["before"], decided["after"])
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     ("spoil", "to", "why"),
     [
@@ -390,6 +391,7 @@ def test_two_processes_at_once_end_one_after_the_other(remote_store: MlflowInter
     assert {} == registered.worker.ask("describe-name", name=registered.name)["tags"]
 
 
+@pytest.mark.extended
 def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: MlflowInterpreter, tmp_path: Path) -> None:
     """
     SIGTERM while a lease is held releases it and ends the process by that signal.

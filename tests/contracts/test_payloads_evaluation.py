@@ -171,6 +171,7 @@ def test_a_model_is_evaluated_as_scikit_learn_does(
     assert (178, hashlib.sha256(data.read_bytes()).hexdigest()) == (found["rows"], found["data_sha256"])
 
 
+@pytest.mark.core_variants(4)
 @pytest.mark.parametrize(
     ("spoil", "more", "kind", "why"),
     [
@@ -225,6 +226,7 @@ def spoiled(mlflow: MlflowInterpreter, parquet: Path, tmp_path_factory: pytest.T
     return folder
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize("kind", ["extra column", "whole numbers"])
 def test_what_the_server_would_accept_is_accepted(
     evaluator: Talk, wine_model: Path, spoiled: Path, tmp_path: Path, kind: str
@@ -237,6 +239,7 @@ def test_what_the_server_would_accept_is_accepted(
     assert (178, True) == (found["rows"], found["metrics"]["accuracy_score"] > 0.9)
 
 
+@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     ("kind", "why"),
     [

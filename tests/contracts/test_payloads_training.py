@@ -97,6 +97,7 @@ def test_what_registered_itself_is_found_with_its_source(ways: dict[str, Any]) -
     ]
 
 
+@pytest.mark.extended
 def test_artifacts_lie_where_the_variable_says_and_nothing_in_the_checkout(
     local_store: MlflowInterpreter, ways: dict[str, Any]
 ) -> None:

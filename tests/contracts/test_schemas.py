@@ -171,6 +171,7 @@ def test_a_new_database_is_made(mlflow: MlflowInterpreter, tmp_path: Path, size:
     assert [False, False] == answers
 
 
+@pytest.mark.extended
 def test_the_schema_that_names_the_store_is_the_one_mlflow_makes(
     root: Path, mlflow: MlflowInterpreter, older: Older
 ) -> None:

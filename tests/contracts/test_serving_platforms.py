@@ -25,6 +25,7 @@ ROW = json.dumps({"dataframe_records": [{"x": 1}]}).encode()
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 
+@pytest.mark.extended
 def test_sagemaker(start: Starter, tmp_path: Path) -> None:
     """
     `serve` as the argument, the port under its own name, its headers beside the request.
@@ -188,6 +189,7 @@ def test_metrics_are_off_by_default(start: Starter, tmp_path: Path) -> None:
     assert (404, False) == (status, "/metrics" in served.output())
 
 
+@pytest.mark.core_variants(1)
 @pytest.mark.parametrize("path", ["/ping?token=secret", "/nowhere/%0a%22x?password=secret"])
 def test_the_access_log_is_json_without_secrets(wine: Served, path: str) -> None:
     """

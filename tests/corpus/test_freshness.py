@@ -103,6 +103,7 @@ def test_what_uv_would_resolve_again_is_explained(asked: tuple[Asked, ...]) -> N
     assert Counter(cause for one in again for cause in one.causes)[Cause.REQUIREMENT_CHANGED] > 0
 
 
+@pytest.mark.extended
 def test_uv_s_own_reason_is_always_covered(asked: tuple[Asked, ...]) -> None:
     """
     With uv's reason in hand nothing is added: what it names first, the comparison found by itself.

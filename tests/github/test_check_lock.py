@@ -206,6 +206,7 @@ def test_a_checkout_full_of_modules_is_not_imported(consumer: Consumer, wheels: 
     assert (True, []) == (run.ok, laid.sprung()), run.log
 
 
+@pytest.mark.extended
 def test_what_a_project_says_is_not_obeyed(consumer: Consumer, wheels: Path) -> None:
     """
     Names and messages of a pull request that read like commands of a workflow set no output and make no annotation.
