@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from .sample_project import SampleProject, training
 
 FINDINGS = 1
@@ -42,6 +44,7 @@ def with_budgets(sample: SampleProject, budgets: str) -> None:
     sample.commit()
 
 
+@pytest.mark.extended
 def test_a_server_within_its_budgets_has_figures_in_the_record(sample: SampleProject) -> None:
     """
     And a table and a histogram in the report.

@@ -147,6 +147,7 @@ def test_only_of_another_model_it_is_said_what_is_missing(
     assert (True, False) == ("mismatches" in mounted, "mismatches" in own)
 
 
+@pytest.mark.extended
 def test_workers_share_the_connections_that_are_kept(bare: Container) -> None:
     """
     Of clients that connect at once and stay, no worker gets nearly all; each client stays with its own.

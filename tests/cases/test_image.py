@@ -258,6 +258,7 @@ def test_a_base_that_calls_its_python_otherwise_will_do(builder: ImageBuilder, t
     assert ("python", "here\n") == (python, result)
 
 
+@pytest.mark.extended
 def test_what_a_base_brings_along_does_not_steer_the_server(builder: ImageBuilder, tmp_path: Path) -> None:
     """
     Its variables are empty again, its signal to stop is ours; what cannot be undone, the inventory tells.

@@ -110,6 +110,7 @@ def test_artifacts_lie_where_the_experiment_was_told(older: MlflowInterpreter, f
     assert ({"mlruns"}, {f"{store.as_uri()}/"}) == (found["written"], places)
 
 
+@pytest.mark.extended
 def test_such_a_model_is_released_like_any_other(
     older: MlflowInterpreter, found: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_name_that_is_not_allowed_is_refused(registry: Worker, name: str, mode
     assert "invalid" == kind, message
 
 
+@pytest.mark.extended
 def test_a_server_refuses_such_a_name_too(remote_store: MlflowInterpreter) -> None:
     """
     The same over HTTP, where MLflow answers with a status.

@@ -71,7 +71,6 @@ def older(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPa
     return Older(file=file, sha256=digest(file))
 
 
-@pytest.mark.core_variants(1)
 @pytest.mark.parametrize(
     "variable", ["MLFLOW_TRACKING_URI", pytest.param("MLFLOW_REGISTRY_URI", marks=pytest.mark.extended)]
 )

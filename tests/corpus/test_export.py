@@ -203,7 +203,6 @@ def test_a_lock_that_uv_refuses_is_an_answer_in_its_words(checkouts: tuple[Path,
 RARER = ("linux-aarch64", "macos-arm64", "windows-x86_64")
 
 
-@pytest.mark.core_variants(2)
 @pytest.mark.parametrize(
     "platform", [pytest.param(one, marks=[pytest.mark.extended] * (one in RARER)) for one in dryrun.PLATFORMS]
 )

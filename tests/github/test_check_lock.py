@@ -224,6 +224,7 @@ def test_what_a_project_says_is_not_obeyed(consumer: Consumer, wheels: Path) -> 
     assert "fresh" != run.outputs["lock"]["verdict"]
 
 
+@pytest.mark.extended
 def test_a_runner_without_uv_gets_one_of_its_own(consumer_without_uv: Consumer) -> None:
     """
     Nobody has to set uv up first: ours comes with us.
