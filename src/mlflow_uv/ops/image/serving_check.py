@@ -91,6 +91,8 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
     complaints.extend(_accepting_anything(server))
     if not complaints and (derived := expected.of(RequestOrigin.DERIVED)):
         replies = server.send_all([model_request(item, expected.answer_s + GRACE_S) for item in derived])
+        if None in replies:
+            _await_end(server, tools)
         answers += map(answer_in, replies)
         complaints.extend(_derived_findings(server, expected, derived, replies))
     if (code := server.code()) is not None:

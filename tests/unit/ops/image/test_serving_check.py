@@ -98,6 +98,17 @@ def test_a_server_that_ends_is_not_taken_for_a_slow_one() -> None:
     assert ("recorded request 1 got no response", "the server ended") == (found[0].what, found[0].why)
 
 
+def test_a_server_that_ends_at_a_derived_request_is_not_taken_for_a_slow_one() -> None:
+    """
+    The same for the requests that are sent together.
+    """
+    server = FakeModelServer(answering({"predictions": [15]}).reply, replies=(None,), exits_at=0.5)
+
+    found = seen(server, {"predictions": [15]}, derived=(derived(),))
+
+    assert ("derived: empty batch got no response", "the server ended") == (found[0].what, found[0].why)
+
+
 def test_only_what_is_ignored_may_differ() -> None:
     """
     The rest of the same answer is compared as ever.
