@@ -24,6 +24,9 @@ that of the run that wrote this page.
 |---|---|---|---|---:|---|
 """
 
+# A folder of the run that wrote the page, up to what is said about it.
+_TEMPORARY = re.compile(r"/tmp/.+?(?= (?:is not|cannot be served))")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlantedFault:
@@ -212,6 +215,7 @@ def declared(faults: Iterable[PlantedFault]) -> list[tuple[str, ...]]:
 
 def _row(fault: PlantedFault, seen: Mapping[str, object]) -> str:
     message = " ".join(str(seen["message"]).split()).replace("`", "'").replace("|", "\\|")
+    message = _TEMPORARY.sub("FOLDER", message)
     shown = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"
     step, rule, code = f"`{fault.step}`", f"`{seen['rule']}`", str(seen["code"])
     return f"| {' | '.join((fault.name, fault.planted, step, rule, code, f'`{shown}`'))} |"
