@@ -4,7 +4,7 @@ import ctypes
 import importlib
 import os
 import random
-import time
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Faulty(mlflow.pyfunc.PythonModel):
             case "phones home":
                 urllib.request.urlopen(NOWHERE, timeout=20)
             case "hangs":
-                time.sleep(600)
+                threading.Event().wait(600)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> list[float]:
         """Answer, with the fault."""
@@ -54,7 +54,7 @@ class Faulty(mlflow.pyfunc.PythonModel):
             case "random":
                 return [random.random() for _ in answers]  # no secret
             case "slow":
-                time.sleep(4)
+                threading.Event().wait(4)
             case "third request" if self.requests == 3:
                 os._exit(7)
             case "leaks":

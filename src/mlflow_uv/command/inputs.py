@@ -22,10 +22,7 @@ LockDigest = Annotated[str, Doc("SHA-256 of uv.lock with line endings normalised
 RequirementsDigest = Annotated[str, Doc("SHA-256 of the normalised requirements list.")]
 ModelDigest = Annotated[str, Doc("SHA-256 over all model files as downloaded from the store.")]
 VersionNumber = Annotated[str, Doc("Registered model version number.")]
-ModelPlace = Annotated[
-    str,
-    Doc("Where the model ran: image (a container without network), process or spark; empty if results were reused."),
-]
+ModelPlace = Annotated[str, Doc("Where the model ran: image, process or spark; empty if results were reused.")]
 VersionState = Annotated[
     str,
     Doc(
@@ -329,8 +326,8 @@ class ResponseInputs(ServeEnvInputs):
 class ServeLimitInputs:
     """What the container of a tested server may use."""
 
-    serve_memory: Annotated[int | None, Doc("Memory limit of the tested container in MiB, without swap.")] = None
-    serve_cpus: Annotated[float | None, Doc("Processors that the tested container may use, such as 0.5.")] = None
+    serve_memory: Annotated[int | None, Limits(least=6), Doc("Memory limit of the tested container in MiB.")] = None
+    serve_cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the tested container, as 0.5.")] = None
     serve_mounts: Annotated[
         tuple[str, ...],
         OneRun(),
