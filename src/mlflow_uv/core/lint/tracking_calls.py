@@ -41,9 +41,21 @@ def _unconditional(module: ast.Module) -> Iterator[ast.Call | ast.Assign]:
         node = pending.pop()
         if isinstance(node, ast.Call | ast.Assign):
             yield node
-        if isinstance(node, ast.If | ast.IfExp) and _CONDITION.search(ast.unparse(node.test)):
+        if isinstance(node, ast.If | ast.IfExp) and _CONDITION.search(_names_in(node.test)):
             continue
         pending.extend(ast.iter_child_nodes(node))
+
+
+def _names_in(test: ast.expr) -> str:
+    """The names and texts of a condition; `ast.unparse` fails on deep trees and on very large numbers."""
+    words = []
+    for node in ast.walk(test):
+        match node:
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.keyword(arg=str() as word):
+                words.append(word)
+            case ast.Constant(value=str() as word):
+                words.append(word)
+    return " ".join(words)
 
 
 def _value_of(node: ast.Call | ast.Assign) -> ast.expr | None:

@@ -7,6 +7,7 @@ Compares versions with ranges of plain numbers, and has no answer for any other.
 import re
 
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
+_LONGEST = 100  # characters of a version that is compared; Python refuses to read numbers of thousands of digits
 _CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>)\s*v?([0-9][^\s,;]*)")
 
 
@@ -17,6 +18,8 @@ def normal_name(name: str) -> str:
 
 def release_of(version: str) -> tuple[int, ...] | None:
     """The numbers of a version without trailing zeros; None if it has anything else, such as `rc1`."""
+    if len(version) > _LONGEST:
+        return None
     match = _RELEASE.fullmatch(version.partition("+")[0])
     return None if match is None else _trimmed(tuple(map(int, match[1].split("."))))
 
@@ -47,9 +50,9 @@ def same_version(one: str, other: str) -> bool:
 
 def _satisfies(release: tuple[int, ...], operator: str, bound: str) -> bool | None:
     if bound.endswith(".*") and operator in ("==", "!="):
-        prefix = tuple(map(int, bound[:-2].split("."))) if re.fullmatch(r"\d+(\.\d+)*\.\*", bound) else None
-        if prefix is None:
+        if len(bound) > _LONGEST or not re.fullmatch(r"\d+(\.\d+)*\.\*", bound):
             return None
+        prefix = tuple(map(int, bound[:-2].split(".")))
         padded = release + (0,) * (len(prefix) - len(release))
         return (padded[: len(prefix)] == prefix) == (operator == "==")
     limit = release_of(bound)

@@ -1,6 +1,6 @@
 """Leaves out what a comment or [tool.mlflow-uv.lint] silences."""
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ...command.errors import BadProject
@@ -21,6 +21,7 @@ class Silenced:
         self._files = files
         self._where = where
         self.settings_of = cache(self._settings_of)
+        self._rows_of = lru_cache(maxsize=1)(self._read_rows)  # problems come file by file
 
     def silent(self, broken: BrokenRule) -> bool:
         """Whether the project silences a problem. Raises BadInput for settings that are wrong."""
@@ -31,8 +32,7 @@ class Silenced:
                 return True
         if broken.rule.check is None:
             return False  # the file is no text
-        text = self._files.text(broken.path)
-        return text is not None and silences(lines_of(text), broken.problem.line, name)
+        return silences(self._rows_of(broken.path), broken.problem.line, name)
 
     def warns(self, broken: BrokenRule) -> bool:
         """Whether the project makes the findings of a rule warnings."""
@@ -41,6 +41,9 @@ class Silenced:
     def _folders(self, path: str) -> list[str]:
         parts = path.split("/")[:-1]
         return ["/".join(parts[:length]) for length in range(len(parts) + 1)]
+
+    def _read_rows(self, path: str) -> list[str]:
+        return lines_of(self._files.text(path) or "")
 
     def _settings_of(self, folder: str) -> LintSettings:
         try:

@@ -1,5 +1,7 @@
 """The lines of a list are read as pip reads them."""
 
+import time
+
 from mlflow_uv.core.lint.requirement_lines import is_hashed, requirement_lines
 
 
@@ -13,3 +15,15 @@ def test_requirements_have_their_place() -> None:
 
     assert [("a-b", "1.0", 3, "== 1.0"), ("d", "", 4, ">=1,<2"), ("f", "", 7, "")] == found
     assert is_hashed(text)
+
+
+def test_no_line_takes_long() -> None:
+    """
+    Spaces belong to one part of the pattern only.
+    """
+    text = "".join(f"a=={' ' * 1_900}{end}x\n" for end in ("\\", ";   \\", "--hash"))
+    start = time.perf_counter()
+
+    list(requirement_lines(text))
+
+    assert time.perf_counter() - start < 1

@@ -47,3 +47,13 @@ def test_local_versions_are_the_same() -> None:
     answers = (same_version("2.1+cpu", "2.1.0"), same_version("1rc1", "1RC1"), same_version("1", "2"))
 
     assert (True, True, False) == answers
+
+
+def test_a_very_long_number_has_no_answer() -> None:
+    """
+    Python refuses to read it.
+    """
+    number = "9" * 5_000
+
+    assert [None] * 3 == [satisfies("1", f"=={number}"), satisfies("1", f"=={number}.*"), satisfies(number, ">1")]
+    assert same_version("1", number) is False

@@ -12,6 +12,7 @@ _FILES = (
 )
 _MODEL = re.compile(_FILES, re.IGNORECASE)
 _NAMED = 5
+_SPECIAL = re.compile(r"[*?\[\\]")  # in a pathspec of git, as is a colon at its beginning
 _STORE = re.compile(r"(^|/)(mlruns|mlartifacts)/")
 # The first bytes of files that Git LFS and git-crypt store in the repository.
 _STORED_ELSEWHERE = (b"version https://git-lfs.github.com/", b"\0GITCRYPT\0")
@@ -36,11 +37,14 @@ def _check(paths: tuple[str, ...], files: ProjectFiles) -> Iterator[LintProblem]
 
 
 def _pathspecs(folder: str, names: list[str]) -> str:
-    """The files for git in a shell: a few by their names, many by their endings."""
+    """The files for git in a shell: a few by their names, many by their endings in the folder alone."""
     if len(names) > _NAMED:
-        endings = sorted({name.rpartition(".")[2] for name in names})
-        names = [f"{folder}/*.{ending}" if folder else f"*.{ending}" for ending in endings]
-    return " ".join(map(shlex.quote, names))
+        endings = sorted({match[0] for name in names if (match := _MODEL.search(name))})
+        below = _SPECIAL.sub(r"\\\g<0>", f"{folder}/") if folder else ""
+        specs = [f":(glob){below}*{ending}" for ending in endings]
+    else:
+        specs = [f":(literal){name}" if name.startswith(":") or _SPECIAL.search(name) else name for name in names]
+    return " ".join(map(shlex.quote, specs))
 
 
 RULE = LintRule(

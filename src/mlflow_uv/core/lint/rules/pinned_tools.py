@@ -28,7 +28,7 @@ _HOOKS = {
 }
 _REPO = re.compile(r"\s*(?:-\s+)?repo:\s*['\"]?https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?['\"]?\s*(?:#.*)?")
 _REV = re.compile(r"\s*(?:-\s+)?rev:\s*['\"]?(v?)([0-9][^'\"\s#]*)['\"]?\s*(?:#.*)?")
-_ADDITIONAL = re.compile(r"['\"]?([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([0-9][^'\"\s,\]#;]*)")
+_ADDITIONAL = re.compile(r"(?<![A-Za-z0-9._-])([A-Za-z0-9][A-Za-z0-9._-]*+)(?:\[[^\]]*\])?==([0-9][^'\"\s,\]#;]*)")
 _UVX = re.compile(r"\b(?:uvx|uv tool run)\s+(?:--from\s+)?['\"]?([A-Za-z][A-Za-z0-9._-]*)(?:@|==)([0-9][^'\"\s;&|]*)")
 
 

@@ -14,7 +14,7 @@ _IMAGE = re.compile(
 )
 _ARGUMENT = re.compile(r"\$\{?(\w+)(?::-[^}]*)?\}?")
 _WORKFLOW = re.compile(r"(^|/)\.github/workflows/[^/]+\.ya?ml$")
-_WORKFLOW_VALUE = re.compile(r"\s*(?:-\s+)?(?:python-version|python_version|python):\s*(?P<value>[^#\n]+?)\s*(?:#.*)?")
+_WORKFLOW_VALUE = re.compile(r"\s*(?:-\s+)?(?:python-version|python_version|python):\s*(?P<value>[^#\n]+)(?:#.*)?")
 _VERSION = re.compile(r"(?<![\d.\w])(?P<quote>['\"]?)(?P<version>3\.\d+(?:\.\d+)?)(?P=quote)(?![\w.*])")
 
 

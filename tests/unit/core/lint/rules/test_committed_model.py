@@ -1,5 +1,8 @@
 """Which tracked files are models."""
 
+from mlflow_uv.core.lint.rules.committed_model import RULE
+from mlflow_uv.ops.lint.folder import CheckedFolder
+
 
 def test_the_models_of_a_folder_are_one_finding(find) -> None:
     """
@@ -20,3 +23,19 @@ def test_what_is_stored_elsewhere_is_left_alone(find) -> None:
     files = {"a.pt": "version https://git-lfs.github.com/spec/v1\n", "b.pt": "", "mlruns/1/c.pkl": "x"}
 
     assert [] == find("committed-model", files | {"tests/d.pkl": "x", "e.pkl.dvc": "x"})
+
+
+def test_the_fix_removes_no_other_file(tmp_path) -> None:
+    """
+    Names with characters of pathspecs are literal, and endings are those of models in that folder alone.
+    """
+    names = (":a.pkl", *(f"m[1]/{number}.pkl.gz" for number in range(6)))
+    (tmp_path / "m[1]").mkdir()
+    for name in names:
+        (tmp_path / name).write_text("x")
+    assert RULE.check_names is not None
+
+    fixes = [problem.fix for problem in RULE.check_names(names, CheckedFolder(str(tmp_path)))]
+
+    assert "git rm --cached -- ':(literal):a.pkl'," in fixes[0]
+    assert r"git rm --cached -- ':(glob)m\[1]/*.pkl.gz'," in fixes[1]
