@@ -1,7 +1,6 @@
 """Describes what the program finds on its host, and diagnoses a model: its requirements, targets and environment."""
 
 import platform
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..command.wording import option
 from ..core.security.control_characters import visible
 from ..core.security.masking import mask, secrets_in
 from ..ops.diagnosis.diagnosis import Diagnosis, DiagnosisRequest, diagnose
+from ..ops.diagnosis.environment_files import copy_environment_files
 from ..ops.image.isolation import download_version
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VersionUriInput, parsed_uri, version_number
@@ -104,10 +104,7 @@ def _diagnosed(inputs: Inputs, named: str, scratch: Path, tools: Tools) -> Diagn
     model = scratch / "model"
     if (Path(named) / "MLmodel").is_file():
         # Nothing is written into the folder, which may be read-only.
-        try:
-            shutil.copytree(named, model)
-        except OSError as error:  # shutil.Error too
-            raise BadInput(what=f"the model in `{named}` cannot be read", why=_first_line(error)) from error
+        copy_environment_files(Path(named), model)
     elif named.startswith("models:/"):
         name, number, alias = parsed_uri(named, _MODEL)
         registry = connect(inputs, tools)
@@ -128,12 +125,6 @@ def _diagnosed(inputs: Inputs, named: str, scratch: Path, tools: Tools) -> Diagn
         scratch=scratch,
     )
     return diagnose(model, request, tools)
-
-
-def _first_line(error: OSError) -> str:
-    """The reason of an error; that of `shutil` lists one for each file."""
-    causes = error.args[0] if isinstance(error, shutil.Error) and isinstance(error.args[0], list) else ()
-    return str(causes[0][2]) if causes else str(error)
 
 
 def _summary(model: str, diagnosis: Diagnosis) -> str:
