@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...command.errors import ToolFailed
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ...command.errors import ModelUnusable, ToolFailed
 from ...command.report import Finding, Severity, counted
 from ...command.wording import Wording, option, step_call
-from ...core.export.requirements import Requirements
+from ...core.export.requirements import Requirements, parse_requirements
 from ...core.image.installed_packages import PackageDifference, package_differences
 from ...core.lock.closure import selected_roots
 from ...core.lock.install_findings import InstallFindings
@@ -20,15 +22,17 @@ from ...core.lock.placement import Uncovered, place
 from ...core.lock.selection import Selection
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
-from ...core.security.documents import parse_json
+from ...core.security.documents import MANIFEST_LIMIT, parse_json
 from ...core.security.origins import is_plain_web_address
-from ...tools.project.files import read_manifest, table_of
+from ...tools.project.files import leads_out, read_manifest, table_of
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PATH = re.compile(r"(-e\s|--editable|file:|\.{0,2}/)")
 _INDEX = re.compile(r"(?:--(?:extra-)?index-url|-i)(?:=|\s)\s*(\S+)")
+_CONSTRAINTS = re.compile(r"(?:--constraint(?:=|\s)|-c)\s*(\S+)")
+_WHEEL = re.compile(rf"{re.escape(model_files.WHEELS)}/[\w.+!-]+\.whl")
 _OLDEST_GLIBC = 17
 
 
@@ -37,14 +41,16 @@ class ModelRequirements:
     """
     The requirements of a model.
 
-    `lines` are those of its list, `local` those that name a folder or file of one machine; `indexes` are URLs. `locked`
-    says whether the list is from a lock; else MLflow inferred it, or its author wrote it.
+    `lines` are those of its list, `local` those that name a folder or file of one machine; `indexes` are URLs.
+    `constraints` are versions in the model's constraints files. `locked` says whether the list is from a lock; else
+    MLflow inferred it, or its author wrote it.
     """
 
     needs: Needs
     lines: tuple[str, ...]
     local: tuple[str, ...]
     indexes: tuple[str, ...]
+    constraints: tuple[str, ...]
 
     @property
     def locked(self) -> bool:
@@ -62,7 +68,7 @@ def model_requirements(needs: Needs) -> ModelRequirements:
     text = re.sub(r"\\\r?\n", " ", needs.list.read_text(encoding="utf-8", errors="replace"))
     listed, _ = model_files.split_requirements(text)
     lines = [re.sub(r"(^|\s)#.*$|\s--hash=\S+", "", line).strip() for line in listed.splitlines()]
-    # Nothing but packages is read from a list that others wrote: `-r` and `-c` would name any file of this machine.
+    # uv gets nothing but packages of a list that others wrote: `-r` and `-c` would name any file of this machine.
     options = [line for line in lines if line.startswith("-") and not re.match(r"-e\s|--editable", line)]
     kept = tuple(line for line in lines if line and line not in options)
     urls = [match[1] for line in options if (match := _INDEX.match(line))]
@@ -74,7 +80,27 @@ def model_requirements(needs: Needs) -> ModelRequirements:
         lines=kept,
         local=tuple(line for line in kept if _PATH.match(line)),
         indexes=tuple(dict.fromkeys(map(model_files.without_credentials, urls))),
+        constraints=tuple(
+            constraint
+            for line in options
+            if (match := _CONSTRAINTS.match(line))
+            for constraint in _constraints_in(needs.model / match[1], needs.model)
+        ),
     )
+
+
+def _constraints_in(file: Path, model: Path) -> Iterator[str]:
+    """Yield the versions of packages in a constraints file; none of a file that is not in the model's folder."""
+    if leads_out(file, model) or not file.is_file() or file.stat().st_size > MANIFEST_LIMIT:
+        return
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            requirement = Requirement(re.sub(r"(^|\s)#.*$", "", line).strip())
+        except InvalidRequirement:
+            continue
+        if requirement.url is None and requirement.specifier:
+            marker = f" ; {requirement.marker}" if requirement.marker else ""
+            yield f"{canonicalize_name(requirement.name)}{requirement.specifier}{marker}"
 
 
 def local_findings(required: ModelRequirements) -> Iterator[Finding]:
@@ -111,10 +137,14 @@ def target_findings(required: ModelRequirements, target: Target, tools: Tools, l
     """
     needs, found = required.needs, list(_python_findings(required, target))
     if required.locked:
-        list_.write_text(needs.list.read_text(encoding="utf-8"), encoding="utf-8")
+        list_.write_text(_locked_list(needs), encoding="utf-8")
         return (*found, *_locked_findings(required, target))
     source = list_.with_name("inferred.txt")
     kept = "".join(f"{line}\n" for line in required.lines if line not in required.local)
+    if required.constraints:
+        constraints = list_.with_name("constraints.txt")
+        constraints.write_text("".join(f"{line}\n" for line in required.constraints), encoding="utf-8")
+        kept = f"-c {constraints.name}\n{kept}"
     source.write_text(kept, encoding="utf-8")
     # An index with a name (`NAME=URL`) would get the credentials that the caller has for that name.
     urls = " ".join(filter(is_plain_web_address, required.indexes))
@@ -139,6 +169,20 @@ def target_findings(required: ModelRequirements, target: Target, tools: Tools, l
         )
     list_.write_text(resolved.hashed_text, encoding="utf-8")
     return tuple(found)
+
+
+def _locked_list(needs: Needs) -> str:
+    """
+    The pins and wheels of a list with hashes, written anew: uv gets none of its options, which may name any file.
+
+    Raises ModelUnusable.
+    """
+    try:
+        listed = parse_requirements(needs.list.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelUnusable(what="the requirements of the model cannot be read", why=str(error)) from error
+    wheels = (local.hashed_line for local in listed.local if _WHEEL.fullmatch(local.path))
+    return listed.hashed_text + "".join(f"{line}\n" for line in wheels)
 
 
 def _python_findings(required: ModelRequirements, target: Target) -> Iterator[Finding]:

@@ -103,3 +103,46 @@ def test_a_list_names_no_files_and_no_names_of_indexes(tmp_path: Path) -> None:
     target_findings(found, parse_target("linux-x86_64-py3.11"), cast("Tools", tools), tmp_path / "out.txt")
 
     assert [("rich\n", {"UV_INDEX": "https://pypi.test/simple"})] == calls
+
+
+def test_the_list_of_a_lock_is_written_anew(tmp_path: Path) -> None:
+    """
+    Without its options, and without files that are not wheels of the model.
+    """
+    wheel = "mlflow-uv/wheels/own-1.0-py3-none-any.whl"
+    (tmp_path / "mlflow-uv").mkdir()
+    (tmp_path / "mlflow-uv/requirements.txt").write_text(
+        "-c /etc/passwd\n--index-url https://x.test\n--find-links /etc\n"
+        f"rich==14.0 \\\n    --hash=sha256:aa\n{wheel} \\\n    --hash=sha256:bb\n"
+    )
+    found = required(tmp_path, f"rich==14.0\n{wheel}\n../elsewhere.whl\n")
+
+    target_findings(found, parse_target("linux-x86_64-py3.11"), cast("Tools", None), tmp_path / "out.txt")
+
+    expected = f"rich==14.0 \\\n    --hash=sha256:aa\n{wheel} \\\n    --hash=sha256:bb\n"
+    assert expected == (tmp_path / "out.txt").read_text()
+
+
+def test_constraints_of_the_model_apply(tmp_path: Path) -> None:
+    """
+    Those of its own files; nothing but versions is taken from them.
+    """
+    (tmp_path / "outside.txt").write_text("rich==1.0\n")
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "link.txt").symlink_to("../outside.txt")
+    (model / "constraints.txt").write_text(
+        "Rich==14.0  # pinned\nnumpy<2 ; python_version < '3.12'\n-r /etc/passwd\nx @ file:///etc/passwd\nplain\n"
+    )
+    found = required(model, "-c constraints.txt\n-c link.txt\n--constraint=../outside.txt\nrich\nnumpy\n")
+    sources: list[str] = []
+
+    def resolve(source: Path, **_: object) -> Requirements:
+        sources.append(source.read_text())
+        return parse_requirements("")
+
+    tools = SimpleNamespace(uv=SimpleNamespace(resolve=resolve), host=SimpleNamespace(variables={}))
+    target_findings(found, parse_target("linux-x86_64-py3.11"), cast("Tools", tools), tmp_path / "out.txt")
+
+    assert ["-c constraints.txt\nrich\nnumpy\n"] == sources
+    assert 'rich==14.0\nnumpy<2 ; python_version < "3.12"\n' == (tmp_path / "constraints.txt").read_text()
