@@ -27,9 +27,11 @@ _NAMING_SCHEME = (
     r"(?i)(?:git\+|svn\+)?ssh|sftp|scp|abfss?|wasbs?|hdfs|viewfs|databricks(?:-uc)?"
     r"|(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|snowflake)(?:\+\w+)?"
 )
-_USERINFO = r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#\"'`<>]*)@"
+# These patterns take time in proportion to the length of a line, which other programs print.
+_USERINFO = r"([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s/?#\"'`<>]*)@"
 # SQLAlchemy allows a slash in a password. Text that begins like a port is not a password.
-_SLASHED = r"://[^:/\s@]*:(?!\d{1,5}/)([^\s@\"'`<>]*/[^\s@\"'`<>]*)@"
+_USER = r"://[^:/\s@]*:(?!\d{1,5}/)"
+_SLASHED_END = r"[\s@\"'`<>]|\Z"
 _QUERY = (
     r"(?i)[?&;][\w.-]*(?:token|password|passwd|pwd|secret|signature|sig|credential|api_?key|access_?key)="
     r"([^\s&;#\"'`<>]+)"
@@ -201,7 +203,22 @@ def _spans_of_urls(text: str) -> Iterator[tuple[int, int]]:
             yield start + len(user) + 1, end
         elif user and user.lower() not in _USERS and not re.fullmatch(_NAMING_SCHEME, scheme):
             yield start, start + len(user)
-    yield from (match.span(1) for pattern in (_SLASHED, _QUERY) for match in re.finditer(pattern, text))
+    yield from _spans_of_slashed_passwords(text)
+    yield from (match.span(1) for match in re.finditer(_QUERY, text))
+
+
+def _spans_of_slashed_passwords(text: str) -> Iterator[tuple[int, int]]:
+    """The positions of passwords with a slash. The end of each is looked up once, however many users are before it."""
+    ending = re.compile(_SLASHED_END)
+    end = masked = -1
+    for user in re.finditer(_USER, text):
+        start = user.end()
+        if start > end:
+            found = ending.search(text, start)
+            end = found.start() if found else len(text)
+        if start > masked and text.startswith("@", end) and text.find("/", start, end) >= 0:
+            masked = end
+            yield start, end
 
 
 def _spans_of_headers(text: str) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import shlex
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
@@ -226,3 +227,25 @@ def test_a_line_is_held_back_only_where_a_secret_may_go_on() -> None:
     shown = [stream.feed(line) for line in ("epoch 1\n", "it is ghs_0123\n", "epoch 2\n", "ghs_0123\n", "456789\n")]
 
     assert [["epoch 1\n"], [], ["it is ghs_0123\n", "epoch 2\n"], [], ["***\n", "***\n"]] == shown
+
+
+@pytest.mark.parametrize("unit", ["a", "a://", "a://b:", "a://b:/", "a://b:c/d ", "?token", "/"])
+def test_a_long_line_is_masked_quickly(unit: str) -> None:
+    """
+    A megabyte that looks like the beginning of a URL, and a password at its end.
+    """
+    line = unit * (1_000_000 // len(unit)) + " https://me:pa/ss@host"
+    started = time.process_time()
+
+    masked = mask(line, ())
+
+    assert (" https://me:***@host", True) == (masked[-20:], time.process_time() - started < 10)
+
+
+def test_every_password_with_a_slash_is_masked() -> None:
+    """
+    After a long scheme too; a port is not a password.
+    """
+    line = f"{'x' * 40}://me:a/b@h a://b:c/d://e:f/g@h http://h:80/p@q 'a://b:c/d' x@y a://b:c"
+
+    assert f"{'x' * 40}://me:***@h a://b:***@h http://h:80/p@q 'a://b:c/d' x@y a://b:c" == mask(line, ())
