@@ -16,8 +16,10 @@ _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _OPERATOR = re.compile(r"(?<!\\)(&&|\|\||;|\||\n|&(?!&))")
-_STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# One that is not closed takes the rest, so that it is read once; group 2 is the closing quote.
+_STRINGS = re.compile(r'"((?:[^"\\]|\\.)*+)(?:(")|\\?\Z)', re.DOTALL)
 _LONGEST = 10_000  # characters of a command that is split as a shell does
+_LONGEST_FILE = 200_000  # characters of a Dockerfile; a longer one is data
 
 
 class Piece(NamedTuple):
@@ -50,7 +52,9 @@ class ShellCommand(NamedTuple):
 
 
 def instructions_of(text: str) -> Iterator[Instruction]:
-    """The instructions of a Dockerfile, in their order; anything else is skipped."""
+    """The instructions of a Dockerfile, in their order; anything else is skipped, and a file that is too long."""
+    if len(text) > _LONGEST_FILE:
+        return
     rows = [(number, offset, row) for number, offset, row in _rows(text)]
     directive = next((match[1] for _, _, row in rows[:3] if (match := _ESCAPE.match(row))), "\\")
     at = 0
@@ -88,7 +92,7 @@ def commands_of(run: Instruction) -> Iterator[ShellCommand]:
     while flag := re.compile(r"\s*--[a-z]+(=\S*)?\s+").match(text, start):
         start = flag.end()
     if text[start:].lstrip().startswith("["):
-        words = tuple(_STRINGS.findall(text[start:]))
+        words = tuple(word for word, closed in _STRINGS.findall(text[start:]) if closed)
         joined = words[2] if words[:2] in (("sh", "-c"), ("bash", "-c"), ("/bin/sh", "-c")) and words[2:] else ""
         yield ShellCommand(_words(joined) if joined else words, *_place(run, starts, start))
         return

@@ -1,5 +1,7 @@
 """A Dockerfile is split as BuildKit splits it."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +60,23 @@ def test_no_text_is_an_error(text: str) -> None:
     Every command is on a line of the text.
     """
     assert all(1 <= line <= text.count("\n") + 1 for _, line in commands(text))
+
+
+@pytest.mark.parametrize("unit", [";", "'a;", "RUN <<EOF\n", '["\\', "uv sync;"])
+def test_a_long_text_is_read_quickly(unit: str) -> None:
+    """
+    Up to a length that no Dockerfile has; a longer one is data.
+    """
+    started = time.process_time()
+
+    found = commands("RUN " + unit * (190_000 // len(unit)))
+    data = commands("RUN " + unit * (900_000 // len(unit)))
+
+    assert (True, [], True) == (len(found) >= 0, data, time.process_time() - started < 5)
+
+
+def test_a_string_that_is_not_closed_is_no_word() -> None:
+    """
+    Those before it are.
+    """
+    assert [(("a", 'b\\"'), 1)] == commands(r'RUN ["a", "b\"", "c\"')

@@ -7,7 +7,17 @@ from ..dockerfiles import FILES, Instruction, ShellCommand, commands_of, instruc
 from ..install_commands import PipInstall, UvCommand, pip_install, uv_command
 from ..project_images import LOCK_SOURCE, context_sources, holds_project
 from ..requirement_lines import requirement_lines
-from ..rule import Edit, LintProblem, LintRule, LockedPackages, ProjectFiles, SourceFile, is_test, joined_path
+from ..rule import (
+    LONGEST_LINE,
+    Edit,
+    LintProblem,
+    LintRule,
+    LockedPackages,
+    ProjectFiles,
+    SourceFile,
+    is_test,
+    joined_path,
+)
 from ..version_ranges import same_version, satisfies
 
 _FROZEN = frozenset({"--frozen", "--locked", "--check", "--dry-run", "--no-sync", "--script"})
@@ -81,7 +91,8 @@ def _adds_packages(uv: UvCommand) -> bool:
 
 
 def _locked_edit(text: str, command: ShellCommand) -> tuple[Edit, ...]:
-    match = re.compile(r"(?<![\w.-])uv[ \t]+sync(?=[\s;&|\\]|$)").search(text, command.offset)
+    end = command.offset + LONGEST_LINE
+    match = re.compile(r"(?<![\w.-])uv[ \t]+sync(?=[\s;&|\\]|$)").search(text, command.offset, end)
     if match is None or "\n" in text[command.offset : match.start()]:
         return ()
     return (Edit(match.end(), match.end(), " --locked"),)
