@@ -183,6 +183,12 @@ def last_line(error: BaseException) -> str:
     return message if hasattr(error, "message") else f"{type(error).__name__}: {message}"
 
 
+def final_line(error: BaseException) -> str:
+    """The last line of an error's text; the name of its class if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
 def quoted(names: Iterable[object]) -> str:
     """Names in backticks, separated by commas."""
     return ", ".join(f"`{name}`" for name in names)

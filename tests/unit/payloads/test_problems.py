@@ -4,7 +4,17 @@ import errno
 
 import pytest
 
-from mlflow_uv.payloads.problems import Problem, ProblemKind, describe, first_line, kind_of, mask, quoted, shortened
+from mlflow_uv.payloads.problems import (
+    Problem,
+    ProblemKind,
+    describe,
+    final_line,
+    first_line,
+    kind_of,
+    mask,
+    quoted,
+    shortened,
+)
 
 
 class Coded(Exception):
@@ -85,3 +95,11 @@ def test_the_first_line_is_the_reason_without_advice() -> None:
     scikit-learn appends a table of versions.
     """
     assert ("ValueError: no", "`a`, `b`") == (first_line(ValueError("no\ntry this")), quoted(["a", "b"]))
+
+
+@pytest.mark.parametrize(("text", "line"), [("a\n b \n", "b"), ("", "ValueError"), (" \n", "ValueError")])
+def test_an_error_without_text_has_the_name_of_its_class(text: str, line: str) -> None:
+    """
+    As one of Java may be.
+    """
+    assert line == final_line(ValueError(text))

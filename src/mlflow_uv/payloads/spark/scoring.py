@@ -21,7 +21,7 @@ from ..channel import Channel
 from ..messages.scoring import EndPart, ScoreTablesBySpark, ScoringMessage, ScoringResult
 from ..models.inference_params import require_params
 from ..models.serving_environment import load_untraced, serving_environment
-from ..problems import Problem, ProblemKind, describe
+from ..problems import Problem, ProblemKind, describe, final_line
 from ..scoring.ranges import (
     RANGE_ROWS,
     CollectedMessages,
@@ -65,8 +65,7 @@ def score(request: ScoreTablesBySpark, channel: Channel) -> ScoringResult:
         except Exception as error:
             if type(error).__name__ != _JAVA_ERROR:  # of py4j, whose module has no types
                 raise
-            why = f"Spark cannot score the table: {str(error).strip().splitlines()[-1].strip()}"
-            raise Problem(ProblemKind.CANNOT_PREDICT, why) from error
+            raise Problem(ProblemKind.CANNOT_PREDICT, f"Spark cannot score the table: {final_line(error)}") from error
     return ScoringResult(rows=rows, rejected=rejected, python=platform.python_version(), mlflow=str(mlflow.__version__))
 
 
