@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -90,9 +90,9 @@ def _command(arguments: list[str]) -> int:
         command_line = replace(command_line, project=str(given.get("project", "")))
         console = terminal(command_line)
         work = partial(answer, namespace.step, given, console, source="--{}")
-        project = absolute(Path(str(given.get("project") or ".")).expanduser())
+        project = project_folder(given)
         root = repository_of(project) or project
-        report = recorded(namespace.sarif, name, command_line, work, root=root)
+        report = recorded(namespace.sarif, name, command_line, work, root=root, project=project)
     except StepError as error:
         terminal(command_line).error(error)
         if not as_text:
@@ -112,11 +112,11 @@ def _command(arguments: list[str]) -> int:
     return 0 if report.ok else 1
 
 
-def recorded(
-    path: str | None, step: str, phrasing: Phrasing, work: Callable[[], Report[Any]], *, root: Path
+def recorded(  # noqa: PLR0913  # each is of another source
+    path: str | None, step: str, phrasing: Phrasing, work: Callable[[], Report[Any]], *, root: Path, project: Path
 ) -> Report[Any]:
     """
-    Run a step, and write its findings as SARIF if there is a path, also if it ends with an error.
+    Run a step, and write its findings as SARIF if there is a path, also if it ends with an error or is cancelled.
 
     Paths in the file are relative to `root`, the repository. Raises the error of the step.
     """
@@ -124,14 +124,25 @@ def recorded(
         return work()
     from .sarif import SarifFile  # noqa: PLC0415  # imports the rules, which a step that writes none does not need
 
-    file = SarifFile(step, root, phrased=lambda text: worded(text, phrasing), secrets=secrets_in(os.environ))
+    file = SarifFile(
+        step, root, project=project, phrased=lambda text: worded(text, phrasing), secrets=secrets_in(os.environ)
+    )
     try:
         report = work()
     except StepError as error:
         file.write(Path(path).expanduser(), error)
         raise
+    except (Cancelled, KeyboardInterrupt) as cancelled:
+        with suppress(StepError):  # a file that cannot be written does not change that the step was cancelled
+            file.write(Path(path).expanduser(), cancelled)
+        raise
     file.write(Path(path).expanduser(), report)
     return report
+
+
+def project_folder(given: Mapping[str, object]) -> Path:
+    """The folder of the project that the inputs of a step name, by default the current one."""
+    return absolute(os.path.expanduser(str(given.get("project") or ".")))  # noqa: PTH111  # an unknown user is no error
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:

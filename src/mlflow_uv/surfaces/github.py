@@ -22,7 +22,7 @@ from ..command.wording import Wording
 from ..core.security.documents import parse_json
 from ..core.security.masking import mask, secrets_in
 from ..steps.release import ALL, DEFAULT, RELEASE
-from .cli import answer, cancellable, recorded
+from .cli import answer, cancellable, project_folder, recorded
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
@@ -103,7 +103,7 @@ def _act(name: str) -> int:
         files = CommandFiles.of(os.environ, train_env=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         path = str(given.pop("sarif", ""))
         work = partial(answer, step, given, runner, source="input `{}`")
-        report = recorded(path, step.name, summary.phrasing, work, root=root)
+        report = recorded(path, step.name, summary.phrasing, work, root=root, project=project_folder(given))
     except StepError as error:
         _annotate(runner, files.restored(), root)
         _report_error(runner, error, summary)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .. import __version__
-from ..command.errors import StepError
+from ..command.errors import Cancelled, StepError
 from ..command.report import Finding, Report, Severity
 from ..core.lint.catalog import NAMES, rule_of
 from ..core.lint.rule import PREFIX
@@ -30,30 +30,33 @@ class SarifFile:
     """
     A file with the findings of a step; paths in it are relative to `root`, the checkout.
 
-    `phrased` writes a message in the terms of the surface, and `secrets` are masked.
+    A finding without a file is about the project, whose folder is `project`. `phrased` writes a message in the terms of
+    the surface, and `secrets` are masked.
     """
 
-    def __init__(self, step: str, root: Path, *, phrased: Callable[[str], str], secrets: Sequence[str]) -> None:
+    def __init__(
+        self, step: str, root: Path, *, project: Path, phrased: Callable[[str], str], secrets: Sequence[str]
+    ) -> None:
         self._step = step
         self._root = absolute(root)
+        self._manifest = absolute(project) / "pyproject.toml"
         self._phrased = phrased
         self._secrets = secrets
 
-    def write(self, path: Path, answer: "Report[Any] | StepError") -> None:
+    def write(self, path: Path, answer: "Report[Any] | StepError | Cancelled | KeyboardInterrupt") -> None:
         """Write the file, also for a step that ended without a result. Raises BadInput, ToolFailed."""
         text = json.dumps(self.log(answer), indent=2, ensure_ascii=False) + "\n"
         write_atomically(absolute(path), text.encode(errors="replace"), within=bounds_of(path))
 
-    def log(self, answer: "Report[Any] | StepError") -> Mapping[str, Any]:
-        """The log with one run. An error is a notification: what was found before it are results."""
-        report = answer.so_far if isinstance(answer, StepError) else answer
+    def log(self, answer: "Report[Any] | StepError | Cancelled | KeyboardInterrupt") -> Mapping[str, Any]:
+        """The log with one run. An error, or a cancellation, is a notification: what was found before are results."""
+        report = answer.so_far if isinstance(answer, (StepError, Cancelled)) else answer
         findings = report.findings if isinstance(report, Report) else ()
         rules = tuple(dict.fromkeys(finding.rule for finding in findings))
-        invocation: dict[str, Any] = {"executionSuccessful": not isinstance(answer, StepError)}
-        if isinstance(answer, StepError):
-            invocation["toolExecutionNotifications"] = [
-                {"level": "error", "message": {"text": self._text(answer.text)}}
-            ]
+        invocation: dict[str, Any] = {"executionSuccessful": isinstance(answer, Report)}
+        if not isinstance(answer, Report):
+            text = self._text(answer.text) if isinstance(answer, StepError) else "cancelled"
+            invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": text}}]
         run = {
             "tool": {"driver": _driver(rules)},
             "automationDetails": {"id": f"mlflow-uv/{self._step}/"},
@@ -64,8 +67,7 @@ class SarifFile:
         return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
     def _result(self, finding: Finding, index: int) -> Mapping[str, Any]:
-        # A finding without a file is about the project.
-        uri = self._uri(finding.path or PurePath("pyproject.toml"))
+        uri = self._uri(finding.path or self._manifest)
         identity = "\0".join((finding.rule, uri, self._text(finding.what)))
         return {
             "ruleId": finding.rule,

@@ -5,9 +5,10 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.errors import BadInput, Cancelled, ToolFailed
 from mlflow_uv.command.report import Finding, Report, Severity
-from mlflow_uv.surfaces.cli import main
+from mlflow_uv.command.wording import CommandLine
+from mlflow_uv.surfaces.cli import main, recorded
 from mlflow_uv.surfaces.sarif import SarifFile
 
 URI = 'mlflow.set_tracking_uri("http://localhost:5000")\n'
@@ -15,7 +16,7 @@ URI = 'mlflow.set_tracking_uri("http://localhost:5000")\n'
 
 def log(root: Path, *findings: Finding, secrets: tuple[str, ...] = ()):
     """The run of a report with these findings."""
-    file = SarifFile("lint", root, phrased=str, secrets=secrets)
+    file = SarifFile("lint", root, project=root, phrased=str, secrets=secrets)
     (run,) = file.log(Report(outputs=None, summary="", findings=findings))["runs"]
     return run
 
@@ -90,7 +91,7 @@ def test_an_error_is_a_notification_beside_what_was_found(tmp_path: Path) -> Non
     error = ToolFailed(what="it failed", why="so", fix="this")
     error.so_far = Report(outputs=None, summary="", findings=(Finding(rule="r", what="w"),))
 
-    (run,) = SarifFile("release", tmp_path, phrased=str, secrets=()).log(error)["runs"]
+    (run,) = SarifFile("release", tmp_path, project=tmp_path, phrased=str, secrets=()).log(error)["runs"]
 
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
@@ -133,3 +134,44 @@ def test_a_link_of_the_checkout_does_not_redirect_it(
 
     assert (BadInput.exit_code, "a") == (code, (tmp_path / "secret").read_text())
     assert "a link leads to" in capsys.readouterr().err
+
+
+def test_a_finding_about_a_project_is_at_its_manifest(tmp_path: Path) -> None:
+    """
+    The project may be a folder of the checkout.
+    """
+    file = SarifFile("lint", tmp_path, project=tmp_path / "a", phrased=str, secrets=())
+
+    (run,) = file.log(Report(outputs=None, summary="", findings=(Finding(rule="r", what="w"),)))["runs"]
+
+    location = run["results"][0]["locations"][0]["physicalLocation"]
+    assert "a/pyproject.toml" == location["artifactLocation"]["uri"]
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "found"),
+    [
+        (Cancelled(Report(outputs=None, summary="", findings=(Finding(rule="r", what="w"),))), ["r"]),
+        (Cancelled(), []),
+        (KeyboardInterrupt(), []),
+    ],
+)
+def test_a_cancelled_step_writes_what_was_found(tmp_path: Path, cancelled: BaseException, found: list[str]) -> None:
+    """
+    It stays cancelled, also if the file cannot be written.
+    """
+
+    def work() -> Report[None]:
+        raise cancelled
+
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "out.sarif", tmp_path / "file" / "out.sarif"):
+        with pytest.raises(type(cancelled)):
+            recorded(str(path), "verify", CommandLine(), work, root=tmp_path, project=tmp_path)
+
+    (run,) = json.loads((tmp_path / "out.sarif").read_text())["runs"]
+    (invocation,) = run["invocations"]
+    notices = [notice["message"]["text"] for notice in invocation["toolExecutionNotifications"]]
+    assert (found, False, ["cancelled"]) == (
+        [result["ruleId"] for result in run["results"]], invocation["executionSuccessful"], notices,
+    )  # fmt: skip
