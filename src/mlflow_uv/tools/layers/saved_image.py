@@ -16,6 +16,9 @@ from .archive import compress_archive
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHONS = ("python3", "python")
 _MOST_BYTES = 1 << 20
+_MOST_DESCRIPTION = 32 << 20  # bytes of a manifest or a configuration
+_MOST_LIBRARY = 64 << 20  # bytes of a C library
+_MOST_LINKS = 40  # as in Linux
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +136,8 @@ def glibc_of(image: SavedImage) -> tuple[int, int] | None:
         if entry is not None and entry.kind is EntryKind.FILE:
             with tarfile.open(image.plain[entry.layer]) as tar:
                 file = tar.extractfile(_member(tar, entry.path))
-                match = re.search(rb"GNU C Library [^\n]*release version (\d+)\.(\d+)", file.read() if file else b"")
+                content = file.read(_MOST_LIBRARY) if file else b""
+                match = re.search(rb"GNU C Library [^\n]*release version (\d+)\.(\d+)", content)
             return (int(match[1]), int(match[2])) if match else None
     return None
 
@@ -159,14 +163,21 @@ def _bytes(tar: tarfile.TarFile, name: str) -> bytes:
     file = tar.extractfile(name)
     if file is None:
         raise ValueError(f"{name} is no file")
-    return file.read()
+    content = file.read(_MOST_DESCRIPTION + 1)
+    if len(content) > _MOST_DESCRIPTION:
+        raise ValueError(f"{name} has more than {_MOST_DESCRIPTION >> 20} MiB")
+    return content
 
 
 def _unpacked(tar: tarfile.TarFile, name: str, target: Path) -> Path:
     """A layer of the archive as a file; the name in the archive is never used as a path."""
     member: Any = tar.getmember(name)
-    while member.issym() or member.islnk():
+    for _ in range(_MOST_LINKS):
+        if not (member.issym() or member.islnk()):
+            break
         member = tar.getmember(str(PurePosixPath(member.name).parent / member.linkname))
+    else:
+        raise ValueError(f"{name} is a link that leads to no file")
     file = tar.extractfile(member)
     if file is None:
         raise ValueError(f"{name} is no file")

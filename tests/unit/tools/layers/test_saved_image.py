@@ -153,3 +153,35 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
             read_saved(tmp_path / name, tmp_path / "read")
     with pytest.raises(ToolFailed, match="the base image cannot be read"):
         saved(tmp_path / "lying", PYTHON, rootfs=other)
+
+
+@pytest.mark.parametrize("names", [("0", "0"), ("0", "1")], ids=["itself", "two"])
+def test_a_layer_that_is_a_circle_of_links_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    """
+    Both kinds of links.
+    """
+    first, second = names
+    contents = {
+        "manifest.json": json.dumps([{"Config": "config.json", "Layers": [first]}]).encode(),
+        "config.json": b"{}",
+        first: second,
+        second: first,
+    }
+    (tmp_path / "image.tar").write_bytes(layer(contents))
+
+    with pytest.raises(ToolFailed, match="the base image cannot be read") as raised:
+        read_saved(tmp_path / "image.tar", tmp_path / "read")
+
+    assert f"{first} is a link that leads to no file" == raised.value.why
+
+
+def test_a_manifest_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    """
+    It is not read to its end.
+    """
+    (tmp_path / "image.tar").write_bytes(layer({"manifest.json": b" " * ((32 << 20) + 1)}))
+
+    with pytest.raises(ToolFailed) as raised:
+        read_saved(tmp_path / "image.tar", tmp_path / "read")
+
+    assert "manifest.json has more than 32 MiB" == raised.value.why
