@@ -1,5 +1,6 @@
 """Which budgets there may be, and which figures exceed them."""
 
+import math
 from pathlib import PurePath
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_without_an_answer_every_latency_is_beyond() -> None:
         ("load_seconds", 0),
         ("p50", 1),
         ("memory_mib", -1),
+        ("memory_mib", math.nan),
+        ("ready_seconds", math.inf),
+        ("load_seconds", math.nan),
+        ("concurrency", math.inf),
     ],
 )
 def test_another_value_is_refused_with_its_key(key: str, value: float) -> None:
