@@ -1,5 +1,6 @@
 """Reads projects as uv does, and writes files atomically."""
 
+import errno
 import os
 import shlex
 import stat
@@ -292,7 +293,10 @@ def _folder_below(top: Path, folder: Path) -> int:
 def _replace(folder: int, name: str, data: bytes) -> None:
     """Replace a file, or a link that was created meanwhile, atomically."""
     try:
-        mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) & 0o777
+        existing = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(existing) or stat.S_ISLNK(existing) or stat.S_ISDIR(existing)):
+            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket")
+        mode = stat.S_IMODE(existing) & 0o777
     except FileNotFoundError:
         mode = 0o666 & ~_umask()
     temporary = f".{name[:200]}.{os.urandom(6).hex()}"

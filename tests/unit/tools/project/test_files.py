@@ -1,5 +1,6 @@
 """Reading projects from disk, and writing files."""
 
+import os
 import stat
 import threading
 from contextlib import suppress
@@ -348,3 +349,16 @@ def test_a_file_is_bound_by_its_project_or_its_repository(tmp_path: Path) -> Non
     found = [bounds_of(tmp_path / name, project) for name in ("repository/project/a", "repository/b", "c")]
 
     assert [project, tmp_path / "repository", None] == found
+
+
+def test_no_pipe_or_device_is_replaced(tmp_path: Path) -> None:
+    """
+    As root, a file would take the place of `/dev/null`.
+    """
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(ToolFailed, match="it is a device, a pipe or a socket"):
+        write_atomically(pipe, b"x")
+
+    assert pipe.is_fifo()
