@@ -36,7 +36,7 @@ from tests.cases.images import (
 # Written by `uv venv` for shells, which a server does not need; and lines of pyvenv.cfg that nothing reads.
 SHELLS = ("activate", "deactivate", "pydoc.bat", ".gitignore", "CACHEDIR.TAG")
 TreeRow = tuple[str, int, int, int, str]
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
 
 def tree_of(layers: list[Path]) -> dict[str, TreeRow]:
@@ -128,7 +128,6 @@ def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None
     assert VENV == said.strip()
 
 
-@pytest.mark.extended
 def test_the_packages_of_a_real_lock_are_equal_too(root: Path, tmp_path: Path) -> None:
     """
     examples/wine: compiled packages, console scripts, data files, and three packages that share a thousand files.
