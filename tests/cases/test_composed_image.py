@@ -102,7 +102,7 @@ def composed_from(
 
 def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None:
     """
-    File by file, with modes and owners; bytecode is there for the same modules. Engine and skopeo accept the image.
+    File by file, with modes and owners; bytecode is there for the same modules. The engine accepts the image.
     """
     with image_builder_in(tmp_path, MLFLOW_UV_HOME=str(tmp_path / "home")) as builder:
         model = builder.model("model")

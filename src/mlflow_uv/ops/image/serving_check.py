@@ -98,7 +98,7 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
     if (code := server.code()) is not None:
         # The responses may come from another program.
         what = f"the server exited with {code} during the test"
-        complaints.append(Finding(rule="server-ended", what=what, why=_last_line(server)))
+        complaints.append(Finding(rule="server-ended", what=what, why=last_line(server)))
     return ObservedServer(
         healthy_after_s=healthy_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest
     )
@@ -129,7 +129,7 @@ def check_reply(
         yield Finding(
             rule="case-refused",
             what=f"{request.name} got no response within {expected.answer_s:g} s",
-            why=expected.serve_env.masked(_last_line(server)),
+            why=expected.serve_env.masked(last_line(server)),
             fix=_fix(server, expected) or slow,
         )
     elif not request.is_answered:
@@ -257,12 +257,12 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
         if code is not None:
             show_log(server, tools)
             what = f"the server exited with {code} before it was healthy"
-            raise NotServing(what=what, why=_last_line(server), fix=_fix(server, expected))
+            raise NotServing(what=what, why=last_line(server), fix=_fix(server, expected))
         tools.clock.wait(POLL_S)
     show_log(server, tools)
     raise NotServing(
         what=f"the server was not healthy within {expected.deadline_s:.0f} s",
-        why=_last_line(server),
+        why=last_line(server),
         fix=_fix(server, expected) or Wording(option("deadline", "SECONDS"), " if it only needs longer"),
     )
 
@@ -276,6 +276,7 @@ def _fix(server: ServingContainer, expected: Expected) -> str:
     return Wording(option("serve-network"), " if the model needs a network")
 
 
-def _last_line(server: ServingContainer) -> str:
+def last_line(server: ServingContainer) -> str:
+    """The last line of a server's log that is not empty."""
     lines = [line.strip() for line in server.log().splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"

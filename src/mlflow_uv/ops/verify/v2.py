@@ -15,7 +15,7 @@ from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.system.commands import TooSlow
 from ...tools.toolbox import Tools
-from ..image.serving_check import ANSWER_S, POLL_S, show_log
+from ..image.serving_check import ANSWER_S, POLL_S, last_line, show_log
 
 MODEL = "verified"  # name of the model, which a client needs
 
@@ -67,10 +67,10 @@ def _await_ready(server: ServingContainer, deadline_s: float, tools: Tools) -> N
             return
         if (code := server.code()) is not None:
             show_log(server, tools)
-            raise NotServing(what=f"the server exited with {code} before it was ready", why=_last_line(server))
+            raise NotServing(what=f"the server exited with {code} before it was ready", why=last_line(server))
         tools.clock.wait(POLL_S)
     show_log(server, tools)
-    raise TooSlow(what=f"the server was not ready within {deadline_s:.0f} s", why=_last_line(server))
+    raise TooSlow(what=f"the server was not ready within {deadline_s:.0f} s", why=last_line(server))
 
 
 def _answer(server: ServingContainer, request: ModelRequest, number: int | None = None) -> Any:
@@ -78,15 +78,10 @@ def _answer(server: ServingContainer, request: ModelRequest, number: int | None 
     subject = "the description of the model" if number is None else f"request {number}"
     reply: ModelReply | None = server.send(request)
     if reply is None:
-        raise NotServing(what=f"{subject} got no response", why=_last_line(server))
+        raise NotServing(what=f"{subject} got no response", why=last_line(server))
     if reply.status != HTTPStatus.OK:
         raise ToolFailed(what=f"{subject} got no answer", why=f"status {reply.status}: {reason_of(reply.body)}")
     try:
         return parse_json(reply.body)
     except (ValueError, RecursionError) as error:
         raise ToolFailed(what=f"the response to {subject} is not JSON", why=str(error)) from error
-
-
-def _last_line(server: ServingContainer) -> str:
-    lines = [line.strip() for line in server.log().splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"
