@@ -113,7 +113,10 @@ class Consumer:
         python = min((self.home / "cache" / "environments").glob("wine-*/bin/python"))
         store = self.store / "mlflow.db"
         done = subprocess.run(
-            (python, "-I", "-B", "-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
+            (
+                *(python, "-I", "-X", f"pycache_prefix={self.home / 'cache' / 'bytecode'}"),
+                *("-c", f"from mlflow import MlflowClient\nclient = MlflowClient()\n{code}"),
+            ),
             env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"},
             capture_output=True, text=True, check=True,
         )  # fmt: skip

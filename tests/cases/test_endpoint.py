@@ -26,7 +26,7 @@ def serving(sample: SampleProject, *argv: str | Path, port: int, log: Path, **va
     path = f"{python.parent}:{os.environ['PATH']}"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            (python, "-I", "-B", *argv),
+            (python, "-I", "-X", f"pycache_prefix={sample.consumer.home / 'cache' / 'bytecode'}", *argv),
             env={**os.environ, **QUIET, "PATH": path, **variables},
             cwd=log.parent,
             stdout=out,

@@ -71,8 +71,10 @@ class Servers:
         """Start the server on a free port of loopback. Raises ToolMissing."""
         port = _free_port()
         settings = {"MLFLOW_UV_MODEL": str(model), "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
-        argv = (str(python), "-I", "-B", str(SERVING))
+        bytecode = bytecode_of(python, self._host)
+        argv = (str(python), "-I", *bytecode.flags, str(SERVING))
         variables = {**self._variables, **given.serve_env.variables, **given.settings, **settings}
+        variables |= bytecode.variables
         secrets = given.serve_env.secrets
         command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
         return ServerProcess(self._runner.start(command), port, self._measured)
