@@ -17,7 +17,7 @@ from mlflow_uv.command.pip_settings import PipSettings
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
-from mlflow_uv.tools.uv.uv import LockQuestion, Uv
+from mlflow_uv.tools.uv.uv import LockRequest, Uv
 from tests import projects
 from tests.conftest import ROOT, missing
 from tests.corporate_network import HOST, CorporateNetwork, corporate_network_at
@@ -238,14 +238,14 @@ def test_a_step_asks_about_a_lock_by_the_same_network(clone: Clone) -> None:
     """
     index = f'[[tool.uv.index]]\nname = "company"\nurl = "{clone.corporate_network.index}"\ndefault = true\n'
     folder = projects.project(clone.scratch / "wine", "plum", more=index)
-    question = LockQuestion(respect_env=False, offline=False)
+    request = LockRequest(respect_env=False, offline=False)
     uv = uv_told(clone, PIP | {"PIP_INDEX_URL": PUBLIC})
     deaf = uv_told(clone, NO_FILE | {"HTTPS_PROXY": "{proxy}"})
 
-    blind = deaf.lock_state(read_project(folder), question).state
-    uv.lock(read_project(folder), question)
+    blind = deaf.lock_state(read_project(folder), request).state
+    uv.lock(read_project(folder), request)
 
-    assert (LockState.MISSING, LockState.FRESH) == (blind, uv.lock_state(read_project(folder), question).state)
+    assert (LockState.MISSING, LockState.FRESH) == (blind, uv.lock_state(read_project(folder), request).state)
 
 
 def test_our_own_environments_are_made_by_the_same_network(clone: Clone) -> None:

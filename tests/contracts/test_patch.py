@@ -15,11 +15,11 @@ from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import locktools
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.messages import LockState
-from mlflow_uv.tools.uv.uv import LockQuestion
+from mlflow_uv.tools.uv.uv import LockRequest
 from tests import projects
 from tests.checkout import commit, git, repository
 
-QUESTION = LockQuestion(respect_env=False, offline=True)
+QUESTION = LockRequest(respect_env=False, offline=True)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import members, read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
-from mlflow_uv.tools.uv.uv import LockQuestion, Uv
+from mlflow_uv.tools.uv.uv import LockRequest, Uv
 from tests import projects
 
 PROGRAM = Path(sys.executable).parent / "uv"
-ASKED = LockQuestion(respect_env=False, offline=True)
+ASKED = LockRequest(respect_env=False, offline=True)
 
 
 def uv(
@@ -97,7 +97,7 @@ def test_a_stale_lock_is_stale_and_what_would_change_is_known(wine: Path) -> Non
 
 def test_asking_what_would_change_changes_nothing(wine: Path) -> None:
     """
-    A question about the lock leaves the lock and the folder as they are.
+    A request about the lock leaves the lock and the folder as they are.
     """
     projects.depend_on(wine, "yeast")
     before = {path: path.read_bytes() for path in wine.rglob("*") if path.is_file()}
@@ -170,11 +170,11 @@ def test_a_lock_that_is_fresh_and_one_that_is_stale_say_so_when_asked_for_change
     """
     What a dry run says is a verdict too, also where no version changes.
     """
-    question = replace(ASKED, changes=True)
-    fresh = uv().lock_state(read_project(wine), question)
+    request = replace(ASKED, changes=True)
+    fresh = uv().lock_state(read_project(wine), request)
     projects.depend_on(wine, "grape>=1.0,<1.1")
 
-    stale = uv().lock_state(read_project(wine), question)
+    stale = uv().lock_state(read_project(wine), request)
 
     assert (LockState.FRESH, LockState.STALE, ()) == (fresh.state, stale.state, stale.changes)
 

@@ -20,7 +20,7 @@ from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.project.manifests import read_workspace
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.messages import LockState, LockVerdict
-from mlflow_uv.tools.uv.uv import LockQuestion, Uv
+from mlflow_uv.tools.uv.uv import LockRequest, Uv
 
 PROGRAM = Path(sys.executable).parent / "uv"
 PLACEHOLDERS = ("https://default-index.invalid/simple", "https://default-files.invalid")
@@ -71,7 +71,7 @@ def asked(
 def _ask(uv: Uv, lock: Path, interpreters: tuple[Path, ...]) -> Asked:
     project = read_project(lock.parent)
     for python in (None, *interpreters):
-        verdict = uv.lock_state(project, LockQuestion(respect_env=False, offline=True, python=python))
+        verdict = uv.lock_state(project, LockRequest(respect_env=False, offline=True, python=python))
         if verdict.cause is not Cause.INTERPRETER:
             break
     read = read_lockfile(lock.read_bytes())

@@ -1,7 +1,7 @@
 """
 What files of a checkout can make git run, and that none of it runs when this program asks git.
 
-Each plant is a program that leaves a canary. Plain git steps on it, so that a test here can fail; no question that this
+Each plant is a program that leaves a canary. Plain git steps on it, so that a test here can fail; no request that this
 program asks of git does.
 """
 
@@ -30,7 +30,7 @@ from mlflow_uv.tools.lock_toolbox import LockTools, locktools
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
-from mlflow_uv.tools.uv.uv import LockQuestion
+from mlflow_uv.tools.uv.uv import LockRequest
 from tests import checkout, projects
 from tests.waiting import CEILING_S
 
@@ -601,8 +601,8 @@ def test_a_git_that_a_build_starts_is_guarded_too(
     folder = hostile.folder / "sub"
 
     with tools_of(hostile, folder) as tools:
-        question = LockQuestion(respect_env=False, offline=True)
-        verdict = tools.uv.lock_state(read_project(folder), question)
+        request = LockRequest(respect_env=False, offline=True)
+        verdict = tools.uv.lock_state(read_project(folder), request)
     ours = hostile.ran()
     plain = ["uv", "lock", "--check", "--offline", "--no-cache"]
     subprocess.run(plain, cwd=folder, env=hostile.variables, check=False, capture_output=True)

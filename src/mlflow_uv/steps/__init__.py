@@ -1,1 +1,1 @@
-"""One question each."""
+"""The steps of the program, one command each."""

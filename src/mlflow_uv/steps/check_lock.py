@@ -20,7 +20,7 @@ from ..tools.project.files import Project, UnreadableProject, bounds_of, read_pr
 from ..tools.project.tree import is_managed, projects_below
 from ..tools.uv.guard import IgnoredSetting
 from ..tools.uv.messages import LockState
-from ..tools.uv.uv import LockQuestion
+from ..tools.uv.uv import LockRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +196,8 @@ def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path
         return None
     from ..ops.lock.patch import patch_of  # noqa: PLC0415  # rarely requested
 
-    question = LockQuestion(respect_env=inputs.respect_env, offline=inputs.offline)
-    patch = b"".join(patch_of(answer.project, tools, question) for answer in outdated)
+    request = LockRequest(respect_env=inputs.respect_env, offline=inputs.offline)
+    patch = b"".join(patch_of(answer.project, tools, request) for answer in outdated)
     write_atomically(inputs.patch, patch, within=bounds_of(inputs.patch))
     return inputs.patch
 

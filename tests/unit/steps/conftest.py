@@ -18,7 +18,7 @@ from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv.guard import UvGuard
 from mlflow_uv.tools.uv.messages import LockState, LockVerdict
 from mlflow_uv.tools.uv.settings import MachineSettings
-from mlflow_uv.tools.uv.uv import LockQuestion
+from mlflow_uv.tools.uv.uv import LockRequest
 
 PYLOCK = """# written by uv
 lock-version = '1.0'
@@ -57,12 +57,12 @@ class FakeUv:
         default_factory=lambda: MachineSettings(variables={}, cache=Path("/nowhere"), machine=Path("/nowhere"))
     )
 
-    def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
+    def lock_state(self, project: Project, request: LockRequest) -> LockVerdict:
         """See Uv."""
-        if question.respect_env:
+        if request.respect_env:
             return LockVerdict(state=LockState.STALE, again="respected")
         verdict = self.verdicts.get(project.folder.name, self.verdict)
-        return replace(verdict, changes=self.changes if question.changes else ())
+        return replace(verdict, changes=self.changes if request.changes else ())
 
     def python_of(self, _project: Project) -> str | None:
         """See Uv."""

@@ -21,7 +21,7 @@ from ...tools.project.manifests import ManifestLines, read_workspace
 from ...tools.uv.argv import NEWER
 from ...tools.uv.index_logins import Refusal, refusal_in
 from ...tools.uv.messages import LockState, LockVerdict
-from ...tools.uv.uv import LockQuestion
+from ...tools.uv.uv import LockRequest
 from .index_problems import index_faults, not_found
 from .manifest_problems import manifest_fault
 from .missing_files import absent_groups
@@ -40,7 +40,7 @@ class UnclearVerdict:
 
     project: Project
     tools: LockTools
-    question: LockQuestion
+    request: LockRequest
     verdict: LockVerdict
     offline: bool
 
@@ -55,7 +55,7 @@ class Explanation(NamedTuple):
 
 def explain(case: UnclearVerdict) -> Explanation:
     """Find the causes. Raises Unreadable for a manifest that is not TOML, BadProject, ToolMissing, ToolFailed."""
-    if wrong := ignored_settings(case.project, case.tools, case.question, case.verdict):
+    if wrong := ignored_settings(case.project, case.tools, case.request, case.verdict):
         return Explanation(LockState.UNREADABLE, wrong)
     shadowed = shadowed_settings(case.project, case.verdict)
     if case.verdict.state is LockState.FRESH:
@@ -72,7 +72,7 @@ class _Explaining:
         self._lines = ManifestLines(case.project.root)
 
     def outcome(self) -> Explanation:
-        verdict, question = self._case.verdict, self._case.question
+        verdict, request = self._case.verdict, self._case.request
         if absent := self._absent():
             return Explanation(LockState.UNVERIFIABLE, absent)
         if verdict.state is LockState.MISSING:
@@ -83,10 +83,10 @@ class _Explaining:
         lock = self._read(verdict)
         if isinstance(lock, Finding):
             return Explanation(LockState.UNREADABLE, (lock,))
-        return self._by_a_variable(question, verdict) or self._explained(question, verdict, lock)
+        return self._by_a_variable(request, verdict) or self._explained(request, verdict, lock)
 
-    def _ask(self, question: LockQuestion) -> LockVerdict:
-        return self._tools.uv.lock_state(self._project, question)
+    def _ask(self, request: LockRequest) -> LockVerdict:
+        return self._tools.uv.lock_state(self._project, request)
 
     # causes other than a difference
 
@@ -116,7 +116,7 @@ class _Explaining:
             return self._finding(cause, what, str(error), fix=self._restored(file), line=error.line)
         if verdict.state is LockState.UNREADABLE:
             fix = self._restored(file)
-            if message := too_old_to_read(self._project, self._tools, self._case.question, verdict):
+            if message := too_old_to_read(self._project, self._tools, self._case.request, verdict):
                 return self._finding(Cause.FORMAT, message[0], message[1], fix=NEWER, line=verdict.line)
             return self._finding(Cause.UNREADABLE, what, verdict.complaint, fix=fix, line=verdict.line)
         return lock
@@ -152,16 +152,16 @@ class _Explaining:
         cause = verdict.cause or Cause.UNREADABLE
         return self._finding(cause, what, verdict.complaint, fix=fix, path=path, line=line)
 
-    def _by_a_variable(self, question: LockQuestion, verdict: LockVerdict) -> Explanation | None:
+    def _by_a_variable(self, request: LockRequest, verdict: LockVerdict) -> Explanation | None:
         """Explain a lock that only variables or files from outside make look stale; None for any other cause."""
         uv = self._tools.uv
-        ignored = uv.set_aside(respect_env=False) if question.respect_env else ()
-        files = uv.machine.resolution_keys(self._project, modes=question.respect_env, indexes=True)
+        ignored = uv.set_aside(respect_env=False) if request.respect_env else ()
+        files = uv.machine.resolution_keys(self._project, modes=request.respect_env, indexes=True)
         indexes = uv.outside_indexes(self._project)
         suspects = frozenset(ignored) | indexes | frozenset(map(str, files))
 
         def fresh(without: frozenset[str]) -> bool:
-            reduced = replace(question, without=without)
+            reduced = replace(request, without=without)
             return self._ask(reduced).state is LockState.FRESH
 
         if not suspects or not fresh(suspects):
@@ -171,7 +171,7 @@ class _Explaining:
         make = "makes" if len(culprits) == 1 else "make"
         what = f"{names} {make} uv.lock look out of date"
         fix = without_these(culprits, {str(path): keys for path, keys in files.items()})
-        if set(culprits) <= indexes and not question.respect_env:
+        if set(culprits) <= indexes and not request.respect_env:
             why = "without it the lock is fresh; it was made for another index"
             notice = self._finding(Cause.ENVIRONMENT, what, why, fix=fix)
             return Explanation(LockState.FRESH, (replace(notice, severity=Severity.NOTICE),))
@@ -180,9 +180,9 @@ class _Explaining:
 
     # differences
 
-    def _explained(self, question: LockQuestion, verdict: LockVerdict, lock: Lockfile) -> Explanation:
+    def _explained(self, request: LockRequest, verdict: LockVerdict, lock: Lockfile) -> Explanation:
         workspace = read_workspace(self._project, lock)
-        final = self._with_changes(question, verdict)
+        final = self._with_changes(request, verdict)
         if final.state is LockState.FRESH:
             return Explanation(LockState.FRESH, ())
         unverifiable = final.state is LockState.UNVERIFIABLE
@@ -203,16 +203,16 @@ class _Explaining:
         findings[0] = replace(findings[0], why="; ".join(filter(None, (findings[0].why, _shown(final.changes)))))
         return Explanation(LockState.STALE, (*findings, *self._refused(final)), final.changes)
 
-    def _with_changes(self, question: LockQuestion, verdict: LockVerdict) -> LockVerdict:
+    def _with_changes(self, request: LockRequest, verdict: LockVerdict) -> LockVerdict:
         """Return the verdict with the changes, from the network if possible, else from uv's cache."""
         if not self._case.offline:
-            online = self._ask(replace(question, offline=False, changes=True))
+            online = self._ask(replace(request, offline=False, changes=True))
             if online.state is not LockState.UNVERIFIABLE or verdict.state is LockState.UNVERIFIABLE:
                 return online
             if online.cause is Cause.CREDENTIALS:
                 return online
         if verdict.state is LockState.STALE:
-            return self._ask(replace(question, changes=True))
+            return self._ask(replace(request, changes=True))
         return verdict
 
     def _at_their_lines(self, differences_found: Iterable[Difference], fix: str = "") -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, UnreadableProject, table_of
 from ...tools.uv.inert_python import InertPython
 from ...tools.uv.messages import LockState, LockVerdict
-from ...tools.uv.uv import LockQuestion
+from ...tools.uv.uv import LockRequest
 
 T = TypeVar("T", bound=LockTools)
 _RULE = "lock-"
@@ -49,50 +49,50 @@ def examine(project: Project, tools: LockTools, *, respect_env: bool, offline: b
     switch = tools.host.variables.get("UV_OFFLINE", "").lower()
     offline = offline or switch not in ("", "0", "false", "f", "n", "no", "off")
     try:
-        question, verdict = check(project, tools, respect_env=respect_env)
+        request, verdict = check(project, tools, respect_env=respect_env)
         if verdict.state is LockState.FRESH and not any(words in verdict.words for words in _ABOUT_SETTINGS):
             return _freshness(project, LockState.FRESH)
         from .explain import UnclearVerdict, explain  # noqa: PLC0415  # imports `packaging`
 
         explanation = explain(
-            UnclearVerdict(project=project, tools=tools, question=question, verdict=verdict, offline=offline)
+            UnclearVerdict(project=project, tools=tools, request=request, verdict=verdict, offline=offline)
         )
     except UnreadableProject as error:
         return _freshness(project, LockState.UNREADABLE, (unreadable(error),))
     return _freshness(project, explanation.state, explanation.findings, explanation.changes)
 
 
-def _checked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockQuestion, LockVerdict]:
+def _checked(project: Project, tools: LockTools, *, respect_env: bool) -> tuple[LockRequest, LockVerdict]:
     """
-    Return uv's verdict and the question that it answers: with this program's interpreter or with the one uv finds.
+    Return uv's verdict and the request that it answers: with this program's interpreter or with the one uv finds.
 
     With this program's interpreter uv need not search, which takes 100 ms with shims. The interpreter does not affect
     the lock unless the project has no `requires-python`; then the interpreter that uv finds is preferred.
     """
-    plain = LockQuestion(respect_env=respect_env, offline=True)
+    plain = LockRequest(respect_env=respect_env, offline=True)
     ours = replace(plain, python=tools.host.python)
     free = table_of(project.manifest, "project").get("requires-python") and not respect_env
-    verdicts: dict[LockQuestion, LockVerdict] = {}
-    for question in (ours, plain) if free else (plain, ours):
-        verdicts[question] = verdict = tools.uv.lock_state(project, question)
-        if verdict.state is LockState.FRESH or (question is plain and verdict.cause is not Cause.INTERPRETER):
-            return question, verdict
-    question = ours if verdicts[ours].cause is not Cause.INTERPRETER else plain
-    return question, verdicts[question]
+    verdicts: dict[LockRequest, LockVerdict] = {}
+    for request in (ours, plain) if free else (plain, ours):
+        verdicts[request] = verdict = tools.uv.lock_state(project, request)
+        if verdict.state is LockState.FRESH or (request is plain and verdict.cause is not Cause.INTERPRETER):
+            return request, verdict
+    request = ours if verdicts[ours].cause is not Cause.INTERPRETER else plain
+    return request, verdicts[request]
 
 
 def _checked_without_builds(
     project: Project, tools: LockTools, *, respect_env: bool
-) -> tuple[LockQuestion, LockVerdict]:
+) -> tuple[LockRequest, LockVerdict]:
     """Do the same without running anything that the project names: the interpreter is chosen here."""
-    ours = LockQuestion(respect_env=respect_env, offline=True, python=tools.host.python)
+    ours = LockRequest(respect_env=respect_env, offline=True, python=tools.host.python)
     declared = table_of(project.manifest, "project").get("requires-python")
     if declared:
         verdict = tools.uv.lock_state(project, ours)
         if verdict.cause is not Cause.INTERPRETER:
             return ours, verdict
-    question = replace(ours, python=tools.uv.other_python(str(declared or _pinned(project))) or ours.python)
-    return question, tools.uv.lock_state(project, question)
+    request = replace(ours, python=tools.uv.other_python(str(declared or _pinned(project))) or ours.python)
+    return request, tools.uv.lock_state(project, request)
 
 
 def _pinned(project: Project) -> str:

@@ -12,10 +12,10 @@ from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, leads_out, read_project
 from ...tools.project.manifests import read_workspace
 from ...tools.uv.lock_copy import copy_of_repository
-from ...tools.uv.uv import LockQuestion
+from ...tools.uv.uv import LockRequest
 
 
-def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> bytes:
+def patch_of(project: Project, tools: LockTools, request: LockRequest) -> bytes:
     """
     Lock in a copy of the repository, and return the patch for `git apply` in its root, empty without a difference.
 
@@ -30,7 +30,7 @@ def patch_of(project: Project, tools: LockTools, question: LockQuestion) -> byte
         copy = read_project(base / project.root.relative_to(project.root.anchor))
         versions = {side: base / side / project.lock.relative_to(top) for side in ("a", "b")}
         _keep(copy.lock, versions["a"])
-        tools.uv.lock(copy, question)
+        tools.uv.lock(copy, request)
         _keep(copy.lock, versions["b"])
         # The path of a folder that is an index may be in the lock.
         versions["b"].write_bytes(versions["b"].read_bytes().replace(f"file://{base}/".encode(), b"file:///"))

@@ -13,7 +13,7 @@ from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from, require_bounded
 from ...tools.project.tree import script_locks_below
 from ...tools.uv.messages import LockState, LockVerdict
-from ...tools.uv.uv import LockQuestion
+from ...tools.uv.uv import LockRequest
 
 _WHAT = {
     LockState.STALE: "{} is out of date",
@@ -41,12 +41,12 @@ def script_answers(
             yield refused
             continue
         project = Project(folder=script.parent, root=script.parent, manifest={})
-        question = LockQuestion(
+        request = LockRequest(
             respect_env=respect_env, offline=True, python=tools.host.python, script=f"./{script.name}"
         )
-        verdict = tools.uv.lock_state(project, question)
+        verdict = tools.uv.lock_state(project, request)
         if verdict.state is not LockState.FRESH and not offline:
-            verdict = tools.uv.lock_state(project, replace(question, offline=False, changes=True))
+            verdict = tools.uv.lock_state(project, replace(request, offline=False, changes=True))
         yield _answer(script, lock, verdict, tools.host.folder)
 
 

@@ -14,11 +14,11 @@ from ...tools.project.manifests import ManifestLines
 from ...tools.uv.argv import NEWER
 from ...tools.uv.messages import LockState, LockVerdict
 from ...tools.uv.settings import settings_of
-from ...tools.uv.uv import LockQuestion
+from ...tools.uv.uv import LockRequest
 
 
 def ignored_settings(
-    project: Project, tools: LockTools, question: LockQuestion, verdict: LockVerdict
+    project: Project, tools: LockTools, request: LockRequest, verdict: LockVerdict
 ) -> tuple[Finding, ...]:
     """
     Return findings for settings files that uv ignores because of an error in each: its verdict is without them.
@@ -28,7 +28,7 @@ def ignored_settings(
     ignored_files = tuple(parse_ignored_settings(verdict.words))
     if not ignored_files:
         return ()
-    newer = _newer_that(tools, project, question, verdict, lambda other: not tuple(parse_ignored_settings(other.words)))
+    newer = _newer_that(tools, project, request, verdict, lambda other: not tuple(parse_ignored_settings(other.words)))
     findings = []
     for ignored in ignored_files:
         path = project.folder / ignored.file
@@ -68,10 +68,10 @@ def shadowed_settings(project: Project, verdict: LockVerdict) -> tuple[Finding, 
 
 
 def too_old_to_read(
-    project: Project, tools: LockTools, question: LockQuestion, verdict: LockVerdict
+    project: Project, tools: LockTools, request: LockRequest, verdict: LockVerdict
 ) -> tuple[str, str] | None:
     """Return what and why if the uv in use is too old to read the lock, else None."""
-    newer = _newer_that(tools, project, question, verdict, lambda other: other.state is not LockState.UNREADABLE)
+    newer = _newer_that(tools, project, request, verdict, lambda other: other.state is not LockState.UNREADABLE)
     if newer is None:
         return None
     return f"uv {newer.theirs} is too old to read uv.lock", f"{verdict.complaint}; uv {newer.ours} reads it"
@@ -87,13 +87,13 @@ class _Newer(NamedTuple):
 def _newer_that(
     tools: LockTools,
     project: Project,
-    question: LockQuestion,
+    request: LockRequest,
     verdict: LockVerdict,
     can: Callable[[LockVerdict], bool],
 ) -> _Newer | None:
     """Return the versions if the bundled uv is newer than the uv in use and passes `can`, else None."""
     program = tools.uv.newer(verdict.program) if verdict.program else None
-    if program is None or not can(tools.uv.lock_state(project, replace(question, program=program))):
+    if program is None or not can(tools.uv.lock_state(project, replace(request, program=program))):
         return None
     return _Newer(tools.uv.version(verdict.program) or "", tools.uv.version(program) or "")
 

@@ -32,7 +32,7 @@ DERIVED_S, DERIVED_REQUEST_S = 20.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExampleQuestion:
+class RequestSet:
     """
     The requests for a model's folder; `given` says that they are not the model's own example.
 
@@ -59,7 +59,7 @@ class TrainingAnswers:
     findings: tuple[Finding, ...]
 
 
-def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAnswers:
+def answers_of(job: Job, request_set: RequestSet, tools: Tools) -> TrainingAnswers:
     """
     Return the answers of a model in its training environment; sends the requests twice to find unstable answers.
 
@@ -68,13 +68,13 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAns
     ended: tuple[Finding, ...] = ()
     try:
         try:
-            response = _ask(job, question)
+            response = _ask(job, request_set)
         except ToolFailed as error:
-            if not question.derived:
+            if not request_set.derived:
                 raise
             ended = (_ended(error),)
-            question = replace(question, derived=())
-            response = _ask(job, question)
+            request_set = replace(request_set, derived=())
+            response = _ask(job, request_set)
     except BadInput as error:
         raise BadInput(
             what="the model cannot predict `input-example`",
@@ -82,45 +82,45 @@ def answers_of(job: Job, question: ExampleQuestion, tools: Tools) -> TrainingAns
             fix="make it match the model's signature",
         ) from error
     except ModelUnusable as error:
-        error.fix = _fix(error, job.project, question, tools) or error.fix
+        error.fix = _fix(error, job.project, request_set, tools) or error.fix
         raise
     first, second = response.bodies, response.bodies_again
     of_file, case_findings = record_cases(
-        question.cases, (first.cases, second.cases), question.ignored, tolerance=question.tolerance
+        request_set.cases, (first.cases, second.cases), request_set.ignored, tolerance=request_set.tolerance
     )
-    derived, left_out = record_derived(question.derived, (first.derived, second.derived), question.ignored)
+    derived, left_out = record_derived(request_set.derived, (first.derived, second.derived), request_set.ignored)
     recorded = (*of_file, *derived)
     answers = [*response.answers, *(item.answer for item in of_file if item.is_answered)]
-    fickle = tuple(_fickle(question, response.answers, response.again))
+    fickle = tuple(_fickle(request_set, response.answers, response.again))
     warnings = (
         *fickle,
-        *_leaking(question, [*answers, *((item.answer, item.reason) for item in recorded)]),
-        *_keeping(question),
+        *_leaking(request_set, [*answers, *((item.answer, item.reason) for item in recorded)]),
+        *_keeping(request_set),
         *_beyond_json(answers),
-        *unmatched_paths(question.ignored, answers),
-        *everything_ignored(question.ignored, answers),
+        *unmatched_paths(request_set.ignored, answers),
+        *everything_ignored(request_set.ignored, answers),
         *ended,
         *(() if fickle else left_out),
     )
     manifest = job.project.folder / "pyproject.toml"
     findings = (*(replace(finding, path=manifest) for finding in warnings), *case_findings)
-    masked = (replace(finding, why=question.serve_env.masked(finding.why)) for finding in findings)
+    masked = (replace(finding, why=request_set.serve_env.masked(finding.why)) for finding in findings)
     return TrainingAnswers(answers=response.answers, recorded=recorded, findings=tuple(masked))
 
 
-def _ask(job: Job, question: ExampleQuestion) -> ModelAnswers:
+def _ask(job: Job, request_set: RequestSet) -> ModelAnswers:
     request = AnswerRequests(
-        model=str(question.model),
-        requests=question.requests,
-        given=question.given,
+        model=str(request_set.model),
+        requests=request_set.requests,
+        given=request_set.given,
         again=True,
-        cases=tuple(case.body for case in question.cases),
-        derived=tuple(request.body for request in question.derived),
-        derived_types=tuple(request.content_type for request in question.derived),
+        cases=tuple(case.body for case in request_set.cases),
+        derived=tuple(request.body for request in request_set.derived),
+        derived_types=tuple(request.content_type for request in request_set.derived),
         derived_s=DERIVED_S,
         request_s=DERIVED_REQUEST_S,
     )
-    return job.client.answer(request, question.serve_env)
+    return job.client.answer(request, request_set.serve_env)
 
 
 def _ended(error: ToolFailed) -> Finding:
@@ -133,15 +133,15 @@ def _ended(error: ToolFailed) -> Finding:
     )
 
 
-def compared_answers(job: Job, requests: list[Any], question: ExampleQuestion) -> list[Any]:
+def compared_answers(job: Job, requests: list[Any], request_set: RequestSet) -> list[Any]:
     """Return the answers to other requests, without the ignored paths. Raises the errors of `answers_of`."""
-    request = AnswerRequests(model=str(question.model), requests=tuple(requests))
-    response = job.client.answer(request, question.serve_env)
-    return [without_paths(answer, question.ignored) for answer in response.answers]
+    request = AnswerRequests(model=str(request_set.model), requests=tuple(requests))
+    response = job.client.answer(request, request_set.serve_env)
+    return [without_paths(answer, request_set.ignored) for answer in response.answers]
 
 
-def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
-    pairs = [[without_paths(answer, question.ignored) for answer in answers] for answers in (first, second)]
+def _fickle(request_set: RequestSet, first: Sequence[Any], second: Sequence[Any]) -> Iterator[Finding]:
+    pairs = [[without_paths(answer, request_set.ignored) for answer in answers] for answers in (first, second)]
     differences_found = [
         difference
         for one, other in zip(*pairs, strict=True)
@@ -151,13 +151,13 @@ def _fickle(question: ExampleQuestion, first: Sequence[Any], second: Sequence[An
         yield Finding(
             rule="answers-fickle",
             what="the model returns other predictions for its own input example each time",
-            why=question.serve_env.masked(format_differences(differences_found)),
+            why=request_set.serve_env.masked(format_differences(differences_found)),
             fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
         )
 
 
-def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Finding]:
-    for name in question.serve_env.found_in_answers(answers):
+def _leaking(request_set: RequestSet, answers: Sequence[Any]) -> Iterator[Finding]:
+    for name in request_set.serve_env.found_in_answers(answers):
         yield Finding(
             rule="answers-hold-secret",
             what=f"the model returns the value of {name}",
@@ -166,11 +166,11 @@ def _leaking(question: ExampleQuestion, answers: Sequence[Any]) -> Iterator[Find
         )
 
 
-def _keeping(question: ExampleQuestion) -> Iterator[Finding]:
-    for name, file in question.serve_env.found_in_files(question.model):
+def _keeping(request_set: RequestSet) -> Iterator[Finding]:
+    for name, file in request_set.serve_env.found_in_files(request_set.model):
         yield Finding(
             rule="model-holds-secret",
-            what=f"the model contains the value of {name} in its file `{file.relative_to(question.model)}`",
+            what=f"the model contains the value of {name} in its file `{file.relative_to(request_set.model)}`",
             why="it is in the store already, and would be in every image",
             fix="read it in predict and keep it out of what is pickled, and replace the secret",
         )
@@ -189,14 +189,14 @@ def _beyond_json(answers: Sequence[Any]) -> Iterator[Finding]:
         )
 
 
-def _fix(error: ModelUnusable, project: Project, question: ExampleQuestion, tools: Tools) -> str:
+def _fix(error: ModelUnusable, project: Project, request_set: RequestSet, tools: Tools) -> str:
     """Return a fix for a model that cannot be loaded or called, from its error message; empty if none is known."""
     if is_about_integers_with_gaps(error.why):
-        return floats_fix(list(question.requests))
+        return floats_fix(list(request_set.requests))
     text = "\n".join((*error.output, error.why))
     caller = tools.host.variables
     withheld = (
-        name for name in variables_in(text, error.why) if caller.get(name) and name not in question.serve_env.names
+        name for name in variables_in(text, error.why) if caller.get(name) and name not in request_set.serve_env.names
     )
     if name := next(withheld, ""):
         return Wording(option("serve-env", name), ", since the model needs that variable to predict")

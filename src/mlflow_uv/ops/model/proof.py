@@ -33,7 +33,7 @@ from ...tools.uv.network import indexes_of
 from ...tools.uv.settings import settings_of
 from .adoption import Adopted
 from .case_file import FileCase
-from .example_answers import ExampleQuestion, answers_of, compared_answers
+from .example_answers import RequestSet, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .release_key import Key, trained_from
 from .training import Job
@@ -104,20 +104,20 @@ def prove(
     known = requests or [parse_json(case.body) for case in plan.cases]
     findings += example_findings(plan.job.project, model_cases, known)
     if not model_cases.has_signature:
-        question = _question(plan, logged, requests)
+        request_set = _request_set(plan, logged, requests)
         findings += order_findings(
-            plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, question)
+            plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, request_set)
         )
     overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if known:
-        question_with_cases = replace(
-            _question(plan, logged, requests),
+        request_set_with_cases = replace(
+            _request_set(plan, logged, requests),
             cases=plan.cases,
             derived=_derived(plan, logged, known, tools),
             tolerance=plan.tolerance,
         )
-        answered = answers_of(plan.job, question_with_cases, tools)
+        answered = answers_of(plan.job, request_set_with_cases, tools)
         findings += answered.findings
         written = {model_files.CASES: json.dumps(requests, indent=1)}
         written[model_files.ANSWERS] = json.dumps(answered.answers, indent=1)
@@ -137,8 +137,8 @@ def prove(
     return record, tuple(findings)
 
 
-def _question(plan: ProofPlan, logged: Path, requests: list[Any]) -> ExampleQuestion:
-    return ExampleQuestion(
+def _request_set(plan: ProofPlan, logged: Path, requests: list[Any]) -> RequestSet:
+    return RequestSet(
         model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, serve_env=plan.serve_env
     )
 

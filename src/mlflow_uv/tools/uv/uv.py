@@ -37,7 +37,7 @@ PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockQuestion:
+class LockRequest:
     """
     Options of a lock check: `changes` also lists what locking would change.
 
@@ -64,33 +64,33 @@ class Uv(UvCalls):
         """Names of the caller's variables that uv does not get, because they would change the lock's resolution."""
         return self._for_lock(respect_env=respect_env).set_aside
 
-    def lock_state(self, project: Project, question: LockQuestion) -> LockVerdict:
+    def lock_state(self, project: Project, request: LockRequest) -> LockVerdict:
         """The state of uv.lock: whether it is up to date with pyproject.toml. Raises ToolMissing."""
-        return self._locking(project, "--dry-run" if question.changes else "--check", question=question)
+        return self._locking(project, "--dry-run" if request.changes else "--check", request=request)
 
-    def lock(self, project: Project, question: LockQuestion) -> None:
+    def lock(self, project: Project, request: LockRequest) -> None:
         """Write uv.lock. Raises ToolMissing, and ToolFailed with the error of uv."""
-        verdict = self._locking(project, question=question)
+        verdict = self._locking(project, request=request)
         if verdict.state is not LockState.FRESH:
             raise ToolFailed(what="`uv lock` failed", why=verdict.complaint)
 
-    def _locking(self, project: Project, *mode: str, question: LockQuestion) -> LockVerdict:
-        python = self._inert.of(question.python) if self._inert else question.python
+    def _locking(self, project: Project, *mode: str, request: LockRequest) -> LockVerdict:
+        python = self._inert.of(request.python) if self._inert else request.python
         argv = (
             "lock",
             *mode,
-            *(("--script", question.script) if question.script else ()),
-            *(("--offline",) if question.offline else ()),
+            *(("--script", request.script) if request.script else ()),
+            *(("--offline",) if request.offline else ()),
             *(("--python", str(python)) if python else ()),
         )
         if python is None:
             self.guard.require_version(project.folder)
-        kept = self._for_project(project, respect_env=question.respect_env, without=question.without)
+        kept = self._for_project(project, respect_env=request.respect_env, without=request.without)
         variables = kept | self.guard.environment_override(project) | REASONS
-        if not question.offline:
+        if not request.offline:
             variables = PATIENCE | variables
         # The first uv is usually the right one; its output identifies it, which saves a process for `--version`.
-        likely = question.program or self._programs.likely
+        likely = request.program or self._programs.likely
         if likely is not None:
             with suppress(ToolMissing, OSError):
                 done = self._trusting.run(self._command((likely, *argv), project.folder, variables))
@@ -210,10 +210,8 @@ class Uv(UvCalls):
         suspects = self.outside_indexes(project)
         if done.code == 0 or not suspects:
             return done
-        question = LockQuestion(respect_env=False, offline=True)
-        hidden, plain = (
-            self.lock_state(project, variant) for variant in (question, replace(question, without=suspects))
-        )
+        request = LockRequest(respect_env=False, offline=True)
+        hidden, plain = (self.lock_state(project, variant) for variant in (request, replace(request, without=suspects)))
         if hidden.state is LockState.FRESH or plain.state is not LockState.FRESH:
             return done
         return self._run(project, argv, respect_env=False, extra=extra, on_line=on_line, without=suspects)

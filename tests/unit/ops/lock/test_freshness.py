@@ -18,7 +18,7 @@ from mlflow_uv.tools.lock_toolbox import LockTools
 from mlflow_uv.tools.project.files import Project, UnreadableProject, read_project
 from mlflow_uv.tools.uv.messages import LockState, LockVerdict
 from mlflow_uv.tools.uv.settings import MachineSettings
-from mlflow_uv.tools.uv.uv import LockQuestion
+from mlflow_uv.tools.uv.uv import LockRequest
 from tests import projects
 
 LOCK = """\
@@ -42,11 +42,11 @@ BROKEN = LockVerdict(state=LockState.UNVERIFIABLE, cause=Cause.UNKNOWN, complain
 
 @dataclass
 class FakeUv:
-    """A uv that answers each question as it is told to, and remembers them."""
+    """A uv that answers each request as it is told to, and remembers them."""
 
-    answer: Callable[[LockQuestion], LockVerdict]
+    answer: Callable[[LockRequest], LockVerdict]
     aside: tuple[str, ...] = ()
-    asked: list[LockQuestion] = field(default_factory=list)
+    asked: list[LockRequest] = field(default_factory=list)
     builds: bool = True
     indexes: frozenset[str] = frozenset()
     others: dict[str, Path] = field(default_factory=dict)
@@ -55,10 +55,10 @@ class FakeUv:
         """See Uv."""
         return self.others.get(wanted)
 
-    def lock_state(self, _project: Project, question: LockQuestion) -> LockVerdict:
+    def lock_state(self, _project: Project, request: LockRequest) -> LockVerdict:
         """See Uv."""
-        self.asked.append(question)
-        return self.answer(question)
+        self.asked.append(request)
+        return self.answer(request)
 
     @property
     def machine(self) -> MachineSettings:
@@ -105,7 +105,7 @@ def test_a_fresh_lock_is_asked_about_once(project: Project) -> None:
     """
     Without a network, and without reading what it was made from.
     """
-    uv = FakeUv(lambda _question: FRESH)
+    uv = FakeUv(lambda _request: FRESH)
 
     found = asked(project, uv, UV_DEFAULT_INDEX="https://index.test")
 
@@ -117,7 +117,7 @@ def test_what_uv_calls_fresh_with_a_network_is_fresh(project: Project) -> None:
     Whatever our comparison says.
     """
     projects.depend_on(project.folder, "cork")
-    uv = FakeUv(lambda question: NO_NETWORK if question.offline else FRESH)
+    uv = FakeUv(lambda request: NO_NETWORK if request.offline else FRESH)
 
     found = asked(project, uv)
 
@@ -130,7 +130,7 @@ def test_stale_without_a_difference_is_told_in_uv_s_words(project: Project) -> N
     """
     verdict = LockVerdict(state=LockState.STALE, cause=Cause.UNKNOWN, again="change in the weather")
 
-    found = asked(project, FakeUv(lambda _question: verdict))
+    found = asked(project, FakeUv(lambda _request: verdict))
 
     (finding,) = found.findings
     assert ("lock-stale", "uv says: change in the weather") == (finding.rule, finding.why)
@@ -145,7 +145,7 @@ def test_a_reason_of_uv_that_no_comparison_sees_is_told_where_it_points(project:
         file.write('[[tool.uv.index]]\nname = "ours"\nurl = "https://our.test/simple"\n')
     verdict = LockVerdict(state=LockState.UNVERIFIABLE, cause=Cause.NETWORK, again=again)
 
-    found = asked(read_project(project.folder), FakeUv(lambda _question: verdict))
+    found = asked(read_project(project.folder), FakeUv(lambda _request: verdict))
 
     (finding,) = found.findings
     rows = (project.folder / "pyproject.toml").read_text().splitlines()
@@ -157,12 +157,12 @@ def test_nothing_is_asked_over_the_network_that_may_not_be(project: Project) -> 
     """
     By our switch, or by uv's own.
     """
-    uv = FakeUv(lambda _question: NO_NETWORK)
+    uv = FakeUv(lambda _request: NO_NETWORK)
 
     states = [asked(project, uv, offline=True).state, asked(project, uv, UV_OFFLINE="true").state]
 
     assert [LockState.UNVERIFIABLE] * 2 == states
-    assert all(question.offline for question in uv.asked)
+    assert all(request.offline for request in uv.asked)
 
 
 @pytest.mark.parametrize("value", ["", "0", "false"])
@@ -170,7 +170,7 @@ def test_a_switch_that_is_off_is_off(project: Project, value: str) -> None:
     """
     As uv reads it.
     """
-    uv = FakeUv(lambda question: NO_NETWORK if question.offline else FRESH)
+    uv = FakeUv(lambda request: NO_NETWORK if request.offline else FRESH)
 
     found = asked(project, uv, UV_OFFLINE=value)
 
@@ -183,10 +183,10 @@ def test_a_network_that_fails_does_not_undo_what_is_known(project: Project) -> N
     """
     projects.depend_on(project.folder, "cork")
 
-    def answer(question: LockQuestion) -> LockVerdict:
-        if not question.offline:
+    def answer(request: LockRequest) -> LockVerdict:
+        if not request.offline:
             return NO_NETWORK
-        return LockVerdict(state=LockState.STALE, changes=("Add cork v3.0",) if question.changes else ())
+        return LockVerdict(state=LockState.STALE, changes=("Add cork v3.0",) if request.changes else ())
 
     found = asked(read_project(project.folder), FakeUv(answer))
 
@@ -197,7 +197,7 @@ def test_another_python_is_tried_before_giving_up(project: Project) -> None:
     """
     Ours, which is certainly here, goes first; where the project does not allow it, what uv says of its own is told.
     """
-    uv = FakeUv(lambda _question: NO_PYTHON)
+    uv = FakeUv(lambda _request: NO_PYTHON)
 
     found = asked(project, uv, offline=True)
 
@@ -211,7 +211,7 @@ def test_a_failure_that_nothing_explains_is_a_failure(project: Project) -> None:
     A build that breaks is no answer about the lock.
     """
     with pytest.raises(ToolFailed) as caught:
-        asked(project, FakeUv(lambda _question: BROKEN))
+        asked(project, FakeUv(lambda _request: BROKEN))
 
     assert "the build backend returned an error" == caught.value.why
 
@@ -222,7 +222,7 @@ def test_a_failure_beside_a_difference_is_stale(project: Project) -> None:
     """
     projects.depend_on(project.folder, "grape>=2")
 
-    found = asked(read_project(project.folder), FakeUv(lambda _question: BROKEN))
+    found = asked(read_project(project.folder), FakeUv(lambda _request: BROKEN))
 
     assert (LockState.STALE, (Cause.REQUIREMENT_CHANGED,)) == (found.state, found.causes)
 
@@ -236,7 +236,7 @@ def test_the_variable_that_does_it_is_found_by_elimination(project: Project, gui
     """
     The one without which the lock is fresh; all of them where no single one is enough.
     """
-    uv = FakeUv(lambda question: FRESH if guilty <= question.without else STALE, aside=("UV_A", "UV_B", "UV_C"))
+    uv = FakeUv(lambda request: FRESH if guilty <= request.without else STALE, aside=("UV_A", "UV_B", "UV_C"))
 
     found = asked(project, uv, respect_env=True)
 
@@ -252,7 +252,7 @@ def test_changes_that_are_many_are_counted(project: Project) -> None:
     changes = tuple(f"Add p{number} v1" for number in range(7))
     verdict = LockVerdict(state=LockState.STALE, again="r", changes=changes)
 
-    found = asked(project, FakeUv(lambda _question: verdict))
+    found = asked(project, FakeUv(lambda _request: verdict))
 
     shown = "add p0 v1, add p1 v1, add p2 v1, add p3 v1, add p4 v1, and 2 more"
     assert (changes, f"uv says: r; `uv lock` would {shown}") == (found.changes, found.findings[0].why)

@@ -18,7 +18,7 @@ from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource
 from mlflow_uv.tools.lock_toolbox import LockTools
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.uv.messages import LockState, LockVerdict
-from mlflow_uv.tools.uv.uv import LockQuestion
+from mlflow_uv.tools.uv.uv import LockRequest
 
 IGNORED = """\
 warning: Failed to parse `pyproject.toml` during settings discovery:
@@ -35,7 +35,7 @@ warning: Found both a `uv.toml` file and a `[tool.uv]` section in an adjacent `p
 - offline
 - prerelease
 """
-QUESTION = LockQuestion(respect_env=False, offline=True)
+QUESTION = LockRequest(respect_env=False, offline=True)
 VERDICT = LockVerdict(state=LockState.UNREADABLE, complaint="unknown version 9", program="/their/uv", words=IGNORED)
 
 
@@ -51,9 +51,9 @@ class BundledUv:
         """See Uv."""
         return self.newer_program
 
-    def lock_state(self, _project: Project, question: LockQuestion) -> LockVerdict:
+    def lock_state(self, _project: Project, request: LockRequest) -> LockVerdict:
         """See Uv."""
-        self.asked.append(question.program)
+        self.asked.append(request.program)
         return self.verdict
 
     def version(self, program: str) -> str:

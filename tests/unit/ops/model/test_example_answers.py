@@ -11,7 +11,7 @@ from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.model.derived_requests import DerivedRequest
 from mlflow_uv.core.security.serve_env import ServeVariables
-from mlflow_uv.ops.model.example_answers import ExampleQuestion, answers_of
+from mlflow_uv.ops.model.example_answers import RequestSet, answers_of
 from mlflow_uv.ops.model.training import Job
 from mlflow_uv.payloads.messages.models import AnswerRequests, ModelAnswers
 from mlflow_uv.tools.toolbox import Tools
@@ -31,8 +31,8 @@ def asked(folder: Path, *answers: Any, error: ModelUnusable | None = None, **mor
     tools = cast("Tools", SimpleNamespace(host=host))
     project = SimpleNamespace(folder=folder, root=folder)
     job = cast("Job", SimpleNamespace(project=project, client=SimpleNamespace(answer=answer)))
-    question = ExampleQuestion(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
-    return answers_of(job, question, tools).findings
+    request_set = RequestSet(model=folder / "model", requests=({"inputs": [1]},), given=False, **more)
+    return answers_of(job, request_set, tools).findings
 
 
 def test_a_steady_model_has_no_doubts(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_a_model_that_ends_at_a_derived_request_is_answered_without_them(tmp_pat
 
     project = SimpleNamespace(folder=tmp_path)
     job = cast("Job", SimpleNamespace(project=project, client=SimpleNamespace(answer=answer)))
-    question = ExampleQuestion(
+    request_set = RequestSet(
         model=tmp_path / "model", requests=(1,), given=False, derived=(DerivedRequest("derived: a", ""),)
     )
 
-    answered = answers_of(job, question, cast("Tools", SimpleNamespace()))
+    answered = answers_of(job, request_set, cast("Tools", SimpleNamespace()))
 
     (found,) = answered.findings
     assert ((1,), (), "derived-ended-model") == (answered.answers, answered.recorded, found.rule)

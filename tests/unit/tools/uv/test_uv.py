@@ -11,7 +11,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import Project
 from mlflow_uv.tools.system.process import Completed, SystemRunner
 from mlflow_uv.tools.uv.messages import LockState
-from mlflow_uv.tools.uv.uv import LockQuestion, Uv
+from mlflow_uv.tools.uv.uv import LockRequest, Uv
 from tests.unit.tools.conftest import FakeRunner, completed
 
 EXPORT = ("export", "--frozen", "--no-default-groups", "--no-editable", "--no-annotate", "--no-header")
@@ -33,7 +33,7 @@ def answers(**versions: str) -> dict[str, Completed | None]:
     return {f"/{name}/uv --version": completed(f"uv {version} (abc 2026-01-01)\n") for name, version in known.items()}
 
 
-ASKED = LockQuestion(respect_env=False, offline=True)
+ASKED = LockRequest(respect_env=False, offline=True)
 FRESH = "Resolved 2 packages in 1ms\n"
 STALE = (
     "DEBUG Resolving despite existing lockfile due to mismatched requirements for: `wine==0.1.0`\n"
@@ -182,10 +182,10 @@ def test_nobody_waits_long_for_a_network_that_is_not_there(project: Project) -> 
     uv would try four times; the caller's own patience goes before ours.
     """
     runner = FakeRunner(answers() | {"lock": completed(stderr=FRESH)})
-    question = replace(ASKED, offline=False)
+    request = replace(ASKED, offline=False)
 
-    uv(runner).lock_state(project, question)
-    uv(runner, UV_HTTP_RETRIES="9").lock_state(project, question)
+    uv(runner).lock_state(project, request)
+    uv(runner, UV_HTTP_RETRIES="9").lock_state(project, request)
     uv(runner).lock_state(project, ASKED)
 
     assert ["1", "9", None] == [command.variables.get("UV_HTTP_RETRIES") for command in runner.asked]
@@ -196,9 +196,9 @@ def test_a_question_may_leave_variables_out_and_name_an_interpreter(project: Pro
     Two ways to find out what a verdict depends on.
     """
     runner = FakeRunner(answers() | {"lock": completed(stderr=FRESH)})
-    question = replace(ASKED, without=frozenset({"UV_DEFAULT_INDEX"}), python=Path("/p/python"))
+    request = replace(ASKED, without=frozenset({"UV_DEFAULT_INDEX"}), python=Path("/p/python"))
 
-    uv(runner, UV_DEFAULT_INDEX="https://index.test", UV_INDEX="x=y").lock_state(project, question)
+    uv(runner, UV_DEFAULT_INDEX="https://index.test", UV_INDEX="x=y").lock_state(project, request)
 
     seen = runner.asked[-1]
     assert ("/their/uv", "lock", "--check", "--offline", "--python", "/p/python") == seen.argv
@@ -369,7 +369,7 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, project: Pro
 
 def test_a_uv_is_asked_for_its_version_once(project: Project) -> None:
     """
-    Every question starts with which uv to ask; that costs one process, not one each time.
+    Every request starts with which uv to ask; that costs one process, not one each time.
     """
     runner = FakeRunner(answers(own="0.9.9"))
     program = uv(runner, asked="", own="/own/uv")
