@@ -1,5 +1,6 @@
 """Dispatches verbs to payload functions and writes their responses as JSON."""
 
+import gc
 import importlib
 import json
 import os
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         if MODEL_PROCESS not in os.environ:
             hide_environment()
+        gc.disable()  # importing MLflow and opening its store create no garbage; saves a fifth of the time
         return serve_requests()
     try:
         verb, response_file = arguments
@@ -115,7 +117,15 @@ def serve_requests() -> int:
             Path(message["response"]).write_text(json.dumps(response, indent=1), encoding="utf-8")
             confirmations.write("{}\n")
             confirmations.flush()
+            resume_collection()
     return 0
+
+
+def resume_collection() -> None:
+    """Let Python collect garbage again, but not look at what is imported: some hundred thousand objects."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def respond(verb: str, request: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
@@ -136,6 +146,8 @@ def _answer(verb: str, request: dict[str, Any], channel: Channel | None = None) 
         module = importlib.import_module(f"{__package__}.{module_name}")
     except Exception as error:  # incompatible packages may raise anything on import
         raise Problem(ProblemKind.MLFLOW_MISSING, f"mlflow cannot be imported: {error}") from error
+    if channel is not None or MODEL_PROCESS in os.environ:
+        resume_collection()  # before a model's own code, which may create any amount
     for name in STORES:
         require_usable(name)
     try:

@@ -1,13 +1,23 @@
 """What a request line that nobody should send is answered with, before any module of a verb is imported."""
 
+import gc
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mlflow_uv.payloads.channel import Channel
-from mlflow_uv.payloads.dispatch import CONVERSING, VERBS, respond
+from mlflow_uv.payloads.dispatch import CONVERSING, MODEL_PROCESS, VERBS, respond, resume_collection
 from mlflow_uv.payloads.problems import ProblemKind
+
+
+@pytest.fixture
+def _collection() -> Iterator[None]:
+    """Collection of garbage is a setting of the whole process."""
+    yield
+    gc.unfreeze()
+    gc.enable()
 
 
 def refusal(verb: str, request: dict[str, Any], channel: Channel | None = None) -> tuple[str, str]:
@@ -50,3 +60,31 @@ def test_each_verb_has_one_class() -> None:
     Two requests with one verb would hide each other.
     """
     assert len(VERBS) == len({kind.verb for kind in VERBS})
+
+
+@pytest.mark.usefixtures("_collection")
+def test_collection_that_is_resumed_leaves_what_is_imported_alone() -> None:
+    """
+    A later collection does not look at the objects of MLflow's modules again.
+    """
+    gc.disable()
+
+    resume_collection()
+
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 1000
+
+
+@pytest.mark.usefixtures("_collection")
+@pytest.mark.parametrize("of_a_model", [True, False], ids=["model", "store"])
+def test_garbage_is_collected_while_a_model_runs(monkeypatch: pytest.MonkeyPatch, *, of_a_model: bool) -> None:
+    """
+    The code of a model may create any amount, and run for hours.
+    """
+    if of_a_model:
+        monkeypatch.setenv(MODEL_PROCESS, "1")
+    gc.disable()
+
+    respond("describe-environment", {})
+
+    assert gc.isenabled() is of_a_model
