@@ -1,18 +1,29 @@
 """Starts a hook, as pre-commit and prek do: `python -I -m mlflow_uv_hooks HOOK [--flag VALUE …] [FILE …]`."""
 
+import os
 import sys
 
 
 def _run(words: list[str]) -> int:
+    # Each hook imports what it needs to say nothing, and the step only where there may be something to say.
     if words and words[0].startswith("lint-"):
-        from mlflow_uv_hooks.quick import is_clean  # noqa: PLC0415  # the other hooks do not need it
+        from mlflow_uv_hooks.quick import is_clean  # noqa: PLC0415
 
         if is_clean(words[0], words[1:]):
             return 0
-    from mlflow_uv_hooks.hook import main  # noqa: PLC0415  # imports what a hook without findings does not need
+    if words and words[0] == "check-lock":
+        from mlflow_uv_hooks.quick_lock import are_fresh  # noqa: PLC0415
+
+        if are_fresh(words[1:], os.environ):
+            return 0
+    from mlflow_uv_hooks.hook import main  # noqa: PLC0415
 
     return main()
 
 
 if __name__ == "__main__":
-    raise SystemExit(_run(sys.argv[1:]))
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    raise SystemExit(code)

@@ -19,6 +19,6 @@ def is_clean(hook: str, words: list[str]) -> bool:
         return False
     if any(word.startswith("-") for word in words):
         return False
-    folder = os.getcwd()  # noqa: PTH109  # `pathlib` takes a third of a hook's time
+    folder = os.getcwd()  # `pathlib` takes a third of a hook's time
     paths = [path_below(folder, folder, word) for word in words]
     return next(broken_rules((rule_of(name),), paths, CheckedFolder(folder), tracked=paths), None) is None

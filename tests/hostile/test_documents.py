@@ -15,15 +15,9 @@ from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.installable import fits
 from mlflow_uv.core.lock.lockfile import NotALock, read_lockfile
 from mlflow_uv.core.lock.toml_lines import key_lines
-from mlflow_uv.core.security.documents import (
-    DEPTH,
-    LOCK_LIMIT,
-    MANIFEST_LIMIT,
-    Unbounded,
-    Unparsable,
-    parse_json,
-    parse_toml,
-)
+from mlflow_uv.core.security.documents import parse_json
+from mlflow_uv.core.security.size_limits import LOCK_LIMIT, MANIFEST_LIMIT
+from mlflow_uv.core.security.toml_documents import DEPTH, Unbounded, Unparsable, parse_toml
 from mlflow_uv.surfaces.cli import main
 from mlflow_uv.tools.project.files import UnreadableProject, read_manifest
 

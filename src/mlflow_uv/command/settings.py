@@ -1,5 +1,5 @@
 # Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit those.
-"""Every key that `[tool.mlflow-uv]` may hold."""
+"""Every key that `[tool.mlflow-uv]` may hold, and those that check-lock reads."""
 
 KEYS = frozenset(
     {
@@ -75,5 +75,15 @@ KEYS = frozenset(
         "verify",
         "ways",
         "withhold-registry",
+    }
+)
+
+CHECK_LOCK_KEYS = frozenset(
+    {
+        "alone",
+        "exclude",
+        "offline",
+        "policy",
+        "respect-env",
     }
 )

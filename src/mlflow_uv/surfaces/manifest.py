@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..core.lint.settings import LintSettings
 from ..core.model.budgets import Budgets
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
+from ..steps.catalog import step_of
 from ..steps.release import ALL, RELEASE
 from .cli import SARIF
 
@@ -120,8 +121,13 @@ def _settings() -> str:
             *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting),
         }
     )
-    lines = [f"# {NOTE}", '"""Every key that `[tool.mlflow-uv]` may hold."""', "", "KEYS = frozenset(", "    {"]
-    return "\n".join([*lines, *(f"        {_quoted(key)}," for key in keys), "    }", ")", ""])
+    of_lock = sorted({"policy", *(field.kebab for field in fields_of(step_of("check-lock").inputs) if field.setting)})
+    lines = [f"# {NOTE}", '"""Every key that `[tool.mlflow-uv]` may hold, and those that check-lock reads."""']
+    return "\n".join((*lines, *_frozenset("KEYS", keys), *_frozenset("CHECK_LOCK_KEYS", of_lock), ""))
+
+
+def _frozenset(name: str, words: Iterable[str]) -> tuple[str, ...]:
+    return ("", f"{name} = frozenset(", "    {", *(f"        {_quoted(word)}," for word in words), "    }", ")")
 
 
 def _reference() -> str:

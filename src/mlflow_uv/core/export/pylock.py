@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from ..security.documents import LOCK_LIMIT, parse_toml
+from ..security.size_limits import LOCK_LIMIT
+from ..security.toml_documents import parse_toml
 from .indexes import plain_url, without_user
 from .portability import LocalWheel
 from .requirements import Pin, canonical_marker

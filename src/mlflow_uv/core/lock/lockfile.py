@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from ..security.documents import LOCK_LIMIT, Unparsable, parse_toml
+from ..security.size_limits import LOCK_LIMIT
+from ..security.toml_documents import Unparsable, parse_toml
 
 VERSION = 1
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from ..security.documents import MANIFEST_LIMIT, Unparsable, parse_json, parse_toml
+from ..security.documents import parse_json
+from ..security.size_limits import MANIFEST_LIMIT
+from ..security.toml_documents import Unparsable, parse_toml
 from .digests import canonical, sha256
 
 MANIFEST = "pyproject.toml"

@@ -1,30 +1,12 @@
 """Decides which of the caller's environment variables each kind of child process gets."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .git_settings import GUARD, NO_NETWORK, as_variables
+from .git_guard import GUARD, as_variables
+from .kept_variables import UV_UNUSED, git_variables, of_machine, steers_uv, uv_variables
 from .masking import is_secret_name, secrets_in
 
-# uv variables that carry indexes, credentials, cache, network and trust: they stay. Every other UV_* is set aside.
-_UV_KEPT_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_", "UV_AZURE_", "UV_GCS_", "UV_S3_")
-_UV_KEPT = frozenset({
-    "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_CREDENTIALS_DIR", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
-    "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_LOCK_TIMEOUT", "UV_NATIVE_TLS",
-    "UV_NETRC", "UV_OFFLINE", "UV_PYPY_INSTALL_MIRROR", "UV_PYTHON_BIN_DIR", "UV_PYTHON_CACHE_DIR",
-    "UV_PYTHON_DOWNLOADS", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR",
-    "UV_REQUEST_TIMEOUT", "UV_SYSTEM_CERTS", "UV_TORCH_BACKEND",
-})  # fmt: skip
-# Variables of uv commands that are not used here; uv would pass them on to build backends.
-_UV_UNUSED = ("UV_PUBLISH_", "UV_GITHUB_TOKEN")
-# What every child needs of the machine: programs, a home, a locale, the network and its certificates.
-_MACHINE = frozenset({
-    "ALL_PROXY", "CURL_CA_BUNDLE", "DYLD_LIBRARY_PATH", "GIT_SSL_CAINFO", "HOME", "HTTPS_PROXY", "HTTP_PROXY",
-    "JAVA_HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "NETRC", "NO_PROXY", "PATH", "REQUESTS_CA_BUNDLE", "SHELL",
-    "SSH_AUTH_SOCK", "SSL_CERT_DIR", "SSL_CERT_FILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER",
-    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
-})  # fmt: skip
 _STORE_PREFIXES = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "DATABRICKS_", "BOTO_", "S3_")
 # MLflow variables that would make payloads use another run, model or requirements than the given ones.
 _MLFLOW_STEERING = frozenset({
@@ -43,18 +25,6 @@ _STORE_CREDENTIALS = frozenset({
 # Variables that parts of mlflow-uv pass to each other.
 _OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS"})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
-_GIT_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"})
-_GIT_PAIRS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
-# What git sources of uv need for transport and authentication, and what keyring helpers read.
-_FETCHING = frozenset({
-    "DBUS_SESSION_BUS_ADDRESS", "GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAPATH",
-    "GIT_TERMINAL_PROMPT", "KRB5CCNAME", "KRB5_CONFIG", "PYTHON_KEYRING_BACKEND", "SSH_AGENT_PID", "SSH_ASKPASS",
-    "SSH_ASKPASS_REQUIRE", "XDG_CONFIG_DIRS", *_GIT_SETTINGS,
-})  # fmt: skip
-_FETCHING_PREFIXES = ("ARTIFACTS_", "KEYRING_", "NUGET_CREDENTIALPROVIDER_", "VSS_NUGET_", *_GIT_PAIRS)
-# Cloud credentials, needed by uv or its helpers if a keyring or an index in cloud storage is configured.
-_CLOUD = ("AWS_", "AZURE_", "CLOUDSDK_", "GCLOUD_", "GOOGLE_")
-_CLOUD_STORAGE = ("UV_AZURE_ENDPOINT_URL", "UV_GCS_ENDPOINT_URL", "UV_S3_ENDPOINT_URL")
 # Variables that lead uv to packages, and may make a lock look as if it was made for another index.
 INDEX_VARIABLES = frozenset(
     {"UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL"}
@@ -62,7 +32,7 @@ INDEX_VARIABLES = frozenset(
 # Command files of a CI runner: whoever writes to them sets variables and outputs of later steps.
 COMMAND_FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 # Rights on the repository, the CI and package indexes, which training gets only if they are named explicitly.
-_CI_PREFIXES = ("ACTIONS_", "CI_JOB_JWT", "TWINE_", *_UV_UNUSED)
+_CI_PREFIXES = ("ACTIONS_", "CI_JOB_JWT", "TWINE_", *UV_UNUSED)
 _CI = frozenset({
     "BITBUCKET_STEP_OIDC_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2",
     "CI_DEPLOY_PASSWORD", "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "FORGEJO_TOKEN", "GH_ENTERPRISE_TOKEN", "GH_TOKEN",
@@ -87,21 +57,6 @@ class ChildEnvironment:
     withheld: tuple[str, ...] = ()
 
 
-def _steers_uv(name: str) -> bool:
-    return name.startswith("UV_") and name not in _UV_KEPT and not name.startswith((*_UV_KEPT_PREFIXES, *_UV_UNUSED))
-
-
-def _machine(name: str) -> bool:
-    return name.upper() in _MACHINE or name.startswith("LC_")
-
-
-def _of_machine(variables: Mapping[str, str]) -> dict[str, str]:
-    """The machine's variables. Empty and relative entries of PATH, which refer to the working folder, are removed."""
-    kept = {name: value for name, value in variables.items() if _machine(name)}
-    path = ":".join(entry for entry in kept.pop("PATH", "").split(":") if entry.startswith("/"))
-    return kept | ({"PATH": path} if path else {})
-
-
 def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False) -> ChildEnvironment:
     """
     Return the variables for uv commands on a lock or an environment; see the table in docs/identity.md.
@@ -110,34 +65,13 @@ def for_uv(variables: Mapping[str, str], *, respect: bool, keyring: bool = False
     need them: for a keyring helper (`keyring`), a git credential helper, or an index in cloud storage. uv passes its
     variables on to build backends.
     """
-    cloud = keyring or _uses_cloud(variables)
-    kept = _of_machine(variables) | {
-        name: value
-        for name, value in variables.items()
-        if (name.startswith("UV_") and (respect or not _steers_uv(name)) and not name.startswith(_UV_UNUSED))
-        or name in _FETCHING
-        or name.startswith(_FETCHING_PREFIXES)
-        or (cloud and name.startswith(_CLOUD))
-    }
-    set_aside = () if respect else tuple(sorted(name for name in variables if _steers_uv(name)))
-    guard = as_variables(GUARD.items(), beside=kept)  # build backends start git in the checkout
-    return ChildEnvironment(variables=kept | guard | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}, set_aside=set_aside)
-
-
-def _uses_cloud(variables: Mapping[str, str]) -> bool:
-    """Whether the caller's variables configure a helper or an index that may need cloud credentials."""
-    if variables.get("UV_KEYRING_PROVIDER", "disabled") not in ("", "disabled"):
-        return True
-    helpers = (
-        name.startswith("GIT_CONFIG_KEY_") and re.fullmatch(r"credential\.(.+\.)?helper", value.lower())
-        for name, value in variables.items()
-    )
-    return any(variables.get(name) for name in _CLOUD_STORAGE) or any(helpers)
+    set_aside = () if respect else tuple(sorted(filter(steers_uv, variables)))
+    return ChildEnvironment(variables=uv_variables(variables, respect=respect, keyring=keyring), set_aside=set_aside)
 
 
 def for_payload(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for payloads in the user's interpreter: the machine's, and access to a tracking server."""
-    kept = _of_machine(variables) | {
+    kept = of_machine(variables) | {
         name: value
         for name, value in variables.items()
         if name.startswith(_STORE_PREFIXES) and name not in _MLFLOW_STEERING
@@ -148,7 +82,7 @@ def for_payload(variables: Mapping[str, str]) -> ChildEnvironment:
 
 def for_model(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for a payload that loads a model: the machine's and MLflow's, without credentials and stores."""
-    kept = _of_machine(variables) | {
+    kept = of_machine(variables) | {
         name: value
         for name, value in variables.items()
         if name.startswith("MLFLOW_") and not name.startswith(_MLFLOW_STORE) and name not in _MLFLOW_STEERING
@@ -166,7 +100,7 @@ def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[
     With `respect`, those are kept. Variables that control the CI runner or give rights on the repository are withheld,
     unless `allowed` names them.
     """
-    set_aside = frozenset() if respect else frozenset(name for name in variables if _steers_uv(name))
+    set_aside = frozenset() if respect else frozenset(name for name in variables if steers_uv(name))
     hidden = set_aside | _OURS | {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "MLFLOW_RUN_ID", "PYTHONHOME"}
     rights = {name for name in variables if name in _CI or name.startswith(_CI_PREFIXES)} - {*allowed}
     command_files = {*COMMAND_FILES} - {*allowed}
@@ -177,7 +111,7 @@ def for_training(variables: Mapping[str, str], *, respect: bool, allowed: tuple[
 def for_engine(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for a container engine's client: the machine's and the engine's, without a default platform."""
     return ChildEnvironment(
-        variables=_of_machine(variables)
+        variables=of_machine(variables)
         | {
             name: value
             for name, value in variables.items()
@@ -193,10 +127,7 @@ def for_git(variables: Mapping[str, str]) -> ChildEnvironment:
     GIT_DIR and GIT_INDEX_FILE, which hooks have and which refer to another tree, and variables that name programs are
     left out.
     """
-    kept = _of_machine(variables) | {
-        name: value for name, value in variables.items() if name in _GIT_SETTINGS or name.startswith(_GIT_PAIRS)
-    }
-    return ChildEnvironment(variables=kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | NO_NETWORK)
+    return ChildEnvironment(variables=git_variables(variables))
 
 
 def for_server(variables: Mapping[str, str]) -> ChildEnvironment:

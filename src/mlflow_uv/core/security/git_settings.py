@@ -4,18 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-# Settings with fixed names that start a program or let a folder name one. The command line takes precedence over every
-# file. `safe.bareRepository` keeps git from using a folder of the tree as a repository.
-GUARD = {
-    "safe.bareRepository": "explicit",
-    "core.fsmonitor": "false",
-    "core.hooksPath": "/dev/null",
-    "protocol.ext.allow": "never",
-}
-# Git must not use the network: objects that a partial clone lacks count as missing.
-NO_NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
-NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
-
 # Scopes of the user: /etc/gitconfig, ~/.gitconfig, variables and flags of the call. Others belong to the repository.
 _TRUSTED = frozenset({"system", "global", "command"})
 _FILTER = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
@@ -97,13 +85,3 @@ def origin_settings(settings: Iterable[Setting]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (setting.key, setting.value) for setting in settings if not setting.trusted and _ORIGIN.fullmatch(setting.key)
     )
-
-
-def as_variables(settings: Iterable[tuple[str, str]], *, beside: Mapping[str, str]) -> dict[str, str]:
-    """Settings as `GIT_CONFIG_*` variables, which child processes inherit, numbered after those in `beside`."""
-    first = int(count) if (count := beside.get("GIT_CONFIG_COUNT", "")).isdecimal() else 0
-    variables: dict[str, str] = {}
-    number = first
-    for number, (key, value) in enumerate(settings, start=first):
-        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return variables | {"GIT_CONFIG_COUNT": str(number + 1)} if variables else {}

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput
 from ...core.model import model_files
-from ...core.security.documents import LOCK_LIMIT
+from ...core.security.size_limits import LOCK_LIMIT
 
 CONSTRAINTS = "constraints.txt"
 _TEXTS = (

@@ -22,8 +22,9 @@ from ...core.lock.placement import Uncovered, place
 from ...core.lock.selection import Selection
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
-from ...core.security.documents import MANIFEST_LIMIT, parse_json
+from ...core.security.documents import parse_json
 from ...core.security.origins import is_plain_web_address
+from ...core.security.size_limits import MANIFEST_LIMIT
 from ...tools.project.files import leads_out, read_manifest, table_of
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...core.lint.rule import LintProblem, LintRule, SourceFile, joined_path
-from ...core.lock.foreign_folders import FOREIGN_FOLDERS
+from ...core.lock.foreign_folders import is_foreign
 from .folder import CheckedFolder
 
 
@@ -51,4 +51,4 @@ def path_below(folder: str, where: str, word: str) -> str:
 
 
 def _is_own(path: str) -> bool:
-    return not path.startswith("..") and not FOREIGN_FOLDERS & set(path.split("/"))
+    return not path.startswith("..") and not is_foreign(path)

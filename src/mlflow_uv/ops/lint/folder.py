@@ -10,9 +10,9 @@ from functools import cache
 
 from ...core.lint.locked_packages import locked_packages
 from ...core.lint.rule import LockedPackages, joined_path
+from ...core.security.size_limits import LOCK_LIMIT
 
 LIMIT = 2_000_000  # bytes of a file that is checked
-_LOCK_LIMIT = 100_000_000  # bytes of a uv.lock, as in `core.security.documents`
 _HEAD = 512
 _BINARY = 8_000  # bytes in which git, too, looks for a NUL
 _MARK = "\ufeff"
@@ -81,7 +81,7 @@ class CheckedFolder:
         return real if real == self._real or real.startswith(f"{self._real.rstrip('/')}/") else None
 
     def _read_lock(self, folder: str) -> LockedPackages | None:
-        text = self._text(joined_path(folder, "uv.lock"), _LOCK_LIMIT)
+        text = self._text(joined_path(folder, "uv.lock"), LOCK_LIMIT)
         return None if text is None else locked_packages(text, folder=folder)
 
     def _lock_of(self, folder: str) -> LockedPackages | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...command.errors import BadProject
 from ...command.report import Finding
 from ...core.freshness.causes import Cause
-from ...core.security.documents import LOCK_LIMIT
+from ...core.security.size_limits import LOCK_LIMIT
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from, require_bounded
 from ...tools.project.tree import script_locks_below

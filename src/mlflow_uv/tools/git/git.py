@@ -12,8 +12,9 @@ from ...command.errors import NotCommitted, ToolFailed, ToolMissing
 from ...command.wording import local
 from ...core.release.commit import Commit, History, LastChange
 from ..system.process import Completed
+from .bare_repository import bare_repository_at
 from .contents import contents_at, contents_now
-from .guarded import bare_repository_at
+from .listing import NOT_IGNORED, names_in, not_ignored
 from .messages import BARE, GitEntry, bytes_of, entry_of, headers, link_blob, link_target, path_of
 from .missing_files import SUBMODULE, GitFiles
 
@@ -23,8 +24,7 @@ _DIFF = (
     "diff", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
     "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty", "--unified=0", "-O/dev/null",
 )  # fmt: skip
-_NOT_IGNORED = ("--cached", "--others", "--exclude-standard")
-_LIST = ("ls-files", "-z", "-v", "--stage", *_NOT_IGNORED)
+_LIST = ("ls-files", "-z", "-v", "--stage", *NOT_IGNORED)
 # A commit may come from a server, so it must not be read as an option.
 _COMMIT = re.compile(r"HEAD|[0-9a-f]{4,64}")
 _AT_ONCE = 500  # names in one argv
@@ -95,22 +95,23 @@ class Git(GitFiles):
 
     def files_below(self, folder: Path, patterns: tuple[str, ...]) -> tuple[Path, ...] | None:
         """Tracked and untracked files that match pathspecs, without ignored ones; None without a repository."""
-        names = self._names_below(folder, *_NOT_IGNORED, "--deduplicate", "--", *patterns)
+        names = self._names_below(folder, *not_ignored(*patterns))
         return None if names is None else tuple(path_of(folder, name) for name in names)
 
     def names_below(self, folder: Path, *, tracked: bool) -> tuple[str, ...] | None:
         """The paths below a folder of the files in the index or, unless only `tracked`, also of new ones; see above."""
-        return self._names_below(folder, *(("--cached",) if tracked else _NOT_IGNORED), "--deduplicate")
+        return self._names_below(
+            folder, "ls-files", "-z", *(("--cached",) if tracked else NOT_IGNORED), "--deduplicate"
+        )
 
-    def _names_below(self, folder: Path, *flags: str) -> tuple[str, ...] | None:
+    def _names_below(self, folder: Path, *argv: str) -> tuple[str, ...] | None:
         try:
-            done = self._git.run(folder, "ls-files", "-z", *flags, verbatim=True)
+            done = self._git.run(folder, *argv, verbatim=True)
         except (ToolMissing, ToolFailed):
             return None
         if done.code != 0:
             return None
-        # A forged index may name paths outside of the repository.
-        return tuple(name for name in done.stdout.split("\0") if name and ".." not in name.split("/"))
+        return names_in(done.stdout)
 
     def top(self, folder: Path) -> Path | None:
         """The root of the repository that contains a folder; None without one."""
@@ -187,9 +188,9 @@ class Git(GitFiles):
             )
             raise NotCommitted(what=f"git does not trust `{folder}`", why="another user owns it", fix=fix)
         if BARE in head.stderr:
-            place = bare_repository_at(folder) or folder
+            place = bare_repository_at(str(folder)) or str(folder)
             why = "it looks like a bare repository, whose settings may start programs"
-            fix = shlex.join(("mv", str(place / "HEAD"), str(place / "HEAD.txt")))
+            fix = shlex.join(("mv", f"{place}/HEAD", f"{place}/HEAD.txt"))
             raise NotCommitted(what=f"git does not run in `{place}`", why=why, fix=fix)
         return head
 

@@ -6,17 +6,11 @@ from pathlib import Path
 
 from ...command.errors import ToolFailed
 from ...core.security.child_environment import for_git
-from ...core.security.git_settings import (
-    GUARD,
-    NETWORK,
-    Setting,
-    as_variables,
-    filter_overrides,
-    origin_settings,
-    settings_in,
-)
+from ...core.security.git_guard import FLAGS, NETWORK, as_variables
+from ...core.security.git_settings import Setting, filter_overrides, origin_settings, settings_in
 from ...core.security.masking import mask
 from ..system.process import Command, Completed, Runner
+from .bare_repository import bare_repository_at
 from .messages import BARE, path_of
 
 FETCH_S = 120.0
@@ -25,9 +19,6 @@ _FETCH = (
     "-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
     "--recurse-submodules=no", "--filter=blob:none", "--upload-pack=git-upload-pack",
 )  # fmt: skip
-# Without a refresh, `diff` does not write the index, which a running hook may have locked.
-_SETTINGS = {"core.quotePath": "off", "diff.autoRefreshIndex": "false", "log.showSignature": "false"} | GUARD
-_FLAGS = ("--no-pager", *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")))
 _NONE: Mapping[str, str] = {}
 
 
@@ -85,32 +76,17 @@ class GuardedGit:
         timeout_s: float | None = None,
     ) -> Completed:
         """Run git. Raises ToolMissing without git, ToolFailed on a timeout."""
-        bare = bare_repository_at(folder)
+        bare = bare_repository_at(str(folder))
         if bare is not None:  # the error of a git that supports `safe.bareRepository`
             return Completed(code=128, stdout="", stderr=f"fatal: {BARE} '{bare}'\n")
         command = Command(
-            argv=("git", *_FLAGS, *argv),
+            argv=("git", *FLAGS, *argv),
             folder=folder,
             variables={**self._variables, **variables},
             verbatim=verbatim,
             timeout_s=timeout_s,
         )
         return self._runner.run(command)
-
-
-def bare_repository_at(folder: Path) -> Path | None:
-    """
-    The folder at or above this one that git would use as a bare repository; None if a `.git` is nearer.
-
-    Such a folder can be committed. git recognizes it by these three names; versions before 2.38 use it.
-    """
-    start = Path(os.path.realpath(folder))
-    for place in (start, *start.parents):
-        if os.path.lexists(place / "HEAD") and (place / "objects").is_dir() and (place / "refs").is_dir():
-            return place if place.name != ".git" else None
-        if (place / ".git").is_file() or os.path.lexists(place / ".git" / "HEAD"):
-            return None
-    return None
 
 
 def _same(place: Path, other: Path) -> bool:

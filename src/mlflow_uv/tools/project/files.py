@@ -13,7 +13,8 @@ from typing import Any
 
 from ...command.errors import BadInput, BadProject, ToolFailed
 from ...command.wording import Wording, local, option
-from ...core.security.documents import LOCK_LIMIT, MANIFEST_LIMIT, Unbounded, Unparsable, parse_toml, too_large
+from ...core.security.size_limits import LOCK_LIMIT, MANIFEST_LIMIT
+from ...core.security.toml_documents import Unbounded, Unparsable, parse_toml, too_large
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from ...command.errors import BadProject
 from ...core.lock.foreign_folders import FOREIGN_FOLDERS
 from ..git.git import Git
 from .files import Project, UnreadableProject, absolute, read_project, table_of
+from .nearest import nearest_project
 
 _PROJECT_FILES = frozenset({"pyproject.toml", "uv.lock"})
 
@@ -42,8 +43,8 @@ def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ())
 
 def projects_of(files: Iterable[Path], top: Path) -> tuple[Project | UnreadableProject, ...]:
     """The roots of the projects in `top` that contain the changed files, each once; a file may be in none."""
-    folders = {folder: None for file in files if (folder := _nearest(file, top)) is not None}
-    return tuple(_roots(folders, start=top))
+    folders = {folder: None for file in files if (folder := nearest_project(str(file), str(top))) is not None}
+    return tuple(_roots(map(Path, folders), start=top))
 
 
 def locked_folders(top: Path, git: Git) -> tuple[Path, ...]:
@@ -56,14 +57,6 @@ def locked_folders(top: Path, git: Git) -> tuple[Path, ...]:
         for folder in sorted(folders)
         if not is_excluded(folder.relative_to(top).parts, ()) and (folder / "pyproject.toml").is_file()
     )
-
-
-def _nearest(file: Path, top: Path) -> Path | None:
-    within = [folder for folder in file.parents if folder.is_relative_to(top)]
-    if any((folder / "pyvenv.cfg").exists() for folder in within):
-        return None
-    nearest = next((folder for folder in within if (folder / "pyproject.toml").is_file()), None)
-    return None if nearest is None or is_excluded(nearest.relative_to(top).parts, ()) else nearest
 
 
 def _roots(folders: Iterable[Path], *, start: Path) -> Iterator[Project | UnreadableProject]:

@@ -16,6 +16,7 @@ from ...command.errors import ToolFailed, ToolMissing
 from ...core.security.masking import mask, secrets_in
 from .commands import Command, Completed, Conversation, Runner, Running, TooSlow
 from .descendants import MARK, Orphans
+from .spawned import AT_ONCE
 from .streams import drain_masked, drain_verbatim
 from .threads import T, serialized, side_by_side
 
@@ -25,7 +26,6 @@ GRACE_S = 10.0
 ORPHAN_GRACE_S = 2.0  # for processes that outlive their program
 WATCH_S = 0.2  # interval of calls to `must_stop`
 LONGEST_LINE = 64 << 20  # bytes of a response line
-AT_ONCE = 2 * (os.cpu_count() or 1)  # programs often wait for the network
 
 
 class SystemRunner:

@@ -1,7 +1,6 @@
 """Chooses the uv program for a project."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from ...core.lock.toml_lines import key_lines, line_at
 from ...core.lock.version_ranges import in_range
 from ..project.files import Project
 from ..system.process import Command, Runner
+from .lock_check import program_on
 from .settings import settings_of
 
 
@@ -84,7 +84,7 @@ class Programs:
 
     @cached_property
     def _candidates(self) -> tuple[str, ...]:
-        paths = (shutil.which("uv", path=self._variables.get("PATH")), str(self._own) if self._own else None)
+        paths = (program_on(self._variables.get("PATH"), "uv"), str(self._own) if self._own else None)
         return tuple(name for name in paths if name)
 
     def _checked(self, program: str, required: Range | None) -> str:

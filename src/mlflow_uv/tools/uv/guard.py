@@ -15,18 +15,9 @@ from ...command.errors import BadInput, BadProject, sentence
 from ...core.lock.toml_lines import key_lines, line_at
 from ...core.security.origins import origin_of
 from ..project.files import Project, UnreadableProject, members, read_manifest, repository_of, table_of
+from .lock_check import IGNORED_SETTINGS, NO_ENVIRONMENT, TRUSTED_INDEXES
 
-TRUSTED_INDEXES = "MLFLOW_UV_TRUSTED_INDEXES"
-NOWHERE = "/nonexistent/mlflow-uv"
 _NO_PYTHONS = Path(__file__).with_name("no-pythons.json")
-# Keys of [tool.uv] or uv.toml that are ignored, each with the variable by which the job sets it, and the reason.
-_IGNORED = {
-    "python-downloads-json-url": (
-        "UV_PYTHON_DOWNLOADS_JSON_URL",
-        "it selects the Python that is downloaded and run",
-    ),
-    "cache-dir": ("UV_CACHE_DIR", "files would be written to it, and read from it without a check of their hashes"),
-}
 _VERSION_FILES = (".python-version", ".python-versions")
 # A request for a Python that uv never takes for a path, whatever the checkout contains. A contract test covers it.
 _VERSION = re.compile(
@@ -77,14 +68,14 @@ class UvGuard:
         overruled = {
             variable: self._replacement(variable)
             for _, _, key in self._ignored_keys(project)
-            for variable, _ in (_IGNORED[key],)
+            for variable, _ in (IGNORED_SETTINGS[key],)
         }
         withheld = frozenset(name for name, _, _ in self._withheld(project))
         return {name: value for name, value in kept.items() if name not in withheld} | overruled
 
-    def environment_override(self, project: Project) -> dict[str, str]:
+    def environment_override(self, project: Project) -> Mapping[str, str]:
         """Variables that keep uv from a `.venv` that git tracks, because uv would run its Python."""
-        return {"UV_PROJECT_ENVIRONMENT": NOWHERE} if self.brings_environment(project.root) else {}
+        return NO_ENVIRONMENT if self.brings_environment(project.root) else {}
 
     def brings_environment(self, folder: Path) -> bool:
         """Whether git tracks a `.venv` in a folder or above it, up to the root of the repository."""
@@ -104,8 +95,8 @@ class UvGuard:
                 file=file,
                 line=line,
                 what=f"`{key}` is ignored",
-                why=f"{_IGNORED[key][1]}, which a checkout may not decide",
-                fix=f"set {_IGNORED[key][0]} in the job",
+                why=f"{IGNORED_SETTINGS[key][1]}, which a checkout may not decide",
+                fix=f"set {IGNORED_SETTINGS[key][0]} in the job",
             )
             for file, line, key in self._ignored_keys(project)
         ]
@@ -131,8 +122,8 @@ class UvGuard:
         return f"{home}/uv"  # uv's own default
 
     def _ignored_keys(self, project: Project) -> Iterator[tuple[Path, int, str]]:
-        for file, path, table in _tables(project, *map(str.encode, _IGNORED)):
-            for key, (variable, _) in _IGNORED.items():
+        for file, path, table in _tables(project, *map(str.encode, IGNORED_SETTINGS)):
+            for key, (variable, _) in IGNORED_SETTINGS.items():
                 if key in table and not self.variables.get(variable):
                     yield file, _line(file, (*path, key)), key
 

@@ -10,6 +10,7 @@ from ...command.pip_settings import DISTRUST
 from ...core.freshness.causes import Cause
 from ..system.process import Completed
 from .index_logins import REFUSALS
+from .lock_check import RESOLVED
 
 
 class LockState(Enum):
@@ -73,7 +74,7 @@ _IN_MANIFEST = frozenset({Cause.MEMBER, Cause.SOURCE, Cause.UNMANAGED, Cause.GRO
 _LINES = re.MULTILINE
 _SHOWN = 10
 _REFUSED = "Required uv version"
-_RESOLVED = re.compile(r"^Resolved (\d+ packages? )?in ", _LINES)
+_RESOLVED = re.compile(rf"^{RESOLVED}(\d+ packages? )?in ", _LINES)
 _CHANGE = re.compile(r"(Add|Update|Remove) ")
 _APART = re.compile(r"are incompatible with the (?:declared )?conflicts: \{([^}]*)\}")
 NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"

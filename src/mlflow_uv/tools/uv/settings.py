@@ -16,6 +16,7 @@ from typing import Any
 from ...command.errors import BadProject
 from ...core.release.digests import sha256
 from ..project.files import Project, read_manifest, repository_of, table_of, write_atomically
+from .settings_places import MACHINE, machine_files, users_file, users_folder
 
 # Settings of the resolver: they change the lock that is made from the same files.
 _MODES = frozenset({
@@ -78,7 +79,7 @@ class MachineSettings:
 
     variables: Mapping[str, str] = field(repr=False)
     cache: Path
-    machine: Path = Path("/etc")
+    machine: Path = Path(MACHINE)
 
     def resolution_keys(self, project: Project, *, modes: bool, indexes: bool) -> Mapping[Path, tuple[str, ...]]:
         """The files outside of a project's repository that uv reads, each with its keys that affect a resolution."""
@@ -140,7 +141,7 @@ class MachineSettings:
     def _own(self) -> tuple[SettingsFile, ...]:
         """The files of the user and of the machine."""
         files = []
-        for path in (self._home / "uv" / "uv.toml", *self._system):
+        for path in (Path(users_file(self.variables)), *self._system):
             if path.is_file():
                 with suppress(BadProject):  # uv reports it
                     files.append(SettingsFile(path=path, keys=(), table=read_manifest(path)))
@@ -148,12 +149,11 @@ class MachineSettings:
 
     @property
     def _home(self) -> Path:
-        return Path(self.variables.get("XDG_CONFIG_HOME") or Path(self.variables.get("HOME") or "/", ".config"))
+        return Path(users_folder(self.variables))
 
     @property
     def _system(self) -> Iterator[Path]:
-        folders = (self.variables.get("XDG_CONFIG_DIRS") or str(self.machine / "xdg")).split(":")
-        places = (*(Path(folder, "uv", "uv.toml") for folder in folders if folder), self.machine / "uv" / "uv.toml")
+        places = map(Path, machine_files(self.variables, str(self.machine)))
         yield from [place for place in places if place.is_file()][:1]
 
     def _written(self, text: str) -> Path:

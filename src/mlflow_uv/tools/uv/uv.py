@@ -17,6 +17,7 @@ from .argv import EXPORT, NEWER, OURS, from_mirror, selected
 from .calls import UvCalls
 from .index_logins import refusal_in
 from .inert_python import refused_build
+from .lock_check import lock_arguments
 from .messages import (
     HashesMissing,
     LockState,
@@ -76,17 +77,13 @@ class Uv(UvCalls):
 
     def _locking(self, project: Project, *mode: str, request: LockRequest) -> LockVerdict:
         python = self._inert.of(request.python) if self._inert else request.python
-        argv = (
-            "lock",
-            *mode,
-            *(("--script", request.script) if request.script else ()),
-            *(("--offline",) if request.offline else ()),
-            *(("--python", str(python)) if python else ()),
+        argv = lock_arguments(
+            *mode, script=request.script, offline=request.offline, python=str(python) if python else None
         )
         if python is None:
             self.guard.require_version(project.folder)
         kept = self._for_project(project, respect_env=request.respect_env, without=request.without)
-        variables = kept | self.guard.environment_override(project) | REASONS
+        variables = {**kept, **self.guard.environment_override(project), **REASONS}
         if not request.offline:
             variables = PATIENCE | variables
         # The first uv is usually the right one; its output identifies it, which saves a process for `--version`.

@@ -8,7 +8,7 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.lint.settings import LintSettings, read_lint_settings
 from mlflow_uv.core.lock.toml_lines import key_lines
 from mlflow_uv.core.policy.table import PolicyTable
-from mlflow_uv.core.security.documents import parse_toml
+from mlflow_uv.core.security.toml_documents import parse_toml
 
 
 def read(text: str) -> LintSettings:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.security.git_settings import Setting, as_variables, filter_overrides, origin_settings, settings_in
+from mlflow_uv.core.security.git_settings import Setting, filter_overrides, origin_settings, settings_in
 
 LFS = "git-lfs clean -- %f"
 
@@ -95,26 +95,3 @@ def test_of_a_repository_only_its_address_and_its_header_are_taken() -> None:
     found = origin_settings(map(setting, (*left, *taken)))
 
     assert tuple((one.key, one.value) for one in map(setting, taken)) == found
-
-
-@pytest.mark.parametrize(("beside", "first"), [({}, 0), ({"GIT_CONFIG_COUNT": "2"}, 2), ({"GIT_CONFIG_COUNT": "x"}, 0)])
-def test_settings_come_after_those_of_the_caller(beside: dict[str, str], first: int) -> None:
-    """
-    So that they hold, and the caller's too; a count that is none counts nothing.
-    """
-    found = as_variables([("a.b", "c"), ("d.e", "")], beside=beside)
-
-    assert {
-        "GIT_CONFIG_COUNT": str(first + 2),
-        f"GIT_CONFIG_KEY_{first}": "a.b", f"GIT_CONFIG_VALUE_{first}": "c",
-        f"GIT_CONFIG_KEY_{first + 1}": "d.e", f"GIT_CONFIG_VALUE_{first + 1}": "",
-    } == found  # fmt: skip
-
-
-def test_no_settings_are_no_variables() -> None:
-    """
-    What the caller counted stays as it is.
-    """
-    found = as_variables([], beside={"GIT_CONFIG_COUNT": "2"})
-
-    assert {} == found

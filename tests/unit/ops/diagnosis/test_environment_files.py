@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.security.documents import LOCK_LIMIT
+from mlflow_uv.core.security.size_limits import LOCK_LIMIT
 from mlflow_uv.ops.diagnosis.environment_files import copy_environment_files
 
 

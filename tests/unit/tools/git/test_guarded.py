@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.git.guarded import GuardedGit, bare_repository_at
+from mlflow_uv.tools.git.guarded import GuardedGit
 from mlflow_uv.tools.system.process import SystemRunner
 from tests import checkout
 from tests.unit.tools.conftest import FakeRunner
@@ -70,31 +70,6 @@ def test_a_program_that_the_repository_names_is_not_started(top: Path, tmp_path:
         git().run(top, *argv, variables=git().filters(top))
 
     assert not marker.exists()
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        (("HEAD", "objects/", "refs/"), True), (("HEAD", "objects/"), False), (("objects/", "refs/"), False),
-        (("HEAD", "objects/", "refs/", ".git/HEAD"), True), ((".git/HEAD", ".git/objects/", ".git/refs/"), False),
-    ],
-)  # fmt: skip
-def test_a_folder_that_git_would_take_for_a_bare_repository_is_found(
-    tmp_path: Path, files: tuple[str, ...], found: bool
-) -> None:
-    """
-    It can be committed, with settings that name programs; `.git` itself is none.
-    """
-    for name in files:
-        path = tmp_path / "cover" / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            path.touch()
-    (tmp_path / "cover" / "inner").mkdir(exist_ok=True)
-
-    expected = tmp_path / "cover" if found else None
-
-    assert expected == bare_repository_at(tmp_path / "cover" / "inner")
 
 
 def test_in_such_a_folder_git_is_not_started(tmp_path: Path) -> None:

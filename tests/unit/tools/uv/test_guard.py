@@ -7,7 +7,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.tools.project.files import read_project
-from mlflow_uv.tools.uv.guard import NOWHERE, NamesProgram, UvGuard
+from mlflow_uv.tools.uv.guard import NamesProgram, UvGuard
+from mlflow_uv.tools.uv.lock_check import NOWHERE
 
 CORP = "https://corp.example.test"
 HELD = {"UV_INDEX_CORP_USERNAME": "robot", "UV_INDEX_CORP_PASSWORD": "secret"}
