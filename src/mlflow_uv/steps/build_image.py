@@ -1,18 +1,20 @@
 """Builds the serving image, or an environment without an engine, and verifies the packages that it holds."""
 
-import os
 import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
-from ..command.inputs import IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
+from ..command.inputs import IMAGE_HOST, IMAGE_TAG, Builder, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
+from ..core.image.reference import image_reference
 from ..core.release.record import ImageLink
 from ..ops.image.build import (
     BaseImage,
@@ -25,8 +27,19 @@ from ..ops.image.build import (
     plan,
     require_exact,
     require_libraries,
+    require_model,
     require_same,
     without_image,
+)
+from ..ops.image.composed_base import read_base
+from ..ops.image.composed_release import (
+    Composition,
+    compose_release,
+    composed_inventory,
+    composed_sizes,
+    handed_over,
+    model_python,
+    push_composed,
 )
 from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
@@ -35,13 +48,16 @@ from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..tools.engines.engine import Cache, Engine
-from ..tools.project.files import bounds_of, leads_out
+from ..tools.oci.image_layout import write_layout
+from ..tools.project.files import require_new_folder
 from ..tools.toolbox import Tools
 from .register import version_tags
 
 # Upper-case letters of our own image names are converted to lower case.
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
+# Inputs of a build by an engine.
+_OF_ENGINES = ("platforms", "cache_from", "cache_to", "print_dockerfile", "context")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +80,13 @@ class ImageInputs(RecordInputs, EngineInputs):
         tuple[str, ...],
         Doc("Target platforms, such as linux/arm64; several platforms are pushed as one multi-platform image."),
     ] = ()
+    builder: Annotated[
+        Builder,
+        Doc(
+            "How the image is made: `engine` installs the packages in a build of the container engine, `compose`"
+            " computes its layers from the wheels of the lock and needs no engine to push it."
+        ),
+    ] = Builder.ENGINE
     push: Annotated[bool, Doc("Push the image to the registry in its name.")] = False
     cache_from: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
@@ -87,6 +110,13 @@ class Inputs(ImageInputs):
         Doc("New folder to write the complete build context to, instead of building the image."),
     ] = None
 
+    oci_layout: Annotated[
+        Path | None,
+        OneRun(),
+        FixedInRelease(None),
+        Doc("New folder to write a composed image to, as an OCI image layout that other tools copy and push."),
+    ] = None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
@@ -96,7 +126,7 @@ class Outputs:
     image: Annotated[str, Doc("Name and tag of the image; empty if none was built.")]
     image_id: Annotated[str, Doc("Id of the image, or digest of the installed packages if a process serves the model.")]
     image_digest: Annotated[str, Doc("Digest of the image in the registry; empty if it was not pushed.")]
-    image_size: Annotated[int, Doc("Size of the image in bytes; 0 if none was built.")]
+    image_size: Annotated[int, Doc("Size of the image in bytes, compressed if no engine has it; 0 if none was built.")]
     image_sbom: Annotated[
         Path | None,
         Doc("Path of the CycloneDX SBOM of the packages in the image; empty if the model was logged without the lock."),
@@ -115,14 +145,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     with verified_release(inputs, tools) as release:
         if inputs.print_dockerfile or inputs.context is not None:
             return _build_context(inputs, release, tools)
+        reason = "a process was requested"
         try:
             engine = None if inputs.engine is Choice.NONE else tools.engines.available(inputs.engine)
         except NoEngine as error:
             if inputs.engine is not Choice.AUTO:
                 raise
-            return _in_process(inputs, release, error.why or error.what, tools)
+            engine, reason = None, error.why or error.what
+        if inputs.builder is Builder.COMPOSE and (engine or inputs.push or inputs.oci_layout):
+            return _composed(inputs, release, engine, tools)
         if engine is None:
-            return _in_process(inputs, release, "a process was requested", tools)
+            return _in_process(inputs, release, reason, tools)
         return _in_image(inputs, release, engine, tools)
 
 
@@ -139,6 +172,21 @@ def require_consistent(inputs: Inputs) -> None:
             what="a multi-platform image must be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
             fix=Wording(option("push"), ", or one platform"),
+        )
+    composes = inputs.builder is Builder.COMPOSE
+    if inputs.oci_layout is not None and not composes:
+        raise BadInput(
+            what="only a composed image can be written as an OCI layout",
+            why="an engine keeps the image that it builds",
+            fix=option("builder", "compose"),
+        )
+    given = {name: getattr(inputs, name) for name in _OF_ENGINES if getattr(inputs, name)}
+    if composes and given:
+        name = next(iter(given)).replace("_", "-")
+        raise BadInput(
+            what=f"`{name}` has no effect on a composed image",
+            why="it is an input of the build of an engine",
+            fix=Wording(option("builder", "engine"), f", or no `{name}`"),
         )
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
@@ -163,16 +211,7 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
     planned = plan(release, needs, base, _request(inputs), tools)
     folder = inputs.context
     if folder is not None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}"
-            raise BadInput(
-                what=what,
-                why="existing files would become part of the build context",
-                fix=option("context", "NEW_FOLDER"),
-            )
-        if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
-            why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
-            raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix=option("context", "NEW_FOLDER"))
+        require_new_folder(folder, "context")
         fill(folder, planned, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
@@ -180,6 +219,61 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
         summary=f"docker build {shlex.quote(str(folder))}" if folder else "nothing was built",
         result=planned.dockerfile if inputs.print_dockerfile else None,
     )
+
+
+def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
+    """Compose the image, verify it in the engine if there is one, and write and push it."""
+    if inputs.oci_layout is not None:
+        require_new_folder(inputs.oci_layout, "oci-layout")
+    needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
+    name = inputs.base_image or default_base(needs)
+    with (
+        TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
+        tools.console.group(f"compose {tag}"),
+        ExitStack() as stack,
+    ):
+        scratch, digest = Path(folder), ""
+        base = read_base(name, needs, engine, scratch / "base", tools)
+        composed = compose_release(release, Composition(needs, base, inputs.serving), scratch, tools)
+        findings = (*base.findings, *name_taken(tag, inputs.image, release.record, engine, _pushing(inputs, tools)))
+        image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
+        if engine is None:
+            inventory = composed_inventory(composed, base)
+            require_exact(needs, inventory)
+            require_model(release.record, inventory)
+        else:
+            loaded = stack.enter_context(handed_over(composed, engine, scratch))
+            image_id, size = loaded.id, loaded.size
+            inventory = require_same(loaded, release.record, needs, engine)
+            findings += require_libraries(loaded, base.described, engine, tools)
+            engine.tag(loaded.id, tag)
+        if inputs.oci_layout is not None:
+            write_layout(inputs.oci_layout, composed.image, composed.archives, tag=image_reference(tag).served_tag)
+        if inputs.push:
+            digest = push_composed(tag, composed, tools)
+    image = ImageLink(
+        kind="image",
+        id=image_id,
+        tag=tag,
+        base=name,
+        base_digest=base.described.digest,
+        serving=inputs.serving.value,
+        engine="" if engine is None else engine.name,
+        digest=digest,
+    )
+    path = _recorded(inputs, release, image, tools)
+    sbom = write_sbom(release, inventory, path, tools)
+    layers = len(composed.packages.layers)
+    return Report(
+        outputs=replace(_outputs(path, image), image_size=size, image_sbom=sbom.file),
+        summary=f"image {tag}, composed of {layers} layers of packages, {composed.packages.reused} of them cached",
+        findings=(*findings, *_not_pushed(inputs, image, ci=tools.host.ci), *sbom.findings),
+        tables=(composed_sizes(composed, base),),
+    )
+
+
+def _pushing(inputs: Inputs, tools: Tools) -> Tools | None:
+    return tools if inputs.push else None
 
 
 def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
@@ -194,8 +288,8 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
     ):
         built = candidate.image
         inventory = require_same(built, release.record, needs, engine)
-        pushing = tools if inputs.push else None
-        findings = (*_unhashed(needs), *name_taken(tag, inputs.image, release.record, engine, pushing))
+        taken = name_taken(tag, inputs.image, release.record, engine, _pushing(inputs, tools))
+        findings = (*_unhashed(needs), *taken)
         findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
@@ -228,10 +322,7 @@ def _in_process(inputs: Inputs, release: RecomputedRelease, reason: str, tools: 
 
 
 def _process(needs: Needs, release: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
-    # Prefer the interpreter that trained: uv may resolve a version number to another one, or to none.
-    python = needs.minor
-    if release.project is not None:
-        python = str(tools.environments.project(release.project, release.record.selection))
+    python = model_python(release, needs, tools)
     with tools.console.group("environment that serves the model"):
         interpreter, inventory = install(needs, tools, python=python)
     require_exact(needs, inventory)
@@ -279,7 +370,7 @@ def _unhashed(needs: Needs) -> Iterator[Finding]:
 
 def _not_pushed(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
     """Yield a warning for an image on a CI runner that was not pushed, unless the store is lost with the runner too."""
-    if ci and not image.digest and not inputs.embedded:
+    if ci and not image.digest and not inputs.embedded and inputs.oci_layout is None:
         yield Finding(
             rule="image-not-pushed",
             severity=Severity.WARNING,

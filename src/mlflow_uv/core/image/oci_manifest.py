@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..security.documents import parse_json
+from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob
 
+# The media types of layers in Docker's own manifests, and those of the specification that are the same.
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+_LAYER_TYPES = {
+    **{kind: kind for kind in (LAYER_TYPE, GZIP_TYPE, ZSTD_TYPE)},
+    _DOCKER_LAYER: LAYER_TYPE,
+    f"{_DOCKER_LAYER}.gzip": GZIP_TYPE,
+    f"{_DOCKER_LAYER}.zstd": ZSTD_TYPE,
+}
 TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -37,6 +46,44 @@ def read_manifest(body: bytes) -> ImageManifest:
             raise ValueError(f"it lists {len(images)} images")
         return ImageManifest(images=images)
     return ImageManifest(config=_digest(content.get("config")))
+
+
+def member_for(body: bytes, architecture: str) -> str | None:
+    """
+    The digest of an index's Linux image for an architecture (`amd64`); None if it has none.
+
+    Of several variants of an architecture, the first is taken. Raises ValueError for any other content.
+    """
+    content = _object(body)
+    listed = content.get("manifests")
+    for entry in listed if isinstance(listed, list) else ():
+        platform = entry.get("platform") if isinstance(entry, dict) else None
+        if isinstance(platform, dict) and (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            return _digest(entry)
+    return None
+
+
+def read_layers(body: bytes) -> tuple[Blob, ...]:
+    """
+    The layers of a manifest, lowest first, with the media types of the OCI image specification.
+
+    Raises ValueError for any other content, and for layers of another kind, such as those that are not distributed.
+    """
+    layers = _object(body).get("layers")
+    if not isinstance(layers, list):
+        raise ValueError("it lists no layers")  # noqa: TRY004  # the content is wrong, not a caller
+    return tuple(map(_layer, layers))
+
+
+def _layer(descriptor: object) -> Blob:
+    digest = _digest(descriptor)
+    entry: Mapping[str, Any] = descriptor if isinstance(descriptor, dict) else {}
+    kind, size = _LAYER_TYPES.get(str(entry.get("mediaType"))), entry.get("size")
+    if kind is None:
+        raise ValueError(f"it has a layer of the type {str(entry.get('mediaType'))[:80]}")
+    if not isinstance(size, int) or size < 0:
+        raise ValueError("it has a layer without a size")
+    return Blob(media_type=kind, digest=digest, size=size)
 
 
 def read_labels(body: bytes) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -77,25 +77,8 @@ def inspect_base(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseI
     python, answer = _python_of(name, image, engine, tools)
     version, _, used_folders = answer.partition(" ") if python else (answer, "", "")
     if not python:
-        raise BaseImageUnfit(
-            what=f"the base image `{name}` has no Python",
-            why=version,
-            fix=Wording(
-                option("base-image", default_base(needs)), f", or another with Python {needs.minor} on its PATH"
-            ),
-        )
-    if minor_of(version) != needs.minor:
-        raise BaseImageUnfit(
-            what=f"the base image `{name}` has Python {version}",
-            why=f"the model needs {needs.python}",
-            fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
-        )
-    if used_folders:
-        raise BaseImageUnfit(
-            what=f"the base image `{name}` has something in {used_folders.replace(' ', ', ')}",
-            why="these folders are reserved for packages, server and model",
-            fix=Wording(option("base-image", default_base(needs)), ", or another image without these folders"),
-        )
+        raise without_python(name, needs, why=version)
+    require_fit(name, needs, version=version, used_folders=used_folders.split())
     return BaseImage(
         name=name,
         digest=image.digest,
@@ -103,6 +86,31 @@ def inspect_base(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseI
         architecture=image.architecture,
         variables=image.variables,
     )
+
+
+def without_python(base: str, needs: Needs, *, why: str) -> BaseImageUnfit:
+    """Return the error for a base image without a Python."""
+    return BaseImageUnfit(
+        what=f"the base image `{base}` has no Python",
+        why=why,
+        fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor} on its PATH"),
+    )
+
+
+def require_fit(base: str, needs: Needs, *, version: str, used_folders: Sequence[str]) -> None:
+    """Raise BaseImageUnfit for a base with another minor version of Python, or with files where ours go."""
+    if minor_of(version) != needs.minor:
+        raise BaseImageUnfit(
+            what=f"the base image `{base}` has Python {version}",
+            why=f"the model needs {needs.python}",
+            fix=Wording(option("base-image", default_base(needs)), f", or another with Python {needs.minor}"),
+        )
+    if used_folders:
+        raise BaseImageUnfit(
+            what=f"the base image `{base}` has something in {', '.join(used_folders)}",
+            why="these folders are reserved for packages, server and model",
+            fix=Wording(option("base-image", default_base(needs)), ", or another image without these folders"),
+        )
 
 
 def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tuple[str, str]:
@@ -132,17 +140,6 @@ def _python_of(name: str, image: BuiltImage, engine: Engine, tools: Tools) -> tu
 
 def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: ImageRequest, tools: Tools) -> ImagePlan:
     """Plan the image; no program but git is run."""
-    record = release.record
-    created, source = "", ""
-    if release.project is not None:
-        created, source = tools.git.provenance(release.project.folder, record.commit.sha)
-    provenance = BuildProvenance(
-        base=base.name,
-        base_digest=base.digest,
-        serving=request.serving.value,
-        created=created,
-        source=model_files.without_credentials(source),
-    )
     # For other platforms, all packages are installed in one stage and copied as one layer.
     parts = parts_of(needs, release, layered=not request.platforms)
     recipe = Recipe(
@@ -153,9 +150,25 @@ def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: Ima
         crossing=bool(request.platforms),
         python=base.python,
         variables=base.variables,
-        labels=image_labels(record, provenance),
+        labels=labels_of(release, base, request.serving, tools),
     )
     return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
+
+
+def labels_of(release: RecomputedRelease, base: BaseImage, serving: Serving, tools: Tools) -> Mapping[str, str]:
+    """Return the labels of an image; no program but git is run."""
+    record = release.record
+    created, source = "", ""
+    if release.project is not None:
+        created, source = tools.git.provenance(release.project.folder, record.commit.sha)
+    provenance = BuildProvenance(
+        base=base.name,
+        base_digest=base.digest,
+        serving=serving.value,
+        created=created,
+        source=model_files.without_credentials(source),
+    )
+    return image_labels(record, provenance)
 
 
 def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BaseImageUnfit, ToolFailed
+from ...command.errors import ToolFailed
 from ...core.image.composition import ComposedImage, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
@@ -14,7 +14,7 @@ from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
 from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
-from ...tools.layers.saved_image import BasePython, SavedImage, python_of
+from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
 
 
@@ -23,10 +23,11 @@ class ImageParts:
     """
     What an image is composed of.
 
-    `context` is a build context, of which the archives of server and model are used.
+    `python` is that of the base. `context` has the archives of server and model, as a build context.
     """
 
     base: SavedImage
+    python: BasePython
     packages: WantedPackages
     context: Path
     labels: Mapping[str, str]
@@ -45,17 +46,14 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     """
     Compose the image; archives that are not cached are written to `scratch`.
 
-    Nothing of the base is executed. Raises BaseImageUnfit for a base without a Python beside its library, ToolFailed.
+    Nothing of the base is executed. Raises ToolFailed, NoSpace.
     """
-    python = python_of(parts.base)
-    if python is None:
-        raise BaseImageUnfit(what="the base image has no Python", why="none is on its PATH with its library beside it")
     cache = LayerCache(tools.host.cache / "layers")
     on_line = tools.console.foreign
     packages = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line).layers(parts.packages)
     layers = [
-        _library(parts, python, cache, tools),
-        *_written(parts, python, scratch),
+        _library(parts, cache, tools),
+        *_written(parts, scratch),
     ]
     layers[2:2] = [(cached.layer, cached.archive) for cached in packages.layers]
     try:
@@ -66,16 +64,16 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     return ComposedServingImage(image=image, archives=archives, packages=packages)
 
 
-def _written(parts: ImageParts, python: BasePython, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
+def _written(parts: ImageParts, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
     """The small layers: the environment without packages, the server and the model."""
     environment = scratch / "environment.tar.gz"
-    yield write_layer("environment", environment_files(python), environment), environment
+    yield write_layer("environment", environment_files(parts.python), environment), environment
     for name, archive in (("server", SERVER_LAYER), ("model", MODEL_LAYER)):
         out = scratch / f"{name}.tar.gz"
         yield compress_archive(name, parts.context / archive, out), out
 
 
-def _library(parts: ImageParts, python: BasePython, cache: LayerCache, tools: Tools) -> tuple[LayerBlob, Path]:
+def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> tuple[LayerBlob, Path]:
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
     with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
         scratch = Path(folder)
@@ -84,10 +82,10 @@ def _library(parts: ImageParts, python: BasePython, cache: LayerCache, tools: To
         )
         compiler = Compiler(tools.runner, interpreter)
         diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
-        key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(python.library), *compiler.identity]))
+        key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(parts.python.library), *compiler.identity]))
         cached: CachedLayer | None = cache.find(key)
         if cached is None:
-            files = library_files(parts.base, python, compiler, scratch)
+            files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
             cached = cache.add(key, lambda out: write_layer("standard library", files, out, existing=existing), {})
     return cached.layer, cached.archive

@@ -36,7 +36,7 @@ def served_by(image: ImageLink | None) -> tuple[str, ...]:
     address = address_of(image)
     if image is None or not address:
         return ()
-    command = f"serve it:    {shlex.join((image.engine, 'run', '--rm', '--publish', '8080:8080', address))}"
+    command = f"serve it:    {shlex.join((image.engine or 'docker', 'run', '--rm', '--publish', '8080:8080', address))}"
     return (command if image.digest else local(command),)
 
 
@@ -92,7 +92,10 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
         host = image_reference(image.tag).host
         fix = f"reach {host} from here"
         if error.denied:
-            fix = local(f"{image.engine} login {host}", f"a step with docker/login-action for {host} before this one")
+            fix = local(
+                f"{image.engine or 'docker'} login {host}",
+                f"a step with docker/login-action for {host} before this one",
+            )
         unverified = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(image, tools, unverified, belongs_to_another)
         return
@@ -166,14 +169,14 @@ def require_image(image: ImageLink, record: Record, tools: Tools) -> None:
 
 
 def name_taken(
-    name: str, requested_name: str | None, record: Record, engine: Engine, pushing: Tools | None
+    name: str, requested_name: str | None, record: Record, engine: Engine | None, pushing: Tools | None
 ) -> tuple[Finding, ...]:
     """
     Return a warning if the name of a new image is in use for the image of another version.
 
     `requested_name` is the name in the inputs; `pushing` are the tools to look it up in the registry, if it is pushed.
     """
-    local_image = engine.image(name)
+    local_image = None if engine is None else engine.image(name)
     labels: tuple[Labels, ...] = () if local_image is None else (local_image.labels,)
     if pushing is not None:
         with suppress(RegistryUnanswered):  # the push itself reports it

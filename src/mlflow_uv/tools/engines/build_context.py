@@ -5,7 +5,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path, PurePosixPath
@@ -72,14 +72,13 @@ class BuildContexts:
 
     def write(self, folder: Path, contents: ContextContents) -> None:
         """Write a context to a folder that is empty or missing. Raises NoSpace, ToolFailed."""
-        try:
+        with _disk_errors(folder):
             self._write(folder, contents)
-        except OSError as error:
-            why = f"{error.strerror or error}: {error.filename or folder}"
-            if error.errno == ENOSPC:
-                fix = "free space there, or set TMPDIR to a larger disk"
-                raise NoSpace(what="the build context cannot be written", why=why, fix=fix) from error
-            raise ToolFailed(what="the build context cannot be written", why=why) from error
+
+    def write_layers(self, folder: Path, model: Path) -> None:
+        """Write the archives of server and model to an existing folder. Raises NoSpace, ToolFailed."""
+        with _disk_errors(folder):
+            self._pack_layers(folder, model)
 
     def _write(self, folder: Path, contents: ContextContents) -> None:
         installer = folder / dockerfile.INSTALLER
@@ -101,16 +100,19 @@ class BuildContexts:
             # Statically linked, it runs on every Linux, with any libc of the base image.
             ours = self._unpacked("uv", platform=f"{name}-unknown-linux-musl")
             shutil.copyfile(ours / "bin" / "uv", installer / f"uv-{name}")
+        self._pack_layers(folder, contents.model)
+        for path in (*folder.rglob("*"), folder):
+            path.chmod(0o755 if path.is_dir() or path.name.startswith("uv-") else 0o644)
+            if path.is_file():
+                _date_by_content(path)
+
+    def _pack_layers(self, folder: Path, model: Path) -> None:
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
             server = Path(scratch) / "server"
             shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
             copy_library(self._unpacked("prometheus-client"), server)
             pack(folder / dockerfile.SERVER_LAYER, server, PurePosixPath(dockerfile.SERVING))
-        pack(folder / dockerfile.MODEL_LAYER, contents.model, PurePosixPath(dockerfile.MODEL))
-        for path in (*folder.rglob("*"), folder):
-            path.chmod(0o755 if path.is_dir() or path.name.startswith("uv-") else 0o644)
-            if path.is_file():
-                _date_by_content(path)
+        pack(folder / dockerfile.MODEL_LAYER, model, PurePosixPath(dockerfile.MODEL))
 
     def _unpacked(self, name: str, *, platform: str | None = None) -> Path:
         """A cached folder with the unpacked wheel of a package of our own lock."""
@@ -126,6 +128,18 @@ class BuildContexts:
                 with suppress(OSError):  # another process was faster
                     unpacked.rename(folder)
         return folder
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"{error.strerror or error}: {error.filename or folder}"
+        if error.errno == ENOSPC:
+            fix = "free space there, or set TMPDIR to a larger disk"
+            raise NoSpace(what="the build context cannot be written", why=why, fix=fix) from error
+        raise ToolFailed(what="the build context cannot be written", why=why) from error
 
 
 def copy_library(unpacked: Path, server: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -38,6 +38,7 @@ class Client(ABC):
     title: ClassVar[str]
     build_words: ClassVar[tuple[str, ...]]
     load_flags: ClassVar[tuple[str, ...]] = ()  # that load a built image into the local store
+    save_flags: ClassVar[tuple[str, ...]] = ()  # that write the archive of `docker save`
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], on_line: Callable[[str], None]) -> None:
         self._runner = runner
@@ -156,6 +157,22 @@ class Client(ABC):
     def build_platform(self, build: Build, name: str) -> Iterator[Candidate]:
         """Build for one platform, without a name."""
         yield Candidate(image=self.build(build), push=partial(self.push, name))
+
+    def save(self, image: str, target: Path) -> None:
+        """See Engine."""
+        what = "the engine cannot save the image"
+        self.require("save", *self.save_flags, "--output", str(target), image, what=what)
+
+    def load(self, archive: Path) -> None:
+        """See Engine."""
+        done = self.run("load", "--quiet", "--input", str(archive))
+        if done.code != 0:
+            raise build_error(done)
+
+    def held_layers(self, diff_ids: Sequence[str]) -> int:
+        """See Engine; only Docker accepts an image without the layers that it has."""
+        del diff_ids
+        return 0
 
     def tag(self, image: str, name: str) -> None:
         """See Engine."""

@@ -1,9 +1,10 @@
 """Runs Docker, which builds with the current builder of `docker buildx`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,6 +36,16 @@ class Docker(Client):
         lines = self.require(*argv, what="the layers of the image cannot be listed").stdout.splitlines()
         steps = map(parse_json, reversed(lines))
         return tuple(ImageLayer(made_by=step["CreatedBy"], size=int(step["Size"])) for step in steps)
+
+    def held_layers(self, diff_ids: Sequence[str]) -> int:
+        """See Engine."""
+        images = dict.fromkeys(self.run("image", "ls", "--quiet", "--no-trunc").stdout.split())
+        if not images:
+            return 0
+        # Fails if one of them was removed meanwhile, and prints the others.
+        done = self.run("image", "inspect", "--format", "{{json .RootFS.Layers}}", *images, verbatim=True)
+        held = (parse_json(line) or [] for line in done.stdout.splitlines())
+        return max((_equal_at_the_start(diff_ids, layers) for layers in held), default=0)
 
     @contextmanager
     def build_platforms(self, build: Build, name: str) -> Iterator[Candidate]:
@@ -68,3 +79,8 @@ class Docker(Client):
     def push(self, name: str) -> str:
         """See Engine."""
         return digest_in(self.require("push", name, what=f"`{name}` cannot be pushed").stdout)
+
+
+def _equal_at_the_start(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many elements are equal before the first that differs."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))))

@@ -128,6 +128,9 @@ class Engine(Protocol):
     def version(self) -> str:
         """The engine's version. Raises NoEngine with the reason."""
 
+    def architecture(self) -> str:
+        """The architecture of the engine's machine, as the engine writes it (`amd64`). Raises NoEngine."""
+
     def image(self, name: str) -> BuiltImage | None:
         """An image by tag or id, None if the engine does not have it."""
 
@@ -148,6 +151,19 @@ class Engine(Protocol):
         Build for one platform or several, to be pushed under this name; removed if the block raises.
 
         Raises ToolFailed, NoSpace.
+        """
+
+    def save(self, image: str, target: Path) -> None:
+        """Write an image to a file, as `docker save` does. Raises ToolFailed."""
+
+    def load(self, archive: Path) -> None:
+        """Take an image from a file, without a name. Raises ToolFailed, NoSpace."""
+
+    def held_layers(self, diff_ids: Sequence[str]) -> int:
+        """
+        The number of the lowest layers of an image, given by their digests, that an archive to load may leave out.
+
+        An image may be removed before the archive is loaded, so that loading fails.
         """
 
     def tag(self, image: str, name: str) -> None:

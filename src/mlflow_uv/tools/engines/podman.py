@@ -20,6 +20,7 @@ class Podman(Client):
     name = "podman"
     title = "Podman"
     # Only Docker's format has a health check. Podman itself dates an entry of each layer, `/run`, at 1980-01-01.
+    save_flags = ("--quiet", "--format=docker-archive")
     build_words = ("build", "--format=docker", "--layers", "--timestamp=315532800")
 
     @property

@@ -1,14 +1,17 @@
 """Reads an image as an engine saves it, and what its files say about its Python; nothing in it is executed."""
 
+import gzip
+import hashlib
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ...command.errors import ToolFailed
-from ...core.image.composition import BaseLayers
+from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, BaseLayers, Blob
 from ...core.image.file_tree import EntryKind, FileTree, TreeEntry
 from ...core.security.documents import parse_json
 from .archive import compress_archive
@@ -18,7 +21,9 @@ _PYTHONS = ("python3", "python")
 _MOST_BYTES = 1 << 20
 _MOST_DESCRIPTION = 32 << 20  # bytes of a manifest or a configuration
 _MOST_LIBRARY = 64 << 20  # bytes of a C library
+_MOST_LAYER = 64 << 30  # bytes of an unpacked layer: a compressed one of a few megabytes could fill a disk
 _MOST_LINKS = 40  # as in Linux
+_UNREADABLE = "the base image cannot be read"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,19 +95,71 @@ def read_saved(archive: Path, folder: Path) -> SavedImage:
                 _unpacked(tar, str(name), folder / f"{at}.tar") for at, name in enumerate(described["Layers"])
             )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, tarfile.TarError) as error:
-        raise ToolFailed(what="the base image cannot be read", why=str(error) or type(error).__name__) from error
-    tree = FileTree()
+        raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
     blobs, archives = [], {}
+    for at, path in enumerate(plain):
+        compressed = folder / f"{at}.tar.gz"
+        layer = compress_archive(f"base {at}", path, compressed)
+        _require_layer(config, at, layer.diff_id)
+        blobs.append(layer.blob)
+        archives[layer.blob.digest] = compressed
+    base = BaseLayers(config=config, layers=tuple(blobs))
+    return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
+
+
+def read_pulled(config: bytes, layers: tuple[Blob, ...], archives: Mapping[str, Path], folder: Path) -> SavedImage:
+    """
+    Read an image that was downloaded from a registry; its layers are unpacked to a folder, and keep their archives.
+
+    Raises ToolFailed for layers that are not those of the configuration, too large, or not compressed by gzip.
+    """
+    try:
+        described = parse_json(config)
+        plain = tuple(folder / f"{at}.tar" for at in range(len(layers)))
+        for at, (blob, path) in enumerate(zip(layers, plain, strict=True)):
+            _require_layer(described, at, _decompressed(archives[blob.digest], blob, path))
+        base = BaseLayers(config=described, layers=layers)
+        return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
+
+
+def _decompressed(archive: Path, blob: Blob, target: Path) -> str:
+    """Unpack a layer within limits; the digest of what is in it."""
+    if blob.media_type not in {GZIP_TYPE, LAYER_TYPE}:
+        raise ValueError(f"a layer has the type {blob.media_type}, which is not supported")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    opener: Callable[[Path], IO[bytes]] = _open_gzip if blob.media_type == GZIP_TYPE else _open
+    with opener(archive) as source, target.open("wb") as out:
+        while piece := source.read(_MOST_BYTES):
+            size += len(piece)
+            if size > _MOST_LAYER:
+                raise ValueError(f"a layer has more than {_MOST_LAYER >> 30} GiB")
+            digest.update(piece)
+            out.write(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _open_gzip(archive: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(archive))  # noqa: SIM115  # the caller closes it
+
+
+def _open(archive: Path) -> IO[bytes]:
+    return archive.open("rb")
+
+
+def _require_layer(config: Mapping[str, Any], at: int, diff_id: str) -> None:
+    if diff_id != config["rootfs"]["diff_ids"][at]:
+        raise ToolFailed(what=_UNREADABLE, why=f"its layer {at} is not that of its manifest")
+
+
+def _tree(plain: tuple[Path, ...]) -> FileTree:
+    tree = FileTree()
     for at, path in enumerate(plain):
         with tarfile.open(path) as tar:
             tree.add(_entries(tar, at))
-        compressed = folder / f"{at}.tar.gz"
-        layer = compress_archive(f"base {at}", path, compressed)
-        if layer.diff_id != config["rootfs"]["diff_ids"][at]:
-            raise ToolFailed(what="the base image cannot be read", why=f"its layer {at} is not that of its manifest")
-        blobs.append(layer.blob)
-        archives[layer.blob.digest] = compressed
-    return SavedImage(base=BaseLayers(config=config, layers=tuple(blobs)), archives=archives, plain=plain, tree=tree)
+    return tree
 
 
 def python_of(image: SavedImage) -> BasePython | None:

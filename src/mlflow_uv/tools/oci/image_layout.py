@@ -1,9 +1,12 @@
-"""Writes an image as an OCI layout folder, which skopeo, podman and other tools read."""
+"""Writes an image as an OCI layout folder, which other tools read, and as an archive, which engines load."""
 
 import hashlib
+import io
 import json
 import shutil
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +17,7 @@ from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, ComposedI
 _PIECE = 1 << 20
 # The annotation by which tools select an image of a layout (OCI image specification).
 _NAME = "org.opencontainers.image.ref.name"
+_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path], *, tag: str) -> None:
@@ -25,7 +29,7 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}")
-    try:
+    with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:
             layout = Path(scratch) / "layout"
@@ -35,20 +39,56 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
                 (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
             for blob in dict.fromkeys(image.blobs[1:]):
                 _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
-            (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="utf-8")
+            (layout / "oci-layout").write_bytes(_VERSION)
             (layout / "index.json").write_bytes(_index(image, tag))
             layout.chmod(0o755)
             layout.replace(folder)
+
+
+def write_archive(target: Path, image: ComposedImage, archives: Mapping[str, Path], *, held: int) -> None:
+    """
+    Write an image as the archive that `docker load` and `podman load` take, without a name.
+
+    It is an OCI layout and has the older manifest of `docker save`, for engines that read only that. The lowest `held`
+    layers are left out: Docker takes those that it has. Raises NoSpace, and ToolFailed for an archive that is missing.
+    """
+    layers = image.blobs[1:]
+    named = [{"Config": _place(image.id), "RepoTags": None, "Layers": [_place(blob.digest) for blob in layers]}]
+    contents = {
+        "oci-layout": _VERSION,
+        "index.json": _index(image, ""),
+        "manifest.json": json.dumps(named).encode(),
+        _place(image.digest): image.manifest,
+        _place(image.id): image.config,
+    }
+    with _writing(target), tarfile.open(target, "w") as tar:
+        for name, content in contents.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        for digest in dict.fromkeys(blob.digest for blob in layers[held:]):
+            tar.add(archives[digest], _place(digest))
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Raise an error of the disk as NoSpace or ToolFailed."""
+    try:
+        yield
     except OSError as error:
-        why = f"{error.strerror or error}: {error.filename or folder}"
+        why = f"{error.strerror or error}: {error.filename or place}"
         if error.errno == ENOSPC:
             raise NoSpace(what="the image cannot be written", why=why, fix="free space there") from error
         raise ToolFailed(what="the image cannot be written", why=why) from error
 
 
+def _place(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
 def _index(image: ComposedImage, tag: str) -> bytes:
     manifest = Blob(media_type=MANIFEST_TYPE, digest=image.digest, size=len(image.manifest))
-    entry = {**manifest.descriptor, "annotations": {_NAME: tag}}
+    entry = {**manifest.descriptor, **({"annotations": {_NAME: tag}} if tag else {})}
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
     return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
 

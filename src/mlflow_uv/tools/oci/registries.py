@@ -1,15 +1,17 @@
 """Queries container registries for images, and pushes composed images to them."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...core.image.composition import ComposedImage, digest_of
+from ...command.errors import ToolFailed
+from ...core.image.composition import Blob, ComposedImage, digest_of
 from ...core.image.reference import image_reference
 from ..system.clock import Clock
 from ..system.web import Web
 from .logins import Logins
-from .repository import PublishedImage, RegistryUnanswered, Repository
+from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,19 @@ class PushedImage:
 
     digest: str
     sent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegistryImage:
+    """
+    A downloaded image, and the archives of its layers by their digests.
+
+    `digest` is that of its manifest, or of the index that lists it for its platform.
+    """
+
+    digest: str
+    image: PulledImage
+    archives: Mapping[str, Path]
 
 
 class Registries:
@@ -63,11 +78,16 @@ class Registries:
 
         A blob that the repository has is not sent. The tag moves when all blobs are there, and the manifest is read
         back. A blob is sent again after a lost connection or a busy registry. Raises RegistryUnanswered, `denied` if
-        the current login may not push.
+        the current login may not push, and ToolFailed for an archive that is missing.
         """
         reference = image_reference(name)
         login = self._logins.of(reference)
         repository = Repository(self._web, self._clock, reference, login, rights="pull,push")
+        for blob in image.blobs[1:]:
+            archive = archives.get(blob.digest)
+            if archive is None or not archive.is_file() or archive.stat().st_size != blob.size:
+                why = f"the layer {blob.digest} was deleted or changed after the image was composed"
+                raise ToolFailed(what=f"`{name}` cannot be pushed", why=why, fix="run the step again")
         sent = 0
         for at, blob in enumerate(dict.fromkeys(image.blobs)):
             if not repository.has_blob(blob.digest):
@@ -77,6 +97,27 @@ class Registries:
         if repository.manifest(image.digest) != image.manifest:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
         return PushedImage(digest=image.digest, sent=sent)
+
+    def pull(self, name: str, architecture: str, folder: Path) -> "RegistryImage | None":
+        """
+        Download an image for an architecture (`amd64`) to a folder, where its layers are kept by their digests.
+
+        None if the registry has no such image. A layer that is there is verified, and downloaded again if it was
+        changed. Raises RegistryUnanswered.
+        """
+        place, _, digest = name.partition("@")
+        reference = image_reference(place)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        manifest = repository.manifest(digest or reference.served_tag)
+        image = None if manifest is None else repository.pulled(manifest, architecture)
+        if manifest is None or image is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        archives = {blob.digest: folder / blob.digest.replace(":", "-") for blob in image.layers}
+        for blob in dict.fromkeys(image.layers):
+            if not _holds(archives[blob.digest], blob):
+                repository.download(blob, archives[blob.digest])
+        return RegistryImage(digest=digest_of(manifest), image=image, archives=archives)
 
     def published(self, name: str, digest: str) -> Published:
         """
@@ -101,3 +142,11 @@ class Registries:
         repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
         tagged = repository.manifest(reference.served_tag)
         return () if tagged is None else repository.labels(tagged)
+
+
+def _holds(archive: Path, blob: Blob) -> bool:
+    """Whether a file is the content of a blob."""
+    if archive.is_symlink() or not archive.is_file() or archive.stat().st_size != blob.size:
+        return False
+    with archive.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}" == blob.digest

@@ -1,16 +1,18 @@
 """Reads and writes one repository of a container registry (OCI distribution specification)."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from ...core.image.composition import MANIFEST_TYPE, digest_of
-from ...core.image.oci_manifest import TYPES, read_labels, read_manifest
+from ...core.image.composition import MANIFEST_TYPE, Blob, digest_of
+from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layers, read_manifest
 from ...core.image.reference import DOCKER_HUB, ImageReference
 from ...core.security.documents import parse_json
 from ...core.security.origins import is_loopback
@@ -49,6 +51,14 @@ class PublishedImage:
 
     ids: frozenset[str]
     labels: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PulledImage:
+    """The configuration of an image in a registry, and its layers, lowest first."""
+
+    config: bytes
+    layers: tuple[Blob, ...]
 
 
 class Repository:
@@ -161,6 +171,33 @@ class Repository:
             labels=tuple(self._parsed(read_labels, body) for body in config_bodies),
         )
 
+    def pulled(self, manifest: bytes, architecture: str) -> "PulledImage | None":
+        """The image of a manifest, or the Linux image of an index for an architecture; None if it has none."""
+        if self._parsed(read_manifest, manifest).images:
+            member = self._parsed(lambda body: member_for(body, architecture), manifest)
+            if member is None:
+                return None
+            manifest = self._require_body(self.manifest(member), member)
+        config = self._parsed(read_manifest, manifest).config
+        if not config:
+            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
+        body = self._require_body(self._fetch(f"blobs/{config}", config), config)
+        return PulledImage(config=body, layers=self._parsed(read_layers, manifest))
+
+    def download(self, blob: Blob, target: Path) -> None:
+        """Write a blob to a file, which gets its name when its content is verified."""
+        with TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+            written = Path(scratch) / "blob"
+            url = f"{self._base}/blobs/{blob.digest}"
+            reply = self._authorized(WebRequest(url=url, target=written, limit=blob.size))
+            if reply.status != _OK:
+                raise self._not_returned(reply, _codes(reply.body))
+            with written.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            if f"sha256:{digest}" != blob.digest:
+                raise RegistryUnanswered(f"{self._host} returned other content than {blob.digest}")
+            written.replace(target)
+
     def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
         """The labels of a manifest or index; empty if it is not a complete image."""
         try:
@@ -188,12 +225,14 @@ class Repository:
         codes = _codes(reply.body)
         if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}:
             return None
+        raise self._not_returned(reply, codes)
+
+    def _not_returned(self, reply: WebReply, codes: set[str]) -> RegistryUnanswered:
         reasons = ", ".join([str(reply.status), *sorted(codes)])
         denied = reply.status in _DENIED or reply.status == _ABSENT
         login = "" if self._login else ", without a login"
-        raise RegistryUnanswered(
-            f"{self._host} does not return {self._reference.repository} ({reasons}{login})", denied=denied
-        )
+        what = f"{self._host} does not return {self._reference.repository} ({reasons}{login})"
+        return RegistryUnanswered(what, denied=denied)
 
     def _request(self, path: str, form: bytes | None = None) -> WebReply:
         return self._authorized(WebRequest(url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, form=form))

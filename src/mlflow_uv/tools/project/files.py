@@ -330,3 +330,16 @@ def line_of(path: Path, *needles: str) -> int:
             if needle in line:
                 return number
     return 1
+
+
+def require_new_folder(folder: Path, name: str) -> None:
+    """Raise BadInput for a folder of an input that is in use, or that a link of the checkout leads to."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(
+            what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}",
+            why="existing files would become part of what is written there",
+            fix=option(name, "NEW_FOLDER"),
+        )
+    if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
+        why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
+        raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix=option(name, "NEW_FOLDER"))

@@ -3,11 +3,14 @@
 import hashlib
 import os
 import re
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ...core.release.digests import canonical, sha256
+
+_PIECE = 1 << 20
 
 
 def wheel_content(wheel: Path) -> str:
@@ -46,6 +49,19 @@ def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
         for name in sorted(names):
             path = Path(base, name)
             yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
+
+
+def digests_in_archive(archive: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
+    """(POSIX path relative to `top`, sha256) of every file below an absolute path in a tar archive."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = PurePosixPath("/", member.name)
+            content = tar.extractfile(member) if member.isreg() and top in path.parents else None
+            if content is not None:
+                digest = hashlib.sha256()
+                while piece := content.read(_PIECE):
+                    digest.update(piece)
+                yield path.relative_to(top), digest.hexdigest()
 
 
 def _file_digest(path: Path) -> str:

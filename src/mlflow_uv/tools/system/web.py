@@ -21,6 +21,7 @@ TIMEOUT_S = 20.0
 WHOLE_S = 60.0
 REDIRECTS = 5
 PIECE = 1 << 16
+_OK = 200
 TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 
@@ -43,7 +44,8 @@ class WebRequest:
     A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
 
     Without a `method` it is GET, or POST with a `form`. `upload` is a file that is sent as the body, piece by piece.
-    `limit` is the maximum size of the response in bytes.
+    `limit` is the maximum size of the response in bytes. The body of a successful response is written to `target`, if
+    that is given, and may take any time as long as some of it arrives.
     """
 
     url: str
@@ -52,6 +54,7 @@ class WebRequest:
     form: bytes | None = field(default=None, repr=False)
     method: str | None = None
     upload: Path | None = None
+    target: Path | None = None
     limit: int = 4 << 20
 
 
@@ -132,6 +135,8 @@ class Web:
                 except urllib.error.HTTPError as error:
                     response = error
                 stack.enter_context(response)
+                if request.target is not None and response.status == _OK:
+                    return _written(response, request.limit, request.target)
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
             raise WebUnreachable(
@@ -184,8 +189,23 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
             raise WebUnreachable(f"the response is larger than {limit >> 20} MiB")
         if time.monotonic() > until:
             raise WebUnreachable("the response takes too long", slow=True)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return WebReply(status=response.status, headers=headers, body=bytes(body))
+    return WebReply(status=response.status, headers=_headers(response), body=bytes(body))
+
+
+def _written(response: Any, limit: int, target: Path) -> WebReply:
+    """Write a body to a file; the response has none."""
+    size = 0
+    with target.open("wb") as out:
+        while piece := response.read(PIECE):
+            size += len(piece)
+            if size > limit:
+                raise WebUnreachable(f"the response is larger than {limit} bytes")
+            out.write(piece)
+    return WebReply(status=response.status, headers=_headers(response), body=b"")
+
+
+def _headers(response: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _origin(url: str) -> tuple[str, str, int]:

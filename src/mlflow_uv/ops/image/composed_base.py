@@ -1,0 +1,148 @@
+"""Reads the base of a composed image from its registry or from the engine, and checks that it fits; nothing runs."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ...command.errors import BaseImageMissing, BaseImageUnfit
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, joined, option
+from ...core.image.dockerfile import MODEL, SERVING, VENV
+from ...core.image.file_tree import EntryKind
+from ...core.lock.targets import System, machine_name
+from ...tools.engines.engine import Engine
+from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
+from ...tools.oci.repository import RegistryUnanswered
+from ...tools.toolbox import Tools
+from .build import BaseImage, default_base, require_fit, without_python
+from .environment import Needs
+
+# Where the server looks for a model before it takes that of the image (serving/model/model_location.py).
+_MOUNTED = PurePosixPath("/opt/ml/model")
+# The versions of the GNU C library for which uv has a platform: `uv pip install --help`, `--python-platform`.
+_UV_GLIBC = (17, 28, *range(31, 41))
+_ENGINE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComposableBase:
+    """
+    A base image whose files were read.
+
+    `machine` is its architecture as wheels name it (`x86_64`), `platform` a target of uv. `findings` say where it came
+    from, if that matters.
+    """
+
+    described: BaseImage
+    image: SavedImage
+    python: BasePython
+    machine: str
+    glibc: tuple[int, int]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def platform(self) -> str:
+        """The newest platform of uv whose wheels the base's C library can load."""
+        return f"{self.machine}-manylinux_2_{max(minor for minor in _UV_GLIBC if minor <= self.glibc[1])}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ReadBase:
+    """The files of a base, and the digest that names it."""
+
+    image: SavedImage
+    digest: str
+    findings: tuple[Finding, ...] = ()
+
+
+def read_base(name: str, needs: Needs, engine: Engine | None, scratch: Path, tools: Tools) -> ComposableBase:
+    """
+    Read a base image and check that it fits; its layers are unpacked to `scratch`.
+
+    An image of a registry is downloaded from there by the digest that the engine has, so that its layers, and the
+    digest of what is composed on them, are the same everywhere. Raises BaseImageMissing, BaseImageUnfit, ToolFailed.
+    """
+    read = _read(name, engine, scratch, tools)
+    image = read.image
+    python = python_of(image)
+    if python is None:
+        raise without_python(name, needs, why="none is on its PATH with its library beside it")
+    require_fit(name, needs, version=python.version, used_folders=_used(image))
+    if any(entry.path.name == "MLmodel" for entry in image.tree.below(_MOUNTED)):
+        raise BaseImageUnfit(
+            what=f"the base image `{name}` has a model in {_MOUNTED}",
+            why="the server would load it in place of this one",
+            fix=Wording("another ", option("base-image", "NAME")),
+        )
+    glibc = glibc_of(image)
+    architecture = str(image.base.config.get("architecture"))
+    if glibc is None or glibc[0] != 2 or glibc[1] < _UV_GLIBC[0] or architecture not in _ENGINE_ARCHITECTURES.values():  # noqa: PLR2004
+        raise BaseImageUnfit(
+            what=f"no image can be composed on the base image `{name}`",
+            why=f"it has no GNU C library of version 2.{_UV_GLIBC[0]} or newer, for x86-64 or ARM",
+            fix=joined(", or ", (option("base-image", default_base(needs)), option("builder", "engine"))),
+        )
+    return ComposableBase(
+        described=BaseImage(
+            name=name, digest=read.digest, architecture=architecture, variables=frozenset(image.variables)
+        ),
+        image=image,
+        python=python,
+        machine=machine_name(architecture, System.LINUX),
+        glibc=glibc,
+        findings=read.findings,
+    )
+
+
+def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _ReadBase:
+    local_image = None if engine is None else engine.image(name)
+    if engine is not None and (name.startswith("sha256:") or (local_image is not None and not local_image.shared)):
+        return _saved(name, engine, scratch)
+    place = name.partition("@")[0]
+    wanted = name if local_image is None else f"{place}@{local_image.digest}"
+    architecture = _ENGINE_ARCHITECTURES.get(tools.host.machine, "") if engine is None else engine.architecture()
+    reason = f"its registry has no such image for {architecture}"
+    try:
+        pulled = tools.registries.pull(wanted, architecture, tools.host.cache / "base-layers")
+    except RegistryUnanswered as error:
+        pulled, reason = None, str(error)
+    if pulled is not None:
+        image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
+        return _ReadBase(image=image, digest=pulled.digest)
+    if engine is None:
+        raise BaseImageMissing(
+            what=f"the base image `{name}` cannot be read from its registry",
+            why=reason,
+            fix=option("base-image", "NAME"),
+        )
+    saved = _saved(name, engine, scratch)
+    finding = Finding(
+        rule="base-from-engine",
+        severity=Severity.NOTICE,
+        what=f"the layers of the base image `{name}` are those that {engine.name} has, compressed again",
+        why=f"{reason}; where its registry answers, the image gets another digest, with the same files",
+    )
+    return _ReadBase(image=saved.image, digest=saved.digest, findings=(finding,))
+
+
+def _saved(name: str, engine: Engine, scratch: Path) -> _ReadBase:
+    """The image as the engine has it. Raises BaseImageMissing."""
+    image = engine.fetch(name)
+    scratch.mkdir(parents=True, exist_ok=True)
+    archive = scratch / "saved.tar"
+    engine.save(image.id, archive)
+    try:
+        return _ReadBase(image=read_saved(archive, scratch), digest=image.digest)
+    finally:
+        archive.unlink()
+
+
+def _used(image: SavedImage) -> tuple[str, ...]:
+    """Our folders that have something in the base."""
+    return tuple(folder for folder in (VENV, SERVING, MODEL) if _has_content(image, PurePosixPath(folder)))
+
+
+def _has_content(image: SavedImage, folder: PurePosixPath) -> bool:
+    if image.tree.below(folder):
+        return True
+    entry = image.tree.resolved(folder)
+    return entry is not None and entry.kind is not EntryKind.FOLDER

@@ -1,0 +1,245 @@
+"""Composes the serving image of a release from the wheels of its lock, and hands it to an engine."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ...command.errors import BadInput, StepError, ToolFailed
+from ...command.inputs import Serving
+from ...command.report import Table
+from ...command.wording import Wording, joined, local, option
+from ...core.image.dockerfile import MODEL
+from ...core.image.layer_grouping import SizedPackage, grouped, sized
+from ...core.image.reference import image_reference
+from ...core.lock.closure import selected_roots
+from ...core.lock.install_findings import NOT_WHEELS, needed_by
+from ...core.lock.lockfile import Lockfile, read_lockfile
+from ...core.lock.package_names import canonicalize_name
+from ...core.lock.placement import Placement, Uncovered, place
+from ...core.lock.targets import System, Target
+from ...core.model import model_files
+from ...core.model.model_files import ServedFiles, hashed_lines
+from ...tools.engines.engine import BuiltImage, Engine
+from ...tools.layers.package_layers import WantedPackages
+from ...tools.oci.image_layout import write_archive
+from ...tools.oci.repository import RegistryUnanswered
+from ...tools.project.files import read_manifest, table_of
+from ...tools.system.content import digests_in_archive
+from ...tools.toolbox import Tools
+from ..lineage.recompute import RecomputedRelease
+from .build import labels_of
+from .composed import ComposedServingImage, ImageParts, compose_image
+from .composed_base import ComposableBase
+from .environment import Needs, indexes_for
+from .layers import parts_of
+
+_ENGINE_BUILDS = option("builder", "engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What is composed: the needs of the served model and the selection that they are, on a base image."""
+
+    needs: Needs
+    base: ComposableBase
+    serving: Serving
+
+
+def compose_release(
+    release: RecomputedRelease, composition: Composition, scratch: Path, tools: Tools
+) -> ComposedServingImage:
+    """
+    Compose the image of a release; `scratch` is a folder for what is not cached.
+
+    Raises BadInput for a model without a lock with hashes, ToolFailed for a package without a wheel, NoSpace.
+    """
+    needs, base = composition.needs, composition.base
+    lock = _require_composable(needs, release, base)
+    lines = _lines(needs)
+    sizes = {package.name: package for package in sized(lock.packages)}
+    packages = WantedPackages(
+        groups=grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines),
+        lines=lines,
+        folder=scratch / "work",
+        idle=parts_of(needs, release, layered=False)[0].idle,
+        python=model_python(release, needs, tools),
+        platform=base.platform,
+        indexes=indexes_for(needs, tools),
+    )
+    needs.list.unlink(missing_ok=True)  # not a file of the model
+    (scratch / "context").mkdir(parents=True)
+    tools.contexts.write_layers(scratch / "context", needs.model)
+    packages.folder.mkdir()
+    if (wheels := needs.model / model_files.WHEELS).is_dir():
+        shutil.copytree(wheels, packages.folder / model_files.WHEELS, copy_function=shutil.copyfile)
+    parts = ImageParts(
+        base=base.image,
+        python=base.python,
+        packages=packages,
+        context=scratch / "context",
+        labels=labels_of(release, base.described, composition.serving, tools),
+    )
+    return compose_image(parts, scratch, tools)
+
+
+def model_python(release: RecomputedRelease, needs: Needs, tools: Tools) -> str:
+    """Return the interpreter that trained if it is here: uv may resolve a version number to another, or to none."""
+    if release.project is None:
+        return tools.environments.interpreter(needs.minor)
+    return str(tools.environments.project(release.project, release.record.selection))
+
+
+@contextmanager
+def handed_over(composed: ComposedServingImage, engine: Engine, scratch: Path) -> Iterator[BuiltImage]:
+    """
+    Load an image into an engine, without a name; it is removed if the block raises and nothing else names it.
+
+    Docker gets only the layers that it lacks. Raises ToolFailed, NoSpace.
+    """
+    archive = scratch / "image.tar"
+    held = engine.held_layers(json.loads(composed.image.config)["rootfs"]["diff_ids"])
+    try:
+        _load(composed, engine, archive, held=held)
+    except ToolFailed:
+        if not held:
+            raise
+        _load(composed, engine, archive, held=0)  # a layer was removed meanwhile, or the engine takes whole images only
+    # By its configuration, or by its manifest in engines with a containerd store.
+    image = engine.image(composed.image.id) or engine.image(composed.image.digest)
+    if image is None:
+        raise ToolFailed(what="the image was loaded but cannot be found", why=f"{engine.name} gave it another id")
+    try:
+        yield image
+    except BaseException:
+        engine.untag(image.id)
+        raise
+
+
+def _load(composed: ComposedServingImage, engine: Engine, archive: Path, *, held: int) -> None:
+    write_archive(archive, composed.image, composed.archives, held=held)
+    try:
+        engine.load(archive)
+    finally:
+        archive.unlink()
+
+
+def push_composed(tag: str, composed: ComposedServingImage, tools: Tools) -> str:
+    """Push an image, without an engine, and return its digest in the registry. Raises ToolFailed."""
+    try:
+        pushed = tools.registries.push(tag, composed.image, composed.archives)
+    except RegistryUnanswered as error:
+        host = image_reference(tag).host
+        login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
+        fix = login if error.denied else f"reach {host} from here"
+        raise ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix) from error
+    tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {image_reference(tag).host}")
+    return pushed.digest
+
+
+def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> str:
+    """
+    Return what is in an image as serving/inventory.py prints it there, from its layers alone.
+
+    Packages and model are read from the archives that are pushed. No module of the base comes before one of a package:
+    the environment has no other packages, and the server is started isolated from variables.
+    """
+    files = [path for layer in composed.packages.layers for path in layer.files]
+    folders = {path.parent.name for path in files if path.name == "METADATA" and path.parent.suffix == ".dist-info"}
+    pairs = (folder.removesuffix(".dist-info").partition("-") for folder in folders)
+    model = composed.archives[composed.image.blobs[-1].digest]
+    contents = {
+        "python": base.python.version,
+        "marker_environment": dict(_target(base).environment),
+        "installed": sorted((canonicalize_name(name), version) for name, _, version in pairs),
+        "elsewhere": [],
+        "serves": MODEL,
+        "model": [(str(path), digest) for path, digest in digests_in_archive(model, PurePosixPath(MODEL))],
+    }
+    return json.dumps(contents)
+
+
+def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Table:
+    """Return a table of the compressed sizes of the layers by purpose."""
+    below = len(base.image.base.layers)
+    layers = composed.image.blobs[1:]
+    packages = layers[below + 2 : -2]
+    sizes = {
+        "base": layers[:below],
+        "bytecode of the base": layers[below : below + 1],
+        "environment": layers[below + 1 : below + 2],
+        f"packages ({len(packages)} layers)": packages,
+        "server": layers[-2:-1],
+        "model": layers[-1:],
+        "all": layers,
+    }
+    rows = tuple((name, f"{sum(blob.size for blob in blobs) / 1e6:.1f} MB") for name, blobs in sizes.items())
+    return Table(title="Image", columns=("layer", "compressed size"), rows=rows)
+
+
+def _target(base: ComposableBase) -> Target:
+    minor, _, patch = base.python.version.removeprefix("3.").partition(".")
+    return Target(
+        system=System.LINUX,
+        machine=base.machine,
+        minor=int(minor),
+        patch=int(patch) if patch.isdecimal() else None,
+        level=base.glibc,
+    )
+
+
+def _lines(needs: Needs) -> dict[str, tuple[str, ...]]:
+    """The requirements of each package; a package that is locked more than once has several, with markers."""
+    assert needs.requirements is not None  # noqa: S101  # _require_composable checked it
+    names = [*(pin.name for pin in needs.requirements.pins), *(canonicalize_name(wheel.name) for wheel in needs.wheels)]
+    served = ServedFiles(requirements=needs.requirements, wheels=needs.wheels, python=needs.python)
+    lines: dict[str, tuple[str, ...]] = {}
+    for name, line in zip(names, hashed_lines(served), strict=True):
+        lines[name] = (*lines.get(name, ()), line)
+    return lines
+
+
+def _require_composable(needs: Needs, release: RecomputedRelease, base: ComposableBase) -> Lockfile:
+    """The lock of the model, if all its packages are wheels with hashes."""
+    lock_file = release.model / model_files.LOCK
+    if needs.requirements is None or not lock_file.is_file():
+        raise BadInput(
+            what="an image can only be composed for a model that was logged with its lock",
+            why="the requirements of this model were inferred by MLflow",
+            fix=joined(", or ", (option("requirements", "lock"), _ENGINE_BUILDS)),
+        )
+    lock = read_lockfile(lock_file.read_bytes())
+    names = {pin.name for pin in needs.requirements.pins}
+    for placement in _placed(lock, release, base):
+        if placement.verdict in NOT_WHEELS and placement.package.name in names:
+            raise without_wheel(placement)
+    if lacking := [pin.name for pin in needs.requirements.pins if not pin.hashes]:
+        raise BadInput(
+            what="an image can only be composed from packages with hashes",
+            why=f"the lock has none for {', '.join(lacking)}",
+            fix=Wording(_ENGINE_BUILDS, ", or install them from an index, then uv lock"),
+        )
+    return lock
+
+
+def without_wheel(placement: Placement) -> ToolFailed:
+    """Return the error for a package that has no wheel for the base image."""
+    package = placement.package
+    return ToolFailed(
+        what=f"`{package.name}` has no wheel for {placement.target}, so no image can be composed",
+        why=f"it would be {placement.verdict.value}; needed by {needed_by(placement)}",
+        fix=Wording(_ENGINE_BUILDS, f", or uv lock --upgrade-package {package.name} to one that has a wheel"),
+    )
+
+
+def _placed(lock: Lockfile, release: RecomputedRelease, base: ComposableBase) -> tuple[Placement, ...]:
+    """The packages of the lock on the base; none if the lock does not say, and uv then refuses what has no wheel."""
+    name = table_of(read_manifest(release.model / model_files.MANIFEST), "project").get("name")
+    try:
+        roots = selected_roots(lock, release.record.selection, name=None if name is None else str(name))
+        placements = place(lock, roots, _target(base))
+    except (StepError, ValueError):
+        return ()
+    return () if isinstance(placements, Uncovered) else placements
