@@ -8,6 +8,7 @@ KEYS = frozenset(
         "answer-timeout",
         "base-image",
         "batch-rows",
+        "builder",
         "cache-from",
         "cache-to",
         "candidate",
