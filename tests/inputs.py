@@ -41,6 +41,7 @@ EXAMPLES = {
     "model": "models/saved model",
     "model_name": "wine second ü",
     "not_inputs": "notebooks/**,*.md",
+    "oci_layout": "image folder/ä",
     "older_than_days": "30",
     "output": "-scores",
     "package": "wine-server",

@@ -1,7 +1,6 @@
 """An image that is composed from wheels holds what the engine's build installs, and engines accept it."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -18,8 +17,8 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import WHEELS
 from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
 from mlflow_uv.tools.layers.package_layers import WantedPackages
-from mlflow_uv.tools.layers.saved_image import glibc_of, read_saved
-from mlflow_uv.tools.oci.image_layout import write_layout
+from mlflow_uv.tools.layers.saved_image import glibc_of, python_of, read_saved
+from mlflow_uv.tools.oci.image_layout import write_archive, write_layout
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.network import build_secrets
 from tests.cases.images import (
@@ -96,7 +95,11 @@ def composed_from(
         platform=f"{os.uname().machine}-manylinux_2_{glibc[1]}",
         indexes={},
     )
-    parts = ImageParts(base=base, packages=wanted, context=context, labels={"mlflow-uv.test": "composed"})
+    python = python_of(base)
+    assert python is not None
+    parts = ImageParts(
+        base=base, python=python, packages=wanted, context=context, labels={"mlflow-uv.test": "composed"}
+    )
     return compose_image(parts, folder, builder.tools)
 
 
@@ -120,11 +123,11 @@ def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None
     assert one.image.digest == again.image.digest
     write_layout(tmp_path / "layout", one.image, one.archives, tag="1")
     try:
-        archive = engine_archive(one, tmp_path / "load.tar", "mlflow-uv-test-composed:1")
-        subprocess.run(("docker", "load", "--input", archive), check=True, capture_output=True)
-        said = run_in("mlflow-uv-test-composed:1", f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
+        write_archive(tmp_path / "load.tar", one.image, one.archives, held=0)
+        subprocess.run(("docker", "load", "--input", tmp_path / "load.tar"), check=True, capture_output=True)
+        said = run_in(one.image.id, f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
     finally:
-        remove_image("mlflow-uv-test-composed:1")
+        remove_image(one.image.id)
     assert VENV == said.strip()
 
 
@@ -150,19 +153,3 @@ def test_the_packages_of_a_real_lock_are_equal_too(root: Path, tmp_path: Path) -
     differing = {path for path in compared(expected) if compared(found).get(path) != compared(expected)[path]}
     assert (set(), set()) == (differing, compared(found).keys() - compared(expected).keys())
     assert {path for path in expected if path.endswith(".pyc")} == {path for path in found if path.endswith(".pyc")}
-
-
-def engine_archive(composed: ComposedServingImage, target: Path, name: str) -> Path:
-    """The archive that `docker load` takes; compressed layers are accepted there."""
-    config = target.with_suffix(".json")
-    config.write_bytes(composed.image.config)
-    layers = [composed.archives[blob.digest] for blob in composed.image.blobs[1:]]
-    manifest = target.with_suffix(".manifest")
-    names = [f"{at}.tar" for at in range(len(layers))]
-    manifest.write_text(json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": names}]))
-    with tarfile.open(target, "w") as tar:
-        tar.add(config, "config.json")
-        tar.add(manifest, "manifest.json")
-        for layer, entry in zip(layers, names, strict=True):
-            tar.add(layer, entry)
-    return target

@@ -118,7 +118,7 @@ class PackageLayers:
         layers = (known[group] for group in wanted.groups)
         return PackagesAsLayers(
             layers=tuple(layer for layer in layers if layer.files),
-            reused=len(wanted.groups) - len(absent),
+            reused=sum(bool(layer.files) for group, layer in known.items() if group not in absent),
             python=compiler.version,
         )
 

@@ -142,7 +142,7 @@ def _decompressed(archive: Path, blob: Blob, target: Path) -> str:
 
 
 def _open_gzip(archive: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(archive))  # noqa: SIM115  # the caller closes it
+    return cast("IO[bytes]", gzip.open(archive))  # the caller closes it
 
 
 def _open(archive: Path) -> IO[bytes]:

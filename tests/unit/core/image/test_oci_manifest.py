@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.image.oci_manifest import ImageManifest, read_labels, read_manifest
+from mlflow_uv.core.image.composition import GZIP_TYPE, Blob
+from mlflow_uv.core.image.oci_manifest import ImageManifest, member_for, read_labels, read_layers, read_manifest
 
 DIGESTS = tuple(f"sha256:{sign * 64}" for sign in "abc")
 
@@ -70,3 +71,46 @@ def test_an_image_need_not_have_labels(config: Any, labels: dict[str, str]) -> N
     Docker writes null where there are none.
     """
     assert labels == read_labels(json.dumps(config).encode())
+
+
+def test_the_image_of_an_architecture_is_found_in_an_index() -> None:
+    """
+    Of several variants the first; another system's image and what has no platform never.
+    """
+    entries = [
+        {"digest": f"sha256:{number * 64}", "platform": {"os": system, "architecture": machine}}
+        for number, system, machine in (("1", "windows", "amd64"), ("2", "linux", "arm64"), ("3", "linux", "amd64"))
+    ]
+    body = json.dumps({"manifests": [{"digest": f"sha256:{'0' * 64}"}, *entries, *entries]}).encode()
+
+    assert [f"sha256:{'3' * 64}", f"sha256:{'2' * 64}", None] == [
+        member_for(body, machine) for machine in ("amd64", "arm64", "s390x")
+    ]
+
+
+def test_the_layers_of_docker_have_the_types_of_the_specification() -> None:
+    """
+    The bytes of the layers are the same under both names.
+    """
+    kind = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    body = json.dumps({"layers": [{"mediaType": kind, "digest": f"sha256:{'a' * 64}", "size": 7}]}).encode()
+
+    assert (Blob(media_type=GZIP_TYPE, digest=f"sha256:{'a' * 64}", size=7),) == read_layers(body)
+
+
+@pytest.mark.parametrize(
+    ("layers", "why"),
+    [
+        (None, "lists no layers"),
+        ([{"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}], "names no configuration"),
+        ([{"mediaType": "text/\x1b", "digest": f"sha256:{'a' * 64}", "size": 7}], "a layer of the type"),
+        ([{"mediaType": GZIP_TYPE, "digest": f"sha256:{'a' * 64}", "size": "7"}], "without a size"),
+    ],
+    ids=["none", "no digest", "another type", "no size"],
+)
+def test_other_layers_are_refused(layers: object, why: str) -> None:
+    """
+    Windows' layers, for example, are not distributed.
+    """
+    with pytest.raises(ValueError, match=why):
+        read_layers(json.dumps({"layers": layers}).encode())

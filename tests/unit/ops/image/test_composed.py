@@ -7,13 +7,10 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import cast
 
-import pytest
-
-from mlflow_uv.command.errors import BaseImageUnfit
 from mlflow_uv.core.image.dockerfile import MODEL, MODEL_LAYER, SERVER_LAYER, SERVING
 from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
 from mlflow_uv.tools.engines.build_context import pack
-from mlflow_uv.tools.layers.saved_image import SavedImage
+from mlflow_uv.tools.layers.saved_image import SavedImage, python_of
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
@@ -39,7 +36,9 @@ def parts(folder: Path, base: SavedImage, *, answer: str = "red") -> ImageParts:
         (source / f"{name}.txt").write_text(text)
         pack(context / layer, source, PurePosixPath(place))
     packages = wanted(context, ("grape",), ("plum",))
-    return ImageParts(base=base, packages=packages, context=context, labels={"a": "b"})
+    python = python_of(base)
+    assert python is not None
+    return ImageParts(base=base, python=python, packages=packages, context=context, labels={"a": "b"})
 
 
 def compose(folder: Path, these: ImageParts) -> ComposedServingImage:
@@ -103,11 +102,3 @@ def test_after_a_change_of_the_model_all_other_layers_are_the_same(tmp_path: Pat
     assert before.image.blobs[1:-1] == after.image.blobs[1:-1]
     assert before.image.blobs[-1] != after.image.blobs[-1]
     assert 2 == after.packages.reused
-
-
-def test_a_base_without_python_is_refused(tmp_path: Path) -> None:
-    """
-    Known from its files: nothing in it is started.
-    """
-    with pytest.raises(BaseImageUnfit, match="no Python"):
-        compose(tmp_path, parts(tmp_path, saved(tmp_path / "base", {"etc/issue": b""})))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.errors import NoSpace, ToolFailed
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.tools.engines.client import Client
 from mlflow_uv.tools.engines.docker import Docker
@@ -178,3 +178,32 @@ def test_a_client_that_never_ends_is_no_answer(kind: type[Client], tmp_path: Pat
     served = kind(runner, variables={"PATH": str(tmp_path)}, on_line=print).serve("sha256:1", network=False)
 
     assert served.send(PING) is None
+
+
+def test_an_image_is_loaded_from_a_file(kind: type[Client], tmp_path: Path) -> None:
+    """
+    An engine that refuses it says why; a full disk is an error of its own.
+    """
+    accepting, runner = client(kind)
+    refusing, _ = client(kind, load=completed(stderr="invalid tar header", code=1))
+    full, _ = client(kind, load=completed(stderr="write /x: no space left on device", code=1))
+
+    accepting.load(tmp_path / "image.tar")
+
+    assert (kind.name, "load", "--quiet", "--input", str(tmp_path / "image.tar")) == runner.argv
+    with pytest.raises(ToolFailed, match="invalid tar header"):
+        refusing.load(tmp_path / "image.tar")
+    with pytest.raises(NoSpace):
+        full.load(tmp_path / "image.tar")
+
+
+def test_an_image_is_saved_to_a_file(kind: type[Client], tmp_path: Path) -> None:
+    """
+    In the format of `docker save`, which is not the default of every version of Podman.
+    """
+    saving, runner = client(kind)
+
+    saving.save("sha256:abc", tmp_path / "image.tar")
+
+    assert ("save", "--output", str(tmp_path / "image.tar"), "sha256:abc") == (runner.argv[1], *runner.argv[-3:])
+    assert (kind.name == "podman") == ("--format=docker-archive" in runner.argv)

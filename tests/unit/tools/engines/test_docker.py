@@ -90,3 +90,24 @@ def test_a_build_that_fails_is_pulled_from_nowhere(tmp_path: Path) -> None:
         pass
 
     assert not any("pull" in command.argv for command in runner.asked)
+
+
+def test_layers_that_an_image_here_begins_with_are_held() -> None:
+    """
+    Of all images, the one that has most of them counts; an image that was removed meanwhile does not.
+    """
+    lists = '["a","b","x"]\n["a"]\nnull\n["b","c"]\n'
+    runner = FakeRunner({"image ls": completed("1\n2\n1\n3\n"), "image inspect": completed(lists, "gone", 1)})
+
+    assert [2, 0] == [docker(runner).held_layers(layers) for layers in (["a", "b", "c"], ["c"])]
+    assert ("1", "2", "3") == runner.argv[-3:]
+
+
+def test_where_there_is_no_image_no_layer_is_held() -> None:
+    """
+    Nothing is inspected then, which would be an error.
+    """
+    runner = FakeRunner()
+
+    assert 0 == docker(runner).held_layers(["a"])
+    assert ("docker", "image", "ls", "--quiet", "--no-trunc") == runner.argv

@@ -1,17 +1,20 @@
 """Base images as an engine saves them."""
 
+import gzip
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.layers.saved_image import SavedImage, glibc_of, python_of, read_saved
+from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE
+from mlflow_uv.tools.layers.saved_image import SavedImage, glibc_of, python_of, read_pulled, read_saved
 
 PYTHON: dict[str, Any] = {
     "usr/": None,
@@ -185,3 +188,54 @@ def test_a_manifest_that_is_too_large_is_refused(tmp_path: Path) -> None:
         read_saved(tmp_path / "image.tar", tmp_path / "read")
 
     assert "manifest.json has more than 32 MiB" == raised.value.why
+
+
+def pulled(folder: Path, image: SavedImage, **changes: Any) -> SavedImage:
+    """An image, read as if its layers came from a registry; `changes` are parts of its layers' description."""
+    layers = tuple(replace(blob, **changes) for blob in image.base.layers)
+    return read_pulled(json.dumps(image.base.config).encode(), layers, image.archives, folder)
+
+
+def test_an_image_of_a_registry_keeps_its_layers(tmp_path: Path) -> None:
+    """
+    It is read as one that an engine saves, and its compressed layers are not made again.
+    """
+    image = saved(tmp_path / "one", PYTHON, {"etc/name": b"grape"})
+
+    again = pulled(tmp_path / "two", image)
+
+    assert (image.base, image.archives, python_of(image)) == (again.base, again.archives, python_of(again))
+    assert "grape" == again.text(PurePosixPath("/etc/name"))
+
+
+def test_a_layer_of_a_registry_that_the_configuration_does_not_name_is_refused(tmp_path: Path) -> None:
+    """
+    Its digest as the registry has it is right, what is in it is another archive.
+    """
+    image, other = saved(tmp_path / "one", PYTHON), saved(tmp_path / "two", {"etc/name": b"grape"})
+    layers, archives = other.base.layers, other.archives
+
+    with pytest.raises(ToolFailed, match="its layer 0 is not that of its manifest"):
+        read_pulled(json.dumps(image.base.config).encode(), layers, archives, tmp_path / "read")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "why"),
+    [
+        (b"no gzip", GZIP_TYPE, "Not a gzipped file"),
+        (gzip.compress(b"x" * 999)[:-20], GZIP_TYPE, "ended before|Error -3"),
+        (b"x", ZSTD_TYPE, "is not supported"),
+        (gzip.compress(b"x"), LAYER_TYPE, "is not that of its manifest"),
+    ],
+    ids=["no gzip", "torn", "zstd", "not compressed"],
+)
+def test_a_layer_that_cannot_be_unpacked_is_an_error(tmp_path: Path, content: bytes, kind: str, why: str) -> None:
+    """
+    Whatever a registry sends, there is no traceback.
+    """
+    image = saved(tmp_path / "one", PYTHON)
+    (archive,) = image.archives.values()
+    archive.write_bytes(content)
+
+    with pytest.raises(ToolFailed, match=why):
+        pulled(tmp_path / "read", image, media_type=kind)

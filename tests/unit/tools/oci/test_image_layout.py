@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tarfile
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
-from mlflow_uv.tools.oci.image_layout import write_layout
+from mlflow_uv.tools.oci.image_layout import write_archive, write_layout
 
 
 def image_in(folder: Path) -> tuple[ComposedImage, dict[str, Path]]:
@@ -104,3 +105,35 @@ def test_a_folder_of_somebody_is_left_alone(tmp_path: Path) -> None:
             write_layout(tmp_path / name, image, archives, tag="7")
 
     assert "mine" == (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text()
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_an_archive_is_a_layout_that_an_older_engine_reads_too(tmp_path: Path, held: int) -> None:
+    """
+    Both manifests name the same blobs, the image has no name, and layers that the engine holds are left out.
+    """
+    image, archives = image_in(tmp_path / "layers")
+
+    write_archive(tmp_path / "image.tar", image, archives, held=held)
+
+    with tarfile.open(tmp_path / "image.tar") as tar:
+        contents = {entry.name: file.read() for entry in tar if (file := tar.extractfile(entry))}
+    (older,) = json.loads(contents["manifest.json"])
+    (entry,) = json.loads(contents["index.json"])["manifests"]
+    assert [image.config, image.manifest] == [
+        contents[older["Config"]],
+        contents[f"blobs/{entry['digest'].replace(':', '/')}"],
+    ]
+    assert [f"blobs/{blob.digest.replace(':', '/')}" for blob in image.blobs[1:]] == older["Layers"]
+    assert [None, False] == [older["RepoTags"], "annotations" in entry]
+    assert [at >= held for at in range(2)] == [name in contents for name in older["Layers"]]
+
+
+def test_a_disk_error_of_an_archive_names_the_file(tmp_path: Path) -> None:
+    """
+    Such as a folder that was deleted.
+    """
+    image, archives = image_in(tmp_path / "layers")
+
+    with pytest.raises(ToolFailed, match=r"cannot be written.*gone"):
+        write_archive(tmp_path / "gone" / "image.tar", image, archives, held=0)

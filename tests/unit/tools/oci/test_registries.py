@@ -8,8 +8,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from mlflow_uv.core.image.composition import GZIP_TYPE
 from mlflow_uv.tools.oci.logins import Logins
-from mlflow_uv.tools.oci.registries import Published, Registries
+from mlflow_uv.tools.oci.registries import Published, Registries, RegistryImage
 from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.system.web import Web, WebReply, WebRequest
 from tests.unit.tools.conftest import FakeRunner
@@ -336,3 +337,74 @@ def test_an_upload_at_another_host_gets_no_authorization(
     registries.require_push(f"{registry.host}/team/wine:1")
 
     assert [("DELETE /upload", "")] == [(asked.call, asked.authorization) for asked in elsewhere.asked]
+
+
+def with_layer(registry: FakeRegistry, layer: bytes = b"layer") -> tuple[str, str]:
+    """Put an index with an image of one layer there; the digests of index and layer."""
+    blob = registry.add("blobs", layer)
+    config = registry.add("blobs", {"os": "linux", "architecture": "amd64"})
+    described = {"mediaType": GZIP_TYPE, "digest": blob, "size": len(layer)}
+    manifest = registry.add("manifests", {"config": {"digest": config}, "layers": [described]})
+    entry = {"digest": manifest, "platform": {"os": "linux", "architecture": "amd64"}}
+    return registry.add("manifests", {"manifests": [entry]}, tag="1"), blob
+
+
+def pull(registry: FakeRegistry, folder: Path, name: str = "1", architecture: str = "amd64") -> RegistryImage | None:
+    """Pull an image by its tag, or its digest."""
+    sign = "@" if name.startswith("sha256:") else ":"
+    registries = Registries(Web({}), Logins(FakeRunner(), variables={}), Hasty())
+    return registries.pull(f"{registry.host}/team/wine{sign}{name}", architecture, folder)
+
+
+def test_a_base_is_downloaded_once_and_known_by_the_digest_of_its_index(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    By tag and by digest it is the same; a layer that is here is not downloaded again.
+    """
+    index, blob = with_layer(registry)
+
+    pulled, again = pull(registry, tmp_path), pull(registry, tmp_path, index)
+
+    assert pulled is not None
+    assert pulled == again
+    assert (index, b"layer") == (pulled.digest, pulled.archives[blob].read_bytes())
+    assert b"linux" in pulled.image.config
+    assert 1 == sum(asked.call.endswith(blob) for asked in registry.asked)
+
+
+def test_a_cached_layer_that_was_changed_is_downloaded_again(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    Also if its size is the same.
+    """
+    _, blob = with_layer(registry)
+    pulled = pull(registry, tmp_path)
+    assert pulled is not None
+    pulled.archives[blob].write_bytes(b"LAYER")
+
+    pull(registry, tmp_path)
+
+    assert b"layer" == pulled.archives[blob].read_bytes()
+
+
+def test_an_image_for_another_architecture_is_none(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    As is a tag that does not exist.
+    """
+    with_layer(registry)
+
+    assert [None, None] == [pull(registry, tmp_path, architecture="arm64"), pull(registry, tmp_path, "2")]
+
+
+@pytest.mark.parametrize("answered", [b"other", b"more than the layer has", b""], ids=["other", "more", "less"])
+def test_a_layer_of_other_content_is_refused_and_not_kept(
+    registry: FakeRegistry, tmp_path: Path, answered: bytes
+) -> None:
+    """
+    Nothing is left that a later call could take.
+    """
+    _, blob = with_layer(registry)
+    registry.contents[f"blobs/{blob}"] = answered
+
+    with pytest.raises(RegistryUnanswered, match=r"other content|larger than"):
+        pull(registry, tmp_path)
+
+    assert [] == list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.oci.logins import Logins
@@ -120,10 +121,32 @@ def test_a_layer_that_changed_since_is_not_accepted(registry: FakeRegistry, tmp_
     The registry computes its digest; the tag does not move.
     """
     image, archives = composed_image(tmp_path)
-    archives[image.blobs[2].digest].write_bytes(b"something else")
+    archive = archives[image.blobs[2].digest]
+    archive.write_bytes(bytes(archive.stat().st_size))
     accepting(registry)
 
     with pytest.raises(RegistryUnanswered, match="DIGEST_INVALID"):
         push(registry, image, archives, Hasty())
 
     assert "manifests/7" not in registry.contents
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "torn"])
+def test_a_layer_that_is_not_there_any_more_is_an_error_before_anything_is_sent(
+    registry: FakeRegistry, tmp_path: Path, gone: bool
+) -> None:
+    """
+    A cache may be emptied between composing and pushing.
+    """
+    image, archives = composed_image(tmp_path)
+    archive = archives[image.blobs[2].digest]
+    if gone:
+        archive.unlink()
+    else:
+        archive.write_bytes(archive.read_bytes()[:-1])
+    accepting(registry)
+
+    with pytest.raises(ToolFailed, match="was deleted or changed after the image was composed"):
+        push(registry, image, archives, Hasty())
+
+    assert [] == registry.asked

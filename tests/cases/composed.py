@@ -1,0 +1,108 @@
+"""A tiny release to compose an image of: one package that travels as a wheel, on a base without a program to run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from mlflow_uv.command.host import Host
+from mlflow_uv.command.inputs import Serving
+from mlflow_uv.core.image.composition import composed
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.core.model.model_files import HASHED, LOCK, MANIFEST, WHEELS
+from mlflow_uv.core.release.commit import Commit
+from mlflow_uv.core.release.digests import tree_digest
+from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, WheelLink
+from mlflow_uv.ops.image.composed import ComposedServingImage
+from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
+from mlflow_uv.ops.image.composed_release import Composition, compose_release
+from mlflow_uv.ops.image.environment import Needs, needs_of
+from mlflow_uv.ops.lineage.recompute import RecomputedRelease
+from mlflow_uv.tools.mlflow.store_client import StoreClient
+from mlflow_uv.tools.system.content import digests_in
+from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests import projects
+from tests.console import KeptConsole
+from tests.unit.tools.layers.test_saved_image import saved
+
+from .images import digest_of
+
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+MACHINE = os.uname().machine
+FILES: dict[str, Any] = {
+    "usr/bin/": None,
+    f"usr/bin/python{MINOR}": b"\x7fELF",
+    "usr/bin/python3": f"python{MINOR}",
+    f"usr/lib/python{MINOR}/os.py": b"name = 'posix'\n",
+    f"usr/include/python{MINOR}/patchlevel.h": f'#define PY_VERSION "{MINOR}.7"\n'.encode(),
+    f"usr/lib/{MACHINE}-linux-gnu/libc.so.6": b"\0GNU C Library (G 2.36) stable release version 2.36.\n\0",
+}
+LOCK_TEXT = f'version = 1\nrequires-python = ">={MINOR}"\n\n[[package]]\nname = "wine"\nsource = {{ virtual = "." }}\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyRelease:
+    """A release in a folder, and the tools of a machine with a home of its own."""
+
+    release: RecomputedRelease
+    needs: Needs
+    tools: Tools
+    scratch: Path
+
+    def with_listed_requirements(self) -> "TinyRelease":
+        """The release with the requirements that its model lists now."""
+        record = self.release.record
+        needs = needs_of(self.release.model, wheels=record.requirements.wheels, python=record.model.python)
+        return replace(self, needs=needs)
+
+    def compose(self, base_name: str) -> tuple[ComposedServingImage, ComposableBase]:
+        """The image on a base that a registry has; there is no engine."""
+        self.scratch.mkdir()
+        base = read_base(base_name, self.needs, None, self.scratch / "base", self.tools)
+        composition = Composition(self.needs, base, Serving.LOCKED)
+        return compose_release(self.release, composition, self.scratch, self.tools), base
+
+
+@contextmanager
+def tiny_release(folder: Path, *, answer: str = "red") -> Iterator[TinyRelease]:
+    """A model that answers so, with its lock and its wheel, on a machine without an engine."""
+    model = folder / "model"
+    wheel = projects.wheel(folder / "built", "grape", "1.0")
+    link = WheelLink(name="grape", version="1.0", file=wheel.name, sha256=digest_of(wheel), marker="")
+    texts = {
+        "MLmodel": f"answer: {answer}\n",
+        LOCK: LOCK_TEXT,
+        MANIFEST: f'[project]\nname = "wine"\nversion = "1"\nrequires-python = ">={MINOR}"\n',
+        HASHED: f"{WHEELS}/{wheel.name} --hash=sha256:{link.sha256}\n",
+    }
+    for name, text in texts.items():
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text(text)
+    (model / WHEELS).mkdir()
+    (model / WHEELS / wheel.name).write_bytes(wheel.read_bytes())
+    record = Record(
+        release_key="k",
+        commit=Commit(sha="c" * 40, project="."),
+        lock=LockLink(sha256="l", uv="1"),
+        selection=Selection(),
+        requirements=RequirementsLink(sha256="r", source="lock", wheels=(link,)),
+        model=ModelLink(
+            model_id="m", run_id="r", name="wine", sha256=tree_digest(digests_in(model)), store="s",
+            python=f"{MINOR}.1", mlflow="3",
+        ),
+    )  # fmt: skip
+    release = RecomputedRelease(record=record, client=cast("StoreClient", None), project=None, model=model, checks=())
+    needs = needs_of(model, wheels=(link,), python=record.model.python)
+    variables = {**os.environ, "MLFLOW_UV_HOME": str(folder / "home"), "DOCKER_CONFIG": str(folder)}
+    host = Host.of(variables, folder=folder, python=Path(sys.executable))
+    with toolbox(host, console=KeptConsole()) as tools:
+        yield TinyRelease(release=release, needs=needs, tools=tools, scratch=folder / "scratch")
+
+
+def push_base(name: str, folder: Path, tools: Tools) -> None:
+    """Put a base into a registry, which has what is read of one and nothing that runs."""
+    image = saved(folder, FILES, architecture={"x86_64": "amd64", "aarch64": "arm64"}[MACHINE])
+    tools.registries.push(name, composed(image.base, (), {}), image.archives)

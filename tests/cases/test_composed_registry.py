@@ -1,0 +1,101 @@
+"""Without an engine: an image is composed on a base of a real registry, written as a layout, and pushed there."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import ChainBroken, ToolFailed
+from mlflow_uv.core.model.model_files import LOCK
+from mlflow_uv.ops.image.build import require_exact, require_model
+from mlflow_uv.ops.image.composed_release import composed_inventory, push_composed
+from mlflow_uv.tools.oci.image_layout import write_layout
+from tests.registries import digest_in, registry
+
+from .composed import MINOR, push_base, tiny_release
+
+
+def test_an_image_is_composed_and_pushed_without_an_engine(tmp_path: Path, registry_program: str) -> None:
+    """
+    The registry's digest is the computed one; another machine, with another umask and an empty cache, computes it too.
+    """
+    digests, sent = [], []
+    with registry(tmp_path, registry_program) as host:
+        for at, (name, mask) in enumerate((("one", 0o022), ("ein anderer", 0o077))):
+            before = os.umask(mask)
+            try:
+                (tmp_path / name).mkdir()
+                with tiny_release(tmp_path / name) as tiny:
+                    if at == 0:
+                        push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+                    image, base = tiny.compose(f"{host}/base:1")
+                    inventory = composed_inventory(image, base)
+                    require_exact(tiny.needs, inventory)
+                    require_model(tiny.release.record, inventory)
+                    write_layout(tmp_path / name / "layout", image.image, image.archives, tag="7")
+                    digests.append(push_composed(f"{host}/cellar/wine:7", image, tiny.tools))
+                    sent.append(tiny.tools.registries.push(f"{host}/cellar/wine:7", image.image, image.archives).sent)
+            finally:
+                os.umask(before)
+        found = digest_in(host, "cellar/wine", "7")[1]
+
+    (entry,) = json.loads((tmp_path / "one" / "layout" / "index.json").read_text())["manifests"]
+    assert [found, found, found] == [*digests, entry["digest"]]
+    assert [0, 0] == sent, "what the registry has is not sent again"
+    contents = json.loads(inventory)
+    assert (f"{MINOR}.7", [["grape", "1.0"]]) == (contents["python"], contents["installed"])
+
+
+def test_another_model_or_package_is_refused(tmp_path: Path, registry_program: str) -> None:
+    """
+    What is in the layers is compared, not what they were asked to hold.
+    """
+    with registry(tmp_path, registry_program) as host:
+        for name in ("one", "another"):
+            (tmp_path / name).mkdir()
+        with (
+            tiny_release(tmp_path / "one") as tiny,
+            tiny_release(tmp_path / "another", answer="white") as other,
+        ):
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            image, base = tiny.compose(f"{host}/base:1")
+            another, _ = other.compose(f"{host}/base:1")
+
+    with pytest.raises(ChainBroken, match="the model in the image is not the one in the store"):
+        require_model(tiny.release.record, composed_inventory(another, base))
+    contents = json.loads(composed_inventory(image, base))
+    contents["installed"] = [["grape", "1.1"]]
+    with pytest.raises(ChainBroken, match=r"grape is 1\.1, required is 1\.0"):
+        require_exact(tiny.needs, json.dumps(contents))
+
+
+@pytest.mark.parametrize(
+    ("source", "came"),
+    [
+        ('{ registry = "https://pypi.org/simple" }', "built from source"),
+        ('{ git = "https://example.invalid/x?rev=1#1" }', "fetched and built from git"),
+    ],
+    ids=["no wheel", "git"],
+)
+def test_a_package_without_a_wheel_is_refused_with_the_way_it_came_in(
+    tmp_path: Path, registry_program: str, source: str, came: str
+) -> None:
+    """
+    Before anything is installed; the engine, which can build it, is the fix.
+    """
+    sdist = 'sdist = { url = "https://example.invalid/plum-1.tar.gz", hash = "sha256:00", size = 1 }\n'
+    package = f'[[package]]\nname = "plum"\nversion = "1"\nsource = {source}\n{sdist}'
+    with registry(tmp_path, registry_program) as host:
+        (tmp_path / "one").mkdir()
+        with tiny_release(tmp_path / "one") as tiny:
+            lock = tiny.release.model / LOCK
+            lock.write_text(f'{lock.read_text()}dependencies = [{{ name = "plum" }}]\n\n{package}')
+            (tiny.release.model / "mlflow-uv" / "requirements.txt").write_text("plum==1 --hash=sha256:00\n")
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            with pytest.raises(ToolFailed) as refused:
+                tiny.with_listed_requirements().compose(f"{host}/base:1")
+
+    assert refused.value.what.startswith("`plum` has no wheel for linux-")
+    assert f"it would be {came}; needed by wine" == refused.value.why
+    assert "--builder engine" in refused.value.fix

@@ -1,0 +1,174 @@
+"""The base of a composed image: where it is read from, and what makes it unfit; no engine and no network."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit
+from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
+from mlflow_uv.ops.image.environment import Needs
+from mlflow_uv.tools.engines.engine import BuiltImage, Engine
+from mlflow_uv.tools.layers.saved_image import SavedImage
+from mlflow_uv.tools.oci.registries import RegistryImage
+from mlflow_uv.tools.oci.repository import PulledImage, RegistryUnanswered
+from mlflow_uv.tools.toolbox import Tools
+from tests.unit.tools.layers.test_saved_image import saved
+
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+LIBC = b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n\0"
+FILES: dict[str, Any] = {
+    "usr/bin/": None,
+    f"usr/bin/python{MINOR}": b"\x7fELF",
+    "usr/bin/python3": f"python{MINOR}",
+    f"usr/lib/python{MINOR}/os.py": b"name = 'posix'\n",
+    f"usr/include/python{MINOR}/patchlevel.h": f'#define PY_VERSION "{MINOR}.7"\n'.encode(),
+    "usr/lib/x86_64-linux-gnu/libc.so.6": LIBC,
+    "opt/": None,
+    "opt/venv/": None,
+}
+NEEDS = Needs(model=Path("model"), requirements=None, wheels=(), python=f"{MINOR}.9")
+DIGEST = f"sha256:{'d' * 64}"
+
+
+@dataclass
+class FakeEngine:
+    """Has one image, as its archive; `shared` if it came from a registry."""
+
+    archive: Path
+    shared: bool = False
+    name: str = "docker"
+
+    def image(self, _name: str) -> BuiltImage:
+        return BuiltImage(id="sha256:id", labels={}, size=1, digest=DIGEST, shared=self.shared)
+
+    fetch = image
+
+    def architecture(self) -> str:
+        return "amd64"
+
+    def save(self, _image: str, target: Path) -> None:
+        target.write_bytes(self.archive.read_bytes())
+
+
+@dataclass
+class FakeRegistries:
+    """Has one image, or does not answer."""
+
+    image: SavedImage | None
+    asked: list[str] = field(default_factory=list)
+
+    def pull(self, name: str, architecture: str, _folder: Path) -> RegistryImage | None:
+        self.asked.append(f"{name} {architecture}")
+        if self.image is None:
+            raise RegistryUnanswered("docker.io does not answer")
+        config = json.dumps(self.image.base.config).encode()
+        pulled = PulledImage(config=config, layers=self.image.base.layers)
+        return RegistryImage(digest=DIGEST, image=pulled, archives=self.image.archives)
+
+
+def read(
+    folder: Path, registries: FakeRegistries, engine: FakeEngine | None = None, *, name: str = "python:slim"
+) -> ComposableBase:
+    host = SimpleNamespace(cache=folder / "cache", machine="x86_64")
+    tools = cast("Tools", SimpleNamespace(registries=registries, host=host))
+    return read_base(name, NEEDS, cast("Engine | None", engine), folder / "scratch", tools)
+
+
+def test_a_base_is_read_from_its_registry_without_an_engine(tmp_path: Path) -> None:
+    """
+    Python, C library and architecture are known from its files and its configuration.
+    """
+    registries = FakeRegistries(saved(tmp_path / "base", FILES))
+
+    base = read(tmp_path, registries)
+
+    assert ["python:slim amd64"] == registries.asked
+    assert (DIGEST, f"{MINOR}.7", "x86_64-manylinux_2_36") == (
+        base.described.digest,
+        base.python.version,
+        base.platform,
+    )
+    assert () == base.findings
+
+
+def test_a_base_that_the_engine_pulled_is_read_from_its_registry_by_digest(tmp_path: Path) -> None:
+    """
+    So that its layers, and what is composed on them, have the same digests everywhere.
+    """
+    image = saved(tmp_path / "base", FILES)
+    registries = FakeRegistries(image)
+
+    base = read(tmp_path, registries, FakeEngine(tmp_path / "base" / "image.tar", shared=True))
+
+    assert [f"python:slim@{DIGEST} amd64"] == registries.asked
+    assert image.base.layers == base.image.base.layers
+
+
+@pytest.mark.parametrize("name", ["mine:1", DIGEST], ids=["never in a registry", "by its id"])
+def test_a_base_that_only_the_engine_has_is_saved(tmp_path: Path, name: str) -> None:
+    """
+    No registry is asked, and that is no reason for a notice.
+    """
+    saved(tmp_path / "base", FILES)
+    registries = FakeRegistries(None)
+
+    base = read(tmp_path, registries, FakeEngine(tmp_path / "base" / "image.tar"), name=name)
+
+    assert ([], (), f"{MINOR}.7") == (registries.asked, base.findings, base.python.version)
+    assert not (tmp_path / "scratch" / "saved.tar").exists()
+
+
+def test_a_registry_that_does_not_answer_is_replaced_by_the_engine_with_a_notice(tmp_path: Path) -> None:
+    """
+    The digest of the image is another one then.
+    """
+    saved(tmp_path / "base", FILES)
+
+    base = read(tmp_path, FakeRegistries(None), FakeEngine(tmp_path / "base" / "image.tar", shared=True))
+
+    assert [("base-from-engine", "docker.io does not answer")] == [
+        (finding.rule, finding.why.partition(";")[0]) for finding in base.findings
+    ]
+
+
+def test_without_an_engine_and_a_registry_there_is_no_base(tmp_path: Path) -> None:
+    """
+    The reason is that of the registry.
+    """
+    with pytest.raises(BaseImageMissing, match=r"docker\.io does not answer"):
+        read(tmp_path, FakeRegistries(None))
+
+
+MUSL = {**FILES, "usr/lib/x86_64-linux-gnu/libc.so.6": b"", "lib/ld-musl-x86_64.so.1": b"\x7fELF"}
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"etc/issue": b""}, "has no Python"),
+        ({name.replace(MINOR, "3.9"): text for name, text in FILES.items()} | {"usr/bin/python3": "python3.9"}, "3.9"),
+        ({**FILES, "opt/venv/x": b""}, "has something in /opt/venv"),
+        ({**FILES, "opt/model": b""}, "has something in /opt/model"),
+        ({**FILES, "opt/ml/model/deep/MLmodel": b""}, "has a model in /opt/ml/model"),
+        (MUSL, "no GNU C library"),
+        ({**FILES, "usr/lib/x86_64-linux-gnu/libc.so.6": LIBC.replace(b"2.36", b"2.12")}, "no GNU C library"),
+    ],
+    ids=["no Python", "another minor", "an environment", "a file", "a mounted model", "musl", "an old C library"],
+)
+def test_an_unfit_base_is_refused(tmp_path: Path, files: dict[str, Any], why: str) -> None:
+    """
+    As by a build, with the same words where it is the same reason; nothing in it is started.
+    """
+    if why == "3.9":
+        files = {
+            name: text.replace(MINOR.encode(), b"3.9") if isinstance(text, bytes) else text
+            for name, text in files.items()
+        }
+
+    with pytest.raises(BaseImageUnfit, match=why):
+        read(tmp_path, FakeRegistries(saved(tmp_path / "base", files)))
