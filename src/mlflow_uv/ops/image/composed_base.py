@@ -109,11 +109,7 @@ def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _Rea
         image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
         return _ReadBase(image=image, digest=pulled.digest)
     if engine is None:
-        raise BaseImageMissing(
-            what=f"the base image `{name}` cannot be read from its registry",
-            why=reason,
-            fix=option("base-image", "NAME"),
-        )
+        raise unreadable_base(name, reason)
     saved = _saved(name, engine, scratch)
     finding = Finding(
         rule="base-from-engine",
@@ -122,6 +118,14 @@ def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _Rea
         why=f"{reason}; where its registry answers, the image gets another digest, with the same files",
     )
     return _ReadBase(image=saved.image, digest=saved.digest, findings=(finding,))
+
+
+def unreadable_base(name: str, why: str) -> BaseImageMissing:
+    """Return the error for a base image that its registry does not return, where no engine has it."""
+    what = f"the base image `{name}` cannot be read from its registry"
+    return BaseImageMissing(
+        what=what, why=why, fix=Wording(option("base-image", "NAME"), ", of a registry that answers")
+    )
 
 
 def _saved(name: str, engine: Engine, scratch: Path) -> _ReadBase:

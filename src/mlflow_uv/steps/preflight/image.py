@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...command.errors import BaseImageUnfit, StepError, ToolFailed
+from ...command.inputs import Builder, Serving
 from ...command.inputs import EngineChoice as Choice
-from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.export.requirements import Requirements
@@ -15,6 +15,8 @@ from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
 from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
+from ...ops.image.composed_base import unreadable_base
+from ...ops.image.composed_release import without_wheel
 from ...ops.image.environment import Needs
 from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
@@ -40,26 +42,28 @@ def engine(context: PreflightContext) -> str:
     if isinstance(container_engine, StepError):
         if context.inputs.build_image.engine is not Choice.AUTO:
             raise container_engine
+        if _pushes_composed(context):
+            return "none answers: the image would be composed and pushed without one"
         return "none answers: a process on this machine would serve"
     return container_engine.name if container_engine else "none is used"
 
 
 def base_image(context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check that the base image exists and has the Python that will train."""
-    container_engine, version = context.engine(), context.python()[0]
-    if container_engine is None or isinstance(container_engine, StepError) or not version:
+    container_engine, version = _engine_here(context), context.python()[0]
+    if not version or (container_engine is None and not _pushes_composed(context)):
         return ""
     name = _base_name(context, version)
-    if not context.training_follows and container_engine.image(name) is None:
-        return _pullable(name, container_engine, context)
+    if container_engine is None or (not context.training_follows and container_engine.image(name) is None):
+        return _in_registry(name, container_engine, context)
     base = _looked_at(context, container_engine, version)
     return f"{base.name} on {base.architecture}"
 
 
 def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
-    """Check that the base image can build the packages without a wheel."""
-    container_engine, version = context.engine(), context.python()[0]
-    if context.lock_is_bad or container_engine is None or isinstance(container_engine, StepError) or not version:
+    """Check that the base image can build the packages without a wheel; a composed image has none."""
+    container_engine, version = _engine_here(context), context.python()[0]
+    if context.lock_is_bad or not version or (container_engine is None and not _pushes_composed(context)):
         return ""
     inputs, names = context.inputs.build_image, _served(context)
     problems: list[Problem] = []
@@ -69,7 +73,10 @@ def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
             for placement in context.placed(target)
             if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
-        if lacking and not inputs.platforms and _compiler(context, container_engine, version):
+        if inputs.builder is Builder.COMPOSE:
+            problems += map(without_wheel, lacking)
+            continue
+        if lacking and not inputs.platforms and container_engine and _compiler(context, container_engine, version):
             continue
         for placement in lacking:
             problems += _without_wheel(placement, context, crossing=bool(inputs.platforms))
@@ -106,17 +113,35 @@ def _looked_at(context: PreflightContext, container_engine: Engine, version: str
     return inspect_base(_base_name(context, version), _needs(version), container_engine, context.tools)
 
 
-def _pullable(name: str, container_engine: Engine, context: PreflightContext) -> str | tuple[Problem, ...]:
+def _engine_here(context: PreflightContext) -> Engine | None:
+    """Return the engine, if one is used and answers."""
+    container_engine = context.engine()
+    return None if isinstance(container_engine, StepError) else container_engine
+
+
+def _pushes_composed(context: PreflightContext) -> bool:
+    """Whether an image is composed and pushed, which needs no engine."""
+    inputs = context.inputs.build_image
+    return inputs.builder is Builder.COMPOSE and inputs.push
+
+
+def _in_registry(name: str, container_engine: Engine | None, context: PreflightContext) -> str | tuple[Problem, ...]:
     """Check, without pulling it, that a registry has an image that is not on this machine."""
     try:
         exists = context.tools.registries.has(name)
     except RegistryUnanswered as error:
         if error.denied:
-            raise base_missing(container_engine.name, name, why=str(error)) from error
+            raise _missing(name, container_engine, str(error)) from error
         return (_unknown("preflight-base-image", f"the base image `{name}` is not here", error),)
     if not exists:
-        raise base_missing(container_engine.name, name, why="its registry has no such image")
+        raise _missing(name, container_engine, "its registry has no such image")
     return f"{name}, which is not pulled yet"
+
+
+def _missing(name: str, container_engine: Engine | None, why: str) -> StepError:
+    return (
+        unreadable_base(name, why) if container_engine is None else base_missing(container_engine.name, name, why=why)
+    )
 
 
 def _unknown(rule: str, what: str, error: RegistryUnanswered) -> Finding:
