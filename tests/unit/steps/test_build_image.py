@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import ChainBroken
+from mlflow_uv.command.errors import BadInput, ChainBroken
+from mlflow_uv.command.inputs import Builder
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.build import require_exact, require_model
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Inputs, _not_pushed, _unhashed
+from mlflow_uv.steps.build_image import Inputs, _not_pushed, _unhashed, require_consistent
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -130,3 +131,24 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     found = list(_not_pushed(Inputs(embedded=embedded), image, ci=ci))
 
     assert rules == [finding.rule for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        (Inputs(oci_layout=Path("layout")), "only a composed image can be written as an OCI layout"),
+        (Inputs(builder=Builder.COMPOSE, platforms=("linux/arm64",)), "`platforms` has no effect on a composed image"),
+        (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
+        (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
+    ],
+    ids=["layout", "platforms", "cache", "context"],
+)
+def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
+    """
+    Before anything is downloaded; the fix names the builder that has them.
+    """
+    with pytest.raises(BadInput) as refused:
+        require_consistent(inputs)
+
+    assert what == refused.value.what
+    assert "--builder " in refused.value.fix

@@ -1,0 +1,66 @@
+"""The step composes an image: with an engine that tests it, and without one, pushed to a registry."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
+from tests.registries import digest_in, registry
+
+from .images import BASE, inspect_image, remove_image, run_in
+from .sample_project import SampleProject, error
+
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
+NOWHERE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
+COMPOSE = ("build-image", "--builder", "compose")
+
+
+def test_a_composed_image_answers_as_training_did(sample: SampleProject, image: str) -> None:
+    """
+    It has the labels, the packages, the SBOM and the record of a built one; composed again, it is the same image.
+    """
+    first = sample.run(*COMPOSE, "--engine", "docker", "--image", image)
+    tested = sample.run("smoke-test")
+    held = json.loads(run_in(image, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL))
+    labels = inspect_image(image)["Config"]["Labels"]
+    again = sample.run(*COMPOSE, "--engine", "docker", "--image", image)
+    sample.run("build-image", "--engine", "docker", "--image", image)
+
+    assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
+    assert first.outputs["image-id"] == again.outputs["image-id"]
+    bill = json.loads(Path(first.outputs["image-sbom"]).read_text())
+    assert [tuple(one) for one in held["installed"]] == sorted(
+        (one["name"], one["version"]) for one in bill["components"]
+    )
+    built = inspect_image(image)["Config"]
+    assert labels == {name: value for name, value in built["Labels"].items() if name != "mlflow-uv.packages-sha256"}
+
+
+def test_an_image_is_composed_without_an_engine_and_tested_where_there_is_one(
+    sample: SampleProject, tmp_path: Path, registry_program: str
+) -> None:
+    """
+    Pushed by its digest, which the layout has too; the engine that tests it pulls it by that.
+    """
+    with registry(tmp_path, registry_program) as host:
+        base, name = f"{host}/base:1", f"{host}/cellar/wine:7"
+        subprocess.run(("docker", "tag", BASE, base), check=True)
+        subprocess.run(("docker", "push", "--quiet", base), check=True, capture_output=True)
+        flags = ("--engine", "none", "--push", "--image", name, "--base-image", base)
+        made = sample.run(*COMPOSE, *flags, "--oci-layout", str(tmp_path / "layout"), variables=NOWHERE)
+        assert 0 == made.code, made.stderr
+        tested = sample.run("smoke-test")
+        pushed = digest_in(host, "cellar/wine", "7")[1]
+        subprocess.run(("skopeo", "inspect", f"oci:{tmp_path / 'layout'}"), check=True, capture_output=True)
+        remove_image(f"{host}/cellar/wine@{pushed}")
+        remove_image(base)
+        unreachable = sample.run(*COMPOSE, *flags[:-1], f"{host}/base:2", variables=NOWHERE)
+
+    (entry,) = json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]
+    assert [pushed, pushed] == [made.outputs["image-digest"], entry["digest"]]
+    assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
+    code, kind, what, _ = error(unreachable)
+    assert (12, "BaseImageMissing") == (code, kind)
+    assert "cannot be read from its registry" in what
