@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,21 @@ def test_an_image_is_composed_and_pushed_without_an_engine(tmp_path: Path, regis
     assert [0, 0] == sent, "what the registry has is not sent again"
     contents = json.loads(inventory)
     assert (f"{MINOR}.7", [["grape", "1.0"]]) == (contents["python"], contents["installed"])
+
+
+def test_two_pushes_at_once_end_with_the_whole_image(tmp_path: Path, registry_program: str) -> None:
+    """
+    Two jobs of one commit push the same bytes; neither of them fails.
+    """
+    with registry(tmp_path, registry_program) as host:
+        (tmp_path / "one").mkdir()
+        with tiny_release(tmp_path / "one") as tiny, ThreadPoolExecutor(4) as pool:
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            image, _ = tiny.compose(f"{host}/base:1")
+            digests = set(pool.map(lambda _: push_composed(f"{host}/wine:7", image, tiny.tools), range(4)))
+        found = digest_in(host, "wine", "7")[1]
+
+    assert {found} == digests == {image.image.digest}
 
 
 def test_another_model_or_package_is_refused(tmp_path: Path, registry_program: str) -> None:

@@ -31,9 +31,8 @@ def test_a_composed_image_answers_as_training_did(sample: SampleProject, image: 
     assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
     assert first.outputs["image-id"] == again.outputs["image-id"]
     bill = json.loads(Path(first.outputs["image-sbom"]).read_text())
-    assert [tuple(one) for one in held["installed"]] == sorted(
-        (one["name"], one["version"]) for one in bill["components"]
-    )
+    components = sorted((component["name"], component["version"]) for component in bill["components"])
+    assert components == [tuple(package) for package in held["installed"]]
     built = inspect_image(image)["Config"]
     assert labels == {name: value for name, value in built["Labels"].items() if name != "mlflow-uv.packages-sha256"}
 
