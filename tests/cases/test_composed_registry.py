@@ -89,7 +89,7 @@ def test_another_model_or_package_is_refused(tmp_path: Path, registry_program: s
 @pytest.mark.parametrize(
     ("source", "came"),
     [
-        ('{ registry = "https://pypi.org/simple" }', "built from source"),
+        ('{ registry = "https://example.invalid/simple" }', "built from source"),
         ('{ git = "https://example.invalid/x?rev=1#1" }', "fetched and built from git"),
     ],
     ids=["no wheel", "git"],

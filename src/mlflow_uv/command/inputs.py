@@ -72,13 +72,6 @@ class EngineChoice(Enum):
     NONE = "none"
 
 
-class Builder(Enum):
-    """What makes the image: the container engine installs the packages, or its layers are computed from wheels."""
-
-    ENGINE = "engine"
-    COMPOSE = "compose"
-
-
 class Isolation(Enum):
     """What runs a version: its image where it can be, always its image, or always a process."""
 

@@ -4,12 +4,13 @@ import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
-from ..command.inputs import IMAGE_HOST, IMAGE_TAG, Builder, EngineInputs, RecordFile, RecordInputs, Serving
+from ..command.inputs import IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
@@ -58,6 +59,13 @@ _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 # Inputs of a build by an engine.
 _OF_ENGINES = ("platforms", "cache_from", "cache_to", "print_dockerfile", "context")
+
+
+class Builder(Enum):
+    """What makes the image: the container engine installs the packages, or its layers are computed from wheels."""
+
+    ENGINE = "engine"
+    COMPOSE = "compose"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, ChainBroken
-from mlflow_uv.command.inputs import Builder
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.build import require_exact, require_model
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Inputs, _not_pushed, _unhashed, require_consistent
+from mlflow_uv.steps.build_image import Builder, Inputs, _not_pushed, _unhashed, require_consistent
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(

@@ -22,6 +22,7 @@ from ...core.lock.placement import Placement, Uncovered, place
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
+from ...core.security.documents import parse_json
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
 from ...tools.oci.image_layout import write_archive
@@ -100,7 +101,7 @@ def handed_over(composed: ComposedServingImage, engine: Engine, scratch: Path) -
     Docker gets only the layers that it lacks. Raises ToolFailed, NoSpace.
     """
     archive = scratch / "image.tar"
-    held = engine.held_layers(json.loads(composed.image.config)["rootfs"]["diff_ids"])
+    held = engine.held_layers(parse_json(composed.image.config)["rootfs"]["diff_ids"])
     try:
         _load(composed, engine, archive, held=held)
     except ToolFailed:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...command.errors import BaseImageUnfit, StepError, ToolFailed
-from ...command.inputs import Builder, Serving
 from ...command.inputs import EngineChoice as Choice
+from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.export.requirements import Requirements
@@ -22,7 +22,7 @@ from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
 from ...tools.oci.repository import RegistryUnanswered
-from ..build_image import require_consistent
+from ..build_image import Builder, require_consistent
 from .context import PreflightContext, Problem
 
 # The compilers of Debian, and the names that build backends look for first.
