@@ -150,6 +150,6 @@ def test_the_packages_of_a_real_lock_are_equal_too(root: Path, tmp_path: Path) -
 
     found = tree_of([one.archives[blob.digest] for blob in one.image.blobs[1:]])
 
-    differing = {path for path in compared(expected) if compared(found).get(path) != compared(expected)[path]}
-    assert (set(), set()) == (differing, compared(found).keys() - compared(expected).keys())
+    theirs, ours = compared(expected), compared(found)
+    assert (set(), set()) == ({path for path in theirs if ours.get(path) != theirs[path]}, ours.keys() - theirs.keys())
     assert {path for path in expected if path.endswith(".pyc")} == {path for path in found if path.endswith(".pyc")}

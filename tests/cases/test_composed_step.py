@@ -50,6 +50,7 @@ def test_an_image_is_composed_without_an_engine_and_tested_where_there_is_one(
         flags = ("--engine", "none", "--push", "--image", name, "--base-image", base)
         made = sample.run(*COMPOSE, *flags, "--oci-layout", str(tmp_path / "layout"), variables=NOWHERE)
         assert 0 == made.code, made.stderr
+        in_process = sample.run("smoke-test", variables=NOWHERE)
         tested = sample.run("smoke-test")
         pushed = digest_in(host, "cellar/wine", "7")[1]
         subprocess.run(("skopeo", "inspect", f"oci:{tmp_path / 'layout'}"), check=True, capture_output=True)
@@ -58,6 +59,8 @@ def test_an_image_is_composed_without_an_engine_and_tested_where_there_is_one(
         unreachable = sample.run(*COMPOSE, *flags[:-1], f"{host}/base:2", variables=NOWHERE)
 
     (entry,) = json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]
+    assert (0, "tested") == (in_process.code, in_process.outputs["state"]), in_process.stderr
+    assert "the layers of the image, unpacked on this machine" in in_process.stderr + in_process.stdout
     assert [pushed, pushed] == [made.outputs["image-digest"], entry["digest"]]
     assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
     code, kind, what, _ = error(unreachable)

@@ -46,6 +46,7 @@ from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
+from ..ops.image.unpacked import unpack_packages
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..tools.engines.engine import Cache, Engine
@@ -249,6 +250,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
             inventory = composed_inventory(composed, base)
             require_exact(needs, inventory)
             require_model(release.record, inventory)
+            unpack_packages(composed, model_python(release, needs, tools), tools)
         else:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size

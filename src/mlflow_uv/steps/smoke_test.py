@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, ChainBroken, NotServing, StepError
@@ -38,6 +37,7 @@ from ..ops.image.lookup import require_image
 from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, show_log
 from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
+from ..ops.image.unpacked import serving_place
 from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
@@ -127,7 +127,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     settings = server_settings(inputs, model_variables, answer_s=inputs.answer_timeout)
     ignored = ignored_paths(inputs.ignore_answers)
     with verified_release(inputs, tools) as release:
-        image, expected = _server_plan(inputs, release, ignored, model_variables)
+        image, expected = _server_plan(inputs, release, ignored, model_variables, tools)
         budgets = budgets_of(release.project, where=tools.host.folder)
         figures: LoadFigures | None = None
         before = file_digests(release.model)
@@ -158,13 +158,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             record = _mark_tested(inputs, replace(release, record=record), tools)
             publish(record, path, release.client, tools)
             _log_record(release, path)
-    report = _report(inputs, path, record, observed, expected)
+    report = _report(inputs, path, replace(record, image=image), observed, expected)
     findings = (*report.findings, *(() if observed.complaints else logged))
     return replace(report, findings=findings, tables=figures.tables if figures else ())
 
 
 def _server_plan(
-    inputs: Inputs, release: RecomputedRelease, ignored: tuple[AnswerPath, ...], model_variables: ServeVariables
+    inputs: Inputs,
+    release: RecomputedRelease,
+    ignored: tuple[AnswerPath, ...],
+    model_variables: ServeVariables,
+    tools: Tools,
 ) -> tuple[ImageLink, Expected]:
     record = release.record
     if record.image is None:
@@ -175,11 +179,12 @@ def _server_plan(
         )
     require_recorded(record.answers.variables if record.answers else (), model_variables)
     requests = requests_to_send(release.model, record.answers, ignored, skip_derived=inputs.skip_derived)
-    return record.image, Expected(
+    place = serving_place(record.image, tools)
+    return place, Expected(
         requests=requests,
         tolerance=inputs.tolerance,
         deadline_s=inputs.deadline,
-        network=inputs.serve_network or record.image.kind == "process",
+        network=inputs.serve_network or place.kind == "process",
         ignored=ignored,
         answer_s=inputs.answer_timeout,
         serve_env=model_variables,
@@ -191,27 +196,22 @@ def _serving(
     inputs: Inputs, image: ImageLink, release: RecomputedRelease, server_settings: ServerSettings, tools: Tools
 ) -> Iterator[StartedServer]:
     """Start the recorded image or environment; it is stopped and removed when the block ends."""
-    with TemporaryDirectory(prefix="mlflow-uv-serving-") as _scratch:
-        server: StartedServer
-        if image.kind == "image":
-            require_image(image, release.record, tools)
-            server = tools.engines.named(image.engine).serve(
-                image.id, network=inputs.serve_network, given=server_settings
-            )
-        else:
-            python = Path(image.tag) / "bin" / "python"
-            held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
-            if held != image.id:
-                raise ChainBroken(
-                    "image",
-                    why=f"the environment in {image.tag} is not the recorded one",
-                    fix=step_call("build-image"),
-                )
-            server = tools.servers.serve(python, release.model, server_settings)
-        try:
-            yield server
-        finally:
-            server.stop()
+    server: StartedServer
+    if image.kind == "image":
+        require_image(image, release.record, tools)
+        engine = tools.engines.named(image.engine)
+        server = engine.serve(image.id, network=inputs.serve_network, given=server_settings)
+    else:
+        python = Path(image.tag) / "bin" / "python"
+        held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
+        if held != image.id:
+            why = f"the environment in {image.tag} is not the recorded one"
+            raise ChainBroken("image", why=why, fix=step_call("build-image"))
+        server = tools.servers.serve(python, release.model, server_settings)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def _mark_failed(release: RecomputedRelease, reason: str, tools: Tools) -> None:

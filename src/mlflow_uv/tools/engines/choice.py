@@ -1,6 +1,7 @@
 """Chooses the container engine for an `engine` input."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ...command.errors import NoEngine
 from ...command.inputs import EngineChoice as Choice
@@ -22,7 +23,14 @@ class Engines:
         self._tried = (docker,) if any(map(variables.get, _DOCKER_ADDRESS)) else self._known
 
     def named(self, name: str) -> Engine:
-        """The engine with this program name; only the engine that built an image has it. Docker for an unknown name."""
+        """
+        The engine with this program name; only the engine that built an image has it. Docker for an unknown name.
+
+        No engine built an image that was composed without one: the first that answers is returned for an empty name.
+        """
+        if not name:
+            with suppress(NoEngine):
+                return self.available(Choice.ANY)
         return next((engine for engine in self._known if engine.name == name), self._known[0])
 
     def available(self, choice: Choice) -> Engine:

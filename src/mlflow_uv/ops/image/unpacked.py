@@ -1,0 +1,82 @@
+"""Unpacks the packages of a composed image into an environment of this machine, where no engine can start the image."""
+
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from ...command.errors import ChainBroken, NoEngine, ToolFailed
+from ...command.inputs import EngineChoice
+from ...command.wording import step_call
+from ...core.image.dockerfile import VENV
+from ...core.release.record import ImageLink
+from ...tools.layers.cache import CachedLayer
+from ...tools.toolbox import Tools
+from .composed import ComposedServingImage
+from .environment import inventory_digest
+
+_STAMP = "mlflow-uv-inventory"
+
+
+def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
+    """
+    Unpack the layers of packages into an environment of an interpreter; its folder belongs to the image's id.
+
+    Raises ToolFailed.
+    """
+    folder = _folder(composed.image.id, tools)
+    if _stamp(folder) and _stamp(folder) == _held(folder, tools):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    tools.uv.create(folder, python=python, on_line=tools.console.foreign)
+    try:
+        for layer in composed.packages.layers:
+            _unpack(layer, folder)
+        (folder / _STAMP).write_text(_held(folder, tools), encoding="utf-8")
+    except (OSError, tarfile.TarError) as error:
+        raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
+
+
+def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
+    """
+    Return what a server of an image is started from: the image, or, if no engine answers, its unpacked packages.
+
+    The latter is an environment that a process serves. Raises ChainBroken if they are not on this machine.
+    """
+    if image.kind != "image" or image.engine:
+        return image
+    try:
+        tools.engines.available(EngineChoice.ANY)
+    except NoEngine as error:
+        folder = _folder(image.id, tools)
+        if not _stamp(folder):
+            why = f"no engine answers ({error.why or error.what}), and its layers were not composed on this machine"
+            raise ChainBroken("image", why=why, fix=step_call("build-image")) from error
+        reason = "no engine answers: the packages are those of the layers of the image, unpacked on this machine"
+        return ImageLink(kind="process", id=_stamp(folder), tag=str(folder), base="", base_digest="", reason=reason)
+    return image
+
+
+def _folder(image_id: str, tools: Tools) -> Path:
+    return tools.environments.serving(image_id.rpartition(":")[2])
+
+
+def _stamp(folder: Path) -> str:
+    file = folder / _STAMP
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _held(folder: Path, tools: Tools) -> str:
+    return inventory_digest(tools.servers.inventory(folder / "bin" / "python"))
+
+
+def _unpack(layer: CachedLayer, folder: Path) -> None:
+    """Unpack a layer below the folder; nothing gets out of it."""
+
+    def below(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
+        path = PurePosixPath("/", member.name)
+        if PurePosixPath(VENV) not in path.parents:
+            return None
+        return tarfile.data_filter(member.replace(name=str(path.relative_to(VENV)), deep=False), to)
+
+    with tarfile.open(layer.archive) as tar:
+        tar.extractall(folder, filter=below)  # noqa: S202  # the filter is ours

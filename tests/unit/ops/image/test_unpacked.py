@@ -1,0 +1,110 @@
+"""Packages of a composed image, unpacked where no engine answers."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import ChainBroken, NoEngine
+from mlflow_uv.core.image.composition import BaseLayers, composed
+from mlflow_uv.core.release.record import ImageLink
+from mlflow_uv.ops.image.composed import ComposedServingImage
+from mlflow_uv.ops.image.unpacked import serving_place, unpack_packages
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.layers.cache import CachedLayer
+from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
+from mlflow_uv.tools.toolbox import Tools
+from tests.console import KeptConsole
+
+INVENTORY = '{"python": "3.12.1", "installed": [["grape", "1.0"]]}'
+FILES = {"/opt/venv/lib/grape.py": b"red", "/opt/mlflow-uv/main.py": b"", "/opt/venvs/other.py": b""}
+
+
+class FakeUv:
+    """Creates environments that have an interpreter."""
+
+    def __init__(self) -> None:
+        self.created = 0
+
+    def create(self, environment: Path, **_: Any) -> Path:
+        self.created += 1
+        (environment / "bin").mkdir(parents=True)
+        (environment / "bin" / "python").symlink_to(sys.executable)
+        return environment / "bin" / "python"
+
+
+def tools_in(folder: Path, *, engine: bool) -> Tools:
+    """Tools of a machine with an engine or without one."""
+
+    def available(_choice: object) -> None:
+        if not engine:
+            raise NoEngine(what="no engine", why="none is installed")
+
+    return cast(
+        "Tools",
+        SimpleNamespace(
+            uv=FakeUv(),
+            console=KeptConsole(),
+            engines=SimpleNamespace(available=available),
+            environments=SimpleNamespace(serving=lambda key: folder / key[:16]),
+            servers=SimpleNamespace(inventory=lambda python: INVENTORY if python.is_file() else "{}"),
+        ),
+    )
+
+
+def image_in(folder: Path) -> ComposedServingImage:
+    """An image of one layer."""
+    files = {PurePosixPath(path): LayerFile(data=data) for path, data in FILES.items()}
+    layer = write_layer("grape", files, folder / "layer")
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
+    cached = CachedLayer(layer=layer, archive=folder / "layer", files={})
+    return ComposedServingImage(
+        image=composed(BaseLayers(config=config, layers=()), (layer,), {}),
+        archives={},
+        packages=PackagesAsLayers(layers=(cached,), reused=0, python="3.12.1"),
+    )
+
+
+def link(image: ComposedServingImage) -> ImageLink:
+    """What the record says of an image that was composed without an engine."""
+    return ImageLink(kind="image", id=image.image.id, tag="r/wine:1", base="b", base_digest="sha256:b")
+
+
+def test_without_an_engine_a_process_serves_the_packages_of_the_layers(tmp_path: Path) -> None:
+    """
+    They are unpacked once, and nothing else of a layer is.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+
+    unpack_packages(image, "3.12", tools)
+    unpack_packages(image, "3.12", tools)
+    place = serving_place(link(image), tools)
+
+    assert ("process", 1) == (place.kind, cast("FakeUv", tools.uv).created)
+    assert "no engine answers" in place.reason
+    unpacked = {str(path.relative_to(place.tag)): path for path in Path(place.tag).rglob("*.py")}
+    assert {"lib/grape.py": b"red"} == {name: path.read_bytes() for name, path in unpacked.items()}
+
+
+def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:
+    """
+    They are composed again where they are tested.
+    """
+    with pytest.raises(ChainBroken, match=r"none is installed.*were not composed on this machine") as refused:
+        serving_place(link(image_in(tmp_path)), tools_in(tmp_path, engine=False))
+
+    assert "build-image" in refused.value.fix
+
+
+def test_where_an_engine_answers_the_image_is_tested(tmp_path: Path) -> None:
+    """
+    As is one that an engine built, whatever answers now.
+    """
+    composed_without = link(image_in(tmp_path))
+    built = replace(composed_without, engine="docker")
+
+    assert composed_without == serving_place(composed_without, tools_in(tmp_path, engine=True))
+    assert built == serving_place(built, tools_in(tmp_path, engine=False))
