@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from mlflow_uv.steps.release import ALL
 from mlflow_uv.surfaces.cli import _parsed, answer, cancellable, gather, given_in, main
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import LockTools
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -360,3 +363,26 @@ def test_a_mistake_of_ours_is_told_as_one(project: Path, capsys: pytest.CaptureF
 
     assert 17 == caught.value.exit_code
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "imported"), [("mlflow_uv", "mlflow_uv.surfaces.cli"), ("mlflow_uv_hooks", "mlflow_uv_hooks.hook")]
+)
+def test_ctrl_c_while_a_program_is_imported_has_no_traceback(program: str, imported: str) -> None:
+    """
+    Imports take tenths of a second, in which people notice that they mistyped.
+    """
+    code = (
+        "import runpy, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {imported!r}:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        f"sys.path[:0] = {[str(ROOT / 'src'), str(ROOT / 'hooks')]!r}\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        f"runpy.run_module({program!r}, run_name='__main__', alter_sys=True)\n"
+    )
+
+    done = subprocess.run((sys.executable, "-I", "-c", code), capture_output=True, text=True, check=False)
+
+    assert (130, "", "") == (done.returncode, done.stdout, done.stderr)
