@@ -151,7 +151,7 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # Not the null device: where a test has git write its settings, root's git puts a file in its place.
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_SYSTEM": os.devnull,
-        "PATH": f"{_shelf(home / 'bin')}{os.pathsep}{before['PATH']}",
+        "PATH": f"{_shelf(home / 'bin')}{os.pathsep}{_without_shims(before['PATH'])}",
     }
     yield home
     os.environ.clear()
@@ -161,6 +161,20 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _uv_cache() -> str:
     done = subprocess.run([PROGRAMS / "uv", "cache", "dir"], capture_output=True, text=True, check=True, cwd="/")
     return done.stdout.strip()
+
+
+def _without_shims(path: str) -> str:
+    """
+    PATH with the folder of the machine's Python first, where its `python3` is a script that looks for it.
+
+    pyenv's takes half a second, and uv runs it in every call, because it keeps nothing of what is not an interpreter.
+    """
+    python = Path(shutil.which("python3", path=path) or sys.executable)
+    if not python.read_bytes().startswith(b"#!"):
+        return path
+    argv = (python, "-I", "-c", "import sys; print(sys.base_prefix)")
+    prefix = subprocess.run(argv, capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+    return f"{prefix}/bin{os.pathsep}{path}"
 
 
 def _shelf(folder: Path) -> Path:

@@ -220,6 +220,25 @@ def test_a_missing_lock_is_missing(wine: Path) -> None:
     assert (finding.fix, found.lock_sha256) == ("uv lock", "")
 
 
+def test_a_missing_lock_that_uv_cannot_write_says_what_to_change(wine: Path) -> None:
+    """
+    `uv lock` alone would fail; it succeeds once the requirement is changed, as the fix says.
+    """
+    (wine / "uv.lock").unlink()
+    projects.depend_on(wine, "cork", "grape>9")
+
+    found = asked(wine)
+
+    missing, unsolvable = found.findings
+    assert (LockState.MISSING, "lock-missing", "lock-unsolvable") == (found.state, missing.rule, unsolvable.rule)
+    assert missing.fix == unsolvable.fix
+    assert str(missing.fix).endswith("then `uv lock`")
+    assert (wine / "pyproject.toml", 5) == (unsolvable.path, unsolvable.line)
+    assert not (wine / "uv.lock").exists()
+    projects.depend_on(wine, "cork", "grape")
+    assert (LockState.MISSING, "uv lock") == (asked(wine).state, asked(wine).findings[0].fix)
+
+
 @pytest.mark.parametrize(
     ("requirements", "line"), [(("cork", "grape==1.0", "grape==1.1"), 5), (("cork", "grape>9"), 5)], ids=["two", "none"]
 )

@@ -76,10 +76,7 @@ class _Explaining:
         if absent := self._absent():
             return Explanation(LockState.UNVERIFIABLE, absent)
         if verdict.state is LockState.MISSING:
-            what, why = "uv.lock is missing", "the project's packages are not pinned"
-            # A file that is not there can carry no annotation.
-            finding = self._finding(Cause.MISSING, what, why, path=self._project.root / "pyproject.toml")
-            return Explanation(LockState.MISSING, (finding,))
+            return Explanation(LockState.MISSING, self._missing(request, verdict))
         lock = self._read(verdict)
         if isinstance(lock, Finding):
             return Explanation(LockState.UNREADABLE, (lock,))
@@ -97,6 +94,17 @@ class _Explaining:
             self._finding(Cause.ABSENT, group.what, group.why, fix=group.fix, path=group.near)
             for group in absent_groups(self._project, git, where)
         )
+
+    def _missing(self, request: LockRequest, verdict: LockVerdict) -> tuple[Finding, ...]:
+        """Return the finding of a missing lock, and why uv cannot write one if the requirements have no solution."""
+        what, why = "uv.lock is missing", "the project's packages are not pinned"
+        # A file that is not there can carry no annotation.
+        finding = self._finding(Cause.MISSING, what, why, path=self._project.root / "pyproject.toml")
+        final = self._with_changes(request, verdict)
+        if final.state is not LockState.UNSOLVABLE:
+            return (finding,)
+        unsolvable = self._unsolvable(final, read_workspace(self._project, None))
+        return (replace(finding, fix=unsolvable.fix), unsolvable)
 
     def _read(self, verdict: LockVerdict) -> Lockfile | Finding:
         """Return the lock, or a finding if it or a manifest cannot be read, by uv or by this program."""
@@ -211,7 +219,7 @@ class _Explaining:
                 return online
             if online.cause is Cause.CREDENTIALS:
                 return online
-        if verdict.state is LockState.STALE:
+        if verdict.state in (LockState.STALE, LockState.MISSING):
             return self._ask(replace(request, changes=True))
         return verdict
 
