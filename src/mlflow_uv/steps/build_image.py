@@ -36,6 +36,7 @@ from ..ops.image.composed_base import read_base
 from ..ops.image.composed_release import (
     Composition,
     compose_release,
+    composed_findings,
     composed_inventory,
     composed_sizes,
     handed_over,
@@ -244,7 +245,9 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         scratch, digest = Path(folder), ""
         base = read_base(name, needs, engine, scratch / "base", tools)
         composed = compose_release(release, Composition(needs, base, inputs.serving), scratch, tools)
-        findings = (*base.findings, *name_taken(tag, inputs.image, release.record, engine, _pushing(inputs, tools)))
+        pushing = tools if inputs.push else None
+        taken = name_taken(tag, inputs.image, release.record, engine, pushing)
+        findings = (*composed_findings(composed, base), *taken)
         image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
         if engine is None:
             inventory = composed_inventory(composed, base)
@@ -282,10 +285,6 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     )
 
 
-def _pushing(inputs: Inputs, tools: Tools) -> Tools | None:
-    return tools if inputs.push else None
-
-
 def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
     needs = needs_for(release, inputs.serving)
     request, tag = _request(inputs), image_name(inputs.image, release.record)
@@ -298,7 +297,8 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
     ):
         built = candidate.image
         inventory = require_same(built, release.record, needs, engine)
-        taken = name_taken(tag, inputs.image, release.record, engine, _pushing(inputs, tools))
+        pushing = tools if inputs.push else None
+        taken = name_taken(tag, inputs.image, release.record, engine, pushing)
         findings = (*_unhashed(needs), *taken)
         findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.inputs import Serving
-from ...command.report import Table
+from ...command.report import Finding, Severity, Table
 from ...command.wording import Wording, joined, local, option
 from ...core.image.dockerfile import MODEL
 from ...core.image.layer_grouping import SizedPackage, grouped, sized
 from ...core.image.reference import image_reference
 from ...core.lock.closure import selected_roots
-from ...core.lock.install_findings import NOT_WHEELS, needed_by
+from ...core.lock.install_findings import NOT_WHEELS, listed, needed_by
 from ...core.lock.lockfile import Lockfile, read_lockfile
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement, Uncovered, place
@@ -160,6 +160,18 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
         "model": [(str(path), digest) for path, digest in digests_in_archive(model, PurePosixPath(MODEL))],
     }
     return json.dumps(contents)
+
+
+def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> Iterator[Finding]:
+    """Yield the findings about the base, and a notice if packages brought different files for one path."""
+    yield from base.findings
+    if replaced := [str(path) for path in composed.packages.replaced]:
+        yield Finding(
+            rule="image-files-differ",
+            severity=Severity.NOTICE,
+            what=f"packages bring different files for {listed(replaced)}",
+            why="an installer leaves any of them there; the image has that of the package whose layer is higher",
+        )
 
 
 def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Table:

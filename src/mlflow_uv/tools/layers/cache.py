@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -15,11 +15,16 @@ from ...core.security.documents import parse_json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CachedLayer:
-    """A layer, its compressed archive, and the digest of each file that packages brought into it, by absolute path."""
+    """
+    A layer, its compressed archive, and the digest of each file that packages brought into it, by absolute path.
+
+    `replaced` are the paths for which its packages brought different files.
+    """
 
     layer: LayerBlob
     archive: Path
     files: Mapping[PurePosixPath, str]
+    replaced: tuple[PurePosixPath, ...] = ()
 
 
 class LayerCache:
@@ -45,7 +50,7 @@ class LayerCache:
         try:
             content = parse_json(description.read_bytes())
             described = content["layer"]
-            if sha256(canonical([key, described, content["files"]])) != content["sha256"]:
+            if sha256(canonical([key, described, content["files"], content["replaced"]])) != content["sha256"]:
                 raise ValueError("its description was changed")
             layer = LayerBlob(name=described["name"], blob=Blob(**described["blob"]), diff_id=described["diff_id"])
             archive = self._archive(layer.blob.digest)
@@ -55,9 +60,16 @@ class LayerCache:
             description.unlink(missing_ok=True)
             return None
         files = {PurePosixPath(path): digest for path, digest in content["files"].items()}
-        return CachedLayer(layer=layer, archive=archive, files=files)
+        replaced = tuple(map(PurePosixPath, content["replaced"]))
+        return CachedLayer(layer=layer, archive=archive, files=files, replaced=replaced)
 
-    def add(self, key: str, write: Callable[[Path], LayerBlob], files: Mapping[PurePosixPath, str]) -> CachedLayer:
+    def add(
+        self,
+        key: str,
+        write: Callable[[Path], LayerBlob],
+        files: Mapping[PurePosixPath, str],
+        replaced: Iterable[PurePosixPath] = (),
+    ) -> CachedLayer:
         """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=self._folder) as scratch:
@@ -68,12 +80,14 @@ class LayerCache:
             written.replace(archive)
             described = asdict(layer)
             named = {str(path): digest for path, digest in files.items()}
-            content = {"layer": described, "files": named, "sha256": sha256(canonical([key, described, named]))}
+            twice = sorted(map(str, replaced))
+            digest = sha256(canonical([key, described, named, twice]))
+            content = {"layer": described, "files": named, "replaced": twice, "sha256": digest}
             description = Path(scratch) / "description"
             description.write_text(json.dumps(content), encoding="utf-8")
             self._description(key).parent.mkdir(parents=True, exist_ok=True)
             description.replace(self._description(key))
-        return CachedLayer(layer=layer, archive=archive, files=files)
+        return CachedLayer(layer=layer, archive=archive, files=files, replaced=tuple(map(PurePosixPath, twice)))
 
     def remove(self) -> None:
         """Remove all layers."""

@@ -66,14 +66,16 @@ class WantedPackages:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackagesAsLayers:
     """
-    The layers in their order, lowest first, and whether each was in the cache.
+    The layers in their order, lowest first, and how many of them were in the cache.
 
-    `python` is the version of the interpreter that compiled them.
+    `python` is the version of the interpreter that compiled them. `replaced` are the paths for which packages brought
+    different files: the image has that of the package whose layer is higher, or whose name is later.
     """
 
     layers: tuple[CachedLayer, ...]
     reused: int
     python: str
+    replaced: tuple[PurePosixPath, ...] = ()
 
 
 class PackageLayers:
@@ -94,9 +96,13 @@ class PackageLayers:
         where both differ, also idle packages get bytecode.
         """
         made = self._layers(wanted)
-        covering = _differing(made.layers)
+        differing_files = _differing(made.layers)
+        covering = set().union(*differing_files.values())
         names = {name for group in wanted.groups if group.name in covering for name in group.packages}
-        return self._layers(replace(wanted, idle=wanted.idle - names)) if names & wanted.idle else made
+        if names & wanted.idle:
+            made = self._layers(replace(wanted, idle=wanted.idle - names))
+        replaced = {*differing_files, *(path for layer in made.layers for path in layer.replaced)}
+        return replace(made, replaced=tuple(sorted(replaced)))
 
     def _layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch:
@@ -138,16 +144,18 @@ class PackageLayers:
         """A layer; where packages bring the same file, that of the last one by name is in it."""
         files: dict[PurePosixPath, LayerFile] = {}
         digests: dict[PurePosixPath, str] = {}
+        replaced: set[PurePosixPath] = set()
         for name in group.packages:
             if name in packages:
                 brought = {_HOME / file.path: file.digest for file in packages[name].laid_out.files}
                 changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
+                replaced |= changed
                 files = {path: file for path, file in files.items() if _module_of(path) not in changed}
                 files |= {_HOME / path: file for path, file in packages[name].files.items()}
                 files |= compiled.get(name, {})
                 digests |= brought
         try:
-            return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests)
+            return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests, replaced)
         except OSError as error:
             what = "a layer of the image cannot be written"
             raise ToolFailed(what=what, why=f"{error.strerror}: {error.filename}") from error
@@ -232,17 +240,17 @@ def _module_of(path: PurePosixPath) -> PurePosixPath:
     return path.parents[1] / f"{path.name.rsplit('.', 2)[0]}.py"
 
 
-def _differing(layers: tuple[CachedLayer, ...]) -> frozenset[str]:
-    """The names of layers that hold a path for which another one has other content."""
+def _differing(layers: tuple[CachedLayer, ...]) -> dict[PurePosixPath, frozenset[str]]:
+    """The paths for which layers have different content, with the names of these layers."""
     owners: dict[PurePosixPath, list[CachedLayer]] = {}
     for layer in layers:
         for path in layer.files:
             owners.setdefault(path, []).append(layer)
-    names: set[str] = set()
-    for path, holding in owners.items():
-        if len({layer.files[path] for layer in holding}) > 1:
-            names |= {layer.layer.name for layer in holding}
-    return frozenset(names)
+    return {
+        path: frozenset(layer.layer.name for layer in holding)
+        for path, holding in owners.items()
+        if len({layer.files[path] for layer in holding}) > 1
+    }
 
 
 def differing(packages: tuple[LaidOutPackage, ...]) -> frozenset[str]:

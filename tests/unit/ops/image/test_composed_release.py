@@ -1,17 +1,19 @@
 """How a composed image gets into an engine, and what is said where a registry refuses it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.report import Severity
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.composed_release import handed_over, push_composed
+from mlflow_uv.ops.image.composed_base import ComposableBase
+from mlflow_uv.ops.image.composed_release import composed_findings, handed_over, push_composed
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
@@ -111,6 +113,21 @@ def test_an_image_that_got_an_unknown_id_is_an_error(tmp_path: Path, image: Comp
         handed_over(image, cast("Engine", LoadingEngine(id="sha256:x")), tmp_path),
     ):
         pass
+
+
+def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServingImage) -> None:
+    """
+    An installer would leave any of them there, without a word.
+    """
+    base = cast("ComposableBase", SimpleNamespace(findings=()))
+    paths = tuple(PurePosixPath(f"/opt/venv/{number}") for number in range(7))
+    differing = replace(image, packages=replace(image.packages, replaced=paths))
+
+    (finding,) = composed_findings(differing, base)
+
+    assert ("image-files-differ", Severity.NOTICE) == (finding.rule, finding.severity)
+    assert finding.what.endswith("/opt/venv/4, 2 more")
+    assert [] == list(composed_findings(image, base))
 
 
 @pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, "reach r.example from here")])

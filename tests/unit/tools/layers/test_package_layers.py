@@ -206,3 +206,20 @@ def test_a_package_that_this_platform_lacks_makes_no_layer(maker: Maker, tmp_pat
     made = maker.make(Elsewhere({}), wanted(tmp_path, ("pywin32",)))
 
     assert () == made.layers
+
+
+@pytest.mark.parametrize("groups", [(("grape", "plum"),), (("grape",), ("plum",))], ids=["one layer", "two layers"])
+def test_files_that_packages_bring_with_other_content_are_known(
+    maker: Maker, tmp_path: Path, groups: tuple[tuple[str, ...], ...]
+) -> None:
+    """
+    Also from the cache; a file that both bring with equal content is no matter.
+    """
+    shared = {INIT: b"", "grapes/__init__.py": b""}
+    uv = FakeUv({"grape": {**shared, "colour.py": b"red"}, "plum": {**shared, "colour.py": b"blue"}})
+
+    made, cached = (maker.make(uv, wanted(tmp_path, *groups)) for _ in range(2))
+
+    assert (0, len(groups)) == (made.reused, cached.reused)
+    assert [["colour.py"], ["colour.py"]] == [[path.name for path in layers.replaced] for layers in (made, cached)]
+    assert made.replaced == cached.replaced
