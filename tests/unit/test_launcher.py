@@ -1,6 +1,7 @@
 """The launcher makes its environment from a bare clone; the real launcher runs in a private folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,27 @@ def test_a_uv_on_path_that_is_not_uv_is_passed_over(tmp_path: Path, content: str
     done = launch(tmp_path / "home", path)
 
     assert (0, MAKING) == (done.returncode, done.stderr)
+
+
+@pytest.mark.installs
+def test_where_a_machine_has_no_uv_it_is_fetched_once(tmp_path: Path) -> None:
+    """
+    With an empty home, and only the variables for the network: uv finds itself in the environment that it completes.
+    """
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
+    network = {name: value for name, value in os.environ.items() if re.match(r"PIP_|SSL_|(?i:https?|no)_PROXY", name)}
+    argv = [str(ROOT / "bin" / "mlflow-uv"), "--version"]
+
+    done = subprocess.run(
+        argv, env={**network, "HOME": str(tmp_path), "PATH": str(programs)}, capture_output=True, text=True, check=False
+    )
+
+    assert (0, MAKING) == (done.returncode, done.stderr)
+    (environment,) = (tmp_path / ".cache" / "mlflow-uv").glob("ours-*/")
+    (installer,) = environment.glob("lib/python*/site-packages/uv-*.dist-info/INSTALLER")
+    assert ("pip", True) == (installer.read_text().strip(), (environment / "bin" / "uv").exists())
 
 
 @pytest.mark.installs
