@@ -124,6 +124,7 @@ RESPONSES: tuple[Any, ...] = (
         bodies=models.BodyResponses(
             cases=(models.ModelResponse(status=200, answer={"predictions": [None]}),),
             derived=(None, models.ModelResponse(status=400, reason="no column `age`")),
+            streams=(None, models.ModelResponse(status=500, answer=["a"], reason="chunk 2: ValueError")),
         ),
     ),
     models.CaseRequests(cases=(models.CaseRequest(line=3, body="{}", has_expected=True, expected=None),)),

@@ -14,9 +14,9 @@ class Words(mlflow.pyfunc.PythonModel):
         """All words at once."""
         return [" ".join(reversed(text.split())) for text in model_input["text"]]
 
-    def predict_stream(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Iterator[str]:
-        """One word after the other."""
-        yield from reversed(str(model_input["text"].iloc[0]).split())
+    def predict_stream(self, context: Any, model_input: dict[str, str], params: Any = None) -> Iterator[str]:
+        """One word after the other, of a single row."""
+        yield from reversed(model_input["text"].split())
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from .observability import metrics, observers
 from .observability.observers import ObservedApplication, Observer
 from .protocols import fast_path, openapi
 from .protocols.scoring import normalized, scoring
+from .protocols.streaming import streaming
 from .protocols.v2 import Protocol
 from .settings import Settings
 from .transport.asgi import Asgi, Message, Receive, Send
@@ -26,7 +27,7 @@ def application(model: Any, app: Any, settings: Settings, meter: "metrics.Meter 
     if settings.fast:
         fast_path.install(model.metadata, meter.count_reading if meter else lambda _path: None)
     routes = dispatching(
-        scoring(app),
+        streaming(scoring(app), model),
         Protocol(model, name=settings.name, version=settings.version),
         {
             **({"/metrics": metrics.endpoint(meter)} if meter else {}),

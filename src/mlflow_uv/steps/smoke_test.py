@@ -26,7 +26,7 @@ from ..core.model.answer_wording import LONGEST_REASON, shortened
 from ..core.model.answers import answers_digest
 from ..core.model.ignored_answers import ignored_paths, unmatched_paths
 from ..core.model.load_figures import LoadFigures
-from ..core.model.recorded_requests import counted_by_origin
+from ..core.model.recorded_requests import compared_values, counted_by_origin
 from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
@@ -42,7 +42,7 @@ from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..ops.model.folder_changes import file_digests, folder_findings
-from ..ops.model.selected_requests import compared_answers, requests_to_send
+from ..ops.model.selected_requests import requests_to_send
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
 from ..tools.engines.engine import ServerSettings, StartedServer
@@ -327,7 +327,7 @@ def _report(
         ),
         findings=(
             *observed.complaints,
-            *unmatched_paths(expected.ignored, compared_answers(expected.requests)),
+            *unmatched_paths(expected.ignored, compared_values(expected.requests)),
             *_slow(observed),
             *_isolation(inputs, record.image),
         ),
@@ -376,7 +376,7 @@ def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
                 url=address.shown,
             ),
             summary=f"{address.shown}, {version.shown}: {differ if observed.complaints else counts}",
-            findings=(*observed.complaints, *unmatched_paths(ignored, compared_answers(requests))),
+            findings=(*observed.complaints, *unmatched_paths(ignored, compared_values(requests))),
         )
 
 

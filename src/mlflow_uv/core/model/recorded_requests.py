@@ -20,10 +20,16 @@ class RequestOrigin(Enum):
 
     EXAMPLE = "example"
     FILE = "file"
+    STREAM = "stream"
     DERIVED = "derived"
 
 
-_SHOWN = {RequestOrigin.EXAMPLE: "", RequestOrigin.FILE: " of the file", RequestOrigin.DERIVED: " derived"}
+_SHOWN = {
+    RequestOrigin.EXAMPLE: "",
+    RequestOrigin.FILE: " of the file",
+    RequestOrigin.STREAM: " as a stream",
+    RequestOrigin.DERIVED: " derived",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +37,8 @@ class RecordedRequest:
     """
     A request for `/invocations` with a name and its exact body, and the response of the training environment.
 
-    `content_type` is the media type of the body, `answer` the JSON of a response with status 200, `reason` the message
-    of a refusal.
+    `content_type` is the media type of the body, `answer` the JSON of a response with status 200 or the list of the
+    chunks of a stream, `reason` the message of a refusal.
     """
 
     name: str
@@ -47,6 +53,11 @@ class RecordedRequest:
     def is_answered(self) -> bool:
         """Whether training answered it with a prediction."""
         return self.status == HTTPStatus.OK
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it requests a stream, and its answer is the list of the chunks."""
+        return self.origin is RequestOrigin.STREAM
 
     @property
     def is_derived(self) -> bool:
@@ -113,6 +124,15 @@ def _known_type(content_type: object) -> str:
     if content_type not in (JSON_TYPE, CSV_TYPE):
         raise ValueError(f"they have the media type {content_type!r}")
     return str(content_type)
+
+
+def compared_values(recorded: Iterable[RecordedRequest]) -> list[Any]:
+    """The predictions, and the chunks of streams, to which `ignore-answers` applies: all but those to derived ones."""
+    answers: list[Any] = []
+    for item in recorded:
+        if item.is_answered and not item.is_derived:
+            answers += item.answer if item.is_stream else (item.answer,)
+    return answers
 
 
 def counted_by_origin(recorded: Sequence[RecordedRequest]) -> str:

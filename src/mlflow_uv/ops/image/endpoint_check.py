@@ -10,6 +10,7 @@ from ...command.report import Finding, Severity, counted
 from ...command.wording import Wording, option
 from ...core.model.answer_wording import reason_of
 from ...core.model.recorded_requests import RecordedRequest
+from ...core.model.streams import is_stream
 from ...core.security.origins import is_plain_web_address
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.mlflow.model_requests import ModelReply
@@ -141,6 +142,13 @@ def _checked(endpoint: Endpoint, request: RecordedRequest, reply: ModelReply, ex
     if reply.status in _REDIRECTS:
         error = _redirected(endpoint, reply)
         yield Finding(rule="case-refused", what=f"{request.name}: {error.what}", why=error.why, fix=error.fix)
+    elif request.is_stream and reply.status == HTTPStatus.OK and not is_stream(reply.body):
+        yield Finding(
+            rule="not-streamed",
+            severity=Severity.NOTICE,
+            what=f"{endpoint.address.shown} does not answer {request.name} with a stream",
+            why="`mlflow models serve` ignores `stream`; the server of this program and MLflow's agent server stream",
+        )
     else:
         yield from check_reply(request, reply, expected, endpoint)
 

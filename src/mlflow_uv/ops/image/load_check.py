@@ -50,7 +50,9 @@ def measure(server: StartedServer, expected: Expected, source: PolicySource[Budg
 
 
 def _plan(expected: Expected, budgets: Budgets) -> LoadPlan:
-    bodies = tuple(item.body for item in expected.requests if item.is_answered and not item.is_derived)
+    bodies = tuple(
+        item.body for item in expected.requests if item.is_answered and not (item.is_derived or item.is_stream)
+    )
     return LoadPlan(
         bodies=bodies[:MOST_BODIES],
         concurrency=budgets.concurrency,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -14,12 +14,14 @@ from ...core.model.answer_paths import AnswerPath, without_paths
 from ...core.model.answer_wording import difference_fix, format_differences, reason_of
 from ...core.model.answers import differences
 from ...core.model.recorded_requests import DEFAULT_URL, RecordedRequest, RequestOrigin, sending_fix
+from ...core.model.streams import read_stream
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.mlflow.model_server import ServerProcess
 from ...tools.toolbox import Tools
+from .stream_check import stream_findings
 
 POLL_S = 0.2
 ANSWER_S = 60.0  # also the default of the server
@@ -78,7 +80,7 @@ def observe(server: ServingContainer, expected: Expected, tools: Tools) -> Obser
     answers: list[Any] = []
     complaints: list[Finding] = []
     slowest = 0.0
-    for request in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE):
+    for request in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE, RequestOrigin.STREAM):
         begun = tools.clock.now_s()
         # The server enforces the time limit itself.
         reply = server.send(model_request(request, expected.answer_s + GRACE_S))
@@ -138,6 +140,11 @@ def check_reply(
         why = f"status {reply.status}: {expected.serve_env.masked(reason_of(reply.body))}"
         fix = _fix(server, expected) or sending_fix(request, expected.url)
         yield Finding(rule="case-refused", what=f"{request.name} got no prediction", why=why, fix=fix)
+    elif request.is_stream:
+        findings = stream_findings(
+            request, reply.body, expected.ignored, tolerance=expected.tolerance, url=expected.url
+        )
+        yield from (replace(finding, why=expected.serve_env.masked(finding.why)) for finding in findings)
     else:
         yield from _differing(request, reply, expected)
 
@@ -218,11 +225,14 @@ def _derived_findings(
 
 
 def answer_in(reply: ModelReply | None) -> Any:
-    """The JSON of a prediction, or the status of another response, for the digest in the record."""
+    """The JSON or the chunks of a prediction, or the status of another response, for the digest in the record."""
     if reply is None:
         return None
+    if reply.status != HTTPStatus.OK:
+        return {"status": reply.status}
     try:
-        return parse_json(reply.body) if reply.status == HTTPStatus.OK else {"status": reply.status}
+        stream = read_stream(reply.body)
+        return parse_json(reply.body) if stream is None else list(stream.chunks)
     except (ValueError, RecursionError):
         return None
 

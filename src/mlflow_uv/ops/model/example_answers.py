@@ -17,14 +17,14 @@ from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.derived_requests import DerivedRequest
 from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
-from ...core.model.recorded_requests import RecordedRequest
+from ...core.model.recorded_requests import RecordedRequest, compared_values
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.models import AnswerRequests, ModelAnswers
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
 from .case_file import FileCase
 from .example_checks import floats_fix
-from .recorded_responses import record_cases, record_derived
+from .recorded_responses import record_cases, record_derived, record_streams
 from .training import Job
 
 # Seconds for all derived requests, and for one, in each of two passes; those that take longer are not recorded.
@@ -37,7 +37,7 @@ class RequestSet:
     The requests for a model's folder; `given` says that they are not the model's own example.
 
     `cases` are the requests of a file, whose expected responses may differ by `tolerance`, `derived` those that are
-    derived from the signature.
+    derived from the signature, `streams` the bodies for predict_stream.
     """
 
     model: Path
@@ -47,6 +47,7 @@ class RequestSet:
     serve_env: ServeVariables = NO_VARIABLES
     cases: tuple[FileCase, ...] = ()
     derived: tuple[DerivedRequest, ...] = ()
+    streams: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
 
 
@@ -89,11 +90,13 @@ def answers_of(job: Job, request_set: RequestSet, tools: Tools) -> TrainingAnswe
         request_set.cases, (first.cases, second.cases), request_set.ignored, tolerance=request_set.tolerance
     )
     derived, left_out = record_derived(request_set.derived, (first.derived, second.derived), request_set.ignored)
-    recorded = (*of_file, *derived)
-    answers = [*response.answers, *(item.answer for item in of_file if item.is_answered)]
+    streams, stream_findings = record_streams(request_set.streams, (first.streams, second.streams), request_set.ignored)
+    recorded = (*of_file, *streams, *derived)
+    answers = [*response.answers, *compared_values((*of_file, *streams))]
     fickle = tuple(_fickle(request_set, response.answers, response.again))
     warnings = (
         *fickle,
+        *stream_findings,
         *_leaking(request_set, [*answers, *((item.answer, item.reason) for item in recorded)]),
         *_keeping(request_set),
         *_beyond_json(answers),
@@ -117,6 +120,7 @@ def _ask(job: Job, request_set: RequestSet) -> ModelAnswers:
         cases=tuple(case.body for case in request_set.cases),
         derived=tuple(request.body for request in request_set.derived),
         derived_types=tuple(request.content_type for request in request_set.derived),
+        streams=request_set.streams,
         derived_s=DERIVED_S,
         request_s=DERIVED_REQUEST_S,
     )

@@ -18,6 +18,7 @@ from ...core.model.answer_paths import AnswerPath
 from ...core.model.answers import answers_digest
 from ...core.model.derived_requests import DerivedRequest, derive_requests
 from ...core.model.recorded_requests import requests_file, responses_file
+from ...core.model.streams import stream_body
 from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
@@ -115,6 +116,7 @@ def prove(
             _request_set(plan, logged, requests),
             cases=plan.cases,
             derived=_derived(plan, logged, known, tools),
+            streams=_streams(plan, logged, requests),
             tolerance=plan.tolerance,
         )
         answered = answers_of(plan.job, request_set_with_cases, tools)
@@ -152,6 +154,16 @@ def _derived(plan: ProofPlan, logged: Path, known: list[Any], tools: Tools) -> t
         return derive_requests(signature, known[0])
     except ValueError as error:
         tools.console.say(f"no requests are derived from the signature, which cannot be read: {error}")
+        return ()
+
+
+def _streams(plan: ProofPlan, logged: Path, requests: list[Any]) -> tuple[str, ...]:
+    """Return the bodies of requests for the streams of the input example."""
+    signature = plan.job.client.describe_signature(logged).signature
+    try:
+        bodies = (stream_body(request, signature) for request in requests)
+        return tuple(body for body in bodies if body is not None)
+    except ValueError:  # `_derived` reports an invalid signature
         return ()
 
 

@@ -4,15 +4,18 @@ from pathlib import Path
 
 from ...core.model import model_files
 from ...core.model.recorded_requests import RecordedRequest, from_examples, read_recorded
+from ...core.model.streams import requests_stream
 from ...core.release.record import AnswersLink
 from ...core.security.documents import parse_json
 
 
 def recorded_in(model: Path, link: AnswersLink | None) -> tuple[RecordedRequest, ...]:
     """
-    Return the requests of the input example, and those of a file and derived ones if the record has any.
+    Return the requests of the input example, and those of a file, for streams and derived ones if the record has any.
 
-    Raises ValueError for a file that is missing or not as log-model writes it.
+    A request whose body has `"stream": true` is left out if streams are recorded: MLflow's server ignores that member,
+    and this program's server answers it with a stream. Raises ValueError for a file that is missing or not as log-model
+    writes it.
     """
     cases, answers = (_parsed(model, name) for name in (model_files.CASES, model_files.ANSWERS))
     if not isinstance(cases, list) or not isinstance(answers, list) or len(cases) != len(answers):
@@ -21,7 +24,10 @@ def recorded_in(model: Path, link: AnswersLink | None) -> tuple[RecordedRequest,
     if link is None or not link.requests:
         return examples
     files = (_parsed(model, name) for name in (model_files.REQUESTS, model_files.RESPONSES))
-    return (*examples, *read_recorded(*files))
+    recorded = (*examples, *read_recorded(*files))
+    if not any(item.is_stream for item in recorded):
+        return recorded
+    return tuple(item for item in recorded if item.is_stream or not requests_stream(item.body))
 
 
 def _parsed(model: Path, name: str) -> object:

@@ -1,4 +1,4 @@
-"""Selects which responses of the training environment are recorded, for requests of a file and derived ones."""
+"""Selects which responses of the training environment are recorded, for all requests but the input example."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +10,7 @@ from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
 from ...core.model.answers import AnswerDifference, differences
 from ...core.model.derived_requests import PREFIX, DerivedRequest
 from ...core.model.recorded_requests import RecordedRequest, RequestOrigin
+from ...core.model.streams import stream_differences
 from ...payloads.messages.models import ModelResponse
 from .case_file import FileCase
 
@@ -64,6 +65,42 @@ def record_derived(
             item = _recorded(request.name, RequestOrigin.DERIVED, request.body, first)
             recorded.append(replace(item, content_type=request.content_type))
     return tuple(recorded), tuple(_left_out(left_out, len(derived)))
+
+
+def record_streams(
+    bodies: Sequence[str], responses: tuple[Responses, Responses], ignored: Sequence[AnswerPath]
+) -> tuple[tuple[RecordedRequest, ...], tuple[Finding, ...]]:
+    """
+    Return the requests for streams with the chunks of training, and findings; none for a model without predict_stream.
+
+    It is an error if a stream fails, which names the chunk, does not end, or has other chunks in the second pass.
+    """
+    recorded: list[RecordedRequest] = []
+    findings: list[Finding] = []
+    for number, (body, first, second) in enumerate(zip(bodies, *responses, strict=True), start=1):
+        if first is None or second is None:
+            continue
+        request = _recorded(f"recorded request {number} as a stream", RequestOrigin.STREAM, body, first)
+        recorded.append(request)
+        findings += _about_stream(request, second, ignored)
+    return tuple(recorded), tuple(findings)
+
+
+def _about_stream(request: RecordedRequest, again: ModelResponse, ignored: Sequence[AnswerPath]) -> Iterator[Finding]:
+    if failed := request.reason or again.reason:
+        yield Finding(
+            rule="stream-failed",
+            what=f"predict_stream of the model fails for {request.name}",
+            why=failed,
+            fix="correct predict_stream, or remove it",
+        )
+    elif unstable := tuple(stream_differences(request.answer, again.answer, ignored, tolerance=TOLERANCE)):
+        yield Finding(
+            rule="answers-fickle",
+            what=f"the model returns other chunks for {request.name} each time",
+            why=format_differences(unstable),
+            fix=ignoring_fix(unstable) or "seed the random numbers in its predict_stream",
+        )
 
 
 def _recorded(name: str, origin: RequestOrigin, body: str, response: ModelResponse) -> RecordedRequest:

@@ -1,13 +1,12 @@
 """Selects the recorded requests of a model that a server is tested with."""
 
 from pathlib import Path
-from typing import Any
 
 from ...command.errors import BadInput, ChainBroken
 from ...command.wording import Wording, step_call
 from ...core.model.answer_paths import AnswerPath
 from ...core.model.ignored_answers import everything_ignored
-from ...core.model.recorded_requests import RecordedRequest, RequestOrigin
+from ...core.model.recorded_requests import RecordedRequest, RequestOrigin, compared_values
 from ...core.release.record import AnswersLink
 from .recorded_files import recorded_in
 
@@ -34,11 +33,6 @@ def requests_to_send(
             "answers", why=f"the recorded requests or predictions in the model cannot be read: {error}"
         ) from error
     requests = tuple(item for item in requests if not (skip_derived and item.origin is RequestOrigin.DERIVED))
-    if everything := next(everything_ignored(ignored, compared_answers(requests)), None):
+    if everything := next(everything_ignored(ignored, compared_values(requests)), None):
         raise BadInput(what=everything.what, why=everything.why, fix=everything.fix)
     return requests
-
-
-def compared_answers(requests: tuple[RecordedRequest, ...]) -> list[Any]:
-    """Return the predictions for the example and for the file, to which `ignore-answers` applies."""
-    return [item.answer for item in requests if item.origin is not RequestOrigin.DERIVED]

@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from ...command.wording import Parameter, Part, StepCall, Wording, option, sugge
 from ...core.model.answer_paths import without_paths
 from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import AnswerDifference, differences
+from ...core.model.recorded_requests import RecordedRequest
+from ...core.model.streams import stream_differences
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask
 from ...core.verify.results import Verdict, WayResult
 from ...core.verify.spark_tables import spark_requests
-from ...payloads.messages.models import AnswerBySpark, AnswerRequests
+from ...payloads.messages.models import AnswerBySpark, AnswerRequests, ModelResponse
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
@@ -56,14 +58,24 @@ class Verification:
     secrets: tuple[str, ...] = field(repr=False)
 
     @property
+    def requests(self) -> tuple[RecordedRequest, ...]:
+        """The requests for whole predictions."""
+        return tuple(recorded for recorded in self.expected.requests if not recorded.is_stream)
+
+    @property
+    def streams(self) -> tuple[RecordedRequest, ...]:
+        """The requests for streams, whose answers are lists of chunks."""
+        return tuple(recorded for recorded in self.expected.requests if recorded.is_stream)
+
+    @property
     def contents(self) -> tuple[Any, ...]:
-        """The JSON of the bodies of the requests."""
-        return tuple(parse_json(recorded.body) for recorded in self.expected.requests)
+        """The JSON of the bodies of the requests for whole predictions."""
+        return tuple(parse_json(recorded.body) for recorded in self.requests)
 
     @property
     def answers(self) -> tuple[Any, ...]:
-        """The answers of training, in the order of the requests."""
-        return tuple(recorded.answer for recorded in self.expected.requests)
+        """The answers of training, in the order of `contents`."""
+        return tuple(recorded.answer for recorded in self.requests)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,13 +162,36 @@ def _named(way: Way, word: str) -> bool:
 
 
 def _load(way: str, python: Path, verification: Verification) -> WayResult:
-    """Load the model with MLflow, and call it with the code of MLflow's scoring server."""
+    """Load the model with MLflow, and call predict with the code of MLflow's scoring server, and predict_stream."""
     tools, expected = verification.registry.tools, verification.expected
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
-    request = AnswerRequests(model=str(verification.subject.model), requests=verification.contents)
-    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s).answers
-    return _compared(way, answers, verification.answers, verification)
+    request = AnswerRequests(
+        model=str(verification.subject.model),
+        requests=verification.contents,
+        streams=tuple(stream.body for stream in verification.streams),
+    )
+    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
+    result = _compared(way, answers.answers, verification.answers, verification)
+    return result if result.broken else _streamed(way, answers.bodies.streams, verification)
+
+
+def _streamed(way: str, responses: Sequence[ModelResponse | None], verification: Verification) -> WayResult:
+    """Compare streams with those of training, chunk by chunk."""
+    expected = verification.expected
+    for recorded, response in zip(verification.streams, responses, strict=True):
+        if response is None or response.reason:
+            why = response.reason if response else "the model has no predict_stream"
+            why = _masked(f"{recorded.name}: {why}", verification)
+            return WayResult(way=way, verdict=Verdict.FAILED, requests=len(expected.requests), why=why)
+        found = tuple(
+            stream_differences(recorded.answer, response.answer, expected.ignored, tolerance=expected.tolerance)
+        )
+        if found:
+            why = _masked(f"{recorded.name}: {format_differences(found)}", verification)
+            fix = _own(difference_fix(found))
+            return WayResult(way=way, verdict=Verdict.DIFFERENT, requests=len(expected.requests), why=why, fix=fix)
+    return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(expected.requests))
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -165,7 +200,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
     expected = verification.expected
     folder = verification.scratch / way
     folder.mkdir()
-    for number, recorded in enumerate(expected.requests[:_MOST_PREDICTED], start=1):
+    for number, recorded in enumerate(verification.requests[:_MOST_PREDICTED], start=1):
         request, response = folder / f"request-{number}.json", folder / f"response-{number}.json"
         request.write_text(recorded.body, encoding="utf-8")
         completed = verification.environments.commands.predict(
@@ -183,7 +218,8 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
 
 
 def _serve(way: str, python: Path, verification: Verification) -> WayResult:
-    """Start `mlflow models serve`, and send it the requests."""
+    """Start `mlflow models serve`, and send it the requests; it has no streams."""
+    verification = replace(verification, expected=replace(verification.expected, requests=verification.requests))
     servers = verification.registry.tools.servers
     settings = ServerSettings(serve_env=verification.expected.serve_env)
     with _stopped(servers.serve_by_mlflow(python, verification.subject.model, settings)) as server:

@@ -149,7 +149,8 @@ class AnswerRequests(Request):
     `given` says that they are not the model's own example, `again` requests a second answer to each. `cases` and
     `derived` are bodies as exact text, which may be refused; `derived_types` are the media types of the derived ones,
     JSON without any. A derived request is left out if it takes longer than
-    `request_s` seconds, or all of them more than `derived_s`.
+    `request_s` seconds, or all of them more than `derived_s`. `streams` are bodies for predict_stream, each of which
+    may take `stream_s` seconds.
     """
 
     verb: ClassVar[str] = "answer"
@@ -162,11 +163,17 @@ class AnswerRequests(Request):
     derived_types: tuple[str, ...] = ()
     derived_s: float = 60.0
     request_s: float = 60.0
+    streams: tuple[str, ...] = ()
+    stream_s: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelResponse:
-    """The status of a response, and its JSON, or the reason of a refusal for another status than 200."""
+    """
+    The status of a response, and its JSON, or the reason of a refusal for another status than 200.
+
+    The answer of a stream is the list of its chunks, also of those before it failed.
+    """
 
     status: int
     answer: Any = None
@@ -175,10 +182,15 @@ class ModelResponse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BodyResponses:
-    """The responses to `cases` and `derived`; None for a derived request that was left out."""
+    """
+    The responses to `cases`, `derived` and `streams`.
+
+    None for a derived request that was left out, and for a stream of a model that has none.
+    """
 
     cases: tuple[ModelResponse, ...] = ()
     derived: tuple[ModelResponse | None, ...] = ()
+    streams: tuple[ModelResponse | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,10 +2,8 @@
 
 import json
 import platform
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any
@@ -15,7 +13,9 @@ from mlflow.pyfunc import scoring_server
 
 from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
+from .interruption import TooSlow, interrupted_after
 from .serving_environment import load_untraced, serving_environment
+from .streams import stream_responses
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
@@ -30,7 +30,8 @@ def answer(request: AnswerRequests) -> ModelAnswers:
         answers, bodies = _answer_all(model, request)
         if not request.again:
             return _versions(answers=answers, bodies=bodies)
-        if _holds_clock((answers, [response and response.answer for response in (*bodies.cases, *bodies.derived)])):
+        responses = (*bodies.cases, *bodies.derived, *bodies.streams)
+        if _holds_clock((answers, [response and response.answer for response in responses])):
             time.sleep(_CLOCK_TICK_S)
         again, bodies_again = _answer_all(model, request)
     return _versions(answers=answers, bodies=bodies, again=again, bodies_again=bodies_again)
@@ -46,7 +47,11 @@ def _answer_all(model: Any, request: AnswerRequests) -> "tuple[tuple[Any, ...], 
         _answer(model, number, payload, error_kind) for number, payload in enumerate(request.requests, start=1)
     )
     cases = tuple(_response(model, body) for body in request.cases)
-    return answers, BodyResponses(cases=cases, derived=tuple(_responses_in_time(model, request)))
+    return answers, BodyResponses(
+        cases=cases,
+        derived=tuple(_responses_in_time(model, request)),
+        streams=tuple(stream_responses(model, request)),
+    )
 
 
 def _holds_clock(answer: Any) -> bool:
@@ -79,9 +84,9 @@ def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelRe
             yield None
             continue
         try:
-            with _interrupted_after(remaining):
+            with interrupted_after(remaining):
                 response = _response(model, body, content_type)
-        except _TooSlow:
+        except TooSlow:
             yield None
         else:
             yield response
@@ -102,26 +107,6 @@ def _response(model: Any, body: str, content_type: str = _JSON) -> ModelResponse
 
 def _refusal(status: int, reason: str) -> ModelResponse:
     return ModelResponse(status=int(status), reason=shortened(mask(reason), _LONGEST_REASON))
-
-
-class _TooSlow(BaseException):
-    """A response takes too long. No Exception, so that neither MLflow nor a model handles it."""
-
-
-@contextmanager
-def _interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise _TooSlow in a block that takes longer, as soon as it runs Python code."""
-
-    def interrupt(*_: object) -> None:
-        raise _TooSlow
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _reason(body: Any) -> str:

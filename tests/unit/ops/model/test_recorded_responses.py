@@ -9,7 +9,7 @@ from mlflow_uv.command.report import Severity
 from mlflow_uv.core.model.answer_paths import parse_path
 from mlflow_uv.core.model.derived_requests import DerivedRequest
 from mlflow_uv.ops.model.case_file import FileCase
-from mlflow_uv.ops.model.recorded_responses import MOST_FINDINGS, record_cases, record_derived
+from mlflow_uv.ops.model.recorded_responses import MOST_FINDINGS, record_cases, record_derived, record_streams
 from mlflow_uv.payloads.messages.models import ModelResponse
 
 FILE = Path("/project/cases.jsonl")
@@ -151,3 +151,47 @@ def test_derived_requests_without_a_steady_response_are_left_out_and_counted() -
     )
     assert "3 of 4 derived requests are not tested" == found.what
     assert found.why.endswith("a; b; c")
+
+
+def streamed(*chunks: Any, reason: str = "") -> ModelResponse:
+    """A stream, which failed with a reason."""
+    return ModelResponse(status=500 if reason else 200, answer=list(chunks), reason=reason)
+
+
+def test_a_stream_is_recorded_with_its_chunks() -> None:
+    """
+    A model without predict_stream has none.
+    """
+    streams = [streamed("a", "b")]
+
+    (recorded,), findings = record_streams(["{}"], (streams, streams), ())
+
+    assert ("recorded request 1 as a stream", ["a", "b"], True) == (recorded.name, recorded.answer, recorded.is_stream)
+    assert ((), ((), ())) == (findings, record_streams(["{}"], ([None], [None]), ()))
+
+
+def test_a_stream_that_fails_names_the_chunk() -> None:
+    """
+    Also if it fails in the second pass alone.
+    """
+    failing = streamed("a", reason="chunk 2: ValueError: no")
+
+    for responses in (([failing], [failing]), ([streamed("a")], [failing])):
+        _, (finding,) = record_streams(["{}"], responses, ())
+        assert ("stream-failed", "chunk 2: ValueError: no", Severity.ERROR) == (
+            finding.rule,
+            finding.why,
+            finding.severity,
+        )
+
+
+def test_a_stream_that_differs_each_time_is_an_error_unless_that_is_ignored() -> None:
+    """
+    Ids are ignored by their path in each chunk.
+    """
+    first, second = streamed({"id": "a1"}), streamed({"id": "a2"})
+
+    _, (finding,) = record_streams(["{}"], ([first], [second]), ())
+    _, none = record_streams(["{}"], ([first], [second]), (parse_path("$.id"),))
+
+    assert ("answers-fickle", "chunk 1: $.id is 'a2', expected is 'a1'", ()) == (finding.rule, finding.why, none)
