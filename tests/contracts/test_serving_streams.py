@@ -105,7 +105,7 @@ def test_the_server_streams_what_training_records(mlflow: MlflowInterpreter, sta
     """
     bodies = [body_of("a"), body_of("a", params={"speed": 7})]
     recorded = mlflow.ask("answer", model=str(talker), requests=[], streams=[body.decode() for body in bodies])
-    with start(talker, ACCESS_LOG="true", METRICS="true") as served:
+    with start(talker, ACCESS_LOG="json", METRICS="1") as served:
         streams = [stream_of(served.ready(), "a"), stream_of(served, "a", params={"speed": 7})]
         whole = served.ask("POST", "/invocations", body_of("a").replace(b"true", b"false"), JSON)
         malformed = served.ask("POST", "/invocations", b'{"stream": true', JSON)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import ChainBroken
@@ -10,8 +12,10 @@ from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
+from ..ops.lineage.audit import record_of
 from ..ops.lineage.publication import publish
-from ..ops.lineage.recompute import verified_release
+from ..ops.lineage.recompute import RecomputedRelease, verified_release
+from ..ops.lineage.registry_client import RegistryClient
 from ..payloads.messages.models import FindModels
 from ..payloads.messages.registry import FindOrCreateVersion, RegisteredVersion
 from ..payloads.messages.tags import (
@@ -19,6 +23,7 @@ from ..payloads.messages.tags import (
     IMAGE,
     LOCK_DIGEST,
     MODEL_DIGEST,
+    RECORD_DIGEST,
     RELEASE_KEY,
     REQUIREMENTS_DIGEST,
     STATE,
@@ -74,7 +79,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             )
         # A version that training registered itself has no tags of ours yet; a tested one keeps its state.
         state = {} if STATE in settled.tags else {STATE: "registered"}
-        record = replace(record, version=version)
+        record = _with_earlier_results(replace(record, version=version), release, tools)
         path = tools.records.path(inputs.record, inputs.project)
         publish(record, path, release.client, tools, tags={**version_tags(record), **state})
         registrations = release.client.find_models(FindModels(model_id=version.model_id)).versions
@@ -93,6 +98,24 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             for name, other_version in _other_names(version, registrations).items()
         ),
     )
+
+
+def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Tools) -> Record:
+    """
+    Keep the results of verify that the published record of this version has, unless this record has its own.
+
+    log-model begins a new record; results about another model, or other answers, are left out.
+    """
+    assert record.version is not None  # noqa: S101  # run added it
+    if record.verification is not None:
+        return record
+    registry = RegistryClient(client=release.client, project=release.project, selection=record.selection, tools=tools)
+    version = release.client.describe_version(record.version.name, record.version.version)
+    with TemporaryDirectory(prefix="mlflow-uv-record-") as folder:
+        published = record_of(registry, version, Path(folder) / "record.json")
+    if published is None or published.sha256 != version.tags.get(RECORD_DIGEST):
+        return record
+    return record.with_verification(published.verification)
 
 
 def _other_names(version: VersionLink, registrations: Iterable[RegisteredVersion]) -> dict[str, str]:

@@ -362,9 +362,11 @@ def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
             answer_s=inputs.answer_timeout,
             serve_env=ServeVariables(dict(headers.values)),
             url=address.shown,
+            headers=headers.variables,
         )
         observed = ask_endpoint(Endpoint(tools.web, address, headers), expected, tools)
         differ = "the responses are not those of training"
+        differs = any(finding.severity is Severity.ERROR for finding in observed.complaints)
         counts = f"{counted_by_origin(requests)}: all equal{_comparison(inputs)}"
         return Report(
             outputs=Outputs(
@@ -375,7 +377,7 @@ def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
                 alias_before=None,
                 url=address.shown,
             ),
-            summary=f"{address.shown}, {version.shown}: {differ if observed.complaints else counts}",
+            summary=f"{address.shown}, {version.shown}: {differ if differs else counts}",
             findings=(*observed.complaints, *unmatched_paths(ignored, compared_values(requests))),
         )
 

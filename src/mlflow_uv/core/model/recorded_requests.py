@@ -2,10 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from .derived_formats import CSV_TYPE, JSON_TYPE
@@ -140,14 +141,21 @@ def counted_by_origin(recorded: Sequence[RecordedRequest]) -> str:
     return ", ".join(_counts(recorded)) or "no requests"
 
 
-def sending_fix(request: RecordedRequest, url: str = DEFAULT_URL) -> str:
-    """The command that sends a request to a server; for a long or binary body, where it is in the model."""
+def sending_fix(
+    request: RecordedRequest, url: str = DEFAULT_URL, headers: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """
+    The command that sends a request to a server; for a long or binary body, where it is in the model.
+
+    `headers` are names of environment variables by header, which the command refers to.
+    """
     if len(request.body) > _LONGEST_SHOWN or not (request.body.isascii() and request.body.isprintable()):
         if request.origin is RequestOrigin.EXAMPLE:
             return f"the request is in the model's `{CASES}`"
         return f"the request is in the model's `{REQUESTS}`, as the body of {request.name!r}"
-    header = f"Content-Type: {request.content_type}"
-    return f"send it: {shlex.join(('curl', '--header', header, '--data-raw', request.body, url))}"
+    secret = "".join(f' --header "{header}: ${name}"' for header, name in headers.items())
+    given = shlex.join(("--header", f"Content-Type: {request.content_type}", "--data-raw", request.body, url))
+    return f"send it: curl{secret} {given}"
 
 
 def _counts(recorded: Sequence[RecordedRequest]) -> Iterator[str]:

@@ -181,6 +181,16 @@ class Record:
         """SHA-256 over every link, in hex; timings and figures, which differ each time, are left out."""
         return sha256(canonical(_plain(replace(self, timings=(), figures=()))))
 
+    def with_verification(self, earlier: "VerificationLink | None") -> "Record":
+        """The record with earlier results of verify, if they are about the same model, answers and image."""
+        if earlier is None:
+            return self
+        expected = self.answers.expected if self.answers else ""
+        if (earlier.model, earlier.expected) != (self.model.sha256, expected):
+            return self
+        kept = replace(self, verification=earlier)
+        return kept if self.image is None else kept.with_image(self.image)
+
     def with_image(self, image: ImageLink) -> "Record":
         """The record with an image; the result of verify about another one is left out."""
         verification = self.verification

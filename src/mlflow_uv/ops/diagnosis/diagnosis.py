@@ -2,9 +2,10 @@
 
 import shlex
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...command.errors import BadInput, StepError
 from ...command.inputs import EngineChoice
@@ -95,7 +96,7 @@ def diagnose(model: Path, request: DiagnosisRequest, tools: Tools) -> Diagnosis:
     interpreter = _interpreter(request.environment, tools)
     differences: tuple[PackageDifference, ...] = ()
     if interpreter is not None:
-        inventory = read_inventory(tools.servers.inventory(interpreter))
+        inventory = _inventory(interpreter, tools)
         differences = environment_differences(required, inventory, resolved)
         findings += _difference_findings(required, interpreter, inventory["python"], differences)
     return Diagnosis(
@@ -166,6 +167,18 @@ def _interpreter(environment: Path | None, tools: Tools) -> Path | None:
             fix=option("compare-with", "FOLDER"),
         )
     return interpreter.absolute()
+
+
+def _inventory(interpreter: Path, tools: Tools) -> Mapping[str, Any]:
+    """Return the packages of an environment. Raises BadInput for a program that is not Python."""
+    try:
+        return read_inventory(tools.servers.inventory(interpreter))
+    except StepError as error:
+        raise BadInput(
+            what=f"`{interpreter}` does not list its packages, as Python does",
+            why=error.what,
+            fix=option("compare-with", "FOLDER"),
+        ) from error
 
 
 def _difference_findings(

@@ -105,7 +105,11 @@ def _require_access(endpoint: Endpoint, reply: ModelReply) -> None:
 
 
 def _redirected(endpoint: Endpoint, reply: ModelReply) -> NotServing:
-    """The error for a redirect; a target on the same host is the fix, any other host is only named."""
+    """
+    The error for a redirect, whose target is the fix.
+
+    If headers are sent, it is only named unless it is on the same host and encrypted: it would get them.
+    """
     target = urljoin(endpoint.address.invocations, reply.location)
     if not is_plain_web_address(target):
         target = ""
@@ -113,10 +117,11 @@ def _redirected(endpoint: Endpoint, reply: ModelReply) -> NotServing:
     shown = urlunsplit(parts._replace(query="", fragment=""))
     why = f"status {reply.status}, to {shown or 'an invalid URL'}; no redirect is followed, as it would get the headers"
     same = parts.hostname == endpoint.address.host and parts.scheme == "https"
+    safe = bool(target) and (same or not endpoint.headers.variables)
     return NotServing(
         what=f"{endpoint.address.shown} redirects",
         why=endpoint.headers.masked(why),
-        fix=option("url", shown if same else "URL"),
+        fix=option("url", shown if safe else "URL"),
     )
 
 

@@ -60,7 +60,7 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     """
     Return the needs of a model with known wheels and Python, and write the list to install from into its folder.
 
-    Raises ModelUnusable for a model without requirements.
+    Raises ModelUnusable for a model without requirements, or with a hashed list that log-model does not write.
     """
     hashed, listed = model / model_files.HASHED, model / model_files.REQUIREMENTS
     if not hashed.is_file() and not listed.is_file():
@@ -69,8 +69,12 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
     requirements = None
     text = (hashed if hashed.is_file() else listed).read_bytes()
     if hashed.is_file():
-        requirement_lines, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
-        requirements = parse_requirements(requirement_lines)
+        try:
+            requirement_lines, _ = model_files.split_requirements(text.decode().replace(" \\\n", " "))
+            requirements = parse_requirements(requirement_lines)
+        except ValueError as error:
+            what = f"the model's {model_files.HASHED} cannot be read"
+            raise ModelUnusable(what=what, why=str(error), fix="release the model again") from error
     (model / INSTALLED_LIST).write_bytes(text)
     return Needs(model=model, requirements=requirements, wheels=wheels, python=python)
 

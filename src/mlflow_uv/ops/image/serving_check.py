@@ -1,8 +1,8 @@
 """Sends the recorded requests and a malformed one to a model server, and compares the responses."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -43,7 +43,7 @@ class Expected:
     The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
 
     `network` says that the server has a network, `serve_env` are the variables of its model. `url` is the address in
-    commands that repeat a request.
+    commands that repeat a request, and `headers` are names of variables by the header that such a command sends.
     """
 
     requests: tuple[RecordedRequest, ...]
@@ -54,10 +54,15 @@ class Expected:
     answer_s: float = ANSWER_S
     serve_env: ServeVariables = NO_VARIABLES
     url: str = DEFAULT_URL
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, *origins: RequestOrigin) -> tuple[RecordedRequest, ...]:
         """The requests of these origins."""
         return tuple(request for request in self.requests if request.origin in origins)
+
+    def sending(self, request: RecordedRequest) -> str:
+        """The command that repeats a request."""
+        return sending_fix(request, self.url, self.headers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,12 +143,11 @@ def check_reply(
         yield from _wrongly_accepted(request, reply, expected)
     elif reply.status != HTTPStatus.OK:
         why = f"status {reply.status}: {expected.serve_env.masked(reason_of(reply.body))}"
-        fix = _fix(server, expected) or sending_fix(request, expected.url)
+        fix = _fix(server, expected) or expected.sending(request)
         yield Finding(rule="case-refused", what=f"{request.name} got no prediction", why=why, fix=fix)
     elif request.is_stream:
-        findings = stream_findings(
-            request, reply.body, expected.ignored, tolerance=expected.tolerance, url=expected.url
-        )
+        compared = expected.ignored, expected.tolerance
+        findings = stream_findings(request, reply.body, compared, sending=expected.sending(request))
         yield from (replace(finding, why=expected.serve_env.masked(finding.why)) for finding in findings)
     else:
         yield from _differing(request, reply, expected)
@@ -164,14 +168,14 @@ def _wrongly_accepted(request: RecordedRequest, reply: ModelReply, expected: Exp
             rule="malformed-accepted",
             what=f"{request.name} was not refused{failed}",
             why=f"the response has status {reply.status}; {training}",
-            fix=sending_fix(request, expected.url),
+            fix=expected.sending(request),
         )
     elif not reason_of(reply.body).strip():
         yield Finding(
             rule="malformed-accepted",
             what=f"{request.name} was refused without a message",
             why=f"the response has status {reply.status} and no body",
-            fix=sending_fix(request, expected.url),
+            fix=expected.sending(request),
         )
 
 
@@ -182,13 +186,13 @@ def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) 
         yield Finding(
             rule="case-refused",
             what=f"the response to {request.name} is not JSON",
-            fix=sending_fix(request, expected.url),
+            fix=expected.sending(request),
         )
         return
     compared = (without_paths(request.answer, expected.ignored), without_paths(answer, expected.ignored))
     differences_found = tuple(differences(*compared, tolerance=expected.tolerance))
     if differences_found:
-        sending = f"; {fix}" if (fix := sending_fix(request, expected.url)) else ""
+        sending = f"; {fix}" if (fix := expected.sending(request)) else ""
         yield Finding(
             rule="answers-differ",
             what=f"the prediction for {request.name} is not that of training",

@@ -6,15 +6,19 @@ from ...command.report import Finding
 from ...command.wording import Wording
 from ...core.model.answer_paths import AnswerPath
 from ...core.model.answer_wording import difference_fix, format_differences
-from ...core.model.recorded_requests import RecordedRequest, sending_fix
+from ...core.model.recorded_requests import RecordedRequest
 from ...core.model.streams import failed_after, read_stream, stream_differences
 
 
 def stream_findings(
-    request: RecordedRequest, body: str, ignored: tuple[AnswerPath, ...], *, tolerance: float, url: str
+    request: RecordedRequest, body: str, compared: tuple[tuple[AnswerPath, ...], float], *, sending: str
 ) -> Iterator[Finding]:
-    """Yield a finding if a response with status 200 is no stream, fails, is cut off, or differs from training."""
-    sending = sending_fix(request, url)
+    """
+    Yield a finding if a response with status 200 is no stream, fails, is cut off, or differs from training.
+
+    `compared` are the ignored paths and the tolerance, and `sending` is the command that repeats the request.
+    """
+    ignored, tolerance = compared
     try:
         stream = read_stream(body)
     except (ValueError, RecursionError):

@@ -97,6 +97,20 @@ def test_a_request_is_repeated_by_a_command_with_its_exact_body() -> None:
     assert ["--data-raw", '{"inputs": ["it\'s"]}', "http://127.0.0.1:8080/invocations"] == words[-3:]
 
 
+def test_a_repeated_request_refers_to_the_variables_of_its_headers() -> None:
+    """
+    A shell puts their values in; no value is printed.
+    """
+    request = RecordedRequest(name="x", origin=RequestOrigin.FILE, body="{}")
+
+    fix = sending_fix(request, "https://x/invocations", {"Authorization": "SERVER_TOKEN"})
+
+    assert (
+        "send it: curl --header \"Authorization: $SERVER_TOKEN\" --header 'Content-Type: application/json' --data-raw"
+        " '{}' https://x/invocations"
+    ) == fix
+
+
 @pytest.mark.parametrize(
     ("origin", "body", "place"),
     [

@@ -123,6 +123,22 @@ def test_another_image_has_no_result_of_verify(image: ImageLink, expected: Verif
     assert (None, None) == (only_image.with_image(OTHER_IMAGE).verification, BARE.with_image(image).verification)
 
 
+def test_results_of_verify_are_kept_for_what_they_are_about() -> None:
+    """
+    A release that runs again keeps them for the same model, answers and image.
+    """
+    assert WHOLE.verification is not None
+    again = replace(WHOLE, verification=None)
+
+    assert WHOLE == again.with_verification(WHOLE.verification)
+    assert again == again.with_verification(None)
+    for other in ({"model": "other"}, {"expected": "other"}):
+        assert again == again.with_verification(replace(WHOLE.verification, **other))  # type: ignore[arg-type]  # texts
+    elsewhere = again.with_verification(replace(WHOLE.verification, image="sha256:other")).verification
+    assert elsewhere is not None
+    assert [WAY] == list(elsewhere.ways)
+
+
 @pytest.mark.parametrize(
     "part", [{"ignored": ("$.a",)}, {"variables": ("A",)}, {"requests": "1" * 64, "responses": "2" * 64}], ids=str
 )

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from mlflow_uv.command.errors import NotServing
+from mlflow_uv.command.report import Severity
 from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin, from_examples
 from mlflow_uv.core.security.endpoint_address import endpoint_address, endpoint_headers
 from mlflow_uv.core.security.serve_env import ServeVariables
@@ -62,12 +63,18 @@ def observed(rule: Rule, **words: Any) -> ObservedServer:
         return asked(server.url, **words)
 
 
-def asked(url: str, **words: Any) -> ObservedServer:
+def asked(
+    url: str,
+    pairs: Sequence[str] = ("Authorization=AUTH",),
+    more: tuple[RecordedRequest, ...] = (),
+    **words: Any,
+) -> ObservedServer:
     """The same of a URL."""
     address = endpoint_address(url)
-    headers = endpoint_headers(["Authorization=AUTH"], {"AUTH": f"Bearer {CANARY}"}, address)
+    headers = endpoint_headers(pairs, {"AUTH": f"Bearer {CANARY}"}, address)
     expected = Expected(
-        requests=(*from_examples([CASE], [ANSWER]), REFUSED),
+        requests=(*from_examples([CASE], [ANSWER]), *more, REFUSED),
+        headers=headers.variables,
         tolerance=1e-6,
         network=True,
         serve_env=ServeVariables(dict(headers.values)),
@@ -98,6 +105,7 @@ def test_a_server_that_is_plausibly_wrong_is_named() -> None:
     (finding,) = result.complaints
     assert ("answers-differ", "$.predictions[0] is 4, expected is 3") == (finding.rule, finding.why)
     assert ("curl" in finding.fix, "/invocations" in finding.fix, "8080" in finding.fix) == (True, True, False)
+    assert ('--header "Authorization: $AUTH"' in finding.fix, CANARY in finding.fix) == (True, False)
 
 
 def test_a_server_that_accepts_everything_is_named() -> None:
@@ -156,6 +164,58 @@ def test_a_server_that_cannot_be_asked_is_an_error_without_a_secret(rule: Rule, 
 
     assert (True, True) == (what in raised.value.what, raised.value.fix.startswith(fix)), raised.value.text
     assert CANARY not in raised.value.text
+
+
+def test_a_redirect_is_the_fix_if_no_header_is_sent() -> None:
+    """
+    Nothing secret would go to another host.
+    """
+    with pytest.raises(NotServing) as raised:
+        observed(redirecting(302, "https://b.example/new"), pairs=())
+
+    assert "--url https://b.example/new" == raised.value.fix
+
+
+STREAM = RecordedRequest(
+    name="recorded request 1 as a stream",
+    origin=RequestOrigin.STREAM,
+    body=json.dumps({**CASE, "stream": True}),
+    answer=["a", "b"],
+)
+
+
+def streams(*chunks: str) -> Rule:
+    """A server that also streams."""
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+
+    def rule(request: EndpointRequest) -> EndpointReply:
+        return EndpointReply(body=body.encode()) if b"stream" in request.body else model(request)
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "rules"),
+    [(streams("a", "b"), []), (streams("a", "c"), ["answers-differ"]), (streams("b", "a"), ["answers-differ"])],
+    ids=["right", "a wrong chunk", "another order"],
+)
+def test_a_server_is_asked_for_streams(rule: Rule, rules: list[str]) -> None:
+    """
+    Their chunks are compared with those of training.
+    """
+    assert rules == [finding.rule for finding in observed(rule, more=(STREAM,)).complaints]
+
+
+def test_a_server_without_streams_gets_a_notice() -> None:
+    """
+    As `mlflow models serve`, which responds with the whole prediction.
+    """
+    (finding,) = observed(
+        lambda request: EndpointReply(body=b'{"predictions": []}') if b"stream" in request.body else model(request),
+        more=(STREAM,),
+    ).complaints
+
+    assert ("not-streamed", Severity.NOTICE) == (finding.rule, finding.severity)
 
 
 def test_a_server_that_starts_is_waited_for() -> None:

@@ -157,6 +157,19 @@ def test_other_needs_are_another_environment(model: Path, fakes: Fakes, change: 
     assert first != second
 
 
+def test_a_hashed_list_that_is_not_ours_is_an_error_of_the_model(tmp_path: Path) -> None:
+    """
+    As one that includes another file.
+    """
+    (tmp_path / model_files.HASHED).parent.mkdir()
+    (tmp_path / model_files.HASHED).write_text("-r other.txt\n")
+
+    with pytest.raises(ModelUnusable, match="cannot be read") as raised:
+        needs_of(tmp_path, wheels=(), python="3.12.1")
+
+    assert ("release the model again", True) == (raised.value.fix, "-r other.txt" in raised.value.why)
+
+
 def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
     """
     One whose marker does not hold here is not installed here.

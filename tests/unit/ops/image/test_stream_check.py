@@ -20,7 +20,7 @@ SENDING = (
 
 def found(body: str) -> list[tuple[str, str, str]]:
     """Rule, sentence and reason of each finding, with ids ignored."""
-    findings = list(stream_findings(REQUEST, body, (parse_path("$.id"),), tolerance=0.0, url="URL"))
+    findings = list(stream_findings(REQUEST, body, ((parse_path("$.id"),), 0.0), sending=SENDING))
     assert all(SENDING in finding.fix for finding in findings)
     return [(finding.rule, finding.what, finding.why) for finding in findings]
 
