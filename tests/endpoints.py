@@ -28,6 +28,7 @@ class EndpointRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def fake_endpoint(rule: Rule, *, context: ssl.SSLContext | None = None) -> Itera
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            request = EndpointRequest(self.path, dict(self.headers), self.rfile.read(length))
+            request = EndpointRequest(self.path, dict(self.headers), self.rfile.read(length), self.command)
             endpoint.requests.append(request)
             reply = rule(request)
             self.send_response(reply.status)
@@ -80,6 +81,8 @@ def fake_endpoint(rule: Rule, *, context: ssl.SSLContext | None = None) -> Itera
                     if ended.is_set():
                         return
                     self.wfile.write(piece)
+
+        do_GET = do_POST
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

@@ -59,6 +59,24 @@ def test_a_server_of_ours_is_asked_and_nothing_is_changed(sample: SampleProject,
     assert before == (sample.consumer.record.read_bytes(), sample.store.tags("1"), sample.store.aliases)
 
 
+def test_a_model_of_ours_is_asked_in_the_v2_protocol(sample: SampleProject, root: Path, tmp_path: Path) -> None:
+    """
+    By the URL of the model; another name is an error.
+    """
+    port = free_port()
+    variables = {"MLFLOW_UV_MODEL": str(sample.consumer.model), "PORT": str(port), "HOST": "127.0.0.1", "WORKERS": "1"}
+    variables["MODEL_NAME"] = "wine"
+    with serving(sample, root / "src/mlflow_uv/serving", port=port, log=tmp_path / "log", **variables) as url:
+        result = sample.run("smoke-test", "--url", f"{url}/v2/models/wine")
+        other = sample.run("smoke-test", "--url", f"{url}/v2/models/beer")
+
+    assert (0, f"{url}/v2/models/wine/infer", 1) == (result.code, result.outputs["url"], result.outputs["cases"])
+    assert ["requests-unsent"] == result.rules
+    code, kind, sentence, _ = error(other)
+    assert (NOT_SERVING, "NotServing") == (code, kind)
+    assert "There is no model 'beer'" in sentence
+
+
 @pytest.mark.extended
 def test_mlflows_own_server_is_asked(sample: SampleProject, tmp_path: Path) -> None:
     """

@@ -118,7 +118,7 @@ def test_the_server_streams_what_training_records(mlflow: MlflowInterpreter, sta
     assert (200, {"predictions": ["whole"]}) == (whole[0], json.loads(whole[2]))
     assert (400, 400) == (malformed[0], unknown[0])
     assert "Failed to enforce schema" in json.loads(unknown[2])["message"]
-    assert 'path="/invocations"' in metrics
+    assert "/invocations" in metrics
 
 
 def test_a_stream_that_fails_names_the_chunk(mlflow: MlflowInterpreter, start: Starter, talker: Path) -> None:

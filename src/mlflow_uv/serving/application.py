@@ -8,8 +8,7 @@ from typing import Any
 from .observability import metrics, observers
 from .observability.observers import ObservedApplication, Observer
 from .protocols import fast_path, openapi
-from .protocols.scoring import normalized, scoring
-from .protocols.streaming import streaming
+from .protocols.scoring import normalized, scoring, streaming
 from .protocols.v2 import Protocol
 from .settings import Settings
 from .transport.asgi import Asgi, Message, Receive, Send

@@ -30,7 +30,6 @@ from ..core.model.recorded_requests import compared_values, counted_by_origin
 from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
-from ..ops.image.endpoint_check import ask_endpoint
 from ..ops.image.environment import inventory_digest
 from ..ops.image.load_check import budgets_of, measure
 from ..ops.image.lookup import require_image
@@ -43,6 +42,7 @@ from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..ops.model.folder_changes import file_digests, folder_findings
 from ..ops.model.selected_requests import requests_to_send
+from ..ops.verify.endpoint import ask
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
 from ..tools.engines.engine import ServerSettings, StartedServer
@@ -80,8 +80,8 @@ class Inputs(ServerTestInputs, RegistryInputs):
         OneRun(),
         FixedInRelease(None),
         Doc(
-            "Base URL of a running server to send the recorded requests to, instead of starting one; neither the"
-            " record nor the registry is changed."
+            "Base URL of a running server to send the recorded requests to, instead of starting one, or that of a model"
+            " in the V2 protocol (/v2/models/NAME); neither the record nor the registry is changed."
         ),
     ] = None
     url_headers: Annotated[
@@ -364,10 +364,10 @@ def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
             url=address.shown,
             headers=headers.variables,
         )
-        observed = ask_endpoint(Endpoint(tools.web, address, headers), expected, tools)
-        differ = "the responses are not those of training"
+        observed = ask(Endpoint(tools.web, address, headers), expected, tools)
         differs = any(finding.severity is Severity.ERROR for finding in observed.complaints)
-        counts = f"{counted_by_origin(requests)}: all equal{_comparison(inputs)}"
+        sent = f"{len(observed.answers)} in the V2 protocol" if address.model_path else counted_by_origin(requests)
+        outcome = "the responses are not those of training" if differs else f"{sent}: all equal{_comparison(inputs)}"
         return Report(
             outputs=Outputs(
                 record=tools.records.path(inputs.record, inputs.project),
@@ -377,7 +377,7 @@ def _of_endpoint(inputs: Inputs, url: str, tools: Tools) -> Report[Outputs]:
                 alias_before=None,
                 url=address.shown,
             ),
-            summary=f"{address.shown}, {version.shown}: {differ if differs else counts}",
+            summary=f"{address.shown}, {version.shown}: {outcome}",
             findings=(*observed.complaints, *unmatched_paths(ignored, compared_values(requests))),
         )
 

@@ -11,8 +11,10 @@ from ...command.wording import option
 from .masking import mask, secrets_in
 from .origins import carries_user, is_loopback, is_plain_web_address
 
-INVOCATIONS = "/invocations"
+INVOCATIONS, INFER = "/invocations", "/infer"
 _PAIR = re.compile(r"(?P<header>[A-Za-z0-9-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)")
+# A model of a server that speaks the V2 protocol (Open Inference), with or without what follows it.
+_V2_MODEL = re.compile(r"(?P<model>.*/v2/models/[^/]+(?:/versions/[^/]+)?)(?:/infer|/ready)?")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # Headers that say how the body is framed or where it goes; the client sets them.
 _OWN = frozenset({
@@ -45,10 +47,15 @@ NO_HEADERS = EndpointHeaders()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointAddress:
-    """The URL that predictions are requested from, and how it is shown: without its query."""
+    """
+    The URL that predictions are requested from, and how it is shown: without its query.
+
+    `model_path` is the path of a model that is served in the V2 protocol, empty for MLflow's protocol.
+    """
 
     invocations: str = field(repr=False)
     shown: str
+    model_path: str = ""
 
     @property
     def host(self) -> str:
@@ -60,10 +67,14 @@ class EndpointAddress:
         """Whether it is HTTPS."""
         return self.invocations.startswith("https:")
 
+    def url_of(self, path: str) -> str:
+        """The URL of a path below `model_path`, with the query."""
+        return urlunsplit(urlsplit(self.invocations)._replace(path=path))
+
 
 def endpoint_address(url: str) -> EndpointAddress:
     """
-    Parse the base URL of a server, or that of its `/invocations`.
+    Parse the base URL of a server, that of its `/invocations`, or that of a model in the V2 protocol.
 
     Raises BadInput for another scheme than HTTP, and for a credential, which command lines and logs would show.
     """
@@ -76,6 +87,10 @@ def endpoint_address(url: str) -> EndpointAddress:
         raise BadInput(what="`url` is not the URL of a server", why=why, fix=option("url", "https://HOST/PATH"))
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
+    if match := _V2_MODEL.fullmatch(path):
+        parts = parts._replace(path=f"{match['model']}{INFER}")
+        shown = urlunsplit(parts._replace(query=""))
+        return EndpointAddress(invocations=urlunsplit(parts), shown=shown, model_path=match["model"])
     if not path.endswith(INVOCATIONS):
         path += INVOCATIONS
     parts = parts._replace(path=path)

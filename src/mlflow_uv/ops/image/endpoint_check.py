@@ -13,7 +13,7 @@ from ...core.model.recorded_requests import RecordedRequest
 from ...core.model.streams import is_stream
 from ...core.security.origins import is_plain_web_address
 from ...tools.mlflow.endpoint import Endpoint
-from ...tools.mlflow.model_requests import ModelReply
+from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.toolbox import Tools
 from .serving_check import MALFORMED, POLL_S, Expected, ObservedServer, answer_in, check_reply, model_request
 
@@ -32,7 +32,8 @@ def ask_endpoint(endpoint: Endpoint, expected: Expected, tools: Tools) -> Observ
     denies access.
     """
     assert expected.requests  # noqa: S101  # callers refuse a model without recorded requests
-    ready_after, first = _first_reply(endpoint, expected, tools)
+    first_request = model_request(expected.requests[0], expected.answer_s)
+    ready_after, first = first_reply(endpoint, first_request, expected.deadline_s, tools)
     answers: list[Any] = []
     complaints: list[Finding] = []
     slowest = 0.0
@@ -57,17 +58,21 @@ def _sent(endpoint: Endpoint, request: RecordedRequest, expected: Expected) -> M
     return endpoint.send(model_request(request, expected.answer_s))
 
 
-def _first_reply(endpoint: Endpoint, expected: Expected, tools: Tools) -> tuple[float, ModelReply]:
-    """Send the first request until the server responds; return the seconds until then, and the response."""
+def first_reply(endpoint: Endpoint, request: ModelRequest, deadline_s: float, tools: Tools) -> tuple[float, ModelReply]:
+    """
+    Send a request until the server responds; return the seconds until then, and the response.
+
+    Raises NotServing after `deadline_s` seconds, and for a server that redirects, denies access or has no such path.
+    """
     started = tools.clock.now_s()
     while True:
-        reply = _sent(endpoint, expected.requests[0], expected)
+        reply = endpoint.send(request)
         passed = tools.clock.now_s() - started
         if reply is not None and reply.status not in _NOT_READY:
             _require_access(endpoint, reply)
             return passed, reply
         error = endpoint.unreachable
-        if passed >= expected.deadline_s or (error is not None and (error.permanent or error.slow)):
+        if passed >= deadline_s or (error is not None and (error.permanent or error.slow)):
             why = f"the last response has status {reply.status}" if reply else endpoint.log()
             raise NotServing(
                 what=f"{endpoint.address.shown} does not respond to a recorded request",

@@ -18,37 +18,53 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import ANSWER_S, POLL_S, last_line, show_log
 
 MODEL = "verified"  # name of the model, which a client needs
+MODEL_PATH = f"/v2/models/{quote(MODEL)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class V2Answers:
-    """Predictions in the form of MLflow's server, the recorded ones, and why other requests were not sent."""
+    """
+    Predictions in the form of MLflow's server, the recorded ones, and why other requests were not sent.
+
+    `numbers` are those of the requests with a prediction, from 1.
+    """
 
     answers: tuple[Any, ...]
     recorded: tuple[Any, ...]
     why: str
+    numbers: tuple[int, ...] = ()
 
 
 def answers_by_v2(
     server: ServingContainer, recorded: tuple[Sequence[Any], Sequence[Any]], deadline_s: float, tools: Tools
 ) -> V2Answers:
     """
-    Wait until a server is ready, and send it the `recorded` requests that V2 can express, with their answers.
+    Wait until a server of the model MODEL is ready, and send it the requests as `predictions_by_v2`.
 
-    Raises TooSlow after `deadline_s` seconds without readiness, NotServing for a server that ended or does not describe
-    its model, and ToolFailed for a request without a prediction.
+    Raises TooSlow after `deadline_s` seconds without readiness, and NotServing for a server that ended.
     """
     _await_ready(server, deadline_s, tools)
-    described = _answer(server, ModelRequest(method="GET", path=f"/v2/models/{quote(MODEL)}", timeout_s=ANSWER_S))
+    return predictions_by_v2(server, recorded, MODEL_PATH, answer_s=ANSWER_S)
+
+
+def predictions_by_v2(
+    server: ServingContainer, recorded: tuple[Sequence[Any], Sequence[Any]], model_path: str, *, answer_s: float
+) -> V2Answers:
+    """
+    Send the `recorded` requests that V2 can express, with their answers, to a model of a server.
+
+    Raises NotServing for a request without a response, and ToolFailed for one without a prediction, and for a server
+    that does not describe its model.
+    """
+    described = _answer(server, ModelRequest(method="GET", path=model_path, timeout_s=answer_s))
     inputs = described.get("inputs") if isinstance(described, dict) else None
     inputs = [item for item in inputs if isinstance(item, dict)] if isinstance(inputs, list) else []
     requests, why = v2_requests(*recorded, inputs)
     answers = []
     for request in requests:
-        path = f"/v2/models/{quote(MODEL)}/infer"
-        body = json.dumps(request.body).encode()
+        path, body = f"{model_path}/infer", json.dumps(request.body).encode()
         response = _answer(
-            server, ModelRequest(method="POST", path=path, body=body, timeout_s=ANSWER_S), request.number
+            server, ModelRequest(method="POST", path=path, body=body, timeout_s=answer_s), request.number
         )
         try:
             answers.append(v2_predictions(response, request.answer))
@@ -56,13 +72,18 @@ def answers_by_v2(
             raise ToolFailed(
                 what=f"the response to request {request.number} is not one of V2", why=str(error)
             ) from error
-    return V2Answers(answers=tuple(answers), recorded=tuple(request.answer for request in requests), why=why)
+    return V2Answers(
+        answers=tuple(answers),
+        recorded=tuple(request.answer for request in requests),
+        why=why,
+        numbers=tuple(request.number for request in requests),
+    )
 
 
 def _await_ready(server: ServingContainer, deadline_s: float, tools: Tools) -> None:
     started = tools.clock.now_s()
     while tools.clock.now_s() - started < deadline_s:
-        reply = server.send(ModelRequest(method="GET", path=f"/v2/models/{quote(MODEL)}/ready", timeout_s=5))
+        reply = server.send(ModelRequest(method="GET", path=f"{MODEL_PATH}/ready", timeout_s=5))
         if reply is not None and reply.status == HTTPStatus.OK:
             return
         if (code := server.code()) is not None:

@@ -13,14 +13,16 @@ from mlflow.pyfunc import scoring_server
 
 from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
-from .interruption import TooSlow, interrupted_after
+from .interruption import Interrupted, interrupted_after
 from .serving_environment import load_untraced, serving_environment
-from .streams import stream_responses
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
 _JSON = "application/json"
 _LONGEST_REASON = 300
+_MOST_CHUNKS = 10_000
+# Every chat model and agent inherits predict_stream from this module, where it only raises NotImplementedError.
+_INHERITED = "mlflow.pyfunc.model"
 
 
 def answer(request: AnswerRequests) -> ModelAnswers:
@@ -50,7 +52,7 @@ def _answer_all(model: Any, request: AnswerRequests) -> "tuple[tuple[Any, ...], 
     return answers, BodyResponses(
         cases=cases,
         derived=tuple(_responses_in_time(model, request)),
-        streams=tuple(stream_responses(model, request)),
+        streams=tuple(_stream_responses(model, request)),
     )
 
 
@@ -86,7 +88,7 @@ def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelRe
         try:
             with interrupted_after(remaining):
                 response = _response(model, body, content_type)
-        except TooSlow:
+        except Interrupted:
             yield None
         else:
             yield response
@@ -118,3 +120,50 @@ def _reason(body: Any) -> str:
         return shortened(str(body), _LONGEST)
     last = trace.splitlines()[-1] if trace else ""
     return shortened(message if last in message else f"{message} {last}", _LONGEST)
+
+
+def _stream_responses(model: Any, request: AnswerRequests) -> "Iterator[ModelResponse | None]":
+    """The response to each request for a stream; None if the model has none."""
+    for body in request.streams:
+        yield _stream_response(model, body, request.stream_s) if _has_stream(model) else None
+
+
+def _has_stream(model: Any) -> bool:
+    """Whether MLflow can stream the model, and its predict_stream is its own. The server decides in the same way."""
+    if getattr(model, "_predict_stream_fn", None) is None:
+        return False
+    implementation = model._model_impl  # noqa: SLF001  # MLflow marks every chat model and agent as streamable
+    raw = getattr(implementation, "get_raw_model", lambda: getattr(implementation, "python_model", implementation))()
+    return getattr(getattr(type(raw), "predict_stream", None), "__module__", "") != _INHERITED
+
+
+def _stream_response(model: Any, body: str, seconds: float) -> ModelResponse:
+    chunks: list[Any] = []
+    try:
+        with interrupted_after(seconds):
+            for chunk in _chunks(model, body):
+                if len(chunks) == _MOST_CHUNKS:
+                    return _failed_stream(chunks, f"it has more than {_MOST_CHUNKS} chunks")
+                chunks.append(chunk)
+    except Interrupted:
+        return _failed_stream(chunks, f"it does not end within {seconds:g} s")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a model's code may raise anything
+        return _failed_stream(chunks, last_line(error))
+    return ModelResponse(status=HTTPStatus.OK, answer=chunks)
+
+
+def _chunks(model: Any, body: str) -> Iterator[Any]:
+    """The chunks as JSON, of the request as MLflow's server reads it without `stream`."""
+    request = json.loads(body)
+    request.pop("stream", None)
+    parsed = scoring_server._parse_json_data(  # noqa: SLF001  # no public function reads a request
+        json.dumps(request), model.metadata, model.metadata.get_input_schema()
+    )
+    for chunk in model.predict_stream(parsed.data, params=parsed.params):
+        jsonable = scoring_server._get_jsonable_obj(chunk, pandas_orient="records")  # noqa: SLF001  # as above
+        yield json.loads(json.dumps(jsonable, cls=scoring_server.NumpyEncoder))
+
+
+def _failed_stream(chunks: "list[Any]", reason: str) -> ModelResponse:
+    shown = shortened(mask(f"chunk {len(chunks) + 1}: {reason}"), _LONGEST_REASON)
+    return ModelResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR, answer=chunks, reason=shown)

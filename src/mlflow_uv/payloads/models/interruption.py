@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class TooSlow(BaseException):
+class Interrupted(BaseException):
     """A response takes too long. No Exception, so that neither MLflow nor a model handles it."""
 
 
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise TooSlow in a block that takes longer, as soon as it runs Python code."""
+    """Raise Interrupted in a block that takes longer, as soon as it runs Python code."""
 
     def interrupt(*_: object) -> None:
-        raise TooSlow
+        raise Interrupted
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,14 +1,18 @@
-"""Wraps MLflow's scoring app: correct status codes for bad input, HEAD support, and explicit media types."""
+"""Wraps MLflow's scoring app: correct status codes for bad input, HEAD, explicit media types, and streams."""
 
+import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from http import HTTPStatus
 from importlib import util
 from typing import Any
 
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
-from ..transport.asgi import Asgi, Message, Receive, Send, error_body, header, respond_error
+from ..transport.asgi import Asgi, Message, Receive, Send, error_body, header, respond, respond_error
+from ..transport.events import respond_with_events
+from ..transport.limits import replaying
 
 # Functions of MLflow's scoring server that read the request. An error raised below one of them is a client error.
 READING = frozenset(
@@ -31,6 +35,8 @@ WITHOUT_READER = (
     " or add it to the project's dependencies."
 )
 COMPRESSED = "Content-Encoding {} is not supported. Send the request body uncompressed."
+# Every chat model and agent inherits predict_stream from this module, where it only raises NotImplementedError.
+INHERITED = "mlflow.pyfunc.model"
 FAILED = "Internal server error; the server's log has the traceback."
 
 
@@ -85,6 +91,62 @@ def error_response(request: Any, error: Exception) -> Any:
 def is_client_error(error: BaseException) -> bool:
     """Whether an error was raised while the request was read."""
     return not READING.isdisjoint(frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def streaming(app: Asgi, model: Any) -> Asgi:
+    """Answer a request with `"stream": true` by the events of the model's own predict_stream, if it has one."""
+    if not has_stream(model):
+        return app
+
+    async def handle(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/invocations" or scope["method"] != "POST":
+            await app(scope, receive, send)
+            return
+        body = (await receive())["body"]
+        media_type = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+        request = stream_request(body) if media_type == "application/json" else None
+        if request is None:
+            await app(scope, replaying(body, receive), send)
+            return
+        error = await respond_with_events(lambda: chunks(model, request), receive, send)
+        if isinstance(error, MlflowException):
+            await respond(send, error.get_http_status_code(), error.serialize_as_json().encode())
+        elif error is not None:
+            traceback.print_exception(error)
+            sentence = f"The stream failed: {type(error).__name__}: {error}"
+            await respond_error(scope, send, HTTPStatus.BAD_REQUEST, sentence)
+
+    return handle
+
+
+def has_stream(model: Any) -> bool:
+    """Whether MLflow can stream the model, and its predict_stream is its own. log-model decides in the same way."""
+    if getattr(model, "_predict_stream_fn", None) is None or not hasattr(scoring_server, "_parse_json_data"):
+        return False
+    implementation = model._model_impl  # noqa: SLF001 - MLflow marks every chat model and agent as streamable
+    raw = getattr(implementation, "get_raw_model", lambda: getattr(implementation, "python_model", implementation))()
+    return getattr(getattr(type(raw), "predict_stream", None), "__module__", "") != INHERITED
+
+
+def stream_request(body: bytes) -> "dict[str, Any] | None":
+    """The request without `stream`, if the body is an object whose member `stream` is true."""
+    if b'"stream"' not in body:
+        return None
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return request if type(request) is dict and request.pop("stream", None) is True else None
+
+
+def chunks(model: Any, request: "dict[str, Any]") -> "Generator[str, None, None]":
+    """The chunks as JSON texts. What the model returns is closed with this generator, which has the only reference."""
+    parsed = scoring_server._parse_json_data(  # noqa: SLF001 - no public function reads a request
+        json.dumps(request), model.metadata, model.metadata.get_input_schema()
+    )
+    for chunk in model.predict_stream(parsed.data, params=parsed.params):
+        jsonable = scoring_server._get_jsonable_obj(chunk, pandas_orient="records")  # noqa: SLF001 - as above
+        yield json.dumps(jsonable, cls=scoring_server.NumpyEncoder)
 
 
 def normalized(app: Asgi) -> Asgi:

@@ -23,11 +23,16 @@ class Endpoint:
         self._web = web
 
     def send(self, request: ModelRequest) -> ModelReply | None:
-        """See ServingContainer; every request goes to the URL of the endpoint, whatever its path."""
+        """
+        See ServingContainer; every request goes to the URL of the endpoint, whatever its path.
+
+        A server that speaks the V2 protocol has several: those below the path of its model.
+        """
         self.unreachable = None
         secret = {header: self.headers.values[name] for header, name in self.headers.variables.items()}
         web_request = WebRequest(
-            url=self.address.invocations,
+            url=self.address.url_of(request.path) if self.address.model_path else self.address.invocations,
+            method=request.method,
             headers={"Content-Type": request.content_type, "User-Agent": f"mlflow-uv/{__version__}"},
             secret=secret,
             form=request.body,

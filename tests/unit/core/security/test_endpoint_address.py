@@ -28,6 +28,19 @@ def test_a_base_url_is_that_of_its_invocations(url: str, requested: str, shown: 
     assert "v=1" not in repr(address)
 
 
+@pytest.mark.parametrize("rest", ["", "/", "/infer", "/ready"])
+@pytest.mark.parametrize("model", ["/v2/models/wine", "/team/v2/models/wine/versions/3"])
+def test_the_url_of_a_model_in_v2_is_told_by_its_path(model: str, rest: str) -> None:
+    """
+    Whatever follows the model; other paths of it have the same query.
+    """
+    address = endpoint_address(f"https://a.example{model}{rest}?v=1")
+
+    assert (f"https://a.example{model}/infer", model) == (address.shown, address.model_path)
+    assert f"https://a.example{model}?v=1" == address.url_of(model)
+    assert "" == endpoint_address("https://a.example/v2").model_path
+
+
 @pytest.mark.parametrize(
     "url",
     [

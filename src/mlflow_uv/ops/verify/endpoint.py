@@ -1,0 +1,94 @@
+"""Sends the recorded requests to a running server in its protocol: that of MLflow, or V2 (Open Inference)."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from ...command.errors import BadInput, ToolFailed
+from ...command.report import Finding, Severity, counted
+from ...command.wording import option
+from ...core.model.answer_paths import without_paths
+from ...core.model.answer_wording import difference_fix, format_differences
+from ...core.model.answers import differences
+from ...core.model.recorded_requests import RecordedRequest, RequestOrigin
+from ...core.security.documents import parse_json
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.mlflow.model_requests import ModelRequest
+from ...tools.toolbox import Tools
+from ..image.endpoint_check import ask_endpoint, first_reply
+from ..image.serving_check import MALFORMED, Expected, ObservedServer
+from .v2 import V2Answers, predictions_by_v2
+
+
+def ask(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
+    """Send the requests in the protocol of the URL; raises as `ask_endpoint` and `ask_by_v2`."""
+    return (ask_by_v2 if endpoint.address.model_path else ask_endpoint)(endpoint, expected, tools)
+
+
+def ask_by_v2(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
+    """
+    Wait until a model describes itself, and send it the example and the requests of the file, and a malformed one.
+
+    Derived requests and streams are left out: V2 has other rules for what is invalid, and no streams. Raises NotServing
+    for a server that does not respond, redirects or denies access, and BadInput if V2 can express no request.
+    """
+    path = endpoint.address.model_path
+    metadata = ModelRequest(method="GET", path=path, timeout_s=expected.answer_s)
+    ready_after, _ = first_reply(endpoint, metadata, expected.deadline_s, tools)
+    requests = [item for item in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE) if item.is_answered]
+    recorded = [parse_json(item.body) for item in requests], [item.answer for item in requests]
+    begun = tools.clock.now_s()
+    try:
+        answers = predictions_by_v2(endpoint, recorded, path, answer_s=expected.answer_s)
+    except ToolFailed as error:
+        finding = Finding(rule="case-refused", what=error.what, why=endpoint.headers.masked(error.why))
+        return ObservedServer(healthy_after_s=ready_after, answers=[], complaints=(finding,))
+    seconds = tools.clock.now_s() - begun
+    if not answers.answers:
+        why = answers.why or "no request of the example or of the file has a prediction"
+        raise BadInput(what="no recorded request can be sent in the V2 protocol", why=why, fix=option("url", "URL"))
+    return ObservedServer(
+        healthy_after_s=ready_after,
+        answers=list(answers.answers),
+        complaints=(
+            *_differing(requests, answers, expected),
+            *_left_out(requests, answers, expected),
+            *_accepting_anything(endpoint, expected),
+        ),
+        slowest_s=seconds / len(answers.answers),
+    )
+
+
+def _differing(requests: list[RecordedRequest], answers: V2Answers, expected: Expected) -> Iterator[Finding]:
+    for number, answer, recorded in zip(answers.numbers, answers.answers, answers.recorded, strict=True):
+        pair = (without_paths(value, expected.ignored) for value in (recorded, answer))
+        if found := tuple(differences(*pair, tolerance=expected.tolerance)):
+            yield Finding(
+                rule="answers-differ",
+                what=f"the prediction for {requests[number - 1].name} is not that of training",
+                why=expected.serve_env.masked(format_differences(found)),
+                fix=difference_fix(found),
+            )
+
+
+def _left_out(requests: list[RecordedRequest], answers: V2Answers, expected: Expected) -> Iterator[Finding]:
+    left_out = len(expected.requests) - len(answers.answers)
+    if left_out:
+        reasons = [answers.why] if len(requests) > len(answers.answers) else []
+        if len(requests) < len(expected.requests):
+            reasons.append("derived requests and streams are those of MLflow's protocol")
+        yield Finding(
+            rule="requests-unsent",
+            severity=Severity.NOTICE,
+            what=f"{counted(left_out, 'request')} not sent in the V2 protocol",
+            why="; ".join(reasons),
+        )
+
+
+def _accepting_anything(endpoint: Endpoint, expected: Expected) -> Iterator[Finding]:
+    """Yield a finding about a server that accepts a malformed request."""
+    path = f"{endpoint.address.model_path}/infer"
+    body = MALFORMED.body.encode()
+    reply = endpoint.send(ModelRequest(method="POST", path=path, body=body, timeout_s=expected.answer_s))
+    if reply is None or not HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        why = f"the response has status {reply.status}" if reply else endpoint.headers.masked(endpoint.log())
+        yield Finding(rule="malformed-accepted", what=f"{MALFORMED.name} was not refused", why=why)
