@@ -33,9 +33,10 @@ from ..ops.lineage.audit import record_of
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
+from ..ops.verify.comparison import Verification
 from ..ops.verify.environments import ModelEnvironments
 from ..ops.verify.recording import record_in, record_results
-from ..ops.verify.ways import Verification, Way, select_ways, verify
+from ..ops.verify.ways import Way, select_ways, verify
 from ..tools.mlflow.model_commands import ModelCommands
 from ..tools.project.files import bounds_of, write_atomically
 from ..tools.toolbox import Tools

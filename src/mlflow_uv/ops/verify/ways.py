@@ -2,34 +2,28 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, NotServing, StepError
 from ...command.inputs import Isolation
-from ...command.wording import Parameter, Part, StepCall, Wording, option, suggestion
-from ...core.model.answer_paths import without_paths
-from ...core.model.answer_wording import difference_fix, format_differences
-from ...core.model.answers import AnswerDifference, differences
-from ...core.model.recorded_requests import RecordedRequest
-from ...core.model.streams import stream_differences
+from ...command.wording import Wording, option, suggestion
 from ...core.security.documents import parse_json
-from ...core.security.masking import mask
 from ...core.verify.results import Verdict, WayResult
 from ...core.verify.spark_tables import spark_requests
-from ...payloads.messages.models import AnswerBySpark, AnswerRequests, ModelResponse
+from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
 from ...tools.system.memory import memory_peak
-from ..image.isolation import EvaluatedVersion, ExecutionPlace, choose_isolation, download_version
-from ..image.serving_check import Expected, observe
-from ..lineage.registry_client import RegistryClient
+from ..image.isolation import ExecutionPlace, choose_isolation, download_version
+from ..image.serving_check import observe
 from ..model.folder_changes import CHANGES_FIX, changed_files, changes_reason, file_digests
-from .environments import EnvironmentSource, ModelEnvironments
+from .comparison import Verification, compared, masked, own_fix, streamed
+from .environments import EnvironmentSource
 from .v2 import MODEL as V2_MODEL
 from .v2 import answers_by_v2
 
@@ -39,43 +33,6 @@ _MOST_PREDICTED = 3
 _OTHER_RULES = frozenset({"malformed-accepted"})
 _COMMAND_FAILED = "Exception: Command '["
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")  # the last line of a traceback
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """
-    A version, its files and environments, and the recorded requests with the answers of training.
-
-    `secrets` are those of the caller, which are masked in every reason.
-    """
-
-    registry: RegistryClient
-    subject: EvaluatedVersion
-    environments: ModelEnvironments
-    expected: Expected
-    scratch: Path
-    spark_master: str
-    secrets: tuple[str, ...] = field(repr=False)
-
-    @property
-    def requests(self) -> tuple[RecordedRequest, ...]:
-        """The requests for whole predictions."""
-        return tuple(recorded for recorded in self.expected.requests if not recorded.is_stream)
-
-    @property
-    def streams(self) -> tuple[RecordedRequest, ...]:
-        """The requests for streams, whose answers are lists of chunks."""
-        return tuple(recorded for recorded in self.expected.requests if recorded.is_stream)
-
-    @property
-    def contents(self) -> tuple[Any, ...]:
-        """The JSON of the bodies of the requests for whole predictions."""
-        return tuple(parse_json(recorded.body) for recorded in self.requests)
-
-    @property
-    def answers(self) -> tuple[Any, ...]:
-        """The answers of training, in the order of `contents`."""
-        return tuple(recorded.answer for recorded in self.requests)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +88,7 @@ def verify(way: Way, verification: Verification) -> WayResult:
         requests=result.requests,
         seconds=seconds,
         memory=0 if way.in_container else peak.bytes,
-        why=_masked(result.why, verification),
+        why=masked(result.why, verification),
         fix=result.fix,
     )
 
@@ -142,7 +99,7 @@ def _failed(way: str, error: StepError) -> WayResult:
     if isinstance(error, TooSlow):
         longer = Wording(option("time-limit", "SECONDS"), " if it only needs longer")
         return WayResult(way=way, verdict=Verdict.FAILED, why=f"it is too slow: {why}", fix=longer)
-    return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
+    return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=own_fix(error.fix))
 
 
 def _changed(way: str, result: WayResult, files: tuple[str, ...]) -> WayResult:
@@ -172,26 +129,8 @@ def _load(way: str, python: Path, verification: Verification) -> WayResult:
         streams=tuple(stream.body for stream in verification.streams),
     )
     answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
-    result = _compared(way, answers.answers, verification.answers, verification)
-    return result if result.broken else _streamed(way, answers.bodies.streams, verification)
-
-
-def _streamed(way: str, responses: Sequence[ModelResponse | None], verification: Verification) -> WayResult:
-    """Compare streams with those of training, chunk by chunk."""
-    expected = verification.expected
-    for recorded, response in zip(verification.streams, responses, strict=True):
-        if response is None or response.reason:
-            why = response.reason if response else "the model has no predict_stream"
-            why = _masked(f"{recorded.name}: {why}", verification)
-            return WayResult(way=way, verdict=Verdict.FAILED, requests=len(expected.requests), why=why)
-        found = tuple(
-            stream_differences(recorded.answer, response.answer, expected.ignored, tolerance=expected.tolerance)
-        )
-        if found:
-            why = _masked(f"{recorded.name}: {format_differences(found)}", verification)
-            fix = _own(difference_fix(found))
-            return WayResult(way=way, verdict=Verdict.DIFFERENT, requests=len(expected.requests), why=why, fix=fix)
-    return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(expected.requests))
+    result = compared(way, answers.answers, verification.answers, verification)
+    return result if result.broken else streamed(way, answers.bodies.streams, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -207,14 +146,14 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
             python, verification.subject.model, request=request, response=response, serve_env=expected.serve_env
         )
         if completed.code != 0 or not response.is_file():
-            why = _masked(f"request {number}: {completed.last_line}", verification)
+            why = masked(f"request {number}: {completed.last_line}", verification)
             return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
         try:
             answers.append(parse_json(response.read_bytes()))
         except ValueError as error:
             why = f"the response to request {number} is not JSON: {error}"
             return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
-    return _compared(way, tuple(answers), verification.answers[: len(answers)], verification)
+    return compared(way, tuple(answers), verification.answers[: len(answers)], verification)
 
 
 def _serve(way: str, python: Path, verification: Verification) -> WayResult:
@@ -272,7 +211,7 @@ def _by_v2(way: str, server: ServingContainer, verification: Verification) -> Wa
     answers = answers_by_v2(server, recorded, verification.expected.deadline_s, verification.registry.tools)
     if not answers.answers:
         return WayResult(way=way, verdict=Verdict.UNAVAILABLE, why=answers.why)
-    return _compared(way, answers.answers, answers.recorded, verification)
+    return compared(way, answers.answers, answers.recorded, verification)
 
 
 def _spark(way: str, python: Path, verification: Verification) -> WayResult:
@@ -292,7 +231,7 @@ def _spark(way: str, python: Path, verification: Verification) -> WayResult:
     )
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
-    return _compared(way, answers.answers, tuple(chosen.answer for chosen in selected), verification)
+    return compared(way, answers.answers, tuple(chosen.answer for chosen in selected), verification)
 
 
 @contextmanager
@@ -309,8 +248,8 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
     try:
         observed = observe(server, verification.expected, verification.registry.tools)
     except NotServing as error:
-        why = _masked(f"{error.what}: {_cause(error.why, server.log())}", verification)
-        return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=_own(error.fix))
+        why = masked(f"{error.what}: {_cause(error.why, server.log())}", verification)
+        return WayResult(way=way, verdict=Verdict.FAILED, why=why, fix=own_fix(error.fix))
     complaints = [finding for finding in observed.complaints if finding.rule not in _OTHER_RULES]
     if not complaints:
         return WayResult(way=way, verdict=Verdict.EQUAL, requests=requests)
@@ -320,8 +259,8 @@ def _observed(way: str, server: ServingContainer, verification: Verification) ->
         way=way,
         verdict=Verdict.DIFFERENT if differing else Verdict.FAILED,
         requests=requests,
-        why=_masked(why, verification),
-        fix=_own(complaints[0].fix),
+        why=masked(why, verification),
+        fix=own_fix(complaints[0].fix),
     )
 
 
@@ -331,52 +270,6 @@ def _cause(why: str, log: str) -> str:
         return why
     errors = [line for line in log.splitlines() if _ERROR.match(line) and not line.startswith(_COMMAND_FAILED)]
     return errors[-1] if errors else why
-
-
-def _compared(
-    way: str, answers: tuple[Any, ...], answers_of_training: Sequence[Any], verification: Verification
-) -> WayResult:
-    """Compare answers with those of training to the same requests."""
-    expected = verification.expected
-    found: list[tuple[int, tuple[AnswerDifference, ...]]] = []
-    for number, (answer, recorded) in enumerate(zip(answers, answers_of_training, strict=True), start=1):
-        pair = without_paths(recorded, expected.ignored), without_paths(answer, expected.ignored)
-        if answer_differences := tuple(differences(*pair, tolerance=expected.tolerance)):
-            found.append((number, answer_differences))
-    if not found:
-        return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(answers))
-    why = "; ".join(f"request {number}: {format_differences(differing)}" for number, differing in found[:3])
-    return WayResult(
-        way=way,
-        verdict=Verdict.DIFFERENT,
-        requests=len(answers),
-        why=_masked(why, verification),
-        fix=_own(difference_fix(found[0][1])),
-    )
-
-
-def _own(fix: str) -> str:
-    """
-    The fix of a smoke test for this step, empty if it names an input that this step has no counterpart of.
-
-    Tolerance and ignored paths are recorded by log-model, and `time-limit` is the deadline of a server.
-    """
-    parts: list[Part] = []
-    for part in fix.parts if isinstance(fix, Wording) else (fix,):
-        match part:
-            case Parameter(name="tolerance" | "ignore-answers"):
-                parts.append(StepCall("log-model", (part,)))
-            case Parameter(name="deadline", value=value):
-                parts.append(Parameter("time-limit", value))
-            case Parameter(name="answer-timeout" | "serve-network"):
-                return ""
-            case _:
-                parts.append(part)
-    return Wording(*parts)
-
-
-def _masked(text: str, verification: Verification) -> str:
-    return mask(verification.expected.serve_env.masked(text), verification.secrets)
 
 
 _Method = Callable[[str, Path, Verification], WayResult]

@@ -15,8 +15,9 @@ from mlflow_uv.core.model.recorded_requests import from_examples
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.core.verify.results import Verdict, WayResult
 from mlflow_uv.ops.image.serving_check import Expected
+from mlflow_uv.ops.verify.comparison import Verification
 from mlflow_uv.ops.verify.environments import EnvironmentSource, ModelEnvironment, ModelEnvironments
-from mlflow_uv.ops.verify.ways import WAYS, Verification, Way, select_ways, verify
+from mlflow_uv.ops.verify.ways import WAYS, Way, select_ways, verify
 from mlflow_uv.payloads.messages.registry import RegisteredVersion
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.process import Completed, TooSlow

@@ -1,0 +1,123 @@
+"""Compares the answers and the streams of a way of serving with those of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...command.wording import Parameter, Part, StepCall, Wording
+from ...core.model.answer_paths import without_paths
+from ...core.model.answer_wording import difference_fix, format_differences
+from ...core.model.answers import AnswerDifference, differences
+from ...core.model.recorded_requests import RecordedRequest
+from ...core.model.streams import stream_differences
+from ...core.security.documents import parse_json
+from ...core.security.masking import mask
+from ...core.verify.results import Verdict, WayResult
+from ...payloads.messages.models import ModelResponse
+from ..image.isolation import EvaluatedVersion
+from ..image.serving_check import Expected
+from ..lineage.registry_client import RegistryClient
+from .environments import ModelEnvironments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """
+    A version, its files and environments, and the recorded requests with the answers of training.
+
+    `secrets` are those of the caller, which are masked in every reason.
+    """
+
+    registry: RegistryClient
+    subject: EvaluatedVersion
+    environments: ModelEnvironments
+    expected: Expected
+    scratch: Path
+    spark_master: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+    @property
+    def requests(self) -> tuple[RecordedRequest, ...]:
+        """The requests for whole predictions."""
+        return tuple(recorded for recorded in self.expected.requests if not recorded.is_stream)
+
+    @property
+    def streams(self) -> tuple[RecordedRequest, ...]:
+        """The requests for streams, whose answers are lists of chunks."""
+        return tuple(recorded for recorded in self.expected.requests if recorded.is_stream)
+
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """The JSON of the bodies of the requests for whole predictions."""
+        return tuple(parse_json(recorded.body) for recorded in self.requests)
+
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """The answers of training, in the order of `contents`."""
+        return tuple(recorded.answer for recorded in self.requests)
+
+
+def compared(
+    way: str, answers: tuple[Any, ...], answers_of_training: Sequence[Any], verification: Verification
+) -> WayResult:
+    """Compare answers with those of training to the same requests."""
+    expected = verification.expected
+    found: list[tuple[int, tuple[AnswerDifference, ...]]] = []
+    for number, (answer, recorded) in enumerate(zip(answers, answers_of_training, strict=True), start=1):
+        pair = without_paths(recorded, expected.ignored), without_paths(answer, expected.ignored)
+        if answer_differences := tuple(differences(*pair, tolerance=expected.tolerance)):
+            found.append((number, answer_differences))
+    if not found:
+        return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(answers))
+    why = "; ".join(f"request {number}: {format_differences(differing)}" for number, differing in found[:3])
+    return WayResult(
+        way=way,
+        verdict=Verdict.DIFFERENT,
+        requests=len(answers),
+        why=masked(why, verification),
+        fix=own_fix(difference_fix(found[0][1])),
+    )
+
+
+def streamed(way: str, responses: Sequence[ModelResponse | None], verification: Verification) -> WayResult:
+    """Compare streams with those of training, chunk by chunk."""
+    expected = verification.expected
+    for recorded, response in zip(verification.streams, responses, strict=True):
+        if response is None or response.reason:
+            why = response.reason if response else "the model has no predict_stream"
+            why = masked(f"{recorded.name}: {why}", verification)
+            return WayResult(way=way, verdict=Verdict.FAILED, requests=len(expected.requests), why=why)
+        found = tuple(
+            stream_differences(recorded.answer, response.answer, expected.ignored, tolerance=expected.tolerance)
+        )
+        if found:
+            why = masked(f"{recorded.name}: {format_differences(found)}", verification)
+            fix = own_fix(difference_fix(found))
+            return WayResult(way=way, verdict=Verdict.DIFFERENT, requests=len(expected.requests), why=why, fix=fix)
+    return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(expected.requests))
+
+
+def own_fix(fix: str) -> str:
+    """
+    The fix of a smoke test for this step, empty if it names an input that this step has no counterpart of.
+
+    Tolerance and ignored paths are recorded by log-model, and `time-limit` is the deadline of a server.
+    """
+    parts: list[Part] = []
+    for part in fix.parts if isinstance(fix, Wording) else (fix,):
+        match part:
+            case Parameter(name="tolerance" | "ignore-answers"):
+                parts.append(StepCall("log-model", (part,)))
+            case Parameter(name="deadline", value=value):
+                parts.append(Parameter("time-limit", value))
+            case Parameter(name="answer-timeout" | "serve-network"):
+                return ""
+            case _:
+                parts.append(part)
+    return Wording(*parts)
+
+
+def masked(text: str, verification: Verification) -> str:
+    """Mask the variables of the model, and the secrets of the caller."""
+    return mask(verification.expected.serve_env.masked(text), verification.secrets)
