@@ -107,23 +107,16 @@ def test_a_record_that_is_not_the_published_one_is_refused(sample: SampleProject
 @pytest.mark.extended
 def test_a_release_can_verify(sample: SampleProject) -> None:
     """
-    With the record that it made. A second one reuses the model and records the results again.
-
-    One without verify keeps them. An unequal way fails it.
+    With the record that it made; a second one reuses the model and records the results again. An unequal way fails it.
     """
     first = sample.run("release", "--engine", "none", "--verify", "--ways", "process")
     again = sample.run("release", "--engine", "none", "--verify", "--ways", "process")
-    without = sample.run("release", "--engine", "none")
-    kept = json.loads(sample.consumer.record.read_text())["verification"]["ways"]
-    still = sample.run("audit", "models:/wine/1")
     otherwise = f'return [(3.0 if {BY_PREDICT} else 2.0) * x for x in model_input["x"]]'
     sample.train_with(training(predict=otherwise))
     unequal = sample.run("release", "--engine", "none", "--verify", "--ways", "locked-predict", traceback=True)
     audited = sample.run("audit", "models:/wine/2")
 
     assert [(0, ["process"]), (0, ["process"])] == [(each.code, each.outputs["equal"]) for each in (first, again)]
-    assert (0, [("process", "equal")]) == (without.code, [(way["way"], way["verdict"]) for way in kept]), without.stderr
-    assert ("verification" in still.outputs["holds"], []) == (True, still.outputs["broken"]), still.stderr
     assert "verify" in [timing["step"] for timing in first.answer["timings"]]
     assert (1, ["locked-predict"]) == (unequal.code, unequal.outputs["unequal"]), unequal.stderr
     assert "✗ verification" in unequal.stderr

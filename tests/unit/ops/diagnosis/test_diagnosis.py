@@ -1,10 +1,15 @@
 """The results of a diagnosis as tables."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.image.installed_packages import PackageDifference
 from mlflow_uv.core.lock.targets import parse_target
-from mlflow_uv.ops.diagnosis.diagnosis import Diagnosis, installation_fix
+from mlflow_uv.ops.diagnosis.diagnosis import Diagnosis, _inventory, installation_fix
 
 
 def test_packages_are_a_table_only_if_some_differ() -> None:
@@ -38,3 +43,19 @@ def test_a_wheel_of_the_model_is_not_installed_from_an_index() -> None:
 
     command, where = "uv pip install --python /e/bin/python mlflow==3.17.2", "from `mlflow-uv/wheels` in the model"
     assert [f"{command}, and install own {where}", f"install mlflow, own {where}"] == fixes
+
+
+def test_a_program_that_is_not_python_is_named_with_the_option() -> None:
+    """
+    It was given as the environment to compare with.
+    """
+
+    def inventory(_python: Path) -> str:
+        raise ToolFailed(what="`env` cannot be started", why="")
+
+    tools: Any = SimpleNamespace(servers=SimpleNamespace(inventory=inventory))
+
+    with pytest.raises(BadInput, match="does not list its packages, as Python does") as raised:
+        _inventory(Path("/usr/bin/env"), tools)
+
+    assert ("`env` cannot be started", "--compare-with FOLDER") == (raised.value.why, str(raised.value.fix))
