@@ -158,11 +158,13 @@ def test_on_github_a_failed_training_is_at_its_line_with_what_was_done_before(
     assert (NO_TRAINING, True) == (done.returncode, "ValueError: the data is gone" in annotation.data), done.stdout
     assert {"file": "train.py", "line": str(line), "title": "mlflow-uv release"} == annotation.properties
     text = summary.read_text()
-    assert text.startswith(f"### ✗ mlflow-uv release\n\ntrain.py:<wbr>{line}: training exited with 1: ValueError: ")
+    assert text.startswith("### ✗ wine is not released: training exited with 1. No alias was moved\n")
+    assert "> <strong>training exited with 1</strong>\n>\n> ValueError: the data is gone\n" in text
+    assert f"> <sub>train.py:{line}</sub>\n" in text
     steps = re.findall(r"^\| ([a-z-]+) \| (.*) \| [\d.]+ \|$", text, re.MULTILINE)
     assert ["check-lock", "check-targets", "export", "log-model"] == [step for step, _ in steps]
     assert ("log-model", "training exited with 1") == steps[-1]
-    assert "- chain: " in text
+    assert "| ·\N{NO-BREAK SPACE}commit | ·\N{NO-BREAK SPACE}lock | " in text
 
 
 @pytest.mark.extended

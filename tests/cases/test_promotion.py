@@ -65,6 +65,21 @@ def test_the_first_champion_then_the_next_and_back(candidates: SampleProject) ->
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
 
 
+def test_a_release_says_what_changed_since_the_champion(candidates: SampleProject) -> None:
+    """
+    The candidate takes a column more than the champion: the release says so, and a champion that is gone is no error.
+    """
+    candidates.consumer.ask_mlflow('client.set_registered_model_alias("wine", "champion", "1")')
+
+    result = candidates.run("release", "--steps", "register")
+    alone = candidates.run("release", "--steps", "register", "--champion", "nobody")
+
+    assert (0, 0) == (result.code, alone.code), result.stderr
+    assert "  changed:     signature, since champion, version 1\n" in result.stderr
+    assert "input `y` is new and required" in result.stderr
+    assert "changed:" not in alone.stderr
+
+
 @pytest.mark.extended
 def test_a_breaking_signature_does_not_pass_unless_it_is_allowed(candidates: SampleProject) -> None:
     """

@@ -108,12 +108,14 @@ def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
     """
     A logged folder is a ready model of its run; what is downloaded differs in MLmodel alone, which says who it is now.
     """
-    destination = tmp_path / "back"
+    destination, part = tmp_path / "back", tmp_path / "part"
+    only = ["MLmodel", "data/weights", "requirements.txt"]
 
-    model, found, _ = registry.ask_each(
+    model, found, *_ = registry.ask_each(
         ("describe-model", {"model_id": model_id}),
         ("find-models", {"run_id": run_id}),
         ("download-model", {"model_id": model_id, "destination": str(destination)}),
+        ("download-model", {"model_id": model_id, "destination": str(part), "files": only}),
     )
 
     before, after = digests(saved), digests(destination)
@@ -121,6 +123,8 @@ def test_a_saved_folder_becomes_a_model_of_a_run_and_comes_back(
     assert model_id in {each["model_id"] for each in found["models"]}
     assert {"MLmodel"} == {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert f"model_id: {model_id}" in (destination / "MLmodel").read_text()
+    # There is no requirements.txt.
+    assert {path: after[path] for path in only[:2]} == digests(part)
 
 
 def test_files_of_a_model_are_replaced_and_deleted_in_the_store(

@@ -48,7 +48,7 @@ def test_a_fresh_lock_passes_and_says_so(consumer: Consumer, wheels: Path) -> No
     outputs = run.outputs["lock"]
     assert ("fresh", "[]", 64) == (outputs["verdict"], outputs["set-aside"], len(outputs["lock-sha256"]))
     assert outputs["lock"].endswith("/uv.lock")
-    assert "### ✓ mlflow-uv check-lock\n\nuv.lock is fresh\n" in run.summary
+    assert "### ✓ uv.lock is fresh\n\n<sub><code>mlflow-uv check-lock</code></sub>\n" in run.summary
     assert () == run.annotations
     assert "" == checkout.git(run.workspace, "status", "--porcelain")
 
@@ -77,7 +77,7 @@ def test_a_stale_lock_fails_where_it_stands(consumer: Consumer, wheels: Path, fo
     assert not run.ok
     assert [expected] == list(run.annotations), run.log
     assert ("stale", "failure") == (run.outputs["lock"]["verdict"], run.results["lock"])
-    assert f"| error | {manifest}:5 |" in run.summary
+    assert f"> <sub>{manifest}:5</sub>\n" in run.summary
     assert "| Add | yeast | v2.0 |" in run.summary
 
 

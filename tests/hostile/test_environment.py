@@ -171,7 +171,7 @@ def test_the_outputs_of_a_step_are_its_own(release: Release) -> None:
     What the step itself has to say reaches the job.
     """
     assert "model-id" in release.logged.commands["GITHUB_OUTPUT"]
-    assert "### ✗ mlflow-uv log-model" in release.logged.commands["GITHUB_STEP_SUMMARY"]
+    assert "<sub><code>mlflow-uv log-model</code></sub>" in release.logged.commands["GITHUB_STEP_SUMMARY"]
 
 
 @pytest.mark.extended

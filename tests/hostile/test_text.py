@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.report import Finding, Report, Table, Timing
+from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Table, TableKind, Timing
 from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.core.security.control_characters import visible, visible_lines, without_sequences
 from mlflow_uv.surfaces.escaping.commands import command, fenced_line, text_lines
-from mlflow_uv.surfaces.escaping.markdown import code_block, inline
+from mlflow_uv.surfaces.escaping.markdown import code_block, inline, link
 from mlflow_uv.surfaces.terminal import Terminal, as_json
 from tests.runner import obeyed, summary_for
 
@@ -51,6 +51,8 @@ LINKED = re.compile(
     re.IGNORECASE,
 )
 OURS = {"table", "thead", "tbody", "tr", "th", "td", "p", "br", "code", "wbr", "span"}
+# What a summary is made of, besides tables and paragraphs.
+FRAME = {"h3", "h4", "strong", "ul", "li", "pre", "sub", "blockquote", "details", "summary"}
 
 
 class Page(HTMLParser):
@@ -173,7 +175,9 @@ def test_a_summary_of_anything_leads_nowhere(what: str, why: str, fix: str) -> N
         outputs=None,
         summary=fix,
         findings=(finding,),
-        tables=(Table(title=what, columns=(why, fix), rows=((fix, what),)),),
+        verdict=why,
+        chain=(ChainLink(name=what, mark=Mark.BROKEN, identity=fix),),
+        tables=tuple(Table(title=what, columns=(why, fix), rows=((fix, what),), kind=kind) for kind in TableKind),
         timings=(Timing(step="export", seconds=1, summary=why),),
         advice=(what, why),
         result=fix,
@@ -184,9 +188,31 @@ def test_a_summary_of_anything_leads_nowhere(what: str, why: str, fix: str) -> N
 
     for text in (summary.of_report(report, {"project": why}), summary.of_error(error, {"project": what})):
         page = GITHUB.render(text)
-        assert set() == Page(page).tags - OURS - {"h3", "strong", "ul", "li", "pre"}
+        assert set() == Page(page).tags - OURS - FRAME
         assert [] == list(Page(re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)).linked())
         assert None is STEERING.search(text)
+
+
+@given(TEXT, TEXT)
+@example("@octocat ![p](https://evil.example/pixel.png)", 'x) <img src=y> "&copy;[a](b)')
+@settings(max_examples=100)
+def test_a_link_leads_to_its_address_alone(text: str, rest: str) -> None:
+    """
+    Whatever its text and its path are: one link, to the server that was given, and nothing else.
+    """
+    page = Page(GITHUB.render(f"- {link(text, f'https://mlflow.example/{rest}')}"))
+
+    ((name, address),) = page.attributes
+    assert (name, True) == ("href", str(address).startswith("https://mlflow.example/"))
+    assert {"a"} == page.tags - OURS - FRAME
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "http:x", "https://a@b/", "//a", ""])
+def test_an_address_of_another_kind_is_no_link(address: str) -> None:
+    """
+    Only pages over HTTP, of a server without credentials in its address.
+    """
+    assert inline("text") == link("text", address)
 
 
 def test_an_unknown_key_is_no_link() -> None:

@@ -1,5 +1,6 @@
 """Defines what a step reports: findings, outputs, and the console for progress messages."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -51,6 +52,14 @@ class Timing:
     summary: str
 
 
+class TableKind(Enum):
+    """What a table is about, which decides where a page shows it: differences to the champion first, details last."""
+
+    CHANGES = "changes"
+    RESULTS = "results"
+    DETAILS = "details"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """A table of the report; every row has a cell for each column."""
@@ -58,6 +67,38 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    kind: TableKind = TableKind.RESULTS
+
+
+class Mark(Enum):
+    """What is known about a link of the chain; the value is the sign for it."""
+
+    HOLDS = "✓"
+    BROKEN = "✗"
+    UNVERIFIED = "?"
+    MISSING = "·"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainLink:
+    """A link of the chain, and its short identity: a commit, a digest, a version or a tag; empty without one."""
+
+    name: str
+    mark: Mark
+    identity: str = ""
+
+
+def render_chain(links: Iterable[ChainLink]) -> str:
+    """The chain in one line: ✓ for a link that holds, ✗ for a broken one, · for one that does not exist yet."""
+    return " ── ".join(" ".join(filter(None, (link.mark.value, link.name, link.identity))) for link in links)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebLink:
+    """The address of a page about the result, over HTTP or HTTPS."""
+
+    title: str
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +107,8 @@ class Report(Generic[Outputs]):
     The result of a step.
 
     `summary` is one line of text. `result` is printed on standard output when text is requested, `advice` are lines
-    about where to look and what to do next.
+    about where to look and what to do next. `verdict` is the result for readers who know neither steps nor links; where
+    it is empty, the summary is. `chain` has the links of a release in order, `links` are pages about the result.
     """
 
     outputs: Outputs
@@ -76,6 +118,14 @@ class Report(Generic[Outputs]):
     advice: tuple[str, ...] = ()
     timings: tuple[Timing, ...] = ()
     tables: tuple[Table, ...] = ()
+    verdict: str = ""
+    chain: tuple[ChainLink, ...] = ()
+    links: tuple[WebLink, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The chain, if there is one, and the advice."""
+        return (f"chain:       {render_chain(self.chain)}", *self.advice) if self.chain else self.advice
 
     @property
     def ok(self) -> bool:

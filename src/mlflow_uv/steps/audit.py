@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..command.inputs import ImageAddress, RegistryInputs, StrictInputs, VersionInputs, VersionNumber, VersionState
-from ..command.report import Finding, Report, Severity, Table
+from ..command.report import Finding, Report, Severity, Table, TableKind
 from ..command.step import Doc, Step
 from ..command.wording import step_call
-from ..core.release.chain import LinkCheck, LinkState, merge_checks
+from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.lineage.audit import Audited, audited
@@ -67,6 +67,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _summary(states)),
         findings=findings,
         tables=(_table(links), *_verification(audit), *_history(audit)),
+        chain=checked_links(audit.record, links),
     )
 
 
@@ -141,7 +142,7 @@ def _verification(audit: Audited) -> Iterator[Table]:
 
 def _table(links: tuple[LinkCheck, ...]) -> Table:
     rows = tuple((link.link, _MARKS[link.state], link.reason) for link in links)
-    return Table(title="Chain", columns=("Link", "State", "Why"), rows=rows)
+    return Table(title="Chain", columns=("Link", "State", "Why"), rows=rows, kind=TableKind.DETAILS)
 
 
 def _history(audit: Audited) -> Iterator[Table]:
@@ -158,7 +159,9 @@ def _history(audit: Audited) -> Iterator[Table]:
             )
             for entry in entries
         )
-        yield Table(title="History", columns=("When", "What", "Alias", "Version", "Who"), rows=rows)
+        yield Table(
+            title="History", columns=("When", "What", "Alias", "Version", "Who"), rows=rows, kind=TableKind.DETAILS
+        )
 
 
 STEP: Step[Any, Any, Any] = Step(

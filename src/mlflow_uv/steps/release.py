@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from ..command.errors import BadInput, BadProject, Cancelled, ChainBroken, StepError
+from ..command.inputs import ChampionInputs, RegistryInputs
 from ..command.outputs import output_values
-from ..command.report import Finding, Report, Table, Timing
+from ..command.report import ChainLink, Finding, Report, Table, Timing, WebLink, render_chain
 from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
 from ..command.wording import local, near_name, option
-from ..core.release.chain import render_chain
+from ..core.release import verdict
+from ..core.release.chain import chain_links
 from ..core.release.record import Record
+from ..ops.image.lookup import address_of
+from ..ops.lineage.pages import pages_about
+from ..ops.lineage.registry_client import connect
+from ..ops.versions.comparison import compare_with_champion
 from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
@@ -45,6 +51,7 @@ class Inputs(
     ImageInputs,
     ServerTestInputs,
     verify_step.WayInputs,
+    ChampionInputs,
 ):
     """
     Inputs of release: those of its steps, and which steps run.
@@ -85,12 +92,15 @@ class Outputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a release got: outputs, findings, timings and tables of its steps."""
+    """How far a release got: outputs, findings, timings and tables of its steps, and the chain."""
 
     outputs: Outputs = Outputs()
     findings: tuple[Finding, ...] = ()
     timings: tuple[Timing, ...] = ()
     tables: tuple[Table, ...] = ()
+    verdict: str = ""
+    chain: tuple[ChainLink, ...] = ()
+    links: tuple[WebLink, ...] = ()
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -124,7 +134,6 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tool
     errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
     if errors:
         answer, error = errors[0]
-        chain = render_chain(None)
         tools.console.say(f"stopped before {answer.step}: {answer.check}")
         findings = tuple(
             as_finding(answer_with_problem, problem)
@@ -133,7 +142,12 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tool
             if problem is not error
         )
         summary = f"the release stopped before anything was trained: {error.what}"
-        error.so_far = replace(_report(Progress(findings=findings), summary, (f"chain:       {chain}",)))
+        nothing = Progress(
+            findings=findings,
+            verdict=verdict.stopped(None, _model_name(inputs), error.what),
+            chain=chain_links(None),
+        )
+        error.so_far = _report(nothing, summary, ())
         raise error
     return answers
 
@@ -154,7 +168,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     if failing := next((answer for answer in answers if answer.fails), None):
         findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
         stopped = f"the release stopped at {failing.step}, before anything was trained"
-        return _report(replace(progress, findings=findings), stopped, (f"chain:       {render_chain(None)}",))
+        return _report(_stopped(replace(progress, findings=findings), None, inputs, stopped), stopped, ())
     warnings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
     progress = replace(progress, findings=warnings)
     for step in steps:
@@ -164,10 +178,10 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
             report: Report[Any] = step.run(_inputs_of(step.inputs, inputs), tools)
         except StepError as error:
             broken = error.links if isinstance(error, ChainBroken) else ()
-            chain = render_chain(_begun(inputs, progress, tools), broken=broken)
-            tools.console.say(f"stopped at {step.name}: {chain}")
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
-            error.so_far = _report(reached, f"the release stopped at {step.name}", (f"chain:       {chain}",))
+            reached = _stopped(reached, _begun(inputs, progress, tools), inputs, error.what, broken=broken)
+            tools.console.say(f"stopped at {step.name}: {render_chain(reached.chain)}")
+            error.so_far = _report(reached, f"the release stopped at {step.name}", ())
             raise
         except Cancelled as cancelled:
             if isinstance(cancelled.so_far, Report):
@@ -183,19 +197,49 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
         progress = _advanced(progress, step, report, taken)
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
-            return _report(progress, stopped, (f"chain:       {_stopped(step, inputs, progress, tools)}",))
+            # The findings of the smoke test are about the answers.
+            broken = ("answers",) if step is smoke_test.STEP else ()
+            record = _begun(inputs, progress, tools)
+            return _report(_stopped(progress, record, inputs, report.summary, broken=broken), stopped, ())
     path = progress.outputs.record
     if path is None:
         return _report(progress, f"{len(progress.timings)} steps done", ())
     timings = tuple((timing.step, timing.seconds) for timing in progress.timings)
     record = replace(tools.records.load(path), timings=timings)
     tools.records.save(path, record)
-    return _report(progress, _made(record), tuple(_where(inputs, record, tools)))
+    progress = replace(progress, verdict=verdict.released(record), chain=chain_links(record))
+    progress, changes = _since_champion(progress, inputs, record, tools)
+    return _report(progress, _made(record), (*changes, *_where(inputs, record, tools)))
+
+
+def _since_champion(
+    progress: Progress, inputs: Inputs, record: Record, tools: Tools
+) -> tuple[Progress, tuple[str, ...]]:
+    """
+    Add what changed since the champion, and the pages about the version; and name in a line what differs.
+
+    The release is complete without them: a registry that does not answer any more leaves a line that says so.
+    """
+    if record.version is None:
+        return progress, ()
+    name, version = record.version.name, record.version.version
+    try:
+        registry = connect(_inputs_of(RegistryInputs, inputs), tools)
+        progress = replace(progress, links=pages_about(record, registry))
+        comparison = compare_with_champion(registry, name=name, version=version, alias=inputs.champion)
+    except StepError as error:
+        return progress, (f"changed:     not compared with {inputs.champion}: {error.what}",)
+    if comparison is None:
+        return progress, ()
+    differing = ", ".join(table.title for table in comparison.tables) or "nothing"
+    line = f"changed:     {differing}, since {inputs.champion}, version {comparison.champion}"
+    return replace(progress, tables=(*progress.tables, *comparison.tables)), (line,)
 
 
 def _advanced(progress: Progress, step: Step[Any, Any, Any], report: Report[Any], taken: Timing) -> Progress:
     """The progress after a step."""
-    return Progress(
+    return replace(
+        progress,
         outputs=progress.outputs.of_step(step, report.outputs),
         findings=(*progress.findings, *report.findings),
         timings=(*progress.timings, taken),
@@ -243,6 +287,9 @@ def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report
         timings=progress.timings,
         tables=progress.tables,
         advice=advice,
+        verdict=progress.verdict,
+        chain=progress.chain,
+        links=progress.links,
     )
 
 
@@ -256,8 +303,7 @@ def _made(record: Record) -> str:
 
 
 def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
-    """Yield the lineage, where to look at the release, and the next commands."""
-    yield f"chain:       {render_chain(record)}"
+    """Yield where to look at the release, and the next commands."""
     store = tools.mlflow.store(inputs.tracking_uri, embedded=inputs.embedded)
     try:
         project = read_project(inputs.project)
@@ -268,25 +314,39 @@ def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
     except BadProject:
         yield f"look at it:  {store.shown}"
     if record.image is not None and record.image.kind == "image":
-        serve = _serve_line(record, record.image.tag)
+        serve = _serve_line(record, address_of(record.image) if record.image.digest else record.image.tag)
         yield serve if record.image.digest else local(serve)
     elif record.image is not None:
         yield f"served by a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
-        yield f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
+        load = f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
+        yield load if store.kind is not StoreKind.EMBEDDED else local(load)
 
 
-def _serve_line(record: Record, tag: str) -> str:
+def _serve_line(record: Record, address: str) -> str:
     """Return the command that serves an image and passes the caller's variables that its model needs."""
     variables = record.answers.variables if record.answers else ()
     environment_flags = tuple(word for name in variables for word in ("--env", name))
-    return f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *environment_flags, tag))}"
+    return (
+        f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *environment_flags, address))}"
+    )
 
 
-def _stopped(step: Step[Any, Any, Any], inputs: Inputs, progress: Progress, tools: Tools) -> str:
-    """Return the lineage at the step whose findings stopped it; those of the smoke test are about the answers."""
-    broken = ("answers",) if step.name == "smoke-test" else ()
-    return render_chain(_begun(inputs, progress, tools), broken=broken)
+def _stopped(
+    progress: Progress, record: Record | None, inputs: Inputs, why: str, *, broken: tuple[str, ...] = ()
+) -> Progress:
+    """Return the progress with the verdict on a release that stopped, and how far its chain goes."""
+    return replace(
+        progress, verdict=verdict.stopped(record, _model_name(inputs), why), chain=chain_links(record, broken=broken)
+    )
+
+
+def _model_name(inputs: Inputs) -> str | None:
+    """Return the name that the model is registered under, None if the project cannot be read."""
+    try:
+        return inputs.model_name or str(read_project(inputs.project).name)
+    except BadProject:
+        return None
 
 
 def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:

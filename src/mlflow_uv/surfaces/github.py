@@ -73,8 +73,8 @@ class GithubRunner:
         self._write(workflow_command(command, mask(self._phrasing.text(message), self._secrets), **masked))
 
     def advice(self, report: Report[Any]) -> Iterator[str]:
-        """The advice of a report, without lines that only help on a machine that outlives the job."""
-        return (line for line in report.advice if self._phrasing.text(line).strip())
+        """The chain and the advice of a report, without lines that only help on a machine that outlives the job."""
+        return (line for line in report.lines if self._phrasing.text(line).strip())
 
     def _unfence(self) -> None:
         if self._fence is not None:

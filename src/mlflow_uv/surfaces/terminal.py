@@ -105,7 +105,7 @@ class Terminal:
         self._line(f"{_place(error.path, error.line)}{self.paint('error', Severity.ERROR)}: {text}")
 
     def report(self, report: Report[Any]) -> None:
-        """Findings, the summary, how long each step took, and where to look."""
+        """Findings, tables, how long each step took, the summary, the chain, and where to look."""
         for finding in report.findings:
             self.finding(finding)
         for table in report.tables:
@@ -118,7 +118,7 @@ class Terminal:
             for line in timed(report.timings):
                 self._line(f"  {line}")
         self._line(f"{mark} {self._visible(report.summary)}")
-        for line in report.advice:
+        for line in report.lines:
             self._line(f"  {self._visible(line)}")
 
     def _visible(self, text: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
+from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Severity, Table, Timing
 from mlflow_uv.command.step import Doc, Field, FieldKind, Step, fields_of
 from mlflow_uv.core.security.control_characters import visible_lines
 from mlflow_uv.steps.catalog import step_of
@@ -251,8 +251,9 @@ def test_the_summary_says_everything_that_annotations_cannot() -> None:
 
     found = summary_of("check-lock", step)
 
-    assert "### ✗ mlflow-uv check-lock\n" in found
-    assert "| error | uv.lock:2 | &lt;b> &#124; <code>x</code>: a<br>b | uv lock |\n" in found
+    assert found.startswith("### ✗ s\n\n<sub><code>mlflow-uv check-lock</code> · 1 s</sub>\n\n")
+    what = "<strong>&lt;b> &#124; <code>x</code></strong>"
+    assert f"> [!CAUTION]\n> {what}\n>\n> a<br>b\n>\n> Fix: uv lock\n>\n> <sub>uv.lock:2</sub>\n\n" in found
     assert "| t | u | 1.3 |\n" in found
     assert "- look &lt;here>\n" in found
 
@@ -261,11 +262,11 @@ def test_advice_in_a_summary_has_no_columns() -> None:
     """
     Spaces that line words up on a terminal are noise in Markdown.
     """
-    step = Report(outputs=GOOD, summary="s", advice=("chain:       ✓",))
+    step = Report(outputs=GOOD, summary="s", advice=("changed:     nothing",))
 
     found = summary_of("release", step)
 
-    assert "- chain: ✓\n" in found
+    assert "- changed: nothing\n" in found
 
 
 def test_the_log_ends_with_what_a_terminal_shows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -306,7 +307,8 @@ def test_a_summary_that_is_too_long_is_cut_below_the_limit() -> None:
 
     last, *end = found.splitlines()[-4:]
     assert 900_000 < len(found.encode()) < 2**20
-    assert (" |", ["", "", "(cut: the log has the rest)"]) == (last[-2:], end)
+    assert "</details>" == found.splitlines()[-5]
+    assert ("", ["", "", "(cut: the log has the rest)"]) == (last, end)
 
 
 def test_one_long_text_leaves_room_for_the_others() -> None:
@@ -426,19 +428,22 @@ def test_an_error_at_a_place_is_annotated_there(
 
     (error,) = obeyed(capsys.readouterr().out)
     assert (4, "pyproject.toml", "2") == (code, error.properties["file"], error.properties["line"])
-    assert "pyproject.toml:<wbr>2: " in (tmp_path / "summary").read_text()
+    assert "> <sub>pyproject.toml:2</sub>\n" in (tmp_path / "summary").read_text()
 
 
 def test_what_was_done_before_an_error_is_told_below_it() -> None:
     """
-    The error on top; then steps, times, and the advice, which is the chain.
+    The verdict, the chain and the error on top; then the steps and their times.
     """
     error = BadInput(what="w", why="y")
     timings = (Timing(step="check-lock", seconds=1, summary="fresh"), Timing(step="export", seconds=2, summary="w"))
-    error.so_far = Report(outputs=None, summary="the release stopped at export", timings=timings, advice=("chain:  ✓",))
+    chain = (ChainLink(name="lock", mark=Mark.HOLDS, identity="1a2b3c4"), ChainLink(name="model", mark=Mark.MISSING))
+    error.so_far = Report(
+        outputs=None, summary="stopped at export", verdict="wine is not released: w", timings=timings, chain=chain
+    )
 
     text = summary_for("release").of_error(error, {})
 
-    order = ["✗ mlflow-uv release", "w: y", "stopped at export", "| check-lock | fresh", "| export | w", "- chain: ✓"]
+    order = ["### ✗ wine is not released: w\n", "stopped at export", "lock |", "> <strong>w</strong>\n>\n> y\n",
+             "| check-lock | fresh", "| export | w", "Repeat this step in a clone"]  # fmt: skip
     assert sorted(map(text.index, order)) == list(map(text.index, order))
-    assert "✓\n\nOn a laptop:\n\n```\n" in text

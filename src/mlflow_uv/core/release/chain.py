@@ -1,10 +1,11 @@
-"""Compares the links of a release record with their sources, and renders the chain in one line."""
+"""Compares the links of a release record with their sources, and lists them as the chain of a report."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from ...command.errors import ChainBroken
+from ...command.report import ChainLink, Mark
 from ...command.wording import joined
 from .commit import Commit
 from .record import (
@@ -31,6 +32,7 @@ class LinkState(Enum):
 
 
 _COMMIT_DIGITS = 40  # of a digest, at least
+_MARKS = {LinkState.HOLDS: Mark.HOLDS, LinkState.BROKEN: Mark.BROKEN, LinkState.UNVERIFIED: Mark.UNVERIFIED}
 _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 
@@ -82,41 +84,50 @@ def merge_checks(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     return tuple(merged)
 
 
-def render_chain(record: Record | None, *, broken: tuple[str, ...] = ()) -> str:
+def chain_links(record: Record | None, *, broken: tuple[str, ...] = ()) -> tuple[ChainLink, ...]:
     """
-    The chain in one line: ✓ for a link that exists, ✗ for a broken one, · for one that does not exist yet.
+    The links that a release made so far, in order; those that do not exist yet are missing.
 
     A link that many versions never have is left out if it does not exist.
     """
-    shown = (link for link in LINKS if link not in OPTIONAL or getattr(record, link, None) is not None)
-    links = (f"{_mark(record, link, broken)} {link}{_identity(record, link)}" for link in shown)
-    return " ── ".join(links)
+    return tuple(
+        ChainLink(name=link, mark=_mark(record, link, broken), identity=_identity(record, link))
+        for link in LINKS
+        if link not in OPTIONAL or getattr(record, link, None) is not None
+    )
 
 
-def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> str:
+def checked_links(record: Record | None, checks: Iterable[LinkCheck]) -> tuple[ChainLink, ...]:
+    """The links that were recomputed, in the order of the checks."""
+    return tuple(
+        ChainLink(name=check.link, mark=_MARKS[check.state], identity=_identity(record, check.link)) for check in checks
+    )
+
+
+def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> Mark:
     if link in broken:
-        return "✗"
+        return Mark.BROKEN
     value = getattr(record, link, None)
     if isinstance(value, AnswersLink) and value.observed is None:
-        return "·"  # not compared yet
+        return Mark.MISSING  # not compared yet
     if isinstance(value, VerificationLink) and any(link.verdict in ("different", "failed") for link in value.ways):
-        return "✗"
-    return "✓" if value is not None else "·"
+        return Mark.BROKEN
+    return Mark.HOLDS if value is not None else Mark.MISSING
 
 
 def _identity(record: Record | None, link: str) -> str:
     """The short identity of a link: a commit, digest, version or tag."""
     match getattr(record, link, None):
         case Commit(sha=sha, dirty=dirty):
-            return f" {sha[:7]}{'+' if dirty else ''}"
+            return f"{sha[:7]}{'+' if dirty else ''}"
         case LockLink(sha256=digest) | RequirementsLink(sha256=digest) | ModelLink(sha256=digest):
-            return f" {digest[:7]}"
+            return digest[:7]
         case VersionLink(version=version):
-            return f" {version}"
+            return version
         case ImageLink(kind=kind, tag=tag):
-            return f" {tag}" if kind == "image" else " (process)"
+            return tag if kind == "image" else "(process)"
         case AliasLink(name=name):
-            return f" {name}"
+            return name
     return ""
 
 

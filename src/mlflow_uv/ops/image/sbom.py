@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import StepError
-from ...command.report import Finding, Severity, Table
+from ...command.report import Finding, Severity, Table, TableKind
 from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
@@ -58,4 +58,9 @@ def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[PackageLayer]
         "model": layers[model].size,
     }
     rows = tuple((name, f"{size / 1e6:.1f} MB") for name, size in sizes.items())
-    return Table(title="Image", columns=("layer", "size"), rows=(*rows, ("all", f"{image.size / 1e6:.1f} MB")))
+    return Table(
+        title="Image",
+        columns=("layer", "size"),
+        rows=(*rows, ("all", f"{image.size / 1e6:.1f} MB")),
+        kind=TableKind.DETAILS,
+    )

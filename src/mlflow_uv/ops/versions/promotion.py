@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...command.errors import BadInput, NoEngine
 from ...command.report import Table
 from ...command.step import settle
 from ...command.wording import joined, step_call
-from ...core.model.model_difference import package_changes, packages_of
-from ...core.model.model_files import REQUIREMENTS
-from ...core.model.signature import Effect, signature_changes
+from ...core.model.signature import Effect
 from ...core.promotion.evaluation import EvaluationSettings, describe_tags
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import check_gate
@@ -24,6 +21,7 @@ from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
+from .comparison import ComparedVersion, difference_tables, signature_difference
 
 _AGAIN = step_call("release")
 
@@ -83,7 +81,7 @@ def check_promotion(
     measured = _measured(candidate, champion, registry, evaluation)
     candidate_metrics = measured.metrics.get(_id(candidate), {})
     champion_metrics = None if champion is None else measured.metrics.get(_id(champion), {})
-    changes = _signature(candidate, champion, registry)
+    changes = () if champion is None else signature_difference(_files(candidate), _files(champion), registry)
     conditions = (
         *_chain(candidate, promotion),
         _state(candidate),
@@ -95,12 +93,7 @@ def check_promotion(
     )
     tables: tuple[Table, ...] = ()
     if champion is not None:
-        packages = package_changes(_packages(candidate), _packages(champion))
-        rows = tuple((text, effect) for effect, text in changes)
-        signature = Table(title="signature", columns=("change", "effect"), rows=rows)
-        tables = tuple(
-            table for table in (packages, signature, _sizes(candidate, champion, registry.tools)) if table.rows
-        )
+        tables = difference_tables(_files(candidate), _files(champion), changes, registry.tools)
     return PromotionDecision(conditions=conditions, tables=tables)
 
 
@@ -178,17 +171,6 @@ def _tags(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
 
 
-def _signature(candidate: Audited, champion: Audited | None, registry: RegistryClient) -> tuple[tuple[str, str], ...]:
-    """Return effect and text of every signature change, breaking ones first."""
-    if champion is None:
-        return ()
-    new, old = (registry.client.describe_signature(version.model).signature for version in (candidate, champion))
-    try:
-        return tuple((change.effect.value, change.text) for change in signature_changes(old, new))
-    except ValueError as error:
-        raise BadInput(what="a model's signature cannot be read", why=str(error)) from error
-
-
 def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Iterator[Condition]:
     breaking = [text for effect, text in changes if effect == Effect.BREAKING.value]
     for text in breaking:
@@ -200,30 +182,8 @@ def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Ite
         )
 
 
-def _packages(version: Audited) -> Mapping[str, str]:
-    file = version.model / REQUIREMENTS
-    return packages_of(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def _sizes(candidate: Audited, champion: Audited, tools: Tools) -> Table:
-    """Return a table of both image sizes, empty unless the local engine has both."""
-    candidate_mb, champion_mb = _image_mb(candidate, tools), _image_mb(champion, tools)
-    rows = (
-        ()
-        if candidate_mb is None or champion_mb is None
-        else ((f"{candidate_mb:.0f} MB", f"{champion_mb:.0f} MB", f"{candidate_mb - champion_mb:+.0f} MB"),)
-    )
-    return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
-
-
-def _image_mb(version: Audited, tools: Tools) -> float | None:
-    if version.record is None or version.record.image is None or version.record.image.kind != "image":
-        return None
-    try:
-        image = tools.engines.named(version.record.image.engine).image(version.record.image.id)
-    except NoEngine:
-        return None
-    return None if image is None else image.size / 1e6
+def _files(version: Audited) -> ComparedVersion:
+    return ComparedVersion(files=version.model, record=version.record)
 
 
 def _id(version: Audited) -> str:

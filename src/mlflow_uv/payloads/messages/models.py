@@ -123,12 +123,17 @@ class LogFolder(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DownloadModel(Request):
-    """Download the files of a model, by its id or by a URI, into a folder that is empty or absent."""
+    """
+    Download the files of a model, by its id or by a URI, into a folder that is empty or absent.
+
+    `files` are the POSIX paths of those to download, of which some may not exist; all files if it is empty.
+    """
 
     verb: ClassVar[str] = "download-model"
     destination: str
     model_id: str | None = None
     uri: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

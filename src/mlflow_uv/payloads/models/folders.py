@@ -75,12 +75,25 @@ def download(request: DownloadModel) -> Done:
     destination.parent.mkdir(parents=True, exist_ok=True)
     # MLflow may create a subfolder named after the path in the store: the folder that it returns is copied.
     with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
-        downloaded = Path(download_artifacts(artifact_uri=uri, dst_path=scratch))
+        downloaded = _some(uri, request.files, scratch) if request.files else _all(uri, scratch)
         if not (downloaded / MLMODEL).is_file():
             raise Problem(ProblemKind.NOT_FOUND, f"`{mask(uri)}` has no {MLMODEL} file")
         (downloaded / ADDED_ON_DOWNLOAD).unlink(missing_ok=True)
         shutil.copytree(downloaded, destination, dirs_exist_ok=True)
     return Done()
+
+
+def _all(uri: str, folder: str) -> Path:
+    return Path(download_artifacts(artifact_uri=uri, dst_path=folder))
+
+
+def _some(uri: str, files: "tuple[str, ...]", folder: str) -> Path:
+    repository = get_artifact_repository(uri)
+    folders = {PurePosixPath(file).parent.as_posix() for file in files}
+    there = {item.path for path in folders for item in repository.list_artifacts(None if path == "." else path)}
+    for file in filter(there.__contains__, files):
+        repository.download_artifacts(file, dst_path=folder)
+    return Path(folder)
 
 
 def overwrite(request: OverwriteModel) -> Done:

@@ -7,6 +7,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 """
 
 import re
+from urllib.parse import quote
 
 from ...core.security.control_characters import visible_columns, visible_lines
 
@@ -19,6 +20,7 @@ _REFERENCES = {
 _SIGN = re.compile("|".join(map(re.escape, _REFERENCES)))
 # What is markup only where a line begins: headings, quotes, lists, rules, tables, and code by its indentation.
 _BEGINNING = re.compile(r"\A(?P<spaces> *)(?P<digits>[0-9]*(?=[.)](?: |$)))?(?P<sign>[#>+=.)-])?")
+_OF_AN_ADDRESS = "/:?#@!,=%-._+"  # neither what Markdown reads there, nor a reference
 # What GitHub looks for in text: @name, a@b.example, #1, a/b#1, GH-1, CVE-1, :sign:, www. and addresses with a scheme.
 _PARTED = re.compile(r"[@#](?=\S)|:(?=//|[\w+-]+:)|\bwww(?=\.)|\b(?:GH|GHSA|CVE)(?=-)", re.IGNORECASE)
 
@@ -31,6 +33,17 @@ def inline(text: str) -> str:
     """
     # A break alone in a line would begin a block of HTML.
     return re.sub(r"\A(?:<br>)+|(?:<br>)+\Z", "", "<br>".join(map(_line, visible_lines(text))))
+
+
+def link(text: str, address: str) -> str:
+    """
+    A link to a page over HTTP or HTTPS with a text; the text alone for any other address.
+
+    Every character of the address that RFC 3986 does not allow, and each that Markdown would read, is percent-encoded.
+    """
+    if not re.match(r"https?://[^/\\@]+(?:/|\Z)", address):
+        return inline(text)
+    return f"[{inline(text)}]({quote(address, safe=_OF_AN_ADDRESS, errors='replace')})"
 
 
 def code_block(text: str) -> str:

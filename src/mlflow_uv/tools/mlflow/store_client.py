@@ -170,10 +170,11 @@ class StoreClient:
         """See DownloadModel."""
         self._ask(DownloadModel(model_id=model_id, destination=str(destination)), Done)
 
-    def download_version(self, version: RegisteredVersion, destination: Path) -> None:
-        """Download the files of a version, by its logged model if it has one."""
+    def download_version(self, version: RegisteredVersion, destination: Path, *, files: tuple[str, ...] = ()) -> None:
+        """Download these files of a version, all of them by default, by its logged model if it has one."""
         uri = None if version.model_id else f"models:/{version.name}/{version.version}"
-        self._ask(DownloadModel(model_id=version.model_id or None, uri=uri, destination=str(destination)), Done)
+        request = DownloadModel(model_id=version.model_id or None, uri=uri, destination=str(destination), files=files)
+        self._ask(request, Done)
 
     def overwrite_model(self, model_id: str, *, folder: Path, delete: tuple[str, ...]) -> None:
         """See OverwriteModel."""

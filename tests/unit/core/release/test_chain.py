@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken
+from mlflow_uv.command.report import render_chain
 from mlflow_uv.core.release.chain import (
     LinkCheck,
     LinkState,
+    chain_links,
+    checked_links,
     compare_link,
     merge_checks,
-    render_chain,
     require_unbroken,
 )
 from mlflow_uv.core.release.record import VerificationLink, WayLink
@@ -91,6 +93,17 @@ def test_a_link_is_not_verified_as_long_as_one_of_its_checks_is_not() -> None:
     assert (unverified,) == found
 
 
+def test_recomputed_links_have_the_mark_of_their_check() -> None:
+    """
+    In the order of the checks, with the identity that the record has of each.
+    """
+    broken = compare_link("commit", recorded="a", observed="b", source="git")
+
+    links = checked_links(WHOLE, (HOLDS, UNVERIFIED, broken))
+
+    assert "✓ lock 1111111 ── ? image (process) ── ✗ commit ccccccc" == render_chain(links)
+
+
 @pytest.mark.parametrize(
     ("ways", "shown"),
     [(None, None), ((WAY,), "✓ verification"), ((WAY, IMAGE), "✗ verification")],
@@ -104,6 +117,6 @@ def test_the_results_of_verify_are_in_the_chain_of_a_version_that_has_them(
     """
     link = VerificationLink(model="4", expected="8", image="", ways=ways) if ways else None
 
-    last = render_chain(replace(WHOLE, verification=link)).split(" ── ")[-1]
+    last = render_chain(chain_links(replace(WHOLE, verification=link))).split(" ── ")[-1]
 
     assert (shown or "✓ alias candidate") == last

@@ -145,4 +145,4 @@ def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path, monkeypatch
     assert [Obeyed("error", "w", {"title": "mlflow-uv r", "file": "mod\\xe8le/uv.lock", "line": "1"})] == obeyed(
         log.read()
     )
-    assert "| error | mod&#92;xe8le/uv.lock:1 | w |" in (tmp_path / "summary").read_text()
+    assert "> <strong>w</strong>\n>\n> <sub>mod&#92;xe8le/uv.lock:1</sub>\n" in (tmp_path / "summary").read_text()

@@ -1,0 +1,30 @@
+"""Words the result of a release for readers who know neither its steps nor the links of its chain."""
+
+from ...command.wording import Wording
+from .record import Record
+
+_NO_MODEL = "The model"
+
+
+def released(record: Record) -> str:
+    """The verdict on a release whose steps all succeeded."""
+    model = subject(record)
+    if record.answers is None or record.answers.observed is None:
+        return f"{model} is {'registered' if record.version else 'trained and logged'}, and not tested"
+    ready = f"ready as {record.alias.name}" if record.alias else "tested"
+    served = "from its image" if record.image and record.image.kind == "image" else "without an image"
+    return f"{model} is {ready}: served {served}, it gives the predictions of training"
+
+
+def stopped(record: Record | None, name: str | None, why: str) -> str:
+    """The verdict on a release that a step stopped; `name` is that of the registered model, None if unknown."""
+    moved = record is not None and record.alias is not None
+    kept = "" if moved else ". No alias was moved"
+    return Wording(f"{subject(record, name)} is not released: ", why, kept)
+
+
+def subject(record: Record | None, name: str | None = None) -> str:
+    """The registered version of a record, else the name, else that there is a model."""
+    if record is not None and record.version is not None:
+        return f"{record.version.name} version {record.version.version}"
+    return name or _NO_MODEL

@@ -1,0 +1,119 @@
+"""Compares a version with the champion: packages, signature, figures of the tested server, and size of the image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...command.errors import BadInput, NoEngine
+from ...command.report import Table, TableKind
+from ...core.model.model_difference import metric_table, package_changes, packages_of
+from ...core.model.model_files import REQUIREMENTS
+from ...core.model.signature import signature_changes
+from ...core.release.record import Record
+from ...tools.toolbox import Tools
+from ..lineage.audit import record_of
+from ..lineage.registry_client import RegistryClient
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparedVersion:
+    """A folder with at least the files in COMPARED of a version, and its release record if it has one."""
+
+    files: Path
+    record: Record | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChampionComparison:
+    """The number of the champion's version, and tables of what differs from it; none where nothing does."""
+
+    champion: str
+    tables: tuple[Table, ...]
+
+
+COMPARED = ("MLmodel", REQUIREMENTS)
+
+
+def compare_with_champion(
+    registry: RegistryClient, *, name: str, version: str, alias: str
+) -> ChampionComparison | None:
+    """
+    Compare a version with the one of an alias, None if the alias is on no other version.
+
+    Only the files in COMPARED are downloaded. Raises StoreUnreachable, ToolFailed and BadInput.
+    """
+    champion = registry.client.describe_name(name).aliases.get(alias)
+    if champion is None or champion == version:
+        return None
+    with TemporaryDirectory(prefix="mlflow-uv-compare-") as scratch:
+        new, old = (_downloaded(registry, name, number, Path(scratch)) for number in (version, champion))
+        changes = signature_difference(new, old, registry)
+        return ChampionComparison(champion=champion, tables=difference_tables(new, old, changes, registry.tools))
+
+
+def signature_difference(
+    candidate: ComparedVersion, champion: ComparedVersion, registry: RegistryClient
+) -> tuple[tuple[str, str], ...]:
+    """Return effect and text of every signature change, breaking ones first. Raises BadInput if one is unreadable."""
+    new, old = (registry.client.describe_signature(version.files).signature for version in (candidate, champion))
+    try:
+        return tuple((change.effect.value, change.text) for change in signature_changes(old, new))
+    except ValueError as error:
+        raise BadInput(what="a model's signature cannot be read", why=str(error)) from error
+
+
+def difference_tables(
+    candidate: ComparedVersion, champion: ComparedVersion, changes: tuple[tuple[str, str], ...], tools: Tools
+) -> tuple[Table, ...]:
+    """Return a table for each subject in which the versions differ; `changes` are those of the signature."""
+    signature = Table(
+        title="signature", columns=("change", "effect"), rows=tuple((text, effect) for effect, text in changes)
+    )
+    tables = (
+        package_changes(_packages(candidate), _packages(champion)),
+        signature,
+        _figures(candidate, champion),
+        _sizes(candidate, champion, tools),
+    )
+    return tuple(replace(table, kind=TableKind.CHANGES) for table in tables if table.rows)
+
+
+def _downloaded(registry: RegistryClient, name: str, version: str, scratch: Path) -> ComparedVersion:
+    description = registry.client.describe_version(name, version)
+    folder = scratch / version
+    registry.client.download_version(description, folder, files=COMPARED)
+    return ComparedVersion(files=folder, record=record_of(registry, description, scratch / f"{version}.json"))
+
+
+def _packages(version: ComparedVersion) -> Mapping[str, str]:
+    file = version.files / REQUIREMENTS
+    return packages_of(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _figures(candidate: ComparedVersion, champion: ComparedVersion) -> Table:
+    """Return a table of what smoke-test measured of both; empty unless both were measured."""
+    new, old = (dict(version.record.figures) if version.record else {} for version in (candidate, champion))
+    table = metric_table(new, old)
+    return replace(table, title="figures of the server", rows=table.rows if new and old else ())
+
+
+def _sizes(candidate: ComparedVersion, champion: ComparedVersion, tools: Tools) -> Table:
+    """Return a table of both image sizes, empty unless the local engine has both."""
+    candidate_mb, champion_mb = _image_mb(candidate, tools), _image_mb(champion, tools)
+    rows = (
+        ()
+        if candidate_mb is None or champion_mb is None
+        else ((f"{candidate_mb:.0f} MB", f"{champion_mb:.0f} MB", f"{candidate_mb - champion_mb:+.0f} MB"),)
+    )
+    return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
+
+
+def _image_mb(version: ComparedVersion, tools: Tools) -> float | None:
+    if version.record is None or version.record.image is None or version.record.image.kind != "image":
+        return None
+    try:
+        image = tools.engines.named(version.record.image.engine).image(version.record.image.id)
+    except NoEngine:
+        return None
+    return None if image is None else image.size / 1e6

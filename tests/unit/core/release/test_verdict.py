@@ -1,0 +1,56 @@
+"""The result of a release in the words of a reader who knows neither steps nor links."""
+
+from dataclasses import replace
+
+import pytest
+
+from mlflow_uv.core.release.record import Record
+from mlflow_uv.core.release.verdict import released, stopped
+from tests.unit.core.release.test_record import BARE, WHOLE
+
+assert WHOLE.image is not None
+assert WHOLE.answers is not None
+assert WHOLE.version is not None
+TESTED = replace(
+    WHOLE,
+    image=replace(WHOLE.image, kind="image"),
+    answers=replace(WHOLE.answers, observed="8"),
+    version=replace(WHOLE.version, name="wine", version="4"),
+)
+UNTESTED = replace(TESTED, answers=replace(WHOLE.answers, observed=None), alias=None)
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        (TESTED, "wine version 4 is ready as candidate: served from its image, it gives the predictions of training"),
+        (
+            replace(TESTED, alias=None, image=replace(WHOLE.image, kind="process")),
+            "wine version 4 is tested: served without an image, it gives the predictions of training",
+        ),
+        (UNTESTED, "wine version 4 is registered, and not tested"),
+        (replace(BARE, answers=None), "The model is trained and logged, and not tested"),
+    ],
+    ids=["tested", "process", "registered", "logged"],
+)
+def test_a_release_says_what_is_ready(record: Record, verdict: str) -> None:
+    """
+    Ready is what answered as training did; nothing else is called so.
+    """
+    assert verdict == released(record)
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        (None, "wine is not released: no space left. No alias was moved"),
+        (UNTESTED, "wine version 4 is not released: no space left. No alias was moved"),
+        (TESTED, "wine version 4 is not released: no space left"),
+    ],
+    ids=["nothing", "untested", "after the alias"],
+)
+def test_a_release_that_stopped_says_whether_it_moved_an_alias(record: Record | None, verdict: str) -> None:
+    """
+    What is in use is as before, unless a step after the smoke test stopped it.
+    """
+    assert verdict == stopped(record, "wine", "no space left")

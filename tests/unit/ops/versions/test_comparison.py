@@ -1,0 +1,59 @@
+"""What differs between two versions is a table each, and what is equal none."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from mlflow_uv.command.report import TableKind
+from mlflow_uv.core.release.record import Record
+from mlflow_uv.ops.versions.comparison import ComparedVersion, difference_tables
+from mlflow_uv.tools.toolbox import Tools
+from tests.unit.core.release.test_record import WHOLE
+
+SIZES = {"new": 742_000_000, "old": 700_000_000}
+TOOLS = cast(
+    "Tools",
+    SimpleNamespace(
+        engines=SimpleNamespace(named=lambda _: SimpleNamespace(image=lambda name: SimpleNamespace(size=SIZES[name])))
+    ),
+)
+
+
+def version(folder: Path, pins: str, image: str, p95: float) -> ComparedVersion:
+    """A version with these packages, image and latency."""
+    assert WHOLE.image is not None
+    folder.mkdir()
+    (folder / "requirements.txt").write_text(pins)
+    record: Record = replace(
+        WHOLE, image=replace(WHOLE.image, kind="image", id=image), figures=(("p95-milliseconds", p95),)
+    )
+    return ComparedVersion(files=folder, record=record)
+
+
+def test_every_subject_that_differs_has_a_table(tmp_path: Path) -> None:
+    """
+    Packages, signature, measured figures and image, each with both values, all of the kind that a summary shows first.
+    """
+    new = version(tmp_path / "new", "numpy==2.4.1\nrich==14\n", "new", 7.9)
+    old = version(tmp_path / "old", "numpy==2.3.5\n", "old", 7.2)
+
+    tables = difference_tables(new, old, (("breaking", "input `y` is new"),), TOOLS)
+
+    assert {TableKind.CHANGES} == {table.kind for table in tables}
+    assert {
+        "packages that differ": (("numpy", "2.4.1", "2.3.5", "changed"), ("rich", "14", "-", "added")),
+        "signature": (("input `y` is new", "breaking"),),
+        "figures of the server": (("p95-milliseconds", "7.9", "7.2", "+0.7"),),
+        "image": (("742 MB", "700 MB", "+42 MB"),),
+    } == {table.title: table.rows for table in tables}
+
+
+def test_a_version_that_was_not_measured_has_no_figures(tmp_path: Path) -> None:
+    """
+    Half of a comparison is none; equal packages are no table either.
+    """
+    new = version(tmp_path / "new", "numpy==2.4.1\n", "new", 7.9)
+    old = replace(version(tmp_path / "old", "numpy==2.4.1\n", "old", 7.2), record=None)
+
+    assert () == difference_tables(new, old, (), TOOLS)
