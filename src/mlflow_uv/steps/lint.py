@@ -68,8 +68,22 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     return Report(
         outputs=Outputs(findings=len(findings), corrected=changed),
         summary=_summary(len(paths), len(findings), len(changed)),
-        findings=findings,
+        findings=(*findings, *_unreadable(silenced)),
     )
+
+
+def _unreadable(silenced: Silenced) -> Iterator[Finding]:
+    """Yield a warning for each manifest whose settings of lint, if it has any, have no effect."""
+    for error in silenced.unreadable:
+        yield Finding(
+            rule="lint-settings",
+            severity=Severity.WARNING,
+            what=f"settings of lint in this file have no effect: {error.what}",
+            why=error.why,
+            fix=error.fix,
+            path=error.path,
+            line=error.line,
+        )
 
 
 def _paths(inputs: Inputs, folder: Path, tools: LockTools) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -111,6 +111,21 @@ def test_rules_and_files_are_chosen(tmp_path: Path, lint_tools: LockTools) -> No
     assert ([Severity.WARNING] * 2, True) == ([finding.severity for finding in report.findings], report.ok)
 
 
+def test_settings_that_cannot_be_read_are_no_secret(tmp_path: Path, lint_tools: LockTools) -> None:
+    """
+    A manifest that is not TOML silences nothing, and a warning at its line says so.
+    """
+    (tmp_path / "pyproject.toml").write_text(MANIFEST + '[tool.mlflow-uv.lint]\nignore = ["tracking-uri"\n')
+    (tmp_path / "train.py").write_text(URI)
+
+    report = lint.run(Inputs(project=tmp_path), lint_tools)
+
+    assert {("lint-tracking-uri", "train.py", 1), ("lint-settings", "pyproject.toml", 6)} <= set(
+        places(report, tmp_path)
+    )
+    assert [Severity.WARNING] == [f.severity for f in report.findings if f.rule == "lint-settings"]
+
+
 def test_an_unknown_rule_is_an_error(tmp_path: Path, lint_tools: LockTools) -> None:
     """
     With the most similar one.

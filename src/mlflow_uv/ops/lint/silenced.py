@@ -7,7 +7,7 @@ from ...command.errors import BadProject
 from ...core.lint.rule import lines_of
 from ...core.lint.settings import LintSettings, read_lint_settings
 from ...core.lint.silencing import silences
-from ...tools.project.files import absolute, read_project
+from ...tools.project.files import UnreadableProject, absolute, read_project
 from ...tools.project.policy_table import policy_table
 from .check import BrokenRule
 from .folder import CheckedFolder
@@ -20,8 +20,14 @@ class Silenced:
         self._folder = absolute(folder)
         self._files = files
         self._where = where
+        self._unreadable: dict[str, UnreadableProject] = {}
         self.settings_of = cache(self._settings_of)
         self._rows_of = lru_cache(maxsize=1)(self._read_rows)  # problems come file by file
+
+    @property
+    def unreadable(self) -> tuple[UnreadableProject, ...]:
+        """The errors of manifests whose settings were needed, and could not be read."""
+        return tuple(self._unreadable.values())
 
     def silent(self, broken: BrokenRule) -> bool:
         """Whether the project silences a problem. Raises BadInput for settings that are wrong."""
@@ -48,6 +54,9 @@ class Silenced:
     def _settings_of(self, folder: str) -> LintSettings:
         try:
             project = read_project(self._folder / folder)
+        except UnreadableProject as error:
+            self._unreadable[folder] = error
+            return LintSettings()
         except BadProject:
             return LintSettings()
         if "lint" not in project.settings:
