@@ -55,6 +55,7 @@ EXAMPLES = {
     "pylock_file": "pylock.toml",
     "reachable_indexes": "https://a.example/simple,https://b.example/simple",
     "record": "release.json",
+    "report_file": "reports/wine 4.html",
     "requirements_file": "requirements.txt",
     "sbom_file": "wine.cdx.json",
     "rules": "tracking-uri,credentials",

@@ -54,6 +54,7 @@ KEYS = frozenset(
         "push",
         "pylock-file",
         "reachable-indexes",
+        "report-file",
         "requirements",
         "requirements-file",
         "respect-env",

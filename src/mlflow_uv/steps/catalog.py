@@ -21,6 +21,7 @@ NAMES = (
     "promote",
     "rollback",
     "audit",
+    "report",
     "prune",
     "score",
     "doctor",

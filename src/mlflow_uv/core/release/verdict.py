@@ -23,6 +23,20 @@ def stopped(record: Record | None, name: str | None, why: str) -> str:
     return Wording(f"{subject(record, name)} is not released: ", why, kept)
 
 
+def audited(
+    version: str, aliases: tuple[str, ...], state: str, broken: tuple[str, ...], unverified: tuple[str, ...]
+) -> str:
+    """The verdict on a registered version whose links were recomputed."""
+    called = f"{version} ({', '.join(aliases)})" if aliases else version
+    if broken:
+        return f"{called} is not what was released: {', '.join(broken)} {'is' if len(broken) == 1 else 'are'} broken"
+    if state == "failed":
+        return f"{called} failed its test"
+    if unverified:
+        return f"{called} is what was released, as far as it can be verified here: not {', '.join(unverified)}"
+    return f"{called} is what was released: every link of its chain holds"
+
+
 def subject(record: Record | None, name: str | None = None) -> str:
     """The registered version of a record, else the name, else that there is a model."""
     if record is not None and record.version is not None:

@@ -58,6 +58,11 @@ def record_artifact(model_id: str, name: str, version: str) -> str:
     return f"mlflow-uv/{model}/{named}-{sha256(name.encode())[:8]}/{version}/record.json"
 
 
+def report_artifact(model_id: str, name: str, version: str) -> str:
+    """Return the artifact path of the report on a version, beside its record."""
+    return str(PurePosixPath(record_artifact(model_id, name, version)).parent / "report.html")
+
+
 def publication_artifact(artifact: str, digest: str) -> str:
     """Return the artifact path of a record with this digest, while it is published."""
     return str(PurePosixPath(artifact).parent / "published" / digest[:16] / "record.json")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.core.release.verdict import released, stopped
+from mlflow_uv.core.release.verdict import audited, released, stopped
 from tests.unit.core.release.test_record import BARE, WHOLE
 
 assert WHOLE.image is not None
@@ -17,6 +17,7 @@ TESTED = replace(
     answers=replace(WHOLE.answers, observed="8"),
     version=replace(WHOLE.version, name="wine", version="4"),
 )
+NAMED = "wine version 4 (champion)"
 UNTESTED = replace(TESTED, answers=replace(WHOLE.answers, observed=None), alias=None)
 
 
@@ -54,3 +55,24 @@ def test_a_release_that_stopped_says_whether_it_moved_an_alias(record: Record | 
     What is in use is as before, unless a step after the smoke test stopped it.
     """
     assert verdict == stopped(record, "wine", "no space left")
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        (("promoted", (), ()), f"{NAMED} is what was released: every link of its chain holds"),
+        (("tested", (), ("image",)), f"{NAMED} is what was released, as far as it can be verified here: not image"),
+        (("tested", ("lock", "model"), ("image",)), f"{NAMED} is not what was released: lock, model are broken"),
+        (("failed", (), ()), f"{NAMED} failed its test"),
+    ],
+    ids=["holds", "unverified", "broken", "failed"],
+)  # fmt: skip
+def test_an_audited_version_is_what_was_released_only_if_nothing_is_broken(
+    given: tuple[str, tuple[str, ...], tuple[str, ...]], verdict: str
+) -> None:
+    """
+    What was not verified is named, and a failed version is called that.
+    """
+    state, broken, unverified = given
+
+    assert verdict == audited("wine version 4", ("champion",), state, broken, unverified)

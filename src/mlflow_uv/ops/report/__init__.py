@@ -1,0 +1,1 @@
+"""Writes the report on a registered version as a page."""

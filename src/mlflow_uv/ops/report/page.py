@@ -1,0 +1,113 @@
+"""Renders the report on a version as one HTML file without scripts, with every value masked and escaped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...command.report import ChainLink, Table, WebLink
+from ...core.security.control_characters import visible
+from ...core.security.masking import mask
+
+LIMIT = 300_000  # bytes of the file
+_TEXT = 300  # characters of one value
+_ROWS = (400, 100, 20, 5, 0)  # rows that are shown of a table: the first number with which the page is small enough
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageFact:
+    """A name and its value, such as the commit of a version; a value in `code` is shown as it was recorded."""
+
+    name: str
+    value: str
+    code: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageLink:
+    """A link of the chain, and the reason for its mark; empty where it holds."""
+
+    link: ChainLink
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """A part of a picture: its label, what it measures as text, and its share of the whole from 0 to 100."""
+
+    label: str
+    value: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BarChart:
+    """Bars under a title, the largest as wide as the picture."""
+
+    title: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportPage:
+    """
+    Everything that the page shows, from the verdict to the details.
+
+    `changes` is the champion that the first tables compare with, empty without one. `pages` have addresses that are
+    encoded already, over HTTP or HTTPS.
+    """
+
+    title: str
+    verdict: str
+    ok: bool
+    chain: tuple[PageLink, ...]
+    champion: str
+    changes: tuple[Table, ...]
+    charts: tuple[BarChart, ...]
+    tables: tuple[Table, ...]
+    facts: tuple[PageFact, ...]
+    pages: tuple[WebLink, ...]
+    commands: tuple[PageFact, ...]
+    written: str
+
+
+def bar_chart(title: str, sizes: Sequence[tuple[str, float, str]]) -> BarChart:
+    """A chart of labels, numbers of at least 0, and the numbers as text."""
+    largest = max((size for _, size, _ in sizes), default=0) or 1
+    bars = (Bar(label=label, value=text, share=round(100 * size / largest, 2)) for label, size, text in sizes)
+    return BarChart(title=title, bars=tuple(bars))
+
+
+def render_page(page: ReportPage, *, secrets: tuple[str, ...]) -> bytes:
+    """Return the page as UTF-8 in at most LIMIT bytes; of long tables only the first rows are shown."""
+    for rows in _ROWS:
+        document = _rendered(page, rows, secrets)
+        if len(document) <= LIMIT:
+            break
+    return document
+
+
+def _rendered(page: ReportPage, rows: int, secrets: tuple[str, ...]) -> bytes:
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  # no other step needs it
+
+    def shown(value: Any) -> Any:
+        if not isinstance(value, str) or hasattr(value, "__html__"):  # what a macro of the template rendered
+            return value
+        text = visible(mask(value, secrets))
+        return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=shown)
+    template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    short = replace(page, changes=_cut(page.changes, rows), tables=_cut(page.tables, rows))
+    text: str = template.render(page=short)
+    return text.encode()
+
+
+def _cut(tables: tuple[Table, ...], rows: int) -> tuple[Table, ...]:
+    """The tables with at most so many rows, and what is left out in their title."""
+    return tuple(
+        table
+        if len(table.rows) <= rows
+        else replace(table, rows=table.rows[:rows], title=f"{table.title} ({rows} of {len(table.rows)} rows)")
+        for table in tables
+    )

@@ -1,0 +1,152 @@
+"""Collects what the report on a registered version shows, from its audit, its record and the champion."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ...command.errors import StepError
+from ...command.report import ChainLink, Table
+from ...core.release import verdict
+from ...core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
+from ...core.release.record import Record
+from ...core.verify.results import recorded_results, result_table
+from ...payloads.messages.tags import STATE
+from ...tools.toolbox import Tools
+from ..image.lookup import address_of
+from ..lineage.audit import Audited
+from ..lineage.pages import pages_about
+from ..lineage.registry_client import RegistryClient
+from ..versions.comparison import ChampionComparison
+from .page import BarChart, PageFact, PageLink, ReportPage, bar_chart
+
+_LAYERS = 8  # of an image that are shown, the largest
+_SIZE = 1e6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionReport:
+    """The page about a version, and its links by what was found out."""
+
+    page: ReportPage
+    links: tuple[LinkCheck, ...]
+    chain: tuple[ChainLink, ...]
+
+    def names(self, state: LinkState) -> tuple[str, ...]:
+        """The names of the links in a state."""
+        return tuple(check.link for check in self.links if check.state is state)
+
+
+def version_report(audit: Audited, comparison: ChampionComparison | None, registry: RegistryClient) -> VersionReport:
+    """
+    Collect the report on an audited version; `comparison` is None without a champion to compare with.
+
+    Raises StoreUnreachable, and ToolFailed if its run was deleted.
+    """
+    tools, record = registry.tools, audit.record
+    links = merge_checks(audit.checks)
+    chain = checked_links(record, links)
+    broken = tuple(check.link for check in links if check.state is LinkState.BROKEN)
+    unverified = tuple(check.link for check in links if check.state is LinkState.UNVERIFIED)
+    shown = f"{audit.name} version {audit.version}"
+    page = ReportPage(
+        title=f"Release report: {shown}",
+        verdict=verdict.audited(shown, audit.description.aliases, audit.tags.get(STATE, ""), broken, unverified),
+        ok=not broken,
+        chain=tuple(PageLink(link=link, reason=check.reason) for link, check in zip(chain, links, strict=True)),
+        champion=comparison.champion if comparison else "",
+        changes=comparison.tables if comparison else (),
+        charts=tuple(_charts(record, tools)) if record else (),
+        tables=tuple(_tables(audit)),
+        facts=tuple(_facts(audit)),
+        pages=pages_about(record, registry) if record else (),
+        commands=tuple(_commands(audit)),
+        written=datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    return VersionReport(page=page, links=links, chain=chain)
+
+
+def _charts(record: Record, tools: Tools) -> Iterator[BarChart]:
+    """Yield the figures of the tested server in milliseconds, the layers of the image, and the times of the steps."""
+    latencies = [(name, value, f"{value:g} ms") for name, value in record.figures if name.endswith("-milliseconds")]
+    if latencies:
+        yield bar_chart("Latency under load", latencies)
+    if layers := _layers(record, tools):
+        yield bar_chart("Layers of the image", layers)
+    if record.timings:
+        yield bar_chart("Times of the release", [(step, s, f"{s:.1f} s") for step, s in record.timings])
+
+
+def _layers(record: Record, tools: Tools) -> list[tuple[str, float, str]]:
+    """Return the largest layers of the image, none unless the local engine has it."""
+    if record.image is None or record.image.kind != "image":
+        return []
+    try:
+        engine = tools.engines.named(record.image.engine)
+        layers = engine.layers(record.image.id) if engine.image(record.image.id) else ()
+    except StepError:  # the sizes are left out: the report needs no engine
+        return []
+    largest = sorted(layers, key=lambda layer: layer.size, reverse=True)[:_LAYERS]
+    return [(layer.made_by, layer.size, f"{layer.size / _SIZE:.1f} MB") for layer in largest if layer.size]
+
+
+def _tables(audit: Audited) -> Iterator[Table]:
+    """Yield the ways of serving, the other figures of the tested server, and the moves of aliases with their gates."""
+    record = audit.record
+    if record is not None and record.verification is not None:
+        with suppress(ValueError):  # those of a later release
+            yield result_table(recorded_results(record.verification.ways))
+    figures = [pair for pair in record.figures if not pair[0].endswith("-milliseconds")] if record else []
+    if figures:
+        yield Table(title="figures of the tested server", columns=("figure", "value"),
+                    rows=tuple((name, f"{value:g}") for name, value in figures))  # fmt: skip
+    if entries := audit.description.entries:
+        rows = tuple(
+            (
+                entry.when,
+                entry.action if entry.done else f"{entry.action}, not finished",
+                entry.alias,
+                f"{entry.before or 'none'} → {entry.after}",
+                entry.who,
+                "; ".join(entry.gates),
+            )
+            for entry in entries
+        )
+        yield Table(title="history", columns=("when", "what", "alias", "version", "who", "gates"), rows=rows)
+
+
+def _facts(audit: Audited) -> Iterator[PageFact]:
+    created = datetime.fromtimestamp(audit.description.created / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    yield PageFact(name="registered", value=created, code=False)
+    yield PageFact(name="state", value=audit.tags.get(STATE, "none"), code=False)
+    if audit.description.aliases:
+        yield PageFact(name="aliases", value=", ".join(audit.description.aliases), code=False)
+    record = audit.record
+    if record is None:
+        return
+    commit = record.commit
+    yield PageFact(name="commit", value=f"{commit.sha}{' with changes' if commit.changed else ''}")
+    yield PageFact(name="uv.lock", value=record.lock.sha256)
+    yield PageFact(name="requirements", value=record.requirements.sha256)
+    yield PageFact(name="model", value=record.model.sha256)
+    yield PageFact(name="run", value=record.model.run_id)
+    yield PageFact(name="Python, MLflow, uv", value=f"{record.model.python}, {record.model.mlflow}, {record.lock.uv}")
+    if record.image is not None:
+        image = address_of(record.image) or f"served by a process: {record.image.reason}"
+        yield PageFact(name="image", value=image, code=record.image.kind == "image")
+        if record.image.base:
+            yield PageFact(name="base image", value=f"{record.image.base} {record.image.base_digest}".strip())
+    if record.answers is not None and record.answers.served_by:
+        yield PageFact(name="tested in", value=record.answers.served_by, code=False)
+
+
+def _commands(audit: Audited) -> Iterator[PageFact]:
+    """Yield commands that work on any machine that reaches the registry."""
+    uri = f"models:/{audit.name}/{audit.version}"
+    record = audit.record
+    if record is not None and record.image is not None and record.image.digest:
+        words = ("docker", "run", "--rm", "--publish", "8080:8080", address_of(record.image))
+        yield PageFact(name="serve it", value=shlex.join(words))
+    yield PageFact(name="load it", value=f"mlflow.pyfunc.load_model({uri!r})")
+    yield PageFact(name="verify its chain", value=shlex.join(("mlflow-uv", "audit", uri)))

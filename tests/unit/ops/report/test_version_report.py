@@ -1,0 +1,109 @@
+"""The report on a version shows its links with reasons, what was measured, and who moved its aliases."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import NoEngine
+from mlflow_uv.core.release.chain import LinkCheck, LinkState
+from mlflow_uv.core.release.record import ImageLink, Record
+from mlflow_uv.ops.lineage.audit import Audited
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.ops.report.version_report import version_report
+from mlflow_uv.ops.versions.comparison import ChampionComparison
+from mlflow_uv.payloads.messages.registry import AliasEntry
+from mlflow_uv.payloads.messages.tags import STATE
+from mlflow_uv.tools.engines.engine import ImageLayer
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
+from tests.messages import VERSION
+from tests.unit.core.release.test_record import WAY, WHOLE
+
+IMAGE = ImageLink(kind="image", id="sha256:1", tag="ghcr.io/acme/wine:4", base="python:3.12", base_digest="sha256:2",
+                  engine="docker", digest="sha256:" + "ab" * 32)  # fmt: skip
+RECORD = replace(
+    WHOLE, image=IMAGE, timings=(("export", 0.5),), figures=(("p95-milliseconds", 7.9), ("memory-mib", 200.0)),
+    verification=replace(WHOLE.verification, ways=(WAY,)) if WHOLE.verification else None,
+)  # fmt: skip
+ENTRY = AliasEntry(action="promotion", alias="champion", before="3", after="4", previous="3", who="ada",
+                   when="2026-11-26T20:12:55Z", gates=("✓ accuracy 0.98",), done=True)  # fmt: skip
+HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
+BROKEN = LinkCheck(link="model", state=LinkState.BROKEN, reason="the store says otherwise")
+
+
+class LayeredEngine:
+    """An engine with one image."""
+
+    def image(self, _name: str) -> object:
+        """See Engine."""
+        return object()
+
+    def layers(self, _image: str) -> tuple[ImageLayer, ...]:
+        """See Engine."""
+        return (ImageLayer(made_by="LABEL a=b", size=0), ImageLayer(made_by="RUN install", size=612_000_000))
+
+
+def registry_with(engine: object | None) -> RegistryClient:
+    """A registry in a database, on a machine with this engine."""
+
+    def named(_name: str) -> Any:
+        if engine is None:
+            raise NoEngine(what="there is no engine", why="docker is not installed")
+        return engine
+
+    tools = SimpleNamespace(clock=SimpleNamespace(date_s=lambda: 0.0), engines=SimpleNamespace(named=named))
+    store = Store(uri="sqlite:///mlflow.db", kind=StoreKind.DATABASE, variables={})
+    return cast("RegistryClient", SimpleNamespace(client=SimpleNamespace(store=store), tools=tools))
+
+
+def audit_of(*checks: LinkCheck, record: Record | None = RECORD) -> Audited:
+    """An audited version with these results."""
+    description = replace(
+        VERSION, name="wine", version="4", tags={STATE: "promoted"}, aliases=("champion",), entries=(ENTRY,)
+    )
+    return Audited(description=description, model=Path("/model"), record=record, checks=checks)
+
+
+def test_a_report_has_what_the_record_and_the_registry_know() -> None:
+    """
+    Pictures of latency, layers and times; tables of ways, figures and history; commands that need no local image.
+    """
+    report = version_report(
+        audit_of(HOLDS), ChampionComparison(champion="3", tables=()), registry_with(LayeredEngine())
+    )
+
+    page = report.page
+    assert ("3", True) == (page.champion, page.ok)
+    assert {
+        "Latency under load": [("p95-milliseconds", "7.9 ms")],
+        "Layers of the image": [("RUN install", "612.0 MB")],
+        "Times of the release": [("export", "0.5 s")],
+    } == {chart.title: [(bar.label, bar.value) for bar in chart.bars] for chart in page.charts}
+    assert ["Ways of serving", "figures of the tested server", "history"] == [table.title for table in page.tables]
+    assert page.tables[-1].rows[0][-1] == "✓ accuracy 0.98"
+    assert f"docker run --rm --publish 8080:8080 ghcr.io/acme/wine@{IMAGE.digest}" == page.commands[0].value
+
+
+def test_a_broken_link_is_in_the_verdict_with_its_reason_in_the_chain() -> None:
+    """
+    The page of a version that is not what was released says so first.
+    """
+    report = version_report(audit_of(HOLDS, BROKEN), None, registry_with(None))
+
+    assert ("", False, ("model",)) == (report.page.champion, report.page.ok, report.names(LinkState.BROKEN))
+    assert "wine version 4 (champion) is not what was released: model is broken" == report.page.verdict
+    assert ["", "the store says otherwise"] == [shown.reason for shown in report.page.chain]
+    assert "Layers of the image" not in {chart.title for chart in report.page.charts}
+
+
+@pytest.mark.parametrize("record", [None, replace(RECORD, image=None)], ids=["no record", "no image"])
+def test_what_a_version_does_not_have_is_left_out(record: Record | None) -> None:
+    """
+    No line that serves an image, and no empty picture.
+    """
+    report = version_report(audit_of(HOLDS, record=record), None, registry_with(LayeredEngine()))
+
+    assert "serve it" not in {command.name for command in report.page.commands}
+    assert all(chart.bars for chart in report.page.charts)
