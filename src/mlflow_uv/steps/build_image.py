@@ -53,6 +53,7 @@ from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..tools.engines.engine import Cache, Engine
 from ..tools.oci.image_layout import write_layout
 from ..tools.project.files import require_new_folder
+from ..tools.system.disk_errors import disk_errors
 from ..tools.toolbox import Tools
 from .register import version_tags
 
@@ -190,13 +191,12 @@ def require_consistent(inputs: Inputs) -> None:
             why="an engine keeps the image that it builds",
             fix=option("builder", "compose"),
         )
-    given = {name: getattr(inputs, name) for name in _OF_ENGINES if getattr(inputs, name)}
+    given = next((name.replace("_", "-") for name in _OF_ENGINES if getattr(inputs, name)), "")
     if composes and given:
-        name = next(iter(given)).replace("_", "-")
         raise BadInput(
-            what=f"`{name}` has no effect on a composed image",
+            what=f"`{given}` has no effect on a composed image",
             why="it is an input of the build of an engine",
-            fix=Wording(option("builder", "engine"), f", or no `{name}`"),
+            fix=Wording(option("builder", "engine"), f", or no `{given}`"),
         )
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
@@ -236,14 +236,14 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
     needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
-    name = inputs.base_image or default_base(needs)
     with (
         TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
+        disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
         tools.console.group(f"compose {tag}"),
         ExitStack() as stack,
     ):
         scratch, digest = Path(folder), ""
-        base = read_base(name, needs, engine, scratch / "base", tools)
+        base = read_base(inputs.base_image or default_base(needs), needs, engine, scratch / "base", tools)
         composed = compose_release(release, Composition(needs, base, inputs.serving), scratch, tools)
         pushing = tools if inputs.push else None
         taken = name_taken(tag, inputs.image, release.record, engine, pushing)
@@ -268,7 +268,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         kind="image",
         id=image_id,
         tag=tag,
-        base=name,
+        base=base.described.name,
         base_digest=base.described.digest,
         serving=inputs.serving.value,
         engine="" if engine is None else engine.name,

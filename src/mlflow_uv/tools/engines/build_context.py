@@ -5,15 +5,13 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from errno import ENOSPC
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import tomli
 
-from ...command.errors import NoSpace, ToolFailed
 from ...command.host import Host
 from ...core.image import dockerfile
 from ...core.image.layers import PACKAGES, PackageLayer
@@ -22,11 +20,13 @@ from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
 from ..mlflow.model_server import SERVING
 from ..system.content import digests_in
+from ..system.disk_errors import disk_errors
 from ..uv.uv import EARLIEST, Uv
 
 INSTALLING = Path(__file__).parents[2] / "installing"
 INSTALLERS = ("install.py", "libraries.py")
 WHEN = int(EARLIEST)
+_CONTEXT, _SPACE = "the build context", "free space there, or set TMPDIR to a larger disk"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,12 +72,12 @@ class BuildContexts:
 
     def write(self, folder: Path, contents: ContextContents) -> None:
         """Write a context to a folder that is empty or missing. Raises NoSpace, ToolFailed."""
-        with _disk_errors(folder):
+        with disk_errors(_CONTEXT, folder, fix=_SPACE):
             self._write(folder, contents)
 
     def write_layers(self, folder: Path, model: Path) -> None:
         """Write the archives of server and model to an existing folder. Raises NoSpace, ToolFailed."""
-        with _disk_errors(folder):
+        with disk_errors(_CONTEXT, folder, fix=_SPACE):
             self._pack_layers(folder, model)
 
     def _write(self, folder: Path, contents: ContextContents) -> None:
@@ -128,18 +128,6 @@ class BuildContexts:
                 with suppress(OSError):  # another process was faster
                     unpacked.rename(folder)
         return folder
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = f"{error.strerror or error}: {error.filename or folder}"
-        if error.errno == ENOSPC:
-            fix = "free space there, or set TMPDIR to a larger disk"
-            raise NoSpace(what="the build context cannot be written", why=why, fix=fix) from error
-        raise ToolFailed(what="the build context cannot be written", why=why) from error
 
 
 def copy_library(unpacked: Path, server: Path) -> None:

@@ -5,14 +5,13 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from errno import ENOSPC
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BadInput, NoSpace, ToolFailed
+from ...command.errors import BadInput, ToolFailed
 from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, ComposedImage
+from ..system.disk_errors import disk_errors
 
 _PIECE = 1 << 20
 # The annotation by which tools select an image of a layout (OCI image specification).
@@ -29,7 +28,7 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}")
-    with _writing(folder):
+    with disk_errors("the image", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:
             layout = Path(scratch) / "layout"
@@ -61,25 +60,13 @@ def write_archive(target: Path, image: ComposedImage, archives: Mapping[str, Pat
         _place(image.digest): image.manifest,
         _place(image.id): image.config,
     }
-    with _writing(target), tarfile.open(target, "w") as tar:
+    with disk_errors("the image", target), tarfile.open(target, "w") as tar:
         for name, content in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
         for digest in dict.fromkeys(blob.digest for blob in layers[held:]):
             tar.add(archives[digest], _place(digest))
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    """Raise an error of the disk as NoSpace or ToolFailed."""
-    try:
-        yield
-    except OSError as error:
-        why = f"{error.strerror or error}: {error.filename or place}"
-        if error.errno == ENOSPC:
-            raise NoSpace(what="the image cannot be written", why=why, fix="free space there") from error
-        raise ToolFailed(what="the image cannot be written", why=why) from error
 
 
 def _place(digest: str) -> str:
