@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from ...command.errors import BaseImageMissing, NoEngine, ToolFailed, ToolMissing
+from ...command.errors import BaseImageMissing, NoEngine, NoSpace, ToolFailed, ToolMissing
 from ...command.wording import Wording, local, option
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
@@ -161,7 +161,12 @@ class Client(ABC):
     def save(self, image: str, target: Path) -> None:
         """See Engine."""
         what = "the engine cannot save the image"
-        self.require("save", *self.save_flags, "--output", str(target), image, what=what)
+        done = self.run("save", *self.save_flags, "--output", str(target), image)
+        if done.code == 0:
+            return
+        if "no space left on device" in done.stderr.lower():
+            raise NoSpace(what=what, why=done.last_line, fix="free space there, or set TMPDIR to a larger disk")
+        raise ToolFailed(what=what, why=done.last_line)
 
     def load(self, archive: Path) -> None:
         """See Engine."""

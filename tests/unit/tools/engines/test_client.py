@@ -202,8 +202,15 @@ def test_an_image_is_saved_to_a_file(kind: type[Client], tmp_path: Path) -> None
     In the format of `docker save`, which is not the default of every version of Podman.
     """
     saving, runner = client(kind)
+    full, _ = client(kind, save=completed(stderr="write /x: no space left on device", code=1))
+    gone, _ = client(kind, save=completed(stderr="No such image", code=1))
 
     saving.save("sha256:abc", tmp_path / "image.tar")
+
+    with pytest.raises(NoSpace):
+        full.save("sha256:abc", tmp_path / "image.tar")
+    with pytest.raises(ToolFailed, match="No such image"):
+        gone.save("sha256:abc", tmp_path / "image.tar")
 
     assert ("save", "--output", str(tmp_path / "image.tar"), "sha256:abc") == (runner.argv[1], *runner.argv[-3:])
     assert (kind.name == "podman") == ("--format=docker-archive" in runner.argv)
