@@ -50,7 +50,7 @@ OF_CODE = (
     ZooModel(command="stream.py"),
     ZooModel(command="frame.py"),
     ZooModel(command="chat.py", ignored="$.created,$.id"),
-    ZooModel(command="agent.py", ignored="$.id,$.output[*].id"),
+    ZooModel(command="agent.py", ignored="$.id,$.output[*].id,$.item.id"),
 )
 OF_LIBRARIES = (
     ZooModel(command="scikit.py classifier skops"),
