@@ -11,6 +11,7 @@ from ..command.report import Report
 from ..command.step import Doc, OneRun, SettingReach, Step
 from ..command.wording import option
 from ..core.release.chain import LinkState
+from ..core.release.training_inputs import REPORT_FILE
 from ..core.security.masking import secrets_in
 from ..ops.lineage.audit import audited
 from ..ops.lineage.publication import report_artifact
@@ -29,7 +30,7 @@ class Inputs(RegistryInputs, VersionInputs, ChampionInputs):
 
     report_file: Annotated[
         Path, SettingReach.WRITTEN, Doc("File to write the report to, a single HTML page without scripts.")
-    ] = Path("mlflow-uv-report.html")
+    ] = Path(REPORT_FILE)
     log_report: Annotated[
         bool, OneRun(), Doc("Also log the report to the run of the version, where MLflow shows it.")
     ] = False

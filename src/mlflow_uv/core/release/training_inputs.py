@@ -11,6 +11,8 @@ from ..security.toml_documents import Unparsable, parse_toml
 from .digests import canonical, sha256
 
 MANIFEST = "pyproject.toml"
+# The page that the step report writes where no other name is chosen.
+REPORT_FILE = "mlflow-uv-report.html"
 # Documentation, which is not an input of training unless `!NAME` in `not-inputs` says so. Only at the top of a folder:
 # deeper files may be prompts or training data.
 _READ_BY_PEOPLE = (
@@ -21,6 +23,7 @@ DOCUMENTATION = (
     *(f"/{name}{suffix}" for name, suffix in product(_READ_BY_PEOPLE, ("", ".md", ".rst", ".txt", ".cff"))),
     "/docs/", "/mkdocs.yml", "/.readthedocs.y*ml", "/.github/", "/.gitlab/", "/.gitlab-ci.yml", "/.gitignore",
     "/.gitattributes", "/.editorconfig", "/.pre-commit-config.yaml", "/.vscode/", "/.idea/", "/.devcontainer/",
+    f"/{REPORT_FILE}",
 )  # fmt: skip
 # Tables of a manifest that do not affect training: of development tools, and of mlflow-uv, whose settings are separate
 # parts of the key.

@@ -293,6 +293,7 @@ def test_another_lock_python_setting_or_package_makes_another_release(
     "change",
     [
         pytest.param(written("apps/wine/README.md", "# Vino\n"), id="README"),
+        pytest.param(written("apps/wine/mlflow-uv-report.html", "<html>"), id="the page of the step report"),
         pytest.param(written("apps/wine/LICENSE", "MIT\n"), id="licence"),
         pytest.param(written("apps/wine/docs/index.md", "# Vino\n"), id="documentation"),
         pytest.param(written("apps/wine/.github/workflows/x.yml", "on: push\n"), id="workflow"),
