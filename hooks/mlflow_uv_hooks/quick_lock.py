@@ -171,4 +171,5 @@ def _has_no_rules(folder: str) -> bool:
         return False
     settings = tool.get("mlflow-uv", {})
     own = isinstance(settings, dict) and settings.keys() <= KEYS - CHECK_LOCK_KEYS
-    return own and not any("uv" in table.get("tool", ()) for table in above)
+    tools = [table.get("tool", {}) for table in above]
+    return own and all(isinstance(table, dict) and "uv" not in table for table in tools)

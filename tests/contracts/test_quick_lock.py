@@ -189,6 +189,7 @@ SHAPES = {
     "uv.toml outside of the repository": Shape(written("../uv.toml", 'resolution = "lowest"\n')),
     "settings outside of the repository": Shape(written("../pyproject.toml", '[tool.uv]\nresolution = "lowest"\n')),
     "a manifest above": Shape(written("pyproject.toml", "[tool.ruff]\nline-length = 120\n"), quick=True),
+    "a manifest above whose tools are no table": Shape(written("pyproject.toml", "tool = 5\n"), code=1),
     "a manifest above that is no TOML": Shape(written("pyproject.toml", "a = \n"), code=1),
     "settings of the user": Shape(written("../home/.config/uv/uv.toml", 'resolution = "lowest"\n')),
     "variables of the caller": Shape(variables={"UV_RESOLUTION": "lowest", "UV_INDEX_X_PASSWORD": "p"}),

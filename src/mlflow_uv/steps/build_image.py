@@ -260,10 +260,10 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
             inventory = require_same(loaded, release.record, needs, engine)
             findings += require_libraries(loaded, base.described, engine, tools)
             engine.tag(loaded.id, tag)
-        if inputs.oci_layout is not None:
-            write_layout(inputs.oci_layout, composed.image, composed.archives, tag=image_reference(tag).served_tag)
         if inputs.push:
             digest = push_composed(tag, composed, tools)
+        if inputs.oci_layout is not None:  # last: the folder has to be new, also when a failed push is repeated
+            write_layout(inputs.oci_layout, composed.image, composed.archives, tag=image_reference(tag).served_tag)
     image = ImageLink(
         kind="image",
         id=image_id,

@@ -1,6 +1,7 @@
 """Sends the recorded requests to a running server by its URL, and compares the responses with those of training."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -122,7 +123,8 @@ def _redirected(endpoint: Endpoint, reply: ModelReply) -> NotServing:
     shown = urlunsplit(parts._replace(query="", fragment=""))
     why = f"status {reply.status}, to {shown or 'an invalid URL'}; no redirect is followed, as it would get the headers"
     same = parts.hostname == endpoint.address.host and parts.scheme == "https"
-    safe = bool(target) and (same or not endpoint.headers.variables)
+    hidden = endpoint.headers.masked(shown) != shown  # it repeats a header
+    safe = bool(target) and not hidden and (same or not endpoint.headers.variables)
     return NotServing(
         what=f"{endpoint.address.shown} redirects",
         why=endpoint.headers.masked(why),
@@ -160,7 +162,8 @@ def _checked(endpoint: Endpoint, request: RecordedRequest, reply: ModelReply, ex
             why="`mlflow models serve` ignores `stream`; the server of this program and MLflow's agent server stream",
         )
     else:
-        yield from check_reply(request, reply, expected, endpoint)
+        findings = check_reply(request, reply, expected, endpoint)
+        yield from (replace(finding, why=endpoint.headers.masked(finding.why)) for finding in findings)
 
 
 def _accepting_anything(endpoint: Endpoint, expected: Expected) -> Iterator[Finding]:

@@ -76,7 +76,9 @@ def _link(results: tuple[WayResult, ...], record: Record) -> VerificationLink:
         earlier = None
     ways = merged_ways(earlier.ways if earlier else (), results)
     has_image = any(link.way in IMAGE_WAYS and link.verdict != "unavailable" for link in ways)
-    image = record.image.id if record.image is not None and has_image else ""
+    # A release that runs again has no image yet; earlier results stay those of the image that they are about.
+    about = record.image.id if record.image is not None else earlier.image if earlier else ""
+    image = about if has_image else ""
     return VerificationLink(model=record.model.sha256, expected=expected, image=image, ways=ways)
 
 

@@ -28,6 +28,7 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}")
+    folder = folder.resolve()  # a link to an empty folder cannot be replaced by a folder
     with disk_errors("the image", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:

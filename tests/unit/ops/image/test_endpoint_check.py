@@ -150,10 +150,11 @@ MOVED = "https://127.0.0.1/new/invocations"
         (denying(404), "is not a model server", "--url URL"),
         (redirecting(302, f"https://b.example/?k={CANARY}"), "redirects", "--url URL"),
         (redirecting(308, MOVED), "redirects", f"--url {MOVED}"),
+        (redirecting(308, f"https://127.0.0.1/{CANARY}"), "redirects", "--url URL"),
         (denying(503), NO_RESPONSE, "--deadline SECONDS if the server"),
         (hangs, NO_RESPONSE, "--answer-timeout SECONDS if it only"),
     ],
-    ids=["401", "404", "redirect", "redirect on the host", "503", "hangs"],
+    ids=["401", "404", "redirect", "redirect on the host", "redirect with a header", "503", "hangs"],
 )  # fmt: skip
 def test_a_server_that_cannot_be_asked_is_an_error_without_a_secret(rule: Rule, what: str, fix: str) -> None:
     """
@@ -164,6 +165,17 @@ def test_a_server_that_cannot_be_asked_is_an_error_without_a_secret(rule: Rule, 
 
     assert (True, True) == (what in raised.value.what, raised.value.fix.startswith(fix)), raised.value.text
     assert CANARY not in raised.value.text
+
+
+def test_a_finding_does_not_repeat_the_part_of_a_header_after_its_scheme() -> None:
+    """
+    A server may put the token alone into its message.
+    """
+    reply = EndpointReply(status=400, body=json.dumps({"message": f"who is {CANARY}?"}).encode())
+
+    result = observed(lambda _: reply)
+
+    assert "status 400: who is ***?" == result.complaints[0].why
 
 
 def test_a_redirect_is_the_fix_if_no_header_is_sent() -> None:

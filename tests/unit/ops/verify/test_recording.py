@@ -19,7 +19,7 @@ from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
 from mlflow_uv.tools.mlflow.records import Records
 from tests.messages import VERSION
-from tests.unit.core.release.test_record import BARE, IMAGE, WAY, WHOLE
+from tests.unit.core.release.test_record import BARE, IMAGE, OTHER_IMAGE, WAY, WHOLE
 
 RESULT = WayResult(way="uv-load", verdict=Verdict.EQUAL, requests=1)
 SUBJECT = "wine version 7"
@@ -139,6 +139,24 @@ def test_results_about_another_model_are_dropped(store: Store) -> None:
     assert (["uv-load"], "4" * 64, "") == (
         [link.way for link in record.verification.ways], record.verification.model, record.verification.image,
     )  # fmt: skip
+
+
+def test_results_in_an_image_stay_about_that_image_if_the_record_has_none_yet(store: Store) -> None:
+    """
+    A release that runs again is verified before its image is built; another image then has no result.
+    """
+    again = replace(WHOLE, image=None)
+    store.tag = again.sha256
+    file = store.write("record.json", again)
+
+    store.recorded(file)
+
+    record = store.records.load(file)
+    assert record.verification is not None
+    assert "sha256:5" == record.verification.image
+    rebuilt = record.with_image(OTHER_IMAGE).verification
+    assert rebuilt is not None
+    assert ["locked-load", "uv-load"] == [link.way for link in rebuilt.ways]
 
 
 @pytest.mark.parametrize(

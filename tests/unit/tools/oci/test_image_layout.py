@@ -107,6 +107,21 @@ def test_a_folder_of_somebody_is_left_alone(tmp_path: Path) -> None:
     assert "mine" == (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text()
 
 
+def test_a_link_leads_to_the_folder_that_is_written(tmp_path: Path) -> None:
+    """
+    A folder cannot replace a link, which would be noticed after the whole image was composed.
+    """
+    image, archives = image_in(tmp_path / "layers")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "dangling").symlink_to("new")
+
+    for name in ("link", "dangling"):
+        write_layout(tmp_path / name, image, archives, tag="7")
+
+    assert files_in(tmp_path / "empty") == files_in(tmp_path / "new") != {}
+
+
 @pytest.mark.parametrize("held", [0, 1])
 def test_an_archive_is_a_layout_that_an_older_engine_reads_too(tmp_path: Path, held: int) -> None:
     """
