@@ -79,9 +79,10 @@ def produce(chunks: Chunks, forward: Callable[[Message], None]) -> "Exception | 
                 forward(part(text))
     except Stopped:
         return None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a model's code may raise anything
+    # A model's code may raise anything; this is not the main thread, so that no KeyboardInterrupt is Ctrl-C.
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
         if not begun:
-            return error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")
+            return error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
         traceback.print_exc()
         ending.insert(0, part(json.dumps({"error": str(error)})))
     if not begun:  # a stream without chunks

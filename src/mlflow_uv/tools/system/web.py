@@ -29,7 +29,7 @@ class WebUnreachable(Exception):
     """
     No usable response from a server; the message is the reason, in one line.
 
-    `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate).
+    `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate, size).
     """
 
     def __init__(self, reason: str, *, slow: bool = False, permanent: bool = False) -> None:
@@ -186,7 +186,7 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
     while piece := response.read(PIECE):
         body += piece
         if len(body) > limit:
-            raise WebUnreachable(f"the response is larger than {limit >> 20} MiB")
+            raise WebUnreachable(f"the response is larger than {limit >> 20} MiB", permanent=True)
         if time.monotonic() > until:
             raise WebUnreachable("the response takes too long", slow=True)
     return WebReply(status=response.status, headers=_headers(response), body=bytes(body))
@@ -199,7 +199,7 @@ def _written(response: Any, limit: int, target: Path) -> WebReply:
         while piece := response.read(PIECE):
             size += len(piece)
             if size > limit:
-                raise WebUnreachable(f"the response is larger than {limit} bytes")
+                raise WebUnreachable(f"the response is larger than {limit} bytes", permanent=True)
             out.write(piece)
     return WebReply(status=response.status, headers=_headers(response), body=b"")
 

@@ -61,7 +61,11 @@ def test_each_chunk_is_an_event_and_the_last_says_so(chunks: tuple[str, ...]) ->
     assert ([*(f"data: {chunk}\n\n".encode() for chunk in chunks), DONE], None, True) == (bodies(sent), error, closed)
 
 
-@pytest.mark.parametrize("failure", [ValueError("no more"), SystemExit("no more")], ids=["error", "exit"])
+@pytest.mark.parametrize(
+    "failure",
+    [ValueError("no more"), SystemExit("no more"), KeyboardInterrupt("no more")],
+    ids=["error", "exit", "interrupt"],
+)
 def test_an_error_after_the_first_chunk_is_the_last_one(failure: BaseException) -> None:
     """
     With its message, as MLflow's agent server sends it.
@@ -78,7 +82,9 @@ def test_an_error_before_the_first_chunk_is_returned() -> None:
     failure = ValueError("no")
 
     assert ([], failure) == responded(failure)[:2]
-    assert "SystemExit: 3" == str(responded(SystemExit(3))[1])
+    assert ["SystemExit: 3", "KeyboardInterrupt: 3"] == [
+        str(responded(kind(3))[1]) for kind in (SystemExit, KeyboardInterrupt)
+    ]
 
 
 def test_a_client_that_leaves_ends_an_endless_stream() -> None:

@@ -34,13 +34,15 @@ def test_a_redirect_is_returned_and_its_target_gets_nothing() -> None:
 
 def test_a_body_without_an_end_is_not_read_on() -> None:
     """
-    Nothing beyond the limit is kept.
+    Nothing beyond the limit is kept, and no later attempt reads it again.
     """
     with (
         fake_endpoint(lambda _: EndpointReply(stream=itertools.repeat(b"x" * 500))) as endpoint,
-        pytest.raises(WebUnreachable, match="larger than"),
+        pytest.raises(WebUnreachable, match="larger than") as caught,
     ):
         posted(endpoint.url)
+
+    assert caught.value.permanent
 
 
 def test_a_server_that_sends_a_byte_at_a_time_is_given_up() -> None:
