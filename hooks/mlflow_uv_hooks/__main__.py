@@ -5,7 +5,7 @@ import sys
 
 
 def _run(words: list[str]) -> int:
-    # Each hook imports what it needs to say nothing, and the step only where there may be something to say.
+    # Each hook first imports only what shows that there is no finding, and the step if there may be one.
     if words and words[0].startswith("lint-"):
         from mlflow_uv_hooks.quick import is_clean  # noqa: PLC0415
 

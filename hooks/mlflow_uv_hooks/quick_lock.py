@@ -1,9 +1,9 @@
 """
 Decides with uv alone that the hook check-lock has nothing to report.
 
-uv starts before anything is imported that takes longer than a few milliseconds, and answers meanwhile. The step itself
-runs wherever something else than uv has a say: flags, variables, settings of uv or of this project that it reads, a
-policy, a workspace, local packages, or a lock that is not fresh. So it reports, and nothing is decided twice.
+uv starts before anything is imported that takes longer than a few milliseconds. The step itself runs, and reports, if
+uv alone cannot decide: with flags, variables, settings of uv or of this project that the step reads, a policy, a
+workspace, local packages, or a lock that is not fresh.
 """
 
 import os
@@ -51,7 +51,7 @@ def are_fresh(words: Sequence[str], variables: Mapping[str, str]) -> bool:
     try:
         return _all_fresh(folders, files, top, variables)
     except OSError:
-        return False  # the step says what
+        return False  # the step reports the error
 
 
 def _is_plain_caller(variables: Mapping[str, str]) -> bool:
@@ -73,7 +73,7 @@ def _is_plain(folder: str) -> bool:
     own = all(lock.count(word) == lock.count(line) for word, line in _LOCAL.items())
     if not own or any(word in lock for word in _ESCAPES):
         return False
-    # An environment is not used, a request for a Python neither; but a device would be read.
+    # uv ignores the Python that this file requests, since it gets one, but it would read from a device.
     request = os.path.join(folder, ".python-version")
     if os.path.lexists(request) and _read(folder, ".python-version", MANIFEST_LIMIT) is None:
         return False

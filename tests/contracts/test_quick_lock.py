@@ -1,4 +1,4 @@
-"""The hook check-lock gives the same answer with its quick way and without, whatever is in the folders."""
+"""The hook check-lock gives the same answer with uv alone and with the whole step, whatever is in the folders."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests import projects
 from tests.checkout import commit, repository
 from tests.hostile.test_uv_settings import BACKEND
 
-# Both run the hook's own entry point; the second one without its quick way.
+# Both run the hook's own entry point; the second one always runs the whole step.
 QUICK = "import runpy; runpy.run_module('mlflow_uv_hooks', run_name='__main__')"
 FULL = "import sys; from mlflow_uv_hooks.hook import main; sys.exit(main())"
 # Says whether the step was imported.
@@ -268,7 +268,7 @@ def answer(code: str, top: Path, shape: Shape) -> tuple[int, str]:
 )
 def test_both_ways_give_the_same_answer(top: Path, name: str) -> None:
     """
-    The exit code and every word; and the quick way is taken where nothing but uv has a say.
+    The exit code and every word; and the step is not imported where uv alone can decide.
     """
     shape = SHAPES[name]
     shape.change(top)

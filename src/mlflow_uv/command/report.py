@@ -89,7 +89,11 @@ class ChainLink:
 
 
 def render_chain(links: Iterable[ChainLink]) -> str:
-    """The chain in one line: ✓ for a link that holds, ✗ for a broken one, · for one that does not exist yet."""
+    """
+    The chain in one line.
+
+    ✓ is for a link that holds, ✗ for a broken one, ? for an unverified one, · for one that does not exist yet.
+    """
     return " ── ".join(" ".join(filter(None, (link.mark.value, link.name, link.identity))) for link in links)
 
 

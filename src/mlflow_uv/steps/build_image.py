@@ -195,7 +195,7 @@ def require_consistent(inputs: Inputs) -> None:
     if composes and given:
         raise BadInput(
             what=f"`{given}` has no effect on a composed image",
-            why="it is an input of the build of an engine",
+            why="it is an input of a build by an engine",
             fix=Wording(option("builder", "engine"), f", or no `{given}`"),
         )
     if inputs.push and "/" not in (inputs.image or ""):

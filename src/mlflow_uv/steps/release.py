@@ -216,9 +216,9 @@ def _since_champion(
     progress: Progress, inputs: Inputs, record: Record, tools: Tools
 ) -> tuple[Progress, tuple[str, ...]]:
     """
-    Add what changed since the champion, and the pages about the version; and name in a line what differs.
+    Add what changed since the champion and the pages about the version; return a line that names what differs.
 
-    The release is complete without them: a registry that does not answer any more leaves a line that says so.
+    The release is complete without them: if the registry no longer answers, the line says that nothing was compared.
     """
     if record.version is None:
         return progress, ()

@@ -80,8 +80,8 @@ class Inputs(ServerTestInputs, RegistryInputs):
         OneRun(),
         FixedInRelease(None),
         Doc(
-            "Base URL of a running server to send the recorded requests to, instead of starting one, or that of a model"
-            " in the V2 protocol (/v2/models/NAME); neither the record nor the registry is changed."
+            "URL of a running server, or of its model in the V2 protocol (/v2/models/NAME), to send the recorded"
+            " requests to instead of starting a server; neither the record nor the registry is changed."
         ),
     ] = None
     url_headers: Annotated[

@@ -1,4 +1,4 @@
-"""Words the result of a release for readers who know neither its steps nor the links of its chain."""
+"""States the result of a release for readers who know neither its steps nor the links of its chain."""
 
 from ...command.wording import Wording
 from .record import Record

@@ -1,4 +1,4 @@
-"""Reads the base of a composed image from its registry or from the engine, and checks that it fits; nothing runs."""
+"""Reads the base of a composed image from its registry or the engine, and checks that it fits; nothing in it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -42,7 +42,7 @@ _ENGINE_BUILDS = option("builder", "engine")
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What is composed: the needs of the served model and the selection that they are, on a base image."""
+    """What is composed: the needs of the served model, the set of packages that was selected, and the base image."""
 
     needs: Needs
     base: ComposableBase
@@ -170,7 +170,7 @@ def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> I
             rule="image-files-differ",
             severity=Severity.NOTICE,
             what=f"packages bring different files for {listed(replaced)}",
-            why="an installer leaves any of them there; the image has that of the package whose layer is higher",
+            why="the image has that of the package whose layer is higher; an installation has any of them",
         )
 
 

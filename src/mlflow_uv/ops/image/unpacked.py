@@ -40,7 +40,7 @@ def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
     """
     Return what a server of an image is started from: the image, or, if no engine answers, its unpacked packages.
 
-    The latter is an environment that a process serves. Raises ChainBroken if they are not on this machine.
+    The packages are in an environment, whose Python serves the model. Raises ChainBroken if it is not on this machine.
     """
     if image.kind != "image" or image.engine:
         return image

@@ -99,7 +99,7 @@ def _tables(audit: Audited) -> Iterator[Table]:
             yield result_table(recorded_results(record.verification.ways))
     figures = [pair for pair in record.figures if not pair[0].endswith("-milliseconds")] if record else []
     if figures:
-        yield Table(title="figures of the tested server", columns=("figure", "value"),
+        yield Table(title="figures of the server", columns=("figure", "value"),
                     rows=tuple((name, f"{value:g}") for name, value in figures))  # fmt: skip
     if entries := audit.description.entries:
         rows = tuple(

@@ -75,11 +75,11 @@ def _left_out(requests: list[RecordedRequest], answers: V2Answers, expected: Exp
     if left_out:
         reasons = [answers.why] if len(requests) > len(answers.answers) else []
         if len(requests) < len(expected.requests):
-            reasons.append("derived requests and streams are those of MLflow's protocol")
+            reasons.append("streams, and derived or refused requests, are only sent in MLflow's protocol")
         yield Finding(
             rule="requests-unsent",
             severity=Severity.NOTICE,
-            what=f"{counted(left_out, 'request')} not sent in the V2 protocol",
+            what=f"{counted(left_out, 'request')} cannot be sent in the V2 protocol",
             why="; ".join(reasons),
         )
 

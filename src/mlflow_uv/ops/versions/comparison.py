@@ -26,7 +26,7 @@ class ComparedVersion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChampionComparison:
-    """The number of the champion's version, and tables of what differs from it; none where nothing does."""
+    """The number of the champion's version, and tables of what differs from it, without those of equal subjects."""
 
     champion: str
     tables: tuple[Table, ...]

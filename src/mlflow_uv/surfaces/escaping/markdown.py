@@ -20,7 +20,7 @@ _REFERENCES = {
 _SIGN = re.compile("|".join(map(re.escape, _REFERENCES)))
 # What is markup only where a line begins: headings, quotes, lists, rules, tables, and code by its indentation.
 _BEGINNING = re.compile(r"\A(?P<spaces> *)(?P<digits>[0-9]*(?=[.)](?: |$)))?(?P<sign>[#>+=.)-])?")
-_OF_AN_ADDRESS = "/:?#@!,=%-._+"  # neither what Markdown reads there, nor a reference
+_OF_AN_ADDRESS = "/:?#@!,=%-._+"  # kept: in an address they are neither Markdown nor a character reference
 # What GitHub looks for in text: @name, a@b.example, #1, a/b#1, GH-1, CVE-1, :sign:, www. and addresses with a scheme.
 _PARTED = re.compile(r"[@#](?=\S)|:(?=//|[\w+-]+:)|\bwww(?=\.)|\b(?:GH|GHSA|CVE)(?=-)", re.IGNORECASE)
 

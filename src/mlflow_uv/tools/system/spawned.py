@@ -9,7 +9,7 @@ import select
 from collections.abc import Mapping
 
 AT_ONCE = 2 * (os.cpu_count() or 1)  # programs that run at the same time; they often wait for the network
-_STEP_S = 0.05  # between two looks at whether a program ended whose output another process holds open
+_STEP_S = 0.05  # between two checks whether a program ended, whose output another process may hold open
 _PIECE = 1 << 16
 _TERMINATE = 15  # SIGTERM; `signal` takes 5 ms to import
 

@@ -1,4 +1,4 @@
-"""The parts of `uv lock --check` that the quick way of the hook shares with `Uv`. Imports `os` only."""
+"""Arguments and output of `uv lock --check`, for `Uv` and for the hook check-lock. Imports `os` only."""
 
 import os
 

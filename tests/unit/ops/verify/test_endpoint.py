@@ -90,7 +90,7 @@ def test_what_v2_does_not_have_is_counted() -> None:
     (finding,) = observed(serving(3.5, 4.5), CASE, DERIVED)[0].complaints
 
     assert ("requests-unsent", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert "1 request not sent in the V2 protocol" == finding.what
+    assert "1 request cannot be sent in the V2 protocol" == finding.what
 
 
 def test_a_server_that_accepts_anything_is_named() -> None:
