@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.inputs import Serving
-from ...command.report import Finding, Severity, Table
+from ...command.report import Finding, Severity, Table, TableKind
 from ...command.wording import Wording, joined, local, option
 from ...core.image.dockerfile import MODEL
 from ...core.image.layer_grouping import SizedPackage, grouped, sized
@@ -189,7 +189,7 @@ def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Tabl
         "all": layers,
     }
     rows = tuple((name, f"{sum(blob.size for blob in blobs) / 1e6:.1f} MB") for name, blobs in sizes.items())
-    return Table(title="Image", columns=("layer", "compressed size"), rows=rows)
+    return Table(title="Image", columns=("layer", "compressed size"), rows=rows, kind=TableKind.DETAILS)
 
 
 def _target(base: ComposableBase) -> Target:

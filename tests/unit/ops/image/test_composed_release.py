@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.command.report import Severity
+from mlflow_uv.command.report import Severity, TableKind
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import ComposableBase
-from mlflow_uv.ops.image.composed_release import composed_findings, handed_over, push_composed
+from mlflow_uv.ops.image.composed_release import composed_findings, composed_sizes, handed_over, push_composed
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
@@ -128,6 +128,18 @@ def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServing
     assert ("image-files-differ", Severity.NOTICE) == (finding.rule, finding.severity)
     assert finding.what.endswith("/opt/venv/4, 2 more")
     assert [] == list(composed_findings(image, base))
+
+
+def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
+    """
+    The job summary folds them, as those of an image that an engine built.
+    """
+    base = cast("ComposableBase", SimpleNamespace(image=SimpleNamespace(base=SimpleNamespace(layers=()))))
+
+    table = composed_sizes(image, base)
+
+    assert TableKind.DETAILS is table.kind
+    assert ("all", "0.0 MB") == table.rows[-1]
 
 
 @pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, "reach r.example from here")])
