@@ -123,6 +123,34 @@ def test_a_release_can_verify(sample: SampleProject) -> None:
     assert ("ways-unequal", []) == (audited.rules[-1], audited.outputs["broken"]), audited.stderr
 
 
+@pytest.mark.extended
+def test_the_commit_of_a_version_is_trained_again_as_a_project(sample: SampleProject) -> None:
+    """
+    In a copy of the commit and with its own store: what is edited since, and the store, have no part in it.
+
+    A model that training does not repeat is said to differ.
+    """
+    without = sample.run("verify", "models:/wine/1", "--ways", "project", "--dry-run")
+    (sample.folder / "MLproject").write_text('name: wine\nentry_points: {main: {command: "python train.py"}}\n')
+    sample.commit()
+    first = sample.run("release", "--engine", "none")
+    runs = sample.store.runs
+    (sample.folder / "train.py").write_text("raise SystemExit('edited since')")
+    equal = sample.run("verify", "models:/wine/2", "--ways", "project")
+    kept = sample.store.runs, (sample.folder / "train.py").read_text()
+    salted = training(predict='return [SALT * x for x in model_input["x"]]')
+    sample.train_with(f"import uuid\nSALT = float(uuid.uuid4().int % 10**9)\n{salted}")
+    released = sample.run("release", "--engine", "none")
+    other = sample.run("verify", "models:/wine/3", "--ways", "project")
+
+    assert (1, ["way-unavailable"]) == (without.code, without.rules), without.stderr
+    assert "the project has no MLproject file at the commit of the version" in without.stderr
+    assert (0, ["project"]) == (first.code or equal.code, equal.outputs["equal"]), equal.stderr
+    assert (runs, "raise SystemExit('edited since')") == kept
+    assert (0, 1, ["project"]) == (released.code, other.code, other.outputs["unequal"]), other.stderr
+    assert "the model that `mlflow run` trained again predicts otherwise" in other.stderr
+
+
 def test_who_cancels_gets_the_ways_that_were_tried(sample: SampleProject, tmp_path: Path) -> None:
     """
     As JSON and JUnit XML, with an error; nothing is left running.

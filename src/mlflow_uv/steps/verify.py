@@ -53,7 +53,7 @@ class WayInputs:
         Doc(
             "Ways of serving that verify tries, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark)"
             " or method (load, predict, serve, process, image, v2, batch, stream); by default all that this machine can"
-            " run."
+            " run, but not project, which trains again with mlflow run."
         ),
     ] = ()
     time_limit: Annotated[
@@ -246,6 +246,7 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
         scratch=scratch,
         spark_master=inputs.spark_master or _LOCAL_SPARK,
         secrets=secrets_in(tools.host.variables),
+        record=record,
     )
 
 

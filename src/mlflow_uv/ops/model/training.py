@@ -40,7 +40,7 @@ class Job:
 
     `local` are the names of packages built from the checkout, `train_env` the names of variables that training gets
     although they are withheld by default; `registers` allows it to use the registry, `hidden` are secrets to mask in
-    its output.
+    its output, and `timeout_s` the seconds that its program may take, None without a limit.
     """
 
     project: Project
@@ -56,6 +56,7 @@ class Job:
     train_env: tuple[str, ...] = ()
     registers: bool = True
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    timeout_s: float | None = None
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -242,6 +243,7 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
         foreign=True,
         must_stop=watch.must_stop,
         secrets=job.hidden,
+        timeout_s=job.timeout_s,
     )
     with without_empty_folder(job.project.folder / "mlruns"):
         done = tools.runner.run(command)

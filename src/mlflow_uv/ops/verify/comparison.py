@@ -11,10 +11,12 @@ from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import AnswerDifference, differences
 from ...core.model.recorded_requests import RecordedRequest
 from ...core.model.streams import stream_differences
+from ...core.release.record import Record
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask
 from ...core.verify.results import Verdict, WayResult
-from ...payloads.messages.models import ModelResponse
+from ...payloads.messages.models import AnswerRequests, ModelResponse
+from ...tools.mlflow.store_client import StoreClient
 from ..image.isolation import EvaluatedVersion
 from ..image.serving_check import Expected
 from ..lineage.registry_client import RegistryClient
@@ -26,7 +28,7 @@ class Verification:
     """
     A version, its files and environments, and the recorded requests with the answers of training.
 
-    `secrets` are those of the caller, which are masked in every reason.
+    `secrets` are those of the caller, which are masked in every reason. `record` is the release record of the version.
     """
 
     registry: RegistryClient
@@ -36,6 +38,7 @@ class Verification:
     scratch: Path
     spark_master: str
     secrets: tuple[str, ...] = field(repr=False)
+    record: Record | None = None
 
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
@@ -78,6 +81,19 @@ def compared(
         why=masked(why, verification),
         fix=own_fix(difference_fix(found[0][1])),
     )
+
+
+def load_and_compare(way: str, client: StoreClient, model: Path, verification: Verification) -> WayResult:
+    """Load a model with MLflow, and call predict with the code of MLflow's scoring server, and predict_stream."""
+    expected = verification.expected
+    request = AnswerRequests(
+        model=str(model),
+        requests=verification.contents,
+        streams=tuple(stream.body for stream in verification.streams),
+    )
+    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
+    result = compared(way, answers.answers, verification.answers, verification)
+    return result if result.broken else streamed(way, answers.bodies.streams, verification)
 
 
 def streamed(way: str, responses: Sequence[ModelResponse | None], verification: Verification) -> WayResult:

@@ -14,7 +14,7 @@ from ...command.wording import Wording, option, suggestion
 from ...core.security.documents import parse_json
 from ...core.verify.results import Verdict, WayResult
 from ...core.verify.spark_tables import spark_requests
-from ...payloads.messages.models import AnswerBySpark, AnswerRequests
+from ...payloads.messages.models import AnswerBySpark
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
@@ -22,8 +22,9 @@ from ...tools.system.memory import memory_peak
 from ..image.isolation import ExecutionPlace, choose_isolation, download_version
 from ..image.serving_check import observe
 from ..model.folder_changes import CHANGES_FIX, changed_files, changes_reason, file_digests
-from .comparison import Verification, compared, masked, own_fix, streamed
+from .comparison import Verification, compared, load_and_compare, masked, own_fix
 from .environments import EnvironmentSource
+from .project_run import run_project
 from .v2 import MODEL as V2_MODEL
 from .v2 import answers_by_v2
 
@@ -40,17 +41,19 @@ class Way:
     """
     A way of serving a model; `run` returns its result without seconds and memory. Raises StepError if it fails.
 
-    The memory of a model `in_container` is not measured: its process does not descend from this one.
+    The memory of a model `in_container` is not measured: its process does not descend from this one. A way that is
+    `opt_in` is only tried if it is named.
     """
 
     name: str
     run: Callable[[Verification], WayResult]
     in_container: bool = False
+    opt_in: bool = False
 
 
 def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
     """
-    Return the ways that the words name: by name, by environment, or by method. Without words, return all ways.
+    Return the ways that the words name: by name, by environment, or by method. Without words, all but opt-in ways.
 
     Raises BadInput for a word that names none.
     """
@@ -63,7 +66,7 @@ def select_ways(words: Iterable[str]) -> tuple[Way, ...]:
                 why=f"they are {', '.join(way.name for way in WAYS)}",
                 fix=suggestion(word, known) or option("ways", WAYS[0].name),
             )
-    return tuple(way for way in WAYS if not words or any(_named(way, word) for word in words))
+    return tuple(way for way in WAYS if (any(_named(way, word) for word in words) if words else not way.opt_in))
 
 
 def verify(way: Way, verification: Verification) -> WayResult:
@@ -119,18 +122,11 @@ def _named(way: Way, word: str) -> bool:
 
 
 def _load(way: str, python: Path, verification: Verification) -> WayResult:
-    """Load the model with MLflow, and call predict with the code of MLflow's scoring server, and predict_stream."""
-    tools, expected = verification.registry.tools, verification.expected
+    """Load the model with MLflow."""
+    tools = verification.registry.tools
     store = tools.mlflow.store(f"sqlite:///{verification.scratch / 'unused.db'}", embedded=False)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
-    request = AnswerRequests(
-        model=str(verification.subject.model),
-        requests=verification.contents,
-        streams=tuple(stream.body for stream in verification.streams),
-    )
-    answers = client.answer(request, expected.serve_env, timeout_s=expected.deadline_s)
-    result = compared(way, answers.answers, verification.answers, verification)
-    return result if result.broken else streamed(way, answers.bodies.streams, verification)
+    return load_and_compare(way, client, verification.subject.model, verification)
 
 
 def _predict(way: str, python: Path, verification: Verification) -> WayResult:
@@ -311,4 +307,5 @@ WAYS = (
     _in_image("image-v2", _image_by_v2),
     _in_environment(EnvironmentSource.SPARK, "spark-batch", _spark),
     _in_environment(EnvironmentSource.SPARK, "spark-stream", _spark),
+    Way(name="project", run=lambda verification: run_project("project", verification), opt_in=True),
 )

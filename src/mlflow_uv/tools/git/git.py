@@ -53,6 +53,17 @@ class Git(GitFiles):
         done = self._git.run(folder, "show", "--no-textconv", f"{commit}:./{name}", verbatim=True)
         return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
 
+    def export(self, folder: Path, commit: str, archive: Path) -> bool:
+        """Write the files of a commit to a tar archive; false if git does not have it. Raises ToolFailed."""
+        if not _COMMIT.fullmatch(commit):
+            return False
+        top = self._git.top(folder)
+        if self._git.run(top, "cat-file", "-e", f"{commit}^{{commit}}").code != 0:
+            return False
+        argv = ("archive", "--format=tar", f"--output={archive}", commit)
+        self._git.output(top, *argv, variables=self._git.filters(top))
+        return True
+
     def blob_of_origin(self, folder: Path, commit: str, name: str) -> bytes | None:
         """
         The same from the `origin` of the repository; None if it does not respond or does not have the file.

@@ -262,7 +262,7 @@ def test_a_way_that_cannot_run_takes_no_time(fakes: Fakes) -> None:
 @pytest.mark.parametrize(
     ("unavailable", "verdict"), [(True, Verdict.UNAVAILABLE), (False, Verdict.FAILED)], ids=["no program", "failed"]
 )
-@pytest.mark.parametrize("name", [way.name for way in WAYS if not way.in_container])
+@pytest.mark.parametrize("name", [way.name for way in WAYS if not (way.in_container or way.opt_in)])
 def test_without_an_environment_a_way_has_its_reason(
     fakes: Fakes, name: str, verdict: Verdict, *, unavailable: bool
 ) -> None:
