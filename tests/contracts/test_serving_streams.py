@@ -157,6 +157,7 @@ def test_a_stream_that_never_ends_is_bounded(mlflow: MlflowInterpreter, start: S
     assert (2, 0) == (len(after.chunks), code)
 
 
+@pytest.mark.extended
 def test_a_client_that_leaves_ends_the_stream_of_the_model(start: Starter, talker: Path, tmp_path: Path) -> None:
     """
     The generator is closed, so that it can clean up.
@@ -172,6 +173,7 @@ def test_a_client_that_leaves_ends_the_stream_of_the_model(start: Starter, talke
     assert (b"data: ", True) == (first[:6], ended)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("has_stream", [True, False])
 def test_a_chat_model_streams_if_it_has_its_own_predict_stream(
     mlflow: MlflowInterpreter, start: Starter, tmp_path: Path, has_stream: bool
