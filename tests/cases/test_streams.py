@@ -50,7 +50,8 @@ def test_a_wrong_chunk_of_the_server_is_refused(streaming: SampleProject, chunk:
     """
     And named; ids are ignored in every chunk.
     """
-    result = streaming.run("smoke-test", *FLAGS, variables={"CHUNK": chunk})
+    # A stream that fails has the traceback of the model in the log of its server.
+    result = streaming.run("smoke-test", *FLAGS, variables={"CHUNK": chunk}, traceback=chunk == "fails")
 
     (finding,) = [finding for finding in result.answer["findings"] if finding["severity"] == "error"]
     assert (1, rule) == (result.code, finding["rule"])
