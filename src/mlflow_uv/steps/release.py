@@ -1,6 +1,5 @@
 """Runs the steps of a release in order, and reports where it stopped and how far the lineage goes."""
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..command.wording import local, near_name, option
 from ..core.release import verdict
 from ..core.release.chain import chain_links
 from ..core.release.record import Record
-from ..ops.image.lookup import address_of
+from ..ops.image.lookup import serve_line
 from ..ops.lineage.pages import pages_about
 from ..ops.lineage.registry_client import connect
 from ..ops.versions.comparison import compare_with_champion
@@ -314,22 +313,12 @@ def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
     except BadProject:
         yield f"look at it:  {store.shown}"
     if record.image is not None and record.image.kind == "image":
-        serve = _serve_line(record, address_of(record.image) if record.image.digest else record.image.tag)
-        yield serve if record.image.digest else local(serve)
+        yield from serve_line(record, "" if record.image.digest else record.image.tag)
     elif record.image is not None:
         yield f"served by a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
         load = f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
         yield load if store.kind is not StoreKind.EMBEDDED else local(load)
-
-
-def _serve_line(record: Record, address: str) -> str:
-    """Return the command that serves an image and passes the caller's variables that its model needs."""
-    variables = record.answers.variables if record.answers else ()
-    environment_flags = tuple(word for name in variables for word in ("--env", name))
-    return (
-        f"serve it:    {shlex.join(('docker', 'run', '--rm', '--publish', '8080:8080', *environment_flags, address))}"
-    )
 
 
 def _stopped(

@@ -9,7 +9,7 @@ from ..command.report import Report
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import step_call
 from ..core.release.chain import merge_checks, require_unbroken
-from ..ops.image.lookup import address_of, names_reused, served_by
+from ..ops.image.lookup import address_of, names_reused, serve_line
 from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.registry_client import author, connect
 from ..ops.lineage.version_lookup import CHAMPION, version_of_alias
@@ -64,7 +64,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         raise BadInput(what=what, why=decision.why, fix=step_call("rollback", to="NUMBER"))
     with tools.console.group(f"audit {name} version {after}"), audited(registry, name=name, version=after) as audit:
         links = merge_checks(require_unbroken(audit.checks))
-        image = audit.record.image if audit.record else None
+        record = audit.record
     if not inputs.dry_run:
         moved = registry.client.roll_back(
             RollBackAlias(
@@ -83,11 +83,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         verb = "already is"
     return Report(
         outputs=Outputs(
-            model_name=name, version_before=before, version=after, who=entry.who, image_address=address_of(image)
+            model_name=name,
+            version_before=before,
+            version=after,
+            who=entry.who,
+            image_address=address_of(record.image if record else None),
         ),
         summary=f"{inputs.champion} {verb} {name} version {after} again, instead of version {before}",
         findings=names_reused(links, f"{name} version {after}"),
-        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *served_by(image)),
+        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *serve_line(record)),
     )
 
 

@@ -13,30 +13,14 @@ from mlflow_uv.command.inputs import UvInputs
 from mlflow_uv.command.outputs import output_values
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
-from mlflow_uv.core.release.record import AnswersLink
 from mlflow_uv.steps import verify
 from mlflow_uv.steps.catalog import step_of
 from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
 from mlflow_uv.steps.register import Outputs as VersionOutputs
-from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _run, _serve_line
+from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _run
 from mlflow_uv.surfaces.cli import _parsed
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
-from tests.unit.core.release.test_record import WHOLE
-
-
-def test_the_command_that_serves_an_image_hands_on_what_its_model_needs() -> None:
-    """
-    By name: the value is the caller's, and stands in no command line.
-    """
-    needing = replace(WHOLE, answers=AnswersLink(cases="7", expected="8", variables=("A_KEY", "REGION")))
-
-    found = [_serve_line(record, "wine:7") for record in (needing, WHOLE)]
-
-    assert [
-        "serve it:    docker run --rm --publish 8080:8080 --env A_KEY --env REGION wine:7",
-        "serve it:    docker run --rm --publish 8080:8080 wine:7",
-    ] == found
 
 
 def undecided(record: type) -> list[str]:

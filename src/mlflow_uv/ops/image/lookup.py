@@ -31,13 +31,22 @@ def address_of(image: ImageLink | None) -> str:
     return image_reference(image.tag).at(image.digest) if image.digest else image.id
 
 
-def served_by(image: ImageLink | None) -> tuple[str, ...]:
-    """Return the line with the command that serves a version; empty without an image."""
-    address = address_of(image)
-    if image is None or not address:
+def serve_command(record: Record, address: str) -> str:
+    """Return the command that serves an image, which gets the caller's variables that its model needs, by name."""
+    variables = record.answers.variables if record.answers else ()
+    environment_flags = (word for name in variables for word in ("--env", name))
+    engine = (record.image.engine if record.image else "") or "docker"
+    return shlex.join((engine, "run", "--rm", "--publish", "8080:8080", *environment_flags, address))
+
+
+def serve_line(record: Record | None, address: str = "") -> tuple[str, ...]:
+    """Return the line with the command that serves a version, at an address or the immutable one; empty without one."""
+    image = record.image if record is not None else None
+    address = address or address_of(image)
+    if record is None or image is None or not address:
         return ()
-    command = f"serve it:    {shlex.join((image.engine or 'docker', 'run', '--rm', '--publish', '8080:8080', address))}"
-    return (command if image.digest else local(command),)
+    line = f"serve it:    {serve_command(record, address)}"
+    return (line if image.digest else local(line),)
 
 
 def names_reused(links: Iterable[LinkCheck], version: str) -> tuple[Finding, ...]:

@@ -38,22 +38,25 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
 
 def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
     """
-    Return what a server of an image is started from: the image, or, if no engine answers, its unpacked packages.
+    Return what a server of an image is started from: the image, or, where no engine can get it, its unpacked packages.
 
     The packages are in an environment, whose Python serves the model. Raises ChainBroken if it is not on this machine.
     """
     if image.kind != "image" or image.engine:
         return image
     try:
-        tools.engines.available(EngineChoice.ANY)
+        if image.digest:
+            tools.engines.available(EngineChoice.ANY)
+            return image
+        missing = "the image was composed without an engine, and not pushed"
     except NoEngine as error:
-        folder = _folder(image.id, tools)
-        if not _stamp(folder):
-            why = f"no engine answers ({error.why or error.what}), and its layers were not composed on this machine"
-            raise ChainBroken("image", why=why, fix=step_call("build-image")) from error
-        reason = "no engine answers: the packages are those of the layers of the image, unpacked on this machine"
-        return ImageLink(kind="process", id=_stamp(folder), tag=str(folder), base="", base_digest="", reason=reason)
-    return image
+        missing = f"no engine answers ({error.why or error.what})"
+    folder = _folder(image.id, tools)
+    if not _stamp(folder):
+        why = f"{missing}, and its layers were not composed on this machine"
+        raise ChainBroken("image", why=why, fix=step_call("build-image"))
+    reason = f"{missing}: the packages are those of the layers of the image, unpacked on this machine"
+    return ImageLink(kind="process", id=_stamp(folder), tag=str(folder), base="", base_digest="", reason=reason)
 
 
 def _folder(image_id: str, tools: Tools) -> Path:

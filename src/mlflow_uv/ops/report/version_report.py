@@ -14,7 +14,7 @@ from ...core.release.record import Record
 from ...core.verify.results import recorded_results, result_table
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
-from ..image.lookup import address_of
+from ..image.lookup import address_of, serve_command
 from ..lineage.audit import Audited
 from ..lineage.pages import pages_about
 from ..lineage.registry_client import RegistryClient
@@ -146,7 +146,6 @@ def _commands(audit: Audited) -> Iterator[PageFact]:
     uri = f"models:/{audit.name}/{audit.version}"
     record = audit.record
     if record is not None and record.image is not None and record.image.digest:
-        words = ("docker", "run", "--rm", "--publish", "8080:8080", address_of(record.image))
-        yield PageFact(name="serve it", value=shlex.join(words))
+        yield PageFact(name="serve it", value=serve_command(record, address_of(record.image)))
     yield PageFact(name="load it", value=f"mlflow.pyfunc.load_model({uri!r})")
     yield PageFact(name="verify its chain", value=shlex.join(("mlflow-uv", "audit", uri)))

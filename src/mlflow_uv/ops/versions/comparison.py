@@ -92,18 +92,19 @@ def _packages(version: ComparedVersion) -> Mapping[str, str]:
 
 
 def _figures(candidate: ComparedVersion, champion: ComparedVersion) -> Table:
-    """Return a table of what smoke-test measured of both; empty unless both were measured."""
+    """Return a table of what smoke-test measured of both and differs; empty unless both were measured."""
     new, old = (dict(version.record.figures) if version.record else {} for version in (candidate, champion))
-    table = metric_table(new, old)
+    equal = {name for name, value in new.items() if old.get(name) == value}
+    table = metric_table(*({name: value for name, value in of.items() if name not in equal} for of in (new, old)))
     return replace(table, title="figures of the server", rows=table.rows if new and old else ())
 
 
 def _sizes(candidate: ComparedVersion, champion: ComparedVersion, tools: Tools) -> Table:
-    """Return a table of both image sizes, empty unless the local engine has both."""
+    """Return a table of both image sizes, empty unless the local engine has both and they differ by a megabyte."""
     candidate_mb, champion_mb = _image_mb(candidate, tools), _image_mb(champion, tools)
     rows = (
         ()
-        if candidate_mb is None or champion_mb is None
+        if candidate_mb is None or champion_mb is None or round(candidate_mb - champion_mb) == 0
         else ((f"{candidate_mb:.0f} MB", f"{champion_mb:.0f} MB", f"{candidate_mb - champion_mb:+.0f} MB"),)
     )
     return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)

@@ -31,8 +31,8 @@ def lock_arguments(*mode: str, script: str | None, offline: bool, python: str | 
 def says_only_fresh(code: int, words: str) -> bool:
     """Whether `uv lock --check` says that the lock is fresh, and nothing else, on standard error."""
     lines = words.splitlines()
-    said = [line for line in lines if not line.startswith(_INTERPRETER)]
-    return code == 0 and len(said) == 1 and said[0].startswith(RESOLVED)
+    messages = [line for line in lines if not line.startswith(_INTERPRETER)]
+    return code == 0 and len(messages) == 1 and messages[0].startswith(RESOLVED)
 
 
 def program_on(path: str | None, name: str) -> str | None:

@@ -12,8 +12,16 @@ from mlflow_uv.command.report import Severity
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.chain import LinkCheck, LinkState, merge_checks
 from mlflow_uv.core.release.commit import Commit
-from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
-from mlflow_uv.ops.image.lookup import address_of, from_identity, from_image, name_taken, names_reused, served_by
+from mlflow_uv.core.release.record import AnswersLink, ImageLink, LockLink, ModelLink, Record, RequirementsLink
+from mlflow_uv.ops.image.lookup import (
+    address_of,
+    from_identity,
+    from_image,
+    name_taken,
+    names_reused,
+    serve_command,
+    serve_line,
+)
 from mlflow_uv.tools.engines.engine import Engine
 from mlflow_uv.tools.oci.registries import Published
 from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
@@ -259,7 +267,22 @@ def test_the_address_serves_a_version_whatever_its_name_leads_to() -> None:
     assert [f"ghcr.io/team/wine@{DIGEST}", ID, "", ""] == [
         address_of(image) for image in (RECORD.image, UNPUSHED.image, process, None)
     ]
-    assert (f"serve it:    docker run --rm --publish 8080:8080 ghcr.io/team/wine@{DIGEST}",) == served_by(RECORD.image)
+    assert (f"serve it:    docker run --rm --publish 8080:8080 ghcr.io/team/wine@{DIGEST}",) == serve_line(RECORD)
+    assert ((), ()) == (serve_line(replace(RECORD, image=process)), serve_line(None))
+
+
+def test_the_command_that_serves_an_image_passes_what_its_model_needs_to_its_engine() -> None:
+    """
+    By name: the value is the caller's, and stands in no command line.
+    """
+    assert RECORD.image is not None
+    needing = replace(
+        RECORD,
+        answers=AnswersLink(cases="7", expected="8", variables=("A_KEY", "REGION")),
+        image=replace(RECORD.image, engine="podman"),
+    )
+
+    assert "podman run --rm --publish 8080:8080 --env A_KEY --env REGION wine:7" == serve_command(needing, "wine:7")
 
 
 @pytest.mark.parametrize(

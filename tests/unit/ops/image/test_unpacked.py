@@ -69,8 +69,9 @@ def image_in(folder: Path) -> ComposedServingImage:
 
 
 def link(image: ComposedServingImage) -> ImageLink:
-    """What the record says of an image that was composed without an engine."""
-    return ImageLink(kind="image", id=image.image.id, tag="r/wine:1", base="b", base_digest="sha256:b")
+    """What the record says of an image that was composed without an engine, and pushed."""
+    digest = f"sha256:{'d' * 64}"
+    return ImageLink(kind="image", id=image.image.id, tag="r/wine:1", base="b", base_digest="sha256:b", digest=digest)
 
 
 def test_without_an_engine_a_process_serves_the_packages_of_the_layers(tmp_path: Path) -> None:
@@ -108,3 +109,15 @@ def test_where_an_engine_answers_the_image_is_tested(tmp_path: Path) -> None:
 
     assert composed_without == serving_place(composed_without, tools_in(tmp_path, engine=True))
     assert built == serving_place(built, tools_in(tmp_path, engine=False))
+
+
+def test_an_image_that_no_engine_can_get_is_tested_from_its_layers(tmp_path: Path) -> None:
+    """
+    It was only written as a layout: an engine that answers now has no image, and composing again changes nothing.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=True)
+    unpack_packages(image, "3.12", tools)
+
+    place = serving_place(replace(link(image), digest=""), tools)
+
+    assert ("process", True) == (place.kind, place.reason.startswith("the image was composed without an engine"))

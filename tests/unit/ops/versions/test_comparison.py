@@ -57,3 +57,12 @@ def test_a_version_that_was_not_measured_has_no_figures(tmp_path: Path) -> None:
     old = replace(version(tmp_path / "old", "numpy==2.4.1\n", "old", 7.2), record=None)
 
     assert () == difference_tables(new, old, (), TOOLS)
+
+
+def test_equal_figures_and_sizes_are_no_difference(tmp_path: Path) -> None:
+    """
+    A release that changed nothing names no change.
+    """
+    new, old = (version(tmp_path / name, "numpy==2.4.1\n", "new", 7.9) for name in ("new", "old"))
+
+    assert () == difference_tables(new, old, (), TOOLS)
