@@ -120,6 +120,21 @@ def test_nothing_of_the_machine_it_was_written_on_is_in_a_file() -> None:
     assert {} == found
 
 
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """
+    Python before 3.11.5 does not go back to where a failed repetition began; `(?>(?:...)*)` has the same meaning.
+    """
+    patterns = re.compile(r"""(?<!\\)\)[*?+}]\+""")
+    found = {
+        f"{shown(path)}:{node.lineno}": node.value
+        for path in ours(r"(src|hooks|bin)/.*\.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and patterns.search(node.value)
+    }
+
+    assert {} == found
+
+
 def written() -> Iterator[tuple[str, ast.FunctionDef]]:
     """Every test that we wrote, with its place."""
     for path in ours(r"tests/.*test_[^/]*\.py"):

@@ -17,7 +17,7 @@ _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _OPERATOR = re.compile(r"(?<!\\)(&&|\|\||;|\||\n|&(?!&))")
 # One that is not closed takes the rest, so that it is read once; group 2 is the closing quote.
-_STRINGS = re.compile(r'"((?:[^"\\]|\\.)*+)(?:(")|\\?\Z)', re.DOTALL)
+_STRINGS = re.compile(r'"((?>(?:[^"\\]++|\\.)*))(?:(")|\\?\Z)', re.DOTALL)
 _LONGEST = 10_000  # characters of a command that is split as a shell does
 _LONGEST_FILE = 200_000  # characters of a Dockerfile; a longer one is data
 

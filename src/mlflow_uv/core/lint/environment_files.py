@@ -13,7 +13,7 @@ from .version_ranges import normal_name
 
 _ITEM = re.compile(
     r"\s*-\s+(?P<quote>['\"]?)(?:[\w.-]+::)?(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?\s*"
-    r"(?P<ranges>[=<>!~](?:\s*+[^'\";#\s]++)*+)?+\s*+(?P=quote)\s*+(?:#.*)?"
+    r"(?>(?P<ranges>[=<>!~](?>(?:\s*+[^'\";#\s]++)*))?)\s*+(?P=quote)\s*+(?:#.*)?"
 )
 _KEY = re.compile(r"\s*(?:-\s+)?([A-Za-z_]+):\s*(?:#.*)?")
 _PYTHON = re.compile(r"python:\s*['\"]?(\d[\d.]*)['\"]?\s*(?:#.*)?")

@@ -10,8 +10,8 @@ from .version_ranges import normal_name
 # Nothing is tried twice: a line of spaces would take minutes.
 _LINE = re.compile(
     r"\s*+(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*+(?:\[[^\]]*\])?\s*+"
-    r"(?P<ranges>[=<>!~]\s*+[^\s;#\\]++(?:\s++(?!--hash)[^\s;#\\]++)*+)?+"
-    r"\s*+(?:;[^#\\]*+)?+(?:--hash[^#]*+)?+\\?+\s*+(?:(?<=\s)#.*)?"
+    r"(?>(?P<ranges>[=<>!~]\s*+[^\s;#\\]++(?>(?:\s++(?!--hash)[^\s;#\\]++)*))?)"
+    r"\s*+(?>(?:;[^#\\]*+)?)(?>(?:--hash[^#]*+)?)\\?+\s*+(?:(?<=\s)#.*)?"
 )
 
 

@@ -10,6 +10,7 @@ from ...command.wording import step_call
 from ...core.image.dockerfile import VENV
 from ...core.release.record import ImageLink
 from ...tools.layers.cache import CachedLayer
+from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
 from .environment import inventory_digest
@@ -73,13 +74,10 @@ def _held(folder: Path, tools: Tools) -> str:
 
 
 def _unpack(layer: CachedLayer, folder: Path) -> None:
-    """Unpack a layer below the folder; nothing gets out of it."""
+    """Unpack what a layer has in the environment of an image."""
 
-    def below(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
-        path = PurePosixPath("/", member.name)
-        if PurePosixPath(VENV) not in path.parents:
-            return None
-        return tarfile.data_filter(member.replace(name=str(path.relative_to(VENV)), deep=False), to)
+    def place(name: str) -> PurePosixPath | None:
+        path = PurePosixPath("/", name)
+        return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None
 
-    with tarfile.open(layer.archive) as tar:
-        tar.extractall(folder, filter=below)  # noqa: S202  # the filter is ours
+    extract(layer.archive, folder, place)

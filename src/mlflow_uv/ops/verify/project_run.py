@@ -10,6 +10,7 @@ from ...core.verify.results import Verdict, WayResult
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project, read_project
+from ...tools.system.archives import extract
 from ..model.choice import choose
 from ..model.source import ModelSource, ModelSourceKind
 from ..model.training import Job, train
@@ -84,8 +85,7 @@ def _source(verification: Verification) -> tuple[Project, Record] | str:
 def _extract(archive: Path, folder: Path) -> None:
     """Extract an archive of git. Raises ToolFailed for files and links that would be outside of the folder."""
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        extract(archive, folder)
     except (tarfile.TarError, OSError) as error:
         raise ToolFailed(what="the files of the version's commit cannot be extracted", why=str(error)) from error
 

@@ -78,3 +78,13 @@ def test_dots_of_keys_are_levels() -> None:
     """
     with pytest.raises(Unbounded):
         parse_toml((".".join("a" * (DEPTH + 2)) + " = 1\n").encode(), limit=LIMIT)
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_brackets_in_a_text_of_several_lines_are_no_levels(quote: str) -> None:
+    """
+    Also where the text has two of its quotes in a row, which do not end it, and next to its end.
+    """
+    text = f"{'[' * (DEPTH + 1)}{quote * 2}{'[' * (DEPTH + 1)}\n{quote * 2}"
+
+    assert {"a": text} == parse_toml(f"a = {quote * 3}{text}{quote * 3}\n".encode(), limit=LIMIT)

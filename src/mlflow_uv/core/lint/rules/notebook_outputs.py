@@ -7,7 +7,7 @@ from ..rule import Edit, LintProblem, LintRule, ProjectFiles, SourceFile, line_a
 
 # The quotes inside a cell are escaped, so that its text is not taken for a key.
 _OUTPUTS = re.compile(r'(?<!\\)"outputs"\s*:\s*\[\s*\{')
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?+|[\[\]]')
+_TOKEN = re.compile(r'"(?>(?:[^"\\]++|\\.)*)"?+|[\[\]]')
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:  # noqa: ARG001  # as all rules

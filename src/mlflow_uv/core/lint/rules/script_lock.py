@@ -10,11 +10,12 @@ from ..version_ranges import normal_name
 # The pattern of PEP 723, which is tried once: a file may begin thousands of blocks.
 _START = re.compile(r"^# /// script[ \t]*\r?$", re.MULTILINE)
 _BLOCK = re.compile(r"^# /// script[ \t]*\r?$\n(?P<content>(?:^#(?:| .*)\r?$\n)+?)^# ///[ \t]*\r?$", re.MULTILINE)
-_DEPENDENCIES = re.compile(r"^dependencies\s*=\s*\[((?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*+)\]", re.MULTILINE)
+_DEPENDENCIES = re.compile(r"^dependencies\s*=\s*\[((?>(?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*))\]", re.MULTILINE)
 _STRING = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;@]*)(;.*|@.*)?")
 _MANIFEST = re.compile(
-    r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?:\"[^\"\n]*\"|\[[^\]\[]*\]|[^\]\[\"])*+)\]", re.MULTILINE
+    r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?>(?:\"[^\"\n]*\"|\[[^\]\[]*\]|[^\]\[\"])*))\]",
+    re.MULTILINE,
 )
 _LOCKED = re.compile(r'\{ name = "([^"]+)"([^}]*)\}')
 _SPECIFIER = re.compile(r'specifier = "([^"]*)"')
