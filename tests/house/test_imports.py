@@ -131,6 +131,21 @@ def test_a_fresh_lock_takes_few_imports(code: str, kept_out: frozenset[str], our
     assert sum(module.startswith("mlflow_uv") for module in loaded) <= ours, loaded
 
 
+def test_the_launcher_imports_little(root: Path) -> None:
+    """
+    It runs before every step, uncompiled; only where there is no environment yet does it import what makes one.
+    """
+    code = "import sys; sys.path.insert(0, 'bin'); import launcher; print(*sys.modules)"
+
+    done = subprocess.run(
+        (sys.executable, "-I", "-S", "-c", code), cwd=root, capture_output=True, text=True, check=True
+    )
+
+    loaded = {*done.stdout.split()}
+    assert set() == (SLOW | {"re", "shutil", "tomllib", "typing"}) & loaded
+    assert [] == [module for module in loaded if module.startswith("mlflow_uv") or module == "environment"]
+
+
 # imports inside functions
 
 PACKAGE = Path(mlflow_uv.__file__).parent
