@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import HASHED, LOCK, MANIFEST, WHEELS
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import tree_digest
-from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, WheelLink
+from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink, WheelLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
-from mlflow_uv.ops.image.composed_release import Composition, compose_release
+from mlflow_uv.ops.image.composed_release import Composition, compose_release, composition_link, composition_of
 from mlflow_uv.ops.image.environment import Needs, needs_of
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.mlflow.store_client import StoreClient
@@ -62,15 +62,33 @@ class TinyRelease:
         """The image on a base that a registry has; there is no engine."""
         self.scratch.mkdir()
         base = read_base(base_name, self.needs, None, self.scratch / "base", self.tools)
-        composition = Composition(self.needs, base, Serving.LOCKED)
+        composition = self.composition(base)
         return compose_release(self.release, composition, self.scratch, self.tools), base
+
+    def composition(self, base: ComposableBase) -> Composition:
+        """What is composed on a base."""
+        return composition_of(self.release, self.needs, base, Serving.LOCKED, self.tools)
+
+    def with_image(self, name: str, image: ComposedServingImage, base: ComposableBase) -> RecomputedRelease:
+        """The release with a record of this image, as if it had been composed on a base, and pushed."""
+        recorded = ImageLink(
+            kind="image",
+            id=image.image.id,
+            tag=name,
+            base=base.described.name,
+            base_digest=base.described.digest,
+            digest=image.image.digest,
+            composition=composition_link(self.release, self.composition(base), image, self.tools),
+        )
+        return replace(self.release, record=replace(self.release.record, image=recorded))
 
 
 @contextmanager
-def tiny_release(folder: Path, *, answer: str = "red") -> Iterator[TinyRelease]:
+def tiny_release(folder: Path, *, answer: str = "red", wheel_answer: str = "") -> Iterator[TinyRelease]:
     """A model that answers so, with its lock and its wheel, on a machine without an engine."""
     model = folder / "model"
-    wheel = projects.wheel(folder / "built", "grape", "1.0")
+    modules = {"text": wheel_answer} if wheel_answer else {}
+    wheel = projects.wheel(folder / "built", "grape", "1.0", (), **modules)
     link = WheelLink(name="grape", version="1.0", file=wheel.name, sha256=digest_of(wheel), marker="")
     texts = {
         "MLmodel": f"answer: {answer}\n",
@@ -83,26 +101,28 @@ def tiny_release(folder: Path, *, answer: str = "red") -> Iterator[TinyRelease]:
         (model / name).write_text(text)
     (model / WHEELS).mkdir()
     (model / WHEELS / wheel.name).write_bytes(wheel.read_bytes())
+    digest = tree_digest(digests_in(model))
+    needs = needs_of(model, wheels=(link,), python=f"{MINOR}.1")
+    assert needs.requirements is not None
     record = Record(
         release_key="k",
         commit=Commit(sha="c" * 40, project="."),
         lock=LockLink(sha256="l", uv="1"),
         selection=Selection(),
-        requirements=RequirementsLink(sha256="r", source="lock", wheels=(link,)),
+        requirements=RequirementsLink(sha256=needs.requirements.digest, source="lock", wheels=(link,)),
         model=ModelLink(
-            model_id="m", run_id="r", name="wine", sha256=tree_digest(digests_in(model)), store="s",
+            model_id="m", run_id="r", name="wine", sha256=digest, store="s",
             python=f"{MINOR}.1", mlflow="3",
         ),
     )  # fmt: skip
     release = RecomputedRelease(record=record, client=cast("StoreClient", None), project=None, model=model, checks=())
-    needs = needs_of(model, wheels=(link,), python=record.model.python)
     variables = {**os.environ, "MLFLOW_UV_HOME": str(folder / "home"), "DOCKER_CONFIG": str(folder)}
     host = Host.of(variables, folder=folder, python=Path(sys.executable))
     with toolbox(host, console=KeptConsole()) as tools:
         yield TinyRelease(release=release, needs=needs, tools=tools, scratch=folder / "scratch")
 
 
-def push_base(name: str, folder: Path, tools: Tools) -> None:
-    """Put a base into a registry, which has what is read of one and nothing that runs."""
-    image = saved(folder, FILES, architecture={"x86_64": "amd64", "aarch64": "arm64"}[MACHINE])
+def push_base(name: str, folder: Path, tools: Tools, *layers: Mapping[str, Any]) -> None:
+    """Put a base into a registry, which has what is read of one and nothing that runs; `layers` are on top."""
+    image = saved(folder, FILES, *layers, architecture={"x86_64": "amd64", "aarch64": "arm64"}[MACHINE])
     tools.registries.push(name, composed(image.base, (), {}), image.archives)

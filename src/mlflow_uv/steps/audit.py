@@ -11,6 +11,7 @@ from ..command.wording import step_call
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
 from ..ops.image.lookup import address_of, names_reused
+from ..ops.image.recomposed import recomposed
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
@@ -49,7 +50,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
-        checks = (*audit.checks, *((alias_holds(audit, alias),) if alias else ()))
+        held = (alias_holds(audit, alias),) if alias else ()
+        checks = (*audit.checks, *recomposed(audit, registry), *held)
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     findings = (*_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))

@@ -30,15 +30,17 @@ from ..ops.image.build import (
     require_libraries,
     require_model,
     require_same,
+    unhashed,
     without_image,
 )
 from ..ops.image.composed_base import read_base
 from ..ops.image.composed_release import (
-    Composition,
     compose_release,
     composed_findings,
     composed_inventory,
     composed_sizes,
+    composition_link,
+    composition_of,
     handed_over,
     model_python,
     push_composed,
@@ -244,7 +246,8 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     ):
         scratch, digest = Path(folder), ""
         base = read_base(inputs.base_image or default_base(needs), needs, engine, scratch / "base", tools)
-        composed = compose_release(release, Composition(needs, base, inputs.serving), scratch, tools)
+        composition = composition_of(release, needs, base, inputs.serving, tools)
+        composed = compose_release(release, composition, scratch, tools)
         pushing = tools if inputs.push else None
         taken = name_taken(tag, inputs.image, release.record, engine, pushing)
         findings = (*composed_findings(composed, base), *taken)
@@ -253,7 +256,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
             inventory = composed_inventory(composed, base)
             require_exact(needs, inventory)
             require_model(release.record, inventory)
-            unpack_packages(composed, model_python(release, needs, tools), tools)
+            unpack_packages(composed, composition.python, tools)
         else:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size
@@ -273,6 +276,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         serving=inputs.serving.value,
         engine="" if engine is None else engine.name,
         digest=digest,
+        composition=composition_link(release, composition, composed, tools),
     )
     path = _recorded(inputs, release, image, tools)
     sbom = write_sbom(release, inventory, path, tools)
@@ -299,7 +303,7 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
         inventory = require_same(built, release.record, needs, engine)
         pushing = tools if inputs.push else None
         taken = name_taken(tag, inputs.image, release.record, engine, pushing)
-        findings = (*_unhashed(needs), *taken)
+        findings = (*unhashed(needs), *taken)
         findings += require_libraries(built, base, engine, tools)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
@@ -327,7 +331,7 @@ def _in_process(inputs: Inputs, release: RecomputedRelease, reason: str, tools: 
     needs = needs_for(release, inputs.serving)
     image = _process(needs, release, reason, tools)
     path = _recorded(inputs, release, replace(image, serving=inputs.serving.value), tools)
-    findings = (without_image(reason, requested=inputs.engine is Choice.NONE), *_unhashed(needs))
+    findings = (without_image(reason, requested=inputs.engine is Choice.NONE), *unhashed(needs))
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
 
 
@@ -358,23 +362,6 @@ def _outputs(record: Path, image: ImageLink) -> Outputs:
         image_size=0,
         image_sbom=None,
         served_by=image.kind,
-    )
-
-
-def _unhashed(needs: Needs) -> Iterator[Finding]:
-    """Yield a notice if packages were installed without hashes."""
-    if needs.hashed:
-        return
-    why, fix = "the model has no lock, only the requirements that MLflow inferred", option("requirements", "lock")
-    if needs.requirements is not None:
-        lacking = [pin.name for pin in needs.requirements.pins if not pin.hashes]
-        why, fix = f"the lock has no hashes for {', '.join(lacking)}", "install them from an index, then uv lock"
-    yield Finding(
-        rule="image-unhashed",
-        severity=Severity.NOTICE,
-        what="packages were installed without verifying hashes",
-        why=why,
-        fix=fix,
     )
 
 

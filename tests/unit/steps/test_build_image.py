@@ -11,9 +11,9 @@ from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
-from mlflow_uv.ops.image.build import require_exact, require_model
+from mlflow_uv.ops.image.build import require_exact, require_model, unhashed
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Builder, Inputs, _not_pushed, _unhashed, require_consistent
+from mlflow_uv.steps.build_image import Builder, Inputs, _not_pushed, require_consistent
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -106,7 +106,7 @@ def test_it_is_said_where_not_every_file_was_compared_with_a_hash(requirements: 
     """
     needs = replace(NEEDS, requirements=None if requirements is None else parse_requirements(requirements))
 
-    assert why == [finding.why for finding in _unhashed(needs)]
+    assert why == [finding.why for finding in unhashed(needs)]
 
 
 @pytest.mark.parametrize(

@@ -71,12 +71,32 @@ class VersionLink:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CompositionLink:
+    """
+    What the digest of a composed image depends on, beside base, lock, model and serving set; audit composes it again.
+
+    `program` identifies this program's code, `uv` the version that laid the wheels out, and `python` that of the
+    interpreter that compiled them. `layers_of_base` are those of its `registry`, or those of an `engine`, compressed
+    again. `version`, `created` and `source` are in the labels; `version` is empty if the model was not registered.
+    """
+
+    program: str
+    uv: str
+    python: str
+    architecture: str
+    layers_of_base: str
+    version: str
+    created: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageLink:
     """
     What serves the model: an image and its id, or (`kind` `process`) an environment and the digest of its packages.
 
     `serving` is the selection of packages (`locked` or `slim`), `engine` the program that has the image, and `digest`
-    the registry's digest of its manifest or index.
+    the registry's digest of its manifest or index. `composition` is None for an image that an engine built.
     """
 
     kind: str
@@ -88,6 +108,7 @@ class ImageLink:
     serving: str = "locked"
     engine: str = ""
     digest: str = ""
+    composition: CompositionLink | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,7 +228,8 @@ class Record:
 # Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
 # digest.
 _ADDED: Mapping[str, frozenset[str]] = {
-    "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"})
+    "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"}),
+    "image": frozenset({"composition"}),
 }
 # Links that were added later, and that many versions never have; the same applies to them.
 OPTIONAL = frozenset({"verification"})

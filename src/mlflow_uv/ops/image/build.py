@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -150,25 +150,23 @@ def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: Ima
         crossing=bool(request.platforms),
         python=base.python,
         variables=base.variables,
-        labels=labels_of(release, base, request.serving, tools),
+        labels=image_labels(release.record, provenance_of(release, base, request.serving, tools)),
     )
     return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
 
 
-def labels_of(release: RecomputedRelease, base: BaseImage, serving: Serving, tools: Tools) -> Mapping[str, str]:
-    """Return the labels of an image; no program but git is run."""
-    record = release.record
+def provenance_of(release: RecomputedRelease, base: BaseImage, serving: Serving, tools: Tools) -> BuildProvenance:
+    """Return the facts in the labels of an image that are not in the record; no program but git is run."""
     created, source = "", ""
     if release.project is not None:
-        created, source = tools.git.provenance(release.project.folder, record.commit.sha)
-    provenance = BuildProvenance(
+        created, source = tools.git.provenance(release.project.folder, release.record.commit.sha)
+    return BuildProvenance(
         base=base.name,
         base_digest=base.digest,
         serving=serving.value,
         created=created,
         source=model_files.without_credentials(source),
     )
-    return image_labels(record, provenance)
 
 
 def fill(folder: Path, planned: ImagePlan, tools: Tools) -> None:
@@ -286,6 +284,23 @@ def without_image(reason: str, *, requested: bool) -> Finding:
         what="no image was built: the model is served by a process on this machine, without isolation",
         why=reason,
         fix="" if requested else Wording("start Docker, or set ", option("engine", "none")),
+    )
+
+
+def unhashed(needs: Needs) -> Iterator[Finding]:
+    """Yield a notice if packages were installed without hashes."""
+    if needs.hashed:
+        return
+    why, fix = "the model has no lock, only the requirements that MLflow inferred", option("requirements", "lock")
+    if needs.requirements is not None:
+        lacking = [pin.name for pin in needs.requirements.pins if not pin.hashes]
+        why, fix = f"the lock has no hashes for {', '.join(lacking)}", "install them from an index, then uv lock"
+    yield Finding(
+        rule="image-unhashed",
+        severity=Severity.NOTICE,
+        what="packages were installed without verifying hashes",
+        why=why,
+        fix=fix,
     )
 
 

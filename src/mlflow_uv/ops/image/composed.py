@@ -35,11 +35,16 @@ class ImageParts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComposedServingImage:
-    """A composed image, the archives of its layers by their digests, and the layers of its packages."""
+    """
+    A composed image, the archives of its layers by their digests, and the layers of its packages.
+
+    `own_layers` is the number of layers above those of the base.
+    """
 
     image: ComposedImage
     archives: Mapping[str, Path]
     packages: PackagesAsLayers
+    own_layers: int = 0
 
 
 def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:
@@ -61,7 +66,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     except ValueError as error:
         raise ToolFailed(what="the base image cannot be used", why=str(error)) from error
     archives = {**parts.base.archives, **{layer.blob.digest: archive for layer, archive in layers}}
-    return ComposedServingImage(image=image, archives=archives, packages=packages)
+    return ComposedServingImage(image=image, archives=archives, packages=packages, own_layers=len(layers))
 
 
 def _written(parts: ImageParts, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:

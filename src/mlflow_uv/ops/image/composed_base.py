@@ -1,6 +1,7 @@
 """Reads the base of a composed image from its registry or the engine, and checks that it fits; nothing in it runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import BaseImageMissing, BaseImageUnfit
@@ -9,7 +10,8 @@ from ...command.wording import Wording, joined, option
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
 from ...core.lock.targets import System, machine_name
-from ...tools.engines.engine import Engine
+from ...core.release.record import CompositionLink, ImageLink
+from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
@@ -21,6 +23,13 @@ _MOUNTED = PurePosixPath("/opt/ml/model")
 # The versions of the GNU C library for which uv has a platform: `uv pip install --help`, `--python-platform`.
 _UV_GLIBC = (17, 28, *range(31, 41))
 _ENGINE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class LayerOrigin(Enum):
+    """Where the compressed layers of a base come from: its registry, or an engine's copy that is compressed again."""
+
+    REGISTRY = "registry"
+    ENGINE = "engine"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +46,7 @@ class ComposableBase:
     python: BasePython
     machine: str
     glibc: tuple[int, int]
+    origin: LayerOrigin
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -47,10 +57,11 @@ class ComposableBase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReadBase:
-    """The files of a base, and the digest that names it."""
+    """The files of a base, the digest that names it, and where its layers come from."""
 
     image: SavedImage
     digest: str
+    origin: LayerOrigin
     findings: tuple[Finding, ...] = ()
 
 
@@ -61,7 +72,36 @@ def read_base(name: str, needs: Needs, engine: Engine | None, scratch: Path, too
     An image of a registry is downloaded from there by the digest that the engine has, so that its layers, and the
     digest of what is composed on them, are the same everywhere. Raises BaseImageMissing, BaseImageUnfit, ToolFailed.
     """
-    read = _read(name, engine, scratch, tools)
+    return _composable(name, needs, _read(name, engine, scratch, tools))
+
+
+def read_recorded_base(
+    image: ImageLink, composition: CompositionLink, needs: Needs, scratch: Path, tools: Tools
+) -> ComposableBase:
+    """
+    Read the base of a composed image again, by its digest, from where its layers were read.
+
+    Raises BaseImageMissing, NoEngine, ToolFailed.
+    """
+    place = image.base.partition("@")[0]
+    name = f"{place}@{image.base_digest}"
+    if composition.layers_of_base == LayerOrigin.REGISTRY.value:
+        try:
+            read = _pulled(name, composition.architecture, scratch, tools)
+        except RegistryUnanswered as error:
+            raise unreadable_base(image.base, str(error)) from error
+        if read is None:
+            raise unreadable_base(image.base, f"its registry does not have {image.base_digest}")
+        return _composable(image.base, needs, read)
+    engine = tools.engines.named(image.engine)
+    local_image = engine.image(image.base_digest) or engine.image(name)
+    if local_image is None:
+        raise unreadable_base(image.base, f"its layers are those that {image.engine} had, which does not have it here")
+    return _composable(image.base, needs, _saved(local_image, engine, scratch))
+
+
+def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
+    """Check that a base image fits. Raises BaseImageUnfit."""
     image = read.image
     python = python_of(image)
     if python is None:
@@ -89,6 +129,7 @@ def read_base(name: str, needs: Needs, engine: Engine | None, scratch: Path, too
         python=python,
         machine=machine_name(architecture, System.LINUX),
         glibc=glibc,
+        origin=read.origin,
         findings=read.findings,
     )
 
@@ -96,28 +137,35 @@ def read_base(name: str, needs: Needs, engine: Engine | None, scratch: Path, too
 def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _ReadBase:
     local_image = None if engine is None else engine.image(name)
     if engine is not None and (name.startswith("sha256:") or (local_image is not None and not local_image.shared)):
-        return _saved(name, engine, scratch)
+        return _saved(engine.fetch(name), engine, scratch)
     place = name.partition("@")[0]
     wanted = name if local_image is None else f"{place}@{local_image.digest}"
     architecture = _ENGINE_ARCHITECTURES.get(tools.host.machine, "") if engine is None else engine.architecture()
     reason = f"its registry has no such image for {architecture}"
     try:
-        pulled = tools.registries.pull(wanted, architecture, tools.host.cache / "base-layers")
+        pulled = _pulled(wanted, architecture, scratch, tools)
     except RegistryUnanswered as error:
         pulled, reason = None, str(error)
     if pulled is not None:
-        image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
-        return _ReadBase(image=image, digest=pulled.digest)
+        return pulled
     if engine is None:
         raise unreadable_base(name, reason)
-    saved = _saved(name, engine, scratch)
     finding = Finding(
         rule="base-from-engine",
         severity=Severity.NOTICE,
         what=f"the layers of the base image `{name}` are those that {engine.name} has, compressed again",
         why=f"{reason}; where its registry answers, the image gets another digest, with the same files",
     )
-    return _ReadBase(image=saved.image, digest=saved.digest, findings=(finding,))
+    return replace(_saved(engine.fetch(name), engine, scratch), findings=(finding,))
+
+
+def _pulled(name: str, architecture: str, scratch: Path, tools: Tools) -> _ReadBase | None:
+    """The image as its registry has it; None if that has no such image. Raises RegistryUnanswered, ToolFailed."""
+    pulled = tools.registries.pull(name, architecture, tools.host.cache / "base-layers")
+    if pulled is None:
+        return None
+    image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
+    return _ReadBase(image=image, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
 
 
 def unreadable_base(name: str, why: str) -> BaseImageMissing:
@@ -128,14 +176,13 @@ def unreadable_base(name: str, why: str) -> BaseImageMissing:
     )
 
 
-def _saved(name: str, engine: Engine, scratch: Path) -> _ReadBase:
-    """The image as the engine has it. Raises BaseImageMissing."""
-    image = engine.fetch(name)
+def _saved(image: BuiltImage, engine: Engine, scratch: Path) -> _ReadBase:
+    """The image as the engine has it. Raises ToolFailed."""
     scratch.mkdir(parents=True, exist_ok=True)
     archive = scratch / "saved.tar"
     engine.save(image.id, archive)
     try:
-        return _ReadBase(image=read_saved(archive, scratch), digest=image.digest)
+        return _ReadBase(image=read_saved(archive, scratch), digest=image.digest, origin=LayerOrigin.ENGINE)
     finally:
         archive.unlink()
 

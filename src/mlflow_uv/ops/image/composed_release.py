@@ -12,6 +12,7 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity, Table, TableKind
 from ...command.wording import Wording, joined, local, option
 from ...core.image.dockerfile import MODEL
+from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import SizedPackage, grouped, sized
 from ...core.image.reference import image_reference
 from ...core.lock.closure import selected_roots
@@ -22,16 +23,18 @@ from ...core.lock.placement import Placement, Uncovered, place
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
+from ...core.release.record import CompositionLink
 from ...core.security.documents import parse_json
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
+from ...tools.layers.program import program_identity
 from ...tools.oci.image_layout import write_archive
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_manifest, table_of
 from ...tools.system.content import digests_in_archive
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
-from .build import labels_of
+from .build import provenance_of
 from .composed import ComposedServingImage, ImageParts, compose_image
 from .composed_base import ComposableBase
 from .environment import Needs, indexes_for
@@ -40,13 +43,18 @@ from .layers import parts_of
 _ENGINE_BUILDS = option("builder", "engine")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Composition:
-    """What is composed: the needs of the served model, the set of packages that was selected, and the base image."""
+    """
+    What is composed: the needs of the served model, the base image, and the facts in its labels.
+
+    `python` is the interpreter that compiles, or its version.
+    """
 
     needs: Needs
     base: ComposableBase
-    serving: Serving
+    provenance: BuildProvenance
+    python: str
 
 
 def compose_release(
@@ -66,7 +74,7 @@ def compose_release(
         lines=lines,
         folder=scratch / "work",
         idle=parts_of(needs, release, layered=False)[0].idle,
-        python=model_python(release, needs, tools),
+        python=composition.python,
         platform=base.platform,
         indexes=indexes_for(needs, tools),
     )
@@ -81,9 +89,38 @@ def compose_release(
         python=base.python,
         packages=packages,
         context=scratch / "context",
-        labels=labels_of(release, base.described, composition.serving, tools),
+        labels=image_labels(release.record, composition.provenance),
     )
     return compose_image(parts, scratch, tools)
+
+
+def composition_of(
+    release: RecomputedRelease, needs: Needs, base: ComposableBase, serving: Serving, tools: Tools
+) -> Composition:
+    """Return what is composed for a model of this checkout."""
+    return Composition(
+        needs=needs,
+        base=base,
+        provenance=provenance_of(release, base.described, serving, tools),
+        python=model_python(release, needs, tools),
+    )
+
+
+def composition_link(
+    release: RecomputedRelease, composition: Composition, composed: ComposedServingImage, tools: Tools
+) -> CompositionLink:
+    """Return what the digest of a composed image depends on, beside the links of the record."""
+    version, provenance = release.record.version, composition.provenance
+    return CompositionLink(
+        program=program_identity(tools.host.ours),
+        uv=tools.uv.own_version() or "",
+        python=composed.packages.python,
+        architecture=composition.base.described.architecture,
+        layers_of_base=composition.base.origin.value,
+        version="" if version is None else version.version,
+        created=provenance.created,
+        source=provenance.source,
+    )
 
 
 def model_python(release: RecomputedRelease, needs: Needs, tools: Tools) -> str:

@@ -64,7 +64,7 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
         model = Path(scratch) / "model"
         client.download_model(record.model.model_id, model)
-        _note_version(record.version, model)
+        note_version(record.version, model)
         links = (*from_model(record, model), *from_image(record, tools), *from_verification(record))
         checks = require_unbroken((*earlier_checks, *links))
         for check in checks:
@@ -73,8 +73,9 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
         yield RecomputedRelease(record=record, client=client, project=project, model=model, checks=checks)
 
 
-def _note_version(version: VersionLink | None, model: Path) -> None:
+def note_version(version: VersionLink | None, model: Path) -> None:
     """Write the file that MLflow writes into a model from the registry: the server takes its name from it."""
+    (model / REGISTERED).unlink(missing_ok=True)
     if version is not None:
         text = f"model_name: {version.name}\nmodel_version: '{version.version}'\n"
         (model / REGISTERED).write_text(text, encoding="utf-8")

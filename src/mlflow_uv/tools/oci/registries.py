@@ -119,6 +119,17 @@ class Registries:
                 repository.download(blob, archives[blob.digest])
         return RegistryImage(digest=digest_of(manifest), image=image, archives=archives)
 
+    def documents(self, name: str, digest: str, architecture: str) -> PulledImage | None:
+        """
+        The configuration and the layers of the image with a digest, for an architecture; no layer is downloaded.
+
+        None if the registry has no such image. Raises RegistryUnanswered.
+        """
+        reference = image_reference(name)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        manifest = repository.manifest(digest)
+        return None if manifest is None else repository.pulled(manifest, architecture)
+
     def published(self, name: str, digest: str) -> Published:
         """
         The image with this digest, and what the tag of `name` refers to. All content is verified by its digest.

@@ -107,18 +107,21 @@ class Environments:
         """Folder of the environment that serves a model without a container engine."""
         return self._host.cache / "serving" / key[:16]
 
-    def interpreter(self, minor: str) -> str:
+    def interpreter(self, version: str) -> str:
         """
-        The newest interpreter of a minor version that pyenv or asdf installed; else the version itself, for uv to find.
+        The newest interpreter of a version that pyenv or asdf installed; else the version itself, for uv to find.
 
-        Their shims work only in folders that pin a version.
+        The version has two parts, or three for that release alone. Their shims work only in folders that pin a version.
         """
+        minor, exact = ".".join(version.split(".")[:2]), version.count(".") > 1
         for entry in map(Path, self._host.variables.get("PATH", "").split(os.pathsep)):
             if entry.name == "shims" and entry.is_absolute():
                 for folder in (entry.parent / "versions", entry.parent / "installs" / "python"):
-                    if interpreters := sorted(folder.glob(f"{minor}.*/bin/python{minor}"), key=_patch_of):
+                    if interpreters := sorted(
+                        folder.glob(f"{version}{'' if exact else '.*'}/bin/python{minor}"), key=_patch_of
+                    ):
                         return str(interpreters[-1])
-        return minor
+        return version
 
     def _ours(self) -> Path:
         lock = (self._host.ours / "uv.lock").read_bytes()

@@ -24,7 +24,7 @@ from mlflow_uv.core.release.record import (
     VersionLink,
     WheelLink,
 )
-from mlflow_uv.ops.lineage.recompute import _note_version, from_model, from_verification
+from mlflow_uv.ops.lineage.recompute import from_model, from_verification, note_version
 from mlflow_uv.serving.model import model_location
 from mlflow_uv.tools.system.content import digests_in
 from tests.unit.core.release.test_record import WHOLE
@@ -218,9 +218,9 @@ def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
     """
     digest = tree_digest(digests_in(model))
 
-    _note_version(None, model)
+    note_version(None, model)
     nameless = model_location.name_and_version(model, {})
-    _note_version(VersionLink(name="wine of 2026", version="7", model_id="m-1"), model)
+    note_version(VersionLink(name="wine of 2026", version="7", model_id="m-1"), model)
 
     assert (("model", ""), ("wine of 2026", "7")) == (nameless, model_location.name_and_version(model, {}))
     assert digest == tree_digest(digests_in(model))

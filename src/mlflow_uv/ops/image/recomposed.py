@@ -1,0 +1,180 @@
+"""Composes the image of a version again, and compares it with the one in the registry, without pulling that."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ...command.errors import ChainBroken, StepError
+from ...command.inputs import Serving
+from ...core.image.labels import BuildProvenance
+from ...core.lock.install_findings import listed
+from ...core.release.chain import LinkCheck, LinkState
+from ...core.release.record import CompositionLink, ImageLink, VersionLink
+from ...core.security.documents import parse_json
+from ...tools.oci.repository import PulledImage, RegistryUnanswered
+from ...tools.system.disk_errors import disk_errors
+from ...tools.toolbox import Tools
+from ..lineage.audit import Audited
+from ..lineage.recompute import RecomputedRelease, note_version
+from ..lineage.registry_client import RegistryClient
+from .composed import ComposedServingImage
+from .composed_base import LayerOrigin, read_recorded_base
+from .composed_release import Composition, compose_release, composition_link
+from .environment import INSTALLED_LIST
+from .layers import needs_for
+
+BASE = "the base image"
+_UNSHOWN = "layers that the release does not have"
+_ORDER = "the order of its layers"
+_SETTINGS = "the settings"
+_MOST_SHOWN = 80  # characters of a name from a registry
+
+
+def recomposed(audit: Audited, registry: RegistryClient) -> tuple[LinkCheck, ...]:
+    """Return the check of an audited version, see `from_parts`; none without a record of a composed image."""
+    if audit.record is None:
+        return ()
+    release = RecomputedRelease(
+        record=audit.record,
+        client=registry.client,
+        project=registry.project,
+        model=audit.model,
+        checks=audit.checks,
+    )
+    return tuple(from_parts(release, registry.tools))
+
+
+def from_parts(release: RecomputedRelease, tools: Tools) -> Iterator[LinkCheck]:
+    """
+    Check that a composed image is what base, lock, selection, model, serving set and this program give.
+
+    Its digest is computed from these, which the release names, and compared with the recorded one. Where that is not
+    possible the link is unverified, and the reason says what is missing; nothing is yielded for a built image.
+    """
+    image = release.record.image
+    if image is None or image.composition is None:
+        return
+    try:
+        with (
+            TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
+            disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
+            tools.console.group(f"compose {image.tag} again"),
+        ):
+            check = _compared(release, image, image.composition, Path(folder), tools)
+    except ChainBroken as error:
+        check = LinkCheck(link="image", state=LinkState.BROKEN, reason=error.why or error.what)
+    except StepError as error:
+        why = f"{error.what}: {error.why}" if error.why else error.what
+        made_with = image.composition
+        programs = f"mlflow-uv {made_with.program}, uv {made_with.uv} and Python {made_with.python}"
+        check = _unverified(f"{why}; it was composed with {programs}", error.fix)
+    finally:
+        (release.model / INSTALLED_LIST).unlink(missing_ok=True)
+    yield check
+
+
+def _compared(
+    release: RecomputedRelease, image: ImageLink, recorded: CompositionLink, scratch: Path, tools: Tools
+) -> LinkCheck:
+    try:
+        serving = Serving(image.serving)
+    except ValueError:
+        return LinkCheck(link="image", state=LinkState.BROKEN, reason=f"there is no serving set `{image.serving}`")
+    release = _as_built(release, recorded)
+    needs = needs_for(release, serving)
+    composition = Composition(
+        needs=needs,
+        base=read_recorded_base(image, recorded, needs, scratch / "base", tools),
+        provenance=BuildProvenance(
+            base=image.base,
+            base_digest=image.base_digest,
+            serving=image.serving,
+            created=recorded.created,
+            source=recorded.source,
+        ),
+        python=tools.environments.interpreter(recorded.python),
+    )
+    composed = compose_release(release, composition, scratch, tools)
+    expected = composed.image
+    if (image.digest or image.id) in {expected.digest, *(() if image.digest else (expected.id,))}:
+        return LinkCheck(link="image", state=LinkState.HOLDS)
+    different = tuple(differences(composed, _held(image, recorded, tools)))
+    reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
+    changed = _changed(recorded, composition_link(release, composition, composed, tools))
+    if not changed or (BASE in different and recorded.layers_of_base == LayerOrigin.REGISTRY.value):
+        return LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
+    return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
+
+
+def _as_built(release: RecomputedRelease, recorded: CompositionLink) -> RecomputedRelease:
+    """The release as it was when the image was composed: without a version, if it was not registered yet."""
+    record = release.record
+    version: VersionLink | None = None
+    if recorded.version and record.version is not None:
+        version = replace(record.version, version=recorded.version)
+    note_version(version, release.model)
+    return replace(release, record=replace(record, version=version))
+
+
+def _held(image: ImageLink, recorded: CompositionLink, tools: Tools) -> PulledImage | None:
+    """What the registry has, None if the image was not pushed or the registry does not say."""
+    try:
+        return tools.registries.documents(image.tag, image.digest, recorded.architecture) if image.digest else None
+    except RegistryUnanswered:
+        return None
+
+
+def differences(composed: ComposedServingImage, held: PulledImage | None) -> Iterator[str]:
+    """Name the parts in which the image of a registry differs from the composed one."""
+    if held is None:
+        yield "parts that are not known, because no registry returns the image"
+        return
+    config, actual = parse_json(composed.image.config), _object(held.config)
+    names = [entry["created_by"] for entry in config["history"][-composed.own_layers :]]
+    expected = [blob.digest for blob in composed.image.blobs[1:]]
+    own = expected[-composed.own_layers :]
+    digests = [blob.digest for blob in held.layers]
+    absent = [f"the layer `{name}`" for name, digest in zip(names, own, strict=True) if digest not in digests]
+    base = expected[: -composed.own_layers]
+    lowest = list(takewhile(lambda digest: digest not in own, digests))
+    if lowest[: len(base)] != base or len(lowest) - len(base) > len(absent):
+        yield BASE
+    yield from absent
+    if set(digests) - set(expected):
+        yield _UNSHOWN
+    elif digests != expected and sorted(digests) == sorted(expected):
+        yield _ORDER
+    expected_labels, labels = config["config"]["Labels"], _object(_object(actual.get("config")).get("Labels"))
+    for name in sorted({*expected_labels, *labels}):
+        if expected_labels.get(name) != labels.get(name):
+            yield f"the label `{name[:_MOST_SHOWN]}`"
+    if _settings(config) != _settings(actual):
+        yield _SETTINGS
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without labels and layers."""
+    settings = {name: value for name, value in _object(config.get("config")).items() if name != "Labels"}
+    return {**config, "config": settings, "rootfs": None, "history": None}
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    content = parse_json(value) if isinstance(value, bytes) else value
+    return content if isinstance(content, dict) else {}
+
+
+def _changed(recorded: CompositionLink, here: CompositionLink) -> tuple[str, ...]:
+    """Name the programs that were others when the image was composed."""
+    programs = {
+        "mlflow-uv": (recorded.program, here.program),
+        "uv": (recorded.uv, here.uv),
+        "Python": (recorded.python, here.python),
+    }
+    return tuple(f"{name} {before}, not {now}" for name, (before, now) in programs.items() if before != now)
+
+
+def _unverified(reason: str, fix: str = "") -> LinkCheck:
+    return LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=f"it cannot be composed again: {reason}", fix=fix)

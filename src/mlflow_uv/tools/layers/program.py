@@ -1,0 +1,24 @@
+"""Identifies the code of this program, on which the bytes of a composed image depend."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from ... import __version__
+from ...core.release.digests import canonical, sha256
+from ..engines.build_context import locked_line
+from ..system.content import digests_in
+
+_PACKAGE = Path(__file__).parents[2]
+# Of an installed package: its own pyproject.toml and uv.lock.
+_NOT_CODE = frozenset({"__pycache__", "ours"})
+
+
+def program_identity(ours: Path) -> str:
+    """
+    The version of this program, and a digest of its code and of the libraries that write an image or are in one.
+
+    Equal identities give equal images; others may. `ours` is the folder with this program's uv.lock.
+    """
+    files = [(str(path), digest) for path, digest in digests_in(_PACKAGE) if _NOT_CODE.isdisjoint(path.parts)]
+    libraries = [locked_line(ours, "prometheus-client"), version("zlib-ng")]
+    return f"{__version__}+{sha256(canonical([files, libraries]))[:16]}"
