@@ -1,5 +1,6 @@
 """Composes the image of a version again, and compares it with the one in the registry, without pulling that."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -30,6 +31,7 @@ BASE = "the base image"
 _UNSHOWN = "layers that the release does not have"
 _ORDER = "the order of its layers"
 _SETTINGS = "the settings"
+_PYTHON = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
 _MOST_SHOWN = 80  # characters of a name from a registry
 
 
@@ -79,10 +81,11 @@ def from_parts(release: RecomputedRelease, tools: Tools) -> Iterator[LinkCheck]:
 def _compared(
     release: RecomputedRelease, image: ImageLink, recorded: CompositionLink, scratch: Path, tools: Tools
 ) -> LinkCheck:
-    try:
-        serving = Serving(image.serving)
-    except ValueError:
-        return LinkCheck(link="image", state=LinkState.BROKEN, reason=f"there is no serving set `{image.serving}`")
+    # A record comes from a server: uv would take a path as `python`, too, and start it.
+    if image.serving not in {serving.value for serving in Serving} or not _PYTHON.fullmatch(recorded.python):
+        what = f"serving set `{image.serving[:_MOST_SHOWN]}` or Python `{recorded.python[:_MOST_SHOWN]}`"
+        return LinkCheck(link="image", state=LinkState.BROKEN, reason=f"the record has a {what}, which does not exist")
+    serving = Serving(image.serving)
     release = _as_built(release, recorded)
     needs = needs_for(release, serving)
     composition = Composition(

@@ -94,13 +94,21 @@ def test_an_image_that_an_engine_built_has_no_parts_to_compose(tmp_path: Path) -
     assert [] == checks(None, tmp_path) == checks(LINK, tmp_path)
 
 
-def test_a_set_of_packages_that_does_not_exist_breaks_the_link(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"serving": "all"}, {"python": "/tmp/python"}, {"python": "3.11"}, {"python": "--help"}, {"python": "3.11.7 "}],
+    ids=lambda changes: "".join(changes.values()),
+)
+def test_a_record_does_not_choose_what_is_started(tmp_path: Path, changes: dict[str, str]) -> None:
     """
-    Records are files; an unknown word in one is never taken for a set.
+    Its words are a set of packages and a release of Python, never a path or a flag.
     """
-    ((state, reason),) = checks(replace(LINK, composition=COMPOSITION, serving="all"), tmp_path)
+    python = changes.get("python", COMPOSITION.python)
+    image = replace(LINK, composition=replace(COMPOSITION, python=python), serving=changes.get("serving", "locked"))
 
-    assert (LinkState.BROKEN, "there is no serving set `all`") == (state, reason)
+    ((state, reason),) = checks(image, tmp_path)
+
+    assert (LinkState.BROKEN, True) == (state, reason.endswith("which does not exist"))
 
 
 def test_a_model_without_requirements_cannot_be_composed_again(tmp_path: Path) -> None:
