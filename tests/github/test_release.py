@@ -14,49 +14,13 @@ from tests import checkout, traps
 from tests.contracts.mlflow_interpreter import wine_python
 from tests.engines import engine_of_another_machine
 from tests.github.act import Consumer
+from tests.github.other_actions import stand_ins
 from tests.registries import PASSWORD, USER, registry
 from tests.sharing import SharedFolder
 from tests.stores import mlflow_server
 
 # What the training child may meet on PYTHONPATH without being led astray itself: that path is the caller's own.
 OURS = ("mlflow_uv", "mlflow_uv_hooks")
-LOGIN = "docker/login-action@5e57cd118135c172c3672efd75eb46360885c0ef"
-UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"
-DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
-STAND_IN = """
-name: {name}
-description: Copies a folder, where the real one goes through a server of GitHub's
-inputs:
-  name: {{required: true, description: which}}
-  path: {{required: true, description: where}}
-runs:
-  using: composite
-  steps:
-    - shell: bash
-      run: {run}
-      env:
-        STORE: {store}/${{{{ inputs.name }}}}
-        HERE: ${{{{ inputs.path }}}}
-"""
-
-LOGGING_IN = """
-name: Log in
-description: Logs the engine's client in to a registry, as the real one does
-inputs:
-  registry: {required: true, description: where}
-  username: {required: true, description: who}
-  password: {required: true, description: by which word}
-runs:
-  using: composite
-  steps:
-    - shell: bash
-      run: docker login --username "$USERNAME" --password-stdin "$REGISTRY" <<<"$PASSWORD"
-      env:
-        REGISTRY: ${{ inputs.registry }}
-        USERNAME: ${{ inputs.username }}
-        PASSWORD: ${{ inputs.password }}
-"""
-
 pytestmark = pytest.mark.engine
 
 
@@ -97,19 +61,7 @@ def wine(consumer: Consumer, root: Path) -> Consumer:
 @pytest.fixture
 def actions(tmp_path: Path) -> tuple[str, ...]:
     """Options that let act find stand-ins for the actions of others, and the word that logs in."""
-    options: list[str] = ["--actor", USER, "--secret", f"GITHUB_TOKEN={PASSWORD}"]
-    for name, run in (
-        (UPLOAD, 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"'),
-        (DOWNLOAD, 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"'),
-        (LOGIN, ""),
-    ):
-        folder = tmp_path / name.partition("@")[0].replace("/", "-")
-        folder.mkdir()
-        text = STAND_IN.format(name=name, run=json.dumps(run), store=tmp_path / "artifacts") if run else LOGGING_IN
-        (folder / "action.yml").write_text(text)
-        checkout.repository(folder)
-        options += ["--local-repository", f"{name}={folder}"]
-    return tuple(options)
+    return ("--actor", USER, "--secret", f"GITHUB_TOKEN={PASSWORD}", *stand_ins(tmp_path))
 
 
 def example(root: Path, name: str, *, registry_host: str) -> str:

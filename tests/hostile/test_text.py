@@ -17,8 +17,8 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Table, TableKind, Timing
 from mlflow_uv.command.wording import CommandLine
 from mlflow_uv.core.security.control_characters import visible, visible_lines, without_sequences
+from mlflow_uv.core.security.markdown import code_block, inline, link
 from mlflow_uv.surfaces.escaping.commands import command, fenced_line, text_lines
-from mlflow_uv.surfaces.escaping.markdown import code_block, inline, link
 from mlflow_uv.surfaces.terminal import Terminal, as_json
 from tests.runner import obeyed, summary_for
 

@@ -11,6 +11,8 @@ NAMES = (
     "check-lock",
     "check-targets",
     "lint",
+    "compare-locks",
+    "post-comment",
     "export",
     "log-model",
     "register",

@@ -13,7 +13,7 @@ from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.lock.placement import Placement, Uncovered, group_by_package, place
 from ..core.lock.selection import Selection
-from ..core.lock.targets import Target, allows_several, parse_target, serving_target
+from ..core.lock.targets import ServingTargets, Target, allows_several, parse_target, serving_target
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, read_project
 
@@ -22,13 +22,7 @@ from ..tools.project.files import Project, read_project
 class Inputs(SelectionInputs):
     """Inputs of check-targets: the selection, and the targets that it is installed on."""
 
-    targets: Annotated[
-        tuple[str, ...],
-        Doc(
-            "Platforms and Python versions where the model is served, such as linux-aarch64-py3.12; defaults to"
-            " those of the image."
-        ),
-    ] = ()
+    targets: ServingTargets = ()
     reachable_indexes: Annotated[
         tuple[str, ...],
         Doc(

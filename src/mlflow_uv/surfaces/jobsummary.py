@@ -17,8 +17,8 @@ from typing import Any
 from ..command.errors import StepError
 from ..command.report import ChainLink, Finding, Report, Severity, Table, TableKind, Timing, WebLink, counted
 from ..command.step import Step, fields_of
+from ..core.security.markdown import code_block, inline, link
 from ..core.security.masking import mask
-from .escaping.markdown import code_block, inline, link
 from .phrasing import ActionPhrasing
 
 LIMIT = 1_000_000  # bytes; GitHub drops a summary over 1 MiB whole

@@ -4,15 +4,24 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Annotated
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 
 from ...command.errors import BadInput
+from ...command.step import Doc
 from ...command.wording import option
 from .lockfile import NotALock
 from .markers import holds
 
+ServingTargets = Annotated[
+    tuple[str, ...],
+    Doc(
+        "Platforms and Python versions where the model is served, such as linux-aarch64-py3.12; defaults to"
+        " those of the image."
+    ),
+]
 GRAMMAR = "OS-MACHINE-pyX.Y, e.g. linux-x86_64-py3.11, linux-aarch64-musl1.2-py3.12, macos-arm64-py3.12"
 # Debian 12's, the oldest among the official slim images. glibc is backward compatible.
 GLIBC = (2, 36)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,8 +15,9 @@ def read(kind: type[T], raw: object, *, what: str) -> T:
     """
     Read a JSON object as an instance of a dataclass; `what` names the object in errors.
 
-    Hints are `str`, `bool`, `int`, `float` (which an integer is, too), `Any`, dataclasses, tuples (lists in JSON),
-    `Mapping[str, …]`, and each of them `| None`. A part without a default must be present. Raises ValueError.
+    Hints are `str`, `bool`, `int`, `float` (which an integer is, too), `Any`, dataclasses, enums of texts,
+    tuples (lists in JSON), `Mapping[str, …]`, and each of them `| None`. A part without a default must be present.
+    Raises ValueError.
     """
     hashable: Any = kind
     hints, required = _parts_of(hashable)
@@ -57,6 +59,9 @@ def _value(hint: Any, raw: object, *, what: str) -> Any:
                 return float(raw)
         case None, bool() if hint is not bool:
             pass
+        case None, str() if issubclass(hint, Enum):
+            with suppress(ValueError):
+                return hint(raw)
         case None, _ if isinstance(raw, hint):
             return raw
     raise ValueError(f"{what} cannot be {raw!r:.200}")

@@ -1,1 +1,1 @@
-"""Escapes text from outside for each medium: workflow commands and Markdown."""
+"""Escapes text from outside for workflow commands."""

@@ -53,6 +53,23 @@ class Git(GitFiles):
         done = self._git.run(folder, "show", "--no-textconv", f"{commit}:./{name}", verbatim=True)
         return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
 
+    def resolved(self, folder: Path, revision: str) -> str | None:
+        """The commit of a branch, tag or other revision; None if git does not have it."""
+        argv = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return _output(self._git.run(folder, *argv)) or None
+
+    def parents(self, folder: Path, commit: str) -> tuple[str, ...]:
+        """The parents of a commit that git has; a shallow clone has none of its oldest commits."""
+        if not _COMMIT.fullmatch(commit):
+            return ()
+        return tuple(_output(self._git.run(folder, "rev-list", "-1", "--parents", commit)).split()[1:])
+
+    def merge_base(self, folder: Path, one: str, other: str) -> str | None:
+        """The best common ancestor of two commits; None if git does not have it."""
+        if not (_COMMIT.fullmatch(one) and _COMMIT.fullmatch(other)):
+            return None
+        return _output(self._git.run(folder, "merge-base", one, other)) or None
+
     def export(self, folder: Path, commit: str, archive: Path) -> bool:
         """Write the files of a commit to a tar archive; false if git does not have it. Raises ToolFailed."""
         if not _COMMIT.fullmatch(commit):

@@ -9,7 +9,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 import re
 from urllib.parse import quote
 
-from ...core.security.control_characters import visible_columns, visible_lines
+from .control_characters import visible_columns, visible_lines
 
 _REFERENCES = {
     "&": "&amp;",

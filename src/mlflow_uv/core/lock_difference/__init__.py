@@ -1,0 +1,1 @@
+"""Compares the locks of two commits."""

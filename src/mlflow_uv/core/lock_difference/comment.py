@@ -1,0 +1,151 @@
+"""
+Writes a comparison of locks as the Markdown of a comment on a pull request.
+
+Served packages are first, those of development are folded. Every text is escaped: a comparison may come from a fork.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ...command.report import counted
+from ..security.markdown import inline
+from .changes import ChangeKind, PackageChange
+from .comparison import LockChange, LockComparison, RepositoryComparison, TargetComparison
+
+LIMIT = 60_000  # characters; GitHub refuses a comment of more than 65536
+MARKER = "<!-- mlflow-uv: comparison of locks -->"
+_SHORT = 7  # characters of a commit
+_SIGNS = {
+    ChangeKind.ADDED: "+",
+    ChangeKind.REMOVED: "−",  # noqa: RUF001  # the sign, as wide as the plus
+    ChangeKind.UPDATED: "↑",
+    ChangeKind.INDEX: "⚠ index",
+    ChangeKind.SOURCE: "⚠ source",
+    ChangeKind.FILES: "⚠ files",
+}
+_MEGABYTE = 1_000_000
+_HEADER = "| | package | before | after |\n|:-:|---|---|---|\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommentPart:
+    """A part of the comment; one that is not essential is left out first if the comment is too long."""
+
+    text: str
+    essential: bool = False
+
+
+def comment_of(comparison: RepositoryComparison) -> str:
+    """The comment, which begins with MARKER; empty if there is nothing to say."""
+    if not comparison.locks:
+        return ""
+    parts = [CommentPart(text=f"{MARKER}\n{_top(comparison)}", essential=True)]
+    for lock in comparison.locks:
+        parts += _of_lock(lock)
+    return _limited(parts)
+
+
+def _top(comparison: RepositoryComparison) -> str:
+    head = comparison.head_of_pull_request or comparison.head
+    commits = f"`{comparison.base[:_SHORT]}` → `{head[:_SHORT]}`"
+    unchecked = "" if comparison.yanked_checked else " · yanked releases were not looked up"
+    verdict = comparison.verdict
+    return f"### {inline(verdict[:1].upper() + verdict[1:])}\n\n<sub>{inline(commits + unchecked)}</sub>\n\n"
+
+
+def _of_lock(lock: LockComparison) -> Iterator[CommentPart]:
+    title = f"#### <code>{inline(lock.path)}</code>{_state(lock)}\n\n"
+    yield CommentPart(text=title + "".join(_warnings(lock)), essential=True)
+    if lock.served:
+        yield CommentPart(text=f"{_HEADER}{''.join(map(_row, lock.served))}\n")
+    sizes = [target for target in lock.targets if not target.uncovered]
+    if sizes:
+        yield CommentPart(text=_sizes(sizes), essential=True)
+    if lock.development:
+        rows = "".join(map(_row, lock.development))
+        title = f"{counted(len(lock.development), 'package')} not served"
+        yield CommentPart(text=f"<details>\n<summary>{title}</summary>\n\n{_HEADER}{rows}\n</details>\n\n")
+    if lock.left_out:
+        yield CommentPart(text=f"{counted(lock.left_out, 'package')} more\n\n")
+
+
+def _state(lock: LockComparison) -> str:
+    match lock.change:
+        case LockChange.ADDED:
+            return " (new lock)"
+        case LockChange.REMOVED:
+            return " (removed)"
+        case LockChange.UNREADABLE:
+            return " (cannot be compared)"
+    return ""
+
+
+def warnings_of(lock: LockComparison) -> Iterator[str]:
+    """Yield what a reviewer should look at, one line each, not escaped."""
+    if lock.note:
+        yield lock.note
+    for change in lock.packages:
+        match change.kind:
+            case ChangeKind.FILES:
+                yield f"files of `{change.name}` {change.after} were replaced: the same version has other hashes"
+            case ChangeKind.INDEX | ChangeKind.SOURCE:
+                yield _moved(change)
+            case ChangeKind.UPDATED if change.source_after:
+                yield _moved(change)
+        if change.yanked:
+            yield f"`{change.name}` {change.after} was yanked from its index"
+    for target in lock.targets:
+        if target.uncovered:
+            yield f"{target.target} is not compared: {target.uncovered}"
+        for problem in target.problems:
+            yield f"`{problem.package}` {problem.version} has no wheel for {target.target}: {problem.method}"
+
+
+def _moved(change: PackageChange) -> str:
+    return f"`{change.name}` comes from {change.source_after} instead of {change.source_before}"
+
+
+def _warnings(lock: LockComparison) -> Iterator[str]:
+    lines = list(warnings_of(lock))
+    if not lines:
+        return
+    shown = lines[:20]
+    yield "> [!WARNING]\n"
+    yield ">\n".join(f"> {inline(line)}\n" for line in shown)
+    if len(lines) > len(shown):
+        yield f">\n> and {len(lines) - len(shown)} more\n"
+    yield "\n"
+
+
+def _row(change: PackageChange) -> str:
+    cells = (_SIGNS[change.kind], f"`{change.name}`", change.before, change.after)
+    return f"| {' | '.join(map(inline, cells))} |\n"
+
+
+def _sizes(targets: Sequence[TargetComparison]) -> str:
+    rows = (
+        f"| {inline(target.target)} | {target.packages_before} → {target.packages_after} | {size_of(target)} |\n"
+        for target in targets
+    )
+    return f"| served on | packages | download |\n|---|---|---|\n{''.join(rows)}\n"
+
+
+def size_of(target: TargetComparison) -> str:
+    """How many megabytes the files of a target gain, and how many they are."""
+    if not target.bytes_after and target.unknown:
+        return f"unknown: the lock has no size of {counted(target.unknown, 'package')}"
+    gain = (target.bytes_after - target.bytes_before) / _MEGABYTE
+    unknown = f", without {counted(target.unknown, 'package')} of unknown size" if target.unknown else ""
+    return f"{gain:+.1f} MB, now {target.bytes_after / _MEGABYTE:.1f} MB{unknown}"
+
+
+def _limited(parts: Iterable[CommentPart]) -> str:
+    """Join the parts; those that do not fit are named at the end."""
+    kept = list(parts)
+    note = "Some tables are left out, because a comment has a limited length: the job summary has all of them.\n"
+    shortened = False
+    while sum(len(part.text) for part in kept) + len(note) > LIMIT and len(kept) > 1:
+        longest = max((part for part in kept[1:] if not part.essential), key=lambda part: len(part.text), default=None)
+        kept.remove(longest if longest is not None else kept[-1])
+        shortened = True
+    return "".join(part.text for part in kept) + (note if shortened else "")

@@ -1,0 +1,100 @@
+"""Defines the comparison of all locks of a repository between two commits."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ...command.report import counted
+from .changes import ChangeKind, PackageChange, PackageUse
+
+
+class LockChange(Enum):
+    """What happened to a lock."""
+
+    CHANGED = "changed"
+    ADDED = "added"
+    REMOVED = "removed"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetProblem:
+    """A package that a target cannot install from a wheel, which was not so before."""
+
+    package: str
+    version: str
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetComparison:
+    """
+    What is served on a target: the number of packages, and the bytes of their files before and after.
+
+    Of several wheels that fit the largest counts; `unknown` packages have no size in the lock. `uncovered` says that
+    the lock does not support the target, or why it cannot be read for it.
+    """
+
+    target: str
+    packages_before: int = 0
+    packages_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    unknown: int = 0
+    uncovered: str = ""
+    problems: tuple[TargetProblem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockComparison:
+    """The differences of one lock; `path` is relative to the repository, `note` says what could not be compared."""
+
+    path: str
+    change: LockChange
+    note: str = ""
+    packages: tuple[PackageChange, ...] = ()
+    targets: tuple[TargetComparison, ...] = ()
+    left_out: int = 0
+
+    @property
+    def served(self) -> tuple[PackageChange, ...]:
+        """The differences of what is served, and those of which that is unknown."""
+        return tuple(change for change in self.packages if change.use is not PackageUse.DEVELOPMENT)
+
+    @property
+    def development(self) -> tuple[PackageChange, ...]:
+        """The differences of packages that are not served."""
+        return tuple(change for change in self.packages if change.use is PackageUse.DEVELOPMENT)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepositoryComparison:
+    """
+    The locks that differ between two commits. `head` and `base` are full commit ids.
+
+    `pull_request` is the number of the pull request and `head_of_pull_request` the commit that its author pushed; a
+    workflow checks out a merge of it, which is `head` then.
+    """
+
+    base: str
+    head: str
+    pull_request: int = 0
+    head_of_pull_request: str = ""
+    yanked_checked: bool = False
+    locks: tuple[LockComparison, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The comparison in one line, without a full stop."""
+        packages = [change for lock in self.locks for change in lock.packages]
+        if not self.locks:
+            return "no lock changes"
+        if not packages:
+            return f"{counted(len(self.locks), 'lock')} changed, and no package"
+        served = sum(len(lock.served) for lock in self.locks)
+        kinds = (
+            f"{number} {kind.value}"
+            for kind in ChangeKind
+            if (number := sum(change.kind is kind for change in packages))
+        )
+        meaning = f"{served} of them served" if served else "none of them served"
+        return f"{counted(len(packages), 'package')} changed ({', '.join(kinds)}), {meaning}"

@@ -1,0 +1,148 @@
+"""
+Writes a comparison of locks as JSON, and reads one that a stranger may have written.
+
+The job of a pull request from a fork writes the file, and a job with permissions reads it: its author decides every
+byte. What is read has a bounded size and only texts that can be names, versions and addresses.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from enum import Enum
+from typing import Any
+
+from ...payloads.messages.reader import read
+from ..security.documents import parse_json
+from ..security.toml_documents import Unparsable
+from .changes import PackageChange
+from .comparison import LockComparison, RepositoryComparison, TargetComparison
+
+SCHEMA = "mlflow-uv/lock-comparison/1"
+LIMIT = 1_000_000  # bytes
+MOST_LOCKS = 100
+MOST_PACKAGES = 1_000  # of one lock; the others are counted
+MOST_TARGETS = 20
+_MOST_IN_ALL = 3_000  # packages; the document is cut further if it is still too large
+_LARGEST = 1 << 60
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9.!+_-]{0,100}")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_TARGET = re.compile(r"[a-z0-9._-]{1,80}")
+_LONGEST = 1_000  # characters of a path, an address or a note
+
+
+class InvalidComparison(ValueError):
+    """A document that is no comparison; the message is the reason."""
+
+
+def comparison_document(comparison: RepositoryComparison) -> bytes:
+    """Write a comparison, within the limits that `read_comparison` requires."""
+    given = comparison.locks[:MOST_LOCKS]
+    most = min(MOST_PACKAGES, _MOST_IN_ALL // max(1, len(given)))
+    locks = tuple(_with_packages(_bounded(lock), most) for lock in given)
+    while True:
+        data = _encoded(replace(comparison, locks=locks))
+        if len(data) <= LIMIT:
+            return data
+        half = max(len(lock.packages) for lock in locks) // 2
+        locks = tuple(_with_packages(lock, half) for lock in locks) if half else locks[: len(locks) // 2]
+
+
+def read_comparison(data: bytes) -> RepositoryComparison:
+    """Read a comparison. Raises InvalidComparison for any other document."""
+    if len(data) > LIMIT:
+        raise InvalidComparison(f"it is larger than {LIMIT} bytes")
+    try:
+        raw = parse_json(data)
+        if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
+            raise InvalidComparison(f"its schema is not `{SCHEMA}`")
+        comparison = read(RepositoryComparison, raw, what="the comparison")
+    except Unparsable as error:
+        raise InvalidComparison(f"it is not JSON: {error}") from error
+    except InvalidComparison:
+        raise
+    except ValueError as error:
+        raise InvalidComparison(str(error)) from error
+    if problem := next(_problems(comparison), None):
+        raise InvalidComparison(problem)
+    return comparison
+
+
+def _encoded(comparison: RepositoryComparison) -> bytes:
+    plain = {"schema": SCHEMA, **asdict(comparison)}
+    return json.dumps(plain, indent=1, default=_value).encode() + b"\n"
+
+
+def _value(value: object) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    raise AssertionError(value)
+
+
+def _bounded(lock: LockComparison) -> LockComparison:
+    """A comparison with texts of bounded length."""
+    cut = replace(lock, path=lock.path[:_LONGEST], note=lock.note[:_LONGEST], targets=lock.targets[:MOST_TARGETS])
+    packages = tuple(
+        replace(package, source_before=package.source_before[:_LONGEST], source_after=package.source_after[:_LONGEST])
+        for package in lock.packages
+        if not any(_of_package(package))
+    )
+    strange = len(lock.packages) - len(packages)
+    return replace(cut, packages=packages, left_out=cut.left_out + strange)
+
+
+def _with_packages(lock: LockComparison, most: int) -> LockComparison:
+    kept = (*lock.served, *lock.development)[:most]
+    targets = tuple(replace(target, problems=target.problems[:most]) for target in lock.targets)
+    more = len(lock.packages) - len(kept)
+    return replace(lock, packages=kept, targets=targets, left_out=lock.left_out + more)
+
+
+def _problems(comparison: RepositoryComparison) -> Iterator[str]:
+    for name in ("base", "head"):
+        if not _COMMIT.fullmatch(getattr(comparison, name)):
+            yield f"`{name}` is not a commit"
+    if comparison.head_of_pull_request and not _COMMIT.fullmatch(comparison.head_of_pull_request):
+        yield "`head_of_pull_request` is not a commit"
+    if not 0 <= comparison.pull_request <= _LARGEST:
+        yield "`pull_request` is not a number of a pull request"
+    if len(comparison.locks) > MOST_LOCKS:
+        yield f"it has more than {MOST_LOCKS} locks"
+    for lock in comparison.locks:
+        yield from _of_lock(lock)
+
+
+def _of_lock(lock: LockComparison) -> Iterator[str]:
+    if not lock.path or max(len(lock.path), len(lock.note)) > _LONGEST:
+        yield "a lock has a path or a note that is too long"
+    if len(lock.packages) > MOST_PACKAGES or len(lock.targets) > MOST_TARGETS or not 0 <= lock.left_out <= _LARGEST:
+        yield "a lock has too many parts"
+    for package in lock.packages:
+        yield from _of_package(package)
+        if max(len(package.source_before), len(package.source_after)) > _LONGEST:
+            yield "a source is too long"
+    for target in lock.targets:
+        yield from _of_target(target)
+
+
+def _of_package(package: PackageChange) -> Iterator[str]:
+    if not _NAME.fullmatch(package.name):
+        yield "the name of a package is not one"
+    if not all(map(_VERSION.fullmatch, (package.before, package.after))):
+        yield "the version of a package is not one"
+
+
+def _of_target(target: TargetComparison) -> Iterator[str]:
+    counts = (target.packages_before, target.packages_after, target.bytes_before, target.bytes_after, target.unknown)
+    if not _TARGET.fullmatch(target.target) or len(target.uncovered) > _LONGEST:
+        yield "a target is not one"
+    if not all(0 <= count <= _LARGEST for count in counts) or len(target.problems) > MOST_PACKAGES:
+        yield "a count is not one"
+    for problem in target.problems:
+        if (
+            not _NAME.fullmatch(problem.package)
+            or not _VERSION.fullmatch(problem.version)
+            or len(problem.method) > _LONGEST
+        ):
+            yield "a problem of a target is not one"

@@ -1,0 +1,179 @@
+"""Compares every lock of a repository between two commits, for the review of a pull request."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ..command.errors import BadInput
+from ..command.inputs import ExcludeInputs, ProjectInputs
+from ..command.report import Finding, Report, Severity, Table
+from ..command.step import Doc, OneRun, Step
+from ..command.wording import local, option
+from ..core.lock.targets import ServingTargets
+from ..core.lock_difference.changes import PackageChange
+from ..core.lock_difference.comment import comment_of, size_of, warnings_of
+from ..core.lock_difference.comparison import LockComparison, RepositoryComparison
+from ..core.lock_difference.document import comparison_document
+from ..ops.lock.commit_comparison import CommitComparison, CommitPair
+from ..ops.lock.yanked_releases import YankedReleases
+from ..tools.github.event import PullRequestEvent, workflow_event
+from ..tools.lock_toolbox import LockTools
+from ..tools.project.files import absolute, bounds_of, write_atomically
+from ..tools.system.web import Web
+
+_SHORT = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ProjectInputs, ExcludeInputs):
+    """Inputs of compare-locks: the commits, the targets, and the files that are written."""
+
+    base: Annotated[
+        str,
+        OneRun(),
+        Doc("Commit, branch or tag to compare with; by default the base of the workflow's pull request."),
+    ] = ""
+    head: Annotated[str, OneRun(), Doc("Commit, branch or tag whose locks are compared.")] = "HEAD"
+    targets: ServingTargets = ()
+    yanked: Annotated[
+        bool, OneRun(), Doc("Ask each package index, without credentials, whether new releases were yanked.")
+    ] = False
+    comparison_file: Annotated[
+        Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
+    ] = None
+    markdown_file: Annotated[Path | None, OneRun(), Doc("File for the comparison as Markdown.")] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of compare-locks."""
+
+    locks: Annotated[tuple[str, ...], Doc("Paths of the locks that differ, relative to the repository.")]
+    changed_packages: Annotated[int, Doc("Number of packages that differ in all locks.")]
+    served_packages: Annotated[int, Doc("Number of packages that differ and are served, or may be.")]
+    comparison_file: Annotated[Path | None, Doc("File of the comparison as JSON; empty if none was requested.")]
+
+
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
+    """Compare files that git has of both commits; nothing of the checkout runs. Raises BadInput, ToolFailed."""
+    folder = absolute(inputs.project)
+    top = tools.git.top(folder)
+    if top is None:
+        raise BadInput(what=f"`{inputs.project}` is not in a git repository", why="two commits are compared")
+    event = workflow_event(tools.host.variables)
+    pull_request = event if isinstance(event, PullRequestEvent) else None
+    head = _commit(tools, top, "head", inputs.head)
+    base = _base(inputs, tools, top, head, pull_request)
+    below = top / folder.resolve().relative_to(top.resolve())
+    compared = CommitComparison(
+        tools.git,
+        CommitPair(top=top, folder=below, base=base, head=head),
+        machine=tools.host.machine,
+        targets=inputs.targets,
+    )
+    paths = compared.locks(inputs.exclude)
+    if paths is None:
+        raise _absent("base", base)
+    releases = YankedReleases(Web(tools.host.variables)) if inputs.yanked else None
+    locks = tuple(compared.compare(path, releases.is_yanked if releases else None) for path in paths)
+    comparison = RepositoryComparison(
+        base=base,
+        head=head,
+        pull_request=pull_request.number if pull_request else 0,
+        head_of_pull_request=pull_request.head if pull_request else "",
+        yanked_checked=releases is not None and not releases.unknown,
+        locks=locks,
+    )
+    for path, data in (
+        (inputs.comparison_file, comparison_document(comparison)),
+        (inputs.markdown_file, comment_of(comparison).encode()),
+    ):
+        if path is not None:
+            write_atomically(path, data, within=bounds_of(path))
+    return _report(comparison, top, inputs.comparison_file)
+
+
+def _base(inputs: Inputs, tools: LockTools, top: Path, head: str, event: PullRequestEvent | None) -> str:
+    """
+    The commit to compare with.
+
+    A workflow of a pull request has a merge commit, whose first parent is the base. Elsewhere it is the last commit
+    that both branches have, so that what the base branch changed since then is no difference.
+    """
+    if not inputs.base:
+        if event is None:
+            raise BadInput(
+                what="there is no commit to compare with",
+                why="this is not a workflow of a pull request",
+                fix=option("base", "origin/main"),
+            )
+        parents = tools.git.parents(top, head)
+        if inputs.head == "HEAD" and len(parents) > 1 and parents[1] == event.head:
+            return parents[0]
+    base = _commit(tools, top, "base", inputs.base or (event.base if event else ""))
+    return tools.git.merge_base(top, base, head) or base
+
+
+def _commit(tools: LockTools, top: Path, name: str, revision: str) -> str:
+    commit = tools.git.resolved(top, revision)
+    if commit is None:
+        raise _absent(name, revision)
+    return commit
+
+
+def _absent(name: str, revision: str) -> BadInput:
+    return BadInput(
+        what=f"`{revision}`, the {name} of the comparison, is not in this clone",
+        why="the clone is shallow, or there is no such commit",
+        fix=local("git fetch --unshallow origin", "give actions/checkout `fetch-depth: 2`, or 0 for all commits"),
+    )
+
+
+def _report(comparison: RepositoryComparison, top: Path, file: Path | None) -> Report[Outputs]:
+    packages = [change for lock in comparison.locks for change in lock.packages]
+    verdict = comparison.verdict
+    return Report(
+        outputs=Outputs(
+            locks=tuple(lock.path for lock in comparison.locks),
+            changed_packages=len(packages),
+            served_packages=sum(len(lock.served) for lock in comparison.locks),
+            comparison_file=file,
+        ),
+        summary=f"{verdict}, between {comparison.base[:_SHORT]} and {comparison.head[:_SHORT]}",
+        findings=tuple(finding for lock in comparison.locks for finding in _findings(lock, top)),
+        tables=tuple(table for lock in comparison.locks for table in _tables(lock)),
+    )
+
+
+def _findings(lock: LockComparison, top: Path) -> Iterator[Finding]:
+    for line in warnings_of(lock):
+        yield Finding(rule="lock-comparison", what=line, severity=Severity.WARNING, path=top / lock.path)
+
+
+def _tables(lock: LockComparison) -> Iterator[Table]:
+    if lock.packages:
+        rows = tuple(map(_row, (*lock.served, *lock.development)))
+        columns = ("package", "change", "before", "after", "use")
+        yield Table(title=f"Packages of {lock.path}", columns=columns, rows=rows)
+    sizes = tuple(
+        (target.target, f"{target.packages_before} → {target.packages_after}", size_of(target))
+        for target in lock.targets
+        if not target.uncovered
+    )
+    if sizes:
+        yield Table(title=f"Served by {lock.path}", columns=("target", "packages", "download"), rows=sizes)
+
+
+def _row(change: PackageChange) -> tuple[str, ...]:
+    return change.name, change.kind.value, change.before, change.after, change.use.value
+
+
+STEP = Step(
+    name="compare-locks",
+    summary="Compare every uv.lock of the repository between two commits, and say what changes for the served model.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

@@ -1,0 +1,166 @@
+"""
+Posts a comparison of locks as one comment on a pull request, which is updated, and removed if there is nothing to say.
+
+The comparison may come from the job of a fork, so nothing in it is trusted: the pull request that it names must be the
+one that the event is about, and its Markdown is written here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+from ..command.errors import BadInput
+from ..command.inputs import ProjectInputs
+from ..command.report import Report
+from ..command.step import Doc, OneRun, Step
+from ..command.wording import local
+from ..core.lock_difference.comment import MARKER, comment_of
+from ..core.lock_difference.comparison import RepositoryComparison
+from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
+from ..tools.github.event import PullRequestEvent, WorkflowRunEvent, workflow_event
+from ..tools.github.pull_requests import PullRequest, PullRequests
+from ..tools.lock_toolbox import LockTools
+from ..tools.system.untrusted_file import read_untrusted
+from ..tools.system.web import Web
+
+
+class CommentAction(Enum):
+    """What was done with the comment."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    NONE = "none"
+    OUTDATED = "outdated"
+
+
+_SUMMARIES = {
+    CommentAction.CREATED: "comment written on pull request {}",
+    CommentAction.UPDATED: "comment on pull request {} updated",
+    CommentAction.UNCHANGED: "comment on pull request {} is up to date",
+    CommentAction.REMOVED: "comment removed from pull request {}, because no lock differs",
+    CommentAction.NONE: "no comment on pull request {}, because no lock differs",
+    CommentAction.OUTDATED: "no comment on pull request {}, because it has newer commits or is closed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ProjectInputs):
+    """Inputs of post-comment: the file of compare-locks. No project is needed."""
+
+    comparison_file: Annotated[
+        Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of post-comment."""
+
+    action: Annotated[CommentAction, Doc("What was done: created, updated, unchanged, removed, none or outdated.")]
+    pull_request: Annotated[int, Doc("Number of the pull request.")]
+    comment_url: Annotated[str, Doc("Address of the comment; empty if there is none.")]
+
+
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
+    """Verify whose comparison it is, then write the comment. Raises BadInput, ToolFailed."""
+    if inputs.comparison_file is None:
+        raise BadInput(what="there is no comparison", why="the input `comparison-file` is not set")
+    try:
+        comparison = read_comparison(read_untrusted(inputs.comparison_file, limit=LIMIT))
+    except InvalidComparison as error:
+        what = f"`{inputs.comparison_file}` is not a comparison of locks"
+        raise BadInput(what=what, why=str(error)) from error
+    event = _event(tools)
+    number = _number(comparison, event)
+    pulls = PullRequests(Web(tools.host.variables), tools.clock, tools.host.variables)
+    pull_request = pulls.pull_request(number)
+    if pull_request is None:
+        raise BadInput(what=f"there is no pull request {number}", why="the comparison names it")
+    _require_same(pull_request, event)
+    if pull_request.head != event.head or not pull_request.is_open:
+        return _report(CommentAction.OUTDATED, number, "")
+    if comparison.head_of_pull_request != event.head:
+        raise BadInput(
+            what="the comparison is about another commit",
+            why=f"it compares {comparison.head_of_pull_request[:12] or 'no pull request'}, and this workflow is about"
+            f" {event.head[:12]}",
+        )
+    action, url = _posted(pulls, number, comment_of(comparison))
+    return _report(action, number, url)
+
+
+def _event(tools: LockTools) -> PullRequestEvent | WorkflowRunEvent:
+    event = workflow_event(tools.host.variables)
+    if event is None or (isinstance(event, WorkflowRunEvent) and not event.event.startswith("pull_request")):
+        why = "it is about a run for another event" if event else "only a workflow knows its pull request"
+        fix = local("run this step in a workflow", "start it by `pull_request`, or by `workflow_run` after one")
+        raise BadInput(what="this workflow is not about a pull request", why=why, fix=fix)
+    return event
+
+
+def _number(comparison: RepositoryComparison, event: PullRequestEvent | WorkflowRunEvent) -> int:
+    """The number of the pull request: of the event, or the one that the comparison claims to be about."""
+    if isinstance(event, PullRequestEvent):
+        if comparison.pull_request != event.number:
+            raise _foreign(comparison.pull_request)
+        return event.number
+    if not comparison.pull_request:
+        raise BadInput(what="the comparison names no pull request", why="it was made outside of one")
+    return comparison.pull_request
+
+
+def _require_same(pull_request: PullRequest, event: PullRequestEvent | WorkflowRunEvent) -> None:
+    """
+    Raise BadInput unless a pull request is the one that the event is about.
+
+    Its commit proves that. One with newer commits is still told by its repository and branch.
+    """
+    if isinstance(event, PullRequestEvent):
+        return
+    same_branch = (pull_request.repository, pull_request.branch) == (event.repository, event.branch)
+    if not event.repository or not same_branch:
+        raise _foreign(pull_request.number)
+
+
+def _foreign(number: int) -> BadInput:
+    return BadInput(
+        what=f"the comparison names pull request {number}, which this workflow is not about",
+        why="its branch or repository is another one",
+    )
+
+
+def _posted(pulls: PullRequests, number: int, text: str) -> tuple[CommentAction, str]:
+    """Leave one comment with the text, or none without text."""
+    own = pulls.own_comments(number, MARKER)
+    kept = own[:1] if text else ()
+    for comment in own[len(kept) :]:
+        pulls.delete(comment)
+    if not text:
+        return (CommentAction.REMOVED if own else CommentAction.NONE), ""
+    if not kept:
+        return CommentAction.CREATED, pulls.create(number, text)
+    (comment,) = kept
+    if comment.body.replace("\r\n", "\n").strip() == text.strip():
+        return CommentAction.UNCHANGED, comment.address
+    pulls.update(comment, text)
+    return CommentAction.UPDATED, comment.address
+
+
+def _report(action: CommentAction, number: int, url: str) -> Report[Outputs]:
+    return Report(
+        outputs=Outputs(action=action, pull_request=number, comment_url=url),
+        summary=_SUMMARIES[action].format(number),
+    )
+
+
+STEP = Step(
+    name="post-comment",
+    summary="Post a comparison of locks as one comment on its pull request, update it, or remove it.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

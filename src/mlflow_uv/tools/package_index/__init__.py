@@ -1,0 +1,1 @@
+"""Asks package indexes about released files."""

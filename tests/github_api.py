@@ -1,0 +1,142 @@
+"""
+GitHub's REST API in this process, as far as comments on pull requests go, after its public documentation.
+
+https://docs.github.com/rest/issues/comments and https://docs.github.com/rest/pulls/pulls, version 2022-11-28.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+REPOSITORY = "grower/wine"
+TOKEN = "ghs_of-a-job"
+BOT = "github-actions[bot]"
+LONGEST_BODY = 65_536
+
+
+@dataclass
+class FakeGithub:
+    """The pull requests and comments of one repository; `failures` are statuses that the next requests get."""
+
+    port: int = 0
+    login: str | None = None
+    pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    comments: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    prefix: str = ""
+
+    @property
+    def url(self) -> str:
+        """What GITHUB_API_URL says; on GitHub Enterprise Server it has a path."""
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
+
+    @property
+    def written(self) -> list[tuple[str, str]]:
+        """The requests that change something."""
+        return [request for request in self.requests if request[0] != "GET"]
+
+    def open(self, number: int, head: str, *, branch: str = "topic", repository: int = 7, state: str = "open") -> None:
+        """Open a pull request."""
+        self.pulls[number] = {
+            "number": number,
+            "state": state,
+            "head": {"sha": head, "ref": branch, "repo": {"id": repository}},
+        }
+
+    def comment(self, number: int, body: str, *, author: str = BOT, kind: str = "Bot") -> int:
+        """Write a comment; its id."""
+        identity = 100 + len(self.comments)
+        url = f"https://github.test/{REPOSITORY}/pull/{number}#issuecomment-{identity}"
+        user = {"login": author, "type": kind}
+        self.comments.append({"id": identity, "issue": number, "body": body, "html_url": url, "user": user})
+        return identity
+
+    def bodies(self, number: int) -> list[str]:
+        """The texts of the comments on a pull request."""
+        return [comment["body"] for comment in self.comments if comment["issue"] == number]
+
+    def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
+        """The status and the document of a response."""
+        parts = urlsplit(target)
+        root = f"{self.prefix}/repos/{REPOSITORY}"
+        if parts.path == f"{self.prefix}/user":
+            return (200, {"login": self.login}) if self.login else (403, {"message": "Resource not accessible"})
+        if match := re.fullmatch(rf"{root}/pulls/(\d+)", parts.path):
+            pull = self.pulls.get(int(match[1]))
+            return (200, pull) if pull else (404, {"message": "Not Found"})
+        if match := re.fullmatch(rf"{root}/issues/(\d+)/comments", parts.path):
+            return self._of_issue(method, int(match[1]), parse_qs(parts.query), body)
+        if match := re.fullmatch(rf"{root}/issues/comments/(\d+)", parts.path):
+            return self._of_comment(method, int(match[1]), body)
+        return 404, {"message": "Not Found"}
+
+    def _of_issue(self, method: str, number: int, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        if number not in self.pulls:
+            return 404, {"message": "Not Found"}
+        if method == "POST":
+            if len(body["body"]) > LONGEST_BODY:
+                return 422, {"message": "Validation Failed"}
+            self.comment(number, body["body"])
+            return 201, self.comments[-1]
+        size, page = int(query.get("per_page", ["30"])[0]), int(query.get("page", ["1"])[0])
+        listed = [comment for comment in self.comments if comment["issue"] == number]
+        return 200, listed[(page - 1) * size : page * size]
+
+    def _of_comment(self, method: str, identity: int, body: Any) -> tuple[int, Any]:
+        comment = next((known for known in self.comments if known["id"] == identity), None)
+        if comment is None:
+            return 404, {"message": "Not Found"}
+        if method == "DELETE":
+            self.comments.remove(comment)
+            return 204, None
+        comment["body"] = body["body"]
+        return 200, comment
+
+
+@contextmanager
+def fake_github(*, prefix: str = "") -> Iterator[FakeGithub]:
+    """The API on a port of loopback while the block runs; it refuses requests without the token."""
+    github = FakeGithub(prefix=prefix)
+
+    class Handler(BaseHTTPRequestHandler):
+        def _respond(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            raw = self.rfile.read(length)
+            github.requests.append((self.command, urlsplit(self.path).path))
+            if github.failures:
+                status, document = github.failures.pop(0), {"message": "Unavailable"}
+            elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                status, document = 401, {"message": "Bad credentials"}
+            else:
+                assert "application/vnd.github+json" == self.headers["Accept"]
+                assert self.headers["User-Agent"]
+                status, document = github.answer(self.command, self.path, json.loads(raw) if raw else None)
+            data = b"" if document is None else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = _respond
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    github.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield github
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

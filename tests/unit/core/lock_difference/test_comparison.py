@@ -1,0 +1,27 @@
+"""The comparison of a repository in one line."""
+
+import pytest
+
+from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
+from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
+
+UPDATED = PackageChange(name="grape", kind=ChangeKind.UPDATED, use=PackageUse.SERVED)
+ADDED = PackageChange(name="pytest", kind=ChangeKind.ADDED, use=PackageUse.DEVELOPMENT)
+
+
+@pytest.mark.parametrize(
+    ("packages", "verdict"),
+    [
+        ((), "1 lock changed, and no package"),
+        ((ADDED,), "1 package changed (1 added), none of them served"),
+        ((ADDED, UPDATED), "2 packages changed (1 added, 1 updated), 1 of them served"),
+    ],
+)
+def test_the_verdict_says_whether_the_served_model_changes(packages: tuple[PackageChange, ...], verdict: str) -> None:
+    """
+    What is of development alone is not what a reviewer has to test.
+    """
+    lock = LockComparison(path="uv.lock", change=LockChange.CHANGED, packages=packages)
+
+    assert verdict == RepositoryComparison(base="", head="", locks=(lock,)).verdict
+    assert "no lock changes" == RepositoryComparison(base="", head="").verdict

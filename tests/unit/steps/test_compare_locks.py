@@ -1,0 +1,150 @@
+"""The commits that compare-locks chooses, and what it reports and writes."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Host
+from mlflow_uv.command.report import Report, Severity
+from mlflow_uv.core.lock_difference.comment import MARKER
+from mlflow_uv.core.lock_difference.document import read_comparison
+from mlflow_uv.steps.compare_locks import Inputs, Outputs, run
+from mlflow_uv.surfaces.terminal import terminal
+from mlflow_uv.tools.lock_toolbox import locktools
+from tests import checkout
+from tests.runner import words
+from tests.unit.core.lock_difference.locks import lock_text, package
+
+ONE = lock_text(package("grape"), needs=("grape",))
+TWO = lock_text(package("grape", "2.0"), needs=("grape",))
+THREE = lock_text(package("grape", "2.0", tag="cp311-cp311-win_amd64"), package("yeast"), needs=("grape",))
+
+
+@dataclass
+class Clone:
+    """A clone with a base branch `main` and a branch `topic`, and the workflow that runs in it."""
+
+    folder: Path
+    event: Path
+
+    def write(self, text: str) -> str:
+        """Commit a lock."""
+        (self.folder / "uv.lock").write_text(text)
+        return checkout.commit(self.folder)
+
+    def run(self, *, number: int = 0, author: str = "", tip: str = "", **inputs) -> Report[Outputs]:
+        """Run the step, in the workflow of a pull request if it has a number."""
+        variables = {**os.environ, "GITHUB_EVENT_PATH": str(self.event)}
+        if number:
+            variables |= {"GITHUB_EVENT_NAME": "pull_request"}
+            event = {"pull_request": {"number": number, "head": {"sha": author}, "base": {"sha": tip}}}
+            self.event.write_text(json.dumps(event))
+        host = Host.of(variables, folder=self.folder, python=Path(sys.executable))
+        with locktools(host, console=terminal(words())) as tools:
+            return run(Inputs(project=self.folder, **inputs), tools)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    """A clone with a lock on its base branch."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "wine"\nversion = "0.1.0"\n')
+    (folder / "uv.lock").write_text(ONE)
+    checkout.repository(folder)
+    return Clone(folder, tmp_path / "event.json")
+
+
+def test_a_branch_is_compared_with_what_it_began_from(clone: Clone) -> None:
+    """
+    What the base branch changed since then is no difference of this branch.
+    """
+    checkout.git(clone.folder, "switch", "--quiet", "--create", "topic")
+    (clone.folder / "README.md").write_text("x")
+    checkout.commit(clone.folder)
+    checkout.git(clone.folder, "switch", "--quiet", "main")
+    clone.write(TWO)
+    checkout.git(clone.folder, "switch", "--quiet", "topic")
+
+    assert () == clone.run(base="main").outputs.locks
+    assert ("uv.lock",) == clone.run(base="topic", head="main").outputs.locks
+
+
+def test_a_workflow_compares_the_merge_with_its_base(clone: Clone) -> None:
+    """
+    The checkout of a pull request is a merge, whose first parent is the base, however old the event's is.
+    """
+    old = checkout.git(clone.folder, "rev-parse", "HEAD")
+    checkout.git(clone.folder, "switch", "--quiet", "--create", "topic")
+    (clone.folder / "README.md").write_text("x")
+    topic = checkout.commit(clone.folder)
+    checkout.git(clone.folder, "switch", "--quiet", "main")
+    clone.write(TWO)
+    checkout.git(clone.folder, "merge", "--quiet", "--no-edit", "topic")
+
+    report = clone.run(number=3, author=topic, tip=old)
+
+    assert ((), True) == (report.outputs.locks, report.summary.startswith("no lock changes, between "))
+
+
+def test_without_a_pull_request_the_base_must_be_named(clone: Clone) -> None:
+    """
+    The fix is the input.
+    """
+    with pytest.raises(BadInput, match="no commit to compare with") as caught:
+        clone.run()
+
+    assert "--base origin/main" == caught.value.fix
+
+
+@pytest.mark.parametrize("base", ["0" * 40, "--all", "no/branch", "HEAD~99"])
+def test_a_commit_that_the_clone_lacks_is_an_error(clone: Clone, base: str) -> None:
+    """
+    A shallow clone has no base; what looks like an option is a name, and there is none of it.
+    """
+    with pytest.raises(BadInput, match="is not in this clone"):
+        clone.run(base=base)
+
+
+def test_what_changed_is_reported_and_written(clone: Clone, tmp_path: Path) -> None:
+    """
+    A table, a warning where a wheel is missing, the document for post-comment, and the Markdown.
+    """
+    base = checkout.git(clone.folder, "rev-parse", "HEAD")
+    head = clone.write(THREE)
+
+    report = clone.run(
+        number=3,
+        author=head,
+        tip=base,
+        targets=("linux-x86_64-py3.11",),
+        comparison_file=tmp_path / "out" / "c.json",
+        markdown_file=tmp_path / "out" / "c.md",
+    )
+
+    assert (("uv.lock",), 2, 1, True) == (
+        report.outputs.locks,
+        report.outputs.changed_packages,
+        report.outputs.served_packages,
+        report.ok,
+    )
+    assert [("`grape` 2.0 has no wheel for linux-x86_64-py3.11: cannot be installed", Severity.WARNING)] == [
+        (finding.what, finding.severity) for finding in report.findings
+    ]
+    assert ("grape", "updated", "1.0", "2.0", "served") == report.tables[0].rows[0]
+    written = read_comparison((tmp_path / "out" / "c.json").read_bytes())
+    assert (3, head, head, base) == (written.pull_request, written.head_of_pull_request, written.head, written.base)
+    assert (tmp_path / "out" / "c.md").read_text().startswith(MARKER)
+
+
+def test_outside_of_a_repository_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    """
+    Two commits are compared.
+    """
+    with pytest.raises(BadInput, match="is not in a git repository"):
+        Clone(tmp_path, tmp_path / "event.json").run(base="main")

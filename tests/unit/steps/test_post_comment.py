@@ -1,0 +1,216 @@
+"""One comment on the right pull request, whatever the file of a stranger says."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
+from mlflow_uv.core.lock_difference.comment import MARKER, comment_of
+from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
+from mlflow_uv.core.lock_difference.document import comparison_document
+from mlflow_uv.steps.post_comment import CommentAction, Inputs, Outputs, run
+from mlflow_uv.surfaces.terminal import terminal
+from mlflow_uv.tools.lock_toolbox import locktools
+from tests.github_api import REPOSITORY, TOKEN, FakeGithub, fake_github
+from tests.runner import words
+
+HEAD, OTHER = "b" * 40, "c" * 40
+CHANGE = PackageChange(name="grape", kind=ChangeKind.ADDED, after="1", use=PackageUse.SERVED)
+LOCK = LockComparison(path="uv.lock", change=LockChange.CHANGED, packages=(CHANGE,))
+COMPARISON = RepositoryComparison(
+    base="a" * 40, head="d" * 40, pull_request=3, head_of_pull_request=HEAD, locks=(LOCK,)
+)
+RUN = {"event": "pull_request", "head_sha": HEAD, "head_branch": "topic", "head_repository": {"id": 7}}
+
+
+@dataclass
+class Workflow:
+    """The job that writes the comment, after the workflow of a fork has ended."""
+
+    folder: Path
+    github: FakeGithub
+
+    @property
+    def file(self) -> Path:
+        """The file that the job of the fork made."""
+        return self.folder / "comparison.json"
+
+    def run(
+        self, given: RepositoryComparison | bytes = COMPARISON, *, event: dict | None = None, **variables: str
+    ) -> Outputs:
+        """Run the step on a file."""
+        self.file.write_bytes(given if isinstance(given, bytes) else comparison_document(given))
+        return self.rerun(event=event, **variables)
+
+    def rerun(self, *, event: dict | None = None, **variables: str) -> Outputs:
+        """Run the step on what is there."""
+        path = self.folder / "event.json"
+        path.write_text(
+            json.dumps({"workflow_run": {**RUN, **(event or {})}} if "pull" not in (event or {}) else event)
+        )
+        job = {
+            "GITHUB_EVENT_NAME": "workflow_run",
+            "GITHUB_EVENT_PATH": str(path),
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_TOKEN": TOKEN,
+        }
+        host = Host.of({**os.environ, **job, **variables}, folder=self.folder, python=Path(sys.executable))
+        with locktools(host, console=terminal(words())) as tools:
+            return run(Inputs(comparison_file=self.file), tools).outputs
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeGithub]:
+    """The API."""
+    with fake_github() as started:
+        yield started
+
+
+@pytest.fixture
+def workflow(server: FakeGithub, tmp_path: Path) -> Workflow:
+    """Two pull requests of the fork, and one of somebody else."""
+    for state in (server.pulls, server.comments, server.requests, server.failures):
+        state.clear()
+    server.open(3, HEAD)
+    server.open(4, OTHER, branch="another")
+    server.open(5, OTHER, repository=8)
+    return Workflow(tmp_path, server)
+
+
+def test_a_comment_lives_as_long_as_there_is_something_to_say(workflow: Workflow) -> None:
+    """
+    It is written, left alone, changed, removed and not written again.
+    """
+    again = replace(COMPARISON, locks=(replace(LOCK, path="other/uv.lock"),))
+    nothing = replace(COMPARISON, locks=())
+
+    actions = [workflow.run(given).action for given in (COMPARISON, COMPARISON, again)]
+    written = workflow.github.bodies(3)
+    actions += [workflow.run(given).action for given in (nothing, nothing)]
+
+    assert ["created", "unchanged", "updated", "removed", "none"] == [action.value for action in actions]
+    assert ([comment_of(again)], []) == (written, workflow.github.bodies(3))
+
+
+def test_comments_that_two_runs_wrote_become_one(workflow: Workflow) -> None:
+    """
+    Two workflows at once may both find none.
+    """
+    for text in ("one", "two"):
+        workflow.github.comment(3, f"{MARKER}\n{text}")
+
+    assert CommentAction.UPDATED is workflow.run().action
+    assert [comment_of(COMPARISON)] == workflow.github.bodies(3)
+
+
+@pytest.mark.parametrize("number", [4, 5, 6])
+def test_a_file_cannot_choose_another_pull_request(workflow: Workflow, number: int) -> None:
+    """
+    Of the same fork, of somebody else, or of nobody: nothing is written.
+    """
+    with pytest.raises(BadInput, match=r"which this workflow is not about|there is no pull request 6"):
+        workflow.run(replace(COMPARISON, pull_request=number))
+
+    assert [] == workflow.github.written
+
+
+def test_a_fork_that_was_deleted_owns_no_pull_request(workflow: Workflow) -> None:
+    """
+    Two repositories that are both unknown are not the same one.
+    """
+    workflow.github.pulls[3]["head"]["repo"] = None
+
+    with pytest.raises(BadInput, match="which this workflow is not about"):
+        workflow.run(event={"head_repository": {"id": 0}})
+
+    assert [] == workflow.github.written
+
+
+def test_a_comparison_of_another_commit_is_refused(workflow: Workflow) -> None:
+    """
+    An old artifact says nothing about the commit that is reviewed.
+    """
+    with pytest.raises(BadInput, match="is about another commit"):
+        workflow.run(replace(COMPARISON, head_of_pull_request=OTHER))
+
+    assert [] == workflow.github.written
+
+
+@pytest.mark.parametrize(("head", "state"), [("e" * 40, "open"), (HEAD, "closed")])
+def test_a_run_that_is_late_writes_nothing(workflow: Workflow, head: str, state: str) -> None:
+    """
+    A newer commit has its own run, and its comment stays.
+    """
+    workflow.github.open(3, head, state=state)
+
+    assert CommentAction.OUTDATED is workflow.run().action
+    assert [] == workflow.github.written
+
+
+def test_a_pull_request_of_the_same_repository_needs_no_second_workflow(workflow: Workflow) -> None:
+    """
+    The event has the number; a file with another one is refused.
+    """
+    event = {"pull_request": {"number": 3, "head": {"sha": HEAD}, "base": {"sha": "a" * 40}}, "pull": True}
+
+    done = workflow.run(event=event, GITHUB_EVENT_NAME="pull_request")
+    with pytest.raises(BadInput, match="which this workflow is not about"):
+        workflow.run(replace(COMPARISON, pull_request=4), event=event, GITHUB_EVENT_NAME="pull_request")
+
+    assert (CommentAction.CREATED, 3, True) == (done.action, done.pull_request, done.comment_url.startswith("https://"))
+
+
+@pytest.mark.parametrize("name", ["push", "schedule", ""])
+def test_other_events_have_no_pull_request(workflow: Workflow, name: str) -> None:
+    """
+    Neither has a run for another event.
+    """
+    with pytest.raises(BadInput, match="not about a pull request"):
+        workflow.run(GITHUB_EVENT_NAME=name)
+    with pytest.raises(BadInput, match="not about a pull request"):
+        workflow.run(event={"event": "push"})
+
+
+@pytest.mark.parametrize("data", [b"{}", b"x" * 10_000_000, b'{"schema": 1}', b"\0", b"[" * 500_000], ids=len)
+def test_a_file_that_is_no_comparison_is_refused(workflow: Workflow, data: bytes) -> None:
+    """
+    Also one of ten megabytes, before anything is asked of GitHub.
+    """
+    with pytest.raises(BadInput):
+        workflow.run(data)
+
+    assert [] == workflow.github.requests
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(workflow: Workflow, tmp_path: Path) -> None:
+    """
+    A file of the runner is not what a fork may show.
+    """
+    secret = tmp_path / "valid.json"
+    secret.write_bytes(comparison_document(COMPARISON))
+    workflow.file.symlink_to(secret)
+
+    with pytest.raises(BadInput, match="symbolic link"):
+        workflow.rerun()
+
+    assert [] == workflow.github.requests
+
+
+def test_a_token_without_permission_says_what_it_needs(workflow: Workflow) -> None:
+    """
+    The permission of the job is the fix, and the token is in no message.
+    """
+    workflow.github.failures += [403]
+
+    with pytest.raises(ToolFailed) as caught:
+        workflow.run()
+
+    assert ("a token that may write pull requests", False) == (caught.value.fix, TOKEN in str(caught.value))
