@@ -1,6 +1,6 @@
 """Merges the layers of an image into one tree of paths, and follows its links, without unpacking or executing it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
@@ -39,6 +39,7 @@ class FileTree:
     """The paths of an image."""
 
     _entries: dict[PurePosixPath, TreeEntry] = field(default_factory=dict)
+    _children: dict[PurePosixPath, set[PurePosixPath]] = field(default_factory=dict)
 
     def add(self, entries: Iterable[TreeEntry]) -> None:
         """Put a layer on top of those that were added before."""
@@ -53,18 +54,21 @@ class FileTree:
             if not entry.path.name.startswith(_WHITEOUT):
                 if entry.kind is not EntryKind.FOLDER:
                     self._remove(entry.path)
-                self._entries[entry.path] = entry
+                self._put(entry)
                 for parent in entry.path.parents[:-1]:  # a layer need not have entries for its folders
                     if parent in self._entries:
                         break
-                    self._entries[parent] = TreeEntry(path=parent, kind=EntryKind.FOLDER, layer=entry.layer)
+                    self._put(TreeEntry(path=parent, kind=EntryKind.FOLDER, layer=entry.layer))
 
     def __contains__(self, path: PurePosixPath) -> bool:
         return path in self._entries
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def below(self, folder: PurePosixPath) -> tuple[TreeEntry, ...]:
         """Everything below a folder, sorted by path."""
-        return tuple(self._entries[path] for path in sorted(self._entries) if folder in path.parents)
+        return tuple(self._entries[path] for path in sorted(self._paths_below(folder)))
 
     def folders(self) -> frozenset[PurePosixPath]:
         """The paths of all folders."""
@@ -106,11 +110,25 @@ class FileTree:
                     return path, entry
         return None
 
+    def _put(self, entry: TreeEntry) -> None:
+        self._entries[entry.path] = entry
+        self._children.setdefault(entry.path.parent, set()).add(entry.path)
+
     def _remove(self, path: PurePosixPath) -> None:
-        removed = self._entries.pop(path, None)
-        if removed is not None and removed.kind is EntryKind.FOLDER:
+        if self._entries.pop(path, None) is not None:
+            self._children[path.parent].discard(path)
             self._remove_below(path)
 
     def _remove_below(self, folder: PurePosixPath) -> None:
-        for path in [path for path in self._entries if folder in path.parents]:
+        for path in list(self._paths_below(folder)):
             del self._entries[path]
+            self._children.pop(path, None)
+        self._children.pop(folder, None)
+
+    def _paths_below(self, folder: PurePosixPath) -> Iterator[PurePosixPath]:
+        """Everything below a folder; the time depends on what is there, not on the size of the image."""
+        waiting = [folder]
+        while waiting:
+            children = self._children.get(waiting.pop(), ())
+            yield from children
+            waiting += children

@@ -6,9 +6,11 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 from ...command.errors import ToolFailed
 from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, BaseLayers, Blob
@@ -21,8 +23,15 @@ _PYTHONS = ("python3", "python")
 _MOST_BYTES = 1 << 20
 _MOST_DESCRIPTION = 32 << 20  # bytes of a manifest or a configuration
 _MOST_LIBRARY = 64 << 20  # bytes of a C library
-_MOST_LAYER = 64 << 30  # bytes of an unpacked layer: a compressed one of a few megabytes could fill a disk
+MOST_UNPACKED = 64 << 30  # bytes of all unpacked layers: compressed ones of a few megabytes could fill a disk
+_MOST_PATHS = 1_000_000  # of an image; one of CUDA and Conda has half of that
+_MOST_PATH = 4096  # characters of a path, as in Linux
+_MOST_HEADER = 1 << 20  # bytes of an extended header, which are read into memory
 _MOST_LINKS = 40  # as in Linux
+# The types of headers that extend the next one: PAX, and long names of GNU tar.
+_EXTENDED = frozenset({b"x", b"g", b"X", b"L", b"K"})
+_GLIBC = re.compile(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
+_VERSION = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
 
 
@@ -49,18 +58,26 @@ class SavedImage:
         entry = self.tree.resolved(path)
         if entry is None or entry.kind is not EntryKind.FILE:
             return ""
-        with tarfile.open(self.plain[entry.layer]) as tar:
-            file = tar.extractfile(tar.getmember(_member(tar, entry.path)))
-            return "" if file is None else file.read(_MOST_BYTES).decode(errors="replace")
+        return self.content(entry, _MOST_BYTES).decode(errors="replace")
+
+    def content(self, entry: TreeEntry, most: int) -> bytes:
+        """The first bytes of a file; none of a device. Raises ToolFailed."""
+        with _reading(), _opened(self.plain[entry.layer]) as tar:
+            file = tar.extractfile(_member(tar, entry.path))
+            return b"" if file is None else file.read(most)
 
     def files(self, paths: Mapping[PurePosixPath, Path]) -> None:
-        """Write files of the image to places on this machine: content alone, no mode and no owner."""
+        """
+        Write files of the image to places on this machine: content alone, no mode and no owner.
+
+        Raises ToolFailed, OSError.
+        """
         wanted: dict[int, dict[PurePosixPath, Path]] = {}
         for path, target in paths.items():
             if (entry := self.tree.resolved(path)) is not None and entry.kind is EntryKind.FILE:
                 wanted.setdefault(entry.layer, {})[entry.path] = target
         for layer, targets in wanted.items():
-            with tarfile.open(self.plain[layer]) as tar:
+            with _reading(), _opened(self.plain[layer]) as tar:
                 for member in tar:
                     place = targets.get(_path_of(member))
                     file = tar.extractfile(member) if place else None
@@ -87,15 +104,10 @@ def read_saved(archive: Path, folder: Path) -> SavedImage:
 
     Raises ToolFailed for any other archive.
     """
-    try:
-        with tarfile.open(archive) as tar:
-            (described,) = parse_json(_bytes(tar, "manifest.json"))
-            config = parse_json(_bytes(tar, str(described["Config"])))
-            plain = tuple(
-                _unpacked(tar, str(name), folder / f"{at}.tar") for at, name in enumerate(described["Layers"])
-            )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, tarfile.TarError) as error:
-        raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
+    with _reading(), _opened(archive) as tar:
+        (described,) = parse_json(_bytes(tar, "manifest.json"))
+        config = parse_json(_bytes(tar, str(described["Config"])))
+        plain = tuple(_unpacked(tar, str(name), folder / f"{at}.tar") for at, name in enumerate(described["Layers"]))
     blobs, archives = [], {}
     for at, path in enumerate(plain):
         compressed = folder / f"{at}.tar.gz"
@@ -107,35 +119,68 @@ def read_saved(archive: Path, folder: Path) -> SavedImage:
     return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
 
 
-def read_pulled(config: bytes, layers: tuple[Blob, ...], archives: Mapping[str, Path], folder: Path) -> SavedImage:
+def read_pulled(
+    config: bytes, layers: tuple[Blob, ...], archives: Mapping[str, Path], folder: Path, *, most: int = MOST_UNPACKED
+) -> SavedImage:
     """
     Read an image that was downloaded from a registry; its layers are unpacked to a folder, and keep their archives.
 
-    Raises ToolFailed for layers that are not those of the configuration, too large, or not compressed by gzip.
+    Raises ToolFailed for layers that are not those of the configuration, not compressed by gzip, or together larger
+    than `most` bytes.
     """
-    try:
+    with _reading():
         described = parse_json(config)
         plain = tuple(folder / f"{at}.tar" for at in range(len(layers)))
         for at, (blob, path) in enumerate(zip(layers, plain, strict=True)):
-            _require_layer(described, at, _decompressed(archives[blob.digest], blob, path))
+            _require_layer(described, at, _decompressed(archives[blob.digest], blob, path, most))
+            most -= path.stat().st_size
         base = BaseLayers(config=described, layers=layers)
         return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """
+    Raise errors of an archive, whose content is not trusted, as ToolFailed.
+
+    A full disk is left to the caller: it is the machine's.
+    """
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError) as error:
+        if isinstance(error, OSError) and error.errno == ENOSPC:
+            raise
         raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
 
 
-def _decompressed(archive: Path, blob: Blob, target: Path) -> str:
-    """Unpack a layer within limits; the digest of what is in it."""
+class _BoundedHeader(tarfile.TarInfo):
+    """A header of an archive; one that says that megabytes of headers follow is refused before they are read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """See TarInfo."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENDED and header.size > _MOST_HEADER:
+            raise ValueError(f"a layer has a header of {header.size} bytes")
+        return header
+
+
+def _opened(archive: Path) -> tarfile.TarFile:
+    return tarfile.open(archive, "r:", tarinfo=_BoundedHeader)
+
+
+def _decompressed(archive: Path, blob: Blob, target: Path, most: int) -> str:
+    """Unpack a layer of at most so many bytes; the digest of what is in it."""
     if blob.media_type not in {GZIP_TYPE, LAYER_TYPE}:
         raise ValueError(f"a layer has the type {blob.media_type}, which is not supported")
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    opener: Callable[[Path], IO[bytes]] = _open_gzip if blob.media_type == GZIP_TYPE else _open
+    opener: Callable[[Path], IO[bytes]] = _open_gzip if blob.media_type == GZIP_TYPE else _open_plain
     with opener(archive) as source, target.open("wb") as out:
         while piece := source.read(_MOST_BYTES):
             size += len(piece)
-            if size > _MOST_LAYER:
-                raise ValueError(f"a layer has more than {_MOST_LAYER >> 30} GiB")
+            if size > most:
+                raise ValueError(f"its layers have more than {MOST_UNPACKED >> 30} GiB")
             digest.update(piece)
             out.write(piece)
     return f"sha256:{digest.hexdigest()}"
@@ -145,7 +190,7 @@ def _open_gzip(archive: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(archive))  # the caller closes it
 
 
-def _open(archive: Path) -> IO[bytes]:
+def _open_plain(archive: Path) -> IO[bytes]:
     return archive.open("rb")
 
 
@@ -156,9 +201,10 @@ def _require_layer(config: Mapping[str, Any], at: int, diff_id: str) -> None:
 
 def _tree(plain: tuple[Path, ...]) -> FileTree:
     tree = FileTree()
-    for at, path in enumerate(plain):
-        with tarfile.open(path) as tar:
-            tree.add(_entries(tar, at))
+    with _reading():
+        for at, path in enumerate(plain):
+            with _opened(path) as tar:
+                tree.add(_entries(tar, at, _MOST_PATHS - len(tree)))
     return tree
 
 
@@ -179,9 +225,8 @@ def python_of(image: SavedImage) -> BasePython | None:
         header = image.text(prefix / "include" / f"python{match[1]}" / "patchlevel.h")
         exact = re.search(r'^#define PY_VERSION\s+"([^"]+)"', header, re.MULTILINE)
         version = exact[1] if exact else image.variables.get("PYTHON_VERSION", "")
-        return BasePython(
-            command=command, version=version if version.startswith(f"{match[1]}.") else match[1], library=library
-        )
+        known = version.startswith(f"{match[1]}.") and _VERSION.fullmatch(version)
+        return BasePython(command=command, version=version if known else match[1], library=library)
     return None
 
 
@@ -191,16 +236,18 @@ def glibc_of(image: SavedImage) -> tuple[int, int] | None:
     for folder in (f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/lib64", "/usr/lib64", "/lib"):
         entry = image.tree.resolved(PurePosixPath(folder) / "libc.so.6")
         if entry is not None and entry.kind is EntryKind.FILE:
-            with tarfile.open(image.plain[entry.layer]) as tar:
-                file = tar.extractfile(_member(tar, entry.path))
-                content = file.read(_MOST_LIBRARY) if file else b""
-                match = re.search(rb"GNU C Library [^\n]*release version (\d+)\.(\d+)", content)
+            match = re.search(
+                rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})", image.content(entry, _MOST_LIBRARY)
+            )
             return (int(match[1]), int(match[2])) if match else None
     return None
 
 
-def _entries(tar: tarfile.TarFile, layer: int) -> Iterator[TreeEntry]:
-    for member in tar:
+def _entries(tar: tarfile.TarFile, layer: int, most: int) -> Iterator[TreeEntry]:
+    for at, member in enumerate(tar):
+        if at >= most:
+            raise ValueError(f"it has more than {_MOST_PATHS} paths")
+        vars(tar)["members"].clear()  # not in the type stubs; else they are kept in memory, as many as there are
         kind = EntryKind.FOLDER if member.isdir() else EntryKind.LINK if member.issym() else EntryKind.FILE
         target = member.linkname if member.issym() else ""
         yield TreeEntry(
@@ -209,11 +256,22 @@ def _entries(tar: tarfile.TarFile, layer: int) -> Iterator[TreeEntry]:
 
 
 def _path_of(member: tarfile.TarInfo) -> PurePosixPath:
-    return PurePosixPath("/") / PurePosixPath(*(part for part in PurePosixPath(member.name).parts if part != "/"))
+    """The absolute path in the image. Raises ValueError for one that leads through `..`, or is too long."""
+    parts = PurePosixPath(member.name).parts if len(member.name) <= _MOST_PATH else ("..",)
+    if ".." in parts:
+        raise ValueError(f"a layer has the path {member.name[:100]!r}")
+    return PurePosixPath("/", *(part for part in parts if part != "/"))
 
 
-def _member(tar: tarfile.TarFile, path: PurePosixPath) -> str:
-    return next(member.name for member in tar if _path_of(member) == path)
+def _member(tar: tarfile.TarFile, path: PurePosixPath) -> tarfile.TarInfo:
+    """The last entry of a path. Raises KeyError."""
+    found = None
+    for member in tar:
+        if _path_of(member) == path:
+            found = member
+    if found is None:
+        raise KeyError(str(path))
+    return found
 
 
 def _bytes(tar: tarfile.TarFile, name: str) -> bytes:

@@ -23,6 +23,7 @@ from .logins import Login
 # Statuses of a busy registry, and the wait before each further attempt.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (0.5, 2.0)
+_MOST_WAIT_S = 60  # of what a busy registry asks for
 _CLIENT = "mlflow-uv"
 _OK = 200
 _CREATED = 201
@@ -96,13 +97,18 @@ class Repository:
         raise self._refused_push(reply)
 
     def put_blob(self, digest: str, content: bytes | Path) -> None:
-        """Send a blob in one request, after a request for the place of the upload."""
+        """
+        Send a blob in one request, after a request for the place of the upload.
+
+        It is sent again to a busy registry, after a lost connection, and with a new token if that expired meanwhile.
+        """
         for wait_s in (*_WAITS_S, None):
             reply = self._authorized(WebRequest(url=f"{self._base}/blobs/uploads/", form=b""))
             if reply.status != _ACCEPTED:
                 raise self._refused_push(reply)
             place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
             sign = "&" if urlsplit(place).query else "?"
+            busy: WebReply | None = None
             try:
                 reply = self._web.send(
                     WebRequest(
@@ -120,9 +126,11 @@ class Repository:
             else:
                 if reply.status == _CREATED:
                     return
-                if wait_s is None or reply.status not in _BUSY:
+                expired = reply.status == _CHALLENGE and bool(self._authorization)
+                if wait_s is None or not (expired or reply.status in _BUSY):
                     raise self._refused_push(reply)
-            self._clock.wait(wait_s)
+                busy = reply
+            self._clock.wait(_pause_s(wait_s, busy))
 
     def put_manifest(self, tag: str, manifest: bytes) -> None:
         """Send a manifest, and let a tag name it."""
@@ -239,6 +247,7 @@ class Repository:
 
     def _send_with_retries(self, request: WebRequest) -> WebReply:
         for wait_s in (*_WAITS_S, None):
+            busy: WebReply | None = None
             try:
                 reply = self._web.send(request)
             except WebUnreachable as error:
@@ -247,7 +256,8 @@ class Repository:
             else:
                 if wait_s is None or reply.status not in _BUSY:
                     return reply
-            self._clock.wait(wait_s)
+                busy = reply
+            self._clock.wait(_pause_s(wait_s, busy))
         raise AssertionError  # the last attempt returns or raises
 
     def _authorization_for(self, challenge: str) -> Mapping[str, str]:
@@ -281,6 +291,12 @@ class Repository:
         sign = "&" if urlsplit(realm).query else "?"
         secret = _basic(self._login) if self._login is not None else {}
         return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
+
+
+def _pause_s(wait_s: float, reply: WebReply | None) -> float:
+    """The wait before another attempt: what the registry asks for in seconds (RFC 9110, Retry-After), within limits."""
+    asked = reply.headers.get("retry-after", "") if reply is not None else ""
+    return max(wait_s, min(int(asked), _MOST_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", asked) else wait_s
 
 
 def _basic(login: Login) -> Mapping[str, str]:

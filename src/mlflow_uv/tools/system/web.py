@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ...core.security.origins import is_loopback
+from .disk_errors import disk_errors
 from .threads import within
 
 TIMEOUT_S = 20.0
@@ -112,9 +113,7 @@ class Web:
             )
         except TimeoutError:
             raise WebUnreachable(f"{host} does not answer within {timeout_s:g} s", slow=True) from None
-        length = re.fullmatch(r"[0-9]{1,18}", reply.headers.get("content-length", ""))
-        if length and len(reply.body) < int(length[0]):
-            raise WebUnreachable(f"{host} closed the connection in the middle of its response")
+        _require_whole(reply.headers, len(reply.body), str(host))
         return reply
 
     def _once(
@@ -136,7 +135,7 @@ class Web:
                     response = error
                 stack.enter_context(response)
                 if request.target is not None and response.status == _OK:
-                    return _written(response, request.limit, request.target)
+                    return _written(response, request.limit, request.target, host)
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
             raise WebUnreachable(
@@ -192,16 +191,28 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
     return WebReply(status=response.status, headers=_headers(response), body=bytes(body))
 
 
-def _written(response: Any, limit: int, target: Path) -> WebReply:
-    """Write a body to a file; the response has none."""
-    size = 0
-    with target.open("wb") as out:
+def _written(response: Any, limit: int, target: Path, host: str) -> WebReply:
+    """Write a body to a file; the response has none. Raises NoSpace: a full disk is no fault of the server."""
+    size, headers = 0, _headers(response)
+    with ExitStack() as stack:
+        with disk_errors("the download", target):
+            out = stack.enter_context(target.open("wb"))
         while piece := response.read(PIECE):
             size += len(piece)
             if size > limit:
                 raise WebUnreachable(f"the response is larger than {limit} bytes", permanent=True)
-            out.write(piece)
-    return WebReply(status=response.status, headers=_headers(response), body=b"")
+            with disk_errors("the download", target):
+                out.write(piece)
+                out.flush()
+    _require_whole(headers, size, host)
+    return WebReply(status=response.status, headers=headers, body=b"")
+
+
+def _require_whole(headers: Mapping[str, str], size: int, host: str) -> None:
+    """Raise WebUnreachable if the connection ended before the body did; `http.client` returns what it has."""
+    length = re.fullmatch(r"[0-9]{1,18}", headers.get("content-length", ""))
+    if length and size < int(length[0]):
+        raise WebUnreachable(f"{host} closed the connection in the middle of its response")
 
 
 def _headers(response: Any) -> dict[str, str]:

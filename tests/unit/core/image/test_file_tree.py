@@ -1,5 +1,6 @@
 """Paths of an image, from its layers."""
 
+import time
 from pathlib import PurePosixPath
 
 import pytest
@@ -121,3 +122,19 @@ def test_a_program_is_the_first_on_the_path_that_can_be_executed() -> None:
     assert found is not None
     assert ("/usr/bin/python3", "/usr/bin/python3.11") == (str(found[0]), str(found[1].path))
     assert None is image.find_program("python3", "/opt:/lib")
+
+
+def test_a_layer_that_removes_everything_again_and_again_is_read_in_a_moment() -> None:
+    """
+    The time depends on what is removed, not on what else is there.
+    """
+    files = tuple(entry(f"/usr/lib/{at % 100}/{at}.py") for at in range(20_000))
+    removing = tuple(entry(f"/var/{at}/.wh..wh..opq", 1) for at in range(5_000))
+    image = tree(files)
+
+    started = time.process_time()
+    image.add(removing)
+    needed = time.process_time() - started
+
+    assert 20_000 + 100 == len(image.below(PurePosixPath("/usr/lib")))
+    assert needed < 5

@@ -26,7 +26,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is answered."""
+    """What is answered; a header `Length` is promised in place of the length of the body."""
 
     status: int
     body: bytes = b""
@@ -92,11 +92,13 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
             authorization = self.headers["Authorization"] or ""
             response = registry.answer(Asked(f"{self.command} {parts.path}", parts.query, authorization, body, raw))
             self.send_response(response.status)
-            for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
+            promised = response.headers.get("Length", str(len(response.body)))
+            for name, value in {**response.headers, "Content-Length": promised}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(response.body)
+            self.close_connection = promised != str(len(response.body))
 
         do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # as the base class calls it
 

@@ -2,12 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
+from mlflow_uv.command.errors import NoSpace
 from mlflow_uv.core.image.composition import GZIP_TYPE
 from mlflow_uv.tools.oci.logins import Logins
 from mlflow_uv.tools.oci.registries import Published, Registries, RegistryImage
@@ -392,6 +393,41 @@ def test_an_image_for_another_architecture_is_none(registry: FakeRegistry, tmp_p
     with_layer(registry)
 
     assert [None, None] == [pull(registry, tmp_path, architecture="arm64"), pull(registry, tmp_path, "2")]
+
+
+def test_a_layer_whose_download_is_cut_off_is_downloaded_again(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    The connection ends before the layer does; that is no other content.
+    """
+    _, blob = with_layer(registry)
+    moods = [Answer(200, b"la", {"Length": "5"})] * 2
+    registry.rule = lambda asked: moods.pop() if asked.call.endswith(blob) and moods else None
+
+    pulled = pull(registry, tmp_path)
+
+    assert pulled is not None
+    assert b"layer" == pulled.archives[blob].read_bytes()
+    moods += [Answer(200, b"la", {"Length": "5"})] * 9
+    pulled.archives[blob].unlink()
+    with pytest.raises(RegistryUnanswered, match="closed the connection in the middle"):
+        pull(registry, tmp_path)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_not_the_registry_that_does_not_answer(
+    registry: FakeRegistry, disk: Callable[[str], Path]
+) -> None:
+    """
+    It is named with its place, and nothing is taken from elsewhere instead.
+    """
+    with_layer(registry, bytes(1 << 20))
+    volume = disk("256k")
+
+    with pytest.raises(NoSpace, match="the download cannot be written") as full:
+        pull(registry, volume)
+
+    assert str(volume) in full.value.why
+    assert [] == list(volume.iterdir())
 
 
 @pytest.mark.parametrize("answered", [b"other", b"more than the layer has", b""], ids=["other", "more", "less"])

@@ -1,6 +1,7 @@
 """An image that is pushed without an engine: what is sent, when the tag moves, and what is sent again."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs
 
@@ -114,6 +115,61 @@ def test_a_busy_registry_gets_a_blob_again(registry: FakeRegistry, tmp_path: Pat
     accepting(registry, *[Answer(status)] * 9)
     with pytest.raises(RegistryUnanswered, match=str(status)):
         push(registry, image, archives, Hasty())
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [("7", 7), ("100000", 60), ("0", 0.5), ("Fri, 27 Nov 2026 12:00:00 GMT", 0.5), ("-1", 0.5), ("9" * 5000, 0.5)],
+    ids=["seconds", "too long", "none", "date", "negative", "no number"],
+)
+def test_a_registry_says_how_long_it_is_busy(registry: FakeRegistry, tmp_path: Path, asked: str, waited: float) -> None:
+    """
+    In seconds, and not for ever.
+    """
+    image, archives = composed_image(tmp_path)
+    clock = Hasty()
+    accepting(registry, Answer(429, headers={"Retry-After": asked}))
+
+    push(registry, image, archives, clock)
+
+    assert [waited] == clock.waited
+
+
+def test_a_token_that_expires_during_a_push_is_replaced(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    A large layer takes longer than a token is valid. Where every upload is denied, that is said after three attempts.
+    """
+    image, archives = composed_image(tmp_path)
+    tokens = count()
+    valid: list[str] = []
+
+    def expiring(uploads: int) -> None:
+        accepting(registry, *[Answer(401)] * uploads)
+        store = registry.rule
+
+        def rule(asked: Asked) -> Answer | None:
+            if asked.call == "GET /token":
+                valid[:] = [f"Bearer t{next(tokens)}"]
+                return Answer(200, f'{{"token": "{valid[0].removeprefix("Bearer ")}"}}'.encode())
+            if asked.authorization not in valid:
+                challenge = f'Bearer realm="http://{registry.host}/token",service="x"'
+                return refusal(401, "UNAUTHORIZED", WWW_Authenticate=challenge)
+            answer = store(asked)
+            if answer is not None and answer.status == 401:
+                valid.clear()
+            return answer
+
+        registry.rule = rule
+
+    expiring(1)
+    pushed = push(registry, image, archives, Hasty())
+    registry.contents.clear()
+    expiring(9)
+    with pytest.raises(RegistryUnanswered) as denied:
+        push(registry, image, archives, Hasty())
+
+    assert (image.digest, True) == (pushed.digest, denied.value.denied)
+    assert 5 == next(tokens)
 
 
 def test_a_layer_that_changed_since_is_not_accepted(registry: FakeRegistry, tmp_path: Path) -> None:
