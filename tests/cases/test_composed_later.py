@@ -123,12 +123,11 @@ def test_a_release_again_gives_the_same_image(composed: Composed) -> None:
     assert composed.pushed == bool(after["digest"])
 
 
+@pytest.mark.parametrize("composed", ["registry"], indirect=True)
 def test_an_image_that_took_the_place_of_a_composed_one_is_found(composed: Composed) -> None:
     """
     Whoever moves its name breaks the link; nothing is promoted then.
     """
-    if not composed.pushed:
-        pytest.skip("without a registry the engine is asked, as for a built image")
     composed.sample.restore()
     digest = digest_in(composed.host, *composed.image.removeprefix(f"{composed.host}/").split(":"))[1]
     place = composed.image.rpartition(":")[0]
