@@ -45,7 +45,8 @@ def interpreter(flags):
     with open(os.path.join(ROOT, "uv.lock"), "rb") as file:
         lock = file.read()
     words = (lock, os.fsencode(ROOT), sys.version.encode(), sys.executable.encode(), *map(str.encode, flags))
-    folder = os.path.join(private(), f"ours-{hashlib.sha256(bytes(0).join(words)).hexdigest()[:16]}")
+    key = hashlib.sha256(b"\0".join(words)).hexdigest()
+    folder = os.path.join(private(), f"ours-{key[:16]}")
     if not whole(folder):
         maker().make_once(folder, lock, flags, whole)
     return python_in(folder)

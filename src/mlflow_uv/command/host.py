@@ -5,13 +5,13 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .pip_settings import PipSettings
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Host:
     """
     The machine and the process that a command runs on.

@@ -1,10 +1,10 @@
 """Defines the inputs and outputs that several steps share."""
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .limits import Limits
 from .step import Doc, FixedInRelease, Matching, OneRun, Section, SettingReach
 
@@ -91,14 +91,14 @@ class Serving(Enum):
 # most steps, and those of `release`, do.
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ProjectInputs:
     """The project folder, an input of every step."""
 
     project: Annotated[Path, Section.PROJECT, OneRun(), Doc("Project folder, which contains pyproject.toml.")] = Path()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ExcludeInputs:
     """The folders that a step skips."""
 
@@ -109,7 +109,7 @@ class ExcludeInputs:
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class SelectionInputs(ProjectInputs):
     """The project, and what of its lock is served."""
 
@@ -129,7 +129,7 @@ class SelectionInputs(ProjectInputs):
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class UvInputs:
     """The uv executable."""
 
@@ -144,7 +144,7 @@ class UvInputs:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class LockInputs(UvInputs):
     """How uv is called for a lock."""
 
@@ -158,7 +158,7 @@ class LockInputs(UvInputs):
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class BuildInputs:
     """Whether build backends may run."""
 
@@ -175,7 +175,7 @@ class BuildInputs:
     ] = Builds.AUTO
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class StoreInputs(ProjectInputs):
     """The project, and the MLflow store that it uses."""
 
@@ -198,7 +198,7 @@ class StoreInputs(ProjectInputs):
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class RecordInputs(StoreInputs, UvInputs):
     """The inputs of every step that writes the release record; the project folder need not exist to continue one."""
 
@@ -213,12 +213,12 @@ class RecordInputs(StoreInputs, UvInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class RegistryInputs(SelectionInputs, StoreInputs, UvInputs):
     """The inputs of every step that uses the model registry; the project folder need not exist for a server."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ModelNameInputs:
     """The registered model."""
 
@@ -229,7 +229,7 @@ class ModelNameInputs:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class CandidateInputs:
     """The version that is compared with the champion, and the file that holds the result."""
 
@@ -247,7 +247,7 @@ class CandidateInputs:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ChampionInputs:
     """The alias of the version in production."""
 
@@ -256,7 +256,7 @@ class ChampionInputs:
     ] = "champion"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class DryRunInputs:
     """Whether anything is changed."""
 
@@ -269,7 +269,7 @@ class DryRunInputs:
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class AliasMoveInputs(ChampionInputs, DryRunInputs):
     """The aliases that a promotion or a rollback moves."""
 
@@ -278,7 +278,7 @@ class AliasMoveInputs(ChampionInputs, DryRunInputs):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ServeEnvInputs:
     """The environment variables of the model."""
 
@@ -290,7 +290,7 @@ class ServeEnvInputs:
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ResponseInputs(ServeEnvInputs):
     """How the responses of the model are obtained and compared."""
 
@@ -322,7 +322,7 @@ class ResponseInputs(ServeEnvInputs):
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ServeLimitInputs:
     """What the container of a tested server may use."""
 
@@ -335,7 +335,7 @@ class ServeLimitInputs:
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class IsolationInputs:
     """Where code of a version runs."""
 
@@ -350,7 +350,7 @@ class IsolationInputs:
     ] = Isolation.AUTO
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class VersionInputs:
     """The registered version that a step is about."""
 
@@ -365,7 +365,7 @@ class VersionInputs:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class StrictInputs:
     """Whether a result that is not complete is an error."""
 
@@ -379,7 +379,7 @@ class StrictInputs:
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class EngineInputs:
     """The container engine and the base image of a serving image."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Generic, Protocol, TypeVar
 
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .errors import sentence
 
 Outputs = TypeVar("Outputs")
@@ -25,7 +25,7 @@ class Severity(Enum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Finding:
     """A result that requires action, with a file and line (1-based) if there is one."""
 
@@ -43,7 +43,7 @@ class Finding:
         return sentence(self.what, self.why, self.fix)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Timing:
     """The duration of a step of a release, and its summary in one line."""
 
@@ -60,7 +60,7 @@ class TableKind(Enum):
     DETAILS = "details"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Table:
     """A table of the report; every row has a cell for each column."""
 
@@ -79,7 +79,7 @@ class Mark(Enum):
     MISSING = "·"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ChainLink:
     """A link of the chain, and its short identity: a commit, a digest, a version or a tag; empty without one."""
 
@@ -97,7 +97,7 @@ def render_chain(links: Iterable[ChainLink]) -> str:
     return " ── ".join(" ".join(filter(None, (link.mark.value, link.name, link.identity))) for link in links)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WebLink:
     """The address of a page about the result, over HTTP or HTTPS."""
 
@@ -105,7 +105,7 @@ class WebLink:
     address: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Report(Generic[Outputs]):
     """
     The result of a step.

@@ -1,10 +1,11 @@
 """Declares a hook of a single rule of a step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RuleHook:
     """A pre-commit hook that runs a step with some inputs, as for one of its rules."""
 

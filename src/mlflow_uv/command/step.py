@@ -3,12 +3,13 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from enum import Enum, IntEnum
 from pathlib import Path, PurePath
 from types import UnionType
 from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .errors import BadInput
 from .limits import ANY_NUMBER, Limits
 from .report import Report
@@ -105,7 +106,7 @@ class FieldKind(Enum):
     QUOTED = "words, in quotes where they have spaces"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Field:
     """One input or output, as every surface reads it."""
 
@@ -231,7 +232,7 @@ class Field:
         return f"a {'whole ' if self.whole else ''}number {self.limits.text}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Hook:
     """A pre-commit hook of a step: the pattern of files that trigger it, and its name."""
 
@@ -239,7 +240,7 @@ class Hook:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Step(Generic[InputsT, OutputsT, ToolsT]):
     """The single declaration of a command, an action and optional hooks."""
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
+
 PROGRAM = "mlflow-uv"
 _SIMILAR = 0.65  # of difflib's ratio, which is 0.75 for two exchanged letters in a word of four
 
@@ -65,7 +67,7 @@ class Phrasing(Protocol):
         """Format a fix on the machine."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CommandLine:
     """
     Formats texts as shell commands; `program` is the name of this one.

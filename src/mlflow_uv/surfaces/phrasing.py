@@ -3,16 +3,16 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..command.wording import PROGRAM, CommandLine, LocalFix, Parameter, StepCall, worded
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 
 _OWNER, _REF = "org/mlflow-uv-action", "v1"
 _SERVER = "https://github.com"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ActionSource:
     """Where this program comes from: a GitHub server, a repository on it, and the version that runs."""
 
@@ -45,7 +45,7 @@ class ActionSource:
         return f"uvx --from git+{self.server}/{self.repository}@{self.ref} {PROGRAM}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ActionPhrasing:
     """
     Phrases the messages of one step for a workflow; files are named relative to `root`, the checkout.

@@ -3,17 +3,17 @@
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Lockfile, Package, SourceKind
 from .requirements import Requirements
 
 _LEGACY = (("index-url", True, False), ("extra-index-url", False, False), ("find-links", False, True))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Index:
     """
     A package index.
@@ -34,7 +34,7 @@ class Index:
         return "://" not in self.url
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class UsedIndex:
     """An index, and the exported packages that come from it."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.markers import holds, normal_form
 from ..lock.package_names import canonicalize_name
 from ..release.digests import sha256
@@ -24,7 +25,7 @@ _LOCAL = re.compile(r"(?:-e\s+|--editable[= ])?((?:file:|\.{1,2}(?:/|$|(?=\s))|/
 _DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\s+;\s*(.+))?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LocalRequirement:
     """A requirement that is a folder or file of the checkout."""
 
@@ -43,7 +44,7 @@ class LocalRequirement:
         return _hashed(self.line, self.hashes)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Pin:
     """A pinned distribution: `name==version` or `name @ url` in `exact`, its marker, and the hashes of its files."""
 
@@ -68,7 +69,7 @@ class Pin:
         return self.exact.partition("==")[2].removeprefix("=") or None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Requirements:
     """A parsed export: sorted pins, local packages, and the options among them."""
 

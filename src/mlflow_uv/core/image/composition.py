@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.digests import sha256
 from .dockerfile import (
     ENTRY_POINT,
@@ -32,7 +32,7 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SECOND_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Blob:
     """A blob of an image: media type, digest (`sha256:…`) and size in bytes."""
 
@@ -46,7 +46,7 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LayerBlob:
     """A layer: its compressed blob, and the digest of the archive in it (`diff_id`); `name` is for the history."""
 
@@ -55,7 +55,7 @@ class LayerBlob:
     diff_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BaseLayers:
     """The configuration document of a base image, and its layers as the registry or the engine holds them."""
 
@@ -63,7 +63,7 @@ class BaseLayers:
     layers: tuple[Blob, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ComposedImage:
     """An image as two documents, and every blob that its manifest names, in its order: configuration first."""
 

@@ -1,10 +1,10 @@
 """Reads the table in a request for `/invocations`, and writes requests with other rows in the same format."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .derived_values import typical_value
 
 # Fields of a request that hold the input; MLflow's server requires exactly one. Without one it may be a request of a
@@ -26,7 +26,7 @@ class RequestFormat(Enum):
     FIELDS = "the fields of the request"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TableColumn:
     """A column: its key in a row, its specification in the signature, and whether a request must have it."""
 
@@ -35,7 +35,7 @@ class TableColumn:
     required: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RequestTable:
     """The rows of a request, the field that holds them, and the whole request with its other fields."""
 

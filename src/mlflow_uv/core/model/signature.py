@@ -1,10 +1,10 @@
 """Compares two model signatures, and classifies the differences as breaking or compatible."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 
 # Lossless conversions of MLflow's schema enforcement. It accepts more (text for bytes, dates or booleans, long integers
@@ -23,7 +23,7 @@ class Effect(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Change:
     """One difference between two signatures, as a sentence."""
 
@@ -31,7 +31,7 @@ class Change:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Column:
     """A column or tensor; `shown` is its name in messages."""
 

@@ -1,18 +1,18 @@
 """Parses the table of a policy below [tool.mlflow-uv], and finds the line of each of its keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Generic, TypeVar
 
 from ...command.errors import BadInput
 from ...command.step import ValueLayer, fields_of, refuse_unknown, settle
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.toml_lines import line_at
 
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PolicySource(Generic[P]):
     """A policy and its place: the manifest, and the 1-based lines of the table and of each of its keys."""
 
@@ -22,7 +22,7 @@ class PolicySource(Generic[P]):
     lines: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PolicyTable:
     """
     `[tool.mlflow-uv.NAME]` as TOML, {} where there is none.

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from ...payloads.messages.evaluation import EvaluatedModel, FoundEvaluation
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import (
     DATA_DIGEST,
     EVALUATION_DATA,
@@ -26,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _METRIC = re.compile(r"[\w./ @-]{1,250}")  # what MLflow accepts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelResult:
     """The digest of a model's files (hex), and its metrics."""
 
@@ -34,7 +35,7 @@ class ModelResult:
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluationFile:
     """
     One evaluation: its id, the registered model, the tags of its runs, and the result of each version.

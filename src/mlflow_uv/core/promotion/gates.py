@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from math import copysign, inf, isfinite
 from operator import eq, ge, gt, le, lt
 
 from ...command.wording import step_call
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 EXAMPLE = "accuracy >= champion - 0.01"
 ABSOLUTE = "accuracy >= 0.9"
@@ -38,7 +38,7 @@ class GateVerdict(Enum):
     NO_CHAMPION = "there is no champion yet"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Gate:
     """Compares `metric` with `offset`, plus `factor` times the champion's value if there is a factor."""
 
@@ -54,7 +54,7 @@ class Gate:
         return self.factor is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class GateResult:
     """The result of one gate, with its numbers in `text`, and a command as `fix` where one helps."""
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf
 from typing import Annotated
 
 from ...command.errors import BadInput
 from ...command.step import Doc, refuse_unknown
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicySource, PolicyTable
 from ..release.record import LINKS
 from .gates import EXAMPLE, Gate, read_gate
@@ -19,7 +19,7 @@ _HOURS = "minimum-age-hours"
 _TAG = re.compile(r"[^=\s](?:[^=]*[^=\s])?(?:=.*)?", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PromotePolicy:
     """The conditions for getting an alias, as they are written; a condition that is not set is off."""
 
@@ -41,7 +41,7 @@ class PromotePolicy:
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Promotion(PolicySource[PromotePolicy]):
     """The policy with its place, and its parsed gates."""
 

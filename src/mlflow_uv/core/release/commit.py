@@ -1,13 +1,14 @@
 """Defines the commit of a release, and the last change of a file."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 UNKNOWN = "unknown"
 CHANGED = "changed"  # different from HEAD, without a digest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Commit:
     """
     HEAD, the project's path in the repository, and a digest of the differences from HEAD (None if there are none).
@@ -41,7 +42,7 @@ class History(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LastChange:
     """When a file last changed, in seconds since 1970 if a commit tells, else the reason why it is unknown."""
 

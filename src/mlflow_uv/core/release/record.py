@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ... import __version__
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
 from ..lock.selection import Selection
 from .commit import Commit
@@ -15,7 +16,7 @@ SCHEMA = 1
 IMAGE_WAYS = frozenset({"image", "image-v2"})  # the ways of serving whose result depends on the image
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockLink:
     """`sha256` of uv.lock with normalised line ends, and the version of uv that read it."""
 
@@ -23,7 +24,7 @@ class LockLink:
     uv: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WheelLink:
     """The wheel of a local package in the model; with a marker it is only installed where the marker holds."""
 
@@ -34,7 +35,7 @@ class WheelLink:
     marker: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RequirementsLink:
     """`sha256` of the normalised export that the model contains, and the wheels of its local packages."""
 
@@ -43,7 +44,7 @@ class RequirementsLink:
     wheels: tuple[WheelLink, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelLink:
     """A logged model: its ids, the digest of its files as the store returns them, and the versions that made it."""
 
@@ -61,7 +62,7 @@ class ModelLink:
         return self.model_id if self.model_id.startswith("runs:/") else f"models:/{self.model_id}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class VersionLink:
     """A registered model version, and the logged model that it was made from."""
 
@@ -70,7 +71,7 @@ class VersionLink:
     model_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CompositionLink:
     """
     What the digest of a composed image depends on, beside base, lock, model and serving set; audit composes it again.
@@ -90,7 +91,7 @@ class CompositionLink:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageLink:
     """
     What serves the model: an image and its id, or (`kind` `process`) an environment and the digest of its packages.
@@ -111,7 +112,7 @@ class ImageLink:
     composition: CompositionLink | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AnswersLink:
     """
     Digests of the cases, of the answers of training (`expected`) and of those of a server (`observed`).
@@ -135,7 +136,7 @@ class AnswersLink:
     mounts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AliasLink:
     """An alias, and the versions that it pointed to before and after a promotion."""
 
@@ -144,7 +145,7 @@ class AliasLink:
     after: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WayLink:
     """
     The result of one way of serving, by the name of its verdict (`equal`, `different`, `failed`, `unavailable`).
@@ -160,7 +161,7 @@ class WayLink:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class VerificationLink:
     """
     The results of verify, a way each, and what they are about.
@@ -175,7 +176,7 @@ class VerificationLink:
     ways: tuple[WayLink, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Record:
     """
     The release record, begun by log-model, with one object for each link; None for a link not made yet.

@@ -1,7 +1,7 @@
 """Compares a version with the champion: packages, signature, figures of the tested server, and size of the image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,12 +11,13 @@ from ...core.model.model_difference import metric_table, package_changes, packag
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import signature_changes
 from ...core.release.record import Record
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
 from ..lineage.audit import record_of
 from ..lineage.registry_client import RegistryClient
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ComparedVersion:
     """A folder with at least the files in COMPARED of a version, and its release record if it has one."""
 
@@ -24,7 +25,7 @@ class ComparedVersion:
     record: Record | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ChampionComparison:
     """The number of the champion's version, and tables of what differs from it, without those of equal subjects."""
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ...core.promotion.evaluation_file import EvaluationFile, read_metrics
 from ...core.release.digests import tree_digest
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.evaluation import EvaluateModel, EvaluationResult, FillEvaluation, StartEvaluation
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import SetTags
 from ...payloads.messages.tags import (
     EVALUATED_MODEL,
@@ -39,7 +40,7 @@ from ..lineage.registry_client import RegistryClient
 _KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Measurement:
     """
     The result of one version; `artifacts` is a folder that may not exist, or None.
@@ -53,7 +54,7 @@ class Measurement:
     isolation: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Evaluation:
     """The id of an evaluation, which its runs share, and the metrics of each version."""
 
@@ -61,7 +62,7 @@ class Evaluation:
     metrics: tuple[Mapping[str, float], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluationSession:
     """
     What every version is evaluated on: a private copy of the data, its SHA-256, the target column and the model type.

@@ -1,7 +1,7 @@
 """Decides whether a version may be promoted: every condition with its values, and differences to the champion."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...command.report import Table
 from ...command.step import settle
@@ -14,6 +14,7 @@ from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import REASON, STATE
 from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project
@@ -26,7 +27,7 @@ from .comparison import ComparedVersion, difference_tables, signature_difference
 _AGAIN = step_call("release")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Condition:
     """One condition, named after its rule in [tool.mlflow-uv.promote] if it has one."""
 
@@ -36,7 +37,7 @@ class Condition:
     fix: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PromotionDecision:
     """Every condition, and tables of the differences to the champion."""
 
@@ -58,7 +59,7 @@ class PromotionDecision:
         return Table(title="Gates", columns=("Gate", "", "Numbers"), rows=rows)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _EvaluatedMetrics:
     """The metrics of each model, empty without a valid evaluation, and their data or the reason as text."""
 

@@ -1,13 +1,14 @@
 """Defines the verbs about evaluations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .request import Request
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WriteData(Request):
     """Call `package.module:function` of the project in `folder`, and write its DataFrame to a Parquet file."""
 
@@ -17,14 +18,14 @@ class WriteData(Request):
     destination: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WrittenData:
     """The number of rows that were written."""
 
     rows: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluateModel(Request):
     """Evaluate the model in a folder on a file; the evaluator's files are moved to the folder `artifacts`."""
 
@@ -36,7 +37,7 @@ class EvaluateModel(Request):
     model_type: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluationResult:
     """The metrics (latencies in milliseconds), the folder of artifacts, and the rows and SHA-256 of the data."""
 
@@ -46,7 +47,7 @@ class EvaluationResult:
     data_sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class StartEvaluation(Request):
     """
     Create the run of an evaluation, as a child of the run that created the model.
@@ -62,14 +63,14 @@ class StartEvaluation(Request):
     run_name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class StartedEvaluation:
     """The run of an evaluation."""
 
     run_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FillEvaluation(Request):
     """Log the results in the run of an evaluation, which stays open; `artifacts` is a folder that may be missing."""
 
@@ -80,7 +81,7 @@ class FillEvaluation(Request):
     artifacts: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindEvaluation(Request):
     """
     Find the last requested evaluation of all these models on the same data with the same settings.
@@ -93,7 +94,7 @@ class FindEvaluation(Request):
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluatedModel:
     """A model in an evaluation: its run (empty outside of a store), the digest of its files and its metrics."""
 
@@ -102,7 +103,7 @@ class EvaluatedModel:
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FoundEvaluation:
     """
     An evaluation: its id, the digest of its data, the tags of the first model's run, and each model by its id.

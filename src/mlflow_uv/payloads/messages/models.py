@@ -1,15 +1,15 @@
 """Defines the verbs about logged models and their files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .registry import RegisteredVersion
 from .request import Request
 from .runs import RunDescription
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LoggedModelDescription:
     """
     A logged model; `created` is in milliseconds since 1970, `message` the reason of its status.
@@ -28,14 +28,14 @@ class LoggedModelDescription:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LoggedModelId:
     """The id of a logged model."""
 
     model_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CallFunction(Request):
     """Call `package.module:function` of the project in `folder`, and log the model that it returns as `name`."""
 
@@ -45,7 +45,7 @@ class CallFunction(Request):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindModels(Request):
     """Find the models of the runs with a tag (name and value), of a run, or a single model: one of the three."""
 
@@ -55,7 +55,7 @@ class FindModels(Request):
     model_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FoundModels:
     """Runs, their models, and the versions that were made from those, each oldest first."""
 
@@ -64,7 +64,7 @@ class FoundModels:
     versions: tuple[RegisteredVersion, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindReleased(Request):
     """Find the finished models of earlier releases with the same release key."""
 
@@ -72,14 +72,14 @@ class FindReleased(Request):
     release_key: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReleasedModels:
     """Finished models of releases, oldest first."""
 
     models: tuple[LoggedModelDescription, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindLatest(Request):
     """Find the newest finished model of a project's releases."""
 
@@ -87,14 +87,14 @@ class FindLatest(Request):
     project: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LatestModel:
     """The newest finished model, None without one."""
 
     model: LoggedModelDescription | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindReferencedModel(Request):
     """Find the id of the model that a `models:/` or `runs:/` URI refers to."""
 
@@ -102,7 +102,7 @@ class FindReferencedModel(Request):
     reference: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeModel(Request):
     """Describe a logged model."""
 
@@ -110,7 +110,7 @@ class DescribeModel(Request):
     model_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LogFolder(Request):
     """Log a folder that `save_model` wrote as a model of a run."""
 
@@ -121,7 +121,7 @@ class LogFolder(Request):
     tags: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DownloadModel(Request):
     """
     Download the files of a model, by its id or by a URI, into a folder that is empty or absent.
@@ -136,7 +136,7 @@ class DownloadModel(Request):
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class OverwriteModel(Request):
     """Overwrite files of a model with those of a folder, and delete others by their POSIX paths."""
 
@@ -146,7 +146,7 @@ class OverwriteModel(Request):
     delete: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AnswerRequests(Request):
     """
     Answer requests of `/invocations`, given as their bodies, with the model in a folder.
@@ -172,7 +172,7 @@ class AnswerRequests(Request):
     stream_s: float = 60.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelResponse:
     """
     The status of a response, and its JSON, or the reason of a refusal for another status than 200.
@@ -185,7 +185,7 @@ class ModelResponse:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BodyResponses:
     """
     The responses to `cases`, `derived` and `streams`.
@@ -198,7 +198,7 @@ class BodyResponses:
     streams: tuple[ModelResponse | None, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AnswerBySpark(Request):
     """
     Answer requests with the model in a folder as a function of Spark SQL, on the cluster of a master's URL.
@@ -215,7 +215,7 @@ class AnswerBySpark(Request):
     streaming: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelAnswers:
     """
     The bodies of the answers, and the versions that gave them.
@@ -231,7 +231,7 @@ class ModelAnswers:
     bodies_again: BodyResponses = BodyResponses()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeCases(Request):
     """Read the input example of the model in a folder, without loading the model."""
 
@@ -239,7 +239,7 @@ class DescribeCases(Request):
     model: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelCases:
     """Whether a model has a signature and an input example, and the example as request bodies of `/invocations`."""
 
@@ -248,7 +248,7 @@ class ModelCases:
     requests: tuple[Any, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReadExample(Request):
     """Read a JSON or CSV file as request bodies of `/invocations`."""
 
@@ -256,14 +256,14 @@ class ReadExample(Request):
     file: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ExampleRequests:
     """Request bodies of `/invocations`."""
 
     requests: tuple[Any, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReadCases(Request):
     """Read a JSON Lines or CSV file as bodies of requests for `/invocations`."""
 
@@ -271,7 +271,7 @@ class ReadCases(Request):
     file: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CaseRequest:
     """A request on a line (from 1) of the file; `expected` is its response, if it `has_expected` one."""
 
@@ -281,14 +281,14 @@ class CaseRequest:
     expected: Any = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CaseRequests:
     """The requests of a file."""
 
     cases: tuple[CaseRequest, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeSignature(Request):
     """Read the signature of the model in a folder."""
 
@@ -296,7 +296,7 @@ class DescribeSignature(Request):
     model: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelSignature:
     """A signature as the MLmodel file holds it, None without one."""
 

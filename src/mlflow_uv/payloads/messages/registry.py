@@ -1,16 +1,17 @@
 """Defines the verbs about registered models, their versions and aliases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .request import Request
 
 PREVIOUS = "previous"  # the default alias of the version that a rollback returns to
 LEASE_S = 120.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AliasEntry:
     """
     The audit entry of one move of an alias from version `before` to version `after`.
@@ -33,7 +34,7 @@ class AliasEntry:
     done: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Version:
     """The parts that every description of a version has; `message` is the reason of its status."""
 
@@ -50,14 +51,14 @@ class _Version:
     entries: tuple[AliasEntry, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RegisteredVersion(_Version):
     """A registered version; `created` is in milliseconds since 1970, `entries` are the newest first."""
 
     created: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SettledVersion(_Version):
     """The version of a model: whether this call created it, and other ready versions of the same source."""
 
@@ -65,7 +66,7 @@ class SettledVersion(_Version):
     also: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindOrCreateVersion(Request):
     """
     Find the version of a model by its source, then by its digest, or create one with these tags.
@@ -85,7 +86,7 @@ class FindOrCreateVersion(Request):
     run_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeVersion(Request):
     """Describe a registered version."""
 
@@ -94,7 +95,7 @@ class DescribeVersion(Request):
     version: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindVersions(Request):
     """Find the versions of a registered model, or only those of one logged model."""
 
@@ -103,14 +104,14 @@ class FindVersions(Request):
     model_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FoundVersions:
     """Versions of a registered model, lowest number first."""
 
     versions: tuple[RegisteredVersion, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeName(Request):
     """Describe a registered model."""
 
@@ -118,7 +119,7 @@ class DescribeName(Request):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RegisteredName:
     """
     Whether a registered model exists, the version number of each of its aliases, its tags and its description.
@@ -133,7 +134,7 @@ class RegisteredName:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeRights(Request):
     """Check, without writing, that runs of an experiment and versions of a registered model may be created."""
 
@@ -142,14 +143,14 @@ class DescribeRights(Request):
     experiment: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class NameRights:
     """Whether the registered model exists; a missing permission is an error."""
 
     exists: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Author:
     """Who changes the registry, when (UTC), in which workflow run, and the gates that were checked before."""
 
@@ -159,7 +160,7 @@ class Author:
     gates: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AliasMove:
     """
     The version numbers that an alias named before and names after a call, and notes for the user.
@@ -173,7 +174,7 @@ class AliasMove:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AssignAlias(Request):
     """Assign an alias to a tested version, whatever it named before; states do not change."""
 
@@ -186,7 +187,7 @@ class AssignAlias(Request):
     previous: str = PREVIOUS
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ExpectedVersion:
     """What the registry was when the gates were checked: the alias, and the record and the state of the version."""
 
@@ -195,7 +196,7 @@ class ExpectedVersion:
     state: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PromoteVersion(Request):
     """Promote a version to an alias if the registry is as expected; `previous` is the alias for the version before."""
 
@@ -209,7 +210,7 @@ class PromoteVersion(Request):
     lease_s: float = LEASE_S
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FindRollback(Request):
     """Find the version that a rollback of an alias, in a workflow run, returns to; `to` is its number, if given."""
 
@@ -221,7 +222,7 @@ class FindRollback(Request):
     run: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RollbackTarget:
     """
     The version that has the alias, and the one that it returns to: None, for the reason `why`, if that is ambiguous.
@@ -235,7 +236,7 @@ class RollbackTarget:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ExpectedRollback:
     """The two versions that find-rollback returned."""
 
@@ -243,7 +244,7 @@ class ExpectedRollback:
     after: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RollBackAlias(Request):
     """Move an alias back to the version that find-rollback returned."""
 
@@ -257,7 +258,7 @@ class RollBackAlias(Request):
     lease_s: float = LEASE_S
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeleteVersions(Request):
     """Delete versions, each only if it still has the given state and no alias names it."""
 
@@ -268,7 +269,7 @@ class DeleteVersions(Request):
     lease_s: float = LEASE_S
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeletedVersions:
     """The numbers of the deleted versions, the kept ones with the reason of each, and notes for the user."""
 
@@ -277,7 +278,7 @@ class DeletedVersions:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SetTags(Request):
     """Set tags on each of the given objects; `version` is a registered model's name and a number."""
 

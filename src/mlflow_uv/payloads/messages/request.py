@@ -1,22 +1,23 @@
 """Defines the base of all requests, and the responses that several verbs have in common."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@lazy_dataclass
 class Request:
     """A request of the verb that its class names; it is sent as a JSON object with the same parts."""
 
     verb: ClassVar[str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Done:
     """The response of a verb that returns nothing."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SchemaFacts:
     """
     The facts of a database whose schema is not that of the MLflow in use.
@@ -33,7 +34,7 @@ class SchemaFacts:
     python: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Failure:
     """
     An error in place of a response.
@@ -47,14 +48,14 @@ class Failure:
     facts: SchemaFacts | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeEnvironment(Request):
     """Describe the interpreter, without importing MLflow."""
 
     verb: ClassVar[str] = "describe-environment"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EnvironmentDescription:
     """
     The Python and the MLflow of an interpreter; `mlflow` is None without one.

@@ -1,13 +1,14 @@
 """Defines the verbs about runs and experiments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .request import Request
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RunDescription:
     """A run; `started` and `ended` are in milliseconds since 1970. Only describe-run fills `params`."""
 
@@ -23,7 +24,7 @@ class RunDescription:
     params: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PrepareExperiment(Request):
     """
     Ensure that the experiment of that name has an allowed artifact location.
@@ -36,7 +37,7 @@ class PrepareExperiment(Request):
     artifact_location: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CreateRun(Request):
     """Create a run in the experiment of that name, which is created, at `artifact_location`, if there is none."""
 
@@ -47,7 +48,7 @@ class CreateRun(Request):
     artifact_location: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CreatedRun:
     """A new run and its experiment."""
 
@@ -55,7 +56,7 @@ class CreatedRun:
     experiment_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LogEntryPoint(Request):
     """
     Log the entry point of the MLproject file in `folder`, and its parameters, as `mlflow run` does for its own runs.
@@ -70,7 +71,7 @@ class LogEntryPoint(Request):
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EndRun(Request):
     """End a run with the status FINISHED, FAILED or KILLED."""
 
@@ -79,7 +80,7 @@ class EndRun(Request):
     status: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DescribeRun(Request):
     """Describe a run, with its parameters."""
 
@@ -87,7 +88,7 @@ class DescribeRun(Request):
     run_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LogRecord(Request):
     """Log a file as an artifact of a run; `path` is the path of the artifact, with its file name."""
 
@@ -97,7 +98,7 @@ class LogRecord(Request):
     path: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DownloadRecord(Request):
     """Download an artifact of a run to the file `destination`."""
 
@@ -107,7 +108,7 @@ class DownloadRecord(Request):
     destination: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CloseAttempt(Request):
     """End every open run with the tag, whose name and value are given, and finalize every pending model of them."""
 
@@ -116,7 +117,7 @@ class CloseAttempt(Request):
     status: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ClosedAttempt:
     """The ids of the runs and models that were still open."""
 

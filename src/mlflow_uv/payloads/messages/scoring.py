@@ -1,13 +1,13 @@
 """Defines the verb that scores tables, and the messages that it exchanges with the caller while it runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .request import Request
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TableFile:
     """
     A file to score, from a position on: `row` rows are before it (0 at the start), in a text `offset` bytes.
@@ -22,7 +22,7 @@ class TableFile:
     offset: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoreTables(Request):
     """
     Score files with the model in a folder, and write the rows of each file in parts.
@@ -44,7 +44,7 @@ class ScoreTables(Request):
     strict: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoreTablesBySpark(ScoreTables):
     """
     The same on a Spark cluster with the URL `master`, whose workers read the files at `paths`, in the order of `files`.
@@ -57,7 +57,7 @@ class ScoreTablesBySpark(ScoreTables):
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoringResult:
     """The number of rows that were scored and rejected, and the versions of Python and MLflow."""
 
@@ -67,14 +67,14 @@ class ScoringResult:
     mlflow: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoringMessage:
     """A message of the verb to its caller, which replies to each with an object; `ask` names the class."""
 
     ask: ClassVar[str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReadBlock(ScoringMessage):
     """Read bytes of a file, by its index in the request; the reply is `{"data"}`, in base64."""
 
@@ -84,7 +84,7 @@ class ReadBlock(ScoringMessage):
     length: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BeginPart(ScoringMessage):
     """Begin the next part of a file; `row` rows of the file are before it."""
 
@@ -93,7 +93,7 @@ class BeginPart(ScoringMessage):
     row: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WriteBlock(ScoringMessage):
     """Append bytes, in base64, to the part."""
 
@@ -101,7 +101,7 @@ class WriteBlock(ScoringMessage):
     data: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RejectRow(ScoringMessage):
     """A row of the part, numbered from 1 in its file, that cannot be scored; `record` is its content as JSON."""
 
@@ -111,7 +111,7 @@ class RejectRow(ScoringMessage):
     record: Any
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReportProgress(ScoringMessage):
     """`row` rows of a file, and a share of its content (0 to 1), are done."""
 
@@ -121,7 +121,7 @@ class ReportProgress(ScoringMessage):
     fraction: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EndPart(ScoringMessage):
     """
     The part is complete, with numbers of rows that were scored and rejected.

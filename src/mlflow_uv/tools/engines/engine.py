@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.model_requests import LoadPlan, ModelReply, ModelRequest
 from ..system.commands import Conversation
 
@@ -42,7 +43,7 @@ class StartedServer(ServingContainer, Protocol):
         """Whether the kernel ended a process of it because its memory limit was reached."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ServerSettings:
     """
     Settings of a server (docs/serving.md), and the variables that its model gets.
@@ -61,7 +62,7 @@ class ServerSettings:
 BARE = ServerSettings()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageLayer:
     """A step of an image's history; `size` is the number of bytes that it added."""
 
@@ -69,7 +70,7 @@ class ImageLayer:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BuiltImage:
     """
     An image in the local store of the engine; `size` in bytes, `architecture` as the engine writes it (`amd64`).
@@ -88,7 +89,7 @@ class BuiltImage:
     variables: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Cache:
     """Build caches to import and to export, in the syntax of the engine's `--cache-from` and `--cache-to`."""
 
@@ -96,7 +97,7 @@ class Cache:
     target: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Build:
     """A build context, and the files of its secrets by their ids."""
 
@@ -106,7 +107,7 @@ class Build:
     cache: Cache = field(default_factory=Cache)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Candidate:
     """
     A built image without a name; `image` is the one for this machine's platform.

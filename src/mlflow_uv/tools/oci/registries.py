@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import ToolFailed
 from ...core.image.composition import Blob, ComposedImage, digest_of
 from ...core.image.reference import image_reference
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
 from .logins import Logins
 from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Published:
     """
     The image with a digest, and the digest of the tag; None for what the registry does not have.
@@ -27,7 +27,7 @@ class Published:
     tagged_labels: tuple[Mapping[str, str], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PushedImage:
     """The digest of a pushed image in the registry, and the number of bytes of the blobs that were sent."""
 
@@ -35,7 +35,7 @@ class PushedImage:
     sent: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RegistryImage:
     """
     A downloaded image, and the archives of its layers by their digests.

@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -16,6 +16,7 @@ from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_laye
 from ...core.image.reference import DOCKER_HUB, ImageReference
 from ...core.security.documents import parse_json
 from ...core.security.origins import is_loopback
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
@@ -42,7 +43,7 @@ class RegistryUnanswered(Exception):
         self.denied = denied
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PublishedImage:
     """
     An image in a registry: every digest that an engine may use as its id, and the labels for each platform.
@@ -54,7 +55,7 @@ class PublishedImage:
     labels: tuple[Mapping[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PulledImage:
     """The configuration of an image in a registry, and its layers, lowest first."""
 

@@ -1,11 +1,12 @@
 """Defines a command to run, its result, and the runner interface."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from ...command.errors import ToolFailed
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .threads import T
 
 
@@ -13,7 +14,7 @@ class TooSlow(ToolFailed):
     """A program did not end, or did not respond, within its time limit; it was ended."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Command:
     """
     A program with its arguments, run without a shell.
@@ -39,7 +40,7 @@ class Command:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Completed:
     """
     The result of a program: `code` is negative for a signal; both streams are complete and masked.

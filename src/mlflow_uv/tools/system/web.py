@@ -9,12 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ...core.security.origins import is_loopback
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .disk_errors import disk_errors
 from .threads import within
 
@@ -39,7 +40,7 @@ class WebUnreachable(Exception):
         self.permanent = permanent
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WebRequest:
     """
     A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
@@ -59,7 +60,7 @@ class WebRequest:
     limit: int = 4 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WebReply:
     """Status, headers with lower-case names, and body."""
 

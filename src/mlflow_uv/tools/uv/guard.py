@@ -7,13 +7,14 @@ that are not.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, BadProject, sentence
 from ...core.lock.toml_lines import key_lines, line_at
 from ...core.security.origins import origin_of
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, UnreadableProject, members, read_manifest, repository_of, table_of
 from .lock_check import IGNORED_SETTINGS, NO_ENVIRONMENT, TRUSTED_INDEXES
 
@@ -25,7 +26,7 @@ _VERSION = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class IgnoredSetting:
     """A setting of the checkout that uv does not get, and why; `fix` is how the job can set it."""
 
@@ -50,7 +51,7 @@ class NamesProgram(UnreadableProject):
         self.line = line
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class UvGuard:
     """
     Limits what a checkout may configure in uv; `variables` are the caller's.

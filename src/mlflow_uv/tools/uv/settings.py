@@ -8,13 +8,14 @@ for authentication and transport apply.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadProject
 from ...core.release.digests import sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, read_manifest, repository_of, table_of, write_atomically
 from .settings_places import MACHINE, machine_files, users_file, users_folder
 
@@ -32,7 +33,7 @@ _ADDRESSES = frozenset({"extra-index-url", "find-links", "index-url"})
 _FILES = (("uv.toml", ()), ("pyproject.toml", ("tool", "uv")))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SettingsFile:
     """A file with settings of uv, and the keys of the table that contains them."""
 
@@ -69,7 +70,7 @@ def settings_of(root: Path, manifest: Mapping[str, Any] | None = None) -> Settin
     return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class MachineSettings:
     """
     The configuration files of uv outside of any checkout, for a caller with these variables.
