@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import ChainBroken, ToolFailed
+from mlflow_uv.command.errors import ChainBroken, NoSpace, ToolFailed
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.ops.image.build import require_exact, require_model
 from mlflow_uv.ops.image.composed_release import composed_inventory, push_composed
@@ -115,3 +117,30 @@ def test_a_package_without_a_wheel_is_refused_with_the_way_it_came_in(
     assert refused.value.what.startswith("`plum` has no wheel for linux-")
     assert f"it would be {came}; needed by wine" == refused.value.why
     assert "--builder engine" in refused.value.fix
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, disk: Callable[[str], Path], registry_program: str
+) -> None:
+    """
+    It is named as such; with space the same image is composed, and the cache has no layer that is not whole.
+    """
+    volume = disk("16m")
+    with registry(tmp_path, registry_program) as host:
+        (volume / "one").mkdir()
+        (tmp_path / "other").mkdir()
+        with tiny_release(volume / "one") as tiny, tiny_release(tmp_path / "other") as other:
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            expected, _ = other.compose(f"{host}/base:1")
+            shutil.rmtree(other.tools.host.cache / "layers")
+            filler = volume / "filler"
+            filler.write_bytes(bytes(os.statvfs(volume).f_bavail * os.statvfs(volume).f_frsize - (192 << 10)))
+            with pytest.raises(NoSpace) as full:
+                tiny.compose(f"{host}/base:1")
+            shutil.rmtree(tiny.scratch)
+            filler.unlink()
+            image, _ = tiny.with_listed_requirements().compose(f"{host}/base:1")
+            left = [path.name for path in tiny.tools.host.cache.rglob(".new-*")]
+
+    assert (19, True) == (full.value.exit_code, "No space left" in full.value.why)
+    assert (expected.image.digest, []) == (image.image.digest, left)

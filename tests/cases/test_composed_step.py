@@ -1,6 +1,8 @@
 """The step composes an image: with an engine that tests it, and without one, pushed to a registry."""
 
 import json
+import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -68,3 +70,19 @@ def test_an_image_is_composed_without_an_engine_and_tested_where_there_is_one(
     code, kind, what, _ = error(unreachable)
     assert (12, "BaseImageMissing") == (code, kind)
     assert "cannot be read from its registry" in what
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_composing_that_is_cancelled_leaves_nothing(sample: SampleProject, image: str, number: signal.Signals) -> None:
+    """
+    No process, no folder, no half-written layer, no image; the next attempt takes what is whole.
+    """
+    shutil.rmtree(sample.consumer.home / "cache" / "layers", ignore_errors=True)
+    flags = (*COMPOSE, "--engine", "docker", "--image", image)
+
+    result = sample.cancel(*flags, when=lambda: any("bytecode.py" in line for line in sample.processes()), by=number)
+    left = [path.name for path in (sample.consumer.home / "cache").rglob(".new-*")]
+    found = subprocess.run(("docker", "image", "inspect", image), capture_output=True, check=False)
+    again = sample.run(*flags)
+
+    assert (128 + number, [], 1, 0) == (result.code, left, found.returncode, again.code), again.stderr

@@ -35,7 +35,7 @@ class LayerCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.changed: list[str] = []  # names of layers that were found damaged
 
     def find(self, key: str) -> CachedLayer | None:
@@ -71,8 +71,8 @@ class LayerCache:
         replaced: Iterable[PurePosixPath] = (),
     ) -> CachedLayer:
         """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".new-", dir=self._folder) as scratch:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=self.folder) as scratch:
             written = Path(scratch) / "layer"
             layer = write(written)
             archive = self._archive(layer.blob.digest)
@@ -91,13 +91,13 @@ class LayerCache:
 
     def remove(self) -> None:
         """Remove all layers."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _description(self, key: str) -> Path:
-        return self._folder / "keys" / f"{key}.json"
+        return self.folder / "keys" / f"{key}.json"
 
     def _archive(self, digest: str) -> Path:
-        return self._folder / "blobs" / digest.replace(":", "-")
+        return self.folder / "blobs" / digest.replace(":", "-")
 
 
 def _require_digest(archive: Path, blob: Blob) -> None:

@@ -20,6 +20,8 @@ from .archive import LayerFile
 _UNSIGNED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 # uv writes them on installation: when the wheel was read, and from which folder, which is the same in every image.
 _UV_CACHE, _DIRECT_URL = "uv_cache.json", "direct_url.json"
+# Of an unpacked package: a wheel of megabytes may unpack to any size. The largest of PyPI have a few gigabytes.
+MOST_BYTES = 16 << 30
 _WHEELS = f"{MOUNTS}/{PACKAGES}/{WHEELS}"
 
 
@@ -78,13 +80,17 @@ def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosix
                 raise _unfit(package.name, str(file.path), "it is a file of the environment itself")
 
 
-def verified_files(environment: Path, package: LaidOutPackage, home: PurePosixPath) -> dict[PurePosixPath, LayerFile]:
+def verified_files(
+    environment: Path, package: LaidOutPackage, home: PurePosixPath, *, most: int = MOST_BYTES
+) -> dict[PurePosixPath, LayerFile]:
     """
     The files of a package for an environment at `home`, each with the content that its RECORD promises.
 
     Scripts start the interpreter there, and RECORD has the digests of these scripts. What differs between two
-    installations of one wheel is left out. Raises ToolFailed that names a file which is missing, changed, or no file.
+    installations of one wheel is left out. Raises ToolFailed that names a file which is missing, changed, or no file,
+    or with which the package has more than `most` bytes.
     """
+    _require_size(environment, package, most)
     files: dict[PurePosixPath, LayerFile] = {}
     rewritten: dict[PurePosixPath, bytes] = {}
     for file in package.files:
@@ -101,6 +107,20 @@ def verified_files(environment: Path, package: LaidOutPackage, home: PurePosixPa
     executable = bool((environment / package.record).stat().st_mode & 0o111)
     files[package.record] = LayerFile(data=_record_of(environment, package, rewritten), executable=executable)
     return files
+
+
+def _require_size(environment: Path, package: LaidOutPackage, most: int) -> None:
+    """Raise ToolFailed for a package that is too large, before its files are read."""
+    size = 0
+    for file in package.files:
+        place = environment / file.path
+        size += place.lstat().st_size if place.is_file() else 0
+        if size > most:
+            raise ToolFailed(
+                what=f"`{package.name}` cannot be put into an image: it unpacks to more than {most >> 30} GiB",
+                why=f"the limit is passed with `{file.path}`; a wheel of that size is broken, or made to fill a disk",
+                fix=f"lock another version of {package.name}",
+            )
 
 
 def _package(environment: Path, record: Path) -> LaidOutPackage:

@@ -12,6 +12,7 @@ from ...command.errors import ToolFailed
 from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
+from ..system.disk_errors import disk_errors
 from ..system.process import Runner
 from .archive import LEVEL, LayerFile, write_layer
 from .cache import CachedLayer, LayerCache
@@ -21,6 +22,7 @@ from .laid_out import LaidOutPackage, laid_out, require_apart, shared_files, uno
 # Changes when the same wheels give other layers.
 FORMAT = 1
 _HOME = PurePosixPath(VENV)
+_SPACE = "free space there, or set MLFLOW_UV_HOME to a larger disk"
 
 
 class Installer(Protocol):
@@ -89,7 +91,7 @@ class PackageLayers:
 
     def layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         """
-        The layers of packages, from the cache or made now. Raises ToolFailed.
+        The layers of packages, from the cache or made now. Raises ToolFailed, NoSpace.
 
         A layer is a function of the requirements with their hashes, the platform, uv's version, the version of the
         interpreter that compiles, and FORMAT. A file of a layer covers the same path in a lower one, with its bytecode:
@@ -154,11 +156,8 @@ class PackageLayers:
                 files |= {_HOME / path: file for path, file in packages[name].files.items()}
                 files |= compiled.get(name, {})
                 digests |= brought
-        try:
+        with disk_errors("a layer of the image", self._cache.folder, fix=_SPACE):
             return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests, replaced)
-        except OSError as error:
-            what = "a layer of the image cannot be written"
-            raise ToolFailed(what=what, why=f"{error.strerror}: {error.filename}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from ...command.errors import ToolFailed, ToolMissing
+from ...command.errors import NoSpace, ToolFailed, ToolMissing
 from ...command.pip_settings import MACHINE_STORE, TRUST, PipSettings
 from ...core.release.digests import sha256
 from ...core.security.child_environment import INDEX_VARIABLES, ChildEnvironment, for_uv
@@ -173,7 +173,7 @@ class UvCalls:
         files = self.machine.resolution_keys(project, modes=False, indexes=True)
         return (INDEX_VARIABLES & self._variables.keys()) | frozenset(map(str, files))
 
-    def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed:
+    def _failed(self, what: str, done: Completed, project: Project) -> ToolFailed | NoSpace:
         """The error for a command that uses the network; it names the credentials if a server denied access."""
         refusal = refusal_in(done.stderr, project, self._variables)
         if refusal is None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 
-from ...command.errors import BadInput, ToolFailed
+from ...command.errors import BadInput, NoSpace, ToolFailed
 from ...command.pip_settings import DISTRUST
 from ...core.freshness.causes import Cause
 from ..system.process import Completed
 from .index_logins import REFUSALS
 from .lock_check import RESOLVED
+
+_NO_SPACE = "(os error 28)"  # ENOSPC of Linux, as uv writes it
 
 
 class LockState(Enum):
@@ -182,8 +184,12 @@ def unsupported_flag(done: Completed) -> str:
     return match[1] if match and done.code != 0 else ""
 
 
-def failed(what: str, done: Completed) -> ToolFailed:
-    """The error for a failed uv command whose output has no more specific meaning."""
+def failed(what: str, done: Completed) -> ToolFailed | NoSpace:
+    """The error for a failed uv command whose output has no more specific meaning; uv names a full disk last."""
+    if _NO_SPACE in done.stderr:
+        why = f"{complaint(done)}: No space left on device"
+        fix = "free space there, or set UV_CACHE_DIR, MLFLOW_UV_HOME and TMPDIR to a larger disk"
+        return NoSpace(what=f"`{what}` found a full disk", why=why, fix=fix)
     if certificate_rejected(done):
         why = f"{complaint(done).partition(': ')[2] or complaint(done)}: its certificate is not trusted"
         fix = "set SSL_CERT_FILE to a file with the certificates of your network"

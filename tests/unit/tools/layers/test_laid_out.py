@@ -199,3 +199,18 @@ def test_files_of_nobody_and_of_several_are_known(tmp_path: Path) -> None:
 
     assert {PurePosixPath(SITE, "cellar/__init__.py"): ("grape", "plum")} == shared_files(packages)
     assert {PurePosixPath("lib64"), PurePosixPath(SITE, "stray.pth")} == set(unowned(tmp_path, packages))
+
+
+def test_a_package_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Path) -> None:
+    """
+    A file of zeros takes no space in a wheel; its size is enough to refuse it, and it is not read.
+    """
+    package(tmp_path, "bomb", {"bomb.py": b"", "zeros.bin": b""})
+    os.truncate(tmp_path / SITE / "zeros.bin", 20 << 30)
+    (only,) = laid_out(tmp_path)
+
+    with pytest.raises(ToolFailed) as refused:
+        verified_files(tmp_path, only, HOME)
+
+    assert "`bomb` cannot be put into an image: it unpacks to more than 16 GiB" == refused.value.what
+    assert "zeros.bin" in refused.value.why

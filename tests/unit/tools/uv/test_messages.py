@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.errors import BadInput, NoSpace, ToolFailed
 from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.tools.system.process import Completed
 from mlflow_uv.tools.uv.messages import (
@@ -235,6 +235,18 @@ def test_a_flag_that_uv_does_not_know_is_named(code: int, stderr: str, flag: str
     Such a uv is too old.
     """
     assert flag == unsupported_flag(of_uv(stderr, code))
+
+
+def test_a_full_disk_is_an_error_of_its_own() -> None:
+    """
+    uv names it as the last cause, after the file that it could not write.
+    """
+    text = "error: Failed to install: x\n  Caused by: failed to write: No space left on device (os error 28)\n"
+
+    full = failed("uv pip install", of_uv(text))
+
+    assert (NoSpace, True) == (type(full), full.why.endswith("No space left on device"))
+    assert "UV_CACHE_DIR" in full.fix
 
 
 def test_a_failure_quotes_uv_and_a_certificate_has_a_fix() -> None:
