@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.payloads.messages import evaluation, models, registry, request, runs, scoring
+from mlflow_uv.payloads.messages import deployments, evaluation, models, registry, request, runs, scoring
 from mlflow_uv.payloads.messages.reader import read
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store
@@ -53,6 +53,8 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     registry.RollBackAlias: registry.AliasMove,
     registry.DeleteVersions: registry.DeletedVersions,
     registry.SetTags: request.Done,
+    deployments.ClaimDeployment: deployments.DeploymentClaim,
+    deployments.RecordDeployment: request.Done,
     scoring.ScoreTables: scoring.ScoringResult,
     scoring.ScoreTablesBySpark: scoring.ScoringResult,
 }
@@ -95,6 +97,17 @@ VERSION = registry.RegisteredVersion(
     tags={"mlflow-uv.state": "tested"},
     aliases=("champion",),
     entries=(ENTRY,),
+)
+DEPLOYMENT = deployments.DeploymentEntry(
+    deployment="prod",
+    target="compose",
+    version="1",
+    state="changing",
+    who="alice",
+    when="2026-01-01T00:00:00Z",
+    token="t1",
+    before="2",
+    expires=5.0,
 )
 MOVE = registry.AliasMove(before=None, after="1", already=False, notes=("an expired lease was deleted",))
 
@@ -149,6 +162,7 @@ RESPONSES: tuple[Any, ...] = (
     registry.NameRights(exists=True),
     MOVE,
     registry.RollbackTarget(before="2", after="1", already=False, why=""),
+    deployments.DeploymentClaim(claimed=False, entry=DEPLOYMENT),
     registry.DeletedVersions(deleted=("1",), kept={"2": "alias champion names it"}, notes=()),
 )
 

@@ -182,6 +182,27 @@ class BuildRefused(StepError):
     meaning = "a build is required and is refused"
 
 
+class DeploymentBusy(StepError):
+    """Another run changes the same deployment at this moment."""
+
+    exit_code = 21
+    meaning = "another run changes the deployment"
+
+
+class PlanOutdated(StepError):
+    """What a plan was made from has changed since: the alias, or what runs."""
+
+    exit_code = 22
+    meaning = "something moved after the deployment was planned"
+
+
+class NotReturned(StepError):
+    """A deployment failed, and what ran before could not be returned to."""
+
+    exit_code = 23
+    meaning = "a deployment failed, and what ran before does not run again"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

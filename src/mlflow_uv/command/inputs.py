@@ -12,8 +12,8 @@ NAME = r"[^\s/:%\x00-\x1f\"'`$&|;<>\\][^/:%\x00-\x1f\"'`$&|;<>\\]{0,249}"
 # The reference grammar of the engines: registry, lower-case path, tag; a base image may have a digest too.
 IMAGE_TAG = r"(?::\w[\w.\-]{0,127})?"
 IMAGE_HOST = r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?"
-_IMAGE = rf"{IMAGE_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{IMAGE_TAG}(?:@sha256:[0-9a-f]{{64}})?"
-_BASE = rf"{_IMAGE}|sha256:[0-9a-f]{{64}}"
+IMAGE = rf"{IMAGE_HOST}[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*{IMAGE_TAG}(?:@sha256:[0-9a-f]{{64}})?"
+_BASE = rf"{IMAGE}|sha256:[0-9a-f]{{64}}"
 
 TOLERANCE = 1e-6  # the last bits of a float depend on the processor
 
@@ -40,7 +40,8 @@ OneTarget = Annotated[
     str | None,
     Doc(
         "Platform and Python of one target, such as linux-x86_64-py3.11: export writes only the packages of this"
-        " target, without environment markers, and doctor diagnoses a model for it."
+        " target, without environment markers, and doctor diagnoses a model for it; for deploy the NAME of a table"
+        " [tool.mlflow-uv.deploy.NAME]."
     ),
 ]
 SparkMaster = Annotated[
@@ -323,19 +324,6 @@ class ResponseInputs(ServeEnvInputs):
 
 
 @lazy_dataclass
-class ServeLimitInputs:
-    """What the container of a tested server may use."""
-
-    serve_memory: Annotated[int | None, Limits(least=6), Doc("Memory limit of the tested container in MiB.")] = None
-    serve_cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the tested container, as 0.5.")] = None
-    serve_mounts: Annotated[
-        tuple[str, ...],
-        OneRun(),
-        Doc("Files and folders that the tested container may read, as absolute paths, which are the same in it."),
-    ] = ()
-
-
-@lazy_dataclass
 class IsolationInputs:
     """Where code of a version runs."""
 
@@ -373,8 +361,8 @@ class StrictInputs:
         bool,
         Section.RUN,
         Doc(
-            "End with an error instead of a warning: audit for a link that cannot be verified here, score for a row"
-            " that cannot be scored."
+            "End with an error instead of a warning: audit and deploy for a link that cannot be verified here, score"
+            " for a row that cannot be scored."
         ),
     ] = False
 

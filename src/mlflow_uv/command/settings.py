@@ -17,6 +17,7 @@ KEYS = frozenset(
         "data",
         "data-function",
         "deadline",
+        "deploy",
         "embedded",
         "engine",
         "entry-point",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .channel import Channel
-from .messages import evaluation, models, registry, runs, scoring
+from .messages import deployments, evaluation, models, registry, runs, scoring
 from .messages.reader import read
 from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
@@ -63,6 +63,8 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     registry.RollBackAlias: ("registry.rollbacks", "roll_back"),
     registry.DeleteVersions: ("registry.pruning", "delete"),
     registry.SetTags: ("registry.tags", "tag"),
+    deployments.ClaimDeployment: ("registry.deployments", "claim"),
+    deployments.RecordDeployment: ("registry.deployments", "record"),
     scoring.ScoreTables: ("scoring.scorer", "score"),
     scoring.ScoreTablesBySpark: ("spark.scoring", "score"),
 }

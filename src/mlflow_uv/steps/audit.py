@@ -10,6 +10,7 @@ from ..command.step import Doc, Step
 from ..command.wording import step_call
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
+from ..ops.deploy.audit import checked_deployments
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.image.recomposed import recomposed
 from ..ops.lineage.audit import Audited, audited
@@ -51,7 +52,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
         held = (alias_holds(audit, alias),) if alias else ()
-        checks = (*audit.checks, *recomposed(audit, registry), *held)
+        checks = (*audit.checks, *recomposed(audit, registry), *held, *checked_deployments(registry, audit))
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     findings = (*_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))

@@ -22,6 +22,7 @@ NAMES = (
     "evaluate",
     "promote",
     "rollback",
+    "deploy",
     "audit",
     "report",
     "prune",

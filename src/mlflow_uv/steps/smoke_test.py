@@ -15,10 +15,10 @@ from ..command.inputs import (
     RecordInputs,
     RegistryInputs,
     ResponseInputs,
-    ServeLimitInputs,
     VersionState,
 )
 from ..command.report import Finding, Report, Severity
+from ..command.server_inputs import ANSWER_S, AnswerTimeoutInputs, DeadlineInputs, ServeLimitInputs
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, Step
 from ..command.wording import option, step_call
 from ..core.model.answer_paths import AnswerPath
@@ -33,7 +33,7 @@ from ..core.security.serve_env import ServeVariables, require_recorded, serve_va
 from ..ops.image.environment import inventory_digest
 from ..ops.image.load_check import budgets_of, measure
 from ..ops.image.lookup import require_image
-from ..ops.image.serving_check import ANSWER_S, Expected, ObservedServer, show_log
+from ..ops.image.serving_check import Expected, ObservedServer, show_log
 from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
 from ..ops.image.unpacked import serving_place
@@ -54,18 +54,14 @@ LEASE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerTestInputs(ResponseInputs, ServeLimitInputs, RecordInputs):
+class ServerTestInputs(ResponseInputs, ServeLimitInputs, DeadlineInputs, AnswerTimeoutInputs, RecordInputs):
     """Inputs for a server that the step starts: time limits, tolerance and alias."""
 
-    deadline: Annotated[float, Doc("Seconds that the server may take to become healthy.")] = 120.0
     serve_network: Annotated[
         bool,
         OneRun(),
         Doc("Connect the tested container to the engine's default network; by default it has no network."),
     ] = False
-    answer_timeout: Annotated[
-        float, Doc("Seconds that the tested server may take for each response, passed to it as REQUEST_TIMEOUT.")
-    ] = ANSWER_S
     alias: Annotated[
         str, Doc("Alias to move to the version when the test passes."), Matching(NAME, "a name MLflow accepts")
     ] = "candidate"

@@ -27,7 +27,7 @@ from ..steps.catalog import NAMES, RELEASE_NAME, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
 from ..tools.project.files import Project, absolute, read_project, repository_of
-from ..tools.project.policy_table import policy_table
+from ..tools.project.policy_table import policy_table, policy_tables
 from .hiding import hide_environment
 from .phrasing import started_as
 from .terminal import as_json, terminal, unforeseen
@@ -253,6 +253,10 @@ def _require_valid_policies(project: Project) -> None:
         from ..core.promotion.promote_policy import read_promotion  # noqa: PLC0415  # a lock step needs no record
 
         read_promotion(policy_table(project, "promote", where=where))
+    if "deploy" in project.settings:
+        from ..core.deploy.settings import read_deployments  # noqa: PLC0415  # as above
+
+        read_deployments(policy_tables(project, "deploy", where=where))
     if "smoke-test" in project.settings:
         from ..core.model.budgets import read_budgets  # noqa: PLC0415  # as above
 

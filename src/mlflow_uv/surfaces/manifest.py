@@ -9,6 +9,7 @@ from typing import Any
 
 from ..command import errors
 from ..command.step import Field, FieldKind, SettingReach, Step, fields_of
+from ..core.deploy.settings import KINDS
 from ..core.lint.catalog import rules
 from ..core.lint.settings import LintSettings
 from ..core.model.budgets import Budgets
@@ -114,6 +115,7 @@ def _settings() -> str:
     """The names of all settings as a module of their own: importing the steps to collect them takes 100 ms."""
     keys = sorted(
         {
+            "deploy",
             "lint",
             "policy",
             "promote",
@@ -172,6 +174,14 @@ def _reference() -> str:
         " A finding is named after its budget, such as `budget-p95-milliseconds`.\n"
     )
     parts.append("".join(_table("setting", fields_of(Budgets))))
+    parts.append("## Deployments\n")
+    parts.append(
+        "The settings of a deployment, set in `[tool.mlflow-uv.deploy.NAME]` of pyproject.toml and read by deploy. Each"
+        " kind of target has its own.\n"
+    )
+    for kind, record in KINDS.items():
+        parts.append(f'For `target = "{kind}"`:\n')
+        parts.append("".join(_table("setting", fields_of(record))))
     parts.append("## Exit codes\n")
     parts.append("".join(_codes()))
     return "\n".join(parts)

@@ -25,7 +25,7 @@ class PolicySource(Generic[P]):
 @lazy_dataclass
 class PolicyTable:
     """
-    `[tool.mlflow-uv.NAME]` as TOML, {} where there is none.
+    `[tool.mlflow-uv.NAME]` as TOML, {} where there is none; a table in another one has a name with a dot.
 
     `lines` are the 1-based lines of the manifest's keys, and `shown` is the manifest's name in messages.
     """
@@ -43,7 +43,7 @@ class PolicyTable:
 
     @property
     def _path(self) -> tuple[str, ...]:
-        return ("tool", "mlflow-uv", self.name)
+        return ("tool", "mlflow-uv", *self.name.split("."))
 
     def rules(self, record: type) -> Mapping[str, Any]:
         """The keys and values. Raises BadInput for a value that is not a table, an unknown key, and an empty text."""

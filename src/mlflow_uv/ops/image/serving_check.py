@@ -8,6 +8,7 @@ from typing import Any
 
 from ...command.errors import NotServing
 from ...command.report import Finding, Severity, counted
+from ...command.server_inputs import ANSWER_S
 from ...command.wording import Wording, option
 from ...core.image.system_libraries import base_image_fix, install_fix, missing_library
 from ...core.model.answer_paths import AnswerPath, without_paths
@@ -24,7 +25,6 @@ from ...tools.toolbox import Tools
 from .stream_check import stream_findings
 
 POLL_S = 0.2
-ANSWER_S = 60.0  # also the default of the server
 GRACE_S = 5.0
 MOST_DERIVED = 5  # findings about derived requests
 MALFORMED = RecordedRequest(

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from ...command.errors import NotServing
-from ...command.inputs import ServeLimitInputs
 from ...command.report import Finding, Severity
+from ...command.server_inputs import ANSWER_S, ServeLimitInputs
 from ...command.wording import Wording, option
 from ...core.model.tracebacks import last_exception
 from ...core.security.serve_env import ServeVariables
 from ...core.security.serve_mounts import serve_mounts
 from ...tools.engines.engine import ServerSettings, StartedServer
 from ...tools.toolbox import Tools
-from .serving_check import ANSWER_S, Expected, ObservedServer, observe
+from .serving_check import Expected, ObservedServer, observe
 
 _SERVER_ERROR = 500
 

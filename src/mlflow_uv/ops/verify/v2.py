@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...command.errors import NotServing, ToolFailed
+from ...command.server_inputs import ANSWER_S
 from ...core.model.answer_wording import reason_of
 from ...core.model.v2_requests import v2_predictions, v2_requests
 from ...core.security.documents import parse_json
@@ -15,7 +16,7 @@ from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.system.commands import TooSlow
 from ...tools.toolbox import Tools
-from ..image.serving_check import ANSWER_S, POLL_S, last_line, show_log
+from ..image.serving_check import POLL_S, last_line, show_log
 
 MODEL = "verified"  # name of the model, which a client needs
 MODEL_PATH = f"/v2/models/{quote(MODEL)}"

@@ -30,6 +30,8 @@ EVALUATION_SETTINGS = "mlflow-uv.evaluation-settings"
 EVALUATION_REQUESTED = "mlflow-uv.evaluation-asked"  # when it was last requested; sorts as text
 DATA_DIGEST = "mlflow-uv.data-sha256"
 
-# Prefixes: an entry for each move of an alias, on versions; a lease, on registered models.
+# Prefixes: an entry for each move of an alias, on versions; a lease, on registered models; an entry for each
+# deployment, on the registered model and on the versions that it runs or ran.
 AUDIT_PREFIX = "mlflow-uv.audit."
 LEASE_PREFIX = "mlflow-uv.turn."
+DEPLOYMENT_PREFIX = "mlflow-uv.deployment."

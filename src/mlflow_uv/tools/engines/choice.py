@@ -6,6 +6,7 @@ from contextlib import suppress
 from ...command.errors import NoEngine
 from ...command.inputs import EngineChoice as Choice
 from ..system.process import Runner
+from .deployed import DeployedContainers
 from .docker import Docker
 from .engine import Engine
 from .podman import Podman
@@ -18,7 +19,8 @@ class Engines:
 
     def __init__(self, runner: Runner, *, variables: Mapping[str, str], on_line: Callable[[str], None]) -> None:
         docker, podman = (kind(runner, variables=variables, on_line=on_line) for kind in (Docker, Podman))
-        self._known: tuple[Engine, ...] = (docker, podman)
+        self._clients = (docker, podman)
+        self._known: tuple[Engine, ...] = self._clients
         # A caller that sets the address of Docker means Docker, and must not silently get another engine.
         self._tried = (docker,) if any(map(variables.get, _DOCKER_ADDRESS)) else self._known
 
@@ -32,6 +34,12 @@ class Engines:
             with suppress(NoEngine):
                 return self.available(Choice.ANY)
         return next((engine for engine in self._known if engine.name == name), self._known[0])
+
+    def deployed(self, kind: type[DeployedContainers], deployment: str) -> DeployedContainers:
+        """The containers of a deployment. Raises NoEngine if its engine does not answer."""
+        (client,) = (client for client in self._clients if client.name == kind.engine)
+        client.version()
+        return kind(client, deployment)
 
     def available(self, choice: Choice) -> Engine:
         """The first available engine of a choice. Raises NoEngine with the reason of each engine."""

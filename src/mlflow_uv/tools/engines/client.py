@@ -291,6 +291,10 @@ class Client(ABC):
         command = self.command(*argv)
         return self._runner.run(replace(command, timeout_s=timeout_s, on_line=on_line, verbatim=verbatim, stdin=stdin))
 
+    def execute(self, command: Command) -> Completed:
+        """Run a command that `command` made, with changes, until it ends."""
+        return self._runner.run(command)
+
     def command(self, *argv: str) -> Command:
         """A command of the engine's client."""
         return Command(argv=(self.name, *argv), folder=Path("/"), variables=self._variables)

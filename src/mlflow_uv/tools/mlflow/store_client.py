@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.deployments import ClaimDeployment, DeploymentClaim, RecordDeployment
 from ...payloads.messages.evaluation import (
     EvaluateModel,
     EvaluationResult,
@@ -274,3 +275,13 @@ class StoreClient:
     def delete_versions(self, request: DeleteVersions) -> DeletedVersions:
         """See DeleteVersions."""
         return self._ask(request, DeletedVersions)
+
+    # Deployments
+
+    def claim_deployment(self, request: ClaimDeployment) -> DeploymentClaim:
+        """See ClaimDeployment."""
+        return self._ask(request, DeploymentClaim)
+
+    def record_deployment(self, request: RecordDeployment) -> None:
+        """See RecordDeployment."""
+        self._ask(request, Done)

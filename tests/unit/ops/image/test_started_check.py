@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.errors import NotServing
-from mlflow_uv.command.inputs import ServeLimitInputs
+from mlflow_uv.command.server_inputs import ServeLimitInputs
 from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin, from_examples
 from mlflow_uv.core.security.serve_env import NO_VARIABLES, ServeVariables
 from mlflow_uv.ops.image.serving_check import Expected

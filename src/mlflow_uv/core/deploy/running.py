@@ -1,0 +1,31 @@
+"""Compares what a deployment is recorded to run with what it runs."""
+
+from ...payloads.messages.deployments import DeploymentEntry
+from ..release.chain import LinkCheck, LinkState, compare_link
+from .difference import Facts
+
+LINK = "deployment"
+
+
+def deployment_checks(entry: DeploymentEntry, facts: Facts) -> tuple[LinkCheck, ...]:
+    """Compare the entry of a deployment with the facts of what runs, as checks of a link that is named after it."""
+    link = link_of(entry)
+    if not facts:
+        reason = f"the record says version {entry.version}, and nothing runs"
+        return (LinkCheck(link=link, state=LinkState.BROKEN, reason=reason),)
+    recorded = {"version": entry.version, "image": entry.image, "state": "running"}
+    return tuple(
+        compare_link(link, recorded=value, observed=facts.get(part, "nothing"), source=f"the target, of its {part},")
+        for part, value in recorded.items()
+        if value
+    )
+
+
+def link_of(entry: DeploymentEntry) -> str:
+    """The name of the link."""
+    return f"{LINK} {entry.deployment}"
+
+
+def unverified(entry: DeploymentEntry, *, why: str, fix: str = "") -> LinkCheck:
+    """The check of a deployment that cannot be looked at from here."""
+    return LinkCheck(link=link_of(entry), state=LinkState.UNVERIFIED, reason=why, fix=fix)

@@ -1,0 +1,75 @@
+"""Parses the deployments in [tool.mlflow-uv.deploy.NAME]: a target each, with the settings of its kind."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from ...command.errors import BadInput
+from ...command.limits import Limits
+from ...command.step import Doc, Matching
+from ...command.wording import suggestion
+from ..policy.table import PolicyTable
+
+# Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
+_NAME = re.compile(r"[a-z](?:-?[a-z0-9]){0,29}")
+NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the first a letter"
+_ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetSettings:
+    """The settings that every kind of target has."""
+
+    target: Annotated[str, Doc("Kind of the target.")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostSettings(TargetSettings):
+    """Settings of a service on a host: of the targets compose and podman."""
+
+    port: Annotated[
+        int,
+        Limits(least=1, below=65536),
+        Doc("Port of the host on which the model is served; a preview gets a free one."),
+    ] = 8080
+    listen: Annotated[
+        str, Doc("IPv4 address of the host on which the model is served."), Matching(_ADDRESS, "an IPv4 address")
+    ] = LOOPBACK
+    memory: Annotated[int | None, Limits(least=6), Doc("Memory limit of the model's container in MiB.")] = None
+    cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the model's container, as 0.5.")] = None
+
+
+# The kinds of targets; each has a module of its name in ops/deploy.
+KINDS: Mapping[str, type[TargetSettings]] = {"compose": HostSettings, "podman": HostSettings}
+
+
+def read_deployments(tables: Mapping[str, PolicyTable]) -> Mapping[str, TargetSettings]:
+    """Parse every table of a deployment. Raises BadInput with the key and its line."""
+    return {name: _read(name, table) for name, table in tables.items()}
+
+
+def require_name(name: str, *, source: str) -> None:
+    """Raise BadInput for the name of a deployment or preview that no target accepts."""
+    if _NAME.fullmatch(name) is None:
+        raise BadInput(
+            what=f"{source} is not the name of a deployment", why=f"it is {name!r}, and a name is {NAME_MEANING}"
+        )
+
+
+def _read(name: str, table: PolicyTable) -> TargetSettings:
+    require_name(name, source=f"the last part of {table.heading}")
+    kind = table.value.get("target") if isinstance(table.value, dict) else None
+    if kind is not None and kind not in KINDS:
+        hint = (suggestion(kind, KINDS) if isinstance(kind, str) else "") or f"known are {', '.join(KINDS)}"
+        raise BadInput(what=f"{table.describe('target')} is {kind!r}, which is not a kind of target", why=hint)
+    record = TargetSettings if kind is None else KINDS[kind]
+    if kind is None:
+        table.rules(record)
+        raise BadInput(
+            what=f"{table.heading} of {table.shown} has no `target`",
+            why=f"it is the kind of the target: {', '.join(KINDS)}",
+            fix=f'target = "{next(iter(KINDS))}"',
+        )
+    return table.parse(record).policy

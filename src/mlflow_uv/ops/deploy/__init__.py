@@ -1,0 +1,1 @@
+"""Deploys versions to targets."""

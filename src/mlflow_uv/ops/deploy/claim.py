@@ -1,0 +1,116 @@
+"""Gives a deployment to one run at a time, by a lock on this machine and a claim in the registry."""
+
+import fcntl
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from ...command.errors import DeploymentBusy
+from ...core.release.digests import sha256
+from ...payloads.messages.deployments import CHANGING, ClaimDeployment, DeploymentEntry, RecordDeployment
+from ...payloads.messages.registry import Author
+from ..lineage.registry_client import RegistryClient, author
+
+SLACK_S = 180.0  # beside the deadline of the server: to ask it, to move the traffic and to return
+
+
+class DeploymentClaimHolder:
+    """The claim of this run; `interrupted` is the entry of a run that was killed while it changed the deployment."""
+
+    def __init__(self, registry: RegistryClient, model: str, entry: DeploymentEntry, valid_s: float) -> None:
+        self._registry = registry
+        self._model = model
+        self._valid_s = valid_s
+        self._abandoned: str | None = None
+        self.entry = entry
+        self.interrupted: DeploymentEntry | None = None
+        self.earlier: DeploymentEntry | None = None
+
+    def take(self, abandoned: str | None) -> None:
+        """Claim the deployment; a run that was killed on this machine, whose token is given, has lost it."""
+        self._abandoned = abandoned
+        self.earlier = self._claimed()
+        if self.earlier is not None and self.earlier.state == CHANGING:
+            self.interrupted = self.earlier
+
+    def renew(self) -> None:
+        """Extend the claim. Raises DeploymentBusy if another run has it meanwhile."""
+        self._claimed()
+
+    def record(self, entry: DeploymentEntry, *, replaced: str | None = None) -> None:
+        """Write what the deployment runs, and end the claim."""
+        self.entry = entry
+        self._registry.client.record_deployment(RecordDeployment(name=self._model, entry=entry, replaced=replaced))
+
+    def _claimed(self) -> DeploymentEntry | None:
+        entry = replace(self.entry, state=CHANGING, expires=self._registry.tools.clock.date_s() + self._valid_s)
+        request = ClaimDeployment(name=self._model, entry=entry, abandoned=self._abandoned)
+        response = self._registry.client.claim_deployment(request)
+        if response.claimed:
+            return response.entry
+        other = response.entry
+        assert other is not None  # noqa: S101  # it has the claim
+        until = datetime.fromtimestamp(other.expires, UTC).strftime("%H:%M:%S UTC")
+        raise DeploymentBusy(
+            what=f"another run changes the deployment `{entry.deployment}`",
+            why=f"{other.who} began at {other.when}{f' in {other.run}' if other.run else ''}; if that run was killed,"
+            f" its claim ends at {until}",
+            fix="run it again when the other one has ended",
+        )
+
+
+@contextmanager
+def claimed(
+    registry: RegistryClient, model: str, entry: DeploymentEntry, valid_s: float
+) -> Iterator[DeploymentClaimHolder]:
+    """
+    Hold the lock and the claim while the block runs.
+
+    The file of the lock has the token of the run, so that the next run on this machine knows the claim of a dead one.
+    Raises DeploymentBusy.
+    """
+    path = registry.tools.host.state / "deployments" / sha256(f"{model}\0{entry.deployment}".encode())[:16]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = DeploymentClaimHolder(registry, model, entry, valid_s)
+    with path.open("a+", encoding="utf-8") as lock:
+        _lock(lock, path, entry)
+        lock.seek(0)
+        abandoned = lock.read(64) or None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(entry.token)
+        lock.flush()
+        holder.take(abandoned)
+        yield holder
+        lock.seek(0)
+        lock.truncate()
+
+
+def _lock(lock: IO[str], path: Path, entry: DeploymentEntry) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DeploymentBusy(
+            what=f"another process on this machine changes the deployment `{entry.deployment}`",
+            why=f"it has the lock of {path}",
+            fix="run it again when the other one has ended",
+        ) from error
+
+
+def new_entry(registry: RegistryClient, *, deployment: str, target: str, version: str) -> DeploymentEntry:
+    """The entry of a run that begins."""
+    begun: Author = author(registry.tools)
+    return DeploymentEntry(
+        deployment=deployment,
+        target=target,
+        version=version,
+        state=CHANGING,
+        who=begun.who,
+        when=begun.when,
+        run=begun.run or None,
+        token=secrets.token_hex(12),
+    )

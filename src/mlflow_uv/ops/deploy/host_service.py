@@ -1,0 +1,317 @@
+"""
+Runs a version as a service on a host: a proxy leads requests to one of two containers.
+
+The new container is created beside the old one, and asked before the proxy leads to it. The configuration of the proxy
+is the only place that says which one has the traffic, so a run that was killed anywhere leaves a state that is clear.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
+from ...command.wording import Wording, local, option, step_call
+from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.proxy import CHECK, COMMAND, FILE, FOLDER, PORT, ProxyTimes, proxy_config, slot_in
+from ...core.deploy.settings import LOOPBACK, HostSettings
+from ...core.image.labels import MODEL as MODEL_LABEL
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
+from ...tools.mlflow.model_requests import ModelRequest
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer, observe
+from .target import (
+    IMAGE,
+    MODEL,
+    NOT_DEPLOYED,
+    RUNNING,
+    STATE,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    wanted_facts,
+)
+
+PROXY, SLOTS = "proxy", ("blue", "green")
+_POLL_S = 0.3
+_RELOAD_S = 20.0
+_PROXY_USER = "65532:65532"  # nobody's; it reads its configuration and listens on a port above 1023
+_DRAIN_S = 30  # the default of DRAIN_TIMEOUT of the server
+_OK = 200
+# Facts that every container has; the others are settings.
+_MEMORY, _CPUS, _TIMEOUT, _VARIABLES, _PROXIED = "memory", "cpus", "request timeout", "variables", "proxy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Observed:
+    """The containers of a deployment; `active` is the one that the proxy leads to."""
+
+    proxy: DeployedContainer | None
+    active: DeployedContainer | None
+    others: tuple[DeployedContainer, ...]
+
+    def slot_for_new(self) -> str:
+        """The name for a new container."""
+        return next(slot for slot in SLOTS if self.active is None or self.active.part != slot)
+
+
+class HostService:
+    """See target.DeploymentTarget."""
+
+    def __init__(self, options: DeploymentOptions, containers: DeployedContainers, tools: Tools) -> None:
+        assert isinstance(options.settings, HostSettings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._containers = containers
+        self._tools = tools
+        self._times = ProxyTimes(request_s=options.answer_s)
+        self._before = _Observed(proxy=None, active=None, others=())
+        self._new: str | None = None  # the name of the new container
+        self._slot = ""
+        self._wanted: WantedVersion | None = None
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        self._before = self._seen()
+        active, proxy = self._before.active, self._before.proxy
+        others = self._before.others if proxy is None or active is not None else (*self._before.others, proxy)
+        leftovers = tuple(container.name for container in others)
+        if active is None:
+            return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
+        assert proxy is not None  # noqa: S101  # it leads to the active one
+        state = RUNNING if active.running else f"ended with {active.exit_code}"
+        facts = {**active.facts, IMAGE: active.image, STATE: state}
+        facts[_PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
+        return DeployedVersion(facts=facts, endpoint=self._endpoint(proxy), leftovers=leftovers)
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        self._wanted = wanted
+        now = self.observe()
+        self._require_ours(now, wanted)
+        return changes_between(now.facts, {**self._facts(wanted, self._image_id(wanted)), _PROXIED: RUNNING})
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; what interrupted runs left is removed first."""
+        image = self._containers.image(wanted.address)
+        if image is None:
+            raise ToolFailed(
+                what=f"{self._containers.title} has no image `{wanted.address}` and cannot pull it",
+                why="the machine that deploys runs the image from its own engine or from a registry",
+                fix=Wording(step_call("release", push=True, image="REGISTRY/NAME"), ", or log in to the registry"),
+            )
+        link = wanted.record.image
+        assert link is not None  # noqa: S101  # the step requires it
+        if image.id != link.id or image.labels.get(MODEL_LABEL) != wanted.record.model.sha256:
+            why = f"`{wanted.address}` is {image.id[:19]}, and the record says {link.id[:19]}"
+            raise ChainBroken("image", why=why)
+        for leftover in self._before.others:
+            self._containers.stop(leftover.name, grace_s=1)
+        self._slot = self._before.slot_for_new()
+        self._new = f"{self._containers.project}-{self._slot}"
+        facts = self._facts(wanted, image.id)
+        self._new = self._containers.create(
+            ContainerSpec(
+                part=self._slot,
+                image=image.id,
+                facts=facts,
+                settings={"REQUEST_TIMEOUT": f"{self._options.answer_s:g}"},
+                serve_env=wanted.serve_env,
+                memory_mib=self._settings.memory,
+                cpus=self._settings.cpus,
+            )
+        )
+        self._containers.start(self._new)
+        started = self._container(self._new)
+        if started is None or started.image != link.id:
+            observed = "nothing" if started is None else started.image[:19]
+            raise ChainBroken("image", why=f"`{self._new}` runs {observed}, and the record says {link.id[:19]}")
+
+    def wait(self) -> None:
+        """See DeploymentTarget."""
+        assert self._new is not None  # noqa: S101  # apply created it
+        server = self._containers.server(self._new, self._serve_env)
+
+        def is_healthy() -> bool:
+            self._require_alive()
+            reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
+            return reply is not None and reply.status == _OK
+
+        if not self._comes_true(is_healthy, self._options.deadline_s):
+            raise NotServing(
+                what=f"`{self._new}` was not healthy within {self._options.deadline_s:.0f} s",
+                why=self._last_line(self._new),
+                fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+            )
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget."""
+        assert self._new is not None  # noqa: S101  # apply created it
+        observed = observe(self._containers.server(self._new, self._serve_env), expected, self._tools)
+        self._require_alive()
+        return observed
+
+    def shift(self) -> str:
+        """See DeploymentTarget."""
+        self._require_alive()
+        proxy = self._before.proxy or self._create_proxy()
+        self._lead_to(proxy, self._slot)
+        current = self._container(proxy.name)
+        return self._endpoint(current) if current is not None else ""
+
+    def settle(self) -> None:
+        """See DeploymentTarget; the proxy's old worker ends once the old version has answered what it got."""
+        seen = self._seen()
+        if seen.proxy is not None and seen.others:
+            proxy = seen.proxy.name
+            self._comes_true(lambda: len(self._containers.processes(proxy)) <= 2, self._times.grace_s)  # noqa: PLR2004
+        for container in seen.others:
+            self._containers.stop(container.name, grace_s=_DRAIN_S)
+
+    def undo(self) -> None:
+        """See DeploymentTarget."""
+        before, now = self._before, self._seen()
+        if before.active is None:
+            self._containers.remove()
+            return
+        back: DeployedContainer | None = before.active
+        if self._new is None:  # an earlier run led to what is wrong, and was killed before it removed what ran before
+            back = next((container for container in before.others if container.running), None)
+        if back is None or now.proxy is None:
+            raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
+        if now.active is None or now.active.name != back.name:
+            if not back.running:
+                self._containers.start(back.name)
+            self._lead_to(now.proxy, back.part)
+        for other in self._seen().others:
+            self._containers.stop(other.name, grace_s=1)
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        seen = self._seen()
+        # The proxy first: it answers what it got, and takes no more.
+        for running in (seen.proxy, seen.active, *seen.others):
+            if running is not None:
+                self._containers.stop(running.name, grace_s=_DRAIN_S)
+        self._containers.remove()
+
+    # what runs
+
+    def _seen(self) -> _Observed:
+        every = self._containers.all()
+        proxy = next((container for container in every if container.part == PROXY), None)
+        slot = None if proxy is None else slot_in(self._containers.read(proxy.name, FILE))
+        active = next((container for container in every if container.part == slot), None)
+        others = tuple(container for container in every if container not in (proxy, active))
+        return _Observed(proxy=proxy, active=active, others=others)
+
+    def _container(self, name: str) -> DeployedContainer | None:
+        return next((found for found in self._containers.all() if found.name == name), None)
+
+    @property
+    def _serve_env(self) -> ServeVariables:
+        return NO_VARIABLES if self._wanted is None else self._wanted.serve_env
+
+    def _image_id(self, wanted: WantedVersion) -> str:
+        return wanted.record.image.id if wanted.record.image else ""
+
+    def _facts(self, wanted: WantedVersion, image: str) -> dict[str, str]:
+        settings = self._settings
+        limits = {
+            _MEMORY: "no limit" if settings.memory is None else f"{settings.memory} MiB",
+            _CPUS: "no limit" if settings.cpus is None else f"{settings.cpus:g}",
+            _TIMEOUT: f"{self._options.answer_s:g} s",
+            _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
+        }
+        return wanted_facts(wanted, image, limits)
+
+    def _require_ours(self, now: DeployedVersion, wanted: WantedVersion) -> None:
+        """Raise BadInput for a deployment of another model, or one at another address."""
+        name = self._options.name
+        other = now.facts.get(MODEL, wanted.model)
+        if other != wanted.model:
+            raise BadInput(
+                what=f"the deployment `{name}` on this host runs the model `{other}`",
+                why=f"it cannot run `{wanted.model}` at the same time",
+                fix="give one of them another name in pyproject.toml",
+            )
+        proxy = self._before.proxy
+        if proxy is not None and proxy.running and not self._options.is_preview:
+            published = f"{self._settings.listen}:{self._settings.port}"
+            if proxy.published not in ("", published):
+                raise BadInput(
+                    what=f"the deployment `{name}` listens on {proxy.published}, and the settings say {published}",
+                    why="its address cannot change without a failing request",
+                    fix=Wording("deploy under another name, move the clients there, then ", option("remove")),
+                )
+
+    # changes
+
+    def _create_proxy(self) -> DeployedContainer:
+        image = self._containers.image(self._options.proxy_image)
+        if image is None:
+            name = self._options.proxy_image
+            raise ToolFailed(
+                what=f"the image of the proxy `{name}` is not present and cannot be pulled",
+                why="HAProxy leads requests to the new version without losing one",
+                fix=Wording(local(f"{self._containers.engine} pull {name}"), ", or ", option("proxy-image", "IMAGE")),
+            )
+        port = 0 if self._options.is_preview else self._settings.port
+        publish = f"{self._settings.listen}:{port}:{PORT}" if port else f"{self._settings.listen}::{PORT}"
+        name = self._containers.create(
+            ContainerSpec(
+                part=PROXY,
+                image=image.id,
+                facts={"image": self._options.proxy_image},
+                publish=publish,
+                volume=FOLDER,
+                user=_PROXY_USER,
+                command=COMMAND,
+            )
+        )
+        created = self._container(name)
+        assert created is not None  # noqa: S101  # it was created
+        return created
+
+    def _lead_to(self, proxy: DeployedContainer, slot: str) -> None:
+        """Let the proxy lead new requests to a container; return once a worker does that."""
+        name = proxy.name
+        before = self._containers.read(name, FILE)
+        self._containers.write(name, FILE, proxy_config(slot, self._times))
+        if not proxy.running:
+            self._containers.start(name)
+            if not self._comes_true(lambda: len(self._containers.processes(name)) > 1, _RELOAD_S):
+                raise ToolFailed(what="the proxy does not start", why=self._last_line(name))
+            return
+        workers = self._containers.processes(name)
+        try:
+            self._containers.check(name, *CHECK)
+        except ToolFailed:
+            if before is not None:
+                self._containers.write(name, FILE, before)
+            raise
+        self._containers.signal(name, "USR2")
+        if not self._comes_true(lambda: bool(self._containers.processes(name) - workers), _RELOAD_S):
+            raise ToolFailed(what="the proxy does not take its configuration", why=self._last_line(name))
+
+    def _require_alive(self) -> None:
+        """Raise NotServing if the new container ended, even if the engine started it again."""
+        container = self._container(str(self._new))
+        if container is None or not container.running or container.restarts:
+            code = "" if container is None or container.restarts else f" with {container.exit_code}"
+            raise NotServing(what=f"`{self._new}` ended{code}", why=self._last_line(str(self._new)))
+
+    def _comes_true(self, condition: Callable[[], bool], within_s: float) -> bool:
+        until = self._tools.clock.now_s() + within_s
+        while not condition():
+            if self._tools.clock.now_s() >= until:
+                return False
+            self._tools.clock.wait(_POLL_S)
+        return True
+
+    def _last_line(self, name: str) -> str:
+        lines = [line.strip() for line in self._containers.log(name).splitlines() if line.strip()]
+        return self._serve_env.masked(lines[-1]) if lines else "it printed nothing"
+
+    def _endpoint(self, proxy: DeployedContainer) -> str:
+        address, _, port = proxy.published.rpartition(":")
+        return f"http://{LOOPBACK if address in ('', '0.0.0.0') else address}:{port}" if port else ""  # noqa: S104

@@ -1,0 +1,141 @@
+"""Carries out the plan of a deployment, asks the new version before and after it gets traffic, and undoes failures."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ...command.errors import DeploymentBusy, NotReturned, StepError
+from ...command.report import Finding, Severity
+from ...command.wording import step_call
+from ...core.deploy.difference import DeploymentChange
+from ...core.model.answers import answers_digest
+from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..verify.endpoint import ask
+from .target import DeployedVersion, DeploymentTarget, WantedVersion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutPlan:
+    """
+    What is to be done: `changes` are empty if the deployment already runs the version.
+
+    `undoable` says that a run that was killed had led to this version, so that what ran before may still be there.
+    """
+
+    target: DeploymentTarget
+    wanted: WantedVersion
+    before: DeployedVersion
+    changes: tuple[DeploymentChange, ...]
+    undoable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """
+    What was done: the findings about the new version, and its endpoint with the digest of its responses.
+
+    `returned` says that a version with findings was taken back.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    endpoint: str = ""
+    answers: str = ""
+    returned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutChecks:
+    """What is called between the phases: `unchanged` raises if the alias moved, `renew` if the claim is lost."""
+
+    unchanged: Callable[[], None]
+    renew: Callable[[], None]
+
+
+def carry_out(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> Rollout:
+    """
+    Carry out a plan, and return to what ran before if the new version is wrong or anything fails.
+
+    Raises PlanOutdated before anything is changed, NotServing, ToolFailed and others of the target after what ran
+    before runs again, and NotReturned if it does not.
+    """
+    checks.renew()
+    checks.unchanged()
+    with _undone_on_error(plan, tools):
+        rollout = _phases(plan, expected, checks, tools)
+        if not _differs(rollout.findings):
+            plan.target.settle()
+            return rollout
+    # Of a version that is deployed already, there is nothing to return to unless an interrupted run left it.
+    if plan.changes or plan.undoable:
+        _return(plan, tools, "the new version does not answer as in training")
+        return Rollout(findings=rollout.findings, endpoint=rollout.endpoint, returned=True)
+    return rollout
+
+
+def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> Rollout:
+    target, say = plan.target, tools.console.say
+    endpoint = plan.before.endpoint
+    findings: tuple[Finding, ...] = ()
+    if plan.changes:
+        for change in plan.changes:
+            say(f"  {change.part}: {change.now} → {change.then}")
+        target.apply(plan.wanted)
+        say("  the new version is created")
+        target.wait()
+        checks.renew()
+        observed = target.ask_new(expected)
+        if observed is not None:
+            findings = observed.complaints
+            if _differs(findings):
+                return Rollout(findings=findings)
+            say(f"  {len(observed.answers)} requests to the new version: all equal")
+        checks.renew()
+        checks.unchanged()
+        endpoint = target.shift()
+        say("  the traffic goes to the new version")
+    if not endpoint:
+        return Rollout(findings=findings)
+    live = ask_live(endpoint, expected, tools)
+    if not _differs(live.complaints):
+        say(f"  {len(live.answers)} requests to {endpoint}: all equal")
+    return Rollout(findings=live.complaints, endpoint=endpoint, answers=answers_digest(live.answers))
+
+
+def ask_live(endpoint: str, expected: Expected, tools: Tools) -> ObservedServer:
+    """Send the requests to the endpoint of a deployment, as its clients do. Raises NotServing."""
+    return ask(Endpoint(tools.web, endpoint_address(endpoint), NO_HEADERS), expected, tools)
+
+
+def _differs(findings: tuple[Finding, ...]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+@contextmanager
+def _undone_on_error(plan: RolloutPlan, tools: Tools) -> Iterator[None]:
+    """Return to what ran before if the block raises, also for a cancelled run. Raises NotReturned."""
+    try:
+        yield
+    except DeploymentBusy:
+        raise  # another run has the deployment now, and finishes or undoes this one
+    except BaseException as error:
+        if plan.changes or plan.undoable:
+            why = error.text if isinstance(error, StepError) else "the run was cancelled"
+            _return(plan, tools, why, error)
+        raise
+
+
+def _return(plan: RolloutPlan, tools: Tools, why: str, error: BaseException | None = None) -> None:
+    tools.console.say("  returning to what ran before")
+    try:
+        plan.target.undo()
+    except StepError as failure:
+        raise NotReturned(
+            what="the deployment failed, and what ran before does not run again",
+            why=f"{why}; returning failed: {failure.text}",
+            fix=step_call("deploy", version_uri=f"models:/{plan.wanted.model}/{plan.before.version}")
+            if plan.before.version
+            else "see the log of the target",
+        ) from error or failure

@@ -1,0 +1,45 @@
+"""Finds the settings of a deployment in the project that names it."""
+
+from ...command.errors import BadInput
+from ...command.wording import near_name, option
+from ...core.deploy.settings import TargetSettings, read_deployments, require_name
+from ...tools.project.files import Project
+from ...tools.project.policy_table import policy_tables
+from ...tools.toolbox import Tools
+
+
+def settings_of(project: Project, given: str | None, tools: Tools) -> tuple[str, TargetSettings]:
+    """
+    The name and the settings of a deployment; without a name, those of the only one.
+
+    Raises BadInput if the project has none of this name, or several and none was named.
+    """
+    deployments = read_deployments(policy_tables(project, "deploy", where=tools.host.folder))
+    if given is not None and given in deployments:
+        return given, deployments[given]
+    if given is None and len(deployments) == 1:
+        return next(iter(deployments.items()))
+    if not deployments:
+        raise BadInput(
+            what="pyproject.toml has no deployment",
+            why="`deploy` reads the target from a table such as [tool.mlflow-uv.deploy.prod]",
+            fix='add [tool.mlflow-uv.deploy.prod] with target = "compose"',
+        )
+    known = ", ".join(deployments)
+    if given is None:
+        why = f"pyproject.toml has {known}"
+        raise BadInput(what="`target` is not given", why=why, fix=option("target", next(iter(deployments))))
+    near = near_name(given, deployments) or next(iter(deployments))
+    raise BadInput(
+        what=f"pyproject.toml has no deployment {given!r}", why=f"it has {known}", fix=option("target", near)
+    )
+
+
+def full_name(name: str, preview: str | None) -> str:
+    """The name of a deployment, or of a preview of it. Raises BadInput for the name of a preview that is not one."""
+    if preview is None:
+        return name
+    require_name(preview, source="`preview`")
+    together = f"{name}-{preview}"
+    require_name(together, source=f"`preview` with `{name}` before it")
+    return together

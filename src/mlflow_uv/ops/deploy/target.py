@@ -1,0 +1,114 @@
+"""Defines what a target of deployments does: every kind of target is a module with a class of this protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ...core.deploy.difference import DeploymentChange, Facts
+from ...core.deploy.settings import TargetSettings
+from ...core.release.record import Record
+from ...core.security.serve_env import ServeVariables
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+
+# Facts that every target knows of what it runs; the others are its own.
+MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
+RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedVersion:
+    """The version that a deployment is to run: its names, its record, the reference of its image, and its variables."""
+
+    model: str
+    version: str
+    record: Record
+    address: str
+    serve_env: ServeVariables
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeployedVersion:
+    """
+    What a deployment runs now: `facts` are empty if it runs nothing.
+
+    `leftovers` are parts that an interrupted run left, by the names that the target has for them.
+    """
+
+    facts: Facts = field(default_factory=dict)
+    endpoint: str = ""
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str | None:
+        """The number of the version."""
+        return self.facts.get(VERSION)
+
+
+NOT_DEPLOYED = DeployedVersion()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploymentOptions:
+    """
+    What a target is opened with.
+
+    `name` is that of the deployment, of a preview with the preview's name after a hyphen; `proxy_image` moves traffic
+    on a host, `deadline_s` limits the start of the server and `answer_s` each of its responses.
+    """
+
+    name: str
+    settings: TargetSettings
+    is_preview: bool
+    proxy_image: str
+    deadline_s: float
+    answer_s: float
+
+
+class DeploymentTarget(Protocol):
+    """
+    A place that runs versions, opened for one deployment and one run.
+
+    The methods are called in this order: `observe`, `plan`, then, if something is to change, `apply`, `wait`,
+    `ask_new` and `shift`, then `settle`. `undo` may be called after any of them from `apply` on, whatever they did, and
+    returns to what `observe` saw. Each of them may be called in a run after one that was killed anywhere.
+    """
+
+    def observe(self) -> DeployedVersion:
+        """What runs now. Raises ToolFailed, NoEngine."""
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """What would change. Raises BadInput for a change that this target cannot make."""
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """Create the new version, beside what runs where the target can do that. Raises ToolFailed, ChainBroken."""
+
+    def wait(self) -> None:
+        """Wait until the new version is healthy. Raises NotServing."""
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """Send the requests to the new version before it gets traffic; None where a target cannot do that."""
+
+    def shift(self) -> str:
+        """Lead all traffic to the new version; return the URL of the endpoint, empty if there is none to ask."""
+
+    def settle(self) -> None:
+        """Remove what ran before, once its requests are answered, and what interrupted runs left."""
+
+    def undo(self) -> None:
+        """Return to what ran before. Raises ToolFailed if that is not possible."""
+
+    def remove(self) -> None:
+        """Remove everything that the target has of the deployment; safe to call twice. Raises ToolFailed."""
+
+
+class OpenTarget(Protocol):
+    """Opens a target: `open_target` of each module in ops/deploy that is named after a kind of target."""
+
+    def __call__(self, options: DeploymentOptions, tools: Tools) -> DeploymentTarget:
+        """Raises NoEngine or ToolMissing if the target cannot be used from here."""
+
+
+def wanted_facts(wanted: WantedVersion, image: str, more: Mapping[str, str]) -> dict[str, str]:
+    """The facts of a version that is to run, those that every target knows first."""
+    return {MODEL: wanted.model, VERSION: wanted.version, IMAGE: image, STATE: RUNNING, **more}

@@ -1,0 +1,310 @@
+"""Deploys a version to a target, asks the live endpoint, and returns to what ran before if its answers are wrong."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from ..command.errors import BadInput, PlanOutdated, StepError
+from ..command.inputs import (
+    IMAGE,
+    DryRunInputs,
+    OneTarget,
+    RegistryInputs,
+    ResponseInputs,
+    StrictInputs,
+    VersionInputs,
+    VersionNumber,
+)
+from ..command.report import Finding, Report, Severity
+from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
+from ..command.step import Doc, Matching, OneRun, Step
+from ..command.wording import step_call
+from ..core.deploy.difference import plan_table
+from ..core.model.ignored_answers import ignored_paths
+from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks, require_unbroken
+from ..core.release.record import Record
+from ..core.security.serve_env import require_recorded, serve_variables
+from ..ops.deploy.catalog import open_target
+from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
+from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
+from ..ops.deploy.settings import full_name, settings_of
+from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion
+from ..ops.image.lookup import address_of, names_reused
+from ..ops.image.serving_check import Expected
+from ..ops.lineage.audit import Audited, audited
+from ..ops.lineage.registry_client import RegistryClient, connect
+from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..ops.model.selected_requests import requests_to_send
+from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED
+from ..payloads.messages.tags import STATE
+from ..tools.project.files import read_project
+from ..tools.toolbox import Tools
+
+_TESTED = frozenset({"tested", "promoted", "replaced"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(
+    RegistryInputs, VersionInputs, ResponseInputs, DeadlineInputs, AnswerTimeoutInputs, DryRunInputs, StrictInputs
+):
+    """Inputs of deploy: the version, and the deployment; [tool.mlflow-uv.deploy.NAME] holds its settings."""
+
+    target: Annotated[OneTarget, OneRun()] = None
+    preview: Annotated[
+        str | None,
+        OneRun(),
+        Doc("Name of a preview, such as pr-17: a deployment of its own with the settings of the target."),
+    ] = None
+    remove: Annotated[bool, OneRun(), Doc("Remove the deployment instead of changing what it runs.")] = False
+    proxy_image: Annotated[
+        str,
+        OneRun(),
+        Doc("Image of HAProxy, which leads requests to the new version on a host (targets compose and podman)."),
+        Matching(IMAGE, "an image reference"),
+    ] = "haproxy:2.6"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of deploy: what the deployment runs now."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    deployed_before: Annotated[str | None, Doc("Version number that the deployment ran before; empty if none.")]
+    deployment: Annotated[str, Doc("Name of the deployment, of a preview with the name of the preview.")]
+    endpoint: Annotated[str | None, Doc("URL of the deployed model; empty if nothing is deployed.")]
+    deployment_changed: Annotated[bool, Doc("Whether the deployment was changed, or would be changed in a dry run.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Deploy a version, or remove a deployment.
+
+    Raises BadInput, ChainBroken, PlanOutdated, DeploymentBusy, NotServing, NotReturned, NoEngine, ToolFailed,
+    StoreUnreachable.
+    """
+    _require_trusted(tools)
+    name, number, alias = parsed_uri(inputs.version_uri)
+    project = read_project(inputs.project)
+    deployment, settings = settings_of(project, inputs.target, tools)
+    deployment = full_name(deployment, inputs.preview)
+    options = DeploymentOptions(
+        name=deployment,
+        settings=settings,
+        is_preview=inputs.preview is not None,
+        proxy_image=inputs.proxy_image,
+        deadline_s=inputs.deadline,
+        answer_s=inputs.answer_timeout,
+    )
+    target = open_target(options, tools)
+    registry = connect(inputs, tools)
+    if inputs.remove:
+        return _removed(inputs, registry, name, options, target)
+    version = version_number(registry, name, alias or number, VERSION_URI)
+    with audited(registry, name=name, version=version) as audit:
+        links = merge_checks(require_unbroken(audit.checks))
+        record = _deployable(audit, links)
+        serve_env = serve_variables(inputs.serve_env, tools.host.variables)
+        require_recorded(record.answers.variables if record.answers else (), serve_env)
+        ignored = ignored_paths(inputs.ignore_answers)
+        expected = Expected(
+            requests=requests_to_send(audit.model, record.answers, ignored, skip_derived=inputs.skip_derived),
+            tolerance=inputs.tolerance,
+            deadline_s=inputs.deadline,
+            network=True,
+            ignored=ignored,
+            answer_s=inputs.answer_timeout,
+            serve_env=serve_env,
+        )
+    wanted = WantedVersion(
+        model=name, version=version, record=record, address=address_of(record.image), serve_env=serve_env
+    )
+
+    def unchanged() -> None:
+        if alias is not None and (now := version_number(registry, name, alias, VERSION_URI)) != version:
+            raise PlanOutdated(
+                what=f"`{alias}` of `{name}` moved to version {now} after version {version} was planned",
+                why="only the version that was planned is deployed",
+                fix=step_call("deploy", version_uri=inputs.version_uri, target=deployment),
+            )
+
+    findings = (*_unverified(links, strict=inputs.strict), *names_reused(links, f"{name} version {version}"))
+    if inputs.dry_run or any(finding.severity is Severity.ERROR for finding in findings):
+        changes = target.plan(wanted)
+        plan = RolloutPlan(target=target, wanted=wanted, before=target.observe(), changes=changes)
+        report = _report(deployment, plan, None)
+        return replace(report, findings=findings, chain=checked_links(record, links))
+    entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
+    with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
+        changes = target.plan(wanted)
+        before = target.observe()
+        interrupted = claim.interrupted
+        if interrupted is not None:
+            tools.console.say(f"  the run of {interrupted.who} at {interrupted.when} was interrupted")
+        plan = RolloutPlan(
+            target=target,
+            wanted=wanted,
+            before=before,
+            changes=changes,
+            undoable=interrupted is not None and interrupted.version == version,
+        )
+        checks = RolloutChecks(unchanged=unchanged, renew=claim.renew)
+        try:
+            with tools.console.group(f"deploy {name} version {version} to {deployment}"):
+                rollout = carry_out(plan, expected, checks, tools)
+        except BaseException:
+            # The next run finds the claim of a dead one where the registry does not answer now.
+            with suppress(StepError):
+                _record_return(claim, before)
+            raise
+        if rollout.returned:
+            _record_return(claim, before)
+        else:
+            _record(claim, plan, rollout)
+    report = _report(deployment, plan, rollout)
+    return replace(report, findings=(*findings, *rollout.findings), chain=checked_links(record, links))
+
+
+def _require_trusted(tools: Tools) -> None:
+    if tools.host.untrusted_event:
+        raise BadInput(
+            what="a pull request from a fork does not deploy",
+            why="its author would decide what the machine that serves the model runs",
+            fix="deploy in a workflow of a branch that the team protects",
+        )
+
+
+def _deployable(audit: Audited, links: tuple[LinkCheck, ...]) -> Record:
+    """The record of a version that may be deployed. Raises BadInput for another."""
+    shown, state = f"{audit.name} version {audit.version}", audit.tags.get(STATE, "none")
+    record = audit.record
+    if record is None or record.image is None or record.image.kind != "image":
+        raise BadInput(
+            what=f"{shown} has no image to deploy",
+            why="it has no release record" if record is None else "it was released without a container engine",
+            fix=step_call("release", engine="any"),
+        )
+    if state not in _TESTED:
+        why = f"its state is {state}, and only a version whose smoke test passed is deployed"
+        raise BadInput(what=f"{shown} is not deployed", why=why, fix=step_call("smoke-test"))
+    image = next((link for link in links if link.link == "image"), None)
+    if image is not None and image.state is LinkState.UNVERIFIED:
+        raise BadInput(
+            what=f"the image of {shown} cannot be verified here",
+            why=image.reason,
+            fix=image.fix or step_call("release", push=True, image="REGISTRY/NAME"),
+        )
+    return record
+
+
+def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Finding]:
+    for link in links:
+        if link.state is LinkState.UNVERIFIED:
+            yield Finding(
+                rule="link-unverified",
+                severity=Severity.ERROR if strict else Severity.WARNING,
+                what=f"`{link.link}` is not verified here",
+                why=link.reason,
+                fix=link.fix,
+            )
+
+
+def _record(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> None:
+    """Write the entry of what runs; a version that is wrong and cannot be taken back still runs."""
+    wanted, before = plan.wanted, plan.before.version
+    if not plan.changes and claim.earlier is not None and claim.earlier.state == DEPLOYED:
+        claim.record(replace(claim.earlier, token=claim.entry.token))
+        return
+    image = wanted.record.image
+    entry = replace(
+        claim.entry,
+        state=DEPLOYED,
+        endpoint=rollout.endpoint,
+        image=image.id if image is not None else "",
+        answers=rollout.answers,
+        before=_version_before(claim, before, wanted.version),
+    )
+    claim.record(entry, replaced=entry.before)
+
+
+def _version_before(claim: DeploymentClaimHolder, before: str | None, version: str) -> str | None:
+    """The version that this one replaced, also where an interrupted run had replaced it."""
+    if before != version:
+        return before
+    return claim.interrupted.before if claim.interrupted is not None else None
+
+
+def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> None:
+    """Write that the version does not run; an earlier entry of it is lost where it is the one that ran before."""
+    earlier = claim.earlier
+    if earlier is not None and earlier.state != CHANGING and earlier.version == claim.entry.version:
+        claim.record(replace(earlier, token=claim.entry.token))
+        return
+    claim.record(replace(claim.entry, state=RETURNED, before=before.version))
+
+
+def _removed(
+    inputs: Inputs, registry: RegistryClient, name: str, options: DeploymentOptions, target: DeploymentTarget
+) -> Report[Outputs]:
+    """Remove a deployment, whatever version it runs."""
+    before = target.observe()
+    there = bool(before.facts or before.leftovers)
+    if there and not inputs.dry_run:
+        version = before.version or version_number(registry, name, inputs.version_uri, VERSION_URI)
+        kind = options.settings.target
+        entry = new_entry(registry, deployment=options.name, target=kind, version=version)
+        with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
+            target.remove()
+            claim.record(replace(claim.entry, state=REMOVED, before=before.version))
+    verb = "would be removed" if inputs.dry_run else "is removed"
+    return Report(
+        outputs=Outputs(
+            model_name=name,
+            version=before.version or "",
+            deployed_before=before.version,
+            deployment=options.name,
+            endpoint=before.endpoint if inputs.dry_run and there else None,
+            deployment_changed=there,
+        ),
+        summary=f"{options.name} {verb}" if there else f"{options.name} does not exist",
+    )
+
+
+def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Outputs]:
+    """What was done, or without a rollout what would be done."""
+    wanted, before, changes = plan.wanted, plan.before, plan.changes
+    shown = f"{wanted.model} version {wanted.version}"
+    returned = rollout is not None and rollout.returned
+    endpoint = before.endpoint if rollout is None else rollout.endpoint
+    if rollout is None:
+        summary = f"{name} would run {shown}" if changes else f"{name} already runs {shown}"
+    elif returned:
+        again = f"version {before.version} runs again" if before.version else "nothing runs, as before"
+        summary, endpoint = f"{shown} does not answer as in training: {again}", ""
+    else:
+        instead = f", instead of version {before.version}" if before.version not in (None, wanted.version) else ""
+        summary = f"{name} {'runs' if changes else 'already runs'} {shown}{instead}: {endpoint}"
+    advice = (f"ask it:      {endpoint}/invocations",) if endpoint and rollout is not None else ()
+    return Report(
+        outputs=Outputs(
+            model_name=wanted.model,
+            version=wanted.version if not returned else before.version or "",
+            deployed_before=before.version,
+            deployment=name,
+            endpoint=endpoint or None,
+            deployment_changed=bool(changes) and not returned,
+        ),
+        summary=summary,
+        tables=(plan_table(f"Plan for {name}", changes),) if changes else (),
+        advice=advice,
+    )
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="deploy",
+    summary="Deploy a version to a target, ask the live endpoint, and return to what ran before if it is wrong.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

@@ -1,0 +1,94 @@
+"""An audit looks at the deployments that a version is recorded to run on."""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import NoEngine
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.release.chain import LinkState, merge_checks
+from mlflow_uv.ops.deploy.audit import checked_deployments
+from mlflow_uv.ops.lineage.audit import Audited
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.payloads.messages.deployments import DEPLOYED, REPLACED
+from mlflow_uv.payloads.messages.tags import DEPLOYMENT_PREFIX
+from mlflow_uv.tools.project.files import read_project
+from tests.messages import DEPLOYMENT
+
+from .test_target import deploy
+from .worlds import HostWorld, digest_of, host_world, tools_of_tests
+
+ENTRY = replace(DEPLOYMENT, state=DEPLOYED, image=digest_of("1"))
+
+
+def states(folder: Path, world: HostWorld | None, *entries, settings: str = "prod", target: str = "compose"):
+    """The state of each link about the deployments of a version."""
+    manifest = f'[project]\nname = "wine"\nversion = "1"\n[tool.mlflow-uv.deploy.{settings}]\ntarget = "{target}"\n'
+    (folder / "pyproject.toml").write_text(manifest)
+
+    def opened(_kind: object, _name: str):
+        if world is None:
+            raise NoEngine(what="no engine answers")
+        return world.containers
+
+    host = Host.of({}, folder=folder, python=Path(sys.executable))
+    tools = SimpleNamespace(**vars(tools_of_tests()), host=host, engines=SimpleNamespace(deployed=opened))
+    registry = cast("RegistryClient", SimpleNamespace(project=read_project(folder), tools=tools))
+    tags = {f"{DEPLOYMENT_PREFIX}{entry.deployment}": json.dumps(asdict(entry)) for entry in entries}
+    checks = merge_checks(checked_deployments(registry, cast("Audited", SimpleNamespace(tags=tags))))
+    return {check.link: check.state for check in checks}
+
+
+def test_a_deployment_holds_while_it_runs_the_version(tmp_path: Path) -> None:
+    """
+    Another version there, or nothing, breaks the link; so does another image under the same version.
+    """
+    world = host_world()
+    link = "deployment prod"
+
+    found = [states(tmp_path, world, ENTRY)]
+    for version in ("1", "2"):
+        deploy(world, version)
+        found.append(states(tmp_path, world, ENTRY))
+    found.append(states(tmp_path, world, replace(ENTRY, version="2")))
+
+    broken = {link: LinkState.BROKEN}
+    assert [broken, {link: LinkState.HOLDS}, broken, broken] == found
+
+
+def test_a_preview_is_looked_at_with_the_settings_of_its_deployment(tmp_path: Path) -> None:
+    """
+    Its name begins with that of the deployment.
+    """
+    world = host_world()
+    deploy(world, "1")
+
+    assert {"deployment prod-pr-17": LinkState.HOLDS} == states(
+        tmp_path, world, replace(ENTRY, deployment="prod-pr-17")
+    )
+
+
+@pytest.mark.parametrize(
+    ("world", "more"),
+    [(host_world(), {"settings": "other"}), (host_world(), {"target": "podman"}), (None, {})],
+    ids=["another name", "another kind", "no engine"],
+)
+def test_a_deployment_that_cannot_be_looked_at_is_unverified(
+    tmp_path: Path, world: HostWorld | None, more: dict[str, str]
+) -> None:
+    """
+    The project here may not be the one that deployed it.
+    """
+    assert {"deployment prod": LinkState.UNVERIFIED} == states(tmp_path, world, ENTRY, **more)
+
+
+def test_a_deployment_that_runs_another_version_by_its_entry_is_not_looked_at(tmp_path: Path) -> None:
+    """
+    A version that was replaced has no deployment any more.
+    """
+    assert {} == states(tmp_path, None, replace(ENTRY, state=REPLACED))

@@ -1,0 +1,111 @@
+"""One run at a time changes a deployment, on one machine and on several."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import DeploymentBusy
+from mlflow_uv.command.host import Host
+from mlflow_uv.ops.deploy.claim import claimed, new_entry
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.payloads.messages.deployments import (
+    CHANGING,
+    DEPLOYED,
+    ClaimDeployment,
+    DeploymentClaim,
+    DeploymentEntry,
+    RecordDeployment,
+)
+
+from .worlds import QuickClock
+
+
+class Registry:
+    """Keeps the entry of one deployment, as the payloads do."""
+
+    def __init__(self) -> None:
+        self.entry: DeploymentEntry | None = None
+        self.now = QuickClock()
+
+    def claim_deployment(self, request: ClaimDeployment) -> DeploymentClaim:
+        """See StoreClient."""
+        before = self.entry
+        ours = (request.entry.token, request.abandoned)
+        if before and before.state == CHANGING and before.token not in ours and before.expires > self.now.date_s():
+            return DeploymentClaim(claimed=False, entry=before)
+        self.entry = request.entry
+        return DeploymentClaim(claimed=True, entry=before)
+
+    def record_deployment(self, request: RecordDeployment) -> None:
+        """See StoreClient."""
+        self.entry = request.entry
+
+
+def machine(registry: Registry, folder: Path) -> RegistryClient:
+    """A machine with a state of its own."""
+    host = Host.of({"MLFLOW_UV_HOME": str(folder)}, folder=folder, python=Path(sys.executable))
+    tools = SimpleNamespace(host=host, clock=registry.now)
+    return cast("RegistryClient", SimpleNamespace(client=registry, tools=tools))
+
+
+def entry_of(client: RegistryClient) -> DeploymentEntry:
+    """The entry of a run."""
+    return new_entry(client, deployment="prod", target="compose", version="1")
+
+
+def test_a_second_run_is_refused_on_this_machine_and_on_another(tmp_path: Path) -> None:
+    """
+    The message says who has it; the next run after the first has ended gets it.
+    """
+    registry = Registry()
+    here, there = machine(registry, tmp_path / "here"), machine(registry, tmp_path / "there")
+
+    with claimed(here, "wine", entry_of(here), 60) as claim:
+        for other in (here, there):
+            with (
+                pytest.raises(DeploymentBusy, match="changes the deployment `prod`"),
+                claimed(other, "wine", entry_of(other), 60),
+            ):
+                pass
+        claim.record(replace(claim.entry, state=DEPLOYED))
+    with claimed(there, "wine", entry_of(there), 60) as claim:
+        assert (None, DEPLOYED) == (claim.interrupted, claim.earlier and claim.earlier.state)
+
+
+def test_a_killed_run_is_known_here_at_once_and_elsewhere_when_its_claim_expires(tmp_path: Path) -> None:
+    """
+    Its lock is free and has its token; another machine only sees that the time is over.
+    """
+    for elsewhere in (False, True):
+        registry = Registry()
+        here = machine(registry, tmp_path / f"here-{elsewhere}")
+        killed = entry_of(here)
+        with pytest.raises(RuntimeError), claimed(here, "wine", killed, 60):
+            raise RuntimeError
+        next_machine = machine(registry, tmp_path / "there") if elsewhere else here
+        if elsewhere:
+            with pytest.raises(DeploymentBusy), claimed(next_machine, "wine", entry_of(next_machine), 60):
+                pass
+            registry.now.wait(61)
+
+        with claimed(next_machine, "wine", entry_of(next_machine), 60) as claim:
+            assert killed.token == (claim.interrupted and claim.interrupted.token)
+            claim.record(replace(claim.entry, state=DEPLOYED))
+
+
+def test_a_claim_that_expired_and_was_taken_cannot_be_renewed(tmp_path: Path) -> None:
+    """
+    The run that took it is not disturbed.
+    """
+    registry = Registry()
+    here, there = machine(registry, tmp_path / "here"), machine(registry, tmp_path / "there")
+
+    with claimed(here, "wine", entry_of(here), 60) as slow:
+        slow.renew()
+        registry.now.wait(61)
+        with claimed(there, "wine", entry_of(there), 60), pytest.raises(DeploymentBusy):
+            slow.renew()

@@ -1,0 +1,114 @@
+"""A service on a host: its proxy, its address and its two containers."""
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.core.deploy.proxy import FILE, slot_in
+
+from .test_target import begin, deploy
+from .worlds import PROXY_IMAGE, HostWorld, host_world, wanted_version
+
+PROXY = "mlflow-uv-prod-proxy"
+
+
+def led_to(world: HostWorld) -> str | None:
+    """The container that has the traffic."""
+    return slot_in(world.containers.read(PROXY, FILE))
+
+
+def test_two_containers_take_turns_and_the_proxy_stays() -> None:
+    """
+    The first start needs no signal; every later change is one, to the same proxy.
+    """
+    world, slots = host_world(), []
+
+    for version in ("1", "2", "3"):
+        deploy(world, version)
+        slots.append(led_to(world))
+
+    assert ["blue", "green", "blue"] == slots
+    assert ["USR2", "USR2"] == world.containers.signals
+    assert [("mlflow-uv-prod-blue", 30), ("mlflow-uv-prod-green", 30)] == world.containers.stopped
+
+
+def test_the_endpoint_is_where_the_settings_say_and_a_preview_gets_a_free_port() -> None:
+    """
+    An address of every network is asked on loopback.
+    """
+    usual, preview = host_world(port=9000, listen="0.0.0.0"), host_world(is_preview=True, port=9000)  # noqa: S104  # nothing listens
+
+    for world in (usual, preview):
+        deploy(world, "1")
+
+    endpoints = [world.target().observe().endpoint for world in (usual, preview)]
+    assert ["http://127.0.0.1:9000", "http://127.0.0.1:49999"] == endpoints
+
+
+def test_an_address_that_would_change_is_refused_with_the_way_to_do_it() -> None:
+    """
+    The proxy would have to end before another one can listen.
+    """
+    world = host_world(port=9000)
+    deploy(world, "1")
+    moved = HostWorld(containers=world.containers, options=host_world(port=9001).options)
+
+    with pytest.raises(BadInput, match=r"listens on 127\.0\.0\.1:9000"):
+        moved.target().plan(wanted_version("2"))
+
+
+def test_a_deployment_of_another_model_is_not_replaced() -> None:
+    """
+    Two projects on one host may have chosen the same name.
+    """
+    world = host_world()
+    deploy(world, "1")
+
+    with pytest.raises(BadInput, match="runs the model `wine`"):
+        world.target().plan(wanted_version("2", model="beer"))
+
+
+@pytest.mark.parametrize("fault", ["check", "deaf"])
+def test_a_proxy_that_does_not_take_its_configuration_keeps_the_old_version(fault: str) -> None:
+    """
+    It refuses the file, or starts no worker with it; the undoing leads back to version 1.
+    """
+    world = host_world()
+    deploy(world, "1")
+    world.containers.faults[PROXY] = fault
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+
+    with pytest.raises(ToolFailed):
+        target.shift()
+    del world.containers.faults[PROXY]
+    target.undo()
+
+    assert ("1", "blue", ()) == (world.target().observe().version, led_to(world), world.target().observe().leftovers)
+
+
+@pytest.mark.parametrize("missing", [PROXY_IMAGE, wanted_version("1").address])
+def test_an_image_that_is_not_there_is_named(missing: str) -> None:
+    """
+    That of the version, and that of the proxy.
+    """
+    world = host_world()
+    world.containers.missing.add(missing)
+
+    with pytest.raises(ToolFailed, match=missing):
+        begin(world.target(), wanted_version("1"))
+
+
+def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
+    """
+    A plan for the same version is not empty where nothing answers.
+    """
+    world = host_world()
+    deploy(world, "1")
+    for name, kept in world.containers.kept.items():
+        kept.described = type(kept.described)(
+            name=name, part=kept.described.part, image=kept.described.image, running=False, exit_code=137,
+            facts=kept.described.facts,
+        )  # fmt: skip
+
+    planned = {change.part: change.now for change in world.target().plan(wanted_version("1"))}
+
+    assert {"state": "ended with 137", "proxy": "ended with 137"} == planned

@@ -1,0 +1,64 @@
+"""Which deployment of a project is meant."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Host
+from mlflow_uv.ops.deploy.settings import full_name, settings_of
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.toolbox import Tools
+
+ONE = '[tool.mlflow-uv.deploy.prod]\ntarget = "compose"\n'
+TWO = f'{ONE}[tool.mlflow-uv.deploy.stage]\ntarget = "podman"\n'
+
+
+def found(folder: Path, deployments: str, name: str | None) -> tuple[str, str]:
+    """The name and the kind of the deployment that a project means."""
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "wine"\nversion = "1"\n{deployments}')
+    tools = SimpleNamespace(host=Host.of({}, folder=folder, python=Path(sys.executable)))
+    chosen, settings = settings_of(read_project(folder), name, cast("Tools", tools))
+    return chosen, settings.target
+
+
+def test_the_only_deployment_needs_no_name(tmp_path: Path) -> None:
+    """
+    With several, one is named.
+    """
+    assert ("prod", "compose") == found(tmp_path, ONE, None)
+    assert ("stage", "podman") == found(tmp_path, TWO, "stage")
+
+
+@pytest.mark.parametrize(
+    ("deployments", "name", "what", "fix"),
+    [
+        ("", None, "has no deployment", "[tool.mlflow-uv.deploy.prod]"),
+        (TWO, None, "`target` is not given", "--target prod"),
+        (TWO, "stag", "has no deployment 'stag'", "--target stage"),
+        (ONE, "--rm", "has no deployment '--rm'", "--target prod"),
+    ],
+)
+def test_a_deployment_that_is_not_there_is_refused(
+    tmp_path: Path, deployments: str, name: str | None, what: str, fix: str
+) -> None:
+    """
+    The fix names one that is.
+    """
+    with pytest.raises(BadInput, match=what) as caught:
+        found(tmp_path, deployments, name)
+
+    assert fix in caught.value.fix
+
+
+def test_a_preview_has_the_name_of_its_deployment_before_its_own() -> None:
+    """
+    Both together must be a name, too.
+    """
+    assert ("prod", "prod-pr-17") == (full_name("prod", None), full_name("prod", "pr-17"))
+    for preview in ("", "PR 17", "-x", "a" * 28, "../prod"):
+        with pytest.raises(BadInput, match="`preview`"):
+            full_name("prod", preview)

@@ -1,0 +1,156 @@
+"""What every kind of target does in the same way: create, change, return, and go on after a killed run."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mlflow_uv.command.errors import ChainBroken, NotServing
+from mlflow_uv.ops.deploy.target import RUNNING, DeploymentTarget, WantedVersion
+
+from .worlds import EXPECTED, WORLDS, World, digest_of, wanted_version
+
+PHASES = ("apply", "wait", "ask", "shift")
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest) -> World:
+    """Where a kind of target deploys to."""
+    return WORLDS[request.param]()
+
+
+def begin(target: DeploymentTarget, wanted: WantedVersion, *, up_to: str = "shift") -> DeploymentTarget:
+    """Run the phases of a deployment as far as one of them."""
+    calls: dict[str, Callable[[], object]] = {
+        "apply": lambda: target.apply(wanted),
+        "wait": target.wait,
+        "ask": lambda: target.ask_new(EXPECTED),
+        "shift": target.shift,
+    }
+    target.plan(wanted)
+    for phase in PHASES[: PHASES.index(up_to) + 1]:
+        calls[phase]()
+    return target
+
+
+def deploy(world: World, version: str) -> None:
+    """Deploy a version in a run of its own."""
+    begin(world.target(), wanted_version(version)).settle()
+
+
+def runs(world: World) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """What a new run sees: version, state, and what was left."""
+    deployed = world.target().observe()
+    return deployed.version, deployed.facts.get("state"), deployed.leftovers
+
+
+def test_a_first_deployment_names_everything_and_a_second_run_changes_nothing(world: World) -> None:
+    """
+    The plan has the model, the version and the digest; after it, the plan is empty.
+    """
+    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}
+
+    deploy(world, "1")
+
+    assert ("nothing", "1") == planned["version"]
+    assert ("nothing", digest_of("1")) == planned["image"]
+    assert ("1", RUNNING, ()) == runs(world)
+    assert () == world.target().plan(wanted_version("1"))
+
+
+def test_an_update_replaces_the_version_and_leaves_nothing(world: World) -> None:
+    """
+    The plan has what differs alone; version 1 is gone afterwards.
+    """
+    deploy(world, "1")
+    planned = [change.part for change in world.target().plan(wanted_version("2"))]
+
+    deploy(world, "2")
+
+    assert ["version", "image"] == planned
+    assert ("2", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_update_is_undone_after_any_phase(world: World, phase: str) -> None:
+    """
+    Version 1 runs as before, and nothing of version 2 is left.
+    """
+    deploy(world, "1")
+    before = world.target().observe()
+
+    begin(world.target(), wanted_version("2"), up_to=phase).undo()
+
+    assert before == world.target().observe()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_first_deployment_is_undone_after_any_phase(world: World, phase: str) -> None:
+    """
+    Nothing runs, as before.
+    """
+    begin(world.target(), wanted_version("1"), up_to=phase).undo()
+
+    assert (None, None, ()) == runs(world)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("version", ["1", "2", "3"])
+def test_the_next_run_goes_on_after_one_that_was_killed(world: World, phase: str, version: str) -> None:
+    """
+    Whichever version it deploys, that one runs, and nothing of the killed run is left.
+    """
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"), up_to=phase)
+
+    target, wanted = world.target(), wanted_version(version)
+    if target.plan(wanted):
+        begin(target, wanted)
+    target.settle()
+
+    assert (version, RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize(("fault", "error"), [("swapped", ChainBroken), ("silent", NotServing), ("ends", NotServing)])
+def test_a_version_that_is_not_what_was_tested_gets_no_traffic(
+    world: World, fault: str, error: type[Exception]
+) -> None:
+    """
+    Another image than the recorded one, one that never becomes healthy, and one that ends are refused before.
+    """
+    deploy(world, "1")
+    before = world.target().observe()
+    world.plant("2", fault)
+    target = world.target()
+
+    with pytest.raises(error):
+        begin(target, wanted_version("2"), up_to="wait")
+    target.undo()
+
+    assert before == world.target().observe()
+
+
+def test_a_wrong_version_is_found_before_it_gets_traffic(world: World) -> None:
+    """
+    It is healthy, and answers with three times the value.
+    """
+    world.plant("2", "wrong")
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"), up_to="wait")
+
+    observed = target.ask_new(EXPECTED)
+
+    assert observed is not None
+    assert ["answers-differ"] == [finding.rule for finding in observed.complaints]
+    assert "1" == world.target().observe().version
+
+
+def test_a_removed_deployment_leaves_nothing(world: World) -> None:
+    """
+    A second removal finds nothing to do.
+    """
+    deploy(world, "1")
+
+    world.target().remove()
+    world.target().remove()
+
+    assert (None, None, ()) == runs(world)

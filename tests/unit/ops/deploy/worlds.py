@@ -1,0 +1,248 @@
+"""Targets of deployments over machines of our own, for the tests that are the same for every target."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
+
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.core.deploy.settings import HostSettings
+from mlflow_uv.core.image.labels import MODEL as MODEL_LABEL
+from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin
+from mlflow_uv.core.release.record import ImageLink, Record
+from mlflow_uv.core.security.serve_env import NO_VARIABLES, ServeVariables
+from mlflow_uv.ops.deploy.host_service import HostService
+from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
+from mlflow_uv.ops.image.serving_check import Expected
+from mlflow_uv.tools.engines.containers import Container
+from mlflow_uv.tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
+from mlflow_uv.tools.engines.engine import BuiltImage
+from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
+from mlflow_uv.tools.toolbox import Tools
+from tests.console import KeptConsole
+
+PROXY_IMAGE = "haproxy:2.6"
+EXPECTED = Expected(
+    requests=(
+        RecordedRequest(
+            name="example 1", origin=RequestOrigin.EXAMPLE, body='{"inputs": [1]}', answer={"predictions": [2]}
+        ),
+    ),
+    tolerance=1e-6,
+    deadline_s=0.05,
+    network=True,
+)
+
+
+class QuickClock:
+    """A clock whose waiting passes at once."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now_s(self) -> float:
+        """See Clock."""
+        return time.monotonic() + self._ahead
+
+    def date_s(self) -> float:
+        """See Clock."""
+        return time.time() + self._ahead
+
+    def wait(self, seconds: float) -> None:
+        """See Clock."""
+        self._ahead += seconds
+
+
+def tools_of_tests() -> Tools:
+    """What a target needs of the tools."""
+    return cast("Tools", SimpleNamespace(clock=QuickClock(), console=KeptConsole()))
+
+
+def digest_of(version: str) -> str:
+    """The id of the image of a version."""
+    return f"sha256:{version.rjust(64, '0')}"
+
+
+def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
+    """A released version with an image of its own."""
+    image = ImageLink(kind="image", id=digest_of(version), tag=f"wine:{version}", base="b", base_digest="d")
+    record = SimpleNamespace(image=image, model=SimpleNamespace(sha256=f"model {version}"))
+    return WantedVersion(
+        model=model,
+        version=version,
+        record=cast("Record", record),
+        address=digest_of(version),
+        serve_env=NO_VARIABLES,
+    )
+
+
+class World(Protocol):
+    """Where a kind of target deploys to; what was done in it stays when a run ends."""
+
+    def target(self) -> DeploymentTarget:
+        """A target as a new run opens it."""
+
+    def plant(self, version: str, fault: str) -> None:
+        """Let a version be wrong: `wrong`, `silent`, `ends`, or `swapped`, an image that is not the recorded one."""
+
+
+@dataclass
+class HostWorld:
+    """A host whose containers are kept in memory."""
+
+    containers: "KeptContainers"
+    options: DeploymentOptions
+
+    def target(self) -> DeploymentTarget:
+        """See World."""
+        return HostService(self.options, self.containers, tools_of_tests())
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.containers.faults[digest_of(version)] = fault
+
+
+def host_world(*, is_preview: bool = False, **settings: Any) -> HostWorld:
+    """A host without a deployment."""
+    options = DeploymentOptions(
+        name="prod",
+        settings=HostSettings(target="compose", **settings),
+        is_preview=is_preview,
+        proxy_image=PROXY_IMAGE,
+        deadline_s=5,
+        answer_s=60,
+    )
+    return HostWorld(containers=KeptContainers("prod"), options=options)
+
+
+WORLDS: Mapping[str, Callable[[], World]] = {"host": host_world}
+
+
+@dataclass
+class _KeptContainer:
+    described: DeployedContainer
+    files: dict[str, str] = field(default_factory=dict)
+    workers: int = 1
+
+
+class KeptContainers(DeployedContainers):
+    """The containers of a deployment in memory; every image is there, and `faults` are by its id."""
+
+    engine = "docker"
+    title = "memory"
+
+    def __init__(self, deployment: str) -> None:
+        super().__init__(cast("Any", None), deployment)
+        self.kept: dict[str, _KeptContainer] = {}
+        self.faults: dict[str, str] = {}
+        self.missing: set[str] = set()
+        self.stopped: list[tuple[str, int]] = []
+        self.signals: list[str] = []
+
+    def create(self, spec: ContainerSpec) -> str:
+        """See DeployedContainers."""
+        name = f"{self.project}-{spec.part}"
+        assert name not in self.kept, f"{name} exists"
+        published = spec.publish.replace("::", ":49999:").removesuffix(":8080")
+        described = DeployedContainer(
+            name=name,
+            part=spec.part,
+            image=digest_of("9") if self.faults.get(spec.image) == "swapped" else spec.image,
+            running=False,
+            exit_code=0,
+            facts=spec.facts,
+            published=published,
+        )
+        self.kept[name] = _KeptContainer(described)
+        return name
+
+    def image(self, name: str) -> BuiltImage | None:
+        """See DeployedContainers."""
+        if name in self.missing:
+            return None
+        number = name.removeprefix("sha256:").lstrip("0")
+        return BuiltImage(id=name, labels={MODEL_LABEL: f"model {number}"}, size=1, digest=name)
+
+    def all(self) -> tuple[DeployedContainer, ...]:
+        """See DeployedContainers."""
+        return tuple(kept.described for kept in self.kept.values())
+
+    def start(self, name: str) -> None:
+        """See DeployedContainers."""
+        kept = self.kept[name]
+        ends = self.faults.get(kept.described.image) == "ends"
+        kept.described = replace(kept.described, running=not ends, exit_code=3 if ends else 0)
+
+    def server(self, name: str, serve_env: ServeVariables) -> Container:  # as in the engine's
+        """See DeployedContainers."""
+        return cast("Container", _Server(self.faults.get(self.kept[name].described.image, "")))
+
+    def log(self, name: str) -> str:
+        """See DeployedContainers."""
+        return f"log of {name}\n"
+
+    def write(self, name: str, path: str, text: str) -> None:
+        """See DeployedContainers."""
+        self.kept[name].files[path] = text
+
+    def read(self, name: str, path: str) -> str | None:
+        """See DeployedContainers."""
+        return self.kept[name].files.get(path)
+
+    def check(self, name: str, *argv: str) -> None:
+        """See DeployedContainers."""
+        if self.faults.get(name) == "check":
+            raise ToolFailed(what=f"`{argv[0]}` fails in `{name}`")
+
+    def signal(self, name: str, number: str) -> None:
+        """See DeployedContainers; the proxy starts a worker, and the old one has no request left."""
+        self.signals.append(number)
+        if self.faults.get(name) != "deaf":
+            self.kept[name].workers += 1
+
+    def processes(self, name: str) -> frozenset[str]:
+        """See DeployedContainers."""
+        kept = self.kept[name]
+        return frozenset({"1", str(kept.workers + 1)}) if kept.described.running else frozenset()
+
+    def stop(self, name: str, grace_s: int) -> None:
+        """See DeployedContainers."""
+        self.stopped.append((name, grace_s))
+        self.kept.pop(name, None)
+
+    def remove(self) -> None:
+        """See DeployedContainers."""
+        self.kept.clear()
+
+
+class _Server:
+    """A model server that doubles, or does not."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def send(self, request: ModelRequest) -> ModelReply | None:
+        """See ServingContainer."""
+        if self._fault in ("silent", "ends"):
+            return None
+        if request.path == "/ping":
+            return ModelReply(status=200, body="")
+        try:
+            value = json.loads(request.body or b"")["inputs"][0]
+        except ValueError:
+            return ModelReply(status=400, body="malformed")
+        return ModelReply(status=200, body=json.dumps({"predictions": [value * (3 if self._fault == "wrong" else 2)]}))
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See ServingContainer."""
+        return tuple(map(self.send, requests))
+
+    def code(self) -> int | None:
+        """See ServingContainer."""
+        return 3 if self._fault == "ends" else None
+
+    def log(self) -> str:
+        """See ServingContainer."""
+        return "loading"

@@ -1,0 +1,42 @@
+"""Who may deploy, and what a checkout cannot decide about it."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.settings import KEYS
+from mlflow_uv.command.step import ValueLayer, configured, fields_of, settle
+from mlflow_uv.steps.deploy import Inputs, run
+from mlflow_uv.tools.toolbox import Tools
+
+
+def test_a_pull_request_from_a_fork_does_not_deploy() -> None:
+    """
+    Not even a dry run looks at the target; nothing is read before.
+    """
+    tools = cast("Tools", SimpleNamespace(host=SimpleNamespace(untrusted_event=True)))
+
+    with pytest.raises(BadInput, match="a pull request from a fork does not deploy"):
+        run(Inputs(version_uri="models:/wine@champion", dry_run=True), tools)
+
+
+def test_a_checkout_names_neither_the_proxy_nor_what_a_run_does() -> None:
+    """
+    They are inputs of a run; the setting `target` is that of export.
+    """
+    ours = {field.kebab for field in fields_of(Inputs)} & {"preview", "proxy-image", "remove", "target", "dry-run"}
+
+    assert 5 == len(ours)
+    assert {} == configured(Inputs, dict.fromkeys(ours, "x"))
+    assert set() == (ours - {"target"}) & KEYS
+
+
+@pytest.mark.parametrize("image", ["--privileged", "haproxy:2.6 --rm", "$(id)", "a\nb", "-"])
+def test_the_image_of_the_proxy_is_a_reference(image: str) -> None:
+    """
+    It is an argument of the engine.
+    """
+    with pytest.raises(BadInput, match="not an image reference"):
+        settle(Inputs, (ValueLayer("`{}`", {"version-uri": "models:/wine/1", "proxy-image": image}),))
