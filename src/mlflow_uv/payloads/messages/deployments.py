@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
+from .lazy_dataclass import lazy_dataclass
 from .reader import read
 from .registry import LEASE_S
 from .request import Request
@@ -19,7 +19,7 @@ RETURNED = "returned"
 REMOVED = "removed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeploymentEntry:
     """
     What is known of a deployment, by its name in the settings; a tag of the registered model and of the version.
@@ -44,7 +44,7 @@ class DeploymentEntry:
     expires: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ClaimDeployment(Request):
     """
     Claim a deployment of a registered model for a run, or extend the claim of the same run.
@@ -59,7 +59,7 @@ class ClaimDeployment(Request):
     lease_s: float = LEASE_S
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeploymentClaim:
     """Whether the run has the deployment now, and the entry that was there: if not, that of the run that has it."""
 
@@ -67,7 +67,7 @@ class DeploymentClaim:
     entry: DeploymentEntry | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RecordDeployment(Request):
     """
     Write the entry of a claimed deployment to the registered model and its version, and end the claim.

@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ...command.errors import ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command
 from .client import Client
 from .containers import DEPLOYMENT, FACTS, PART, Container
@@ -22,7 +23,7 @@ _NO_COMPOSE = ("unknown command: docker compose", "'compose' is not a docker com
 _SLACK_S = 60.0  # for the engine, beside the time that it is told to wait
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ContainerSpec:
     """
     A container of a deployment: `part` is its name within it, under which the others of its network find it.
@@ -44,7 +45,7 @@ class ContainerSpec:
     command: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeployedContainer:
     """
     A container of a deployment, as the engine describes it; `published` is ADDRESS:PORT, empty without one.
