@@ -179,7 +179,12 @@ class Mlflow:
                 kept[_SERVE_ENV] = " ".join(serve_env.names)
             command = self._command(python, kept)
             command = replace(
-                command, folder=Path(scratch), foreign=True, secrets=serve_env.secrets, timeout_s=timeout_s
+                command,
+                folder=Path(scratch),
+                foreign=True,
+                own_temporary=True,
+                secrets=serve_env.secrets,
+                timeout_s=timeout_s,
             )
             worker = self._runner.converse(command)
             try:

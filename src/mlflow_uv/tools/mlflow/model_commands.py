@@ -108,6 +108,7 @@ class ModelCommands:
                 timeout_s=self.timeout_s,
                 on_line=self.on_line,
                 foreign=True,
+                own_temporary=True,
                 secrets=secrets,
             )
         )

@@ -1,7 +1,7 @@
 """Serves a model without a container engine: runs the same server as a process of the model's environment."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,9 +75,7 @@ class Servers:
         argv = (str(python), "-I", *bytecode.flags, str(SERVING))
         variables = {**self._variables, **given.serve_env.variables, **given.settings, **settings}
         variables |= bytecode.variables
-        secrets = given.serve_env.secrets
-        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
-        return ServerProcess(self._runner.start(command), port, self._measured)
+        return self._started(argv, model.parent, variables, given, port)
 
     def serve_by_mlflow(self, python: Path, model: Path, given: ServerSettings) -> ServerProcess:
         """Start MLflow's own server (`mlflow models serve`) on a free port of loopback. Raises ToolMissing."""
@@ -91,8 +89,19 @@ class Servers:
         path = f"{python.parent}:{self._variables.get('PATH', '')}"
         variables = {**self._variables, **given.serve_env.variables, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
         variables |= bytecode.variables
-        secrets = given.serve_env.secrets
-        command = Command(argv=argv, folder=model.parent, variables=variables, foreign=True, secrets=secrets)
+        return self._started(argv, model.parent, variables, given, port)
+
+    def _started(
+        self, argv: tuple[str, ...], folder: Path, variables: Mapping[str, str], given: ServerSettings, port: int
+    ) -> ServerProcess:
+        command = Command(
+            argv=argv,
+            folder=folder,
+            variables=variables,
+            foreign=True,
+            own_temporary=True,
+            secrets=given.serve_env.secrets,
+        )
         return ServerProcess(self._runner.start(command), port, self._measured)
 
     def _measured(self, message: str, timeout_s: float) -> str:

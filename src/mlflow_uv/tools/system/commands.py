@@ -24,7 +24,9 @@ class Command:
     of each response. With `verbatim`, standard output is data and is not shown: it is not masked, and bytes that are
     not UTF-8 become surrogates. `unwind` is called with the process id before a running program is terminated. A
     `foreign` program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is
-    polled while it runs; the program is ended once it returns true. `secrets` are masked in its output.
+    polled while it runs; the program is ended once it returns true. `secrets` are masked in its output. With
+    `own_temporary` it gets a folder of its own for temporary files, which is removed when it is ended: a program that is
+    killed leaves its files behind.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +38,7 @@ class Command:
     verbatim: bool = False
     unwind: Callable[[int], None] | None = field(default=None, repr=False)
     foreign: bool = False
+    own_temporary: bool = False
     must_stop: Callable[[], bool] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

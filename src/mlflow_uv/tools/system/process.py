@@ -26,6 +26,7 @@ GRACE_S = 10.0
 ORPHAN_GRACE_S = 2.0  # for processes that outlive their program
 WATCH_S = 0.2  # interval of calls to `must_stop`
 LONGEST_LINE = 64 << 20  # bytes of a response line
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # the variables of `tempfile`
 
 
 class SystemRunner:
@@ -115,15 +116,21 @@ class SystemRunner:
 
     def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
         mark = self._orphans.expect() if command.foreign else None
+        temporary = _temporary_folder() if command.own_temporary else None
+        more = {MARK: mark} if mark else {}
+        if temporary is not None:
+            more |= dict.fromkeys(TEMPORARY, temporary.name)
         try:
             with self._orphans.mutex:
-                process = _popen(command, {MARK: mark} if mark else {}, stdout=stdout, stderr=stderr)
+                process = _popen(command, more, stdout=stdout, stderr=stderr)
                 self._orphans.started.add(process.pid)
         except BaseException:
             if mark is not None:
                 self._orphans.end(None, mark, grace_s=ORPHAN_GRACE_S)
+            if temporary is not None:
+                temporary.cleanup()
             raise
-        return _Child(process, self._orphans, mark)
+        return _Child(process, self._orphans, mark, temporary)
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """See Runner. When cancelled, it ends all running programs."""
@@ -136,12 +143,19 @@ class SystemRunner:
 
 
 class _Child:
-    """A started process, and its mark if it is foreign."""
+    """A started process, its mark if it is foreign, and its folder for temporary files if it has one of its own."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", orphans: Orphans, mark: str | None) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        orphans: Orphans,
+        mark: str | None,
+        temporary: "tempfile.TemporaryDirectory[str] | None",
+    ) -> None:
         self.process = process
         self._orphans = orphans
         self._mark = mark
+        self._temporary = temporary
 
     @property
     def pipes(self) -> tuple[IO[bytes] | None, IO[bytes] | None]:
@@ -150,10 +164,14 @@ class _Child:
     def end(self) -> tuple[str, ...]:
         """End it, its group, and the orphans of a foreign one; return the names of these."""
         end_group(self.process)
-        if self._mark is not None:
-            return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
-        self._orphans.forget(self.process.pid)
-        return ()
+        try:
+            if self._mark is not None:
+                return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
+            self._orphans.forget(self.process.pid)
+            return ()
+        finally:
+            if self._temporary is not None:
+                self._temporary.cleanup()
 
 
 class _Started:
@@ -258,6 +276,10 @@ def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=WATCH_S)
             return
+
+
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="mlflow-uv-", ignore_cleanup_errors=True)
 
 
 def _log() -> IO[bytes]:

@@ -15,7 +15,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed, ToolMissing
 from mlflow_uv.tools.system.process import Command, SystemRunner, TooSlow
-from tests.waiting import CEILING_S
+from tests.waiting import CEILING_S, happens
 
 MEGABYTE = 1_000_000
 
@@ -376,6 +376,33 @@ def test_a_conversation_that_reaches_its_limit_is_ended(tmp_path: Path, before: 
     assert (f"`{name}` did not respond within 2 s", "it was stopped") == (late.value.what, late.value.why)
     assert ("first\n", None) == (first, after)
     assert all(gone(int(pid)) for pid in file.read_text().split())
+
+
+@pytest.mark.parametrize("way", ["run", "start", "converse", "cannot start"])
+def test_temporary_files_of_a_killed_program_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """
+    Also of one that cannot be started; the caller's own temporary files stay.
+    """
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "mlflow-uv-other").mkdir()
+    code = "import tempfile, time\ntempfile.mkdtemp()\ntime.sleep(3600)"
+    command = replace(python(code, timeout_s=1, stdin="\n"), foreign=True, own_temporary=True)
+    runner = SystemRunner()
+
+    if way == "run":
+        with pytest.raises(TooSlow):
+            runner.run(command)
+    elif way == "cannot start":
+        with pytest.raises(ToolMissing):
+            runner.run(replace(command, argv=("/missing/program",)))
+    else:
+        program = runner.start(command) if way == "start" else runner.converse(command)
+        assert happens(lambda: list(tmp_path.glob("mlflow-uv-*/*")) != [])
+        program.stop()
+
+    assert ["mlflow-uv-other"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_several_programs_run_at_once_and_answer_in_order() -> None:
