@@ -94,6 +94,14 @@ SERVED = (
         message="the prediction for derived: empty batch is not that of training",
     ),
     PlantedFault(
+        name="chunk",
+        planted="the server adds one to the second chunk of every stream",
+        step="smoke-test",
+        rule="answers-differ",
+        code=1,
+        message="chunk 2",
+    ),
+    PlantedFault(
         name="slow",
         planted="every answer takes four seconds, with a limit of two",
         step="smoke-test",
@@ -155,6 +163,15 @@ SERVED = (
 )
 # Planted in a container: the same model in an image.
 CONTAINED = (
+    PlantedFault(
+        name="leaks",
+        planted="every answer keeps 200 MB, in a container with 1,000 MiB of memory",
+        step="smoke-test",
+        rule="memory-limit",
+        code=1,
+        message="1000 MiB",
+        inputs=(("serve_memory", 1000),),
+    ),
     PlantedFault(
         name="phones home",
         planted="the model opens an address on the internet when it loads, in a container",

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def planted() -> str:
 
 
 class Faulty(mlflow.pyfunc.PythonModel):
-    """Answers with ten times the width and the age."""
+    """Answers with the sum of ten times the width and the age."""
 
     def load_context(self, context: Any) -> None:  # MLflow's signature
         """Fail as a model fails that lacks something where it is served."""
@@ -65,6 +66,11 @@ class Faulty(mlflow.pyfunc.PythonModel):
                 folder = os.environ.get("MLFLOW_UV_MODEL", "/opt/model")
                 Path(folder, "state.txt").write_text(str(self.requests))
         return answers
+
+    def predict_stream(self, context: Any, model_input: dict[str, float], params: Any = None) -> Iterator[float]:
+        """Answer a single row with ten times its width, and then its age."""
+        yield 10 * model_input["width"]
+        yield model_input["age"] + (1.0 if planted() == "chunk" else 0.0)
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ class WayResult:
     The result of a way, after `requests` requests and `seconds` seconds; `memory` is its peak in bytes, 0 if unknown.
 
     `why` says where answers differ, what failed, or why it cannot run here; it is empty if the answers are equal.
+    `image` is the id of the served image in the release record, empty for a way that serves none.
     """
 
     way: str
@@ -45,6 +46,7 @@ class WayResult:
     memory: int = 0
     why: str = ""
     fix: str = ""
+    image: str = ""
 
     @property
     def broken(self) -> bool:

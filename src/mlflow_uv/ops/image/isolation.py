@@ -45,10 +45,15 @@ class EvaluatedVersion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutionPlace:
-    """An engine and the id of an image in it; without them `reason` says why a process is used."""
+    """
+    An engine and the id of an image in it; without them `reason` says why a process is used.
+
+    `recorded` is the id of the image in the release record: another engine may have another one for the same image.
+    """
 
     engine: Engine | None = None
     image: str = ""
+    recorded: str = ""
     reason: str = ""
 
 
@@ -119,4 +124,4 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path, *
         return ExecutionPlace(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
     if local_image.labels.get(MODEL) != subject.sha256:
         return ExecutionPlace(reason=f"the image {image.tag} was made from another model")
-    return ExecutionPlace(engine=engine, image=local_image.id)
+    return ExecutionPlace(engine=engine, image=local_image.id, recorded=image.id)

@@ -1,6 +1,6 @@
 """Adds the results of verify to the release record of a version, in its run and in the file of the project."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,13 +33,13 @@ def record_in(file: Path, registry: RegistryClient) -> Record:
 
 
 def record_results(
-    results: Iterable[WayResult], subject: EvaluatedVersion, files: Iterable[Path], registry: RegistryClient
+    results: Sequence[WayResult], subject: EvaluatedVersion, files: Iterable[Path], registry: RegistryClient
 ) -> Iterator[Finding]:
     """
     Add results to the record of the version; earlier results of other ways are kept.
 
     Each of `files` that is the record of this version is replaced. Yields a warning if there is no record to add the
-    results to, or if it cannot be written.
+    results to, or if it cannot be written, and leaves out results of an image that is not the record's any more.
     """
     tools = registry.tools
     scratch = subject.model.parent / "record-to-write.json"
@@ -53,7 +53,10 @@ def record_results(
         elif not record.model.run_id:
             yield _unrecorded(subject, "its model has no run")
         else:
-            extended = replace(record, verification=_link(tuple(results), record))
+            about_it = tuple(result for result in results if result.image in ("", _image_id(record)))
+            if others := [f"`{result.way}`" for result in results if result not in about_it]:
+                yield _unrecorded(subject, f"its image changed while it was tested by {', '.join(others)}")
+            extended = replace(record, verification=_link(about_it, record))
             publish_again(extended, local[0] if local else scratch, registry.client, tools)
             for file in local[1:]:
                 tools.records.save(file, extended)
@@ -77,9 +80,13 @@ def _link(results: tuple[WayResult, ...], record: Record) -> VerificationLink:
     ways = merged_ways(earlier.ways if earlier else (), results)
     has_image = any(link.way in IMAGE_WAYS and link.verdict != "unavailable" for link in ways)
     # A release that runs again has no image yet; earlier results stay those of the image that they are about.
-    about = record.image.id if record.image is not None else earlier.image if earlier else ""
+    about = _image_id(record) or (earlier.image if earlier else "")
     image = about if has_image else ""
     return VerificationLink(model=record.model.sha256, expected=expected, image=image, ways=ways)
+
+
+def _image_id(record: Record) -> str:
+    return record.image.id if record.image is not None else ""
 
 
 def _unrecorded(subject: EvaluatedVersion, why: str) -> Finding:

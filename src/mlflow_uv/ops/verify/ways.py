@@ -93,6 +93,7 @@ def verify(way: Way, verification: Verification) -> WayResult:
         memory=0 if way.in_container else peak.bytes,
         why=masked(result.why, verification),
         fix=result.fix,
+        image=result.image,
     )
 
 
@@ -113,6 +114,7 @@ def _changed(way: str, result: WayResult, files: tuple[str, ...]) -> WayResult:
         requests=result.requests,
         why="; ".join(filter(None, (result.why, changes_reason(files)))),
         fix=result.fix or CHANGES_FIX,
+        image=result.image,
     )
 
 
@@ -289,7 +291,11 @@ def _in_image(name: str, method: Callable[[str, ExecutionPlace, Verification], W
         place = choose_isolation(verification.registry, verification.subject, Isolation.AUTO, scratch, any_serving=True)
         if place.engine is None:
             return WayResult(way=name, verdict=Verdict.UNAVAILABLE, why=place.reason)
-        return method(name, place, verification)
+        try:
+            result = method(name, place, verification)
+        except StepError as error:
+            result = _failed(name, error)
+        return replace(result, image=place.recorded)
 
     return Way(name=name, run=run, in_container=True)
 

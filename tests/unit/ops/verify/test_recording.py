@@ -77,11 +77,11 @@ class Store:
         """See StoreClient."""
         self.tag = request.tags[RECORD_DIGEST]
 
-    def recorded(self, *files: Path) -> list[str]:
-        """Add the result; return the reasons why it was not added."""
+    def recorded(self, *files: Path, results: tuple[WayResult, ...] = (RESULT,)) -> list[str]:
+        """Add results; return the reasons why they were not added."""
         (self.folder / "scratch").mkdir(exist_ok=True)
         subject = SimpleNamespace(name="wine", version="7", shown=SUBJECT, model=self.folder / "scratch" / "model")
-        return [finding.why for finding in record_results((RESULT,), cast("Any", subject), files, self.registry)]
+        return [finding.why for finding in record_results(results, cast("Any", subject), files, self.registry)]
 
 
 @pytest.fixture
@@ -193,3 +193,22 @@ def test_a_record_in_a_file_must_be_the_published_one(store: Store) -> None:
         record_in(store.write("bare.json", BARE), store.registry)
 
     assert WHOLE == same
+
+
+@pytest.mark.parametrize(("tested", "kept"), [("sha256:5", ["image", "uv-load"]), ("sha256:before", ["uv-load"])])
+def test_results_of_an_image_that_was_built_again_meanwhile_are_left_out(
+    store: Store, tested: str, kept: list[str]
+) -> None:
+    """
+    The record names the new image by then, which nobody asked.
+    """
+    record = replace(WHOLE, verification=None)
+    store.tag = record.sha256
+    file = store.write("record.json", record)
+
+    found = store.recorded(file, results=(RESULT, replace(RESULT, way="image", image=tested)))
+
+    link = store.records.load(file).verification
+    assert link is not None
+    assert (kept, "sha256:5" if "image" in kept else "") == (sorted(way.way for way in link.ways), link.image)
+    assert ([] if "image" in kept else ["its image changed while it was tested by `image`"]) == found
