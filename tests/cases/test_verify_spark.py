@@ -13,10 +13,7 @@ from tests.waiting import happens
 
 from .sample_project import SampleProject, training
 
-pytestmark = [
-    pytest.mark.extended,
-    pytest.mark.usefixtures("java_program"),
-]
+pytestmark = pytest.mark.usefixtures("java_program")
 ON_SPARK = '"pyspark" in __import__("sys").modules'
 WAYS = ["spark-batch", "spark-stream"]
 
@@ -37,6 +34,7 @@ def test_spark_answers_as_training_did(sample: SampleProject) -> None:
     assert (0, WAYS, []) == (result.code, result.outputs["equal"], result.outputs["unequal"]), result.stderr
 
 
+@pytest.mark.extended
 def test_other_predictions_and_errors_on_spark_are_named(sample: SampleProject) -> None:
     """
     The value that differs, and the error of the worker, are in the report.
@@ -60,6 +58,7 @@ def test_other_predictions_and_errors_on_spark_are_named(sample: SampleProject) 
     assert "TypeError: object of type 'bool' has no len()" in fails.stderr
 
 
+@pytest.mark.extended
 def test_a_query_that_takes_too_long_is_ended(sample: SampleProject) -> None:
     """
     With Java and the workers of Python.
@@ -72,6 +71,7 @@ def test_a_query_that_takes_too_long_is_ended(sample: SampleProject) -> None:
     assert "did not respond within 60 s: it was stopped" in result.answer["findings"][0]["why"]
 
 
+@pytest.mark.extended
 def test_a_cluster_runs_the_interpreter_of_the_model(sample: SampleProject, java_program: str, tmp_path: Path) -> None:
     """
     A standalone master with a worker whose own `python3` fails; the stream is restarted there, too.
