@@ -87,9 +87,9 @@ def test_a_cluster_runs_the_interpreter_of_the_model(sample: SampleProject, java
     assert 2 == len(list((tmp_path / "work").glob("app-*"))), "both ways ran on the worker"
 
 
-def is_logged(text: str, log: Path) -> bool:
-    """Whether a program printed this."""
-    return text in log.read_text(errors="replace")
+def has_started(process: "subprocess.Popen[bytes]", text: str, log: Path) -> bool:
+    """Whether a program printed this, or ended."""
+    return text in log.read_text(errors="replace") or process.poll() is not None
 
 
 @contextmanager
@@ -102,6 +102,7 @@ def cluster(spark: Path, java: str, folder: Path) -> Iterator[str]:
     java_home = Path(java).resolve().parents[1]
     variables = {
         "PATH": f"{broken.parent}:/usr/bin:/bin", "JAVA_HOME": str(java_home), "SPARK_LOCAL_IP": "127.0.0.1",
+        "LC_ALL": "C.UTF-8",  # Java reads its class path in the encoding of the locale
     }  # fmt: skip
     port = free_port()
     master = f"spark://127.0.0.1:{port}"
@@ -121,5 +122,6 @@ def cluster(spark: Path, java: str, folder: Path) -> Iterator[str]:
             stack.callback(process.wait)
             stack.callback(process.terminate)
             started = ("I have been elected leader", "Successfully registered with master")[number]
-            assert happens(partial(is_logged, started, log)), log.read_text(errors="replace")
+            assert happens(partial(has_started, process, started, log)), log.read_text(errors="replace")
+            assert process.poll() is None, log.read_text(errors="replace")
         yield master

@@ -25,8 +25,8 @@ class Command:
     not UTF-8 become surrogates. `unwind` is called with the process id before a running program is terminated. A
     `foreign` program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is
     polled while it runs; the program is ended once it returns true. `secrets` are masked in its output. With
-    `own_temporary` it gets a folder of its own for temporary files, which is removed when it is ended: a program that is
-    killed leaves its files behind.
+    `own_temporary` it gets a folder of its own for temporary files, which is removed when it has ended: a program that
+    is killed leaves its files behind.
     """
 
     argv: tuple[str, ...]
