@@ -35,7 +35,9 @@ SECTION = """
 same environment, and on Spark in local mode `mlflow-uv score` and a short program with `mlflow.pyfunc.spark_udf`.
 {rows:,} rows of 13 numbers, the model of examples/wine, {cores} processors ({machine}), Python {python}. Each was run
 {rounds} time(s), in alternation, after a run of each on a table of {warm:,} rows; the numbers are medians of the whole
-command, with the start of Python, of Spark and the import of MLflow. Memory is that of the largest process.{remark}
+command, with the start of Python, of Spark and the import of MLflow. Memory is that of the largest process; processor
+time and memory of Spark's processes are not measured. `mlflow models predict` writes the predictions alone, the others
+write version and release beside each.{remark}
 
 ![Rows per second of each way of scoring](batch-scoring.svg)
 
@@ -121,7 +123,7 @@ def times(numbers: Mapping[str, Any], side: Side) -> int:
 def section(numbers: Mapping[str, Any]) -> str:
     """Our part of docs/benchmarks.md."""
     about = {name: numbers[name] for name in ("rows", "rounds", "cores", "machine", "python")}
-    remark = f" {numbers['remark']}" if numbers["remark"] else ""
+    remark = f"\n{numbers['remark']}" if numbers["remark"] else ""
     return SECTION.format(**about, warm=WARM_ROWS, remark=remark, results=results(numbers), targets=targets(numbers))
 
 

@@ -94,7 +94,7 @@ SERVED = (
         message="the prediction for derived: empty batch is not that of training",
     ),
     PlantedFault(
-        name="chunk",
+        name="second chunk",
         planted="the server adds one to the second chunk of every stream",
         step="smoke-test",
         rule="answers-differ",

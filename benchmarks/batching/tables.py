@@ -18,6 +18,7 @@ TITLES = {
 }
 TIMES_BY_HAND, TIMES_STOCK, TIMES_SPARK, MOST_MB, SPREAD = 1.2, 0.5, 1.0, 1000, 0.1
 MEGABYTE = 1e6
+UNKNOWN = "–"  # Spark's processes are not children of the command
 Key = tuple[str, str, int]
 
 
@@ -40,7 +41,9 @@ def results(numbers: Mapping[str, Any]) -> str:
     ]
     for (way, kind, rows), measured in medians(numbers["runs"]).items():
         speed, memory = rows / measured["seconds"], measured["bytes"] / MEGABYTE
-        values = f"{measured['seconds']:.1f} | {measured['processor']:.1f} | {speed:,.0f} | {memory:.0f} MB"
+        used = f"{measured['processor']:.1f}", f"{memory:.0f} MB"
+        processor, peak = used if way in (SCORE, HAND, STOCK) else (UNKNOWN, UNKNOWN)
+        values = f"{measured['seconds']:.1f} | {processor} | {speed:,.0f} | {peak}"
         lines.append(f"| {kind}, {rows:,} rows | {TITLES[way]} | {values} |")
     return "\n".join(lines)
 

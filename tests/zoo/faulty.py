@@ -70,7 +70,7 @@ class Faulty(mlflow.pyfunc.PythonModel):
     def predict_stream(self, context: Any, model_input: dict[str, float], params: Any = None) -> Iterator[float]:
         """Answer a single row with ten times its width, and then its age."""
         yield 10 * model_input["width"]
-        yield model_input["age"] + (1.0 if planted() == "chunk" else 0.0)
+        yield model_input["age"] + (1.0 if planted() == "second chunk" else 0.0)
 
 
 def main() -> None:
